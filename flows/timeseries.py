@@ -1,0 +1,34 @@
+"""The time-series flow: a series in, a tested forecaster out."""
+
+from typing import Any
+
+from prefect import flow
+
+from tasks.evaluate import evaluate
+from tasks.export import export
+from tasks.ingest import ingest
+from tasks.preprocess import preprocess
+from tasks.stage import recorded
+from tasks.train import train
+
+
+@flow(name="timeseries", flow_run_name="{pipeline}", log_prints=False)
+def timeseries(pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None) -> dict[str, Any]:
+    """Ingest a series, cut it into windows, train, evaluate, export.
+
+    Args:
+        pipeline: name of a table in `pipelines.toml`.
+        overrides: assignments such as `train.epochs=5`.
+        refresh: a stage to do again even if its result is in the store.
+        project: folder of `pipelines.toml`; found from the current folder upward if not given.
+
+    Returns:
+        The run record.
+    """
+    with recorded(pipeline, overrides or [], refresh, project) as run:
+        series = ingest(run)
+        windows = preprocess(run, series)
+        network = train(run, windows)
+        scores = evaluate(run, windows, network)
+        export(run, windows, network, scores)
+    return run.record().model_dump(mode="json")

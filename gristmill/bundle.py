@@ -1,0 +1,100 @@
+"""The bundle: what other programs load. Written in each format, then proved equal to what was scored.
+
+`export_network` writes a SavedModel (signature `serving_default`) and a `.keras` file. `check_parity` reloads each in a fresh process,
+which has seen none of the code that trained, and compares its predictions with the scored ones.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.errors import ParityError
+
+if TYPE_CHECKING:
+    import keras
+
+FOLDERS = {"saved_model": "saved_model", "keras": "model.keras"}
+
+Inputs = npt.NDArray[Any]
+Predictor = Callable[[Inputs], Inputs]
+
+
+def export_network(network: "keras.Model", formats: Iterable[str], out: Path) -> None:
+    """Write the network below `out` in each format."""
+    for form in formats:
+        if form == "saved_model":
+            network.export(out / FOLDERS[form], format="tf_saved_model", verbose=False)
+        else:
+            network.save(out / FOLDERS[form])
+
+
+def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: Inputs, tolerance: float) -> float:
+    """Reload every format in a fresh process, predict, and return the largest difference from what was scored.
+
+    Args:
+        bundle: folder with the exported files, unpublished or verified.
+        formats: which of them to check.
+        inputs: raw model inputs, the rows that were scored.
+        scored: the predictions that were scored, of the same rows.
+        tolerance: largest difference allowed, in the units of the predictions.
+
+    Raises:
+        ParityError: naming the format and its difference.
+    """
+    with TemporaryDirectory() as folder:
+        np.save(Path(folder) / "inputs.npy", inputs, allow_pickle=False)
+        run_fresh(bundle, formats, Path(folder))
+        largest = 0.0
+        for form in formats:
+            predicted = np.load(Path(folder) / f"{form}.npy", allow_pickle=False)
+            difference = float(np.abs(predicted - scored).max()) if predicted.shape == scored.shape else float("inf")
+            if not difference <= tolerance:
+                raise ParityError(
+                    f"the exported {form} model differs from the scored one by {difference:g}, more than {tolerance:g}. Nothing was exported; "
+                    "look for layers that do not save what they learned."
+                )
+            largest = max(largest, difference)
+    return largest
+
+
+def run_fresh(bundle: Path, formats: Iterable[str], folder: Path) -> None:
+    """Predict `folder/inputs.npy` with each format in a new Python, into `folder/<format>.npy`."""
+    command = [sys.executable, "-m", "gristmill.bundle", str(bundle), str(folder), *formats]
+    root = str(Path(__file__).parent.parent)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise ParityError(f"the exported model could not be reloaded in a fresh process (exit {done.returncode}): {last[0]}")
+
+
+def load(bundle: Path, form: str) -> Predictor:
+    """Return a function from raw inputs to predictions, by a bundle whose hashes were verified."""
+    if form == "saved_model":
+        import tensorflow as tf
+
+        loaded = tf.saved_model.load(bundle / FOLDERS[form])
+
+        def predict(inputs: Inputs) -> Inputs:
+            signature = loaded.signatures["serving_default"]  # works only while `loaded` is referenced
+            return np.asarray(next(iter(signature(tf.constant(inputs)).values())))
+
+        return predict
+    import keras
+
+    network = keras.models.load_model(bundle / FOLDERS[form], safe_mode=True)
+    return lambda inputs: np.asarray(network.predict(inputs, batch_size=1024, verbose=0))
+
+
+if __name__ == "__main__":
+    _bundle, _folder = Path(sys.argv[1]), Path(sys.argv[2])
+    for _form in sys.argv[3:]:
+        _predicted = load(_bundle, _form)(np.load(_folder / "inputs.npy", allow_pickle=False))
+        np.save(_folder / f"{_form}.npy", _predicted, allow_pickle=False)

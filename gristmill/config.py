@@ -1,0 +1,196 @@
+"""`pipelines.toml` read, checked and made into settings: every error of the file at once."""
+
+import copy
+import importlib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, Field, PositiveInt, ValidationError
+
+from gristmill.domains import DOMAINS
+from gristmill.errors import RequestError
+from gristmill.kinds import kinds, settings_of
+from gristmill.settings import Settings
+from gristmill.wording import problem_lines, suggestion
+
+FILE = "pipelines.toml"
+
+S = TypeVar("S", bound=Settings)
+
+
+class Defaults(Settings):
+    """What holds for every pipeline of the file."""
+
+    store: str = "data/store"  # folder of the artifacts, below the project unless absolute; GRISTMILL_STORE goes before it
+    keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
+
+
+class Head(BaseModel):
+    """What every pipeline has besides its domain's tables."""
+
+    domain: str = Field(description=f"One of: {', '.join(DOMAINS)}.")
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One named table of `pipelines.toml`: a domain with its settings."""
+
+    name: str
+    domain: str
+    description: str
+    tables: Mapping[str, Settings]
+
+    def values(self) -> dict[str, Any]:
+        """Return all settings as JSON values, defaults filled in."""
+        return {name: table.model_dump(mode="json") for name, table in self.tables.items()}
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A project's `pipelines.toml`, validated."""
+
+    root: Path  # the folder it lies in
+    store: Path
+    keep_runs: int
+    pipelines: Mapping[str, Pipeline]
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Return a pipeline by name, or say which there are."""
+        if name not in self.pipelines:
+            raise RequestError(f"{self.root / FILE}: {suggestion('pipeline', name, self.pipelines)}")
+        return self.pipelines[name]
+
+
+def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None = None) -> Catalogue:
+    """Read the `pipelines.toml` of `root`, or of the nearest folder above the current one that has it.
+
+    Args:
+        root: the project's folder.
+        overrides: pipeline name to assignments such as `train.epochs=5`, checked like the file itself.
+
+    Raises:
+        RequestError: no file, not TOML, or settings that do not hold; one line for each problem.
+    """
+    root = find_root() if root is None else root
+    file = root / FILE
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RequestError(f"{file}: no such file. Run in a project's folder.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file}: not valid TOML: {error}.") from None
+    problems = _unknown_tables(raw)
+    defaults = _validated(Defaults, raw.get("defaults", {}), "[defaults]", problems)
+    tables = raw.get("pipelines", {})
+    tables = tables if isinstance(tables, dict) else {}
+    for name, assignments in (overrides or {}).items():
+        if name not in tables:
+            raise RequestError(f"{file}: {suggestion('pipeline', name, tables)}")
+        tables[name] = override(tables[name], assignments)
+    pipelines = {name: _pipeline(name, table, problems) for name, table in tables.items()}
+    if problems or defaults is None:
+        raise RequestError("\n".join(f"{FILE} {problem}" for problem in problems))
+    store = Path(os.environ.get("GRISTMILL_STORE") or defaults.store).expanduser()
+    return Catalogue(root, root / store, defaults.keep_runs, {name: made for name, made in pipelines.items() if made})
+
+
+def find_root() -> Path:
+    """Return the nearest folder at or above the current one that holds a `pipelines.toml`."""
+    here = Path.cwd()
+    for folder in [here, *here.parents]:
+        if (folder / FILE).is_file():
+            return folder
+    raise RequestError(f"{here}: no {FILE} here or in a folder above. Change to a project's folder.")
+
+
+def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """Return a pipeline's raw table with assignments such as `train.epochs=5` made in it.
+
+    The right side is a TOML value; one that is not (`dense`) is taken as a string.
+    """
+    changed = copy.deepcopy(dict(table))
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        *folders, key = path.strip().split(".")
+        if not equals or len(folders) != 1 or not key:
+            raise RequestError(f"--set {assignment}: expected TABLE.KEY=VALUE, such as train.epochs=5.")
+        inner = changed.setdefault(folders[0], {})
+        if not isinstance(inner, dict):
+            raise RequestError(f"--set {assignment}: '{folders[0]}' is not a table. Tables are set as TABLE.KEY=VALUE.")
+        inner[key] = _toml_value(text.strip())
+    return changed
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _unknown_tables(raw: Mapping[str, Any]) -> list[str]:
+    known = ("defaults", "pipelines")
+    problems = [suggestion("table", name, known) for name in raw if name not in known]
+    for name in known:
+        if not isinstance(raw.get(name, {}), dict):
+            problems.append(f"{name}: expected a table. Received: {raw[name]!r}.")
+    return problems
+
+
+def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
+    """Return a pipeline from its raw table, or None after adding to `problems`."""
+    where = f"[pipelines.{name}]"
+    if not isinstance(table, dict):
+        problems.append(f"{where}: expected a table. Received: {table!r}.")
+        return None
+    if table.get("domain") not in DOMAINS:
+        problems.append(f"{where} domain: " + _missing_or_unknown("domain", table.get("domain"), DOMAINS))
+        return None
+    classes = tables_of(table["domain"])
+    before = len(problems)
+    known = [*Head.model_fields, *classes]
+    problems.extend(f"{where} {suggestion('key', key, known)}" for key in table if key not in known)
+    if not isinstance(table.get("description", ""), str):
+        problems.append(f"{where} description: expected a string. Received: {table['description']!r}.")
+    made = {
+        key: _table(choice, table.get(key, {}), f"[pipelines.{name}.{key}]", key, problems) for key, choice in classes.items()
+    }
+    if len(problems) > before:
+        return None
+    return Pipeline(name, table["domain"], table.get("description", ""), {key: value for key, value in made.items() if value})
+
+
+def tables_of(domain: str) -> dict[str, type[Settings] | str]:
+    """Return a domain's tables: name to settings class, or to the package whose modules are its kinds."""
+    tables: dict[str, type[Settings] | str] = importlib.import_module(f"gristmill.{domain}.settings").TABLES
+    return tables
+
+
+def _table(choice: type[Settings] | str, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:
+    """Validate one table; a class given as a package is chosen by the table's `kind`."""
+    if isinstance(choice, str):
+        kind = raw.get("kind") if isinstance(raw, dict) else None
+        if kind not in kinds(choice):
+            problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(choice)))
+            return None
+        choice = settings_of(choice, str(kind))
+    return _validated(choice, raw, where, problems)
+
+
+def _missing_or_unknown(what: str, received: Any, known: Iterable[str]) -> str:
+    if received is None:
+        return f"missing. Known: {', '.join(known)}."
+    return suggestion(what, received, known)
+
+
+def _validated(kind: type[S], raw: Any, where: str, problems: list[str]) -> S | None:
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        problems.extend(f"{where} {line}" for line in problem_lines(error, kind))
+        return None

@@ -1,0 +1,69 @@
+"""A look at the surroundings: what is installed, whether the store can be used, where data lies."""
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from gristmill.errors import DataError, StoreError
+from gristmill.project import Project
+from gristmill.quiet import import_keras
+
+LIBRARIES = ("tensorflow", "keras", "prefect", "pandas", "pyarrow", "numpy", "pydantic")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's: what was looked at, what was found, whether it stops work."""
+
+    subject: str
+    found: str
+    sound: bool = True
+
+
+def examine(project: Project, needed: list[str]) -> Iterator[Finding]:
+    """Yield what was found; data of a pipeline in `needed` must be there, that of others may be missing."""
+    yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    for name in LIBRARIES:
+        yield _library(name)
+    yield _store(project)
+    yield Finding("prefect api", os.environ.get("PREFECT_API_URL") or "none set: a temporary server is started for each run")
+    yield _devices()
+    for name in project.catalogue.pipelines:
+        yield _data(project, name, name in needed)
+
+
+def _library(name: str) -> Finding:
+    try:
+        return Finding(name, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        return Finding(name, "not installed", sound=False)
+
+
+def _store(project: Project) -> Finding:
+    root = project.catalogue.store
+    try:
+        project.store.check_writable()
+    except StoreError as error:
+        return Finding("store", str(error), sound=False)
+    return Finding("store", f"{root}, writable, {shutil.disk_usage(root).free / 2**30:.1f} GiB free")
+
+
+def _devices() -> Finding:
+    import_keras()
+    import tensorflow as tf
+
+    devices = ", ".join(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices())
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
+    return Finding("devices", f"{devices}; {threads} threads")
+
+
+def _data(project: Project, name: str, needed: bool) -> Finding:
+    try:
+        found: list[Path] = list(project.data(name).values())
+    except DataError as error:
+        return Finding(f"data of {name}", str(error), sound=not needed)
+    return Finding(f"data of {name}", ", ".join(map(str, found)) or "made by the pipeline itself")

@@ -1,0 +1,133 @@
+"""Files that survive a kill at any moment, and digests remembered by stat.
+
+`write_atomically` and `publish_folder` make a file or folder appear whole or not at all. `Memo` keeps
+gigabytes from being hashed again: a digest is remembered with the size, times and inode the file had, and any
+difference, even a restored modification time (the change time tells), hashes it anew.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gristmill import identity
+from gristmill.errors import SourceChanged
+
+Stat = list[int]  # size, mtime_ns, ctime_ns, inode: what JSON gives back
+
+# A file written to within one tick of its clock looks unchanged, so a digest is only remembered for a file that has
+# rested this long. Two seconds is the coarsest clock in use (FAT); the price is hashing a young file once more.
+_REST_NS = 2_000_000_000
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path`: written aside, flushed to disk, then renamed over what was there."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        with aside.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON value atomically, indented for people."""
+    write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def publish_folder(aside: Path, final: Path) -> None:
+    """Flush every file below `aside` and rename it to `final`.
+
+    Raises:
+        OSError: `final` exists and is not empty (`errno.ENOTEMPTY` or `EEXIST`), or the disk failed.
+    """
+    for path in files_below(aside):
+        sync(path)
+    for folder in [path for path in aside.rglob("*") if path.is_dir()] + [aside]:
+        sync(folder)
+    aside.rename(final)
+    sync(final.parent)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Return every file below `folder`, sorted."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def stat_of(path: Path) -> Stat:
+    """Return what tells whether a file was touched since it was last looked at."""
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+class Watch:
+    """Remembers how files stood, to tell whether one was touched while it was read."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._before = {path: stat_of(path) for path in paths}
+
+    def check(self) -> None:
+        """Raise `SourceChanged` where a file is gone or was touched since."""
+        for path, stat in self._before.items():
+            if not path.exists() or stat_of(path) != stat:
+                raise SourceChanged(f"{path}: changed while it was read. Run again once nothing writes to it.")
+
+
+class Memo:
+    """Digests of files, remembered in one small JSON file per folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def digests(self, folder: Path, names: list[str]) -> dict[str, str]:
+        """Return the SHA-256 of each named file below `folder`, reading only those whose stat has changed.
+
+        Raises:
+            FileNotFoundError: a file does not exist.
+        """
+        path = self._root / f"{identity.digest_of(str(folder))[:32]}.json"
+        known = self._load(path)
+        rested_before = time.time_ns() - _REST_NS
+        fresh: dict[str, tuple[Stat, str]] = {}
+        for name in names:
+            stat = stat_of(folder / name)
+            if name in known and known[name][0] == stat:
+                fresh[name] = (stat, known[name][1])
+            else:
+                fresh[name] = (stat, identity.digest_of_file(folder / name))
+        rested = {name: (stat, digest) for name, (stat, digest) in fresh.items() if stat[2] < rested_before}
+        if any(known.get(name) != entry for name, entry in rested.items()):
+            # Remembering saves work and nothing else, so a store that cannot be written to is no reason to stop.
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_json(path, known | rested)
+        return {name: digest for name, (_, digest) in fresh.items()}
+
+    def digest(self, path: Path) -> str:
+        """Return the SHA-256 of one file."""
+        return self.digests(path.parent, [path.name])[path.name]
+
+    @staticmethod
+    def _load(path: Path) -> dict[str, tuple[Stat, str]]:
+        try:
+            known = json.loads(path.read_text())
+            return {name: (list(stat), str(digest)) for name, (stat, digest) in known.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}  # not there or not ours: hash again

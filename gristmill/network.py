@@ -1,0 +1,36 @@
+"""A trained network on disk: its architecture as JSON and its variables as plain arrays.
+
+Not a `.keras` file: that holds the date it was saved, so equal networks would differ, and its weights are not hashed. These two files
+are equal for equal networks, and neither can carry code. The `.keras` file for other programs is written by export.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from gristmill.errors import CorruptArtifact
+
+
+def write(network: keras.Model, folder: Path) -> None:
+    """Write `architecture.json` and `weights.npz`."""
+    (folder / "architecture.json").write_text(network.to_json())
+    arrays: dict[str, Any] = {f"{index:04d}": np.asarray(variable.value) for index, variable in enumerate(network.variables)}
+    np.savez(folder / "weights.npz", allow_pickle=False, **arrays)
+
+
+def read(folder: Path) -> keras.Model:
+    """Return the network that `write` wrote to a folder whose hashes were verified.
+
+    Raises:
+        CorruptArtifact: the arrays do not fit the architecture.
+    """
+    network = keras.models.model_from_json((folder / "architecture.json").read_text())
+    with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
+        shapes = [arrays[name].shape for name in sorted(arrays)]
+        if shapes != [tuple(variable.shape) for variable in network.variables]:
+            raise CorruptArtifact(f"{folder}: the weights do not fit the architecture. Run again with --refresh train.")
+        for name, variable in zip(sorted(arrays), network.variables, strict=True):
+            variable.assign(arrays[name])
+    return network

@@ -1,0 +1,60 @@
+"""Pictures in one style, drawn by matplotlib without a display.
+
+SVG for the report, with the text colour left to the page (light and dark alike); PNG for Prefect's page.
+"""
+
+import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#5f6b7a"
+_PAGE_INK = "#010203"  # stands for the page's own text colour until the SVG is written
+TRUTH, MODEL, BASELINE, ACCENT = "#7a8794", "#2f7ed8", "#e08a1e", "#c2413b"
+
+_STYLE = {
+    "axes.edgecolor": INK,
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "grid.alpha": 0.25,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gristmill",
+}
+
+
+def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()) -> "tuple[Figure, list[Axes]]":
+    """Return a figure as wide as the page and its axes, side by side; height in inches."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    ink = {name: _PAGE_INK for name in ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color", "legend.labelcolor")}
+    with rc_context(_STYLE | ink):
+        figure = Figure(figsize=(10, height), layout="constrained")
+        axes = figure.subplots(1, columns, squeeze=False, width_ratios=widths or None)[0]
+    return figure, list(axes)
+
+
+def as_svg(figure: "Figure") -> str:
+    """Return a figure as an SVG element that takes the text colour of the page."""
+    from matplotlib import rc_context
+
+    buffer = io.StringIO()
+    with rc_context(_STYLE):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg = buffer.getvalue()
+    return svg[svg.index("<svg") :].replace(_PAGE_INK, "currentColor")
+
+
+def as_png(figure: "Figure") -> bytes:
+    """Return a figure as a PNG on white."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80, facecolor="white")
+    return buffer.getvalue()

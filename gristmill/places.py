@@ -1,0 +1,34 @@
+"""Where data lies: places in `pipelines.toml` resolved to files and folders."""
+
+import os
+from pathlib import Path
+
+from gristmill.errors import DataError
+
+SEARCH_PATH = "GRISTMILL_DATA"
+
+
+def locate(place: str, root: Path, asked_by: str) -> Path:
+    """Return the file or folder that `place` names.
+
+    An absolute place is taken as it is. A relative one is sought below `root`, then below each folder of the
+    environment variable `GRISTMILL_DATA`, which is written like `PATH`.
+
+    Args:
+        place: as written in `pipelines.toml`.
+        root: the project's folder.
+        asked_by: table and key that name the place, for the error.
+
+    Raises:
+        DataError: nothing is there, with every place that was tried.
+    """
+    given = Path(place).expanduser()
+    folders = [Path(folder) for folder in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if folder]
+    tried = [given] if given.is_absolute() else [folder / given for folder in [root, *folders]]
+    for candidate in tried:
+        if candidate.exists():
+            return candidate.resolve()
+    raise DataError(
+        f"{asked_by}: no such file or folder '{place}'. Tried: {', '.join(map(str, tried))}. "
+        f"Put it there, correct the path, or name its folder in {SEARCH_PATH}."
+    )

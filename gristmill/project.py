@@ -1,0 +1,223 @@
+"""A project opened from Python or by the command line: what can be done with its pipelines."""
+
+import contextlib
+import importlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Literal
+
+from gristmill import config, domains, identity, plan, upkeep
+from gristmill.config import Catalogue
+from gristmill.errors import DataError, RequestError, WorkError
+from gristmill.places import locate
+from gristmill.plan import Step
+from gristmill.quiet import import_keras, native_stderr_closed
+from gristmill.report import write_report
+from gristmill.runs import Record, Runs, StageRecord
+from gristmill.settings import places
+from gristmill.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Of the temporary server: time for a cold start, and nothing that a run of a few minutes has no use for.
+_PREFECT = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+}
+
+State = Literal["fresh", "stale", "never run", "no data"]
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a pipeline stands."""
+
+    name: str
+    domain: str
+    description: str
+    state: State
+    headline: dict[str, Any] | None  # metric, model, baseline: of the last successful run
+
+
+class Project:
+    """A folder with a `pipelines.toml`."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.catalogue = catalogue
+        self.store = Store(catalogue.store)
+        self.runs = Runs(catalogue.store)
+
+    @classmethod
+    def open(cls, root: Path | None = None, overrides: Mapping[str, list[str]] | None = None) -> "Project":
+        """Open the project at `root`, or the one around the current folder."""
+        return cls(config.load(root, overrides))
+
+    def status(self) -> Iterator[Status]:
+        """Yield how each pipeline stands, in the file's order."""
+        for name, pipeline in self.catalogue.pipelines.items():
+            last = self.runs.latest(name, "succeeded")
+            steps = plan.plan(self.catalogue, pipeline)
+            state: State = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
+            if any(step.state == "no data" for step in steps):
+                state = "no data"
+            yield Status(name, pipeline.domain, pipeline.description, state, self.headline(last))
+
+    def plan(self, name: str, refresh: str | None = None) -> list[Step]:
+        """Return what a run of a pipeline would do, stage by stage, and why."""
+        stages = [stage.name for stage in domains.STAGES]
+        if refresh is not None and refresh not in stages:
+            raise RequestError(f"--refresh {refresh}: no such stage. Known: {', '.join(stages)}.")
+        return plan.plan(self.catalogue, self.catalogue.pipeline(name), refresh)
+
+    def run(self, name: str, overrides: list[str] | None = None, refresh: str | None = None) -> Record:
+        """Bring a pipeline up to date and return the record of the run, or of the last one if nothing was to be done.
+
+        Args:
+            name: the pipeline.
+            overrides: the assignments this project was opened with; the flow reads the file anew.
+            refresh: a stage to do again.
+
+        Raises:
+            GristmillError: the work could not be done.
+        """
+        steps = self.plan(name, refresh)
+        if missing := next((step for step in steps if step.state == "no data"), None):
+            raise DataError(missing.reason)
+        if plan.is_fresh(steps):
+            return self._record_of_fresh(name, steps, overrides or [])
+        self.store.check_writable()
+        flow = _surroundings(self.catalogue.pipeline(name).domain)
+        done = flow(pipeline=name, overrides=overrides or [], refresh=refresh, project=str(self.catalogue.root))
+        return Record.model_validate(done)
+
+    def record(self, name: str, run: str | None = None) -> Record:
+        """Return the record of a run, or of the last successful one."""
+        self.catalogue.pipeline(name)
+        record = self.runs.read(name, run) if run else self.runs.latest(name, "succeeded")
+        if record is None:
+            raise RequestError(f"pipeline {name!r} has no successful run yet. Run: gristmill run {name}.")
+        return record
+
+    def scores(self, record: Record) -> dict[str, Any]:
+        """Return the scores of a run beside its baselines'."""
+        path = self.store.open(record.references["evaluate"]).path
+        scores: dict[str, Any] = json.loads((path / "scores.json").read_text())
+        return scores
+
+    def report(self, record: Record) -> Path:
+        """Render the report on a run and return its path."""
+        return write_report(record, self.catalogue.pipeline(record.pipeline).description, self.store)
+
+    def bundle(self, record: Record) -> Path:
+        """Return the folder of a run's exported models."""
+        return self.store.path("export", record.references["export"]["key"])
+
+    def predict(self, name: str, file: Path, steps: int | None = None) -> "pd.DataFrame":
+        """Predict from a file by the model of the last successful run.
+
+        Args:
+            name: the pipeline.
+            file: data in the form of the pipeline's own source.
+            steps: how many values to forecast.
+        """
+        record = self.record(name)
+        pipeline = self.catalogue.pipeline(name)
+        if not file.exists():
+            raise DataError(f"{file}: no such file. Give --input a file like the pipeline's own source.")
+        export = self.store.open(record.references["export"]).path
+        import_keras()
+        core = importlib.import_module(f"gristmill.{pipeline.domain}.predict").predict
+        with TemporaryDirectory() as folder:
+            frame: pd.DataFrame = core(
+                source=pipeline.tables["source"], settings=pipeline.tables["ingest"], path=file, export=export, scratch=Path(folder), steps=steps
+            )
+        return frame
+
+    def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
+        """Hash everything in the store; with `repair` move what is damaged aside, so that the next run makes it again."""
+        verdicts = list(upkeep.verify_store(self.store))
+        if repair:
+            for verdict in verdicts:
+                if verdict.damage:
+                    self.store.quarantine(verdict.path)
+        return verdicts
+
+    def collect(self, dry_run: bool = False) -> list[upkeep.Garbage]:
+        """Remove what no recent run refers to and return what it was; with `dry_run` only return it."""
+        found = list(upkeep.garbage(self.store, self.catalogue.keep_runs))
+        if not dry_run:
+            upkeep.remove(found)
+        return found
+
+    def data(self, name: str) -> dict[str, Path]:
+        """Return where the data of a pipeline lies.
+
+        Raises:
+            DataError: it is not there.
+        """
+        tables = self.catalogue.pipeline(name).tables
+        return {
+            f"{table}.{field}": locate(place, self.catalogue.root, f"[pipelines.{name}.{table}] {field}")
+            for table, settings in tables.items()
+            for field, place in places(settings)
+        }
+
+    def _record_of_fresh(self, name: str, steps: list[Step], overrides: list[str]) -> Record:
+        """Return the last record if it tells of these artifacts; else write one that does (settings went back to earlier ones)."""
+        references = {step.stage: step.artifact.reference for step in steps if step.artifact}
+        last = self.runs.latest(name)
+        if last and last.outcome == "succeeded" and last.references == references:
+            return last
+        versions = identity.versions(tuple(sorted({library for stage in domains.STAGES for library in stage.libraries})))
+        run = self.runs.start(self.catalogue.pipeline(name), overrides, versions)
+        for stage, reference in references.items():
+            self.runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
+        return self.runs.finish(name, run.id, "succeeded")
+
+    def headline(self, record: Record | None) -> dict[str, Any] | None:
+        """Return a run's headline score without verifying it: `ls` shows it, nothing is computed from it."""
+        if record is None or "evaluate" not in record.references:
+            return None
+        path = self.store.path("evaluate", record.references["evaluate"]["key"]) / "scores.json"
+        with contextlib.suppress(OSError, ValueError):  # collected or damaged: `verify` tells, `ls` need not
+            return dict(json.loads(path.read_text())["headline"])
+        return None
+
+
+def _surroundings(domain: str) -> Any:
+    """Return a domain's flow, ready to run: TensorFlow is imported while Prefect's temporary server starts.
+
+    A set `PREFECT_API_URL` is respected, and no server is started.
+
+    Raises:
+        WorkError: Prefect's API does not answer.
+    """
+    for name, value in _PREFECT.items():
+        os.environ.setdefault(name, value)
+    verbose = os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL"
+    with contextlib.nullcontext() if verbose else native_stderr_closed(), ThreadPoolExecutor(1) as beside:
+        importing = beside.submit(import_keras)
+        flow = getattr(importlib.import_module(f"flows.{domain}"), domain)
+        _reach_prefect()
+        importing.result()
+    return flow
+
+
+def _reach_prefect() -> None:
+    from httpx import HTTPError
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        try:
+            client.hello()
+        except HTTPError as error:
+            raise WorkError(f"Prefect's API at {client.api_url} does not answer ({error}). Start it, or unset PREFECT_API_URL.") from None

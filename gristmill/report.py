@@ -1,0 +1,93 @@
+"""The report on a run: one HTML file that needs nothing else, rendered from the run record and its artifacts.
+
+A view, never an artifact: it stands outside every key, so changing it makes nothing stale.
+"""
+
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gristmill.domains import STAGES
+from gristmill.files import write_atomically
+from gristmill.runs import Record
+from gristmill.store import Artifact, Store
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headings; the first column names the row, the others hold figures."""
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report: a note, pictures as SVG, tables."""
+
+    title: str
+    note: str = ""
+    pictures: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+
+def write_report(record: Record, description: str, store: Store) -> Path:
+    """Render a run's report and return its path: `reports/<pipeline>.html` in the store.
+
+    Raises:
+        CorruptArtifact: an artifact of the run is gone or altered.
+    """
+    artifacts = {name: store.open(reference) for name, reference in record.references.items()}
+    sections = importlib.import_module(f"gristmill.{record.domain}.report").sections
+    content = [*sections({name: artifact.path for name, artifact in artifacts.items()}), *_common_sections(record, artifacts)]
+    path = store.root / "reports" / f"{record.pipeline}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, _render(record=record, description=description, sections=content))
+    return path
+
+
+def _render(**values: Any) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(loader=PackageLoader("gristmill"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("report.html").render(**values)
+
+
+def _common_sections(record: Record, artifacts: dict[str, Artifact]) -> list[Section]:
+    """Return what every domain's report ends with."""
+    stages = [stage.name for stage in STAGES if stage.name in artifacts]
+    settings = [[f"{table}.{key}", _text(value)] for table, values in record.settings.items() for key, value in values.items()]
+    timings = [
+        [
+            name,
+            "fresh" if record.stages[name].cached else "made",
+            f"{record.stages[name].seconds:.1f}",
+            f"{artifacts[name].manifest['measures']['seconds']:.1f}",
+            f"{artifacts[name].manifest['measures']['peak_memory_mib']:,.0f}",
+            f"{artifacts[name].bytes / 1024:,.0f}",
+        ]
+        for name in stages
+    ]
+    lineage = [
+        [name, artifacts[name].reference["key"][:12], artifacts[name].reference["digest"][:12], artifacts[name].manifest["created"], _inputs(artifacts[name])]
+        for name in stages
+    ]
+    return [
+        Section("Settings", "", tables=[Table("", ["setting", "value"], settings)]),
+        Section("Time and size", "", tables=[Table("", ["stage", "this run", "s in this run", "s when made", "peak MiB", "KiB stored"], timings)]),
+        Section("Lineage", _versions(record), tables=[Table("", ["stage", "key", "digest", "made", "from"], lineage)]),
+    ]
+
+
+def _inputs(artifact: Artifact) -> str:
+    return ", ".join(f"{name} {digest[:12]}" for name, digest in artifact.manifest["made_of"]["inputs"].items())
+
+
+def _versions(record: Record) -> str:
+    return "Made with " + ", ".join(f"{name} {version}" for name, version in record.versions.items()) + "."
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "–" if value is None else str(value)

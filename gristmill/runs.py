@@ -1,0 +1,134 @@
+"""Run records: what was run with which settings, what came out and where it lies.
+
+One JSON file a run, `root/runs/<pipeline>/<id>.json`, rewritten as each stage ends, so that a kill loses no knowledge of what was done.
+`ls`, `show`, the reasons of `plan` and `gc` read them.
+"""
+
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from gristmill.config import Pipeline
+from gristmill.errors import RequestError
+from gristmill.files import write_atomically
+from gristmill.store import Reference, is_running
+
+logger = logging.getLogger(__name__)
+
+Outcome = Literal["running", "succeeded", "failed", "interrupted"]
+
+
+class StageRecord(BaseModel):
+    """How one stage of a run ended."""
+
+    reference: Reference
+    cached: bool
+    seconds: float
+
+
+class Record(BaseModel):
+    """One run of a pipeline."""
+
+    id: str
+    pipeline: str
+    domain: str
+    settings: dict[str, Any]
+    overrides: list[str]
+    started: datetime
+    finished: datetime | None = None
+    outcome: Outcome = "running"
+    error: str | None = None
+    stages: dict[str, StageRecord] = {}
+    versions: dict[str, str]
+    host: str
+    pid: int
+
+    @property
+    def seconds(self) -> float:
+        return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
+
+    @property
+    def references(self) -> dict[str, Reference]:
+        return {name: stage.reference for name, stage in self.stages.items()}
+
+
+class Runs:
+    """The run records of a store."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "runs"
+
+    def start(self, pipeline: Pipeline, overrides: list[str], versions: dict[str, str]) -> Record:
+        """Begin a record and return it."""
+        now = datetime.now(UTC)
+        record = Record(
+            id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
+            pipeline=pipeline.name,
+            domain=pipeline.domain,
+            settings=pipeline.values(),
+            overrides=overrides,
+            started=now,
+            versions=versions,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
+        self._write(record)
+        return record
+
+    def note(self, pipeline: str, run: str, stage: str, done: StageRecord) -> None:
+        """Add a finished stage to a record."""
+        record = self.read(pipeline, run)
+        self._write(record.model_copy(update={"stages": record.stages | {stage: done}}))
+
+    def finish(self, pipeline: str, run: str, outcome: Outcome, error: str | None = None) -> Record:
+        """Close a record and return it."""
+        record = self.read(pipeline, run).model_copy(update={"outcome": outcome, "error": error, "finished": datetime.now(UTC)})
+        self._write(record)
+        return record
+
+    def read(self, pipeline: str, run: str) -> Record:
+        """Return one record.
+
+        Raises:
+            RequestError: there is none of this id.
+        """
+        path = self._root / pipeline / f"{run}.json"
+        if not path.is_file():
+            known = ", ".join(record.id for record in self.newest_first(pipeline)) or "none"
+            raise RequestError(f"no run {run!r} of pipeline {pipeline!r}. Known: {known}.")
+        return _as_it_stands(Record.model_validate_json(path.read_bytes()))
+
+    def newest_first(self, pipeline: str) -> Iterator[Record]:
+        """Yield a pipeline's records from the newest on; one that cannot be read is passed over with a warning."""
+        for path in sorted((self._root / pipeline).glob("*.json"), reverse=True):
+            try:
+                yield _as_it_stands(Record.model_validate_json(path.read_bytes()))
+            except (ValidationError, OSError) as error:
+                logger.warning("%s: not a run record (%s); passed over", path, str(error).splitlines()[0])
+
+    def latest(self, pipeline: str, outcome: Outcome | None = None) -> Record | None:
+        """Return the newest record, of any outcome or of one."""
+        return next((record for record in self.newest_first(pipeline) if outcome in (None, record.outcome)), None)
+
+    def pipelines(self) -> list[str]:
+        """Return the names of all pipelines that were ever run."""
+        return sorted(folder.name for folder in self._root.glob("*") if folder.is_dir())
+
+    def _write(self, record: Record) -> None:
+        path = self._root / record.pipeline / f"{record.id}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+
+
+def _as_it_stands(record: Record) -> Record:
+    """Return a record that says running as interrupted where its process is gone."""
+    if record.outcome == "running" and record.host == socket.gethostname() and not is_running(record.pid):
+        return record.model_copy(update={"outcome": "interrupted"})
+    return record

@@ -1,0 +1,193 @@
+"""What the command line shows: tables and bars on a terminal, plain lines elsewhere."""
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from gristmill import progress
+from gristmill.errors import GristmillError
+from gristmill.plan import Step, is_fresh
+from gristmill.progress import Epoch
+from gristmill.runs import Record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from gristmill.doctor import Finding
+    from gristmill.project import Status
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)  # results
+err = Console(highlight=False, soft_wrap=True, stderr=True)  # what happens meanwhile, and errors
+
+_MARKS = {"fresh": "[green]fresh[/]", "run": "[yellow]run[/]", "depends": "[yellow]run?[/]", "no data": "[red]no data[/]"}
+_STATES = {"fresh": "[green]fresh[/]", "stale": "[yellow]stale[/]", "never run": "[dim]never run[/]", "no data": "[red]no data[/]"}
+
+_debug = False
+
+
+class _Lines(logging.Handler):
+    """Log records as plain lines on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        err.print(f"{'warning: ' if record.levelno >= logging.WARNING else ''}{record.getMessage()}", markup=False)
+
+
+def set_up(level: int, debug: bool) -> None:
+    """Have gristmill's log shown from this level on; say whether errors come with tracebacks."""
+    global _debug
+    _debug = debug
+    for name in ("gristmill", "tasks"):
+        logger = logging.getLogger(name)
+        logger.setLevel(level)
+        logger.propagate = False
+        logger.handlers = [_Lines()]
+
+
+def debugging() -> bool:
+    """Whether `--debug` was given."""
+    return _debug
+
+
+def say(text: str) -> None:
+    """Print a line that is not a result."""
+    err.print(text, markup=False)
+
+
+def show_error(error: GristmillError) -> None:
+    """Print an error."""
+    for line in str(error).splitlines():
+        err.print(f"[red]error:[/] {_plain(line)}")
+
+
+def show_json(value: Any) -> None:
+    """Print a value as JSON."""
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def show_status(found: "Iterable[Status]") -> None:
+    """Print the catalogue."""
+    table = _table("pipeline", "domain", "state", "score", "best baseline", "about")
+    for status in found:
+        headline = status.headline
+        score = f"{headline['metric']} {headline['model']:.4g}" if headline else ""
+        table.add_row(status.name, status.domain, _STATES[status.state], score, f"{headline['baseline']:.4g}" if headline else "", status.description)
+    out.print(table)
+
+
+def show_plan(name: str, steps: list[Step]) -> None:
+    """Print the steps of a run and why each would be done, or that nothing is to be done."""
+    if is_fresh(steps):
+        out.print(f"{name}: all fresh, nothing to do")
+        return
+    table = _table("stage", "", "because")
+    for step in steps:
+        table.add_row(step.stage, _MARKS[step.state], _plain(step.reason))
+    out.print(f"[bold]{name}[/]")
+    out.print(table)
+
+
+@contextlib.contextmanager
+def epochs() -> Iterator[None]:
+    """Draw training as it goes: a bar on a terminal, a line now and then elsewhere."""
+    if not err.is_terminal:
+        with progress.listening(_tell_epoch):
+            yield
+        return
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[losses]}"), TimeRemainingColumn()]
+    with Progress(*columns, console=err, transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def draw(pipeline: str, epoch: Epoch) -> None:
+            if pipeline not in tasks:
+                tasks[pipeline] = bar.add_task("train", total=epoch.of, losses="")
+            bar.update(tasks[pipeline], completed=epoch.number, losses=_losses(epoch))
+
+        with progress.listening(draw):
+            yield
+
+
+def show_scores(scores: dict[str, Any]) -> None:
+    """Print test scores, the model first, then the baselines from the best on."""
+    metrics = list(scores["model"]["test"])
+    table = _table("test part", *metrics)
+    table.add_row("[bold]model[/]", *(_number(metric, scores["model"]["test"][metric]) for metric in metrics))
+    first = metrics[0]
+    for name, by_part in sorted(scores["baselines"].items(), key=lambda item: item[1]["test"][first]):
+        table.add_row(name, *(_number(metric, by_part["test"][metric]) for metric in metrics))
+    out.print(table)
+
+
+def show_places(report: "Path", bundle: "Path") -> None:
+    """Print where report and bundle lie."""
+    out.print(f"report  {report}", markup=False)
+    out.print(f"bundle  {bundle}", markup=False)
+
+
+def show_record(record: Record, scores: dict[str, Any] | None) -> None:
+    """Print a run: outcome, scores, lineage."""
+    out.print(f"[bold]{record.pipeline}[/] run {record.id}: {record.outcome}, {record.seconds:.1f} s{_plain(f' ({record.error})' if record.error else '')}")
+    if record.overrides:
+        out.print(f"with {', '.join(record.overrides)}", markup=False)
+    if scores:
+        show_scores(scores)
+    table = _table("stage", "this run", "key", "digest", "s")
+    for name, stage in record.stages.items():
+        table.add_row(name, "fresh" if stage.cached else "made", stage.reference["key"][:12], stage.reference["digest"][:12], f"{stage.seconds:.1f}")
+    out.print(table)
+
+
+def show_runs(rows: "list[tuple[Record, dict[str, Any] | None]]") -> None:
+    """Print runs side by side."""
+    table = _table("run", "outcome", "s", "score", "best baseline", "with")
+    for record, headline in rows:
+        score = f"{headline['metric']} {headline['model']:.4g}" if headline else ""
+        baseline = f"{headline['baseline']:.4g}" if headline else ""
+        table.add_row(record.id, record.outcome, f"{record.seconds:.1f}", score, baseline, _plain(", ".join(record.overrides)))
+    out.print(table)
+
+
+def show_frame(frame: "pd.DataFrame") -> None:
+    """Print a frame as CSV."""
+    sys.stdout.write(frame.to_csv(index=False))
+
+
+def show_findings(findings: "list[Finding]") -> None:
+    """Print what the doctor found."""
+    table = _table("", "subject", "found")
+    for finding in findings:
+        table.add_row("[green]ok[/]" if finding.sound else "[red]no[/]", finding.subject, _plain(finding.found))
+    out.print(table)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in headings:
+        table.add_column(heading, overflow="ellipsis" if heading == "about" else "fold", no_wrap=heading == "about")
+    return table
+
+
+def _tell_epoch(pipeline: str, epoch: Epoch) -> None:
+    if epoch.number in (1, epoch.of) or epoch.number % max(1, epoch.of // 10) == 0:
+        err.print(f"train      epoch {epoch.number} of {epoch.of}, {_losses(epoch)}", markup=False)
+
+
+def _losses(epoch: Epoch) -> str:
+    return f"loss {epoch.loss:.4g}" + (f", validation {epoch.val_loss:.4g}" if epoch.val_loss is not None else "")
+
+
+def _number(metric: str, value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1%}" if metric == "skill" else f"{value:.4g}"
+
+
+def _plain(text: str) -> str:
+    """Return text with what rich would take for markup escaped."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,290 @@
+"""The artifact store: immutable folders, each under the key of what it was made of.
+
+    root/<stage>/<key[:2]>/<key>/   data files and manifest.json
+    root/runs/                      run records (`runs.py`)
+    root/scratch/<key>/             what a stage keeps to go on after a kill: checkpoints
+    root/quarantine/                artifacts that failed verification or were replaced by request
+    root/memo/  root/locks/         digests remembered, locks; both may be deleted at any time
+
+An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place: what can be seen is
+whole. Locks only save work: two builders of one key publish equal content, and the second takes the first's.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from gristmill import identity
+from gristmill.errors import CorruptArtifact, StoreError
+from gristmill.files import Memo, files_below, publish_folder, write_atomically, write_json
+from gristmill.identity import Identity
+
+logger = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+
+
+class Reference(TypedDict):
+    """What tasks pass on in place of data."""
+
+    stage: str
+    key: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published folder and its manifest."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def reference(self) -> Reference:
+        return Reference(stage=self.manifest["stage"], key=self.manifest["key"], digest=self.manifest["digest"])
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return dict(self.manifest["counts"])
+
+    @property
+    def bytes(self) -> int:
+        return sum(int(file["size"]) for file in self.manifest["files"].values())
+
+
+@dataclass
+class Draft:
+    """A folder being filled; it becomes an artifact by `publish` or vanishes."""
+
+    path: Path
+    counts: dict[str, int] = field(default_factory=dict)  # of records, repairs, parameters: whatever tells the size
+    measures: dict[str, float] = field(default_factory=dict)  # seconds, peak memory: what differs from run to run
+
+
+class Store:
+    """All artifacts of a project, below one local folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.memo = Memo(root / "memo")
+
+    def path(self, stage: str, key: str) -> Path:
+        """Return where the artifact with this key lies, or would."""
+        return self.root / stage / key[:2] / key
+
+    def scratch(self, key: str) -> Path:
+        """Return the folder in which a stage keeps what lets it go on after a kill."""
+        return self.root / "scratch" / key
+
+    def find(self, stage: str, key: str) -> Artifact | None:
+        """Return the artifact with this key, or None. Files whose stat has changed since they were hashed are hashed again.
+
+        Raises:
+            CorruptArtifact: the artifact is there, but a file of it is not the one that was published.
+        """
+        path = self.path(stage, key)
+        if not path.is_dir():
+            return None
+        artifact = Artifact(path, read_manifest(path, stage, key))
+        recorded = {name: file["sha256"] for name, file in artifact.manifest["files"].items()}
+        try:
+            found = self.memo.digests(path, list(recorded))
+        except FileNotFoundError as error:
+            raise CorruptArtifact(f"{error.filename}: missing, though its manifest lists it.") from None
+        _compare(path, recorded, found)
+        return artifact
+
+    def open(self, reference: Reference) -> Artifact:
+        """Return a referenced artifact for reading, after hashing every byte of it.
+
+        Raises:
+            CorruptArtifact: it is gone, or a file of it is not the one that was published.
+        """
+        path = self.path(reference["stage"], reference["key"])
+        artifact = Artifact(path, read_manifest(path, reference["stage"], reference["key"]))
+        verify(artifact)
+        if artifact.reference != reference:
+            raise CorruptArtifact(f"{path}: holds another result than the one referred to; it was refreshed since. Run again.")
+        return artifact
+
+    def artifacts(self) -> Iterator[Path]:
+        """Yield the folder of every published artifact."""
+        yield from sorted(path.parent for path in self.root.glob(f"*/??/*/{MANIFEST}") if not path.parent.name.startswith("."))
+
+    def check_writable(self) -> None:
+        """Raise `StoreError` where nothing can be written: better before hours of work than after."""
+        with _writing(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.root / ".writable", b"")
+
+    @contextlib.contextmanager
+    def draft(self, made_of: Identity) -> Iterator[Draft]:
+        """Give a folder beside the artifact's own to build it in; remove it at the end if it was not published.
+
+        Raises:
+            StoreError: the store cannot be written to.
+        """
+        final = self.path(made_of.stage, made_of.key)
+        with _writing(self.root):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(final.parent, made_of.key)
+            path = final.parent / f".{made_of.key[:16]}~{os.getpid()}~{time.monotonic_ns()}~{socket.gethostname()}"
+            path.mkdir()
+        try:
+            with _writing(self.root):
+                yield Draft(path)
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def publish(self, draft: Draft, made_of: Identity, replace: bool = False) -> Artifact:
+        """Make a filled draft the artifact of its key: flush, manifest last, rename.
+
+        A sound artifact that is there already was published by another run meanwhile: it is returned and the draft is dropped, unless
+        `replace`. A corrupt one is moved to quarantine.
+        """
+        manifest = _manifest(draft, made_of)
+        write_json(draft.path / MANIFEST, manifest | {"seal": identity.digest_of(manifest)})
+        final = self.path(made_of.stage, made_of.key)
+        if replace and final.exists():
+            self.quarantine(final)
+        try:
+            publish_folder(draft.path, final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            try:
+                winner = Artifact(final, read_manifest(final, made_of.stage, made_of.key))
+                verify(winner)
+                return winner
+            except CorruptArtifact as damage:
+                logger.warning("%s Moved to %s and replaced.", damage, self.quarantine(final))
+                publish_folder(draft.path, final)
+        return Artifact(final, manifest)
+
+    def quarantine(self, path: Path) -> Path:
+        """Move an artifact's folder aside, where `gc` finds it, and return its new place."""
+        aside = self.root / "quarantine" / f"{path.parent.parent.name}-{path.name[:16]}-{time.time_ns()}"
+        with _writing(self.root):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(aside)
+        return aside
+
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[None]:
+        """Wait for other builders of this key. The kernel frees the lock of a dead process; where locks do not work, go on."""
+        path = self.root / "locks" / key
+        with _writing(self.root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks: both build, one is kept
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _manifest(draft: Draft, made_of: Identity) -> dict[str, Any]:
+    files = {path.relative_to(draft.path).as_posix(): path for path in files_below(draft.path)}
+    hashes = {name: identity.digest_of_file(path) for name, path in files.items()}
+    return {
+        "stage": made_of.stage,
+        "key": made_of.key,
+        "digest": identity.digest_of_files(hashes),
+        "made_of": made_of.parts,
+        "files": {name: {"size": files[name].stat().st_size, "sha256": hashes[name]} for name in hashes},
+        "counts": draft.counts,
+        "measures": draft.measures,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def read_manifest(path: Path, stage: str, key: str) -> dict[str, Any]:
+    """Return an artifact's manifest, checked against its own seal and against where it lies.
+
+    Raises:
+        CorruptArtifact: it is missing, not JSON, altered, or belongs to another key.
+    """
+    file = path / MANIFEST
+    try:
+        manifest = json.loads(file.read_bytes())
+        seal = manifest.pop("seal")
+    except FileNotFoundError:
+        raise CorruptArtifact(f"{file}: missing.") from None
+    except (ValueError, AttributeError, KeyError, TypeError):
+        raise CorruptArtifact(f"{file}: not a manifest.") from None
+    if identity.digest_of(manifest) != seal or (manifest["stage"], manifest["key"]) != (stage, key):
+        raise CorruptArtifact(f"{file}: altered since it was written.")
+    return dict(manifest)
+
+
+def verify(artifact: Artifact) -> None:
+    """Hash every file of an artifact.
+
+    Raises:
+        CorruptArtifact: naming the first file that is missing or altered.
+    """
+    recorded = {name: file["sha256"] for name, file in artifact.manifest["files"].items()}
+    try:
+        found = {name: identity.digest_of_file(artifact.path / name) for name in recorded}
+    except FileNotFoundError as error:
+        raise CorruptArtifact(f"{error.filename}: missing, though its manifest lists it.") from None
+    _compare(artifact.path, recorded, found)
+
+
+def _compare(path: Path, recorded: Mapping[str, str], found: Mapping[str, str]) -> None:
+    for name, digest in recorded.items():
+        if found[name] != digest:
+            raise CorruptArtifact(f"{path / name}: altered since it was published (its SHA-256 does not hold).")
+
+
+@contextlib.contextmanager
+def _writing(root: Path) -> Iterator[None]:
+    """Turn the failures of the store's disk into a `StoreError` that names the store; leave all others alone."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StoreError(f"{root}: the disk is full. Free space (gristmill gc) and run again.") from None
+        if error.filename is not None and Path(error.filename).is_relative_to(root):
+            raise StoreError(
+                f"{error.filename}: the store is not writable ({error.strerror}). Mend it, or set GRISTMILL_STORE or [defaults] store."
+            ) from None
+        raise
+
+
+def _remove_abandoned(folder: Path, key: str) -> None:
+    """Remove drafts of this key whose process died: a kill leaves its folder behind."""
+    for path in folder.glob(f".{key[:16]}~*"):
+        if is_abandoned(path):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def is_abandoned(draft: Path) -> bool:
+    """Whether the process that a draft's name gives is known to be gone: it ran on this host and runs no more."""
+    _, pid, _, host = draft.name.split("~")
+    return host == socket.gethostname() and not is_running(int(pid))
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process with this id exists on this host."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,82 @@
+"""Care of the store: verify what lies there, remove what nothing refers to."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gristmill.errors import CorruptArtifact
+from gristmill.files import files_below
+from gristmill.runs import Runs
+from gristmill.store import Artifact, Store, is_abandoned, read_manifest, verify
+
+_ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as abandoned
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What verification found of one artifact."""
+
+    path: Path
+    damage: str | None  # None if every byte holds
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file or folder that nothing refers to."""
+
+    path: Path
+    reason: str
+    bytes: int
+
+
+def verify_store(store: Store) -> Iterator[Verdict]:
+    """Hash every file of every artifact and yield what was found."""
+    for path in store.artifacts():
+        try:
+            verify(Artifact(path, read_manifest(path, path.parent.parent.name, path.name)))
+            yield Verdict(path, None)
+        except CorruptArtifact as damage:
+            yield Verdict(path, str(damage))
+
+
+def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
+    """Yield what can be removed: all but the artifacts of each pipeline's last successful runs and of its newest run."""
+    kept = {store.path(stage, key) for stage, key in _referred(Runs(store.root), keep_runs)}
+    for path in store.artifacts():
+        if path not in kept:
+            yield _sized(path, "no recent run refers to it")
+    keys = {path.name for path in kept}
+    for path in sorted(store.root.glob("scratch/*")):
+        if path.name in keys or _age(path) > _ORPHAN_AGE:
+            yield _sized(path, "checkpoints of a training that ended or was given up")
+    for path in sorted(store.root.glob("*/??/.*~*")):
+        if is_abandoned(path) or _age(path) > _ORPHAN_AGE:
+            yield _sized(path, "left behind by a process that died")
+    for path in sorted(store.root.glob("quarantine/*")):
+        yield _sized(path, "quarantined: damaged, or replaced by --refresh")
+
+
+def remove(items: list[Garbage]) -> None:
+    """Remove what `garbage` named."""
+    for item in items:
+        shutil.rmtree(item.path)
+
+
+def _referred(runs: Runs, keep_runs: int) -> Iterator[tuple[str, str]]:
+    for pipeline in runs.pipelines():
+        kept = 0
+        for index, record in enumerate(runs.newest_first(pipeline)):
+            if index == 0 or record.outcome == "running" or (record.outcome == "succeeded" and kept < keep_runs):
+                kept += record.outcome == "succeeded"
+                yield from ((reference["stage"], reference["key"]) for reference in record.references.values())
+
+
+def _age(path: Path) -> float:
+    return time.time() - max((file.stat().st_mtime for file in [path, *path.rglob("*")]), default=0.0)
+
+
+def _sized(path: Path, reason: str) -> Garbage:
+    return Garbage(path, reason, sum(os.stat(file).st_size for file in files_below(path)))

@@ -1,0 +1,44 @@
+"""Wording of what is wrong in settings: what was received, what is known, what was probably meant."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from gristmill.settings import Settings
+
+
+def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
+    """Return `unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense, dlinear.`"""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(received), names, n=1)
+    meant = f" Did you mean '{close[0]}'?" if close else ""
+    return f"unknown {what} {received!r}.{meant} Known: {', '.join(names) or 'none'}."
+
+
+def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str]:
+    """Yield one line for each key of `table` that does not hold: the key, why, what was received."""
+    reasons: dict[str, tuple[list[str], Any]] = {}
+    for detail in error.errors(include_url=False):
+        key = ".".join(str(step) for step in detail["loc"] if not _is_alternative(step)) or "table"
+        if detail["type"] == "extra_forbidden":
+            yield suggestion("key", key, table.model_fields)
+        elif detail["type"] == "missing":
+            yield f"{key}: missing. It has no default."
+        else:
+            messages, _ = reasons.setdefault(key, ([], detail["input"]))
+            messages.append(detail["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
+    for key, (messages, received) in reasons.items():
+        expected = " or ".join(dict.fromkeys(messages))
+        yield f"{key}: expected {expected}. Received: {received!r} ({_toml_type(received)})."
+
+
+def _is_alternative(step: int | str) -> bool:
+    """Whether a step of a location names a branch of a union (`int`, `constrained-float`) and not a key."""
+    return isinstance(step, str) and (step in ("int", "float", "str") or "[" in step or step.startswith("constrained-"))
+
+
+def _toml_type(value: Any) -> str:
+    names = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,14 @@
+"""Evaluate: scores beside baselines, and an artifact in Prefect's page that shows them."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from gristmill.store import Reference
+from tasks.page import show_scores
+from tasks.stage import Run, produce
+
+
+@task(task_run_name="evaluate {run.pipeline.name}", tags=["evaluate"], cache_policy=NO_CACHE)
+def evaluate(run: Run, prepared: Reference, trained: Reference) -> Reference:
+    """Score the model and the baselines on data that nothing was fitted on."""
+    return produce(run, "evaluate", prepared, trained, on_new=show_scores)

@@ -1,0 +1,13 @@
+"""Export: the tested model as a bundle for other programs."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from gristmill.store import Reference
+from tasks.stage import Run, produce
+
+
+@task(task_run_name="export {run.pipeline.name}", tags=["export"], cache_policy=NO_CACHE)
+def export(run: Run, prepared: Reference, trained: Reference, evaluated: Reference) -> Reference:
+    """Write the model in each format and prove each equal to what was scored."""
+    return produce(run, "export", prepared, trained, evaluated)

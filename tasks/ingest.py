@@ -1,0 +1,20 @@
+"""Ingest: raw data into the store."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from gristmill.errors import SourceChanged
+from gristmill.store import Reference
+from tasks.stage import Run, produce
+
+
+async def _changed_meanwhile(task: object, task_run: TaskRun, state: State) -> bool:
+    """Only a source that was written to while it was read is worth another try."""
+    return isinstance(await state.aresult(raise_on_failure=False), SourceChanged)
+
+
+@task(task_run_name="ingest {run.pipeline.name}", tags=["ingest"], cache_policy=NO_CACHE, retries=2, retry_delay_seconds=1, retry_condition_fn=_changed_meanwhile)
+def ingest(run: Run) -> Reference:
+    """Read the source, check it and write it as Parquet."""
+    return produce(run, "ingest")

@@ -1,0 +1,13 @@
+"""Preprocess: ingested data into training-ready data."""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from gristmill.store import Reference
+from tasks.stage import Run, produce
+
+
+@task(task_run_name="preprocess {run.pipeline.name}", tags=["preprocess"], cache_policy=NO_CACHE)
+def preprocess(run: Run, ingested: Reference) -> Reference:
+    """Split the data and fit on the training part what has to be fitted."""
+    return produce(run, "preprocess", ingested)

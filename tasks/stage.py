@@ -1,0 +1,129 @@
+"""What every stage's task does: ask the store, and only on a miss call the core and publish what it wrote."""
+
+import importlib
+import logging
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from gristmill import domains, plan
+from gristmill.config import Catalogue, Pipeline, load
+from gristmill.errors import CorruptArtifact
+from gristmill.files import Watch
+from gristmill.identity import Identity, load_closure, versions
+from gristmill.runs import Record, Runs, StageRecord
+from gristmill.store import Artifact, Draft, Reference, Store
+from gristmill.quiet import quiet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run a task belongs to: the pipeline's settings as they were when it began."""
+
+    id: str
+    catalogue: Catalogue
+    pipeline: Pipeline
+    refresh: str | None  # a stage to do again even if its result is there
+
+    def record(self) -> Record:
+        """Return the run's record as it stands."""
+        return Runs(self.catalogue.store).read(self.pipeline.name, self.id)
+
+
+@contextmanager
+def recorded(pipeline: str, overrides: list[str], refresh: str | None, project: str | None) -> Iterator[Run]:
+    """Open a run of a pipeline and close its record with the outcome."""
+    catalogue = load(Path(project) if project else None, {pipeline: overrides})
+    settings = catalogue.pipeline(pipeline)
+    store, runs = Store(catalogue.store), Runs(catalogue.store)
+    store.check_writable()
+    libraries = tuple(sorted({name for stage in domains.STAGES for name in stage.libraries} | {"prefect"}))
+    run = runs.start(settings, overrides, versions(libraries))
+    try:
+        yield Run(run.id, catalogue, settings, refresh)
+    except Exception as error:
+        runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:  # Ctrl-C, SIGTERM, cancelled by Prefect: the next run goes on from here
+        runs.finish(pipeline, run.id, "interrupted")
+        raise
+    runs.finish(pipeline, run.id, "succeeded")
+
+
+def produce(
+    run: Run, name: str, *inputs: Reference, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
+) -> Reference | State[Reference]:
+    """Return the reference of a stage's artifact, found in the store (a Cached state) or made now.
+
+    Args:
+        run: the run it belongs to.
+        name: the stage.
+        inputs: artifacts it reads.
+        on_new: called with an artifact that was made now.
+        extras: arguments of the core function besides settings, places and folders.
+
+    Raises:
+        WorkError: the core could not do it; nothing was published.
+    """
+    began, stage, store = time.perf_counter(), domains.stage(name), Store(run.catalogue.store)
+    data = plan.located(run.catalogue, run.pipeline, stage)
+    watch = Watch(data.values())
+    digests = {place: store.memo.digest(path) for place, path in data.items()} | {ref["stage"]: ref["digest"] for ref in inputs}
+    made_of = plan.identity_of(run.pipeline, stage, digests)
+    artifact = None if run.refresh == name else _found(store, made_of)
+    if artifact:
+        _note(run, artifact, cached=True, seconds=time.perf_counter() - began)
+        return Completed(name="Cached", message=f"{name} is fresh", data=artifact.reference)
+    with store.lock(made_of.key):
+        artifact = None if run.refresh == name else _found(store, made_of)  # made by another run while this one waited
+        if artifact is None:
+            folders = {ref["stage"]: store.open(ref).path for ref in inputs} | {place.partition(".")[2]: path for place, path in data.items()}
+            with store.draft(made_of) as draft:
+                scratch = {"scratch": store.scratch(made_of.key)} if stage.resumable else {}
+                _work(run, stage, draft, made_of, folders | scratch | extras)
+                watch.check()
+                artifact = store.publish(draft, made_of, replace=run.refresh == name)
+            shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
+            if on_new:
+                on_new(run, artifact)
+    _note(run, artifact, cached=False, seconds=time.perf_counter() - began)
+    return artifact.reference
+
+
+def _found(store: Store, made_of: Identity) -> Artifact | None:
+    try:
+        return store.find(made_of.stage, made_of.key)
+    except CorruptArtifact as damage:
+        logger.warning("%s It is made again.", damage)
+        return None
+
+
+def _work(run: Run, stage: domains.Stage, draft: Draft, made_of: Identity, arguments: dict[str, Any]) -> None:
+    """Call the stage's core function to fill the draft, and measure it."""
+    quiet()
+    load_closure(made_of.parts["code"])
+    core = getattr(importlib.import_module(domains.module_of(run.pipeline.domain, stage.name)), stage.name)
+    tables = {name: run.pipeline.tables[name] for name in stage.tables}
+    began = time.perf_counter()
+    draft.counts = core(**tables, **arguments, out=draft.path)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
+    draft.measures = {"seconds": round(time.perf_counter() - began, 3), "peak_memory_mib": round(peak, 1)}
+
+
+def _note(run: Run, artifact: Artifact, cached: bool, seconds: float) -> None:
+    reference = artifact.reference
+    done = StageRecord(reference=reference, cached=cached, seconds=round(seconds, 3))
+    Runs(run.catalogue.store).note(run.pipeline.name, run.id, reference["stage"], done)
+    counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in artifact.counts.items())
+    logger.info("%-10s %s (%s)", reference["stage"], "fresh" if cached else f"done in {seconds:.1f} s", counts)
