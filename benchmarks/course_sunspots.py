@@ -61,7 +61,10 @@ def main() -> None:
     histories = np.lib.stride_tricks.sliding_window_view(series[SPLIT - WINDOW : -1], WINDOW)  # (targets, window)
     forecast = model.predict(histories[..., np.newaxis], batch_size=256, verbose=0)[:, -1, 0]
     mae = float(np.abs(forecast - series[SPLIT:]).mean())
-    print(json.dumps({"seed": options.seed, "epochs": options.epochs, "mae": mae, "seconds": round(seconds, 1)}), flush=True)
+    print(
+        json.dumps({"seed": options.seed, "epochs": options.epochs, "mae": mae, "seconds": round(seconds, 1)}),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

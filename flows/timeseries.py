@@ -13,7 +13,9 @@ from tasks.train import train
 
 
 @flow(name="timeseries", flow_run_name="{pipeline}", log_prints=False)
-def timeseries(pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None) -> dict[str, Any]:
+def timeseries(
+    pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None
+) -> dict[str, Any]:
     """Ingest a series, cut it into windows, train, evaluate, export.
 
     Args:

@@ -68,11 +68,15 @@ def run_fresh(bundle: Path, formats: Iterable[str], folder: Path) -> None:
     """Predict `folder/inputs.npy` with each format in a new Python, into `folder/<format>.npy`."""
     command = [sys.executable, "-m", "gristmill.bundle", str(bundle), str(folder), *formats]
     root = str(Path(__file__).parent.parent)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise ParityError(f"the exported model could not be reloaded in a fresh process (exit {done.returncode}): {last[0]}")
+        raise ParityError(
+            f"the exported model could not be reloaded in a fresh process (exit {done.returncode}): {last[0]}"
+        )
 
 
 def load(bundle: Path, form: str) -> Predictor:

@@ -20,7 +20,9 @@ INTERRUPTED = 130
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 Name = Annotated[str, typer.Argument(help="A pipeline of pipelines.toml.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override a setting for this call.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override a setting for this call.")
+]
 Refresh = Annotated[str | None, typer.Option(metavar="STAGE", help="Do this stage again, even if its result is there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -57,7 +59,12 @@ def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = 
 
 
 @app.command()
-def run(names: Annotated[list[str], typer.Argument(help="Pipelines.")], set_: Set = None, refresh: Refresh = None, as_json: Json = False) -> None:
+def run(
+    names: Annotated[list[str], typer.Argument(help="Pipelines.")],
+    set_: Set = None,
+    refresh: Refresh = None,
+    as_json: Json = False,
+) -> None:
     """Bring pipelines up to date: do what the plan says, print scores, report and bundle."""
     for name in names:
         project = Project.open(overrides={name: set_ or []})
@@ -77,7 +84,11 @@ def run(names: Annotated[list[str], typer.Argument(help="Pipelines.")], set_: Se
 
 
 @app.command()
-def show(name: Name, run: Annotated[str | None, typer.Option(help="A run's id; the last successful one if not given.")] = None, as_json: Json = False) -> None:
+def show(
+    name: Name,
+    run: Annotated[str | None, typer.Option(help="A run's id; the last successful one if not given.")] = None,
+    as_json: Json = False,
+) -> None:
     """Show a run: scores beside baselines, lineage."""
     project = Project.open()
     record = project.record(name, run)
@@ -101,7 +112,11 @@ def runs(name: Name, as_json: Json = False) -> None:
 
 
 @app.command()
-def report(name: Name, run: Annotated[str | None, typer.Option(help="A run's id.")] = None, open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False) -> None:
+def report(
+    name: Name,
+    run: Annotated[str | None, typer.Option(help="A run's id.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
     """Render a run's report and print its path."""
     project = Project.open()
     path = project.report(project.record(name, run))
@@ -114,8 +129,12 @@ def report(name: Name, run: Annotated[str | None, typer.Option(help="A run's id.
 def predict(
     name: Name,
     input_: Annotated[Path, typer.Option("--input", help="Data in the form of the pipeline's source.")],
-    output: Annotated[Path | None, typer.Option(help="Write to this .csv, .parquet or .json; printed if not given.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Values to forecast; the model's horizon if not given.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this .csv, .parquet or .json; printed if not given.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Values to forecast; the model's horizon if not given.")
+    ] = None,
 ) -> None:
     """Predict from a file by the pipeline's model."""
     writer = _writer(output)
@@ -141,11 +160,15 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what wo
     found = Project.open().collect(dry_run)
     for item in found:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
-    typer.echo(f"{'Would free' if dry_run else 'Freed'} {sum(item.bytes for item in found) / 2**20:.1f} MiB in {len(found)} items.")
+    typer.echo(
+        f"{'Would free' if dry_run else 'Freed'} {sum(item.bytes for item in found) / 2**20:.1f} MiB in {len(found)} items."
+    )
 
 
 @app.command()
-def doctor(names: Annotated[list[str] | None, typer.Argument(help="Pipelines whose data must be there.")] = None) -> None:
+def doctor(
+    names: Annotated[list[str] | None, typer.Argument(help="Pipelines whose data must be there.")] = None,
+) -> None:
     """Look at versions, store, Prefect, devices and data; exit 1 if something needed is missing."""
     from gristmill.doctor import examine
 

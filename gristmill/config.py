@@ -25,7 +25,9 @@ S = TypeVar("S", bound=Settings)
 class Defaults(Settings):
     """What holds for every pipeline of the file."""
 
-    store: str = "data/store"  # folder of the artifacts, below the project unless absolute; GRISTMILL_STORE goes before it
+    store: str = (
+        "data/store"  # folder of the artifacts, below the project unless absolute; GRISTMILL_STORE goes before it
+    )
     keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
 
 
@@ -158,11 +160,14 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     if not isinstance(table.get("description", ""), str):
         problems.append(f"{where} description: expected a string. Received: {table['description']!r}.")
     made = {
-        key: _table(choice, table.get(key, {}), f"[pipelines.{name}.{key}]", key, problems) for key, choice in classes.items()
+        key: _table(choice, table.get(key, {}), f"[pipelines.{name}.{key}]", key, problems)
+        for key, choice in classes.items()
     }
     if len(problems) > before:
         return None
-    return Pipeline(name, table["domain"], table.get("description", ""), {key: value for key, value in made.items() if value})
+    return Pipeline(
+        name, table["domain"], table.get("description", ""), {key: value for key, value in made.items() if value}
+    )
 
 
 def tables_of(domain: str) -> dict[str, type[Settings] | str]:

@@ -26,11 +26,15 @@ class Finding:
 
 def examine(project: Project, needed: list[str]) -> Iterator[Finding]:
     """Yield what was found; data of a pipeline in `needed` must be there, that of others may be missing."""
-    yield Finding("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
+    yield Finding(
+        "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    )
     for name in LIBRARIES:
         yield _library(name)
     yield _store(project)
-    yield Finding("prefect api", os.environ.get("PREFECT_API_URL") or "none set: a temporary server is started for each run")
+    yield Finding(
+        "prefect api", os.environ.get("PREFECT_API_URL") or "none set: a temporary server is started for each run"
+    )
     yield _devices()
     for name in project.catalogue.pipelines:
         yield _data(project, name, name in needed)

@@ -21,9 +21,20 @@ class Stage:
 STAGES = (
     Stage("ingest", ("source", "ingest"), (), ("numpy", "pandas", "pyarrow")),
     Stage("preprocess", ("preprocess",), ("ingest",), ("numpy", "pandas", "pyarrow")),
-    Stage("train", ("model", "train"), ("preprocess",), ("keras", "numpy", "pandas", "pyarrow", "tensorflow"), resumable=True),
+    Stage(
+        "train",
+        ("model", "train"),
+        ("preprocess",),
+        ("keras", "numpy", "pandas", "pyarrow", "tensorflow"),
+        resumable=True,
+    ),
     Stage("evaluate", ("evaluate",), ("preprocess", "train"), ("keras", "numpy", "pandas", "pyarrow", "tensorflow")),
-    Stage("export", ("export",), ("preprocess", "train", "evaluate"), ("keras", "numpy", "pandas", "pyarrow", "tensorflow")),
+    Stage(
+        "export",
+        ("export",),
+        ("preprocess", "train", "evaluate"),
+        ("keras", "numpy", "pandas", "pyarrow", "tensorflow"),
+    ),
 )
 
 DOMAINS = ("timeseries",)

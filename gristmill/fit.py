@@ -99,7 +99,9 @@ def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
 
 def shuffled(order: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:
     """Return `order` shuffled in a way that depends on seed and epoch alone."""
-    return tf.random.experimental.stateless_shuffle(order, seed=tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)]))
+    return tf.random.experimental.stateless_shuffle(
+        order, seed=tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
+    )
 
 
 class _Keeper(keras.callbacks.Callback):
@@ -125,7 +127,9 @@ class _Keeper(keras.callbacks.Callback):
         self.done = epoch + 1
         loss, val_loss = (logs or {})["loss"], (logs or {}).get("val_loss")
         if not all(math.isfinite(value) for value in (loss, val_loss) if value is not None):
-            raise Diverged(f"the loss became {loss} (validation: {val_loss}) in epoch {self.done}. Lower train.learning_rate, or look for wild values.")
+            raise Diverged(
+                f"the loss became {loss} (validation: {val_loss}) in epoch {self.done}. Lower train.learning_rate, or look for wild values."
+            )
         self.course.losses.append(loss)
         if val_loss is not None:
             self.course.val_losses.append(val_loss)

@@ -141,7 +141,9 @@ def load_closure(code: Iterable[str], package: Path = PACKAGE) -> None:
         importlib.import_module(module)
         file = _source_file(module, package)
         if file is None or max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS:
-            raise WorkError(f"{file or module}: changed after this process started. Run again, so that what runs is what is hashed.")
+            raise WorkError(
+                f"{file or module}: changed after this process started. Run again, so that what runs is what is hashed."
+            )
 
 
 def _is_outside(module: str) -> bool:

@@ -18,5 +18,8 @@ def settings_of(package: str, kind: str) -> type[Settings]:
     return next(
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Settings) and "kind" in value.model_fields and value.__module__ == module.__name__
+        if isinstance(value, type)
+        and issubclass(value, Settings)
+        and "kind" in value.model_fields
+        and value.__module__ == module.__name__
     )

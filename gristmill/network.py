@@ -16,7 +16,9 @@ from gristmill.errors import CorruptArtifact
 def write(network: keras.Model, folder: Path) -> None:
     """Write `architecture.json` and `weights.npz`."""
     (folder / "architecture.json").write_text(network.to_json())
-    arrays: dict[str, Any] = {f"{index:04d}": np.asarray(variable.value) for index, variable in enumerate(network.variables)}
+    arrays: dict[str, Any] = {
+        f"{index:04d}": np.asarray(variable.value) for index, variable in enumerate(network.variables)
+    }
     np.savez(folder / "weights.npz", allow_pickle=False, **arrays)
 
 

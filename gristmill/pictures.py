@@ -4,7 +4,7 @@ SVG for the report, with the text colour left to the page (light and dark alike)
 """
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,7 +14,7 @@ INK = "#5f6b7a"
 _PAGE_INK = "#010203"  # stands for the page's own text colour until the SVG is written
 TRUTH, MODEL, BASELINE, ACCENT = "#7a8794", "#2f7ed8", "#e08a1e", "#c2413b"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.grid": True,
     "axes.spines.right": False,
@@ -35,7 +35,7 @@ def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    ink = {name: _PAGE_INK for name in ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color", "legend.labelcolor")}
+    ink: dict[Any, Any] = dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color", "legend.labelcolor"), _PAGE_INK)
     with rc_context(_STYLE | ink):
         figure = Figure(figsize=(10, height), layout="constrained")
         axes = figure.subplots(1, columns, squeeze=False, width_ratios=widths or None)[0]

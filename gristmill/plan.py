@@ -79,14 +79,21 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
 
 
 def _step(
-    catalogue: Catalogue, pipeline: Pipeline, stage: Stage, store: Store, before: Mapping[str, Step], refresh: str | None
+    catalogue: Catalogue,
+    pipeline: Pipeline,
+    stage: Stage,
+    store: Store,
+    before: Mapping[str, Step],
+    refresh: str | None,
 ) -> Step:
     if refresh == stage.name:
         return Step(stage.name, "run", "asked by --refresh")
     unknown = [name for name in stage.inputs if before[name].artifact is None]
     if unknown:
         own = list(_own_reasons(identity_of(pipeline, stage, {}), _last_made_of(stage.name, pipeline, store)))
-        return Step(stage.name, "run", "; ".join(own)) if own else Step(stage.name, "depends", f"depends on {unknown[0]}")
+        return (
+            Step(stage.name, "run", "; ".join(own)) if own else Step(stage.name, "depends", f"depends on {unknown[0]}")
+        )
     try:
         data = {name: store.memo.digest(path) for name, path in located(catalogue, pipeline, stage).items()}
     except DataError as error:

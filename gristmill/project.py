@@ -138,7 +138,12 @@ class Project:
         core = importlib.import_module(f"gristmill.{pipeline.domain}.predict").predict
         with TemporaryDirectory() as folder:
             frame: pd.DataFrame = core(
-                source=pipeline.tables["source"], settings=pipeline.tables["ingest"], path=file, export=export, scratch=Path(folder), steps=steps
+                source=pipeline.tables["source"],
+                settings=pipeline.tables["ingest"],
+                path=file,
+                export=export,
+                scratch=Path(folder),
+                steps=steps,
             )
         return frame
 
@@ -177,7 +182,9 @@ class Project:
         last = self.runs.latest(name)
         if last and last.outcome == "succeeded" and last.references == references:
             return last
-        versions = identity.versions(tuple(sorted({library for stage in domains.STAGES for library in stage.libraries})))
+        versions = identity.versions(
+            tuple(sorted({library for stage in domains.STAGES for library in stage.libraries}))
+        )
         run = self.runs.start(self.catalogue.pipeline(name), overrides, versions)
         for stage, reference in references.items():
             self.runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
@@ -220,4 +227,6 @@ def _reach_prefect() -> None:
         try:
             client.hello()
         except HTTPError as error:
-            raise WorkError(f"Prefect's API at {client.api_url} does not answer ({error}). Start it, or unset PREFECT_API_URL.") from None
+            raise WorkError(
+                f"Prefect's API at {client.api_url} does not answer ({error}). Start it, or unset PREFECT_API_URL."
+            ) from None

@@ -41,7 +41,10 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     """
     artifacts = {name: store.open(reference) for name, reference in record.references.items()}
     sections = importlib.import_module(f"gristmill.{record.domain}.report").sections
-    content = [*sections({name: artifact.path for name, artifact in artifacts.items()}), *_common_sections(record, artifacts)]
+    content = [
+        *sections({name: artifact.path for name, artifact in artifacts.items()}),
+        *_common_sections(record, artifacts),
+    ]
     path = store.root / "reports" / f"{record.pipeline}.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, _render(record=record, description=description, sections=content))
@@ -51,14 +54,22 @@ def write_report(record: Record, description: str, store: Store) -> Path:
 def _render(**values: Any) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(loader=PackageLoader("gristmill"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("gristmill"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.get_template("report.html").render(**values)
 
 
 def _common_sections(record: Record, artifacts: dict[str, Artifact]) -> list[Section]:
     """Return what every domain's report ends with."""
     stages = [stage.name for stage in STAGES if stage.name in artifacts]
-    settings = [[f"{table}.{key}", _text(value)] for table, values in record.settings.items() for key, value in values.items()]
+    settings = [
+        [f"{table}.{key}", _text(value)] for table, values in record.settings.items() for key, value in values.items()
+    ]
     timings = [
         [
             name,
@@ -71,12 +82,24 @@ def _common_sections(record: Record, artifacts: dict[str, Artifact]) -> list[Sec
         for name in stages
     ]
     lineage = [
-        [name, artifacts[name].reference["key"][:12], artifacts[name].reference["digest"][:12], artifacts[name].manifest["created"], _inputs(artifacts[name])]
+        [
+            name,
+            artifacts[name].reference["key"][:12],
+            artifacts[name].reference["digest"][:12],
+            artifacts[name].manifest["created"],
+            _inputs(artifacts[name]),
+        ]
         for name in stages
     ]
     return [
         Section("Settings", "", tables=[Table("", ["setting", "value"], settings)]),
-        Section("Time and size", "", tables=[Table("", ["stage", "this run", "s in this run", "s when made", "peak MiB", "KiB stored"], timings)]),
+        Section(
+            "Time and size",
+            "",
+            tables=[
+                Table("", ["stage", "this run", "s in this run", "s when made", "peak MiB", "KiB stored"], timings)
+            ],
+        ),
         Section("Lineage", _versions(record), tables=[Table("", ["stage", "key", "digest", "made", "from"], lineage)]),
     ]
 

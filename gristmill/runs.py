@@ -89,7 +89,9 @@ class Runs:
 
     def finish(self, pipeline: str, run: str, outcome: Outcome, error: str | None = None) -> Record:
         """Close a record and return it."""
-        record = self.read(pipeline, run).model_copy(update={"outcome": outcome, "error": error, "finished": datetime.now(UTC)})
+        record = self.read(pipeline, run).model_copy(
+            update={"outcome": outcome, "error": error, "finished": datetime.now(UTC)}
+        )
         self._write(record)
         return record
 

@@ -28,8 +28,18 @@ if TYPE_CHECKING:
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)  # results
 err = Console(highlight=False, soft_wrap=True, stderr=True)  # what happens meanwhile, and errors
 
-_MARKS = {"fresh": "[green]fresh[/]", "run": "[yellow]run[/]", "depends": "[yellow]run?[/]", "no data": "[red]no data[/]"}
-_STATES = {"fresh": "[green]fresh[/]", "stale": "[yellow]stale[/]", "never run": "[dim]never run[/]", "no data": "[red]no data[/]"}
+_MARKS = {
+    "fresh": "[green]fresh[/]",
+    "run": "[yellow]run[/]",
+    "depends": "[yellow]run?[/]",
+    "no data": "[red]no data[/]",
+}
+_STATES = {
+    "fresh": "[green]fresh[/]",
+    "stale": "[yellow]stale[/]",
+    "never run": "[dim]never run[/]",
+    "no data": "[red]no data[/]",
+}
 
 _debug = False
 
@@ -79,7 +89,14 @@ def show_status(found: "Iterable[Status]") -> None:
     for status in found:
         headline = status.headline
         score = f"{headline['metric']} {headline['model']:.4g}" if headline else ""
-        table.add_row(status.name, status.domain, _STATES[status.state], score, f"{headline['baseline']:.4g}" if headline else "", status.description)
+        table.add_row(
+            status.name,
+            status.domain,
+            _STATES[status.state],
+            score,
+            f"{headline['baseline']:.4g}" if headline else "",
+            status.description,
+        )
     out.print(table)
 
 
@@ -102,7 +119,13 @@ def epochs() -> Iterator[None]:
         with progress.listening(_tell_epoch):
             yield
         return
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[losses]}"), TimeRemainingColumn()]
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[losses]}"),
+        TimeRemainingColumn(),
+    ]
     with Progress(*columns, console=err, transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -134,14 +157,22 @@ def show_places(report: "Path", bundle: "Path") -> None:
 
 def show_record(record: Record, scores: dict[str, Any] | None) -> None:
     """Print a run: outcome, scores, lineage."""
-    out.print(f"[bold]{record.pipeline}[/] run {record.id}: {record.outcome}, {record.seconds:.1f} s{_plain(f' ({record.error})' if record.error else '')}")
+    out.print(
+        f"[bold]{record.pipeline}[/] run {record.id}: {record.outcome}, {record.seconds:.1f} s{_plain(f' ({record.error})' if record.error else '')}"
+    )
     if record.overrides:
         out.print(f"with {', '.join(record.overrides)}", markup=False)
     if scores:
         show_scores(scores)
     table = _table("stage", "this run", "key", "digest", "s")
     for name, stage in record.stages.items():
-        table.add_row(name, "fresh" if stage.cached else "made", stage.reference["key"][:12], stage.reference["digest"][:12], f"{stage.seconds:.1f}")
+        table.add_row(
+            name,
+            "fresh" if stage.cached else "made",
+            stage.reference["key"][:12],
+            stage.reference["digest"][:12],
+            f"{stage.seconds:.1f}",
+        )
     out.print(table)
 
 
@@ -151,7 +182,9 @@ def show_runs(rows: "list[tuple[Record, dict[str, Any] | None]]") -> None:
     for record, headline in rows:
         score = f"{headline['metric']} {headline['model']:.4g}" if headline else ""
         baseline = f"{headline['baseline']:.4g}" if headline else ""
-        table.add_row(record.id, record.outcome, f"{record.seconds:.1f}", score, baseline, _plain(", ".join(record.overrides)))
+        table.add_row(
+            record.id, record.outcome, f"{record.seconds:.1f}", score, baseline, _plain(", ".join(record.overrides))
+        )
     out.print(table)
 
 

@@ -117,12 +117,16 @@ class Store:
         artifact = Artifact(path, read_manifest(path, reference["stage"], reference["key"]))
         verify(artifact)
         if artifact.reference != reference:
-            raise CorruptArtifact(f"{path}: holds another result than the one referred to; it was refreshed since. Run again.")
+            raise CorruptArtifact(
+                f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
+            )
         return artifact
 
     def artifacts(self) -> Iterator[Path]:
         """Yield the folder of every published artifact."""
-        yield from sorted(path.parent for path in self.root.glob(f"*/??/*/{MANIFEST}") if not path.parent.name.startswith("."))
+        yield from sorted(
+            path.parent for path in self.root.glob(f"*/??/*/{MANIFEST}") if not path.parent.name.startswith(".")
+        )
 
     def check_writable(self) -> None:
         """Raise `StoreError` where nothing can be written: better before hours of work than after."""

@@ -21,7 +21,8 @@ def read_table(path: Path) -> "pd.DataFrame":
     """Read a table that `write_table` wrote; a page whose checksum does not hold raises `OSError`."""
     import pyarrow.parquet as pq
 
-    return pq.read_table(path, page_checksum_verification=True).to_pandas()
+    frame: pd.DataFrame = pq.read_table(path, page_checksum_verification=True).to_pandas()
+    return frame
 
 
 def write_document(path: Path, value: Any) -> None:

@@ -14,7 +14,14 @@ async def _changed_meanwhile(task: object, task_run: TaskRun, state: State) -> b
     return isinstance(await state.aresult(raise_on_failure=False), SourceChanged)
 
 
-@task(task_run_name="ingest {run.pipeline.name}", tags=["ingest"], cache_policy=NO_CACHE, retries=2, retry_delay_seconds=1, retry_condition_fn=_changed_meanwhile)
+@task(
+    task_run_name="ingest {run.pipeline.name}",
+    tags=["ingest"],
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=1,
+    retry_condition_fn=_changed_meanwhile,
+)
 def ingest(run: Run) -> Reference:
     """Read the source, check it and write it as Parquet."""
     return produce(run, "ingest")

@@ -16,8 +16,13 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     if TaskRunContext.get() is None:
         return
     scores = read_document(evaluated.path / "scores.json")
-    picture = importlib.import_module(f"gristmill.{run.pipeline.domain}.report").headline_picture({"evaluate": evaluated.path})
-    named = {"**model**": scores["model"]["test"], **{name: by_part["test"] for name, by_part in scores["baselines"].items()}}
+    picture = importlib.import_module(f"gristmill.{run.pipeline.domain}.report").headline_picture(
+        {"evaluate": evaluated.path}
+    )
+    named = {
+        "**model**": scores["model"]["test"],
+        **{name: by_part["test"] for name, by_part in scores["baselines"].items()},
+    }
     metrics = list(scores["model"]["test"])
     lines = [
         f"| | {' | '.join(metrics)} |",
@@ -26,7 +31,11 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
         "",
         f"![forecast and truth](data:image/png;base64,{base64.b64encode(picture).decode()})",
     ]
-    create_markdown_artifact("\n".join(lines), key=f"{run.pipeline.name.replace('_', '-').lower()}-scores", description=run.pipeline.description)
+    create_markdown_artifact(
+        "\n".join(lines),
+        key=f"{run.pipeline.name.replace('_', '-').lower()}-scores",
+        description=run.pipeline.description,
+    )
 
 
 def _text(value: float | None) -> str:

@@ -28,8 +28,13 @@ class EpochProgress:
             self._shown = now
 
     def _show(self, epoch: Epoch) -> None:
-        done, text = 100 * epoch.number / epoch.of, f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {epoch.loss:.4g}"
+        done, text = (
+            100 * epoch.number / epoch.of,
+            f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {epoch.loss:.4g}",
+        )
         if self._artifact is None:
-            self._artifact = create_progress_artifact(done, key=f"{self._pipeline.replace('_', '-').lower()}-training", description=text)
+            self._artifact = create_progress_artifact(
+                done, _sync=True, key=f"{self._pipeline.replace('_', '-').lower()}-training", description=text
+            )
         else:
             update_progress_artifact(self._artifact, done, description=text)

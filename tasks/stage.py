@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from gristmill import domains, plan
@@ -20,9 +19,9 @@ from gristmill.config import Catalogue, Pipeline, load
 from gristmill.errors import CorruptArtifact
 from gristmill.files import Watch
 from gristmill.identity import Identity, load_closure, versions
+from gristmill.quiet import quiet
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Artifact, Draft, Reference, Store
-from gristmill.quiet import quiet
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ def recorded(pipeline: str, overrides: list[str], refresh: str | None, project: 
 
 def produce(
     run: Run, name: str, *inputs: Reference, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
-) -> Reference | State[Reference]:
+) -> Reference:
     """Return the reference of a stage's artifact, found in the store (a Cached state) or made now.
 
     Args:
@@ -79,16 +78,21 @@ def produce(
     began, stage, store = time.perf_counter(), domains.stage(name), Store(run.catalogue.store)
     data = plan.located(run.catalogue, run.pipeline, stage)
     watch = Watch(data.values())
-    digests = {place: store.memo.digest(path) for place, path in data.items()} | {ref["stage"]: ref["digest"] for ref in inputs}
+    digests = {place: store.memo.digest(path) for place, path in data.items()} | {
+        ref["stage"]: ref["digest"] for ref in inputs
+    }
     made_of = plan.identity_of(run.pipeline, stage, digests)
     artifact = None if run.refresh == name else _found(store, made_of)
     if artifact:
         _note(run, artifact, cached=True, seconds=time.perf_counter() - began)
-        return Completed(name="Cached", message=f"{name} is fresh", data=artifact.reference)
+        # Prefect shows the state as Cached and gives the flow its data: to the flow it is the reference.
+        return cast(Reference, Completed(name="Cached", message=f"{name} is fresh", data=artifact.reference))
     with store.lock(made_of.key):
         artifact = None if run.refresh == name else _found(store, made_of)  # made by another run while this one waited
         if artifact is None:
-            folders = {ref["stage"]: store.open(ref).path for ref in inputs} | {place.partition(".")[2]: path for place, path in data.items()}
+            folders = {ref["stage"]: store.open(ref).path for ref in inputs} | {
+                place.partition(".")[2]: path for place, path in data.items()
+            }
             with store.draft(made_of) as draft:
                 scratch = {"scratch": store.scratch(made_of.key)} if stage.resumable else {}
                 _work(run, stage, draft, made_of, folders | scratch | extras)

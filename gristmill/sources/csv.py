@@ -48,7 +48,9 @@ class Csv(Settings):
         except UnicodeError as error:
             raise DataError(f"{path}: not {self.encoding}: {error}. Set the source's encoding.") from None
         except LookupError:
-            raise DataError(f"{path}: unknown encoding {self.encoding!r}. Set the source's encoding to one that Python knows.") from None
+            raise DataError(
+                f"{path}: unknown encoding {self.encoding!r}. Set the source's encoding to one that Python knows."
+            ) from None
         except (pd.errors.ParserError, csv.Error) as error:
             raise DataError(f"{path}: {str(error).strip()}. Mend that row, or set the source's separator.") from None
         frame.index = pd.RangeIndex(2, len(frame) + 2, name="row")
@@ -63,7 +65,13 @@ class Csv(Settings):
         import pandas as pd
 
         return pd.read_csv(  # type: ignore[call-overload, no-any-return]  # the stubs know no forwarded options
-            path, sep=self.separator, encoding=self.encoding, dtype=str, keep_default_na=False, skip_blank_lines=False, **options
+            path,
+            sep=self.separator,
+            encoding=self.encoding,
+            dtype=str,
+            keep_default_na=False,
+            skip_blank_lines=False,
+            **options,
         )
 
     def _numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
@@ -73,7 +81,12 @@ class Csv(Settings):
         values = pd.to_numeric(plain, errors="coerce").astype("float64")
         bad = values.isna() & cells.notna()
         if bad.any():
-            row = bad.idxmax()
-            hint = " Set the source's decimal = ','." if "," in cells[row] and self.decimal == "." else " Mend the cell, or leave it empty."
-            raise DataError(f"{path} row {row}, column {cells.name!r}: not a number: {cells[row]!r} ({bad.sum()} such cells).{hint}")
+            first = int(bad.argmax())
+            received = str(cells.iloc[first])
+            comma = "," in received and self.decimal == "."
+            remedy = "Set the source's decimal = ','." if comma else "Mend the cell, or leave it empty."
+            raise DataError(
+                f"{path} row {cells.index[first]}, column {cells.name!r}: not a number: {received!r} "
+                f"({bad.sum()} such cells). {remedy}"
+            )
         return values

@@ -21,12 +21,18 @@ def baselines(settings: Evaluate, fitted: int) -> dict[str, Baseline]:
     """Return the baselines by name; those that need more past than `fitted` are left out."""
     chosen: dict[str, Baseline] = {
         "naive": naive,
-        f"moving average {settings.moving_average}": lambda series, starts, horizon: moving_average(series, starts, horizon, settings.moving_average),
+        f"moving average {settings.moving_average}": lambda series, starts, horizon: moving_average(
+            series, starts, horizon, settings.moving_average
+        ),
     }
     if settings.season is not None and settings.season <= fitted:
         season = settings.season
-        chosen[f"seasonal naive {season}"] = lambda series, starts, horizon: seasonal_naive(series, starts, horizon, season)
-    chosen["autoregression"] = lambda series, starts, horizon: autoregression(series, starts, horizon, fitted, settings.ar_order)
+        chosen[f"seasonal naive {season}"] = lambda series, starts, horizon: seasonal_naive(
+            series, starts, horizon, season
+        )
+    chosen["autoregression"] = lambda series, starts, horizon: autoregression(
+        series, starts, horizon, fitted, settings.ar_order
+    )
     return chosen
 
 
@@ -43,7 +49,8 @@ def moving_average(series: Series, starts: Origins, horizon: int, length: int) -
 def seasonal_naive(series: Series, starts: Origins, horizon: int, season: int) -> Forecast:
     """Repeat the last whole season."""
     steps = np.arange(horizon) % season
-    return series[starts[:, np.newaxis] - season + steps]
+    forecast: Forecast = series[starts[:, np.newaxis] - season + steps]
+    return forecast
 
 
 def autoregression(series: Series, starts: Origins, horizon: int, fitted: int, order: int | None = None) -> Forecast:
@@ -70,11 +77,13 @@ def _least_squares(steps: Series, order: int) -> tuple[Series, float]:
     """Return (constant and lag coefficients, oldest lag first) and the residual variance."""
     lags = np.lib.stride_tricks.sliding_window_view(steps[:-1], order)  # (rows, order)
     design = np.column_stack([np.ones(len(lags)), lags])
-    solution = np.linalg.lstsq(design, steps[order:])[0]
+    solution: Series = np.linalg.lstsq(design, steps[order:])[0]
     return solution, float(np.square(steps[order:] - design @ solution).mean())
 
 
 def _order_by_aic(steps: Series) -> int:
     count = len(steps)
     orders = range(1, max(2, min(int(10 * np.log10(count)), count // 3)))
-    return min(orders, key=lambda order: (count - order) * np.log(max(_least_squares(steps, order)[1], 1e-300)) + 2 * order)
+    return min(
+        orders, key=lambda order: (count - order) * np.log(max(_least_squares(steps, order)[1], 1e-300)) + 2 * order
+    )

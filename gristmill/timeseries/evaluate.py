@@ -34,7 +34,10 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     network = networks.read(train)
     parts = [part for part in ("validation", "test") if len(data.origins(part))]
     forecasts = {part: forecast_part(data, part, network, evaluate) for part in parts}
-    write_table(out / "predictions.parquet", pd.concat([as_rows(data, part, made) for part, made in forecasts.items()], ignore_index=True))
+    write_table(
+        out / "predictions.parquet",
+        pd.concat([as_rows(data, part, made) for part, made in forecasts.items()], ignore_index=True),
+    )
     write_document(out / "scores.json", score_parts(data, forecasts))
     return {f"{part}_windows": len(data.origins(part)) for part in parts}
 
@@ -51,7 +54,10 @@ def forecast_part(data: Prepared, part: str, network: keras.Model, settings: Eva
 def score_parts(data: Prepared, forecasts: dict[str, dict[str, Forecast]]) -> dict[str, Any]:
     """Return `model.<part>.<metric>`, `baselines.<name>.<part>.<metric>` and the best baseline of the test part."""
     scored = {
-        part: {name: scores(data.targets(part).astype(np.float64), forecast, past(data, part)) for name, forecast in made.items()}
+        part: {
+            name: scores(data.targets(part).astype(np.float64), forecast, past(data, part))
+            for name, forecast in made.items()
+        }
         for part, made in forecasts.items()
     }
     names = [name for name in scored["test"] if name != MODEL]

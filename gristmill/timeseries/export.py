@@ -25,7 +25,9 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     export_network(networks.read(train), export.formats, out)
     predictions = read_table(evaluate / "predictions.parquet")
     scored = predictions.loc[predictions["part"] == "test", MODEL].to_numpy(np.float32).reshape(-1, data.layout.horizon)
-    difference = check_parity(out, export.formats, data.histories("test"), scored, export.tolerance * data.layout.deviation)
+    difference = check_parity(
+        out, export.formats, data.histories("test"), scored, export.tolerance * data.layout.deviation
+    )
     write_document(out / "signature.json", signature(data.layout, export))
     write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": difference})
     return {"formats": len(export.formats), "parity_windows": len(scored)}
@@ -34,7 +36,12 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
 def signature(layout: Layout, settings: Export) -> dict[str, object]:
     """Return what a caller must know to use the model."""
     return {
-        "input": {"name": "history", "dtype": "float32", "shape": [None, layout.history], "holds": f"the last {layout.history} values of {layout.target}"},
+        "input": {
+            "name": "history",
+            "dtype": "float32",
+            "shape": [None, layout.history],
+            "holds": f"the last {layout.history} values of {layout.target}",
+        },
         "output": {"dtype": "float32", "shape": [None, layout.horizon], "holds": f"the next {layout.horizon} values"},
         "target": layout.target,
         "frequency": layout.frequency,

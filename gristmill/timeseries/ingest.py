@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import pandas as pd
 
 from gristmill.errors import DataError
@@ -37,11 +36,14 @@ def ingest(*, source: TableSource, ingest: Ingest, path: Path, out: Path) -> dic
     """
     rows = source.read(path, [ingest.time], [ingest.target])
     times = parse_times(rows[ingest.time], path)
-    series = pd.Series(rows[ingest.target].to_numpy(), index=pd.DatetimeIndex(times), name="y")
-    disorder = int((np.diff(series.index.asi8) < 0).sum())
-    series, row_of = series.sort_index(kind="stable"), times.sort_values(kind="stable").index
-    _refuse_duplicates(series.index, row_of, path)
-    frequency = ingest.frequency or infer_frequency(series.index, path)
+    disorder = int((times.diff().dt.total_seconds() < 0).sum())
+    times = times.sort_values(kind="stable")
+    series, row_of = (
+        pd.Series(rows[ingest.target].loc[times.index].to_numpy(), index=pd.DatetimeIndex(times)),
+        times.index,
+    )
+    _refuse_duplicates(pd.DatetimeIndex(times), row_of, path)
+    frequency = ingest.frequency or infer_frequency(pd.DatetimeIndex(times), path)
     regular = on_grid(series, frequency, row_of, path)
     gaps = int(len(regular) - len(series))
     holes = int(regular.isna().sum())
@@ -63,20 +65,27 @@ def parse_times(cells: "pd.Series[str]", path: Path) -> "pd.Series[pd.Timestamp]
     times = pd.to_datetime(cells, errors="coerce")
     bad = times.isna()
     if bad.any():
-        row = bad.idxmax()
-        received = "an empty cell" if pd.isna(cells[row]) else repr(cells[row])
-        raise DataError(f"{path} row {row}, column {cells.name!r}: not a time in the format of the first row: {received} ({bad.sum()} such cells).")
+        first = int(bad.argmax())
+        received = "an empty cell" if pd.isna(cells.iloc[first]) else repr(cells.iloc[first])
+        raise DataError(
+            f"{path} row {cells.index[first]}, column {cells.name!r}: not a time in the format of the first row: {received} "
+            f"({bad.sum()} such cells). Mend the cell, or name another column as time in the table 'ingest'."
+        )
     return times
 
 
 def infer_frequency(times: pd.DatetimeIndex, path: Path, run: int = 12) -> str:
     """Return the pandas frequency alias of sorted `times`: the one that most unbroken runs of 12 show."""
     if len(times) < 3:
-        raise DataError(f"{path}: {len(times)} rows are too few to infer a frequency. Set frequency in the table 'ingest'.")
+        raise DataError(
+            f"{path}: {len(times)} rows are too few to infer a frequency. Set frequency in the table 'ingest'."
+        )
     runs = (times[start : start + run] for start in range(0, max(1, len(times) - run + 1), run))
     found = Counter(alias for chunk in runs if len(chunk) >= 3 and (alias := pd.infer_freq(chunk)))
     if not found:
-        raise DataError(f"{path}: the times follow no regular frequency. Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h').")
+        raise DataError(
+            f"{path}: the times follow no regular frequency. Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h')."
+        )
     return found.most_common(1)[0][0]
 
 
@@ -85,7 +94,9 @@ def on_grid(series: "pd.Series[float]", frequency: str, row_of: pd.Index, path: 
     try:
         grid = pd.date_range(series.index[0], series.index[-1], freq=frequency)
     except ValueError as error:
-        raise DataError(f"{path}: frequency {frequency!r} in the table 'ingest': {error}. Expected a pandas alias: 'D', 'MS', 'h'.") from None
+        raise DataError(
+            f"{path}: frequency {frequency!r} in the table 'ingest': {error}. Expected a pandas alias: 'D', 'MS', 'h'."
+        ) from None
     astray = ~series.index.isin(grid)
     if astray.any():
         first = int(astray.argmax())

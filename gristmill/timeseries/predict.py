@@ -12,7 +12,9 @@ from gristmill.timeseries.ingest import TableSource, ingest
 from gristmill.timeseries.settings import Ingest
 
 
-def predict(*, source: TableSource, settings: Ingest, path: Path, export: Path, scratch: Path, steps: int | None = None) -> pd.DataFrame:
+def predict(
+    *, source: TableSource, settings: Ingest, path: Path, export: Path, scratch: Path, steps: int | None = None
+) -> pd.DataFrame:
     """Return `ds` and `forecast` for the steps after the last row of `path`.
 
     Beyond the model's horizon each forecast is fed back as if it had been observed.
@@ -29,7 +31,9 @@ def predict(*, source: TableSource, settings: Ingest, path: Path, export: Path, 
         DataError: the file cannot be read or is shorter than the model's history.
     """
     signature = read_document(export / "signature.json")
-    ingest(source=source, ingest=settings.model_copy(update={"frequency": signature["frequency"]}), path=path, out=scratch)
+    ingest(
+        source=source, ingest=settings.model_copy(update={"frequency": signature["frequency"]}), path=path, out=scratch
+    )
     series = read_table(scratch / "series.parquet")
     history, horizon = signature["history"], signature["horizon"]
     if len(series) < history:

@@ -29,11 +29,21 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     data = prepared.read(folders["preprocess"])
     test = predictions[predictions["part"] == "test"]
     yield Section("Scores", verdict(scores), tables=[scores_table(scores, part) for part in scores["model"]])
-    yield Section("Forecast and truth", forecast_note(data), pictures=[as_svg(forecast_figure(test, scores["best_baseline"], data.layout.target))])
-    yield Section("Residuals", "Truth minus forecast, one step ahead, on the test part.", pictures=[as_svg(residual_figure(test))])
+    yield Section(
+        "Forecast and truth",
+        forecast_note(data),
+        pictures=[as_svg(forecast_figure(test, scores["best_baseline"], data.layout.target))],
+    )
+    yield Section(
+        "Residuals", "Truth minus forecast, one step ahead, on the test part.", pictures=[as_svg(residual_figure(test))]
+    )
     if len(epochs):
-        yield Section("Training", training_note(training), pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))])
-    yield Section("Data", data_note(summary), pictures=[as_svg(series_figure(data))], tables=[data_table(summary, data)])
+        yield Section(
+            "Training", training_note(training), pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))]
+        )
+    yield Section(
+        "Data", data_note(summary), pictures=[as_svg(series_figure(data))], tables=[data_table(summary, data)]
+    )
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
@@ -131,8 +141,20 @@ def data_note(summary: dict[str, Any]) -> str:
 def data_table(summary: dict[str, Any], data: Prepared) -> Table:
     """Return parts and statistics of the series."""
     rows = [
-        [part, f"{end - begin:,}", f"{len(data.origins(part)):,}", *(f"{data.times[at]:%Y-%m-%d}" for at in (begin, end - 1))]
-        + [f"{value:.4g}" for value in (np.mean(data.values[begin:end]), np.std(data.values[begin:end]), *_range(data.values[begin:end]))]
+        [
+            part,
+            f"{end - begin:,}",
+            f"{len(data.origins(part)):,}",
+            *(f"{data.times[at]:%Y-%m-%d}" for at in (begin, end - 1)),
+        ]
+        + [
+            f"{value:.4g}"
+            for value in (
+                np.mean(data.values[begin:end]),
+                np.std(data.values[begin:end]),
+                *_range(data.values[begin:end]),
+            )
+        ]
         for part, (begin, end) in data.layout.parts.items()
         if end > begin
     ]

@@ -31,7 +31,9 @@ class ClosedForm(Protocol):
     def solve(self, network: keras.Model, histories: npt.NDArray[Any], targets: npt.NDArray[Any]) -> None: ...
 
 
-def train(*, model: Model, train: Train, preprocess: Path, out: Path, scratch: Path, on_epoch: OnEpoch) -> dict[str, int]:
+def train(
+    *, model: Model, train: Train, preprocess: Path, out: Path, scratch: Path, on_epoch: OnEpoch
+) -> dict[str, int]:
     """Fit the model on the training windows; choose the epoch on the validation windows where `patience` is set.
 
     Writes the network from raw history to raw forecast (`network.py`), `epochs.parquet` and `training.json`.
@@ -50,7 +52,9 @@ def train(*, model: Model, train: Train, preprocess: Path, out: Path, scratch: P
     """
     data = prepared.read(preprocess)
     if train.patience is not None and not len(data.origins("validation")):
-        raise RequestError("train.patience stops on the validation part, but preprocess.validation is 0. Set a part, or leave patience out.")
+        raise RequestError(
+            "train.patience stops on the validation part, but preprocess.validation is 0. Set a part, or leave patience out."
+        )
     network = seeded(lambda: model.build(data.layout.history, data.layout.horizon), train.seed)
     if isinstance(model, ClosedForm):
         model.solve(network, scaled(data.histories("train"), data.layout), scaled(data.targets("train"), data.layout))
@@ -99,7 +103,9 @@ class WindowBatches:
     def validation(self) -> tf.data.Dataset | None:
         """Return the validation windows in large batches, or None where there are none."""
         origins = self._data.origins("validation")
-        return tf.data.Dataset.from_tensor_slices(origins).batch(1024).map(self._gather).cache() if len(origins) else None
+        return (
+            tf.data.Dataset.from_tensor_slices(origins).batch(1024).map(self._gather).cache() if len(origins) else None
+        )
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         order = shuffled(self._origins, self._settings.seed, epoch)
@@ -118,4 +124,7 @@ def write_course(course: Course, out: Path) -> None:
     if course.val_losses:
         columns["val_loss"] = course.val_losses
     write_table(out / "epochs.parquet", pd.DataFrame(columns))
-    write_document(out / "training.json", {"best_epoch": course.best_epoch, "epochs": len(course.losses), "stopped_early": course.stopped})
+    write_document(
+        out / "training.json",
+        {"best_epoch": course.best_epoch, "epochs": len(course.losses), "stopped_early": course.stopped},
+    )

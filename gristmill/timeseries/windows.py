@@ -18,13 +18,13 @@ A window belongs to a part when all its targets do; its history may reach back i
 known at that time. So no window is judged on a value it has seen, and none of training is judged on validation or test.
 """
 
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Origins = npt.NDArray[np.int64]
-Index = TypeVar("Index", bound=npt.NDArray[np.int64])
+Index = Any  # a NumPy array or a TensorFlow tensor of int64: the arithmetic is the same
 
 
 def origins(part: tuple[int, int], history: int, horizon: int, stride: int = 1) -> Origins:
@@ -34,7 +34,7 @@ def origins(part: tuple[int, int], history: int, horizon: int, stride: int = 1) 
 
 
 def history_index(starts: Index, history: int) -> Index:
-    """Return the positions that the windows see: (windows, history). Takes and gives NumPy arrays or TensorFlow tensors."""
+    """Return the positions that the windows see: (windows, history)."""
     return starts[:, np.newaxis] + np.arange(-history, 0)
 
 

@@ -24,12 +24,16 @@ class ConvLstm(Settings):
         import keras
         from keras import layers
 
-        recurrent = [layers.LSTM(width, return_sequences=index < len(self.units)) for index, width in enumerate(self.units, 1)]
+        recurrent = [
+            layers.LSTM(width, return_sequences=index < len(self.units)) for index, width in enumerate(self.units, 1)
+        ]
         return keras.Sequential(
             [
                 keras.Input((history,)),
                 layers.Reshape((history, 1)),
-                layers.Conv1D(self.filters, self.kernel, padding="causal", activation="relu"),  # (batch, history, filters)
+                layers.Conv1D(
+                    self.filters, self.kernel, padding="causal", activation="relu"
+                ),  # (batch, history, filters)
                 *recurrent,  # (batch, units)
                 *[layers.Dense(width, activation="relu") for width in self.dense],
                 layers.Dense(horizon),
