@@ -1,7 +1,7 @@
 """The bundle: what other programs load. Written in each format, then proved equal to what was scored.
 
-`export_network` writes a SavedModel (signature `serving_default`) and a `.keras` file. `check_parity` reloads each in a fresh process,
-which has seen none of the code that trained, and compares its predictions with the scored ones.
+`export_network` writes a SavedModel (signature `serving_default`) and a `.keras` file. `check_parity` reloads each
+in a fresh process, which has seen none of the code that trained, and compares its predictions with the scored ones.
 """
 
 import os
@@ -57,8 +57,8 @@ def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: I
             difference = float(np.abs(predicted - scored).max()) if predicted.shape == scored.shape else float("inf")
             if not difference <= tolerance:
                 raise ParityError(
-                    f"the exported {form} model differs from the scored one by {difference:g}, more than {tolerance:g}. Nothing was exported; "
-                    "look for layers that do not save what they learned."
+                    f"the exported {form} model differs from the scored one by {difference:g}, "
+                    f"more than {tolerance:g}. Nothing was exported; look for layers that do not save all they learned."
                 )
             largest = max(largest, difference)
     return largest

@@ -1,9 +1,9 @@
 """Checkpoints from which training goes on to the very weights it would have reached without the interruption.
 
 Each holds everything that changes from epoch to epoch: weights and states of the network (the seed generators of
-dropout among them), variables of the optimizer, and the state of the callbacks. It is a folder written aside, flushed and
-renamed, so it is whole or not there; hashes tell whether it still holds. The last two are kept, in a folder named after the
-key of the stage, so that those of other settings, code or data are never looked at.
+dropout among them), variables of the optimizer, and the state of the callbacks. It is a folder written aside,
+flushed and renamed, so it is whole or not there; hashes tell whether it still holds. The last two are kept, in a
+folder named after the key of the stage, so that those of other settings, code or data are never looked at.
 """
 
 import json

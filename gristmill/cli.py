@@ -160,9 +160,8 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what wo
     found = Project.open().collect(dry_run)
     for item in found:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
-    typer.echo(
-        f"{'Would free' if dry_run else 'Freed'} {sum(item.bytes for item in found) / 2**20:.1f} MiB in {len(found)} items."
-    )
+    freed = sum(item.bytes for item in found) / 2**20
+    typer.echo(f"{'Would free' if dry_run else 'Freed'} {freed:.1f} MiB in {len(found)} items.")
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """The table of names: what domains there are, and what a stage reads.
 
-A domain is one row here, a folder `gristmill/<domain>/` and a flow `flows/<domain>.py`. In its folder `settings.py` names its
-tables and each stage is a module holding a function of its own name. This table is outside every code closure.
+A domain is one row here, a folder `gristmill/<domain>/` and a flow `flows/<domain>.py`. In its folder `settings.py`
+names its tables and each stage is a module holding a function of its own name. This table is outside every code
+closure.
 """
 
 from dataclasses import dataclass

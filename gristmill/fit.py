@@ -1,7 +1,8 @@
 """Training of any network, in any domain: seeded, checkpointed every epoch, stopped in time.
 
-A killed training, started again with the same checkpoint folder, ends with the very weights of one that was not killed (on the CPU):
-the order of batches depends on seed and epoch alone, and everything else that changes is in the checkpoint.
+A killed training, started again with the same checkpoint folder, ends with the very weights of one that was not
+killed (on the CPU): the order of batches depends on seed and epoch alone, and everything else that changes is in
+the checkpoint.
 """
 
 import logging
@@ -54,8 +55,8 @@ def fit(
 
     Args:
         network: built with `seeded`, not compiled.
-        batches: gives the stream of batches from an epoch (counted from 0) to the last; each epoch's order must depend on the
-            epoch and the seed alone.
+        batches: gives the stream of batches from an epoch (counted from 0) to the last; each epoch's order must
+            depend on the epoch and the seed alone.
         steps: batches an epoch.
         validation: batches to judge on, or None.
         settings: epochs, patience, batch size, learning rate, seed.
@@ -128,7 +129,8 @@ class _Keeper(keras.callbacks.Callback):
         loss, val_loss = (logs or {})["loss"], (logs or {}).get("val_loss")
         if not all(math.isfinite(value) for value in (loss, val_loss) if value is not None):
             raise Diverged(
-                f"the loss became {loss} (validation: {val_loss}) in epoch {self.done}. Lower train.learning_rate, or look for wild values."
+                f"the loss became {loss} (validation: {val_loss}) in epoch {self.done}. "
+                "Lower train.learning_rate, or look for wild values."
             )
         self.course.losses.append(loss)
         if val_loss is not None:

@@ -1,7 +1,8 @@
 """A trained network on disk: its architecture as JSON and its variables as plain arrays.
 
-Not a `.keras` file: that holds the date it was saved, so equal networks would differ, and its weights are not hashed. These two files
-are equal for equal networks, and neither can carry code. The `.keras` file for other programs is written by export.
+Not a `.keras` file: that holds the date it was saved, so equal networks would differ, and its weights are not
+hashed. These two files are equal for equal networks, and neither can carry code. The `.keras` file for other
+programs is written by export.
 """
 
 from pathlib import Path

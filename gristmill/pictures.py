@@ -35,7 +35,8 @@ def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    ink: dict[Any, Any] = dict.fromkeys(("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color", "legend.labelcolor"), _PAGE_INK)
+    labelled = ("axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color", "legend.labelcolor", "text.color")
+    ink: dict[Any, Any] = dict.fromkeys(labelled, _PAGE_INK)
     with rc_context(_STYLE | ink):
         figure = Figure(figsize=(10, height), layout="constrained")
         axes = figure.subplots(1, columns, squeeze=False, width_ratios=widths or None)[0]

@@ -110,7 +110,7 @@ def _step(
 
 
 def _last_made_of(stage: str, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
-    """Return what the last result of a stage was made of: that of the newest run which got this far and is still there."""
+    """Return what the last result of a stage was made of: of the newest that is still there."""
     for record in Runs(store.root).newest_first(pipeline.name):
         if reference := record.references.get(stage):
             with contextlib.suppress(CorruptArtifact):  # collected or damaged: an older one can still tell what changed

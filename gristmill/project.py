@@ -148,7 +148,7 @@ class Project:
         return frame
 
     def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
-        """Hash everything in the store; with `repair` move what is damaged aside, so that the next run makes it again."""
+        """Hash everything in the store; with `repair` move what is damaged aside: the next run makes it again."""
         verdicts = list(upkeep.verify_store(self.store))
         if repair:
             for verdict in verdicts:
@@ -177,7 +177,7 @@ class Project:
         }
 
     def _record_of_fresh(self, name: str, steps: list[Step], overrides: list[str]) -> Record:
-        """Return the last record if it tells of these artifacts; else write one that does (settings went back to earlier ones)."""
+        """Return the last record if it tells of these artifacts; else write one that does (settings went back)."""
         references = {step.stage: step.artifact.reference for step in steps if step.artifact}
         last = self.runs.latest(name)
         if last and last.outcome == "succeeded" and last.references == references:

@@ -1,7 +1,7 @@
 """Run records: what was run with which settings, what came out and where it lies.
 
-One JSON file a run, `root/runs/<pipeline>/<id>.json`, rewritten as each stage ends, so that a kill loses no knowledge of what was done.
-`ls`, `show`, the reasons of `plan` and `gc` read them.
+One JSON file a run, `root/runs/<pipeline>/<id>.json`, rewritten as each stage ends, so that a kill loses no
+knowledge of what was done. `ls`, `show`, the reasons of `plan` and `gc` read them.
 """
 
 import logging

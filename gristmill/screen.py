@@ -157,9 +157,8 @@ def show_places(report: "Path", bundle: "Path") -> None:
 
 def show_record(record: Record, scores: dict[str, Any] | None) -> None:
     """Print a run: outcome, scores, lineage."""
-    out.print(
-        f"[bold]{record.pipeline}[/] run {record.id}: {record.outcome}, {record.seconds:.1f} s{_plain(f' ({record.error})' if record.error else '')}"
-    )
+    error = _plain(f" ({record.error})") if record.error else ""
+    out.print(f"[bold]{record.pipeline}[/] run {record.id}: {record.outcome}, {record.seconds:.1f} s{error}")
     if record.overrides:
         out.print(f"with {', '.join(record.overrides)}", markup=False)
     if scores:

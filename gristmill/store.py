@@ -90,7 +90,7 @@ class Store:
         return self.root / "scratch" / key
 
     def find(self, stage: str, key: str) -> Artifact | None:
-        """Return the artifact with this key, or None. Files whose stat has changed since they were hashed are hashed again.
+        """Return the artifact with this key, or None; files whose stat has changed are hashed again.
 
         Raises:
             CorruptArtifact: the artifact is there, but a file of it is not the one that was published.
@@ -156,8 +156,8 @@ class Store:
     def publish(self, draft: Draft, made_of: Identity, replace: bool = False) -> Artifact:
         """Make a filled draft the artifact of its key: flush, manifest last, rename.
 
-        A sound artifact that is there already was published by another run meanwhile: it is returned and the draft is dropped, unless
-        `replace`. A corrupt one is moved to quarantine.
+        A sound artifact that is there already was published by another run meanwhile: it is returned and the draft
+        is dropped, unless `replace`. A corrupt one is moved to quarantine.
         """
         manifest = _manifest(draft, made_of)
         write_json(draft.path / MANIFEST, manifest | {"seal": identity.digest_of(manifest)})
@@ -188,7 +188,7 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Wait for other builders of this key. The kernel frees the lock of a dead process; where locks do not work, go on."""
+        """Wait for other builders of this key; the kernel frees the lock of a dead one. Without locks, go on."""
         path = self.root / "locks" / key
         with _writing(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -265,7 +265,8 @@ def _writing(root: Path) -> Iterator[None]:
             raise StoreError(f"{root}: the disk is full. Free space (gristmill gc) and run again.") from None
         if error.filename is not None and Path(error.filename).is_relative_to(root):
             raise StoreError(
-                f"{error.filename}: the store is not writable ({error.strerror}). Mend it, or set GRISTMILL_STORE or [defaults] store."
+                f"{error.filename}: the store is not writable ({error.strerror}). "
+                "Mend it, or set GRISTMILL_STORE or [defaults] store."
             ) from None
         raise
 

@@ -1,6 +1,5 @@
 """Care of the store: verify what lies there, remove what nothing refers to."""
 
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -43,7 +42,7 @@ def verify_store(store: Store) -> Iterator[Verdict]:
 
 
 def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
-    """Yield what can be removed: all but the artifacts of each pipeline's last successful runs and of its newest run."""
+    """Yield what can be removed: all but the artifacts of each pipeline's last successful runs and its newest."""
     kept = {store.path(stage, key) for stage, key in _referred(Runs(store.root), keep_runs)}
     for path in store.artifacts():
         if path not in kept:
@@ -79,4 +78,4 @@ def _age(path: Path) -> float:
 
 
 def _sized(path: Path, reason: str) -> Garbage:
-    return Garbage(path, reason, sum(os.stat(file).st_size for file in files_below(path)))
+    return Garbage(path, reason, sum(file.stat().st_size for file in files_below(path)))

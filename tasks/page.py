@@ -2,6 +2,7 @@
 
 import base64
 import importlib
+import re
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
@@ -31,11 +32,13 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
         "",
         f"![forecast and truth](data:image/png;base64,{base64.b64encode(picture).decode()})",
     ]
-    create_markdown_artifact(
-        "\n".join(lines),
-        key=f"{run.pipeline.name.replace('_', '-').lower()}-scores",
-        description=run.pipeline.description,
-    )
+    key = artifact_key(run.pipeline.name, "scores")
+    create_markdown_artifact("\n".join(lines), key=key, description=run.pipeline.description)
+
+
+def artifact_key(pipeline: str, what: str) -> str:
+    """Return a key as Prefect wants it: lower-case letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{pipeline}-{what}".lower()).strip("-")
 
 
 def _text(value: float | None) -> str:

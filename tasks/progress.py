@@ -1,6 +1,7 @@
 """Training's progress, epoch by epoch, in Prefect's page and to listeners in this process."""
 
 import time
+from typing import cast
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -8,6 +9,7 @@ from prefect.context import TaskRunContext
 
 from gristmill import progress
 from gristmill.progress import Epoch
+from tasks.page import artifact_key
 
 _PAUSE = 1.0  # seconds between updates of the page; each costs about 10 ms, which fast epochs would feel
 
@@ -28,13 +30,10 @@ class EpochProgress:
             self._shown = now
 
     def _show(self, epoch: Epoch) -> None:
-        done, text = (
-            100 * epoch.number / epoch.of,
-            f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {epoch.loss:.4g}",
-        )
+        done = 100 * epoch.number / epoch.of
+        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {epoch.loss:.4g}"
         if self._artifact is None:
-            self._artifact = create_progress_artifact(
-                done, _sync=True, key=f"{self._pipeline.replace('_', '-').lower()}-training", description=text
-            )
+            created = create_progress_artifact(done, key=artifact_key(self._pipeline, "training"), description=text)
+            self._artifact = cast(UUID, created)  # a coroutine only where an event loop runs; tasks are not async
         else:
             update_progress_artifact(self._artifact, done, description=text)

@@ -1,7 +1,8 @@
 """Simple forecasts, the yardsticks of every model.
 
-Each takes the series, the origins to forecast from and the horizon, and returns (windows, horizon). A forecast from an origin
-uses only values before it. What has to be fitted is fitted on `series[:fitted]`: everything before the part that is scored.
+Each takes the series, the origins to forecast from and the horizon, and returns (windows, horizon). A forecast from
+an origin uses only values before it. What has to be fitted is fitted on `series[:fitted]`: everything before the
+part that is scored.
 """
 
 from collections.abc import Callable
@@ -77,7 +78,7 @@ def _least_squares(steps: Series, order: int) -> tuple[Series, float]:
     """Return (constant and lag coefficients, oldest lag first) and the residual variance."""
     lags = np.lib.stride_tricks.sliding_window_view(steps[:-1], order)  # (rows, order)
     design = np.column_stack([np.ones(len(lags)), lags])
-    solution: Series = np.linalg.lstsq(design, steps[order:])[0]
+    solution = np.linalg.lstsq(design, steps[order:])[0].astype(np.float64)
     return solution, float(np.square(steps[order:] - design @ solution).mean())
 
 

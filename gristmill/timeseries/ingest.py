@@ -50,8 +50,8 @@ def ingest(*, source: TableSource, ingest: Ingest, path: Path, out: Path) -> dic
     if holes and ingest.gaps == "error":
         first = regular.index[regular.isna()][0]
         raise DataError(
-            f"{path}: {holes} of {len(regular)} values are missing at frequency {frequency}, the first at {first:%Y-%m-%d %H:%M}. "
-            "Complete the file, or set gaps = 'interpolate' in the table 'ingest'."
+            f"{path}: {holes} of {len(regular)} values are missing at frequency {frequency}, the first "
+            f"at {first:%Y-%m-%d %H:%M}. Complete the file, or set gaps = 'interpolate' in the table 'ingest'."
         )
     filled = regular.interpolate(limit_area="inside").dropna()
     counts = {"rows": len(filled), "gaps": gaps, "empty_values": holes - gaps, "out_of_order": disorder}
@@ -68,8 +68,8 @@ def parse_times(cells: "pd.Series[str]", path: Path) -> "pd.Series[pd.Timestamp]
         first = int(bad.argmax())
         received = "an empty cell" if pd.isna(cells.iloc[first]) else repr(cells.iloc[first])
         raise DataError(
-            f"{path} row {cells.index[first]}, column {cells.name!r}: not a time in the format of the first row: {received} "
-            f"({bad.sum()} such cells). Mend the cell, or name another column as time in the table 'ingest'."
+            f"{path} row {cells.index[first]}, column {cells.name!r}: not a time in the format of the first row: "
+            f"{received} ({bad.sum()} such cells). Mend the cell, or name another column as time in the table 'ingest'."
         )
     return times
 
@@ -81,10 +81,12 @@ def infer_frequency(times: pd.DatetimeIndex, path: Path, run: int = 12) -> str:
             f"{path}: {len(times)} rows are too few to infer a frequency. Set frequency in the table 'ingest'."
         )
     runs = (times[start : start + run] for start in range(0, max(1, len(times) - run + 1), run))
-    found = Counter(alias for chunk in runs if len(chunk) >= 3 and (alias := pd.infer_freq(chunk)))
+    with pd.option_context("future.infer_freq_returns_offset", True):
+        found = Counter(offset.freqstr for chunk in runs if len(chunk) >= 3 and (offset := pd.infer_freq(chunk)))
     if not found:
         raise DataError(
-            f"{path}: the times follow no regular frequency. Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h')."
+            f"{path}: the times follow no regular frequency. "
+            "Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h')."
         )
     return found.most_common(1)[0][0]
 
@@ -101,8 +103,9 @@ def on_grid(series: "pd.Series[float]", frequency: str, row_of: pd.Index, path: 
     if astray.any():
         first = int(astray.argmax())
         raise DataError(
-            f"{path} row {row_of[first]}: {series.index[first]} is not on the grid of frequency {frequency} that starts at {series.index[0]} "
-            f"({astray.sum()} such rows). Mend the times, or set frequency in the table 'ingest'."
+            f"{path} row {row_of[first]}: {series.index[first]} is not on the grid of frequency {frequency} "
+            f"that starts at {series.index[0]} ({astray.sum()} such rows). "
+            "Mend the times, or set frequency in the table 'ingest'."
         )
     return series.reindex(grid)
 
@@ -129,5 +132,6 @@ def _refuse_duplicates(times: pd.DatetimeIndex, row_of: pd.Index, path: Path) ->
     if again.any():
         second = int(again.argmax())
         raise DataError(
-            f"{path} rows {row_of[second - 1]} and {row_of[second]}: both are {times[second]} ({again.sum()} duplicates). Keep one row a time."
+            f"{path} rows {row_of[second - 1]} and {row_of[second]}: both are {times[second]} "
+            f"({again.sum()} duplicates). Keep one row a time."
         )

@@ -39,7 +39,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         if (end > begin and not counts[part]) or (part == "train" and counts[part] < 2):
             raise DataError(
                 f"the {part} part has {end - begin} of the series' {len(values)} observations, too few for a window of "
-                f"history {layout.history} + horizon {layout.horizon}. Shorten them, or the other parts, in the table 'preprocess'."
+                f"history {layout.history} + horizon {layout.horizon}. "
+                "Shorten them, or the other parts, in the table 'preprocess'."
             )
     prepared.write(made, out)
     return {f"{part}_windows": count for part, count in counts.items()}
@@ -67,7 +68,8 @@ def fit_scale(train: np.ndarray, scale: str) -> tuple[float, float]:
     """Return mean and deviation of the training part, or 0 and 1 for no scaling."""
     if train.min() == train.max():
         raise DataError(
-            f"all {len(train)} values of the training part are {train[0]:g}: there is nothing to learn. Check the target column."
+            f"all {len(train)} values of the training part are {train[0]:g}: there is nothing to learn. "
+            "Check the target column."
         )
     return (
         (float(train.mean(dtype=np.float64)), float(train.std(dtype=np.float64))) if scale == "standard" else (0.0, 1.0)

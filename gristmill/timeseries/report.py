@@ -58,8 +58,9 @@ def verdict(scores: dict[str, Any]) -> str:
     headline, gain = scores["headline"], scores["model"]["test"]["skill"] or 0.0
     stands = "beats" if gain > 0 else "does not beat"
     return (
-        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: MAE {headline['model']:.4g} against "
-        f"{headline['baseline']:.4g} ({gain:+.1%}). Nothing was fitted or chosen on the test part."
+        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
+        f"MAE {headline['model']:.4g} against {headline['baseline']:.4g} ({gain:+.1%}). "
+        "Nothing was fitted or chosen on the test part."
     )
 
 
@@ -73,7 +74,8 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
 
 def forecast_note(data: Prepared) -> str:
     horizon = data.layout.horizon
-    return f"The test part, each value forecast one step ahead{f' (the model forecasts {horizon} at once)' if horizon > 1 else ''}."
+    note = f"; the model forecasts {horizon} at once" if horizon > 1 else ""
+    return f"The test part, each value forecast one step ahead{note}."
 
 
 def forecast_figure(test: pd.DataFrame, best_baseline: str, target: str) -> "Figure":
@@ -135,7 +137,10 @@ def data_note(summary: dict[str, Any]) -> str:
     counts = summary["counts"]
     repairs = counts["gaps"] + counts["empty_values"]
     mended = f"{repairs} missing values were interpolated" if repairs else "no value was missing"
-    return f"{counts['rows']:,} observations of {summary['target']}, frequency {summary['frequency']}; {mended}, {counts['out_of_order']} rows stood out of order."
+    return (
+        f"{counts['rows']:,} observations of {summary['target']}, frequency {summary['frequency']}; {mended}, "
+        f"{counts['out_of_order']} rows stood out of order."
+    )
 
 
 def data_table(summary: dict[str, Any], data: Prepared) -> Table:

@@ -1,6 +1,7 @@
 """Error measures of point forecasts: truth and forecast (windows, horizon), in the series' own units; lower is better.
 
-Source: Hyndman & Koehler, "Another look at measures of forecast accuracy", International Journal of Forecasting 22(4), 2006.
+Source: Hyndman & Koehler, "Another look at measures of forecast accuracy", International Journal of Forecasting
+22(4), 2006.
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ def mape(truth: Values, forecast: Values) -> float | None:
 
 
 def mase(truth: Values, forecast: Values, past: Values) -> float | None:
-    """Mean absolute error in units of the one-step naive forecast's over `past` (observations,); None where that is 0."""
+    """Mean absolute error in units of the one-step naive one's over `past` (observations,); None where that is 0."""
     unit = np.abs(np.diff(past)).mean()
     return float(mae(truth, forecast) / unit) if unit > 0 else None
 

@@ -53,7 +53,8 @@ def train(
     data = prepared.read(preprocess)
     if train.patience is not None and not len(data.origins("validation")):
         raise RequestError(
-            "train.patience stops on the validation part, but preprocess.validation is 0. Set a part, or leave patience out."
+            "train.patience stops on the validation part, but preprocess.validation is 0. "
+            "Set a part, or leave patience out."
         )
     network = seeded(lambda: model.build(data.layout.history, data.layout.horizon), train.seed)
     if isinstance(model, ClosedForm):
@@ -68,7 +69,7 @@ def train(
 
 
 def around(network: keras.Model, layout: Layout) -> keras.Model:
-    """Return the network with its scaling inside: (batch, history) to (batch, horizon), both in the series' own units."""
+    """Return the network with its scaling inside: (batch, history) to (batch, horizon), both in raw units."""
     return keras.Sequential(
         [
             keras.Input((layout.history,), name="history"),

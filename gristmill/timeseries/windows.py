@@ -1,7 +1,8 @@
 """Windows over a series, gathered by index: one function for training, validation, test and prediction.
 
-A window is named by its origin, the position of the first value it forecasts. It sees `history` values before the origin and
-is judged on `horizon` values from the origin on. With history 3, horizon 2 and stride 1, the part [4, 8) of a series has three windows:
+A window is named by its origin, the position of the first value it forecasts. It sees `history` values before the
+origin and is judged on `horizon` values from the origin on. With history 3, horizon 2 and stride 1, the part [4, 8)
+of a series has three windows:
 
     >>> origins((4, 8), history=3, horizon=2)
     array([4, 5, 6])

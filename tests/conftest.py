@@ -1,0 +1,97 @@
+"""What tests share: a small project on real data, one Prefect server for the session, the command as a process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+# Before anything imports Keras or Prefect.
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+for _name in ("GRISTMILL_DATA", "GRISTMILL_STORE", "PREFECT_API_URL"):
+    os.environ.pop(_name, None)
+
+SMALL = """
+[pipelines.small]
+domain = "timeseries"
+description = "A few years of sunspots"
+
+[pipelines.small.source]
+kind = "csv"
+path = "series.csv"
+
+[pipelines.small.ingest]
+time = "month"
+target = "sunspots"
+
+[pipelines.small.preprocess]
+history = 12
+horizon = 2
+validation = 40
+test = 40
+
+[pipelines.small.model]
+kind = "linear"
+
+[pipelines.small.evaluate]
+ar_order = 3
+
+[pipelines.small.export]
+formats = ["keras"]
+"""
+"""A pipeline that runs in seconds: 300 months of real sunspots, a model in closed form, one format."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what needs the real data where it is not beside the checkout."""
+    if SHARED.is_dir():
+        return
+    for item in items:
+        if item.get_closest_marker("shared_data"):
+            item.add_marker(pytest.mark.skip(reason=f"needs the real data sets in {SHARED}, which are not there"))
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one small pipeline and its data; the current folder of the test."""
+    lines = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
+    (tmp_path / "series.csv").write_text("\n".join(lines[:301]) + "\n")
+    (tmp_path / "pipelines.toml").write_text(SMALL)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server on loopback, with its own database, for the whole session."""
+    os.environ["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
+    os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"
+    from prefect.server.api.server import SubprocessASGIServer
+
+    server = SubprocessASGIServer()  # the one that flows of this process find by themselves
+    server.start()
+    yield server.api_url
+    server.stop()
+
+
+@pytest.fixture
+def gristmill(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in a process of its own, in the project; `api` names a running Prefect server."""
+
+    def call(
+        *words: str, api: str | None = None, code: Path = ROOT, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(code)} | ({"PREFECT_API_URL": api} if api else {}) | variables
+        command = [sys.executable, "-c", "from gristmill.cli import main; main()", *words]
+        return subprocess.run(
+            command, cwd=project, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+
+    return call
