@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -81,14 +81,19 @@ def infer_frequency(times: pd.DatetimeIndex, path: Path, run: int = 12) -> str:
             f"{path}: {len(times)} rows are too few to infer a frequency. Set frequency in the table 'ingest'."
         )
     runs = (times[start : start + run] for start in range(0, max(1, len(times) - run + 1), run))
-    with pd.option_context("future.infer_freq_returns_offset", True):
-        found = Counter(offset.freqstr for chunk in runs if len(chunk) >= 3 and (offset := pd.infer_freq(chunk)))
+    found = Counter(alias for chunk in runs if len(chunk) >= 3 and (alias := _frequency_of(chunk)))
     if not found:
         raise DataError(
             f"{path}: the times follow no regular frequency. "
             "Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h')."
         )
     return found.most_common(1)[0][0]
+
+
+def _frequency_of(times: pd.DatetimeIndex) -> str | None:
+    with pd.option_context("future.infer_freq_returns_offset", True):
+        offset: Any = pd.infer_freq(times)
+    return None if offset is None else str(offset.freqstr)
 
 
 def on_grid(series: "pd.Series[float]", frequency: str, row_of: pd.Index, path: Path) -> "pd.Series[float]":
