@@ -1,0 +1,45 @@
+# make run    forecast sunspots; on a fresh clone it sets everything up first
+# make test   the tests
+# make lint   ruff, mypy, import-linter
+# make bench  the figures of benchmarks/results.md, measured anew (about an hour)
+# make clean  remove the virtual environment and caches; the store (data/store) stays
+
+PYTHON ?= python3
+BIN := .venv/bin
+unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
+
+.PHONY: run test lint bench schema lock clean
+
+run: .venv/installed
+	$(BIN)/gristmill run sunspots
+
+test: .venv/installed
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/nothing_to_do.py
+	$(BIN)/python benchmarks/sunspots.py
+
+schema: .venv/installed
+	$(BIN)/python -m gristmill.schema > pipelines.schema.json
+
+# Needs uv. Holds hashes and no registry address.
+lock:
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("gristmill needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
