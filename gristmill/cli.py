@@ -72,10 +72,10 @@ def run(
         if not as_json:
             screen.show_plan(name, steps)
         if is_fresh(steps) and not as_json:
-            project.run(name, set_)
+            project.run(name)
             continue
         with screen.epochs():
-            record = project.run(name, set_, refresh)
+            record = project.run(name, refresh)
         if as_json:
             screen.show_json(record.model_dump(mode="json") | {"scores": project.scores(record)})
         else:

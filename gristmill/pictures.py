@@ -23,7 +23,6 @@ _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "grid.alpha": 0.25,
     "grid.linewidth": 0.6,
-    "legend.frameon": False,
     "lines.linewidth": 1.4,
     "svg.fonttype": "none",
     "svg.hashsalt": "gristmill",

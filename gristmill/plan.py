@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gristmill import identity
+from gristmill.artifact import Artifact, read_manifest
 from gristmill.config import Catalogue, Pipeline
 from gristmill.domains import STAGES, Stage, module_of
 from gristmill.errors import CorruptArtifact, DataError
@@ -17,7 +18,7 @@ from gristmill.identity import Identity
 from gristmill.places import locate
 from gristmill.runs import Runs
 from gristmill.settings import identity_values, places
-from gristmill.store import Artifact, Store, read_manifest
+from gristmill.store import Store
 
 State = Literal["fresh", "run", "depends", "no data"]
 

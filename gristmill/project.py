@@ -51,15 +51,21 @@ class Status:
 class Project:
     """A folder with a `pipelines.toml`."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, overrides: Mapping[str, list[str]] | None = None) -> None:
         self.catalogue = catalogue
+        self._overrides = dict(overrides or {})
         self.store = Store(catalogue.store)
         self.runs = Runs(catalogue.store)
 
     @classmethod
     def open(cls, root: Path | None = None, overrides: Mapping[str, list[str]] | None = None) -> "Project":
-        """Open the project at `root`, or the one around the current folder."""
-        return cls(config.load(root, overrides))
+        """Open the project at `root`, or the one around the current folder.
+
+        Args:
+            root: the folder of `pipelines.toml`.
+            overrides: pipeline name to assignments such as `train.epochs=5`.
+        """
+        return cls(config.load(root, overrides), overrides)
 
     def status(self) -> Iterator[Status]:
         """Yield how each pipeline stands, in the file's order."""
@@ -78,12 +84,11 @@ class Project:
             raise RequestError(f"--refresh {refresh}: no such stage. Known: {', '.join(stages)}.")
         return plan.plan(self.catalogue, self.catalogue.pipeline(name), refresh)
 
-    def run(self, name: str, overrides: list[str] | None = None, refresh: str | None = None) -> Record:
+    def run(self, name: str, refresh: str | None = None) -> Record:
         """Bring a pipeline up to date and return the record of the run, or of the last one if nothing was to be done.
 
         Args:
             name: the pipeline.
-            overrides: the assignments this project was opened with; the flow reads the file anew.
             refresh: a stage to do again.
 
         Raises:
@@ -93,10 +98,11 @@ class Project:
         if missing := next((step for step in steps if step.state == "no data"), None):
             raise DataError(missing.reason)
         if plan.is_fresh(steps):
-            return self._record_of_fresh(name, steps, overrides or [])
+            return self._record_of_fresh(name, steps)
         self.store.check_writable()
         flow = _surroundings(self.catalogue.pipeline(name).domain)
-        done = flow(pipeline=name, overrides=overrides or [], refresh=refresh, project=str(self.catalogue.root))
+        overrides = self._overrides.get(name, [])  # the flow, which may run elsewhere, reads the file itself
+        done = flow(pipeline=name, overrides=overrides, refresh=refresh, project=str(self.catalogue.root))
         return Record.model_validate(done)
 
     def record(self, name: str, run: str | None = None) -> Record:
@@ -176,7 +182,7 @@ class Project:
             for field, place in places(settings)
         }
 
-    def _record_of_fresh(self, name: str, steps: list[Step], overrides: list[str]) -> Record:
+    def _record_of_fresh(self, name: str, steps: list[Step]) -> Record:
         """Return the last record if it tells of these artifacts; else write one that does (settings went back)."""
         references = {step.stage: step.artifact.reference for step in steps if step.artifact}
         last = self.runs.latest(name)
@@ -185,7 +191,7 @@ class Project:
         versions = identity.versions(
             tuple(sorted({library for stage in domains.STAGES for library in stage.libraries}))
         )
-        run = self.runs.start(self.catalogue.pipeline(name), overrides, versions)
+        run = self.runs.start(self.catalogue.pipeline(name), self._overrides.get(name, []), versions)
         for stage, reference in references.items():
             self.runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
         return self.runs.finish(name, run.id, "succeeded")

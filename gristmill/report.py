@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gristmill.artifact import Artifact
 from gristmill.domains import STAGES
 from gristmill.files import write_atomically
 from gristmill.runs import Record
-from gristmill.store import Artifact, Store
+from gristmill.store import Store
 
 
 @dataclass(frozen=True)

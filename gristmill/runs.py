@@ -15,10 +15,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
+from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError
 from gristmill.files import write_atomically
-from gristmill.store import Reference, is_running
+from gristmill.store import is_running
 
 logger = logging.getLogger(__name__)
 

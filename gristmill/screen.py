@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from gristmill import progress
+from gristmill import progress, wording
 from gristmill.errors import GristmillError
 from gristmill.plan import Step, is_fresh
 from gristmill.progress import Epoch
@@ -142,10 +142,10 @@ def show_scores(scores: dict[str, Any]) -> None:
     """Print test scores, the model first, then the baselines from the best on."""
     metrics = list(scores["model"]["test"])
     table = _table("test part", *metrics)
-    table.add_row("[bold]model[/]", *(_number(metric, scores["model"]["test"][metric]) for metric in metrics))
+    table.add_row("[bold]model[/]", *(wording.score(metric, scores["model"]["test"][metric]) for metric in metrics))
     first = metrics[0]
     for name, by_part in sorted(scores["baselines"].items(), key=lambda item: item[1]["test"][first]):
-        table.add_row(name, *(_number(metric, by_part["test"][metric]) for metric in metrics))
+        table.add_row(name, *(wording.score(metric, by_part["test"][metric]) for metric in metrics))
     out.print(table)
 
 
@@ -214,10 +214,6 @@ def _tell_epoch(pipeline: str, epoch: Epoch) -> None:
 
 def _losses(epoch: Epoch) -> str:
     return f"loss {epoch.loss:.4g}" + (f", validation {epoch.val_loss:.4g}" if epoch.val_loss is not None else "")
-
-
-def _number(metric: str, value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1%}" if metric == "skill" else f"{value:.4g}"
 
 
 def _plain(text: str) -> str:

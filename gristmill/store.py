@@ -13,56 +13,21 @@ whole. Locks only save work: two builders of one key publish equal content, and 
 import contextlib
 import errno
 import fcntl
-import json
 import logging
 import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from typing_extensions import TypedDict
-
-from gristmill import identity
+from gristmill.artifact import MANIFEST, Artifact, Reference, read_manifest, verify, write_manifest
 from gristmill.errors import CorruptArtifact, StoreError
-from gristmill.files import Memo, files_below, publish_folder, write_atomically, write_json
+from gristmill.files import Memo, publish_folder, write_atomically
 from gristmill.identity import Identity
 
 logger = logging.getLogger(__name__)
-
-MANIFEST = "manifest.json"
-
-
-class Reference(TypedDict):
-    """What tasks pass on in place of data."""
-
-    stage: str
-    key: str
-    digest: str
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A published folder and its manifest."""
-
-    path: Path
-    manifest: dict[str, Any]
-
-    @property
-    def reference(self) -> Reference:
-        return Reference(stage=self.manifest["stage"], key=self.manifest["key"], digest=self.manifest["digest"])
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return dict(self.manifest["counts"])
-
-    @property
-    def bytes(self) -> int:
-        return sum(int(file["size"]) for file in self.manifest["files"].values())
 
 
 @dataclass
@@ -99,12 +64,7 @@ class Store:
         if not path.is_dir():
             return None
         artifact = Artifact(path, read_manifest(path, stage, key))
-        recorded = {name: file["sha256"] for name, file in artifact.manifest["files"].items()}
-        try:
-            found = self.memo.digests(path, list(recorded))
-        except FileNotFoundError as error:
-            raise CorruptArtifact(f"{error.filename}: missing, though its manifest lists it.") from None
-        _compare(path, recorded, found)
+        verify(artifact, self.memo.digests)
         return artifact
 
     def open(self, reference: Reference) -> Artifact:
@@ -159,8 +119,7 @@ class Store:
         A sound artifact that is there already was published by another run meanwhile: it is returned and the draft
         is dropped, unless `replace`. A corrupt one is moved to quarantine.
         """
-        manifest = _manifest(draft, made_of)
-        write_json(draft.path / MANIFEST, manifest | {"seal": identity.digest_of(manifest)})
+        manifest = write_manifest(draft.path, made_of, draft.counts, draft.measures)
         final = self.path(made_of.stage, made_of.key)
         if replace and final.exists():
             self.quarantine(final)
@@ -199,60 +158,6 @@ class Store:
             yield
         finally:
             os.close(descriptor)
-
-
-def _manifest(draft: Draft, made_of: Identity) -> dict[str, Any]:
-    files = {path.relative_to(draft.path).as_posix(): path for path in files_below(draft.path)}
-    hashes = {name: identity.digest_of_file(path) for name, path in files.items()}
-    return {
-        "stage": made_of.stage,
-        "key": made_of.key,
-        "digest": identity.digest_of_files(hashes),
-        "made_of": made_of.parts,
-        "files": {name: {"size": files[name].stat().st_size, "sha256": hashes[name]} for name in hashes},
-        "counts": draft.counts,
-        "measures": draft.measures,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def read_manifest(path: Path, stage: str, key: str) -> dict[str, Any]:
-    """Return an artifact's manifest, checked against its own seal and against where it lies.
-
-    Raises:
-        CorruptArtifact: it is missing, not JSON, altered, or belongs to another key.
-    """
-    file = path / MANIFEST
-    try:
-        manifest = json.loads(file.read_bytes())
-        seal = manifest.pop("seal")
-    except FileNotFoundError:
-        raise CorruptArtifact(f"{file}: missing.") from None
-    except (ValueError, AttributeError, KeyError, TypeError):
-        raise CorruptArtifact(f"{file}: not a manifest.") from None
-    if identity.digest_of(manifest) != seal or (manifest["stage"], manifest["key"]) != (stage, key):
-        raise CorruptArtifact(f"{file}: altered since it was written.")
-    return dict(manifest)
-
-
-def verify(artifact: Artifact) -> None:
-    """Hash every file of an artifact.
-
-    Raises:
-        CorruptArtifact: naming the first file that is missing or altered.
-    """
-    recorded = {name: file["sha256"] for name, file in artifact.manifest["files"].items()}
-    try:
-        found = {name: identity.digest_of_file(artifact.path / name) for name in recorded}
-    except FileNotFoundError as error:
-        raise CorruptArtifact(f"{error.filename}: missing, though its manifest lists it.") from None
-    _compare(artifact.path, recorded, found)
-
-
-def _compare(path: Path, recorded: Mapping[str, str], found: Mapping[str, str]) -> None:
-    for name, digest in recorded.items():
-        if found[name] != digest:
-            raise CorruptArtifact(f"{path / name}: altered since it was published (its SHA-256 does not hold).")
 
 
 @contextlib.contextmanager

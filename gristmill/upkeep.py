@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gristmill.artifact import Artifact, read_manifest, verify
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
 from gristmill.runs import Runs
-from gristmill.store import Artifact, Store, is_abandoned, read_manifest, verify
+from gristmill.store import Store, is_abandoned
 
 _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as abandoned
 
@@ -43,9 +44,11 @@ def verify_store(store: Store) -> Iterator[Verdict]:
 
 def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
     """Yield what can be removed: all but the artifacts of each pipeline's last successful runs and its newest."""
-    kept = {store.path(stage, key) for stage, key in _referred(Runs(store.root), keep_runs)}
+    runs = Runs(store.root)
+    kept = {store.path(stage, key) for stage, key in _referred(runs, keep_runs)}
+    since = _first_running(runs)  # what is made while a run is under way may not be in its record yet
     for path in store.artifacts():
-        if path not in kept:
+        if path not in kept and path.stat().st_mtime < since:
             yield _sized(path, "no recent run refers to it")
     keys = {path.name for path in kept}
     for path in sorted(store.root.glob("scratch/*")):
@@ -71,6 +74,12 @@ def _referred(runs: Runs, keep_runs: int) -> Iterator[tuple[str, str]]:
             if index == 0 or record.outcome == "running" or (record.outcome == "succeeded" and kept < keep_runs):
                 kept += record.outcome == "succeeded"
                 yield from ((reference["stage"], reference["key"]) for reference in record.references.values())
+
+
+def _first_running(runs: Runs) -> float:
+    """Return when the oldest run that is under way began, in seconds since the epoch; infinity if none is."""
+    records = (record for pipeline in runs.pipelines() for record in runs.newest_first(pipeline))
+    return min((record.started.timestamp() for record in records if record.outcome == "running"), default=float("inf"))
 
 
 def _age(path: Path) -> float:

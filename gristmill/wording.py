@@ -1,4 +1,4 @@
-"""Wording of what is wrong in settings: what was received, what is known, what was probably meant."""
+"""How things are worded for people: mistakes in settings, scores."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -15,6 +15,11 @@ def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(received), names, n=1)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     return f"unknown {what} {received!r}.{meant} Known: {', '.join(names) or 'none'}."
+
+
+def score(metric: str, value: float | None) -> str:
+    """Return a score as it is shown everywhere: skill in percent, what cannot be computed as a dash."""
+    return "–" if value is None else f"{value:+.1%}" if metric == "skill" else f"{value:.4g}"
 
 
 def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str]:

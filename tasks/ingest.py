@@ -4,8 +4,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from gristmill.artifact import Reference
 from gristmill.errors import SourceChanged
-from gristmill.store import Reference
 from tasks.stage import Run, produce
 
 

@@ -7,7 +7,8 @@ import re
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
 
-from gristmill.store import Artifact
+from gristmill import wording
+from gristmill.artifact import Artifact
 from gristmill.tables import read_document
 from tasks.stage import Run
 
@@ -28,7 +29,10 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     lines = [
         f"| | {' | '.join(metrics)} |",
         f"|---|{'---:|' * len(metrics)}",
-        *(f"| {name} | {' | '.join(_text(values[metric]) for metric in metrics)} |" for name, values in named.items()),
+        *(
+            f"| {name} | {' | '.join(wording.score(metric, values[metric]) for metric in metrics)} |"
+            for name, values in named.items()
+        ),
         "",
         f"![forecast and truth](data:image/png;base64,{base64.b64encode(picture).decode()})",
     ]
@@ -39,7 +43,3 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
 def artifact_key(pipeline: str, what: str) -> str:
     """Return a key as Prefect wants it: lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", f"{pipeline}-{what}".lower()).strip("-")
-
-
-def _text(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"

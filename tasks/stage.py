@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from prefect import tags
 from prefect.states import Completed
 
 from gristmill import domains, plan
+from gristmill.artifact import Artifact, Reference
 from gristmill.config import Catalogue, Pipeline, load
 from gristmill.errors import CorruptArtifact
 from gristmill.files import Watch
 from gristmill.identity import Identity, load_closure, versions
 from gristmill.quiet import quiet
 from gristmill.runs import Record, Runs, StageRecord
-from gristmill.store import Artifact, Draft, Reference, Store
+from gristmill.store import Draft, Store
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +52,8 @@ def recorded(pipeline: str, overrides: list[str], refresh: str | None, project: 
     libraries = tuple(sorted({name for stage in domains.STAGES for name in stage.libraries} | {"prefect"}))
     run = runs.start(settings, overrides, versions(libraries))
     try:
-        yield Run(run.id, catalogue, settings, refresh)
+        with tags(pipeline):
+            yield Run(run.id, catalogue, settings, refresh)
     except Exception as error:
         runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
         raise

@@ -14,6 +14,9 @@ from gristmill.timeseries.windows import Origins
 Values = npt.NDArray[np.float32]
 
 
+PARTS = ("train", "validation", "test")  # in the order of time
+
+
 @dataclass(frozen=True)
 class Layout:
     """How a series is cut and scaled; fitted once, used by every stage."""
@@ -23,7 +26,7 @@ class Layout:
     history: int
     horizon: int
     stride: int
-    parts: dict[str, tuple[int, int]]  # train, validation, test: half-open ranges of positions
+    parts: dict[str, tuple[int, int]]  # of `PARTS`: half-open ranges of positions
     mean: float  # of the training part
     deviation: float  # of the training part, not 0
 
@@ -59,5 +62,5 @@ def read(folder: Path) -> Prepared:
     """Read what `write` wrote."""
     frame = read_table(folder / "series.parquet")
     layout = read_document(folder / "layout.json")
-    layout["parts"] = {name: (begin, end) for name, (begin, end) in layout["parts"].items()}
+    layout["parts"] = {name: tuple(layout["parts"][name]) for name in PARTS}
     return Prepared(pd.DatetimeIndex(frame["ds"]), frame["y"].to_numpy(), Layout(**layout))

@@ -12,6 +12,7 @@ from gristmill.report import Section, Table
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
 from gristmill.timeseries.prepared import Prepared
+from gristmill.wording import score
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +33,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield Section(
         "Forecast and truth",
         forecast_note(data),
-        pictures=[as_svg(forecast_figure(test, scores["best_baseline"], data.layout.target))],
+        pictures=[as_svg(forecast_figure(test, scores["best_baseline"]))],
     )
     yield Section(
         "Residuals", "Truth minus forecast, one step ahead, on the test part.", pictures=[as_svg(residual_figure(test))]
@@ -50,7 +51,7 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the forecast against the truth as a PNG, from the folder of `evaluate` alone."""
     predictions = read_table(folders["evaluate"] / "predictions.parquet")
     best = read_document(folders["evaluate"] / "scores.json")["best_baseline"]
-    return as_png(forecast_figure(predictions[predictions["part"] == "test"], best, "value"))
+    return as_png(forecast_figure(predictions[predictions["part"] == "test"], best))
 
 
 def verdict(scores: dict[str, Any]) -> str:
@@ -68,7 +69,7 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
     """Return a part's scores, the model first, then the baselines from the best on."""
     baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part]["mae"])
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
-    rows = [[name, *(_number(values[metric], metric) for metric in METRICS)] for name, values in named]
+    rows = [[name, *(score(metric, values[metric]) for metric in METRICS)] for name, values in named]
     return Table(f"{part.capitalize()} part", ["forecast", *METRICS.values()], rows)
 
 
@@ -78,15 +79,14 @@ def forecast_note(data: Prepared) -> str:
     return f"The test part, each value forecast one step ahead{note}."
 
 
-def forecast_figure(test: pd.DataFrame, best_baseline: str, target: str) -> "Figure":
+def forecast_figure(test: pd.DataFrame, best_baseline: str) -> "Figure":
     """Draw truth, forecast and best baseline one step ahead."""
     figure, (axes,) = canvas()
     first = test[test["step"] == 1]
     axes.plot(first["ds"], first["y"], color=TRUTH, linewidth=1.1, label="truth")
     axes.plot(first["ds"], first[best_baseline], color=BASELINE, linewidth=1, alpha=0.8, label=best_baseline)
     axes.plot(first["ds"], first["model"], color=MODEL, label="model")
-    axes.set_ylabel(target)
-    axes.legend(ncols=3, loc="upper left", bbox_to_anchor=(0, 1.12))
+    axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, 1.12))
     return figure
 
 
@@ -118,7 +118,7 @@ def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
     axes.axvline(best, color=ACCENT, linewidth=0.8, linestyle="--", label="kept")
     axes.set_yscale("log")
     axes.set_xlabel("epoch")
-    axes.legend(ncols=3, loc="upper right")
+    axes.legend(frameon=False, ncols=3, loc="upper right")
     return figure
 
 
@@ -129,7 +129,7 @@ def series_figure(data: Prepared) -> "Figure":
         if end > begin:
             axes.plot(data.times[begin:end], data.values[begin:end], color=colour, linewidth=0.8, label=part)
     axes.set_ylabel(data.layout.target)
-    axes.legend(ncols=3, loc="upper left", bbox_to_anchor=(0, 1.14))
+    axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, 1.14))
     return figure
 
 
@@ -168,9 +168,3 @@ def data_table(summary: dict[str, Any], data: Prepared) -> Table:
 
 def _range(values: np.ndarray) -> tuple[float, float]:
     return float(values.min()), float(values.max())
-
-
-def _number(value: float | None, metric: str) -> str:
-    if value is None:
-        return "–"
-    return f"{value:+.1%}" if metric == "skill" else f"{value:.3f}" if abs(value) < 1000 else f"{value:.4g}"
