@@ -43,7 +43,7 @@ def options(
 
 @app.command()
 def ls(as_json: Json = False) -> None:
-    """List the pipelines: state, champion, headline score."""
+    """List the pipelines: state, headline score beside the best baseline's."""
     found = list(Project.open().status())
     screen.show_json([vars(status) for status in found]) if as_json else screen.show_status(found)
 

@@ -32,9 +32,7 @@ def examine(project: Project, needed: list[str]) -> Iterator[Finding]:
     for name in LIBRARIES:
         yield _library(name)
     yield _store(project)
-    yield Finding(
-        "prefect api", os.environ.get("PREFECT_API_URL") or "none set: a temporary server is started for each run"
-    )
+    yield _prefect()
     yield _devices()
     for name in project.catalogue.pipelines:
         yield _data(project, name, name in needed)
@@ -54,6 +52,12 @@ def _store(project: Project) -> Finding:
     except StoreError as error:
         return Finding("store", str(error), sound=False)
     return Finding("store", f"{root}, writable, {shutil.disk_usage(root).free / 2**30:.1f} GiB free")
+
+
+def _prefect() -> Finding:
+    from prefect.settings import PREFECT_API_URL
+
+    return Finding("prefect api", PREFECT_API_URL.value() or "none set: a temporary server is started for each run")
 
 
 def _devices() -> Finding:

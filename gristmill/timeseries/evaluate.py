@@ -11,12 +11,10 @@ from gristmill import network as networks
 from gristmill.tables import write_document, write_table
 from gristmill.timeseries import prepared
 from gristmill.timeseries.baselines import Forecast, baselines
-from gristmill.timeseries.prepared import Prepared
+from gristmill.timeseries.prepared import MODEL, Prepared
 from gristmill.timeseries.scores import scores, skill
 from gristmill.timeseries.settings import Evaluate
 from gristmill.timeseries.windows import target_index
-
-MODEL = "model"
 
 
 def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:

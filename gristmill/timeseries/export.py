@@ -8,8 +8,7 @@ from gristmill import network as networks
 from gristmill.bundle import check_parity, export_network
 from gristmill.tables import read_document, read_table, write_document
 from gristmill.timeseries import prepared
-from gristmill.timeseries.evaluate import MODEL
-from gristmill.timeseries.prepared import Layout
+from gristmill.timeseries.prepared import MODEL, Layout
 from gristmill.timeseries.settings import Export
 
 

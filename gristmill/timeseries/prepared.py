@@ -14,6 +14,7 @@ from gristmill.timeseries.windows import Origins
 Values = npt.NDArray[np.float32]
 
 
+MODEL = "model"  # the column of the model's forecasts, beside those of the baselines
 PARTS = ("train", "validation", "test")  # in the order of time
 
 
