@@ -13,26 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gristmill import config, domains, identity, plan, upkeep
 from gristmill.config import Catalogue
-from gristmill.errors import DataError, RequestError, WorkError
+from gristmill.errors import DataError, RequestError
 from gristmill.places import locate
 from gristmill.plan import Step
-from gristmill.quiet import import_keras, native_stderr_closed
+from gristmill.quiet import import_keras
 from gristmill.report import write_report
 from gristmill.runs import Record, Runs, StageRecord
+from gristmill.server import ensure_api
 from gristmill.settings import places
 from gristmill.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Of the temporary server: time for a cold start, and nothing that a run of a few minutes has no use for.
-_PREFECT = {
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "60",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
-    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-}
 
 State = Literal["fresh", "stale", "never run", "no data"]
 
@@ -100,8 +92,8 @@ class Project:
         if plan.is_fresh(steps):
             return self._record_of_fresh(name, steps)
         self.store.check_writable()
-        flow = _surroundings(self.catalogue.pipeline(name).domain)
         overrides = self._overrides.get(name, [])  # the flow, which may run elsewhere, reads the file itself
+        flow = _ready_flow(self.catalogue.pipeline(name).domain)
         done = flow(pipeline=name, overrides=overrides, refresh=refresh, project=str(self.catalogue.root))
         return Record.model_validate(done)
 
@@ -206,33 +198,11 @@ class Project:
         return None
 
 
-def _surroundings(domain: str) -> Any:
-    """Return a domain's flow, ready to run: TensorFlow is imported while Prefect's temporary server starts.
-
-    A set `PREFECT_API_URL` is respected, and no server is started.
-
-    Raises:
-        WorkError: Prefect's API does not answer.
-    """
-    for name, value in _PREFECT.items():
-        os.environ.setdefault(name, value)
-    verbose = os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL"
-    with contextlib.nullcontext() if verbose else native_stderr_closed(), ThreadPoolExecutor(1) as beside:
+def _ready_flow(domain: str) -> Any:
+    """Return a domain's flow, with TensorFlow imported while Prefect's temporary server starts."""
+    with ThreadPoolExecutor(1) as beside:
         importing = beside.submit(import_keras)
         flow = getattr(importlib.import_module(f"flows.{domain}"), domain)
-        _reach_prefect()
+        ensure_api(show_log=os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL")
         importing.result()
     return flow
-
-
-def _reach_prefect() -> None:
-    from httpx import HTTPError
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        try:
-            client.hello()
-        except HTTPError as error:
-            raise WorkError(
-                f"Prefect's API at {client.api_url} does not answer ({error}). Start it, or unset PREFECT_API_URL."
-            ) from None

@@ -23,7 +23,7 @@ def import_keras() -> None:
 
 @contextlib.contextmanager
 def native_stderr_closed() -> Iterator[None]:
-    """Drop what native code and child processes started in the block write to standard error; Python's own is kept."""
+    """Drop what native code writes to standard error in the block; what Python writes is kept."""
     terminal = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     python = sys.stderr

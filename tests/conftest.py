@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,16 +69,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a Prefect server on loopback, with its own database, for the whole session."""
     os.environ["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
-    os.environ["PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS"] = "120"
-    from prefect.server.api.server import SubprocessASGIServer
+    from gristmill.server import ensure_api
 
-    server = SubprocessASGIServer()  # the one that flows of this process find by themselves
-    server.start()
-    yield server.api_url
-    server.stop()
+    return ensure_api()
 
 
 @pytest.fixture

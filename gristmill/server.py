@@ -1,0 +1,113 @@
+"""Prefect's API for a local run: the one that Prefect's settings name, else a temporary server that ends with the run.
+
+Prefect can start a temporary server by itself, but one whose parent is killed would stay for ever. This one reads its
+standard input, a pipe that the kernel closes when the parent is gone, however it went.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from gristmill.errors import WorkError
+
+PATIENCE = 60  # seconds for a cold start with a new database; 16 were seen
+
+# A server for one run has no schedules to look after, and tells nobody about itself.
+_ENVIRONMENT = {
+    "PREFECT__SERVER_EPHEMERAL": "1",
+    "PREFECT_UI_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
+    "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
+}
+
+_started: list["subprocess.Popen[bytes]"] = []  # referenced, so that the pipe to it stays open
+
+
+def ensure_api(show_log: bool = False) -> str:
+    """Return the address of a Prefect API that answers, and have this process use it.
+
+    A temporary server lives as long as this process, so that what Prefect still has to say at the exit arrives.
+
+    Args:
+        show_log: let a temporary server write to standard error.
+
+    Raises:
+        WorkError: the API that the settings name does not answer, or the temporary server does not start.
+    """
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import PREFECT_API_URL
+
+    named: str | None = PREFECT_API_URL.value()
+    if named:
+        _check(named)
+        return named
+    os.environ["PREFECT_API_URL"] = url = _start(show_log)
+    refresh_global_settings_context()
+    return url
+
+
+def _check(url: str) -> None:
+    """Raise `WorkError` where no Prefect API answers at `url`."""
+    import httpx
+
+    try:
+        httpx.get(f"{url}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        raise WorkError(
+            f"Prefect's API at {url} does not answer ({error}). Start it, or unset PREFECT_API_URL."
+        ) from None
+
+
+def _start(show_log: bool) -> str:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}/api"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gristmill.server", str(port)],
+        env=os.environ | _ENVIRONMENT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=None if show_log else subprocess.DEVNULL,
+    )
+    _started.append(process)
+    _wait_for(url, process)
+    return url
+
+
+def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(WorkError):  # not up yet
+            _check(url)
+            return
+        time.sleep(0.1)
+    raise WorkError("Prefect's temporary server did not start. Run with -v before the command to see its log.")
+
+
+def _free_port() -> int:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _serve(port: int) -> None:
+    import uvicorn
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="error")
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))
