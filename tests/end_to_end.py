@@ -1,0 +1,70 @@
+"""Fixtures of the end-to-end tests, a plugin that their modules name: a finished run, the command in this process."""
+
+import shutil
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL
+from support import Command, Forked, Said, write_project
+
+from gristmill.cli import main
+from gristmill.project import Project
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run the command in this process: its `main`, words and all, up to the exit."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def call(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["gristmill", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    yield call
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="session")
+def finished_store(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """The store of one finished run of the small pipeline. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_project(folder, SMALL)
+    Project.open(folder).run("small")
+    return folder / "data/store"
+
+
+@pytest.fixture
+def finished(project: Path, finished_store: Path) -> Path:
+    """The small project with a finished run in its store; the current folder of the test."""
+    shutil.copytree(finished_store, project / "data/store")
+    return project
+
+
+@pytest.fixture(scope="module")
+def parity_here() -> Iterator[None]:
+    """Have export reload its models in this process: the fresh one it starts takes seconds, and has its own tests."""
+
+    def run_here(bundle: Path, formats: Iterable[str], folder: Path) -> None:
+        from gristmill.bundle import load
+
+        for form in formats:
+            predicted = load(bundle, form)(np.load(folder / "inputs.npy", allow_pickle=False))
+            np.save(folder / f"{form}.npy", predicted, allow_pickle=False)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gristmill.bundle.run_fresh", run_here)
+        yield
+
+
+@pytest.fixture(scope="session")
+def forked(prefect_api: str) -> Forked:
+    """The command in processes of its own that start at once."""
+    return Forked(prefect_api)

@@ -1,0 +1,101 @@
+"""A bundle is proved equal, in a fresh process, to what was scored."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from gristmill import bundle
+from gristmill.errors import ParityError
+
+if TYPE_CHECKING:
+    import keras
+
+INPUTS = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def network() -> "keras.Model":
+    from keras import Input, Sequential, layers
+
+    return Sequential([Input((6,), name="history"), layers.Dense(3, activation="tanh"), layers.Dense(2)])
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, network: "keras.Model") -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    bundle.export_network(network, ("saved_model", "keras"), folder)
+    return folder
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, **predictions: np.ndarray) -> None:
+    """Have the fresh process answer with these predictions."""
+
+    def run_fresh(bundle: Path, formats: object, folder: Path) -> None:
+        for form, predicted in predictions.items():
+            np.save(folder / f"{form}.npy", predicted)
+
+    monkeypatch.setattr(bundle, "run_fresh", run_fresh)
+
+
+def test_only_the_formats_asked_for_are_written(tmp_path: Path, network: "keras.Model", exported: Path) -> None:
+    bundle.export_network(network, ("keras",), tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+    assert sorted(path.name for path in exported.iterdir()) == ["model.keras", "saved_model"]
+
+
+@pytest.mark.parametrize("form", ["saved_model", "keras"])
+@pytest.mark.parametrize("rows", [1, 5])
+def test_a_loaded_format_predicts_what_the_network_does(
+    network: "keras.Model", exported: Path, form: str, rows: int
+) -> None:
+    made = bundle.load(exported, form)(INPUTS[:rows])
+
+    assert made == pytest.approx(network.predict(INPUTS[:rows], verbose=0), abs=1e-6)
+    assert isinstance(made, np.ndarray)
+
+
+def test_the_largest_difference_of_all_formats_is_returned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    scored = np.zeros((3, 2), np.float32)
+    answering(monkeypatch, keras=scored + 0.25, saved_model=scored - np.array([0, 0.5], np.float32))
+
+    assert bundle.check_parity(tmp_path, ("keras", "saved_model"), INPUTS, scored, tolerance=0.5) == 0.5
+    assert bundle.check_parity(tmp_path, ("keras",), INPUTS, scored, tolerance=0.5) == 0.25
+
+
+@pytest.mark.parametrize(
+    "predicted",
+    [
+        np.array([[0, 0], [0, 0.6]], np.float32),
+        np.array([[0, 0], [0, -0.6]], np.float32),
+        np.array([[0, 0], [0, np.nan]], np.float32),
+        np.array([[0, 0], [0, np.inf]], np.float32),
+        np.zeros((2, 1), np.float32),  # would broadcast
+        np.zeros((1, 2), np.float32),
+    ],
+    ids=["above", "below", "nan", "inf", "columns", "rows"],
+)
+def test_one_format_that_differs_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, predicted: np.ndarray
+) -> None:
+    scored = np.zeros((2, 2), np.float32)
+    answering(monkeypatch, saved_model=scored, keras=predicted)
+
+    with pytest.raises(ParityError, match=r"the exported keras model differs from the scored one by .*than 0\.5"):
+        bundle.check_parity(tmp_path, ("saved_model", "keras"), INPUTS, scored, tolerance=0.5)
+
+
+@pytest.mark.slow
+def test_a_format_that_cannot_be_reloaded_is_refused(exported: Path, tmp_path: Path) -> None:
+    """A real fresh process, and a truncated file in it."""
+    whole = (exported / "model.keras").read_bytes()
+    (tmp_path / "model.keras").write_bytes(whole[: len(whole) // 2])
+
+    with pytest.raises(ParityError, match=r"could not be reloaded in a fresh process \(exit 1\)") as caught:
+        bundle.check_parity(tmp_path, ("keras",), INPUTS, np.zeros((5, 2), np.float32), tolerance=1.0)
+
+    assert len(str(caught.value).splitlines()) == 1
+    assert os.listdir(tmp_path) == ["model.keras"]  # noqa: PTH208  # nothing is left in the bundle

@@ -1,0 +1,274 @@
+"""`pipelines.toml`: every mistake is one line with table, key, what was received and what is known, all at once."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill import config
+from gristmill.config import Catalogue, find_root, load, override
+from gristmill.errors import RequestError
+from gristmill.sources.csv import Csv
+from gristmill.timeseries.models.dense import Dense
+from gristmill.timeseries.settings import Train
+
+ROOT = Path(__file__).parent.parent.parent
+HEAD = "pipelines.toml [pipelines.small"
+
+
+def problems(project: Path, *changes: tuple[str, str], more: str = "") -> list[str]:
+    """The lines of the error that the small pipeline gives with these changes to its file."""
+    text = (project / "pipelines.toml").read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (project / "pipelines.toml").write_text(text + more)
+    with pytest.raises(RequestError) as raised:
+        load(project)
+    return str(raised.value).splitlines()
+
+
+def loaded(project: Path, *assignments: str) -> dict[str, Any]:
+    """The settings of the small pipeline with assignments of `--set`."""
+    return load(project, {"small": list(assignments)}).pipeline("small").values()
+
+
+def test_a_sound_file_gives_settings_with_defaults_filled_in(project: Path) -> None:
+    catalogue = load(project)
+    pipeline = catalogue.pipeline("small")
+    assert (pipeline.name, pipeline.domain, pipeline.description) == ("small", "timeseries", "A few years of sunspots")
+    assert pipeline.tables["source"] == Csv(kind="csv", path="series.csv")
+    assert pipeline.tables["train"] == Train()
+    assert list(pipeline.tables) == ["source", "ingest", "preprocess", "model", "train", "evaluate", "export"]
+    assert pipeline.values()["preprocess"] == {
+        "history": 12,
+        "horizon": 2,
+        "stride": 1,
+        "validation": 40,
+        "test": 40,
+        "scale": "standard",
+    }
+    assert (catalogue.root, catalogue.store, catalogue.keep_runs) == (project, project / "data/store", 3)
+
+
+def test_the_pipelines_of_this_repository_load() -> None:
+    assert {"sunspots", "sunspots_course", "seattle_weather"} <= set(load(ROOT).pipelines)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("horizon = 2", "horizn = 2", ".preprocess] unknown key 'horizn'. Did you mean 'horizon'? Known: history, "),
+        ("history = 12", "", ".preprocess] history: missing. It has no default."),
+        ("history = 12", 'history = "12"', ".preprocess] history: expected a valid integer. Received: '12' (string)."),
+        ("history = 12", "history = true", ".preprocess] history: expected a valid integer. Received: True (boolean)."),
+        ("history = 12", "history = 12.0", ".preprocess] history: expected a valid integer. Received: 12.0 (float)."),
+        ("history = 12", "history = 0", ".preprocess] history: expected greater than 0. Received: 0 (integer)."),
+        ("test = 40", "test = 1.5", ".preprocess] test: expected a valid integer or less than 1. Received: 1.5 (fl"),
+        ('path = "series.csv"', "path = 3", ".source] path: expected a valid string. Received: 3 (integer)."),
+        ('kind = "csv"', 'kind = "cvs"', ".source] kind: unknown source 'cvs'. Did you mean 'csv'? Known: csv"),
+        ('kind = "linear"', 'kind = "linaer"', ".model] kind: unknown model 'linaer'. Did you mean 'linear'? Known: "),
+        ('kind = "linear"', "kind = 3", ".model] kind: unknown model 3. Known: "),
+        ('kind = "linear"', "", ".model] kind: missing. Known: "),
+        ('[pipelines.small.model]\nkind = "linear"', "", ".model] kind: missing. Known: "),
+        ('"timeseries"', '"timeserie"', "] domain: unknown domain 'timeserie'. Did you mean 'timeseries'? Known: "),
+        ('domain = "timeseries"', "", "] domain: missing. Known: timeseries"),
+        ("small.evaluate]", "small.evalute]", "] unknown key 'evalute'. Did you mean 'evaluate'? Known: "),
+        ('"A few years of sunspots"', "3", "] description: expected a string. Received: 3."),
+        ('"timeseries"', '"timeseries"\ntrain = 3', ".train] table: expected a valid dictionary"),
+    ],
+)
+def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> None:
+    (line,) = problems(project, (old, new))
+    assert line.startswith(HEAD + said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("pipelines = 3", "pipelines: expected a table. Received: 3."),
+        ("[pipelines]\na = 3", "[pipelines.a]: expected a table. Received: 3."),
+        ("[pipelines.a]", "[pipelines.a] domain: missing. Known: timeseries"),
+        ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, pipelines."),
+        ("[defaults]\nstoer = 'x'", "[defaults] unknown key 'stoer'. Did you mean 'store'? Known: keep_runs, store."),
+        ("[defaults]\nkeep_runs = 0", "[defaults] keep_runs: expected greater than 0. Received: 0 (integer)."),
+    ],
+)
+def test_a_mistake_above_the_pipelines_is_one_line(project: Path, text: str, said: str) -> None:
+    (project / "pipelines.toml").write_text(text)
+    (line,) = problems(project)
+    assert line.startswith(f"pipelines.toml {said}")
+
+
+def test_a_choice_that_is_not_offered_is_said_with_its_place_in_the_array(project: Path) -> None:
+    assert problems(project, ('["keras"]', '["keras", "onnx"]'))[0] == (
+        f"{HEAD}.export] formats.1: expected 'saved_model' or 'keras'. Received: 'onnx' (string)."
+    )
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(project: Path) -> None:
+    found = problems(
+        project,
+        ("history = 12", "histroy = 12"),
+        ("horizon = 2", 'horizon = "a"'),
+        ('kind = "linear"', 'kind = "linaer"'),
+        ('kind = "csv"', 'kind = "csv"\nsep = ";"'),
+        more='[pipelines.other]\ndomain = "audio"\n[pipelines.third]\n[defalts]\n[defaults]\nkeep_runs = 0\n',
+    )
+    assert [line.removeprefix("pipelines.toml ").split(".")[0] for line in found if "[pipelines" not in line] == [
+        "unknown table 'defalts'",
+        "[defaults] keep_runs: expected greater than 0",
+    ]
+    assert [re.sub(r"\. .*", "", line) for line in found if "[pipelines" in line] == [
+        f"{HEAD}.source] unknown key 'sep'",
+        f"{HEAD}.preprocess] history: missing",
+        f"{HEAD}.preprocess] unknown key 'histroy'",
+        f"{HEAD}.preprocess] horizon: expected a valid integer",
+        f"{HEAD}.model] kind: unknown model 'linaer'",
+        "pipelines.toml [pipelines.other] domain: unknown domain 'audio'",
+        "pipelines.toml [pipelines.third] domain: missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[defaults]\nstore =\n", r"not valid TOML: .*line 2"),
+        (b"[defaults]\n[defaults]\n", r"not valid TOML: .*line 2"),
+        (b"# \xff", r"not valid TOML: .*position 2"),
+    ],
+)
+def test_what_is_not_toml_is_said_with_its_place(project: Path, content: bytes, said: str) -> None:
+    (project / "pipelines.toml").write_bytes(content)
+    with pytest.raises(RequestError, match=re.escape(f"{project / 'pipelines.toml'}: ") + said):
+        load(project)
+
+
+def test_a_folder_without_the_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=re.escape(f"{tmp_path / 'pipelines.toml'}: no such file.")):
+        load(tmp_path)
+
+
+def test_an_unknown_pipeline_is_said_with_the_known(project: Path) -> None:
+    with pytest.raises(RequestError, match=r"unknown pipeline 'smal'\. Did you mean 'small'\? Known: small\."):
+        load(project).pipeline("smal")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "table", "key", "value"),
+    [
+        ("train.epochs=5", "train", "epochs", 5),
+        ("train.epochs = 5", "train", "epochs", 5),
+        ("train.learning_rate=2e-3", "train", "learning_rate", 0.002),
+        ("train.learning_rate=1", "train", "learning_rate", 1.0),
+        ("preprocess.validation=0", "preprocess", "validation", 0),
+        ("preprocess.test=0.25", "preprocess", "test", 0.25),
+        ('export.formats=["saved_model", "keras"]', "export", "formats", ["saved_model", "keras"]),
+        ("ingest.gaps=interpolate", "ingest", "gaps", "interpolate"),
+        ('ingest.gaps="interpolate"', "ingest", "gaps", "interpolate"),
+        ("source.path=a=b.csv", "source", "path", "a=b.csv"),
+        ("source.path='5'", "source", "path", "5"),
+        ("ingest.time=", "ingest", "time", ""),
+    ],
+)
+def test_a_value_is_set(project: Path, assignment: str, table: str, key: str, value: object) -> None:
+    assert repr(loaded(project, assignment)[table][key]) == repr(value)
+
+
+def test_several_are_set_in_order_and_a_table_is_made_where_there_is_none(project: Path) -> None:
+    values = loaded(project, "train.epochs=5", "train.epochs=6", "train.seed=7")
+    assert (values["train"]["epochs"], values["train"]["seed"]) == (6, 7)
+
+
+def test_another_kind_brings_its_own_settings(project: Path) -> None:
+    pipeline = load(project, {"small": ["model.kind=dense", "model.units=[3]"]}).pipeline("small")
+    assert pipeline.tables["model"] == Dense(kind="dense", units=(3,))
+
+
+def test_nothing_is_set_in_the_table_that_was_given() -> None:
+    table = {"train": {"epochs": 1}}
+    assert override(table, ["train.epochs=2", "model.kind=dense"]) == {
+        "train": {"epochs": 2},
+        "model": {"kind": "dense"},
+    }
+    assert table == {"train": {"epochs": 1}}
+
+
+@pytest.mark.parametrize("assignment", ["train.epochs", "train=5", "=5", "", "a.b.c=5", "train.=5"])
+def test_an_assignment_of_another_form_is_refused(project: Path, assignment: str) -> None:
+    said = f"--set {assignment}: expected TABLE.KEY=VALUE, such as train.epochs=5."
+    with pytest.raises(RequestError, match=f"^{re.escape(said)}$"):
+        loaded(project, assignment)
+
+
+def test_an_assignment_in_what_is_no_table_is_refused(project: Path) -> None:
+    with pytest.raises(RequestError, match=r"^--set domain\.kind=5: 'domain' is not a table"):
+        loaded(project, "domain.kind=5")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("train.epoch=5", ".train] unknown key 'epoch'. Did you mean 'epochs'?"),
+        ("trian.epochs=5", "] unknown key 'trian'. Did you mean 'train'?"),
+        ("train.epochs=five", ".train] epochs: expected a valid integer. Received: 'five' (string)."),
+        ("train.epochs=true", ".train] epochs: expected a valid integer. Received: True (boolean)."),
+        ("train.epochs=-1", ".train] epochs: expected greater than 0. Received: -1 (integer)."),
+        ("model.kind=dens", ".model] kind: unknown model 'dens'. Did you mean 'dense'?"),
+        ("ingest.time=2020-01-01", ".ingest] time: expected a valid string. Received: datetime.date(2020, 1, 1)"),
+    ],
+)
+def test_what_is_set_is_checked_like_the_file(project: Path, assignment: str, said: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        loaded(project, assignment)
+    assert str(raised.value).startswith(HEAD + said)
+
+
+def test_nothing_can_be_set_in_a_pipeline_that_is_not_there(project: Path) -> None:
+    with pytest.raises(RequestError, match=r"unknown pipeline 'smal'\. Did you mean 'small'\?"):
+        load(project, {"smal": ["train.epochs=5"]})
+
+
+@pytest.mark.parametrize(
+    ("written", "set_", "store"),
+    [
+        ("", None, "data/store"),
+        ('[defaults]\nstore = "there"', None, "there"),
+        ('[defaults]\nstore = "there"', "elsewhere", "elsewhere"),
+        ("", "/elsewhere", "/elsewhere"),
+        ('[defaults]\nstore = "/there"', "", "/there"),
+        ('[defaults]\nstore = "~/there"', None, "/home/user/there"),
+    ],
+)
+def test_where_the_store_is(
+    project: Path, monkeypatch: pytest.MonkeyPatch, written: str, set_: str | None, store: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/user")
+    if set_ is not None:
+        monkeypatch.setenv("GRISTMILL_STORE", set_)
+    (project / "pipelines.toml").write_text(written)
+    assert load(project).store == project / store
+
+
+def test_the_nearest_file_above_is_found(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = project / "a/b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert (find_root(), load().root) == (project, project)
+    (project / "a/pipelines.toml").write_text("")
+    assert (find_root(), list(load().pipelines)) == (project / "a", [])
+
+
+def test_no_file_above_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(config, "FILE", "a-name-that-no-folder-above-has.toml")
+    with pytest.raises(
+        RequestError, match=re.escape(f"{tmp_path}: no a-name-that-no-folder-above-has.toml here or in")
+    ):
+        find_root()
+
+
+def test_a_file_without_pipelines_is_an_empty_catalogue(project: Path) -> None:
+    (project / "pipelines.toml").write_text("")
+    assert load(project) == Catalogue(project, project / "data/store", 3, {})

@@ -1,0 +1,38 @@
+"""Errors: one tree, every branch of it public, each with the exit status it is answered with."""
+
+import re
+
+import pytest
+
+from gristmill import errors
+from gristmill.errors import GristmillError, RequestError, WorkError
+
+CLASSES: dict[str, type[GristmillError]] = {
+    name: value for name, value in vars(errors).items() if isinstance(value, type)
+}
+
+
+def test_all_names_every_error_in_order() -> None:
+    assert errors.__all__ == sorted(CLASSES)
+    assert all(issubclass(kind, GristmillError) for kind in CLASSES.values())
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_code() -> None:
+    drawn: dict[str, str] = {}
+    branch = {0: "GristmillError"}
+    for line in (errors.__doc__ or "").splitlines():
+        if found := re.match(r"^([│ ]*)[├└]── (\w+)", line):
+            depth, name = len(found[1]) // 4 + 1, found[2]
+            branch[depth] = name
+            drawn[name] = branch[depth - 1]
+    assert drawn == {name: kind.__mro__[1].__name__ for name, kind in CLASSES.items() if kind is not GristmillError}
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_only_a_wrong_request_exits_with_2(name: str) -> None:
+    assert CLASSES[name].exit_status == (2 if issubclass(CLASSES[name], RequestError) else 1)
+
+
+def test_a_request_is_not_work() -> None:
+    assert not issubclass(RequestError, WorkError)
+    assert not issubclass(WorkError, RequestError)

@@ -1,0 +1,24 @@
+"""Kinds: a file in a package is a choice in `pipelines.toml`."""
+
+from typing import get_args
+
+import pytest
+
+from gristmill.config import tables_of
+from gristmill.domains import DOMAINS
+from gristmill.kinds import kinds, settings_of
+
+PACKAGES = sorted({table for domain in DOMAINS for table in tables_of(domain).values() if isinstance(table, str)})
+
+
+def test_a_package_offers_its_modules() -> None:
+    assert "csv" in kinds("gristmill.sources")
+    assert {"conv_lstm", "dense", "linear"} <= set(kinds("gristmill.timeseries.models"))
+    assert "__init__" not in kinds("gristmill.timeseries.models")
+
+
+@pytest.mark.parametrize(("package", "kind"), [(package, kind) for package in PACKAGES for kind in kinds(package)])
+def test_a_kind_is_named_as_its_file(package: str, kind: str) -> None:
+    found = settings_of(package, kind)
+    assert found.__module__ == f"{package}.{kind}"
+    assert get_args(found.model_fields["kind"].annotation) == (kind,)

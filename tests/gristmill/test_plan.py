@@ -1,0 +1,320 @@
+"""The plan: what would run and why, from a store filled by hand, without anything being made."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill import config, identity
+from gristmill.artifact import Reference
+from gristmill.config import Catalogue
+from gristmill.domains import STAGES, Stage
+from gristmill.files import files_below
+from gristmill.identity import Identity
+from gristmill.plan import Step, identity_of, is_fresh, located, plan
+from gristmill.runs import Outcome, Record, Runs, StageRecord
+from gristmill.store import Store
+
+ROOT = Path(__file__).parent.parent.parent
+NAMES = [stage.name for stage in STAGES]
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def load(project: Path, *assignments: str) -> Catalogue:
+    return config.load(project, {"small": list(assignments)})
+
+
+def planned(project: Path, *assignments: str, refresh: str | None = None) -> dict[str, tuple[str, str]]:
+    """State and reason of every stage of the small pipeline."""
+    catalogue = load(project, *assignments)
+    return {step.stage: (step.state, step.reason) for step in plan(catalogue, catalogue.pipeline("small"), refresh)}
+
+
+def fill(
+    project: Path,
+    *assignments: str,
+    until: str = "export",
+    outcome: Outcome = "succeeded",
+    content: dict[str, str] | None = None,
+    was: dict[str, Change] | None = None,
+) -> Record:
+    """Publish a tiny artifact for every stage up to `until` and record the run.
+
+    Args:
+        project: the project's folder.
+        assignments: settings of the run.
+        until: the last stage that was done.
+        outcome: how the run ended.
+        content: of the artifact, by stage; the stage's name if not given.
+        was: what was different when an artifact was made, by stage.
+    """
+    catalogue = load(project, *assignments)
+    pipeline, store, runs = catalogue.pipeline("small"), Store(catalogue.store), Runs(catalogue.store)
+    run = runs.start(pipeline, list(assignments), {})
+    done: dict[str, Reference] = {}
+    for stage in STAGES[: NAMES.index(until) + 1]:
+        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done))
+        if change := (was or {}).get(stage.name):
+            made_of = changed(made_of, change)
+        if not store.find(stage.name, made_of.key):
+            with store.draft(made_of) as draft:
+                (draft.path / "data.txt").write_text((content or {}).get(stage.name, stage.name))
+                store.publish(draft, made_of)
+        artifact = store.find(stage.name, made_of.key)
+        assert artifact is not None
+        done[stage.name] = artifact.reference
+        runs.note("small", run.id, stage.name, StageRecord(reference=artifact.reference, cached=False, seconds=0))
+    record = runs.finish("small", run.id, outcome)
+    file = catalogue.store / "runs/small" / f"{run.id}.json"
+    file.rename(file.with_name(f"{len(list(file.parent.iterdir())):03d}.json"))  # in the order of filling
+    return record
+
+
+def inputs_of(catalogue: Catalogue, stage: Stage, done: dict[str, Reference]) -> dict[str, str]:
+    data = located(catalogue, catalogue.pipeline("small"), stage)
+    return {name: done[name]["digest"] for name in stage.inputs} | {
+        name: identity.digest_of_file(path) for name, path in data.items()
+    }
+
+
+def changed(made_of: Identity, change: Change) -> Identity:
+    """The identity with other parts, under the key of those parts."""
+    parts = {name: dict(part) if isinstance(part, dict) else part for name, part in made_of.parts.items()}
+    change(parts)
+    return Identity(made_of.stage, identity.digest_of(parts), parts)
+
+
+def folder_of(project: Path, record: Record, stage: str) -> Path:
+    return Store(project / "data/store").path(stage, record.references[stage]["key"])
+
+
+FRESH = dict.fromkeys(NAMES, ("fresh", ""))
+
+
+def test_with_nothing_in_the_store_all_would_run(project: Path) -> None:
+    assert planned(project) == {
+        "ingest": ("run", "no result yet"),
+        "preprocess": ("depends", "depends on ingest"),
+        "train": ("depends", "depends on preprocess"),
+        "evaluate": ("depends", "depends on preprocess"),
+        "export": ("depends", "depends on preprocess"),
+    }
+
+
+def test_with_everything_in_the_store_all_is_fresh(project: Path) -> None:
+    record = fill(project)
+    catalogue = load(project)
+    steps = plan(catalogue, catalogue.pipeline("small"))
+    assert planned(project) == FRESH
+    assert is_fresh(steps)
+    assert [step.artifact.reference for step in steps if step.artifact] == list(record.references.values())
+
+
+@pytest.mark.parametrize("state", ["run", "depends", "no data"])
+def test_one_stage_that_is_not_fresh_is_enough(state: Any) -> None:
+    assert not is_fresh([Step("ingest", "fresh", ""), Step("train", state, "because")])
+
+
+def test_a_run_that_was_interrupted_goes_on_where_it_was(project: Path) -> None:
+    fill(project, until="train", outcome="interrupted")
+    assert planned(project) == FRESH | {
+        "evaluate": ("run", "no result yet"),
+        "export": ("depends", "depends on evaluate"),
+    }
+
+
+def test_another_setting_runs_its_stage_and_what_depends_on_it(project: Path) -> None:
+    fill(project)
+    assert planned(project, "train.epochs=7") == FRESH | {
+        "train": ("run", "settings train.epochs 50 → 7"),
+        "evaluate": ("depends", "depends on train"),
+        "export": ("depends", "depends on train"),
+    }
+
+
+def test_a_setting_that_goes_back_is_fresh_again(project: Path) -> None:
+    fill(project)
+    fill(project, "train.epochs=7")
+    assert planned(project) == FRESH
+    assert planned(project, "train.epochs=7") == FRESH
+    assert planned(project, "train.epochs=8")["train"] == ("run", "settings train.epochs 7 → 8")
+
+
+def test_a_stage_that_would_run_anyway_also_says_what_changed_in_itself(project: Path) -> None:
+    fill(project)
+    assert planned(project, "preprocess.history=24", "evaluate.season=12") == FRESH | {
+        "preprocess": ("run", "settings preprocess.history 12 → 24"),
+        "train": ("depends", "depends on preprocess"),
+        "evaluate": ("run", "settings evaluate.season None → 12"),
+        "export": ("depends", "depends on preprocess"),
+    }
+
+
+def test_another_model_is_said_with_its_settings_and_its_file(project: Path) -> None:
+    fill(project)
+    state, reason = planned(project, "model.kind=dense")["train"]
+    assert state == "run"
+    assert reason.split("; ") == [
+        "settings model.kind linear → dense",
+        "settings model.l2 1.0 → None",
+        "settings model.units None → [20, 10]",
+        "code gristmill/timeseries/models/linear.py",
+        "code gristmill/timeseries/models/dense.py",
+    ]
+
+
+def test_other_data_is_said(project: Path) -> None:
+    fill(project)
+    with (project / "series.csv").open("a") as file:
+        file.write("2030-01,1.0\n")
+    assert planned(project) == {
+        "ingest": ("run", "data source.path"),
+        "preprocess": ("depends", "depends on ingest"),
+        "train": ("depends", "depends on preprocess"),
+        "evaluate": ("depends", "depends on preprocess"),
+        "export": ("depends", "depends on preprocess"),
+    }
+
+
+def test_other_data_that_gives_the_same_result_stops_there(project: Path) -> None:
+    fill(project)
+    with (project / "series.csv").open("a") as file:
+        file.write("\n")
+    fill(project, until="ingest")
+    assert planned(project) == FRESH
+
+
+def test_a_stage_that_gave_other_data_is_said(project: Path) -> None:
+    fill(project)
+    with (project / "series.csv").open("a") as file:
+        file.write("2030-01,1.0\n")
+    fill(project, until="ingest", content={"ingest": "other"})
+    assert planned(project)["preprocess"] == ("run", "ingest gave other data")
+
+
+def test_where_data_lies_does_not_matter(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(project)
+    (project / "elsewhere").mkdir()
+    shutil.move(project / "series.csv", project / "elsewhere/moved.csv")
+    monkeypatch.setenv("GRISTMILL_DATA", str(project / "elsewhere"))
+    assert planned(project, "source.path=moved.csv") == FRESH
+
+
+def test_data_that_is_not_there_is_said_with_the_places_tried(project: Path) -> None:
+    fill(project)
+    (project / "series.csv").unlink()
+    found = planned(project)
+    state, reason = found["ingest"]
+    assert state == "no data"
+    assert reason.startswith("[pipelines.small.source] path: no such file or folder 'series.csv'. Tried: ")
+    assert str(project / "series.csv") in reason
+    assert [found[name][0] for name in NAMES[1:]] == ["depends"] * 4
+
+
+def edit_code(parts: dict[str, Any]) -> None:
+    parts["code"]["gristmill.timeseries.windows"] = "00"
+
+
+def move_code(parts: dict[str, Any]) -> None:
+    parts["code"]["gristmill.timeseries.cutting"] = parts["code"].pop("gristmill.timeseries.windows")
+
+
+def age_library(parts: dict[str, Any]) -> None:
+    parts["libraries"]["numpy"] = "1.0"
+
+
+def age_format(parts: dict[str, Any]) -> None:
+    parts["format"] = 0
+
+
+@pytest.mark.parametrize(
+    ("was", "reason"),
+    [
+        (edit_code, "code gristmill/timeseries/windows.py"),
+        (move_code, "code gristmill/timeseries/cutting.py; code gristmill/timeseries/windows.py"),
+        (age_library, f"library numpy 1.0 → {identity.versions(('numpy',))['numpy']}"),
+        (age_format, f"artifact format 0 → {identity.FORMAT}"),
+    ],
+)
+def test_what_changed_since_the_last_result_is_said(project: Path, was: Change, reason: str) -> None:
+    fill(project, was={"preprocess": was})
+    assert planned(project) == FRESH | {
+        "preprocess": ("run", reason),
+        "train": ("depends", "depends on preprocess"),
+        "evaluate": ("depends", "depends on preprocess"),
+        "export": ("depends", "depends on preprocess"),
+    }
+
+
+def test_a_corrupt_result_is_said_with_the_file(project: Path) -> None:
+    record = fill(project)
+    damaged = folder_of(project, record, "train") / "data.txt"
+    damaged.write_text("wrong")
+    found = planned(project)
+    assert found["train"][0] == "run"
+    assert found["train"][1].startswith(f"corrupt: {damaged}: altered since it was published")
+    assert found["evaluate"] == ("depends", "depends on train")
+
+
+def test_a_file_that_is_gone_is_said(project: Path) -> None:
+    record = fill(project)
+    gone = folder_of(project, record, "export") / "data.txt"
+    gone.unlink()
+    assert planned(project)["export"] == ("run", f"corrupt: {gone}: missing, though its manifest lists it.")
+
+
+def test_a_result_that_is_gone_is_made_again(project: Path) -> None:
+    record = fill(project)
+    shutil.rmtree(folder_of(project, record, "evaluate"))
+    found = planned(project)
+    assert (found["train"], found["evaluate"][0], found["export"][0]) == (("fresh", ""), "run", "depends")
+
+
+def test_reasons_come_from_the_newest_result_that_is_still_there(project: Path) -> None:
+    fill(project, "train.epochs=5")
+    newest = fill(project, "train.epochs=6")
+    assert planned(project, "train.epochs=7")["train"] == ("run", "settings train.epochs 6 → 7")
+    shutil.rmtree(folder_of(project, newest, "train"))
+    assert planned(project, "train.epochs=7")["train"] == ("run", "settings train.epochs 5 → 7")
+
+
+@pytest.mark.parametrize("refresh", NAMES)
+def test_a_stage_that_was_asked_for_runs_with_what_depends_on_it(project: Path, refresh: str) -> None:
+    fill(project)
+    found = planned(project, refresh=refresh)
+    assert found[refresh] == ("run", "asked by --refresh")
+    assert [found[name][0] for name in NAMES if name != refresh] == [
+        "fresh" if NAMES.index(name) < NAMES.index(refresh) else "depends" for name in NAMES if name != refresh
+    ]
+
+
+def test_to_plan_makes_no_artifact_and_no_record(project: Path) -> None:
+    record = fill(project, until="preprocess")
+    (folder_of(project, record, "preprocess") / "data.txt").write_text("wrong")
+    before = {path: path.read_bytes() for path in files_below(project)}
+    planned(project)
+    planned(project, "train.epochs=7", refresh="ingest")
+    after = {path: path.read_bytes() for path in files_below(project) if "memo" not in path.parts}
+    assert after == {path: content for path, content in before.items() if "memo" not in path.parts}
+
+
+def test_to_plan_needs_neither_prefect_nor_tensorflow_nor_pandas(project: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from gristmill import config, plan\n"
+        "catalogue = config.load(Path(sys.argv[1])); plan.plan(catalogue, catalogue.pipeline('small'))\n"
+        "print(sorted({'prefect', 'tensorflow', 'keras', 'pandas', 'numpy', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, project],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"

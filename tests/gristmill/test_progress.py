@@ -1,0 +1,33 @@
+"""Progress: told to whoever listens, while they listen."""
+
+import pytest
+
+from gristmill.progress import Epoch, listening, tell
+
+EPOCH = Epoch(number=1, of=5, loss=0.5, val_loss=None)
+
+
+def test_a_listener_hears_what_is_told_in_its_block_only() -> None:
+    heard: list[tuple[str, Epoch]] = []
+    tell("small", EPOCH)
+    with listening(lambda pipeline, epoch: heard.append((pipeline, epoch))):
+        tell("small", EPOCH)
+    tell("small", EPOCH)
+    assert heard == [("small", EPOCH)]
+
+
+def test_every_listener_hears() -> None:
+    heard: list[str] = []
+    with listening(lambda *_: heard.append("outer")):
+        with listening(lambda *_: heard.append("inner")):
+            tell("small", EPOCH)
+        tell("small", EPOCH)
+    assert heard == ["outer", "inner", "outer"]
+
+
+def test_a_listener_is_gone_after_an_error() -> None:
+    heard: list[str] = []
+    with pytest.raises(ZeroDivisionError), listening(lambda pipeline, _: heard.append(pipeline)):
+        raise ZeroDivisionError
+    tell("small", EPOCH)
+    assert heard == []

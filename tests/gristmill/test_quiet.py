@@ -1,0 +1,48 @@
+"""Quiet: native chatter is dropped, what Python says is not."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gristmill.quiet import native_stderr_closed, quiet
+
+
+def test_native_code_is_silenced_in_the_block_and_python_is_not(capfd: pytest.CaptureFixture[str]) -> None:
+    os.write(2, b"before\n")
+    with native_stderr_closed():
+        os.write(2, b"chatter\n")
+        subprocess.run([sys.executable, "-c", "import sys; sys.stderr.write('child')"], check=True)
+        print("said", file=sys.stderr)
+    os.write(2, b"after\n")
+    print("again", file=sys.stderr)
+    assert capfd.readouterr().err.split() == ["before", "said", "after", "again"]
+
+
+def test_standard_error_is_given_back_after_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+    python = sys.stderr
+    with pytest.raises(ZeroDivisionError), native_stderr_closed():
+        raise ZeroDivisionError
+    assert sys.stderr is python
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+
+
+def test_no_descriptor_is_left_open() -> None:
+    before = len(list(Path("/dev/fd").iterdir()))
+    for _ in range(3):
+        with native_stderr_closed():
+            pass
+    assert len(list(Path("/dev/fd").iterdir())) == before
+
+
+def test_what_the_user_set_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KERAS_BACKEND", "GRPC_VERBOSITY"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    quiet()
+    assert (os.environ["KERAS_BACKEND"], os.environ["TF_CPP_MIN_LOG_LEVEL"]) == ("tensorflow", "0")
+    assert os.environ["GRPC_VERBOSITY"] == "ERROR"

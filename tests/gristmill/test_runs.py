@@ -1,0 +1,151 @@
+"""Run records: written as a run goes, read newest first, one that is damaged passed over."""
+
+import logging
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill import config
+from gristmill.artifact import Reference
+from gristmill.config import Pipeline
+from gristmill.errors import RequestError
+from gristmill.runs import Record, Runs, StageRecord
+
+INGEST = StageRecord(reference=Reference(stage="ingest", key="aa", digest="11"), cached=True, seconds=0.25)
+TRAIN = StageRecord(reference=Reference(stage="train", key="bb", digest="22"), cached=False, seconds=3.5)
+BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def pipeline(project: Path) -> Pipeline:
+    return config.load(project).pipeline("small")
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path / "store")
+
+
+@pytest.fixture
+def warned(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What gristmill warns of, also where a command has taken its log over."""
+    logging.getLogger("gristmill").addHandler(caplog.handler)
+    yield caplog
+    logging.getLogger("gristmill").removeHandler(caplog.handler)
+
+
+def file_of(folder: Path, day: int, **changed: Any) -> Record:
+    """Write the record of a run of an earlier day and return it."""
+    began = BEGAN + timedelta(days=day)
+    values: dict[str, Any] = {
+        "id": f"{began:%Y%m%dT%H%M%S}-0000",
+        "pipeline": "small",
+        "domain": "timeseries",
+        "settings": {},
+        "overrides": [],
+        "started": began,
+        "finished": began + timedelta(seconds=90),
+        "outcome": "succeeded",
+        "versions": {},
+        "host": socket.gethostname(),
+        "pid": 1,
+    }
+    record = Record(**values | changed)
+    path = folder / "store/runs" / record.pipeline / f"{record.id}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(record.model_dump_json())
+    return record
+
+
+def test_a_record_tells_of_a_run_as_it_goes(pipeline: Pipeline, runs: Runs) -> None:
+    begun = runs.start(pipeline, ["train.epochs=5"], {"numpy": "2.1.0"})
+    assert (begun.outcome, begun.finished, begun.stages) == ("running", None, {})
+    assert begun.settings == pipeline.values()
+    assert runs.read("small", begun.id) == begun
+
+    runs.note("small", begun.id, "ingest", INGEST)
+    runs.note("small", begun.id, "train", TRAIN)
+    assert runs.read("small", begun.id) == begun.model_copy(update={"stages": {"ingest": INGEST, "train": TRAIN}})
+
+    ended = runs.finish("small", begun.id, "failed", "DataError: the file is empty")
+    assert runs.read("small", begun.id) == ended
+    assert (ended.outcome, ended.error) == ("failed", "DataError: the file is empty")
+    assert ended.references == {"ingest": INGEST.reference, "train": TRAIN.reference}
+    assert (ended.overrides, ended.versions) == (["train.epochs=5"], {"numpy": "2.1.0"})
+    assert ended.finished is not None
+    assert ended.seconds == (ended.finished - ended.started).total_seconds()
+
+
+def test_records_come_newest_first(tmp_path: Path, runs: Runs) -> None:
+    days = [file_of(tmp_path, day).id for day in (2, 1, 4, 3)]
+    assert [record.id for record in runs.newest_first("small")] == sorted(days, reverse=True)
+
+
+def test_a_run_of_today_is_newer_than_one_of_before(tmp_path: Path, pipeline: Pipeline, runs: Runs) -> None:
+    file_of(tmp_path, 1)
+    begun = runs.start(pipeline, [], {})
+    assert runs.latest("small") == begun
+
+
+def test_the_latest_of_an_outcome_is_found(tmp_path: Path, runs: Runs) -> None:
+    outcomes = ["succeeded", "failed", "succeeded", "interrupted"]
+    records = [file_of(tmp_path, day, outcome=outcome) for day, outcome in enumerate(outcomes)]
+    assert runs.latest("small") == records[3]
+    assert runs.latest("small", "succeeded") == records[2]
+    assert runs.latest("small", "failed") == records[1]
+    assert runs.latest("small", "running") is None
+
+
+def test_pipelines_keep_apart(tmp_path: Path, runs: Runs) -> None:
+    file_of(tmp_path, 1, pipeline="b")
+    file_of(tmp_path, 2, pipeline="a")
+    assert runs.pipelines() == ["a", "b"]
+    assert [record.pipeline for record in runs.newest_first("b")] == ["b"]
+
+
+def test_without_a_store_there_are_no_runs(runs: Runs) -> None:
+    assert runs.pipelines() == []
+    assert runs.latest("small") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"\xff\xfe", b'{"id": 3}'])
+def test_a_damaged_record_is_passed_over_with_a_warning(
+    tmp_path: Path, runs: Runs, content: bytes, warned: pytest.LogCaptureFixture
+) -> None:
+    older, newer = file_of(tmp_path, 1), file_of(tmp_path, 3)
+    damaged = tmp_path / "store/runs/small/20200103T000000-0000.json"
+    damaged.write_bytes(content)
+    assert list(runs.newest_first("small")) == [newer, older]
+    assert f"{damaged}: not a run record" in warned.text
+
+
+def test_running_by_a_process_that_is_gone_is_interrupted(tmp_path: Path, runs: Runs) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    record = file_of(tmp_path, 1, outcome="running", finished=None, pid=process.pid)
+    assert runs.read("small", record.id).outcome == "interrupted"
+    assert [shown.outcome for shown in runs.newest_first("small")] == ["interrupted"]
+
+
+def test_running_by_a_living_process_is_running(pipeline: Pipeline, runs: Runs) -> None:
+    assert runs.read("small", runs.start(pipeline, [], {}).id).outcome == "running"
+
+
+def test_running_on_another_host_cannot_be_told(tmp_path: Path, runs: Runs) -> None:
+    record = file_of(tmp_path, 1, outcome="running", finished=None, host="elsewhere.example.org", pid=2**22 + 1)
+    assert runs.read("small", record.id).outcome == "running"
+
+
+def test_a_run_that_is_not_there_is_said_with_those_that_are(tmp_path: Path, runs: Runs) -> None:
+    ids = [file_of(tmp_path, day).id for day in (1, 2)]
+    with pytest.raises(RequestError) as raised:
+        runs.read("small", "20250101")
+    assert str(raised.value) == f"no run '20250101' of pipeline 'small'. Known: {ids[1]}, {ids[0]}."
+    with pytest.raises(RequestError, match=r"no run 'x' of pipeline 'other'\. Known: none\."):
+        runs.read("other", "x")

@@ -1,0 +1,183 @@
+"""The screen: plain lines where there is no terminal, brackets of messages intact, results apart from the rest."""
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill import progress, screen
+from gristmill.artifact import Reference
+from gristmill.errors import RequestError
+from gristmill.plan import Step
+from gristmill.progress import Epoch
+from gristmill.runs import Record, StageRecord
+
+BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
+SCORES = {
+    "model": {"test": {"mae": 2.0, "mape": None, "skill": 0.25}},
+    "baselines": {
+        "naive": {"test": {"mae": 4.0, "mape": 10.0, "skill": -0.5}},
+        "ar": {"test": {"mae": 2.667, "mape": 9.0, "skill": 0.0}},
+        "mean": {"test": {"mae": 3.0, "mape": 12.0, "skill": -0.125}},
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    for console in (screen.out, screen.err):
+        monkeypatch.setattr(console, "_color_system", None)  # found where there was one when it was made
+
+
+@pytest.fixture
+def logs() -> Iterator[logging.Logger]:
+    """gristmill's logger, given back as it was."""
+    loggers = [logging.getLogger(name) for name in ("gristmill", "tasks")]
+    before = [(logger.level, logger.propagate, logger.handlers) for logger in loggers]
+    yield loggers[0]
+    for logger, (level, propagate, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate, logger.handlers = propagate, handlers
+
+
+def record(**changed: Any) -> Record:
+    values: dict[str, Any] = {
+        "id": "20200101T000000-0000",
+        "pipeline": "small",
+        "domain": "timeseries",
+        "settings": {},
+        "overrides": [],
+        "started": BEGAN,
+        "finished": BEGAN + timedelta(seconds=90),
+        "outcome": "succeeded",
+        "versions": {},
+        "host": "here",
+        "pid": 1,
+    }
+    return Record(**values | changed)
+
+
+def rows(text: str) -> list[list[str]]:
+    """The lines of a table, each as its words."""
+    return [line.split() for line in text.splitlines()]
+
+
+def test_each_line_of_an_error_is_an_error_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_error(
+        RequestError("pipelines.toml [pipelines.small] a: wrong.\npipelines.toml [defaults] b: [/] wrong.")
+    )
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        "error: pipelines.toml [pipelines.small] a: wrong.",
+        "error: pipelines.toml [defaults] b: [/] wrong.",
+    ]
+
+
+def test_a_long_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_error(RequestError("word " * 100 + "end"))
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("word end")
+
+
+def test_what_is_said_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.say("interrupted [red]now[/]")
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "interrupted [red]now[/]\n")
+
+
+def test_json_is_the_only_thing_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"name": "é [red]", "path": Path("a"), "values": [1, None]}
+    screen.show_json(value)
+    assert json.loads(capsys.readouterr().out) == value | {"path": "a"}
+
+
+def test_a_fresh_plan_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_plan("small", [Step("ingest", "fresh", "")])
+    assert capsys.readouterr().out == "small: all fresh, nothing to do\n"
+
+
+def test_a_plan_says_for_every_stage_what_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [
+        Step("ingest", "fresh", ""),
+        Step("train", "run", "settings model.units [20, 10] → [5]; code gristmill/fit.py"),
+        Step("evaluate", "depends", "depends on train"),
+        Step("export", "no data", "[pipelines.small.source] path: no such file"),
+    ]
+    screen.show_plan("small", steps)
+    name, _, *shown = (" ".join(words) for words in rows(capsys.readouterr().out))
+    assert name == "small"
+    assert shown == [
+        "ingest fresh",
+        "train run settings model.units [20, 10] → [5]; code gristmill/fit.py",
+        "evaluate run? depends on train",
+        "export no data [pipelines.small.source] path: no such file",
+    ]
+
+
+def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_scores(SCORES)
+    assert rows(capsys.readouterr().out) == [
+        ["test", "part", "mae", "mape", "skill"],
+        ["model", "2", "–", "+25.0%"],
+        ["ar", "2.667", "9", "+0.0%"],
+        ["mean", "3", "12", "-12.5%"],
+        ["naive", "4", "10", "-50.0%"],
+    ]
+
+
+def test_a_run_is_shown_with_outcome_overrides_and_lineage(capsys: pytest.CaptureFixture[str]) -> None:
+    stage = StageRecord(reference=Reference(stage="train", key="k" * 64, digest="d" * 64), cached=True, seconds=1.5)
+    shown = record(
+        outcome="failed", error="DataError: [x] wrong", overrides=["model.units=[5]"], stages={"train": stage}
+    )
+    screen.show_record(shown, None)
+    assert [" ".join(words) for words in rows(capsys.readouterr().out)] == [
+        "small run 20200101T000000-0000: failed, 90.0 s (DataError: [x] wrong)",
+        "with model.units=[5]",
+        "stage this run key digest s",
+        "train fresh kkkkkkkkkkkk dddddddddddd 1.5",
+    ]
+
+
+def test_runs_stand_side_by_side_with_or_without_a_score(capsys: pytest.CaptureFixture[str]) -> None:
+    headline = {"metric": "mae", "model": 2.0, "baseline": 2.667}
+    failed = record(id="20200102T000000-0000", outcome="failed", overrides=["model.units=[5]"])
+    screen.show_runs([(failed, None), (record(), headline)])
+    assert rows(capsys.readouterr().out)[1:] == [
+        ["20200102T000000-0000", "failed", "90.0", "model.units=[5]"],
+        ["20200101T000000-0000", "succeeded", "90.0", "mae", "2", "2.667"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("of", "told"), [(1, [1]), (3, [1, 2, 3]), (25, [1, *range(2, 25, 2), 25]), (100, [1, *range(10, 101, 10)])]
+)
+def test_without_a_terminal_training_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], of: int, told: list[int]
+) -> None:
+    with screen.epochs():
+        for number in range(1, of + 1):
+            progress.tell("small", Epoch(number, of, 0.5, 0.25 if number > 1 else None))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [int(line.split()[2]) for line in err.splitlines()] == told
+    assert err.splitlines()[0] == f"train      epoch 1 of {of}, loss 0.5"
+    assert all(line.endswith("loss 0.5, validation 0.25") for line in err.splitlines()[1:])
+
+
+def test_the_log_is_plain_lines_and_warnings_say_so(capsys: pytest.CaptureFixture[str], logs: logging.Logger) -> None:
+    screen.set_up(logging.INFO, debug=False)
+    logs.getChild("store").warning("%s: altered [red]", "data.txt")
+    logs.info("ingest done")
+    logs.debug("unheard")
+    assert capsys.readouterr().err.splitlines() == ["warning: data.txt: altered [red]", "ingest done"]
+    screen.set_up(logging.WARNING, debug=False)
+    logs.info("unheard")
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,213 @@
+"""Care of the store: damage is found, and only what nothing refers to is garbage."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from gristmill import identity
+from gristmill.artifact import Artifact
+from gristmill.files import files_below
+from gristmill.runs import Outcome, Record, StageRecord
+from gristmill.store import Store
+from gristmill.upkeep import garbage, remove, verify_store
+
+BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
+OLD = time.time() - 48 * 3600
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def publish(store: Store, stage: str, number: int) -> Artifact:
+    """Publish an artifact that is older than any run of this test."""
+    made_of = identity.identify(stage, {}, {"number": {"is": number}}, {}, {})
+    with store.draft(made_of) as draft:
+        (draft.path / "data.txt").write_text(f"{stage} {number}")
+        artifact = store.publish(draft, made_of)
+    os.utime(artifact.path, (OLD, OLD))
+    return artifact
+
+
+def record(
+    store: Store, day: int, *artifacts: Artifact, outcome: Outcome = "succeeded", pipeline: str = "small"
+) -> Record:
+    """Record a run that gave these artifacts."""
+    began = datetime.now(UTC) if outcome == "running" else BEGAN + timedelta(days=day)
+    done = {
+        artifact.reference["stage"]: StageRecord(reference=artifact.reference, cached=False, seconds=1)
+        for artifact in artifacts
+    }
+    made = Record(
+        id=f"{BEGAN + timedelta(days=day):%Y%m%dT%H%M%S}-0000",
+        pipeline=pipeline,
+        domain="timeseries",
+        settings={},
+        overrides=[],
+        started=began,
+        outcome=outcome,
+        stages=done,
+        versions={},
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+    path = store.root / "runs" / pipeline / f"{made.id}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(made.model_dump_json())
+    return made
+
+
+def named(store: Store, keep_runs: int) -> dict[Path, str]:
+    """What is garbage, and why."""
+    return {item.path: item.reason for item in garbage(store, keep_runs)}
+
+
+def age(path: Path) -> None:
+    for inner in [*path.rglob("*"), path]:
+        os.utime(inner, (OLD, OLD))
+
+
+def test_a_sound_store_verifies(store: Store) -> None:
+    artifacts = [publish(store, stage, 1) for stage in ("ingest", "train")]
+    assert [(verdict.path, verdict.damage) for verdict in verify_store(store)] == [
+        (artifact.path, None) for artifact in artifacts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda path: (path / "data.txt").write_text("train 2"), "data.txt"),
+        (lambda path: (path / "data.txt").unlink(), "data.txt"),
+        (lambda path: (path / "manifest.json").write_text("{}"), "manifest.json"),
+    ],
+)
+def test_damage_is_found_and_the_rest_still_verified(
+    store: Store, damage: Callable[[Path], object], named: str
+) -> None:
+    artifacts = [publish(store, stage, 1) for stage in ("ingest", "train", "evaluate")]
+    damage(artifacts[1].path)
+    found = {verdict.path: verdict.damage for verdict in verify_store(store)}
+    assert (found[artifacts[0].path], found[artifacts[2].path]) == (None, None)
+    assert (found[artifacts[1].path] or "").startswith(f"{artifacts[1].path / named}: ")
+
+
+def test_an_empty_store_verifies(store: Store) -> None:
+    assert list(verify_store(store)) == []
+    assert list(garbage(store, 3)) == []
+
+
+def test_the_artifacts_of_the_last_successful_runs_are_kept(store: Store) -> None:
+    ingest = publish(store, "ingest", 0)
+    trained = [publish(store, "train", day) for day in range(4)]
+    for day, artifact in enumerate(trained):
+        record(store, day, ingest, artifact)
+    assert named(store, keep_runs=2) == {
+        artifact.path: "no recent run refers to it"
+        for artifact in sorted(trained[:2], key=lambda artifact: artifact.path)
+    }
+    assert named(store, keep_runs=4) == {}
+
+
+def test_runs_that_failed_do_not_count_but_the_newest_run_is_kept_too(store: Store) -> None:
+    trained = [publish(store, "train", day) for day in range(4)]
+    for day, outcome in enumerate(["succeeded", "succeeded", "failed", "interrupted"]):
+        record(store, day, trained[day], outcome=outcome)  # type: ignore[arg-type]  # each is one
+    assert set(named(store, keep_runs=1)) == {trained[0].path, trained[2].path}
+
+
+def test_each_pipeline_keeps_its_own(store: Store) -> None:
+    old, new, other = (publish(store, "train", number) for number in range(3))
+    record(store, 5, old)
+    record(store, 6, new)
+    record(store, 1, other, pipeline="other")
+    assert set(named(store, keep_runs=1)) == {old.path}
+
+
+def test_what_no_run_refers_to_is_garbage(store: Store) -> None:
+    lone = publish(store, "train", 1)
+    assert named(store, keep_runs=3) == {lone.path: "no recent run refers to it"}
+
+
+def test_a_run_under_way_keeps_what_it_has_and_what_it_makes(store: Store) -> None:
+    """What it has just made is not in its record yet."""
+    had, replaced, newest, makes = (publish(store, "train", number) for number in range(4))
+    record(store, 1, had, outcome="running")
+    record(store, 2, replaced)
+    record(store, 3, newest)
+    os.utime(makes.path, (time.time() + 60,) * 2)
+    assert set(named(store, keep_runs=1)) == {replaced.path}
+
+
+def test_checkpoints_are_garbage_once_the_result_is_there_or_nobody_comes_back(store: Store) -> None:
+    done = publish(store, "train", 1)
+    record(store, 1, done)
+    for key in (done.reference["key"], "young", "old"):
+        (store.scratch(key) / "epoch-000001").mkdir(parents=True)
+        (store.scratch(key) / "epoch-000001/arrays.npz").write_bytes(b"1234")
+    age(store.scratch("old"))
+    assert set(named(store, 3)) == {store.scratch(done.reference["key"]), store.scratch("old")}
+
+
+def test_drafts_are_garbage_once_their_process_is_gone(store: Store, dead_pid: int) -> None:
+    beside = publish(store, "train", 1).path.parent
+    host = socket.gethostname()
+    names = {
+        name: f".0123456789abcdef~{pid}~1~{where}"
+        for name, pid, where in (
+            ("dead", dead_pid, host),
+            ("living", os.getpid(), host),
+            ("far", dead_pid, "elsewhere.example.org"),
+            ("far and old", dead_pid, "old.example.org"),
+        )
+    }
+    for name in names.values():
+        (beside / name).mkdir()
+        (beside / name / "data.txt").write_text("half")
+    age(beside / names["far and old"])
+    record(store, 1, publish(store, "train", 1))
+    assert named(store, 3) == {
+        beside / names[name]: "left behind by a process that died" for name in ("dead", "far and old")
+    }
+
+
+def test_what_is_in_quarantine_is_garbage(store: Store) -> None:
+    aside = store.quarantine(publish(store, "train", 1).path)
+    assert named(store, 3) == {aside: "quarantined: damaged, or replaced by --refresh"}
+
+
+def test_naming_garbage_removes_nothing_and_removing_removes_only_that(store: Store) -> None:
+    old, new = publish(store, "train", 1), publish(store, "train", 2)
+    record(store, 1, old)
+    record(store, 2, new)
+    shutil.copytree(new.path, store.scratch("old") / "epoch-000001")
+    age(store.scratch("old"))
+    before = files_below(store.root)
+    found = list(garbage(store, keep_runs=1))
+    assert files_below(store.root) == before
+    assert {item.path for item in found} == {old.path, store.scratch("old")}
+    assert sum(item.bytes for item in found) == sum(
+        path.stat().st_size for item in found for path in files_below(item.path)
+    )
+    remove(found)
+    gone = {path for path in before if path.is_relative_to(old.path) or path.is_relative_to(store.scratch("old"))}
+    assert files_below(store.root) == sorted(set(before) - gone)
+    assert list(garbage(store, keep_runs=1)) == []
+    assert store.find("train", new.reference["key"])

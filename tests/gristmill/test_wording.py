@@ -1,0 +1,109 @@
+"""Wording: what was received, what is known, what was probably meant, in one line; and scores."""
+
+from typing import Any, Literal
+
+import pytest
+from pydantic import Field, PositiveInt, ValidationError
+
+from gristmill.settings import Settings, Share, Sizes
+from gristmill.wording import problem_lines, score, suggestion
+
+
+class Table(Settings):
+    history: PositiveInt
+    part: PositiveInt | Share = 1
+    gaps: Literal["error", "interpolate"] = "error"
+    sizes: Sizes = (1,)
+    patience: PositiveInt | None = None
+    mark: str = Field(default=",", max_length=1)
+
+
+def lines(**values: Any) -> list[str]:
+    """The problems of a table whose `history` is sound."""
+    try:
+        Table.model_validate({"history": 1} | values)
+    except ValidationError as error:
+        return list(problem_lines(error, Table))
+    return []
+
+
+def test_a_close_name_is_suggested() -> None:
+    assert suggestion("model", "dlinaer", ["lstm", "dlinear"]) == (
+        "unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dlinear, lstm."
+    )
+
+
+@pytest.mark.parametrize(
+    ("received", "known", "said"),
+    [
+        ("prophet", ["lstm", "dense"], "unknown model 'prophet'. Known: dense, lstm."),
+        ("lstm", [], "unknown model 'lstm'. Known: none."),
+        (3, ["lstm"], "unknown model 3. Known: lstm."),
+        ("a\nb", ["lstm"], "unknown model 'a\\nb'. Known: lstm."),
+    ],
+)
+def test_nothing_is_suggested_where_nothing_is_close(received: Any, known: list[str], said: str) -> None:
+    assert suggestion("model", received, known) == said
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"history": "5"}, "history: expected a valid integer. Received: '5' (string)."),
+        ({"history": True}, "history: expected a valid integer. Received: True (boolean)."),
+        ({"history": 5.0}, "history: expected a valid integer. Received: 5.0 (float)."),
+        ({"history": 0}, "history: expected greater than 0. Received: 0 (integer)."),
+        ({"history": [1]}, "history: expected a valid integer. Received: [1] (array)."),
+        ({"history": {"a": 1}}, "history: expected a valid integer. Received: {'a': 1} (table)."),
+        ({"gaps": "drop"}, "gaps: expected 'error' or 'interpolate'. Received: 'drop' (string)."),
+        ({"part": -1}, "part: expected greater than 0. Received: -1 (integer)."),
+        ({"part": 1.5}, "part: expected a valid integer or less than 1. Received: 1.5 (float)."),
+        ({"part": "x"}, "part: expected a valid integer or a valid number. Received: 'x' (string)."),
+        ({"patience": "x"}, "patience: expected a valid integer. Received: 'x' (string)."),
+        ({"sizes": [1, "x"]}, "sizes.1: expected a valid integer. Received: 'x' (string)."),
+        (
+            {"historyy": 1},
+            "unknown key 'historyy'. Did you mean 'history'? Known: gaps, history, mark, part, patience, sizes.",
+        ),
+    ],
+)
+def test_one_problem_is_one_line(values: dict[str, Any], said: str) -> None:
+    assert lines(**values) == [said]
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(ValidationError) as raised:
+        Table.model_validate({})
+    assert list(problem_lines(raised.value, Table)) == ["history: missing. It has no default."]
+
+
+def test_every_problem_has_its_line() -> None:
+    found = lines(history=0, part=2.0, gaps=1, sizes=["a", "b"], colour="red")
+    assert sorted(line.split(":")[0] for line in found) == [
+        "gaps",
+        "history",
+        "part",
+        "sizes.0",
+        "sizes.1",
+        "unknown key 'colour'. Known",
+    ]
+
+
+def test_a_sound_table_has_no_problem() -> None:
+    assert lines(part=0.5, sizes=[1, 2]) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "shown"),
+    [
+        ("mae", 12.34567, "12.35"),
+        ("mae", 0.0, "0"),
+        ("rmse", 123456.0, "1.235e+05"),
+        ("skill", 0.1234, "+12.3%"),
+        ("skill", -0.5, "-50.0%"),
+        ("skill", None, "–"),
+        ("mape", None, "–"),
+    ],
+)
+def test_a_score_is_shown_the_same_everywhere(metric: str, value: float | None, shown: str) -> None:
+    assert score(metric, value) == shown

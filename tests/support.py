@@ -1,0 +1,138 @@
+"""Helpers of the end-to-end tests: projects, what a plan says, what a run made, the command in forked processes."""
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, SMALL
+
+from gristmill import upkeep
+from gristmill.cli import main
+from gristmill.domains import STAGES
+from gristmill.plan import Step
+from gristmill.runs import Record
+from gristmill.store import Store
+
+STAGE_NAMES = [stage.name for stage in STAGES]
+MONTHS = 300  # of the small project's series
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Command = Callable[..., Said]
+
+
+def write_project(folder: Path, toml: str) -> None:
+    """Make a folder a project like the fixture `project`, with these pipelines."""
+    lines = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
+    (folder / "series.csv").write_text("\n".join(lines[: MONTHS + 1]) + "\n")
+    (folder / "pipelines.toml").write_text(toml)
+
+
+def with_model(model: str, train: str) -> str:
+    """Return the small pipeline with another model and a table of how it is trained, each given as lines of TOML."""
+    return SMALL.replace('kind = "linear"', f"{model}\n\n[pipelines.small.train]\n{train}")
+
+
+def edit(file: Path, before: str, after: str) -> None:
+    """Replace a text that stands in a file once."""
+    text = file.read_text()
+    assert text.count(before) == 1, f"{file} holds {before!r} {text.count(before)} times"
+    file.write_text(text.replace(before, after))
+
+
+def planned(steps: list[Step]) -> dict[str, str]:
+    """Return what would run, stage by stage, and why."""
+    return {step.stage: step.reason for step in steps if step.state != "fresh"}
+
+
+def made(record: Record) -> set[str]:
+    """Return the stages that a run really did."""
+    return {name for name, stage in record.stages.items() if not stage.cached}
+
+
+def records(project: Path, pipeline: str = "small") -> list[Record]:
+    """Return the records of a pipeline as they are written, oldest first."""
+    files = sorted((project / "data/store/runs" / pipeline).glob("*.json"))
+    return [Record.model_validate_json(file.read_text()) for file in files]
+
+
+def published(store: Path, stage: str) -> list[Path]:
+    """Return the folders of a stage's artifacts."""
+    return sorted(path for path in store.glob(f"{stage}/??/*") if not path.name.startswith("."))
+
+
+def assert_all_whole(store: Path) -> None:
+    """Assert that every folder that looks like an artifact is one, to the last byte."""
+    verdicts = list(upkeep.verify_store(Store(store)))
+    assert [verdict.damage for verdict in verdicts if verdict.damage] == []
+    visible = [path for stage in STAGE_NAMES for path in published(store, stage)]
+    assert [verdict.path for verdict in verdicts] == sorted(visible)
+
+
+def wait_until(holds: Callable[[], bool], what: str, bound: float = 120) -> None:
+    """Look every few milliseconds whether something holds; fail after `bound` seconds."""
+    deadline = time.monotonic() + bound
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {bound} s for {what}"
+        time.sleep(0.005)
+
+
+class Forked:
+    """The command in processes forked off one that has imported everything: real processes, without the wait."""
+
+    def __init__(self, api: str) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(
+            ["keras", "gristmill.cli", "flows.timeseries", *(f"gristmill.timeseries.{name}" for name in STAGE_NAMES)]
+        )
+        with pytest.MonkeyPatch.context() as patch:  # the server's environment is this one's when it starts
+            patch.setenv("PREFECT_API_URL", api)
+            patch.setenv("PYTHONPATH", str(ROOT))
+            first = self._context.Process(target=_nothing)
+            first.start()
+            first.join(300)
+
+    def start(self, folder: Path, *words: str) -> BaseProcess:
+        """Start the command in a folder; what it prints goes to `log` there."""
+        process = self._context.Process(target=_run_command, args=(folder, words))
+        process.start()
+        return process
+
+    def run(self, folder: Path, *words: str) -> int | None:
+        """Run the command to its end and return its exit status."""
+        process = self.start(folder, *words)
+        process.join(300)
+        return process.exitcode
+
+
+def _nothing() -> None:
+    pass
+
+
+def _run_command(folder: Path, words: tuple[str, ...]) -> None:
+    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.chdir(folder)
+    sys.argv = ["gristmill", *words]
+    main()

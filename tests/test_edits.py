@@ -1,0 +1,215 @@
+"""Edits and what ran: after each edit exactly what it can have changed is made again, and `plan` says why before."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from support import STAGE_NAMES, edit, made, planned, published, with_model, write_project
+
+from gristmill.project import Project
+from gristmill.runs import Record
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("parity_here")
+
+TOML = with_model('kind = "dense"\nunits = [4]', "epochs = 2\nlearning_rate = 0.001")
+
+Gristmill = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_here: None) -> Path:
+    """A project whose pipeline, a small dense network, has run once. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("base")
+    write_project(folder, TOML)
+    assert made(Project.open(folder).run("small")) == set(STAGE_NAMES)
+    return folder
+
+
+@pytest.fixture
+def edited(project: Path, base: Path) -> Path:
+    """A copy of the base with its store; the current folder of the test, to be edited."""
+    shutil.copytree(base, project, dirs_exist_ok=True)
+    return project
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    """A copy of the three packages, to be edited."""
+    folder = tmp_path / "code"
+    for package in ("gristmill", "flows", "tasks"):
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def plan_of(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """Return what `plan --json` says would run: stage to reason."""
+    assert (done.returncode, done.stderr) == (0, "")
+    return {step["stage"]: step["reason"] for step in json.loads(done.stdout) if step["state"] != "fresh"}
+
+
+def test_nothing_edited_nothing_runs(edited: Path, code: Path, gristmill: Gristmill) -> None:
+    assert plan_of(gristmill("plan", "small", "--json", code=code)) == {}
+
+    said = gristmill("run", "small", code=code)
+
+    assert (said.returncode, said.stdout, said.stderr) == (0, "small: all fresh, nothing to do\n", "")
+    assert len(list((edited / "data/store/runs/small").glob("*.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        pytest.param("gristmill/checkpoint.py", "KEPT = 2\n", "KEPT  =  2  # the last two\n", id="comment"),
+        pytest.param("gristmill/checkpoint.py", "Return (epochs done,", "Give (epochs done,", id="docstring"),
+        pytest.param("gristmill/checkpoint.py", '"""Checkpoints', '"""\n\nCheckpoints', id="module docstring"),
+        pytest.param("gristmill/report.py", "sections = ", "unused, sections = 1, ", id="report"),
+        pytest.param("gristmill/timeseries/models/linear.py", "= 1.0  #", "= 2.0  #", id="a model not chosen"),
+        pytest.param("tasks/stage.py", "logger = ", "UNUSED = 1\nlogger = ", id="a task's module"),
+        pytest.param("gristmill/domains.py", 'DOMAINS = ("timeseries",)', "DOMAINS = ('timeseries',)", id="domains"),
+    ],
+)
+def test_an_edit_that_no_result_depends_on_runs_nothing(
+    edited: Path, code: Path, gristmill: Gristmill, file: str, before: str, after: str
+) -> None:
+    edit(code / file, before, after)
+
+    assert plan_of(gristmill("plan", "small", "--json", code=code)) == {}
+
+
+def test_a_new_model_runs_nothing_and_is_known(edited: Path, code: Path, gristmill: Gristmill) -> None:
+    models = code / "gristmill/timeseries/models"
+    (models / "wide.py").write_text((models / "dense.py").read_text().replace('"dense"', '"wide"'))
+
+    assert plan_of(gristmill("plan", "small", "--json", code=code)) == {}
+    assert set(plan_of(gristmill("plan", "small", "--set", "model.kind=wide", "--json", code=code))) == {
+        "train",
+        "evaluate",
+        "export",
+    }
+
+
+def test_a_touched_source_runs_nothing(edited: Path, gristmill: Gristmill) -> None:
+    (edited / "series.csv").touch()
+
+    assert plan_of(gristmill("plan", "small", "--json")) == {}
+
+
+@pytest.mark.parametrize(
+    ("file", "named", "depending"),
+    [
+        ("gristmill/checkpoint.py", ["train"], ["evaluate", "export"]),
+        ("gristmill/timeseries/models/dense.py", ["train"], ["evaluate", "export"]),
+        ("gristmill/timeseries/baselines.py", ["evaluate", "export"], []),
+        ("gristmill/timeseries/windows.py", ["preprocess", "train", "evaluate", "export"], []),
+        ("gristmill/sources/csv.py", ["ingest"], ["preprocess", "train", "evaluate", "export"]),
+        ("gristmill/tables.py", STAGE_NAMES, []),
+    ],
+)
+def test_an_edit_in_a_helper_is_named_by_the_stages_that_reach_it(
+    edited: Path, code: Path, gristmill: Gristmill, file: str, named: list[str], depending: list[str]
+) -> None:
+    with (code / file).open("a") as source:
+        source.write("\nUNUSED = 1\n")
+
+    reasons = plan_of(gristmill("plan", "small", "--json", code=code))
+
+    assert list(reasons) == [stage for stage in STAGE_NAMES if stage in named + depending]
+    assert {stage for stage, reason in reasons.items() if reason == f"code {file}"} == set(named)
+    assert all(reasons[stage].startswith("depends on ") for stage in depending)
+
+
+@pytest.mark.slow
+def test_an_edit_two_imports_away_trains_again_and_equal_weights_stop_it_there(
+    edited: Path, code: Path, gristmill: Gristmill, prefect_api: str
+) -> None:
+    with (code / "gristmill/checkpoint.py").open("a") as source:  # train imports fit, fit imports checkpoint
+        source.write("\nUNUSED = 1\n")
+
+    done = gristmill("run", "small", "--json", code=code, api=prefect_api)
+
+    assert done.returncode == 0, done.stderr
+    record = Record.model_validate_json(done.stdout)
+    assert made(record) == {"train"}
+    assert len(published(edited / "data/store", "train")) == 2
+    assert plan_of(gristmill("plan", "small", "--json", code=code)) == {}
+
+
+@pytest.mark.parametrize(
+    ("setting", "reasons"),
+    [
+        pytest.param(
+            "train.learning_rate=0.002",
+            {
+                "train": "settings train.learning_rate 0.001 → 0.002",
+                "evaluate": "depends on train",
+                "export": "depends on train",
+            },
+            id="learning rate",
+        ),
+        pytest.param(
+            "evaluate.moving_average=4",
+            {"evaluate": "settings evaluate.moving_average 3 → 4", "export": "depends on evaluate"},
+            id="yardstick",
+        ),
+    ],
+)
+@pytest.mark.slow
+def test_a_setting_runs_its_stage_and_what_follows(
+    edited: Path, prefect_api: str, setting: str, reasons: dict[str, str]
+) -> None:
+    project = Project.open(overrides={"small": [setting]})
+
+    assert planned(project.plan("small")) == reasons
+    assert made(project.run("small")) == set(reasons)
+    assert planned(project.plan("small")) == {}
+    assert planned(Project.open().plan("small")) == {}  # the old results are still there
+
+
+@pytest.mark.slow
+def test_one_byte_of_the_source_under_the_same_name_size_and_time_runs_all(edited: Path, prefect_api: str) -> None:
+    source = edited / "series.csv"
+    stat, content = source.stat(), source.read_bytes()
+    assert content.endswith(b"43.2\n")
+    source.write_bytes(content[:-2] + b"3\n")
+    os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (source.stat().st_size, source.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    project = Project.open()
+
+    assert planned(project.plan("small")) == {
+        "ingest": "data source.path",
+        "preprocess": "depends on ingest",
+        "train": "depends on preprocess",
+        "evaluate": "depends on preprocess",
+        "export": "depends on preprocess",
+    }
+    assert made(project.run("small")) == set(STAGE_NAMES)
+    assert planned(project.plan("small")) == {}
+
+
+def test_a_flipped_byte_in_a_cached_table_makes_that_table_again_and_nothing_else(
+    edited: Path, prefect_api: str
+) -> None:
+    (artifact,) = published(edited / "data/store", "ingest")
+    table = artifact / "series.parquet"
+    sound, stat = table.read_bytes(), table.stat()
+    damaged = bytearray(sound)
+    damaged[len(damaged) // 2] ^= 1
+    table.write_bytes(damaged)
+    os.utime(table, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    project = Project.open()
+
+    reasons = planned(project.plan("small"))
+
+    assert reasons["ingest"] == (f"corrupt: {table}: altered since it was published (its SHA-256 does not hold).")
+    assert made(project.run("small")) == {"ingest"}
+    assert table.read_bytes() == sound
+    (aside,) = (edited / "data/store/quarantine").iterdir()
+    assert aside.name.startswith(f"ingest-{artifact.name[:16]}-")
+    assert (aside / "series.parquet").read_bytes() == damaged
+    assert planned(project.plan("small")) == {}
