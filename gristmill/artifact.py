@@ -87,8 +87,8 @@ def read_manifest(path: Path, stage: str, key: str) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_bytes())
         seal = manifest.pop("seal")
-    except FileNotFoundError:
-        raise CorruptArtifact(f"{file}: missing.") from None
+    except OSError as error:
+        raise CorruptArtifact(f"{file}: cannot be read ({error.strerror}).") from None
     except (ValueError, AttributeError, KeyError, TypeError):
         raise CorruptArtifact(f"{file}: not a manifest.") from None
     if identity.digest_of(manifest) != seal or (manifest["stage"], manifest["key"]) != (stage, key):
@@ -111,6 +111,8 @@ def verify(artifact: Artifact, digests: Digests | None = None) -> None:
         found = (digests or _read_digests)(artifact.path, list(recorded))
     except FileNotFoundError as error:
         raise CorruptArtifact(f"{error.filename}: missing, though its manifest lists it.") from None
+    except OSError as error:
+        raise CorruptArtifact(f"{error.filename or artifact.path}: cannot be read ({error.strerror}).") from None
     for name, digest in recorded.items():
         if found[name] != digest:
             raise CorruptArtifact(

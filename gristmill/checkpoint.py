@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.files import publish_folder
+from gristmill.files import flush_folder, rename_folder
 from gristmill.identity import digest_of, digest_of_file
 
 logger = logging.getLogger(__name__)
@@ -39,13 +39,15 @@ def save(folder: Path, epoch: int, arrays: Mapping[str, npt.NDArray[Any]], state
     """
     aside = folder / f".epoch-{epoch}.{os.getpid()}"
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    np.savez(aside / "arrays.npz", allow_pickle=False, **arrays)
-    content = {"epoch": epoch, "arrays": digest_of_file(aside / "arrays.npz"), "state": dict(state)}
-    (aside / "state.json").write_text(json.dumps(content | {"seal": digest_of(content)}))
-    final = folder / f"epoch-{epoch:06d}"
-    shutil.rmtree(final, ignore_errors=True)  # one that failed verification
-    publish_folder(aside, final)
+    try:
+        aside.mkdir(parents=True)
+        np.savez(aside / "arrays.npz", allow_pickle=False, **arrays)
+        content = {"epoch": epoch, "arrays": digest_of_file(aside / "arrays.npz"), "state": dict(state)}
+        (aside / "state.json").write_text(json.dumps(content | {"seal": digest_of(content)}))
+        flush_folder(aside)
+        rename_folder(aside, folder / f"epoch-{epoch:06d}")
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     for old in _newest_first(folder)[KEPT:]:
         shutil.rmtree(old)
 
@@ -53,7 +55,7 @@ def save(folder: Path, epoch: int, arrays: Mapping[str, npt.NDArray[Any]], state
 def load(folder: Path) -> tuple[int, Arrays, dict[str, Any]] | None:
     """Return (epochs done, arrays, state) of the newest checkpoint that holds, or None.
 
-    One that does not hold is passed over with a warning, and the one before it is used.
+    One that does not hold is removed with a warning, and the one before it is used.
     """
     for path in _newest_first(folder):
         try:
@@ -64,7 +66,8 @@ def load(folder: Path) -> tuple[int, Arrays, dict[str, Any]] | None:
             with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
                 return content["epoch"], dict(arrays), content["state"]
         except (OSError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-            logger.warning("%s: checkpoint not usable (%s); trying the one before", path, error)
+            logger.warning("%s: checkpoint not usable (%s); removed, trying the one before", path, error)
+            shutil.rmtree(path, ignore_errors=True)
     return None
 
 

@@ -3,6 +3,7 @@
 import copy
 import importlib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -82,21 +83,21 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
     file = root / FILE
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RequestError(f"{file}: no such file. Run in a project's folder.") from None
+    except OSError as error:
+        raise RequestError(f"{file}: cannot be read ({error.strerror}). Run in a project's folder.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{file}: not valid TOML: {error}.") from None
     problems = _unknown_tables(raw)
     defaults = _validated(Defaults, raw.get("defaults", {}), "[defaults]", problems)
     tables = raw.get("pipelines", {})
-    tables = tables if isinstance(tables, dict) else {}
-    for name, assignments in (overrides or {}).items():
-        if name not in tables:
-            raise RequestError(f"{file}: {suggestion('pipeline', name, tables)}")
-        tables[name] = override(tables[name], assignments)
+    changes = overrides or {}
+    tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
     pipelines = {name: _pipeline(name, table, problems) for name, table in tables.items()}
     if problems or defaults is None:
         raise RequestError("\n".join(f"{FILE} {problem}" for problem in problems))
+    for name in changes:
+        if name not in pipelines:
+            raise RequestError(f"{file}: {suggestion('pipeline', name, tables)}")
     store = Path(os.environ.get("GRISTMILL_STORE") or defaults.store).expanduser()
     return Catalogue(root, root / store, defaults.keep_runs, {name: made for name, made in pipelines.items() if made})
 
@@ -130,17 +131,19 @@ def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, 
 
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
         return text
+    return parsed["value"] if len(parsed) == 1 else text
 
 
-def _unknown_tables(raw: Mapping[str, Any]) -> list[str]:
+def _unknown_tables(raw: dict[str, Any]) -> list[str]:
+    """Return what is wrong at the top of the file, and take what is no table out of `raw`."""
     known = ("defaults", "pipelines")
     problems = [suggestion("table", name, known) for name in raw if name not in known]
     for name in known:
         if not isinstance(raw.get(name, {}), dict):
-            problems.append(f"{name}: expected a table. Received: {raw[name]!r}.")
+            problems.append(f"{name}: expected a table. Received: {raw.pop(name)!r}.")
     return problems
 
 
@@ -149,6 +152,9 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     where = f"[pipelines.{name}]"
     if not isinstance(table, dict):
         problems.append(f"{where}: expected a table. Received: {table!r}.")
+        return None
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):  # it names files
+        problems.append(f"{where}: a pipeline's name has letters, digits, - and _. Received: {name!r}.")
         return None
     if table.get("domain") not in DOMAINS:
         problems.append(f"{where} domain: " + _missing_or_unknown("domain", table.get("domain"), DOMAINS))
@@ -178,8 +184,11 @@ def tables_of(domain: str) -> dict[str, type[Settings] | str]:
 
 def _table(choice: type[Settings] | str, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:
     """Validate one table; a class given as a package is chosen by the table's `kind`."""
+    if not isinstance(raw, dict):
+        problems.append(f"{where}: expected a table. Received: {raw!r}.")
+        return None
     if isinstance(choice, str):
-        kind = raw.get("kind") if isinstance(raw, dict) else None
+        kind = raw.get("kind")
         if kind not in kinds(choice):
             problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(choice)))
             return None

@@ -1,8 +1,8 @@
 """Files that survive a kill at any moment, and digests remembered by stat.
 
-`write_atomically` and `publish_folder` make a file or folder appear whole or not at all. `Memo` keeps
-gigabytes from being hashed again: a digest is remembered with the size, times and inode the file had, and any
-difference, even a restored modification time (the change time tells), hashes it anew.
+`write_atomically`, and `flush_folder` followed by `rename_folder`, make a file or folder appear whole or not at all.
+`Memo` keeps gigabytes from being hashed again: a digest is remembered with the size, times and inode the file had, and
+any difference, even a restored modification time (the change time tells), hashes it anew.
 """
 
 import contextlib
@@ -43,16 +43,18 @@ def write_json(path: Path, value: Any) -> None:
     write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def publish_folder(aside: Path, final: Path) -> None:
-    """Flush every file below `aside` and rename it to `final`.
+def flush_folder(folder: Path) -> None:
+    """Flush every file and folder below `folder`, and itself, to disk."""
+    for path in [*folder.rglob("*"), folder]:
+        sync(path)
+
+
+def rename_folder(aside: Path, final: Path) -> None:
+    """Rename a flushed folder to where it can be seen.
 
     Raises:
         OSError: `final` exists and is not empty (`errno.ENOTEMPTY` or `EEXIST`), or the disk failed.
     """
-    for path in files_below(aside):
-        sync(path)
-    for folder in [path for path in aside.rglob("*") if path.is_dir()] + [aside]:
-        sync(folder)
     aside.rename(final)
     sync(final.parent)
 
@@ -115,7 +117,7 @@ class Memo:
         rested = {name: (stat, digest) for name, (stat, digest) in fresh.items() if stat[2] < rested_before}
         if any(known.get(name) != entry for name, entry in rested.items()):
             # Remembering saves work and nothing else, so a store that cannot be written to is no reason to stop.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, UnicodeError):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_json(path, known | rested)
         return {name: digest for name, (_, digest) in fresh.items()}

@@ -73,11 +73,6 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def digest_of_files(digests: Mapping[str, str]) -> str:
-    """Return the digest of a set of files from their relative names and hashes, in any order."""
-    return digest_of({name: digests[name] for name in sorted(digests)})
-
-
 def digest_of_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, read in blocks."""
     with path.open("rb") as file:
@@ -122,7 +117,7 @@ def code_closure(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, s
         name = waiting.pop()
         if name in found or _is_outside(name) or (file := _source_file(name, package)) is None:
             continue
-        digest, imports = _read_source(file, name, file.stat().st_mtime_ns)
+        digest, imports = _read_source(file, name, (file.stat().st_mtime_ns, file.stat().st_ctime_ns))
         found[name] = digest
         waiting.extend(imports)
     return dict(sorted(found.items()))
@@ -155,7 +150,7 @@ def _source_file(module: str, package: Path) -> Path | None:
     if top != "gristmill":
         return None
     folder = package.joinpath(*rest)
-    candidates = [folder / "__init__.py"] if not rest else [folder.with_suffix(".py"), folder / "__init__.py"]
+    candidates = [folder / "__init__.py"] if not rest else [folder / "__init__.py", folder.with_suffix(".py")]
     return next((file for file in candidates if file.is_file()), None)
 
 
@@ -166,7 +161,7 @@ def source_name(module: str) -> str:
 
 
 @cache
-def _read_source(file: Path, module: str, mtime_ns: int) -> tuple[str, frozenset[str]]:
+def _read_source(file: Path, module: str, times: tuple[int, int]) -> tuple[str, frozenset[str]]:
     """Return a module's normalised-source hash and the names it imports that may be modules."""
     tree = ast.parse(file.read_bytes(), filename=str(file))
     base = module if file.name == "__init__.py" else module.rpartition(".")[0]

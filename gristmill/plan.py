@@ -79,6 +79,18 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
     }
 
 
+def digests_of(places: Mapping[str, Path], store: Store) -> dict[str, str]:
+    """Return the SHA-256 of each located file; one whose stat is unchanged is not read again.
+
+    Raises:
+        DataError: one cannot be read.
+    """
+    try:
+        return {name: store.memo.digest(path) for name, path in places.items()}
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Mend its permissions.") from None
+
+
 def _step(
     catalogue: Catalogue,
     pipeline: Pipeline,
@@ -96,7 +108,7 @@ def _step(
             Step(stage.name, "run", "; ".join(own)) if own else Step(stage.name, "depends", f"depends on {unknown[0]}")
         )
     try:
-        data = {name: store.memo.digest(path) for name, path in located(catalogue, pipeline, stage).items()}
+        data = digests_of(located(catalogue, pipeline, stage), store)
     except DataError as error:
         return Step(stage.name, "no data", str(error))
     inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}
@@ -107,7 +119,7 @@ def _step(
         return Step(stage.name, "run", f"corrupt: {damage}")
     if artifact:
         return Step(stage.name, "fresh", "", artifact)
-    return Step(stage.name, "run", "; ".join(_reasons(made_of, _last_made_of(stage.name, pipeline, store))))
+    return Step(stage.name, "run", "; ".join(_reasons(made_of, pipeline, store)))
 
 
 def _last_made_of(stage: str, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
@@ -119,8 +131,14 @@ def _last_made_of(stage: str, pipeline: Pipeline, store: Store) -> dict[str, Any
     return None
 
 
-def _reasons(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str]:
+def _reasons(made_of: Identity, pipeline: Pipeline, store: Store) -> Iterator[str]:
     """Yield what differs between what a result would be made of and what the last one was."""
+    records = Runs(store.root).newest_first(pipeline.name)
+    newest = next((record.references[made_of.stage] for record in records if made_of.stage in record.stages), None)
+    if newest and newest["key"] == made_of.key:
+        yield "missing from the store"
+        return
+    last = _last_made_of(made_of.stage, pipeline, store)
     if last is None:
         yield "no result yet"
         return

@@ -24,7 +24,11 @@ def import_keras() -> None:
 @contextlib.contextmanager
 def native_stderr_closed() -> Iterator[None]:
     """Drop what native code writes to standard error in the block; what Python writes is kept."""
-    terminal = os.dup(2)
+    try:
+        terminal = os.dup(2)
+    except OSError:  # closed already
+        yield
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     python = sys.stderr
     sys.stderr = os.fdopen(os.dup(terminal), "w", buffering=1)

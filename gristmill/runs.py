@@ -6,10 +6,11 @@ knowledge of what was done. `ls`, `show`, the reasons of `plan` and `gc` read th
 
 import logging
 import os
+import re
 import secrets
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +18,9 @@ from pydantic import BaseModel, ValidationError
 
 from gristmill.artifact import Reference
 from gristmill.config import Pipeline
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, WorkError
 from gristmill.files import write_atomically
-from gristmill.store import is_running
+from gristmill.store import is_running, writing
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,9 @@ class Record(BaseModel):
 
     @property
     def seconds(self) -> float:
-        return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
+        if self.finished or self.outcome == "running":
+            return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
+        return sum(stage.seconds for stage in self.stages.values())  # killed: what is known
 
     @property
     def references(self) -> dict[str, Reference]:
@@ -70,7 +73,7 @@ class Runs:
         """Begin a record and return it."""
         now = datetime.now(UTC)
         record = Record(
-            id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}",
+            id=f"{now:%Y%m%dT%H%M%S-%f}-{secrets.token_hex(1)}",
             pipeline=pipeline.name,
             domain=pipeline.domain,
             settings=pipeline.values(),
@@ -103,10 +106,13 @@ class Runs:
             RequestError: there is none of this id.
         """
         path = self._root / pipeline / f"{run}.json"
-        if not path.is_file():
+        if not re.fullmatch(r"[\w-]+", run) or not path.is_file():
             known = ", ".join(record.id for record in self.newest_first(pipeline)) or "none"
             raise RequestError(f"no run {run!r} of pipeline {pipeline!r}. Known: {known}.")
-        return _as_it_stands(Record.model_validate_json(path.read_bytes()))
+        try:
+            return _as_it_stands(Record.model_validate_json(path.read_bytes()))
+        except ValidationError:
+            raise WorkError(f"{path}: not a run record. Remove it; what the run made is still in the store.") from None
 
     def newest_first(self, pipeline: str) -> Iterator[Record]:
         """Yield a pipeline's records from the newest on; one that cannot be read is passed over with a warning."""
@@ -126,12 +132,14 @@ class Runs:
 
     def _write(self, record: Record) -> None:
         path = self._root / record.pipeline / f"{record.id}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, record.model_dump_json(indent=2) + "\n")
+        with writing(self._root.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, record.model_dump_json(indent=2) + "\n")
 
 
 def _as_it_stands(record: Record) -> Record:
-    """Return a record that says running as interrupted where its process is gone."""
-    if record.outcome == "running" and record.host == socket.gethostname() and not is_running(record.pid):
+    """Return a record that says running as interrupted where its process is gone, or has been silent for a week."""
+    gone = record.host == socket.gethostname() and not is_running(record.pid)
+    if record.outcome == "running" and (gone or datetime.now(UTC) - record.started > timedelta(days=7)):
         return record.model_copy(update={"outcome": "interrupted"})
     return record

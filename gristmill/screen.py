@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from gristmill.doctor import Finding
     from gristmill.project import Status
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)  # results
-err = Console(highlight=False, soft_wrap=True, stderr=True)  # what happens meanwhile, and errors
+out = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)  # results
+err = Console(highlight=False, emoji=False, soft_wrap=True, stderr=True)  # what happens meanwhile, and errors
 
 _MARKS = {
     "fresh": "[green]fresh[/]",
@@ -75,7 +76,7 @@ def say(text: str) -> None:
 def show_error(error: GristmillError) -> None:
     """Print an error."""
     for line in str(error).splitlines():
-        err.print(f"[red]error:[/] {_plain(line)}")
+        err.print(f"[red]error:[/] {escape(line)}")
 
 
 def show_json(value: Any) -> None:
@@ -95,7 +96,7 @@ def show_status(found: "Iterable[Status]") -> None:
             _STATES[status.state],
             score,
             f"{headline['baseline']:.4g}" if headline else "",
-            status.description,
+            escape(status.description),
         )
     out.print(table)
 
@@ -107,8 +108,8 @@ def show_plan(name: str, steps: list[Step]) -> None:
         return
     table = _table("stage", "", "because")
     for step in steps:
-        table.add_row(step.stage, _MARKS[step.state], _plain(step.reason))
-    out.print(f"[bold]{name}[/]")
+        table.add_row(step.stage, _MARKS[step.state], escape(step.reason))
+    out.print(f"[bold]{escape(name)}[/]")
     out.print(table)
 
 
@@ -157,8 +158,8 @@ def show_places(report: "Path", bundle: "Path") -> None:
 
 def show_record(record: Record, scores: dict[str, Any] | None) -> None:
     """Print a run: outcome, scores, lineage."""
-    error = _plain(f" ({record.error})") if record.error else ""
-    out.print(f"[bold]{record.pipeline}[/] run {record.id}: {record.outcome}, {record.seconds:.1f} s{error}")
+    error = escape(f" ({record.error})") if record.error else ""
+    out.print(f"[bold]{escape(record.pipeline)}[/] run {record.id}: {record.outcome}, {record.seconds:.1f} s{error}")
     if record.overrides:
         out.print(f"with {', '.join(record.overrides)}", markup=False)
     if scores:
@@ -182,7 +183,7 @@ def show_runs(rows: "list[tuple[Record, dict[str, Any] | None]]") -> None:
         score = f"{headline['metric']} {headline['model']:.4g}" if headline else ""
         baseline = f"{headline['baseline']:.4g}" if headline else ""
         table.add_row(
-            record.id, record.outcome, f"{record.seconds:.1f}", score, baseline, _plain(", ".join(record.overrides))
+            record.id, record.outcome, f"{record.seconds:.1f}", score, baseline, escape(", ".join(record.overrides))
         )
     out.print(table)
 
@@ -196,7 +197,7 @@ def show_findings(findings: "list[Finding]") -> None:
     """Print what the doctor found."""
     table = _table("", "subject", "found")
     for finding in findings:
-        table.add_row("[green]ok[/]" if finding.sound else "[red]no[/]", finding.subject, _plain(finding.found))
+        table.add_row("[green]ok[/]" if finding.sound else "[red]no[/]", finding.subject, escape(finding.found))
     out.print(table)
 
 
@@ -214,8 +215,3 @@ def _tell_epoch(pipeline: str, epoch: Epoch) -> None:
 
 def _losses(epoch: Epoch) -> str:
     return f"loss {epoch.loss:.4g}" + (f", validation {epoch.val_loss:.4g}" if epoch.val_loss is not None else "")
-
-
-def _plain(text: str) -> str:
-    """Return text with what rich would take for markup escaped."""
-    return text.replace("[", "\\[")

@@ -7,7 +7,7 @@ Settings are hashed as values, so no `settings` module is part of a stage's code
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 
 class _PlaceMark:
@@ -28,7 +28,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 class Settings(BaseModel):
     """One table of `pipelines.toml`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Fit(Settings):
@@ -39,7 +39,7 @@ class Fit(Settings):
     batch_size: PositiveInt = 64
     learning_rate: PositiveFloat = 1e-3  # at the start; decays along a cosine to zero at the last epoch
     clip_norm: PositiveFloat | None = 1.0  # global gradient norm; keeps recurrent nets from exploding
-    seed: NonNegativeInt = 42  # of the initial weights, dropout and the order of batches
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # of the initial weights, dropout and the order of batches
 
 
 def places(table: Settings) -> Iterator[tuple[str, str]]:

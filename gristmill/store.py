@@ -15,6 +15,7 @@ import errno
 import fcntl
 import logging
 import os
+import re
 import shutil
 import socket
 import time
@@ -22,9 +23,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gristmill.artifact import MANIFEST, Artifact, Reference, read_manifest, verify, write_manifest
+from gristmill.artifact import Artifact, Reference, read_manifest, verify, write_manifest
 from gristmill.errors import CorruptArtifact, StoreError
-from gristmill.files import Memo, publish_folder, write_atomically
+from gristmill.files import Memo, flush_folder, rename_folder, write_atomically
 from gristmill.identity import Identity
 
 logger = logging.getLogger(__name__)
@@ -83,14 +84,12 @@ class Store:
         return artifact
 
     def artifacts(self) -> Iterator[Path]:
-        """Yield the folder of every published artifact."""
-        yield from sorted(
-            path.parent for path in self.root.glob(f"*/??/*/{MANIFEST}") if not path.parent.name.startswith(".")
-        )
+        """Yield the folder of every published artifact, sound or not."""
+        yield from sorted(path for path in self.root.glob("*/??/*") if re.fullmatch(r"[0-9a-f]{64}", path.name))
 
     def check_writable(self) -> None:
         """Raise `StoreError` where nothing can be written: better before hours of work than after."""
-        with _writing(self.root):
+        with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             write_atomically(self.root / ".writable", b"")
 
@@ -102,13 +101,13 @@ class Store:
             StoreError: the store cannot be written to.
         """
         final = self.path(made_of.stage, made_of.key)
-        with _writing(self.root):
+        with writing(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(final.parent, made_of.key)
             path = final.parent / f".{made_of.key[:16]}~{os.getpid()}~{time.monotonic_ns()}~{socket.gethostname()}"
             path.mkdir()
         try:
-            with _writing(self.root):
+            with writing(self.root):
                 yield Draft(path)
         finally:
             shutil.rmtree(path, ignore_errors=True)
@@ -121,12 +120,13 @@ class Store:
         """
         manifest = write_manifest(draft.path, made_of, draft.counts, draft.measures)
         final = self.path(made_of.stage, made_of.key)
+        flush_folder(draft.path)
         if replace and final.exists():
             self.quarantine(final)
         try:
-            publish_folder(draft.path, final)
+            rename_folder(draft.path, final)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             try:
                 winner = Artifact(final, read_manifest(final, made_of.stage, made_of.key))
@@ -134,13 +134,13 @@ class Store:
                 return winner
             except CorruptArtifact as damage:
                 logger.warning("%s Moved to %s and replaced.", damage, self.quarantine(final))
-                publish_folder(draft.path, final)
+                rename_folder(draft.path, final)
         return Artifact(final, manifest)
 
     def quarantine(self, path: Path) -> Path:
         """Move an artifact's folder aside, where `gc` finds it, and return its new place."""
         aside = self.root / "quarantine" / f"{path.parent.parent.name}-{path.name[:16]}-{time.time_ns()}"
-        with _writing(self.root):
+        with writing(self.root):
             aside.parent.mkdir(parents=True, exist_ok=True)
             path.rename(aside)
         return aside
@@ -149,9 +149,9 @@ class Store:
     def lock(self, key: str) -> Iterator[None]:
         """Wait for other builders of this key; the kernel frees the lock of a dead one. Without locks, go on."""
         path = self.root / "locks" / key
-        with _writing(self.root):
+        with writing(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             with contextlib.suppress(OSError):  # a file system without locks: both build, one is kept
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -161,16 +161,17 @@ class Store:
 
 
 @contextlib.contextmanager
-def _writing(root: Path) -> Iterator[None]:
+def writing(root: Path) -> Iterator[None]:
     """Turn the failures of the store's disk into a `StoreError` that names the store; leave all others alone."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StoreError(f"{root}: the disk is full. Free space (gristmill gc) and run again.") from None
-        if error.filename is not None and Path(error.filename).is_relative_to(root):
+        place = Path(error.filename or root)
+        if place.is_relative_to(root) or root.is_relative_to(place):
             raise StoreError(
-                f"{error.filename}: the store is not writable ({error.strerror}). "
+                f"{place}: the store is not writable ({error.strerror}). "
                 "Mend it, or set GRISTMILL_STORE or [defaults] store."
             ) from None
         raise
@@ -185,8 +186,8 @@ def _remove_abandoned(folder: Path, key: str) -> None:
 
 def is_abandoned(draft: Path) -> bool:
     """Whether the process that a draft's name gives is known to be gone: it ran on this host and runs no more."""
-    _, pid, _, host = draft.name.split("~")
-    return host == socket.gethostname() and not is_running(int(pid))
+    named = re.fullmatch(r"\.[0-9a-f]+~(\d+)~\d+~(.+)", draft.name)
+    return named is not None and named[2] == socket.gethostname() and not is_running(int(named[1]))
 
 
 def is_running(pid: int) -> bool:

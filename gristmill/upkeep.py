@@ -51,10 +51,10 @@ def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
         if path not in kept and path.stat().st_mtime < since:
             yield _sized(path, "no recent run refers to it")
     keys = {path.name for path in kept}
-    for path in sorted(store.root.glob("scratch/*")):
+    for path in sorted(store.root.glob("scratch/*")) if since == float("inf") else []:
         if path.name in keys or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "checkpoints of a training that ended or was given up")
-    for path in sorted(store.root.glob("*/??/.*~*")):
+    for path in sorted(store.root.glob("*/??/.*~*~*~*")):
         if is_abandoned(path) or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "left behind by a process that died")
     for path in sorted(store.root.glob("quarantine/*")):
@@ -64,7 +64,7 @@ def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
 def remove(items: list[Garbage]) -> None:
     """Remove what `garbage` named."""
     for item in items:
-        shutil.rmtree(item.path)
+        shutil.rmtree(item.path, ignore_errors=True)
 
 
 def _referred(runs: Runs, keep_runs: int) -> Iterator[tuple[str, str]]:
@@ -83,7 +83,7 @@ def _first_running(runs: Runs) -> float:
 
 
 def _age(path: Path) -> float:
-    return time.time() - max((file.stat().st_mtime for file in [path, *path.rglob("*")]), default=0.0)
+    return time.time() - path.stat().st_mtime
 
 
 def _sized(path: Path, reason: str) -> Garbage:

@@ -1,6 +1,7 @@
 """How things are worded for people: mistakes in settings, scores."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -26,22 +27,21 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
     """Yield one line for each key of `table` that does not hold: the key, why, what was received."""
     reasons: dict[str, tuple[list[str], Any]] = {}
     for detail in error.errors(include_url=False):
-        key = ".".join(str(step) for step in detail["loc"] if not _is_alternative(step)) or "table"
+        # A location is the key, then positions in an array, then names of union branches, which mean nothing to a reader.
+        name, *inner = detail["loc"] or ("table",)
+        key = f"{name}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
         if detail["type"] == "extra_forbidden":
             yield suggestion("key", key, table.model_fields)
         elif detail["type"] == "missing":
             yield f"{key}: missing. It has no default."
-        else:
+        elif (
+            detail["type"] != "too_short" or not detail["input"]
+        ):  # an array is also too short once its mistakes are out
             messages, _ = reasons.setdefault(key, ([], detail["input"]))
-            messages.append(detail["msg"].removeprefix("Input should be ").removeprefix("Value error, "))
+            messages.append(re.sub(r"^(Input|String|Tuple) should (be|have) |^Value error, ", "", detail["msg"]))
     for key, (messages, received) in reasons.items():
         expected = " or ".join(dict.fromkeys(messages))
         yield f"{key}: expected {expected}. Received: {received!r} ({_toml_type(received)})."
-
-
-def _is_alternative(step: int | str) -> bool:
-    """Whether a step of a location names a branch of a union (`int`, `constrained-float`) and not a key."""
-    return isinstance(step, str) and (step in ("int", "float", "str") or "[" in step or step.startswith("constrained-"))
 
 
 def _toml_type(value: Any) -> str:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ from prefect.states import Completed
 from gristmill import domains, plan
 from gristmill.artifact import Artifact, Reference
 from gristmill.config import Catalogue, Pipeline, load
-from gristmill.errors import CorruptArtifact
+from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.files import Watch
 from gristmill.identity import Identity, load_closure, versions
 from gristmill.quiet import quiet
@@ -55,7 +55,8 @@ def recorded(pipeline: str, overrides: list[str], refresh: str | None, project: 
         with tags(pipeline):
             yield Run(run.id, catalogue, settings, refresh)
     except Exception as error:
-        runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
+        with suppress(StoreError):  # a full disk: the error to tell is the first
+            runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
         raise
     except BaseException:  # Ctrl-C, SIGTERM, cancelled by Prefect: the next run goes on from here
         runs.finish(pipeline, run.id, "interrupted")
@@ -81,9 +82,7 @@ def produce(
     began, stage, store = time.perf_counter(), domains.stage(name), Store(run.catalogue.store)
     data = plan.located(run.catalogue, run.pipeline, stage)
     watch = Watch(data.values())
-    digests = {place: store.memo.digest(path) for place, path in data.items()} | {
-        ref["stage"]: ref["digest"] for ref in inputs
-    }
+    digests = plan.digests_of(data, store) | {ref["stage"]: ref["digest"] for ref in inputs}
     made_of = plan.identity_of(run.pipeline, stage, digests)
     artifact = None if run.refresh == name else _found(store, made_of)
     if artifact:
