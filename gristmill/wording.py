@@ -27,7 +27,7 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
     """Yield one line for each key of `table` that does not hold: the key, why, what was received."""
     reasons: dict[str, tuple[list[str], Any]] = {}
     for detail in error.errors(include_url=False):
-        # A location is the key, then positions in an array, then names of union branches, which mean nothing to a reader.
+        # A location is the key, then positions in an array, then branches of a union, which mean little to a reader.
         name, *inner = detail["loc"] or ("table",)
         key = f"{name}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
         if detail["type"] == "extra_forbidden":

@@ -1,0 +1,370 @@
+"""The command line: what it prints and writes, its exit statuses, and how little it loads with nothing to do."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support import STAGE_NAMES, Command, assert_all_whole, edit, published, records
+
+from gristmill.identity import identify
+from gristmill.store import Store
+
+pytest_plugins = ["end_to_end"]
+
+Gristmill = Callable[..., subprocess.CompletedProcess[str]]
+
+HEAVY = ["keras", "matplotlib", "numpy", "pandas", "prefect", "pyarrow", "tensorflow"]
+BASELINES = ["autoregression", "moving average 3", "naive"]
+METRICS = ["mae", "rmse", "mape", "mase", "skill"]
+NEXT_MONTHS = ["1774-01-01", "1774-02-01"]  # after the 300 of the small project
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        (["run", "small"], "small: all fresh, nothing to do"),
+        (["ls"], None),
+        (["plan", "small"], "small: all fresh, nothing to do"),
+        (["show", "small"], None),
+        (["runs", "small"], None),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_what_has_nothing_to_compute_imports_none_of_the_heavy_libraries(
+    finished: Path, words: list[str], last: str | None
+) -> None:
+    script = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: sys.stderr.write(','.join(name for name in {HEAVY} if name in sys.modules)))\n"
+        "from gristmill.cli import main\n"
+        "main()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=finished, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert last is None or done.stdout.splitlines() == [last]
+
+
+def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Command) -> None:
+    said = command("run", "small", "--refresh", "ingest")
+
+    assert said.status == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[0] == "small"
+    assert [line.split() for line in lines[1:7]] == [
+        ["stage", "because"],
+        ["ingest", "run", "asked", "by", "--refresh"],
+        ["preprocess", "run?", "depends", "on", "ingest"],
+        ["train", "run?", "depends", "on", "preprocess"],
+        ["evaluate", "run?", "depends", "on", "preprocess"],
+        ["export", "run?", "depends", "on", "preprocess"],
+    ]
+    assert lines[7].split() == ["test", "part", *METRICS]
+    assert {line[: len("moving average 3")].strip() for line in lines[8:12]} == {"model", *BASELINES}
+    assert all(len(line[len("moving average 3") :].split()) == len(METRICS) for line in lines[8:12])
+    (report, bundle) = (line.split("  ", 1) for line in lines[12:])
+    assert (report[0], bundle[0]) == ("report", "bundle")
+    assert "small" in Path(report[1]).read_text()
+    assert (Path(bundle[1]) / "model.keras").is_file()
+    progress = said.err.splitlines()
+    assert [line.split()[0] for line in progress] == STAGE_NAMES
+    assert "done in" in progress[0]
+    assert all(" fresh (" in line for line in progress[1:])
+
+
+def test_quiet_prints_results_and_no_progress(finished: Path, command: Command) -> None:
+    said = command("-q", "run", "small", "--refresh", "ingest")
+
+    assert (said.status, said.err) == (0, "")
+    assert said.out.splitlines()[-1].startswith("bundle  ")
+
+
+@pytest.mark.slow
+def test_quiet_prints_no_epochs(project: Path, command: Command, prefect_api: str, parity_here: None) -> None:
+    edit(project / "pipelines.toml", 'kind = "linear"', 'kind = "dense"\n\n[pipelines.small.train]\nepochs = 2')
+
+    said = command("-q", "run", "small")
+
+    assert (said.status, said.err) == (0, "")
+
+
+def test_run_as_json_holds_the_scores_beside_the_baselines(finished: Path, command: Command) -> None:
+    said = command("run", "small", "--refresh", "ingest", "--json")
+
+    assert said.status == 0, said.err
+    assert set(said.json["scores"]["baselines"]) == set(BASELINES)
+    assert set(said.json["scores"]["model"]["test"]) == set(METRICS)
+    assert [said.json["stages"][name]["cached"] for name in STAGE_NAMES] == [False, True, True, True, True]
+    assert said.json == json.loads(said.out)
+
+
+def test_a_fresh_run_as_json_holds_the_same_scores(finished: Path, command: Command) -> None:
+    said = command("run", "small", "--json")
+
+    assert said.status == 0, said.err
+    assert said.json["scores"] == command("show", "small", "--json").json["scores"]
+    assert len(records(finished)) == 1
+
+
+def test_show_as_json_holds_model_and_baselines_by_part_and_metric(finished: Path, command: Command) -> None:
+    said = command("show", "small", "--json")
+
+    assert (said.status, said.err) == (0, "")
+    scores = said.json["scores"]
+    mae = scores["model"]["test"]["mae"]
+    errors = {name: scores["baselines"][name]["test"]["mae"] for name in BASELINES}
+    (artifact,) = published(finished / "data/store", "evaluate")
+    rows = pd.read_parquet(artifact / "predictions.parquet").query("part == 'test'")
+    assert mae == pytest.approx((rows["y"] - rows["model"]).abs().mean(), rel=1e-6)
+    assert errors["naive"] == pytest.approx((rows["y"] - rows["naive"]).abs().mean(), rel=1e-6)
+    assert scores["model"]["validation"]["mae"] > 0
+    best = min(errors, key=lambda name: errors[name])
+    assert scores["best_baseline"] == best
+    assert scores["model"]["test"]["skill"] == pytest.approx(1 - mae / errors[best])
+    assert scores["headline"] == {"metric": "mae", "model": mae, "baseline": errors[best]}
+
+
+def test_show_prints_outcome_scores_and_lineage(finished: Path, command: Command) -> None:
+    (record,) = records(finished)
+
+    said = command("show", "small", "--run", record.id)
+
+    assert said.status == 0
+    assert said.out.startswith(f"small run {record.id}: succeeded, ")
+    for name, reference in record.references.items():
+        (line,) = (line for line in said.out.splitlines() if line.split()[0] == name)
+        assert line.split()[1:4] == ["made", reference["key"][:12], reference["digest"][:12]]
+
+
+def test_runs_lists_the_newest_first(finished: Path, command: Command) -> None:
+    command("run", "small", "--refresh", "ingest")
+
+    said = command("runs", "small", "--json")
+
+    assert said.status == 0
+    assert [run["id"] for run in said.json] == [record.id for record in reversed(records(finished))]
+    assert [run["outcome"] for run in said.json] == ["succeeded", "succeeded"]
+    assert [run["headline"]["metric"] for run in said.json] == ["mae", "mae"]
+    printed = command("runs", "small").out.splitlines()
+    assert [line.split()[0] for line in printed[1:]] == [run["id"] for run in said.json]
+
+
+def test_ls_shows_state_and_headline(finished: Path, command: Command) -> None:
+    toml = (finished / "pipelines.toml").read_text()
+    other = toml.replace("pipelines.small", "pipelines.other")
+    (finished / "pipelines.toml").write_text(
+        toml + other + other.replace("pipelines.other", "pipelines.lost").replace("series.csv", "lost.csv")
+    )
+
+    said = command("ls", "--json")
+
+    assert said.status == 0
+    scores = command("show", "small", "--json").json["scores"]
+    assert [(pipeline["name"], pipeline["state"]) for pipeline in said.json] == [
+        ("small", "fresh"),
+        ("other", "fresh"),  # equal settings and data have equal keys
+        ("lost", "no data"),
+    ]
+    assert said.json[0]["headline"] == scores["headline"]
+    assert said.json[0]["description"] == "A few years of sunspots"
+    edit(
+        finished / "pipelines.toml",
+        '[pipelines.small.model]\nkind = "linear"',
+        '[pipelines.small.model]\nkind = "dense"',
+    )
+    assert [pipeline["state"] for pipeline in command("ls", "--json").json] == ["stale", "fresh", "no data"]
+    row = command("ls").out.splitlines()[1].split()
+    assert row[:5] == ["small", "timeseries", "stale", "mae", f"{scores['headline']['model']:.4g}"]
+
+
+def test_report_writes_a_page_and_prints_its_path(finished: Path, command: Command) -> None:
+    said = command("report", "small")
+
+    assert (said.status, said.err) == (0, "")
+    page = Path(said.out.strip())
+    assert page.is_relative_to(finished)
+    content = page.read_text()
+    (record,) = records(finished)
+    assert "small" in content
+    assert "A few years of sunspots" in content
+    assert record.references["export"]["key"][:12] in content
+    assert command("plan", "small", "--json").json == [
+        {"stage": name, "state": "fresh", "reason": ""} for name in STAGE_NAMES
+    ]
+
+
+def test_predict_continues_the_series_in_each_form(finished: Path, command: Command) -> None:
+    printed = command("predict", "small", "--input", "series.csv")
+    assert (printed.status, printed.err) == (0, "")
+    lines = printed.out.splitlines()
+    assert lines[0] == "ds,forecast"
+    assert [line.partition(",")[0] for line in lines[1:]] == NEXT_MONTHS
+    forecasts = [float(line.partition(",")[2]) for line in lines[1:]]
+
+    for name, read in (("f.csv", pd.read_csv), ("f.parquet", pd.read_parquet), ("f.json", pd.read_json)):
+        said = command("predict", "small", "--input", "series.csv", "--output", name)
+        assert (said.status, said.err) == (0, "")
+        frame = read(finished / name)
+        assert list(frame.columns) == ["ds", "forecast"]
+        assert [f"{time:%Y-%m-%d}" for time in pd.to_datetime(frame["ds"])] == NEXT_MONTHS
+        assert frame["forecast"].tolist() == pytest.approx(forecasts, rel=1e-5)
+
+
+def test_predict_goes_beyond_the_horizon_and_the_first_steps_stay(finished: Path, command: Command) -> None:
+    short = command("predict", "small", "--input", "series.csv").out.splitlines()
+
+    said = command("predict", "small", "--input", "series.csv", "--steps", "5")
+
+    lines = said.out.splitlines()
+    assert lines[:3] == short
+    assert [line.partition(",")[0] for line in lines[1:]] == [*NEXT_MONTHS, "1774-03-01", "1774-04-01", "1774-05-01"]
+
+
+def test_predict_refuses_what_it_cannot_use(finished: Path, command: Command) -> None:
+    (finished / "short.csv").write_text("\n".join((finished / "series.csv").read_text().splitlines()[:6]) + "\n")
+
+    unknown = command("predict", "small", "--input", "series.csv", "--output", "f.xlsx")
+    missing = command("predict", "small", "--input", "none.csv")
+    short = command("predict", "small", "--input", "short.csv")
+
+    assert (unknown.status, unknown.err) == (
+        2,
+        "error: --output f.xlsx: unknown kind of file. Known: .csv, .parquet, .json.\n",
+    )
+    assert (missing.status, missing.err) == (
+        1,
+        "error: none.csv: no such file. Give --input a file like the pipeline's own source.\n",
+    )
+    assert (short.status, short.err) == (
+        1,
+        "error: short.csv: 5 rows, but the model sees 12. Give it at least as many.\n",
+    )
+    assert not (finished / "f.xlsx").exists()
+
+
+def test_predict_into_a_folder_that_is_not_there_is_one_line(finished: Path, command: Command) -> None:
+    said = command("predict", "small", "--input", "series.csv", "--output", "none/f.csv")
+
+    assert said.status == 1
+    assert len(said.err.splitlines()) == 1
+    assert said.err.startswith("error: ")
+    assert "none" in said.err
+
+
+def test_verify_finds_damage_and_repair_lets_the_next_run_heal_it(finished: Path, command: Command) -> None:
+    sound = command("verify")
+    assert (sound.status, sound.out) == (0, "5 artifacts verified, 0 damaged.\n")
+    (artifact,) = published(finished / "data/store", "ingest")
+    table = artifact / "series.parquet"
+    table.write_bytes(table.read_bytes()[:-1])
+
+    found = command("verify")
+
+    assert (found.status, found.err) == (1, "")
+    assert found.out.splitlines() == [
+        f"{table}: altered since it was published (its SHA-256 does not hold).",
+        "5 artifacts verified, 1 damaged.",
+        "Run `gristmill verify --repair` to move them aside; the next run makes them again.",
+    ]
+    repaired = command("verify", "--repair")
+    assert (repaired.status, repaired.out.splitlines()[-1]) == (0, "5 artifacts verified, 1 damaged.")
+    assert not artifact.exists()
+    healed = command("run", "small", "--json")
+    assert healed.status == 0, healed.err
+    assert [name for name, stage in healed.json["stages"].items() if not stage["cached"]] == ["ingest"]
+    assert command("verify").out == "5 artifacts verified, 0 damaged.\n"
+
+
+def test_gc_frees_what_no_run_refers_to_and_nothing_that_one_does(finished: Path, command: Command) -> None:
+    store = Store(finished / "data/store")
+    made_of = identify("train", {}, {"by": {"hand": 1}}, {}, {})
+    with store.draft(made_of) as draft:
+        (draft.path / "weights.npz").write_bytes(b"x" * 1024)
+        unreferenced = store.publish(draft, made_of).path
+    shutil.copytree(unreferenced, store.root / "quarantine/train-0")
+    before = sorted((finished / "data").rglob("*"))
+
+    dry = command("gc", "--dry-run")
+
+    assert dry.status == 0
+    assert sorted((finished / "data").rglob("*")) == before
+    assert [line.split("  ")[-1] for line in dry.out.splitlines()[:-1]] == [
+        f"{unreferenced}  (no recent run refers to it)".split("  ")[-1],
+        "(quarantined: damaged, or replaced by --refresh)",
+    ]
+    assert dry.out.splitlines()[-1] == "Would free 0.0 MiB in 2 items."
+    freed = command("gc")
+    assert (freed.status, freed.out.splitlines()[-1]) == (0, "Freed 0.0 MiB in 2 items.")
+    assert not unreferenced.exists()
+    assert not (store.root / "quarantine/train-0").exists()
+    assert_all_whole(store.root)
+    assert {step["state"] for step in command("plan", "small", "--json").json} == {"fresh"}
+    assert command("gc").out == "Freed 0.0 MiB in 0 items.\n"
+
+
+def test_doctor_tells_what_is_there_and_what_is_needed(finished: Path, command: Command) -> None:
+    toml = (finished / "pipelines.toml").read_text()
+    lost = toml.replace("pipelines.small", "pipelines.lost").replace("series.csv", "lost.csv")
+    (finished / "pipelines.toml").write_text(toml + lost)
+
+    said = command("doctor")
+
+    assert said.status == 0, said.out
+    found = {line.split("  ")[0] for line in said.out.splitlines()}
+    assert found
+    for subject in ("python", "tensorflow", "keras", "prefect", "store", "devices", "data of small", "data of lost"):
+        assert any(subject in line for line in said.out.splitlines()), subject
+    assert f"{finished}/series.csv" in said.out
+    assert command("doctor", "small").status == 0
+    assert command("doctor", "lost").status == 1
+    (line,) = (line for line in command("doctor", "lost").out.splitlines() if "data of lost" in line)
+    assert line.startswith("no")
+    assert "lost.csv" in line
+    assert command("doctor", "los").status == 2
+
+
+def test_it_works_from_a_folder_below(finished: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = finished / "notes/2026"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+
+    assert command("plan", "small").out == "small: all fresh, nothing to do\n"
+    assert command("predict", "small", "--input", "../../series.csv", "--output", "f.csv").status == 0
+    assert (below / "f.csv").is_file()
+
+
+def test_a_store_named_by_the_environment_goes_before_the_file(
+    finished: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (finished / "data/store").rename(finished / "elsewhere")
+    assert command("ls", "--json").json[0]["state"] == "never run"
+    monkeypatch.setenv("GRISTMILL_STORE", str(finished / "elsewhere"))
+
+    assert command("ls", "--json").json[0]["state"] == "fresh"
+
+
+def test_help_names_every_command(command: Command) -> None:
+    said = command("--help")
+
+    assert said.status == 0
+    for name in ("ls", "plan", "run", "show", "runs", "report", "predict", "verify", "gc", "doctor"):
+        assert f"\n  {name} " in said.out
+
+
+def test_the_installed_command_is_this_one(finished: Path) -> None:
+    installed = Path(sys.executable).with_name("gristmill")
+    if not installed.exists():
+        pytest.skip(f"the package is not installed beside {sys.executable}")
+
+    done = subprocess.run([installed, "ls"], cwd=finished, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].split()[:3] == ["small", "timeseries", "fresh"]
