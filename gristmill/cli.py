@@ -66,19 +66,16 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Bring pipelines up to date: do what the plan says, print scores, report and bundle."""
+    project = Project.open(overrides={name: set_ or [] for name in names})
     for name in names:
-        project = Project.open(overrides={name: set_ or []})
         steps = project.plan(name, refresh)
         if not as_json:
             screen.show_plan(name, steps)
-        if is_fresh(steps) and not as_json:
-            project.run(name)
-            continue
         with screen.epochs():
             record = project.run(name, refresh)
         if as_json:
             screen.show_json(record.model_dump(mode="json") | {"scores": project.scores(record)})
-        else:
+        elif not is_fresh(steps):
             screen.show_scores(project.scores(record))
             screen.show_places(project.report(record), project.bundle(record))
 

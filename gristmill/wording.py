@@ -34,9 +34,9 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
             yield suggestion("key", key, table.model_fields)
         elif detail["type"] == "missing":
             yield f"{key}: missing. It has no default."
-        elif (
-            detail["type"] != "too_short" or not detail["input"]
-        ):  # an array is also too short once its mistakes are out
+        elif detail["type"] == "too_short" and detail["input"]:
+            continue  # short only because its mistakes, told elsewhere, are out
+        else:
             messages, _ = reasons.setdefault(key, ([], detail["input"]))
             messages.append(re.sub(r"^(Input|String|Tuple) should (be|have) |^Value error, ", "", detail["msg"]))
     for key, (messages, received) in reasons.items():
