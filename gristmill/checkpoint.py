@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 KEPT = 2
 
+_MALFORMED = (ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile)  # what reading a damaged file raises
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -65,7 +67,7 @@ def load(folder: Path) -> tuple[int, Arrays, dict[str, Any]] | None:
                 raise ValueError("its hash does not hold")
             with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
                 return content["epoch"], dict(arrays), content["state"]
-        except (OSError, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile) as error:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError, *_MALFORMED) as error:
             logger.warning("%s: checkpoint not usable (%s); removed, trying the one before", path, error)
             shutil.rmtree(path, ignore_errors=True)
     return None

@@ -26,9 +26,7 @@ S = TypeVar("S", bound=Settings)
 class Defaults(Settings):
     """What holds for every pipeline of the file."""
 
-    store: str = (
-        "data/store"  # folder of the artifacts, below the project unless absolute; GRISTMILL_STORE goes before it
-    )
+    store: str = "data/store"  # folder of the artifacts; GRISTMILL_STORE goes before it
     keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
 
 
@@ -154,7 +152,7 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
         problems.append(f"{where}: expected a table. Received: {table!r}.")
         return None
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):  # it names files
-        problems.append(f"{where}: a pipeline's name has letters, digits, - and _. Received: {name!r}.")
+        problems.append(f"[pipelines] {name!r}: a pipeline's name has only letters, digits, - and _.")
         return None
     if table.get("domain") not in DOMAINS:
         problems.append(f"{where} domain: " + _missing_or_unknown("domain", table.get("domain"), DOMAINS))

@@ -85,10 +85,13 @@ def digests_of(places: Mapping[str, Path], store: Store) -> dict[str, str]:
     Raises:
         DataError: one cannot be read.
     """
-    try:
-        return {name: store.memo.digest(path) for name, path in places.items()}
-    except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Mend its permissions.") from None
+    digests = {}
+    for name, path in places.items():
+        try:
+            digests[name] = store.memo.digest(path)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror}). Mend its permissions.") from None
+    return digests
 
 
 def _step(

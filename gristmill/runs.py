@@ -138,8 +138,9 @@ class Runs:
 
 
 def _as_it_stands(record: Record) -> Record:
-    """Return a record that says running as interrupted where its process is gone, or has been silent for a week."""
-    gone = record.host == socket.gethostname() and not is_running(record.pid)
-    if record.outcome == "running" and (gone or datetime.now(UTC) - record.started > timedelta(days=7)):
-        return record.model_copy(update={"outcome": "interrupted"})
-    return record
+    """Return a record that says running as interrupted where its process is gone; of another host's, after a week."""
+    if record.host == socket.gethostname():
+        gone = not is_running(record.pid)
+    else:
+        gone = datetime.now(UTC) - record.started > timedelta(days=7)
+    return record.model_copy(update={"outcome": "interrupted"}) if record.outcome == "running" and gone else record

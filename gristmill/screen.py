@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from gristmill import progress, wording
 from gristmill.errors import GristmillError
@@ -96,7 +97,7 @@ def show_status(found: "Iterable[Status]") -> None:
             _STATES[status.state],
             score,
             f"{headline['baseline']:.4g}" if headline else "",
-            escape(status.description),
+            Text(status.description),
         )
     out.print(table)
 

@@ -168,6 +168,8 @@ def writing(root: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise StoreError(f"{root}: the disk is full. Free space (gristmill gc) and run again.") from None
+        if error.filename is None and error.errno not in (errno.EIO, errno.EROFS):
+            raise
         place = Path(error.filename or root)
         if place.is_relative_to(root) or root.is_relative_to(place):
             raise StoreError(

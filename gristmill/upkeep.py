@@ -64,7 +64,10 @@ def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
 def remove(items: list[Garbage]) -> None:
     """Remove what `garbage` named."""
     for item in items:
-        shutil.rmtree(item.path, ignore_errors=True)
+        if item.path.is_dir():
+            shutil.rmtree(item.path, ignore_errors=True)  # another `gc` may be at it too
+        else:
+            item.path.unlink(missing_ok=True)
 
 
 def _referred(runs: Runs, keep_runs: int) -> Iterator[tuple[str, str]]:

@@ -30,6 +30,11 @@ def edit(path: Path, **changed: Any) -> None:
     (path / "manifest.json").write_text(json.dumps(manifest | changed))
 
 
+def make_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
 def test_a_manifest_is_read_as_it_was_written(artifact: Artifact) -> None:
     assert read_manifest(artifact.path, "train", MADE_OF.key) == artifact.manifest
     assert artifact.manifest["made_of"] == MADE_OF.parts
@@ -65,7 +70,8 @@ def test_a_digest_is_of_names_and_content_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda path: (path / "manifest.json").unlink(), "missing"),
+        (lambda path: (path / "manifest.json").unlink(), "cannot be read (No such file or directory)"),
+        (lambda path: make_folder(path / "manifest.json"), "cannot be read (Is a directory)"),
         (lambda path: os.truncate(path / "manifest.json", 40), "not a manifest"),
         (lambda path: os.truncate(path / "manifest.json", 0), "not a manifest"),
         (lambda path: (path / "manifest.json").write_text("[]"), "not a manifest"),
@@ -104,4 +110,10 @@ def test_every_flipped_byte_is_found(artifact: Artifact, position: int) -> None:
 def test_a_missing_file_is_found(artifact: Artifact) -> None:
     (artifact.path / "inner/more.txt").unlink()
     with pytest.raises(CorruptArtifact, match=re.escape(f"{artifact.path / 'inner/more.txt'}: missing, though")):
+        verify(artifact)
+
+
+def test_a_folder_where_a_file_should_be_is_found(artifact: Artifact) -> None:
+    make_folder(artifact.path / "data.txt")
+    with pytest.raises(CorruptArtifact, match=re.escape(f"{artifact.path / 'data.txt'}: cannot be read (Is a dir")):
         verify(artifact)

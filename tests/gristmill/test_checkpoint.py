@@ -106,6 +106,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(
     assert found is not None
     assert (found[0], found[2]["epoch"], found[1]["network/0000"].max()) == (2, 2, 2)
     assert f"{folder / 'epoch-000003'}: checkpoint not usable" in warned.text
+    assert names(folder) == ["epoch-000002"]
 
 
 def test_weights_of_one_epoch_with_the_state_of_another_are_refused(folder: Path) -> None:
@@ -119,6 +120,15 @@ def test_where_none_holds_there_is_none(folder: Path, damage: Callable[[Path], o
     for path in list(folder.iterdir()):
         damage(path)
     assert load(folder) is None
+    assert names(folder) == []
+
+
+def test_where_none_held_new_ones_of_earlier_epochs_are_kept(folder: Path) -> None:
+    for path in folder.iterdir():
+        (path / "state.json").write_text("")
+    assert load(folder) is None
+    save(folder, 1, {"a": np.zeros(1)}, {})
+    assert epoch_of(folder) == 1
 
 
 def test_where_none_was_saved_there_is_none(tmp_path: Path) -> None:
@@ -128,6 +138,7 @@ def test_where_none_was_saved_there_is_none(tmp_path: Path) -> None:
 
 def test_a_damaged_one_is_replaced_when_its_epoch_is_done_again(folder: Path) -> None:
     (folder / "epoch-000003/arrays.npz").unlink()
+    assert epoch_of(folder) == 2
     save(folder, 3, {"a": np.zeros(1)}, {"again": True})
     found = load(folder)
     assert found is not None
@@ -145,7 +156,7 @@ def test_those_of_other_settings_or_data_are_never_looked_at(folder: Path) -> No
 def test_a_kill_before_the_rename_leaves_the_one_before(folder: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; import numpy as np; from gristmill import checkpoint\n"
-        "checkpoint.publish_folder = lambda *_: os.kill(os.getpid(), 9)\n"
+        "checkpoint.rename_folder = lambda *_: os.kill(os.getpid(), 9)\n"
         "checkpoint.save(Path(sys.argv[1]), 4, {'a': np.zeros(1)}, {})"
     )
     done = subprocess.run([sys.executable, "-c", code, folder], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
@@ -163,10 +174,11 @@ def test_a_full_disk_leaves_those_that_are_there(folder: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(OSError, match="No space left"):
         save(folder, 4, {"a": np.zeros(1)}, {})
+    assert names(folder) == ["epoch-000002", "epoch-000003"]
     assert epoch_of(folder) == 3
 
 
 def test_what_would_need_pickle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="allow_pickle"):
         save(tmp_path, 1, {"a": np.array([object()])}, {})
-    assert load(tmp_path) is None
+    assert names(tmp_path) == []

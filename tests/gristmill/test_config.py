@@ -76,7 +76,7 @@ def test_the_pipelines_of_this_repository_load() -> None:
         ('domain = "timeseries"', "", "] domain: missing. Known: timeseries"),
         ("small.evaluate]", "small.evalute]", "] unknown key 'evalute'. Did you mean 'evaluate'? Known: "),
         ('"A few years of sunspots"', "3", "] description: expected a string. Received: 3."),
-        ('"timeseries"', '"timeseries"\ntrain = 3', ".train] table: expected a valid dictionary"),
+        ('"timeseries"', '"timeseries"\ntrain = 3', ".train]: expected a table. Received: 3."),
     ],
 )
 def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> None:
@@ -88,6 +88,7 @@ def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> 
     ("text", "said"),
     [
         ("pipelines = 3", "pipelines: expected a table. Received: 3."),
+        ("defaults = 3", "defaults: expected a table. Received: 3."),
         ("[pipelines]\na = 3", "[pipelines.a]: expected a table. Received: 3."),
         ("[pipelines.a]", "[pipelines.a] domain: missing. Known: timeseries"),
         ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, pipelines."),
@@ -102,9 +103,31 @@ def test_a_mistake_above_the_pipelines_is_one_line(project: Path, text: str, sai
 
 
 def test_a_choice_that_is_not_offered_is_said_with_its_place_in_the_array(project: Path) -> None:
-    assert problems(project, ('["keras"]', '["keras", "onnx"]'))[0] == (
-        f"{HEAD}.export] formats.1: expected 'saved_model' or 'keras'. Received: 'onnx' (string)."
+    assert problems(project, ('["keras"]', '["keras", "onnx"]')) == [
+        f"{HEAD}.export] formats[1]: expected 'saved_model' or 'keras'. Received: 'onnx' (string)."
+    ]
+
+
+def test_a_table_of_a_kind_that_is_no_table_is_said_to_be_none(project: Path) -> None:
+    (line,) = problems(
+        project,
+        ('[pipelines.small.source]\nkind = "csv"\npath = "series.csv"', ""),
+        ('"timeseries"', '"timeseries"\nsource = "series.csv"'),
     )
+    assert line == f"{HEAD}.source]: expected a table. Received: 'series.csv'."
+
+
+@pytest.mark.parametrize("name", ["../../small", "a/b", "", ".", "..", "a.b", "-a", "_a", "a b", "é"])
+def test_the_name_of_a_pipeline_cannot_lead_out_of_the_store(project: Path, name: str) -> None:
+    (line,) = problems(project, ("pipelines.small", f'pipelines."{name}"'))
+    assert line == f"pipelines.toml [pipelines] {name!r}: a pipeline's name has only letters, digits, - and _."
+
+
+@pytest.mark.parametrize("name", ["small", "A-b_2", "2024"])
+def test_names_that_are_taken(project: Path, name: str) -> None:
+    file = project / "pipelines.toml"
+    file.write_text(file.read_text().replace("pipelines.small", f"pipelines.{name}"))
+    assert list(load(project).pipelines) == [name]
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(project: Path) -> None:
@@ -146,7 +169,13 @@ def test_what_is_not_toml_is_said_with_its_place(project: Path, content: bytes, 
 
 
 def test_a_folder_without_the_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match=re.escape(f"{tmp_path / 'pipelines.toml'}: no such file.")):
+    with pytest.raises(RequestError, match=re.escape(f"{tmp_path / 'pipelines.toml'}: cannot be read (No such file")):
+        load(tmp_path)
+
+
+def test_a_folder_of_the_files_name_is_said(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").mkdir()
+    with pytest.raises(RequestError, match=re.escape(f"{tmp_path / 'pipelines.toml'}: cannot be read (Is a dir")):
         load(tmp_path)
 
 
@@ -215,6 +244,14 @@ def test_an_assignment_in_what_is_no_table_is_refused(project: Path) -> None:
         ("train.epochs=five", ".train] epochs: expected a valid integer. Received: 'five' (string)."),
         ("train.epochs=true", ".train] epochs: expected a valid integer. Received: True (boolean)."),
         ("train.epochs=-1", ".train] epochs: expected greater than 0. Received: -1 (integer)."),
+        ("train.epochs=5\nseed=3", ".train] epochs: expected a valid integer. Received: '5\\nseed=3' (string)."),
+        ("train.int=5", ".train] unknown key 'int'."),
+        ("train.seed=4294967296", ".train] seed: expected less than 4294967296. Received: 4294967296 (integer)."),
+        ("train.learning_rate=inf", ".train] learning_rate: expected a finite number. Received: inf (float)."),
+        ("train.clip_norm=inf", ".train] clip_norm: expected a finite number. Received: inf (float)."),
+        ("export.tolerance=nan", ".export] tolerance: expected a finite number. Received: nan (float)."),
+        ("export.formats=[]", ".export] formats: expected at least 1 item after validation, not 0. Received: [] (arr"),
+        ("source.separator=;;", ".source] separator: expected at most 1 character. Received: ';;' (string)."),
         ("model.kind=dens", ".model] kind: unknown model 'dens'. Did you mean 'dense'?"),
         ("ingest.time=2020-01-01", ".ingest] time: expected a valid string. Received: datetime.date(2020, 1, 1)"),
     ],
@@ -228,6 +265,22 @@ def test_what_is_set_is_checked_like_the_file(project: Path, assignment: str, sa
 def test_nothing_can_be_set_in_a_pipeline_that_is_not_there(project: Path) -> None:
     with pytest.raises(RequestError, match=r"unknown pipeline 'smal'\. Did you mean 'small'\?"):
         load(project, {"smal": ["train.epochs=5"]})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[pipeline.small]", "unknown table 'pipeline'. Did you mean 'pipelines'?"),
+        ("[pipelines]\nsmall = 3", "[pipelines.small]: expected a table. Received: 3."),
+        ("pipelines = 3", "pipelines: expected a table. Received: 3."),
+    ],
+)
+def test_a_mistake_of_the_file_is_told_before_what_is_set(project: Path, text: str, said: str) -> None:
+    (project / "pipelines.toml").write_text(text)
+    with pytest.raises(RequestError) as raised:
+        loaded(project, "train.epochs=5")
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"pipelines.toml {said}")
 
 
 @pytest.mark.parametrize(

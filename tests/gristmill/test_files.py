@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from gristmill import files, identity
 from gristmill.errors import SourceChanged
-from gristmill.files import Memo, Watch, files_below, publish_folder, write_atomically, write_json
+from gristmill.files import Memo, Watch, files_below, flush_folder, rename_folder, write_atomically, write_json
 from gristmill.identity import digest_of_file
 
 
@@ -84,23 +85,23 @@ def test_a_write_into_no_folder_says_so(tmp_path: Path) -> None:
         write_atomically(tmp_path / "nowhere" / "a", "x")
 
 
-def test_a_folder_is_published_with_all_below_it(tmp_path: Path) -> None:
+def test_a_folder_is_renamed_with_all_below_it(tmp_path: Path) -> None:
     (tmp_path / "aside/inner").mkdir(parents=True)
     (tmp_path / "aside/inner/a").write_text("a")
-    publish_folder(tmp_path / "aside", tmp_path / "final")
+    rename_folder(tmp_path / "aside", tmp_path / "final")
     assert names_below(tmp_path) == ["final/inner/a"]
 
 
-def test_a_folder_is_not_published_over_another(tmp_path: Path) -> None:
+def test_a_folder_is_not_renamed_over_another(tmp_path: Path) -> None:
     for name in ("aside", "final"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a").write_text(name)
     with pytest.raises(OSError, match=r"not empty|exists"):
-        publish_folder(tmp_path / "aside", tmp_path / "final")
+        rename_folder(tmp_path / "aside", tmp_path / "final")
     assert (tmp_path / "final/a").read_text() == "final"
 
 
-def test_everything_is_flushed_before_a_folder_is_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_of_a_folder_is_flushed_and_so_is_its_new_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "aside/inner").mkdir(parents=True)
     (tmp_path / "aside/inner/a").write_text("a")
     steps: list[str] = []
@@ -116,8 +117,9 @@ def test_everything_is_flushed_before_a_folder_is_renamed(tmp_path: Path, monkey
 
     monkeypatch.setattr(files, "sync", note_sync)
     monkeypatch.setattr(os, "rename", note_rename)
-    publish_folder(tmp_path / "aside", tmp_path / "final")
-    assert set(steps[: steps.index("rename")]) == {"a", "inner", "aside"}
+    flush_folder(tmp_path / "aside")
+    assert sorted(steps) == ["a", "aside", "inner"]
+    rename_folder(tmp_path / "aside", tmp_path / "final")
     assert steps[steps.index("rename") + 1 :] == [tmp_path.name]
 
 
@@ -217,3 +219,11 @@ def test_a_memo_that_cannot_be_written_costs_only_the_hashing(tmp_path: Path, ha
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="gone"):
         Memo(tmp_path / "memo").digests(tmp_path, ["gone"])
+
+
+@pytest.mark.usefixtures("later")
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
+def test_a_file_whose_name_is_not_utf8_is_hashed_like_any(tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"caf\xe9.csv")
+    file.write_bytes(b"1")
+    assert Memo(tmp_path / "memo").digest(file) == digest_of_file(file)

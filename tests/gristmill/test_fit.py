@@ -172,13 +172,21 @@ def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, stopped: T
     assert equal(network, stopped.network)
 
 
-@pytest.mark.parametrize(("damaged", "size"), [("arrays.npz", 100), ("state.json", 0)])
-def test_a_truncated_checkpoint_is_passed_over_with_a_warning(
-    tmp_path: Path, quick: Trained, caplog: pytest.LogCaptureFixture, damaged: str, size: int
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda newest, before: os.truncate(newest / "arrays.npz", 100),
+        lambda newest, before: os.truncate(newest / "state.json", 0),
+        lambda newest, before: shutil.copy(before / "arrays.npz", newest / "arrays.npz"),
+    ],
+    ids=["arrays truncated", "state empty", "arrays of another epoch"],
+)
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
+    tmp_path: Path, quick: Trained, caplog: pytest.LogCaptureFixture, damage: Callable[[Path, Path], None]
 ) -> None:
     seen: list[int] = []
     shutil.copytree(quick.folder, tmp_path, dirs_exist_ok=True)
-    os.truncate(tmp_path / "epoch-000004" / damaged, size)
+    damage(tmp_path / "epoch-000004", tmp_path / "epoch-000003")
 
     with caplog.at_level(logging.WARNING):
         network, course = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number))
@@ -301,18 +309,18 @@ def test_a_network_is_named_and_filled_by_its_seed_not_by_what_was_built_before(
 
 def killed(folder: Path, moment: str, *patience: str) -> None:
     """Train and end this process at a moment."""
-    from gristmill.files import publish_folder
+    rename = Path.rename
 
     def on_epoch(epoch: Epoch) -> None:
         if moment == f"after epoch {epoch.number}":
             kill_self()
 
-    def publish_or_die(aside: Path, final: Path) -> None:
-        if moment == f"in checkpoint {int(final.name.removeprefix('epoch-'))}":
+    def rename_or_die(path: Path, target: Path) -> Path:
+        if moment.startswith("in checkpoint") and target.name == f"epoch-{int(moment.split()[-1]):06}":
             kill_self()
-        publish_folder(aside, final)
+        return rename(path, target)
 
-    with patch("gristmill.checkpoint.publish_folder", publish_or_die):
+    with patch.object(Path, "rename", rename_or_die):
         if patience:
             train(folder, plain, on_epoch, **PATIENCE)
         else:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import math
+import os
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -302,6 +303,12 @@ def test_tables_of_names_and_settings_are_out_with_all_that_only_they_import() -
     assert list(found) == ["gristmill", "gristmill.a", "gristmill.p"]
 
 
+def test_of_a_module_and_a_package_of_one_name_the_package_is_in() -> None:
+    """Python imports it and not the module."""
+    found = closure("gristmill.a", {"a": "import gristmill.b", "a/__init__": "import gristmill.c", "b": "", "c": ""})
+    assert list(found) == ["gristmill", "gristmill.a", "gristmill.c"]
+
+
 def test_names_outside_the_package_are_ignored() -> None:
     source = "import os, numpy.linalg, gristmill_other.b\nfrom tasks import stage\nfrom gristmill.nowhere import x"
     assert list(closure("gristmill.a", {"a": source})) == ["gristmill", "gristmill.a"]
@@ -347,6 +354,17 @@ def test_a_real_edit_counts_where_it_was_made_and_nowhere_else(edited: str) -> N
     before = closure("gristmill.a", {"a": "import gristmill.b", "b": "def f(x):\n    return x + 1\n"})
     after = closure("gristmill.a", {"a": "import gristmill.b", "b": edited})
     assert [name for name in before if before[name] != after[name]] == ["gristmill.b"]
+
+
+def test_an_edit_with_the_old_time_counts_in_a_process_that_lives_on(tmp_path: Path) -> None:
+    file = tmp_path / "gristmill/a.py"
+    file.parent.mkdir()
+    file.write_text("x = 1\n")
+    before, stat = code_closure(["gristmill.a"], file.parent), file.stat()
+    while file.stat().st_ctime_ns == stat.st_ctime_ns:  # until the file system's clock has moved on
+        file.write_text("x = 2\n")
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert code_closure(["gristmill.a"], file.parent) != before
 
 
 def test_the_hash_of_source_is_pinned() -> None:

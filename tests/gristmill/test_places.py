@@ -42,9 +42,18 @@ def test_a_relative_place_is_sought_in_the_project_first_and_then_in_order(folde
         assert locate("data/a.csv", folders[0], ASKED_BY) == folder / "data/a.csv"
 
 
-def test_a_folder_is_a_place(folders: tuple[Path, Path, Path]) -> None:
-    (folders[1] / "images").mkdir()
-    assert locate("images", folders[0], ASKED_BY) == folders[1] / "images"
+def test_a_folder_is_no_place(folders: tuple[Path, Path, Path]) -> None:
+    (folders[0] / "series").mkdir()
+    with pytest.raises(DataError, match="no such file 'series'"):
+        locate("series", folders[0], ASKED_BY)
+    (folders[2] / "series").touch()
+    assert locate("series", folders[0], ASKED_BY) == folders[2] / "series"
+
+
+@pytest.mark.parametrize("place", ["", ".", "..", "~nobody-of-this-name/x.csv", "x" * 300, "a\0b"])
+def test_what_can_be_no_file_is_not_there(folders: tuple[Path, Path, Path], place: str) -> None:
+    with pytest.raises(DataError, match=re.escape(f"{ASKED_BY}: no such file '{place}'. Tried: {folders[0]}")):
+        locate(place, folders[0], ASKED_BY)
 
 
 def test_an_error_names_who_asked_and_every_place_that_was_tried(folders: tuple[Path, Path, Path]) -> None:
@@ -52,7 +61,7 @@ def test_an_error_names_who_asked_and_every_place_that_was_tried(folders: tuple[
         locate("a.csv", folders[0], ASKED_BY)
     tried = ", ".join(str(folder / "a.csv") for folder in folders)
     assert str(raised.value) == (
-        f"{ASKED_BY}: no such file or folder 'a.csv'. Tried: {tried}. "
+        f"{ASKED_BY}: no such file 'a.csv'. Tried: {tried}. "
         "Put it there, correct the path, or name its folder in GRISTMILL_DATA."
     )
 

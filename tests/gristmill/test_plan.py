@@ -1,5 +1,6 @@
 """The plan: what would run and why, from a store filled by hand, without anything being made."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -70,10 +71,7 @@ def fill(
         assert artifact is not None
         done[stage.name] = artifact.reference
         runs.note("small", run.id, stage.name, StageRecord(reference=artifact.reference, cached=False, seconds=0))
-    record = runs.finish("small", run.id, outcome)
-    file = catalogue.store / "runs/small" / f"{run.id}.json"
-    file.rename(file.with_name(f"{len(list(file.parent.iterdir())):03d}.json"))  # in the order of filling
-    return record
+    return runs.finish("small", run.id, outcome)
 
 
 def inputs_of(catalogue: Catalogue, stage: Stage, done: dict[str, Reference]) -> dict[str, str]:
@@ -212,9 +210,25 @@ def test_data_that_is_not_there_is_said_with_the_places_tried(project: Path) -> 
     found = planned(project)
     state, reason = found["ingest"]
     assert state == "no data"
-    assert reason.startswith("[pipelines.small.source] path: no such file or folder 'series.csv'. Tried: ")
+    assert reason.startswith("[pipelines.small.source] path: no such file 'series.csv'. Tried: ")
     assert str(project / "series.csv") in reason
     assert [found[name][0] for name in NAMES[1:]] == ["depends"] * 4
+
+
+@pytest.mark.parametrize("place", ["", ".", "~nobody-of-this-name/x.csv", "x" * 300])
+def test_a_place_that_can_be_no_file_is_no_data(project: Path, place: str) -> None:
+    assert planned(project, f"source.path='{place}'")["ingest"][0] == "no data"
+
+
+def test_data_that_cannot_be_read_is_said(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(identity, "digest_of_file", refuse)
+    assert planned(project)["ingest"] == (
+        "no data",
+        f"{project / 'series.csv'}: cannot be read (Permission denied). Mend its permissions.",
+    )
 
 
 def edit_code(parts: dict[str, Any]) -> None:
@@ -272,8 +286,10 @@ def test_a_file_that_is_gone_is_said(project: Path) -> None:
 def test_a_result_that_is_gone_is_made_again(project: Path) -> None:
     record = fill(project)
     shutil.rmtree(folder_of(project, record, "evaluate"))
-    found = planned(project)
-    assert (found["train"], found["evaluate"][0], found["export"][0]) == (("fresh", ""), "run", "depends")
+    assert planned(project) == FRESH | {
+        "evaluate": ("run", "missing from the store"),
+        "export": ("depends", "depends on evaluate"),
+    }
 
 
 def test_reasons_come_from_the_newest_result_that_is_still_there(project: Path) -> None:

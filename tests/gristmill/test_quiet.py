@@ -9,6 +9,8 @@ import pytest
 
 from gristmill.quiet import native_stderr_closed, quiet
 
+ROOT = Path(__file__).parent.parent.parent
+
 
 def test_native_code_is_silenced_in_the_block_and_python_is_not(capfd: pytest.CaptureFixture[str]) -> None:
     os.write(2, b"before\n")
@@ -28,6 +30,18 @@ def test_standard_error_is_given_back_after_an_error(capfd: pytest.CaptureFixtur
     assert sys.stderr is python
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
+
+
+def test_without_a_standard_error_the_work_goes_on() -> None:
+    code = "from gristmill.quiet import native_stderr_closed\nwith native_stderr_closed(): print('in')"
+    done = subprocess.run(
+        ["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "in\n"
 
 
 def test_no_descriptor_is_left_open() -> None:

@@ -1,6 +1,9 @@
 """Run records: written as a run goes, read newest first, one that is damaged passed over."""
 
+import errno
 import logging
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import pytest
 from gristmill import config
 from gristmill.artifact import Reference
 from gristmill.config import Pipeline
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, StoreError, WorkError
 from gristmill.runs import Record, Runs, StageRecord
 
 INGEST = StageRecord(reference=Reference(stage="ingest", key="aa", digest="11"), cached=True, seconds=0.25)
@@ -87,6 +90,11 @@ def test_records_come_newest_first(tmp_path: Path, runs: Runs) -> None:
     assert [record.id for record in runs.newest_first("small")] == sorted(days, reverse=True)
 
 
+def test_runs_of_one_second_come_newest_first_too(pipeline: Pipeline, runs: Runs) -> None:
+    ids = [runs.start(pipeline, [], {}).id for _ in range(12)]
+    assert [record.id for record in runs.newest_first("small")] == ids[::-1]
+
+
 def test_a_run_of_today_is_newer_than_one_of_before(tmp_path: Path, pipeline: Pipeline, runs: Runs) -> None:
     file_of(tmp_path, 1)
     begun = runs.start(pipeline, [], {})
@@ -125,10 +133,30 @@ def test_a_damaged_record_is_passed_over_with_a_warning(
     assert f"{damaged}: not a run record" in warned.text
 
 
+def test_a_damaged_record_that_is_asked_for_is_said(tmp_path: Path, runs: Runs) -> None:
+    record = file_of(tmp_path, 1)
+    damaged = tmp_path / f"store/runs/small/{record.id}.json"
+    damaged.write_text("{")
+    with pytest.raises(WorkError, match=f"^{re.escape(str(damaged))}: not a run record. Remove it"):
+        runs.read("small", record.id)
+
+
+def test_a_record_that_cannot_be_written_is_said(
+    tmp_path: Path, pipeline: Pipeline, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StoreError, match=re.escape(f"{tmp_path / 'store'}: the disk is full")):
+        runs.start(pipeline, [], {})
+
+
 def test_running_by_a_process_that_is_gone_is_interrupted(tmp_path: Path, runs: Runs) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    record = file_of(tmp_path, 1, outcome="running", finished=None, pid=process.pid)
+    began = datetime.now(UTC) - timedelta(hours=1)
+    record = file_of(tmp_path, 1, started=began, outcome="running", finished=None, pid=process.pid)
     assert runs.read("small", record.id).outcome == "interrupted"
     assert [shown.outcome for shown in runs.newest_first("small")] == ["interrupted"]
 
@@ -137,9 +165,22 @@ def test_running_by_a_living_process_is_running(pipeline: Pipeline, runs: Runs) 
     assert runs.read("small", runs.start(pipeline, [], {}).id).outcome == "running"
 
 
-def test_running_on_another_host_cannot_be_told(tmp_path: Path, runs: Runs) -> None:
-    record = file_of(tmp_path, 1, outcome="running", finished=None, host="elsewhere.example.org", pid=2**22 + 1)
-    assert runs.read("small", record.id).outcome == "running"
+@pytest.mark.parametrize(("days", "outcome"), [(0, "running"), (6, "running"), (8, "interrupted")])
+def test_running_on_another_host_cannot_be_told_and_is_believed_for_a_week(
+    tmp_path: Path, runs: Runs, days: int, outcome: str
+) -> None:
+    began = datetime.now(UTC) - timedelta(days=days)
+    elsewhere = {"started": began, "host": "elsewhere.example.org", "pid": 2**22 + 1}
+    record = file_of(tmp_path, 1, outcome="running", finished=None, **elsewhere)
+    assert runs.read("small", record.id).outcome == outcome
+
+
+def test_an_interrupted_run_took_what_its_stages_took(tmp_path: Path, runs: Runs) -> None:
+    """When it ended is not known."""
+    stages = {"ingest": INGEST, "train": TRAIN}
+    record = file_of(tmp_path, 1, outcome="running", finished=None, stages=stages, host="elsewhere")
+    shown = runs.read("small", record.id)
+    assert (shown.outcome, shown.seconds) == ("interrupted", 3.75)
 
 
 def test_a_run_that_is_not_there_is_said_with_those_that_are(tmp_path: Path, runs: Runs) -> None:
@@ -149,3 +190,10 @@ def test_a_run_that_is_not_there_is_said_with_those_that_are(tmp_path: Path, run
     assert str(raised.value) == f"no run '20250101' of pipeline 'small'. Known: {ids[1]}, {ids[0]}."
     with pytest.raises(RequestError, match=r"no run 'x' of pipeline 'other'\. Known: none\."):
         runs.read("other", "x")
+
+
+def test_what_is_asked_for_cannot_lead_out_of_the_pipelines_folder(tmp_path: Path, runs: Runs) -> None:
+    record = file_of(tmp_path, 1, pipeline="other")
+    file_of(tmp_path, 2)
+    with pytest.raises(RequestError, match=r"^no run '\.\./other/"):
+        runs.read("small", f"../other/{record.id}")

@@ -11,9 +11,10 @@ import pytest
 
 from gristmill import progress, screen
 from gristmill.artifact import Reference
-from gristmill.errors import RequestError
+from gristmill.errors import DataError, RequestError
 from gristmill.plan import Step
 from gristmill.progress import Epoch
+from gristmill.project import Status
 from gristmill.runs import Record, StageRecord
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
@@ -78,6 +79,17 @@ def test_each_line_of_an_error_is_an_error_with_its_brackets(capsys: pytest.Capt
         "error: pipelines.toml [pipelines.small] a: wrong.",
         "error: pipelines.toml [defaults] b: [/] wrong.",
     ]
+
+
+def test_a_message_keeps_its_colons(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_error(DataError("series.csv: no column ':id:'."))
+    assert capsys.readouterr().err == "error: series.csv: no column ':id:'.\n"
+
+
+@pytest.mark.parametrize("description", ["energy in [kwh]", "from [/] to", ":id: of [red]"])
+def test_a_description_is_shown_as_it_is_written(capsys: pytest.CaptureFixture[str], description: str) -> None:
+    screen.show_status([Status("small", "timeseries", description, "fresh", None)])
+    assert rows(capsys.readouterr().out)[1] == ["small", "timeseries", "fresh", *description.split()]
 
 
 def test_a_long_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """Settings: frozen, strict, hashed as values; and their modules hold nothing else that could change a result."""
 
 import ast
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,20 @@ def test_settings_are_frozen() -> None:
         Fit().epochs = 3  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("values", [{"epoch": 3}, {"epochs": "3"}, {"epochs": True}, {"epochs": 3.0}, {"epochs": 0}])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epoch": 3},
+        {"epochs": "3"},
+        {"epochs": True},
+        {"epochs": 3.0},
+        {"epochs": 0},
+        {"learning_rate": math.inf},
+        {"clip_norm": math.nan},
+        {"seed": -1},
+        {"seed": 2**32},
+    ],
+)
 def test_an_unknown_key_another_type_and_a_value_out_of_range_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Fit(**values)

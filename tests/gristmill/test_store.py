@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,18 @@ def flip_unseen(path: Path) -> None:
     while path.stat().st_ctime_ns == before.st_ctime_ns or path.read_bytes() == original:
         flip(path)
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def make_folder(file: Path) -> None:
+    """Put a folder where a file is."""
+    file.unlink()
+    file.mkdir()
+
+
+def make_file(folder: Path) -> None:
+    """Put a file where a folder is."""
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
 
 
 @pytest.fixture
@@ -169,7 +182,10 @@ def test_the_manifest_is_written_last_and_the_rename_makes_it_visible(
         (lambda path: os.truncate(path / "data.txt", 3), "data.txt", "altered since it was published"),
         (lambda path: os.truncate(path / "data.txt", 0), "data.txt", "altered since it was published"),
         (lambda path: (path / "inner/more.txt").unlink(), "inner/more.txt", "missing, though its manifest lists it"),
-        (lambda path: (path / "manifest.json").unlink(), "manifest.json", "missing"),
+        (lambda path: (path / "manifest.json").unlink(), "manifest.json", "cannot be read (No such file"),
+        (lambda path: make_folder(path / "data.txt"), "data.txt", "cannot be read (Is a directory)"),
+        (lambda path: make_folder(path / "manifest.json"), "manifest.json", "cannot be read (Is a directory)"),
+        (lambda path: make_file(path / "inner"), "inner/more.txt", "cannot be read (Not a directory)"),
         (lambda path: os.truncate(path / "manifest.json", 40), "manifest.json", "not a manifest"),
         (lambda path: os.truncate(path / "manifest.json", 0), "manifest.json", "not a manifest"),
         (lambda path: (path / "manifest.json").write_text("[]"), "manifest.json", "not a manifest"),
@@ -285,6 +301,20 @@ def test_a_corrupt_one_is_replaced(tmp_path: Path, damage: str, warned: pytest.L
     assert f"Moved to {aside} and replaced" in warned.text
 
 
+@pytest.mark.parametrize("below", ["inner", ""])
+def test_a_file_where_a_folder_should_be_is_replaced(tmp_path: Path, below: str) -> None:
+    make_file(publish(tmp_path, "old").path / below)
+    publish(tmp_path, "new")
+    assert content_of(Store(tmp_path).find("train", MADE_OF.key)) == "new"
+    assert len(list((tmp_path / "quarantine").iterdir())) == 1
+
+
+def test_an_artifact_that_lost_its_manifest_is_one_still(tmp_path: Path) -> None:
+    artifact = publish(tmp_path)
+    (artifact.path / "manifest.json").unlink()
+    assert list(Store(tmp_path).artifacts()) == [artifact.path]
+
+
 def test_what_is_in_quarantine_is_no_artifact(tmp_path: Path) -> None:
     artifact, held = publish(tmp_path), Store(tmp_path)
     aside = held.quarantine(artifact.path)
@@ -338,6 +368,15 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not is_locked(tmp_path, "key")
+
+
+def test_a_lock_can_be_taken_by_another_user_of_the_group(tmp_path: Path) -> None:
+    mask = os.umask(0o002)
+    try:
+        with Store(tmp_path).lock("key"):
+            assert (tmp_path / "locks/key").stat().st_mode & 0o060 == 0o060
+    finally:
+        os.umask(mask)
 
 
 def test_who_waits_for_a_lock_goes_on_when_it_is_given_back(tmp_path: Path) -> None:
@@ -427,6 +466,24 @@ def test_a_store_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path,
         pass
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder in which nobody can make another")
+def test_a_store_whose_folders_cannot_be_made_is_said() -> None:
+    with pytest.raises(StoreError, match=r"^/proc/gristmill\S*: the store is not writable"):
+        Store(Path("/proc/gristmill/data/store")).check_writable()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS])
+def test_a_disk_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The kernel's errors of fsync and write name no file."""
+
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StoreError, match=re.escape(f"{tmp_path}: the store is not writable ({os.strerror(number)})")):
+        publish(tmp_path)
+
+
 def test_a_store_that_can_be_written_is_made(tmp_path: Path) -> None:
     Store(tmp_path / "a/store").check_writable()
     assert (tmp_path / "a/store").is_dir()
@@ -491,3 +548,27 @@ def test_whichever_step_of_publishing_fails_what_is_visible_is_whole(
         assert content_of(Store(root).find("train", MADE_OF.key)) in (None, "content")
         assert len(published(root)) in (0, 3)
     assert failing > 10
+
+
+def test_whichever_flush_of_a_refresh_fails_there_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The n-th fsync fails for want of space, for every n until none is left."""
+    calls = failing = 0
+    fsync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", counted)
+    publish(tmp_path / "0")
+    for failing in range(1, calls + 1):  # read by `counted`
+        root, calls = tmp_path / str(failing), 10**6  # none fails
+        publish(root, "old")
+        calls = 0
+        with pytest.raises(StoreError, match="the disk is full"):
+            publish(root, "new", replace=True)
+        assert content_of(Store(root).find("train", MADE_OF.key)) in ("old", "new")
+    assert failing > 5

@@ -97,6 +97,7 @@ def test_a_sound_store_verifies(store: Store) -> None:
         (lambda path: (path / "data.txt").write_text("train 2"), "data.txt"),
         (lambda path: (path / "data.txt").unlink(), "data.txt"),
         (lambda path: (path / "manifest.json").write_text("{}"), "manifest.json"),
+        (lambda path: (path / "manifest.json").unlink(), "manifest.json"),
     ],
 )
 def test_damage_is_found_and_the_rest_still_verified(
@@ -164,6 +165,25 @@ def test_checkpoints_are_garbage_once_the_result_is_there_or_nobody_comes_back(s
         (store.scratch(key) / "epoch-000001/arrays.npz").write_bytes(b"1234")
     age(store.scratch("old"))
     assert set(named(store, 3)) == {store.scratch(done.reference["key"]), store.scratch("old")}
+
+
+def test_the_checkpoints_of_a_refresh_under_way_are_kept(store: Store) -> None:
+    """The key has an artifact already."""
+    trained = publish(store, "train", 1)
+    record(store, 1, trained, outcome="running")
+    (store.scratch(trained.reference["key"]) / "epoch-000001").mkdir(parents=True)
+    assert named(store, keep_runs=1) == {}
+
+
+def test_a_stray_file_is_in_nobodys_way(store: Store) -> None:
+    lone = publish(store, "train", 1)
+    (lone.path.parent / ".notes.txt~").write_text("an editor's backup")
+    (store.root / "scratch").mkdir()
+    (store.root / "scratch/.DS_Store").write_text("")
+    age(store.root / "scratch/.DS_Store")
+    remove(list(garbage(store, keep_runs=1)))
+    assert not lone.path.exists()
+    assert (lone.path.parent / ".notes.txt~").exists()
 
 
 def test_drafts_are_garbage_once_their_process_is_gone(store: Store, dead_pid: int) -> None:

@@ -60,7 +60,8 @@ def test_nothing_is_suggested_where_nothing_is_close(received: Any, known: list[
         ({"part": 1.5}, "part: expected a valid integer or less than 1. Received: 1.5 (float)."),
         ({"part": "x"}, "part: expected a valid integer or a valid number. Received: 'x' (string)."),
         ({"patience": "x"}, "patience: expected a valid integer. Received: 'x' (string)."),
-        ({"sizes": [1, "x"]}, "sizes.1: expected a valid integer. Received: 'x' (string)."),
+        ({"sizes": [1, "x"]}, "sizes[1]: expected a valid integer. Received: 'x' (string)."),
+        ({"mark": ";;"}, "mark: expected at most 1 character. Received: ';;' (string)."),
         (
             {"historyy": 1},
             "unknown key 'historyy'. Did you mean 'history'? Known: gaps, history, mark, part, patience, sizes.",
@@ -83,8 +84,8 @@ def test_every_problem_has_its_line() -> None:
         "gaps",
         "history",
         "part",
-        "sizes.0",
-        "sizes.1",
+        "sizes[0]",
+        "sizes[1]",
         "unknown key 'colour'. Known",
     ]
 
@@ -107,3 +108,9 @@ def test_a_sound_table_has_no_problem() -> None:
 )
 def test_a_score_is_shown_the_same_everywhere(metric: str, value: float | None, shown: str) -> None:
     assert score(metric, value) == shown
+
+
+@pytest.mark.parametrize("key", ["int", "str", "constrained-float", "a[0]"])
+def test_an_unknown_key_is_named_whatever_its_name(key: str) -> None:
+    (line,) = lines(**{key: 1})
+    assert line.startswith(f"unknown key {key!r}.")
