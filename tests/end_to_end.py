@@ -1,16 +1,17 @@
 """Fixtures of the end-to-end tests, a plugin that their modules name: a finished run, the command in this process."""
 
+import logging
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import SMALL
-from support import Command, Forked, Said, write_project
+from support import Command, Forked, Said, reload_here, write_project
 
+from gristmill import bundle
 from gristmill.cli import main
 from gristmill.project import Project
 
@@ -19,6 +20,7 @@ from gristmill.project import Project
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Run the command in this process: its `main`, words and all, up to the exit."""
     handler = signal.getsignal(signal.SIGTERM)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the many networks of one test process
 
     def call(*words: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["gristmill", *words])
@@ -52,15 +54,8 @@ def finished(project: Path, finished_store: Path) -> Path:
 def parity_here() -> Iterator[None]:
     """Have export reload its models in this process: the fresh one it starts takes seconds, and has its own tests."""
 
-    def run_here(bundle: Path, formats: Iterable[str], folder: Path) -> None:
-        from gristmill.bundle import load
-
-        for form in formats:
-            predicted = load(bundle, form)(np.load(folder / "inputs.npy", allow_pickle=False))
-            np.save(folder / f"{form}.npy", predicted, allow_pickle=False)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gristmill.bundle.run_fresh", run_here)
+        patch.setattr(bundle, "run_fresh", reload_here)
         yield
 
 

@@ -5,16 +5,17 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import ROOT, SMALL
 
-from gristmill import upkeep
+from gristmill import bundle, upkeep
 from gristmill.cli import main
 from gristmill.domains import STAGES
 from gristmill.plan import Step
@@ -98,12 +99,19 @@ def wait_until(holds: Callable[[], bool], what: str, bound: float = 120) -> None
 
 
 class Forked:
-    """The command in processes forked off one that has imported everything: real processes, without the wait."""
+    """The command in processes forked off one that has imported everything: real processes, without the wait.
+
+    What they print goes to the files `out` and `err` of the folder they run in.
+    """
 
     def __init__(self, api: str) -> None:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(
-            ["keras", "gristmill.cli", "flows.timeseries", *(f"gristmill.timeseries.{name}" for name in STAGE_NAMES)]
+            [
+                "gristmill.cli",
+                "flows.timeseries",
+                *(f"gristmill.timeseries.{name}" for name in [*STAGE_NAMES, "report"]),
+            ]
         )
         with pytest.MonkeyPatch.context() as patch:  # the server's environment is this one's when it starts
             patch.setenv("PREFECT_API_URL", api)
@@ -113,7 +121,7 @@ class Forked:
             first.join(300)
 
     def start(self, folder: Path, *words: str) -> BaseProcess:
-        """Start the command in a folder; what it prints goes to `log` there."""
+        """Start the command in a folder."""
         process = self._context.Process(target=_run_command, args=(folder, words))
         process.start()
         return process
@@ -130,9 +138,16 @@ def _nothing() -> None:
 
 
 def _run_command(folder: Path, words: tuple[str, ...]) -> None:
-    log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     os.chdir(folder)
+    bundle.run_fresh = reload_here
     sys.argv = ["gristmill", *words]
     main()
+
+
+def reload_here(exported: Path, formats: Iterable[str], folder: Path) -> None:
+    """Stand in for `bundle.run_fresh`, whose fresh process takes seconds: reload the models in this process."""
+    for form in formats:
+        predicted = bundle.load(exported, form)(np.load(folder / "inputs.npy", allow_pickle=False))
+        np.save(folder / f"{form}.npy", predicted, allow_pickle=False)

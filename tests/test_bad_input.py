@@ -256,7 +256,7 @@ def test_a_missing_file_names_every_place_that_was_tried(
 
     tried = ", ".join(str(folder / "series.csv") for folder in (project, project / "a", project / "b"))
     assert the_error(said) == (
-        f"[pipelines.small.source] path: no such file or folder 'series.csv'. Tried: {tried}. "
+        f"[pipelines.small.source] path: no such file 'series.csv'. Tried: {tried}. "
         "Put it there, correct the path, or name its folder in GRISTMILL_DATA."
     )
     assert said.status == 1

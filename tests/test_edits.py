@@ -105,7 +105,7 @@ def test_a_touched_source_runs_nothing(edited: Path, gristmill: Gristmill) -> No
     [
         ("gristmill/checkpoint.py", ["train"], ["evaluate", "export"]),
         ("gristmill/timeseries/models/dense.py", ["train"], ["evaluate", "export"]),
-        ("gristmill/timeseries/baselines.py", ["evaluate", "export"], []),
+        ("gristmill/timeseries/baselines.py", ["evaluate"], ["export"]),
         ("gristmill/timeseries/windows.py", ["preprocess", "train", "evaluate", "export"], []),
         ("gristmill/sources/csv.py", ["ingest"], ["preprocess", "train", "evaluate", "export"]),
         ("gristmill/tables.py", STAGE_NAMES, []),

@@ -1,21 +1,37 @@
 """The flow against a real Prefect server."""
 
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
+import pytest
+from support import STAGE_NAMES, with_model
+
+from gristmill.errors import DataError
 from gristmill.project import Project
+from gristmill.timeseries import ingest as core
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("parity_here")
 
 
-def test_a_repeated_flow_run_shows_five_cached_tasks(project: Path, prefect_api: str) -> None:
+def task_runs(flow_run: UUID) -> list[Any]:
+    """Return what the server knows of the tasks of a flow run."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
+    with get_client(sync_client=True) as client:
+        return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
+
+
+def test_a_repeated_flow_run_shows_five_cached_tasks(project: Path, prefect_api: str) -> None:
     from flows.timeseries import timeseries
 
     first = timeseries("small", project=str(project))
     again = timeseries("small", project=str(project), return_state=True)
 
     assert {name: stage["cached"] for name, stage in first["stages"].items()} == dict.fromkeys(first["stages"], False)
-    assert list(first["stages"]) == ["ingest", "preprocess", "train", "evaluate", "export"]
+    assert list(first["stages"]) == STAGE_NAMES
     record = again.result()
     assert all(stage["cached"] for stage in record["stages"].values())
     assert [stage["reference"] for stage in record["stages"].values()] == [
@@ -24,10 +40,97 @@ def test_a_repeated_flow_run_shows_five_cached_tasks(project: Path, prefect_api:
     assert Project.open(project).record("small").references == {
         name: stage["reference"] for name, stage in first["stages"].items()
     }
-    with get_client(sync_client=True) as client:
-        runs = client.read_task_runs(
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[again.state_details.flow_run_id]))
-        )
-    assert sorted((run.name, run.state_name) for run in runs) == sorted(
-        (f"{stage} small", "Cached") for stage in ("ingest", "preprocess", "train", "evaluate", "export")
+    assert sorted((run.name, run.state_name) for run in task_runs(again.state_details.flow_run_id)) == sorted(
+        (f"{stage} small", "Cached") for stage in STAGE_NAMES
     )
+
+
+@pytest.mark.slow
+def test_the_page_shows_training_and_scores(project: Path, prefect_api: str) -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+
+    from flows.timeseries import timeseries
+
+    (project / "pipelines.toml").write_text(with_model('kind = "dense"', "epochs = 50"))
+
+    state = timeseries("small", ["train.epochs=2"], project=str(project), return_state=True)
+
+    flow_run = state.state_details.flow_run_id
+    with get_client(sync_client=True) as client:
+        artifacts = {
+            artifact.key: artifact
+            for artifact in client.read_artifacts(
+                artifact_filter=ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[flow_run]))
+            )
+        }
+        assert client.read_flow_run(flow_run).name == "small"
+    assert set(artifacts) == {"small-training", "small-scores"}
+    assert artifacts["small-training"].data == 100
+    assert artifacts["small-training"].description.startswith("small: epoch 2 of 2, loss ")
+    page = artifacts["small-scores"].data
+    assert "| **model** |" in page
+    assert "| naive |" in page
+    assert "data:image/png;base64," in page
+    record = Project.open(project).record("small")
+    assert record.overrides == ["train.epochs=2"]
+    assert record.settings["train"]["epochs"] == 2
+
+
+def test_bad_data_is_tried_once_and_ends_the_flow_failed(
+    project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.timeseries import timeseries
+
+    calls = counted(monkeypatch)
+    (project / "series.csv").write_text("month,sunspots\n")
+
+    state = timeseries("small", project=str(project), return_state=True)
+
+    assert state.is_failed()
+    with pytest.raises(DataError, match="no rows below the header"):
+        state.result()
+    assert len(calls) == 1
+    assert [(run.name, run.state_name) for run in task_runs(state.state_details.flow_run_id)] == [
+        ("ingest small", "Failed")
+    ]
+
+
+def test_a_source_that_was_written_to_while_it_was_read_is_read_again(
+    project: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.timeseries import timeseries
+
+    monkeypatch.setattr("flows.timeseries.preprocess", stop_here)
+    calls = counted(monkeypatch, touch_at_first=project / "series.csv")
+
+    with pytest.raises(Stopped):
+        timeseries("small", project=str(project))
+
+    assert len(calls) == 2
+    assert len(list(project.glob("data/store/ingest/??/*/manifest.json"))) == 1
+
+
+class Stopped(Exception):
+    """Ends a flow after its first task."""
+
+
+def stop_here(*arguments: object) -> None:
+    """Stand in for a task."""
+    raise Stopped
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, touch_at_first: Path | None = None) -> list[Path]:
+    """Have every call of ingest's core noted in the list returned; touch a file at the end of the first."""
+    calls: list[Path] = []
+    real = core.ingest
+
+    def ingest(**arguments: Any) -> dict[str, int]:
+        calls.append(arguments["path"])
+        counts = real(**arguments)
+        if touch_at_first and len(calls) == 1:
+            touch_at_first.touch()
+        return counts
+
+    monkeypatch.setattr(core, "ingest", ingest)
+    return calls

@@ -1,0 +1,214 @@
+"""What every stage's task does: the store first, the core on a miss, and nothing published that is not sound."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from conftest import SMALL
+from support import STAGE_NAMES, Forked, assert_all_whole, made, published, records, write_project
+
+from gristmill.errors import DataError, SourceChanged
+from gristmill.identity import digest_of_file
+from gristmill.runs import Runs
+from gristmill.store import Store
+from gristmill.timeseries import ingest as core
+from tasks.stage import Run, produce, recorded
+
+pytest_plugins = ["end_to_end"]
+
+Core = Callable[..., dict[str, int]]
+
+
+@contextlib.contextmanager
+def opened(project: Path, refresh: str | None = None) -> Iterator[Run]:
+    """Open a run of the small pipeline."""
+    with recorded("small", [], refresh, str(project)) as run:
+        yield run
+
+
+def reference_of(result: Any) -> Any:
+    """Return what `produce` gives the flow: the reference itself, or what its Cached state holds."""
+    return result if isinstance(result, dict) else result.data
+
+
+def never(**arguments: Any) -> NoReturn:
+    """Stand in for a core function that must not be called."""
+    raise AssertionError("the core was called")
+
+
+def drafts(project: Path) -> list[Path]:
+    """Return the folders of artifacts that are being built."""
+    return list(project.glob("data/store/*/??/.*~*"))
+
+
+def test_a_miss_is_made_and_a_hit_is_a_cached_state_with_the_same_reference(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(project) as run:
+        first = produce(run, "ingest")
+    monkeypatch.setattr(core, "ingest", never)
+    with opened(project) as run:
+        second: Any = produce(run, "ingest")
+
+    assert (second.name, second.is_completed(), second.data) == ("Cached", True, first)
+    assert Store(project / "data/store").open(first).counts["rows"] == 300
+    assert [record.stages["ingest"].cached for record in records(project)] == [False, True]
+    assert [record.outcome for record in records(project)] == ["succeeded", "succeeded"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda file: file.touch(), id="touched"),
+        pytest.param(lambda file: file.write_text(file.read_text() + "1774-01,50.0\n"), id="appended to"),
+        pytest.param(lambda file: file.write_text(file.read_text().replace("58.0", "85.0")), id="rewritten"),
+        pytest.param(lambda file: file.unlink(), id="removed"),
+    ],
+)
+def test_a_source_that_changes_while_it_is_read_is_never_cached(
+    project: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None]
+) -> None:
+    series, real = project / "series.csv", core.ingest
+
+    def slow(**arguments: Any) -> dict[str, int]:
+        counts = real(**arguments)
+        change(series)
+        return counts
+
+    monkeypatch.setattr(core, "ingest", slow)
+
+    with (
+        pytest.raises(SourceChanged, match=rf"^{series}: changed while it was read\. Run again"),
+        opened(project) as run,
+    ):
+        produce(run, "ingest")
+
+    assert published(project / "data/store", "ingest") == drafts(project) == []
+    (record,) = records(project)
+    assert (record.outcome, record.stages) == ("failed", {})
+    if series.exists():
+        monkeypatch.setattr(core, "ingest", real)
+        with opened(project) as run:
+            artifact = Store(run.catalogue.store).open(reference_of(produce(run, "ingest")))
+        assert artifact.manifest["made_of"]["inputs"] == {"source.path": digest_of_file(series)}
+
+
+def test_a_core_that_fails_leaves_nothing_behind(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*, out: Path, **arguments: Any) -> NoReturn:
+        (out / "half.parquet").write_bytes(b"half")
+        raise DataError("no good")
+
+    monkeypatch.setattr(core, "ingest", failing)
+
+    with pytest.raises(DataError, match="no good"), opened(project) as run:
+        produce(run, "ingest")
+
+    assert published(project / "data/store", "ingest") == drafts(project) == []
+    (record,) = records(project)
+    assert (record.outcome, record.error) == ("failed", "DataError: no good")
+
+
+def test_an_interrupted_run_is_recorded_as_such(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**arguments: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(core, "ingest", interrupted)
+
+    with pytest.raises(KeyboardInterrupt), opened(project) as run:
+        produce(run, "ingest")
+
+    (record,) = records(project)
+    assert (record.outcome, record.error) == ("interrupted", None)
+    assert drafts(project) == []
+
+
+def test_refresh_replaces_a_sound_result_and_keeps_the_old_one_aside(project: Path) -> None:
+    with opened(project) as run:
+        first = produce(run, "ingest")
+    store = Store(project / "data/store")
+    before = store.open(first).path.stat().st_ino
+
+    with opened(project, refresh="ingest") as run:
+        second = produce(run, "ingest")
+
+    assert second == first  # the same bytes
+    assert store.open(second).path.stat().st_ino != before
+    (aside,) = (project / "data/store/quarantine").iterdir()
+    assert aside.stat().st_ino == before
+    assert [record.stages["ingest"].cached for record in records(project)] == [False, False]
+
+
+def test_refresh_of_another_stage_leaves_this_one_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(project) as run:
+        first = produce(run, "ingest")
+    monkeypatch.setattr(core, "ingest", never)
+
+    with opened(project, refresh="train") as run:
+        assert reference_of(produce(run, "ingest")) == first
+
+
+def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_lock, real_core = Store.lock, core.ingest
+    made_by_other: list[Any] = []
+
+    @contextlib.contextmanager
+    def lock_held_by_another(store: Store, key: str) -> Iterator[None]:
+        monkeypatch.setattr(Store, "lock", real_lock)
+        monkeypatch.setattr(core, "ingest", real_core)
+        with opened(project) as other:
+            made_by_other.append(produce(other, "ingest"))
+        monkeypatch.setattr(core, "ingest", never)
+        with real_lock(store, key):
+            yield
+
+    monkeypatch.setattr(Store, "lock", lock_held_by_another)
+    monkeypatch.setattr(core, "ingest", never)
+
+    with opened(project) as run:
+        taken: Any = produce(run, "ingest")
+
+    assert [taken.data] == made_by_other
+    assert taken.name == "Cached"
+    assert Runs(run.catalogue.store).read("small", run.id).stages["ingest"].cached is True
+    assert drafts(project) == []
+    assert len(published(project / "data/store", "ingest")) == 1
+
+
+def test_a_damaged_result_is_made_again_and_put_aside(project: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with opened(project) as run:
+        first = produce(run, "ingest")
+    store = Store(project / "data/store")
+    table = store.open(first).path / "series.parquet"
+    table.unlink()
+
+    with opened(project) as run:
+        second = produce(run, "ingest")
+
+    assert second == first
+    assert table.is_file()
+    assert_all_whole(store.root)
+    assert len(list((store.root / "quarantine").iterdir())) == 1
+    assert records(project)[-1].stages["ingest"].cached is False
+
+
+@pytest.mark.slow
+def test_processes_that_run_the_same_pipeline_at_once_make_each_artifact_once(project: Path, forked: Forked) -> None:
+    write_project(project, SMALL)
+
+    processes = [forked.start(project, "run", "small") for _ in range(4)]
+    for process in processes:
+        process.join(300)
+
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0], (project / "err").read_text()
+    store = project / "data/store"
+    assert_all_whole(store)
+    assert [len(published(store, stage)) for stage in STAGE_NAMES] == [1] * len(STAGE_NAMES)
+    written = records(project)
+    assert [record.outcome for record in written] == ["succeeded"] * 4
+    assert sorted(stage for record in written for stage in made(record)) == sorted(STAGE_NAMES)
+    assert all(record.references == written[0].references for record in written)
+    assert drafts(project) == []

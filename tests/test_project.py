@@ -1,0 +1,148 @@
+"""The project from Python: what a run returns and records, and the surroundings it has to work in."""
+
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support import STAGE_NAMES, made, planned, records
+
+from gristmill.errors import RequestError
+from gristmill.project import Project
+from gristmill.store import Store
+
+pytest_plugins = ["end_to_end"]
+
+Gristmill = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_a_run_returns_a_record_with_scores_report_and_bundle(finished: Path) -> None:
+    project = Project.open()
+
+    record = project.run("small", refresh="ingest")
+
+    assert (record.pipeline, record.outcome, record.overrides) == ("small", "succeeded", [])
+    assert made(record) == {"ingest"}
+    assert record == records(finished)[-1] == project.record("small")
+    assert record.settings["preprocess"]["history"] == 12
+    assert set(record.versions) == {"keras", "numpy", "pandas", "prefect", "pyarrow", "tensorflow"}
+    scores = project.scores(record)
+    assert scores["model"]["test"]["mae"] > 0
+    assert project.headline(record) == scores["headline"]
+    assert project.report(record).is_file()
+    assert (project.bundle(record) / "signature.json").is_file()
+
+
+def test_a_fresh_run_returns_the_last_record_and_writes_none(finished: Path) -> None:
+    assert Project.open().run("small") == records(finished)[0]
+    assert len(records(finished)) == 1
+
+
+def test_settings_switched_back_and_forth_leave_records_that_tell_of_the_right_artifacts(finished: Path) -> None:
+    there = {"small": ["train.epochs=7"]}  # of no effect on the closed form: equal weights under another key
+    first = Project.open().record("small")
+
+    second = Project.open(overrides=there).run("small")
+    back = Project.open().run("small")
+    forth = Project.open(overrides=there).run("small")
+
+    assert made(second) == {"train"}
+    assert made(back) == made(forth) == set()
+    assert [record.id for record in records(finished)] == [first.id, second.id, back.id, forth.id]
+    assert [record.overrides for record in records(finished)] == [[], there["small"], [], there["small"]]
+    assert back.references == first.references
+    assert forth.references == second.references
+    assert first.references["train"]["key"] != second.references["train"]["key"]
+    assert first.references["train"]["digest"] == second.references["train"]["digest"]
+    assert [record.settings["train"]["epochs"] for record in records(finished)] == [50, 7, 50, 7]
+    assert all(record.outcome == "succeeded" and record.finished for record in records(finished))
+    assert planned(Project.open().plan("small")) == planned(Project.open(overrides=there).plan("small")) == {}
+
+
+def test_what_a_pipeline_no_longer_refers_to_is_collected_and_what_it_does_is_kept(finished: Path) -> None:
+    toml = finished / "pipelines.toml"
+    toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())
+    first = Project.open().record("small").references["train"]
+    second = Project.open(overrides={"small": ["train.epochs=7"]}).run("small").references["train"]
+    store = Store(finished / "data/store")
+
+    freed = Project.open().collect()
+
+    assert [item.path for item in freed] == [store.path("train", first["key"])]
+    assert not store.path("train", first["key"]).exists()
+    assert store.open(second).reference == second
+    assert planned(Project.open().plan("small")) == {
+        "train": "settings train.epochs 7 → 50",
+        "evaluate": "depends on train",
+        "export": "depends on train",
+    }
+
+
+def test_status_follows_the_data(finished: Path) -> None:
+    assert [(status.name, status.state) for status in Project.open().status()] == [("small", "fresh")]
+    with (finished / "series.csv").open("a") as series:
+        series.write("1774-01,50.0\n")
+    assert [status.state for status in Project.open().status()] == ["stale"]
+    (finished / "series.csv").unlink()
+    (status,) = Project.open().status()
+    assert status.state == "no data"
+    assert status.headline is not None  # of the last run, whatever has become of the data
+
+
+def test_data_is_found_in_the_folders_of_the_environment(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = finished / "elsewhere"
+    elsewhere.mkdir()
+    (finished / "series.csv").rename(elsewhere / "series.csv")
+    monkeypatch.setenv("GRISTMILL_DATA", str(elsewhere))
+
+    assert Project.open().data("small") == {"source.path": elsewhere / "series.csv"}
+    assert planned(Project.open().plan("small")) == {}  # where data lies is no part of the key
+
+
+def test_a_project_is_opened_by_its_folder_or_from_below(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    below = finished / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+
+    assert Project.open().catalogue.root == finished == Project.open(finished).catalogue.root
+    with pytest.raises(RequestError, match=r"pipelines\.toml: cannot be read \(No such file"):
+        Project.open(below)
+
+
+@pytest.mark.slow
+def test_a_folder_with_packages_of_the_same_names_as_ours_works(
+    finished: Path, gristmill: Gristmill, prefect_api: str
+) -> None:
+    for name in ("flows", "tasks"):
+        (finished / name).mkdir()
+        (finished / name / "__init__.py").write_text("raise RuntimeError('the package of the user was imported')\n")
+
+    said = gristmill("run", "small", "--refresh", "ingest", api=prefect_api)  # `python -c` puts this folder first
+
+    assert said.returncode == 0, said.stderr
+    assert made(records(finished)[-1]) == {"ingest"}
+
+
+@pytest.mark.slow
+def test_a_prefect_server_that_does_not_answer_is_named(finished: Path, gristmill: Gristmill) -> None:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{probe.getsockname()[1]}/api"
+
+    said = gristmill("-q", "run", "small", "--refresh", "ingest", api=address)
+
+    assert said.returncode == 1
+    (line,) = said.stderr.splitlines()
+    assert line.startswith(f"error: Prefect's API at {address} does not answer (")
+    assert line.endswith("Start it, or unset PREFECT_API_URL.")
+    assert len(records(finished)) == 1
+    assert {step.state for step in Project.open().plan("small")} == {"fresh"}
+
+
+def test_a_fresh_run_needs_no_prefect_server(finished: Path, gristmill: Gristmill) -> None:
+    said = gristmill("run", "small", api="http://127.0.0.1:9/api")
+
+    assert (said.returncode, said.stderr, said.stdout) == (0, "", "small: all fresh, nothing to do\n")
+    assert list(records(finished)[0].stages) == STAGE_NAMES

@@ -1,0 +1,67 @@
+"""What the wheel ships, and that the command works from it alone, in a user's folder."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from conftest import ROOT
+
+pytest_plugins = ["end_to_end"]
+
+Gristmill = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The content of the wheel in a folder, as an installer would lay it out."""
+    wheels = pytest.importorskip("hatchling.builders.wheel", reason="hatchling, the build backend, is not installed")
+    folder = tmp_path_factory.mktemp("wheel")
+    (wheel,) = wheels.WheelBuilder(str(ROOT)).build(directory=str(folder / "dist"))
+    with ZipFile(wheel) as content:
+        content.extractall(folder / "site")
+    return folder / "site"
+
+
+def test_the_wheel_holds_the_three_packages_and_nothing_else(unpacked: Path) -> None:
+    tracked = {
+        path.relative_to(ROOT)
+        for package in ("gristmill", "flows", "tasks")
+        for path in (ROOT / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    shipped = {path.relative_to(unpacked) for path in unpacked.rglob("*") if path.is_file()}
+
+    assert {path for path in shipped if not path.parts[0].endswith(".dist-info")} == tracked
+    assert Path("gristmill/templates/report.html") in shipped
+    assert Path("gristmill/py.typed") in shipped
+    (metadata,) = unpacked.glob("*.dist-info")
+    assert "gristmill = gristmill.cli:main" in (metadata / "entry_points.txt").read_text()
+    assert (metadata / "licenses/LICENSE").is_file()
+
+
+def test_the_command_works_from_the_wheel_on_what_the_checkout_made(
+    unpacked: Path, finished: Path, gristmill: Gristmill
+) -> None:
+    where = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import gristmill, flows, tasks; print(gristmill.__file__, flows.__file__, tasks.__file__)",
+        ],
+        cwd=finished,
+        env={"PYTHONPATH": str(unpacked)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [Path(file).parent.parent for file in where.stdout.split()] == [unpacked] * 3
+
+    plan = gristmill("plan", "small", code=unpacked)
+    report = gristmill("report", "small", code=unpacked)
+
+    assert (plan.returncode, plan.stdout, plan.stderr) == (0, "small: all fresh, nothing to do\n", "")
+    assert (report.returncode, report.stderr) == (0, "")
+    assert "A few years of sunspots" in Path(report.stdout.strip()).read_text()
