@@ -23,6 +23,7 @@ __all__ = [
     "SourceChanged",
     "StoreError",
     "WorkError",
+    "shown",
 ]
 
 
@@ -64,3 +65,9 @@ class Diverged(WorkError):
 
 class ParityError(WorkError):
     """A model reloaded in a fresh process differs from the one that was scored."""
+
+
+def shown(received: object, longest: int = 60) -> str:
+    """Return a received value as a message shows it: a cell may hold megabytes."""
+    text = repr(received)
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."

@@ -42,6 +42,11 @@ def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()
     return figure, list(axes)
 
 
+def legend(axes: "Axes", **place: Any) -> None:
+    """Name the lines of `axes` in one row."""
+    axes.legend(ncols=4, frameon=False, labelcolor=_PAGE_INK, **place)
+
+
 def as_svg(figure: "Figure") -> str:
     """Return a figure as an SVG element that takes the text colour of the page."""
     from matplotlib import rc_context

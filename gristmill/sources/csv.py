@@ -1,17 +1,20 @@
 """One CSV file."""
 
 import csv
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, shown
 from gristmill.settings import Place, Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_LARGEST = 3e38  # what a float32, the type networks work in, can hold
 
 
 class Csv(Settings):
@@ -19,12 +22,12 @@ class Csv(Settings):
 
     kind: Literal["csv"]
     path: Place  # the file, `.gz` included
-    separator: str = Field(default=",", min_length=1, max_length=1)
+    separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
 
     def read(self, path: Path, texts: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
-        """Return the named columns; the index is the row in the file, counted from 1 with the header as row 1.
+        """Return the named columns; the index is the row as a spreadsheet counts, the header being row 1.
 
         Args:
             path: the located file.
@@ -34,59 +37,90 @@ class Csv(Settings):
         Raises:
             DataError: naming file, row and column of what cannot be read.
         """
-        import pandas as pd
-
         wanted = list(dict.fromkeys([*texts, *numbers]))
-        try:
-            header = self._frame(path, nrows=0).columns
-            missing = [name for name in wanted if name not in header]
-            if missing:
-                raise DataError(f"{path}: no column {missing[0]!r}. Columns: {', '.join(map(repr, header))}.")
-            frame = self._frame(path, usecols=wanted)[wanted]
-        except pd.errors.EmptyDataError:
-            raise DataError(f"{path}: the file is empty. Expected a header line and rows.") from None
-        except UnicodeError as error:
-            raise DataError(f"{path}: not {self.encoding}: {error}. Set the source's encoding.") from None
-        except LookupError:
-            raise DataError(
-                f"{path}: unknown encoding {self.encoding!r}. Set the source's encoding to one that Python knows."
-            ) from None
-        except (pd.errors.ParserError, csv.Error) as error:
-            raise DataError(f"{path}: {str(error).strip()}. Mend that row, or set the source's separator.") from None
-        frame.index = pd.RangeIndex(2, len(frame) + 2, name="row")
-        frame = frame.replace("", None).dropna(how="all")
+        frame = self._cells(path)
+        missing = [name for name in wanted if name not in frame]
+        if missing:
+            raise DataError(f"{path}: no column {missing[0]!r}. Columns: {', '.join(map(repr, frame.columns))}.")
+        _refuse_short_rows(frame, path)
+        frame = frame[wanted].replace("", None).dropna(how="all")
         if frame.empty:
             raise DataError(f"{path}: no rows below the header. Expected at least one.")
         for name in numbers:
             frame[name] = self._numbers(frame[name], path)
         return frame
 
-    def _frame(self, path: Path, **options: object) -> "pd.DataFrame":
+    def _cells(self, path: Path) -> "pd.DataFrame":
+        """Return every cell as text: empty ones as "", ones that a short row lacks as missing."""
         import pandas as pd
 
-        return pd.read_csv(  # type: ignore[call-overload, no-any-return]  # the stubs know no forwarded options
-            path,
-            sep=self.separator,
-            encoding=self.encoding,
-            dtype=str,
-            keep_default_na=False,
-            skip_blank_lines=False,
-            **options,
-        )
+        try:
+            frame = pd.read_csv(
+                path,
+                sep=self.separator,
+                encoding=self.encoding,
+                dtype=str,
+                keep_default_na=False,
+                skip_blank_lines=False,
+                index_col=False,
+            )
+        except pd.errors.EmptyDataError:
+            raise DataError(f"{path}: the file is empty. Expected a header line and rows.") from None
+        except UnicodeError:
+            row = _first_undecodable(path, self.encoding)
+            raise DataError(f"{path} row {row}: not {self.encoding}. Set the source's encoding.") from None
+        except LookupError:
+            raise DataError(
+                f"{path}: unknown encoding {self.encoding!r}. Set the source's encoding to one that Python knows."
+            ) from None
+        except (EOFError, gzip.BadGzipFile) as error:
+            raise DataError(f"{path}: not a whole gzip file ({error}). Fetch it again.") from None
+        except (pd.errors.ParserError, csv.Error) as error:
+            raise DataError(f"{path}: {str(error).strip()}. Mend that row, or set the source's separator.") from None
+        frame.index = pd.RangeIndex(2, len(frame) + 2, name="row")
+        return frame
 
     def _numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         import pandas as pd
 
         plain = cells.str.replace(self.decimal, ".", regex=False) if self.decimal != "." else cells
         values = pd.to_numeric(plain, errors="coerce").astype("float64")
-        bad = values.isna() & cells.notna()
+        bad = cells.notna() & ~(values.abs() < _LARGEST)
         if bad.any():
             first = int(bad.argmax())
             received = str(cells.iloc[first])
             comma = "," in received and self.decimal == "."
-            remedy = "Set the source's decimal = ','." if comma else "Mend the cell, or leave it empty."
+            remedy = (
+                "If commas are decimal points, set the source's decimal = ','."
+                if comma
+                else "Mend it or leave it empty."
+            )
             raise DataError(
-                f"{path} row {cells.index[first]}, column {cells.name!r}: not a number: {received!r} "
+                f"{path} row {cells.index[first]}, column {cells.name!r}: not a finite number: {shown(received)} "
                 f"({bad.sum()} such cells). {remedy}"
             )
         return values
+
+
+def _refuse_short_rows(frame: "pd.DataFrame", path: Path) -> None:
+    lacking = frame.isna().sum(axis=1)
+    blank = (frame.isna() | (frame == "")).all(axis=1)
+    short = (lacking > 0) & ~blank
+    if short.any():
+        first = int(short.argmax())
+        found = len(frame.columns) - int(lacking.iloc[first])
+        raise DataError(
+            f"{path} row {frame.index[first]}: {found} fields, but the header has {len(frame.columns)} "
+            f"({short.sum()} such rows). Mend the row, or set the source's separator."
+        )
+
+
+def _first_undecodable(path: Path, encoding: str) -> int:
+    """Return the first line, counted from 1, that is not in the encoding."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode(encoding)
+            except UnicodeError:
+                return number
+    return 1

@@ -20,20 +20,20 @@ Baseline = Callable[[Series, Origins, int], Forecast]
 
 def baselines(settings: Evaluate, fitted: int) -> dict[str, Baseline]:
     """Return the baselines by name; those that need more past than `fitted` are left out."""
-    chosen: dict[str, Baseline] = {
-        "naive": naive,
-        f"moving average {settings.moving_average}": lambda series, starts, horizon: moving_average(
-            series, starts, horizon, settings.moving_average
-        ),
-    }
-    if settings.season is not None and settings.season <= fitted:
-        season = settings.season
+    length, season, order = settings.moving_average, settings.season, settings.ar_order
+    chosen: dict[str, Baseline] = {"naive": naive}
+    if length <= fitted:
+        chosen[f"moving average {length}"] = lambda series, starts, horizon: moving_average(
+            series, starts, horizon, length
+        )
+    if season is not None and season <= fitted:
         chosen[f"seasonal naive {season}"] = lambda series, starts, horizon: seasonal_naive(
             series, starts, horizon, season
         )
-    chosen["autoregression"] = lambda series, starts, horizon: autoregression(
-        series, starts, horizon, fitted, settings.ar_order
-    )
+    if fitted > 2 * (order or 1) + 2:
+        chosen["autoregression"] = lambda series, starts, horizon: autoregression(
+            series, starts, horizon, fitted, order
+        )
     return chosen
 
 
@@ -83,8 +83,12 @@ def _least_squares(steps: Series, order: int) -> tuple[Series, float]:
 
 
 def _order_by_aic(steps: Series) -> int:
-    count = len(steps)
-    orders = range(1, max(2, min(int(10 * np.log10(count)), count // 3)))
-    return min(
-        orders, key=lambda order: (count - order) * np.log(max(_least_squares(steps, order)[1], 1e-300)) + 2 * order
-    )
+    """Return the order with the lowest AIC, all of them judged on the same values."""
+    limit = max(1, min(int(10 * np.log10(len(steps))), len(steps) // 3))
+    count = len(steps) - limit
+
+    def aic(order: int) -> float:
+        _, variance = _least_squares(steps[limit - order :], order)
+        return float(count * np.log(max(variance, 1e-300)) + 2 * order)
+
+    return min(range(1, limit + 1), key=aic)

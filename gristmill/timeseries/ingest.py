@@ -1,12 +1,13 @@
 """Ingest: a source's rows as one regular series, checked and counted."""
 
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, shown
 from gristmill.tables import write_document, write_table
 from gristmill.timeseries.settings import Ingest
 
@@ -35,43 +36,63 @@ def ingest(*, source: TableSource, ingest: Ingest, path: Path, out: Path) -> dic
         DataError: times that cannot be read, stand twice or follow no frequency; gaps where they are not allowed.
     """
     rows = source.read(path, [ingest.time], [ingest.target])
-    times = parse_times(rows[ingest.time], path)
-    disorder = int((times.diff().dt.total_seconds() < 0).sum())
-    times = times.sort_values(kind="stable")
-    series, row_of = (
-        pd.Series(rows[ingest.target].loc[times.index].to_numpy(), index=pd.DatetimeIndex(times)),
-        times.index,
-    )
-    _refuse_duplicates(pd.DatetimeIndex(times), row_of, path)
-    frequency = ingest.frequency or infer_frequency(pd.DatetimeIndex(times), path)
-    regular = on_grid(series, frequency, row_of, path)
-    gaps = int(len(regular) - len(series))
-    holes = int(regular.isna().sum())
-    if holes and ingest.gaps == "error":
-        first = regular.index[regular.isna()][0]
-        raise DataError(
-            f"{path}: {holes} of {len(regular)} values are missing at frequency {frequency}, the first "
-            f"at {first:%Y-%m-%d %H:%M}. Complete the file, or set gaps = 'interpolate' in the table 'ingest'."
-        )
-    filled = regular.interpolate(limit_area="inside").dropna()
-    counts = {"rows": len(filled), "gaps": gaps, "empty_values": holes - gaps, "out_of_order": disorder}
+    times = parse_times(rows[ingest.time], ingest.time_format, path)
+    ordered = pd.DataFrame({"row": rows.index, "y": rows[ingest.target].to_numpy()}, index=pd.DatetimeIndex(times))
+    ordered = ordered.sort_index(kind="stable")
+    _refuse_duplicates(ordered, path)
+    frequency = ingest.frequency or infer_frequency(pd.DatetimeIndex(ordered.index), path)
+    whole = on_grid(ordered, frequency, path)
+    regular = trimmed(whole, path)
+    filled = fill_holes(regular, ingest.gaps, frequency, path)
+    counts = {
+        "rows": len(filled),
+        "interpolated": int(regular.isna().sum()),
+        "empty_at_the_ends": len(whole) - len(regular),
+        "out_of_order": int((times.diff() < pd.Timedelta(0)).sum()),
+    }
     write_table(out / "series.parquet", pd.DataFrame({"ds": filled.index, "y": filled.to_numpy()}))
     write_document(out / "summary.json", summary(filled, frequency, ingest.target, counts))
     return counts
 
 
-def parse_times(cells: "pd.Series[str]", path: Path) -> "pd.Series[pd.Timestamp]":
-    """Return a column of timestamps, indexed by row; the format is taken from the first cell."""
-    times = pd.to_datetime(cells, errors="coerce")
+def parse_times(cells: "pd.Series[str]", time_format: str | None, path: Path) -> "pd.Series[pd.Timestamp]":
+    """Return a column of timestamps, indexed by row; without a format it is guessed from the first cell."""
+    remedy = "Mend it, set time_format in the table 'ingest', or name another column as time."
+    try:
+        with warnings.catch_warnings(action="error", category=UserWarning):  # no format fits the first cell
+            times = pd.to_datetime(cells, format=time_format, errors="coerce")
+    except (ValueError, UserWarning) as error:
+        received = shown(cells.iloc[0])
+        raise DataError(f"{path}, column {cells.name!r}: not times, from {received} on: {error} {remedy}") from None
     bad = times.isna()
     if bad.any():
         first = int(bad.argmax())
-        received = "an empty cell" if pd.isna(cells.iloc[first]) else repr(cells.iloc[first])
+        received = "an empty cell" if pd.isna(cells.iloc[first]) else shown(cells.iloc[first])
         raise DataError(
             f"{path} row {cells.index[first]}, column {cells.name!r}: not a time in the format of the first row: "
-            f"{received} ({bad.sum()} such cells). Mend the cell, or name another column as time in the table 'ingest'."
+            f"{received} ({bad.sum()} such cells). {remedy}"
         )
     return times
+
+
+def trimmed(regular: "pd.Series[float]", path: Path) -> "pd.Series[float]":
+    """Return the series from its first value to its last."""
+    if regular.isna().all():
+        raise DataError(f"{path}: all {len(regular)} values are missing. Check the target column.")
+    return regular.loc[regular.first_valid_index() : regular.last_valid_index()]
+
+
+def fill_holes(regular: "pd.Series[float]", policy: str, frequency: str, path: Path) -> "pd.Series[float]":
+    """Return the series without holes: interpolated, or refused where there are any."""
+    holes = regular.isna()
+    if holes.any() and policy == "error":
+        first = regular.index[int(holes.argmax())]
+        raise DataError(
+            f"{path}: {holes.sum()} of {len(regular)} values are missing at frequency {frequency}, the first at "
+            f"{first:%Y-%m-%d %H:%M}. Complete the file, set time_format if the times were misread, or set "
+            "gaps = 'interpolate' in the table 'ingest'."
+        )
+    return regular.interpolate()
 
 
 def infer_frequency(times: pd.DatetimeIndex, path: Path, run: int = 12) -> str:
@@ -96,23 +117,24 @@ def _frequency_of(times: pd.DatetimeIndex) -> str | None:
     return None if offset is None else str(offset.freqstr)
 
 
-def on_grid(series: "pd.Series[float]", frequency: str, row_of: pd.Index, path: Path) -> "pd.Series[float]":
-    """Return the series on every point of its frequency from first to last; points without a row are NaN."""
+def on_grid(ordered: pd.DataFrame, frequency: str, path: Path) -> "pd.Series[float]":
+    """Return the values on every point of the frequency from first to last; points without a row are NaN."""
+    times = ordered.index
     try:
-        grid = pd.date_range(series.index[0], series.index[-1], freq=frequency)
-    except ValueError as error:
+        grid = pd.date_range(times[0], times[-1], freq=frequency)
+    except (ValueError, ZeroDivisionError) as error:
         raise DataError(
             f"{path}: frequency {frequency!r} in the table 'ingest': {error}. Expected a pandas alias: 'D', 'MS', 'h'."
         ) from None
-    astray = ~series.index.isin(grid)
+    astray = ~times.isin(grid)
     if astray.any():
         first = int(astray.argmax())
         raise DataError(
-            f"{path} row {row_of[first]}: {series.index[first]} is not on the grid of frequency {frequency} "
-            f"that starts at {series.index[0]} ({astray.sum()} such rows). "
+            f"{path} row {ordered['row'].iloc[first]}: {times[first]} is not on the grid of frequency {frequency} "
+            f"that starts at {times[0]} ({astray.sum()} such rows). "
             "Mend the times, or set frequency in the table 'ingest'."
         )
-    return series.reindex(grid)
+    return ordered["y"].reindex(grid)
 
 
 def summary(series: "pd.Series[float]", frequency: str, target: str, counts: dict[str, int]) -> dict[str, object]:
@@ -132,11 +154,12 @@ def summary(series: "pd.Series[float]", frequency: str, target: str, counts: dic
     }
 
 
-def _refuse_duplicates(times: pd.DatetimeIndex, row_of: pd.Index, path: Path) -> None:
-    again = times.duplicated()
+def _refuse_duplicates(ordered: pd.DataFrame, path: Path) -> None:
+    again = ordered.index.duplicated()
     if again.any():
         second = int(again.argmax())
+        rows = ordered["row"].iloc[second - 1 : second + 1]
         raise DataError(
-            f"{path} rows {row_of[second - 1]} and {row_of[second]}: both are {times[second]} "
+            f"{path} rows {rows.iloc[0]} and {rows.iloc[1]}: both are {ordered.index[second]} "
             f"({again.sum()} duplicates). Keep one row a time."
         )

@@ -22,6 +22,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     summary = read_document(ingest / "summary.json")
     values = series["y"].to_numpy(np.float32)
     parts = split(len(values), preprocess.validation, preprocess.test)
+    _refuse_coarse(series["y"].to_numpy())
     mean, deviation = fit_scale(values[slice(*parts["train"])], preprocess.scale)
     layout = Layout(
         target=summary["target"],
@@ -54,7 +55,7 @@ def split(length: int, validation: float, test: float) -> dict[str, tuple[int, i
         >>> split(100, validation=0.2, test=10)
         {'train': (0, 70), 'validation': (70, 90), 'test': (90, 100)}
     """
-    sizes = [round(size * length) if 0 < size < 1 else int(size) for size in (validation, test)]
+    sizes = [max(1, round(size * length)) if 0 < size < 1 else int(size) for size in (validation, test)]
     ends = (length - sum(sizes), length - sizes[1], length)
     if ends[0] < 1:
         raise DataError(
@@ -74,3 +75,13 @@ def fit_scale(train: np.ndarray, scale: str) -> tuple[float, float]:
     return (
         (float(train.mean(dtype=np.float64)), float(train.std(dtype=np.float64))) if scale == "standard" else (0.0, 1.0)
     )
+
+
+def _refuse_coarse(values: np.ndarray) -> None:
+    """Refuse values that vary less than the float32 a network works in can tell apart."""
+    step, deviation = np.spacing(np.float32(np.abs(values).max())), values.std()
+    if 0 < deviation < 1000 * step:
+        raise DataError(
+            f"the values vary by {deviation:g} around {values.mean():g}, where 32-bit numbers are {step:g} apart. "
+            "Subtract a constant from the target column."
+        )

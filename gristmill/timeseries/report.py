@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gristmill.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_png, as_svg, canvas
+from gristmill.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_png, as_svg, canvas, legend
 from gristmill.report import Section, Table
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
@@ -29,7 +29,11 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     epochs = read_table(folders["train"] / "epochs.parquet")
     data = prepared.read(folders["preprocess"])
     test = predictions[predictions["part"] == "test"]
-    yield Section("Scores", verdict(scores), tables=[scores_table(scores, part) for part in scores["model"]])
+    yield Section(
+        "Scores",
+        verdict(scores),
+        tables=[scores_table(scores, part) for part in ("test", "validation") if part in scores["model"]],
+    )
     yield Section(
         "Forecast and truth",
         forecast_note(data),
@@ -86,7 +90,7 @@ def forecast_figure(test: pd.DataFrame, best_baseline: str) -> "Figure":
     axes.plot(first["ds"], first["y"], color=TRUTH, linewidth=1.1, label="truth")
     axes.plot(first["ds"], first[best_baseline], color=BASELINE, linewidth=1, alpha=0.8, label=best_baseline)
     axes.plot(first["ds"], first["model"], color=MODEL, label="model")
-    axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, 1.12))
+    legend(axes, loc="upper left", bbox_to_anchor=(0, 1.12))
     return figure
 
 
@@ -118,7 +122,7 @@ def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
     axes.axvline(best, color=ACCENT, linewidth=0.8, linestyle="--", label="kept")
     axes.set_yscale("log")
     axes.set_xlabel("epoch")
-    axes.legend(frameon=False, ncols=3, loc="upper right")
+    legend(axes, loc="upper right")
     return figure
 
 
@@ -129,13 +133,13 @@ def series_figure(data: Prepared) -> "Figure":
         if end > begin:
             axes.plot(data.times[begin:end], data.values[begin:end], color=colour, linewidth=0.8, label=part)
     axes.set_ylabel(data.layout.target)
-    axes.legend(frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, 1.14))
+    legend(axes, loc="upper left", bbox_to_anchor=(0, 1.14))
     return figure
 
 
 def data_note(summary: dict[str, Any]) -> str:
     counts = summary["counts"]
-    repairs = counts["gaps"] + counts["empty_values"]
+    repairs = counts["interpolated"]
     mended = f"{repairs} missing values were interpolated" if repairs else "no value was missing"
     return (
         f"{counts['rows']:,} observations of {summary['target']}, frequency {summary['frequency']}; {mended}, "

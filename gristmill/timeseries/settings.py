@@ -14,6 +14,7 @@ class Ingest(Settings):
 
     time: str  # column of times
     target: str  # column of the values to forecast
+    time_format: str | None = None  # of the times, such as "%d/%m/%Y"; guessed from the first row if not set
     frequency: str | None = None  # pandas alias such as "MS" or "D"; inferred if not set
     gaps: Literal["error", "interpolate"] = "error"  # what to do about missing times and empty values
 
