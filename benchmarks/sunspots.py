@@ -4,7 +4,8 @@
     benchmarks/sunspots.py score     the catalogue's `sunspots_course` scored on the test part, five seeds
     benchmarks/course_sunspots.py    the opponent, half an hour a seed
 
-Needs the course's file (`data/README.md`). `choose` cuts the test part off before it starts; `score` is the real command.
+Needs the course's file (`data/README.md`). `choose` cuts the test part off before it starts; `score` is the real
+command.
 """
 
 import argparse
@@ -61,9 +62,8 @@ def choose(store: str) -> None:
         out=ingested,
     )
     before_test = read_table(ingested / "series.parquet").iloc[:-TEST]
-    print(
-        "| epochs | learning rate | seed | MAE to 2400 | to 2700 | to 3000 | mean |\n|---:|---:|---:|---:|---:|---:|---:|"
-    )
+    print("| epochs | learning rate | seed | MAE to 2400 | to 2700 | to 3000 | mean |")
+    print("|---:|---:|---:|---:|---:|---:|---:|")
     for seed, epochs, rate in itertools.product((0, 1), (15, 25), (1e-3, 2e-3, 4e-3, 8e-3)):
         settings = tables["train"].model_copy(update={"epochs": epochs, "learning_rate": rate, "seed": seed})
         errors = [judge(before_test.iloc[:end], tables, settings) for end in (2400, 2700, 3000)]

@@ -38,7 +38,7 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
             continue  # short only because its mistakes, told elsewhere, are out
         else:
             messages, _ = reasons.setdefault(key, ([], detail["input"]))
-            messages.append(re.sub(r"^(Input|String|Tuple) should (be|have) |^Value error, ", "", detail["msg"]))
+            messages.append(re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", detail["msg"]))
     for key, (messages, received) in reasons.items():
         expected = " or ".join(dict.fromkeys(messages))
         yield f"{key}: expected {expected}. Received: {received!r} ({_toml_type(received)})."

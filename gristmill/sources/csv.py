@@ -2,6 +2,9 @@
 
 import csv
 import gzip
+import io
+import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -42,7 +45,7 @@ class Csv(Settings):
         missing = [name for name in wanted if name not in frame]
         if missing:
             raise DataError(f"{path}: no column {missing[0]!r}. Columns: {', '.join(map(repr, frame.columns))}.")
-        _refuse_short_rows(frame, path)
+        _refuse_ragged_rows(path, self.separator, self.encoding, len(frame.columns))
         frame = frame[wanted].replace("", None).dropna(how="all")
         if frame.empty:
             raise DataError(f"{path}: no rows below the header. Expected at least one.")
@@ -55,15 +58,17 @@ class Csv(Settings):
         import pandas as pd
 
         try:
-            frame = pd.read_csv(
-                path,
-                sep=self.separator,
-                encoding=self.encoding,
-                dtype=str,
-                keep_default_na=False,
-                skip_blank_lines=False,
-                index_col=False,
-            )
+            with warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):  # checked below
+                frame = pd.read_csv(
+                    path,
+                    sep=self.separator,
+                    encoding=self.encoding,
+                    compression="gzip" if path.suffix == ".gz" else None,
+                    dtype=str,
+                    keep_default_na=False,
+                    skip_blank_lines=False,
+                    index_col=False,
+                )
         except pd.errors.EmptyDataError:
             raise DataError(f"{path}: the file is empty. Expected a header line and rows.") from None
         except UnicodeError:
@@ -73,7 +78,7 @@ class Csv(Settings):
             raise DataError(
                 f"{path}: unknown encoding {self.encoding!r}. Set the source's encoding to one that Python knows."
             ) from None
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(f"{path}: not a whole gzip file ({error}). Fetch it again.") from None
         except (pd.errors.ParserError, csv.Error) as error:
             raise DataError(f"{path}: {str(error).strip()}. Mend that row, or set the source's separator.") from None
@@ -102,16 +107,18 @@ class Csv(Settings):
         return values
 
 
-def _refuse_short_rows(frame: "pd.DataFrame", path: Path) -> None:
-    lacking = frame.isna().sum(axis=1)
-    blank = (frame.isna() | (frame == "")).all(axis=1)
-    short = (lacking > 0) & ~blank
-    if short.any():
-        first = int(short.argmax())
-        found = len(frame.columns) - int(lacking.iloc[first])
+def _refuse_ragged_rows(path: Path, separator: str, encoding: str, width: int) -> None:
+    """Refuse rows with more or fewer fields than the header, which pandas cuts or fills up."""
+    csv.field_size_limit(2**31 - 1)
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as raw:
+        file = io.TextIOWrapper(raw, encoding, newline="")
+        counts = ((row, len(cells)) for row, cells in enumerate(csv.reader(file, delimiter=separator), 1))
+        ragged = [(row, count) for row, count in counts if row > 1 and count not in (0, width)]
+    if ragged:
+        row, found = ragged[0]
         raise DataError(
-            f"{path} row {frame.index[first]}: {found} fields, but the header has {len(frame.columns)} "
-            f"({short.sum()} such rows). Mend the row, or set the source's separator."
+            f"{path} row {row}: {found} fields, but the header has {width} "
+            f"({len(ragged)} such rows). Mend the row, or set the source's separator."
         )
 
 

@@ -31,7 +31,8 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     data = prepared.read(preprocess)
     network = networks.read(train)
     parts = [part for part in ("validation", "test") if len(data.origins(part))]
-    forecasts = {part: forecast_part(data, part, network, evaluate) for part in parts}
+    names = list(baselines(evaluate, data.layout.parts[parts[0]][0]))  # those that every part has the past for
+    forecasts = {part: forecast_part(data, part, network, evaluate, names) for part in parts}
     write_table(
         out / "predictions.parquet",
         pd.concat([as_rows(data, part, made) for part, made in forecasts.items()], ignore_index=True),
@@ -40,12 +41,15 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     return {f"{part}_windows": len(data.origins(part)) for part in parts}
 
 
-def forecast_part(data: Prepared, part: str, network: keras.Model, settings: Evaluate) -> dict[str, Forecast]:
+def forecast_part(
+    data: Prepared, part: str, network: keras.Model, settings: Evaluate, names: list[str]
+) -> dict[str, Forecast]:
     """Return the forecasts of the model and of each baseline for a part's windows: (windows, horizon) each."""
     series, begin = data.values.astype(np.float64), data.layout.parts[part][0]
     made = {MODEL: network.predict(data.histories(part), batch_size=1024, verbose=0).astype(np.float64)}
-    for name, forecast in baselines(settings, begin).items():
-        made[name] = forecast(series, data.origins(part), data.layout.horizon)
+    chosen = baselines(settings, begin)
+    for name in names:
+        made[name] = chosen[name](series, data.origins(part), data.layout.horizon)
     return made
 
 

@@ -1,5 +1,6 @@
 """Ingest: a source's rows as one regular series, checked and counted."""
 
+import re
 import warnings
 from collections import Counter
 from pathlib import Path
@@ -59,9 +60,10 @@ def parse_times(cells: "pd.Series[str]", time_format: str | None, path: Path) ->
     """Return a column of timestamps, indexed by row; without a format it is guessed from the first cell."""
     remedy = "Mend it, set time_format in the table 'ingest', or name another column as time."
     try:
-        with warnings.catch_warnings(action="error", category=UserWarning):  # no format fits the first cell
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a day before its month
+            warnings.filterwarnings("error", "Could not infer format")
             times = pd.to_datetime(cells, format=time_format, errors="coerce")
-    except (ValueError, UserWarning) as error:
+    except (ValueError, UserWarning, re.error) as error:
         received = shown(cells.iloc[0])
         raise DataError(f"{path}, column {cells.name!r}: not times, from {received} on: {error} {remedy}") from None
     bad = times.isna()

@@ -22,7 +22,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     summary = read_document(ingest / "summary.json")
     values = series["y"].to_numpy(np.float32)
     parts = split(len(values), preprocess.validation, preprocess.test)
-    _refuse_coarse(series["y"].to_numpy())
+    _refuse_coarse(series["y"].to_numpy()[slice(*parts["train"])])
     mean, deviation = fit_scale(values[slice(*parts["train"])], preprocess.scale)
     layout = Layout(
         target=summary["target"],

@@ -251,7 +251,6 @@ def test_an_assignment_in_what_is_no_table_is_refused(project: Path) -> None:
         ("train.clip_norm=inf", ".train] clip_norm: expected a finite number. Received: inf (float)."),
         ("export.tolerance=nan", ".export] tolerance: expected a finite number. Received: nan (float)."),
         ("export.formats=[]", ".export] formats: expected at least 1 item after validation, not 0. Received: [] (arr"),
-        ("source.separator=;;", ".source] separator: expected at most 1 character. Received: ';;' (string)."),
         ("model.kind=dens", ".model] kind: unknown model 'dens'. Did you mean 'dense'?"),
         ("ingest.time=2020-01-01", ".ingest] time: expected a valid string. Received: datetime.date(2020, 1, 1)"),
     ],
@@ -260,6 +259,16 @@ def test_what_is_set_is_checked_like_the_file(project: Path, assignment: str, sa
     with pytest.raises(RequestError) as raised:
         loaded(project, assignment)
     assert str(raised.value).startswith(HEAD + said)
+
+
+@pytest.mark.parametrize("separator", [";;", "", '"'])
+def test_a_separator_that_separates_nothing_is_refused(project: Path, separator: str) -> None:
+    with pytest.raises(RequestError) as raised:
+        loaded(project, f"source.separator={separator}")
+    message = str(raised.value)
+    assert message.startswith(f"{HEAD}.source] separator: expected ")
+    assert message.endswith(f". Received: {separator!r} (string).")
+    assert "expected String should" not in message
 
 
 def test_nothing_can_be_set_in_a_pipeline_that_is_not_there(project: Path) -> None:

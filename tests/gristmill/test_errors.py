@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gristmill import errors
-from gristmill.errors import GristmillError, RequestError, WorkError
+from gristmill.errors import GristmillError, RequestError, WorkError, shown
 
 CLASSES: dict[str, type[GristmillError]] = {
     name: value for name, value in vars(errors).items() if isinstance(value, type)
@@ -13,7 +13,7 @@ CLASSES: dict[str, type[GristmillError]] = {
 
 
 def test_all_names_every_error_in_order() -> None:
-    assert errors.__all__ == sorted(CLASSES)
+    assert errors.__all__ == sorted([*CLASSES, "shown"])
     assert all(issubclass(kind, GristmillError) for kind in CLASSES.values())
 
 
@@ -36,3 +36,23 @@ def test_only_a_wrong_request_exits_with_2(name: str) -> None:
 def test_a_request_is_not_work() -> None:
     assert not issubclass(RequestError, WorkError)
     assert not issubclass(WorkError, RequestError)
+
+
+@pytest.mark.parametrize(("received", "text"), [("many", "'many'"), (1.5, "1.5"), (None, "None"), ("a\nb", "'a\\nb'")])
+def test_a_short_value_is_shown_as_it_is(received: object, text: str) -> None:
+    assert shown(received) == text
+
+
+@pytest.mark.parametrize(
+    ("length", "text"),
+    [(58, f"'{'x' * 58}'"), (59, f"'{'x' * 56}..."), (5_000_000, f"'{'x' * 56}...")],
+    ids=["just short enough", "just too long", "megabytes"],
+)
+def test_a_long_value_is_shown_by_its_first_characters(length: int, text: str) -> None:
+    assert shown("x" * length) == text
+    assert len(text) == 60
+
+
+def test_a_value_is_shown_as_long_as_asked_for() -> None:
+    assert shown("abcdefghij", longest=8) == "'abcd..."
+    assert shown("abcdef", longest=8) == "'abcdef'"

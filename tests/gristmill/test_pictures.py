@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gristmill.pictures import MODEL, as_png, as_svg, canvas
+from gristmill.pictures import MODEL, as_png, as_svg, canvas, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,9 +15,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawing() -> "Figure":
-    """Draw a line with markers between labelled axes."""
+    """Draw a line with markers between labelled axes, with its legend."""
     figure, (axes,) = canvas()
-    axes.plot([1, 2, 3], [1, 4, 9], "o-", color=MODEL)
+    axes.plot([1, 2, 3], [1, 4, 9], "o-", color=MODEL, label="grown")
+    legend(axes, loc="upper left")
     axes.set_title("squares")
     axes.set_ylabel("value")
     return figure
@@ -28,7 +29,7 @@ def test_svg_is_one_element_with_text_as_text() -> None:
 
     root = ET.fromstring(svg)  # noqa: S314  # our own
     assert root.tag == f"{SVG}svg"
-    assert {"squares", "value"} <= {text.text for text in root.iter(f"{SVG}text")}
+    assert {"squares", "value", "grown"} <= {text.text for text in root.iter(f"{SVG}text")}
 
 
 def test_text_takes_the_colour_of_the_page_and_lines_keep_theirs() -> None:
@@ -50,6 +51,22 @@ def test_svg_tells_no_date_and_is_equal_for_equal_data() -> None:
 
 def test_svg_loads_nothing() -> None:
     assert re.findall(r"""(?:href|src)\s*=\s*["'](?!#)|url\(\s*["']?(?!#)|@import|<script""", as_svg(drawing())) == []
+
+
+def test_a_legend_names_the_lines_in_one_row_without_a_frame() -> None:
+    figure, (axes,) = canvas()
+    for name in ("first", "second", "third"):
+        axes.plot([1, 2], [1, 2], label=name)
+    legend(axes, loc="upper right", bbox_to_anchor=(1, 1.1))
+    figure.draw_without_rendering()
+
+    drawn = axes.get_legend()
+    assert drawn is not None
+    assert not drawn.get_frame_on()
+    places = [text.get_window_extent() for text in drawn.get_texts()]
+    assert [text.get_text() for text in drawn.get_texts()] == ["first", "second", "third"]
+    assert len({place.y0 for place in places}) == 1
+    assert places[0].x1 < places[1].x0 < places[1].x1 < places[2].x0
 
 
 def test_canvas_has_as_many_axes_as_columns() -> None:

@@ -1,12 +1,14 @@
 """What a CSV file gives, and the one line that says what is wrong with it."""
 
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from gristmill.errors import DataError
 from gristmill.sources.csv import Csv
@@ -68,13 +70,76 @@ def test_words_that_pandas_takes_for_missing_stay_text(read: Read) -> None:
 def test_text_among_the_numbers_is_refused_with_its_row(read: Read, content: str, row: int) -> None:
     message = refusal(read, content)
 
-    assert f"a.csv row {row}, column 'y': not a number: 'many' (1 such cells)." in message
+    assert f"a.csv row {row}, column 'y': not a finite number: 'many' (1 such cells)." in message
 
 
 def test_every_cell_that_is_no_number_is_counted(read: Read) -> None:
     message = refusal(read, "t,y\na,1\nb,x\nc,nan\nd,NaN\ne,1_000\nf,0x10\n")
 
-    assert "row 3, column 'y': not a number: 'x' (5 such cells)" in message
+    assert "row 3, column 'y': not a finite number: 'x' (5 such cells)" in message
+
+
+@pytest.mark.parametrize("cell", ["inf", "-inf", "Infinity", "1e400", "-1e400", "1e39", "-1e39", "3.4e38"])
+def test_a_number_that_no_float32_holds_is_refused_with_its_row(read: Read, cell: str) -> None:
+    """Networks work in float32, whose largest number is about 3.4e38."""
+    message = refusal(read, f"t,y\na,1\nb,{cell}\nc,2\n")
+
+    assert f"a.csv row 3, column 'y': not a finite number: '{cell}' (1 such cells)." in message
+
+
+def test_large_and_tiny_numbers_are_taken(read: Read) -> None:
+    assert read("t,y\na,2.9e38\nb,-2.9e38\nc,1e-30\n")["y"].tolist() == [2.9e38, -2.9e38, 1e-30]
+
+
+def test_a_huge_cell_is_shortened_in_the_message(read: Read) -> None:
+    message = refusal(read, f"t,y\na,1\nb,{'x' * 3_000_000}\n")
+
+    assert f"row 3, column 'y': not a finite number: '{'x' * 56}... (1 such cells)." in message
+
+
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        ("t,y\na,1\nb,2,3\nc,4\n", 3),
+        ("t,y\na,1\nb,2,\n", 3),
+        ("t,y\na,1\n\nb,2,3\n", 4),
+        ('t,y\n"a\na",1\nb,2,3\n', 3),
+        ("t,y\na,1,2\nb,2\n", 2),
+        ("t,y\na,1,2\nb,2,3\n", 2),
+    ],
+    ids=["plain", "trailing separator", "after a blank line", "after a quoted line break", "the first", "all"],
+)
+@pytest.mark.filterwarnings("ignore:Length of header")  # it tells of lost data, and no row
+def test_a_row_with_too_many_fields_is_refused_with_its_number(read: Read, content: str, row: int) -> None:
+    assert re.search(rf"\b(row|line) {row}\b", refusal(read, content))
+
+
+@pytest.mark.parametrize(
+    ("content", "row", "found", "width", "count"),
+    [
+        ("t,y\na,1\nb\nc,3\n", 3, 1, 2, 1),
+        ("t,y\na\nb,1\n", 2, 1, 2, 1),
+        ("t,y\na,1\n\nb\nc\n", 4, 1, 2, 2),
+        ('t,y\n"a\na",1\nb\n', 3, 1, 2, 1),
+        ("t,y,other,more\na,1,x,x\nb,2\n", 3, 2, 4, 1),
+        ("t,y\nwhole;row\n", 2, 1, 2, 1),
+    ],
+    ids=["plain", "the first", "after a blank line", "after a quoted line break", "columns not asked for", "separator"],
+)
+def test_a_row_with_too_few_fields_is_refused_with_its_number(
+    read: Read, content: str, row: int, found: int, width: int, count: int
+) -> None:
+    message = refusal(read, content)
+
+    assert f"a.csv row {row}: {found} fields, but the header has {width} ({count} such rows)." in message
+
+
+def test_empty_fields_are_no_missing_fields(read: Read) -> None:
+    frame = read("t,other,y\na,,\n,,2\n\n,,\nb,x,3\n")
+
+    assert frame.index.tolist() == [2, 3, 6]
+    assert frame["t"].isna().tolist() == [False, True, False]
+    assert frame["y"].isna().tolist() == [True, False, False]
 
 
 def test_a_missing_column_is_refused_with_those_that_are_there(read: Read) -> None:
@@ -90,6 +155,17 @@ def test_another_separator_is_taken(read: Read) -> None:
     assert list(read("t\ty\na\t1\n", separator="\t").loc[2]) == ["a", 1]
 
 
+@pytest.mark.parametrize("separator", ["", ";;", '"', "\n", "\r", "\\t"])
+def test_what_cannot_separate_is_refused_by_the_settings(separator: str) -> None:
+    with pytest.raises(ValidationError, match="separator"):
+        Csv(kind="csv", path="a.csv", separator=separator)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|", " ", ".", "\\", "^", "$"])
+def test_any_other_character_separates(read: Read, separator: str) -> None:
+    assert list(read(f"t{separator}y\na{separator}1\n", separator=separator).loc[2]) == ["a", 1]
+
+
 def test_an_empty_file_is_refused(read: Read) -> None:
     assert "the file is empty" in refusal(read, "")
 
@@ -102,7 +178,10 @@ def test_a_header_alone_is_refused(read: Read, content: str) -> None:
 def test_a_decimal_comma_is_refused_with_the_setting_that_takes_it(read: Read) -> None:
     message = refusal(read, "t;y\na;1,5\nb;2\n", separator=";")
 
-    assert "row 2, column 'y': not a number: '1,5' (1 such cells). Set the source's decimal = ','." in message
+    assert (
+        "row 2, column 'y': not a finite number: '1,5' (1 such cells). "
+        "If commas are decimal points, set the source's decimal = ','." in message
+    )
 
 
 def test_a_decimal_comma_is_taken_where_the_settings_say_so(read: Read) -> None:
@@ -116,15 +195,25 @@ def test_a_decimal_comma_is_taken_where_the_settings_say_so(read: Read) -> None:
 def test_the_wrong_encoding_is_refused(read: Read) -> None:
     latin = "t,y\nCafé,1\n".encode("latin-1")
 
-    message = refusal(read, latin)
-    assert "not utf-8" in message
-    assert "Set the source's encoding" in message
+    assert "a.csv row 2: not utf-8. Set the source's encoding." in refusal(read, latin)
     assert read(latin, encoding="latin-1")["t"].tolist() == ["Café"]
 
 
-def test_the_wrong_encoding_of_the_header_or_of_a_late_row_is_refused(read: Read) -> None:
-    assert "not utf-8" in refusal(read, "é,t,y\nx,a,1\n".encode("latin-1"))
-    assert "not utf-8" in refusal(read, ("t,y\n" + "a,1\n" * 100_000 + "é,1\n").encode("latin-1"))
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        ("é,t,y\nx,a,1\n", 1),
+        ("t,y\na,1\n\né,1\nü,1\n", 4),
+        ("t,y\r\na,1\r\né,1\r\n", 3),
+        ("t,y\n" + "a,1\n" * 100_000 + "é,1\n", 100_002),
+    ],
+    ids=["header", "after a blank line", "crlf", "a late row"],
+)
+def test_the_wrong_encoding_is_refused_with_its_row(read: Read, content: str, row: int) -> None:
+    latin = content.encode("latin-1")
+
+    assert f"a.csv row {row}: not utf-8." in refusal(read, latin)
+    assert f"a.csv.gz row {row}: not utf-8." in refusal(read, gzip.compress(latin), "a.csv.gz")
 
 
 @pytest.mark.parametrize("encoding", ["utf-9", "rot13"])
@@ -155,3 +244,28 @@ def test_a_compressed_file_is_read(read: Read) -> None:
     assert frame.index.tolist() == [2, 4]
     assert frame["y"].tolist() == [1, 2]
     assert "a.csv.gz row 3, column 'y'" in refusal(read, gzip.compress(b"t,y\na,1\nb,x\n"), "a.csv.gz")
+
+
+PACKED = gzip.compress(b"t,y\n" + b"".join(b"a%d,%d\n" % (at, at * at % 977) for at in range(20_000)), mtime=0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PACKED[: len(PACKED) // 2],
+        PACKED[:-4],
+        PACKED[:5],
+        b"t,y\na,1\n",
+        PACKED[:-8] + bytes(8),
+        PACKED[:3000] + b"\xff" * 50 + PACKED[3050:],
+        PACKED + b"left over",
+    ],
+    ids=["half", "without its last bytes", "only its first bytes", "plain text", "wrong sum", "damaged", "more behind"],
+)
+def test_what_is_not_a_whole_gzip_file_is_refused(read: Read, content: bytes) -> None:
+    assert "a.csv.gz: not a whole gzip file (" in refusal(read, content, "a.csv.gz")
+
+
+@pytest.mark.parametrize("content", [b"", gzip.compress(b"")])
+def test_an_empty_compressed_file_is_refused(read: Read, content: bytes) -> None:
+    assert "the file is empty" in refusal(read, content, "a.csv.gz")

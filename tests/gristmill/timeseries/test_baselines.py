@@ -95,19 +95,44 @@ def test_least_squares_recovers_the_coefficients_of_a_simulated_process() -> Non
     assert variance == pytest.approx(1, abs=0.03)
 
 
+def order_by_aic(known: Series) -> int:
+    """Return the order with the lowest AIC by a loop, every order judged on the values that the largest one leaves."""
+    limit = min(int(10 * np.log10(len(known))), len(known) // 3)
+    criteria = {}
+    for order in range(1, limit + 1):
+        design = np.array([[1.0, *known[at - order : at]] for at in range(limit, len(known))])
+        residuals = known[limit:] - design @ np.linalg.lstsq(design, known[limit:])[0]
+        criteria[order] = len(residuals) * np.log(np.mean(residuals**2)) + 2 * order
+    return min(criteria, key=lambda order: criteria[order])
+
+
+def test_orders_are_judged_on_the_same_values() -> None:
+    """An early outlier that only small orders have to forecast must not speak against them."""
+    noise = np.random.default_rng(0).normal(size=200)
+    noise[4] += 1000
+    series, starts = np.concatenate([[0.0], noise.cumsum()]), np.array([180, 190])
+    best = order_by_aic(np.diff(series[:180]))
+
+    assert best < 5  # with the outlier among the values it is judged on, such an order is the worst
+    made = autoregression(series, starts, 3, 180)
+    assert np.array_equal(made, autoregression(series, starts, 3, 180, best))
+    assert not np.allclose(made, autoregression(series, starts, 3, 180, best + 4))
+
+
+@pytest.mark.parametrize("fitted", range(5, 13))
+def test_a_short_past_has_an_order(fitted: int) -> None:
+    series = random_series(2)
+
+    assert np.isfinite(autoregression(series, np.array([fitted, 50]), 3, fitted)).all()
+
+
 def test_the_order_with_the_lowest_aic_is_taken() -> None:
     noise = np.random.default_rng(4).normal(size=400)
     steps = np.zeros_like(noise)
     for at in range(3, len(steps)):
         steps[at] = 0.4 * steps[at - 1] - 0.5 * steps[at - 2] + 0.6 * steps[at - 3] + noise[at]
     series, fitted = np.concatenate([[0.0], steps.cumsum()]), 350
-    known = np.diff(series[:fitted])
-    criteria = {}
-    for order in range(1, int(10 * np.log10(len(known)))):
-        design = np.array([[1.0, *known[at - order : at]] for at in range(order, len(known))])
-        residuals = known[order:] - design @ np.linalg.lstsq(design, known[order:])[0]
-        criteria[order] = len(residuals) * np.log(np.mean(residuals**2)) + 2 * order
-    best = min(criteria, key=lambda order: criteria[order])
+    best = order_by_aic(np.diff(series[:fitted]))
     starts = np.array([350, 380])
 
     assert best >= 3
@@ -158,6 +183,36 @@ def test_baselines_are_those_of_the_settings() -> None:
 def test_a_season_longer_than_the_known_past_is_left_out() -> None:
     assert "seasonal naive 12" in baselines(Evaluate(season=12), 12)
     assert "seasonal naive 12" not in baselines(Evaluate(season=12), 11)
+
+
+def test_a_moving_average_longer_than_the_known_past_is_left_out() -> None:
+    assert "moving average 12" in baselines(Evaluate(moving_average=12), 12)
+    assert list(baselines(Evaluate(moving_average=12), 11)) == ["naive", "autoregression"]
+
+
+@pytest.mark.parametrize(("order", "least"), [(None, 5), (1, 5), (4, 11), (10, 23)])
+def test_an_autoregression_with_more_coefficients_than_the_known_past_can_tell_is_left_out(
+    order: int | None, least: int
+) -> None:
+    """A constant and `order` lags need more rows than that; differences and lags cost 1 + `order` of the values."""
+    assert "autoregression" in baselines(Evaluate(ar_order=order), least)
+    assert "autoregression" not in baselines(Evaluate(ar_order=order), least - 1)
+    assert least - 1 - (order or 1) > (order or 1) + 1 > least - 2 - (order or 1) - 1
+
+
+def test_of_a_single_known_value_naive_is_left() -> None:
+    assert list(baselines(Evaluate(moving_average=2, season=2, ar_order=1), 1)) == ["naive"]
+
+
+@pytest.mark.parametrize("fitted", range(1, 30))
+def test_every_baseline_that_is_left_can_forecast_from_the_end_of_the_known_past(fitted: int) -> None:
+    series = random_series(3)
+
+    for order in (None, 1, 5):
+        for name, forecast in baselines(Evaluate(moving_average=7, season=9, ar_order=order), fitted).items():
+            made = forecast(series, np.array([fitted, fitted + 1]), 4)
+            assert made.shape == (2, 4), name
+            assert np.isfinite(made).all(), name
 
 
 @pytest.mark.shared_data

@@ -10,7 +10,7 @@ import pytest
 from gristmill import network as networks
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
-from gristmill.timeseries.baselines import autoregression, moving_average, naive, seasonal_naive
+from gristmill.timeseries.baselines import autoregression, baselines, moving_average, naive, seasonal_naive
 from gristmill.timeseries.evaluate import evaluate
 from gristmill.timeseries.models.linear import Linear
 from gristmill.timeseries.prepared import Prepared
@@ -113,6 +113,22 @@ def test_scores_of_validation_do_not_change_when_values_of_test_do(solved: Folde
         for baseline in before["baselines"]:
             assert after["baselines"][baseline]["validation"][name] == before["baselines"][baseline]["validation"][name]
         assert after["model"]["test"][name] != before["model"]["test"][name]
+
+
+@pytest.mark.parametrize(
+    "longer", [{"moving_average": 150}, {"season": 150}, {"ar_order": 72}], ids=["moving average", "season", "ar order"]
+)
+def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_in_no_part(
+    solved: Folders, tmp_path: Path, longer: dict[str, int]
+) -> None:
+    """140 values are known where validation begins, 170 where test does."""
+    counts = evaluate(evaluate=Evaluate(**longer), preprocess=solved["preprocess"], train=solved["train"], out=tmp_path)
+
+    assert counts == {"validation_windows": 29, "test_windows": 29}
+    scores = read_document(tmp_path / "scores.json")
+    assert list(scores["baselines"]) == sorted(baselines(Evaluate(**longer), 140))
+    assert all(list(by_part) == list(scores["model"]) for by_part in scores["baselines"].values())
+    assert not read_table(tmp_path / "predictions.parquet").isna().any(axis=None)
 
 
 def test_without_a_validation_part_the_test_part_alone_is_scored(prepare: Callable[..., Path], tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def refusal(run: Run, rows: Iterable[tuple[str, object]], **settings: Any) -> st
 def test_the_series_and_its_summary_are_written(run: Run) -> None:
     counts, series, summary = run([("2020-01-01", 1), ("2020-01-02", 2), ("2020-01-03", 6)])
 
-    assert counts == {"rows": 3, "gaps": 0, "empty_values": 0, "out_of_order": 0}
+    assert counts == {"rows": 3, "interpolated": 0, "empty_at_the_ends": 0, "out_of_order": 0}
     assert series.columns.tolist() == ["ds", "y"]
     assert series["ds"].dtype.kind == "M"
     assert series["y"].dtype == np.float64
@@ -110,7 +110,7 @@ def test_the_frequency_is_inferred_across_gaps(run: Run, frequency: str) -> None
     counts, series, summary = run(numbered(kept.strftime("%Y-%m-%d %H:%M")), gaps="interpolate")
 
     assert summary["frequency"] == frequency
-    assert counts["gaps"] == 4
+    assert counts == {"rows": 80, "interpolated": 4, "empty_at_the_ends": 0, "out_of_order": 0}
     assert series["ds"].tolist() == times.tolist()
 
 
@@ -130,7 +130,7 @@ def test_a_frequency_that_the_times_do_not_follow_is_refused(run: Run) -> None:
     assert "are missing at frequency h, the first at 2020-02-20 01:00" in refusal(run, numbered(DAYS), frequency="h")
 
 
-@pytest.mark.parametrize("frequency", ["fortnight", "M"])
+@pytest.mark.parametrize("frequency", ["fortnight", "M", "0D", "0h", "0MS", "0W"])
 def test_a_frequency_that_pandas_does_not_know_is_refused(run: Run, frequency: str) -> None:
     assert f"frequency '{frequency}' in the table 'ingest'" in refusal(run, numbered(DAYS), frequency=frequency)
 
@@ -164,7 +164,7 @@ def test_missing_times_are_refused_with_the_first_and_the_remedy(run: Run) -> No
     message = refusal(run, numbered(DAYS[:20] + DAYS[23:30] + DAYS[31:]))
 
     assert "4 of 40 values are missing at frequency D, the first at 2020-03-11 00:00" in message
-    assert "set gaps = 'interpolate'" in message
+    assert "set time_format if the times were misread, or set gaps = 'interpolate'" in message
 
 
 def test_empty_values_are_refused_where_gaps_are(run: Run) -> None:
@@ -178,7 +178,7 @@ def test_missing_times_and_empty_values_are_interpolated_and_counted(run: Run) -
 
     counts, series, summary = run(rows, gaps="interpolate")
 
-    assert counts == {"rows": 40, "gaps": 2, "empty_values": 1, "out_of_order": 0}
+    assert counts == {"rows": 40, "interpolated": 3, "empty_at_the_ends": 0, "out_of_order": 0}
     assert summary["counts"] == counts
     assert series["ds"].tolist() == pd.to_datetime(DAYS).tolist()
     expected = [float(at * at) for at in range(40)]
@@ -188,14 +188,33 @@ def test_missing_times_and_empty_values_are_interpolated_and_counted(run: Run) -
     assert series["y"].tolist() == pytest.approx(expected)
 
 
-def test_values_missing_at_the_ends_are_cut_off_not_invented(run: Run) -> None:
+@pytest.mark.parametrize("gaps", ["error", "interpolate"])
+def test_values_missing_at_the_ends_are_cut_off_not_invented_and_counted(run: Run, gaps: str) -> None:
     rows = [(time, "" if at in (0, 38, 39) else at) for at, time in enumerate(DAYS)]
 
-    counts, series, summary = run(rows, gaps="interpolate")
+    counts, series, summary = run(rows, gaps=gaps)
 
-    assert counts["rows"] == 37
+    assert counts == {"rows": 37, "interpolated": 0, "empty_at_the_ends": 3, "out_of_order": 0}
+    assert summary["counts"] == counts
     assert series["y"].tolist() == list(range(1, 38))
-    assert summary["last"] == "2020-03-28 00:00:00"
+    assert (summary["first"], summary["last"]) == ("2020-02-21 00:00:00", "2020-03-28 00:00:00")
+
+
+def test_values_missing_at_the_ends_and_inside_are_counted_apart(run: Run) -> None:
+    rows = [(time, "" if at in (0, 1, 20, 39) else at) for at, time in enumerate(DAYS) if at not in (10, 38)]
+
+    counts, series, _ = run(rows, gaps="interpolate")
+
+    assert counts == {"rows": 36, "interpolated": 2, "empty_at_the_ends": 4, "out_of_order": 0}  # 38 has no row
+    assert series["y"].tolist() == pytest.approx(list(range(2, 38)))
+    assert "2 of 36 values are missing at frequency D, the first at 2020-03-01 00:00" in refusal(run, rows)
+
+
+@pytest.mark.parametrize("gaps", ["error", "interpolate"])
+def test_a_target_without_any_value_is_refused(run: Run, gaps: str) -> None:
+    message = refusal(run, [(time, "") for time in DAYS], gaps=gaps)
+
+    assert "series.csv: all 40 values are missing. Check the target column." in message
 
 
 @pytest.mark.parametrize("cell", ["soon", "2020-02-30", "05/06/2020"])
@@ -209,6 +228,86 @@ def test_an_empty_time_is_refused_with_its_row(run: Run) -> None:
     assert "row 4, column 't': not a time in the format of the first row: an empty cell" in refusal(
         run, numbered([*DAYS[:2], "", *DAYS[2:]])
     )
+
+
+@pytest.mark.parametrize("cell", ["soon", "1", "1.5", "2020-02-30", "99999-01-01"])
+def test_a_first_time_that_cannot_be_read_is_refused(run: Run, cell: str) -> None:
+    message = refusal(run, numbered([cell, *DAYS]))
+
+    assert "column 't': not" in message
+    assert f"'{cell}'" in message
+    assert "set time_format in the table 'ingest'" in message
+
+
+def test_a_first_time_that_is_empty_is_refused_with_its_row(run: Run) -> None:
+    assert "row 2, column 't': not a time in the format of the first row: an empty cell (1 such cells)" in refusal(
+        run, numbered(["", *DAYS])
+    )
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_a_huge_time_is_shortened_in_the_message(run: Run, at: int) -> None:
+    message = refusal(run, numbered([*DAYS[:at], "x" * 100_000, *DAYS[at:]]))
+
+    assert f"'{'x' * 56}... " in message
+    assert "x" * 57 not in message
+
+
+@pytest.mark.parametrize("start", ["2020-02-01", "2020-02-20"])
+def test_times_are_read_in_the_format_of_the_settings(run: Run, start: str) -> None:
+    """Of 01/02/2020 nothing can tell whether it is in January or in February."""
+    times = pd.date_range(start, periods=40, freq="D")
+
+    _, series, summary = run(numbered(times.strftime("%d/%m/%Y")), time_format="%d/%m/%Y")
+
+    assert summary["frequency"] == "D"
+    assert series["ds"].tolist() == times.tolist()
+    assert series["y"].tolist() == list(range(40))
+
+
+def test_months_whose_day_comes_first_are_refused_with_the_setting_that_reads_them(run: Run) -> None:
+    times = pd.date_range("2020-01-01", periods=36, freq="MS")
+    rows = numbered(times.strftime("%d/%m/%Y"))
+
+    assert "set time_format if the times were misread" in refusal(run, rows)
+    _, series, summary = run(rows, time_format="%d/%m/%Y")
+    assert summary["frequency"] == "MS"
+    assert series["ds"].tolist() == times.tolist()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_day_that_can_only_come_first_is_read_as_one_without_a_warning(run: Run) -> None:
+    times = pd.date_range("2020-02-20", periods=40, freq="D")
+
+    _, series, _ = run(numbered(times.strftime("%d/%m/%Y")))
+
+    assert series["ds"].tolist() == times.tolist()
+
+
+def test_times_in_another_format_than_that_of_the_settings_are_refused_with_the_first_row(run: Run) -> None:
+    message = refusal(run, numbered(DAYS), time_format="%d/%m/%Y")
+
+    assert "row 2, column 't': not a time in the format of" in message
+    assert "'2020-02-20' (40 such cells)" in message
+
+
+@pytest.mark.parametrize("time_format", ["%Q", "%Y-%m-%d%", "%Y-%Y"])
+def test_a_format_that_is_none_is_refused(run: Run, time_format: str) -> None:
+    assert "set time_format in the table 'ingest'" in refusal(run, numbered(DAYS), time_format=time_format)
+
+
+@pytest.mark.parametrize(
+    ("times", "settings"),
+    [
+        ([f"{day}T00:00:00+0{1 + (at > 20)}:00" for at, day in enumerate(DAYS)], {}),
+        ([f"{day} 00:00+0{1 + (at > 20)}00" for at, day in enumerate(DAYS)], {"time_format": "%Y-%m-%d %H:%M%z"}),
+        ([f"{day}T00:00:00{'+01:00' * (at > 20)}" for at, day in enumerate(DAYS)], {}),
+        ([f"{day}T00:00:00{'+01:00' * (at <= 20)}" for at, day in enumerate(DAYS)], {}),
+    ],
+    ids=["guessed", "in a format", "from none to one", "from one to none"],
+)
+def test_times_with_several_offsets_are_refused(run: Run, times: list[str], settings: dict[str, Any]) -> None:
+    assert "column 't': not" in refusal(run, numbered(times), **settings)
 
 
 def test_rows_are_named_as_they_stand_in_the_file_after_blank_lines(run: Run, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The split is by time, and the training part alone decides the scale."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,9 @@ VALUES = np.random.default_rng(0).normal(50, 9, size=100)
         (3235, 300, 235, (2700, 300, 235)),
         (2922, 0.15, 0.15, (2046, 438, 438)),
         (3, 1, 1, (1, 1, 1)),
+        (30, 0.01, 0.01, (28, 1, 1)),
+        (30, 0, 0.01, (29, 0, 1)),
+        (4, 0.1, 0.1, (2, 1, 1)),
     ],
 )
 def test_parts_are_shares_or_counts(length: int, validation: float, test: float, sizes: tuple[int, int, int]) -> None:
@@ -45,7 +49,7 @@ def test_parts_are_shares_or_counts(length: int, validation: float, test: float,
     test=st.one_of(st.integers(1, 200), st.floats(0.01, 0.6)),
 )
 def test_parts_follow_each_other_without_gap_or_overlap(length: int, validation: float, test: float) -> None:
-    sizes = [size if isinstance(size, int) else round(size * length) for size in (validation, test)]
+    sizes = [size if isinstance(size, int) else max(1, round(size * length)) for size in (validation, test)]
     try:
         parts = split(length, validation, test)
     except DataError:
@@ -57,7 +61,9 @@ def test_parts_follow_each_other_without_gap_or_overlap(length: int, validation:
     assert [end - begin for begin, end in parts.values()] == [length - sum(sizes), *sizes]
 
 
-@pytest.mark.parametrize(("length", "validation", "test"), [(10, 5, 5), (10, 0, 20), (10, 0.5, 0.5), (1, 0, 1)])
+@pytest.mark.parametrize(
+    ("length", "validation", "test"), [(10, 5, 5), (10, 0, 20), (10, 0.5, 0.5), (1, 0, 1), (2, 0.1, 0.1)]
+)
 def test_parts_larger_than_the_series_are_refused(length: int, validation: float, test: float) -> None:
     with pytest.raises(DataError, match=rf"the series has {length} observations, but validation takes"):
         split(length, validation, test)
@@ -112,6 +118,37 @@ def test_a_constant_training_part_is_refused(prepare: Prepare, scale: str) -> No
 
     with pytest.raises(DataError, match=r"all 70 values of the training part are 7.5: there is nothing to learn"):
         prepare(values, history=6, validation=20, test=10, scale=scale)
+
+
+def test_a_share_that_rounds_to_nothing_still_takes_one_observation(prepare: Prepare) -> None:
+    layout = prepared.read(prepare(VALUES[:30], history=6, validation=0.01, test=0.01)).layout
+
+    assert layout.parts == {"train": (0, 28), "validation": (28, 29), "test": (29, 30)}
+
+
+@pytest.mark.parametrize("scale", ["standard", "none"])
+@pytest.mark.parametrize("centre", [1e9, -1e9, 1e12])
+def test_values_that_vary_less_than_float32_can_tell_are_refused(prepare: Prepare, centre: float, scale: str) -> None:
+    apart = "64" if abs(centre) == 1e9 else "65536"  # numbers of 24 bits: 2**30 / 2**24 and 2**40 / 2**24
+    wanted = rf"^the values vary by 8\.\d+ around {re.escape(f'{centre:g}')}, where 32-bit numbers are {apart} apart\. "
+    with pytest.raises(DataError, match=wanted + "Subtract a constant from the target column"):
+        prepare(VALUES + centre, history=6, validation=20, test=10, scale=scale)
+
+
+@pytest.mark.parametrize(("centre", "factor"), [(1e9, 1e5), (0, 1e-30), (0, 1e30), (1000, 1)])
+def test_values_that_float32_can_tell_apart_are_taken(prepare: Prepare, centre: float, factor: float) -> None:
+    values = VALUES * factor + centre
+    data = prepared.read(prepare(values, history=6, validation=20, test=10))
+
+    assert data.layout.deviation == pytest.approx(values[:70].std(), rel=1e-3)
+
+
+def test_a_late_rise_does_not_hide_that_the_training_part_is_too_coarse(prepare: Prepare) -> None:
+    values = VALUES + 1e9
+    values[90:] += 1e7
+
+    with pytest.raises(DataError, match="32-bit numbers"):
+        prepare(values, history=6, validation=20, test=10)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,24 @@ pytest_plugins = ["small_runs"]
 
 Folders = dict[str, Path]
 
+SVG = "{http://www.w3.org/2000/svg}"
+
 LOADED = re.compile(r"""(?:href|src)\s*=\s*["'](?!#)|url\(\s*["']?(?!#)|@import|<script""")
 
 
 def by_title(folders: Folders) -> dict[str, Section]:
     """Return the sections by title, in their order."""
     return {section.title: section for section in report.sections(folders)}
+
+
+def written(element: ET.Element, fill: str = "black") -> Iterator[tuple[str, str]]:
+    """Yield every text under an SVG element with its colour, which is black where nobody says another."""
+    found = re.search(r"\bfill: ([^;]+)", element.get("style") or "")
+    fill = found[1] if found else element.get("fill", fill)
+    if element.tag in (f"{SVG}text", f"{SVG}tspan") and (element.text or "").strip():
+        yield element.text or "", fill
+    for inner in element:
+        yield from written(inner, fill)
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +49,48 @@ def test_a_run_with_epochs_has_all_sections(of_training: dict[str, Section]) -> 
 def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(of_training: dict[str, Section]) -> None:
     for section in of_training.values():
         for picture in section.pictures:
-            assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own
-            assert "currentColor" in picture
+            assert ET.fromstring(picture).tag == f"{SVG}svg"  # noqa: S314  # our own
+            assert {fill for _, fill in written(ET.fromstring(picture))} == {"currentColor"}  # noqa: S314  # our own
+            assert "#010203" not in picture
             assert not LOADED.search(picture)
             assert "<dc:date>" not in picture
+
+
+@pytest.mark.parametrize(
+    ("title", "names"),
+    [
+        ("Forecast and truth", {"truth", "model"}),
+        ("Training", {"training loss", "validation loss", "kept"}),
+        ("Data", {"train", "validation", "test"}),
+    ],
+)
+def test_legends_name_the_lines_in_the_colour_of_the_page(
+    of_training: dict[str, Section], title: str, names: set[str]
+) -> None:
+    (picture,) = of_training[title].pictures
+    fills = dict(written(ET.fromstring(picture)))  # noqa: S314  # our own
+
+    assert {name: fills.get(name) for name in names} == dict.fromkeys(names, "currentColor")
+
+
+def test_a_run_without_validation_has_the_test_table_alone(solved: Folders, tmp_path: Path) -> None:
+    scores = read_document(solved["evaluate"] / "scores.json")
+    for by_part in (scores["model"], *scores["baselines"].values()):
+        del by_part["validation"]
+    write_document(tmp_path / "scores.json", scores)
+    (tmp_path / "predictions.parquet").write_bytes((solved["evaluate"] / "predictions.parquet").read_bytes())
+
+    shown = by_title(solved | {"evaluate": tmp_path})
+
+    assert [table.title for table in shown["Scores"].tables] == ["Test part"]
+
+
+def test_the_data_note_says_what_was_repaired() -> None:
+    counts = {"rows": 1234, "interpolated": 3, "empty_at_the_ends": 0, "out_of_order": 2}
+
+    assert report.data_note({"counts": counts, "target": "y", "frequency": "D"}) == (
+        "1,234 observations of y, frequency D; 3 missing values were interpolated, 2 rows stood out of order."
+    )
 
 
 def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
@@ -50,7 +100,7 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
 
     tables = {table.title: table for table in of_training["Scores"].tables}
 
-    assert set(tables) == {"Validation part", "Test part"}
+    assert list(tables) == ["Test part", "Validation part"]
     test = tables["Test part"]
     assert test.headings == ["forecast", "MAE", "RMSE", "MAPE %", "MASE", "skill"]
     names = [row[0] for row in test.rows]
