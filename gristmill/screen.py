@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from gristmill.doctor import Finding
     from gristmill.project import Status
 
+logger = logging.getLogger(__name__)
+
 out = Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else 200)  # results
 err = Console(highlight=False, emoji=False, soft_wrap=True, stderr=True)  # what happens meanwhile, and errors
 
@@ -117,7 +119,7 @@ def show_plan(name: str, steps: list[Step]) -> None:
 @contextlib.contextmanager
 def epochs() -> Iterator[None]:
     """Draw training as it goes: a bar on a terminal, a line now and then elsewhere."""
-    if not err.is_terminal:
+    if not err.is_terminal or not logger.isEnabledFor(logging.INFO):
         with progress.listening(_tell_epoch):
             yield
         return
@@ -211,7 +213,7 @@ def _table(*headings: str) -> Table:
 
 def _tell_epoch(pipeline: str, epoch: Epoch) -> None:
     if epoch.number in (1, epoch.of) or epoch.number % max(1, epoch.of // 10) == 0:
-        err.print(f"train      epoch {epoch.number} of {epoch.of}, {_losses(epoch)}", markup=False)
+        logger.info("train      epoch %d of %d, %s", epoch.number, epoch.of, _losses(epoch))
 
 
 def _losses(epoch: Epoch) -> str:

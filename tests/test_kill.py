@@ -31,8 +31,8 @@ pytest_plugins = ["end_to_end"]
 KILLS = int(os.environ.get("GRISTMILL_KILLS", "6"))
 
 SHORT = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 3")
-LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 30\nbatch_size = 2")
-"""Epochs of a tenth of a second, and enough of them to be cut off more than once."""
+LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 16\nbatch_size = 2")
+"""Epochs of a few tenths of a second, and enough of them to be cut off three times."""
 
 
 @pytest.mark.slow
@@ -85,16 +85,16 @@ def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrup
     command = [sys.executable, "-c", "from gristmill.cli import main; main()", "-q", "run", "small"]
     with (project / "err").open("w") as err, (project / "out").open("w") as out:
         fresh = subprocess.Popen(command, cwd=project, env=environment, stdout=out, stderr=err)
-    send(signal.SIGTERM, fresh.pid, lambda: fresh.poll() is not None, project, after_epoch=3)
+    send(signal.SIGTERM, fresh.pid, lambda: fresh.poll() is not None, project, after_epoch=2)
     assert_interrupted(project, fresh.wait(120))
 
     process = forked.start(project, "-q", "run", "small")
-    send(signal.SIGINT, process.pid, lambda: process.exitcode is not None, project, after_epoch=8)
+    send(signal.SIGINT, process.pid, lambda: process.exitcode is not None, project, after_epoch=5)
     process.join(120)
     assert_interrupted(project, process.exitcode)
 
     process = forked.start(project, "run", "small")
-    send(signal.SIGKILL, process.pid, lambda: process.exitcode is not None, project, after_epoch=13)
+    send(signal.SIGKILL, process.pid, lambda: process.exitcode is not None, project, after_epoch=8)
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
     assert_all_whole(project / "data/store")
@@ -103,7 +103,7 @@ def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrup
     (project / "err").unlink()
     assert forked.run(project, "run", "small") == 0
 
-    assert f"going on after epoch {reached} of 30" in (project / "err").read_text().splitlines()
+    assert f"going on after epoch {reached} of 16" in (project / "err").read_text().splitlines()
     assert weights_of(project / "data/store") == weights_of(uninterrupted / "data/store")
     last = records(project)[-1]
     assert (last.outcome, made(last)) == ("succeeded", {"train", "evaluate", "export"})
