@@ -12,7 +12,7 @@ from tasks.stage import recorded
 from tasks.train import train
 
 
-@flow(name="timeseries", flow_run_name="{pipeline}", log_prints=False)
+@flow(name="timeseries", flow_run_name="{pipeline}", persist_result=False)
 def timeseries(
     pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None
 ) -> dict[str, Any]:

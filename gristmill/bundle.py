@@ -4,7 +4,6 @@
 in a fresh process, which has seen none of the code that trained, and compares its predictions with the scored ones.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from gristmill.backend import import_keras
 from gristmill.errors import ParityError
+from gristmill.processes import command
 
 if TYPE_CHECKING:
     import keras
@@ -66,12 +67,8 @@ def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: I
 
 def run_fresh(bundle: Path, formats: Iterable[str], folder: Path) -> None:
     """Predict `folder/inputs.npy` with each format in a new Python, into `folder/<format>.npy`."""
-    command = [sys.executable, "-m", "gristmill.bundle", str(bundle), str(folder), *formats]
-    root = str(Path(__file__).parent.parent)
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
-    }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    line, environment = command("gristmill.bundle", str(bundle), str(folder), *formats)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise ParityError(
@@ -98,6 +95,7 @@ def load(bundle: Path, form: str) -> Predictor:
 
 
 if __name__ == "__main__":
+    import_keras()
     _bundle, _folder = Path(sys.argv[1]), Path(sys.argv[2])
     for _form in sys.argv[3:]:
         _predicted = load(_bundle, _form)(np.load(_folder / "inputs.npy", allow_pickle=False))

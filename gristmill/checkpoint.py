@@ -6,6 +6,7 @@ flushed and renamed, so it is whole or not there; hashes tell whether it still h
 folder named after the key of the stage, so that those of other settings, code or data are never looked at.
 """
 
+import errno
 import json
 import logging
 import os
@@ -48,10 +49,13 @@ def save(folder: Path, epoch: int, arrays: Mapping[str, npt.NDArray[Any]], state
         (aside / "state.json").write_text(json.dumps(content | {"seal": digest_of(content)}))
         flush_folder(aside)
         rename_folder(aside, folder / f"epoch-{epoch:06d}")
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # else another builder of this key wrote an equal one
+            raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     for old in _newest_first(folder)[KEPT:]:
-        shutil.rmtree(old)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def load(folder: Path) -> tuple[int, Arrays, dict[str, Any]] | None:

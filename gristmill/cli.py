@@ -67,17 +67,20 @@ def run(
 ) -> None:
     """Bring pipelines up to date: do what the plan says, print scores, report and bundle."""
     project = Project.open(overrides={name: set_ or [] for name in names})
+    results = []
     for name in names:
         steps = project.plan(name, refresh)
         if not as_json:
             screen.show_plan(name, steps)
         with screen.epochs():
-            record = project.run(name, refresh)
+            record = project.run(name, refresh, steps)
         if as_json:
-            screen.show_json(record.model_dump(mode="json") | {"scores": project.scores(record)})
+            results.append(record.model_dump(mode="json") | {"scores": project.scores(record)})
         elif not is_fresh(steps):
             screen.show_scores(project.scores(record))
             screen.show_places(project.report(record), project.bundle(record))
+    if as_json:
+        screen.show_json(results[0] if len(results) == 1 else results)
 
 
 @app.command()
@@ -187,6 +190,8 @@ def _writer(output: Path | None) -> Callable[[Any], None]:
     }
     if output.suffix not in writers:
         raise RequestError(f"--output {output}: unknown kind of file. Known: {', '.join(writers)}.")
+    if not output.absolute().parent.is_dir():
+        raise RequestError(f"--output {output}: no folder {output.absolute().parent}. Make it first.")
     return writers[output.suffix]
 
 
@@ -199,11 +204,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         app(standalone_mode=True)
-    except GristmillError as error:
+    except (GristmillError, OSError) as error:  # of the second kind are the failures of disks and permissions
         if screen.debugging():
             raise
         screen.show_error(error)
-        sys.exit(error.exit_status)
+        sys.exit(error.exit_status if isinstance(error, GristmillError) else 1)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
             screen.say("interrupted; what was finished is kept, and the next run goes on from there")

@@ -180,6 +180,21 @@ def tables_of(domain: str) -> dict[str, type[Settings] | str]:
     return tables
 
 
+def restore(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
+    """Return the tables of a pipeline from the values that a run record keeps.
+
+    Raises:
+        RequestError: they were written for settings that this version does not have.
+    """
+    problems: list[str] = []
+    made = {
+        name: _table(choice, values.get(name, {}), name, name, problems) for name, choice in tables_of(domain).items()
+    }
+    if problems:
+        raise RequestError(f"the settings of this run do not fit this version ({problems[0]}) Run the pipeline again.")
+    return {name: table for name, table in made.items() if table is not None}
+
+
 def _table(choice: type[Settings] | str, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:
     """Validate one table; a class given as a package is chosen by the table's `kind`."""
     if not isinstance(raw, dict):

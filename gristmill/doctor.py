@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from gristmill.backend import import_keras
 from gristmill.errors import DataError, StoreError
 from gristmill.project import Project
-from gristmill.quiet import import_keras
 
 LIBRARIES = ("tensorflow", "keras", "prefect", "pandas", "pyarrow", "numpy", "pydantic")
 

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from gristmill import checkpoint
+from gristmill.epoch import Epoch
 from gristmill.errors import Diverged
-from gristmill.progress import Epoch
 from gristmill.settings import Fit
 
 logger = logging.getLogger(__name__)

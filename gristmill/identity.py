@@ -11,9 +11,12 @@ modules that only present results.
 """
 
 import ast
+import contextlib
 import hashlib
-import importlib
+import importlib.util
 import json
+import marshal
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -96,8 +99,15 @@ def _tagged(value: Any) -> Any:
 
 @cache
 def versions(libraries: tuple[str, ...]) -> dict[str, str]:
-    """Return the installed version of each distribution, from its metadata: nothing is imported."""
-    return {name: metadata.version(name) for name in libraries}
+    """Return the installed version of each distribution, from its metadata: nothing is imported.
+
+    Raises:
+        WorkError: one is not installed.
+    """
+    try:
+        return {name: metadata.version(name) for name in libraries}
+    except metadata.PackageNotFoundError as error:
+        raise WorkError(f"{error.name} is not installed. Install gristmill's requirements.") from None
 
 
 def code_closure(modules: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
@@ -127,18 +137,34 @@ def load_closure(code: Iterable[str], package: Path = PACKAGE) -> None:
     """Import every module of a code closure, and refuse where what is loaded may not be what was hashed.
 
     A module that was edited after this process started may have been imported before or after the edit. Called
-    before a stage works; an edit made later does no harm, since by then everything is loaded.
+    before a stage works: an edit made later does no harm to what is loaded by then. Python itself runs byte code whose
+    source was as old to the second and as long, which an edit may be too; such byte code is removed.
 
     Raises:
-        WorkError: a source file is newer than this process.
+        WorkError: a source file is newer than this process, or the byte code of a loaded one was not its own.
     """
     for module in code:
+        loaded, file = module in sys.modules, _source_file(module, package)
+        if file and _remove_foreign_bytecode(file) and loaded:
+            raise WorkError(f"{file}: its byte code was of another version and is removed now. Run again.")
         importlib.import_module(module)
-        file = _source_file(module, package)
         if file is None or max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS:
             raise WorkError(
                 f"{file or module}: changed after this process started. Run again, so that what runs is what is hashed."
             )
+
+
+def _remove_foreign_bytecode(file: Path) -> bool:
+    """Remove the cached byte code of a source file if it was compiled from other source; return whether it was."""
+    cached = Path(importlib.util.cache_from_source(str(file)))
+    if not cached.is_file():
+        return False
+    own = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+    with contextlib.suppress(ValueError, EOFError, TypeError):  # not byte code of this Python
+        if marshal.loads(cached.read_bytes()[16:]) == own:  # after a header of 16 bytes  # noqa: S302  # Python would run it anyway
+            return False
+    cached.unlink(missing_ok=True)
+    return True
 
 
 def _is_outside(module: str) -> bool:

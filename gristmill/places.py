@@ -31,7 +31,7 @@ def locate(place: str, root: Path, asked_by: str) -> Path:
     for candidate in tried:
         with contextlib.suppress(OSError):  # a name too long, a folder that may not be entered: not there
             if candidate.is_file():
-                return candidate.resolve()
+                return candidate.absolute()
     raise DataError(
         f"{asked_by}: no such file '{place}'. Tried: {', '.join(map(str, tried))}. "
         f"Put it there, correct the path, or name its folder in {SEARCH_PATH}."

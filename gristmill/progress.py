@@ -2,18 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Epoch:
-    """How a training stands at the end of an epoch."""
-
-    number: int  # from 1
-    of: int
-    loss: float
-    val_loss: float | None
-
+from gristmill.epoch import Epoch
 
 Listener = Callable[[str, Epoch], None]
 

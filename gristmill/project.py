@@ -5,22 +5,19 @@ import importlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
 from gristmill import config, domains, identity, plan, upkeep
+from gristmill.backend import import_keras
 from gristmill.config import Catalogue
 from gristmill.errors import DataError, RequestError
-from gristmill.places import locate
 from gristmill.plan import Step
-from gristmill.quiet import import_keras
 from gristmill.report import write_report
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.server import ensure_api
-from gristmill.settings import places
 from gristmill.store import Store
 
 if TYPE_CHECKING:
@@ -76,17 +73,18 @@ class Project:
             raise RequestError(f"--refresh {refresh}: no such stage. Known: {', '.join(stages)}.")
         return plan.plan(self.catalogue, self.catalogue.pipeline(name), refresh)
 
-    def run(self, name: str, refresh: str | None = None) -> Record:
+    def run(self, name: str, refresh: str | None = None, steps: list[Step] | None = None) -> Record:
         """Bring a pipeline up to date and return the record of the run, or of the last one if nothing was to be done.
 
         Args:
             name: the pipeline.
             refresh: a stage to do again.
+            steps: the plan, where it was made already.
 
         Raises:
             GristmillError: the work could not be done.
         """
-        steps = self.plan(name, refresh)
+        steps = self.plan(name, refresh) if steps is None else steps
         if missing := next((step for step in steps if step.state == "no data"), None):
             raise DataError(missing.reason)
         if plan.is_fresh(steps):
@@ -128,16 +126,16 @@ class Project:
             steps: how many values to forecast.
         """
         record = self.record(name)
-        pipeline = self.catalogue.pipeline(name)
-        if not file.exists():
+        if not file.is_file():
             raise DataError(f"{file}: no such file. Give --input a file like the pipeline's own source.")
+        tables = config.restore(record.domain, record.settings)  # those of the run: today's may ask for another column
         export = self.store.open(record.references["export"]).path
         import_keras()
-        core = importlib.import_module(f"gristmill.{pipeline.domain}.predict").predict
+        core = importlib.import_module(f"gristmill.{record.domain}.predict").predict
         with TemporaryDirectory() as folder:
             frame: pd.DataFrame = core(
-                source=pipeline.tables["source"],
-                settings=pipeline.tables["ingest"],
+                source=tables["source"],
+                settings=tables["ingest"],
                 path=file,
                 export=export,
                 scratch=Path(folder),
@@ -167,12 +165,9 @@ class Project:
         Raises:
             DataError: it is not there.
         """
-        tables = self.catalogue.pipeline(name).tables
-        return {
-            f"{table}.{field}": locate(place, self.catalogue.root, f"[pipelines.{name}.{table}] {field}")
-            for table, settings in tables.items()
-            for field, place in places(settings)
-        }
+        pipeline = self.catalogue.pipeline(name)
+        found = (plan.located(self.catalogue, pipeline, stage) for stage in domains.STAGES)
+        return {place: path for by_place in found for place, path in by_place.items()}
 
     def _record_of_fresh(self, name: str, steps: list[Step]) -> Record:
         """Return the last record if it tells of these artifacts; else write one that does (settings went back)."""
@@ -200,9 +195,6 @@ class Project:
 
 def _ready_flow(domain: str) -> Any:
     """Return a domain's flow, with TensorFlow imported while Prefect's temporary server starts."""
-    with ThreadPoolExecutor(1) as beside:
-        importing = beside.submit(import_keras)
-        flow = getattr(importlib.import_module(f"flows.{domain}"), domain)
-        ensure_api(show_log=os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL")
-        importing.result()
+    flow = getattr(importlib.import_module(f"flows.{domain}"), domain)
+    ensure_api(show_log=os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL", meanwhile=import_keras)
     return flow

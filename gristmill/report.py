@@ -12,7 +12,7 @@ from gristmill.artifact import Artifact
 from gristmill.domains import STAGES
 from gristmill.files import write_atomically
 from gristmill.runs import Record
-from gristmill.store import Store
+from gristmill.store import Store, writing
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ def write_report(record: Record, description: str, store: Store) -> Path:
         *_common_sections(record, artifacts),
     ]
     path = store.root / "reports" / f"{record.pipeline}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, _render(record=record, description=description, sections=content))
+    with writing(store.root):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, _render(record=record, description=description, sections=content))
     return path
 
 

@@ -14,9 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gristmill import progress, wording
-from gristmill.errors import GristmillError
+from gristmill.epoch import Epoch
 from gristmill.plan import Step, is_fresh
-from gristmill.progress import Epoch
 from gristmill.runs import Record
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def say(text: str) -> None:
     err.print(text, markup=False)
 
 
-def show_error(error: GristmillError) -> None:
+def show_error(error: Exception) -> None:
     """Print an error."""
     for line in str(error).splitlines():
         err.print(f"[red]error:[/] {escape(line)}")

@@ -12,8 +12,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from gristmill.errors import WorkError
+from gristmill.processes import command
 
 PATIENCE = 60  # seconds for a cold start with a new database; 16 were seen
 
@@ -30,13 +32,14 @@ _ENVIRONMENT = {
 _started: list["subprocess.Popen[bytes]"] = []  # referenced, so that the pipe to it stays open
 
 
-def ensure_api(show_log: bool = False) -> str:
+def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: None) -> str:
     """Return the address of a Prefect API that answers, and have this process use it.
 
     A temporary server lives as long as this process, so that what Prefect still has to say at the exit arrives.
 
     Args:
         show_log: let a temporary server write to standard error.
+        meanwhile: called while a temporary server starts, which takes seconds.
 
     Raises:
         WorkError: the API that the settings name does not answer, or the temporary server does not start.
@@ -47,8 +50,12 @@ def ensure_api(show_log: bool = False) -> str:
     named: str | None = PREFECT_API_URL.value()
     if named:
         _check(named)
+        meanwhile()
         return named
-    os.environ["PREFECT_API_URL"] = url = _start(show_log)
+    process, url = _start(show_log)
+    meanwhile()
+    _wait_for(url, process)
+    os.environ["PREFECT_API_URL"] = url
     refresh_global_settings_context()
     return url
 
@@ -65,19 +72,18 @@ def _check(url: str) -> None:
         ) from None
 
 
-def _start(show_log: bool) -> str:
+def _start(show_log: bool) -> tuple["subprocess.Popen[bytes]", str]:
     port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
+    line, environment = command("gristmill.server", str(port))
     process = subprocess.Popen(
-        [sys.executable, "-m", "gristmill.server", str(port)],
-        env=os.environ | _ENVIRONMENT,
+        line,
+        env=environment | _ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=None if show_log else subprocess.DEVNULL,
     )
     _started.append(process)
-    _wait_for(url, process)
-    return url
+    return process, f"http://127.0.0.1:{port}/api"
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:

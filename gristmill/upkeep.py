@@ -57,6 +57,9 @@ def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
     for path in sorted(store.root.glob("*/??/.*~*~*~*")):
         if is_abandoned(path) or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "left behind by a process that died")
+    for path in sorted(store.root.glob("**/.*")):
+        if path.is_file() and _age(path) > _ORPHAN_AGE:
+            yield _sized(path, "left half-written by a process that died")
     for path in sorted(store.root.glob("quarantine/*")):
         yield _sized(path, "quarantined: damaged, or replaced by --refresh")
 
@@ -90,4 +93,5 @@ def _age(path: Path) -> float:
 
 
 def _sized(path: Path, reason: str) -> Garbage:
-    return Garbage(path, reason, sum(file.stat().st_size for file in files_below(path)))
+    files = [path] if path.is_file() else files_below(path)
+    return Garbage(path, reason, sum(file.stat().st_size for file in files))

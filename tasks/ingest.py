@@ -18,6 +18,7 @@ async def _changed_meanwhile(task: object, task_run: TaskRun, state: State) -> b
     task_run_name="ingest {run.pipeline.name}",
     tags=["ingest"],
     cache_policy=NO_CACHE,
+    persist_result=False,
     retries=2,
     retry_delay_seconds=1,
     retry_condition_fn=_changed_meanwhile,

@@ -2,15 +2,22 @@
 
 import base64
 import importlib
+import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from httpx import HTTPError
 from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
+from prefect.exceptions import PrefectException
 
 from gristmill import wording
 from gristmill.artifact import Artifact
 from gristmill.tables import read_document
 from tasks.stage import Run
+
+logger = logging.getLogger(__name__)
 
 
 def show_scores(run: Run, evaluated: Artifact) -> None:
@@ -37,7 +44,17 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
         f"![forecast and truth](data:image/png;base64,{base64.b64encode(picture).decode()})",
     ]
     key = artifact_key(run.pipeline.name, "scores")
-    create_markdown_artifact("\n".join(lines), key=key, description=run.pipeline.description)
+    with worth_no_failure():
+        create_markdown_artifact("\n".join(lines), key=key, description=run.pipeline.description)
+
+
+@contextmanager
+def worth_no_failure() -> Iterator[None]:
+    """Let a stage go on where Prefect's page cannot be told how it went."""
+    try:
+        yield
+    except (HTTPError, PrefectException) as error:
+        logger.warning("Prefect's page was not told: %s", error)
 
 
 def artifact_key(pipeline: str, what: str) -> str:

@@ -8,8 +8,8 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
 from gristmill import progress
-from gristmill.progress import Epoch
-from tasks.page import artifact_key
+from gristmill.epoch import Epoch
+from tasks.page import artifact_key, worth_no_failure
 
 _PAUSE = 1.0  # seconds between updates of the page; each costs about 10 ms, which fast epochs would feel
 
@@ -26,7 +26,8 @@ class EpochProgress:
         progress.tell(self._pipeline, epoch)
         now = time.monotonic()
         if TaskRunContext.get() is not None and (now - self._shown >= _PAUSE or epoch.number == epoch.of):
-            self._show(epoch)
+            with worth_no_failure():
+                self._show(epoch)
             self._shown = now
 
     def _show(self, epoch: Epoch) -> None:

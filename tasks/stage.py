@@ -17,11 +17,11 @@ from prefect.states import Completed
 
 from gristmill import domains, plan
 from gristmill.artifact import Artifact, Reference
+from gristmill.backend import import_keras
 from gristmill.config import Catalogue, Pipeline, load
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.files import Watch
 from gristmill.identity import Identity, load_closure, versions
-from gristmill.quiet import quiet
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
 
@@ -97,6 +97,8 @@ def produce(
             }
             with store.draft(made_of) as draft:
                 scratch = {"scratch": store.scratch(made_of.key)} if stage.resumable else {}
+                if run.refresh == name:  # again means from the start
+                    shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
                 _work(run, stage, draft, made_of, folders | scratch | extras)
                 watch.check()
                 artifact = store.publish(draft, made_of, replace=run.refresh == name)
@@ -117,7 +119,8 @@ def _found(store: Store, made_of: Identity) -> Artifact | None:
 
 def _work(run: Run, stage: domains.Stage, draft: Draft, made_of: Identity, arguments: dict[str, Any]) -> None:
     """Call the stage's core function to fill the draft, and measure it."""
-    quiet()
+    if "keras" in stage.libraries:
+        import_keras()
     load_closure(made_of.parts["code"])
     core = getattr(importlib.import_module(domains.module_of(run.pipeline.domain, stage.name)), stage.name)
     tables = {name: run.pipeline.tables[name] for name in stage.tables}

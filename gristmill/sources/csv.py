@@ -91,6 +91,8 @@ class Csv(Settings):
         plain = cells.str.replace(self.decimal, ".", regex=False) if self.decimal != "." else cells
         values = pd.to_numeric(plain, errors="coerce").astype("float64")
         bad = cells.notna() & ~(values.abs() < _LARGEST)
+        if self.decimal == ",":
+            bad |= cells.str.contains(".", regex=False, na=False)  # 1.234 would be read a thousand times too small
         if bad.any():
             first = int(bad.argmax())
             received = str(cells.iloc[first])

@@ -4,6 +4,7 @@ import ast
 import hashlib
 import math
 import os
+import py_compile
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,12 +45,12 @@ CLOSURES = {
     "train": [
         "gristmill",
         "gristmill.checkpoint",
+        "gristmill.epoch",
         "gristmill.errors",
         "gristmill.files",
         "gristmill.fit",
         "gristmill.identity",
         "gristmill.network",
-        "gristmill.progress",
         "gristmill.tables",
         "gristmill.timeseries",
         "gristmill.timeseries.models",
@@ -72,9 +73,11 @@ CLOSURES = {
     ],
     "export": [
         "gristmill",
+        "gristmill.backend",
         "gristmill.bundle",
         "gristmill.errors",
         "gristmill.network",
+        "gristmill.processes",
         "gristmill.tables",
         "gristmill.timeseries",
         "gristmill.timeseries.export",
@@ -423,3 +426,32 @@ def test_a_module_newer_than_the_process_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(identity, "STARTED_NS", max(stat.st_mtime_ns, stat.st_ctime_ns) - 1)
     with pytest.raises(WorkError, match=r"errors\.py: changed after this process started\. Run again"):
         identity.load_closure(["gristmill.errors"])
+
+
+class TestByteCode:
+    """Python runs byte code whose source had the same size and second; that may be another source."""
+
+    def test_byte_code_of_other_source_is_removed(self, tmp_path: Path) -> None:
+        file = tmp_path / "module.py"
+        file.write_text("answer = 1 - 2\n")
+        stat = file.stat()
+        cached = Path(py_compile.compile(str(file), doraise=True))
+        file.write_text("answer = 1 * 2\n")
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        assert identity._remove_foreign_bytecode(file)
+        assert not cached.exists()
+        assert not identity._remove_foreign_bytecode(file)
+
+    def test_its_own_is_kept(self, tmp_path: Path) -> None:
+        file = tmp_path / "module.py"
+        file.write_text('"""Doc."""\n\n\ndef f(x: int) -> int:\n    return x + 1\n')
+        cached = Path(py_compile.compile(str(file), doraise=True))
+        assert not identity._remove_foreign_bytecode(file)
+        assert cached.exists()
+
+    def test_a_damaged_one_is_removed(self, tmp_path: Path) -> None:
+        file = tmp_path / "module.py"
+        file.write_text("answer = 1\n")
+        cached = Path(py_compile.compile(str(file), doraise=True))
+        cached.write_bytes(cached.read_bytes()[:20])
+        assert identity._remove_foreign_bytecode(file)

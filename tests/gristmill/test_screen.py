@@ -174,6 +174,7 @@ def test_runs_stand_side_by_side_with_or_without_a_score(capsys: pytest.CaptureF
 def test_without_a_terminal_training_is_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], of: int, told: list[int]
 ) -> None:
+    screen.set_up(logging.INFO, debug=False)
     with screen.epochs():
         for number in range(1, of + 1):
             progress.tell("small", Epoch(number, of, 0.5, 0.25 if number > 1 else None))

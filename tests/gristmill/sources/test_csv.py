@@ -269,3 +269,8 @@ def test_what_is_not_a_whole_gzip_file_is_refused(read: Read, content: bytes) ->
 @pytest.mark.parametrize("content", [b"", gzip.compress(b"")])
 def test_an_empty_compressed_file_is_refused(read: Read, content: bytes) -> None:
     assert "the file is empty" in refusal(read, content, "a.csv.gz")
+
+
+def test_a_point_among_decimal_commas_is_refused(read: Read) -> None:
+    message = refusal(read, "t;y\na;1,5\nb;1.234\n", separator=";", decimal=",")
+    assert "row 3, column 'y': not a finite number: '1.234'" in message

@@ -1,4 +1,4 @@
-"""Quiet: native chatter is dropped, what Python says is not."""
+"""Keras at its defaults; native chatter is dropped, what Python says is not."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.quiet import native_stderr_closed, quiet
+from gristmill.backend import native_stderr_closed
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -33,7 +33,7 @@ def test_standard_error_is_given_back_after_an_error(capfd: pytest.CaptureFixtur
 
 
 def test_without_a_standard_error_the_work_goes_on() -> None:
-    code = "from gristmill.quiet import native_stderr_closed\nwith native_stderr_closed(): print('in')"
+    code = "from gristmill.backend import native_stderr_closed\nwith native_stderr_closed(): print('in')"
     done = subprocess.run(
         ["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, code],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -52,11 +52,18 @@ def test_no_descriptor_is_left_open() -> None:
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
-def test_what_the_user_set_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KERAS_BACKEND", "GRPC_VERBOSITY"):
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
-    quiet()
-    assert (os.environ["KERAS_BACKEND"], os.environ["TF_CPP_MIN_LOG_LEVEL"]) == ("tensorflow", "0")
-    assert os.environ["GRPC_VERBOSITY"] == "ERROR"
+def test_the_users_own_configuration_of_keras_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}')
+    code = (
+        "from gristmill.backend import import_keras; import_keras(); from keras import config as c; "
+        "print(c.backend(), c.floatx(), c.epsilon(), c.image_data_format(), c.dtype_policy().name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["tensorflow", "float32", "1e-07", "channels_last", "float32"]
+    assert done.stderr == ""
