@@ -16,6 +16,7 @@ import hashlib
 import importlib.util
 import json
 import marshal
+import struct
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -155,13 +156,17 @@ def load_closure(code: Iterable[str], package: Path = PACKAGE) -> None:
 
 
 def _remove_foreign_bytecode(file: Path) -> bool:
-    """Remove the cached byte code of a source file if it was compiled from other source; return whether it was."""
+    """Remove the byte code that Python would run for a source file if it is not its own; return whether it was not."""
     cached = Path(importlib.util.cache_from_source(str(file)))
     if not cached.is_file():
         return False
+    header, content = cached.read_bytes()[:16], cached.read_bytes()[16:]
+    source = file.stat()
+    if header[8:] != struct.pack("<LL", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF):
+        return False  # Python sees for itself that it is of another version
     own = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-    with contextlib.suppress(ValueError, EOFError, TypeError):  # not byte code of this Python
-        if marshal.loads(cached.read_bytes()[16:]) == own:  # after a header of 16 bytes  # noqa: S302  # Python would run it anyway
+    with contextlib.suppress(ValueError, EOFError, TypeError):  # not byte code at all
+        if marshal.loads(content) == own:  # noqa: S302  # Python would load it anyway
             return False
     cached.unlink(missing_ok=True)
     return True
