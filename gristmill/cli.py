@@ -210,7 +210,8 @@ def main() -> None:
         screen.show_error(error)
         sys.exit(error.exit_status if isinstance(error, GristmillError) else 1)
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "TerminationSignal":
+        stopped = isinstance(error, SystemExit) and error.code == INTERRUPTED  # how typer answers a KeyboardInterrupt
+        if stopped or type(error).__name__ == "TerminationSignal":  # how Prefect answers SIGTERM
             screen.say("interrupted; what was finished is kept, and the next run goes on from there")
             sys.exit(INTERRUPTED)
         raise

@@ -4,16 +4,18 @@ import contextlib
 import importlib
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gristmill import config, domains, identity, plan, upkeep
 from gristmill.backend import import_keras
 from gristmill.config import Catalogue
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError, RequestError, WorkError
 from gristmill.plan import Step
 from gristmill.report import write_report
 from gristmill.runs import Record, Runs, StageRecord
@@ -92,7 +94,15 @@ class Project:
         self.store.check_writable()
         overrides = self._overrides.get(name, [])  # the flow, which may run elsewhere, reads the file itself
         flow = _ready_flow(self.catalogue.pipeline(name).domain)
-        done = flow(pipeline=name, overrides=overrides, refresh=refresh, project=str(self.catalogue.root))
+        from httpx import HTTPError
+
+        try:
+            done = flow(pipeline=name, overrides=overrides, refresh=refresh, project=str(self.catalogue.root))
+        except HTTPError as error:
+            url = os.environ.get("PREFECT_API_URL", "")
+            raise WorkError(
+                f"Prefect's API {url} was lost in mid-run ({error}). Run again: it goes on from here."
+            ) from None
         return Record.model_validate(done)
 
     def record(self, name: str, run: str | None = None) -> Record:
@@ -195,6 +205,22 @@ class Project:
 
 def _ready_flow(domain: str) -> Any:
     """Return a domain's flow, with TensorFlow imported while Prefect's temporary server starts."""
-    flow = getattr(importlib.import_module(f"flows.{domain}"), domain)
+    flow = getattr(_import_own(f"flows.{domain}"), domain)
     ensure_api(show_log=os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL", meanwhile=import_keras)
     return flow
+
+
+def _import_own(module: str) -> ModuleType:
+    """Import one of our modules, even where the user's folder has packages of the same names."""
+    root = str(identity.PACKAGE.parent)
+    sys.path.insert(0, root)
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise WorkError(
+            f"another package named {module.partition('.')[0]!r} is loaded in this process already."
+        ) from None
+    finally:
+        sys.path.remove(root)

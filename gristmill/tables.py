@@ -26,8 +26,8 @@ def read_table(path: Path) -> "pd.DataFrame":
 
 
 def write_document(path: Path, value: Any) -> None:
-    """Write a JSON document into an artifact, keys in a fixed order."""
-    path.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write a JSON document into an artifact; its keys stay in their order."""
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_document(path: Path) -> Any:

@@ -8,7 +8,7 @@ from tasks.page import show_scores
 from tasks.stage import Run, produce
 
 
-@task(task_run_name="evaluate {run.pipeline.name}", tags=["evaluate"], cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="evaluate {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def evaluate(run: Run, prepared: Reference, trained: Reference) -> Reference:
     """Score the model and the baselines on data that nothing was fitted on."""
     return produce(run, "evaluate", prepared, trained, on_new=show_scores)

@@ -16,7 +16,6 @@ async def _changed_meanwhile(task: object, task_run: TaskRun, state: State) -> b
 
 @task(
     task_run_name="ingest {run.pipeline.name}",
-    tags=["ingest"],
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=2,

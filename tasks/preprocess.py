@@ -7,7 +7,7 @@ from gristmill.artifact import Reference
 from tasks.stage import Run, produce
 
 
-@task(task_run_name="preprocess {run.pipeline.name}", tags=["preprocess"], cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="preprocess {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def preprocess(run: Run, ingested: Reference) -> Reference:
     """Split the data and fit on the training part what has to be fitted."""
     return produce(run, "preprocess", ingested)

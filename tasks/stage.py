@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from prefect import tags
 from prefect.states import Completed
 
 from gristmill import domains, plan
@@ -52,8 +51,7 @@ def recorded(pipeline: str, overrides: list[str], refresh: str | None, project: 
     libraries = tuple(sorted({name for stage in domains.STAGES for name in stage.libraries} | {"prefect"}))
     run = runs.start(settings, overrides, versions(libraries))
     try:
-        with tags(pipeline):
-            yield Run(run.id, catalogue, settings, refresh)
+        yield Run(run.id, catalogue, settings, refresh)
     except Exception as error:
         with suppress(StoreError):  # a full disk: the error to tell is the first
             runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
@@ -84,29 +82,33 @@ def produce(
     watch = Watch(data.values())
     digests = plan.digests_of(data, store) | {ref["stage"]: ref["digest"] for ref in inputs}
     made_of = plan.identity_of(run.pipeline, stage, digests)
-    artifact = None if run.refresh == name else _found(store, made_of)
-    if artifact:
-        _note(run, artifact, cached=True, seconds=time.perf_counter() - began)
-        # Prefect shows the state as Cached and gives the flow its data: to the flow it is the reference.
-        return cast(Reference, Completed(name="Cached", message=f"{name} is fresh", data=artifact.reference))
+    again = run.refresh == name
+    if not again and (artifact := _found(store, made_of)):
+        return _cached(run, artifact, began)
     with store.lock(made_of.key):
-        artifact = None if run.refresh == name else _found(store, made_of)  # made by another run while this one waited
-        if artifact is None:
-            folders = {ref["stage"]: store.open(ref).path for ref in inputs} | {
-                place.partition(".")[2]: path for place, path in data.items()
-            }
-            with store.draft(made_of) as draft:
-                scratch = {"scratch": store.scratch(made_of.key)} if stage.resumable else {}
-                if run.refresh == name:  # again means from the start
-                    shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-                _work(run, stage, draft, made_of, folders | scratch | extras)
-                watch.check()
-                artifact = store.publish(draft, made_of, replace=run.refresh == name)
+        if not again and (artifact := _found(store, made_of)):  # made by another run while this one waited
+            return _cached(run, artifact, began)
+        if again:  # from the start
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-            if on_new:
-                on_new(run, artifact)
+        folders = {ref["stage"]: store.open(ref).path for ref in inputs}
+        files = {place.partition(".")[2]: path for place, path in data.items()}
+        scratch = {"scratch": store.scratch(made_of.key)} if stage.resumable else {}
+        with store.draft(made_of) as draft:
+            _work(run, stage, draft, made_of, folders | files | scratch | extras)
+            watch.check()
+            artifact = store.publish(draft, made_of, replace=again)
+        shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
     _note(run, artifact, cached=False, seconds=time.perf_counter() - began)
+    if on_new:
+        on_new(run, artifact)
     return artifact.reference
+
+
+def _cached(run: Run, artifact: Artifact, began: float) -> Reference:
+    """Return a state that Prefect shows as Cached; the flow gets its data, the reference."""
+    _note(run, artifact, cached=True, seconds=time.perf_counter() - began)
+    stage = artifact.reference["stage"]
+    return cast(Reference, Completed(name="Cached", message=f"{stage} is fresh", data=artifact.reference))
 
 
 def _found(store: Store, made_of: Identity) -> Artifact | None:

@@ -8,7 +8,7 @@ from tasks.progress import EpochProgress
 from tasks.stage import Run, produce
 
 
-@task(task_run_name="train {run.pipeline.name}", tags=["train"], cache_policy=NO_CACHE, persist_result=False)
+@task(task_run_name="train {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def train(run: Run, prepared: Reference) -> Reference:
     """Fit the network; go on from the last checkpoint where an earlier run was cut off."""
     return produce(run, "train", prepared, on_epoch=EpochProgress(run.pipeline.name))
