@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 
 from gristmill.errors import WorkError
@@ -17,7 +16,7 @@ def import_keras() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    with native_stderr_closed():  # TensorFlow 2.21 writes some lines whatever its log level is
+    with stderr_closed():  # TensorFlow 2.21 writes some lines whatever its log level is
         import keras
     if keras.config.backend() != "tensorflow":
         raise WorkError(
@@ -30,22 +29,18 @@ def import_keras() -> None:
 
 
 @contextlib.contextmanager
-def native_stderr_closed() -> Iterator[None]:
-    """Drop what native code writes to standard error in the block; what Python writes is kept."""
+def stderr_closed() -> Iterator[None]:
+    """Drop what is written to standard error in the block, by native code too. Errors are raised as ever."""
     try:
         terminal = os.dup(2)
     except OSError:  # closed already
         yield
         return
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    python = sys.stderr
-    sys.stderr = os.fdopen(os.dup(terminal), "w", buffering=1)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
         os.dup2(terminal, 2)
-        sys.stderr.close()
-        sys.stderr = python
         os.close(terminal)
         os.close(nowhere)
