@@ -14,7 +14,7 @@ run: .venv/installed
 	$(BIN)/gristmill run sunspots
 
 test: .venv/installed
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -80,12 +80,11 @@ def test_a_truncated_table_is_found(tmp_path: Path) -> None:
         read_table(path)
 
 
-def test_a_document_comes_back_and_is_equal_whatever_the_order_of_its_keys(tmp_path: Path) -> None:
+def test_a_document_comes_back_with_its_keys_in_their_order(tmp_path: Path) -> None:
     value = {"b": [1, 0.1 + 0.2, None], "a": {"ö": "–"}}
 
     write_document(tmp_path / "a.json", value)
-    write_document(tmp_path / "b.json", dict(reversed(value.items())))
 
     assert read_document(tmp_path / "a.json") == value
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert list(read_document(tmp_path / "a.json")) == ["b", "a"]
     assert "ö" in (tmp_path / "a.json").read_text(encoding="utf-8")
