@@ -19,7 +19,6 @@ from gristmill.errors import DataError, RequestError, WorkError
 from gristmill.plan import Step
 from gristmill.report import write_report
 from gristmill.runs import Record, Runs, StageRecord
-from gristmill.server import ensure_api
 from gristmill.store import Store
 
 if TYPE_CHECKING:
@@ -205,6 +204,8 @@ class Project:
 
 def _ready_flow(domain: str) -> Any:
     """Return a domain's flow, with TensorFlow imported while Prefect's temporary server starts."""
+    from gristmill.server import ensure_api  # late, with what it needs to start a server
+
     flow = getattr(_import_own(f"flows.{domain}"), domain)
     ensure_api(show_log=os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL", meanwhile=import_keras)
     return flow

@@ -7,7 +7,6 @@ knowledge of what was done. `ls`, `show`, the reasons of `plan` and `gc` read th
 import logging
 import os
 import re
-import secrets
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -73,7 +72,7 @@ class Runs:
         """Begin a record and return it."""
         now = datetime.now(UTC)
         record = Record(
-            id=f"{now:%Y%m%dT%H%M%S-%f}-{secrets.token_hex(1)}",
+            id=f"{now:%Y%m%dT%H%M%S-%f}-{os.urandom(1).hex()}",
             pipeline=pipeline.name,
             domain=pipeline.domain,
             settings=pipeline.values(),
