@@ -96,7 +96,12 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
     for name in changes:
         if name not in pipelines:
             raise RequestError(f"{file}: {suggestion('pipeline', name, tables)}")
-    store = Path(os.environ.get("GRISTMILL_STORE") or defaults.store).expanduser()
+    place = os.environ.get("GRISTMILL_STORE") or defaults.store
+    if "://" in place:
+        raise RequestError(
+            f"the store is a local folder. Received: {place!r}. Set GRISTMILL_STORE or [defaults] store."
+        )
+    store = Path(place).expanduser()
     return Catalogue(root, root / store, defaults.keep_runs, {name: made for name, made in pipelines.items() if made})
 
 

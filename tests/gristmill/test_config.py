@@ -334,3 +334,9 @@ def test_no_file_above_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_a_file_without_pipelines_is_an_empty_catalogue(project: Path) -> None:
     (project / "pipelines.toml").write_text("")
     assert load(project) == Catalogue(project, project / "data/store", 3, {})
+
+
+def test_a_store_elsewhere_is_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRISTMILL_STORE", "s3://bucket/store")
+    with pytest.raises(RequestError, match=r"^the store is a local folder\. Received: 's3://bucket/store'\."):
+        load(project)
