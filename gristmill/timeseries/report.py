@@ -65,7 +65,7 @@ def verdict(scores: dict[str, Any]) -> str:
     return (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
         f"MAE {headline['model']:.4g} against {headline['baseline']:.4g} ({gain:+.1%}). "
-        "Nothing was fitted or chosen on the test part."
+        "Nothing was fitted on the test part."
     )
 
 
