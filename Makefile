@@ -24,7 +24,7 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/nothing_to_do.py
-	$(BIN)/python benchmarks/sunspots.py
+	$(BIN)/python benchmarks/timeseries.py score sunspots_course
 
 schema: .venv/installed
 	$(BIN)/python -m gristmill.schema > pipelines.schema.json

@@ -4,6 +4,7 @@ from typing import Any
 
 from prefect import flow
 
+from tasks.backtest import backtest
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.ingest import ingest
@@ -16,7 +17,7 @@ from tasks.train import train
 def timeseries(
     pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None
 ) -> dict[str, Any]:
-    """Ingest a series, cut it into windows, train, evaluate, export.
+    """Ingest series, cut them into windows, train, backtest, evaluate, export.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
@@ -31,6 +32,7 @@ def timeseries(
         series = ingest(run)
         windows = preprocess(run, series)
         network = train(run, windows)
-        scores = evaluate(run, windows, network)
+        blocks = [backtest(run, point, windows) for point in run.points("backtest")]
+        scores = evaluate(run, windows, network, *blocks)
         export(run, windows, network, scores)
     return run.record().model_dump(mode="json")

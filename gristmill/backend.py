@@ -1,6 +1,7 @@
 """Keras as every stage gets it: on TensorFlow, at its defaults whatever the user's configuration says, and quiet."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 
@@ -22,6 +23,7 @@ def import_keras() -> None:
         raise WorkError(
             f"Keras runs on {keras.config.backend()} in this process. Start a new one, in which gristmill loads it."
         )
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it advises on how Keras calls it, which is Keras's affair
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")

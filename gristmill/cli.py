@@ -93,10 +93,13 @@ def show(
     project = Project.open()
     record = project.record(name, run)
     scores = project.scores(record) if "evaluate" in record.references else None
+    logs = project.logs(record)
     if as_json:
-        screen.show_json({"run": record.model_dump(mode="json"), "scores": scores})
+        screen.show_json({"run": record.model_dump(mode="json"), "scores": scores, "logs": logs})
     else:
         screen.show_record(record, scores)
+        if "train" in logs:
+            screen.show_logs(logs["train"])
 
 
 @app.command()
@@ -128,17 +131,23 @@ def report(
 @app.command()
 def predict(
     name: Name,
-    input_: Annotated[Path, typer.Option("--input", help="Data in the form of the pipeline's source.")],
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", help="File or folder like the pipeline's source; that source itself if not given."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Write to this .csv, .parquet or .json; printed if not given.")
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Values to forecast; the model's horizon if not given.")
     ] = None,
+    history: Annotated[
+        int | None, typer.Option(min=1, help="Values to show a model that takes any number; as trained if not given.")
+    ] = None,
 ) -> None:
-    """Predict from a file by the pipeline's model."""
+    """Predict by the pipeline's model."""
     writer = _writer(output)
-    writer(Project.open().predict(name, input_, steps))
+    writer(Project.open().predict(name, input_, steps, history))
 
 
 @app.command()

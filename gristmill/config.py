@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, PositiveInt, ValidationError
 from gristmill.domains import DOMAINS
 from gristmill.errors import RequestError
 from gristmill.kinds import kinds, settings_of
+from gristmill.own import Own, is_own
 from gristmill.settings import Settings
 from gristmill.wording import problem_lines, suggestion
 
@@ -207,6 +208,8 @@ def _table(choice: type[Settings] | str, raw: Any, where: str, name: str, proble
         return None
     if isinstance(choice, str):
         kind = raw.get("kind")
+        if is_own(kind) and choice.endswith(".models"):
+            return _validated(Own, raw, where, problems)
         if kind not in kinds(choice):
             problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(choice)))
             return None

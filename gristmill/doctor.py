@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 
 from gristmill.backend import import_keras
 from gristmill.errors import DataError, StoreError
 from gristmill.project import Project
 
 LIBRARIES = ("tensorflow", "keras", "prefect", "pandas", "pyarrow", "numpy", "pydantic")
+
+_SHOWN = 3  # files of a pipeline
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def _devices() -> Finding:
 
 def _data(project: Project, name: str, needed: bool) -> Finding:
     try:
-        found: list[Path] = list(project.data(name).values())
+        found = [file for located in project.data(name).values() for file in located.files]
     except DataError as error:
         return Finding(f"data of {name}", str(error), sound=not needed)
-    return Finding(f"data of {name}", ", ".join(map(str, found)) or "made by the pipeline itself")
+    shown = [*map(str, found[:_SHOWN]), *([f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else [])]
+    return Finding(f"data of {name}", ", ".join(shown) or "made by the pipeline itself")

@@ -5,45 +5,75 @@ names its tables and each stage is a module holding a function of its own name. 
 closure.
 """
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from gristmill.settings import Settings
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One of the five steps of a pipeline."""
+    """One of the steps of a pipeline, or one point of a step that fans out."""
 
     name: str
     tables: tuple[str, ...]  # tables of pipelines.toml whose values it uses
     inputs: tuple[str, ...]  # stages whose artifacts it reads
     libraries: tuple[str, ...]  # distributions whose version can change its result
     resumable: bool = False  # keeps a scratch folder from which it goes on after a kill
+    axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its own table that counts, argument that is counted)
+    point: Mapping[str, int] = field(default_factory=dict)  # argument to number from 0, of one point
 
+    @property
+    def label(self) -> str:
+        """The name, with the point's numbers from 1 on: `backtest 2/1`."""
+        return " ".join(
+            [self.name, *(["/".join(str(number + 1) for number in self.point.values())] if self.point else [])]
+        )
+
+
+_TABLES = ("numpy", "pandas", "pyarrow")
+_STATISTICS = (*_TABLES, "ruptures", "scipy", "statsmodels")
+_NETWORKS = ("keras", *_TABLES, "tensorflow")
 
 STAGES = (
-    Stage("ingest", ("source", "ingest"), (), ("numpy", "pandas", "pyarrow")),
-    Stage("preprocess", ("preprocess",), ("ingest",), ("numpy", "pandas", "pyarrow")),
+    Stage("ingest", ("source", "ingest"), (), _TABLES),
+    Stage("preprocess", ("preprocess",), ("ingest",), _STATISTICS),
+    Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
     Stage(
-        "train",
-        ("model", "train"),
+        "backtest",
+        ("model", "train", "backtest"),
         ("preprocess",),
-        ("keras", "numpy", "pandas", "pyarrow", "tensorflow"),
+        _NETWORKS,
         resumable=True,
+        axes=(("windows", "window"), ("seeds", "seed")),
     ),
-    Stage("evaluate", ("evaluate",), ("preprocess", "train"), ("keras", "numpy", "pandas", "pyarrow", "tensorflow")),
-    Stage(
-        "export",
-        ("export",),
-        ("preprocess", "train", "evaluate"),
-        ("keras", "numpy", "pandas", "pyarrow", "tensorflow"),
-    ),
+    Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS[3:])),
+    Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
 )
 
 DOMAINS = ("timeseries",)
 
 
-def stage(name: str) -> Stage:
-    """Return the stage of this name."""
-    return next(stage for stage in STAGES if stage.name == name)
+def stages_of(tables: Mapping[str, Settings]) -> list[Stage]:
+    """Return the stages of a pipeline in their order, those that fan out point by point."""
+    points = {stage.name: _points(stage, tables) for stage in STAGES}
+    labels = {name: tuple(stage.label for stage in found) for name, found in points.items()}
+    return [
+        replace(stage, inputs=tuple(label for name in stage.inputs for label in labels[name]))
+        for found in points.values()
+        for stage in found
+    ]
+
+
+def _points(stage: Stage, tables: Mapping[str, Settings]) -> list[Stage]:
+    if not stage.axes:
+        return [stage]
+    if stage.name not in tables:  # a domain without this step
+        return []
+    counts = [range(getattr(tables[stage.name], key)) for key, _ in stage.axes]
+    names = [argument for _, argument in stage.axes]
+    return [replace(stage, point=dict(zip(names, point, strict=True))) for point in itertools.product(*counts)]
 
 
 def module_of(domain: str, stage: str) -> str:

@@ -1,4 +1,4 @@
-"""Training of any network, in any domain: seeded, checkpointed every epoch, stopped in time.
+"""Training of any network, in any domain: at a rate that is given or found, checkpointed every epoch, stopped in time.
 
 A killed training, started again with the same checkpoint folder, ends with the very weights of one that was not
 killed (on the CPU): the order of batches depends on seed and epoch alone, and everything else that changes is in
@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill import checkpoint
+from gristmill import checkpoint, learning_rate
 from gristmill.epoch import Epoch
 from gristmill.errors import Diverged
+from gristmill.learning_rate import Loss, Trial
 from gristmill.settings import Fit
+from gristmill.tensorboard import Curves
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +34,19 @@ OnEpoch = Callable[[Epoch], None]
 class Course:
     """What happened over the epochs; saved in every checkpoint."""
 
+    search: list[Trial] = field(default_factory=list)  # of the range test, where the rate was to be found
+    learning_rate: float | None = None  # at the start, given or found; None of a network that was not trained by rates
     losses: list[float] = field(default_factory=list)
     val_losses: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)  # at the start of each epoch
     best_epoch: int = 0  # the epoch whose weights are kept
     waited: int = 0  # epochs since the best one
     stopped: bool = False  # early, by patience
+
+    @classmethod
+    def restored(cls, state: dict[str, Any]) -> "Course":
+        """Return the course that a checkpoint holds as JSON."""
+        return cls(**state | {"search": [Trial(*trial) for trial in state["search"]]})
 
 
 def fit(
@@ -45,50 +55,73 @@ def fit(
     steps: int,
     validation: tf.data.Dataset | None,
     settings: Fit,
-    loss: str,
+    loss: Loss,
     checkpoints: Path,
     on_epoch: OnEpoch,
+    logs: Path,
+    until: int | None = None,
 ) -> Course:
     """Train `network` in place, going on from the newest checkpoint.
 
     With `settings.patience` the weights of the epoch with the lowest validation loss are kept, otherwise the last.
 
     Args:
-        network: built with `seeded`, not compiled.
+        network: built with `seeded`, not compiled; nor is it afterwards.
         batches: gives the stream of batches from an epoch (counted from 0) to the last; each epoch's order must
             depend on the epoch and the seed alone.
         steps: batches an epoch.
         validation: batches to judge on, or None.
-        settings: epochs, patience, batch size, learning rate, seed.
-        loss: name of a Keras loss.
+        settings: epochs, patience, batch size, learning rate and its schedule, seed.
+        loss: name of a Keras loss, or a function of truth and forecast.
         checkpoints: folder that survives a kill.
         on_epoch: called after each epoch.
+        logs: folder of the curves for TensorBoard; those of an earlier try are replaced.
+        until: epoch to end after, on a schedule that still spans all of them; the last one if None.
 
     Raises:
         Diverged: the loss is not a finite number.
     """
-    schedule = keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.epochs * steps)
+    epochs = settings.epochs if until is None else until
+    saved = checkpoint.load(checkpoints)
+    course = Course.restored(saved[2]) if saved else Course()
+    if course.learning_rate is None:
+        course.search, course.learning_rate = _first_rate(network, batches(0), settings, loss)
+    rate = learning_rate.schedule(settings, course.learning_rate, steps)
     network.compile(
-        optimizer=keras.optimizers.Adam(schedule, global_clipnorm=settings.clip_norm),
+        optimizer=learning_rate.optimizer(rate, settings.clip_norm),
         loss=loss,
         steps_per_execution=steps,  # one call into TensorFlow an epoch: 2.7 times faster for a small network
         jit_compile=False,  # XLA: no faster for a small network after minutes of compiling for a recurrent one
     )
     network.optimizer.build(network.trainable_variables)
-    keeper = _Keeper(network, settings, checkpoints, on_epoch)
+    keeper = _Keeper(network, course, epochs, settings.patience, checkpoints, on_epoch)
+    if saved:
+        keeper.restore(saved[1])
+    curves = Curves(logs, course.losses, course.val_losses, course.rates)
     if not keeper.finished:
         network.fit(
             batches(keeper.done),
             steps_per_epoch=steps,
             initial_epoch=keeper.done,
-            epochs=settings.epochs,
+            epochs=epochs,
             validation_data=validation,
-            callbacks=[keeper],
+            callbacks=[keeper, keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: curves.catch_up())],
             shuffle=False,
             verbose=0,
         )
     keeper.use_best()
-    return keeper.course
+    network.compiled = False  # a loss of one's own is no part of the network, and would keep it from being read back
+    return course
+
+
+def _first_rate(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> tuple[list[Trial], float]:
+    """Return the range test, empty where the rate is given, and the rate to start at."""
+    if settings.learning_rate != "find":
+        return [], settings.learning_rate
+    trials = learning_rate.search(network, batches, settings, loss)
+    found = learning_rate.suggest(trials)
+    logger.info("learning rate %.3g, found in %d updates", found, len(trials))
+    return trials, found
 
 
 def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
@@ -108,37 +141,59 @@ def shuffled(order: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:
 class _Keeper(keras.callbacks.Callback):
     """Keeps the course of training and the best weights, writes checkpoints, and stops where there is reason to."""
 
-    def __init__(self, network: keras.Model, settings: Fit, folder: Path, on_epoch: OnEpoch) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        course: Course,
+        epochs: int,
+        patience: int | None,
+        folder: Path,
+        on_epoch: OnEpoch,
+    ) -> None:
         super().__init__()
         self._network = network
-        self._settings = settings
+        self._course = course
+        self._epochs = epochs
+        self._patience = patience
         self._folder = folder
         self._on_epoch = on_epoch
+        self._rate = math.nan
         self._best: checkpoint.Arrays = {}
-        self.course = Course()
-        self.done = 0
-        if found := checkpoint.load(folder):
-            self._restore(*found)
+
+    @property
+    def done(self) -> int:
+        """The number of epochs done."""
+        return len(self._course.losses)
 
     @property
     def finished(self) -> bool:
-        return self.course.stopped or self.done >= self._settings.epochs
+        return self._course.stopped or self.done >= self._epochs
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._rate = float(self._network.optimizer.learning_rate)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.done = epoch + 1
         loss, val_loss = (logs or {})["loss"], (logs or {}).get("val_loss")
         if not all(math.isfinite(value) for value in (loss, val_loss) if value is not None):
             raise Diverged(
-                f"the loss became {loss} (validation: {val_loss}) in epoch {self.done}. "
-                "Lower train.learning_rate, or look for wild values."
+                f"the loss became {loss} (validation: {val_loss}) in epoch {epoch + 1}, at the learning rate "
+                f"{self._rate:.3g}. Lower train.learning_rate, or look for wild values."
             )
-        self.course.losses.append(loss)
+        self._course.losses.append(loss)
+        self._course.rates.append(self._rate)
         if val_loss is not None:
-            self.course.val_losses.append(val_loss)
+            self._course.val_losses.append(val_loss)
         self._judge()
-        self._network.stop_training = self.course.stopped
-        checkpoint.save(self._folder, self.done, self._arrays(), asdict(self.course))
-        self._on_epoch(Epoch(self.done, self._settings.epochs, loss, val_loss))
+        self._network.stop_training = self._course.stopped
+        checkpoint.save(self._folder, self.done, self._arrays(), asdict(self._course))
+        self._on_epoch(Epoch(self.done, self._epochs, loss, val_loss))
+
+    def restore(self, arrays: checkpoint.Arrays) -> None:
+        """Put what a checkpoint holds into network and optimizer."""
+        _assign(self._network.variables, arrays, "network")
+        _assign(self._network.optimizer.variables, arrays, "optimizer")
+        self._best = {name: array for name, array in arrays.items() if name.startswith("best/")}
+        logger.info("going on after epoch %d of %d", self.done, self._epochs)
 
     def use_best(self) -> None:
         """Put the best epoch's weights into the network."""
@@ -147,15 +202,15 @@ class _Keeper(keras.callbacks.Callback):
 
     def _judge(self) -> None:
         """Count the epochs since the best; without patience the last epoch is the one to keep."""
-        patience, losses = self._settings.patience, self.course.val_losses
+        patience, losses = self._patience, self._course.val_losses
         if patience is None:
-            self.course.best_epoch = self.done
+            self._course.best_epoch = self.done
         elif losses[-1] <= min(losses):
-            self.course.best_epoch, self.course.waited = self.done, 0
+            self._course.best_epoch, self._course.waited = self.done, 0
             self._best = dict(_named(self._network.variables, "best"))
         else:
-            self.course.waited += 1
-            self.course.stopped = self.course.waited >= patience
+            self._course.waited += 1
+            self._course.stopped = self._course.waited >= patience
 
     def _arrays(self) -> checkpoint.Arrays:
         return {
@@ -163,14 +218,6 @@ class _Keeper(keras.callbacks.Callback):
             **dict(_named(self._network.optimizer.variables, "optimizer")),
             **self._best,
         }
-
-    def _restore(self, done: int, arrays: checkpoint.Arrays, course: dict[str, Any]) -> None:
-        _assign(self._network.variables, arrays, "network")
-        _assign(self._network.optimizer.variables, arrays, "optimizer")
-        self._best = {name: array for name, array in arrays.items() if name.startswith("best/")}
-        self.course = Course(**course)
-        self.done = done
-        logger.info("going on after epoch %d of %d", done, self._settings.epochs)
 
 
 def _named(variables: list[keras.Variable], group: str) -> Iterator[tuple[str, npt.NDArray[Any]]]:

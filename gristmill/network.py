@@ -13,6 +13,8 @@ import numpy as np
 
 from gristmill.errors import CorruptArtifact
 
+REFIT = "refit"  # folder, within that of a judged network, of the one trained once more on everything
+
 
 def write(network: keras.Model, folder: Path) -> None:
     """Write `architecture.json` and `weights.npz`."""

@@ -44,7 +44,8 @@ def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()
 
 def legend(axes: "Axes", **place: Any) -> None:
     """Name the lines of `axes` in one row."""
-    axes.legend(ncols=4, frameon=False, labelcolor=_PAGE_INK, **place)
+    handles, names = axes.get_legend_handles_labels()
+    axes.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
 
 
 def as_svg(figure: "Figure") -> str:

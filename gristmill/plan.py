@@ -4,20 +4,23 @@ Nothing is imported to know it, neither Prefect nor TensorFlow nor pandas, so th
 """
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from gristmill import identity
 from gristmill.artifact import Artifact, read_manifest
+from gristmill.closure import Module, code_closure, read_modules, source_name, with_imports
 from gristmill.config import Catalogue, Pipeline
-from gristmill.domains import STAGES, Stage, module_of
+from gristmill.domains import Stage, module_of, stages_of
 from gristmill.errors import CorruptArtifact, DataError
 from gristmill.identity import Identity
-from gristmill.places import locate
+from gristmill.own import Own
+from gristmill.places import Located, locate
 from gristmill.runs import Runs
-from gristmill.settings import identity_values, places
+from gristmill.settings import Files, Settings, identity_values, places
 from gristmill.store import Store
 
 State = Literal["fresh", "run", "depends", "no data"]
@@ -34,11 +37,12 @@ class Step:
 
 
 def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -> list[Step]:
-    """Return the five steps of a pipeline, each fresh or with the reason why it would run."""
+    """Return the steps of a pipeline, each fresh or with the reason why it would run."""
     store = Store(catalogue.store)
+    modules = read_modules(store.memo)
     steps: dict[str, Step] = {}
-    for stage in STAGES:
-        steps[stage.name] = _step(catalogue, pipeline, stage, store, steps, refresh)
+    for stage in stages_of(pipeline.tables):
+        steps[stage.label] = _step(catalogue, pipeline, stage, store, modules, steps, refresh)
     return list(steps.values())
 
 
@@ -47,51 +51,86 @@ def is_fresh(steps: list[Step]) -> bool:
     return all(step.state == "fresh" for step in steps)
 
 
-def identity_of(pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str]) -> Identity:
+def identity_of(pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], modules: Mapping[str, Module]) -> Identity:
     """Return the identity of a stage's result.
 
     Args:
         pipeline: whose settings hold.
         stage: which stage.
         inputs: name to digest of all it reads, places among them (`source.path`).
+        modules: those of gristmill (`closure.read_modules`).
     """
     tables = {name: pipeline.tables[name] for name in stage.tables}
-    modules = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
+    starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
     return identity.identify(
         stage.name,
-        code=identity.code_closure(modules),
-        settings={name: identity_values(table) for name, table in tables.items()},
+        code=code_closure(starts, modules),
+        settings={name: identity_values(table) for name, table in tables.items()} | _point(stage, tables),
         inputs=inputs,
         libraries=identity.versions(stage.libraries),
     )
 
 
-def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Path]:
-    """Return the files and folders a stage's settings name: `table.field` to path.
+def _point(stage: Stage, tables: Mapping[str, Settings]) -> dict[str, dict[str, object]]:
+    """Return the values of a fanned-out stage's own table with its point in place of the counts.
+
+    So more points leave those that are there as they are.
+    """
+    if not stage.axes:
+        return {}
+    counts = {key for key, _ in stage.axes}
+    values = identity_values(tables[stage.name])
+    return {stage.name: {key: value for key, value in values.items() if key not in counts} | dict(stage.point)}
+
+
+def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
+    """Return what a stage's settings name: `table.field` to its files.
 
     Raises:
         DataError: one is not there, with every place that was tried.
     """
-    return {
-        f"{table}.{field}": locate(place, catalogue.root, f"[pipelines.{pipeline.name}.{table}] {field}")
-        for table in stage.tables
-        for field, place in places(pipeline.tables[table])
-    }
+    found = {}
+    for name in stage.tables:
+        table = pipeline.tables[name]
+        sha256, suffixes = (table.sha256, table.suffixes) if isinstance(table, Files) else (None, ("",))
+        for field, place in places(table):
+            asked_by = f"[pipelines.{pipeline.name}.{name}] {field}"
+            downloads = catalogue.store / "downloads"
+            place_found = locate(place, catalogue.root, asked_by, downloads, sha256, suffixes)
+            if isinstance(table, Own):
+                place_found = replace(place_found, files=with_imports(place_found.files[0]))
+            found[f"{name}.{field}"] = place_found
+    return found
 
 
-def digests_of(places: Mapping[str, Path], store: Store) -> dict[str, str]:
-    """Return the SHA-256 of each located file; one whose stat is unchanged is not read again.
+def digests_of(data: Mapping[str, Located], store: Store) -> dict[str, str]:
+    """Return the SHA-256 of the bytes at each place; a file whose stat is unchanged is not read again.
+
+    One file has its own; several have that of the list of theirs, in their order, wherever they lie. A file from a URL
+    has the one it must have: it may not be there yet.
 
     Raises:
-        DataError: one cannot be read.
+        DataError: one cannot be read, or is not the one asked for.
     """
-    digests = {}
-    for name, path in places.items():
-        try:
-            digests[name] = store.memo.digest(path)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror}). Mend its permissions.") from None
-    return digests
+    return {name: _digest_of(located, store) for name, located in data.items()}
+
+
+def _digest_of(located: Located, store: Store) -> str:
+    if located.url and located.sha256:
+        return located.sha256
+    folder = Path(os.path.commonpath([file.parent for file in located.files]))
+    names = [str(file.relative_to(folder)) for file in located.files]
+    try:
+        digests = [*store.memo.digests(folder, names).values()]
+    except OSError as error:
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Mend its permissions.") from None
+    digest = digests[0] if len(digests) == 1 else identity.digest_of(digests)
+    if located.sha256 not in (None, digest):
+        raise DataError(
+            f"{folder / (names[0] if len(names) == 1 else '')}: SHA-256 {digest}, but sha256 = {located.sha256} is "
+            "asked for. Set sha256 to the first if you trust the file, or find the one that is meant."
+        )
+    return digest
 
 
 def _step(
@@ -99,55 +138,64 @@ def _step(
     pipeline: Pipeline,
     stage: Stage,
     store: Store,
+    modules: Mapping[str, Module],
     before: Mapping[str, Step],
     refresh: str | None,
 ) -> Step:
     if refresh == stage.name:
-        return Step(stage.name, "run", "asked by --refresh")
+        return Step(stage.label, "run", "asked by --refresh")
     unknown = [name for name in stage.inputs if before[name].artifact is None]
     if unknown:
-        own = list(_own_reasons(identity_of(pipeline, stage, {}), _last_made_of(stage.name, pipeline, store)))
+        own = list(_own_reasons(identity_of(pipeline, stage, {}, modules), _last_made_of(stage, pipeline, store)))
         return (
-            Step(stage.name, "run", "; ".join(own)) if own else Step(stage.name, "depends", f"depends on {unknown[0]}")
+            Step(stage.label, "run", "; ".join(own))
+            if own
+            else Step(stage.label, "depends", f"depends on {unknown[0]}")
         )
     try:
         data = digests_of(located(catalogue, pipeline, stage), store)
     except DataError as error:
-        return Step(stage.name, "no data", str(error))
+        return Step(stage.label, "no data", str(error))
     inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}
-    made_of = identity_of(pipeline, stage, inputs | data)
+    made_of = identity_of(pipeline, stage, inputs | data, modules)
     try:
         artifact = store.find(stage.name, made_of.key)
     except CorruptArtifact as damage:
-        return Step(stage.name, "run", f"corrupt: {damage}")
+        return Step(stage.label, "run", f"corrupt: {damage}")
     if artifact:
-        return Step(stage.name, "fresh", "", artifact)
-    return Step(stage.name, "run", "; ".join(_reasons(made_of, pipeline, store)))
+        return Step(stage.label, "fresh", "", artifact)
+    return Step(stage.label, "run", "; ".join(_reasons(stage, made_of, pipeline, store)))
 
 
-def _last_made_of(stage: str, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
+def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
     """Return what the last result of a stage was made of: of the newest that is still there."""
     for record in Runs(store.root).newest_first(pipeline.name):
-        if reference := record.references.get(stage):
+        if reference := record.references.get(stage.label):
             with contextlib.suppress(CorruptArtifact):  # collected or damaged: an older one can still tell what changed
-                return dict(read_manifest(store.path(stage, reference["key"]), stage, reference["key"])["made_of"])
+                path = store.path(stage.name, reference["key"])
+                return dict(read_manifest(path, stage.name, reference["key"])["made_of"])
     return None
 
 
-def _reasons(made_of: Identity, pipeline: Pipeline, store: Store) -> Iterator[str]:
+def _reasons(stage: Stage, made_of: Identity, pipeline: Pipeline, store: Store) -> Iterator[str]:
     """Yield what differs between what a result would be made of and what the last one was."""
     records = Runs(store.root).newest_first(pipeline.name)
-    newest = next((record.references[made_of.stage] for record in records if made_of.stage in record.stages), None)
+    newest = next((record.references[stage.label] for record in records if stage.label in record.stages), None)
     if newest and newest["key"] == made_of.key:
         yield "missing from the store"
         return
-    last = _last_made_of(made_of.stage, pipeline, store)
+    last = _last_made_of(stage, pipeline, store)
     if last is None:
         yield "no result yet"
         return
     yield from _own_reasons(made_of, last)
-    for name, *_ in _changes(last["inputs"], made_of.parts["inputs"]):
-        yield f"data {name}" if "." in name else f"{name} gave other data"
+    for name, before, after in _changes(last["inputs"], made_of.parts["inputs"]):
+        if "." in name:
+            yield f"data {name}"
+        elif None in (before, after):  # points of a stage that fans out come and go
+            yield f"{'without' if after is None else 'with'} {name}"
+        else:
+            yield f"{name} gave other data"
 
 
 def _own_reasons(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str]:
@@ -157,7 +205,7 @@ def _own_reasons(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str
     for name, before, after in _changes(last["settings"], made_of.parts["settings"]):
         yield f"settings {name} {before} → {after}"
     for module, *_ in _changes(last["code"], made_of.parts["code"]):
-        yield f"code {identity.source_name(module)}"
+        yield f"code {source_name(module)}"
     for name, before, after in _changes(last["libraries"], made_of.parts["libraries"]):
         yield f"library {name} {before} → {after}"
     if last["format"] != made_of.parts["format"]:

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gristmill import config, domains, identity, plan, upkeep
 from gristmill.backend import import_keras
+from gristmill.closure import PACKAGE
 from gristmill.config import Catalogue
 from gristmill.errors import DataError, RequestError, WorkError
+from gristmill.places import Located, locate
 from gristmill.plan import Step
 from gristmill.report import write_report
 from gristmill.runs import Record, Runs, StageRecord
+from gristmill.settings import Files
 from gristmill.store import Store
 
 if TYPE_CHECKING:
@@ -69,10 +72,11 @@ class Project:
 
     def plan(self, name: str, refresh: str | None = None) -> list[Step]:
         """Return what a run of a pipeline would do, stage by stage, and why."""
-        stages = [stage.name for stage in domains.STAGES]
+        pipeline = self.catalogue.pipeline(name)
+        stages = dict.fromkeys(stage.name for stage in domains.stages_of(pipeline.tables))
         if refresh is not None and refresh not in stages:
             raise RequestError(f"--refresh {refresh}: no such stage. Known: {', '.join(stages)}.")
-        return plan.plan(self.catalogue, self.catalogue.pipeline(name), refresh)
+        return plan.plan(self.catalogue, pipeline, refresh)
 
     def run(self, name: str, refresh: str | None = None, steps: list[Step] | None = None) -> Record:
         """Bring a pipeline up to date and return the record of the run, or of the last one if nothing was to be done.
@@ -122,21 +126,28 @@ class Project:
         """Render the report on a run and return its path."""
         return write_report(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
+    def logs(self, record: Record) -> dict[str, Path]:
+        """Return the folders of TensorBoard's logs of a run's trainings, by stage."""
+        folders = {label: self.store.logs(record.pipeline, ref["key"]) for label, ref in record.references.items()}
+        return {label: folder for label, folder in folders.items() if folder.is_dir()}
+
     def bundle(self, record: Record) -> Path:
         """Return the folder of a run's exported models."""
         return self.store.path("export", record.references["export"]["key"])
 
-    def predict(self, name: str, file: Path, steps: int | None = None) -> "pd.DataFrame":
-        """Predict from a file by the model of the last successful run.
+    def predict(
+        self, name: str, place: str | None = None, steps: int | None = None, history: int | None = None
+    ) -> "pd.DataFrame":
+        """Predict by the model of the last successful run.
 
         Args:
             name: the pipeline.
-            file: data in the form of the pipeline's own source.
+            place: a file, folder or pattern, data in the form of the pipeline's own source; that source if not given.
             steps: how many values to forecast.
+            history: how many values to show the model, where it takes any number.
         """
         record = self.record(name)
-        if not file.is_file():
-            raise DataError(f"{file}: no such file. Give --input a file like the pipeline's own source.")
+        paths = self._input(name, place)
         tables = config.restore(record.domain, record.settings)  # those of the run: today's may ask for another column
         export = self.store.open(record.references["export"]).path
         import_keras()
@@ -144,13 +155,28 @@ class Project:
         with TemporaryDirectory() as folder:
             frame: pd.DataFrame = core(
                 source=tables["source"],
-                settings=tables["ingest"],
-                path=file,
+                ingest=tables["ingest"],
+                preprocess=tables["preprocess"],
+                paths=paths,
                 export=export,
                 scratch=Path(folder),
                 steps=steps,
+                history=history,
             )
         return frame
+
+    def _input(self, name: str, place: str | None) -> tuple[Path, ...]:
+        """Return the files to predict from."""
+        if place is None:
+            own = [found for at, found in self.data(name).items() if at.startswith("source.")]
+            from gristmill.downloads import fetch
+
+            fetch(own, self.store)
+            return tuple(file for found in own for file in found.files)
+        source = self.catalogue.pipeline(name).tables["source"]
+        if not isinstance(source, Files):
+            raise RequestError(f"[pipelines.{name}.source] makes its data and reads no file: leave out --input.")
+        return locate(place, Path.cwd(), "--input", self.store.root / "downloads", suffixes=source.suffixes).files
 
     def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
         """Hash everything in the store; with `repair` move what is damaged aside: the next run makes it again."""
@@ -168,14 +194,14 @@ class Project:
             upkeep.remove(found)
         return found
 
-    def data(self, name: str) -> dict[str, Path]:
+    def data(self, name: str) -> dict[str, Located]:
         """Return where the data of a pipeline lies.
 
         Raises:
             DataError: it is not there.
         """
         pipeline = self.catalogue.pipeline(name)
-        found = (plan.located(self.catalogue, pipeline, stage) for stage in domains.STAGES)
+        found = (plan.located(self.catalogue, pipeline, stage) for stage in domains.stages_of(pipeline.tables))
         return {place: path for by_place in found for place, path in by_place.items()}
 
     def _record_of_fresh(self, name: str, steps: list[Step]) -> Record:
@@ -213,7 +239,7 @@ def _ready_flow(domain: str) -> Any:
 
 def _import_own(module: str) -> ModuleType:
     """Import one of our modules, even where the user's folder has packages of the same names."""
-    root = str(identity.PACKAGE.parent)
+    root = str(PACKAGE.parent)
     sys.path.insert(0, root)
     try:
         return importlib.import_module(module)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.artifact import Artifact
-from gristmill.domains import STAGES
 from gristmill.files import write_atomically
 from gristmill.runs import Record
 from gristmill.store import Store, writing
@@ -68,7 +67,7 @@ def _render(**values: Any) -> str:
 
 def _common_sections(record: Record, artifacts: dict[str, Artifact]) -> list[Section]:
     """Return what every domain's report ends with."""
-    stages = [stage.name for stage in STAGES if stage.name in artifacts]
+    stages = list(artifacts)
     settings = [
         [f"{table}.{key}", _text(value)] for table, values in record.settings.items() for key, value in values.items()
     ]

@@ -10,12 +10,21 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import ModelSchema
 
 from gristmill.config import Defaults, tables_of
 from gristmill.domains import DOMAINS
 from gristmill.kinds import kinds, settings_of
+from gristmill.own import Own
 from gristmill.settings import Settings
+
+_OWN = {
+    "description": inspect.getdoc(Own),
+    "type": "object",
+    "properties": {"kind": {"type": "string", "pattern": r"\.py:[A-Za-z_]\w*$"}},
+    "required": ["kind"],
+}
 
 
 def schema() -> dict[str, Any]:
@@ -26,10 +35,8 @@ def schema() -> dict[str, Any]:
     classes: list[type[Settings]] = [Defaults]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
-        [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}"
+        [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
     )
-    for kind in classes:
-        _describe(kind, _definition(references[kind, "validation"], definitions))
     pipelines = [_pipeline(domain, tables, references) for domain, tables in choices.items()]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -54,6 +61,9 @@ def _classes(choice: type[Settings] | str) -> Iterator[type[Settings]]:
 
 def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: dict[Any, Any]) -> dict[str, Any]:
     options = {table: [references[kind, "validation"] for kind in classes] for table, classes in tables.items()}
+    for table, choice in tables_of(domain).items():
+        if isinstance(choice, str) and choice.endswith(".models"):
+            options[table].append(_OWN)
     needed = [
         table for table, classes in tables.items() if any(f.is_required() for f in classes[0].model_fields.values())
     ]
@@ -69,12 +79,16 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
     }
 
 
-def _definition(reference: Any, definitions: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = definitions["$defs"][reference["$ref"].rpartition("/")[2]]
-    return found
+class _Described(GenerateJsonSchema):
+    """Has every field described, those of tables within tables too."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        definition = super().model_schema(schema)
+        _describe(schema["cls"], definition)
+        return definition
 
 
-def _describe(kind: type[Settings], definition: dict[str, Any]) -> None:
+def _describe(kind: type[Settings], definition: JsonSchemaValue) -> None:
     """Give each field the comment behind it as its description, in the class that declares it."""
     for owner in reversed([base for base in kind.__mro__ if issubclass(base, Settings)]):
         for name, comment in re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(owner), re.MULTILINE):

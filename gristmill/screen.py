@@ -1,8 +1,11 @@
 """What the command line shows: tables and bars on a terminal, plain lines elsewhere."""
 
 import contextlib
+import importlib.util
+import itertools
 import json
 import logging
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -108,8 +111,11 @@ def show_plan(name: str, steps: list[Step]) -> None:
         out.print(f"{name}: all fresh, nothing to do")
         return
     table = _table("stage", "", "because")
-    for step in steps:
-        table.add_row(step.stage, _MARKS[step.state], escape(step.reason))
+    for (stage, state, reason), points in itertools.groupby(
+        steps, lambda step: (step.stage.split()[0], step.state, step.reason)
+    ):
+        labels = [step.stage for step in points]
+        table.add_row(labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}", _MARKS[state], escape(reason))
     out.print(f"[bold]{escape(name)}[/]")
     out.print(table)
 
@@ -145,12 +151,11 @@ def epochs() -> Iterator[None]:
 
 def show_scores(scores: dict[str, Any]) -> None:
     """Print test scores, the model first, then the baselines from the best on."""
-    metrics = list(scores["model"]["test"])
+    metrics, first = scores["shown"], scores["headline"]["metric"]
     table = _table("test part", *metrics)
-    table.add_row("[bold]model[/]", *(wording.score(metric, scores["model"]["test"][metric]) for metric in metrics))
-    first = metrics[0]
-    for name, by_part in sorted(scores["baselines"].items(), key=lambda item: item[1]["test"][first]):
-        table.add_row(name, *(wording.score(metric, by_part["test"][metric]) for metric in metrics))
+    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1]["test"][first])
+    for name, by_part in [("[bold]model[/]", scores["model"]), *baselines]:
+        table.add_row(name, *(wording.score(metric, by_part["test"].get(metric)) for metric in metrics))
     out.print(table)
 
 
@@ -158,6 +163,12 @@ def show_places(report: "Path", bundle: "Path") -> None:
     """Print where report and bundle lie."""
     out.print(f"report  {report}", markup=False)
     out.print(f"bundle  {bundle}", markup=False)
+
+
+def show_logs(folder: "Path") -> None:
+    """Print the command that opens TensorBoard on a training's logs, and what to install for it."""
+    hint = "" if importlib.util.find_spec("tensorboard") else "    (needs: pip install tensorboard)"
+    out.print(f"logs    tensorboard --logdir {shlex.quote(str(folder))}{hint}", markup=False)
 
 
 def show_record(record: Record, scores: dict[str, Any] | None) -> None:

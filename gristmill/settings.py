@@ -5,22 +5,49 @@ Settings are hashed as values, so no `settings` module is part of a stage's code
 """
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
+
+
+def _as_list(given: Any) -> Any:
+    if not isinstance(given, str | list | tuple):
+        raise ValueError("a name, or an array of names")  # noqa: TRY004 - Pydantic tells of a ValueError
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 class _PlaceMark:
     """Marks a field that says where data lies."""
 
 
+class _DigestMark:
+    """Marks a field that says what the bytes at a place hash to."""
+
+
 Place = Annotated[str, _PlaceMark()]
-"""A file or folder, absolute or sought in the project and in `GRISTMILL_DATA`.
+"""A file, a folder, a pattern, `package://` or a URL; `places.py` says how it is sought.
 
 Where data lies cannot change a result, so a place is left out of the key; the bytes found there are in it.
 """
 
-Names = Annotated[tuple[str, ...], Field(strict=False)]
+Digest = Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", validate_default=True), _DigestMark()]
+"""The SHA-256 that the bytes at a place must have."""
+
+URLS = ("https://", "http://")
+SCHEMES = (*URLS, "package://")
+
+Columns = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+"""One name, or a list of them."""
+
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -31,15 +58,46 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+class Files(Settings):
+    """A source that reads files."""
+
+    suffixes: ClassVar[tuple[str, ...]] = ("",)  # of the files that count in a folder, in lower case
+
+    path: Place  # a file, a folder of files, a pattern such as "2024-*.csv", package://NAME/file or a URL
+    sha256: Digest = None  # of the file; needed for one at a URL
+
+    @field_validator("path")
+    @classmethod
+    def _is_reachable(cls, path: str) -> str:
+        if "://" in path and not path.startswith(SCHEMES):
+            raise ValueError(f"a path, or a place that begins with {', '.join(SCHEMES)}")
+        return path
+
+    @field_validator("sha256")
+    @classmethod
+    def _is_given_for_a_url(cls, sha256: str | None, info: ValidationInfo) -> str | None:
+        if sha256 is None and str(info.data.get("path", "")).startswith(URLS):
+            raise ValueError("64 hexadecimal digits, as sha256sum prints them, since path is a URL")
+        return sha256
+
+
 class Fit(Settings):
-    """How any network is trained, whatever the domain: Adam under a cosine schedule."""
+    """How any network is trained, whatever the domain: Adam under a schedule."""
 
     epochs: PositiveInt = 50  # at most; all of them where `patience` is not set
     patience: PositiveInt | None = None  # epochs without a better validation loss before stopping
     batch_size: PositiveInt = 64
-    learning_rate: PositiveFloat = 1e-3  # at the start; decays along a cosine to zero at the last epoch
+    learning_rate: PositiveFloat | Literal["find"] = 1e-3  # at the start; "find" takes it from a range test
+    schedule: Literal["cosine", "constant", "sweep"] = "cosine"  # to zero, the same, or tenfold every 20 epochs
     clip_norm: PositiveFloat | None = 1.0  # global gradient norm; keeps recurrent nets from exploding
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # of the initial weights, dropout and the order of batches
+
+    @field_validator("schedule")
+    @classmethod
+    def _one_search_at_a_time(cls, schedule: str, info: ValidationInfo) -> str:
+        if schedule == "sweep" and info.data.get("learning_rate") == "find":
+            raise ValueError('"cosine" or "constant" beside learning_rate = "find"; a sweep starts at a number')
+        return schedule
 
 
 def places(table: Settings) -> Iterator[tuple[str, str]]:
@@ -50,5 +108,10 @@ def places(table: Settings) -> Iterator[tuple[str, str]]:
 
 
 def identity_values(table: Settings) -> dict[str, object]:
-    """Return the values of `table` that can change a result: all but its places."""
-    return table.model_dump(mode="json", exclude={name for name, _ in places(table)})
+    """Return the values of `table` that can change a result: all but its places, whose bytes are hashed themselves."""
+    outside = {
+        name
+        for name, field in type(table).model_fields.items()
+        if any(isinstance(mark, _PlaceMark | _DigestMark) for mark in field.metadata)
+    }
+    return table.model_dump(mode="json", exclude=outside)

@@ -3,8 +3,10 @@
     root/<stage>/<key[:2]>/<key>/   data files and manifest.json
     root/runs/                      run records (`runs.py`)
     root/scratch/<key>/             what a stage keeps to go on after a kill: checkpoints
+    root/downloads/<sha256>/        files from URLs (`downloads.py`)
+    root/logs/<pipeline>/<key[:12]>/    the course of a training, for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced by request
-    root/memo/  root/locks/         digests remembered, locks; both may be deleted at any time
+    root/memo/  root/locks/         what came of files by their stat, locks; both may be deleted at any time
 
 An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place: what can be seen is
 whole. Locks only save work: two builders of one key publish equal content, and the second takes the first's.
@@ -30,6 +32,8 @@ from gristmill.identity import Identity
 
 logger = logging.getLogger(__name__)
 
+LOGS_KEY = 12  # characters of the key that name a folder of logs: TensorBoard shows them in a narrow column
+
 
 @dataclass
 class Draft:
@@ -54,6 +58,10 @@ class Store:
     def scratch(self, key: str) -> Path:
         """Return the folder in which a stage keeps what lets it go on after a kill."""
         return self.root / "scratch" / key
+
+    def logs(self, pipeline: str, key: str) -> Path:
+        """Return the folder of a training's curves for TensorBoard; beside the artifacts, for times are in them."""
+        return self.root / "logs" / pipeline / key[:LOGS_KEY]
 
     def find(self, stage: str, key: str) -> Artifact | None:
         """Return the artifact with this key, or None; files whose stat has changed are hashed again.

@@ -10,7 +10,7 @@ from gristmill.artifact import Artifact, read_manifest, verify
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
 from gristmill.runs import Runs
-from gristmill.store import Store, is_abandoned
+from gristmill.store import LOGS_KEY, Store, is_abandoned
 
 _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as abandoned
 
@@ -51,6 +51,10 @@ def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
         if path not in kept and path.stat().st_mtime < since:
             yield _sized(path, "no recent run refers to it")
     keys = {path.name for path in kept}
+    shown = {key[:LOGS_KEY] for key in keys}
+    for path in sorted(store.root.glob("logs/*/*")):
+        if path.name not in shown and _touched(path) < since:
+            yield _sized(path, "logs of a training that no recent run refers to")
     for path in sorted(store.root.glob("scratch/*")) if since == float("inf") else []:
         if path.name in keys or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "checkpoints of a training that ended or was given up")
@@ -86,6 +90,11 @@ def _first_running(runs: Runs) -> float:
     """Return when the oldest run that is under way began, in seconds since the epoch; infinity if none is."""
     records = (record for pipeline in runs.pipelines() for record in runs.newest_first(pipeline))
     return min((record.started.timestamp() for record in records if record.outcome == "running"), default=float("inf"))
+
+
+def _touched(folder: Path) -> float:
+    """Return when something in a folder was last written."""
+    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
 def _age(path: Path) -> float:

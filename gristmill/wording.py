@@ -19,8 +19,10 @@ def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
 
 
 def score(metric: str, value: float | None) -> str:
-    """Return a score as it is shown everywhere: skill in percent, what cannot be computed as a dash."""
-    return "–" if value is None else f"{value:+.1%}" if metric == "skill" else f"{value:.4g}"
+    """Return a score as it is shown everywhere: shares in percent, what cannot be computed as a dash."""
+    if value is None:
+        return "–"
+    return f"{value:+.1%}" if metric == "skill" else f"{value:.1%}" if metric == "coverage" else f"{value:.4g}"
 
 
 def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str]:
@@ -38,10 +40,12 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
             continue  # short only because its mistakes, told elsewhere, are out
         else:
             messages, _ = reasons.setdefault(key, ([], detail["input"]))
-            messages.append(re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", detail["msg"]))
+            message = re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", detail["msg"])
+            messages.append(message.replace("a valid tuple", "a valid array"))  # as TOML calls it
     for key, (messages, received) in reasons.items():
         expected = " or ".join(dict.fromkeys(messages))
-        yield f"{key}: expected {expected}. Received: {received!r} ({_toml_type(received)})."
+        shown = "nothing" if received is None else f"{received!r} ({_toml_type(received)})"
+        yield f"{key}: expected {expected}. Received: {shown}."
 
 
 def _toml_type(value: Any) -> str:

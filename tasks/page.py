@@ -32,12 +32,12 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
         "**model**": scores["model"]["test"],
         **{name: by_part["test"] for name, by_part in scores["baselines"].items()},
     }
-    metrics = list(scores["model"]["test"])
+    metrics = scores["shown"]
     lines = [
         f"| | {' | '.join(metrics)} |",
         f"|---|{'---:|' * len(metrics)}",
         *(
-            f"| {name} | {' | '.join(wording.score(metric, values[metric]) for metric in metrics)} |"
+            f"| {name} | {' | '.join(wording.score(metric, values.get(metric)) for metric in metrics)} |"
             for name, values in named.items()
         ),
         "",

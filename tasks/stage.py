@@ -6,7 +6,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,12 @@ from prefect.states import Completed
 from gristmill import domains, plan
 from gristmill.artifact import Artifact, Reference
 from gristmill.backend import import_keras
+from gristmill.closure import load_closure, read_modules
 from gristmill.config import Catalogue, Pipeline, load
-from gristmill.errors import CorruptArtifact, StoreError
+from gristmill.downloads import fetch
+from gristmill.errors import CorruptArtifact, SourceChanged, StoreError
 from gristmill.files import Watch
-from gristmill.identity import Identity, load_closure, versions
+from gristmill.identity import Identity, versions
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
 
@@ -35,6 +37,15 @@ class Run:
     catalogue: Catalogue
     pipeline: Pipeline
     refresh: str | None  # a stage to do again even if its result is there
+
+    @property
+    def stages(self) -> dict[str, domains.Stage]:
+        """The stages by label, those that fan out point by point."""
+        return {stage.label: stage for stage in domains.stages_of(self.pipeline.tables)}
+
+    def points(self, name: str) -> list[str]:
+        """Return the labels of the points that a stage fans out to."""
+        return [label for label, stage in self.stages.items() if stage.name == name]
 
     def record(self) -> Record:
         """Return the run's record as it stands."""
@@ -63,52 +74,73 @@ def recorded(pipeline: str, overrides: list[str], refresh: str | None, project: 
 
 
 def produce(
-    run: Run, name: str, *inputs: Reference, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
+    run: Run, label: str, *inputs: Reference, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
 ) -> Reference:
     """Return the reference of a stage's artifact, found in the store (a Cached state) or made now.
 
     Args:
         run: the run it belongs to.
-        name: the stage.
-        inputs: artifacts it reads.
+        label: the stage, or one of its points.
+        inputs: artifacts it reads, in the order in which the stage names them.
         on_new: called with an artifact that was made now.
         extras: arguments of the core function besides settings, places and folders.
 
     Raises:
         WorkError: the core could not do it; nothing was published.
     """
-    began, stage, store = time.perf_counter(), domains.stage(name), Store(run.catalogue.store)
+    began, stage, store = time.perf_counter(), run.stages[label], Store(run.catalogue.store)
     data = plan.located(run.catalogue, run.pipeline, stage)
-    watch = Watch(data.values())
-    digests = plan.digests_of(data, store) | {ref["stage"]: ref["digest"] for ref in inputs}
-    made_of = plan.identity_of(run.pipeline, stage, digests)
-    again = run.refresh == name
+    watch = Watch(file for found in data.values() if not found.url for file in found.files)
+    digests = plan.digests_of(data, store) | {
+        name: ref["digest"] for name, ref in zip(stage.inputs, inputs, strict=True)
+    }
+    made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo))
+    again = run.refresh == stage.name
     if not again and (artifact := _found(store, made_of)):
-        return _cached(run, artifact, began)
+        return _cached(run, label, artifact, began)
     with store.lock(made_of.key):
         if not again and (artifact := _found(store, made_of)):  # made by another run while this one waited
-            return _cached(run, artifact, began)
+            return _cached(run, label, artifact, began)
         if again:  # from the start
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-        folders = {ref["stage"]: store.open(ref).path for ref in inputs}
-        files = {place.partition(".")[2]: path for place, path in data.items()}
-        scratch = {"scratch": store.scratch(made_of.key)} if stage.resumable else {}
+        folders = _folders(inputs, store)
+        fetch(data.values(), store)
+        files = {f"{place.partition('.')[2]}s": found.files for place, found in data.items()}
+        scratch = (
+            {"scratch": store.scratch(made_of.key), "logs": store.logs(run.pipeline.name, made_of.key)}
+            if stage.resumable
+            else {}
+        )
         with store.draft(made_of) as draft:
-            _work(run, stage, draft, made_of, folders | files | scratch | extras)
+            _work(run, stage, draft, made_of, folders | files | scratch | dict(stage.point) | extras)
             watch.check()
+            if plan.located(run.catalogue, run.pipeline, stage) != data:
+                raise SourceChanged(f"{', '.join(data)}: files came or went while they were read. Run again.")
             artifact = store.publish(draft, made_of, replace=again)
         shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-    _note(run, artifact, cached=False, seconds=time.perf_counter() - began)
+    _note(run, label, artifact, cached=False, seconds=time.perf_counter() - began)
     if on_new:
         on_new(run, artifact)
     return artifact.reference
 
 
-def _cached(run: Run, artifact: Artifact, began: float) -> Reference:
+def _folders(inputs: Iterable[Reference], store: Store) -> dict[str, Path | list[Path]]:
+    """Return the verified folders of the artifacts by stage; of a stage that fans out a list."""
+    folders: dict[str, Path | list[Path]] = {}
+    fanned = {stage.name for stage in domains.STAGES if stage.axes}
+    for reference in inputs:
+        path = store.open(reference).path
+        if reference["stage"] in fanned:
+            folders[reference["stage"]] = [*cast(list[Path], folders.get(reference["stage"], [])), path]
+        else:
+            folders[reference["stage"]] = path
+    return folders
+
+
+def _cached(run: Run, label: str, artifact: Artifact, began: float) -> Reference:
     """Return a state that Prefect shows as Cached; the flow gets its data, the reference."""
-    _note(run, artifact, cached=True, seconds=time.perf_counter() - began)
-    stage = artifact.reference["stage"]
-    return cast(Reference, Completed(name="Cached", message=f"{stage} is fresh", data=artifact.reference))
+    _note(run, label, artifact, cached=True, seconds=time.perf_counter() - began)
+    return cast(Reference, Completed(name="Cached", message=f"{label} is fresh", data=artifact.reference))
 
 
 def _found(store: Store, made_of: Identity) -> Artifact | None:
@@ -132,9 +164,9 @@ def _work(run: Run, stage: domains.Stage, draft: Draft, made_of: Identity, argum
     draft.measures = {"seconds": round(time.perf_counter() - began, 3), "peak_memory_mib": round(peak, 1)}
 
 
-def _note(run: Run, artifact: Artifact, cached: bool, seconds: float) -> None:
+def _note(run: Run, label: str, artifact: Artifact, cached: bool, seconds: float) -> None:
     reference = artifact.reference
     done = StageRecord(reference=reference, cached=cached, seconds=round(seconds, 3))
-    Runs(run.catalogue.store).note(run.pipeline.name, run.id, reference["stage"], done)
+    Runs(run.catalogue.store).note(run.pipeline.name, run.id, label, done)
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in artifact.counts.items())
-    logger.info("%-10s %s (%s)", reference["stage"], "fresh" if cached else f"done in {seconds:.1f} s", counts)
+    logger.info("%-10s %s (%s)", label, "fresh" if cached else f"done in {seconds:.1f} s", counts)

@@ -6,13 +6,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import ROOT
-from support import Command, Said, edit, published, records, with_model
+from support import STAGE_NAMES, Command, Said, edit, published, records, with_model
 
 pytest_plugins = ["end_to_end"]
 
 Change = Callable[[Path], object]
+
+PREPROCESS = "calendar, harmonics, history, horizon, materialize, normalise, residual, scale, stride, test, validation"
+TRAIN = "batch_size, clip_norm, epochs, learning_rate, loss, patience, quantiles, refit, schedule, seed, targets"
+MODELS = "bidirectional, conv, conv_lstm, dense, gru, linear, lstm, rnn"
+STAGES = ", ".join(STAGE_NAMES)
 
 
 def in_toml(before: str, after: str) -> Change:
@@ -30,8 +36,29 @@ def in_rows(change: Callable[[list[str]], list[str]]) -> Change:
     return apply
 
 
+def own_model(code: str, kind: str = "my_models.py:build") -> Change:
+    """Return an edit that makes a function of the project's the model; the file `my_models.py` holds the code."""
+
+    def apply(project: Path) -> None:
+        (project / "my_models.py").write_text(code)
+        edit(project / "pipelines.toml", 'kind = "linear"', f'kind = "{kind}"')
+
+    return apply
+
+
+def numbered(times: pd.DatetimeIndex) -> list[str]:
+    """Return rows of the series, 1, 2, 3 … at these times."""
+    return [f"{time:%Y-%m-%d},{value}" for value, time in enumerate(times, 1)]
+
+
 def nothing(project: Path) -> None:
     """Leave the project as it is."""
+
+
+def kept(project: Path) -> dict[Path, bytes]:
+    """Return every file of every artifact of the project's store, those being built included."""
+    files = (path for path in (project / "data/store").glob("*/??/*/**/*") if path.is_file())
+    return {path: path.read_bytes() for path in files}
 
 
 def the_error(said: Said) -> str:
@@ -50,14 +77,14 @@ def the_error(said: Said) -> str:
             in_toml("history = 12", "histry = 12\nhistory = 12"),
             "run small",
             "pipelines.toml [pipelines.small.preprocess] unknown key 'histry'. Did you mean 'history'? "
-            "Known: history, horizon, scale, stride, test, validation.",
+            f"Known: {PREPROCESS}.",
             id="unknown key",
         ),
         pytest.param(
             in_toml('kind = "linear"', 'kind = "liner"'),
             "run small",
             "pipelines.toml [pipelines.small.model] kind: unknown model 'liner'. Did you mean 'linear'? "
-            "Known: conv_lstm, dense, linear.",
+            f"Known: {MODELS}.",
             id="unknown model",
         ),
         pytest.param(
@@ -111,8 +138,7 @@ def the_error(said: Said) -> str:
         pytest.param(
             nothing,
             "run small --set train.epoch=5",
-            "pipelines.toml [pipelines.small.train] unknown key 'epoch'. Did you mean 'epochs'? "
-            "Known: batch_size, clip_norm, epochs, learning_rate, loss, patience, seed.",
+            f"pipelines.toml [pipelines.small.train] unknown key 'epoch'. Did you mean 'epochs'? Known: {TRAIN}.",
             id="assignment to an unknown key",
         ),
         pytest.param(
@@ -124,13 +150,19 @@ def the_error(said: Said) -> str:
         pytest.param(
             nothing,
             "run small --refresh training",
-            "--refresh training: no such stage. Known: ingest, preprocess, train, evaluate, export.",
+            f"--refresh training: no such stage. Known: {STAGES}.",
             id="unknown stage",
         ),
         pytest.param(
             nothing,
+            "run small --refresh backtest",
+            f"--refresh backtest: no such stage. Known: {STAGES}.",
+            id="stage of others",
+        ),
+        pytest.param(
+            nothing,
             "plan small --refresh training",
-            "--refresh training: no such stage. Known: ingest, preprocess, train, evaluate, export.",
+            f"--refresh training: no such stage. Known: {STAGES}.",
             id="unknown stage to plan",
         ),
         pytest.param(
@@ -144,6 +176,54 @@ def the_error(said: Said) -> str:
             "show small",
             "pipeline 'small' has no successful run yet. Run: gristmill run small.",
             id="nothing to show",
+        ),
+        pytest.param(
+            in_toml('kind = "linear"', 'kind = "my_models:build"'),
+            "run small",
+            f"pipelines.toml [pipelines.small.model] kind: unknown model 'my_models:build'. Known: {MODELS}.",
+            id="own model that names no file",
+        ),
+        pytest.param(
+            in_toml('path = "series.csv"', 'path = "https://example.com/series.csv"'),
+            "run small",
+            "pipelines.toml [pipelines.small.source] sha256: expected 64 hexadecimal digits, as sha256sum prints them, "
+            "since path is a URL. Received: nothing.",
+            id="URL without its sha256",
+        ),
+        pytest.param(
+            in_toml('path = "series.csv"', 'path = "ftp://example.com/series.csv"'),
+            "run small",
+            "pipelines.toml [pipelines.small.source] path: expected a path, or a place that begins with https://, "
+            "http://, package://. Received: 'ftp://example.com/series.csv' (string).",
+            id="URL of another kind",
+        ),
+        pytest.param(
+            in_toml('target = "sunspots"', 'target = "sunspots"\ninputs = "sunspots"'),
+            "run small",
+            "pipelines.toml [pipelines.small.ingest] table: expected each column in one role; 'sunspots' is named more "
+            "than once. Received: {{'time': 'month', 'target': 'sunspots', 'inputs': 'sunspots'}} (table).",
+            id="column in two roles",
+        ),
+        pytest.param(
+            in_toml('target = "sunspots"', 'target = "sunspots"\ngaps = "fill"'),
+            "run small",
+            "pipelines.toml [pipelines.small.ingest] gaps: expected 'error', 'interpolate', 'forward_fill', 'seasonal' "
+            "or 'drop'. Received: 'fill' (string).",
+            id="unknown policy for gaps",
+        ),
+        pytest.param(
+            nothing,
+            "run small --set train.quantiles=[0.5,0.05]",
+            "pipelines.toml [pipelines.small.train] quantiles: expected levels each above the one before. "
+            "Received: [0.5, 0.05] (array).",
+            id="quantiles that do not ascend",
+        ),
+        pytest.param(
+            in_toml('kind = "linear"', 'kind = "dense"\n[pipelines.small.train]\nschedule = "sweep"'),
+            "run small --set train.learning_rate=find",
+            'pipelines.toml [pipelines.small.train] schedule: expected "cosine" or "constant" beside learning_rate = '
+            "\"find\"; a sweep starts at a number. Received: 'sweep' (string).",
+            id="two searches for the learning rate",
         ),
         pytest.param(
             lambda project: (project / "pipelines.toml").unlink(),
@@ -177,7 +257,7 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         "Received: 'onnx' (string).",
         "error: pipelines.toml [pipelines.small.preprocess] horizon: expected a valid integer. Received: '2' (string).",
         "error: pipelines.toml [pipelines.small.preprocess] unknown key 'horizn'. Did you mean 'horizon'? "
-        "Known: history, horizon, scale, stride, test, validation.",
+        f"Known: {PREPROCESS}.",
     ]
 
 
@@ -188,6 +268,24 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
             in_toml('target = "sunspots"', 'target = "spots"'),
             ["series.csv: no column 'spots'", "'month', 'sunspots'"],
             id="missing column",
+        ),
+        pytest.param(
+            in_toml('target = "sunspots"', 'target = "sunspots"\nseries = "station"'),
+            ["series.csv: no column 'station'. Columns: 'month', 'sunspots'."],
+            id="missing column of series",
+        ),
+        pytest.param(
+            in_rows(lambda lines: [lines[0], *(f"{line.partition(',')[0]}," for line in lines[1:])]),
+            [
+                "series.csv: all 300 values of 'sunspots' are missing.",
+                "Check the column, or leave it, or the series, out.",
+            ],
+            id="no values",
+        ),
+        pytest.param(
+            in_rows(lambda lines: [lines[0], *(f"{line.partition(',')[0]},many" for line in lines[1:])]),
+            ["series.csv row 2, column 'sunspots': not a", "number: 'many' (300 such cells)", "Mend it"],
+            id="text for a target",
         ),
         pytest.param(
             in_rows(lambda lines: []),
@@ -216,13 +314,59 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         ),
         pytest.param(
             in_rows(lambda lines: [*lines[:4], "1749-03,71.0", *lines[4:]]),
-            ["series.csv rows 4 and 5: both are 1749-03-01", "Keep one row a time"],
+            [
+                "series.csv rows 4 and 5: both are 1749-03-01 00:00:00 (1 duplicates).",
+                "Keep one row a time, or say which counts by duplicates in the table 'ingest'.",
+            ],
             id="duplicate dates",
         ),
         pytest.param(
             in_rows(lambda lines: [*lines[:3], *lines[4:]]),
-            ["series.csv: 1 of 300 ", "1749-03-01", "gaps = 'interpolate' in the table 'ingest'"],
+            [
+                "series.csv: 1 of 300 values of 'sunspots' are missing at frequency MS, the first at 1749-03-01",
+                "gaps = 'interpolate' in the table 'ingest'",
+            ],
             id="gap",
+        ),
+        pytest.param(
+            in_rows(lambda lines: [*lines[:3], "1749-03,", *lines[4:]]),
+            ["series.csv: 1 of 300 values of 'sunspots' are missing at frequency MS", "1749-03-01", "gaps = "],
+            id="empty cell",
+        ),
+        pytest.param(
+            in_rows(
+                lambda lines: [
+                    lines[0],
+                    *numbered(pd.date_range("1749-01-01", periods=290, freq="MS")),
+                    *numbered(pd.date_range("1773-03-02", periods=10)),
+                ]
+            ),
+            [
+                "series.csv row 292: 1773-03-02 00:00:00 is not on the grid of frequency MS that starts at 1749-01-01 "
+                "00:00:00 (10 such rows).",
+                "Mend the times, or set frequency in the table 'ingest'",
+            ],
+            id="months, then days",
+        ),
+        pytest.param(
+            in_rows(
+                lambda lines: [
+                    lines[0],
+                    *numbered(pd.date_range("1749-01-01", periods=100)),
+                    *numbered(pd.date_range("1749-05-01", periods=60, freq="MS")),
+                ]
+            ),
+            [
+                "series.csv row 2 begins a series of which 1757 of 1917 times have no row at frequency D: times of "
+                "several frequencies, or one far off.",
+                "or set frequency in the table 'ingest'",
+            ],
+            id="days, then months",
+        ),
+        pytest.param(
+            in_rows(lambda lines: [lines[0], *numbered(pd.Timestamp("1749") + pd.to_timedelta([0, 1, 4, 9, 16], "D"))]),
+            ["series.csv: the times follow no regular frequency.", "Set frequency in the table 'ingest'"],
+            id="no frequency",
         ),
         pytest.param(
             in_rows(lambda lines: [*lines[:3], "1749-03,70.0,1", *lines[4:]]),
@@ -231,21 +375,23 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         ),
     ],
 )
-def test_data_that_cannot_be_read_is_one_line_and_exit_1(
-    project: Path, command: Command, prefect_api: str, change: Change, told: list[str]
+def test_data_that_cannot_be_read_is_one_line_and_exit_1_and_loses_nothing(
+    finished: Path, command: Command, prefect_api: str, change: Change, told: list[str]
 ) -> None:
-    change(project)
+    before = kept(finished)
+    change(finished)
 
     said = command("run", "small")
 
     message = the_error(said)
     assert said.status == 1
-    assert message.startswith(f"{project}/series.csv")
+    assert message.startswith(f"{finished}/series.csv")
     assert [part for part in told if part not in message] == [], message
-    (record,) = records(project)
+    first, record = records(finished)
     assert (record.outcome, record.error) == ("failed", f"DataError: {message}")
     assert record.stages == {}
-    assert published(project / "data/store", "ingest") == []
+    assert kept(finished) == before
+    assert command("show", "small", "--json").json["run"]["id"] == first.id
 
 
 def test_a_missing_file_names_every_place_that_was_tried(
@@ -265,34 +411,170 @@ def test_a_missing_file_names_every_place_that_was_tried(
 
 
 @pytest.mark.parametrize(
-    ("rows", "message"),
+    ("change", "message"),
     [
         pytest.param(
-            90,
-            "the train part has 10 of the series' 90 observations, too few for a window of history 12 + horizon 2. "
+            in_rows(lambda lines: lines[:91]),
+            "the train part has 10 observations, too few for a window of history 12 + horizon 2. "
             "Shorten them, or the other parts, in the table 'preprocess'.",
             id="shorter than a window",
         ),
         pytest.param(
-            80,
+            in_rows(lambda lines: lines[:81]),
             "the series has 80 observations, but validation takes 40 and test 40. "
             "Give it more rows, or set smaller parts in the table 'preprocess'.",
             id="shorter than its parts",
         ),
+        pytest.param(
+            in_toml("horizon = 2\nvalidation = 40", "horizon = 41\nvalidation = 60"),
+            "the test part has 40 observations, fewer than the horizon of 41. "
+            "Set a longer part or a shorter horizon in the table 'preprocess'.",
+            id="horizon longer than the test part",
+        ),
+        pytest.param(
+            in_rows(lambda lines: [lines[0], *(f"{line.partition(',')[0]},58.0" for line in lines[1:])]),
+            "all 220 values of 'sunspots' in the training part are 58: there is nothing to learn. "
+            "Check the target column.",
+            id="constant",
+        ),
+        pytest.param(
+            in_toml("history = 12", 'history = 1\ncalendar = ["month"]'),
+            "preprocess.history is 1, shorter than preprocess.horizon, 2: what is known ahead would not reach all "
+            "steps. Set a history at least as long as the horizon.",
+            id="known further ahead than a window is long",
+        ),
     ],
 )
-def test_a_series_that_is_too_short_stops_at_preprocess(
-    project: Path, command: Command, prefect_api: str, rows: int, message: str
+def test_series_that_cannot_be_cut_stop_at_preprocess_and_lose_nothing(
+    finished: Path, command: Command, prefect_api: str, change: Change, message: str
 ) -> None:
-    in_rows(lambda lines: lines[: rows + 1])(project)
+    before = kept(finished)
+    change(finished)
 
     said = command("run", "small")
 
     assert the_error(said) == message
-    assert said.status == 1
-    (record,) = records(project)
+    assert said.status == (2 if message.startswith("preprocess.") else 1)  # the settings, or the data, are wrong
+    _, record = records(finished)
     assert (record.outcome, list(record.stages)) == ("failed", ["ingest"])
-    assert published(project / "data/store", "preprocess") == []
+    assert len(published(finished / "data/store", "preprocess")) == 1
+    assert kept(finished).items() >= before.items()
+
+
+NO_MODEL = "def build(shape):\n    return {'units': 3}\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        pytest.param(
+            in_toml('kind = "linear"', 'kind = "my_models.py:build"'),
+            1,
+            "[pipelines.small.model] file: no such file 'my_models.py'. Tried: {project}/my_models.py. "
+            "Put it there, correct the path, or name its folder in GRISTMILL_DATA.",
+            id="missing file",
+        ),
+        pytest.param(
+            own_model(NO_MODEL, "my_models.py:biuld"),
+            2,
+            "{project}/my_models.py: no function 'biuld'. Correct kind = 'my_models.py:biuld'.",
+            id="missing function",
+        ),
+        pytest.param(
+            own_model(NO_MODEL),
+            2,
+            "my_models.py:build returned a dict. Expected a keras.Model: return one from it.",
+            id="no Keras model",
+        ),
+        pytest.param(
+            own_model("def build(shape:\n"),
+            2,
+            "{project}/my_models.py: cannot be imported ('(' was never closed (my_models.py, line 1)). Mend it.",
+            id="not Python",
+        ),
+        pytest.param(
+            own_model("def build(shape, width):\n    return width\n"),
+            2,
+            "{project}/my_models.py: build() does not take what its table gives it (missing a required argument: "
+            "'width'). It is called with the shape and then nothing else.",
+            id="argument that is not given",
+        ),
+        pytest.param(
+            own_model(
+                "import keras\n\n\ndef build(shape):\n"
+                "    return keras.Sequential([keras.Input((shape.history, shape.columns)), keras.layers.Flatten()])\n"
+            ),
+            2,
+            "the model's network takes (12, 1) and gives (12,) for each window; expected it to take (12 or None, 1) "
+            "and give (2,). Build it to the shape it is given.",
+            id="another shape",
+        ),
+    ],
+)
+def test_a_model_of_ones_own_that_cannot_be_built_is_one_line_and_loses_nothing(
+    finished: Path, command: Command, prefect_api: str, change: Change, status: int, message: str
+) -> None:
+    before = kept(finished)
+    change(finished)
+
+    said = command("run", "small")
+
+    assert the_error(said) == message.format(project=finished)
+    assert said.status == status
+    assert kept(finished) == before
+
+
+@pytest.mark.slow
+def test_what_is_known_ahead_must_be_there_for_the_steps_to_forecast(
+    project: Path, command: Command, prefect_api: str, parity_here: None
+) -> None:
+    in_rows(lambda lines: [f"{lines[0]},holiday", *(f"{line},{at % 3}" for at, line in enumerate(lines[1:]))])(project)
+    edit(project / "pipelines.toml", 'target = "sunspots"', 'target = "sunspots"\nknown = "holiday"')
+    assert command("-q", "run", "small").status == 0
+    before = kept(project)
+    with (project / "series.csv").open("a") as series:
+        series.write("1774-01,,1\n")
+
+    said = command("predict", "small")
+
+    assert the_error(said) == (
+        "series 'sunspots': 'holiday' must be known for all steps to forecast, but 1774-02-01 00:00:00 is missing. "
+        "Add rows with these columns filled and the target empty."
+    )
+    assert (said.status, said.out) == (1, "")
+    assert kept(project) == before
+    with (project / "series.csv").open("a") as series:
+        series.write("1774-02,,2\n")
+    said = command("predict", "small")
+    assert (said.status, said.err) == (0, "")
+    assert [line.split(",")[0] for line in said.out.splitlines()] == ["ds", "1774-01-01", "1774-02-01"]
+
+
+def test_a_backtest_that_leaves_nothing_to_train_on_says_so(finished: Path, command: Command, prefect_api: str) -> None:
+    before = kept(finished)
+
+    said = command("run", "small", "--set", "backtest.windows=2", "--set", "backtest.size=130")
+
+    assert the_error(said) == (
+        "backtest window 2 has 0 windows to train on and 117 to forecast. "
+        "Set fewer or smaller windows in the table 'backtest'."
+    )
+    assert said.status == 1
+    assert list(records(finished)[-1].stages) == ["ingest", "preprocess", "train", "backtest 1/1"]
+    assert kept(finished).items() >= before.items()
+
+
+@pytest.mark.parametrize("setting", ["train.loss=quantile", "train.targets=sequence"])
+def test_a_model_in_closed_form_refuses_what_only_training_can_learn(
+    finished: Path, command: Command, prefect_api: str, setting: str
+) -> None:
+    said = command("run", "small", "--set", setting)
+
+    assert the_error(said) == (
+        "a model in closed form minimises squared errors after the last step: it takes neither "
+        "train.loss = 'quantile' nor train.targets = 'sequence'. Choose another model."
+    )
+    assert said.status == 2
 
 
 def test_a_store_that_cannot_be_written_stops_before_any_work(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from support import STAGE_NAMES, Command, assert_all_whole, edit, published, records
@@ -19,8 +20,12 @@ pytest_plugins = ["end_to_end"]
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
 HEAVY = ["keras", "matplotlib", "numpy", "pandas", "prefect", "pyarrow", "tensorflow"]
-BASELINES = ["autoregression", "moving average 3", "naive"]
-METRICS = ["mae", "rmse", "mape", "mase", "skill"]
+BASELINES = ["autoregression", "drift", "exponential smoothing", "moving average 3", "naive"]
+WIDEST = len("exponential smoothing")
+SHOWN = ["mae", "rmse", "mape", "mase", "skill", "coverage"]
+METRICS = {"mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"}
+INTERVAL = {"pinball", "coverage", "width"}
+COLUMNS = ["ds", "sunspots", "sunspots low", "sunspots high"]
 NEXT_MONTHS = ["1774-01-01", "1774-02-01"]  # after the 300 of the small project
 
 
@@ -67,11 +72,16 @@ def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Com
         ["evaluate", "run?", "depends", "on", "preprocess"],
         ["export", "run?", "depends", "on", "preprocess"],
     ]
-    assert lines[7].split()[:3] == ["test", "part", METRICS[0]]
-    assert set(lines[7].split()[2:]) == set(METRICS)
-    assert {line[: len("moving average 3")].strip() for line in lines[8:12]} == {"model", *BASELINES}
-    assert all(len(line[len("moving average 3") :].split()) == len(METRICS) for line in lines[8:12])
-    (report, bundle) = (line.split("  ", 1) for line in lines[12:])
+    assert lines[7].split() == ["test", "part", *SHOWN]
+    rows = {line[:WIDEST].strip(): line[WIDEST:].split() for line in lines[8:14]}
+    assert set(rows) == {"model", *BASELINES}
+    assert next(iter(rows)) == "model"
+    assert len(rows["model"]) == len(SHOWN)
+    assert all(rows[name][-1] == "–" and len(rows[name]) == len(SHOWN) for name in BASELINES)  # without intervals
+    assert rows["naive"][SHOWN.index("skill")] == "+0.0%"
+    errors = [float(rows[name][0]) for name in list(rows)[1:]]
+    assert errors == sorted(errors)
+    (report, bundle) = (line.split("  ", 1) for line in lines[14:])
     assert (report[0], bundle[0]) == ("report", "bundle")
     assert "small" in Path(report[1]).read_text()
     assert (Path(bundle[1]) / "model.keras").is_file()
@@ -102,7 +112,8 @@ def test_run_as_json_holds_the_scores_beside_the_baselines(finished: Path, comma
 
     assert said.status == 0, said.err
     assert set(said.json["scores"]["baselines"]) == set(BASELINES)
-    assert set(said.json["scores"]["model"]["test"]) == set(METRICS)
+    assert set(said.json["scores"]["model"]["test"]) == METRICS | INTERVAL
+    assert all(set(parts["test"]) == METRICS for parts in said.json["scores"]["baselines"].values())
     assert [said.json["stages"][name]["cached"] for name in STAGE_NAMES] == [False, True, True, True, True]
     assert said.json == json.loads(said.out)
 
@@ -129,7 +140,12 @@ def test_show_as_json_holds_model_and_baselines_by_part_and_metric(finished: Pat
     assert scores["model"]["validation"]["mae"] > 0
     best = min(errors, key=lambda name: errors[name])
     assert scores["best_baseline"] == best
-    assert scores["model"]["test"]["skill"] == pytest.approx(1 - mae / errors[best])
+    assert scores["model"]["test"]["skill"] == pytest.approx(1 - mae / errors["naive"])
+    assert scores["baselines"]["naive"]["test"]["skill"] == 0
+    inside = (rows["low"] <= rows["y"]) & (rows["y"] <= rows["high"])
+    assert scores["model"]["test"]["coverage"] == pytest.approx(inside.mean())
+    assert scores["model"]["test"]["width"] == pytest.approx((rows["high"] - rows["low"]).mean(), rel=1e-6)
+    assert (scores["level"], scores["calibrated_on"]) == (0.9, "validation")
     assert scores["headline"] == {"metric": "mae", "model": mae, "baseline": errors[best]}
 
 
@@ -143,6 +159,16 @@ def test_show_prints_outcome_scores_and_lineage(finished: Path, command: Command
     for name, reference in record.references.items():
         (line,) = (line for line in said.out.splitlines() if line.split()[0] == name)
         assert line.split()[1:4] == ["made", reference["key"][:12], reference["digest"][:12]]
+
+
+def test_show_tells_how_to_open_the_logs_of_a_training(finished: Path, command: Command) -> None:
+    (record,) = records(finished)
+    assert command("show", "small", "--json").json["logs"] == {}  # a model in closed form leaves none
+    folder = Store(finished / "data/store").logs("small", record.references["train"]["key"])
+    folder.mkdir(parents=True)
+
+    assert command("show", "small", "--json").json["logs"] == {"train": str(folder)}
+    assert f"logs    tensorboard --logdir {folder}" in command("show", "small").out
 
 
 def test_runs_lists_the_newest_first(finished: Path, command: Command) -> None:
@@ -206,17 +232,43 @@ def test_predict_continues_the_series_in_each_form(finished: Path, command: Comm
     printed = command("predict", "small", "--input", "series.csv")
     assert (printed.status, printed.err) == (0, "")
     lines = printed.out.splitlines()
-    assert lines[0] == "ds,forecast"
+    assert lines[0].split(",") == COLUMNS
     assert [line.partition(",")[0] for line in lines[1:]] == NEXT_MONTHS
-    forecasts = [float(line.partition(",")[2]) for line in lines[1:]]
+    forecasts = [[float(value) for value in line.split(",")[1:]] for line in lines[1:]]
+    assert all(low < forecast < high for forecast, low, high in forecasts)
 
     for name, read in (("f.csv", pd.read_csv), ("f.parquet", pd.read_parquet), ("f.json", pd.read_json)):
         said = command("predict", "small", "--input", "series.csv", "--output", name)
         assert (said.status, said.err) == (0, "")
         frame = read(finished / name)
-        assert list(frame.columns) == ["ds", "forecast"]
+        assert list(frame.columns) == COLUMNS
         assert [f"{time:%Y-%m-%d}" for time in pd.to_datetime(frame["ds"])] == NEXT_MONTHS
-        assert frame["forecast"].tolist() == pytest.approx(forecasts, rel=1e-5)
+        assert frame[COLUMNS[1:]].to_numpy() == pytest.approx(np.array(forecasts), rel=1e-5)
+
+
+def test_predict_without_a_file_continues_the_data_of_the_pipeline(finished: Path, command: Command) -> None:
+    named = command("predict", "small", "--input", "series.csv").out
+    with (finished / "series.csv").open("a") as series:
+        series.write("1774-01,50.0\n")
+
+    longer = command("predict", "small")
+
+    assert (longer.status, longer.err) == (0, "")
+    assert longer.out != named
+    assert [line.partition(",")[0] for line in longer.out.splitlines()[1:]] == ["1774-02-01", "1774-03-01"]
+    assert longer.out == command("predict", "small", "--input", "series.csv").out
+
+
+def test_predict_takes_no_other_history_than_the_model_sees(finished: Path, command: Command) -> None:
+    plain = command("predict", "small")
+
+    assert command("predict", "small", "--history", "12").out == plain.out
+    other = command("predict", "small", "--history", "24")
+    assert (other.status, other.out, other.err) == (
+        2,
+        "",
+        "error: --history 24: this model sees 12 values, no other number.\n",
+    )
 
 
 def test_predict_goes_beyond_the_horizon_and_the_first_steps_stay(finished: Path, command: Command) -> None:
@@ -227,6 +279,7 @@ def test_predict_goes_beyond_the_horizon_and_the_first_steps_stay(finished: Path
     lines = said.out.splitlines()
     assert lines[:3] == short
     assert [line.partition(",")[0] for line in lines[1:]] == [*NEXT_MONTHS, "1774-03-01", "1774-04-01", "1774-05-01"]
+    assert all(line.split(",")[1] and line.endswith(",,") for line in lines[3:])  # no interval is known so far ahead
 
 
 def test_predict_refuses_what_it_cannot_use(finished: Path, command: Command) -> None:
@@ -242,11 +295,12 @@ def test_predict_refuses_what_it_cannot_use(finished: Path, command: Command) ->
     )
     assert (missing.status, missing.err) == (
         1,
-        "error: none.csv: no such file. Give --input a file like the pipeline's own source.\n",
+        f"error: --input: no such file 'none.csv'. Tried: {finished}/none.csv. "
+        "Put it there, correct the path, or name its folder in GRISTMILL_DATA.\n",
     )
     assert (short.status, short.err) == (
         1,
-        "error: short.csv: 5 rows, but the model sees 12. Give it at least as many.\n",
+        "error: series 'sunspots': 5 rows, but the model sees 12. Give it at least as many.\n",
     )
     assert not (finished / "f.xlsx").exists()
 

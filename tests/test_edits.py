@@ -43,8 +43,8 @@ def remembered(edited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have all digests remembered with the files' stat, though the files have not rested for two seconds yet."""
     monkeypatch.setattr("gristmill.files._REST_NS", 0)
     assert planned(Project.open().plan("small")) == {}
-    remembered = [json.loads(file.read_text()) for file in (edited / "data/store/memo").iterdir()]
-    assert {"series.csv", "series.parquet"} <= {name for digests in remembered for name in digests}
+    remembered = [json.loads(file.read_text())["files"] for file in (edited / "data/store/memo").iterdir()]
+    assert {"series.csv", "series.parquet"} <= {name for files in remembered for name in files}
 
 
 @pytest.fixture
@@ -114,7 +114,9 @@ def test_a_touched_source_runs_nothing(edited: Path, gristmill: Gristmill) -> No
     [
         ("gristmill/checkpoint.py", ["train"], ["evaluate", "export"]),
         ("gristmill/timeseries/models/dense.py", ["train"], ["evaluate", "export"]),
+        ("gristmill/timeseries/changes.py", ["evaluate"], ["export"]),
         ("gristmill/timeseries/baselines.py", ["evaluate"], ["export"]),
+        ("gristmill/timeseries/patterns.py", ["preprocess", "evaluate"], ["train", "export"]),
         ("gristmill/timeseries/windows.py", ["preprocess", "train", "evaluate", "export"], []),
         ("gristmill/sources/csv.py", ["ingest"], ["preprocess", "train", "evaluate", "export"]),
         ("gristmill/tables.py", STAGE_NAMES, []),

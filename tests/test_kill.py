@@ -134,7 +134,9 @@ def assert_interrupted(project: Path, status: int | None) -> None:
 
 def newest_epoch(project: Path) -> int:
     """Return the number of the newest checkpoint's epoch, 0 if there is none."""
-    return max((int(path.name.partition("-")[2]) for path in project.glob("data/store/scratch/*/epoch-*")), default=0)
+    return max(
+        (int(path.name.partition("-")[2]) for path in project.glob("data/store/scratch/*/judged/epoch-*")), default=0
+    )
 
 
 def weights_of(store: Path) -> bytes:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from support import STAGE_NAMES, made, planned, records
 
-from gristmill.errors import RequestError
+from gristmill.errors import DataError, RequestError
+from gristmill.places import Located
 from gristmill.project import Project
 from gristmill.store import Store
 
@@ -27,7 +28,9 @@ def test_a_run_returns_a_record_with_scores_report_and_bundle(finished: Path) ->
     assert made(record) == {"ingest"}
     assert record == records(finished)[-1] == project.record("small")
     assert record.settings["preprocess"]["history"] == 12
-    assert set(record.versions) == {"keras", "numpy", "pandas", "prefect", "pyarrow", "tensorflow"}
+    assert set(record.versions) == {
+        "keras", "numpy", "pandas", "prefect", "pyarrow", "ruptures", "scipy", "statsmodels", "tensorflow",
+    }  # fmt: skip
     scores = project.scores(record)
     assert scores["model"]["test"]["mae"] > 0
     assert project.headline(record) == scores["headline"]
@@ -97,8 +100,53 @@ def test_data_is_found_in_the_folders_of_the_environment(finished: Path, monkeyp
     (finished / "series.csv").rename(elsewhere / "series.csv")
     monkeypatch.setenv("GRISTMILL_DATA", str(elsewhere))
 
-    assert Project.open().data("small") == {"source.path": elsewhere / "series.csv"}
+    assert Project.open().data("small") == {"source.path": Located((elsewhere / "series.csv",))}
     assert planned(Project.open().plan("small")) == {}  # where data lies is no part of the key
+
+
+def test_data_is_every_file_of_a_folder_and_of_a_url_where_it_will_lie(finished: Path) -> None:
+    (finished / "many").mkdir()
+    for name in ("b.csv", "a.csv"):
+        (finished / "many" / name).write_bytes((finished / "series.csv").read_bytes())
+    url, sha256 = "https://example.org/series.csv", "ab" * 32
+
+    of_folder = Project.open(overrides={"small": ["source.path=many"]})
+    of_url = Project.open(overrides={"small": [f"source.path='{url}'", f"source.sha256={sha256}"]})
+
+    assert of_folder.data("small") == {"source.path": Located((finished / "many/a.csv", finished / "many/b.csv"))}
+    fetched = finished / "data/store/downloads" / sha256 / "series.csv"
+    assert of_url.data("small") == {"source.path": Located((fetched,), url, sha256)}
+    with pytest.raises(DataError, match=r"\[pipelines\.small\.source\] path: no such file 'gone\.csv'"):
+        Project.open(overrides={"small": ["source.path=gone.csv"]}).data("small")
+
+
+@pytest.mark.slow
+def test_a_backtest_that_is_asked_for_is_made_beside_the_rest_and_scored(finished: Path) -> None:
+    points = ["backtest 1/1", "backtest 1/2", "backtest 2/1", "backtest 2/2"]  # window/seed
+    with_backtest = {"small": ["backtest.windows=2", "backtest.seeds=2"]}
+    first = Project.open().record("small")
+
+    project = Project.open(overrides=with_backtest)
+    record = project.run("small")
+
+    assert made(record) == {*points, "evaluate", "export"}
+    assert list(record.stages) == ["ingest", "preprocess", "train", *points, "evaluate", "export"]
+    assert "backtest" not in project.scores(first)
+    for metric in ("mae", "rmse", "mase", "skill"):  # not coverage: the intervals are calibrated on the backtest
+        assert project.scores(record)["model"]["test"][metric] == project.scores(first)["model"]["test"][metric]
+    assert [project.scores(run)["calibrated_on"] for run in (first, record)] == ["validation", "backtest"]
+    assert planned(project.plan("small")) == {}
+    assert planned(Project.open().plan("small")) == {}  # without it nothing is to be done either
+    more = Project.open(overrides={"small": ["backtest.windows=3", "backtest.seeds=2"]})
+    assert list(planned(more.plan("small"))) == ["backtest 3/1", "backtest 3/2", "evaluate", "export"]
+
+
+def test_a_stage_that_the_pipeline_does_not_have_cannot_be_asked_for(finished: Path) -> None:
+    for stage in ("trian", "backtest"):
+        with pytest.raises(
+            RequestError, match=f"^--refresh {stage}: no such stage. Known: ingest, preprocess, train, e"
+        ):
+            Project.open().plan("small", stage)
 
 
 def test_a_project_is_opened_by_its_folder_or_from_below(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""One CSV file."""
+"""CSV files."""
 
 import csv
 import gzip
@@ -7,48 +7,50 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
 from gristmill.errors import DataError, shown
-from gristmill.settings import Place, Settings
+from gristmill.settings import Files
+from gristmill.sources import LARGEST, Rows, joined, refuse_missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LARGEST = 3e38  # what a float32, the type networks work in, can hold
 
+class Csv(Files):
+    """One or several CSV files with a header line."""
 
-class Csv(Settings):
-    """A CSV file with a header line."""
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 
     kind: Literal["csv"]
-    path: Place  # the file, `.gz` included
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
 
-    def read(self, path: Path, texts: Sequence[str], numbers: Sequence[str]) -> "pd.DataFrame":
-        """Return the named columns; the index is the row as a spreadsheet counts, the header being row 1.
+    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
+        """Return the named columns; a row counts as a spreadsheet counts it, the header being row 1.
 
         Args:
-            path: the located file.
+            paths: the located files; those named `.gz` are unpacked.
             texts: columns taken as they stand, empty cells missing.
             numbers: columns converted to float64, empty cells NaN.
 
         Raises:
             DataError: naming file, row and column of what cannot be read.
         """
-        wanted = list(dict.fromkeys([*texts, *numbers]))
+        rows = joined([(path, self._columns(path, list(dict.fromkeys([*texts, *numbers])), numbers)) for path in paths])
+        if rows.frame.empty:
+            raise DataError(f"{rows.name}: no rows below the header. Expected at least one.")
+        return rows
+
+    def _columns(self, path: Path, wanted: list[str], numbers: Sequence[str]) -> "pd.DataFrame":
+        """Return the wanted columns of one file, without its empty rows."""
         frame = self._cells(path)
-        missing = [name for name in wanted if name not in frame]
-        if missing:
-            raise DataError(f"{path}: no column {missing[0]!r}. Columns: {', '.join(map(repr, frame.columns))}.")
+        refuse_missing(path, wanted, list(frame.columns))
         _refuse_ragged_rows(path, self.separator, self.encoding, len(frame.columns))
         frame = frame[wanted].replace("", None).dropna(how="all")
-        if frame.empty:
-            raise DataError(f"{path}: no rows below the header. Expected at least one.")
         for name in numbers:
             frame[name] = self._numbers(frame[name], path)
         return frame
@@ -90,7 +92,7 @@ class Csv(Settings):
 
         plain = cells.str.replace(self.decimal, ".", regex=False) if self.decimal != "." else cells
         values = pd.to_numeric(plain, errors="coerce").astype("float64")
-        bad = cells.notna() & ~(values.abs() < _LARGEST)
+        bad = cells.notna() & ~(values.abs() < LARGEST)
         if self.decimal == ",":
             bad |= cells.str.contains(".", regex=False, na=False)  # 1.234 would be read a thousand times too small
         if bad.any():

@@ -1,5 +1,6 @@
-"""Evaluate: the model's forecasts beside the baselines', on the validation and the test part."""
+"""Evaluate: forecasts beside the baselines', their intervals, and what they say of anomalies and regimes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,88 +9,158 @@ import numpy as np
 import pandas as pd
 
 from gristmill import network as networks
-from gristmill.tables import write_document, write_table
-from gristmill.timeseries import prepared
-from gristmill.timeseries.baselines import Forecast, baselines
+from gristmill.tables import read_document, write_document, write_table
+from gristmill.timeseries import anomalies, changes, intervals, prepared, rolling
+from gristmill.timeseries.forecasts import (
+    baselines_of,
+    season_of,
+    with_baselines,
+    with_intervals,
+)
+from gristmill.timeseries.intervals import Intervals
+from gristmill.timeseries.predictions import Forecasts, as_rows, by_network, forecast_part
 from gristmill.timeseries.prepared import MODEL, Prepared
-from gristmill.timeseries.scores import scores, skill
+from gristmill.timeseries.scoring import score_table
 from gristmill.timeseries.settings import Evaluate
-from gristmill.timeseries.windows import target_index
+
+_SHOWN = ("mae", "rmse", "mape", "mase", "skill", "coverage")  # where there is no room for all
+_LABELS = ("part", "by", "group", "forecaster")
 
 
-def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
-    """Forecast every window of the validation and the test part and score what came out.
+def evaluate(
+    *, evaluate: Evaluate, preprocess: Path, train: Path, out: Path, backtest: Sequence[Path] = ()
+) -> dict[str, int]:
+    """Forecast every window of the validation and the test part, and score what came out.
 
-    Writes `predictions.parquet` (part, ds, step, y, and one column a forecaster) and `scores.json`.
+    Writes `predictions.parquet` (one row a window, step and target; one column a forecaster), `scores.parquet` (by
+    step, series, channel), `scores.json`, `intervals.json`, `anomalies.parquet` and `segments.parquet`; with a
+    backtest `backtest.parquet` too.
 
     Args:
-        evaluate: which baselines.
+        evaluate: which baselines, and the levels of the intervals.
         preprocess: folder of the prepared series.
         train: folder of the trained network.
         out: folder to write to.
+        backtest: folders of the backtest's blocks.
     """
-    data = prepared.read(preprocess)
-    network = networks.read(train)
+    data, network = prepared.read(preprocess), networks.read(train)
+    quantiles = read_document(train / "training.json")["quantiles"]
+    made = forecast_parts(data, network, evaluate, quantiles)
+    blocks = rolling.read_blocks(data, backtest)
+    calibration = rolling.pooled(blocks) if blocks else made.get("validation")
+    season = season_of(data, evaluate)
+    half_widths = calibrated(calibration, data, season, evaluate.level) if calibration and not quantiles else None
+    if half_widths:
+        made = {part: with_intervals(forecasts, data, half_widths) for part, forecasts in made.items()}
+        write_document(out / "intervals.json", half_widths.document())
+    level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
+    table = pd.concat([score_table(data, part, forecasts, season, level) for part, forecasts in made.items()])
+    rows = [as_rows(data, forecasts, part=part) for part, forecasts in made.items()]
+    write_table(out / "predictions.parquet", pd.concat(rows, ignore_index=True))
+    write_table(out / "scores.parquet", table)
+    calibrated_on = None if quantiles else "backtest" if blocks else "validation"
+    summary = summarised(table) | {"level": level, "calibrated_on": calibrated_on}
+    if blocks:
+        judged = rolling.score_blocks(data, blocks, evaluate)
+        write_table(out / "backtest.parquet", judged)
+        summary["backtest"] = rolling.summarised(judged)
+    if calibration and not quantiles:
+        summary["anomalies"] = look_for_anomalies(data, network, calibration, evaluate, out)
+    summary["segments"] = look_for_changes(data, season, out)
+    write_document(out / "scores.json", summary)
+    return {f"{part}_windows": len(forecasts.starts) for part, forecasts in made.items()}
+
+
+def forecast_parts(
+    data: Prepared, network: keras.Model, settings: Evaluate, quantiles: list[float] | None
+) -> dict[str, Forecasts]:
+    """Return the forecasts of validation, where there is one, and test, by the model and the same baselines."""
     parts = [part for part in ("validation", "test") if len(data.origins(part))]
-    names = list(baselines(evaluate, data.layout.parts[parts[0]][0]))  # those that every part has the past for
-    forecasts = {part: forecast_part(data, part, network, evaluate, names) for part in parts}
-    write_table(
-        out / "predictions.parquet",
-        pd.concat([as_rows(data, part, made) for part, made in forecasts.items()], ignore_index=True),
-    )
-    write_document(out / "scores.json", score_parts(data, forecasts))
-    return {f"{part}_windows": len(data.origins(part)) for part in parts}
-
-
-def forecast_part(
-    data: Prepared, part: str, network: keras.Model, settings: Evaluate, names: list[str]
-) -> dict[str, Forecast]:
-    """Return the forecasts of the model and of each baseline for a part's windows: (windows, horizon) each."""
-    series, begin = data.values.astype(np.float64), data.layout.parts[part][0]
-    made = {MODEL: network.predict(data.histories(part), batch_size=1024, verbose=0).astype(np.float64)}
-    chosen = baselines(settings, begin)
-    for name in names:
-        made[name] = chosen[name](series, data.origins(part), data.layout.horizon)
-    return made
-
-
-def score_parts(data: Prepared, forecasts: dict[str, dict[str, Forecast]]) -> dict[str, Any]:
-    """Return `model.<part>.<metric>`, `baselines.<name>.<part>.<metric>` and the best baseline of the test part."""
-    scored = {
-        part: {
-            name: scores(data.targets(part).astype(np.float64), forecast, past(data, part))
-            for name, forecast in made.items()
-        }
-        for part, made in forecasts.items()
-    }
-    names = [name for name in scored["test"] if name != MODEL]
-    best = min(names, key=lambda name: scored["test"][name]["mae"] or 0.0)
-    reference = scored["test"][best]["mae"] or 0.0
-    for part in scored.values():
-        for name in part:
-            part[name]["skill"] = skill(part[name]["mae"] or 0.0, part[best]["mae"] or 0.0)
+    names = baselines_of(data, parts[0], settings)  # those that every part has the past for
     return {
-        "model": {part: by_name[MODEL] for part, by_name in scored.items()},
-        "baselines": {name: {part: by_name[name] for part, by_name in scored.items()} for name in names},
-        "best_baseline": best,
-        "headline": {"metric": "mae", "model": scored["test"][MODEL]["mae"], "baseline": reference},
+        part: with_baselines(forecast_part(data, part, network, quantiles), data, part, settings, names)
+        for part in parts
     }
 
 
-def past(data: Prepared, part: str) -> Forecast:
-    """Return the values before a part: what was known when it began."""
-    return data.values[: data.layout.parts[part][0]].astype(np.float64)
+def calibrated(calibration: Forecasts, data: Prepared, season: int | None, level: float) -> Intervals:
+    """Return intervals of a level, calibrated on forecasts of data the network was not fitted on."""
+    histories = data.histories(calibration.starts)
+    return intervals.calibrate(calibration.truth, calibration.made[MODEL], histories, level, season)
 
 
-def as_rows(data: Prepared, part: str, made: dict[str, Forecast]) -> pd.DataFrame:
-    """Return a part's forecasts with one row a window and step."""
-    positions = target_index(data.origins(part), data.layout.horizon)
-    return pd.DataFrame(
-        {
-            "part": part,
-            "ds": data.times[positions.ravel()],
-            "step": np.tile(np.arange(1, data.layout.horizon + 1), len(positions)),
-            "y": data.targets(part).ravel(),
-            **{name: forecast.ravel() for name, forecast in made.items()},
-        }
-    )
+def summarised(table: pd.DataFrame) -> dict[str, Any]:
+    """Return `model.<part>.<metric>`, `baselines.<name>.<part>.<metric>`, the best baseline and the headline.
+
+    The headline is the mean absolute error, or the scaled one where series or channels of different units are mixed.
+    """
+    scored: dict[str, dict[str, Any]] = {}
+    for row in table[table["by"] == "all"].to_dict("records"):
+        values = {key: None if pd.isna(value) else value for key, value in row.items() if key not in _LABELS}
+        scored.setdefault(row["forecaster"], {})[row["part"]] = values
+    mixed = table["by"].isin(["series", "channel"]).any()
+    metric = "mase" if mixed and scored[MODEL]["test"]["mase"] is not None else "mae"
+    baselines = {
+        name: {part: point_scores(scored[name][part]) for part in scored[name]} for name in scored if name != MODEL
+    }
+    best = min(baselines, key=lambda name: baselines[name]["test"][metric])
+    return {
+        "model": scored[MODEL],
+        "baselines": baselines,
+        "best_baseline": best,
+        "shown": [name for name in _SHOWN if name in scored[MODEL]["test"]],
+        "headline": {
+            "metric": metric,
+            "model": scored[MODEL]["test"][metric],
+            "baseline": baselines[best]["test"][metric],
+        },
+    }
+
+
+def point_scores(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores that a forecaster without intervals has."""
+    return {name: value for name, value in values.items() if name not in ("pinball", "coverage", "width")}
+
+
+def look_for_anomalies(
+    data: Prepared, network: keras.Model, calibration: Forecasts, settings: Evaluate, out: Path
+) -> dict[str, Any]:
+    """Write the flagged values of the test part, and return how many there are and how well injected ones are found."""
+    wide = calibrated(calibration, data, season_of(data, settings), settings.anomaly_level)
+
+    def forecaster(series: Prepared) -> Any:
+        return by_network(network, series)
+
+    flagged = anomalies.flag(data, "test", forecaster, wide)
+    write_table(out / "anomalies.parquet", flagged)
+    error = float(np.abs(calibration.truth - calibration.made[MODEL])[:, 0, 0].mean())
+    return {
+        "level": settings.anomaly_level,
+        "flagged": len(flagged),
+        "spikes": anomalies.score_spikes(data, "test", forecaster, wide, error),
+    }
+
+
+def look_for_changes(data: Prepared, season: int | None, out: Path) -> dict[str, Any]:
+    """Write the regimes of every series' first target, and return how well an injected change is found."""
+    found = []
+    for name, (begin, end) in zip(data.ids, data.bounds, strict=True):
+        values = data.values[begin:end, 0].astype(np.float64)
+        for segment in changes.segments(values, season):
+            times = data.times[[begin + segment.begin, begin + segment.end - 1]]
+            found.append(
+                {
+                    "unique_id": name,
+                    "begin": times[0],
+                    "end": times[1],
+                    "level": segment.level,
+                    "slope": segment.slope,
+                    "deviation": segment.deviation,
+                }
+            )
+    write_table(out / "segments.parquet", pd.DataFrame(found))
+    begin, end = data.bounds[int(np.diff(data.bounds).argmax())]
+    return {
+        "found": len(found),
+        "shifts": changes.score_changes(data.values[begin:end, 0].astype(np.float64), season, 0),
+    }

@@ -1,50 +1,98 @@
 """Export: the tested network as a bundle that takes raw values, proved in a fresh process."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gristmill import network as networks
 from gristmill.bundle import check_parity, export_network
-from gristmill.tables import read_document, read_table, write_document
+from gristmill.errors import ParityError
+from gristmill.identity import digest_of_file
+from gristmill.network import REFIT
+from gristmill.tables import read_document, write_document
 from gristmill.timeseries import prepared
-from gristmill.timeseries.prepared import MODEL, Layout
+from gristmill.timeseries.predictions import by_network, read_predictions
+from gristmill.timeseries.prepared import MODEL, Prepared
 from gristmill.timeseries.settings import Export
+
+_PROVED = 10_000  # windows at most whose forecasts are compared
 
 
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
     """Write the network in each format and publish it only if every one predicts what was scored.
 
-    Writes `saved_model/`, `model.keras`, `signature.json` and `scores.json` (with the parity difference).
+    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference) and, where there
+    are any, `intervals.json`. A network that was trained once more on everything is exported in place of the judged
+    one, whose scores it carries; it is compared with its own predictions.
 
     Raises:
         ParityError: a reloaded model predicts something else.
     """
-    data = prepared.read(preprocess)
-    export_network(networks.read(train), export.formats, out)
-    predictions = read_table(evaluate / "predictions.parquet")
-    scored = predictions.loc[predictions["part"] == "test", MODEL].to_numpy(np.float32).reshape(-1, data.layout.horizon)
-    difference = check_parity(
-        out, export.formats, data.histories("test"), scored, export.tolerance * data.layout.deviation
-    )
-    write_document(out / "signature.json", signature(data.layout, export))
-    write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": difference})
-    return {"formats": len(export.formats), "parity_windows": len(scored)}
+    data, training = prepared.read(preprocess), read_document(train / "training.json")
+    folder = train / REFIT if (train / REFIT).is_dir() else train
+    network = networks.read(folder)
+    export_network(network, export.formats, out)
+    starts = data.origins("test")[:_PROVED]
+    predicted = by_network(network, data)(starts)
+    if folder == train and not training["quantiles"]:
+        refuse_other_than_scored(predicted, evaluate)
+    tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
+    difference = check_parity(out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance)
+    write_document(out / "signature.json", signature(data, network.input_shape[1] is None, training, export))
+    lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(folder / "weights.npz")}
+    scores = read_document(evaluate / "scores.json")
+    write_document(out / "scores.json", scores | {"parity": difference, "weights": lineage, "refit": folder != train})
+    if (evaluate / "intervals.json").exists():
+        shutil.copyfile(evaluate / "intervals.json", out / "intervals.json")
+    return {"formats": len(export.formats), "parity_windows": len(starts)}
 
 
-def signature(layout: Layout, settings: Export) -> dict[str, object]:
+def refuse_other_than_scored(predicted: np.ndarray, evaluate: Path) -> None:
+    """Refuse a network whose predictions are not those that were scored."""
+    scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: predicted.size]
+    difference = float(np.abs(predicted.ravel() - scored).max())
+    if difference > 0:
+        raise ParityError(
+            f"the network to export predicts other values than were scored (by {difference:g}). "
+            "Nothing was exported; run again with --refresh evaluate."
+        )
+
+
+def signature(data: Prepared, any_length: bool, training: dict[str, Any], settings: Export) -> dict[str, object]:
     """Return what a caller must know to use the model."""
+    layout = data.layout
+    columns = [*layout.targets, *layout.inputs, *layout.known]
+    outputs = [
+        f"{name} quantile {level:g}" if level else name
+        for name in layout.targets
+        for level in (training["quantiles"] or [None])
+    ]
+    steps = None if any_length else layout.history
+    ahead = f"; the last {len(layout.known)} columns are read {layout.horizon} steps ahead" if layout.known else ""
     return {
         "input": {
             "name": "history",
             "dtype": "float32",
-            "shape": [None, layout.history],
-            "holds": f"the last {layout.history} values of {layout.target}",
+            "shape": [None, steps, len(columns)],
+            "columns": columns,
+            "holds": f"the last {layout.history} observations, in the data's own units{ahead}",
         },
-        "output": {"dtype": "float32", "shape": [None, layout.horizon], "holds": f"the next {layout.horizon} values"},
-        "target": layout.target,
+        "output": {
+            "dtype": "float32",
+            "shape": [None, layout.horizon, len(outputs)],
+            "columns": outputs,
+            "holds": f"the next {layout.horizon} observations, in the data's own units",
+        },
+        "targets": layout.targets,
+        "inputs": layout.inputs,
+        "known": layout.known,
         "frequency": layout.frequency,
+        "anchor": data.times.min().item() if data.times.dtype == "int64" else str(data.times.min()),
         "history": layout.history,
+        "any_length": any_length,
         "horizon": layout.horizon,
+        "quantiles": training["quantiles"],
         "formats": list(settings.formats),
     }

@@ -1,167 +1,147 @@
-"""Ingest: a source's rows as one regular series, checked and counted."""
+"""Ingest: a source's rows as regular series, checked, mended where the settings say so, and counted."""
 
-import re
-import warnings
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import RequestError
+from gristmill.sources import Rows
 from gristmill.tables import write_document, write_table
+from gristmill.timeseries.grid import infer_frequency, on_grid
+from gristmill.timeseries.mending import mend
+from gristmill.timeseries.observations import Observations, in_order, number_series, without_duplicates
 from gristmill.timeseries.settings import Ingest
+from gristmill.timeseries.times import read_times
+from gristmill.timeseries.zones import settle
+
+RESERVED = ("unique_id", "ds", "filled")  # columns that ingest writes itself
 
 
 class TableSource(Protocol):
     """A source that reads columns of a table."""
 
-    def read(self, path: Path, texts: list[str], numbers: list[str]) -> pd.DataFrame: ...
+    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows: ...
 
 
-def ingest(*, source: TableSource, ingest: Ingest, path: Path, out: Path) -> dict[str, int]:
-    """Read the series, put it in order on a regular grid and write it.
+def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = ()) -> dict[str, int]:
+    """Read the series, put each in order on its regular grid, fill its holes and write them.
 
-    Writes `series.parquet` (`ds` timestamp, `y` float64) and `summary.json` (frequency, span, repairs, statistics).
+    Writes
+    - `series.parquet`: `unique_id`, `ds` (naive timestamp, or int64 for numbered observations), a float64 column for
+      each target, input and known column under its own name, and `filled`: a value of this row stood not in the source.
+      Each series goes from where the last of its targets begins to where the first of them ends.
+      With `gaps = "drop"` rows with a hole are left out, and what remains counts as consecutive observations.
+    - `future.parquet`, where columns are known ahead: `unique_id`, `ds` and those columns in the rows after that.
+    - `summary.json`: columns, frequency, span, counts, statistics, and how well holes are filled.
 
     Args:
         source: how to read the table.
-        ingest: which columns hold time and value, and what to do about gaps.
-        path: the located file.
+        ingest: what its columns mean, and what to do about holes and duplicates.
         out: folder to write to.
+        paths: the located files, if the source reads files.
 
     Returns:
-        Counts of rows and repairs.
+        Counts of rows and of what was mended, those that are not zero.
 
     Raises:
-        DataError: times that cannot be read, stand twice or follow no frequency; gaps where they are not allowed.
+        DataError: the data does not hold what the settings say.
+        RequestError: the settings contradict each other.
     """
-    rows = source.read(path, [ingest.time], [ingest.target])
-    times = parse_times(rows[ingest.time], ingest.time_format, path)
-    ordered = pd.DataFrame({"row": rows.index, "y": rows[ingest.target].to_numpy()}, index=pd.DatetimeIndex(times))
-    ordered = ordered.sort_index(kind="stable")
-    _refuse_duplicates(ordered, path)
-    frequency = ingest.frequency or infer_frequency(pd.DatetimeIndex(ordered.index), path)
-    whole = on_grid(ordered, frequency, path)
-    regular = trimmed(whole, path)
-    filled = fill_holes(regular, ingest.gaps, frequency, path)
+    names = _columns(ingest)
+    rows = source.read(paths, [*ingest.time, *([ingest.series] if ingest.series else [])], names)
+    ordered, repairs = _ordered(rows, ingest, names)
+    frequency = ingest.frequency or infer_frequency(ordered.times, rows.name, ordered.firsts)
+    mended = mend(_laid_out(ordered, frequency, ingest, rows), ingest, frequency, rows.name)
+    series, future = mended.series, mended.future
     counts = {
-        "rows": len(filled),
-        "interpolated": int(regular.isna().sum()),
-        "empty_at_the_ends": len(whole) - len(regular),
-        "out_of_order": int((times.diff() < pd.Timedelta(0)).sum()),
+        "rows": len(series.times),
+        "series": len(series.ids) if len(series.ids) > 1 else 0,
+        "filled": int(mended.filled.sum()),
+        "dropped": mended.dropped,
+        "empty_at_the_ends": mended.empty,
+        "known_ahead": len(future.times),
+        **repairs,
     }
-    write_table(out / "series.parquet", pd.DataFrame({"ds": filled.index, "y": filled.to_numpy()}))
-    write_document(out / "summary.json", summary(filled, frequency, ingest.target, counts))
+    counts = {name: count for name, count in counts.items() if count}
+    write_table(out / "series.parquet", _table(series, names).assign(filled=mended.filled))
+    if ingest.known:
+        write_table(out / "future.parquet", _table(future, ingest.known))
+    write_document(
+        out / "summary.json",
+        {
+            "targets": ingest.target,
+            "inputs": ingest.inputs,
+            "known": ingest.known,
+            "frequency": frequency,
+            "series": len(series.ids),
+            "first": str(series.times.min()),
+            "last": str(series.times.max()),
+            "counts": counts,
+            "statistics": {name: _statistics(series.columns[name]) for name in names},
+            "imputation": mended.imputation,
+        },
+    )
     return counts
 
 
-def parse_times(cells: "pd.Series[str]", time_format: str | None, path: Path) -> "pd.Series[pd.Timestamp]":
-    """Return a column of timestamps, indexed by row; without a format it is guessed from the first cell."""
-    remedy = "Mend it, set time_format in the table 'ingest', or name another column as time."
-    try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a day before its month
-            warnings.filterwarnings("error", "Could not infer format")
-            times = pd.to_datetime(cells, format=time_format, errors="coerce")
-    except (ValueError, UserWarning, re.error) as error:
-        received = shown(cells.iloc[0])
-        raise DataError(f"{path}, column {cells.name!r}: not times, from {received} on: {error} {remedy}") from None
-    bad = times.isna()
-    if bad.any():
-        first = int(bad.argmax())
-        received = "an empty cell" if pd.isna(cells.iloc[first]) else shown(cells.iloc[first])
-        raise DataError(
-            f"{path} row {cells.index[first]}, column {cells.name!r}: not a time in the format of the first row: "
-            f"{received} ({bad.sum()} such cells). {remedy}"
+def _columns(ingest: Ingest) -> list[str]:
+    """Return the columns of numbers, none of them twice."""
+    names = [*ingest.target, *ingest.inputs, *ingest.known]
+    wrong = [name for name in names if names.count(name) > 1 or name in RESERVED]
+    if wrong or not ingest.target or not ingest.time:
+        raise RequestError(
+            "the table 'ingest': expected at least one column as time and as target, each of target, inputs and known "
+            f"once, and none named {', '.join(RESERVED)}. Received: {wrong or [*ingest.time, *names]}."
         )
-    return times
+    if ingest.time_format == "integer" and ingest.timezone:
+        raise RequestError("the table 'ingest': numbered observations have no timezone. Leave it out.")
+    return names
 
 
-def trimmed(regular: "pd.Series[float]", path: Path) -> "pd.Series[float]":
-    """Return the series from its first value to its last."""
-    if regular.isna().all():
-        raise DataError(f"{path}: all {len(regular)} values are missing. Check the target column.")
-    return regular.loc[regular.first_valid_index() : regular.last_valid_index()]
-
-
-def fill_holes(regular: "pd.Series[float]", policy: str, frequency: str, path: Path) -> "pd.Series[float]":
-    """Return the series without holes: interpolated, or refused where there are any."""
-    holes = regular.isna()
-    if holes.any() and policy == "error":
-        first = regular.index[int(holes.argmax())]
-        raise DataError(
-            f"{path}: {holes.sum()} of {len(regular)} values are missing at frequency {frequency}, the first at "
-            f"{first:%Y-%m-%d %H:%M}. Complete the file, set time_format if the times were misread, or set "
-            "gaps = 'interpolate' in the table 'ingest'."
-        )
-    return regular.interpolate()
-
-
-def infer_frequency(times: pd.DatetimeIndex, path: Path, run: int = 12) -> str:
-    """Return the pandas frequency alias of sorted `times`: the one that most unbroken runs of 12 show."""
-    if len(times) < 3:
-        raise DataError(
-            f"{path}: {len(times)} rows are too few to infer a frequency. Set frequency in the table 'ingest'."
-        )
-    runs = (times[start : start + run] for start in range(0, max(1, len(times) - run + 1), run))
-    found = Counter(alias for chunk in runs if len(chunk) >= 3 and (alias := _frequency_of(chunk)))
-    if not found:
-        raise DataError(
-            f"{path}: the times follow no regular frequency. "
-            "Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h')."
-        )
-    return found.most_common(1)[0][0]
-
-
-def _frequency_of(times: pd.DatetimeIndex) -> str | None:
-    with pd.option_context("future.infer_freq_returns_offset", True):
-        offset: Any = pd.infer_freq(times)
-    return None if offset is None else str(offset.freqstr)
-
-
-def on_grid(ordered: pd.DataFrame, frequency: str, path: Path) -> "pd.Series[float]":
-    """Return the values on every point of the frequency from first to last; points without a row are NaN."""
-    times = ordered.index
-    try:
-        grid = pd.date_range(times[0], times[-1], freq=frequency)
-    except (ValueError, ZeroDivisionError) as error:
-        raise DataError(
-            f"{path}: frequency {frequency!r} in the table 'ingest': {error}. Expected a pandas alias: 'D', 'MS', 'h'."
-        ) from None
-    astray = ~times.isin(grid)
-    if astray.any():
-        first = int(astray.argmax())
-        raise DataError(
-            f"{path} row {ordered['row'].iloc[first]}: {times[first]} is not on the grid of frequency {frequency} "
-            f"that starts at {times[0]} ({astray.sum()} such rows). "
-            "Mend the times, or set frequency in the table 'ingest'."
-        )
-    return ordered["y"].reindex(grid)
-
-
-def summary(series: "pd.Series[float]", frequency: str, target: str, counts: dict[str, int]) -> dict[str, object]:
-    """Return what is worth knowing of a series at a glance."""
-    quantiles = series.quantile([0.0, 0.25, 0.5, 0.75, 1.0])
-    return {
-        "target": target,
-        "frequency": frequency,
-        "first": str(series.index[0]),
-        "last": str(series.index[-1]),
-        "counts": counts,
-        "statistics": {
-            "mean": float(series.mean()),
-            "deviation": float(series.std(ddof=0)),
-            **dict(zip(("min", "quarter", "median", "three_quarters", "max"), quantiles.tolist(), strict=True)),
-        },
+def _ordered(rows: Rows, ingest: Ingest, names: list[str]) -> tuple[Observations, dict[str, int]]:
+    """Return the rows in order, one for each time of a series."""
+    numbers, ids = number_series(rows, ingest.series, ingest.target[0])
+    times, converted = read_times(rows, ingest)
+    if isinstance(times, pd.DatetimeIndex):
+        times, more = settle(times, ingest.timezone, ingest.frequency, numbers, rows)
+        converted += more
+    columns = {name: rows.frame[name].to_numpy(np.float64) for name in names}
+    ordered, out_of_order = in_order(times, numbers, ids, columns)
+    single = without_duplicates(ordered, ingest.duplicates, rows.where)
+    return single, {
+        "duplicates": len(ordered.times) - len(single.times),
+        "out_of_order": out_of_order,
+        "converted_to_utc": converted,
     }
 
 
-def _refuse_duplicates(ordered: pd.DataFrame, path: Path) -> None:
-    again = ordered.index.duplicated()
-    if again.any():
-        second = int(again.argmax())
-        rows = ordered["row"].iloc[second - 1 : second + 1]
-        raise DataError(
-            f"{path} rows {rows.iloc[0]} and {rows.iloc[1]}: both are {ordered.index[second]} "
-            f"({again.sum()} duplicates). Keep one row a time."
-        )
+def _laid_out(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) -> Observations:
+    """Return the series on every point of their grids; what has no row is NaN."""
+
+    def where(row: int) -> str:
+        return rows.where(int(ordered.positions[row]))
+
+    grid = on_grid(ordered.times, ordered.firsts, frequency, ingest.frequency is None, where)
+    series = np.repeat(np.arange(len(grid.sizes)), grid.sizes)
+    columns = {name: grid.spread(values) for name, values in ordered.columns.items()}
+    return Observations(ordered.ids, series, grid.times, columns)
+
+
+def _table(rows: Observations, names: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"unique_id": rows.ids[rows.series], "ds": rows.times, **{name: rows.columns[name] for name in names}}
+    )
+
+
+def _statistics(values: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Return what is worth knowing of a column at a glance."""
+    quantiles = np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])
+    return {
+        "mean": float(values.mean()),
+        "deviation": float(values.std()),
+        **dict(zip(("min", "quarter", "median", "three_quarters", "max"), quantiles.tolist(), strict=True)),
+    }

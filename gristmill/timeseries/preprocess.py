@@ -1,87 +1,141 @@
-"""Preprocess: split by time, fit the scale on the training part, lay out the windows."""
+"""Preprocess: split by time, fit the scale on the training part, lay out the windows, look for patterns."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError
-from gristmill.tables import read_document, read_table
-from gristmill.timeseries import prepared
-from gristmill.timeseries.prepared import Layout, Prepared
+from gristmill.errors import DataError, RequestError
+from gristmill.tables import read_document, read_table, write_document, write_table
+from gristmill.timeseries import ahead, materialize, prepared
+from gristmill.timeseries.patterns import Patterns, find_patterns, notes
+from gristmill.timeseries.prepared import PARTS, Bounds, Layout, Prepared, fit_scale, inside
+from gristmill.timeseries.season import find_season
 from gristmill.timeseries.settings import Preprocess
+from gristmill.timeseries.split import split_all
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
-    """Cut an ingested series into parts and write it with its layout (`prepared.py`).
+    """Cut ingested series into parts and write them with their layout (`prepared.py`) and patterns.
+
+    Writes `patterns.json` and `decomposition.parquet` of the longest training part beside them, and with
+    `materialize` the windows as TFRecord shards (`materialize.py`).
 
     Raises:
         DataError: too short for the parts and windows asked for, or constant.
+        RequestError: features of the calendar for numbered observations.
     """
-    series = read_table(ingest / "series.parquet")
-    summary = read_document(ingest / "summary.json")
-    values = series["y"].to_numpy(np.float32)
-    parts = split(len(values), preprocess.validation, preprocess.test)
-    _refuse_coarse(series["y"].to_numpy()[slice(*parts["train"])])
-    mean, deviation = fit_scale(values[slice(*parts["train"])], preprocess.scale)
+    table, summary = read_table(ingest / "series.parquet"), read_document(ingest / "summary.json")
+    channels = [*summary["targets"], *summary["inputs"]]
+    lengths = table.groupby("unique_id", sort=False).size()
+    bounds, parts = split_all(table["ds"], np.asarray(lengths, np.int64), preprocess)
+    known = known_ahead(table, summary, preprocess)
+    values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, preprocess.horizon)])
+    trained = inside(len(values), parts[:, 0])
+    refuse_unusable(table.loc[trained, channels], summary["targets"])
+    mean, deviation = fit_scale(values[trained], preprocess.scale)
+    longest = int(np.diff(parts[:, 0]).argmax())
+    studied = slice(*parts[longest, 0])
+    pattern = pattern_of(table[channels[0]].to_numpy()[studied])
     layout = Layout(
-        target=summary["target"],
+        targets=summary["targets"],
+        inputs=summary["inputs"],
+        known=list(known.columns),
         frequency=summary["frequency"],
+        season=pattern.season,
         history=preprocess.history,
         horizon=preprocess.horizon,
         stride=preprocess.stride,
-        parts=parts,
+        scale=preprocess.scale,
+        normalise=preprocess.normalise,
+        residual=preprocess.residual,
         mean=mean,
         deviation=deviation,
     )
-    made = Prepared(pd.DatetimeIndex(series["ds"]), values, layout)
-    counts = {part: len(made.origins(part)) for part in parts}
-    for part, (begin, end) in parts.items():
-        if (end > begin and not counts[part]) or (part == "train" and counts[part] < 2):
-            raise DataError(
-                f"the {part} part has {end - begin} of the series' {len(values)} observations, too few for a window of "
-                f"history {layout.history} + horizon {layout.horizon}. "
-                "Shorten them, or the other parts, in the table 'preprocess'."
-            )
-    prepared.write(made, out)
-    return {f"{part}_windows": count for part, count in counts.items()}
-
-
-def split(length: int, validation: float, test: float) -> dict[str, tuple[int, int]]:
-    """Return the positions of train, validation and test, in this order.
-
-    A size below 1 is a share of the series; from 1 on it is a number of observations.
-
-        >>> split(100, validation=0.2, test=10)
-        {'train': (0, 70), 'validation': (70, 90), 'test': (90, 100)}
-    """
-    sizes = [max(1, round(size * length)) if 0 < size < 1 else int(size) for size in (validation, test)]
-    ends = (length - sum(sizes), length - sizes[1], length)
-    if ends[0] < 1:
-        raise DataError(
-            f"the series has {length} observations, but validation takes {sizes[0]} and test {sizes[1]}. "
-            "Give it more rows, or set smaller parts in the table 'preprocess'."
-        )
-    return {"train": (0, ends[0]), "validation": (ends[0], ends[1]), "test": (ends[1], ends[2])}
-
-
-def fit_scale(train: np.ndarray, scale: str) -> tuple[float, float]:
-    """Return mean and deviation of the training part, or 0 and 1 for no scaling."""
-    if train.min() == train.max():
-        raise DataError(
-            f"all {len(train)} values of the training part are {train[0]:g}: there is nothing to learn. "
-            "Check the target column."
-        )
-    return (
-        (float(train.mean(dtype=np.float64)), float(train.std(dtype=np.float64))) if scale == "standard" else (0.0, 1.0)
+    made = Prepared(
+        ids=lengths.index.tolist(),
+        times=pd.Index(table["ds"]),
+        values=values.astype(np.float32),
+        filled=table["filled"].to_numpy(),
+        bounds=bounds,
+        parts=parts,
+        layout=layout,
     )
+    counts = {part: len(made.origins(part)) for part in PARTS}
+    refuse_too_short(made, counts)
+    prepared.write(made, out)
+    write_patterns(pattern, made.ids[longest], made.times[studied], out)
+    shards = materialize.write(made, out / "windows") if preprocess.materialize else 0
+    return {f"{part}_windows": count for part, count in counts.items()} | ({"shards": shards} if shards else {})
 
 
-def _refuse_coarse(values: np.ndarray) -> None:
-    """Refuse values that vary less than the float32 a network works in can tell apart."""
-    step, deviation = np.spacing(np.float32(np.abs(values).max())), values.std()
-    if 0 < deviation < 1000 * step:
-        raise DataError(
-            f"the values vary by {deviation:g} around {values.mean():g}, where 32-bit numbers are {step:g} apart. "
-            "Subtract a constant from the target column."
+def known_ahead(table: pd.DataFrame, summary: dict[str, Any], settings: Preprocess) -> pd.DataFrame:
+    """Return the columns that are known ahead: the file's own, parts of the calendar, harmonics."""
+    times = pd.Index(table["ds"])
+    made = ahead.features(times, settings, times.min(), summary["frequency"])
+    known: pd.DataFrame = pd.concat([table[summary["known"]].set_axis(times), made], axis=1)
+    if len(known.columns) and settings.history < settings.horizon:
+        raise RequestError(
+            f"preprocess.history is {settings.history}, shorter than preprocess.horizon, {settings.horizon}: "
+            "what is known ahead would not reach all steps. Set a history at least as long as the horizon."
         )
+    return known
+
+
+def shifted(known: npt.NDArray[np.float64], bounds: Bounds, horizon: int) -> npt.NDArray[np.float64]:
+    """Return columns in which each row holds what is known `horizon` steps later; a series' last row is repeated."""
+    rows = np.arange(len(known)) + horizon
+    last = np.repeat(bounds[:, 1] - 1, bounds[:, 1] - bounds[:, 0])
+    return known[np.minimum(rows, last)]
+
+
+def refuse_unusable(train: pd.DataFrame, targets: list[str]) -> None:
+    """Refuse targets that are constant, or vary less than the float32 a network works in can tell apart."""
+    for name in targets:
+        values = train[name].to_numpy()
+        if not len(values) or values.min() == values.max():
+            raise DataError(
+                f"all {len(values)} values of {name!r} in the training part are {values[0]:g}: there is nothing to "
+                "learn. Check the target column."
+                if len(values)
+                else "the training part is empty. Set smaller parts in the table 'preprocess'."
+            )
+        step, deviation = np.spacing(np.float32(np.abs(values).max())), values.std()
+        if deviation < 1000 * step:
+            raise DataError(
+                f"the values of {name!r} vary by {deviation:g} around {values.mean():g}, where 32-bit numbers are "
+                f"{step:g} apart. Subtract a constant from the target column."
+            )
+
+
+def refuse_too_short(data: Prepared, counts: dict[str, int]) -> None:
+    """Refuse parts that hold no window, and a training part that holds fewer than two."""
+    layout = data.layout
+    for part, count in counts.items():
+        size = int(np.diff(data.part(part)).max())
+        if count >= (2 if part == "train" else 1) or (part == "validation" and size == 0):
+            continue
+        if size < layout.horizon:
+            raise DataError(
+                f"the {part} part has {size} observations, fewer than the horizon of {layout.horizon}. "
+                "Set a longer part or a shorter horizon in the table 'preprocess'."
+            )
+        raise DataError(
+            f"the {part} part has {size} observations, too few for a window of history {layout.history} + horizon "
+            f"{layout.horizon}. Shorten them, or the other parts, in the table 'preprocess'."
+        )
+
+
+def pattern_of(train: npt.NDArray[np.float64]) -> Patterns:
+    """Return the patterns of a training part, with the season found in it."""
+    return find_patterns(train, find_season(train))
+
+
+def write_patterns(pattern: Patterns, name: str, times: pd.Index, out: Path) -> None:
+    """Write the patterns of series `name`, whose studied observations lie at `times`."""
+    correlations = {"series": name, "autocorrelations": pattern.autocorrelation.tolist()}
+    write_document(out / "patterns.json", notes(pattern) | correlations)
+    parts = {"trend": pattern.trend, "season": pattern.seasonal, "remainder": pattern.remainder}
+    write_table(out / "decomposition.parquet", pd.DataFrame({"ds": times[pattern.begin :]} | parts))

@@ -1,174 +1,283 @@
-"""What a report on a time series shows: scores, forecast, residuals, training, data."""
+"""What a report on time series shows: scores, forecast, residuals, training, patterns, data."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from gristmill.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_png, as_svg, canvas, legend
+from gristmill.pictures import as_png, as_svg
 from gristmill.report import Section, Table
 from gristmill.tables import read_document, read_table
-from gristmill.timeseries import prepared
-from gristmill.timeseries.prepared import Prepared
+from gristmill.timeseries import figures, patterns, prepared
+from gristmill.timeseries.predictions import read_predictions
+from gristmill.timeseries.prepared import PARTS, Prepared
 from gristmill.wording import score
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+METRICS = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "mape": "MAPE %",
+    "smape": "sMAPE %",
+    "mase": "MASE",
+    "rmsse": "RMSSE",
+    "skill": "skill",
+}
+INTERVALS = {"coverage": "coverage", "width": "mean width", "pinball": "pinball loss"}
 
-METRICS = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE %", "mase": "MASE", "skill": "skill"}
+_SHOWN = 12  # series, steps or channels that a table shows at most
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run left in its artifacts, read once."""
+
+    folders: dict[str, Path]
+    data: Prepared
+    scores: dict[str, Any]
+    table: pd.DataFrame
+
+    @property
+    def best(self) -> str:
+        """The best baseline."""
+        return str(self.scores["best_baseline"])
+
+    def by(self, what: str) -> pd.DataFrame:
+        """Return the scores of the test part by step, series or channel."""
+        return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    scores = read_document(folders["evaluate"] / "scores.json")
-    predictions = read_table(folders["evaluate"] / "predictions.parquet")
-    summary = read_document(folders["ingest"] / "summary.json")
-    training = read_document(folders["train"] / "training.json")
-    epochs = read_table(folders["train"] / "epochs.parquet")
-    data = prepared.read(folders["preprocess"])
-    test = predictions[predictions["part"] == "test"]
+    found = Found(
+        folders,
+        prepared.read(folders["preprocess"]),
+        read_document(folders["evaluate"] / "scores.json"),
+        read_table(folders["evaluate"] / "scores.parquet"),
+    )
     yield Section(
         "Scores",
-        verdict(scores),
-        tables=[scores_table(scores, part) for part in ("test", "validation") if part in scores["model"]],
+        verdict(found.scores),
+        tables=[scores_table(found.scores, part) for part in PARTS if part in found.scores["model"]],
     )
-    yield Section(
-        "Forecast and truth",
-        forecast_note(data),
-        pictures=[as_svg(forecast_figure(test, scores["best_baseline"]))],
-    )
-    yield Section(
-        "Residuals", "Truth minus forecast, one step ahead, on the test part.", pictures=[as_svg(residual_figure(test))]
-    )
-    if len(epochs):
-        yield Section(
-            "Training", training_note(training), pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))]
-        )
-    yield Section(
-        "Data", data_note(summary), pictures=[as_svg(series_figure(data))], tables=[data_table(summary, data)]
-    )
+    yield from forecast_sections(found)
+    yield from score_sections(found)
+    yield from training_sections(folders["train"])
+    yield patterns_section(found)
+    yield data_section(found)
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the forecast against the truth as a PNG, from the folder of `evaluate` alone."""
-    predictions = read_table(folders["evaluate"] / "predictions.parquet")
     best = read_document(folders["evaluate"] / "scores.json")["best_baseline"]
-    return as_png(forecast_figure(predictions[predictions["part"] == "test"], best))
+    return as_png(figures.forecast_figure(one_step(read_predictions(folders["evaluate"], "test")), best))
+
+
+def one_step(predictions: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
+    """Return the forecasts one step ahead of the first series, of one channel, in the order of time."""
+    rows: pd.DataFrame = predictions[predictions["step"] == 1]
+    rows = rows[rows["unique_id"] == rows["unique_id"].iloc[0]]
+    return rows[rows["channel"] == (channel or rows["channel"].iloc[0])]
 
 
 def verdict(scores: dict[str, Any]) -> str:
-    """Say in a sentence how the model stands beside its best baseline."""
-    headline, gain = scores["headline"], scores["model"]["test"]["skill"] or 0.0
+    """Say in a sentence how the model stands beside its best baseline, and how honest its intervals are."""
+    headline = scores["headline"]
+    gain = 1 - headline["model"] / headline["baseline"] if headline["baseline"] else 0.0
     stands = "beats" if gain > 0 else "does not beat"
-    return (
+    said = (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
-        f"MAE {headline['model']:.4g} against {headline['baseline']:.4g} ({gain:+.1%}). "
-        "Nothing was fitted on the test part."
+        f"{METRICS[headline['metric']]} {headline['model']:.4g} against {headline['baseline']:.4g} ({gain:+.1%}). "
     )
+    coverage = scores["model"]["test"].get("coverage")
+    if coverage is not None:
+        said += f"Its {scores['level']:.0%} intervals covered {coverage:.1%} of the test part. "
+    return said + "Nothing was fitted on the test part. Skill is the share of the naive forecast's error that is saved."
 
 
 def scores_table(scores: dict[str, Any], part: str) -> Table:
     """Return a part's scores, the model first, then the baselines from the best on."""
-    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part]["mae"])
+    metric = scores["headline"]["metric"]
+    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][metric])
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
-    rows = [[name, *(score(metric, values[metric]) for metric in METRICS)] for name, values in named]
-    return Table(f"{part.capitalize()} part", ["forecast", *METRICS.values()], rows)
+    shown = METRICS | (INTERVALS if "coverage" in scores["model"][part] else {})
+    rows = [[name, *(score(key, values.get(key)) for key in shown)] for name, values in named]
+    return Table(f"{part.capitalize()} part", ["forecast", *shown.values()], rows)
 
 
-def forecast_note(data: Prepared) -> str:
-    horizon = data.layout.horizon
-    note = f"; the model forecasts {horizon} at once" if horizon > 1 else ""
-    return f"The test part, each value forecast one step ahead{note}."
+def forecast_sections(found: Found) -> Iterator[Section]:
+    """Yield forecast and truth with what was flagged, and the residuals."""
+    test = read_predictions(found.folders["evaluate"], "test")
+    path = found.folders["evaluate"] / "anomalies.parquet"
+    flagged = read_table(path) if path.exists() else pd.DataFrame({"unique_id": [], "channel": []})
+    pictures = []
+    for channel in found.data.layout.targets:
+        first = one_step(test, channel)
+        own = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
+        pictures.append(as_svg(figures.forecast_figure(first, found.best, own)))
+    yield Section("Forecast and truth", forecast_note(found), pictures=pictures)
+    yield Section(
+        "Residuals",
+        "Truth minus forecast, one step ahead, on the test part.",
+        pictures=[as_svg(figures.residual_figure(one_step(test)))],
+    )
 
 
-def forecast_figure(test: pd.DataFrame, best_baseline: str) -> "Figure":
-    """Draw truth, forecast and best baseline one step ahead."""
-    figure, (axes,) = canvas()
-    first = test[test["step"] == 1]
-    axes.plot(first["ds"], first["y"], color=TRUTH, linewidth=1.1, label="truth")
-    axes.plot(first["ds"], first[best_baseline], color=BASELINE, linewidth=1, alpha=0.8, label=best_baseline)
-    axes.plot(first["ds"], first["model"], color=MODEL, label="model")
-    legend(axes, loc="upper left", bbox_to_anchor=(0, 1.12))
-    return figure
+def forecast_note(found: Found) -> str:
+    """Say what the picture of the forecast shows."""
+    layout = found.data.layout
+    note = "The test part, each value forecast one step ahead"
+    if layout.horizon > 1:
+        note += f"; the model forecasts {layout.horizon} at once"
+    if len(found.data.ids) > 1:
+        note += f"; the first of {len(found.data.ids)} series"
+    if found_anomalies := found.scores.get("anomalies"):
+        spikes = found_anomalies["spikes"]
+        note += (
+            f". {found_anomalies['flagged']} values lie outside the interval of {found_anomalies['level']:.1%}; of "
+            f"{spikes['injected']} injected spikes of {spikes['size']:.3g}, {spikes['recall']:.0%} were found, and "
+            f"{spikes['precision']:.0%} of what was flagged then was injected"
+        )
+    return note + "."
 
 
-def residual_figure(test: pd.DataFrame) -> "Figure":
-    """Draw residuals over time and how they are distributed."""
-    figure, (over_time, distribution) = canvas(2.6, columns=2, widths=(3, 1))
-    first = test[test["step"] == 1]
-    residuals = first["y"] - first["model"]
-    over_time.axhline(0, color=TRUTH, linewidth=0.8)
-    over_time.plot(first["ds"], residuals, ".", color=MODEL, markersize=3)
-    over_time.set_ylabel("residual")
-    distribution.hist(residuals, bins=25, orientation="horizontal", color=MODEL, alpha=0.7)
-    distribution.set_xlabel("count")
-    return figure
+def score_sections(found: Found) -> Iterator[Section]:
+    """Yield the scores by step, channel, series and block of the backtest, where there are several."""
+    if len(steps := found.by("step")):
+        picture = as_svg(figures.step_figure(steps, "mae", found.best))
+        yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, found.best)])
+    if len(channels := found.by("channel")):
+        yield Section("By channel", "", tables=[grouped_table(channels, found.best)])
+    if len(series := found.by("series")):
+        worst = series[series["forecaster"] == "model"].sort_values("skill")["group"]
+        chosen = [*worst.head(_SHOWN // 2), *worst.iloc[_SHOWN // 2 :].tail(_SHOWN // 2)]
+        note = f"{len(worst)} series: those with the lowest and the highest skill. All are in scores.parquet."
+        table = grouped_table(series.set_index("group").loc[chosen].reset_index(), found.best)
+        yield Section("By series", note, tables=[table])
+    if "backtest" in found.scores:
+        blocks = read_table(found.folders["evaluate"] / "backtest.parquet")
+        best = found.best if found.best in set(blocks["forecaster"]) else "naive"
+        picture = as_svg(figures.backtest_figure(blocks, best))
+        yield Section("Backtest", backtest_note(found.scores["backtest"]), [picture], [backtest_table(found.scores)])
+
+
+def grouped_table(rows: pd.DataFrame, best: str) -> Table:
+    """Return the model's scores for each group, beside the best baseline's error."""
+    metrics = {key: name for key, name in (METRICS | INTERVALS).items() if key in rows}
+    baseline = rows[rows["forecaster"] == best].set_index("group")["mae"]
+    model = rows[rows["forecaster"] == "model"].to_dict("records")
+    cells = [
+        [
+            row["group"],
+            *(score(key, None if pd.isna(row[key]) else row[key]) for key in metrics),
+            f"{baseline[row['group']]:.4g}",
+        ]
+        for row in model
+    ]
+    return Table("", ["", *metrics.values(), f"MAE of {best}"], cells)
+
+
+def backtest_note(summary: dict[str, Any]) -> str:
+    """Say what the blocks are."""
+    networks = summary["windows"] * summary["seeds"]
+    return (
+        f"{summary['windows']} blocks before the test part, each forecast by {summary['seeds']} networks trained on "
+        f"what came before it: {networks} trainings. The spread is the standard deviation."
+    )
+
+
+def backtest_table(scores: dict[str, Any]) -> Table:
+    """Return mean and spread of the errors over blocks and seeds."""
+    named = scores["backtest"]["forecasters"]
+    rest = sorted((name for name in named if name != "model"), key=lambda name: named[name]["mae"]["mean"])
+    rows = []
+    for name in ["model", *rest]:
+        spread = (score("mae", named[name]["mae"][over]) for over in ("over_windows", "over_seeds"))
+        rows.append([name, *(score(key, named[name][key]["mean"]) for key in METRICS), *spread])
+    return Table("", ["forecast", *METRICS.values(), "MAE: spread over blocks", "over seeds"], rows)
+
+
+def training_sections(train: Path) -> Iterator[Section]:
+    """Yield how the network learned, and at which rate."""
+    training, epochs = read_document(train / "training.json"), read_table(train / "epochs.parquet")
+    if not len(epochs):
+        return
+    pictures = [as_svg(figures.learning_figure(epochs, training["best_epoch"]))]
+    if (path := train / "learning_rates.parquet").exists():
+        trials = read_table(path)
+        taken = training["learning_rate"]
+        pictures.append(as_svg(figures.rate_figure(trials["rate"], trials["loss"], trials["smoothed"], taken)))
+    elif epochs["rate"].is_monotonic_increasing and epochs["rate"].nunique() > 1:  # the course's sweep
+        pictures.append(as_svg(figures.rate_figure(epochs["rate"], epochs["loss"])))
+    yield Section("Training", training_note(training), pictures=pictures)
 
 
 def training_note(training: dict[str, Any]) -> str:
     """Say which epoch was kept and why."""
     ended = "stopped by its validation loss" if training["stopped_early"] else "ran all its epochs"
-    return f"Training {ended}: {training['epochs']} epochs, the weights of epoch {training['best_epoch']} were kept."
-
-
-def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
-    """Draw training and validation loss by epoch."""
-    figure, (axes,) = canvas(2.6)
-    axes.plot(epochs["epoch"], epochs["loss"], color=MODEL, label="training loss")
-    if "val_loss" in epochs:
-        axes.plot(epochs["epoch"], epochs["val_loss"], color=BASELINE, label="validation loss")
-    axes.axvline(best, color=ACCENT, linewidth=0.8, linestyle="--", label="kept")
-    axes.set_yscale("log")
-    axes.set_xlabel("epoch")
-    legend(axes, loc="upper right")
-    return figure
-
-
-def series_figure(data: Prepared) -> "Figure":
-    """Draw the whole series with its parts."""
-    figure, (axes,) = canvas(2.6)
-    for (part, (begin, end)), colour in zip(data.layout.parts.items(), (TRUTH, BASELINE, MODEL), strict=True):
-        if end > begin:
-            axes.plot(data.times[begin:end], data.values[begin:end], color=colour, linewidth=0.8, label=part)
-    axes.set_ylabel(data.layout.target)
-    legend(axes, loc="upper left", bbox_to_anchor=(0, 1.14))
-    return figure
-
-
-def data_note(summary: dict[str, Any]) -> str:
-    counts = summary["counts"]
-    repairs = counts["interpolated"]
-    mended = f"{repairs} missing values were interpolated" if repairs else "no value was missing"
     return (
-        f"{counts['rows']:,} observations of {summary['target']}, frequency {summary['frequency']}; {mended}, "
-        f"{counts['out_of_order']} rows stood out of order."
+        f"Training {ended}: {training['epochs']} epochs from a learning rate of {training['learning_rate']:.3g}, the "
+        f"weights of epoch {training['best_epoch']} were kept."
     )
 
 
-def data_table(summary: dict[str, Any], data: Prepared) -> Table:
-    """Return parts and statistics of the series."""
-    rows = [
-        [
-            part,
-            f"{end - begin:,}",
-            f"{len(data.origins(part)):,}",
-            *(f"{data.times[at]:%Y-%m-%d}" for at in (begin, end - 1)),
-        ]
-        + [
-            f"{value:.4g}"
-            for value in (
-                np.mean(data.values[begin:end]),
-                np.std(data.values[begin:end]),
-                *_range(data.values[begin:end]),
-            )
-        ]
-        for part, (begin, end) in data.layout.parts.items()
-        if end > begin
-    ]
-    return Table("Parts", ["part", "observations", "windows", "first", "last", "mean", "deviation", "min", "max"], rows)
+def patterns_section(found: Found) -> Section:
+    """Return what the training part of the longest series shows: trend, season, remainder, autocorrelation."""
+    folder = found.folders["preprocess"]
+    notes = read_document(folder / "patterns.json")
+    pictures = [as_svg(figures.decomposition_figure(read_table(folder / "decomposition.parquet")))]
+    pictures.append(as_svg(figures.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])))
+    return Section("Patterns in the training part", " ".join(patterns.sentences(notes)), pictures=pictures)
 
 
-def _range(values: np.ndarray) -> tuple[float, float]:
-    return float(values.min()), float(values.max())
+def data_section(found: Found) -> Section:
+    """Return the series with their parts and regimes, what was repaired, and statistics."""
+    summary, data = read_document(found.folders["ingest"] / "summary.json"), found.data
+    segments = read_table(found.folders["evaluate"] / "segments.parquet")
+    pictures = [as_svg(figures.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
+    return Section("Data", data_note(summary, found.scores), pictures, [parts_table(data), statistics_table(summary)])
+
+
+def data_note(summary: dict[str, Any], scores: dict[str, Any]) -> str:
+    """Say what was read, what was repaired and how well, and how regimes were found."""
+    counts = summary["counts"]
+    repairs = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if name != "rows")
+    note = (
+        f"{counts['rows']:,} observations of {', '.join(summary['targets'])}, frequency {summary['frequency']}; "
+        f"{repairs or 'nothing had to be repaired'}."
+    )
+    for target, scored in (summary["imputation"] or {}).items():
+        errors = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in scored["mae"].items())
+        note += (
+            f" Of {target}, {scored['hidden']:,} known values were hidden and filled; mean absolute error: {errors}."
+        )
+    shifts = scores["segments"]["shifts"]
+    if shifts:
+        told = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in shifts.items() if value is not None)
+        note += f" Regimes: {scores['segments']['found']} found; of level shifts injected into the series: {told}."
+    return note
+
+
+def parts_table(data: Prepared) -> Table:
+    """Return where the parts of the first series lie."""
+    rows = []
+    for part in PARTS:
+        begin, end = data.part(part)[0]
+        if end > begin:
+            times = [_time(data.times[at]) for at in (begin, end - 1)]
+            rows.append([part, f"{end - begin:,}", f"{len(data.origins(part)):,}", *times])
+    title = "Parts" if len(data.ids) == 1 else f"Parts of {data.ids[0]}; windows of all {len(data.ids)} series"
+    return Table(title, ["part", "observations", "windows", "first", "last"], rows)
+
+
+def statistics_table(summary: dict[str, Any]) -> Table:
+    """Return statistics of each column."""
+    columns = summary["statistics"]
+    names = list(next(iter(columns.values())))
+    rows = [[column, *(f"{values[name]:.4g}" for name in names)] for column, values in columns.items()]
+    return Table("Columns", ["", *(name.replace("_", " ") for name in names)], rows)
+
+
+def _time(at: Any) -> str:
+    return f"{at:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if isinstance(at, pd.Timestamp) else str(at)

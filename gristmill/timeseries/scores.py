@@ -1,7 +1,9 @@
-"""Error measures of point forecasts: truth and forecast (windows, horizon), in the series' own units; lower is better.
+"""Error measures: truth and forecast (windows, horizon), errors in the series' own units; lower is better.
 
-Source: Hyndman & Koehler, "Another look at measures of forecast accuracy", International Journal of Forecasting
-22(4), 2006.
+Sources: Hyndman & Koehler, "Another look at measures of forecast accuracy", International Journal of Forecasting 22(4),
+2006 (MAPE, sMAPE, MASE); Makridakis, Spiliotis & Assimakopoulos, "The M4 Competition", ibid. 36(1), 2020 (MASE in
+units of a seasonal naive forecast) and "M5 accuracy competition", ibid. 38(4), 2022 (RMSSE); Koenker & Bassett,
+"Regression quantiles", Econometrica 46(1), 1978 (pinball loss).
 """
 
 import numpy as np
@@ -15,9 +17,14 @@ def mae(truth: Values, forecast: Values) -> float:
     return float(np.abs(truth - forecast).mean())
 
 
+def mse(truth: Values, forecast: Values) -> float:
+    """Mean squared error, in squared units."""
+    return float(np.square(truth - forecast).mean())
+
+
 def rmse(truth: Values, forecast: Values) -> float:
     """Root of the mean squared error."""
-    return float(np.sqrt(np.square(truth - forecast).mean()))
+    return float(np.sqrt(mse(truth, forecast)))
 
 
 def mape(truth: Values, forecast: Values) -> float | None:
@@ -26,22 +33,31 @@ def mape(truth: Values, forecast: Values) -> float | None:
     return float(100 * np.abs((truth - forecast)[counted] / truth[counted]).mean()) if counted.any() else None
 
 
-def mase(truth: Values, forecast: Values, past: Values) -> float | None:
-    """Mean absolute error in units of the one-step naive one's over `past` (observations,); None where that is 0."""
-    unit = np.abs(np.diff(past)).mean()
-    return float(mae(truth, forecast) / unit) if unit > 0 else None
+def smape(truth: Values, forecast: Values) -> float:
+    """Symmetric percentage error, 0 to 200: the error in percent of the mean of both sizes; 0 where both are 0."""
+    error, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
+    return float(200 * np.divide(error, size, out=np.zeros_like(error), where=size > 0).mean())
+
+
+def pinball(truth: Values, forecast: Values, quantile: float) -> float:
+    """Mean loss of a quantile's forecast: an error weighs `quantile` above it and 1 - `quantile` below it.
+
+    For the median it is half the mean absolute error.
+    """
+    error = truth - forecast
+    return float(np.maximum(quantile * error, (quantile - 1) * error).mean())
+
+
+def coverage(truth: Values, low: Values, high: Values) -> float:
+    """Share of the truth within an interval, its ends included: best near the interval's nominal level."""
+    return float(((low <= truth) & (truth <= high)).mean())
+
+
+def width(low: Values, high: Values) -> float:
+    """Mean width of an interval: the narrower the better, at equal coverage."""
+    return float((high - low).mean())
 
 
 def skill(error: float, reference: float) -> float | None:
     """1 - error / reference: 0 as good as the reference, 1 perfect, negative worse; None for a perfect reference."""
     return 1 - error / reference if reference > 0 else None
-
-
-def scores(truth: Values, forecast: Values, past: Values) -> dict[str, float | None]:
-    """Return all measures by name."""
-    return {
-        "mae": mae(truth, forecast),
-        "rmse": rmse(truth, forecast),
-        "mape": mape(truth, forecast),
-        "mase": mase(truth, forecast, past),
-    }

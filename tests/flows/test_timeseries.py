@@ -24,7 +24,7 @@ def task_runs(flow_run: UUID) -> list[Any]:
         return client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run])))
 
 
-def test_a_repeated_flow_run_shows_five_cached_tasks(project: Path, prefect_api: str) -> None:
+def test_a_repeated_flow_run_shows_a_cached_task_for_every_stage(project: Path, prefect_api: str) -> None:
     from flows.timeseries import timeseries
 
     first = timeseries("small", project=str(project))
@@ -43,6 +43,30 @@ def test_a_repeated_flow_run_shows_five_cached_tasks(project: Path, prefect_api:
     assert sorted((run.name, run.state_name) for run in task_runs(again.state_details.flow_run_id)) == sorted(
         (f"{stage} small", "Cached") for stage in STAGE_NAMES
     )
+
+
+@pytest.mark.slow
+def test_a_backtest_shows_a_task_for_every_block_and_seed(project: Path, prefect_api: str) -> None:
+    from flows.timeseries import timeseries
+
+    asked = ["backtest.windows=2", "backtest.seeds=2", "backtest.size=20"]
+    points = ["backtest 1/1", "backtest 1/2", "backtest 2/1", "backtest 2/2"]
+    stages = ["ingest", "preprocess", "train", *points, "evaluate", "export"]
+
+    state = timeseries("small", asked, project=str(project), return_state=True)
+
+    assert list(state.result()["stages"]) == stages
+    assert sorted((run.name, run.state_name) for run in task_runs(state.state_details.flow_run_id)) == sorted(
+        (f"{stage} small", "Completed") for stage in stages
+    )
+
+    more = timeseries("small", [*asked, "backtest.windows=3"], project=str(project), return_state=True)
+
+    done = {run.name.removesuffix(" small"): run.state_name for run in task_runs(more.state_details.flow_run_id)}
+    assert {name for name, outcome in done.items() if outcome == "Completed"} == {
+        "backtest 3/1", "backtest 3/2", "evaluate", "export",
+    }  # fmt: skip
+    assert {name for name, outcome in done.items() if outcome == "Cached"} == {*stages} - {"evaluate", "export"}
 
 
 @pytest.mark.slow
@@ -126,7 +150,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, touch_at_first: Path | None = None)
     real = core.ingest
 
     def ingest(**arguments: Any) -> dict[str, int]:
-        calls.append(arguments["path"])
+        calls.extend(arguments["paths"])
         counts = real(**arguments)
         if touch_at_first and len(calls) == 1:
             touch_at_first.touch()

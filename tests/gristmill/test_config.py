@@ -40,7 +40,9 @@ def test_a_sound_file_gives_settings_with_defaults_filled_in(project: Path) -> N
     assert (pipeline.name, pipeline.domain, pipeline.description) == ("small", "timeseries", "A few years of sunspots")
     assert pipeline.tables["source"] == Csv(kind="csv", path="series.csv")
     assert pipeline.tables["train"] == Train()
-    assert list(pipeline.tables) == ["source", "ingest", "preprocess", "model", "train", "evaluate", "export"]
+    assert list(pipeline.tables) == [
+        "source", "ingest", "preprocess", "model", "train", "backtest", "evaluate", "export",
+    ]  # fmt: skip
     assert pipeline.values()["preprocess"] == {
         "history": 12,
         "horizon": 2,
@@ -48,6 +50,11 @@ def test_a_sound_file_gives_settings_with_defaults_filled_in(project: Path) -> N
         "validation": 40,
         "test": 40,
         "scale": "standard",
+        "normalise": "none",
+        "residual": False,
+        "harmonics": [],
+        "calendar": [],
+        "materialize": False,
     }
     assert (catalogue.root, catalogue.store, catalogue.keep_runs) == (project, project / "data/store", 3)
 
@@ -59,7 +66,7 @@ def test_the_pipelines_of_this_repository_load() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("horizon = 2", "horizn = 2", ".preprocess] unknown key 'horizn'. Did you mean 'horizon'? Known: history, "),
+        ("horizon = 2", "horizn = 2", ".preprocess] unknown key 'horizn'. Did you mean 'horizon'? Known: calendar, "),
         ("history = 12", "", ".preprocess] history: missing. It has no default."),
         ("history = 12", 'history = "12"', ".preprocess] history: expected a valid integer. Received: '12' (string)."),
         ("history = 12", "history = true", ".preprocess] history: expected a valid integer. Received: True (boolean)."),
@@ -198,7 +205,16 @@ def test_an_unknown_pipeline_is_said_with_the_known(project: Path) -> None:
         ('ingest.gaps="interpolate"', "ingest", "gaps", "interpolate"),
         ("source.path=a=b.csv", "source", "path", "a=b.csv"),
         ("source.path='5'", "source", "path", "5"),
-        ("ingest.time=", "ingest", "time", ""),
+        ("ingest.frequency=", "ingest", "frequency", ""),
+        ("ingest.time=month", "ingest", "time", ["month"]),
+        ('ingest.time=["year", "month"]', "ingest", "time", ["year", "month"]),
+        ("train.learning_rate=find", "train", "learning_rate", "find"),
+        (
+            "preprocess.harmonics=[{period = 'year', pairs = 2}]",
+            "preprocess",
+            "harmonics",
+            [{"period": "year", "pairs": 2}],
+        ),
     ],
 )
 def test_a_value_is_set(project: Path, assignment: str, table: str, key: str, value: object) -> None:
@@ -247,12 +263,20 @@ def test_an_assignment_in_what_is_no_table_is_refused(project: Path) -> None:
         ("train.epochs=5\nseed=3", ".train] epochs: expected a valid integer. Received: '5\\nseed=3' (string)."),
         ("train.int=5", ".train] unknown key 'int'."),
         ("train.seed=4294967296", ".train] seed: expected less than 4294967296. Received: 4294967296 (integer)."),
-        ("train.learning_rate=inf", ".train] learning_rate: expected a finite number. Received: inf (float)."),
+        (
+            "train.learning_rate=inf",
+            ".train] learning_rate: expected a finite number or 'find'. Received: inf (float).",
+        ),
         ("train.clip_norm=inf", ".train] clip_norm: expected a finite number. Received: inf (float)."),
         ("export.tolerance=nan", ".export] tolerance: expected a finite number. Received: nan (float)."),
         ("export.formats=[]", ".export] formats: expected at least 1 item after validation, not 0. Received: [] (arr"),
         ("model.kind=dens", ".model] kind: unknown model 'dens'. Did you mean 'dense'?"),
-        ("ingest.time=2020-01-01", ".ingest] time: expected a valid string. Received: datetime.date(2020, 1, 1)"),
+        (
+            "ingest.time=2020-01-01",
+            ".ingest] time: expected a name, or an array of names. Received: datetime.date(2020",
+        ),
+        ("ingest.time=[1]", ".ingest] time[0]: expected a valid string. Received: 1 (integer)."),
+        ("export.formats=keras", ".export] formats: expected a valid array. Received: 'keras' (string)."),
     ],
 )
 def test_what_is_set_is_checked_like_the_file(project: Path, assignment: str, said: str) -> None:

@@ -1,8 +1,9 @@
-"""Files appear whole or not at all, and a digest is remembered only as long as it is certain."""
+"""Files appear whole or not at all, and what came of one is remembered only as long as it is certain."""
 
 import json
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -143,6 +144,11 @@ def test_a_watch_tells_that_a_file_was_touched(tmp_path: Path, touch: Callable[[
         watch.check()
 
 
+def test_a_watch_cannot_begin_on_a_file_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(SourceChanged, match=re.escape(f"{tmp_path / 'gone'}: changed while it was read. Run again")):
+        Watch([tmp_path / "gone"])
+
+
 @pytest.mark.usefixtures("later")
 def test_an_untouched_file_is_hashed_once(tmp_path: Path, hashed: list[str]) -> None:
     (tmp_path / "a").write_bytes(b"abc")
@@ -205,6 +211,52 @@ def test_a_damaged_memo_is_written_anew(tmp_path: Path, hashed: list[str], damag
     remembered.write_bytes(damage)
     assert [memo.digest(tmp_path / "a") for _ in range(2)] == [digest_of_file(tmp_path / "a")] * 2
     assert hashed == ["a", "a"]
+
+
+@pytest.mark.usefixtures("later")
+def test_a_memo_that_was_altered_is_not_believed(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    memo = Memo(tmp_path / "memo")
+    digest = memo.digest(tmp_path / "a")
+    (remembered,) = (tmp_path / "memo").iterdir()
+    remembered.write_text(remembered.read_text().replace(digest, "00" * 32))
+    assert memo.digest(tmp_path / "a") == digest
+
+
+@pytest.mark.usefixtures("later")
+def test_what_is_worked_out_of_a_file_is_remembered_with_its_version(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"abc")
+    worked: list[str] = []
+
+    def work(path: Path) -> dict[str, object]:
+        worked.append(path.name)
+        return {"size": len(path.read_bytes()), "words": ["é", None]}
+
+    memo = Memo(tmp_path / "memo")
+    found = [memo.recall(tmp_path, ["a"], work, version) for version in ("1", "1", "2", "1", "2")]
+    assert found == [{"a": {"size": 3, "words": ["é", None]}}] * 5
+    assert worked == ["a", "a"]
+
+
+def test_processes_that_write_one_memo_at_a_time_leave_it_whole(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for number in range(20):
+        (tmp_path / f"data/{number}").write_text(str(number))
+    remember = (
+        "import sys; from pathlib import Path; from gristmill import files\n"
+        "files._REST_NS = 0\n"
+        "for name in sys.argv[2:]: files.Memo(Path('memo')).digests(Path(sys.argv[1]), [name])"
+    )
+    command = [sys.executable, "-c", remember, str(tmp_path / "data")]
+    names = [str(number) for number in range(20)]
+    parts = [subprocess.Popen([*command, *some], cwd=tmp_path) for some in (names, names[::-1])]
+    assert [part.wait(60) for part in parts] == [0, 0]
+    (remembered,) = (tmp_path / "memo").iterdir()  # nothing half-written beside it
+    known = files._load(remembered)
+    assert known
+    assert {name: digest for name, (_, digest) in known.items()} == {
+        name: digest_of_file(tmp_path / "data" / name) for name in known
+    }
 
 
 @pytest.mark.usefixtures("later")

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from gristmill.fit import Course
+    from gristmill.learning_rate import Loss
 
 ROOT = Path(__file__).parents[2]
 PATIENCE: dict[str, Any] = {"epochs": 8, "patience": 3}  # the validation loss soon rises
+FIND: dict[str, Any] = {"learning_rate": "find"}
 STEPS = 3
 
 RANDOM = np.random.default_rng(0)
@@ -67,9 +69,11 @@ def train(
     build: "Callable[[], keras.Model]" = plain,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     targets: npt.NDArray[np.float32] = TARGETS,
+    loss: "Loss" = "huber",
+    until: int | None = None,
     **settings: Any,
 ) -> "tuple[keras.Model, Course]":
-    """Train in batches of 16 of 48 windows, judged on 8 more, with the checkpoints in `folder`."""
+    """Train in batches of 16 of 48 windows, judged on 8 more, with the checkpoints in `folder`, the logs beside it."""
     import tensorflow as tf
 
     from gristmill.fit import fit, seeded, shuffled
@@ -87,7 +91,23 @@ def train(
         return tf.data.Dataset.range(first, how.epochs).flat_map(epoch)
 
     network = seeded(build, how.seed)
-    return network, fit(network, batches, STEPS, judged(targets), how, "huber", folder, on_epoch)
+    logs = logs_of(folder)
+    return network, fit(network, batches, STEPS, judged(targets), how, loss, folder, on_epoch, logs, until)
+
+
+def logs_of(folder: Path) -> Path:
+    """Return where the logs of a training lie whose checkpoints are in `folder`."""
+    return folder.with_name(f"{folder.name} logs")
+
+
+def drawn(folder: Path, tag: str) -> list[float]:
+    """Return the points of a curve of the training, in the order they were written."""
+    import tensorflow as tf
+
+    (file,) = (logs_of(folder) / "train").iterdir()
+    records = tf.data.TFRecordDataset(str(file)).as_numpy_iterator()
+    events = [tf.compat.v1.Event.FromString(record) for record in records]
+    return [value.simple_value for event in events for value in event.summary.value if value.tag == tag]
 
 
 def judged(targets: npt.NDArray[np.float32] = TARGETS) -> "tf.data.Dataset":
@@ -95,6 +115,13 @@ def judged(targets: npt.NDArray[np.float32] = TARGETS) -> "tf.data.Dataset":
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensor_slices((HISTORIES[48:], targets[48:])).batch(8)
+
+
+def validation_loss(network: "keras.Model") -> float:
+    """Return the loss of a trained network on the windows for validation."""
+    network.compile(loss="huber")
+    loss: float = network.evaluate(judged(), verbose=0)
+    return loss
 
 
 def equal(one: "keras.Model", other: "keras.Model") -> bool:
@@ -109,7 +136,7 @@ def kill_self() -> None:
 
 
 def in_a_process(folder: Path, *how: str) -> int:
-    """Train in a process of its own, the plain network with patience or the recurrent one, and return how it ended."""
+    """Train in a process of its own as `killed` does, and return how it ended."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, __file__, str(folder), *how]
     return subprocess.run(command, env=environment, capture_output=True, check=False).returncode
@@ -140,6 +167,22 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The plain network, stopped by its validation loss."""
     return Trained.now(tmp_path_factory.mktemp("stopped"), **PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The plain network at a rate that was found."""
+    return Trained.now(tmp_path_factory.mktemp("found"), **FIND)
+
+
+def interrupt_after(number: int) -> Callable[[Epoch], None]:
+    """Return what interrupts a training after an epoch."""
+
+    def on_epoch(epoch: Epoch) -> None:
+        if epoch.number == number:
+            raise KeyboardInterrupt
+
+    return on_epoch
 
 
 @pytest.mark.slow
@@ -244,7 +287,7 @@ def test_patience_keeps_the_weights_of_the_best_epoch(stopped: Trained) -> None:
     assert course.stopped
     assert course.best_epoch == int(np.argmin(course.val_losses)) + 1
     assert len(course.losses) == course.best_epoch + PATIENCE["patience"] < PATIENCE["epochs"]
-    assert stopped.network.evaluate(judged(), verbose=0) == pytest.approx(min(course.val_losses), rel=1e-6)
+    assert validation_loss(stopped.network) == pytest.approx(min(course.val_losses), rel=1e-6)
     assert course.val_losses[-1] > min(course.val_losses)
 
 
@@ -252,7 +295,7 @@ def test_without_patience_the_last_weights_are_kept(quick: Trained) -> None:
     course = quick.course
 
     assert (course.best_epoch, course.stopped, len(course.losses)) == (4, False, 4)
-    assert quick.network.evaluate(judged(), verbose=0) == pytest.approx(course.val_losses[-1], rel=1e-6)
+    assert validation_loss(quick.network) == pytest.approx(course.val_losses[-1], rel=1e-6)
     assert course.val_losses[-1] > min(course.val_losses)
 
 
@@ -269,6 +312,91 @@ def test_a_loss_that_is_no_number_ends_training_without_a_checkpoint(tmp_path: P
         train(tmp_path, targets=targets, on_epoch=lambda epoch: pytest.fail("the epoch was taken for good"))
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_until_ends_early_on_the_schedule_of_all_epochs(tmp_path: Path, quick: Trained) -> None:
+    told: list[Epoch] = []
+
+    _, course = train(tmp_path, on_epoch=told.append, until=2)
+
+    assert course.losses == quick.course.losses[:2]
+    assert course.rates == quick.course.rates[:2]
+    assert [(epoch.number, epoch.of) for epoch in told] == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [
+        ("cosine", [0.05, 0.05 * (2 + 2**0.5) / 4, 0.025, 0.05 * (2 - 2**0.5) / 4]),
+        ("constant", [0.05] * 4),
+        ("sweep", [0.05 * 10 ** (epoch / 20) for epoch in range(4)]),
+    ],
+)
+def test_the_rate_of_each_epoch_is_kept_beside_its_loss(tmp_path: Path, schedule: str, rates: list[float]) -> None:
+    _, course = train(tmp_path, schedule=schedule)
+
+    assert course.learning_rate == 0.05
+    assert course.rates == pytest.approx(rates, rel=1e-5)
+    assert course.search == []
+
+
+def test_a_rate_that_is_found_trains_like_the_same_rate_given(tmp_path: Path, found: Trained) -> None:
+    """So nothing of the search is left in weights, seeds of dropout or optimizer."""
+    rate = found.course.learning_rate
+    given = Trained.now(tmp_path, learning_rate=rate)
+
+    assert equal(given.network, found.network)
+    assert given.course.losses == found.course.losses
+    assert rate is not None
+    assert 1e-4 < rate < 1
+    assert found.course.search[0].rate == pytest.approx(1e-6)
+
+
+def test_a_search_cut_off_before_the_first_checkpoint_is_done_again_to_the_same_end(
+    tmp_path: Path, found: Trained
+) -> None:
+    assert in_a_process(tmp_path, "in checkpoint 1", "find") == -signal.SIGKILL
+    assert list(tmp_path.glob("epoch-*")) == []
+
+    network, course = train(tmp_path, **FIND)
+
+    assert equal(network, found.network)
+    assert course == found.course
+
+
+def test_a_training_that_goes_on_takes_the_rate_found_before(
+    tmp_path: Path, found: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gristmill import learning_rate
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, on_epoch=interrupt_after(2), **FIND)
+    monkeypatch.setattr(learning_rate, "search", lambda *_: pytest.fail("it was searched for again"))
+    network, course = train(tmp_path, **FIND)
+
+    assert equal(network, found.network)
+    assert course == found.course
+
+
+def test_the_curves_of_a_training_that_goes_on_have_each_epoch_once(tmp_path: Path, quick: Trained) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, on_epoch=interrupt_after(2))
+    train(tmp_path)
+
+    for folder in (tmp_path, quick.folder):
+        assert drawn(folder, "epoch_loss") == pytest.approx(quick.course.losses)
+        assert drawn(folder, "epoch_learning_rate") == pytest.approx(quick.course.rates)
+
+
+def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path) -> None:
+    """A network that says what it was compiled with cannot be read back where that function is not."""
+    import tensorflow as tf
+
+    network, course = train(tmp_path, loss=lambda truth, forecast: tf.reduce_mean(tf.abs(truth - forecast), axis=-1))
+    _, mae = train(tmp_path / "named", loss="mae")
+
+    assert course.losses == pytest.approx(mae.losses)
+    assert '"loss"' not in network.to_json()
 
 
 def test_shuffling_depends_on_seed_and_epoch_alone() -> None:
@@ -302,8 +430,8 @@ def test_a_network_is_named_and_filled_by_its_seed_not_by_what_was_built_before(
     assert not equal(first, seeded(plain, 4))
 
 
-def killed(folder: Path, moment: str, *patience: str) -> None:
-    """Train and end this process at a moment."""
+def killed(folder: Path, moment: str, how: str = "") -> None:
+    """Train and end this process at a moment: the recurrent network, or with patience or a search the plain one."""
     rename = Path.rename
 
     def on_epoch(epoch: Epoch) -> None:
@@ -316,8 +444,8 @@ def killed(folder: Path, moment: str, *patience: str) -> None:
         return rename(path, target)
 
     with patch.object(Path, "rename", rename_or_die):
-        if patience:
-            train(folder, plain, on_epoch, **PATIENCE)
+        if how:
+            train(folder, plain, on_epoch, **{"with patience": PATIENCE, "find": FIND}[how])
         else:
             train(folder, recurrent, on_epoch)
 

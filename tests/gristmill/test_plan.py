@@ -13,16 +13,17 @@ import pytest
 
 from gristmill import config, identity
 from gristmill.artifact import Reference
+from gristmill.closure import read_modules
 from gristmill.config import Catalogue
-from gristmill.domains import STAGES, Stage
+from gristmill.domains import STAGES, Stage, stages_of
 from gristmill.files import files_below
 from gristmill.identity import Identity
-from gristmill.plan import Step, identity_of, is_fresh, located, plan
+from gristmill.plan import Step, digests_of, identity_of, is_fresh, located, plan
 from gristmill.runs import Outcome, Record, Runs, StageRecord
 from gristmill.store import Store
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = [stage.name for stage in STAGES]
+NAMES = [stage.name for stage in STAGES if not stage.axes]  # of a pipeline that asks for no backtest
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -50,35 +51,35 @@ def fill(
     Args:
         project: the project's folder.
         assignments: settings of the run.
-        until: the last stage that was done.
+        until: the label of the last stage that was done.
         outcome: how the run ended.
-        content: of the artifact, by stage; the stage's name if not given.
-        was: what was different when an artifact was made, by stage.
+        content: of the artifact, by the stage's label, which it is if not given.
+        was: what was different when an artifact was made, by the stage's label.
     """
     catalogue = load(project, *assignments)
     pipeline, store, runs = catalogue.pipeline("small"), Store(catalogue.store), Runs(catalogue.store)
     run = runs.start(pipeline, list(assignments), {})
     done: dict[str, Reference] = {}
-    for stage in STAGES[: NAMES.index(until) + 1]:
-        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done))
-        if change := (was or {}).get(stage.name):
+    for stage in stages_of(pipeline.tables):
+        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), read_modules(store.memo))
+        if change := (was or {}).get(stage.label):
             made_of = changed(made_of, change)
         if not store.find(stage.name, made_of.key):
             with store.draft(made_of) as draft:
-                (draft.path / "data.txt").write_text((content or {}).get(stage.name, stage.name))
+                (draft.path / "data.txt").write_text((content or {}).get(stage.label, stage.label))
                 store.publish(draft, made_of)
         artifact = store.find(stage.name, made_of.key)
         assert artifact is not None
-        done[stage.name] = artifact.reference
-        runs.note("small", run.id, stage.name, StageRecord(reference=artifact.reference, cached=False, seconds=0))
+        done[stage.label] = artifact.reference
+        runs.note("small", run.id, stage.label, StageRecord(reference=artifact.reference, cached=False, seconds=0))
+        if stage.label == until:
+            break
     return runs.finish("small", run.id, outcome)
 
 
 def inputs_of(catalogue: Catalogue, stage: Stage, done: dict[str, Reference]) -> dict[str, str]:
-    data = located(catalogue, catalogue.pipeline("small"), stage)
-    return {name: done[name]["digest"] for name in stage.inputs} | {
-        name: identity.digest_of_file(path) for name, path in data.items()
-    }
+    data = digests_of(located(catalogue, catalogue.pipeline("small"), stage), Store(catalogue.store))
+    return {name: done[name]["digest"] for name in stage.inputs} | data
 
 
 def changed(made_of: Identity, change: Change) -> Identity:
@@ -89,7 +90,7 @@ def changed(made_of: Identity, change: Change) -> Identity:
 
 
 def folder_of(project: Path, record: Record, stage: str) -> Path:
-    return Store(project / "data/store").path(stage, record.references[stage]["key"])
+    return Store(project / "data/store").path(stage.split()[0], record.references[stage]["key"])
 
 
 FRESH = dict.fromkeys(NAMES, ("fresh", ""))
@@ -215,7 +216,7 @@ def test_data_that_is_not_there_is_said_with_the_places_tried(project: Path) -> 
     assert [found[name][0] for name in NAMES[1:]] == ["depends"] * 4
 
 
-@pytest.mark.parametrize("place", ["", ".", "~nobody-of-this-name/x.csv", "x" * 300])
+@pytest.mark.parametrize("place", ["", "~nobody-of-this-name/x.csv", "x" * 300, "*.tsv", "package://none/a.csv"])
 def test_a_place_that_can_be_no_file_is_no_data(project: Path, place: str) -> None:
     assert planned(project, f"source.path='{place}'")["ingest"][0] == "no data"
 
@@ -228,6 +229,68 @@ def test_data_that_cannot_be_read_is_said(project: Path, monkeypatch: pytest.Mon
     assert planned(project)["ingest"] == (
         "no data",
         f"{project / 'series.csv'}: cannot be read (Permission denied). Mend its permissions.",
+    )
+
+
+def digest(project: Path, place: str, *more: str) -> str:
+    """The digest of what a place holds."""
+    catalogue = load(project, f"source.path='{place}'", *more)
+    found = located(catalogue, catalogue.pipeline("small"), STAGES[0])
+    return digests_of(found, Store(catalogue.store))["source.path"]
+
+
+def split(project: Path, folder: str, *names: str) -> list[str]:
+    """Write the lines of the project's series to several files; return their digests."""
+    lines = (project / "series.csv").read_text().splitlines(keepends=True)
+    for number, name in enumerate(names):
+        (project / folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / folder / name).write_text(lines[0] + "".join(lines[1 + number :: len(names)]))
+    return [identity.digest_of_file(project / folder / name) for name in names]
+
+
+def test_one_file_s_digest_is_its_own_whatever_names_it(project: Path) -> None:
+    (own,) = split(project, "one", "a.csv")
+    assert {digest(project, place) for place in ("one/a.csv", "one", "one/*.csv", str(project / "one"))} == {own}
+
+
+def test_several_files_have_one_digest_of_all_contents_in_order_wherever_they_lie(project: Path) -> None:
+    digests = split(project, "many", "a.csv", "b/c.csv")
+    split(project, "moved/to", "2024.csv", "2025.csv")
+    expected = identity.digest_of(digests)
+    assert {digest(project, place) for place in ("many", "many/**/*.csv", "moved", "moved/to/202?.csv")} == {expected}
+    split(project, "turned", "b.csv", "a.csv")
+    assert digest(project, "turned") == identity.digest_of(digests[::-1]) != expected
+
+
+def test_a_file_that_joins_or_leaves_a_folder_changes_its_data(project: Path) -> None:
+    split(project, "many", "a.csv", "b.csv")
+    fill(project, "source.path=many")
+    assert planned(project, "source.path=many") == FRESH
+    (project / "many/notes.txt").touch()
+    assert planned(project, "source.path=many") == FRESH
+    (project / "many/c.csv").touch()
+    assert planned(project, "source.path=many")["ingest"] == ("run", "data source.path")
+    (project / "many/c.csv").unlink()
+    (project / "many/b.csv").unlink()
+    assert planned(project, "source.path=many")["ingest"] == ("run", "data source.path")
+
+
+def test_a_url_has_the_digest_it_must_have_though_nothing_was_fetched(project: Path) -> None:
+    own = identity.digest_of_file(project / "series.csv")
+    fill(project)
+    url = ("source.path='https://example.org/series.csv'", f"source.sha256={own}")
+    assert digest(project, "https://example.org/series.csv", url[1]) == own
+    assert planned(project, *url) == FRESH  # where data lies does not matter
+    assert planned(project, url[0], f"source.sha256={'ab' * 32}")["ingest"] == ("run", "data source.path")
+
+
+def test_a_file_that_is_not_the_one_asked_for_is_no_data(project: Path) -> None:
+    own = identity.digest_of_file(project / "series.csv")
+    assert planned(project, f"source.sha256={own}")["ingest"] == ("run", "no result yet")
+    assert planned(project, f"source.sha256={'ab' * 32}")["ingest"] == (
+        "no data",
+        f"{project / 'series.csv'}: SHA-256 {own}, but sha256 = {'ab' * 32} is asked for. "
+        "Set sha256 to the first if you trust the file, or find the one that is meant.",
     )
 
 
@@ -308,6 +371,105 @@ def test_a_stage_that_was_asked_for_runs_with_what_depends_on_it(project: Path, 
     assert [found[name][0] for name in NAMES if name != refresh] == [
         "fresh" if NAMES.index(name) < NAMES.index(refresh) else "depends" for name in NAMES if name != refresh
     ]
+
+
+BACKTEST = ("backtest.windows=2", "backtest.seeds=2")
+POINTS = ["backtest 1/1", "backtest 1/2", "backtest 2/1", "backtest 2/2"]  # window/seed
+FRESH_WITH_POINTS = dict.fromkeys([*NAMES[:3], *POINTS, *NAMES[3:]], ("fresh", ""))
+
+
+def test_a_backtest_is_a_step_for_each_window_and_seed_before_evaluate(project: Path) -> None:
+    assert list(planned(project, *BACKTEST)) == list(FRESH_WITH_POINTS)
+    assert {planned(project, *BACKTEST)[label] for label in POINTS} == {("depends", "depends on preprocess")}
+    fill(project, *BACKTEST)
+    assert planned(project, *BACKTEST) == FRESH_WITH_POINTS
+
+
+def test_a_backtest_that_joins_makes_only_its_points_and_what_reads_them(project: Path) -> None:
+    fill(project)
+    assert planned(project, *BACKTEST) == FRESH_WITH_POINTS | {
+        **dict.fromkeys(POINTS, ("run", "no result yet")),
+        "evaluate": ("depends", "depends on backtest 1/1"),
+        "export": ("depends", "depends on evaluate"),
+    }
+
+
+def test_more_windows_and_seeds_leave_the_points_that_are_there(project: Path) -> None:
+    fill(project, *BACKTEST)
+    found = planned(project, "backtest.windows=3", "backtest.seeds=2")
+    assert {label: found[label] for label in [*NAMES[:3], *POINTS]} == dict.fromkeys(
+        [*NAMES[:3], *POINTS], ("fresh", "")
+    )
+    assert found["backtest 3/1"] == found["backtest 3/2"] == ("run", "no result yet")
+    assert found["evaluate"] == ("depends", "depends on backtest 3/1")
+    assert planned(project, "backtest.windows=1") == FRESH | {
+        "backtest 1/1": ("fresh", ""),
+        "evaluate": ("run", "without backtest 1/2; without backtest 2/1; without backtest 2/2"),
+        "export": ("depends", "depends on evaluate"),
+    }
+
+
+def test_another_setting_of_the_backtest_runs_all_its_points_and_no_training(project: Path) -> None:
+    fill(project, *BACKTEST)
+    assert planned(project, *BACKTEST, "backtest.size=20") == FRESH_WITH_POINTS | {
+        **dict.fromkeys(POINTS, ("run", "settings backtest.size None → 20")),
+        "evaluate": ("depends", "depends on backtest 1/1"),
+        "export": ("depends", "depends on evaluate"),
+    }
+
+
+def test_another_setting_of_the_training_runs_the_points_of_the_backtest_too(project: Path) -> None:
+    fill(project, *BACKTEST)
+    found = planned(project, *BACKTEST, "train.epochs=7")
+    assert {found[label] for label in ["train", *POINTS]} == {("run", "settings train.epochs 50 → 7")}
+
+
+def test_one_point_that_is_damaged_is_made_again_alone(project: Path) -> None:
+    record = fill(project, *BACKTEST)
+    gone = folder_of(project, record, "backtest 1/2") / "data.txt"
+    gone.unlink()
+    assert planned(project, *BACKTEST) == FRESH_WITH_POINTS | {
+        "backtest 1/2": ("run", f"corrupt: {gone}: missing, though its manifest lists it."),
+        "evaluate": ("depends", "depends on backtest 1/2"),
+        "export": ("depends", "depends on evaluate"),
+    }
+
+
+def test_a_backtest_that_was_interrupted_goes_on_at_its_next_point(project: Path) -> None:
+    fill(project, *BACKTEST, until="backtest 1/2", outcome="interrupted")
+    assert planned(project, *BACKTEST) == FRESH_WITH_POINTS | {
+        **dict.fromkeys(POINTS[2:], ("run", "no result yet")),
+        "evaluate": ("depends", "depends on backtest 2/1"),
+        "export": ("depends", "depends on evaluate"),
+    }
+
+
+def test_a_backtest_that_was_asked_for_runs_at_every_point(project: Path) -> None:
+    fill(project, *BACKTEST)
+    assert planned(project, *BACKTEST, refresh="backtest") == FRESH_WITH_POINTS | {
+        **dict.fromkeys(POINTS, ("run", "asked by --refresh")),
+        "evaluate": ("depends", "depends on backtest 1/1"),
+        "export": ("depends", "depends on evaluate"),
+    }
+
+
+def test_points_have_keys_of_their_own_that_do_not_hold_how_many_there_are(project: Path) -> None:
+    def parts(*assignments: str) -> dict[str, Any]:
+        catalogue = load(project, *assignments)
+        pipeline = catalogue.pipeline("small")
+        modules = read_modules(Store(catalogue.store).memo)
+        points = [stage for stage in stages_of(pipeline.tables) if stage.name == "backtest"]
+        return {stage.label: identity_of(pipeline, stage, {}, modules) for stage in points}
+
+    found = parts(*BACKTEST)
+    assert [made_of.parts["settings"]["backtest"] for made_of in found.values()] == [
+        {"size": None, "training": "expanding", "gap": None, "window": window, "seed": seed}
+        for window in (0, 1)
+        for seed in (0, 1)
+    ]
+    assert len({made_of.key for made_of in found.values()}) == len(POINTS)
+    more = parts("backtest.windows=5", "backtest.seeds=3")
+    assert {label: more[label] for label in POINTS} == found
 
 
 def test_to_plan_makes_no_artifact_and_no_record(project: Path) -> None:

@@ -6,16 +6,18 @@ import io
 import json
 import tokenize
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from gristmill.config import Defaults, tables_of
+from gristmill.config import Defaults, load, tables_of
 from gristmill.domains import DOMAINS
 from gristmill.kinds import kinds, settings_of
 from gristmill.schema import schema
 from gristmill.settings import Settings
+from gristmill.timeseries.settings import Harmonics, Train
 
 ROOT = Path(__file__).parent.parent.parent
 CHOICES = {
@@ -23,7 +25,21 @@ CHOICES = {
     for domain in DOMAINS
     for table, choice in tables_of(domain).items()
 }
-CLASSES = [Defaults, *(kind for classes in CHOICES.values() for kind in classes)]
+
+
+def tables_within(annotation: Any) -> Iterator[type[Settings]]:
+    """Every settings class that a field's type mentions, and those that its own fields do."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        yield annotation
+        yield from (inner for field in annotation.model_fields.values() for inner in tables_within(field.annotation))
+    for argument in get_args(annotation):
+        yield from tables_within(argument)
+
+
+CLASSES = [
+    *tables_within(Defaults),
+    *(inner for classes in CHOICES.values() for kind in classes for inner in tables_within(kind)),
+]
 
 
 def definition(kind: type[Settings]) -> dict[str, Any]:
@@ -67,6 +83,10 @@ def test_pipelines_name_the_file_as_their_schema() -> None:
 def test_every_table_is_offered_with_every_kind(domain: str, table: str) -> None:
     references = [{"$ref": f"#/$defs/{kind.__name__}"} for kind in CHOICES[domain, table]]
     offered = pipeline_of(domain)["properties"][table]
+    if table == "model":
+        own = offered["oneOf"].pop()
+        assert own["properties"]["kind"] == {"type": "string", "pattern": r"\.py:[A-Za-z_]\w*$"}
+        assert "additionalProperties" not in own  # the function's arguments
     assert offered == (references[0] if len(references) == 1 else {"oneOf": references})
 
 
@@ -82,6 +102,7 @@ def test_every_kind_is_chosen_by_its_name(domain: str) -> None:
 
 def test_no_two_classes_share_a_name() -> None:
     """The later would take the place of the earlier."""
+    assert Harmonics in CLASSES  # a table within a table
     assert sorted(schema()["$defs"]) == sorted({kind.__name__ for kind in CLASSES})
     assert len({kind.__name__ for kind in CLASSES}) == len(set(CLASSES))
 
@@ -111,7 +132,10 @@ def test_a_table_and_its_fields_are_described(kind: type[Settings]) -> None:
 
 
 def test_there_are_comments_to_describe_with() -> None:
-    assert comments(settings_of("gristmill.sources", "csv"))["path"] == "the file, `.gz` included"
+    of_csv = comments(settings_of("gristmill.sources", "csv"))
+    assert of_csv["separator"] == "one character"
+    assert of_csv["path"].startswith("a file, a folder of files, a pattern such as")  # its base declares it
+    assert comments(Train)["clip_norm"] == "global gradient norm; keeps recurrent nets from exploding"
     assert sum(len(comments(kind)) for kind in CLASSES) > len(CLASSES)
 
 
@@ -137,6 +161,26 @@ def test_the_pipelines_of_this_repository_fit() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ('time = "month"', 'time = ["year", "month"]'),
+        ("horizon = 2", 'horizon = 2\nharmonics = [{period = "year", pairs = 2}, {period = 11.5}]'),
+        ("horizon = 2", 'horizon = 2\ncalendar = ["month"]\nvalidation = 0'),
+        ("[pipelines.small.evaluate]", '[pipelines.small.train]\nlearning_rate = "find"\n[pipelines.small.evaluate]'),
+        ("[pipelines.small.evaluate]", "[pipelines.small.backtest]\nwindows = 3\n[pipelines.small.evaluate]"),
+        ('kind = "linear"', 'kind = "my_models.py:build"\nwidth = 64'),
+    ],
+)
+def test_what_the_settings_take_fits(project: Path, old: str, new: str) -> None:
+    text = (project / "pipelines.toml").read_text().replace("validation = 40\n", "")
+    assert text.count(old) == 1
+    (project / "pipelines.toml").write_text(text.replace(old, new))
+    assert "small" in load(project).pipelines
+    assert mistakes(text.replace(old, new)) == []
+
+
+@needs_jsonschema
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("horizon = 2", "horizn = 2"),
         ("history = 12", ""),
         ("history = 12", 'history = "12"'),
@@ -144,7 +188,14 @@ def test_the_pipelines_of_this_repository_fit() -> None:
         ("test = 40", "test = 1.5"),
         ('kind = "linear"', 'kind = "linaer"'),
         ('kind = "linear"', 'kind = "linear"\nunits = [3]'),
+        ('kind = "linear"', 'kind = "my_models.py:"'),
+        ('kind = "csv"', 'kind = "my_sources.py:read"'),
         ('kind = "csv"', ""),
+        ('time = "month"', "time = 3"),
+        ('time = "month"', "time = [3]"),
+        ("horizon = 2", 'horizon = 2\nharmonics = [{period = "yaer"}]'),
+        ("horizon = 2", "horizon = 2\nharmonics = [{pairs = 1}]"),
+        ("[pipelines.small.evaluate]", "[pipelines.small.backtest]\nwindows = -1\n[pipelines.small.evaluate]"),
         ('["keras"]', "[]"),
         ('["keras"]', '["onnx"]'),
         ('"timeseries"', '"audio"'),

@@ -19,6 +19,8 @@ from gristmill.runs import Record, StageRecord
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
 SCORES = {
+    "shown": ["mae", "mape", "skill"],
+    "headline": {"metric": "mae", "model": 2.0, "baseline": 2.667},
     "model": {"test": {"mae": 2.0, "mape": None, "skill": 0.25}},
     "baselines": {
         "naive": {"test": {"mae": 4.0, "mape": 10.0, "skill": -0.5}},
@@ -67,6 +69,15 @@ def record(**changed: Any) -> Record:
 def rows(text: str) -> list[list[str]]:
     """The lines of a table, each as its words."""
     return [line.split() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize(("installed", "hint"), [(True, ""), (False, "    (needs: pip install tensorboard)")])
+def test_the_command_that_opens_the_logs_can_be_pasted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, installed: bool, hint: str
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
+    screen.show_logs(Path("/my store/logs/small/0123"))
+    assert capsys.readouterr().out == f"logs    tensorboard --logdir '/my store/logs/small/0123'{hint}\n"
 
 
 def test_each_line_of_an_error_is_an_error_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,6 +144,25 @@ def test_a_plan_says_for_every_stage_what_and_why(capsys: pytest.CaptureFixture[
     ]
 
 
+def test_points_of_a_stage_that_share_a_reason_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [
+        Step("train", "fresh", ""),
+        Step("backtest 1/1", "fresh", ""),
+        Step("backtest 1/2", "fresh", ""),
+        Step("backtest 2/1", "run", "no result yet"),
+        Step("backtest 2/2", "run", "corrupt: gone"),
+        Step("evaluate", "depends", "depends on backtest 2/1"),
+    ]
+    screen.show_plan("small", steps)
+    assert [" ".join(words) for words in rows(capsys.readouterr().out)[2:]] == [
+        "train fresh",
+        "backtest x2 fresh",
+        "backtest 2/1 run no result yet",
+        "backtest 2/2 run corrupt: gone",
+        "evaluate run? depends on backtest 2/1",
+    ]
+
+
 def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.CaptureFixture[str]) -> None:
     screen.show_scores(SCORES)
     assert rows(capsys.readouterr().out) == [
@@ -141,6 +171,17 @@ def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.Ca
         ["ar", "2.667", "9", "+0.0%"],
         ["mean", "3", "12", "-12.5%"],
         ["naive", "4", "10", "-50.0%"],
+    ]
+
+
+def test_the_baselines_are_sorted_by_the_metric_of_the_headline(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_scores(SCORES | {"shown": ["mape", "coverage"], "headline": {"metric": "mape"}})
+    assert rows(capsys.readouterr().out) == [
+        ["test", "part", "mape", "coverage"],
+        ["model", "–", "–"],
+        ["ar", "9", "–"],
+        ["naive", "10", "–"],
+        ["mean", "12", "–"],
     ]
 
 

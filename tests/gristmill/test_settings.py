@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 import gristmill
-from gristmill.settings import Fit, Place, Settings, Sizes, identity_values, places
+from gristmill.settings import Files, Fit, Place, Settings, Sizes, identity_values, places
 
 PACKAGE = Path(gristmill.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("settings.py"))
@@ -60,9 +60,48 @@ def test_a_place_is_no_part_of_the_identity() -> None:
     assert identity_values(Reader(kind="csv", path="elsewhere.csv")) == identity_values(table)
 
 
+@pytest.mark.parametrize("path", ["a.csv", "data/2024-*.csv", "package://name/a.csv", "//a.csv"])
+def test_the_digest_of_a_place_may_be_given_and_is_no_part_of_the_identity(path: str) -> None:
+    assert identity_values(Files(path=path)) == identity_values(Files(path=path, sha256="ab" * 32)) == {}
+
+
+def test_a_url_needs_the_digest_of_its_file() -> None:
+    assert Files(path="https://example.org/a.csv", sha256="ab" * 32).sha256 == "ab" * 32
+    for url in ("https://example.org/a.csv", "http://example.org/a.csv"):
+        with pytest.raises(
+            ValidationError, match="64 hexadecimal digits, as sha256sum prints them, since path is a URL"
+        ):
+            Files(path=url)
+
+
+@pytest.mark.parametrize("wrong", ["", "ab", "AB" * 32, "xy" * 32, "ab" * 33, 7])
+def test_a_digest_that_is_none_is_refused(wrong: Any) -> None:
+    with pytest.raises(ValidationError, match="sha256"):
+        Files(path="a.csv", sha256=wrong)
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/a.csv", "ftp://example.org/a.csv", "file:///a.csv", "HTTPS://a.b/c"])
+def test_a_place_of_another_scheme_is_refused(place: str) -> None:
+    with pytest.raises(ValidationError, match="a place that begins with https://, http://, package://"):
+        Files(path=place, sha256="ab" * 32)
+
+
 def test_a_whole_number_given_for_a_float_is_the_same_value() -> None:
     whole, broken = (identity_values(Fit(learning_rate=rate)) for rate in (1, 1.0))
     assert repr(whole) == repr(broken)
+
+
+def test_a_learning_rate_is_a_number_or_to_be_found() -> None:
+    assert (Fit(learning_rate=0.01).learning_rate, Fit(learning_rate="find").learning_rate) == (0.01, "find")
+    for wrong in ("fnd", -1.0, 0, True):
+        with pytest.raises(ValidationError, match="learning_rate"):
+            Fit.model_validate({"learning_rate": wrong})
+
+
+def test_a_sweep_starts_at_a_number() -> None:
+    assert Fit(learning_rate=1e-8, schedule="sweep").schedule == "sweep"
+    with pytest.raises(ValidationError, match="a sweep starts at a number"):
+        Fit(learning_rate="find", schedule="sweep")
 
 
 def test_there_are_settings_modules_to_check() -> None:

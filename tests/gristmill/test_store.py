@@ -104,6 +104,10 @@ def dead_pid() -> int:
     return process.pid
 
 
+def test_logs_lie_by_pipeline_under_the_beginning_of_their_key(tmp_path: Path) -> None:
+    assert Store(tmp_path).logs("small", "0123456789abcdef" * 4) == tmp_path / "logs/small/0123456789ab"
+
+
 def test_what_is_published_is_found_and_opened(tmp_path: Path) -> None:
     artifact = publish(tmp_path)
     found, opened = Store(tmp_path).find("train", MADE_OF.key), Store(tmp_path).open(artifact.reference)

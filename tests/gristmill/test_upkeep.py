@@ -175,6 +175,36 @@ def test_the_checkpoints_of_a_refresh_under_way_are_kept(store: Store) -> None:
     assert named(store, keep_runs=1) == {}
 
 
+def test_logs_are_garbage_once_no_run_refers_to_their_training(store: Store) -> None:
+    trained = [publish(store, "train", number) for number in range(3)]
+    for day, artifact in enumerate(trained):
+        logs(store, artifact.reference["key"])
+        record(store, day, artifact)
+    killed = logs(store, "0" * 64)
+    assert {path for path, reason in named(store, keep_runs=1).items() if reason.startswith("logs of")} == {
+        killed,
+        *(store.logs("small", artifact.reference["key"]) for artifact in trained[:2]),
+    }
+
+
+def test_the_logs_of_a_training_under_way_are_kept(store: Store) -> None:
+    """It may have been begun by an earlier run, in a folder that is older than this one."""
+    left, going_on = logs(store, "0" * 64), logs(store, "1" * 64)
+    record(store, 1, publish(store, "train", 1), outcome="running")
+    (going_on / "judged/train/events").write_text("an epoch")
+    os.utime(going_on / "judged/train/events", (time.time() + 60,) * 2)
+    assert set(named(store, keep_runs=1)) == {left}
+
+
+def logs(store: Store, key: str) -> Path:
+    """Write the logs of a training two days ago."""
+    folder = store.logs("small", key)
+    (folder / "judged/train").mkdir(parents=True)
+    (folder / "judged/train/events").write_text("")
+    age(folder)
+    return folder
+
+
 def test_a_stray_file_is_in_nobodys_way(store: Store) -> None:
     lone = publish(store, "train", 1)
     (lone.path.parent / ".notes.txt~").write_text("an editor's backup")

@@ -2,12 +2,15 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any, NoReturn
 
 import pytest
 from conftest import SMALL
-from support import STAGE_NAMES, Forked, assert_all_whole, made, published, records, write_project
+from support import STAGE_NAMES, Forked, assert_all_whole, edit, made, published, records, write_project
 
 from gristmill.errors import DataError, SourceChanged
 from gristmill.identity import digest_of_file
@@ -93,6 +96,54 @@ def test_a_source_that_changes_while_it_is_read_is_never_cached(
         with opened(project) as run:
             artifact = Store(run.catalogue.store).open(reference_of(produce(run, "ingest")))
         assert artifact.manifest["made_of"]["inputs"] == {"source.path": digest_of_file(series)}
+
+
+@pytest.mark.parametrize("change", ["joins", "leaves"])
+def test_a_folder_whose_files_come_or_go_while_they_are_read_is_never_cached(
+    project: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    folder, real = project / "series", core.ingest
+    folder.mkdir()
+    (project / "series.csv").rename(folder / "a.csv")
+    (folder / "b.csv").write_text("month,sunspots\n1774-01,50.0\n")
+    edit(project / "pipelines.toml", 'path = "series.csv"', 'path = "series"')
+
+    def slow(**arguments: Any) -> dict[str, int]:
+        counts = real(**arguments)
+        (folder / "c.csv").touch() if change == "joins" else (folder / "b.csv").unlink()
+        return counts
+
+    with opened(project) as run:
+        assert Store(run.catalogue.store).open(reference_of(produce(run, "ingest"))).counts["rows"] == 301
+    (folder / "b.csv").write_text("month,sunspots\n1774-01,60.0\n")
+    monkeypatch.setattr(core, "ingest", slow)
+    told = r"source\.path: files came or went while they were read" if change == "joins" else r"b\.csv: changed while"
+    with pytest.raises(SourceChanged, match=told), opened(project) as run:
+        produce(run, "ingest")
+
+    assert len(published(project / "data/store", "ingest")) == 1
+
+
+def test_a_url_is_fetched_on_a_miss_and_needed_no_more_on_a_hit(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    sha256 = digest_of_file(project / "series.csv")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=project)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        place = f'path = "http://127.0.0.1:{server.server_port}/series.csv"\nsha256 = "{sha256}"'
+        edit(project / "pipelines.toml", 'path = "series.csv"', place)
+        with opened(project) as run:
+            first = reference_of(produce(run, "ingest"))
+        server.shutdown()
+
+    (project / "data/store/downloads" / sha256 / "series.csv").unlink()
+    with opened(project) as run:
+        assert reference_of(produce(run, "ingest")) == first
+    assert Store(run.catalogue.store).open(first).manifest["made_of"]["inputs"] == {"source.path": sha256}
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
 
 
 def test_a_core_that_fails_leaves_nothing_behind(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

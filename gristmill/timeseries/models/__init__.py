@@ -1,5 +1,7 @@
 """Forecasting models, one file a kind.
 
-A model is a settings class with `build(history, horizon)`: an uncompiled Keras model from standardised values
-`(batch, history)` to standardised forecasts `(batch, horizon)`. One that is fitted in closed form has `solve` too.
+A model is a settings class with `build(shape)`: an uncompiled Keras model from standardised windows
+`(batch, history, columns)` to `(batch, outputs)`, or `(batch, history, outputs)` where `shape.sequence`
+(`gristmill/timeseries/shape.py`). A history of None makes it take windows of any length. A model that is fitted in
+closed form has `solve` too.
 """

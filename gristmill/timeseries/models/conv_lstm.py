@@ -1,10 +1,11 @@
 """A causal convolution, stacked LSTMs and dense layers: the course's week-4 network."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from gristmill.settings import Settings, Sizes
+from gristmill.timeseries.shape import Shape
 
 if TYPE_CHECKING:
     import keras
@@ -17,26 +18,22 @@ class ConvLstm(Settings):
     filters: PositiveInt = 60
     kernel: PositiveInt = 5  # observations a filter spans
     units: Sizes = (60, 60)  # of each LSTM; the last gives its final state
-    dense: Sizes = (30, 10)  # width of each dense layer after them, relu
+    dense: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (30, 10)  # of each dense layer after them, relu
 
-    def build(self, history: int, horizon: int) -> "keras.Model":
-        """Return the network: (batch, history) to (batch, horizon)."""
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network, which takes windows of any length."""
         import keras
         from keras import layers
 
-        recurrent = [
-            layers.LSTM(width, return_sequences=index < len(self.units)) for index, width in enumerate(self.units, 1)
-        ]
+        from gristmill.timeseries.recurrent import stack
+
         return keras.Sequential(
             [
-                keras.Input((history,)),
-                layers.Reshape((history, 1)),
-                layers.Conv1D(
-                    self.filters, self.kernel, padding="causal", activation="relu"
-                ),  # (batch, history, filters)
-                *recurrent,  # (batch, units)
+                keras.Input((None, shape.columns)),
+                layers.Conv1D(self.filters, self.kernel, padding="causal", activation="relu"),
+                *stack(layers.LSTM, self.units, shape.sequence),
                 *[layers.Dense(width, activation="relu") for width in self.dense],
-                layers.Dense(horizon),
+                layers.Dense(shape.outputs),
             ],
             name="conv_lstm",
         )

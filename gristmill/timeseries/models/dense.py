@@ -1,8 +1,11 @@
 """Dense layers on the lags: the course's first network."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from gristmill.settings import Settings, Sizes
+from pydantic import Field, PositiveInt
+
+from gristmill.settings import Settings
+from gristmill.timeseries.shape import Shape
 
 if TYPE_CHECKING:
     import keras
@@ -12,11 +15,14 @@ class Dense(Settings):
     """A stack of dense layers over the whole history."""
 
     kind: Literal["dense"]
-    units: Sizes = (20, 10)  # width of each hidden layer, relu
+    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (20, 10)  # of each hidden layer, relu; [] for none
 
-    def build(self, history: int, horizon: int) -> "keras.Model":
-        """Return the network: (batch, history) to (batch, horizon)."""
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network on the lags of a window."""
         import keras
 
-        hidden = [keras.layers.Dense(width, activation="relu") for width in self.units]
-        return keras.Sequential([keras.Input((history,)), *hidden, keras.layers.Dense(horizon)], name="dense")
+        window = keras.Input((shape.history, shape.columns))
+        features = shape.lags(window)
+        for width in self.units:
+            features = keras.layers.Dense(width, activation="relu")(features)
+        return keras.Model(window, keras.layers.Dense(shape.outputs)(features), name="dense")

@@ -1,10 +1,12 @@
 """Ridge regression on the lags."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import NonNegativeFloat
 
 from gristmill.settings import Settings
+from gristmill.timeseries.shape import Shape
 
 if TYPE_CHECKING:
     import keras
@@ -20,19 +22,32 @@ class Linear(Settings):
     kind: Literal["linear"]
     l2: NonNegativeFloat = 1.0  # penalty on the squared weights, in sums over the training windows; the bias goes free
 
-    def build(self, history: int, horizon: int) -> "keras.Model":
-        """Return one dense layer: (batch, history) to (batch, horizon)."""
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return one dense layer on the lags."""
         import keras
 
-        return keras.Sequential([keras.Input((history,)), keras.layers.Dense(horizon, name="lags")], name="linear")
+        window = keras.Input((shape.history, shape.columns))
+        return keras.Model(window, keras.layers.Dense(shape.outputs, name="lags")(shape.lags(window)), name="linear")
 
-    def solve(self, network: "keras.Model", histories: "npt.NDArray[Any]", targets: "npt.NDArray[Any]") -> None:
-        """Set the network's weights to the ridge solution over all windows: (windows, history), (windows, horizon)."""
+    def solve(self, network: "keras.Model", blocks: "Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]") -> None:
+        """Set the network's weights to the ridge solution over all windows, shown in blocks.
+
+        Args:
+            network: as `build` returned it.
+            blocks: (windows, history, columns) and (windows, outputs).
+        """
+        import keras
         import numpy as np
 
-        x, y = histories.astype(np.float64), targets.astype(np.float64)
-        x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-        x_centred, y_centred = x - x_mean, y - y_mean
-        gram = x_centred.T @ x_centred + self.l2 * np.eye(x.shape[1])
-        kernel = np.linalg.lstsq(gram, x_centred.T @ y_centred)[0]  # (history, horizon)
-        network.set_weights([kernel, y_mean - x_mean @ kernel])
+        dense = network.get_layer("lags")
+        lags = keras.Model(network.input, dense.input)
+        size, outputs = dense.kernel.shape
+        gram, cross = np.zeros((size + 1, size + 1)), np.zeros((size + 1, outputs))
+        for windows, targets in blocks:
+            features = np.asarray(lags(windows), np.float64)
+            design = np.column_stack([features, np.ones(len(features))])
+            gram += design.T @ design
+            cross += design.T @ targets.astype(np.float64)
+        penalty = self.l2 * np.diag([1.0] * size + [0.0])
+        solution = np.linalg.lstsq(gram + penalty, cross)[0]  # (lags and bias, outputs)
+        dense.set_weights([solution[:-1], solution[-1]])

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from gristmill.errors import DataError
+from gristmill.sources import Rows
 from gristmill.sources.csv import Csv
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def read(tmp_path: Path) -> Read:
     def call(content: str | bytes, name: str = "a.csv", **settings: Any) -> "pd.DataFrame":
         path = tmp_path / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return Csv(kind="csv", path=name, **settings).read(path, ["t"], ["y"])
+        return Csv(kind="csv", path=name, **settings).read([path], ["t"], ["y"]).frame
 
     return call
 
@@ -50,6 +51,40 @@ def test_columns_are_text_and_numbers_under_the_rows_of_the_file(read: Read) -> 
     assert np.isnan(frame["y"].iloc[2])
     assert frame.columns.tolist() == ["t", "y"]
     assert frame.index.tolist() == [2, 3, 4]
+
+
+def several(tmp_path: Path, *contents: str) -> Rows:
+    """Read files a.csv, b.csv, … of these contents."""
+    paths = [tmp_path / f"{name}.csv" for name, _ in zip("abc", contents, strict=False)]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_text(content)
+    return Csv(kind="csv", path="*.csv").read(paths, ["t"], ["y"])
+
+
+def test_several_files_are_read_one_after_the_other(tmp_path: Path) -> None:
+    rows = several(tmp_path, "t,y\na,1\n\nb,2\n", "other,y,t\nx,3,c\n", "y,t\n")
+
+    assert rows.frame["t"].tolist() == ["a", "b", "c"]
+    assert rows.frame["y"].tolist() == [1, 2, 3]
+    assert [rows.where(at) for at in range(3)] == [
+        f"{tmp_path}/{row}" for row in ("a.csv row 2", "a.csv row 4", "b.csv row 2")
+    ]
+
+
+def test_a_later_file_that_lacks_a_column_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"/b\.csv: no column 'y'\. Columns: 't', 'value'\."):
+        several(tmp_path, "t,y\na,1\n", "t,value\nb,2\n")
+
+
+def test_a_cell_of_a_later_file_is_refused_with_its_own_row(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"/b\.csv row 3, column 'y': not a finite number: 'many'"):
+        several(tmp_path, "t,y\na,1\n", "t,y\nb,2\nc,many\n")
+
+
+def test_several_files_without_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as raised:
+        several(tmp_path, "t,y\n", "t,y\n\n")
+    assert str(raised.value) == f"{tmp_path} (2 files): no rows below the header. Expected at least one."
 
 
 def test_words_that_pandas_takes_for_missing_stay_text(read: Read) -> None:

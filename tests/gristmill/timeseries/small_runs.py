@@ -1,9 +1,9 @@
-"""What tests of time series share, as a pytest plugin: series prepared from numbers, two small runs of all stages.
+"""What tests of time series share, as a pytest plugin: prepared series, small runs of all stages.
 
 PYTEST_DONT_REWRITE: it asserts nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,109 @@ import pytest
 from gristmill.settings import Settings
 from gristmill.sources.csv import Csv
 from gristmill.tables import write_document, write_table
-from gristmill.timeseries.settings import Evaluate, Export, Ingest, Preprocess, Train
+from gristmill.timeseries.prepared import Layout, Prepared, fit_scale, inside
+from gristmill.timeseries.settings import Backtest, Evaluate, Export, Ingest, Preprocess, Train
+from gristmill.timeseries.split import split_all
 
 SAMPLE = Path(__file__).parents[3] / "data/samples/sunspots.csv"
 
 Folders = dict[str, Path]
+Prepare = Callable[..., Path]
+Predict = Callable[..., pd.DataFrame]
+
+
+def assembled(
+    *series: Any,
+    inputs: int = 0,
+    known: int = 0,
+    filled: Sequence[int] = (),
+    starts: Sequence[int] = (),
+    **settings: Any,
+) -> Prepared:
+    """Return monthly series prepared in memory, without the files of a stage.
+
+    Args:
+        series: each (observations,) or (observations, columns): targets, inputs, and what is known, as it is shifted.
+        inputs: how many of the columns are.
+        known: how many of the columns are.
+        filled: positions among all observations that ingest would have filled.
+        starts: months from January 2000 at which each series begins; 0 if not given.
+        settings: of preprocess.
+    """
+    tables = [np.asarray(values, np.float64).reshape(len(values), -1) for values in series]
+    cut = Preprocess(**{"history": 4, "validation": 0, "test": 1} | settings)
+    names = [f"y{at}" if at else "y" for at in range(tables[0].shape[1])]
+    targets = len(names) - inputs - known
+    times = [months(len(table), start) for table, start in zip(tables, [*starts, *[0] * len(tables)], strict=False)]
+    lengths = np.array([len(table) for table in tables])
+    whole = pd.Series(np.concatenate(times))
+    bounds, parts = split_all(whole, lengths, cut)
+    values = np.concatenate(tables)
+    mean, deviation = fit_scale(values[inside(len(values), parts[:, 0])], cut.scale)
+    holes = np.zeros(len(values), bool)
+    holes[list(filled)] = True
+    layout = Layout(
+        targets=names[:targets],
+        inputs=names[targets : targets + inputs],
+        known=names[targets + inputs :],
+        frequency="MS",
+        season=None,
+        history=cut.history,
+        horizon=cut.horizon,
+        stride=cut.stride,
+        scale=cut.scale,
+        normalise=cut.normalise,
+        residual=cut.residual,
+        mean=mean,
+        deviation=deviation,
+    )
+    ids = [f"series {number}" for number in range(len(tables))]
+    return Prepared(ids, pd.Index(whole, name="ds"), values.astype(np.float32), holes, bounds, parts, layout)
+
+
+def months(count: int, start: int = 0) -> pd.DatetimeIndex:
+    """Return months from January 2000 plus `start` on."""
+    return pd.date_range(pd.Timestamp("2000-01-01") + pd.DateOffset(months=start), periods=count, freq="MS")
+
+
+def table_of(*series: Any, starts: Sequence[int] = (), filled: Sequence[int] = (), names: str = "y") -> pd.DataFrame:
+    """Return the table that ingest writes of monthly series, each (observations,) or (observations, columns)."""
+    frames = []
+    for number, (values, start) in enumerate(zip(series, [*starts, *[0] * len(series)], strict=False)):
+        columns = np.asarray(values, np.float64).reshape(len(values), -1).T
+        frames.append(
+            pd.DataFrame(
+                {"unique_id": f"series {number}", "ds": months(len(values), start)}
+                | dict(zip(names.split(), columns, strict=True))
+            )
+        )
+    table = pd.concat(frames, ignore_index=True)
+    return table.assign(filled=table.index.isin(list(filled)))
+
+
+def write_ingested(
+    folder: Path, table: pd.DataFrame, inputs: Sequence[str] = (), known: Sequence[str] = (), frequency: str = "MS"
+) -> None:
+    """Write a table as ingest does."""
+    targets = [name for name in table.columns[2:-1] if name not in (*inputs, *known)]
+    columns = {"targets": targets, "inputs": list(inputs), "known": list(known)}
+    write_table(folder / "series.parquet", table)
+    write_document(folder / "summary.json", columns | {"frequency": frequency})
 
 
 @pytest.fixture
-def prepare(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function from values and settings of preprocess to the folder of a prepared monthly series."""
+def prepare(tmp_path: Path) -> Prepare:
+    """Return a function from values, or a table of ingest, and settings to the folder of prepared series."""
     from gristmill.timeseries.preprocess import preprocess
 
-    def call(values: Any, name: str = "prepared", **settings: Any) -> Path:
+    def call(
+        values: Any, name: str = "prepared", inputs: Sequence[str] = (), known: Sequence[str] = (), **settings: Any
+    ) -> Path:
         ingested, out = tmp_path / f"{name}.ingested", tmp_path / name
         ingested.mkdir()
         out.mkdir()
-        times = pd.date_range("2000-01-01", periods=len(values), freq="MS")
-        write_table(ingested / "series.parquet", pd.DataFrame({"ds": times, "y": np.asarray(values, np.float64)}))
-        write_document(ingested / "summary.json", {"target": "y", "frequency": "MS"})
+        table = values if isinstance(values, pd.DataFrame) else table_of(values)
+        write_ingested(ingested, table, inputs, known)
         preprocess(preprocess=Preprocess(**settings), ingest=ingested, out=out)
         return out
 
@@ -48,7 +132,7 @@ def source() -> Csv:
 @pytest.fixture(scope="session")
 def meaning() -> Ingest:
     """What the columns of the small runs' file mean."""
-    return Ingest(time="month", target="sunspots")
+    return MEANING
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +149,7 @@ def solved(tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: Inges
     from gristmill.timeseries.models.linear import Linear
 
     root = tmp_path_factory.mktemp("solved")
-    return _run(root, source, meaning, series_file, Linear(kind="linear"), Train())
+    return run_stages(root, source, meaning, series_file, CUT, Linear(kind="linear"), Train())
 
 
 @pytest.fixture(scope="session")
@@ -75,50 +159,117 @@ def trained(tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: Inge
 
     root = tmp_path_factory.mktemp("trained")
     model = ConvLstm(kind="conv_lstm", filters=4, kernel=3, units=(4,), dense=(4,))
-    return _run(root, source, meaning, series_file, model, Train(epochs=3, patience=2))
+    return run_stages(root, source, meaning, series_file, CUT, model, Train(epochs=3, patience=2))
 
 
 @pytest.fixture(scope="session")
 def exported(solved: Folders) -> Folders:
     """The linear run with its bundle in both formats, each proved equal in a fresh process."""
-    from gristmill.timeseries.export import export
+    return with_bundle(solved, Export())
 
-    out = solved["evaluate"].parent / "export"
-    out.mkdir()
-    export(
-        export=Export(),
-        preprocess=solved["preprocess"],
-        train=solved["train"],
-        evaluate=solved["evaluate"],
-        out=out,
+
+@pytest.fixture(scope="session")
+def rolled(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """A run on fourteen series of two targets, with a backtest of two blocks of two seeds."""
+    from gristmill.timeseries.models.linear import Linear
+
+    root, random, frames = tmp_path_factory.mktemp("rolled"), np.random.default_rng(0), []
+    days = pd.date_range("2024-01-01", periods=60).strftime("%Y-%m-%d")
+    for number in range(14):
+        values = random.normal(size=(60, 2)).cumsum(axis=0) * (1 + number) + 100
+        frames.append(
+            pd.DataFrame({"shop": f"shop {number:02d}", "day": days, "sales": values[:, 0], "returns": values[:, 1]})
+        )
+    pd.concat(frames).to_csv(root / "rows.csv", index=False)
+    return run_stages(
+        root,
+        Csv(kind="csv", path="rows.csv"),
+        Ingest(time=("day",), target=("sales", "returns"), series="shop"),
+        root / "rows.csv",
+        Preprocess(history=7, validation=10, test=10),
+        Linear(kind="linear"),
+        Train(),
+        Backtest(windows=2, seeds=2),
+        Evaluate(ar_order=1),
     )
-    return solved | {"export": out}
 
 
-def _run(root: Path, source: Csv, meaning: Ingest, series: Path, model: Settings, how: Train) -> Folders:
+@pytest.fixture
+def forecast(tmp_path: Path) -> Predict:
+    """Return a function that predicts from rows by a run's bundle."""
+
+    def call(
+        run: Folders, rows: pd.DataFrame, ingest: Ingest = MEANING, preprocess: Preprocess = CUT, **asked: Any
+    ) -> pd.DataFrame:
+        from gristmill.timeseries.predict import predict
+
+        path, scratch = tmp_path / "rows.csv", tmp_path / "scratch"
+        scratch.mkdir(exist_ok=True)
+        rows.to_csv(path, index=False)
+        return predict(
+            source=Csv(kind="csv", path="rows.csv"),
+            ingest=ingest,
+            preprocess=preprocess,
+            paths=(path,),
+            export=run["export"],
+            scratch=scratch,
+            **asked,
+        )
+
+    return call
+
+
+MEANING = Ingest(time=("month",), target=("sunspots",))
+CUT = Preprocess(history=12, horizon=2, validation=30, test=30)
+YARDSTICKS = Evaluate(season=24, ar_order=3)
+
+
+def run_stages(
+    root: Path,
+    source: Csv,
+    meaning: Ingest,
+    series: Path,
+    cut: Preprocess,
+    model: Settings,
+    how: Train,
+    blocks: Backtest | None = None,
+    yardsticks: Evaluate = YARDSTICKS,
+) -> Folders:
+    """Run the stages up to evaluate below `root` and return their folders; those of blocks as `backtest 1/1`."""
+    from gristmill.timeseries.backtest import backtest
     from gristmill.timeseries.evaluate import evaluate
     from gristmill.timeseries.ingest import ingest
     from gristmill.timeseries.preprocess import preprocess
     from gristmill.timeseries.train import train
 
-    folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
+    points = [(window, seed) for window in range(blocks.windows) for seed in range(blocks.seeds)] if blocks else []
+    of_blocks = {f"backtest {window + 1}/{seed + 1}": root / f"backtest-{window}-{seed}" for window, seed in points}
+    folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")} | of_blocks
     for folder in folders.values():
         folder.mkdir()
-    cut = Preprocess(history=12, horizon=2, validation=30, test=30)
-    ingest(source=source, ingest=meaning, path=series, out=folders["ingest"])
+    ingest(source=source, ingest=meaning, paths=(series,), out=folders["ingest"])
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
-    train(
-        model=model,  # type: ignore[arg-type]  # settings that can build their network
-        train=how,
-        preprocess=folders["preprocess"],
-        out=folders["train"],
-        scratch=root / "scratch",
-        on_epoch=lambda epoch: None,
-    )
+    learn: dict[str, Any] = {"model": model, "train": how, "preprocess": folders["preprocess"]}
+    learn |= {"logs": root / "logs", "on_epoch": lambda epoch: None}
+    train(**learn, out=folders["train"], scratch=root / "scratch")
+    for (window, seed), (label, out) in zip(points, of_blocks.items(), strict=True):
+        backtest(**learn, backtest=blocks, window=window, seed=seed, out=out, scratch=root / f"scratch {label}")  # type: ignore[arg-type]
     evaluate(
-        evaluate=Evaluate(season=24, ar_order=3),
+        evaluate=yardsticks,
         preprocess=folders["preprocess"],
         train=folders["train"],
+        backtest=list(of_blocks.values()),
         out=folders["evaluate"],
     )
     return folders
+
+
+def with_bundle(folders: Folders, settings: Export, root: Path | None = None) -> Folders:
+    """Return the folders of a run with that of its bundle, exported now; below `root` if it is given."""
+    from gristmill.timeseries.export import export
+
+    out = (root or folders["evaluate"].parent) / "export"
+    out.mkdir()
+    stages = {stage: folders[stage] for stage in ("preprocess", "train", "evaluate")}
+    export(export=settings, **stages, out=out)
+    return folders | {"export": out}

@@ -1,4 +1,4 @@
-"""Rows become a regular series, or one line says why not."""
+"""Rows become regular series, or one line says why not."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, RequestError
 from gristmill.sources.csv import Csv
+from gristmill.sources.parquet import Parquet
+from gristmill.sources.synthetic import Synthetic
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries.ingest import ingest
 from gristmill.timeseries.settings import Ingest
@@ -26,14 +29,23 @@ def run(tmp_path: Path) -> Run:
     def call(
         rows: Iterable[tuple[str, object]], **settings: Any
     ) -> tuple[dict[str, int], pd.DataFrame, dict[str, Any]]:
-        path, out = tmp_path / "series.csv", tmp_path / "out"
-        path.write_text("t,y\n" + "".join(f"{time},{value}\n" for time, value in rows))
-        out.mkdir(exist_ok=True)
-        meaning = Ingest(time="t", target="y", **settings)
-        counts = ingest(source=Csv(kind="csv", path="series.csv"), ingest=meaning, path=path, out=out)
-        return counts, read_table(out / "series.parquet"), read_document(out / "summary.json")
+        lines = [f"{time},{value}" for time, value in rows]
+        return ingested(tmp_path, {"series.csv": ["t,y", *lines]}, **settings)
 
     return call
+
+
+def ingested(
+    folder: Path, files: dict[str, list[str]], **settings: Any
+) -> tuple[dict[str, int], pd.DataFrame, dict[str, Any]]:
+    """Ingest files given by their lines, column y at the times t unless said otherwise."""
+    paths = [folder / name for name in files]
+    for path, lines in zip(paths, files.values(), strict=True):
+        path.write_text("".join(f"{line}\n" for line in lines))
+    (folder / "out").mkdir(exist_ok=True)
+    meaning = Ingest.model_validate({"time": "t", "target": "y"} | settings)
+    counts = ingest(source=Csv(kind="csv", path="*.csv"), ingest=meaning, out=folder / "out", paths=tuple(paths))
+    return counts, read_table(folder / "out/series.parquet"), read_document(folder / "out/summary.json")
 
 
 def numbered(times: Iterable[str]) -> list[tuple[str, object]]:
@@ -54,27 +66,34 @@ def refusal(run: Run, rows: Iterable[tuple[str, object]], **settings: Any) -> st
 def test_the_series_and_its_summary_are_written(run: Run) -> None:
     counts, series, summary = run([("2020-01-01", 1), ("2020-01-02", 2), ("2020-01-03", 6)])
 
-    assert counts == {"rows": 3, "interpolated": 0, "empty_at_the_ends": 0, "out_of_order": 0}
-    assert series.columns.tolist() == ["ds", "y"]
-    assert series["ds"].dtype.kind == "M"
-    assert series["y"].dtype == np.float64
+    assert counts == {"rows": 3}
+    assert series.columns.tolist() == ["unique_id", "ds", "y", "filled"]
+    assert [str(kind) for kind in series.dtypes] == ["str", "datetime64[us]", "float64", "bool"]
+    assert series["unique_id"].tolist() == ["y"] * 3
     assert series["ds"].tolist() == pd.date_range("2020-01-01", periods=3).tolist()
     assert series["y"].tolist() == [1, 2, 6]
+    assert not series["filled"].any()
     assert summary == {
-        "target": "y",
+        "targets": ["y"],
+        "inputs": [],
+        "known": [],
         "frequency": "D",
+        "series": 1,
         "first": "2020-01-01 00:00:00",
         "last": "2020-01-03 00:00:00",
         "counts": counts,
         "statistics": {
-            "mean": 3,
-            "deviation": pytest.approx(np.sqrt(14 / 3)),
-            "min": 1,
-            "quarter": 1.5,
-            "median": 2,
-            "three_quarters": 4,
-            "max": 6,
+            "y": {
+                "mean": 3,
+                "deviation": pytest.approx(np.sqrt(14 / 3)),
+                "min": 1,
+                "quarter": 1.5,
+                "median": 2,
+                "three_quarters": 4,
+                "max": 6,
+            }
         },
+        "imputation": None,
     }
 
 
@@ -110,7 +129,7 @@ def test_the_frequency_is_inferred_across_gaps(run: Run, frequency: str) -> None
     counts, series, summary = run(numbered(kept.strftime("%Y-%m-%d %H:%M")), gaps="interpolate")
 
     assert summary["frequency"] == frequency
-    assert counts == {"rows": 80, "interpolated": 4, "empty_at_the_ends": 0, "out_of_order": 0}
+    assert counts == {"rows": 80, "filled": 4}
     assert series["ds"].tolist() == times.tolist()
 
 
@@ -163,14 +182,14 @@ def test_rows_out_of_order_are_put_in_order_and_counted(run: Run) -> None:
 def test_missing_times_are_refused_with_the_first_and_the_remedy(run: Run) -> None:
     message = refusal(run, numbered(DAYS[:20] + DAYS[23:30] + DAYS[31:]))
 
-    assert "4 of 40 values are missing at frequency D, the first at 2020-03-11 00:00" in message
+    assert "4 of 40 values of 'y' are missing at frequency D, the first at 2020-03-11 00:00" in message
     assert "set time_format if the times were misread, or set gaps = 'interpolate'" in message
 
 
 def test_empty_values_are_refused_where_gaps_are(run: Run) -> None:
     rows = [(time, "" if at == 5 else at) for at, time in enumerate(DAYS)]
 
-    assert "1 of 40 values are missing at frequency D, the first at 2020-02-25 00:00" in refusal(run, rows)
+    assert "1 of 40 values of 'y' are missing at frequency D, the first at 2020-02-25 00:00" in refusal(run, rows)
 
 
 def test_missing_times_and_empty_values_are_interpolated_and_counted(run: Run) -> None:
@@ -178,8 +197,10 @@ def test_missing_times_and_empty_values_are_interpolated_and_counted(run: Run) -
 
     counts, series, summary = run(rows, gaps="interpolate")
 
-    assert counts == {"rows": 40, "interpolated": 3, "empty_at_the_ends": 0, "out_of_order": 0}
+    assert counts == {"rows": 40, "filled": 3}
     assert summary["counts"] == counts
+    assert series["filled"].tolist() == [at in (5, 20, 21) for at in range(40)]
+    assert summary["imputation"]["y"]["mae"].keys() == {"interpolate", "forward_fill", "seasonal"}
     assert series["ds"].tolist() == pd.to_datetime(DAYS).tolist()
     expected = [float(at * at) for at in range(40)]
     expected[5] = (4 * 4 + 6 * 6) / 2
@@ -194,7 +215,7 @@ def test_values_missing_at_the_ends_are_cut_off_not_invented_and_counted(run: Ru
 
     counts, series, summary = run(rows, gaps=gaps)
 
-    assert counts == {"rows": 37, "interpolated": 0, "empty_at_the_ends": 3, "out_of_order": 0}
+    assert counts == {"rows": 37, "empty_at_the_ends": 3}
     assert summary["counts"] == counts
     assert series["y"].tolist() == list(range(1, 38))
     assert (summary["first"], summary["last"]) == ("2020-02-21 00:00:00", "2020-03-28 00:00:00")
@@ -205,16 +226,16 @@ def test_values_missing_at_the_ends_and_inside_are_counted_apart(run: Run) -> No
 
     counts, series, _ = run(rows, gaps="interpolate")
 
-    assert counts == {"rows": 36, "interpolated": 2, "empty_at_the_ends": 4, "out_of_order": 0}  # 38 has no row
+    assert counts == {"rows": 36, "filled": 2, "empty_at_the_ends": 4}  # 38 has no row
     assert series["y"].tolist() == pytest.approx(list(range(2, 38)))
-    assert "2 of 36 values are missing at frequency D, the first at 2020-03-01 00:00" in refusal(run, rows)
+    assert "2 of 36 values of 'y' are missing at frequency D, the first at 2020-03-01 00:00" in refusal(run, rows)
 
 
 @pytest.mark.parametrize("gaps", ["error", "interpolate"])
 def test_a_target_without_any_value_is_refused(run: Run, gaps: str) -> None:
     message = refusal(run, [(time, "") for time in DAYS], gaps=gaps)
 
-    assert "series.csv: all 40 values are missing. Check the target column." in message
+    assert "series.csv: all 40 values of 'y' are missing. Check the column" in message
 
 
 @pytest.mark.parametrize("cell", ["soon", "2020-02-30", "05/06/2020"])
@@ -269,7 +290,9 @@ def test_months_whose_day_comes_first_are_refused_with_the_setting_that_reads_th
     times = pd.date_range("2020-01-01", periods=36, freq="MS")
     rows = numbered(times.strftime("%d/%m/%Y"))
 
-    assert "set time_format if the times were misread" in refusal(run, rows)
+    message = refusal(run, rows)
+    assert "707 of 743 times have no row at frequency D" in message  # read as the first days of three Januaries
+    assert "set time_format if they were misread" in message
     _, series, summary = run(rows, time_format="%d/%m/%Y")
     assert summary["frequency"] == "MS"
     assert series["ds"].tolist() == times.tolist()
@@ -296,39 +319,199 @@ def test_a_format_that_is_none_is_refused(run: Run, time_format: str) -> None:
     assert "set time_format in the table 'ingest'" in refusal(run, numbered(DAYS), time_format=time_format)
 
 
-@pytest.mark.parametrize(
-    ("times", "settings"),
-    [
-        ([f"{day}T00:00:00+0{1 + (at > 20)}:00" for at, day in enumerate(DAYS)], {}),
-        ([f"{day} 00:00+0{1 + (at > 20)}00" for at, day in enumerate(DAYS)], {"time_format": "%Y-%m-%d %H:%M%z"}),
-        ([f"{day}T00:00:00{'+01:00' * (at > 20)}" for at, day in enumerate(DAYS)], {}),
-        ([f"{day}T00:00:00{'+01:00' * (at <= 20)}" for at, day in enumerate(DAYS)], {}),
-    ],
-    ids=["guessed", "in a format", "from none to one", "from one to none"],
-)
-def test_times_with_several_offsets_are_refused(run: Run, times: list[str], settings: dict[str, Any]) -> None:
-    assert "column 't': not" in refusal(run, numbered(times), **settings)
-
-
-def test_rows_are_named_as_they_stand_in_the_file_after_blank_lines(run: Run, tmp_path: Path) -> None:
-    path, out = tmp_path / "blank.csv", tmp_path / "blank"
-    out.mkdir()
-    path.write_text("t,y\n2020-01-01,1\n\n2020-01-02,2\n2020-01-01,3\n")
-
+def test_rows_are_named_as_they_stand_in_the_file_after_blank_lines(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="rows 2 and 5"):
-        ingest(
-            source=Csv(kind="csv", path="blank.csv"),
-            ingest=Ingest(time="t", target="y", frequency="D"),
-            path=path,
-            out=out,
-        )
+        ingested(tmp_path, {"blank.csv": ["t,y", "2020-01-01,1", "", "2020-01-02,2", "2020-01-01,3"]}, frequency="D")
 
 
-def test_times_in_one_zone_are_kept_in_it(run: Run) -> None:
-    _, series, summary = run(numbered(f"{day}T00:00:00Z" for day in DAYS))
+def test_times_with_offsets_are_utc(run: Run) -> None:
+    counts, series, summary = run(numbered(f"{day}T01:00:00+01:00" for day in DAYS))
 
+    assert counts == {"rows": 40, "converted_to_utc": 40}
     assert summary["frequency"] == "D"
-    assert series["ds"].tolist() == pd.to_datetime(DAYS, utc=True).tolist()
+    assert series["ds"].tolist() == pd.to_datetime(DAYS).tolist()
+
+
+def test_offsets_that_change_with_the_clock_make_an_hourly_series(run: Run) -> None:
+    hours = pd.date_range("2023-10-28", periods=72, freq="h", tz="Europe/Berlin")
+
+    counts, series, summary = run(numbered(hours.strftime("%Y-%m-%dT%H:%M:%S%z")))
+
+    assert (counts, summary["frequency"]) == ({"rows": 72, "converted_to_utc": 72}, "h")
+    assert series["ds"].tolist() == hours.tz_convert("UTC").tz_localize(None).tolist()
+
+
+def test_midnights_with_offsets_are_days_where_the_zone_is_named(run: Run) -> None:
+    days = pd.date_range("2023-10-01", periods=60, freq="D", tz="Europe/Berlin")
+    rows = numbered(days.strftime("%Y-%m-%dT%H:%M:%S%z"))
+
+    assert "is not on the grid of frequency D" in refusal(run, rows)
+    assert "or timezone if the clock changes with it" in refusal(run, rows)
+    _, series, summary = run(rows, timezone="Europe/Berlin")
+    assert summary["frequency"] == "D"
+    assert series["ds"].tolist() == days.tz_localize(None).tolist()
+
+
+def test_the_clock_of_a_zone_makes_an_hourly_series_in_utc(run: Run) -> None:
+    hours = pd.date_range("2023-10-28", periods=72, freq="h", tz="Europe/Berlin")
+    rows = numbered(hours.strftime("%Y-%m-%d %H:%M"))
+
+    assert "rows 28 and 29: both are 2023-10-29 02:00:00 (1 duplicates)" in refusal(run, rows)
+    counts, series, _ = run(rows, timezone="Europe/Berlin")
+    assert counts == {"rows": 72, "converted_to_utc": 72}
+    assert series["ds"].tolist() == hours.tz_convert("UTC").tz_localize(None).tolist()
+    assert series["y"].tolist() == list(range(72))
+
+
+def test_of_duplicates_one_row_counts_where_the_settings_say_which(run: Run) -> None:
+    rows = numbered([*DAYS, DAYS[3], DAYS[3]])
+
+    for policy, value in (("first", 3), ("last", 41), ("mean", (3 + 40 + 41) / 3)):
+        counts, series, _ = run(rows, duplicates=policy)
+        assert counts == {"rows": 40, "duplicates": 2, "out_of_order": 1}
+        assert series["y"].iloc[3] == value
+
+
+def test_many_series_are_sorted_and_each_on_its_own_grid(tmp_path: Path) -> None:
+    lines = [f"{day},{name},{at}" for at, day in enumerate(DAYS[:6]) for name in ("b", "a") if (name, at) != ("b", 2)]
+
+    counts, series, summary = ingested(
+        tmp_path, {"sales.csv": ["t,shop,y", *lines, f"{DAYS[6]},b,6"]}, series="shop", gaps="interpolate"
+    )
+
+    assert counts == {"rows": 13, "series": 2, "filled": 1}
+    assert (summary["series"], summary["first"], summary["last"]) == (2, f"{DAYS[0]} 00:00:00", f"{DAYS[6]} 00:00:00")
+    assert series["unique_id"].tolist() == ["a"] * 6 + ["b"] * 7
+    assert series["ds"].tolist() == pd.to_datetime([*DAYS[:6], *DAYS[:7]]).tolist()
+    assert series["y"].tolist() == [*range(6), *range(7)]
+
+
+def test_a_single_series_that_has_a_name_keeps_it(tmp_path: Path) -> None:
+    lines = ["t,shop,y", *(f"{day},north,1" for day in DAYS)]
+    counts, series, _ = ingested(tmp_path, {"sales.csv": lines}, series="shop")
+    assert counts == {"rows": 40}
+    assert set(series["unique_id"]) == {"north"}
+
+
+def test_errors_of_many_series_name_the_series(tmp_path: Path) -> None:
+    lines = ["t,shop,y", *(f"{day},{shop},1" for shop in ("north", "south") for day in DAYS)]
+
+    with pytest.raises(
+        DataError, match=r"rows 43 and 82: both are 2020-02-21 00:00:00 of series 'south' \(1 duplicates\)"
+    ):
+        ingested(tmp_path, {"sales.csv": [*lines, f"{DAYS[1]},south,1"]}, series="shop")
+    with pytest.raises(
+        DataError, match=r"1 of 80 values of 'y' are missing .* the first at 2020-02-22 00:00:00 of series 'north'"
+    ):
+        ingested(tmp_path, {"sales.csv": [*lines[:3], *lines[4:]]}, series="shop")
+    with pytest.raises(DataError, match="row 4, column 'shop': an empty cell, so the row belongs to no series"):
+        ingested(tmp_path, {"sales.csv": [*lines[:3], f"{DAYS[2]},,1", *lines[4:]]}, series="shop")
+
+
+def test_a_series_at_another_frequency_than_the_others_is_refused(tmp_path: Path) -> None:
+    months = pd.date_range("2020-01-01", periods=14, freq="MS").strftime("%Y-%m-%d")
+    lines = [*(f"{day},daily,1" for day in DAYS), *(f"{month},monthly,1" for month in months)]
+    with pytest.raises(DataError, match=r"row 42 begins a series of which .* have no row at frequency D"):
+        ingested(tmp_path, {"sales.csv": ["t,shop,y", *lines]}, series="shop", gaps="interpolate")
+
+
+def test_columns_of_every_role_are_written_under_their_names(tmp_path: Path) -> None:
+    lines = ["t,y,z,wind,holiday", *(f"{day},{at},{-at},{at / 2},{at % 2}" for at, day in enumerate(DAYS[:6]))]
+    ahead = [f"{day},,,,{at % 2}" for at, day in enumerate(DAYS[6:8])]
+
+    counts, series, summary = ingested(
+        tmp_path, {"a.csv": lines, "b.csv": [lines[0], *ahead]}, target=["y", "z"], inputs="wind", known=["holiday"]
+    )
+
+    assert counts == {"rows": 6, "known_ahead": 2}
+    assert series.columns.tolist() == ["unique_id", "ds", "y", "z", "wind", "holiday", "filled"]
+    assert series["z"].tolist() == [0, -1, -2, -3, -4, -5]
+    future = read_table(tmp_path / "out/future.parquet")
+    assert future.columns.tolist() == ["unique_id", "ds", "holiday"]
+    assert (future["ds"].tolist(), future["holiday"].tolist()) == (pd.to_datetime(DAYS[6:8]).tolist(), [0, 1])
+    assert [summary[role] for role in ("targets", "inputs", "known")] == [["y", "z"], ["wind"], ["holiday"]]
+    assert summary["statistics"].keys() == {"y", "z", "wind", "holiday"}
+
+
+def test_where_nothing_is_known_ahead_the_future_is_an_empty_table(tmp_path: Path) -> None:
+    ingested(tmp_path, {"a.csv": ["t,y,holiday", *(f"{day},1,0" for day in DAYS)]}, known="holiday")
+    future = read_table(tmp_path / "out/future.parquet")
+    assert (len(future), [str(kind) for kind in future.dtypes]) == (0, ["str", "datetime64[us]", "float64"])
+
+
+def test_numbered_observations_are_a_series_too(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    meaning = Ingest.model_validate({"time": "time", "target": "value", "time_format": "integer"})
+
+    counts = ingest(source=Synthetic(kind="synthetic", n=50), ingest=meaning, out=out)
+
+    series, summary = read_table(out / "series.parquet"), read_document(out / "summary.json")
+    assert counts == {"rows": 50}
+    assert series["ds"].tolist() == list(range(50))
+    assert series["ds"].dtype == np.int64
+    assert (summary["frequency"], summary["first"], summary["last"]) == ("1", "0", "49")
+
+
+def test_numbers_that_are_left_out_are_filled(run: Run) -> None:
+    counts, series, summary = run(
+        [(str(at), at) for at in range(0, 100, 5) if at != 50], time_format="integer", gaps="interpolate"
+    )
+    assert (counts, summary["frequency"]) == ({"rows": 20, "filled": 1}, "5")
+    assert series["ds"].tolist() == series["y"].tolist() == list(range(0, 100, 5))
+
+
+def test_a_parquet_file_gives_the_same_series_as_csv(run: Run, tmp_path: Path) -> None:
+    run(numbered(DAYS))
+    of_csv = (tmp_path / "out/series.parquet").read_bytes()
+    path, out = tmp_path / "series.parquet", tmp_path / "of parquet"
+    out.mkdir()
+    pd.DataFrame({"t": pd.to_datetime(DAYS), "y": range(40)}).to_parquet(path)
+    ingest(
+        source=Parquet(kind="parquet", path="x"),
+        ingest=Ingest.model_validate({"time": "t", "target": "y"}),
+        out=out,
+        paths=(path,),
+    )
+    assert (out / "series.parquet").read_bytes() == of_csv
+
+
+def test_dropped_days_leave_the_others_on_their_dates(run: Run) -> None:
+    counts, series, summary = run([(day, at) for at, day in enumerate(DAYS) if at not in (7, 8)], gaps="drop")
+    assert counts == {"rows": 38, "dropped": 2}
+    assert series["ds"].tolist() == pd.to_datetime(DAYS).delete([7, 8]).tolist()
+    assert (series["filled"].any(), summary["imputation"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"target": ["y", "y"]}, "each column in one role; 'y' is named more than once"),
+        ({"inputs": "y"}, "each column in one role; 'y' is named more than once"),
+        ({"known": ["a"], "inputs": ["a"]}, "each column in one role; 'a' is named more than once"),
+        ({"series": "t"}, "each column in one role; 't' is named more than once"),
+        ({"target": []}, "time and target each name a column at least"),
+        ({"time": []}, "time and target each name a column at least"),
+    ],
+)
+def test_columns_are_named_once_in_the_settings_or_refused_before_anything_is_read(
+    settings: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Ingest.model_validate({"time": "t", "target": "y"} | settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"target": "filled"},
+        {"inputs": ["unique_id"]},
+        {"time_format": "integer", "timezone": "UTC"},
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(run: Run, settings: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match="the table 'ingest'"):
+        run(numbered(DAYS), **settings)
 
 
 def test_equal_rows_give_equal_bytes(run: Run, tmp_path: Path) -> None:

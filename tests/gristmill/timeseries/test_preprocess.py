@@ -1,146 +1,210 @@
-"""The split is by time, and the training part alone decides the scale."""
+"""Series are cut, scaled by their training part alone, and laid out with what is known ahead."""
 
 import re
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from small_runs import Prepare, assembled, months, table_of, write_ingested
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, RequestError
+from gristmill.tables import read_document
 from gristmill.timeseries import prepared
-from gristmill.timeseries.preprocess import fit_scale, split
+from gristmill.timeseries import preprocess as stage
+from gristmill.timeseries.prepared import PARTS, Prepared
+from gristmill.timeseries.settings import Preprocess
+from gristmill.timeseries.windows import history_index
 
 pytest_plugins = ["small_runs"]
 
-Prepare = Callable[..., Path]
-
 VALUES = np.random.default_rng(0).normal(50, 9, size=100)
+CUT = {"history": 6, "validation": 20, "test": 10}
 
 
-@pytest.mark.parametrize(
-    ("length", "validation", "test", "sizes"),
-    [
-        (100, 0.2, 0.1, (70, 20, 10)),
-        (100, 20, 10, (70, 20, 10)),
-        (100, 0.2, 10, (70, 20, 10)),
-        (100, 0, 0.5, (50, 0, 50)),
-        (3235, 300, 235, (2700, 300, 235)),
-        (2922, 0.15, 0.15, (2046, 438, 438)),
-        (3, 1, 1, (1, 1, 1)),
-        (30, 0.01, 0.01, (28, 1, 1)),
-        (30, 0, 0.01, (29, 0, 1)),
-        (4, 0.1, 0.1, (2, 1, 1)),
-    ],
-)
-def test_parts_are_shares_or_counts(length: int, validation: float, test: float, sizes: tuple[int, int, int]) -> None:
-    parts = split(length, validation, test)
-
-    assert list(parts) == ["train", "validation", "test"]
-    assert tuple(end - begin for begin, end in parts.values()) == sizes
+def laid_out(table: pd.DataFrame, inputs: Any = (), known: Any = (), **settings: Any) -> Prepared:
+    """Return what preprocess makes of a table that ingest wrote."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        write_ingested(folder, table, inputs, known)
+        stage.preprocess(preprocess=Preprocess(**settings), ingest=folder, out=folder)
+        return prepared.read(folder)
 
 
-@settings(deadline=None)
-@given(
-    length=st.integers(1, 500),
-    validation=st.one_of(st.integers(0, 200), st.floats(0.01, 0.6)),
-    test=st.one_of(st.integers(1, 200), st.floats(0.01, 0.6)),
-)
-def test_parts_follow_each_other_without_gap_or_overlap(length: int, validation: float, test: float) -> None:
-    sizes = [size if isinstance(size, int) else max(1, round(size * length)) for size in (validation, test)]
-    try:
-        parts = split(length, validation, test)
-    except DataError:
-        assert sum(sizes) >= length
-        return
-    covered = [at for begin, end in parts.values() for at in range(begin, end)]
+def test_one_series_is_cut_and_laid_out(prepare: Prepare) -> None:
+    data = prepared.read(prepare(VALUES, **CUT, horizon=2, stride=3, normalise="last", residual=True))
 
-    assert covered == list(range(length))
-    assert [end - begin for begin, end in parts.values()] == [length - sum(sizes), *sizes]
+    expected = assembled(VALUES, **CUT, horizon=2, stride=3, normalise="last", residual=True)
+    assert data.parts.tolist() == [[[0, 70], [70, 90], [90, 100]]]
+    assert replace(data.layout, season=None) == expected.layout
+    assert np.array_equal(data.values, expected.values)
+    assert np.array_equal(data.parts, expected.parts)
+    assert data.times.tolist() == expected.times.tolist()
 
 
-@pytest.mark.parametrize(
-    ("length", "validation", "test"), [(10, 5, 5), (10, 0, 20), (10, 0.5, 0.5), (1, 0, 1), (2, 0.1, 0.1)]
-)
-def test_parts_larger_than_the_series_are_refused(length: int, validation: float, test: float) -> None:
-    with pytest.raises(DataError, match=rf"the series has {length} observations, but validation takes"):
-        split(length, validation, test)
+def test_many_series_of_many_columns_lie_one_after_the_other(prepare: Prepare) -> None:
+    random = np.random.default_rng(0)
+    tables = [random.normal(50, 9, size=(length, 3)) for length in (80, 50)]
+    table = table_of(*tables, starts=[0, 25], filled=[7, 90], names="y y1 y2")
+
+    data = prepared.read(prepare(table, inputs=["y2"], **CUT))
+
+    expected = assembled(*tables, starts=[0, 25], filled=[7, 90], inputs=1, **CUT)
+    assert data.ids == ["series 0", "series 1"]
+    assert replace(data.layout, season=None) == expected.layout
+    assert (data.layout.targets, data.layout.inputs) == (["y", "y1"], ["y2"])
+    for name in ("values", "filled", "bounds", "parts"):
+        assert np.array_equal(getattr(data, name), getattr(expected, name)), name
 
 
-def test_the_layout_says_how_the_series_was_cut(prepare: Prepare) -> None:
-    layout = prepared.read(prepare(VALUES, history=6, horizon=2, stride=3, validation=20, test=0.1)).layout
+def test_counts_are_of_the_windows(tmp_path: Path) -> None:
+    write_ingested(tmp_path, table_of(VALUES, filled=[95]))
 
-    assert layout.parts == {"train": (0, 70), "validation": (70, 90), "test": (90, 100)}
-    assert (layout.target, layout.frequency) == ("y", "MS")
-    assert (layout.history, layout.horizon, layout.stride) == (6, 2, 3)
+    counts = stage.preprocess(preprocess=Preprocess(**CUT), ingest=tmp_path, out=tmp_path)
 
-
-def test_the_scale_is_that_of_the_training_part(prepare: Prepare) -> None:
-    layout = prepared.read(prepare(VALUES, history=6, validation=20, test=10)).layout
-
-    known = VALUES[:70].astype(np.float32).astype(np.float64)
-    assert layout.mean == pytest.approx(sum(known) / 70)
-    assert layout.deviation == pytest.approx(np.sqrt(sum((known - layout.mean) ** 2) / 70))
+    assert counts == {"train_windows": 64, "validation_windows": 20, "test_windows": 8}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "decomposition.parquet", "layout.json", "parts.parquet", "patterns.json", "series.parquet", "summary.json",
+    ]  # fmt: skip
 
 
-def test_nothing_fitted_changes_when_values_of_validation_and_test_do(prepare: Prepare) -> None:
+@pytest.mark.parametrize("scale", ["standard", "none"])
+def test_nothing_fitted_changes_when_values_of_validation_and_test_do(prepare: Prepare, scale: str) -> None:
     changed = VALUES.copy()
     changed[70:] = 1e6 * np.random.default_rng(1).normal(size=30)
-    before = prepared.read(prepare(VALUES, "before", history=6, validation=20, test=10))
-    after = prepared.read(prepare(changed, "after", history=6, validation=20, test=10))
+    before, after = prepare(VALUES, "before", **CUT, scale=scale), prepare(changed, "after", **CUT, scale=scale)
 
-    assert before.layout == after.layout
-    assert np.array_equal(before.histories("train"), after.histories("train"))
-    assert np.array_equal(before.targets("train"), after.targets("train"))
-    assert not np.array_equal(before.targets("validation"), after.targets("validation"))
+    first, second = prepared.read(before), prepared.read(after)
+    assert first.layout == second.layout  # mean, deviation, season
+    for name in ("patterns.json", "decomposition.parquet", "parts.parquet"):
+        assert (before / name).read_bytes() == (after / name).read_bytes(), name
+    starts = first.origins("train")
+    assert np.array_equal(first.histories(starts), second.histories(starts))
+    assert np.array_equal(first.targets(starts), second.targets(starts))
+
+
+def test_a_scale_of_more_than_the_training_part_would_be_noticed(
+    prepare: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test above finds the mistake it is there for."""
+    changed = VALUES.copy()
+    changed[70:] += 1e6
+    monkeypatch.setattr(stage, "fit_scale", lambda values, scale: prepared.fit_scale(everything.pop(), scale))
+
+    everything = [VALUES[:, np.newaxis], changed[:, np.newaxis]]
+    before = prepared.read(prepare(changed, "before", **CUT)).layout
+    after = prepared.read(prepare(VALUES, "after", **CUT)).layout
+
+    assert before != after
 
 
 def test_the_scale_changes_with_the_last_training_value(prepare: Prepare) -> None:
     changed = VALUES.copy()
     changed[69] += 100
-    before = prepared.read(prepare(VALUES, "before", history=6, validation=20, test=10)).layout
-    after = prepared.read(prepare(changed, "after", history=6, validation=20, test=10)).layout
+    before = prepared.read(prepare(VALUES, "before", **CUT)).layout
+    after = prepared.read(prepare(changed, "after", **CUT)).layout
 
-    assert after.mean == pytest.approx(before.mean + 100 / 70)
+    assert after.mean == pytest.approx([before.mean[0] + 100 / 70])
     assert after.deviation > before.deviation
 
 
-def test_no_scale_leaves_values_as_they_are() -> None:
-    assert fit_scale(np.array([1.0, 5.0]), "none") == (0, 1)
-    assert fit_scale(np.array([1.0, 5.0]), "standard") == (3, 2)
+def positions_known_ahead(data: Prepared, starts: Any) -> Any:
+    """Return what windows see of a known column that holds its own time, (windows, history)."""
+    return data.histories(starts)[:, :, -1]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    lengths=st.lists(st.integers(10, 40), min_size=1, max_size=3),
+    horizon=st.integers(1, 6),
+    longer=st.integers(0, 5),
+    stride=st.integers(1, 4),
+    holes=st.sets(st.integers(0, 29), max_size=4),
+)
+def test_what_is_known_is_seen_a_horizon_ahead_and_never_later_than_the_last_target(
+    lengths: list[int], horizon: int, longer: int, stride: int, holes: set[int]
+) -> None:
+    """Each series holds the positions of its rows in a known column; all its windows tell where they looked."""
+    random = np.random.default_rng(0)
+    tables = [np.column_stack([random.normal(size=length), np.arange(length)]) for length in lengths]
+    filled = [hole for hole in holes if hole < sum(lengths)]
+    cut = {"history": horizon + longer, "horizon": horizon, "stride": stride, "validation": 0, "test": horizon}
+    try:
+        data = laid_out(table_of(*tables, names="y k", filled=filled), known=["k"], **cut, scale="none")
+    except DataError:
+        assume(False)
+
+    assert data.layout.known == ["k"]
+    for part in PARTS:
+        starts = data.origins(part)
+        own = starts - data.bounds[data.series_of(starts), 0]
+        seen = positions_known_ahead(data, starts)
+        assert np.array_equal(seen, history_index(own, horizon + longer) + horizon)
+        assert (seen <= (own + horizon - 1)[:, np.newaxis]).all()
+        assert np.array_equal(seen[:, -horizon:], own[:, np.newaxis] + np.arange(horizon))  # all that is forecast
+
+
+def test_the_calendar_and_waves_are_known_ahead_too(prepare: Prepare) -> None:
+    table = table_of(np.column_stack([VALUES, VALUES]), names="y holiday")
+    settings_of = {"calendar": ["month"], "harmonics": [{"period": 12}], "horizon": 3}
+
+    data = prepared.read(prepare(table, known=["holiday"], **CUT, **settings_of))
+
+    names = ["holiday", *(f"month {month}" for month in range(1, 13)), "12.0 sin 1", "12.0 cos 1"]
+    assert data.layout.known == names
+    starts = data.origins("test")
+    at = {name: 1 + column for column, name in enumerate(names)}
+    seen = data.histories(starts)
+    for window, start in zip(seen, starts, strict=True):
+        for step in range(6):
+            time = start - 6 + step + 3
+            assert window[step, at["holiday"]] == np.float32(VALUES[time])
+            assert window[step, at[f"month {months(100)[time].month}"]] == 1
+            assert window[step, at["12.0 sin 1"]] == pytest.approx(np.sin(2 * np.pi * time / 12), abs=1e-6)
+
+
+def test_a_history_shorter_than_the_horizon_cannot_show_what_is_known(prepare: Prepare) -> None:
+    with pytest.raises(RequestError, match=r"preprocess\.history is 6, shorter than preprocess\.horizon, 7: what is"):
+        prepare(VALUES, **CUT, horizon=7, calendar=["month"])
+    prepared.read(prepare(VALUES, "without", **CUT, horizon=7))
 
 
 @pytest.mark.parametrize("scale", ["standard", "none"])
 def test_a_constant_training_part_is_refused(prepare: Prepare, scale: str) -> None:
     values = np.concatenate([np.full(70, 7.5), VALUES[70:]])
 
-    with pytest.raises(DataError, match=r"all 70 values of the training part are 7.5: there is nothing to learn"):
-        prepare(values, history=6, validation=20, test=10, scale=scale)
+    with pytest.raises(DataError, match=r"all 70 values of 'y' in the training part are 7.5: there is nothing to"):
+        prepare(values, **CUT, scale=scale)
 
 
-def test_a_share_that_rounds_to_nothing_still_takes_one_observation(prepare: Prepare) -> None:
-    layout = prepared.read(prepare(VALUES[:30], history=6, validation=0.01, test=0.01)).layout
+def test_a_constant_input_is_taken(prepare: Prepare) -> None:
+    table = table_of(np.column_stack([VALUES, np.full(100, 7.5)]), names="y x")
 
-    assert layout.parts == {"train": (0, 28), "validation": (28, 29), "test": (29, 30)}
+    layout = prepared.read(prepare(table, inputs=["x"], **CUT)).layout
+
+    assert (layout.mean[1], layout.deviation[1]) == (7.5, 1)
 
 
 @pytest.mark.parametrize("scale", ["standard", "none"])
 @pytest.mark.parametrize("centre", [1e9, -1e9, 1e12])
 def test_values_that_vary_less_than_float32_can_tell_are_refused(prepare: Prepare, centre: float, scale: str) -> None:
     apart = "64" if abs(centre) == 1e9 else "65536"  # numbers of 24 bits: 2**30 / 2**24 and 2**40 / 2**24
-    wanted = rf"^the values vary by 8\.\d+ around {re.escape(f'{centre:g}')}, where 32-bit numbers are {apart} apart\. "
-    with pytest.raises(DataError, match=wanted + "Subtract a constant from the target column"):
-        prepare(VALUES + centre, history=6, validation=20, test=10, scale=scale)
+    wanted = rf"^the values of 'y' vary by 8\.\d+ around {re.escape(f'{centre:g}')}, where 32-bit numbers are {apart} "
+    with pytest.raises(DataError, match=wanted + r"apart\. Subtract a constant from the target column"):
+        prepare(VALUES + centre, **CUT, scale=scale)
 
 
 @pytest.mark.parametrize(("centre", "factor"), [(1e9, 1e5), (0, 1e-30), (0, 1e30), (1000, 1)])
 def test_values_that_float32_can_tell_apart_are_taken(prepare: Prepare, centre: float, factor: float) -> None:
     values = VALUES * factor + centre
-    data = prepared.read(prepare(values, history=6, validation=20, test=10))
+    data = prepared.read(prepare(values, **CUT))
 
-    assert data.layout.deviation == pytest.approx(values[:70].std(), rel=1e-3)
+    assert data.layout.deviation == pytest.approx([values[:70].std()], rel=1e-3)
 
 
 def test_a_late_rise_does_not_hide_that_the_training_part_is_too_coarse(prepare: Prepare) -> None:
@@ -148,27 +212,40 @@ def test_a_late_rise_does_not_hide_that_the_training_part_is_too_coarse(prepare:
     values[90:] += 1e7
 
     with pytest.raises(DataError, match="32-bit numbers"):
-        prepare(values, history=6, validation=20, test=10)
+        prepare(values, **CUT)
 
 
 @pytest.mark.parametrize(
-    ("part", "cut"),
+    ("cut", "said"),
     [
-        ("train", {"history": 69, "horizon": 1, "validation": 20, "test": 10}),  # one window, nothing to fit on
-        ("train", {"history": 80, "horizon": 2, "validation": 20, "test": 10}),
-        ("validation", {"history": 6, "horizon": 12, "validation": 10, "test": 20}),
-        ("test", {"history": 6, "horizon": 12, "validation": 20, "test": 10}),
+        ({"history": 69}, "the train part has 70 observations, too few for a window of history 69 + horizon 1"),
+        ({"history": 80, "horizon": 2}, "the train part has 70 observations, too few for a window of history 80 + "),
+        ({"horizon": 12, "validation": 10, "test": 20}, "the validation part has 10 observations, fewer than the hor"),
+        ({"horizon": 12}, "the test part has 10 observations, fewer than the horizon of 12"),
     ],
 )
-def test_a_part_too_short_for_a_window_is_refused(prepare: Prepare, part: str, cut: dict[str, int]) -> None:
-    wanted = rf"the {part} part has \d+ of the series' 100 observations, too few for a window of history "
-    with pytest.raises(DataError, match=wanted + rf"{cut['history']} \+ horizon {cut['horizon']}"):
-        prepare(VALUES, **cut)
+def test_a_part_too_short_for_a_window_is_refused(prepare: Prepare, cut: dict[str, int], said: str) -> None:
+    with pytest.raises(DataError, match=re.escape(said)):
+        prepare(VALUES, **CUT | cut)
+
+
+def test_windows_are_written_where_they_are_asked_for(prepare: Prepare) -> None:
+    folder = prepare(VALUES, **CUT, materialize=True)
+
+    assert read_document(folder / "windows" / "windows.json")["windows"] == {"train": 64, "validation": 20, "test": 10}
+    assert not (prepare(VALUES, "without", **CUT) / "windows").exists()
 
 
 def test_equal_series_give_equal_bytes(prepare: Prepare) -> None:
-    first, second = (prepare(VALUES, name, history=6, validation=20, test=10) for name in ("first", "second"))
+    first, second = (prepare(VALUES, name, **CUT) for name in ("first", "second"))
 
     written = {path.name: path.read_bytes() for path in first.iterdir()}
-    assert sorted(written) == ["layout.json", "series.parquet"]
     assert {path.name: path.read_bytes() for path in second.iterdir()} == written
+
+
+def test_patterns_are_of_the_series_with_the_longest_training_part(prepare: Prepare) -> None:
+    """The longest series of all begins with the test part."""
+    short, late = np.random.default_rng(0).normal(size=(2, 60))
+    folder = prepare(table_of(short, np.r_[late, late], starts=[0, 60]), history=6, validation=0, test=120)
+
+    assert len(pd.read_parquet(folder / "decomposition.parquet")) == 60

@@ -1,24 +1,28 @@
-"""What the report on a series shows."""
+"""What the report on time series shows."""
 
 import re
+import shutil
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import pandas as pd
 import pytest
+from small_runs import Folders
 
 from gristmill.report import Section
-from gristmill.tables import read_document, write_document
+from gristmill.tables import read_document, read_table, write_document
 from gristmill.timeseries import report
+from gristmill.wording import score
 
 pytest_plugins = ["small_runs"]
-
-Folders = dict[str, Path]
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 LOADED = re.compile(r"""(?:href|src)\s*=\s*["'](?!#)|url\(\s*["']?(?!#)|@import|<script""")
+
+METRICS = ["mae", "rmse", "mape", "smape", "mase", "rmsse"]
 
 
 def by_title(folders: Folders) -> dict[str, Section]:
@@ -36,18 +40,57 @@ def written(element: ET.Element, fill: str = "black") -> Iterator[tuple[str, str
         yield from written(inner, fill)
 
 
+def changed(run: Folders, tmp_path: Path, **tops: Any) -> Folders:
+    """Return a run whose scores have other values at the top."""
+    folder = tmp_path / "evaluate"
+    shutil.copytree(run["evaluate"], folder)
+    write_document(folder / "scores.json", read_document(folder / "scores.json") | tops)
+    return run | {"evaluate": folder}
+
+
 @pytest.fixture(scope="module")
 def of_training(trained: Folders) -> dict[str, Section]:
     return by_title(trained)
 
 
+@pytest.fixture(scope="module")
+def of_several(rolled: Folders) -> dict[str, Section]:
+    return by_title(rolled)
+
+
 def test_a_run_with_epochs_has_all_sections(of_training: dict[str, Section]) -> None:
-    assert list(of_training) == ["Scores", "Forecast and truth", "Residuals", "Training", "Data"]
-    assert [len(section.pictures) for section in of_training.values()] == [0, 1, 1, 1, 1]
+    assert {title: len(section.pictures) for title, section in of_training.items()} == {
+        "Scores": 0,
+        "Forecast and truth": 1,
+        "Residuals": 1,
+        "By step of the horizon": 1,
+        "Training": 1,
+        "Patterns in the training part": 2,
+        "Data": 1,
+    }
 
 
-def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(of_training: dict[str, Section]) -> None:
-    for section in of_training.values():
+def test_a_model_in_closed_form_has_no_course_to_show(solved: Folders) -> None:
+    assert "Training" not in by_title(solved)
+
+
+def test_several_series_channels_and_blocks_have_sections_of_their_own(of_several: dict[str, Section]) -> None:
+    assert {title: len(section.pictures) for title, section in of_several.items()} == {
+        "Scores": 0,
+        "Forecast and truth": 2,
+        "Residuals": 1,
+        "By channel": 0,
+        "By series": 0,
+        "Backtest": 1,
+        "Patterns in the training part": 2,
+        "Data": 2,
+    }
+
+
+def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(
+    of_training: dict[str, Section], of_several: dict[str, Section]
+) -> None:
+    for section in [*of_training.values(), *of_several.values()]:
         for picture in section.pictures:
             assert ET.fromstring(picture).tag == f"{SVG}svg"  # noqa: S314  # our own
             assert {fill for _, fill in written(ET.fromstring(picture))} == {"currentColor"}  # noqa: S314  # our own
@@ -60,6 +103,7 @@ def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(of_t
     ("title", "names"),
     [
         ("Forecast and truth", {"truth", "model"}),
+        ("By step of the horizon", {"model", "naive"}),
         ("Training", {"training loss", "validation loss", "kept"}),
         ("Data", {"train", "validation", "test"}),
     ],
@@ -67,30 +111,9 @@ def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(of_t
 def test_legends_name_the_lines_in_the_colour_of_the_page(
     of_training: dict[str, Section], title: str, names: set[str]
 ) -> None:
-    (picture,) = of_training[title].pictures
-    fills = dict(written(ET.fromstring(picture)))  # noqa: S314  # our own
+    fills = dict(written(ET.fromstring(of_training[title].pictures[0])))  # noqa: S314  # our own
 
     assert {name: fills.get(name) for name in names} == dict.fromkeys(names, "currentColor")
-
-
-def test_a_run_without_validation_has_the_test_table_alone(solved: Folders, tmp_path: Path) -> None:
-    scores = read_document(solved["evaluate"] / "scores.json")
-    for by_part in (scores["model"], *scores["baselines"].values()):
-        del by_part["validation"]
-    write_document(tmp_path / "scores.json", scores)
-    (tmp_path / "predictions.parquet").write_bytes((solved["evaluate"] / "predictions.parquet").read_bytes())
-
-    shown = by_title(solved | {"evaluate": tmp_path})
-
-    assert [table.title for table in shown["Scores"].tables] == ["Test part"]
-
-
-def test_the_data_note_says_what_was_repaired() -> None:
-    counts = {"rows": 1234, "interpolated": 3, "empty_at_the_ends": 0, "out_of_order": 2}
-
-    assert report.data_note({"counts": counts, "target": "y", "frequency": "D"}) == (
-        "1,234 observations of y, frequency D; 3 missing values were interpolated, 2 rows stood out of order."
-    )
 
 
 def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
@@ -100,91 +123,166 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
 
     tables = {table.title: table for table in of_training["Scores"].tables}
 
-    assert list(tables) == ["Test part", "Validation part"]
+    assert list(tables) == ["Validation part", "Test part"]
     test = tables["Test part"]
-    assert test.headings == ["forecast", "MAE", "RMSE", "MAPE %", "MASE", "skill"]
+    assert test.headings[:8] == ["forecast", "MAE", "RMSE", "MAPE %", "sMAPE %", "MASE", "RMSSE", "skill"]
+    assert test.headings[8:] == ["coverage", "mean width", "pinball loss"]
     names = [row[0] for row in test.rows]
     assert names[0] == "model"
     assert names[1:] == sorted(scores["baselines"], key=lambda name: scores["baselines"][name]["test"]["mae"])
     for name, row in zip(names, test.rows, strict=True):
         values = scores["model"]["test"] if name == "model" else scores["baselines"][name]["test"]
-        assert [float(cell) for cell in row[1:5]] == pytest.approx(
-            [values[metric] for metric in ("mae", "rmse", "mape", "mase")], rel=1e-3
-        )
-        assert float(row[5].rstrip("%")) == pytest.approx(100 * values["skill"], abs=0.1)
+        assert [float(cell) for cell in row[1:7]] == pytest.approx([values[metric] for metric in METRICS], rel=1e-3)
+        assert float(row[7].rstrip("%")) == pytest.approx(100 * values["skill"], abs=0.1)
+        if name != "model":
+            assert row[8:] == ["–", "–", "–"]
+    assert float(test.rows[0][8].rstrip("%")) == pytest.approx(100 * scores["model"]["test"]["coverage"], abs=0.1)
+
+
+def test_a_part_that_is_not_there_and_a_missing_score_are_not_invented(solved: Folders, tmp_path: Path) -> None:
+    scores = read_document(solved["evaluate"] / "scores.json")
+    model = {"test": scores["model"]["test"] | {"mape": None, "mase": None}}
+
+    shown = by_title(changed(solved, tmp_path, model=model))
+
+    (test,) = shown["Scores"].tables
+    assert test.title == "Test part"
+    assert (test.rows[0][3], test.rows[0][5]) == ("–", "–")
 
 
 @pytest.mark.parametrize(
-    ("model", "skill", "said"),
+    ("model", "baseline", "said"),
     [
-        (9.0, 0.1, "The model beats its best baseline, naive, on the test part: MAE 9 against 10 (+10.0%)"),
-        (12.5, -0.25, "The model does not beat its best baseline, naive, on the test part: MAE 12.5 against 10 (-25"),
-        (10.0, 0.0, "does not beat"),
-        (0.0, None, "does not beat"),  # the baseline is perfect
+        (9.0, 10.0, "The model beats its best baseline, naive, on the test part: MAE 9 against 10 (+10.0%). "),
+        (
+            12.5,
+            10.0,
+            "The model does not beat its best baseline, naive, on the test part: MAE 12.5 against 10 (-25.0%)",
+        ),
+        (10.0, 10.0, "does not beat"),
+        (0.0, 0.0, "does not beat"),  # the baseline is perfect
     ],
 )
-def test_the_verdict_says_how_the_model_stands(model: float, skill: float | None, said: str) -> None:
+def test_the_verdict_says_how_the_model_stands(model: float, baseline: float, said: str) -> None:
     scores = {
         "best_baseline": "naive",
-        "headline": {"metric": "mae", "model": model, "baseline": 10.0},
-        "model": {"test": {"mae": model, "skill": skill}},
+        "headline": {"metric": "mae", "model": model, "baseline": baseline},
+        "model": {"test": {"mae": model}},
+        "level": 0.9,
     }
 
     assert said in report.verdict(scores)
+    assert "intervals" not in report.verdict(scores)
+    scores["model"] = {"test": {"mae": model, "coverage": 0.876}}
+    assert "Its 90% intervals covered 87.6% of the test part." in report.verdict(scores)
 
 
-def test_the_training_note_names_the_kept_epoch() -> None:
-    ended = {"best_epoch": 4, "epochs": 9, "stopped_early": True}
-
-    assert report.training_note(ended) == (
-        "Training stopped by its validation loss: 9 epochs, the weights of epoch 4 were kept."
+def test_the_note_of_the_forecast_says_what_is_seen(
+    of_training: dict[str, Section], of_several: dict[str, Section]
+) -> None:
+    assert (
+        "each value forecast one step ahead; the model forecasts 2 at once." in of_training["Forecast and truth"].note
     )
-    assert "ran all its epochs: 9 epochs" in report.training_note(ended | {"stopped_early": False})
+    assert "; the first of 14 series." in of_several["Forecast and truth"].note
+    assert re.search(r"\d+ values lie outside the interval of 9\d", of_training["Forecast and truth"].note)
 
 
-def test_the_data_table_has_a_row_a_part(of_training: dict[str, Section]) -> None:
-    (table,) = of_training["Data"].tables
+def test_steps_are_those_of_the_scores(of_training: dict[str, Section], trained: Folders) -> None:
+    (table,) = of_training["By step of the horizon"].tables
+    scores = read_table(trained["evaluate"] / "scores.parquet")
+    best = read_document(trained["evaluate"] / "scores.json")["best_baseline"]
 
-    assert [row[:5] for row in table.rows] == [
+    assert [row[0] for row in table.rows] == ["1", "2"]
+    assert table.headings[-1] == f"MAE of {best}"
+    for row in table.rows:
+        chosen = scores[(scores["by"] == "step") & (scores["group"] == row[0]) & (scores["part"] == "test")]
+        mae = chosen.set_index("forecaster")["mae"]
+        assert (row[1], row[-1]) == (f"{mae['model']:.4g}", f"{mae[best]:.4g}")
+
+
+def test_of_many_series_the_worst_and_the_best_are_listed(of_several: dict[str, Section], rolled: Folders) -> None:
+    section = of_several["By series"]
+    scores = read_table(rolled["evaluate"] / "scores.parquet")
+    chosen = scores[(scores["by"] == "series") & (scores["part"] == "test") & (scores["forecaster"] == "model")]
+    ordered = chosen.sort_values("skill")["group"].tolist()
+
+    (table,) = section.tables
+    assert [row[0] for row in table.rows] == ordered[:6] + ordered[-6:]
+    assert section.note.startswith("14 series: those with the lowest and the highest skill.")
+
+
+def test_few_series_are_all_listed_once(rolled: Folders, tmp_path: Path) -> None:
+    folder = tmp_path / "evaluate"
+    shutil.copytree(rolled["evaluate"], folder)
+    scores = read_table(folder / "scores.parquet")
+    few = scores[(scores["by"] != "series") | scores["group"].isin([f"shop {number:02d}" for number in range(9)])]
+    few.to_parquet(folder / "scores.parquet", index=False)
+
+    (table,) = by_title(rolled | {"evaluate": folder})["By series"].tables
+
+    assert sorted(row[0] for row in table.rows) == [f"shop {number:02d}" for number in range(9)]
+
+
+def test_the_backtest_is_told_with_its_spread(of_several: dict[str, Section], rolled: Folders) -> None:
+    told = read_document(rolled["evaluate"] / "scores.json")["backtest"]["forecasters"]
+
+    (table,) = of_several["Backtest"].tables
+
+    assert table.rows[0][0] == "model"
+    assert [row[0] for row in table.rows[1:]] == sorted(
+        set(told) - {"model"}, key=lambda name: told[name]["mae"]["mean"]
+    )
+    assert table.rows[0][1] == score("mae", told["model"]["mae"]["mean"])
+    assert "2 blocks before the test part, each forecast by 2 networks" in of_several["Backtest"].note
+    assert "4 trainings" in of_several["Backtest"].note
+
+
+def test_the_training_note_names_the_kept_epoch_and_the_rate() -> None:
+    ended = {"best_epoch": 4, "epochs": 9, "stopped_early": True, "learning_rate": 0.001}
+
+    told = "9 epochs from a learning rate of 0.001, the weights of epoch 4 were kept."
+    assert report.training_note(ended) == f"Training stopped by its validation loss: {told}"
+    assert report.training_note(ended | {"stopped_early": False}) == f"Training ran all its epochs: {told}"
+
+
+@pytest.mark.parametrize("rates", [[1e-5, 1e-4, 1e-3], [1e-3, 1e-3, 1e-3], [1e-3, 5e-4, 1e-4]])
+def test_a_sweep_of_rates_is_drawn(rates: list[float], trained: Folders, tmp_path: Path) -> None:
+    shutil.copytree(trained["train"], tmp_path / "train")
+    epochs = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "rate": rates})
+    epochs.to_parquet(tmp_path / "train" / "epochs.parquet", index=False)
+
+    (section,) = report.training_sections(tmp_path / "train")
+
+    assert len(section.pictures) == (2 if rates[0] < rates[-1] else 1)
+
+
+def test_the_data_note_says_what_was_repaired() -> None:
+    summary = {"counts": {"rows": 1234}, "targets": ["y", "z"], "frequency": "D", "imputation": None}
+    scores = {"segments": {"found": 2, "shifts": None}}
+
+    assert report.data_note(summary, scores) == "1,234 observations of y, z, frequency D; nothing had to be repaired."
+    summary["counts"] = {"rows": 1234, "filled": 3, "out_of_order": 2000}
+    assert report.data_note(summary, scores).endswith("frequency D; 3 filled, 2,000 out of order.")
+
+
+def test_the_data_tables_have_a_row_a_part_and_a_row_a_column(
+    of_training: dict[str, Section], of_several: dict[str, Section]
+) -> None:
+    parts, columns = of_training["Data"].tables
+
+    assert [row[:5] for row in parts.rows] == [
         ["train", "140", "127", "1749-01-01", "1760-08-01"],
         ["validation", "30", "29", "1760-09-01", "1763-02-01"],
         ["test", "30", "29", "1763-03-01", "1765-08-01"],
     ]
-    assert "200 observations of sunspots, frequency MS; no value was missing, 0 rows stood out of order." in (
-        of_training["Data"].note
-    )
-
-
-def test_a_model_in_closed_form_has_no_course_to_show_and_a_missing_score_is_a_dash(
-    solved: Folders, tmp_path: Path
-) -> None:
-    folders = solved | {"evaluate": tmp_path}
-    scores = read_document(solved["evaluate"] / "scores.json")
-    scores["model"]["test"] |= {"mape": None, "mase": None}
-    write_document(tmp_path / "scores.json", scores)
-    (tmp_path / "predictions.parquet").write_bytes((solved["evaluate"] / "predictions.parquet").read_bytes())
-
-    shown = by_title(folders)
-
-    assert list(shown) == ["Scores", "Forecast and truth", "Residuals", "Data"]
-    (test,) = (table for table in shown["Scores"].tables if table.title == "Test part")
-    assert test.rows[0][3:5] == ["–", "–"]
+    assert [row[0] for row in columns.rows] == ["sunspots"]
+    assert "200 observations of sunspots, frequency MS; nothing had to be repaired." in of_training["Data"].note
+    parts, columns = of_several["Data"].tables
+    assert parts.title == "Parts of shop 00; windows of all 14 series"
+    assert [row[0] for row in columns.rows] == ["sales", "returns"]
 
 
 def test_the_headline_picture_is_a_png_of_the_evaluation_alone(solved: Folders) -> None:
     picture = report.headline_picture({"evaluate": solved["evaluate"]})
 
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
-
-
-def test_the_series_is_drawn_without_the_parts_that_are_empty(prepare: Callable[..., Path]) -> None:
-    from gristmill.timeseries import prepared
-
-    values = np.random.default_rng(0).normal(size=60)
-    data = prepared.read(prepare(values, history=6, validation=0, test=20))
-
-    figure = report.series_figure(data)
-
-    assert [line.get_label() for line in figure.axes[0].lines] == ["train", "test"]
-    drawn = np.concatenate([np.asarray(line.get_ydata()) for line in figure.axes[0].lines])
-    assert drawn == pytest.approx(values, rel=1e-6)

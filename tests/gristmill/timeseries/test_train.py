@@ -1,215 +1,237 @@
-"""The trained network takes and gives raw values, and learns from the training part alone."""
+"""The trained network takes and gives raw values, learns from the training part alone, and is kept with its course."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
+from small_runs import assembled
 
 from gristmill import network as networks
+from gristmill.epoch import Epoch
 from gristmill.errors import Diverged, RequestError
-from gristmill.progress import Epoch
+from gristmill.own import Own
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
+from gristmill.timeseries.forecaster import fit_forecaster
 from gristmill.timeseries.models.dense import Dense
 from gristmill.timeseries.models.linear import Linear
+from gristmill.timeseries.prepared import Prepared
 from gristmill.timeseries.settings import Train
-from gristmill.timeseries.train import WindowBatches, around, scaled, train
+from gristmill.timeseries.train import of_everything, train
 
-if TYPE_CHECKING:
-    import tensorflow as tf
-
-pytest_plugins = ["small_runs"]
-
-Prepare = Callable[..., Path]
-Folders = dict[str, Path]
+Fit = Callable[..., Path]
 
 VALUES = np.random.default_rng(0).normal(size=90).cumsum() + 100
 CUT = {"history": 6, "horizon": 2, "validation": 20, "test": 10}
+DATA = assembled(VALUES, **CUT)
 DENSE = Dense(kind="dense", units=(4,))
+LINEAR = Linear(kind="linear")
 
 
-def fit(
-    folder: Path, out: Path, model: Any = DENSE, told: list[Epoch] | None = None, **settings: Any
-) -> dict[str, int]:
-    """Train on a prepared series into `out`."""
-    out.mkdir()
-    return train(
-        model=model,
-        train=Train(**{"epochs": 2} | settings),
-        preprocess=folder,
-        out=out,
-        scratch=out.with_suffix(".scratch"),
-        on_epoch=(told if told is not None else []).append,
-    )
+@pytest.fixture
+def fit(tmp_path: Path) -> Fit:
+    """Return a function that trains on series into a folder of that name."""
+
+    def call(
+        name: str = "out", data: Prepared = DATA, model: Any = DENSE, told: Any = None, files: Any = (), **how: Any
+    ) -> Path:
+        folder, out = tmp_path / f"{name}.prepared", tmp_path / name
+        folder.mkdir()
+        out.mkdir()
+        prepared.write(data, folder)
+        counts = train(
+            model=model,
+            train=Train(**{"epochs": 2} | how),
+            preprocess=folder,
+            out=out,
+            scratch=tmp_path / f"{name}.scratch",
+            logs=tmp_path / f"{name}.logs",
+            on_epoch=(told if told is not None else []).append,
+            files=files,
+        )
+        assert counts["parameters"] == networks.read(out).count_params()
+        assert counts.get("epochs", 0) == read_document(out / "training.json")["epochs"]
+        return out
+
+    return call
 
 
 def content(folder: Path) -> dict[str, bytes]:
     """Return a folder's files by name."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
-def rows(batches: "tf.data.Dataset") -> list[tuple[float, ...]]:
-    """Return history and targets of every window, in the order of the batches."""
-    return [
-        (*history, *target)
-        for seen, judged in batches.as_numpy_iterator()
-        for history, target in zip(seen.tolist(), judged.tolist(), strict=True)
-    ]
+def predicted(folder: Path, data: Prepared = DATA, part: str = "validation") -> Any:
+    """Return the published network's forecasts of a part, from raw values."""
+    return np.asarray(networks.read(folder)(data.histories(data.origins(part))))
 
 
-def test_the_network_scales_inside(prepare: Prepare) -> None:
-    layout = prepared.read(prepare(VALUES, **CUT)).layout
-    inner = DENSE.build(6, 2)
-    raw = VALUES[:12].reshape(2, 6).astype(np.float32)
-
-    made = around(inner, layout).predict(raw, verbose=0)
-
-    by_hand = inner.predict((raw - layout.mean) / layout.deviation, verbose=0) * layout.deviation + layout.mean
-    assert made == pytest.approx(by_hand, rel=1e-5)
-    assert made.shape == (2, 2)
-
-
-def test_training_writes_the_network_and_its_course(prepare: Prepare, tmp_path: Path) -> None:
+def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
     told: list[Epoch] = []
 
-    counts = fit(prepare(VALUES, **CUT), tmp_path / "out", told=told, epochs=3)
+    out = fit(told=told, epochs=3)
 
-    assert counts == {"parameters": (6 + 1) * 4 + (4 + 1) * 2, "epochs": 3}
-    assert sorted(content(tmp_path / "out")) == [
-        "architecture.json",
-        "epochs.parquet",
-        "training.json",
-        "weights.npz",
-    ]
-    epochs = read_table(tmp_path / "out" / "epochs.parquet")
-    assert epochs.columns.tolist() == ["epoch", "loss", "val_loss"]
-    assert list(epochs.itertuples(index=False, name=None)) == [
+    assert sorted(content(out)) == ["architecture.json", "epochs.parquet", "training.json", "weights.npz"]
+    epochs = read_table(out / "epochs.parquet")
+    assert epochs.columns.tolist() == ["epoch", "loss", "val_loss", "rate"]
+    assert list(epochs[["epoch", "loss", "val_loss"]].itertuples(index=False, name=None)) == [
         (epoch.number, epoch.loss, epoch.val_loss) for epoch in told
     ]
     assert epochs["epoch"].tolist() == [1, 2, 3]
-    assert read_document(tmp_path / "out" / "training.json") == {"best_epoch": 3, "epochs": 3, "stopped_early": False}
-    assert networks.read(tmp_path / "out").input_shape == (None, 6)
+    assert epochs["rate"].iloc[0] == pytest.approx(1e-3)
+    assert read_document(out / "training.json") == {
+        "best_epoch": 3,
+        "epochs": 3,
+        "stopped_early": False,
+        "learning_rate": 1e-3,
+        "quantiles": None,
+    }
+    assert networks.read(out).count_params() == (6 + 1) * 4 + (4 + 1) * 2
+    assert networks.read(out).input_shape == (None, 6, 1)
+    assert networks.read(out).output_shape == (None, 2, 1)
 
 
-def test_a_model_in_closed_form_is_solved_on_the_standardised_training_windows(solved: Folders) -> None:
-    data = prepared.read(solved["preprocess"])
-    inner = Linear(kind="linear").build(12, 2)
-    Linear(kind="linear").solve(
-        inner, scaled(data.histories("train"), data.layout), scaled(data.targets("train"), data.layout)
-    )
+def test_a_model_in_closed_form_has_no_course(fit: Fit) -> None:
+    told: list[Epoch] = []
 
-    made = networks.read(solved["train"]).predict(data.histories("test"), verbose=0)
+    out = fit(model=LINEAR, told=told)
 
-    by_hand = inner.predict(scaled(data.histories("test"), data.layout), verbose=0)
-    assert made == pytest.approx(by_hand * data.layout.deviation + data.layout.mean, abs=1e-3)
-    assert read_document(solved["train"] / "training.json") == {"best_epoch": 0, "epochs": 0, "stopped_early": False}
-    assert len(read_table(solved["train"] / "epochs.parquet")) == 0
+    assert told == []
+    assert read_document(out / "training.json")["best_epoch"] == 0
+    assert read_document(out / "training.json")["learning_rate"] is None
+    assert len(read_table(out / "epochs.parquet")) == 0
 
 
-def test_the_kept_epoch_is_the_best_of_validation(trained: Folders) -> None:
+def test_the_closed_form_is_ridge_on_standardised_windows(fit: Fit) -> None:
+    """By hand, from the raw values to the forecasts."""
+    out = fit(model=LINEAR)
+
+    mean, deviation = VALUES[:60].mean(), VALUES[:60].std()
+    standard = (VALUES - mean) / deviation
+    rows = np.array([[*standard[at - 6 : at], 1.0] for at in range(6, 59)])
+    judged = np.array([standard[at : at + 2] for at in range(6, 59)])
+    solution = np.linalg.solve(rows.T @ rows + np.diag([1.0] * 6 + [0.0]), rows.T @ judged)
+    seen = np.array([[*standard[at - 6 : at], 1.0] for at in DATA.origins("test")])
+    assert predicted(out, part="test")[:, :, 0] == pytest.approx(seen @ solution * deviation + mean, rel=1e-5)
+
+
+def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
     """The validation loss of the published network, computed anew on raw values, is the lowest one of its course."""
-    data = prepared.read(trained["preprocess"])
-    errors = (data.targets("validation") - networks.read(trained["train"]).predict(data.histories("validation"))) / (
-        data.layout.deviation
-    )
-    huber = np.where(np.abs(errors) <= 1, errors**2 / 2, np.abs(errors) - 0.5).mean()
+    out = fit(epochs=12, patience=2, learning_rate=0.1, schedule="constant")
 
-    epochs = read_table(trained["train"] / "epochs.parquet")
+    truth = DATA.targets(DATA.origins("validation"))
+    errors = np.abs(truth - predicted(out)) / DATA.layout.deviation
+    huber = np.where(errors <= 1, errors**2 / 2, errors - 0.5).mean()
+    epochs = read_table(out / "epochs.parquet")
     assert huber == pytest.approx(epochs["val_loss"].min(), rel=1e-4)
-    assert read_document(trained["train"] / "training.json")["best_epoch"] == epochs["val_loss"].argmin() + 1
+    assert read_document(out / "training.json")["best_epoch"] == epochs["val_loss"].argmin() + 1
 
 
-def test_patience_without_a_validation_part_is_refused(prepare: Prepare, tmp_path: Path) -> None:
-    folder = prepare(VALUES, **CUT | {"validation": 0})
-
+def test_patience_without_a_validation_part_is_refused(fit: Fit, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"train\.patience .* preprocess\.validation is 0"):
-        fit(folder, tmp_path / "out", patience=2)
+        fit(data=assembled(VALUES, **CUT | {"validation": 0}), patience=2)
 
     assert content(tmp_path / "out") == {}
 
 
-def test_without_a_validation_part_all_epochs_run(prepare: Prepare, tmp_path: Path) -> None:
-    fit(prepare(VALUES, **CUT | {"validation": 0}), tmp_path / "out")
+def test_without_a_validation_part_all_epochs_run(fit: Fit) -> None:
+    out = fit(data=assembled(VALUES, **CUT | {"validation": 0}))
 
-    assert read_table(tmp_path / "out" / "epochs.parquet").columns.tolist() == ["epoch", "loss"]
-    assert read_document(tmp_path / "out" / "training.json")["epochs"] == 2
+    assert read_table(out / "epochs.parquet").columns.tolist() == ["epoch", "loss", "rate"]
+    assert read_document(out / "training.json")["epochs"] == 2
 
 
-def test_a_training_that_diverges_writes_nothing(prepare: Prepare, tmp_path: Path) -> None:
+def test_a_training_that_diverges_writes_nothing(fit: Fit, tmp_path: Path) -> None:
     with pytest.raises(Diverged, match=r"the loss became .*(inf|nan).*Lower train\.learning_rate"):
-        fit(prepare(VALUES, **CUT), tmp_path / "out", loss="mse", learning_rate=1e38, clip_norm=None)
+        fit(loss="mse", learning_rate=1e38, clip_norm=None)
 
     assert content(tmp_path / "out") == {}
 
 
-def test_equal_settings_give_equal_bytes_whatever_was_built_before(prepare: Prepare, tmp_path: Path) -> None:
-    folder = prepare(VALUES, **CUT)
-    fit(folder, tmp_path / "first", epochs=1)
-    DENSE.build(3, 1)
-    fit(folder, tmp_path / "second", epochs=1)
-    fit(folder, tmp_path / "other", epochs=1, seed=7)
+def test_equal_settings_give_equal_bytes_and_another_seed_other_weights(fit: Fit) -> None:
+    first, second, other = fit("first", epochs=1), fit("second", epochs=1), fit("other", epochs=1, seed=7)
 
-    assert content(tmp_path / "first") == content(tmp_path / "second")
-    assert content(tmp_path / "first")["weights.npz"] != content(tmp_path / "other")["weights.npz"]
-    assert content(tmp_path / "first")["architecture.json"] == content(tmp_path / "other")["architecture.json"]
+    assert content(first) == content(second)
+    assert content(first)["weights.npz"] != content(other)["weights.npz"]
+    assert content(first)["architecture.json"] == content(other)["architecture.json"]
 
 
-def test_nothing_learned_changes_when_values_of_the_test_part_do(prepare: Prepare, tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", [DENSE, LINEAR], ids=["dense", "linear"])
+def test_nothing_learned_changes_when_values_of_the_test_part_do(fit: Fit, model: Any) -> None:
     changed = VALUES.copy()
     changed[80:] *= 1000
-    fit(prepare(VALUES, "before", **CUT), tmp_path / "first", patience=1)
-    fit(prepare(changed, "after", **CUT), tmp_path / "second", patience=1)
+    patience = 1 if model is DENSE else None
 
-    assert content(tmp_path / "first") == content(tmp_path / "second")
+    first = fit("first", model=model, patience=patience)
+    second = fit("second", data=assembled(changed, **CUT), model=model, patience=patience)
 
-
-@pytest.mark.parametrize("stride", [1, 3])
-def test_training_sees_every_window_once_an_epoch_and_no_value_of_a_later_part(prepare: Prepare, stride: int) -> None:
-    """The values are their own positions, so that a batch tells where it was gathered."""
-    data = prepared.read(prepare(np.arange(90), **CUT, scale="none", stride=stride))
-    batches = WindowBatches(data, Train(epochs=1, batch_size=7))
-
-    seen = rows(batches.stream(0))
-
-    assert sorted(seen) == [tuple(range(origin - 6, origin + 2)) for origin in range(6, 59, stride)]
-    assert batches.steps == -(-len(seen) // 7)
-    assert max(max(row) for row in seen) < data.layout.parts["train"][1] == 60
+    assert content(first) == content(second)
 
 
-def test_validation_holds_no_target_of_training(prepare: Prepare) -> None:
-    data = prepared.read(prepare(np.arange(90), **CUT, scale="none"))
-    batches = WindowBatches(data, Train(epochs=1))
+def test_a_found_learning_rate_is_told_with_its_search(fit: Fit) -> None:
+    out = fit(learning_rate="find", batch_size=8)
 
-    validation = batches.validation()
-    assert validation is not None
-    judged = {value for row in rows(validation) for value in row[-2:]}
-
-    assert judged == set(range(60, 80))
-    assert judged.isdisjoint(value for row in rows(batches.stream(0)) for value in row)
+    found = read_document(out / "training.json")["learning_rate"]
+    trials = read_table(out / "learning_rates.parquet")
+    assert trials["rate"].min() < found < trials["rate"].max()
+    assert read_table(out / "epochs.parquet")["rate"].iloc[0] == pytest.approx(found)
 
 
-def test_each_epoch_has_its_own_order_whether_or_not_training_went_on_from_it(prepare: Prepare) -> None:
-    data = prepared.read(prepare(np.arange(90), **CUT, scale="none"))
+def test_quantiles_are_told(fit: Fit) -> None:
+    out = fit(loss="quantile", quantiles=(0.1, 0.5, 0.9))
 
-    def order(first: int, seed: int = 1) -> list[tuple[float, ...]]:
-        return rows(WindowBatches(data, Train(epochs=3, batch_size=7, seed=seed)).stream(first))
-
-    windows = len(data.origins("train"))
-    first, second, third = (order(0)[epoch * windows : (epoch + 1) * windows] for epoch in range(3))
-    assert sorted(first) == sorted(second) == sorted(third)
-    assert first != second != third != first
-    assert order(1) == second + third
-    assert order(2) == third
-    assert order(0, seed=2)[:windows] != first
+    assert read_document(out / "training.json")["quantiles"] == [0.1, 0.5, 0.9]
+    assert predicted(out).shape == (19, 2, 3)
 
 
-def test_windows_for_training_are_standardised(prepare: Prepare) -> None:
-    data = prepared.read(prepare(VALUES, **CUT))
+@pytest.mark.parametrize("model", [DENSE, LINEAR], ids=["dense", "linear"])
+def test_refit_trains_once_more_on_everything_and_leaves_the_judged_network_as_it_is(fit: Fit, model: Any) -> None:
+    judged, both = fit("judged", model=model), fit("both", model=model, refit=True)
 
-    seen = rows(WindowBatches(data, Train(epochs=1)).stream(0))
+    assert content(both) == content(judged)
+    assert sorted(content(both / "refit")) == sorted(content(judged))
+    layers = [networks.read(folder).get_layer("standardise") for folder in (both, both / "refit")]
+    assert np.array_equal(np.asarray(layers[0].scale), np.asarray(layers[1].scale))  # on the scale that was judged
+    assert np.abs(predicted(both) - predicted(both / "refit")).max() > 1e-3
 
-    windows = np.column_stack([data.histories("train"), data.targets("train")])
-    expected = (windows - data.layout.mean) / data.layout.deviation
-    assert np.array(sorted(seen)) == pytest.approx(np.array(sorted(expected.tolist())), abs=1e-4)
+
+def test_the_closed_form_of_everything_is_that_of_all_windows(fit: Fit, tmp_path: Path) -> None:
+    out = fit(model=LINEAR, refit=True)
+    everything = of_everything(DATA)
+
+    network, _ = fit_forecaster(LINEAR, Train(), everything, tmp_path, tmp_path, lambda epoch: None)
+
+    assert everything.parts.tolist() == [[[0, 90], [90, 90], [90, 90]]]
+    assert everything.layout == DATA.layout
+    assert len(everything.origins("train")) == 90 - 6 - 2 + 1
+    assert predicted(out / "refit") == pytest.approx(np.asarray(network(DATA.histories(DATA.origins("validation")))))
+
+
+def test_refit_repeats_the_recipe_for_as_many_epochs_as_the_judged_network_kept(fit: Fit) -> None:
+    """At the learning rate that was found, without a validation part to stop on."""
+    told: list[Epoch] = []
+    out = fit(epochs=12, patience=2, learning_rate="find", batch_size=8, refit=True, told=told)
+    first, second = (read_document(folder / "training.json") for folder in (out, out / "refit"))
+
+    assert first["best_epoch"] < 12
+    assert second["epochs"] == second["best_epoch"] == first["best_epoch"]
+    assert second["learning_rate"] == first["learning_rate"]
+    assert len(told) == first["epochs"] + second["epochs"]
+    assert "val_loss" not in read_table(out / "refit" / "epochs.parquet")
+
+
+def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import keras\n\ndef build(shape, width):\n"
+        "    window = keras.Input((shape.history, shape.columns))\n"
+        "    hidden = keras.layers.Dense(width, 'relu')(keras.layers.Flatten()(window))\n"
+        "    return keras.Model(window, keras.layers.Dense(shape.outputs)(hidden))\n"
+    )
+
+    out = fit(model=Own.model_validate({"kind": "mine.py:build", "width": 5}), files=[file], epochs=1)
+
+    assert networks.read(out).count_params() == (6 + 1) * 5 + (5 + 1) * 2
+    assert predicted(out).shape == (19, 2, 1)

@@ -1,54 +1,86 @@
-"""The linear model is the ridge solution."""
+"""The linear model is ridge regression, solved in closed form."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from small_runs import assembled
 
+from gristmill.timeseries.forecaster import fit_forecaster
 from gristmill.timeseries.models.linear import Linear
+from gristmill.timeseries.settings import Train
+from gristmill.timeseries.shape import Shape
+
+Array = npt.NDArray[np.float64]
 
 RANDOM = np.random.default_rng(0)
-HISTORIES = RANDOM.normal(3, 2, size=(80, 6)).astype(np.float32)
-TARGETS = (HISTORIES[:, :2] * 0.5 + RANDOM.normal(size=(80, 2)) + 7).astype(np.float32)
+SHAPE = Shape(history=4, horizon=2, channels=2, known=1, outputs=2)
+WINDOWS, TARGETS = RANDOM.normal(size=(50, 4, 3)).astype(np.float32), RANDOM.normal(size=(50, 2))
 
 
-@pytest.mark.parametrize(("history", "horizon"), [(1, 1), (6, 2), (30, 7)])
-def test_network_maps_history_to_horizon(history: int, horizon: int) -> None:
-    network = Linear(kind="linear").build(history, horizon)
+def ridge(features: Array, targets: Array, l2: float) -> Array:
+    """Return weights and bias by least squares on the rows of a penalty, which is another way to the same."""
+    size = features.shape[1]
+    design = np.column_stack([features, np.ones(len(features))])
+    penalty = np.column_stack([np.sqrt(l2) * np.eye(size), np.zeros(size)])
+    rows = np.concatenate([targets, np.zeros((size, targets.shape[1]))])
+    return np.linalg.lstsq(np.concatenate([design, penalty]), rows)[0]
 
-    assert network(np.zeros((3, history), np.float32)).shape == (3, horizon)
-    assert network.output_shape == (None, horizon)
 
-
-@pytest.mark.parametrize("l2", [0.0, 1.0, 50.0])
-def test_solution_is_ridge_with_a_free_bias(l2: float) -> None:
+def solved(l2: float, *blocks: tuple[Any, Any]) -> Any:
     model = Linear(kind="linear", l2=l2)
-    network = model.build(6, 2)
-
-    model.solve(network, HISTORIES, TARGETS)
-
-    design = np.column_stack([HISTORIES, np.ones(len(HISTORIES))]).astype(np.float64)
-    penalty = np.diag([l2] * 6 + [0.0])  # the bias goes free
-    solution = np.linalg.solve(design.T @ design + penalty, design.T @ TARGETS.astype(np.float64))
-    kernel, bias = network.get_weights()
-    assert kernel == pytest.approx(solution[:-1], abs=1e-5)
-    assert bias == pytest.approx(solution[-1], abs=1e-5)
-    assert network.predict(HISTORIES, verbose=0) == pytest.approx(design @ solution, abs=1e-4)
+    network = model.build(SHAPE)
+    model.solve(network, iter(blocks))
+    return network.get_layer("lags").get_weights()
 
 
-def test_a_linear_map_is_found_without_a_penalty() -> None:
-    model = Linear(kind="linear", l2=0.0)
-    network = model.build(6, 2)
-    truth = HISTORIES @ np.arange(12.0).reshape(6, 2) - 3
+@pytest.mark.parametrize("l2", [0.0, 1.0, 30.0])
+def test_weights_are_those_of_ridge_regression(l2: float) -> None:
+    kernel, bias = solved(l2, (WINDOWS, TARGETS))
 
-    model.solve(network, HISTORIES, truth)
+    features = np.column_stack([WINDOWS[:, :, :2].reshape(50, 8), WINDOWS[:, 2:, 2]]).astype(np.float64)
+    expected = ridge(features, TARGETS, l2)
+    assert kernel == pytest.approx(expected[:-1], abs=1e-5)
+    assert bias == pytest.approx(expected[-1], abs=1e-5)
 
-    assert network.predict(HISTORIES, verbose=0) == pytest.approx(truth, rel=1e-4, abs=1e-3)
+
+def test_a_larger_penalty_gives_smaller_weights_and_leaves_the_bias_free() -> None:
+    kernel, bias = solved(1e9, (WINDOWS, TARGETS + 100))
+
+    assert np.abs(kernel).max() < 1e-4
+    assert bias == pytest.approx((TARGETS + 100).mean(axis=0), rel=1e-3)
+
+
+def test_blocks_give_what_all_windows_at_once_do() -> None:
+    whole = solved(1.0, (WINDOWS, TARGETS))
+    parts = solved(1.0, (WINDOWS[:20], TARGETS[:20]), (WINDOWS[20:21], TARGETS[20:21]), (WINDOWS[21:], TARGETS[21:]))
+
+    assert all(np.allclose(*pair, atol=1e-6) for pair in zip(whole, parts, strict=True))
+
+
+@pytest.mark.parametrize("normalise", ["none", "last", "mean"])
+def test_a_linear_recurrence_is_forecast_without_error(normalise: str, tmp_path: Path) -> None:
+    """A sum of waves obeys one; what is taken out of a window and put back leaves it one."""
+    time = np.arange(120)
+    values = 50 + 9 * np.sin(2 * np.pi * time / 12) + 4 * np.cos(2 * np.pi * time / 5)
+    data = assembled(values, history=10, horizon=4, test=20, normalise=normalise)
+    starts = data.origins("test")
+
+    network, course = fit_forecaster(
+        Linear(kind="linear", l2=0.0), Train(), data, tmp_path, tmp_path, on_epoch=lambda epoch: None
+    )
+
+    assert network.predict(data.histories(starts), verbose=0) == pytest.approx(data.targets(starts), abs=1e-2)
+    assert course.losses == []
 
 
 def test_lags_that_say_the_same_are_solved_for_too() -> None:
     model = Linear(kind="linear", l2=0.0)
-    network = model.build(6, 2)
-    copies = np.repeat(HISTORIES[:, :1], 6, axis=1)
+    network = model.build(Shape(4, 1, 1, 0, 1))
+    copies = np.repeat(WINDOWS[:, :1, :1], 4, axis=1)
 
-    model.solve(network, copies, copies[:, :2])
+    model.solve(network, iter([(copies, copies[:, 0])]))
 
-    assert network.predict(copies, verbose=0) == pytest.approx(copies[:, :2], abs=1e-3)
+    assert network(copies).numpy() == pytest.approx(copies[:, 0], abs=1e-4)

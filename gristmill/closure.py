@@ -1,0 +1,217 @@
+"""The code that can change a result: modules, and all that they can reach by import.
+
+The code closure is found by parsing source, never by importing it: the modules a stage starts from and every
+`gristmill` module reachable from them by an import statement, wherever it stands. Comments, docstrings and layout
+do not count. Outside the closure are modules that only hold names and values (those are hashed as values) and
+modules that only present results. Of a user's own file, and of what lies beside it, the bytes count as data; only what
+belongs to it is found here.
+"""
+
+import ast
+import contextlib
+import importlib.util
+import marshal
+import os
+import struct
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from gristmill import STARTED_NS, identity
+from gristmill.errors import WorkError
+from gristmill.files import Memo
+
+PACKAGE = Path(__file__).parent
+
+_OUTSIDE = {"gristmill.config", "gristmill.domains", "gristmill.cli", "gristmill.project", "gristmill.report"}
+
+# What is read from a source file depends on the Python that parses it and on this very module, as it was loaded.
+_READER = f"{sys.version} {identity.digest_of_file(Path(__file__))}"
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module as it stands on disk."""
+
+    digest: str  # of its normalised source
+    imports: frozenset[str]  # modules of the package that it mentions, and the packages they lie in
+
+
+def read_modules(memo: Memo, package: Path = PACKAGE) -> dict[str, Module]:
+    """Return every module of a package by its dotted name; a file whose stat is the remembered one is not read.
+
+    Args:
+        memo: remembers what was read.
+        package: the folder of the `gristmill` package.
+    """
+    files = _files_of(package)
+    read = memo.recall(package.parent, files.values(), partial(_read, package), _READER)
+    return {
+        name: Module(read[file]["digest"], frozenset(files.keys() & read[file]["imports"]))
+        for name, file in files.items()
+    }
+
+
+def code_closure(starts: Iterable[str], modules: Mapping[str, Module]) -> dict[str, str]:
+    """Return the normalised-source hash of `starts` and of every gristmill module they can reach by import.
+
+    Args:
+        starts: dotted names, such as `gristmill.timeseries.train`.
+        modules: all there are (`read_modules`).
+
+    Returns:
+        Module name to hash, sorted by name. Names that are not modules of the package, or lie outside the
+        closure by rule, are left out.
+    """
+    found: dict[str, str] = {}
+    waiting = [name for start in starts for name in _with_parents(start) if name in modules]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and not _is_outside(name):
+            found[name] = modules[name].digest
+            waiting.extend(modules[name].imports)
+    return dict(sorted(found.items()))
+
+
+def load_closure(code: Iterable[str]) -> None:
+    """Import every module of a code closure, and refuse where what is loaded may not be what was hashed.
+
+    A module that was edited after this process started may have been imported before or after the edit. Called
+    before a stage works: an edit made later does no harm to what is loaded by then. Python itself runs byte code whose
+    source was as old to the second and as long, which an edit may be too; such byte code is removed.
+
+    Raises:
+        WorkError: a source file is newer than this process, or the byte code of a loaded one was not its own.
+    """
+    files = _files_of(PACKAGE)
+    for module in code:
+        loaded, file = module in sys.modules, PACKAGE.parent / files[module] if module in files else None
+        if file and _remove_foreign_bytecode(file) and loaded:
+            raise WorkError(f"{file}: its byte code was of another version and is removed now. Run again.")
+        importlib.import_module(module)
+        if file is None or max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS:
+            raise WorkError(
+                f"{file or module}: changed after this process started. Run again, so that what runs is what is hashed."
+            )
+
+
+def _remove_foreign_bytecode(file: Path) -> bool:
+    """Remove the byte code that Python would run for a source file if it is not its own; return whether it was not."""
+    cached = Path(importlib.util.cache_from_source(str(file)))
+    if not cached.is_file():
+        return False
+    header, content = cached.read_bytes()[:16], cached.read_bytes()[16:]
+    source = file.stat()
+    if header[8:] != struct.pack("<LL", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF):
+        return False  # Python sees for itself that it is of another version
+    own = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+    with contextlib.suppress(ValueError, EOFError, TypeError):  # not byte code at all
+        if marshal.loads(content) == own:  # noqa: S302  # Python would load it anyway
+            return False
+    cached.unlink(missing_ok=True)
+    return True
+
+
+def source_name(module: str) -> str:
+    """Return a module's file as people name it: `gristmill/timeseries/windows.py`."""
+    return _files_of(PACKAGE).get(module, module.replace(".", "/") + ".py")
+
+
+def with_imports(file: Path) -> tuple[Path, ...]:
+    """Return a file of the user's own code and every file beside it that it can reach by import, sorted behind it."""
+    found, waiting = {file}, [file]
+    while waiting:
+        for path in set(_beside(waiting.pop(), file.parent)) - found:
+            found.add(path)
+            waiting.append(path)
+    return (file, *sorted(found - {file}))
+
+
+def _beside(file: Path, folder: Path) -> Iterator[Path]:
+    _, imports = _parsed(file.read_bytes(), file.parent.relative_to(folder).parts)
+    for name in imports:
+        at = folder.joinpath(*name.split("."))
+        yield from (path for path in (at.with_suffix(".py"), at / "__init__.py") if path.is_file())
+
+
+def _is_outside(module: str) -> bool:
+    return module in _OUTSIDE or module.endswith(".settings")
+
+
+def _files_of(package: Path) -> dict[str, str]:
+    """Return the file of every module of a package, relative to the folder that the package lies in."""
+    top = package.parent
+    files = {}
+    for folder, folders, names in os.walk(package, followlinks=True):
+        folders[:] = [name for name in folders if name.isidentifier()]
+        packages = {name for name in folders if Path(folder, name, "__init__.py").is_file()}
+        at = Path(folder).relative_to(top)
+        for stem in {name.removesuffix(".py") for name in names if name.endswith(".py")} - packages:
+            if stem.isidentifier():
+                steps = at.parts if stem == "__init__" else (*at.parts, stem)
+                files[".".join(steps)] = f"{at.as_posix()}/{stem}.py"
+    return files
+
+
+def _read(package: Path, file: Path) -> dict[str, Any]:
+    """Return the digest of a module's normalised source and what it imports that may be of its own package."""
+    digest, imports = _parsed(file.read_bytes(), file.parent.relative_to(package.parent).parts)
+    return {"digest": digest, "imports": [name for name in imports if name.startswith(package.name)]}
+
+
+@cache
+def _parsed(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the digest and the imports of source text that lies in the package `base`."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):  # told when it is imported
+        return identity.digest_of_bytes(source), ()
+    names = {parent for name in _imported(tree, base) for parent in _with_parents(name)}
+    return identity.digest_of_bytes(repr(_normalised(tree)).encode()), tuple(sorted(names))
+
+
+def _imported(tree: ast.AST, base: tuple[str, ...]) -> Iterator[str]:
+    """Yield the dotted names that import statements anywhere in `tree` mention; `base` resolves relative ones."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = base[: len(base) - node.level + 1] if node.level else ()
+            origin = [*above, *([node.module] if node.module else [])]
+            yield from (".".join([*origin, alias.name]) for alias in node.names)  # each may be a submodule
+
+
+def _with_parents(module: str) -> Iterator[str]:
+    """Yield `a`, `a.b` and `a.b.c` for `a.b.c`: importing a module runs its packages first."""
+    steps = module.split(".")
+    yield from (".".join(steps[:count]) for count in range(1, len(steps) + 1))
+
+
+def _normalised(node: Any) -> Any:
+    """Return a syntax tree as nested tuples, without positions, docstrings and empty fields.
+
+    Written out, and not `ast.dump`, because that prints the same code differently from one Python to the next.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, _normalised(value)) for name, value in _fields(node))
+        return (type(node).__name__, *((name, value) for name, value in fields if value not in (None, ())))
+    if isinstance(node, list):
+        return tuple(_normalised(item) for item in node)
+    return None if node is None else repr(node)
+
+
+def _fields(node: ast.AST) -> Iterator[tuple[str, Any]]:
+    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+    for name, value in ast.iter_fields(node):
+        if name == "body" and documented:
+            yield name, [item for item in value if not _is_bare_string(item)]
+        elif name not in ("type_comment", "kind"):
+            yield name, value
+
+
+def _is_bare_string(node: ast.stmt) -> bool:
+    """A string standing alone: a docstring, or one under an assignment. It has no effect."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,0 +1,91 @@
+"""Files fetched from URLs: whole and verified, or not there."""
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import httpx
+
+from gristmill.errors import DataError
+from gristmill.files import sync
+from gristmill.places import Located
+from gristmill.store import Store, writing
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT = 30.0  # seconds without a byte
+_BLOCK = 1 << 20
+
+
+def fetch(data: Iterable[Located], store: Store) -> None:
+    """Fetch what lies at a URL and is not there yet, or is there and damaged.
+
+    Args:
+        data: what a stage reads; files that come from no URL are left alone.
+        store: keeps the files below `downloads/`, each in a folder named by its SHA-256.
+
+    Raises:
+        DataError: the server cannot be reached, refuses, or gives another file than the one asked for.
+        StoreError: the store cannot be written to.
+    """
+    for located in data:
+        if located.url and located.sha256:
+            with store.lock(located.sha256):  # one download, however many pipelines wait for it
+                if not _is_there(located.files[0], located.sha256, store):
+                    _download(located.url, located.files[0], located.sha256, store)
+
+
+def _is_there(file: Path, sha256: str, store: Store) -> bool:
+    return file.is_file() and store.memo.digest(file) == sha256
+
+
+def _download(url: str, file: Path, sha256: str, store: Store) -> None:
+    """Stream a file aside, compare its hash and rename it into place."""
+    aside = file.with_name(f".{file.name}.{os.getpid()}.{time.monotonic_ns()}")  # `gc` removes what a kill leaves
+    logger.info("fetching %s", url)
+    with writing(store.root):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            received = _stream(url, aside)
+            if received != sha256:
+                raise DataError(
+                    f"{url}: the file has SHA-256 {received}, but sha256 = {sha256} is asked for. "
+                    "Set sha256 to the first if you trust the file, or find the one that is meant."
+                )
+            aside.replace(file)
+        finally:
+            aside.unlink(missing_ok=True)
+        sync(file.parent)
+
+
+def _stream(url: str, aside: Path) -> str:
+    """Write what a URL gives to a file, flushed to disk, and return its SHA-256."""
+    sha256 = hashlib.sha256()
+    try:
+        # The bytes as they lie there: what a server packs on the way would hash to something else.
+        whole = {"Accept-Encoding": "identity"}
+        with (
+            httpx.stream("GET", url, headers=whole, follow_redirects=True, timeout=_TIMEOUT) as response,
+            aside.open("wb") as file,
+        ):
+            response.raise_for_status()
+            for block in response.iter_raw(_BLOCK):
+                sha256.update(block)
+                file.write(block)
+            file.flush()
+            os.fsync(file.fileno())
+    except httpx.HTTPStatusError as error:
+        response = error.response
+        raise DataError(
+            f"{url}: HTTP status {response.status_code} {response.reason_phrase}. "
+            "Correct the URL, or fetch the file by hand and give its path."
+        ) from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DataError(
+            f"{url}: no connection ({str(error) or type(error).__name__}). "
+            "Run again once the server can be reached, or fetch the file by hand and give its path."
+        ) from None
+    return sha256.hexdigest()

@@ -1,0 +1,229 @@
+"""The regular grid on which a series stands: its frequency, the place of each row, the times after the last.
+
+A frequency is a pandas alias such as "MS" or "15min", or for numbered observations the distance from one to the next,
+such as "1".
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.errors import DataError
+
+Integers = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+
+_RUN = 12  # rows of which each gives one vote for a frequency
+_RUNS = 1000  # votes taken, spread evenly
+_DAY = 86_400_000_000  # microseconds
+_MOST = 1000  # points of a grid for each row, where the frequency was set
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The points of every series' grid, one series after the other."""
+
+    times: pd.Index  # (points,)
+    sizes: Integers  # (series,) points of each
+    slots: Integers  # (rows,) the point at which each row stands
+
+    def spread(self, values: Values) -> Values:
+        """Return the values of rows at their points, NaN at the others."""
+        if len(values) == len(self.times):
+            return values
+        spread = np.full(len(self.times), np.nan)
+        spread[self.slots] = values
+        return spread
+
+
+def infer_frequency(times: pd.Index, where: str, firsts: Integers | None = None) -> str:
+    """Return the frequency that most unbroken runs of 12 rows show; of numbers the most common distance.
+
+    Args:
+        times: (rows,) those of each series ascending, none twice.
+        where: the source's name, for the error.
+        firsts: (series,) position of each series' first row; one series if not given.
+
+    Raises:
+        DataError: there are too few rows, or no frequency shows.
+    """
+    firsts = np.zeros(1, np.int64) if firsts is None else firsts
+    if isinstance(times, pd.DatetimeIndex):
+        aliases = (_frequency_of(times[start:end]) for start, end in _runs(firsts, len(times)))
+        votes = Counter(alias for alias in aliases if alias)
+    else:
+        steps = np.unique(np.delete(np.diff(times), firsts[1:] - 1), return_counts=True)
+        votes = Counter({str(step): count for step, count in zip(*steps, strict=True)})
+    sizes = np.diff(firsts, append=len(times))
+    if not votes and sizes.max() < 3:
+        raise DataError(
+            f"{where}: {sizes.max()} rows are too few to infer a frequency. Set frequency in the table 'ingest'."
+        )
+    if not votes:
+        raise DataError(
+            f"{where}: the times follow no regular frequency. "
+            "Set frequency in the table 'ingest' (a pandas alias: 'D', 'MS', 'h')."
+        )
+    return votes.most_common(1)[0][0]
+
+
+def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, where: Callable[[int], str]) -> Grid:
+    """Lay each series on the grid of a frequency from its first row to its last.
+
+    Args:
+        times: (rows,) those of each series ascending, none twice.
+        firsts: (series,) position of each series' first row.
+        frequency: of the grid.
+        inferred: whether it was, and a series that stands mostly empty on it tells that others do not share it.
+        where: names the row at a position.
+
+    Raises:
+        DataError: an unknown frequency; a row off the grid; a grid with many more points than rows.
+    """
+    ruler = _ruler(times, frequency, where(0))
+    rows = np.diff(firsts, append=len(times))
+    numbers, rests = ruler.split(times)
+    places, over = np.divmod(numbers - np.repeat(numbers[firsts], rows), ruler.step)
+    astray = (over != 0) | (rests < 0) | (rests != np.repeat(rests[firsts], rows))
+    if astray.any():
+        first = int(astray.argmax())
+        start = times[firsts[np.searchsorted(firsts, first, side="right") - 1]]
+        begin = "" if start == times[first] else f" that starts at {start}"
+        raise DataError(
+            f"{where(first)}: {times[first]} is not on the grid of frequency {frequency}{begin} ({astray.sum()} such "
+            "rows). Mend the times, or set frequency in the table 'ingest', or timezone if the clock changes with it."
+        )
+    sizes = places[np.append(firsts[1:], len(times)) - 1] + 1
+    _refuse_empty(sizes, rows, firsts, frequency, inferred, where)
+    offsets = np.cumsum(sizes) - sizes
+    steps = (np.arange(sizes.sum()) - np.repeat(offsets, sizes)) * ruler.step
+    points = ruler.join(np.repeat(numbers[firsts], sizes) + steps, np.repeat(rests[firsts], sizes))
+    whole = pd.DatetimeIndex(points.view("M8[us]")) if isinstance(times, pd.DatetimeIndex) else pd.Index(points)
+    return Grid(whole, sizes, places + np.repeat(offsets, rows))
+
+
+def after(last: Any, steps: int, frequency: str) -> pd.Index:
+    """Return the next times of a grid.
+
+    Args:
+        last: a timestamp, or the number of an observation.
+        steps: how many times to return.
+        frequency: of the grid.
+    """
+    if isinstance(last, int | np.integer):
+        return pd.Index(int(last) + int(frequency) * np.arange(1, steps + 1))
+    times = pd.date_range(last, periods=steps + 1, freq=frequency).as_unit("us")
+    return times[1:] if times[0] == last else times[:steps]
+
+
+def positions(times: pd.Index, anchor: Any, frequency: str) -> Integers:
+    """Return how many points of the grid after `anchor` each time stands; negative before it."""
+    whole = pd.Index([anchor]).append(times)
+    whole = whole.as_unit("us") if isinstance(whole, pd.DatetimeIndex) else whole
+    ruler = _ruler(whole, frequency, "positions")
+    numbers, _ = ruler.split(whole)
+    found: Integers = (numbers[1:] - numbers[0]) // ruler.step
+    return found
+
+
+def is_finer_than_a_day(frequency: str) -> bool:
+    """Whether more than one point of the grid falls on a day; False for a frequency that is none."""
+    try:
+        offset: Any = pd.tseries.frequencies.to_offset(frequency)
+    except ValueError:
+        return False
+    return isinstance(offset, pd.offsets.Tick) and offset.nanos < _DAY * 1000
+
+
+@dataclass(frozen=True)
+class _Ruler:
+    """Numbers times: each is a whole number of units and a rest within one.
+
+    A unit is a fixed length, or begins where a calendar says (`marks`).
+    """
+
+    step: int  # units from one point of the grid to the next
+    unit: int  # microseconds; 1 for numbered observations
+    marks: Integers | None = None  # microseconds at which the units of a calendar begin
+
+    def split(self, times: pd.Index) -> tuple[Integers, Integers]:
+        """Return the number of each time and its rest: -1 where no unit begins on that day."""
+        values = times.asi8 if isinstance(times, pd.DatetimeIndex) else times.to_numpy()
+        numbers, rests = np.divmod(values, self.unit)
+        if self.marks is not None:
+            begins = values - rests
+            numbers = np.searchsorted(self.marks, begins, side="right") - 1
+            rests = np.where(self.marks[numbers] == begins, rests, -1)
+        return numbers, rests
+
+    def join(self, numbers: Integers, rests: Integers) -> Integers:
+        """Return what `split` takes apart."""
+        begins: Integers = numbers * self.unit if self.marks is None else self.marks[numbers]
+        return begins + rests
+
+
+def _ruler(times: pd.Index, frequency: str, where: str) -> _Ruler:
+    if not isinstance(times, pd.DatetimeIndex):
+        if not re.fullmatch(r"[1-9]\d*", frequency):
+            raise _unknown(frequency, where, "not a whole number above 0", "a number, such as '1'")
+        return _Ruler(int(frequency), 1)
+    try:
+        offset: Any = pd.tseries.frequencies.to_offset(frequency)
+    except ValueError as error:
+        raise _unknown(frequency, where, str(error).partition(". Failed")[0]) from None
+    if offset.n < 1:
+        raise _unknown(frequency, where, "no step forward")
+    if isinstance(offset, pd.offsets.Day):
+        return _Ruler(offset.n, _DAY)
+    if isinstance(offset, pd.offsets.Tick):
+        if offset.base.nanos < 1000:
+            raise _unknown(frequency, where, "finer than microseconds")
+        return _Ruler(offset.n, offset.base.nanos // 1000)
+    unit = 1 if isinstance(offset, pd.offsets.BusinessHour) else _DAY  # of all others each begins a day
+    first, last = times.min().floor("us" if unit == 1 else "D"), times.max()
+    marks = pd.date_range(offset.base.rollback(first), last, freq=offset.base).as_unit("us")
+    return _Ruler(offset.n, unit, marks.asi8)
+
+
+def _unknown(frequency: str, where: str, reason: str, expected: str = "a pandas alias: 'D', 'MS', 'h'") -> DataError:
+    return DataError(f"{where}: frequency {frequency!r} in the table 'ingest': {reason}. Expected {expected}.")
+
+
+def _refuse_empty(
+    sizes: Integers, rows: Integers, firsts: Integers, frequency: str, inferred: bool, where: Callable[[int], str]
+) -> None:
+    """Refuse a series of which most points have no row, if the frequency was inferred, or nearly all, if it was set."""
+    empty = sizes - rows
+    mostly = empty > rows if inferred else empty > _MOST * rows + 1_000_000
+    if mostly.any():
+        worst = int(mostly.argmax())
+        raise DataError(
+            f"{where(int(firsts[worst]))} begins a series of which {empty[worst]} of {sizes[worst]} times have no row "
+            f"at frequency {frequency}: times of several frequencies, or one far off. Mend them, set time_format if "
+            f"they were misread, or {'set' if inferred else 'correct'} frequency in the table 'ingest'."
+        )
+
+
+def _runs(firsts: Integers, rows: int) -> list[tuple[int, int]]:
+    """Return start and end of up to 1000 runs of rows, spread evenly; none reaches over the end of a series."""
+    ends = np.append(firsts[1:], rows)
+    counts = np.maximum((ends - firsts) // _RUN, 1)
+    before = np.cumsum(counts) - counts
+    chosen = np.unique(np.linspace(0, counts.sum() - 1, min(_RUNS, counts.sum())).astype(np.int64))
+    series = np.searchsorted(before, chosen, side="right") - 1
+    starts = firsts[series] + (chosen - before[series]) * _RUN
+    return [(int(start), int(min(start + _RUN, end))) for start, end in zip(starts, ends[series], strict=True)]
+
+
+def _frequency_of(times: pd.DatetimeIndex) -> str | None:
+    if len(times) < 3:
+        return None
+    with pd.option_context("future.infer_freq_returns_offset", True):
+        offset: Any = pd.infer_freq(times)
+    return None if offset is None else str(offset.freqstr)

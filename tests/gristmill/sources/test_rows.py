@@ -1,0 +1,45 @@
+"""Where rows stand, as messages say it."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gristmill.errors import DataError
+from gristmill.sources import Rows, joined, refuse_missing
+
+ONE = pd.DataFrame({"y": [1.0, 2.0]}, index=[2, 5])
+OTHER = pd.DataFrame({"y": [3.0, 4.0]}, index=[2, 3])
+
+
+def test_a_row_of_one_file_is_named_by_file_and_row() -> None:
+    rows = joined([(Path("/data/a.csv"), ONE)])
+    assert (rows.name, rows.where(0), rows.where(1)) == ("/data/a.csv", "/data/a.csv row 2", "/data/a.csv row 5")
+    assert rows.where(0, 1) == "/data/a.csv rows 2 and 5"
+
+
+def test_rows_of_several_files_are_named_by_their_own_file() -> None:
+    rows = joined([(Path("/data/a.csv"), ONE), (Path("/data/empty.csv"), ONE[:0]), (Path("/data/in/b.csv"), OTHER)])
+    assert rows.frame["y"].tolist() == [1, 2, 3, 4]
+    assert rows.name == "/data (3 files)"
+    assert [rows.where(at) for at in range(4)] == [
+        "/data/a.csv row 2",
+        "/data/a.csv row 5",
+        "/data/in/b.csv row 2",
+        "/data/in/b.csv row 3",
+    ]
+    assert rows.where(0, 2) == "/data/a.csv row 2 and /data/in/b.csv row 2"
+    assert rows.where(2, 3) == "/data/in/b.csv rows 2 and 3"
+
+
+def test_rows_that_were_made_up_are_named_so() -> None:
+    rows = Rows(pd.DataFrame({"y": [1.0, 2.0]}))
+    assert (rows.name, rows.where(1)) == ("the synthetic series", "the synthetic series row 1")
+
+
+def test_a_missing_column_is_told_with_those_that_are_there() -> None:
+    refuse_missing("a.csv", ["t", "y"], ["y", "x", "t"])
+    with pytest.raises(DataError, match=r"^a\.csv: no column 'z'\. Columns: 't', 'y'\.$"):
+        refuse_missing("a.csv", ["t", "z"], ["t", "y"])
+    with pytest.raises(DataError, match=r"^a\.csv: 2 columns 't'\. Columns: 't', 'y', 't'\.$"):
+        refuse_missing("a.csv", ["t"], ["t", "y", "t"])

@@ -1,0 +1,129 @@
+"""What training is fed: each window once an epoch, gathered where its origin says."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from small_runs import assembled
+
+from gristmill.timeseries.feed import WindowBatches, scaled
+from gristmill.timeseries.prepared import Prepared
+from gristmill.timeseries.settings import Train
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+CUT = {"history": 6, "horizon": 2, "validation": 20, "test": 10}
+
+Row = tuple[float, ...]
+
+
+def rows(batches: "tf.data.Dataset") -> list[Row]:
+    """Return history and targets of every window, in the order of the batches."""
+    return [
+        (*history.ravel().tolist(), *target.ravel().tolist())
+        for seen, judged in batches.as_numpy_iterator()
+        for history, target in zip(seen, judged, strict=True)
+    ]
+
+
+def positions(**settings: object) -> Prepared:
+    """Return a series whose values are their own positions, so that a batch tells where it was gathered."""
+    return assembled(np.arange(90), scale="none", **CUT | settings)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_training_sees_every_window_once_an_epoch_and_no_value_of_a_later_part(stride: int) -> None:
+    batches = WindowBatches(positions(stride=stride), Train(epochs=1, batch_size=7))
+
+    seen = rows(batches.stream(0))
+
+    assert sorted(seen) == [tuple(range(origin - 6, origin + 2)) for origin in range(6, 59, stride)]
+    assert batches.steps == -(-len(seen) // 7)
+    assert max(max(row) for row in seen) < 60
+
+
+def test_validation_holds_no_target_of_training() -> None:
+    batches = WindowBatches(positions(), Train(epochs=1))
+
+    validation = batches.validation()
+    assert validation is not None
+    judged = {value for row in rows(validation) for value in row[-2:]}
+
+    assert judged == set(range(60, 80))
+    assert judged.isdisjoint(value for row in rows(batches.stream(0)) for value in row)
+
+
+def test_without_a_validation_part_there_is_none() -> None:
+    assert WindowBatches(positions(validation=0), Train(epochs=1)).validation() is None
+
+
+def test_no_window_crosses_from_one_series_to_the_next() -> None:
+    data = assembled(np.arange(0, 30), np.arange(100, 125), np.arange(200, 230), scale="none", test=5)
+
+    seen = rows(WindowBatches(data, Train(epochs=1)).stream(0))
+
+    assert len(seen) == (25 - 4) + (25 - 4) + (25 - 4)
+    assert all(row == tuple(range(int(row[0]), int(row[0]) + 5)) for row in seen)
+    assert len({row[0] for row in seen}) == len(seen)
+
+
+def test_all_columns_are_seen_and_only_targets_are_judged() -> None:
+    data = assembled(np.arange(120).reshape(30, 4), inputs=1, known=1, scale="none", history=2, horizon=2, test=5)
+
+    for seen, judged in WindowBatches(data, Train(epochs=1, batch_size=8)).stream(0).as_numpy_iterator():
+        assert seen.shape[1:] == (2, 4)
+        assert judged.shape[1:] == (2, 2)
+        begin = seen[:, 0, 0]
+        assert np.array_equal(seen, begin[:, None, None] + np.arange(8).reshape(2, 4))
+        assert np.array_equal(judged, begin[:, None, None] + [[8, 9], [12, 13]])
+
+
+def test_a_sequence_is_judged_after_each_step_on_what_follows_it() -> None:
+    batches = WindowBatches(positions(), Train(epochs=1, targets="sequence", batch_size=7))
+    last = rows(WindowBatches(positions(), Train(epochs=1, batch_size=7)).stream(0))
+
+    seen, judged = (np.concatenate(found) for found in zip(*batches.stream(0).as_numpy_iterator(), strict=True))
+
+    assert judged.shape == (len(last), 6, 2, 1)
+    assert np.array_equal(
+        judged[..., 0], seen + np.array([1, 2])
+    )  # (windows, history, horizon): the next two of each step
+    assert judged.max() < 60
+    assert sorted(map(tuple, np.column_stack([seen[..., 0], judged[:, -1, :, 0]]).tolist())) == sorted(last)
+
+
+def test_each_epoch_has_its_own_order_whether_or_not_training_went_on_from_it() -> None:
+    data = positions()
+
+    def order(first: int, seed: int = 1) -> list[Row]:
+        return rows(WindowBatches(data, Train(epochs=3, batch_size=7, seed=seed)).stream(first))
+
+    windows = len(data.origins("train"))
+    first, second, third = (order(0)[epoch * windows : (epoch + 1) * windows] for epoch in range(3))
+    assert sorted(first) == sorted(second) == sorted(third)
+    assert first != second != third != first
+    assert order(1) == second + third
+    assert order(2) == third
+    assert order(0, seed=2)[:windows] != first
+
+
+def test_windows_for_training_are_standardised() -> None:
+    values = np.random.default_rng(0).normal(100, 7, size=(90, 2))
+    data = assembled(values, inputs=1, **CUT)
+    starts = data.origins("train")
+
+    (seen, judged) = next(WindowBatches(data, Train(epochs=1, batch_size=500)).stream(0).as_numpy_iterator())
+
+    mean, deviation = values[:60].mean(axis=0), values[:60].std(axis=0)
+    windows = [(values[at - 6 : at + 2] - mean) / deviation for at in starts]
+    expected = sorted((*window[:6].ravel(), *window[6:, 0]) for window in windows)
+    found = sorted((*window.ravel(), *target.ravel()) for window, target in zip(seen, judged, strict=True))
+    assert np.array(found) == pytest.approx(np.array(expected), abs=1e-4)
+
+
+def test_values_are_scaled_by_their_own_column() -> None:
+    layout = assembled(np.array([[0.0, 10.0], [2.0, 14.0], [5.0, 5.0]]), inputs=1, history=1, test=1).layout
+
+    assert scaled(np.array([3.0, 16.0]), layout).tolist() == [2, 2]
+    assert scaled(np.array([[3.0], [0.0]]), layout, targets_only=True).tolist() == [[2], [-1]]
