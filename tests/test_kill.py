@@ -31,7 +31,7 @@ pytest_plugins = ["end_to_end"]
 KILLS = int(os.environ.get("GRISTMILL_KILLS", "6"))
 
 SHORT = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 3")
-LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 16\nbatch_size = 2")
+LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 40\nbatch_size = 2")
 """Epochs of a few tenths of a second, and enough of them to be cut off three times."""
 
 
@@ -103,7 +103,7 @@ def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrup
     (project / "err").unlink()
     assert forked.run(project, "run", "small") == 0
 
-    assert f"going on after epoch {reached} of 16" in (project / "err").read_text().splitlines()
+    assert f"going on after epoch {reached} of 40" in (project / "err").read_text().splitlines()
     assert weights_of(project / "data/store") == weights_of(uninterrupted / "data/store")
     last = records(project)[-1]
     assert (last.outcome, made(last)) == ("succeeded", {"train", "evaluate", "export"})

@@ -207,7 +207,7 @@ def test_the_backtest_has_a_score_for_every_block_and_seed(ran: Ran) -> None:
     assert blocks["begin"].tolist() == [first + pd.Timedelta(days=DAYS - PART - size) for size in (10, 10, 20, 20)]
     told = ran.scores["backtest"]
     assert (told["windows"], told["seeds"]) == (2, 2)
-    assert told["forecasters"]["model"]["mae"] == pytest.approx(blocks["mae"].mean())
+    assert told["forecasters"]["model"]["mae"]["mean"] == pytest.approx(blocks["mae"].mean())
 
 
 def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_judged_one(ran: Ran) -> None:

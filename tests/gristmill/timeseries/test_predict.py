@@ -33,7 +33,7 @@ def single(solved: Folders, tmp_path_factory: pytest.TempPathFactory, parity_her
 @pytest.fixture(scope="module")
 def recurrent(tmp_path_factory: pytest.TempPathFactory, series_file: Path, parity_here: None) -> Folders:
     """A run whose model learns quantiles and takes histories of any length, with its bundle."""
-    root, how = tmp_path_factory.mktemp("recurrent"), Train(epochs=2, loss="quantile", quantiles=(0.1, 0.4, 0.9))
+    root, how = tmp_path_factory.mktemp("recurrent"), Train(epochs=2, loss="quantile", quantiles=(0.1, 0.5, 0.9))
     folders = run_stages(root, SOURCE, MEANING, series_file, CUT, Gru(kind="gru", units=(3,)), how)
     return with_bundle(folders, Export(formats=("keras",)))
 
