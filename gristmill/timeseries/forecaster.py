@@ -77,7 +77,8 @@ def fit_forecaster(
         Diverged: the loss is not a finite number.
     """
     refuse_contradictions(model, settings, data)
-    core, network = seeded(lambda: build(model, settings, data.layout), settings.seed)
+    core = seeded(lambda: build(model, settings, data.layout), settings.seed)
+    network = standardised(core, settings, data.layout)
     if isinstance(model, ClosedForm):
         model.solve(core, blocks(data))
         course = Course()
@@ -95,34 +96,43 @@ def buildable(model: Model | Own, files: Sequence[Path]) -> Model:
     return OwnModel(model.kind, model.load(files)) if isinstance(model, Own) else model
 
 
-def build(model: Model, settings: Train, layout: Layout) -> tuple[keras.Model, keras.Model]:
-    """Return the model's own network and the same from standardised windows to standardised forecasts.
-
-    The second takes (batch, history, columns) and gives (batch, horizon, outputs), or (batch, history, horizon,
-    outputs) where it learns sequences; outputs are targets, or targets x quantiles.
-    """
-    targets, sequence = len(layout.targets), settings.targets == "sequence"
-    levels = len(settings.quantiles) if settings.loss == "quantile" else 1
+def build(model: Model, settings: Train, layout: Layout) -> keras.Model:
+    """Return the model's own network: (batch, history, columns) to (batch, outputs), or (batch, history, outputs)."""
     shape = Shape(
         history=layout.history,
         horizon=layout.horizon,
         channels=layout.channels,
         known=len(layout.known),
-        outputs=layout.horizon * targets * levels,
-        sequence=sequence,
+        outputs=layout.horizon * len(layout.targets) * _levels(settings),
+        sequence=settings.targets == "sequence",
     )
-    core = model.build(shape)
-    refuse_misshapen(core, shape)
+    network = model.build(shape)
+    refuse_misshapen(network, shape)
+    return network
+
+
+def standardised(core: keras.Model, settings: Train, layout: Layout) -> keras.Model:
+    """Return the model's own network as one from standardised windows to standardised forecasts.
+
+    It takes (batch, history, columns) and gives (batch, horizon, outputs), or (batch, history, horizon, outputs) where
+    it learns sequences; outputs are targets, or targets x quantiles.
+    """
+    targets, levels = len(layout.targets), _levels(settings)
     window = keras.Input(core.input_shape[1:])
     forecast = core(normalised(window, layout))
-    if sequence:
+    if settings.targets == "sequence":
         steps = keras.layers.Reshape((-1, layout.horizon, targets * levels))(forecast)
         shift = window[:, :, None, :targets]
-        return core, keras.Model(window, steps + ops.repeat(shift, levels, axis=-1) if layout.residual else steps)
+        return keras.Model(window, steps + ops.repeat(shift, levels, axis=-1) if layout.residual else steps)
     steps = keras.layers.Reshape((layout.horizon, targets * levels))(forecast)
     shift, scale = (ops.repeat(value, levels, axis=-1) for value in offset(window, layout))
     # In this order: a second summand (batch, 1, 1) is a bias to Keras if batch = horizon, and added along the steps.
-    return core, keras.Model(window, shift + steps * scale)
+    return keras.Model(window, shift + steps * scale)
+
+
+def _levels(settings: Train) -> int:
+    """Return how many values are forecast of each target."""
+    return len(settings.quantiles) if settings.loss == "quantile" else 1
 
 
 def blocks(data: Prepared) -> Blocks:

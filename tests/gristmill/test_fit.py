@@ -5,6 +5,7 @@ The killed trainings are processes of their own that run this file as a script.
 
 import logging
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gristmill.errors import Diverged
+from gristmill.errors import Diverged, RequestError
 from gristmill.progress import Epoch
 from gristmill.settings import Fit
 
@@ -428,6 +429,38 @@ def test_a_network_is_named_and_filled_by_its_seed_not_by_what_was_built_before(
     assert first.to_json() == second.to_json()
     assert equal(first, second)
     assert not equal(first, seeded(plain, 4))
+
+
+def test_what_other_threads_draw_does_not_change_a_network() -> None:
+    """As Prefect's may, from the generator that Keras draws the seeds of layers from."""
+    from gristmill.fit import seeded
+
+    disturbances = iter([1, 0, 2, 1])  # draws before each of the first builds
+
+    def disturbed() -> "keras.Model":
+        for _ in range(next(disturbances, 0)):
+            random.shuffle([1, 2])
+        return plain()
+
+    first = seeded(plain, 3)
+
+    assert equal(first, seeded(disturbed, 3))
+
+
+def test_a_network_that_no_seed_decides_is_refused() -> None:
+    from gristmill.fit import seeded
+
+    unseeded = np.random.default_rng()
+
+    def build() -> "keras.Model":
+        network = plain()
+        network.layers[-1].bias.assign([unseeded.random(), 0.0])
+        return network
+
+    with pytest.raises(
+        RequestError, match=r"^the network's first weights differ each time it is built with the seed 3"
+    ):
+        seeded(build, 3)
 
 
 def killed(folder: Path, moment: str, how: str = "") -> None:

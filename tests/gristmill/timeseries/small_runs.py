@@ -5,7 +5,7 @@ PYTEST_DONT_REWRITE: it asserts nothing.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,11 @@ from gristmill.tables import write_document, write_table
 from gristmill.timeseries.prepared import Layout, Prepared, fit_scale, inside
 from gristmill.timeseries.settings import Backtest, Evaluate, Export, Ingest, Preprocess, Train
 from gristmill.timeseries.split import split_all
+
+if TYPE_CHECKING:
+    import keras
+
+    from gristmill.timeseries.forecaster import Model
 
 SAMPLE = Path(__file__).parents[3] / "data/samples/sunspots.csv"
 
@@ -273,3 +278,11 @@ def with_bundle(folders: Folders, settings: Export, root: Path | None = None) ->
     stages = {stage: folders[stage] for stage in ("preprocess", "train", "evaluate")}
     export(export=settings, **stages, out=out)
     return folders | {"export": out}
+
+
+def networks(model: "Model", settings: Train, layout: Layout) -> "tuple[keras.Model, keras.Model]":
+    """Return a model's own network, and the same from standardised windows to standardised forecasts."""
+    from gristmill.timeseries.forecaster import build, standardised
+
+    core = build(model, settings, layout)
+    return core, standardised(core, settings, layout)

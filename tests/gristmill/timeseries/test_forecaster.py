@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_runs import assembled
+from small_runs import assembled, networks
 
 from gristmill.errors import RequestError
 from gristmill.own import Own
@@ -16,7 +16,6 @@ from gristmill.timeseries import forecaster
 from gristmill.timeseries.forecaster import (
     OwnModel,
     blocks,
-    build,
     buildable,
     fit_forecaster,
     pinball,
@@ -71,7 +70,7 @@ def test_a_network_is_asked_for_all_its_outputs(
     ).layout
     model = Recorded()
 
-    core, network = build(model, Train(**learning), layout)
+    core, network = networks(model, Train(**learning), layout)
 
     assert model.shape == Shape(6, 3, channels=3, known=1, outputs=outputs, sequence="targets" in learning)
     assert core.output_shape[-1] == outputs
@@ -81,7 +80,7 @@ def test_a_network_is_asked_for_all_its_outputs(
 def test_outputs_lie_by_step_then_target_then_quantile() -> None:
     """Each output of the own network is its own number: 0 to 17."""
     layout = assembled(DATA.values[:, :2], history=6, horizon=3, scale="none").layout
-    core, network = build(Linear(kind="linear"), Train(loss="quantile", quantiles=LEVELS), layout)
+    core, network = networks(Linear(kind="linear"), Train(loss="quantile", quantiles=LEVELS), layout)
     core.set_weights([np.zeros((12, 18)), np.arange(18.0)])
 
     made = np.asarray(network(np.zeros((1, 6, 2))))
@@ -96,7 +95,7 @@ def test_a_residual_is_added_to_the_last_value_of_each_step() -> None:
     window = RANDOM.normal(size=(2, 6, 1)).astype(np.float32)
 
     for targets, last in (("last", window[:, -1:]), ("sequence", window[:, :, np.newaxis])):
-        core, network = build(RNN, Train(targets=targets), data.layout)
+        core, network = networks(RNN, Train(targets=targets), data.layout)
         core.set_weights([np.zeros_like(weights) for weights in core.get_weights()])
         made = np.asarray(network(window))
         assert made == pytest.approx(np.repeat(last, 2, axis=-2)), targets

@@ -13,12 +13,12 @@ import numpy.typing as npt
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from small_runs import assembled
+from small_runs import assembled, networks
 
 from gristmill.errors import DataError
 from gristmill.timeseries import prepared
 from gristmill.timeseries.backtest import block_parts
-from gristmill.timeseries.forecaster import build, fit_forecaster
+from gristmill.timeseries.forecaster import fit_forecaster
 from gristmill.timeseries.models.dense import Dense
 from gristmill.timeseries.models.gru import Gru
 from gristmill.timeseries.models.linear import Linear
@@ -114,7 +114,7 @@ def test_no_forecast_changes_with_what_comes_from_its_origin_on(model: Any, norm
         *tables, inputs=1, known=1, history=5, horizon=2, test=8, normalise=normalise, residual=normalise == "mean"
     )
     keras.utils.set_random_seed(0)
-    network = around(build(model, Train(), data.layout)[1], data.layout, sequence=False)
+    network = around(networks(model, Train(), data.layout)[1], data.layout, sequence=False)
     starts = data.origins("test")
     forecasts = by_network(network, data)(starts)
 

@@ -6,9 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from small_runs import assembled
+from small_runs import assembled, networks
 
-from gristmill.timeseries.forecaster import build
 from gristmill.timeseries.models.linear import Linear
 from gristmill.timeseries.normalisation import around, normalised, offset, window_statistics
 from gristmill.timeseries.prepared import Layout
@@ -28,7 +27,7 @@ def layout(**settings: Any) -> Layout:
 def forecaster(of: Layout, **learning: Any) -> keras.Model:
     """Return a linear network of random weights, raw values in and out."""
     keras.utils.set_random_seed(0)
-    core, network = build(Linear(kind="linear"), Train(**learning), of)
+    core, network = networks(Linear(kind="linear"), Train(**learning), of)
     core.get_layer("lags").bias.assign(RANDOM.normal(size=core.get_layer("lags").bias.shape))
     return around(network, of, learning.get("targets") == "sequence")
 
