@@ -40,7 +40,6 @@ def prepared(values: np.ndarray, history: int) -> Prepared:
         inputs=[],
         known=[],
         frequency="1",
-        season=None,
         history=history,
         horizon=1,
         stride=1,

@@ -33,12 +33,12 @@ class Stage:
 
 
 _TABLES = ("numpy", "pandas", "pyarrow")
-_STATISTICS = (*_TABLES, "ruptures", "scipy", "statsmodels")
+_STATISTICS = ("ruptures", "scipy", "statsmodels")
 _NETWORKS = ("keras", *_TABLES, "tensorflow")
 
 STAGES = (
     Stage("ingest", ("source", "ingest"), (), _TABLES),
-    Stage("preprocess", ("preprocess",), ("ingest",), _STATISTICS),
+    Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
     Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
     Stage(
         "backtest",
@@ -48,7 +48,7 @@ STAGES = (
         resumable=True,
         axes=(("windows", "window"), ("seeds", "seed")),
     ),
-    Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS[3:])),
+    Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS)),
     Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
 )
 

@@ -17,24 +17,24 @@ from gristmill.timeseries.predictions import Forecaster
 from gristmill.timeseries.prepared import Prepared
 from gristmill.timeseries.windows import Origins
 
-NetworkOf = Callable[[Prepared], Forecaster]  # from series to a function from origins to (windows, horizon, targets)
+ForecasterOf = Callable[[Prepared], Forecaster]  # from series to a function from origins to (windows, horizon, targets)
 
 _ROUNDS = 20  # of taking firsts; a cluster with more flags is left as it is then
 _SPIKE = 5.0  # mean absolute errors: how far injected spikes stand out
 _RARE = 50  # one injected spike in so many values
 
 
-def flag(data: Prepared, part: str, network: NetworkOf, intervals: Intervals) -> pd.DataFrame:
+def flag(data: Prepared, part: str, forecaster: ForecasterOf, intervals: Intervals) -> pd.DataFrame:
     """Return the flagged values of a part: `unique_id`, `channel`, `ds`, `y`, `expected`, `low`, `high`.
 
     Args:
         data: the series.
         part: which part.
-        network: from series to a function from origins to forecasts.
+        forecaster: from series to a function from origins to forecasts.
         intervals: of the level beyond which a value is flagged.
     """
     starts = _every_origin(data, part)
-    flagged, expected, half = _flags(data, starts, network, intervals)
+    flagged, expected, half = _flags(data, starts, forecaster, intervals)
     at, channel = np.nonzero(flagged)
     values, forecast, width = data.values[starts[at], channel], expected[at, channel], half[at, channel]
     return pd.DataFrame(
@@ -50,7 +50,9 @@ def flag(data: Prepared, part: str, network: NetworkOf, intervals: Intervals) ->
     )
 
 
-def score_spikes(data: Prepared, part: str, network: NetworkOf, intervals: Intervals, error: float) -> dict[str, float]:
+def score_spikes(
+    data: Prepared, part: str, forecaster: ForecasterOf, intervals: Intervals, error: float
+) -> dict[str, float]:
     """Return how well injected spikes are found: precision and recall.
 
     One value in 50 of the part's first target is shifted up or down by five times `error`, the model's mean absolute
@@ -61,7 +63,7 @@ def score_spikes(data: Prepared, part: str, network: NetworkOf, intervals: Inter
     chosen = np.sort(random.choice(starts, max(1, len(starts) // _RARE), replace=False))
     spoilt = data.values.copy()
     spoilt[chosen, 0] += (random.choice([-1.0, 1.0], len(chosen)) * _SPIKE * error).astype(np.float32)
-    flagged, _, _ = _flags(replace(data, values=spoilt), starts, network, intervals)
+    flagged, _, _ = _flags(replace(data, values=spoilt), starts, forecaster, intervals)
     found = set(starts[flagged[:, 0]].tolist())
     hits = len(found & set(chosen.tolist()))
     return {
@@ -73,7 +75,7 @@ def score_spikes(data: Prepared, part: str, network: NetworkOf, intervals: Inter
 
 
 def _flags(
-    data: Prepared, starts: Origins, network: NetworkOf, intervals: Intervals
+    data: Prepared, starts: Origins, forecaster: ForecasterOf, intervals: Intervals
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return which values at `starts` are flagged, what was expected of them and half their intervals' width."""
     targets, history = len(data.layout.targets), data.layout.history
@@ -82,7 +84,7 @@ def _flags(
     flagged = np.zeros((len(starts), targets), bool)
     owner, stale = data.series_of(starts), np.ones(len(starts), bool)
     for _ in range(_ROUNDS):
-        expected[stale] = network(cleaned)(starts[stale])[:, 0]
+        expected[stale] = forecaster(cleaned)(starts[stale])[:, 0]
         half[stale] = intervals.half_widths(cleaned.histories(starts[stale]))[:, 0]
         outside = (np.abs(data.values[starts, :targets] - expected) > half) & ~flagged
         new = outside & ~_follows(np.any(outside, axis=1), starts, owner, history)[:, np.newaxis]

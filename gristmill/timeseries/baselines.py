@@ -25,13 +25,12 @@ SMOOTHED = 10_000  # observations that exponential smoothing is fitted on, the l
 REGRESSED = 100_000  # that the autoregression is fitted on, the last ones: enough for any order, and cheap
 
 
-def baselines(settings: Evaluate, fitted: int, season: int | None) -> dict[str, Baseline]:
+def baselines(settings: Evaluate, fitted: int) -> dict[str, Baseline]:
     """Return the baselines by name; those that need more past than there is are left out.
 
     Args:
-        settings: which ones.
+        settings: which ones, and of what season.
         fitted: observations before the part that is scored.
-        season: in observations, set or found; None where there is none.
     """
     length, order = settings.moving_average, settings.ar_order
     known: dict[str, tuple[int, Baseline]] = {  # past it needs, and function
@@ -39,7 +38,7 @@ def baselines(settings: Evaluate, fitted: int, season: int | None) -> dict[str, 
         "drift": (2, drift),
         f"moving average {length}": (length, partial(moving_average, length=length)),
         "exponential smoothing": (2, partial(exponential_smoothing, fitted=fitted)),
-        **(_seasonal(settings, season) if season else {}),
+        **(_seasonal(settings, settings.season) if settings.season else {}),
         "autoregression": (2 * (order or 1) + 3, partial(autoregression, fitted=fitted, order=order)),
     }
     return {name: baseline for name, (past, baseline) in known.items() if past <= fitted}

@@ -10,18 +10,14 @@ import pandas as pd
 
 from gristmill import network as networks
 from gristmill.tables import read_document, write_document, write_table
-from gristmill.timeseries import anomalies, changes, intervals, prepared, rolling
-from gristmill.timeseries.forecasts import (
-    baselines_of,
-    season_of,
-    with_baselines,
-    with_intervals,
-)
-from gristmill.timeseries.intervals import Intervals
-from gristmill.timeseries.predictions import Forecasts, as_rows, by_network, forecast_part
+from gristmill.timeseries import anomalies, changes, prepared, rolling
+from gristmill.timeseries.anomalies import ForecasterOf
+from gristmill.timeseries.forecasts import baselines_of, calibrated, with_baselines, with_intervals
+from gristmill.timeseries.predictions import Forecaster, Forecasts, as_rows, by_network, forecast_part, levels_of
 from gristmill.timeseries.prepared import MODEL, Prepared
 from gristmill.timeseries.scoring import score_table
 from gristmill.timeseries.settings import Evaluate
+from gristmill.timeseries.study import with_season, write_patterns
 
 _SHOWN = ("mae", "rmse", "mape", "mase", "skill", "coverage")  # where there is no room for all
 _LABELS = ("part", "by", "group", "forecaster")
@@ -33,8 +29,8 @@ def evaluate(
     """Forecast every window of the validation and the test part, and score what came out.
 
     Writes `predictions.parquet` (one row a window, step and target; one column a forecaster), `scores.parquet` (by
-    step, series, channel), `scores.json`, `intervals.json`, `anomalies.parquet` and `segments.parquet`; with a
-    backtest `backtest.parquet` too.
+    step, series, channel), `scores.json`, `intervals.json`, `anomalies.parquet`, `segments.parquet`, `patterns.json`
+    and `decomposition.parquet`; with a backtest `backtest.parquet` too.
 
     Args:
         evaluate: which baselines, and the levels of the intervals.
@@ -45,28 +41,30 @@ def evaluate(
     """
     data, network = prepared.read(preprocess), networks.read(train)
     quantiles = read_document(train / "training.json")["quantiles"]
-    made = forecast_parts(data, network, evaluate, quantiles)
+    level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
+    settings = with_season(evaluate, data)
+    made = forecast_parts(data, network, settings, quantiles)
     blocks = rolling.read_blocks(data, backtest)
     calibration = rolling.pooled(blocks) if blocks else made.get("validation")
-    season = season_of(data, evaluate)
-    half_widths = calibrated(calibration, data, season, evaluate.level) if calibration and not quantiles else None
-    if half_widths:
-        made = {part: with_intervals(forecasts, data, half_widths) for part, forecasts in made.items()}
+    calibrated_on = "backtest" if blocks else "validation" if calibration else None
+    if calibration and not quantiles:
+        half_widths = calibrated(calibration, data, settings, level)
+        fresh = [part for part in made if part != calibrated_on]  # where coverage is no matter of course
+        made |= {part: with_intervals(made[part], data, half_widths) for part in fresh}
         write_document(out / "intervals.json", half_widths.document())
-    level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
-    table = pd.concat([score_table(data, part, forecasts, season, level) for part, forecasts in made.items()])
+    table = pd.concat([score_table(data, part, forecasts, settings.season, level) for part, forecasts in made.items()])
     rows = [as_rows(data, forecasts, part=part) for part, forecasts in made.items()]
     write_table(out / "predictions.parquet", pd.concat(rows, ignore_index=True))
     write_table(out / "scores.parquet", table)
-    calibrated_on = None if quantiles else "backtest" if blocks else "validation"
-    summary = summarised(table) | {"level": level, "calibrated_on": calibrated_on}
+    summary = summarised(table) | {"level": level, "calibrated_on": None if quantiles else calibrated_on}
     if blocks:
-        judged = rolling.score_blocks(data, blocks, evaluate)
+        judged = rolling.score_blocks(blocks, evaluate, level)
         write_table(out / "backtest.parquet", judged)
         summary["backtest"] = rolling.summarised(judged)
-    if calibration and not quantiles:
-        summary["anomalies"] = look_for_anomalies(data, network, calibration, evaluate, out)
-    summary["segments"] = look_for_changes(data, season, out)
+    if calibration:
+        summary["anomalies"] = look_for_anomalies(data, by_median(network, quantiles), calibration, settings, out)
+    summary["segments"] = look_for_changes(data, settings.season, out)
+    write_patterns(data, settings.season, out)
     write_document(out / "scores.json", summary)
     return {f"{part}_windows": len(forecasts.starts) for part, forecasts in made.items()}
 
@@ -83,10 +81,14 @@ def forecast_parts(
     }
 
 
-def calibrated(calibration: Forecasts, data: Prepared, season: int | None, level: float) -> Intervals:
-    """Return intervals of a level, calibrated on forecasts of data the network was not fitted on."""
-    histories = data.histories(calibration.starts)
-    return intervals.calibrate(calibration.truth, calibration.made[MODEL], histories, level, season)
+def by_median(network: keras.Model, quantiles: list[float] | None) -> ForecasterOf:
+    """Return a function from series to the network's forecaster, which gives the median where it learned quantiles."""
+
+    def of(series: Prepared) -> Forecaster:
+        forecast = by_network(network, series)
+        return lambda starts: levels_of(forecast(starts), quantiles)[0]
+
+    return of
 
 
 def summarised(table: pd.DataFrame) -> dict[str, Any]:
@@ -123,14 +125,10 @@ def point_scores(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def look_for_anomalies(
-    data: Prepared, network: keras.Model, calibration: Forecasts, settings: Evaluate, out: Path
+    data: Prepared, forecaster: ForecasterOf, calibration: Forecasts, settings: Evaluate, out: Path
 ) -> dict[str, Any]:
     """Write the flagged values of the test part, and return how many there are and how well injected ones are found."""
-    wide = calibrated(calibration, data, season_of(data, settings), settings.anomaly_level)
-
-    def forecaster(series: Prepared) -> Any:
-        return by_network(network, series)
-
+    wide = calibrated(calibration, data, settings, settings.anomaly_level)
     flagged = anomalies.flag(data, "test", forecaster, wide)
     write_table(out / "anomalies.parquet", flagged)
     error = float(np.abs(calibration.truth - calibration.made[MODEL])[:, 0, 0].mean())

@@ -13,7 +13,7 @@ from gristmill.identity import digest_of_file
 from gristmill.network import REFIT
 from gristmill.tables import read_document, write_document
 from gristmill.timeseries import prepared
-from gristmill.timeseries.predictions import by_network, read_predictions
+from gristmill.timeseries.predictions import by_network, levels_of, read_predictions
 from gristmill.timeseries.prepared import MODEL, Prepared
 from gristmill.timeseries.settings import Export
 
@@ -36,8 +36,8 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     export_network(network, export.formats, out)
     starts = data.origins("test")[:_PROVED]
     predicted = by_network(network, data)(starts)
-    if folder == train and not training["quantiles"]:
-        refuse_other_than_scored(predicted, evaluate)
+    if folder == train:
+        refuse_other_than_scored(levels_of(predicted, training["quantiles"])[0], evaluate)
     tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
     difference = check_parity(out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance)
     write_document(out / "signature.json", signature(data, network.input_shape[1] is None, training, export))
@@ -49,10 +49,10 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     return {"formats": len(export.formats), "parity_windows": len(starts)}
 
 
-def refuse_other_than_scored(predicted: np.ndarray, evaluate: Path) -> None:
-    """Refuse a network whose predictions are not those that were scored."""
-    scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: predicted.size]
-    difference = float(np.abs(predicted.ravel() - scored).max())
+def refuse_other_than_scored(forecast: np.ndarray, evaluate: Path) -> None:
+    """Refuse a network whose forecasts, (windows, horizon, targets), are not those that were scored."""
+    scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
+    difference = float(np.abs(forecast.ravel() - scored).max())
     if difference > 0:
         raise ParityError(
             f"the network to export predicts other values than were scored (by {difference:g}). "

@@ -18,7 +18,7 @@ _ABOVE: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, 1.14)}
 def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFrame | None = None) -> "Figure":
     """Draw truth, forecast with its interval and best baseline one step ahead, and mark what was flagged."""
     figure, (axes,) = canvas()
-    if "low" in first:
+    if first["low"].notna().any():
         axes.fill_between(
             first["ds"], first["low"], first["high"], color=MODEL, alpha=0.15, linewidth=0, label="interval"
         )

@@ -3,10 +3,16 @@
 import numpy as np
 
 from gristmill.timeseries.baselines import baselines
-from gristmill.timeseries.intervals import Intervals
+from gristmill.timeseries.intervals import Intervals, calibrate
 from gristmill.timeseries.predictions import Forecasts
 from gristmill.timeseries.prepared import MODEL, Prepared
 from gristmill.timeseries.settings import Evaluate
+
+
+def calibrated(calibration: Forecasts, data: Prepared, settings: Evaluate, level: float) -> Intervals:
+    """Return intervals of a level, calibrated on forecasts of data the network was not fitted on."""
+    histories = data.histories(calibration.starts)
+    return calibrate(calibration.truth, calibration.made[MODEL], histories, level, settings.season)
 
 
 def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Intervals) -> Forecasts:
@@ -23,7 +29,7 @@ def with_baselines(forecasts: Forecasts, data: Prepared, part: str, settings: Ev
     for series in np.unique(owner):
         mine, (first, end) = owner == series, data.bounds[series]
         fitted = max(1, int(data.part(part)[series, 0] - first))
-        chosen = baselines(settings, fitted, season_of(data, settings))
+        chosen = baselines(settings, fitted)
         for channel in range(forecasts.truth.shape[-1]):
             values = data.values[first:end, channel].astype(np.float64)
             for name in names:
@@ -38,9 +44,4 @@ def baselines_of(data: Prepared, part: str, settings: Evaluate) -> list[str]:
     """
     owners = np.unique(data.series_of(data.origins(part)))
     past = data.part(part)[owners, 0] - data.bounds[owners, 0]
-    return list(baselines(settings, max(1, int(past.min())), season_of(data, settings)))
-
-
-def season_of(data: Prepared, settings: Evaluate) -> int | None:
-    """Return the season: set, or found in the training part."""
-    return settings.season or data.layout.season
+    return list(baselines(settings, max(1, int(past.min()))))

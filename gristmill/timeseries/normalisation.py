@@ -58,7 +58,9 @@ def offset(window: Any, layout: Layout) -> tuple[Any, Any]:
 def around(network: keras.Model, layout: Layout, sequence: bool) -> keras.Model:
     """Return a network with its scaling inside: (batch, history, columns) to (batch, horizon, outputs), in raw units.
 
-    Of a network that forecasts after each step, the last forecast is taken.
+    Of a network that forecasts after each step, the last forecast is taken. Quantiles are put in order, as
+    Chernozhukov, Fernández-Val & Galichon do in "Quantile and Probability Curves Without Crossing", Econometrica 78(3),
+    2010: learned each for itself, they may cross.
     """
     targets = len(layout.targets)
     window = keras.Input(network.input_shape[1:], name="history")
@@ -71,7 +73,10 @@ def around(network: keras.Model, layout: Layout, sequence: bool) -> keras.Model:
     forecast = network(standard)
     if sequence:
         forecast = forecast[:, -1]
-    repeats = forecast.shape[-1] // targets
+    horizon, outputs = forecast.shape[1:]
+    if (repeats := outputs // targets) > 1:
+        levels = keras.layers.Reshape((horizon, targets, repeats))(forecast)
+        forecast = keras.layers.Reshape((horizon, outputs))(ops.sort(levels, axis=-1))
     restore = keras.layers.Rescaling(
         [value for value in deviation[:targets] for _ in range(repeats)],
         [value for value in mean[:targets] for _ in range(repeats)],

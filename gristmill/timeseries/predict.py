@@ -13,6 +13,7 @@ from gristmill.tables import read_document, read_table
 from gristmill.timeseries import ahead, grid
 from gristmill.timeseries import ingest as ingestion
 from gristmill.timeseries.intervals import Intervals, restored
+from gristmill.timeseries.predictions import levels_of
 from gristmill.timeseries.settings import Ingest, Preprocess
 
 Values = npt.NDArray[np.float32]
@@ -130,11 +131,8 @@ class Exported:
     def _forecast(self, window: Values) -> tuple[Values, Any, Any]:
         """Return forecast and interval of one window: (horizon, targets) each, None for no interval."""
         made = self._model(window[np.newaxis])
-        quantiles, targets = self._signature["quantiles"], len(self._signature["targets"])
-        if quantiles:
-            by_level = made[0].reshape(len(made[0]), targets, len(quantiles))
-            median = int(np.abs(np.array(quantiles) - 0.5).argmin())
-            return by_level[..., median], by_level[..., 0], by_level[..., -1]
+        if quantiles := self._signature["quantiles"]:
+            return levels_of(made[0], quantiles)
         if self._intervals is None or len(window) <= self._intervals.lag:  # too short to tell how sure a forecast is
             return made[0], None, None
         half = self._intervals.half_widths(window[np.newaxis])[0]

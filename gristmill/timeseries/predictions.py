@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import keras
 
 Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
+Output = npt.NDArray[Any]  # (…, outputs): targets, or targets x quantiles
 Forecaster = Callable[[Origins], Array]
 
 _BLOCK = 65_536  # windows that a network is shown at a time
@@ -47,20 +48,26 @@ def by_network(network: "keras.Model", data: Prepared) -> Forecaster:
     return forecast
 
 
-def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: list[float] | None) -> Forecasts:
-    """Return the model's forecasts of a part; with quantiles the median is the forecast, the outer two the interval."""
-    starts = data.origins(part)
-    made = by_network(network, data)(starts)
-    truth = data.targets(starts).astype(np.float64)
+def levels_of(made: Output, quantiles: list[float] | None) -> tuple[Output, Output | None, Output | None]:
+    """Return forecast, low and high of a network's output (…, outputs), each (…, targets).
+
+    Of quantiles the median is the forecast and the outer two are the interval; of points there is no interval.
+    """
     if quantiles is None:
-        return Forecasts(starts, truth, {MODEL: made})
-    by_level = made.reshape(*truth.shape, len(quantiles))
-    median = int(np.abs(np.array(quantiles) - 0.5).argmin())
-    return Forecasts(starts, truth, {MODEL: by_level[..., median]}, by_level[..., 0], by_level[..., -1])
+        return made, None, None
+    by_level = made.reshape(*made.shape[:-1], made.shape[-1] // len(quantiles), len(quantiles))
+    return by_level[..., quantiles.index(0.5)], by_level[..., 0], by_level[..., -1]
+
+
+def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: list[float] | None) -> Forecasts:
+    """Return the model's forecasts of a part, with their interval where it has learned quantiles."""
+    starts = data.origins(part)
+    made, low, high = levels_of(by_network(network, data)(starts), quantiles)
+    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: made}, low, high)
 
 
 def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:
-    """Return forecasts as a table with one row a window, step and target."""
+    """Return forecasts as a table with one row a window, step and target; `low` and `high` are NaN if not known."""
     windows, horizon, targets = forecasts.truth.shape
     positions = target_index(forecasts.starts, horizon)
     each = partial(np.repeat, repeats=targets)
@@ -74,10 +81,10 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
             "step": np.tile(each(np.arange(1, horizon + 1)), windows),
             "y": forecasts.truth.ravel(),
             MODEL: forecasts.made[MODEL].ravel(),
+            "low": np.nan if forecasts.low is None else forecasts.low.ravel(),
+            "high": np.nan if forecasts.high is None else forecasts.high.ravel(),
         }
     )
-    if forecasts.low is not None and forecasts.high is not None:
-        frame["low"], frame["high"] = forecasts.low.ravel(), forecasts.high.ravel()
     for name, made in forecasts.made.items():
         frame[name] = made.ravel()
     return frame

@@ -32,7 +32,6 @@ class Layout:
     inputs: list[str]
     known: list[str]
     frequency: str
-    season: int | None  # observations, found in the training part
     history: int
     horizon: int
     stride: int

@@ -1,4 +1,4 @@
-"""Preprocess: split by time, fit the scale on the training part, lay out the windows, look for patterns."""
+"""Preprocess: split by time, fit the scale on the training part, lay out the windows."""
 
 from pathlib import Path
 from typing import Any
@@ -8,20 +8,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.errors import DataError, RequestError
-from gristmill.tables import read_document, read_table, write_document, write_table
+from gristmill.tables import read_document, read_table
 from gristmill.timeseries import ahead, materialize, prepared
-from gristmill.timeseries.patterns import Patterns, find_patterns, notes
 from gristmill.timeseries.prepared import PARTS, Bounds, Layout, Prepared, fit_scale, inside
-from gristmill.timeseries.season import find_season
 from gristmill.timeseries.settings import Preprocess
 from gristmill.timeseries.split import split_all
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
-    """Cut ingested series into parts and write them with their layout (`prepared.py`) and patterns.
+    """Cut ingested series into parts and write them with their layout (`prepared.py`).
 
-    Writes `patterns.json` and `decomposition.parquet` of the longest training part beside them, and with
-    `materialize` the windows as TFRecord shards (`materialize.py`).
+    With `materialize` the windows are written beside them as TFRecord shards (`materialize.py`).
 
     Raises:
         DataError: too short for the parts and windows asked for, or constant.
@@ -36,15 +33,11 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     trained = inside(len(values), parts[:, 0])
     refuse_unusable(table.loc[trained, channels], summary["targets"])
     mean, deviation = fit_scale(values[trained], preprocess.scale)
-    longest = int(np.diff(parts[:, 0]).argmax())
-    studied = slice(*parts[longest, 0])
-    pattern = pattern_of(table[channels[0]].to_numpy()[studied])
     layout = Layout(
         targets=summary["targets"],
         inputs=summary["inputs"],
         known=list(known.columns),
         frequency=summary["frequency"],
-        season=pattern.season,
         history=preprocess.history,
         horizon=preprocess.horizon,
         stride=preprocess.stride,
@@ -66,7 +59,6 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     counts = {part: len(made.origins(part)) for part in PARTS}
     refuse_too_short(made, counts)
     prepared.write(made, out)
-    write_patterns(pattern, made.ids[longest], made.times[studied], out)
     shards = materialize.write(made, out / "windows") if preprocess.materialize else 0
     return {f"{part}_windows": count for part, count in counts.items()} | ({"shards": shards} if shards else {})
 
@@ -126,16 +118,3 @@ def refuse_too_short(data: Prepared, counts: dict[str, int]) -> None:
             f"the {part} part has {size} observations, too few for a window of history {layout.history} + horizon "
             f"{layout.horizon}. Shorten them, or the other parts, in the table 'preprocess'."
         )
-
-
-def pattern_of(train: npt.NDArray[np.float64]) -> Patterns:
-    """Return the patterns of a training part, with the season found in it."""
-    return find_patterns(train, find_season(train))
-
-
-def write_patterns(pattern: Patterns, name: str, times: pd.Index, out: Path) -> None:
-    """Write the patterns of series `name`, whose studied observations lie at `times`."""
-    correlations = {"series": name, "autocorrelations": pattern.autocorrelation.tolist()}
-    write_document(out / "patterns.json", notes(pattern) | correlations)
-    parts = {"trend": pattern.trend, "season": pattern.seasonal, "remainder": pattern.remainder}
-    write_table(out / "decomposition.parquet", pd.DataFrame({"ds": times[pattern.begin :]} | parts))

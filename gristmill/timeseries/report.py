@@ -159,7 +159,7 @@ def score_sections(found: Found) -> Iterator[Section]:
         blocks = read_table(found.folders["evaluate"] / "backtest.parquet")
         best = found.best if found.best in set(blocks["forecaster"]) else "naive"
         picture = as_svg(figures.backtest_figure(blocks, best))
-        yield Section("Backtest", backtest_note(found.scores["backtest"]), [picture], [backtest_table(found.scores)])
+        yield Section("Backtest", backtest_note(found.scores), [picture], [backtest_table(found.scores)])
 
 
 def grouped_table(rows: pd.DataFrame, best: str) -> Table:
@@ -178,13 +178,18 @@ def grouped_table(rows: pd.DataFrame, best: str) -> Table:
     return Table("", ["", *metrics.values(), f"MAE of {best}"], cells)
 
 
-def backtest_note(summary: dict[str, Any]) -> str:
-    """Say what the blocks are."""
+def backtest_note(scores: dict[str, Any]) -> str:
+    """Say what the blocks are, and how honest the intervals were there."""
+    summary = scores["backtest"]
     networks = summary["windows"] * summary["seeds"]
-    return (
+    said = (
         f"{summary['windows']} blocks before the test part, each forecast by {summary['seeds']} networks trained on "
         f"what came before it: {networks} trainings. The spread is the standard deviation."
     )
+    if coverage := summary["forecasters"]["model"].get("coverage"):
+        how = ", each block's calibrated on the other blocks," if scores["calibrated_on"] else ""
+        said += f" The {scores['level']:.0%} intervals{how} covered {coverage['mean']:.1%}."
+    return said
 
 
 def backtest_table(scores: dict[str, Any]) -> Table:
@@ -224,7 +229,7 @@ def training_note(training: dict[str, Any]) -> str:
 
 def patterns_section(found: Found) -> Section:
     """Return what the training part of the longest series shows: trend, season, remainder, autocorrelation."""
-    folder = found.folders["preprocess"]
+    folder = found.folders["evaluate"]
     notes = read_document(folder / "patterns.json")
     pictures = [as_svg(figures.decomposition_figure(read_table(folder / "decomposition.parquet")))]
     pictures.append(as_svg(figures.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])))

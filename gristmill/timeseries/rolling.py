@@ -10,12 +10,12 @@ import pandas as pd
 
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
-from gristmill.timeseries.forecasts import baselines_of, season_of, with_baselines
+from gristmill.timeseries.forecasts import baselines_of, calibrated, with_baselines, with_intervals
 from gristmill.timeseries.predictions import Forecasts
 from gristmill.timeseries.prepared import MODEL, Prepared
-from gristmill.timeseries.scores import mae, skill
-from gristmill.timeseries.scoring import measure, past_errors
+from gristmill.timeseries.scoring import score_table
 from gristmill.timeseries.settings import Evaluate
+from gristmill.timeseries.study import with_season
 
 LABELS = ("window", "seed", "begin", "end", "forecaster")  # columns of a block's scores that are no metric
 
@@ -39,13 +39,20 @@ def read_blocks(data: Prepared, folders: Sequence[Path]) -> list[Block]:
         cut = data.cut_at(parts)
         starts = cut.origins("test")
         truth = cut.targets(starts).astype(np.float64)
-        model = read_table(folder / "predictions.parquet")[MODEL].to_numpy().reshape(truth.shape)
-        blocks.append(Block(told["window"], told["seed"], cut, Forecasts(starts, truth, {MODEL: model})))
+        table = read_table(folder / "predictions.parquet")
+        names = [MODEL, "low", "high"] if table["low"].notna().all() else [MODEL]
+        model, *interval = (table[name].to_numpy().reshape(truth.shape) for name in names)
+        forecasts = Forecasts(starts, truth, {MODEL: model}, *interval)
+        blocks.append(Block(told["window"], told["seed"], cut, forecasts))
     return blocks
 
 
 def pooled(blocks: Sequence[Block]) -> Forecasts:
-    """Return the forecasts of all blocks together."""
+    """Return the forecasts of all blocks together, each by the network of the first seed.
+
+    Those of other seeds forecast the same windows: they say nothing new of how far a forecast may be off.
+    """
+    blocks = [block for block in blocks if block.seed == 0]
     return Forecasts(
         np.concatenate([block.forecasts.starts for block in blocks]),
         np.concatenate([block.forecasts.truth for block in blocks]),
@@ -53,20 +60,25 @@ def pooled(blocks: Sequence[Block]) -> Forecasts:
     )
 
 
-def score_blocks(data: Prepared, blocks: Sequence[Block], settings: Evaluate) -> pd.DataFrame:
-    """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics."""
-    rows = []
-    for block in blocks:
-        names = baselines_of(block.data, "test", settings)
-        made = with_baselines(block.forecasts, block.data, "test", settings, names)
-        units = past_errors(block.data, "test", made, season_of(data, settings))
-        begin, end = data.times[made.starts.min()], data.times[made.starts.max() + data.layout.horizon - 1]
-        where = {"window": block.window, "seed": block.seed, "begin": begin, "end": end}
-        naive = mae(made.truth, made.made["naive"])
-        for name, forecast in made.made.items():
-            told = measure(made.truth, forecast, *units)
-            rows.append(where | {"forecaster": name} | told | {"skill": skill(mae(made.truth, forecast), naive)})
-    return pd.DataFrame(rows)
+def score_blocks(blocks: Sequence[Block], settings: Evaluate, level: float) -> pd.DataFrame:
+    """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
+
+    Nothing is taken from a block or from what came after it, a season that is not set included; but the intervals of
+    networks without quantiles are calibrated on the other blocks, where there are any.
+    """
+    return pd.concat([_score_block(block, blocks, settings, level) for block in blocks], ignore_index=True)
+
+
+def _score_block(block: Block, blocks: Sequence[Block], settings: Evaluate, level: float) -> pd.DataFrame:
+    data, settings = block.data, with_season(settings, block.data)
+    forecasts, others = block.forecasts, [other for other in blocks if other.window != block.window]
+    if forecasts.low is None and others:
+        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, settings, level))
+    made = with_baselines(forecasts, data, "test", settings, baselines_of(data, "test", settings))
+    table = score_table(data, "test", made, settings.season, level)
+    table = table[table["by"] == "all"].drop(columns=["part", "by", "group"])
+    begin, end = data.times[made.starts.min()], data.times[made.starts.max() + data.layout.horizon - 1]
+    return pd.DataFrame({"window": block.window, "seed": block.seed, "begin": begin, "end": end} | dict(table.items()))
 
 
 def summarised(table: pd.DataFrame) -> dict[str, Any]:

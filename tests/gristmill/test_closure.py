@@ -47,10 +47,8 @@ CLOSURES = {
         "gristmill.timeseries.ahead",
         "gristmill.timeseries.grid",
         "gristmill.timeseries.materialize",
-        "gristmill.timeseries.patterns",
         "gristmill.timeseries.prepared",
         "gristmill.timeseries.preprocess",
-        "gristmill.timeseries.season",
         "gristmill.timeseries.split",
         "gristmill.timeseries.windows",
     ],
@@ -119,13 +117,14 @@ CLOSURES = {
         "gristmill.timeseries.evaluate",
         "gristmill.timeseries.forecasts",
         "gristmill.timeseries.intervals",
-        "gristmill.timeseries.patterns",  # changes looks at the series without its season
+        "gristmill.timeseries.patterns",
         "gristmill.timeseries.predictions",
         "gristmill.timeseries.prepared",
         "gristmill.timeseries.rolling",
         "gristmill.timeseries.scores",
         "gristmill.timeseries.scoring",
-        "gristmill.timeseries.season",  # imported by patterns, for its autocorrelation; no season is looked for here
+        "gristmill.timeseries.season",
+        "gristmill.timeseries.study",
         "gristmill.timeseries.windows",
     ],
     "export": [

@@ -65,7 +65,6 @@ def assembled(
         inputs=names[targets : targets + inputs],
         known=names[targets + inputs :],
         frequency="MS",
-        season=None,
         history=cut.history,
         horizon=cut.horizon,
         stride=cut.stride,

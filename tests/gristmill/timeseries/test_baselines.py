@@ -185,7 +185,7 @@ def test_one_step_ahead_the_course_smooths_from_370_to_361_days_ago() -> None:
 )
 def test_figures_of_the_course_series_come_out(name: str, squared: str, absolute: str) -> None:
     series, starts = main_series(), np.arange(1000, 1461)
-    chosen = baselines(Evaluate(moving_average=30, difference_average=50, smooth=10), 1000, 365)
+    chosen = baselines(Evaluate(moving_average=30, difference_average=50, smooth=10, season=365), 1000)
     made = chosen[name](series, starts, 1)
 
     assert f"{mse(series[starts, np.newaxis], made):.3f}" == squared
@@ -285,7 +285,7 @@ def test_no_forecast_changes_when_the_future_does(seed: int, origin: int, horizo
     series, starts = random_series(seed), np.array([origin])
     changed = series.copy()
     changed[origin:] += np.random.default_rng(noise).normal(100, 50, size=len(series) - origin)
-    chosen = baselines(Evaluate(moving_average=5, ar_order=4, difference_average=6, smooth=9), FITTED, 24)
+    chosen = baselines(Evaluate(moving_average=5, ar_order=4, difference_average=6, smooth=9, season=24), FITTED)
 
     assert len(chosen) == 8
     for name, forecast in chosen.items():
@@ -311,11 +311,11 @@ def test_autoregression_fits_on_nothing_from_fitted_on(seed: int, order: int | N
 
 def test_baselines_are_those_of_the_settings() -> None:
     always = ["naive", "drift", "moving average 3", "exponential smoothing"]
-    assert list(baselines(Evaluate(), 100, None)) == [*always, "autoregression"]
-    assert list(baselines(Evaluate(), 100, 12)) == [*always, "seasonal naive 12", "autoregression"]
-    assert list(baselines(Evaluate(difference_average=5, smooth=4), 100, None)) == [*always, "autoregression"]
-    assert list(baselines(Evaluate(smooth=4), 100, 12)) == [*always, "seasonal naive 12", "autoregression"]
-    assert list(baselines(Evaluate(moving_average=6, difference_average=5, smooth=4), 100, 12)) == [
+    assert list(baselines(Evaluate(), 100)) == [*always, "autoregression"]
+    assert list(baselines(Evaluate(season=12), 100)) == [*always, "seasonal naive 12", "autoregression"]
+    assert list(baselines(Evaluate(difference_average=5, smooth=4), 100)) == [*always, "autoregression"]
+    assert list(baselines(Evaluate(smooth=4, season=12), 100)) == [*always, "seasonal naive 12", "autoregression"]
+    assert list(baselines(Evaluate(moving_average=6, difference_average=5, smooth=4, season=12), 100)) == [
         "naive",
         "drift",
         "moving average 6",
@@ -329,7 +329,7 @@ def test_baselines_are_those_of_the_settings() -> None:
 
 def test_baselines_are_the_functions_of_their_names() -> None:
     series, starts = random_series(1), np.array([50])
-    chosen = baselines(Evaluate(moving_average=6, difference_average=5, smooth=4, ar_order=2), 50, 12)
+    chosen = baselines(Evaluate(moving_average=6, difference_average=5, smooth=4, ar_order=2, season=12), 50)
     expected = {
         "naive": naive(series, starts, 2),
         "drift": drift(series, starts, 2),
@@ -358,10 +358,10 @@ def test_baselines_are_the_functions_of_their_names() -> None:
     ],
 )
 def test_what_needs_more_than_the_known_past_is_left_out(name: str, least: int) -> None:
-    chosen = Evaluate(moving_average=7, difference_average=5, smooth=14)
+    chosen = Evaluate(moving_average=7, difference_average=5, smooth=14, season=12)
 
-    assert name in baselines(chosen, least, 12)
-    assert name not in baselines(chosen, least - 1, 12)
+    assert name in baselines(chosen, least)
+    assert name not in baselines(chosen, least - 1)
 
 
 @pytest.mark.parametrize(("order", "least"), [(None, 5), (1, 5), (4, 11), (10, 23)])
@@ -369,13 +369,15 @@ def test_an_autoregression_with_more_coefficients_than_the_known_past_can_tell_i
     order: int | None, least: int
 ) -> None:
     """A constant and `order` lags need more rows than that; differences and lags cost 1 + `order` of the values."""
-    assert "autoregression" in baselines(Evaluate(ar_order=order), least, None)
-    assert "autoregression" not in baselines(Evaluate(ar_order=order), least - 1, None)
+    assert "autoregression" in baselines(Evaluate(ar_order=order), least)
+    assert "autoregression" not in baselines(Evaluate(ar_order=order), least - 1)
     assert least - 1 - (order or 1) > (order or 1) + 1 > least - 2 - (order or 1) - 1
 
 
 def test_of_a_single_known_value_naive_is_left() -> None:
-    assert list(baselines(Evaluate(moving_average=2, difference_average=1, smooth=1, ar_order=1), 1, 2)) == ["naive"]
+    assert list(baselines(Evaluate(moving_average=2, difference_average=1, smooth=1, ar_order=1, season=2), 1)) == [
+        "naive"
+    ]
 
 
 @pytest.mark.parametrize("fitted", range(1, 30))
@@ -383,8 +385,8 @@ def test_every_baseline_that_is_left_can_forecast_from_the_end_of_the_known_past
     series = random_series(3)
 
     for order in (None, 1, 5):
-        chosen = Evaluate(moving_average=7, difference_average=3, smooth=8, ar_order=order)
-        for name, forecast in baselines(chosen, fitted, 9).items():
+        chosen = Evaluate(moving_average=7, difference_average=3, smooth=8, ar_order=order, season=9)
+        for name, forecast in baselines(chosen, fitted).items():
             made = forecast(series, np.array([fitted, fitted + 1]), 4)
             assert made.shape == (2, 4), name
             assert np.isfinite(made).all(), name
@@ -393,7 +395,7 @@ def test_every_baseline_that_is_left_can_forecast_from_the_end_of_the_known_past
 def test_a_long_past_is_no_burden() -> None:
     series = np.random.default_rng(0).normal(size=1_000_000).cumsum()
     starts = np.arange(999_000, 1_000_000)
-    chosen = baselines(Evaluate(difference_average=50, smooth=10), 999_000, 365)
+    chosen = baselines(Evaluate(difference_average=50, smooth=10, season=365), 999_000)
     begin = time.perf_counter()
     made = {name: forecast(series, starts, 24) for name, forecast in chosen.items()}
 

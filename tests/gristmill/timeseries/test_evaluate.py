@@ -78,7 +78,8 @@ def test_predictions_have_a_row_a_window_and_step_and_a_column_a_forecaster(solv
         assert rows["step"].tolist() == [1, 2] * len(data.origins(part))
         assert rows["ds"].tolist() == data.times[positions].tolist()
         assert np.array_equal(rows["y"], data.values[positions, 0])
-    assert not predictions.isna().any(axis=None)
+        assert rows[["low", "high"]].isna().all(axis=None) == (part == "validation")  # which calibrates them
+    assert not predictions.drop(columns=["low", "high"]).isna().any(axis=None)
 
 
 def test_forecasts_are_those_of_the_network_and_the_baselines(solved: Folders) -> None:
@@ -114,6 +115,7 @@ def test_scores_are_those_of_the_predictions(solved: Folders) -> None:
         assert found["mase"] == pytest.approx(np.mean(np.abs(errors)) / np.mean(np.abs(past[24:] - past[:-24])))
     covered = (predictions["low"] <= predictions["y"]) & (predictions["y"] <= predictions["high"])
     assert scores["model"]["test"]["coverage"] == pytest.approx(covered.mean())
+    assert scores["model"]["validation"]["coverage"] is None  # calibrated there, so it says nothing
     assert scores["level"] == 0.9
 
 
@@ -252,8 +254,22 @@ def test_quantiles_give_the_interval_and_no_other_is_calibrated(judge: Judge) ->
     scores = read_document(folder / "scores.json")
     assert scores["level"] == pytest.approx(0.8)
     assert set(scores["model"]["test"]) == METRICS | INTERVAL
-    assert {"low", "high"} <= set(read_table(folder / "predictions.parquet"))
+    assert read_table(folder / "predictions.parquet")[["low", "high"]].notna().all(axis=None)
     assert not (folder / "intervals.json").exists()
+
+
+def test_what_a_network_of_quantiles_did_not_expect_is_flagged(judge: Judge) -> None:
+    """By how far values lie from the median, as validation calibrates it."""
+    values = np.random.default_rng(0).normal(size=190)
+    values[-5] += 30
+    data = assembled(values, history=6, validation=60, test=60)
+    how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3)
+
+    folder, _ = judge(data, model=Dense(kind="dense"), how=how)
+
+    flagged = read_table(folder / "anomalies.parquet")
+    assert data.times[-5] in flagged["ds"].tolist()
+    assert read_document(folder / "scores.json")["anomalies"]["flagged"] == len(flagged)
 
 
 def test_series_and_channels_of_different_units_are_compared_by_the_scaled_error(judge: Judge) -> None:
@@ -294,4 +310,4 @@ def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_in_n
     scores = read_document(tmp_path / "scores.json")
     assert "moving average 150" not in scores["baselines"]
     assert all(list(by_part) == list(scores["model"]) for by_part in scores["baselines"].values())
-    assert not read_table(tmp_path / "predictions.parquet").isna().any(axis=None)
+    assert not read_table(tmp_path / "predictions.parquet").drop(columns=["low", "high"]).isna().any(axis=None)

@@ -44,7 +44,7 @@ def test_the_forecast_is_drawn_with_truth_baseline_interval_and_what_was_flagged
 
 
 def test_without_interval_and_anomalies_neither_is_drawn() -> None:
-    figure = figures.forecast_figure(FIRST.drop(columns=["low", "high"]), "drift", FIRST.iloc[:0])
+    figure = figures.forecast_figure(FIRST.assign(low=np.nan, high=np.nan), "drift", FIRST.iloc[:0])
 
     assert list(lines(figure)) == ["truth", "drift", "model"]
     assert len(figure.axes[0].collections) == 0

@@ -11,7 +11,6 @@ from gristmill.timeseries import predictions
 from gristmill.timeseries.baselines import baselines
 from gristmill.timeseries.forecasts import (
     baselines_of,
-    season_of,
     with_baselines,
     with_intervals,
 )
@@ -61,7 +60,7 @@ def test_the_forecast_of_a_part_stands_beside_what_came() -> None:
 
 
 def test_of_quantiles_the_median_is_the_forecast_and_the_outer_two_the_interval() -> None:
-    made = forecast_part(DATA, "test", network(6), [0.05, 0.4, 0.95])
+    made = forecast_part(DATA, "test", network(6), [0.05, 0.5, 0.95])
 
     last = DATA.values[STARTS - 1, 0, np.newaxis]
     for found, first in ((made.low, [0, 3]), (made.made[MODEL], [1, 4]), (made.high, [2, 5])):
@@ -96,7 +95,7 @@ def test_baselines_are_those_of_each_series_and_channel_fitted_on_what_lies_befo
         fitted = len(table) - (20 if part == "validation" else 10)
         mine = DATA.series_of(made.starts) == number
         own_starts = made.starts[mine] - DATA.bounds[number, 0]
-        for name, baseline in baselines(settings, fitted, 4).items():
+        for name, baseline in baselines(settings, fitted).items():
             for channel in range(2):
                 expected = baseline(table.astype(np.float32)[:, channel].astype(np.float64), own_starts, 2)
                 assert made.made[name][mine, :, channel] == pytest.approx(expected), name
@@ -135,11 +134,6 @@ def test_a_series_without_a_window_in_the_part_does_not_count() -> None:
     assert "seasonal naive 40" not in baselines_of(short, "test", Evaluate(season=40))
     shorter = assembled(TABLES[0], TABLES[1][:5], inputs=1, history=5, horizon=2, test=10, starts=[0, 55])
     assert "seasonal naive 40" in baselines_of(shorter, "test", Evaluate(season=40))
-
-
-def test_the_season_is_set_or_found() -> None:
-    assert season_of(DATA, Evaluate(season=7)) == 7
-    assert season_of(DATA, Evaluate()) is None
 
 
 def test_the_table_has_a_row_a_window_step_and_target() -> None:

@@ -122,6 +122,19 @@ def test_quantiles_are_put_back_like_points(normalise: str, residual: bool) -> N
     assert made == pytest.approx(np.repeat(predicted(points, WINDOWS), 3, axis=2), rel=1e-5)
 
 
+def test_quantiles_that_cross_are_put_in_order() -> None:
+    of = layout()
+    wide = forecaster(of, loss="quantile", quantiles=(0.1, 0.5, 0.9))
+    lags = wide.get_layer(index=2).get_layer("linear").get_layer("lags")
+    crossing = np.tile([30.0, -1.0, 2.0], 6)  # of three steps and two targets
+    lags.set_weights([np.zeros_like(lags.kernel), crossing])
+
+    made = predicted(wide, WINDOWS).reshape(5, 3, 2, 3)
+
+    raw = np.multiply.outer(np.array(of.deviation[:2]), [-1.0, 2.0, 30.0]) + np.array(of.mean[:2])[:, np.newaxis]
+    assert made == pytest.approx(np.broadcast_to(raw, made.shape), rel=1e-5)
+
+
 def test_no_scale_takes_raw_values_as_they_are() -> None:
     of = replace(layout(scale="none"), known=[], inputs=["y2", "y3"])
 

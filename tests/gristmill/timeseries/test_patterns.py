@@ -1,22 +1,15 @@
 """A series taken apart adds up again; what is said of it holds for series of which it is known."""
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
-from small_runs import Prepare, months, table_of
 
-from gristmill.tables import read_document, read_table
 from gristmill.timeseries import patterns as module
-from gristmill.timeseries.patterns import DOUBT, LAGS, LEAST, Patterns, decompose, find_patterns, notes, sentences
-from gristmill.timeseries.preprocess import write_patterns
+from gristmill.timeseries.patterns import DOUBT, LAGS, LEAST, decompose, find_patterns, notes, sentences
 
-pytest_plugins = ["small_runs"]
 pytestmark = pytest.mark.filterwarnings("error")
 
 Values = npt.NDArray[np.float64]
@@ -222,39 +215,3 @@ def test_real_examples_are_described_as_what_they_are() -> None:
     assert "the last value will be hard to beat" in said_of(WALK, None)
     assert "its level wanders" in said_of(WALK, None)
     assert "It is stationary: " in said_of(NOISE, None)
-
-
-def test_preprocess_writes_the_patterns_of_the_training_part(prepare: Prepare) -> None:
-    values = 50 + WAVE[:200] + NOISE[:200]
-
-    folder = prepare(values, history=6, validation=40, test=40)
-
-    found = find_patterns(values[:120], 12)
-    written = read_document(folder / "patterns.json")
-    assert written == notes(found) | {"series": "series 0", "autocorrelations": found.autocorrelation.tolist()}
-    parts = read_table(folder / "decomposition.parquet")
-    assert parts.columns.tolist() == ["ds", "trend", "season", "remainder"]
-    assert parts["ds"].tolist() == months(120).tolist()
-    assert (parts["trend"] + parts["season"] + parts["remainder"]).to_numpy() == pytest.approx(values[:120])
-    assert parts["season"].to_numpy() == pytest.approx(found.seasonal)
-
-
-def test_of_several_series_the_longest_training_part_is_looked_at(prepare: Prepare) -> None:
-    short, long = 50 + NOISE[:90], 50 + NOISE[100:300]
-
-    folder = prepare(table_of(short, long, starts=[110, 0]), history=6, validation=40, test=40)
-
-    assert read_document(folder / "patterns.json")["series"] == "series 1"
-    parts = read_table(folder / "decomposition.parquet")
-    assert (len(parts), parts["ds"].tolist()) == (120, months(120).tolist())
-    assert parts[["trend", "season", "remainder"]].sum(axis=1).to_numpy() == pytest.approx(long[:120])
-
-
-def test_what_was_not_looked_at_is_not_written(tmp_path: Path) -> None:
-    parts = np.arange(3.0)
-    pattern = Patterns(2, None, parts, parts, parts, np.ones(1), 0.1, 0.0, None, None, None, None)
-
-    write_patterns(pattern, "y", pd.Index(range(10, 15)), tmp_path)
-
-    assert read_table(tmp_path / "decomposition.parquet")["ds"].tolist() == [12, 13, 14]
-    assert read_document(tmp_path / "patterns.json")["series"] == "y"

@@ -1,7 +1,6 @@
 """Series are cut, scaled by their training part alone, and laid out with what is known ahead."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,7 +40,7 @@ def test_one_series_is_cut_and_laid_out(prepare: Prepare) -> None:
 
     expected = assembled(VALUES, **CUT, horizon=2, stride=3, normalise="last", residual=True)
     assert data.parts.tolist() == [[[0, 70], [70, 90], [90, 100]]]
-    assert replace(data.layout, season=None) == expected.layout
+    assert data.layout == expected.layout
     assert np.array_equal(data.values, expected.values)
     assert np.array_equal(data.parts, expected.parts)
     assert data.times.tolist() == expected.times.tolist()
@@ -56,7 +55,7 @@ def test_many_series_of_many_columns_lie_one_after_the_other(prepare: Prepare) -
 
     expected = assembled(*tables, starts=[0, 25], filled=[7, 90], inputs=1, **CUT)
     assert data.ids == ["series 0", "series 1"]
-    assert replace(data.layout, season=None) == expected.layout
+    assert data.layout == expected.layout
     assert (data.layout.targets, data.layout.inputs) == (["y", "y1"], ["y2"])
     for name in ("values", "filled", "bounds", "parts"):
         assert np.array_equal(getattr(data, name), getattr(expected, name)), name
@@ -69,7 +68,7 @@ def test_counts_are_of_the_windows(tmp_path: Path) -> None:
 
     assert counts == {"train_windows": 64, "validation_windows": 20, "test_windows": 8}
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "decomposition.parquet", "layout.json", "parts.parquet", "patterns.json", "series.parquet", "summary.json",
+        "layout.json", "parts.parquet", "series.parquet", "summary.json",
     ]  # fmt: skip
 
 
@@ -80,9 +79,8 @@ def test_nothing_fitted_changes_when_values_of_validation_and_test_do(prepare: P
     before, after = prepare(VALUES, "before", **CUT, scale=scale), prepare(changed, "after", **CUT, scale=scale)
 
     first, second = prepared.read(before), prepared.read(after)
-    assert first.layout == second.layout  # mean, deviation, season
-    for name in ("patterns.json", "decomposition.parquet", "parts.parquet"):
-        assert (before / name).read_bytes() == (after / name).read_bytes(), name
+    assert first.layout == second.layout  # mean, deviation
+    assert (before / "parts.parquet").read_bytes() == (after / "parts.parquet").read_bytes()
     starts = first.origins("train")
     assert np.array_equal(first.histories(starts), second.histories(starts))
     assert np.array_equal(first.targets(starts), second.targets(starts))
@@ -241,11 +239,3 @@ def test_equal_series_give_equal_bytes(prepare: Prepare) -> None:
 
     written = {path.name: path.read_bytes() for path in first.iterdir()}
     assert {path.name: path.read_bytes() for path in second.iterdir()} == written
-
-
-def test_patterns_are_of_the_series_with_the_longest_training_part(prepare: Prepare) -> None:
-    """The longest series of all begins with the test part."""
-    short, late = np.random.default_rng(0).normal(size=(2, 60))
-    folder = prepare(table_of(short, np.r_[late, late], starts=[0, 60]), history=6, validation=0, test=120)
-
-    assert len(pd.read_parquet(folder / "decomposition.parquet")) == 60

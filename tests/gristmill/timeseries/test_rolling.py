@@ -1,5 +1,6 @@
 """What the blocks of a backtest say together."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pandas as pd
 import pytest
 from small_runs import assembled
 
-from gristmill.tables import read_table
+from gristmill.tables import read_table, write_table
 from gristmill.timeseries import prepared
 from gristmill.timeseries.backtest import backtest
 from gristmill.timeseries.baselines import naive
+from gristmill.timeseries.intervals import calibrate
 from gristmill.timeseries.models.linear import Linear
+from gristmill.timeseries.predictions import Forecasts
 from gristmill.timeseries.prepared import MODEL
 from gristmill.timeseries.rolling import Block, pooled, read_blocks, score_blocks, summarised
 from gristmill.timeseries.settings import Backtest, Evaluate, Train
@@ -66,16 +69,56 @@ def test_without_blocks_there_is_nothing_to_read() -> None:
     assert read_blocks(DATA, []) == []
 
 
-def test_all_windows_are_pooled_to_calibrate_on(blocks: list[Block]) -> None:
+def test_each_window_is_pooled_once_to_calibrate_on(blocks: list[Block]) -> None:
     together = pooled(blocks)
 
-    assert len(together.starts) == 4 * 18
+    assert len(together.starts) == len(set(together.starts)) == 2 * 18
     assert np.array_equal(together.truth, DATA.targets(together.starts))
-    assert np.array_equal(together.made[MODEL][18:36], blocks[1].forecasts.made[MODEL])
+    assert np.array_equal(together.made[MODEL][18:], blocks[2].forecasts.made[MODEL])
+
+
+def test_intervals_of_a_block_are_calibrated_on_the_other_blocks(blocks: list[Block]) -> None:
+    table = score_blocks(blocks, Evaluate(), 0.8).set_index(["window", "seed", "forecaster"])
+
+    for block in blocks:
+        other = blocks[2 - 2 * block.window].forecasts  # the first seed's
+        histories = DATA.histories(other.starts)
+        half = calibrate(other.truth, other.made[MODEL], histories, 0.8).half_widths(
+            DATA.histories(block.forecasts.starts)
+        )
+        covered = np.abs(block.forecasts.truth - block.forecasts.made[MODEL]) <= half
+        assert table.loc[(block.window, block.seed, MODEL), "coverage"] == pytest.approx(covered.mean())
+    assert "coverage" not in score_blocks(blocks[:2], Evaluate(), 0.8)  # there is no other block
+
+
+def test_quantiles_of_a_block_are_its_intervals(folders: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(folders[0], tmp_path / "block")
+    table = read_table(folders[0] / "predictions.parquet")
+    write_table(tmp_path / "block/predictions.parquet", table.assign(low=table["y"] - 1, high=table["y"] + 3))
+
+    (block,) = read_blocks(DATA, [tmp_path / "block"])
+
+    row = score_blocks([block], Evaluate(), 0.8).iloc[0]
+    assert row["coverage"] == 1.0
+    assert row["width"] == pytest.approx(4.0, abs=1e-4)
+
+
+def test_the_season_of_a_block_is_found_in_what_came_before_it(tmp_path: Path) -> None:
+    """Seasons of six, then from the last block on of four."""
+    at, noise = np.arange(120), np.random.default_rng(0).normal(size=120)
+    values = np.where(at < 90, np.sin(2 * np.pi * at / 6), np.sin(2 * np.pi * at / 4)) * 10 + noise
+    data = assembled(values, history=5, test=20)
+    parts = np.array([[[0, 85], [85, 85], [90, 100]]])
+    starts = np.arange(90, 100)
+    forecasts = Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: np.zeros((10, 1, 1))})
+
+    table = score_blocks([Block(0, 0, data.cut_at(parts), forecasts)], Evaluate(), 0.9)
+
+    assert "seasonal naive 6" in set(table["forecaster"])
 
 
 def test_each_block_is_scored_beside_the_baselines(blocks: list[Block]) -> None:
-    table = score_blocks(DATA, blocks, Evaluate(season=4, ar_order=2))
+    table = score_blocks(blocks, Evaluate(season=4, ar_order=2), 0.9)
 
     names = table["forecaster"].unique().tolist()
     assert names[:2] == ["model", "naive"]
@@ -103,7 +146,7 @@ def test_scaled_errors_of_a_block_take_their_unit_from_before_it(blocks: list[Bl
     block = blocks[2]
     assert block.data.part("test").tolist() == [[44, 54], [120, 130]]
 
-    row = score_blocks(DATA, [block], Evaluate()).iloc[0]
+    row = score_blocks([block], Evaluate(), 0.9).iloc[0]
 
     units = [np.abs(np.diff(values[:end], axis=0)).mean(axis=0) for values, end in zip(VALUES, (44, 40), strict=True)]
     scaled = np.abs(block.forecasts.truth - block.forecasts.made[MODEL])
