@@ -1,10 +1,10 @@
 """How fast windows are fed to training, against the course's `window().flat_map()`, in one process and in turn.
 
-windows/s     taken from the iterator in one TensorFlow function, as training takes them: window 30, batch 32, of
-              10,000 float32 values; gristmill's with its shuffle of every epoch
+windows/s     taken in one TensorFlow function as training takes them: window 30, batch 32, of 10,000 float32 values;
+              gristmill's with its shuffle of every epoch
 an epoch      of the course's dense network (20, 10, 1) on 3,175 windows of 60, batch 32, 100 updates: gristmill's
-              `fit` with its checkpoints against Keras' `fit` on the course's batches; and the share of it that
-              taking the batches alone needs
+              `fit` with its checkpoints against Keras' `fit` on the course's batches
+its input     how much longer an epoch is than one that updates as often with one and the same batch
 """
 
 import os
@@ -23,8 +23,8 @@ import pandas as pd
 import tensorflow as tf
 from course_timeseries import dense, windowed_dataset
 
-from gristmill.fit import fit, seeded
-from gristmill.timeseries.feed import WindowBatches
+from gristmill.fit import Update, fit, seeded
+from gristmill.timeseries.feed import WindowFeed
 from gristmill.timeseries.prepared import Layout, Prepared
 from gristmill.timeseries.settings import Train
 
@@ -61,18 +61,44 @@ def prepared(values: np.ndarray, history: int) -> Prepared:
     )
 
 
+class Repeated(WindowFeed):
+    """The first batch again and again."""
+
+    def __init__(self, data: Prepared, settings: Train) -> None:
+        super().__init__(data, settings)
+        self._first = next(iter(self.batches()))
+
+    def each(self, element: tf.Tensor, update: Update) -> None:
+        super().each(element, lambda batch: update(self._first))
+
+
+def drained(feed: WindowFeed, epochs: int) -> float:
+    """Return how long a batch of gristmill takes: one value of each is used."""
+    total = tf.Variable(0.0)
+
+    @tf.function
+    def drain(epoch: tf.Tensor) -> None:
+        feed.each(epoch, lambda batch: total.assign_add(batch[0][0, 0, 0] + batch[1][0, 0, 0]))
+
+    drain(tf.constant(0, tf.int64))
+    began = time.perf_counter()
+    for epoch in range(epochs):
+        drain(tf.constant(epoch, tf.int64))
+    return (time.perf_counter() - began) / (epochs * feed.updates)
+
+
 @tf.function
 def drain(batches: tf.data.Iterator, count: tf.Tensor) -> tf.Tensor:
     """Take batches and use one value of each."""
     total = 0.0
     for _ in tf.range(count):
-        history, _ = next(batches)
-        total += tf.reshape(history, [-1])[0]
+        history, target = next(batches)
+        total += tf.reshape(history, [-1])[0] + tf.reshape(target, [-1])[0]
     return total
 
 
 def seconds_a_batch(data: tf.data.Dataset, count: int) -> float:
-    """Return how long a batch takes, after a few to warm up."""
+    """Return how long a batch of the course takes, after a few to warm up."""
     batches = iter(data)
     drain(batches, tf.constant(5))
     began = time.perf_counter()
@@ -84,9 +110,9 @@ def feeding(values: np.ndarray, history: int, epochs: int) -> tuple[list[float],
     """Return the seconds a batch of gristmill and of the course, round by round."""
     ours, theirs = [], []
     for _ in range(ROUNDS):
-        batches = WindowBatches(prepared(values, history), Train(batch_size=BATCH, epochs=epochs))
-        ours.append(seconds_a_batch(batches.stream(0), batches.steps * epochs - 5))
-        theirs.append(seconds_a_batch(windowed_dataset(values, history, BATCH), batches.steps - 6))
+        feed = WindowFeed(prepared(values, history), Train(batch_size=BATCH, epochs=epochs))
+        ours.append(drained(feed, epochs))
+        theirs.append(seconds_a_batch(windowed_dataset(values, history, BATCH), feed.updates - 6))
     return ours, theirs
 
 
@@ -96,31 +122,21 @@ def network(history: int, channels: tuple[int, ...] = ()) -> keras.Model:
     return keras.Sequential([keras.Input((history, *channels)), *flat, *dense(20, 10, 1)()])
 
 
-def gristmills_epochs(values: np.ndarray, history: int) -> list[float]:
+def gristmills_epochs(values: np.ndarray, history: int, kind: type[WindowFeed] = WindowFeed) -> list[float]:
     """Return the seconds of each epoch but the first."""
     settings = Train(batch_size=BATCH, epochs=EPOCHS)
-    batches = WindowBatches(prepared(values, history), settings)
+    feed = kind(prepared(values, history), settings)
     made = seeded(lambda: one_output(network(history, (1,))), settings.seed)
     with TemporaryDirectory() as folder:
         place = Path(folder)
         return between_epochs(
-            lambda told: fit(
-                made,
-                batches.stream,
-                batches.steps,
-                None,
-                settings,
-                "huber",
-                place / "checkpoints",
-                told,
-                place / "logs",
-            )
+            lambda told: fit(made, feed, None, settings, "huber", place / "checkpoints", told, place / "logs")
         )
 
 
 def one_output(made: keras.Model) -> keras.Model:
     """Return the network with its output as (batch, horizon, targets)."""
-    return keras.Sequential([*made.layers, keras.layers.Reshape((1, 1))])
+    return keras.Sequential([keras.Input(made.input_shape[1:]), *made.layers, keras.layers.Reshape((1, 1))])
 
 
 def courses_epochs(values: np.ndarray, history: int) -> list[float]:
@@ -150,16 +166,22 @@ def main() -> None:
     print("| | gristmill | the course's way | ratio |\n|---|---:|---:|---:|")
     print(f"| windows/s, window 30, batch 32 | {rates[0]:,.0f} | {rates[1]:,.0f} | {rates[0] / rates[1]:.1f} |")
     values = random.normal(size=3_235).astype("float32")
-    epochs: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS):
-        epochs[0].append(statistics.median(gristmills_epochs(values, 60)))
-        epochs[1].append(statistics.median(courses_epochs(values, 60)))
-    ours, theirs = feeding(values, 60, EPOCHS)
-    spent = [1000 * statistics.median(seconds) for seconds in epochs]
-    print(f"| epoch of 100 updates, ms | {spent[0]:.1f} | {spent[1]:.1f} | {spent[1] / spent[0]:.1f} |")
-    input_ms = [100 * 1000 * statistics.median(seconds) for seconds in (ours, theirs)]
-    shares = [f"{input_ms[at] / spent[at]:.0%}" for at in (0, 1)]
-    print(f"| its batches alone, ms (share) | {input_ms[0]:.1f} ({shares[0]}) | {input_ms[1]:.1f} ({shares[1]}) | |")
+    rounds = [
+        [
+            statistics.median(run())
+            for run in (
+                lambda: gristmills_epochs(values, 60),
+                lambda: gristmills_epochs(values, 60, Repeated),
+                lambda: courses_epochs(values, 60),
+            )
+        ]
+        for _ in range(ROUNDS)
+    ]
+    ours, repeated, theirs = (1000 * statistics.median(column) for column in zip(*rounds, strict=True))
+    print(f"| epoch of 100 updates, ms | {ours:.1f} | {theirs:.1f} | {theirs / ours:.1f} |")
+    print(
+        f"| the same with one batch all along, ms (share of input) | {repeated:.1f} ({1 - repeated / ours:.0%}) | | |"
+    )
     print(f"\nMedians of {ROUNDS} rounds in turn; {os.cpu_count()} cores.")
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -28,8 +28,29 @@ logger = logging.getLogger(__name__)
 
 
 OnEpoch = Callable[[Epoch], None]
+Batch = tuple[tf.Tensor, ...]  # what a network takes, what it is to give, and weights of the items, if any
+Update = Callable[[Batch], object]  # of the network's weights, by a batch
 
 _BUILDS = 20  # tries to build a network without another thread drawing random numbers meanwhile
+
+
+class Feed(Protocol):
+    """What a network is trained on: a stream of elements, each of which makes one update or many."""
+
+    elements: int  # an epoch
+    updates: int  # an epoch
+
+    def stream(self, first_epoch: int) -> tf.data.Dataset:
+        """Return the elements of all epochs from one on (counted from 0); they depend on epoch and seed alone."""
+        ...
+
+    def each(self, element: tf.Tensor, update: Update) -> None:
+        """Update with each batch of an element, while TensorFlow traces a graph."""
+        ...
+
+    def batches(self) -> tf.data.Dataset:
+        """Return the batches of the first epoch, for a range test."""
+        ...
 
 
 @dataclass
@@ -53,8 +74,7 @@ class Course:
 
 def fit(
     network: keras.Model,
-    batches: Callable[[int], tf.data.Dataset],
-    steps: int,
+    feed: Feed,
     validation: tf.data.Dataset | None,
     settings: Fit,
     loss: Loss,
@@ -68,10 +88,8 @@ def fit(
     With `settings.patience` the weights of the epoch with the lowest validation loss are kept, otherwise the last.
 
     Args:
-        network: built with `seeded`, not compiled; nor is it afterwards.
-        batches: gives the stream of batches from an epoch (counted from 0) to the last; each epoch's order must
-            depend on the epoch and the seed alone.
-        steps: batches an epoch.
+        network: built with `seeded`.
+        feed: what it is trained on.
         validation: batches to judge on, or None.
         settings: epochs, patience, batch size, learning rate and its schedule, seed.
         loss: name of a Keras loss, or a function of truth and forecast.
@@ -87,23 +105,24 @@ def fit(
     saved = checkpoint.load(checkpoints)
     course = Course.restored(saved[2]) if saved else Course()
     if course.learning_rate is None:
-        course.search, course.learning_rate = _first_rate(network, batches(0), settings, loss)
-    rate = learning_rate.schedule(settings, course.learning_rate, steps)
-    network.compile(
+        course.search, course.learning_rate = _first_rate(network, feed.batches(), settings, loss)
+    rate = learning_rate.schedule(settings, course.learning_rate, feed.updates)
+    trainee = _Trainee(network, feed)
+    trainee.compile(
         optimizer=learning_rate.optimizer(rate, settings.clip_norm),
         loss=loss,
-        steps_per_execution=steps,  # one call into TensorFlow an epoch: 2.7 times faster for a small network
+        steps_per_execution=feed.elements,  # one call into TensorFlow an epoch
         jit_compile=False,  # XLA: no faster for a small network after minutes of compiling for a recurrent one
     )
-    network.optimizer.build(network.trainable_variables)
-    keeper = _Keeper(network, course, epochs, settings.patience, checkpoints, on_epoch)
+    trainee.optimizer.build(network.trainable_variables)
+    keeper = _Keeper(trainee, course, epochs, settings.patience, checkpoints, on_epoch)
     if saved:
         keeper.restore(saved[1])
     curves = Curves(logs, course.losses, course.val_losses, course.rates)
     if not keeper.finished:
-        network.fit(
-            batches(keeper.done),
-            steps_per_epoch=steps,
+        trainee.fit(
+            feed.stream(keeper.done),
+            steps_per_epoch=feed.elements,
             initial_epoch=keeper.done,
             epochs=epochs,
             validation_data=validation,
@@ -112,7 +131,6 @@ def fit(
             verbose=0,
         )
     keeper.use_best()
-    network.compiled = False  # a loss of one's own is no part of the network, and would keep it from being read back
     return course
 
 
@@ -163,6 +181,19 @@ def shuffled(order: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_shuffle(
         order, seed=tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
     )
+
+
+class _Trainee(keras.Model):
+    """A network as it is trained: what Keras takes for a step is an element of the feed, with all its updates."""
+
+    def __init__(self, network: keras.Model, feed: Feed) -> None:
+        super().__init__(network.inputs, network.outputs, name=network.name)
+        self._feed = feed
+
+    def train_step(self, element: tf.Tensor) -> dict[str, tf.Tensor]:
+        self._feed.each(element, super().train_step)
+        results: dict[str, tf.Tensor] = self.get_metrics_result()
+        return results
 
 
 class _Keeper(keras.callbacks.Callback):

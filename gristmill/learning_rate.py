@@ -95,6 +95,7 @@ def _losses(
     network: keras.Model, batches: tf.data.Dataset, growth: float, settings: Fit, loss: Loss
 ) -> Iterator[float]:
     """Train on the batches at a rate that grows with each, and yield their losses."""
+    network = keras.Model(network.inputs, network.outputs)  # which shares the weights, and is compiled in its place
     rate = keras.optimizers.schedules.ExponentialDecay(_LOWEST, 1, growth)
     network.compile(optimizer(rate, settings.clip_norm), loss=loss, jit_compile=False)
     network.optimizer.build(network.trainable_variables)

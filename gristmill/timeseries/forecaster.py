@@ -12,7 +12,7 @@ from keras import ops
 from gristmill.errors import RequestError
 from gristmill.fit import Course, OnEpoch, fit, seeded
 from gristmill.own import Own
-from gristmill.timeseries.feed import WindowBatches, scaled
+from gristmill.timeseries.feed import WindowFeed, scaled
 from gristmill.timeseries.normalisation import around, normalised, offset
 from gristmill.timeseries.prepared import Layout, Prepared
 from gristmill.timeseries.settings import Train
@@ -83,11 +83,9 @@ def fit_forecaster(
         model.solve(core, blocks(data))
         course = Course()
     else:
-        batches = WindowBatches(data, settings)
+        feed = WindowFeed(data, settings)
         loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
-        course = fit(
-            network, batches.stream, batches.steps, batches.validation(), settings, loss, scratch, on_epoch, logs, until
-        )
+        course = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)
     return around(network, data.layout, settings.targets == "sequence"), course
 
 

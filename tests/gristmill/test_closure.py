@@ -54,7 +54,6 @@ CLOSURES = {
     ],
     "train": [
         "gristmill",
-        "gristmill.batches",
         "gristmill.checkpoint",
         "gristmill.epoch",
         "gristmill.errors",
@@ -80,7 +79,6 @@ CLOSURES = {
     ],
     "backtest": [
         "gristmill",
-        "gristmill.batches",
         "gristmill.checkpoint",
         "gristmill.epoch",
         "gristmill.errors",

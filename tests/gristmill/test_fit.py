@@ -75,25 +75,47 @@ def train(
     **settings: Any,
 ) -> "tuple[keras.Model, Course]":
     """Train in batches of 16 of 48 windows, judged on 8 more, with the checkpoints in `folder`, the logs beside it."""
-    import tensorflow as tf
 
-    from gristmill.fit import fit, seeded, shuffled
+    from gristmill.fit import fit, seeded
 
     how = Fit(**{"epochs": 4, "batch_size": 16, "learning_rate": 0.05, "seed": 1} | settings)
 
-    def gather(index: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
-        return tf.gather(HISTORIES, index), tf.gather(targets, index)
-
-    def epoch(number: "tf.Tensor") -> "tf.data.Dataset":
-        order = shuffled(tf.range(48, dtype=tf.int64), how.seed, number)
-        return tf.data.Dataset.from_tensor_slices(order).batch(16).map(gather)
-
-    def batches(first: int) -> "tf.data.Dataset":
-        return tf.data.Dataset.range(first, how.epochs).flat_map(epoch)
-
     network = seeded(build, how.seed)
     logs = logs_of(folder)
-    return network, fit(network, batches, STEPS, judged(targets), how, loss, folder, on_epoch, logs, until)
+    return network, fit(network, Shuffled(targets, how), judged(targets), how, loss, folder, on_epoch, logs, until)
+
+
+class Shuffled:
+    """A feed each of whose elements is a batch."""
+
+    def __init__(self, targets: npt.NDArray[np.float32], settings: Fit) -> None:
+        self._targets = targets
+        self._settings = settings
+        self.elements = self.updates = STEPS
+
+    def stream(self, first_epoch: int) -> "tf.data.Dataset":
+        import tensorflow as tf
+
+        return tf.data.Dataset.range(first_epoch, self._settings.epochs).flat_map(self._epoch)
+
+    def each(self, element: Any, update: Callable[[Any], object]) -> None:
+        update(element)
+
+    def batches(self) -> "tf.data.Dataset":
+        return self.stream(0).take(STEPS)
+
+    def _epoch(self, number: "tf.Tensor") -> "tf.data.Dataset":
+        import tensorflow as tf
+
+        from gristmill.fit import shuffled
+
+        order = shuffled(tf.range(48, dtype=tf.int64), self._settings.seed, number)
+        return tf.data.Dataset.from_tensor_slices(order).batch(16).map(self._gather)
+
+    def _gather(self, index: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+        import tensorflow as tf
+
+        return tf.gather(HISTORIES, index), tf.gather(self._targets, index)
 
 
 def logs_of(folder: Path) -> Path:

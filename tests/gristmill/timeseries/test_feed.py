@@ -1,28 +1,34 @@
 """What training is fed: each window once an epoch, gathered where its origin says."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from small_runs import assembled
 
-from gristmill.timeseries.feed import WindowBatches, scaled
+from gristmill.timeseries.feed import WindowFeed, scaled
 from gristmill.timeseries.prepared import Prepared
 from gristmill.timeseries.settings import Train
-
-if TYPE_CHECKING:
-    import tensorflow as tf
 
 CUT = {"history": 6, "horizon": 2, "validation": 20, "test": 10}
 
 Row = tuple[float, ...]
 
 
-def rows(batches: "tf.data.Dataset") -> list[Row]:
+def epoch(feed: WindowFeed, number: int = 0) -> list[tuple[Any, Any]]:
+    """Return the batches of an epoch as arrays."""
+    found: list[tuple[Any, Any]] = []
+    feed.each(tf.constant(number, tf.int64), lambda batch: found.append(tuple(tensor.numpy() for tensor in batch)))
+    return found
+
+
+def rows(batches: Iterable[tuple[Any, Any]]) -> list[Row]:
     """Return history and targets of every window, in the order of the batches."""
     return [
         (*history.ravel().tolist(), *target.ravel().tolist())
-        for seen, judged in batches.as_numpy_iterator()
+        for seen, judged in batches
         for history, target in zip(seen, judged, strict=True)
     ]
 
@@ -34,34 +40,36 @@ def positions(**settings: object) -> Prepared:
 
 @pytest.mark.parametrize("stride", [1, 3])
 def test_training_sees_every_window_once_an_epoch_and_no_value_of_a_later_part(stride: int) -> None:
-    batches = WindowBatches(positions(stride=stride), Train(epochs=1, batch_size=7))
+    feed = WindowFeed(positions(stride=stride), Train(epochs=1, batch_size=7))
 
-    seen = rows(batches.stream(0))
+    batches = epoch(feed)
 
+    seen = rows(batches)
     assert sorted(seen) == [tuple(range(origin - 6, origin + 2)) for origin in range(6, 59, stride)]
-    assert batches.steps == -(-len(seen) // 7)
+    assert feed.updates == len(batches) == -(-len(seen) // 7)
+    assert [len(history) for history, _ in batches[:-1]] == [7] * (len(batches) - 1)
     assert max(max(row) for row in seen) < 60
 
 
 def test_validation_holds_no_target_of_training() -> None:
-    batches = WindowBatches(positions(), Train(epochs=1))
+    feed = WindowFeed(positions(), Train(epochs=1))
 
-    validation = batches.validation()
+    validation = feed.validation()
     assert validation is not None
-    judged = {value for row in rows(validation) for value in row[-2:]}
+    judged = {value for row in rows(validation.as_numpy_iterator()) for value in row[-2:]}
 
     assert judged == set(range(60, 80))
-    assert judged.isdisjoint(value for row in rows(batches.stream(0)) for value in row)
+    assert judged.isdisjoint(value for row in rows(epoch(feed)) for value in row)
 
 
 def test_without_a_validation_part_there_is_none() -> None:
-    assert WindowBatches(positions(validation=0), Train(epochs=1)).validation() is None
+    assert WindowFeed(positions(validation=0), Train(epochs=1)).validation() is None
 
 
 def test_no_window_crosses_from_one_series_to_the_next() -> None:
     data = assembled(np.arange(0, 30), np.arange(100, 125), np.arange(200, 230), scale="none", test=5)
 
-    seen = rows(WindowBatches(data, Train(epochs=1)).stream(0))
+    seen = rows(epoch(WindowFeed(data, Train(epochs=1))))
 
     assert len(seen) == (25 - 4) + (25 - 4) + (25 - 4)
     assert all(row == tuple(range(int(row[0]), int(row[0]) + 5)) for row in seen)
@@ -71,7 +79,7 @@ def test_no_window_crosses_from_one_series_to_the_next() -> None:
 def test_all_columns_are_seen_and_only_targets_are_judged() -> None:
     data = assembled(np.arange(120).reshape(30, 4), inputs=1, known=1, scale="none", history=2, horizon=2, test=5)
 
-    for seen, judged in WindowBatches(data, Train(epochs=1, batch_size=8)).stream(0).as_numpy_iterator():
+    for seen, judged in epoch(WindowFeed(data, Train(epochs=1, batch_size=8))):
         assert seen.shape[1:] == (2, 4)
         assert judged.shape[1:] == (2, 2)
         begin = seen[:, 0, 0]
@@ -80,10 +88,10 @@ def test_all_columns_are_seen_and_only_targets_are_judged() -> None:
 
 
 def test_a_sequence_is_judged_after_each_step_on_what_follows_it() -> None:
-    batches = WindowBatches(positions(), Train(epochs=1, targets="sequence", batch_size=7))
-    last = rows(WindowBatches(positions(), Train(epochs=1, batch_size=7)).stream(0))
+    sequences = WindowFeed(positions(), Train(epochs=1, targets="sequence", batch_size=7))
+    last = rows(epoch(WindowFeed(positions(), Train(epochs=1, batch_size=7))))
 
-    seen, judged = (np.concatenate(found) for found in zip(*batches.stream(0).as_numpy_iterator(), strict=True))
+    seen, judged = (np.concatenate(found) for found in zip(*epoch(sequences), strict=True))
 
     assert judged.shape == (len(last), 6, 2, 1)
     assert np.array_equal(
@@ -96,16 +104,39 @@ def test_a_sequence_is_judged_after_each_step_on_what_follows_it() -> None:
 def test_each_epoch_has_its_own_order_whether_or_not_training_went_on_from_it() -> None:
     data = positions()
 
-    def order(first: int, seed: int = 1) -> list[Row]:
-        return rows(WindowBatches(data, Train(epochs=3, batch_size=7, seed=seed)).stream(first))
+    def order(number: int, seed: int = 1) -> list[Row]:
+        return rows(epoch(WindowFeed(data, Train(epochs=3, batch_size=7, seed=seed)), number))
 
-    windows = len(data.origins("train"))
-    first, second, third = (order(0)[epoch * windows : (epoch + 1) * windows] for epoch in range(3))
+    first, second, third = (order(number) for number in range(3))
     assert sorted(first) == sorted(second) == sorted(third)
     assert first != second != third != first
-    assert order(1) == second + third
-    assert order(2) == third
-    assert order(0, seed=2)[:windows] != first
+    assert order(1) == second
+    assert order(0, seed=2) != first
+    feed = WindowFeed(data, Train(epochs=3, batch_size=7, seed=1))
+    assert list(feed.stream(1).as_numpy_iterator()) == [1, 2]
+
+
+@pytest.mark.parametrize("size", [1, 7, 10, 53, 500])  # of 53 windows
+def test_batches_are_those_of_the_first_epoch_within_a_graph_and_outside(size: int) -> None:
+    feed = WindowFeed(positions(), Train(epochs=1, batch_size=size, seed=1))
+    written = tf.Variable(tf.zeros((53, 8)), trainable=False)
+    count = tf.Variable(0)
+
+    @tf.function
+    def train() -> None:
+        def update(batch: tuple[tf.Tensor, ...]) -> None:
+            windows = tf.concat([batch[0][:, :, 0], batch[1][:, :, 0]], axis=1)
+            places = count + tf.range(tf.shape(windows)[0])
+            written.scatter_nd_update(places[:, tf.newaxis], windows)
+            count.assign_add(tf.shape(windows)[0])
+
+        feed.each(tf.constant(0, tf.int64), update)
+
+    train()
+
+    expected = rows(epoch(feed))
+    assert list(map(tuple, written.numpy().tolist())) == expected
+    assert rows(feed.batches().as_numpy_iterator()) == expected
 
 
 def test_windows_for_training_are_standardised() -> None:
@@ -113,7 +144,7 @@ def test_windows_for_training_are_standardised() -> None:
     data = assembled(values, inputs=1, **CUT)
     starts = data.origins("train")
 
-    (seen, judged) = next(WindowBatches(data, Train(epochs=1, batch_size=500)).stream(0).as_numpy_iterator())
+    ((seen, judged),) = epoch(WindowFeed(data, Train(epochs=1, batch_size=500)))
 
     mean, deviation = values[:60].mean(axis=0), values[:60].std(axis=0)
     windows = [(values[at - 6 : at + 2] - mean) / deviation for at in starts]
