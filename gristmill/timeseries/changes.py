@@ -18,13 +18,13 @@ import numpy.typing as npt
 from ruptures.base import BaseCost
 from ruptures.detection import Pelt
 
-from gristmill.timeseries.patterns import decompose
+from gristmill.timeseries.patterns import LONGEST, decompose
 
 Values = npt.NDArray[np.float64]
 
 POINTS = 1_500  # that the search sees; longer series are averaged to as many
 SHORTEST = 10  # points of a regime at least, and one season
-_NORMAL = 1.4826  # times a median of absolute values is the deviation of normal ones
+_NORMAL = 0.9248  # mean square of normal values without the hundredth farthest out, in variances
 _MOST_ALIKE = 1.0  # autocorrelation; beyond it a shift and a wandering level look the same
 
 _SHIFTS = 10  # injected, one at a time
@@ -56,9 +56,8 @@ def segments(values: Values, season: int | None) -> list[Segment]:
 
 def changes(values: Values, season: int | None) -> list[int]:
     """Return the positions at which a new regime begins."""
-    _, seasonal, _ = decompose(values, season)
     size = -(-len(values) // POINTS)
-    points = _averaged(values - seasonal, size)
+    points = _averaged(values - _seasonal(values, season), size)
     shortest = max(SHORTEST, -(-(season or 0) // size))
     independent, deviation = _independent(points)
     if deviation == 0 or len(independent) < 2 * shortest:
@@ -125,6 +124,15 @@ class _Lines(BaseCost):  # type: ignore[misc]
         return float(yy - y * y / count - (along * along / spread if spread > 0 else 0.0))
 
 
+def _seasonal(values: Values, season: int | None) -> Values:
+    """Return the part of the season in each value: it may change by and by, but in a long series it stays as it is."""
+    if len(values) <= LONGEST or not season or 2 * season > len(values):
+        return decompose(values, season)[1]
+    periods = values[: len(values) // season * season].reshape(-1, season)
+    shape = (periods - periods.mean(axis=1, keepdims=True)).mean(axis=0)
+    return np.resize(shape, len(values))
+
+
 def _averaged(values: Values, size: int) -> Values:
     """Return the means of blocks of `size` observations; a last block that is not full is left out."""
     whole = len(values) // size * size
@@ -136,18 +144,19 @@ def _independent(points: Values) -> tuple[Values, float]:
     """Return the points less what their predecessors tell of them, and the deviation of what is left."""
     if len(points) < 3:
         return points[1:], 0.0
-    apart = [_trimmed(points[lag:] - points[:-lag]) for lag in (1, 2)]
-    if apart[0] == 0:
-        return points[1:], 0.0
-    alike = float(np.clip(apart[1] / apart[0] - 1, 0, _MOST_ALIKE))
+    apart = [_trimmed(points[lag:] - points[:-lag], 0.05) for lag in (1, 2)]
+    alike = float(np.clip(apart[1] / apart[0] - 1, 0, _MOST_ALIKE)) if apart[0] else 0.0
     independent = points[1:] - alike * points[:-1]
-    return independent, float(_NORMAL * np.median(np.abs(np.diff(independent))) / np.sqrt(2))
+    steps = np.diff(independent)
+    # Few are left out, for the tails are noise too; all count where the others are 0, as between exact steps.
+    square = _trimmed(steps, 0.01) / _NORMAL or np.square(steps).mean()
+    return independent, float(np.sqrt(square / 2))
 
 
-def _trimmed(steps: Values) -> float:
-    """Return the mean square of steps without the largest twentieth, among which changes of regime are."""
+def _trimmed(steps: Values, share: float) -> float:
+    """Return the mean square of steps without a share of the largest, among which changes of regime are."""
     squares = np.sort(np.square(steps))
-    return float(squares[: max(1, len(squares) * 19 // 20)].mean())
+    return float(squares[: max(1, len(squares) - int(np.ceil(share * len(squares))))].mean())
 
 
 def _segment(values: Values, begin: int, end: int) -> Segment:

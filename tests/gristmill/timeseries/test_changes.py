@@ -75,6 +75,16 @@ def test_a_shift_in_a_series_longer_than_the_search_sees_is_found_within_a_block
     assert 2400 - 4 <= found[0] <= 2400 + 4
 
 
+@pytest.mark.parametrize("season", [7, 1440])
+def test_a_shift_beneath_the_season_of_a_long_series_is_found(season: int) -> None:
+    count = 30_000
+    values = 5 * wave(count, season) + noise(count, 0) + shift(count, 12_345, 1)
+
+    (found,) = changes(values, season)
+
+    assert abs(found - 12_345) <= 40  # two of the points that 20 values each are averaged to
+
+
 def test_two_changes_are_found_in_order() -> None:
     found = changes(noise(300, 0) + shift(300, 100, 6) - shift(300, 200, 9), None)
     assert found == pytest.approx([100, 200], abs=2)
@@ -95,6 +105,15 @@ def test_where_nothing_changes_a_change_is_found_in_one_series_of_twenty_at_most
     base: Values, season: int | None
 ) -> None:
     assert sum(bool(changes(base + noise(200, seed), season)) for seed in range(100)) <= 5
+
+
+def test_heavy_tails_alone_are_a_change_in_one_series_of_ten_at_most() -> None:
+    """Student's t with five degrees of freedom."""
+    assert sum(bool(changes(np.random.default_rng(seed).standard_t(5, 400), None)) for seed in range(100)) <= 10
+
+
+def test_steps_without_any_noise_are_found_where_they_are() -> None:
+    assert changes(shift(300, 100, 5) - shift(300, 200, 7), None) == [100, 200]
 
 
 @pytest.mark.parametrize(
