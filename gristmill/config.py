@@ -211,7 +211,8 @@ def _table(choice: type[Settings] | str, raw: Any, where: str, name: str, proble
         if is_own(kind) and choice.endswith(".models"):
             return _validated(Own, raw, where, problems)
         if kind not in kinds(choice):
-            problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(choice)))
+            own = ' Your own: "file.py:function".' if choice.endswith(".models") else ""
+            problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(choice)) + own)
             return None
         choice = settings_of(choice, str(kind))
     return _validated(choice, raw, where, problems)

@@ -16,7 +16,7 @@ from gristmill import config, domains, identity, plan, upkeep
 from gristmill.backend import import_keras
 from gristmill.closure import PACKAGE
 from gristmill.config import Catalogue
-from gristmill.errors import DataError, RequestError, WorkError
+from gristmill.errors import RequestError, WorkError
 from gristmill.places import Located, locate
 from gristmill.plan import Step
 from gristmill.report import write_report
@@ -90,10 +90,9 @@ class Project:
             GristmillError: the work could not be done.
         """
         steps = self.plan(name, refresh) if steps is None else steps
-        if missing := next((step for step in steps if step.state == "no data"), None):
-            raise DataError(missing.reason)
         if plan.is_fresh(steps):
             return self._record_of_fresh(name, steps)
+        self.data(name)  # what the last stage reads is missed before the first one runs
         self.store.check_writable()
         overrides = self._overrides.get(name, [])  # the flow, which may run elsewhere, reads the file itself
         flow = _ready_flow(self.catalogue.pipeline(name).domain)

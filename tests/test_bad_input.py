@@ -17,7 +17,7 @@ Change = Callable[[Path], object]
 
 PREPROCESS = "calendar, harmonics, history, horizon, materialize, normalise, residual, scale, stride, test, validation"
 TRAIN = "batch_size, clip_norm, epochs, learning_rate, loss, patience, quantiles, refit, schedule, seed, targets"
-MODELS = "bidirectional, conv, conv_lstm, dense, gru, linear, lstm, rnn"
+MODELS = 'bidirectional, conv, conv_lstm, dense, gru, linear, lstm, rnn. Your own: "file.py:function"'
 STAGES = ", ".join(STAGE_NAMES)
 
 
