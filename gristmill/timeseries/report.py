@@ -181,10 +181,10 @@ def grouped_table(rows: pd.DataFrame, best: str) -> Table:
 def backtest_note(scores: dict[str, Any]) -> str:
     """Say what the blocks are, and how honest the intervals were there."""
     summary = scores["backtest"]
-    networks = summary["windows"] * summary["seeds"]
+    networks = "a network" if summary["seeds"] == 1 else f"{summary['seeds']} networks"
     said = (
-        f"{summary['windows']} blocks before the test part, each forecast by {summary['seeds']} networks trained on "
-        f"what came before it: {networks} trainings. The spread is the standard deviation."
+        f"Blocks before the test part ({summary['windows']}), each forecast by {networks} trained on what came before "
+        "it. ± is the standard deviation of the MAE over blocks, and over seeds."
     )
     if coverage := summary["forecasters"]["model"].get("coverage"):
         how = ", each block's calibrated on the other blocks," if scores["calibrated_on"] else ""
@@ -200,7 +200,7 @@ def backtest_table(scores: dict[str, Any]) -> Table:
     for name in ["model", *rest]:
         spread = (score("mae", named[name]["mae"][over]) for over in ("over_windows", "over_seeds"))
         rows.append([name, *(score(key, named[name][key]["mean"]) for key in METRICS), *spread])
-    return Table("", ["forecast", *METRICS.values(), "MAE: spread over blocks", "over seeds"], rows)
+    return Table("", ["forecast", *METRICS.values(), "± blocks", "± seeds"], rows)
 
 
 def training_sections(train: Path) -> Iterator[Section]:
