@@ -23,7 +23,8 @@ import pandas as pd
 import tensorflow as tf
 from course_timeseries import dense, windowed_dataset
 
-from gristmill.fit import Update, fit, seeded
+from gristmill.fit import Update, fit
+from gristmill.seeds import seeded
 from gristmill.timeseries.feed import WindowFeed
 from gristmill.timeseries.prepared import Layout, Prepared
 from gristmill.timeseries.settings import Train

@@ -1,12 +1,12 @@
 """The bundle: what other programs load. Written in each format, then proved equal to what was scored.
 
-`export_network` writes a SavedModel (signature `serving_default`) and a `.keras` file. `check_parity` reloads each
-in a fresh process, which has seen none of the code that trained, and compares its predictions with the scored ones.
+`export_network` writes each format (`formats.py`). `check_parity` reloads each in a fresh process, which has seen none
+of the code that trained, and compares its predictions with the scored ones.
 """
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,24 +16,22 @@ import numpy.typing as npt
 
 from gristmill.backend import import_keras
 from gristmill.errors import ParityError
+from gristmill.formats import FORMATS, Predictor
 from gristmill.processes import command
 
 if TYPE_CHECKING:
     import keras
 
-FOLDERS = {"saved_model": "saved_model", "keras": "model.keras"}
 
 Inputs = npt.NDArray[Any]
-Predictor = Callable[[Inputs], Inputs]
+
+_ROWS, _BYTES = 1024, 4 << 20  # inputs, and bytes of them, that a model is shown at a time
 
 
 def export_network(network: "keras.Model", formats: Iterable[str], out: Path) -> None:
     """Write the network below `out` in each format."""
     for form in formats:
-        if form == "saved_model":
-            network.export(out / FOLDERS[form], format="tf_saved_model", verbose=False)
-        else:
-            network.save(out / FOLDERS[form])
+        FORMATS[form].write(network, out / FORMATS[form].place)
 
 
 def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: Inputs, tolerance: float) -> float:
@@ -78,20 +76,18 @@ def run_fresh(bundle: Path, formats: Iterable[str], folder: Path) -> None:
 
 def load(bundle: Path, form: str) -> Predictor:
     """Return a function from raw inputs to predictions, by a bundle whose hashes were verified."""
-    if form == "saved_model":
-        import tensorflow as tf
+    return in_blocks(FORMATS[form].load(bundle / FORMATS[form].place))
 
-        loaded = tf.saved_model.load(bundle / FOLDERS[form])
 
-        def predict(inputs: Inputs) -> Inputs:
-            signature = loaded.signatures["serving_default"]  # works only while `loaded` is referenced
-            return np.asarray(next(iter(signature(tf.constant(inputs)).values())))
+def in_blocks(predict: Predictor) -> Predictor:
+    """Return the predictor as one that is shown few enough inputs at a time for its memory to stay small."""
 
-        return predict
-    import keras
+    def predict_all(inputs: Inputs) -> Inputs:
+        rows = max(1, min(_ROWS, _BYTES * len(inputs) // max(inputs.nbytes, 1)))
+        blocks = [predict(inputs[begin : begin + rows]) for begin in range(0, len(inputs), rows)]
+        return np.concatenate(blocks)
 
-    network = keras.models.load_model(bundle / FOLDERS[form], safe_mode=True)
-    return lambda inputs: np.asarray(network.predict(inputs, batch_size=1024, verbose=0))
+    return predict_all
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def predict(
 ) -> None:
     """Predict by the pipeline's model."""
     writer = _writer(output)
-    writer(Project.open().predict(name, input_, steps, history))
+    writer(Project.open().predict(name, input_, steps=steps, history=history))
 
 
 @app.command()

@@ -35,29 +35,46 @@ class Stage:
 _TABLES = ("numpy", "pandas", "pyarrow")
 _STATISTICS = ("ruptures", "scipy", "statsmodels")
 _NETWORKS = ("keras", *_TABLES, "tensorflow")
+_IMAGES = (*_TABLES, "pillow", "tensorflow")
 
-STAGES = (
-    Stage("ingest", ("source", "ingest"), (), _TABLES),
-    Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
-    Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
-    Stage(
-        "backtest",
-        ("model", "train", "backtest"),
-        ("preprocess",),
-        _NETWORKS,
-        resumable=True,
-        axes=(("windows", "window"), ("seeds", "seed")),
+STAGES: dict[str, tuple[Stage, ...]] = {
+    "regression": (
+        Stage("ingest", ("source", "ingest"), (), _TABLES),
+        Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
+        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
+        Stage("evaluate", ("evaluate",), ("preprocess", "train"), _NETWORKS),
+        Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
     ),
-    Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS)),
-    Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
-)
+    "timeseries": (
+        Stage("ingest", ("source", "ingest"), (), _TABLES),
+        Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
+        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
+        Stage(
+            "backtest",
+            ("model", "train", "backtest"),
+            ("preprocess",),
+            _NETWORKS,
+            resumable=True,
+            axes=(("windows", "window"), ("seeds", "seed")),
+        ),
+        Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS)),
+        Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
+    ),
+    "vision": (
+        Stage("ingest", ("source", "ingest"), (), (*_IMAGES, "tensorflow-datasets")),
+        Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES),
+        Stage("train", ("model", "augment", "train"), ("preprocess",), _NETWORKS, resumable=True),
+        Stage("evaluate", ("evaluate",), ("preprocess", "train"), (*_NETWORKS, *_STATISTICS)),
+        Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
+    ),
+}
 
-DOMAINS = ("timeseries",)
+DOMAINS = tuple(STAGES)
 
 
-def stages_of(tables: Mapping[str, Settings]) -> list[Stage]:
+def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
     """Return the stages of a pipeline in their order, those that fan out point by point."""
-    points = {stage.name: _points(stage, tables) for stage in STAGES}
+    points = {stage.name: _points(stage, tables) for stage in STAGES[domain]}
     labels = {name: tuple(stage.label for stage in found) for name, found in points.items()}
     return [
         replace(stage, inputs=tuple(label for name in stage.inputs for label in labels[name]))
@@ -66,11 +83,14 @@ def stages_of(tables: Mapping[str, Settings]) -> list[Stage]:
     ]
 
 
+def libraries_of(domain: str) -> tuple[str, ...]:
+    """Return the distributions whose version can change a result of a domain's stages, sorted."""
+    return tuple(sorted({library for stage in STAGES[domain] for library in stage.libraries}))
+
+
 def _points(stage: Stage, tables: Mapping[str, Settings]) -> list[Stage]:
     if not stage.axes:
         return [stage]
-    if stage.name not in tables:  # a domain without this step
-        return []
     counts = [range(getattr(tables[stage.name], key)) for key, _ in stage.axes]
     names = [argument for _, argument in stage.axes]
     return [replace(stage, point=dict(zip(names, point, strict=True))) for point in itertools.product(*counts)]

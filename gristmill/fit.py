@@ -8,7 +8,7 @@ the checkpoint.
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from gristmill import checkpoint, learning_rate
+from gristmill.course import Course
 from gristmill.epoch import Epoch
 from gristmill.errors import Diverged, RequestError
 from gristmill.learning_rate import Loss, Trial
@@ -30,8 +31,6 @@ logger = logging.getLogger(__name__)
 OnEpoch = Callable[[Epoch], None]
 Batch = tuple[tf.Tensor, ...]  # what a network takes, what it is to give, and weights of the items, if any
 Update = Callable[[Batch], object]  # of the network's weights, by a batch
-
-_BUILDS = 20  # tries to build a network without another thread drawing random numbers meanwhile
 
 
 class Feed(Protocol):
@@ -53,23 +52,18 @@ class Feed(Protocol):
         ...
 
 
-@dataclass
-class Course:
-    """What happened over the epochs; saved in every checkpoint."""
+@dataclass(frozen=True)
+class Goal:
+    """What is measured beside the loss, and where training may end early."""
 
-    search: list[Trial] = field(default_factory=list)  # of the range test, where the rate was to be found
-    learning_rate: float | None = None  # at the start, given or found; None of a network that was not trained by rates
-    losses: list[float] = field(default_factory=list)
-    val_losses: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)  # at the start of each epoch
-    best_epoch: int = 0  # the epoch whose weights are kept
-    waited: int = 0  # epochs since the best one
-    stopped: bool = False  # early, by patience
+    accuracy: keras.metrics.Metric | None = None  # of a classifier, named "accuracy"
+    stop_accuracy: float | None = None  # training ends with the epoch whose training accuracy reaches it
+    stop_loss: float | None = None  # or whose training loss falls to it
 
-    @classmethod
-    def restored(cls, state: dict[str, Any]) -> "Course":
-        """Return the course that a checkpoint holds as JSON."""
-        return cls(**state | {"search": [Trial(*trial) for trial in state["search"]]})
+    def reached(self, loss: float, accuracy: float | None) -> bool:
+        """Whether an epoch ended where training was to end."""
+        enough = self.stop_accuracy is not None and accuracy is not None and accuracy >= self.stop_accuracy
+        return enough or (self.stop_loss is not None and loss <= self.stop_loss)
 
 
 def fit(
@@ -82,6 +76,7 @@ def fit(
     on_epoch: OnEpoch,
     logs: Path,
     until: int | None = None,
+    goal: Goal = Goal(),
 ) -> Course:
     """Train `network` in place, going on from the newest checkpoint.
 
@@ -97,10 +92,17 @@ def fit(
         on_epoch: called after each epoch.
         logs: folder of the curves for TensorBoard; those of an earlier try are replaced.
         until: epoch to end after, on a schedule that still spans all of them; the last one if None.
+        goal: what is measured beside the loss, and what ends training early.
 
     Raises:
+        RequestError: patience without anything to judge on.
         Diverged: the loss is not a finite number.
     """
+    if settings.patience is not None and validation is None:
+        raise RequestError(
+            "train.patience stops on the validation part, but preprocess.validation is 0. "
+            "Set a part, or leave patience out."
+        )
     epochs = settings.epochs if until is None else until
     saved = checkpoint.load(checkpoints)
     course = Course.restored(saved[2]) if saved else Course()
@@ -109,13 +111,14 @@ def fit(
     rate = learning_rate.schedule(settings, course.learning_rate, feed.updates)
     trainee = _Trainee(network, feed)
     trainee.compile(
-        optimizer=learning_rate.optimizer(rate, settings.clip_norm),
+        optimizer=learning_rate.optimizer(rate, settings),
         loss=loss,
+        metrics=[goal.accuracy] if goal.accuracy else None,
         steps_per_execution=feed.elements,  # one call into TensorFlow an epoch
         jit_compile=False,  # XLA: no faster for a small network after minutes of compiling for a recurrent one
     )
     trainee.optimizer.build(network.trainable_variables)
-    keeper = _Keeper(trainee, course, epochs, settings.patience, checkpoints, on_epoch)
+    keeper = _Keeper(trainee, course, epochs, settings.patience, goal, checkpoints, on_epoch)
     if saved:
         keeper.restore(saved[1])
     curves = Curves(logs, course.losses, course.val_losses, course.rates)
@@ -144,45 +147,6 @@ def _first_rate(network: keras.Model, batches: tf.data.Dataset, settings: Fit, l
     return trials, found
 
 
-def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
-    """Build a network whose weights and names depend on the seed alone, not on what else this process does.
-
-    Keras draws the seeds of initialisers and dropout from Python's global generator, and so do other threads, such as
-    Prefect's: what they draw meanwhile shifts the rest. So a network counts once it was built twice alike in a row.
-
-    Raises:
-        RequestError: it never is: `build` draws from something that has no seed.
-    """
-    network = _built(build, seed)
-    for _ in range(_BUILDS):
-        before, network = network, _built(build, seed)
-        if _equal(before, network):
-            return network
-    raise RequestError(
-        f"the network's first weights differ each time it is built with the seed {seed}. "
-        "Let the model's function draw from keras.random, numpy.random or random alone."
-    )
-
-
-def _built(build: Callable[[], keras.Model], seed: int) -> keras.Model:
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    return build()
-
-
-def _equal(one: keras.Model, other: keras.Model) -> bool:
-    """Whether two networks have the same variables, bit for bit."""
-    pairs = zip(one.variables, other.variables, strict=True)
-    return all(np.asarray(mine.value).tobytes() == np.asarray(its.value).tobytes() for mine, its in pairs)
-
-
-def shuffled(order: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """Return `order` shuffled in a way that depends on seed and epoch alone."""
-    return tf.random.experimental.stateless_shuffle(
-        order, seed=tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
-    )
-
-
 class _Trainee(keras.Model):
     """A network as it is trained: what Keras takes for a step is an element of the feed, with all its updates."""
 
@@ -205,6 +169,7 @@ class _Keeper(keras.callbacks.Callback):
         course: Course,
         epochs: int,
         patience: int | None,
+        goal: Goal,
         folder: Path,
         on_epoch: OnEpoch,
     ) -> None:
@@ -213,6 +178,7 @@ class _Keeper(keras.callbacks.Callback):
         self._course = course
         self._epochs = epochs
         self._patience = patience
+        self._goal = goal
         self._folder = folder
         self._on_epoch = on_epoch
         self._rate = math.nan
@@ -241,6 +207,7 @@ class _Keeper(keras.callbacks.Callback):
         self._course.rates.append(self._rate)
         if val_loss is not None:
             self._course.val_losses.append(val_loss)
+        self._note_accuracies(logs or {})
         self._judge()
         self._network.stop_training = self._course.stopped
         checkpoint.save(self._folder, self.done, self._arrays(), asdict(self._course))
@@ -258,8 +225,15 @@ class _Keeper(keras.callbacks.Callback):
         if self._best:
             _assign(self._network.variables, self._best, "best")
 
+    def _note_accuracies(self, logs: dict[str, Any]) -> None:
+        for name, kept in (("accuracy", self._course.accuracies), ("val_accuracy", self._course.val_accuracies)):
+            if name in logs:
+                kept.append(logs[name])
+
     def _judge(self) -> None:
         """Count the epochs since the best; without patience the last epoch is the one to keep."""
+        accuracy = self._course.accuracies[-1] if self._course.accuracies else None
+        self._course.stopped = self._goal.reached(self._course.losses[-1], accuracy)
         patience, losses = self._patience, self._course.val_losses
         if patience is None:
             self._course.best_epoch = self.done
@@ -268,7 +242,7 @@ class _Keeper(keras.callbacks.Callback):
             self._best = dict(_named(self._network.variables, "best"))
         else:
             self._course.waited += 1
-            self._course.stopped = self._course.waited >= patience
+            self._course.stopped |= self._course.waited >= patience
 
     def _arrays(self) -> checkpoint.Arrays:
         return {

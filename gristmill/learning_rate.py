@@ -44,11 +44,10 @@ def schedule(settings: Fit, start: float, steps: int) -> keras.optimizers.schedu
             return keras.optimizers.schedules.ExponentialDecay(start, steps, 1.0)
 
 
-def optimizer(
-    rate: keras.optimizers.schedules.LearningRateSchedule, clip_norm: float | None
-) -> keras.optimizers.Optimizer:
-    """Return Adam with the gradient's norm clipped."""
-    return keras.optimizers.Adam(rate, global_clipnorm=clip_norm)
+def optimizer(rate: keras.optimizers.schedules.LearningRateSchedule, settings: Fit) -> keras.optimizers.Optimizer:
+    """Return the optimizer with the gradient's norm clipped."""
+    kinds = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop}
+    return kinds[settings.optimizer](rate, global_clipnorm=settings.clip_norm)
 
 
 def search(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> list[Trial]:
@@ -59,7 +58,7 @@ def search(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: 
     Args:
         network: built with `seeded`.
         batches: in an order that depends on the seed alone; begun again where there are too few.
-        settings: clip_norm.
+        settings: optimizer and clip_norm.
         loss: that training will have.
     """
     growth = (_HIGHEST / _LOWEST) ** (1 / (_UPDATES - 1))
@@ -97,7 +96,7 @@ def _losses(
     """Train on the batches at a rate that grows with each, and yield their losses."""
     network = keras.Model(network.inputs, network.outputs)  # which shares the weights, and is compiled in its place
     rate = keras.optimizers.schedules.ExponentialDecay(_LOWEST, 1, growth)
-    network.compile(optimizer(rate, settings.clip_norm), loss=loss, jit_compile=False)
+    network.compile(optimizer(rate, settings), loss=loss, jit_compile=False)
     network.optimizer.build(network.trainable_variables)
 
     def update(batch: tuple[tf.Tensor, ...]) -> tf.Tensor:

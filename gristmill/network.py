@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
 
 from gristmill.errors import CorruptArtifact
 
@@ -39,3 +41,9 @@ def read(folder: Path) -> keras.Model:
         for name, variable in zip(sorted(arrays), network.variables, strict=True):
             variable.assign(arrays[name])
     return network
+
+
+def tensors(inputs: npt.NDArray[Any]) -> Any:
+    """Return what a network takes: a tensor, or, of a structured array, a tensor for each of its fields by name."""
+    names = inputs.dtype.names
+    return {name: tf.constant(inputs[name]) for name in names} if names else tf.constant(inputs)

@@ -12,9 +12,10 @@ import glob
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 from urllib.parse import unquote
 
 from gristmill.errors import DataError
@@ -34,6 +35,22 @@ class Located:
     files: tuple[Path, ...]  # sorted; never none
     url: str | None = None  # where the file comes from that may not have been fetched yet
     sha256: str | None = None  # what the file's bytes must hash to
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Settings of data that can be fetched to where it is sought."""
+
+    def fetch(self, root: Path) -> None:
+        """Have the data there, or raise `DataError`; `root` is the project's folder."""
+        ...
+
+
+def provide(tables: Iterable[object], root: Path) -> None:
+    """Have the data of all tables that can fetch it where it is sought."""
+    for table in tables:
+        if isinstance(table, Provider):
+            table.fetch(root)
 
 
 def locate(

@@ -41,7 +41,7 @@ def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -
     store = Store(catalogue.store)
     modules = read_modules(store.memo)
     steps: dict[str, Step] = {}
-    for stage in stages_of(pipeline.tables):
+    for stage in stages_of(pipeline.domain, pipeline.tables):
         steps[stage.label] = _step(catalogue, pipeline, stage, store, modules, steps, refresh)
     return list(steps.values())
 
@@ -92,11 +92,12 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
     found = {}
     for name in stage.tables:
         table = pipeline.tables[name]
-        sha256, suffixes = (table.sha256, table.suffixes) if isinstance(table, Files) else (None, ("",))
+        sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
         for field, place in places(table):
             asked_by = f"[pipelines.{pipeline.name}.{name}] {field}"
             downloads = catalogue.store / "downloads"
             place_found = locate(place, catalogue.root, asked_by, downloads, sha256, suffixes)
+            sha256 = None  # it is of the table's first place
             if isinstance(table, Own):
                 place_found = replace(place_found, files=with_imports(place_found.files[0]))
             found[f"{name}.{field}"] = place_found
@@ -106,8 +107,9 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
 def digests_of(data: Mapping[str, Located], store: Store) -> dict[str, str]:
     """Return the SHA-256 of the bytes at each place; a file whose stat is unchanged is not read again.
 
-    One file has its own; several have that of the list of theirs, in their order, wherever they lie. A file from a URL
-    has the one it must have: it may not be there yet.
+    One file has its own; several have that of the list of their names below the folder they share and their own, for a
+    name may say what a file holds, as a photo's class. A file from a URL has the one it must have: it may not be there
+    yet.
 
     Raises:
         DataError: one cannot be read, or is not the one asked for.
@@ -121,10 +123,10 @@ def _digest_of(located: Located, store: Store) -> str:
     folder = Path(os.path.commonpath([file.parent for file in located.files]))
     names = [str(file.relative_to(folder)) for file in located.files]
     try:
-        digests = [*store.memo.digests(folder, names).values()]
+        digests = store.memo.digests(folder, names)
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Mend its permissions.") from None
-    digest = digests[0] if len(digests) == 1 else identity.digest_of(digests)
+    digest = digests[names[0]] if len(names) == 1 else identity.digest_of(digests)
     if located.sha256 not in (None, digest):
         raise DataError(
             f"{folder / (names[0] if len(names) == 1 else '')}: SHA-256 {digest}, but sha256 = {located.sha256} is "

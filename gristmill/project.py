@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import inspect
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from gristmill.backend import import_keras
 from gristmill.closure import PACKAGE
 from gristmill.config import Catalogue
 from gristmill.errors import RequestError, WorkError
-from gristmill.places import Located, locate
+from gristmill.places import Located, locate, provide
 from gristmill.plan import Step
 from gristmill.report import write_report
 from gristmill.runs import Record, Runs, StageRecord
@@ -73,7 +74,7 @@ class Project:
     def plan(self, name: str, refresh: str | None = None) -> list[Step]:
         """Return what a run of a pipeline would do, stage by stage, and why."""
         pipeline = self.catalogue.pipeline(name)
-        stages = dict.fromkeys(stage.name for stage in domains.stages_of(pipeline.tables))
+        stages = dict.fromkeys(stage.name for stage in domains.stages_of(pipeline.domain, pipeline.tables))
         if refresh is not None and refresh not in stages:
             raise RequestError(f"--refresh {refresh}: no such stage. Known: {', '.join(stages)}.")
         return plan.plan(self.catalogue, pipeline, refresh)
@@ -92,6 +93,7 @@ class Project:
         steps = self.plan(name, refresh) if steps is None else steps
         if plan.is_fresh(steps):
             return self._record_of_fresh(name, steps)
+        provide(self.catalogue.pipeline(name).tables.values(), self.catalogue.root)
         self.data(name)  # what the last stage reads is missed before the first one runs
         self.store.check_writable()
         overrides = self._overrides.get(name, [])  # the flow, which may run elsewhere, reads the file itself
@@ -134,38 +136,41 @@ class Project:
         """Return the folder of a run's exported models."""
         return self.store.path("export", record.references["export"]["key"])
 
-    def predict(
-        self, name: str, place: str | None = None, steps: int | None = None, history: int | None = None
-    ) -> "pd.DataFrame":
+    def predict(self, name: str, place: str | None = None, **options: int | None) -> "pd.DataFrame":
         """Predict by the model of the last successful run.
 
         Args:
             name: the pipeline.
             place: a file, folder or pattern, data in the form of the pipeline's own source; that source if not given.
-            steps: how many values to forecast.
-            history: how many values to show the model, where it takes any number.
+            options: of time series: `steps`, how many values to forecast; `history`, how many values to show the model,
+                where it takes any number.
+
+        Raises:
+            RequestError: an option that the domain does not have.
         """
         record = self.record(name)
-        paths = self._input(name, place)
+        import_keras()
+        module = importlib.import_module(f"gristmill.{record.domain}.predict")
+        given = {option: value for option, value in options.items() if value is not None}
+        if unknown := sorted(given.keys() - inspect.signature(module.predict).parameters.keys()):
+            raise RequestError(f"--{unknown[0]}: a {record.domain} pipeline does not take it. Leave it out.")
+        paths = self._input(name, place, getattr(module, "SUFFIXES", None))
         tables = config.restore(record.domain, record.settings)  # those of the run: today's may ask for another column
         export = self.store.open(record.references["export"]).path
-        import_keras()
-        core = importlib.import_module(f"gristmill.{record.domain}.predict").predict
         with TemporaryDirectory() as folder:
-            frame: pd.DataFrame = core(
+            frame: pd.DataFrame = module.predict(
                 source=tables["source"],
                 ingest=tables["ingest"],
                 preprocess=tables["preprocess"],
                 paths=paths,
                 export=export,
                 scratch=Path(folder),
-                steps=steps,
-                history=history,
+                **given,
             )
         return frame
 
-    def _input(self, name: str, place: str | None) -> tuple[Path, ...]:
-        """Return the files to predict from."""
+    def _input(self, name: str, place: str | None, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
+        """Return the files to predict from; `suffixes` are those of single items, where the source has others."""
         if place is None:
             own = [found for at, found in self.data(name).items() if at.startswith("source.")]
             from gristmill.downloads import fetch
@@ -173,9 +178,11 @@ class Project:
             fetch(own, self.store)
             return tuple(file for found in own for file in found.files)
         source = self.catalogue.pipeline(name).tables["source"]
-        if not isinstance(source, Files):
-            raise RequestError(f"[pipelines.{name}.source] makes its data and reads no file: leave out --input.")
-        return locate(place, Path.cwd(), "--input", self.store.root / "downloads", suffixes=source.suffixes).files
+        if suffixes is None:
+            if not isinstance(source, Files):
+                raise RequestError(f"[pipelines.{name}.source] makes its data and reads no file: leave out --input.")
+            suffixes = source.suffixes
+        return locate(place, Path.cwd(), "--input", self.store.root / "downloads", suffixes=suffixes).files
 
     def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
         """Hash everything in the store; with `repair` move what is damaged aside: the next run makes it again."""
@@ -200,7 +207,10 @@ class Project:
             DataError: it is not there.
         """
         pipeline = self.catalogue.pipeline(name)
-        found = (plan.located(self.catalogue, pipeline, stage) for stage in domains.stages_of(pipeline.tables))
+        found = (
+            plan.located(self.catalogue, pipeline, stage)
+            for stage in domains.stages_of(pipeline.domain, pipeline.tables)
+        )
         return {place: path for by_place in found for place, path in by_place.items()}
 
     def _record_of_fresh(self, name: str, steps: list[Step]) -> Record:
@@ -209,10 +219,9 @@ class Project:
         last = self.runs.latest(name)
         if last and last.outcome == "succeeded" and last.references == references:
             return last
-        versions = identity.versions(
-            tuple(sorted({library for stage in domains.STAGES for library in stage.libraries}))
-        )
-        run = self.runs.start(self.catalogue.pipeline(name), self._overrides.get(name, []), versions)
+        pipeline = self.catalogue.pipeline(name)
+        versions = identity.versions(domains.libraries_of(pipeline.domain))
+        run = self.runs.start(pipeline, self._overrides.get(name, []), versions)
         for stage, reference in references.items():
             self.runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
         return self.runs.finish(name, run.id, "succeeded")

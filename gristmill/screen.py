@@ -153,7 +153,8 @@ def show_scores(scores: dict[str, Any]) -> None:
     """Print test scores, the model first, then the baselines from the best on."""
     metrics, first = scores["shown"], scores["headline"]["metric"]
     table = _table("test part", *metrics)
-    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1]["test"][first])
+    best_first = scores["headline"].get("higher_is_better", False)
+    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1]["test"][first], reverse=best_first)
     for name, by_part in [("[bold]model[/]", scores["model"]), *baselines]:
         table.add_row(name, *(wording.score(metric, by_part["test"].get(metric)) for metric in metrics))
     out.print(table)

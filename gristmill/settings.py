@@ -25,6 +25,10 @@ def _as_list(given: Any) -> Any:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def _as_pair(given: Any) -> Any:
+    return (given, given) if isinstance(given, int) else tuple(given) if isinstance(given, list) else given
+
+
 class _PlaceMark:
     """Marks a field that says where data lies."""
 
@@ -48,12 +52,20 @@ SCHEMES = (*URLS, "package://")
 Columns = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
 """One name, or a list of them."""
 
+Pair = Annotated[
+    tuple[PositiveInt, PositiveInt],
+    BeforeValidator(_as_pair, json_schema_input_type=PositiveInt | tuple[PositiveInt, PositiveInt]),
+]
+"""Two numbers, or one that stands for both."""
+
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Settings(BaseModel):
     """One table of `pipelines.toml`."""
+
+    words: ClassVar[tuple[str, ...]] = ()  # that may stand where a place does, and name none
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -82,11 +94,12 @@ class Files(Settings):
 
 
 class Fit(Settings):
-    """How any network is trained, whatever the domain: Adam under a schedule."""
+    """How any network is trained, whatever the domain."""
 
     epochs: PositiveInt = 50  # at most; all of them where `patience` is not set
     patience: PositiveInt | None = None  # epochs without a better validation loss before stopping
     batch_size: PositiveInt = 64
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     learning_rate: PositiveFloat | Literal["find"] = 1e-3  # at the start; "find" takes it from a range test
     schedule: Literal["cosine", "constant", "sweep"] = "cosine"  # to zero, the same, or tenfold every 20 epochs
     clip_norm: PositiveFloat | None = 1.0  # global gradient norm; keeps recurrent nets from exploding
@@ -103,15 +116,15 @@ class Fit(Settings):
 def places(table: Settings) -> Iterator[tuple[str, str]]:
     """Yield (field, place) for every field of `table` that says where data lies."""
     for name, field in type(table).model_fields.items():
-        if any(isinstance(mark, _PlaceMark) for mark in field.metadata):
+        if any(isinstance(mark, _PlaceMark) for mark in field.metadata) and getattr(table, name) not in table.words:
             yield name, getattr(table, name)
 
 
 def identity_values(table: Settings) -> dict[str, object]:
     """Return the values of `table` that can change a result: all but its places, whose bytes are hashed themselves."""
-    outside = {
+    digests = {
         name
         for name, field in type(table).model_fields.items()
-        if any(isinstance(mark, _PlaceMark | _DigestMark) for mark in field.metadata)
+        if any(isinstance(mark, _DigestMark) for mark in field.metadata)
     }
-    return table.model_dump(mode="json", exclude=outside)
+    return table.model_dump(mode="json", exclude=digests | {name for name, _ in places(table)})

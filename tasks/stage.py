@@ -6,7 +6,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from gristmill.downloads import fetch
 from gristmill.errors import CorruptArtifact, SourceChanged, StoreError
 from gristmill.files import Watch
 from gristmill.identity import Identity, versions
+from gristmill.places import Located, provide
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
 
@@ -41,7 +42,7 @@ class Run:
     @property
     def stages(self) -> dict[str, domains.Stage]:
         """The stages by label, those that fan out point by point."""
-        return {stage.label: stage for stage in domains.stages_of(self.pipeline.tables)}
+        return {stage.label: stage for stage in domains.stages_of(self.pipeline.domain, self.pipeline.tables)}
 
     def points(self, name: str) -> list[str]:
         """Return the labels of the points that a stage fans out to."""
@@ -59,8 +60,7 @@ def recorded(pipeline: str, overrides: list[str], refresh: str | None, project: 
     settings = catalogue.pipeline(pipeline)
     store, runs = Store(catalogue.store), Runs(catalogue.store)
     store.check_writable()
-    libraries = tuple(sorted({name for stage in domains.STAGES for name in stage.libraries} | {"prefect"}))
-    run = runs.start(settings, overrides, versions(libraries))
+    run = runs.start(settings, overrides, versions((*domains.libraries_of(settings.domain), "prefect")))
     try:
         yield Run(run.id, catalogue, settings, refresh)
     except Exception as error:
@@ -89,6 +89,7 @@ def produce(
         WorkError: the core could not do it; nothing was published.
     """
     began, stage, store = time.perf_counter(), run.stages[label], Store(run.catalogue.store)
+    provide((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
     data = plan.located(run.catalogue, run.pipeline, stage)
     watch = Watch(file for found in data.values() if not found.url for file in found.files)
     digests = plan.digests_of(data, store) | {
@@ -105,7 +106,7 @@ def produce(
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
         folders = _folders(inputs, store)
         fetch(data.values(), store)
-        files = {f"{place.partition('.')[2]}s": found.files for place, found in data.items()}
+        files = _files(data)
         scratch = (
             {"scratch": store.scratch(made_of.key), "logs": store.logs(run.pipeline.name, made_of.key)}
             if stage.resumable
@@ -124,10 +125,19 @@ def produce(
     return artifact.reference
 
 
+def _files(data: Mapping[str, Located]) -> dict[str, tuple[Path, ...]]:
+    """Return the files that settings name, as the argument of the core: all of a source's, all of a model's."""
+    found: dict[str, tuple[Path, ...]] = {}
+    for place, located in data.items():
+        argument = {"source": "paths", "model": "files"}[place.partition(".")[0]]
+        found[argument] = (*found.get(argument, ()), *located.files)
+    return found
+
+
 def _folders(inputs: Iterable[Reference], store: Store) -> dict[str, Path | list[Path]]:
     """Return the verified folders of the artifacts by stage; of a stage that fans out a list."""
     folders: dict[str, Path | list[Path]] = {}
-    fanned = {stage.name for stage in domains.STAGES if stage.axes}
+    fanned = {stage.name for stages in domains.STAGES.values() for stage in stages if stage.axes}
     for reference in inputs:
         path = store.open(reference).path
         if reference["stage"] in fanned:

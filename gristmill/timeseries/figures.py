@@ -74,35 +74,6 @@ def backtest_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
     return figure
 
 
-def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
-    """Draw training and validation loss by epoch."""
-    figure, (axes,) = canvas(2.6)
-    axes.plot(epochs["epoch"], epochs["loss"], color=MODEL, label="training loss")
-    if "val_loss" in epochs:
-        axes.plot(epochs["epoch"], epochs["val_loss"], color=BASELINE, label="validation loss")
-    axes.axvline(best, color=ACCENT, linewidth=0.8, linestyle="--", label="kept")
-    axes.set_yscale("log")
-    axes.set_xlabel("epoch")
-    legend(axes, loc="upper right")
-    return figure
-
-
-def rate_figure(rates: Any, losses: Any, smoothed: Any = None, taken: float | None = None) -> "Figure":
-    """Draw the loss against the learning rate: of a range test with what it took, or of a sweep by epoch."""
-    figure, (axes,) = canvas(2.6)
-    axes.plot(rates, losses, color=TRUTH, linewidth=0.8, alpha=0.7, label="loss")
-    if smoothed is not None:
-        axes.plot(rates, smoothed, color=MODEL, label="smoothed")
-        axes.set_ylim(0.8 * min(smoothed), 1.1 * np.max(smoothed[: max(2, len(smoothed) // 2)]))
-    if taken is not None:
-        axes.axvline(taken, color=ACCENT, linewidth=0.8, linestyle="--", label=f"taken: {taken:.2g}")
-    axes.set_xscale("log")
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("loss")
-    legend(axes, loc="upper left")
-    return figure
-
-
 def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFrame) -> "Figure":
     """Draw a whole series with its parts, and where its regime changes."""
     figure, (axes,) = canvas(2.6)

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from gristmill.course import Course
 from gristmill.errors import RequestError
-from gristmill.fit import Course, OnEpoch, fit, seeded
+from gristmill.fit import OnEpoch, fit
 from gristmill.own import Own
+from gristmill.seeds import seeded
 from gristmill.timeseries.feed import WindowFeed, scaled
 from gristmill.timeseries.normalisation import around, normalised, offset
 from gristmill.timeseries.prepared import Layout, Prepared
@@ -159,11 +161,6 @@ def pinball(quantiles: tuple[float, ...]) -> Any:
 
 def refuse_contradictions(model: Model, settings: Train, data: Prepared) -> None:
     """Refuse settings that do not go together."""
-    if settings.patience is not None and not len(data.origins("validation")):
-        raise RequestError(
-            "train.patience stops on the validation part, but preprocess.validation is 0. "
-            "Set a part, or leave patience out."
-        )
     if settings.targets == "sequence" and data.layout.normalise != "none":
         raise RequestError(
             f"preprocess.normalise = {data.layout.normalise!r} shows each step of a window what comes after it, which "

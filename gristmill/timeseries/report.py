@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from gristmill.learning_report import training_sections
 from gristmill.pictures import as_png, as_svg
 from gristmill.report import Section, Table
 from gristmill.tables import read_document, read_table
@@ -201,30 +202,6 @@ def backtest_table(scores: dict[str, Any]) -> Table:
         spread = (score("mae", named[name]["mae"][over]) for over in ("over_windows", "over_seeds"))
         rows.append([name, *(score(key, named[name][key]["mean"]) for key in METRICS), *spread])
     return Table("", ["forecast", *METRICS.values(), "± blocks", "± seeds"], rows)
-
-
-def training_sections(train: Path) -> Iterator[Section]:
-    """Yield how the network learned, and at which rate."""
-    training, epochs = read_document(train / "training.json"), read_table(train / "epochs.parquet")
-    if not len(epochs):
-        return
-    pictures = [as_svg(figures.learning_figure(epochs, training["best_epoch"]))]
-    if (path := train / "learning_rates.parquet").exists():
-        trials = read_table(path)
-        taken = training["learning_rate"]
-        pictures.append(as_svg(figures.rate_figure(trials["rate"], trials["loss"], trials["smoothed"], taken)))
-    elif epochs["rate"].is_monotonic_increasing and epochs["rate"].nunique() > 1:  # the course's sweep
-        pictures.append(as_svg(figures.rate_figure(epochs["rate"], epochs["loss"])))
-    yield Section("Training", training_note(training), pictures=pictures)
-
-
-def training_note(training: dict[str, Any]) -> str:
-    """Say which epoch was kept and why."""
-    ended = "stopped by its validation loss" if training["stopped_early"] else "ran all its epochs"
-    return (
-        f"Training {ended}: {training['epochs']} epochs from a learning rate of {training['learning_rate']:.3g}, the "
-        f"weights of epoch {training['best_epoch']} were kept."
-    )
 
 
 def patterns_section(found: Found) -> Section:

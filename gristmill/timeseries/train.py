@@ -3,21 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
-import pandas as pd
 
-from gristmill import network as networks
-from gristmill.fit import Course, OnEpoch
+from gristmill.course import Course
+from gristmill.fit import OnEpoch
 from gristmill.network import REFIT
 from gristmill.own import Own
-from gristmill.tables import write_document, write_table
 from gristmill.timeseries import prepared
 from gristmill.timeseries.forecaster import Model, buildable, fit_forecaster
 from gristmill.timeseries.prepared import Prepared
 from gristmill.timeseries.settings import Train
+from gristmill.training import write_trained
 
 
 def train(
@@ -54,14 +51,14 @@ def train(
     model = buildable(model, files)
     data = prepared.read(preprocess)
     network, course = fit_forecaster(model, train, data, scratch / "judged", logs / "judged", on_epoch)
-    write_trained(network, course, train, out)
+    write_trained(network, course, out, quantiles=_quantiles(train))
     if train.refit:
         recipe = train.model_copy(update={"patience": None} | _found(course))
         again, course_again = fit_forecaster(
             model, recipe, of_everything(data), scratch / REFIT, logs / REFIT, on_epoch, until=course.best_epoch
         )
         (out / REFIT).mkdir()
-        write_trained(again, course_again, recipe, out / REFIT)
+        write_trained(again, course_again, out / REFIT, quantiles=_quantiles(train))
     return {"parameters": network.count_params()} | ({"epochs": len(course.losses)} if course.losses else {})
 
 
@@ -76,25 +73,5 @@ def _found(course: Course) -> dict[str, float]:
     return {"learning_rate": course.learning_rate} if course.learning_rate is not None else {}
 
 
-def write_trained(network: keras.Model, course: Course, settings: Train, out: Path) -> None:
-    """Write a network, its losses by epoch, and how training ended."""
-    networks.write(network, out)
-    columns: dict[str, Any] = {"epoch": np.arange(1, len(course.losses) + 1), "loss": course.losses}
-    if course.val_losses:
-        columns["val_loss"] = course.val_losses
-    if course.rates:
-        columns["rate"] = course.rates
-    if course.search:
-        write_table(out / "learning_rates.parquet", pd.DataFrame(course.search))
-    write_table(out / "epochs.parquet", pd.DataFrame(columns))
-    quantiles = list(settings.quantiles) if settings.loss == "quantile" else None
-    write_document(
-        out / "training.json",
-        {
-            "best_epoch": course.best_epoch,
-            "epochs": len(course.losses),
-            "stopped_early": course.stopped,
-            "learning_rate": course.learning_rate,
-            "quantiles": quantiles,
-        },
-    )
+def _quantiles(settings: Train) -> list[float] | None:
+    return list(settings.quantiles) if settings.loss == "quantile" else None

@@ -1,6 +1,7 @@
 """A bundle is proved equal, in a fresh process, to what was scored."""
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from gristmill import bundle
-from gristmill.errors import ParityError
+from gristmill.errors import ParityError, RequestError
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +46,56 @@ def test_only_the_formats_asked_for_are_written(tmp_path: Path, network: "keras.
 
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
     assert sorted(path.name for path in exported.iterdir()) == ["model.keras", "saved_model"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["lite", "onnx"])
+def test_a_format_of_an_extra_predicts_any_number_of_rows(tmp_path: Path, network: "keras.Model", form: str) -> None:
+    bundle.export_network(network, (form,), tmp_path)
+    predict = bundle.load(tmp_path, form)
+
+    for rows in (5, 1, 3):
+        assert predict(INPUTS[:rows]) == pytest.approx(network.predict(INPUTS[:rows], verbose=0), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_every_format_holds_in_a_fresh_process(tmp_path: Path, network: "keras.Model") -> None:
+    formats = ("saved_model", "keras", "lite", "onnx")
+    bundle.export_network(network, formats, tmp_path)
+    scored = network.predict(INPUTS, verbose=0)
+
+    assert bundle.check_parity(tmp_path, formats, INPUTS, scored, tolerance=1e-5) <= 1e-5
+    with pytest.raises(ParityError, match="the exported onnx model differs"):
+        bundle.check_parity(tmp_path, ("onnx",), INPUTS, scored + 0.1, tolerance=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("form", "module", "extra"),
+    [("lite", "ai_edge_litert", "lite"), ("onnx", "onnxruntime", "onnx"), ("onnx", "tf2onnx", "onnx")],
+)
+def test_a_format_whose_extra_is_not_installed_is_refused_before_it_is_written(
+    tmp_path: Path, network: "keras.Model", monkeypatch: pytest.MonkeyPatch, form: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+
+    with pytest.raises(RequestError, match=rf"needs {module}.*Run: pip install 'gristmill\[{extra}\]'"):
+        bundle.export_network(network, (form,), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("width", "most"), [(6, 1024), (2**18, 4), (2**21, 1)])
+def test_a_model_is_shown_few_inputs_at_a_time(width: int, most: int) -> None:
+    """1024 rows or 4 MiB of float32 at most, and one row however large it is; the order stays."""
+    inputs, shown = np.arange(2 * most + 1, dtype=np.float32)[:, None] * np.ones((1, width), np.float32), []
+
+    def predict(block: np.ndarray) -> np.ndarray:
+        shown.append(len(block))
+        return block[:, :1]
+
+    made = bundle.in_blocks(predict)(inputs)
+
+    assert shown == [most, most, 1]
+    assert made[:, 0].tolist() == list(range(2 * most + 1))
 
 
 @pytest.mark.parametrize("form", ["saved_model", "keras"])

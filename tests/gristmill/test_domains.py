@@ -23,7 +23,7 @@ def pipeline(project: Path, *assignments: str) -> Pipeline:
 
 
 def labels(project: Path, *assignments: str) -> list[str]:
-    return [stage.label for stage in stages_of(pipeline(project, *assignments).tables)]
+    return [stage.label for stage in stages_of("timeseries", pipeline(project, *assignments).tables)]
 
 
 def keys(project: Path, *assignments: str) -> dict[str, str]:
@@ -31,12 +31,14 @@ def keys(project: Path, *assignments: str) -> dict[str, str]:
     of, modules = pipeline(project, *assignments), read_modules(Store(project / "data/store").memo)
     return {
         stage.label: identity_of(of, stage, dict.fromkeys(stage.inputs, "0"), modules).key
-        for stage in stages_of(of.tables)
+        for stage in stages_of(of.domain, of.tables)
     }
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-@pytest.mark.parametrize("domain", DOMAINS)
+EVERY = [pytest.param(domain, stage, id=f"{domain} {stage.name}") for domain in DOMAINS for stage in STAGES[domain]]
+
+
+@pytest.mark.parametrize(("domain", "stage"), EVERY)
 def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: str, stage: Stage) -> None:
     core = getattr(importlib.import_module(module_of(domain, stage.name)), stage.name)
 
@@ -46,17 +48,15 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     assert set(inspect.signature(core).parameters) == {*stage.tables, *stage.inputs, "out"} | resumes | places | counted
 
 
-@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name)
-def test_what_a_stage_names_exists(stage: Stage) -> None:
-    position = [other.name for other in STAGES].index(stage.name)
+@pytest.mark.parametrize(("domain", "stage"), EVERY)
+def test_what_a_stage_names_exists(domain: str, stage: Stage) -> None:
+    stages, tables = STAGES[domain], tables_of(domain)
 
-    assert set(stage.inputs) <= {other.name for other in STAGES[:position]}
+    assert set(stage.inputs) <= {other.name for other in stages[: stages.index(stage)]}
     assert all(metadata.version(library) for library in stage.libraries)
-    for domain in DOMAINS:
-        tables = tables_of(domain)
-        assert set(stage.tables) <= set(tables)
-        for key, _ in stage.axes:
-            assert key in tables[stage.name].model_fields  # type: ignore[union-attr]
+    assert set(stage.tables) <= set(tables)
+    for key, _ in stage.axes:
+        assert key in tables[stage.name].model_fields  # type: ignore[union-attr]
 
 
 def test_without_blocks_there_is_no_backtest(project: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_stage_fans_out_over_all_its_counts(project: Path) -> None:
 
 
 def test_a_point_counts_from_zero_for_the_stage_and_from_one_for_people(project: Path) -> None:
-    stages = stages_of(pipeline(project, "backtest.windows=2", "backtest.seeds=2").tables)
+    stages = stages_of("timeseries", pipeline(project, "backtest.windows=2", "backtest.seeds=2").tables)
     points = {stage.label: stage.point for stage in stages if stage.name == "backtest"}
 
     assert points["backtest 2/1"] == {"window": 1, "seed": 0}
@@ -78,19 +78,14 @@ def test_a_point_counts_from_zero_for_the_stage_and_from_one_for_people(project:
 
 
 def test_what_reads_a_stage_that_fans_out_reads_all_its_points(project: Path) -> None:
-    with_blocks = {stage.label: stage for stage in stages_of(pipeline(project, "backtest.windows=2").tables)}
-    without = {stage.label: stage for stage in stages_of(pipeline(project).tables)}
+    rolled, plain = pipeline(project, "backtest.windows=2").tables, pipeline(project).tables
+    with_blocks = {stage.label: stage for stage in stages_of("timeseries", rolled)}
+    without = {stage.label: stage for stage in stages_of("timeseries", plain)}
 
     assert with_blocks["evaluate"].inputs == ("preprocess", "train", "backtest 1/1", "backtest 2/1")
     assert without["evaluate"].inputs == ("preprocess", "train")
     assert with_blocks["export"] == without["export"]
     assert with_blocks["backtest 1/1"].inputs == ("preprocess",)
-
-
-def test_a_domain_without_a_step_that_fans_out_has_none_of_its_points(project: Path) -> None:
-    tables = {name: table for name, table in pipeline(project).tables.items() if name != "backtest"}
-
-    assert [stage.label for stage in stages_of(tables)] == [*BEFORE, *AFTER]
 
 
 def test_more_points_leave_those_that_are_there_as_they_are(project: Path) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from gristmill.fit import Course
+    from gristmill.course import Course
     from gristmill.learning_rate import Loss
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,8 @@ def train(
 ) -> "tuple[keras.Model, Course]":
     """Train in batches of 16 of 48 windows, judged on 8 more, with the checkpoints in `folder`, the logs beside it."""
 
-    from gristmill.fit import fit, seeded
+    from gristmill.fit import fit
+    from gristmill.seeds import seeded
 
     how = Fit(**{"epochs": 4, "batch_size": 16, "learning_rate": 0.05, "seed": 1} | settings)
 
@@ -107,7 +108,7 @@ class Shuffled:
     def _epoch(self, number: "tf.Tensor") -> "tf.data.Dataset":
         import tensorflow as tf
 
-        from gristmill.fit import shuffled
+        from gristmill.seeds import shuffled
 
         order = shuffled(tf.range(48, dtype=tf.int64), self._settings.seed, number)
         return tf.data.Dataset.from_tensor_slices(order).batch(16).map(self._gather)
@@ -116,6 +117,17 @@ class Shuffled:
         import tensorflow as tf
 
         return tf.gather(HISTORIES, index), tf.gather(self._targets, index)
+
+
+class Whole(Shuffled):
+    """The same in one batch of all 48."""
+
+    def __init__(self, targets: npt.NDArray[np.float32], settings: Fit) -> None:
+        super().__init__(targets, settings)
+        self.elements = self.updates = 1
+
+    def _epoch(self, number: "tf.Tensor") -> "tf.data.Dataset":
+        return super()._epoch(number).unbatch().batch(48)
 
 
 def logs_of(folder: Path) -> Path:
@@ -425,7 +437,7 @@ def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path)
 def test_shuffling_depends_on_seed_and_epoch_alone() -> None:
     import tensorflow as tf
 
-    from gristmill.fit import shuffled
+    from gristmill.seeds import shuffled
 
     order = tf.range(100, 200, dtype=tf.int64)
 
@@ -442,7 +454,7 @@ def test_shuffling_depends_on_seed_and_epoch_alone() -> None:
 
 
 def test_a_network_is_named_and_filled_by_its_seed_not_by_what_was_built_before() -> None:
-    from gristmill.fit import seeded
+    from gristmill.seeds import seeded
 
     first = seeded(plain, 3)
     plain()
@@ -455,7 +467,7 @@ def test_a_network_is_named_and_filled_by_its_seed_not_by_what_was_built_before(
 
 def test_what_other_threads_draw_does_not_change_a_network() -> None:
     """As Prefect's may, from the generator that Keras draws the seeds of layers from."""
-    from gristmill.fit import seeded
+    from gristmill.seeds import seeded
 
     disturbances = iter([1, 0, 2, 1])  # draws before each of the first builds
 
@@ -470,7 +482,7 @@ def test_what_other_threads_draw_does_not_change_a_network() -> None:
 
 
 def test_a_network_that_no_seed_decides_is_refused() -> None:
-    from gristmill.fit import seeded
+    from gristmill.seeds import seeded
 
     unseeded = np.random.default_rng()
 
@@ -483,6 +495,70 @@ def test_a_network_that_no_seed_decides_is_refused() -> None:
         RequestError, match=r"^the network's first weights differ each time it is built with the seed 3"
     ):
         seeded(build, 3)
+
+
+def with_goal(folder: Path, **goal: Any) -> "Course":
+    """Train the plain network as a classifier of whether the first value is positive."""
+    import keras
+
+    from gristmill.fit import Goal, fit
+    from gristmill.seeds import seeded
+
+    how = Fit(epochs=12, batch_size=16, learning_rate=0.2, schedule="constant", seed=1)
+    signs = (HISTORIES[:, :1] > 0).astype(np.float32)
+    accuracy = keras.metrics.BinaryAccuracy("accuracy", threshold=0.0)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    network = seeded(lambda: keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)]), how.seed)
+    logs = logs_of(folder)
+    feed, held = Shuffled(signs, how), judged(signs)
+    return fit(network, feed, held, how, loss, folder, lambda epoch: None, logs, goal=Goal(accuracy, **goal))
+
+
+def test_the_accuracy_of_a_classifier_is_noted_beside_the_loss(tmp_path: Path) -> None:
+    course = with_goal(tmp_path)
+
+    assert len(course.accuracies) == len(course.val_accuracies) == 12
+    assert course.accuracies[0] < course.accuracies[-1] <= 1
+    assert not course.stopped
+
+
+@pytest.mark.parametrize("goal", [{"stop_accuracy": 0.85}, {"stop_loss": 0.4}])
+def test_training_ends_with_the_epoch_that_reaches_the_goal(goal: dict[str, float], tmp_path: Path) -> None:
+    course = with_goal(tmp_path, **goal)
+
+    reached = [
+        accuracy >= goal.get("stop_accuracy", 2) or loss <= goal.get("stop_loss", 0)
+        for accuracy, loss in zip(course.accuracies, course.losses, strict=True)
+    ]
+    assert course.stopped
+    assert reached == [False] * (len(reached) - 1) + [True]
+    assert 1 < len(reached) < 12
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_every_optimizer_learns(optimizer: str, tmp_path: Path) -> None:
+    _, course = train(tmp_path, optimizer=optimizer)
+
+    assert course.losses[-1] < course.losses[0]
+
+
+def test_plain_gradient_descent_takes_the_steps_that_the_book_says(tmp_path: Path) -> None:
+    """One full batch: weights less the rate times the gradient of the mean square."""
+    import keras
+
+    from gristmill.fit import fit
+    from gristmill.seeds import seeded
+
+    how = Fit(epochs=1, batch_size=48, learning_rate=0.1, schedule="constant", optimizer="sgd", clip_norm=None, seed=1)
+    linear = seeded(lambda: keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, use_bias=False)]), 1)
+    (before,) = linear.get_weights()
+
+    feed = Whole(TARGETS, how)
+    fit(linear, feed, None, how, "mse", tmp_path, lambda epoch: None, logs_of(tmp_path))
+
+    error = HISTORIES[:48] @ before - TARGETS[:48]
+    gradient = 2 * HISTORIES[:48].T @ error / error.size
+    assert linear.get_weights()[0] == pytest.approx(before - 0.1 * gradient, abs=1e-5)
 
 
 def killed(folder: Path, moment: str, how: str = "") -> None:

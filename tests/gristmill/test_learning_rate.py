@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 
 from gristmill.errors import Diverged
-from gristmill.fit import seeded
 from gristmill.learning_rate import Loss, Trial, schedule, search, suggest
+from gristmill.seeds import seeded
 from gristmill.settings import Fit
 
 RANDOM = np.random.default_rng(0)

@@ -18,7 +18,7 @@ INPUTS = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
 
 def build(width: int = 4) -> "keras.Model":
     """Return a network with weights, with states that are no weights, and with a network inside."""
-    from gristmill.fit import seeded
+    from gristmill.seeds import seeded
 
     def layers() -> "keras.Model":
         from keras import Input, Sequential, layers

@@ -58,7 +58,7 @@ def key_of_train(project: Path) -> str:
     """Return the key of the training, as `plan` finds it."""
     catalogue = load(project)
     pipeline, store = catalogue.pipeline("mine"), Store(catalogue.store)
-    (stage,) = (stage for stage in stages_of(pipeline.tables) if stage.name == "train")
+    (stage,) = (stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
     inputs = digests_of(located(catalogue, pipeline, stage), store) | {"preprocess": "0"}
     return identity_of(pipeline, stage, inputs, read_modules(store.memo)).key
 

@@ -100,28 +100,6 @@ def test_each_block_of_a_backtest_is_drawn_by_its_mean_and_each_seed_as_a_dot(se
     assert [len(np.asarray(line.get_ydata())) for line in dots] == ([2 * seeds] if seeds > 1 else [])
 
 
-def test_losses_are_drawn_with_the_epoch_that_was_kept() -> None:
-    epochs = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.0, 2.0]})
-
-    drawn = lines(figures.learning_figure(epochs, 2))
-    alone = lines(figures.learning_figure(epochs.drop(columns="val_loss"), 3))
-
-    assert list(drawn) == ["training loss", "validation loss", "kept"]
-    assert drawn["validation loss"].tolist() == [3, 1, 2]
-    assert list(alone) == ["training loss", "kept"]
-
-
-def test_a_range_test_is_drawn_with_the_rate_it_took() -> None:
-    rates = np.geomspace(1e-5, 1, 6)
-
-    drawn = figures.rate_figure(rates, rates + 1, rates + 2, 1e-2)
-    sweep = figures.rate_figure(rates, rates + 1)
-
-    assert list(lines(drawn)) == ["loss", "smoothed", "taken: 0.01"]
-    assert list(lines(sweep)) == ["loss"]
-    assert drawn.axes[0].get_xscale() == "log"
-
-
 def test_a_series_is_drawn_by_parts_with_its_changes_and_without_parts_that_are_empty() -> None:
     values = np.random.default_rng(0).normal(size=60)
     data = assembled(values, values[:30] + 5, history=6, validation=0, test=20, starts=[0, 30])

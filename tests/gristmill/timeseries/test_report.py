@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from small_runs import Folders
 
@@ -234,25 +233,6 @@ def test_the_backtest_is_told_with_its_spread(of_several: dict[str, Section], ro
     )
     assert table.rows[0][1] == score("mae", told["model"]["mae"]["mean"])
     assert "Blocks before the test part (2), each forecast by 2 networks" in of_several["Backtest"].note
-
-
-def test_the_training_note_names_the_kept_epoch_and_the_rate() -> None:
-    ended = {"best_epoch": 4, "epochs": 9, "stopped_early": True, "learning_rate": 0.001}
-
-    told = "9 epochs from a learning rate of 0.001, the weights of epoch 4 were kept."
-    assert report.training_note(ended) == f"Training stopped by its validation loss: {told}"
-    assert report.training_note(ended | {"stopped_early": False}) == f"Training ran all its epochs: {told}"
-
-
-@pytest.mark.parametrize("rates", [[1e-5, 1e-4, 1e-3], [1e-3, 1e-3, 1e-3], [1e-3, 5e-4, 1e-4]])
-def test_a_sweep_of_rates_is_drawn(rates: list[float], trained: Folders, tmp_path: Path) -> None:
-    shutil.copytree(trained["train"], tmp_path / "train")
-    epochs = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "rate": rates})
-    epochs.to_parquet(tmp_path / "train" / "epochs.parquet", index=False)
-
-    (section,) = report.training_sections(tmp_path / "train")
-
-    assert len(section.pictures) == (2 if rates[0] < rates[-1] else 1)
 
 
 def test_the_data_note_says_what_was_repaired() -> None:

@@ -1,0 +1,153 @@
+"""How fast photos are augmented and delivered, against the course's `ImageDataGenerator`, in one process and in turn.
+
+    python benchmarks/images.py DATA_DIR     # of TensorFlow Datasets, with cats_vs_dogs in it
+
+augmented     photos of 150x150x3 in memory, batches of 32, by the course's changes, against `random_transform`
+delivered     batches of 32 from the shards that preprocess wrote (raw; the network rescales them), against
+              `flow_from_directory`, which decodes, resizes and rescales every photo in every epoch
+both          the same with the course's changes
+once          what ingest and preprocess take before the first epoch
+
+Seconds depend on what else the machine does, and gristmill uses every core, the course's way one: so the ratio is
+given in processor time, too.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from gristmill.sources.images.folder import Folder
+from gristmill.vision import prepared
+from gristmill.vision.augment import augmented
+from gristmill.vision.ingest import ingest
+from gristmill.vision.prepared import Prepared
+from gristmill.vision.preprocess import preprocess
+from gristmill.vision.settings import Augment, Ingest, Preprocess
+
+SIDE = 150
+BATCH = 32
+ROUNDS = 7
+IN_MEMORY = 20 * BATCH
+
+OURS = Augment(rotation=40, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True, fill="nearest")
+THEIRS = {
+    "rotation_range": 40,
+    "width_shift_range": 0.2,
+    "height_shift_range": 0.2,
+    "shear_range": 0.2,
+    "zoom_range": 0.2,
+    "horizontal_flip": True,
+    "fill_mode": "nearest",
+}
+"""The course's changes, in gristmill's words and in Keras'."""
+
+Generator = tf.keras.preprocessing.image.ImageDataGenerator  # legacy; nothing but this benchmark has it
+Delivery = Callable[[], int]  # gives the number of images that it delivered
+
+
+def write_photos(data_dir: Path, folder: Path) -> None:
+    """Write the photos of a data set as they are encoded, in a folder a class."""
+    builder = tfds.builder("cats_vs_dogs", data_dir=data_dir)
+    examples = builder.as_dataset(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    names = builder.info.features["label"].names
+    for name in names:
+        (folder / name).mkdir(parents=True)
+    for number, example in enumerate(examples.as_numpy_iterator()):
+        (folder / names[example["label"]] / f"{number:05d}.jpg").write_bytes(example["image"])
+
+
+def prepare(photos: Path, place: Path) -> Prepared:
+    """Run the stages that make shards of photos."""
+    first, second = place / "ingest", place / "preprocess"
+    first.mkdir()
+    second.mkdir()
+    source = Folder(kind="folder", path=str(photos))
+    ingest(source=source, ingest=Ingest(), out=first, paths=tuple(sorted(photos.glob("*/*"))))
+    preprocess(preprocess=Preprocess(size=(SIDE, SIDE), validation=0), ingest=first, out=second)
+    return prepared.read(second)
+
+
+def augmenting(data: Prepared) -> tuple[Delivery, Delivery]:
+    """Return how gristmill and the course augment photos in memory."""
+    pixels = data.pixels("train")[:IN_MEMORY]
+    batches = [tf.constant(pixels[begin : begin + BATCH]) for begin in range(0, IN_MEMORY, BATCH)]
+    photos = pixels.astype("float32")
+    change = tf.function(lambda batch, seed: augmented(batch, OURS, seed))
+    generator = Generator(**THEIRS)
+
+    def ours() -> int:
+        return sum(len(change(batch, tf.constant([0, number]))) for number, batch in enumerate(batches))
+
+    def theirs() -> int:
+        return len([generator.random_transform(photo) for photo in photos])
+
+    return ours, theirs
+
+
+def delivering(data: Prepared, photos: Path, augment: bool) -> tuple[Delivery, Delivery]:
+    """Return how gristmill delivers the photos of an epoch from shards, and the course from their folder."""
+
+    def change(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels, labels = batch
+        return augmented(pixels, OURS, tf.stack([tf.constant(0, tf.int64), number])), labels
+
+    batches = data.dataset("train", BATCH)
+    if augment:
+        batches = batches.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    generator = Generator(rescale=1 / 255, **(THEIRS if augment else {}))
+    flow = generator.flow_from_directory(photos, target_size=(SIDE, SIDE), batch_size=BATCH, class_mode="binary")
+
+    def ours() -> int:
+        return sum(len(labels) for _, labels in batches)
+
+    def theirs() -> int:
+        return sum(len(flow[number][1]) for number in range(len(flow)))
+
+    return ours, theirs
+
+
+def compared(name: str, ways: tuple[Delivery, Delivery]) -> str:
+    """Return a row of the table: medians of rounds in turn."""
+    rounds = np.array([[rates(way) for way in ways] for _ in range(ROUNDS)])  # (rounds, ways, clocks)
+    (ours, ours_busy), (theirs, theirs_busy) = np.median(rounds, axis=0)
+    return f"| {name} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.1f} | {ours_busy / theirs_busy:.1f} |"
+
+
+def rates(deliver: Delivery) -> tuple[float, float]:
+    """Return the images that are delivered in a second, and in a second of the processors' time."""
+    began, busy = time.perf_counter(), time.process_time()
+    count = deliver()
+    return count / (time.perf_counter() - began), count / (time.process_time() - busy)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data_dir", type=Path)
+    data_dir = parser.parse_args().data_dir
+    keras.utils.disable_interactive_logging()  # how many photos the generator found
+    with TemporaryDirectory() as folder:
+        photos, place = Path(folder) / "photos", Path(folder)
+        write_photos(data_dir, photos)
+        began = time.perf_counter()
+        data = prepare(photos, place)
+        once = time.perf_counter() - began
+        print("| images/s | gristmill | the course's way | ratio | in processor time |\n|---|---:|---:|---:|---:|")
+        print(compared("augmented in memory", augmenting(data)))
+        print(compared("delivered", delivering(data, photos, augment=False)))
+        print(compared("delivered and augmented", delivering(data, photos, augment=True)))
+        print(f"\nOnce: ingest and preprocess take {once:.1f} s for {len(data.index):,} photos.")
+    print(f"Medians of {ROUNDS} rounds in turn; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The formats of a bundle: how each is written, and how it is loaded to predict without the code that trained it.
+
+LiteRT and ONNX need the extras `lite` and `onnx` of the package, which are imported where they are asked for.
+"""
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gristmill.errors import RequestError
+
+if TYPE_CHECKING:
+    import keras
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+Predictor = Callable[["Array"], "Array"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """Where a format lies in the bundle, and what writes and loads it there."""
+
+    place: str
+    write: Callable[["keras.Model", Path], None]
+    load: Callable[[Path], Predictor]
+
+
+def write_saved_model(network: "keras.Model", place: Path) -> None:
+    """Write a SavedModel with the signature `serving_default`."""
+    network.export(place, format="tf_saved_model", verbose=False)
+
+
+def load_saved_model(place: Path) -> Predictor:
+    """Return the signature `serving_default`; of several outputs the one of numbers."""
+    import tensorflow as tf
+
+    from gristmill.network import tensors
+
+    loaded = tf.saved_model.load(place)
+
+    def predict(inputs: "Array") -> "Array":
+        signature = loaded.signatures["serving_default"]  # works only while `loaded` is referenced
+        given = tensors(inputs)
+        made = (signature(**given) if isinstance(given, dict) else signature(given)).values()
+        numbers: Array = next(output for output in made if output.dtype.is_floating).numpy()
+        return numbers
+
+    return predict
+
+
+def write_keras(network: "keras.Model", place: Path) -> None:
+    """Write Keras's own file."""
+    network.save(place)
+
+
+def load_keras(place: Path) -> Predictor:
+    """Return a Keras file's predictions; safe mode runs no code that it might hold."""
+    import keras
+
+    from gristmill.network import tensors
+
+    network = keras.models.load_model(place, safe_mode=True)
+    return lambda inputs: network.predict_on_batch(tensors(inputs))
+
+
+def write_lite(network: "keras.Model", place: Path, quantized: bool = False) -> None:
+    """Write a LiteRT file; its weights are int8 and its activations float where it is quantised (dynamic range)."""
+    import tensorflow as tf
+
+    need("lite", "ai_edge_litert")
+    optimizations = [tf.lite.Optimize.DEFAULT] if quantized else []
+    network.export(place, format="litert", verbose=False, optimizations=optimizations)
+
+
+def load_lite(place: Path) -> Predictor:
+    """Return a LiteRT file's predictions, on the CPU."""
+    need("lite", "ai_edge_litert")
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(model_path=str(place))
+    taken, given = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+
+    def predict(inputs: "Array") -> "Array":
+        interpreter.resize_tensor_input(taken, inputs.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(taken, inputs)
+        interpreter.invoke()
+        numbers: Array = interpreter.get_tensor(given)
+        return numbers
+
+    return predict
+
+
+def write_onnx(network: "keras.Model", place: Path) -> None:
+    """Write an ONNX file."""
+    need("onnx", "onnx", "onnxruntime", "tf2onnx")
+    with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of what Keras asks NumPy for
+        network.export(place, format="onnx", verbose=False)
+
+
+def load_onnx(place: Path) -> Predictor:
+    """Return an ONNX file's predictions, on the CPU."""
+    need("onnx", "onnxruntime")
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(place, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def predict(inputs: "Array") -> "Array":
+        numbers: Array = session.run(None, {name: inputs})[0]
+        return numbers
+
+    return predict
+
+
+def need(extra: str, *modules: str) -> None:
+    """Refuse a format whose extra of the package is not installed, before any work is done for it."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise RequestError(
+                f"export.formats: {extra!r} needs {module}, which is not installed. "
+                f"Run: pip install 'gristmill[{extra}]', or leave it out."
+            )
+
+
+FORMATS = {
+    "saved_model": Format("saved_model", write_saved_model, load_saved_model),
+    "keras": Format("model.keras", write_keras, load_keras),
+    "lite": Format("model.tflite", write_lite, load_lite),
+    "lite_quantized": Format("model_quantized.tflite", partial(write_lite, quantized=True), load_lite),
+    "onnx": Format("model.onnx", write_onnx, load_onnx),
+}

@@ -1,0 +1,1 @@
+"""Regression: a table in, a tested model of one of its columns out."""

@@ -1,0 +1,130 @@
+"""What a report on regression shows: scores, predictions against truth, residuals, categories, training, data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gristmill.learning_report import training_sections
+from gristmill.pictures import as_png, as_svg
+from gristmill.regression import figures, prepared
+from gristmill.regression.prepared import PARTS, Prepared
+from gristmill.report import Section, Table
+from gristmill.tables import read_document, read_table
+from gristmill.wording import score
+
+METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
+
+_SHOWN = 12  # names of a category that a table shows at most
+
+
+def sections(folders: dict[str, Path]) -> Iterator[Section]:
+    """Yield the sections of a report from the folders of a run's artifacts."""
+    data, scores = prepared.read(folders["preprocess"]), read_document(folders["evaluate"] / "scores.json")
+    predictions = read_table(folders["evaluate"] / "predictions.parquet")
+    parts = [part for part in reversed(PARTS) if part in scores["model"]]
+    yield Section("Scores", verdict(scores), tables=[scores_table(scores, part) for part in parts])
+    yield from prediction_sections(data, predictions)
+    yield from category_sections(data, predictions, scores["best_baseline"])
+    yield from training_sections(folders["train"])
+    yield data_section(read_document(folders["ingest"] / "summary.json"), data)
+
+
+def headline_picture(folders: dict[str, Path]) -> bytes:
+    """Return predictions against truth as a PNG, from the folder of `evaluate` alone."""
+    return as_png(figures.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """Say how the model stands beside its best baseline, and how much it explains."""
+    headline, explained = scores["headline"], scores["model"]["test"]["r2"]
+    stands = "beats" if headline["model"] < headline["baseline"] else "does not beat"
+    said = (
+        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
+        f"{METRICS[headline['metric']]} {headline['model']:.4g} against {headline['baseline']:.4g}. "
+    )
+    if explained is not None:
+        said += f"R², the share of the test part's variance that it explains, is {explained:.4g}. "
+    return said + "Nothing was fitted on the test part."
+
+
+def scores_table(scores: dict[str, Any], part: str) -> Table:
+    """Return a part's scores, the model first, then the baselines from the best on."""
+    metric = scores["headline"]["metric"]
+    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][metric])
+    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
+    rows = [[name, *(score(key, values[key]) for key in METRICS)] for name, values in named]
+    return Table(f"{part.capitalize()} part", ["prediction", *METRICS.values()], rows)
+
+
+def prediction_sections(data: Prepared, predictions: pd.DataFrame) -> Iterator[Section]:
+    """Yield the line itself where there is one column of numbers, predictions against truth, and the residuals."""
+    numbers, target = data.layout.numbers, data.layout.target
+    if len(numbers) == 1 and not data.layout.categories:
+        picture = as_svg(figures.line_figure(data.table[numbers[0]], predictions, target))
+        yield Section("The line", f"{target} by {numbers[0]}, as the model sees it.", pictures=[picture])
+    yield Section(
+        "Truth and prediction",
+        f"Each row's {target} against what the model makes of it.",
+        pictures=[as_svg(figures.scatter_figure(predictions))],
+    )
+    test = predictions[predictions["part"] == "test"]
+    yield Section(
+        "Residuals", "Truth minus prediction, on the test part.", pictures=[as_svg(figures.residual_figure(test))]
+    )
+
+
+def category_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> Iterator[Section]:
+    """Yield the errors on the test part by the names of each category."""
+    tables = [category_table(data, predictions, name, best) for name in data.layout.categories]
+    if tables:
+        note = f"Mean absolute error on the test part, the worst first; at most {_SHOWN} names of a category."
+        yield Section("Error by category", note, tables=tables)
+
+
+def category_table(data: Prepared, predictions: pd.DataFrame, category: str, best: str) -> Table:
+    """Return the error of model and best baseline for each name of a category; new ones stood not in training."""
+    test = predictions["part"] == "test"
+    truth = predictions["y"]
+    errors = pd.DataFrame({name: (truth - predictions[name]).abs() for name in ("model", best)})[test]
+    grouped = errors.groupby(data.table.loc[test, category])
+    means = grouped.mean().assign(rows=grouped.size()).sort_values("model", ascending=False, kind="stable")
+    known = data.layout.categories[category]
+    rows = [
+        [
+            str(name) if name in known else f"{name} (new)",
+            f"{values['rows']:,.0f}",
+            score("mae", values["model"]),
+            score("mae", values[best]),
+        ]
+        for name, values in means.head(_SHOWN).iterrows()
+    ]
+    return Table(category, ["", "rows", "MAE of the model", f"MAE of {best}"], rows)
+
+
+def data_section(summary: dict[str, Any], data: Prepared) -> Section:
+    """Return what was read, how it was split, and statistics."""
+    counts = summary["counts"]
+    dropped = f"{counts['dropped']:,} with an empty cell were dropped" if "dropped" in counts else "none was dropped"
+    note = f"{counts['rows']:,} rows, {dropped}. Features of an encoded row: {data.layout.features:,}."
+    parts = Table("Parts", ["part", "rows"], [[part, f"{(data.parts == part).sum():,}"] for part in PARTS])
+    tables = [parts, statistics_table(summary), *([names_table(summary)] if summary["names"] else [])]
+    return Section("Data", note, tables=tables)
+
+
+def statistics_table(summary: dict[str, Any]) -> Table:
+    """Return statistics of each column of numbers, the target first."""
+    columns = summary["statistics"]
+    names = list(columns[summary["target"]])
+    rows = [[column, *(f"{values[name]:.4g}" for name in names)] for column, values in columns.items()]
+    return Table("Numbers", ["", *names], rows)
+
+
+def names_table(summary: dict[str, Any]) -> Table:
+    """Return how many names each category has, and the most frequent ones."""
+    rows = []
+    for column, found in summary["names"].items():
+        frequent = ", ".join(f"{name} ({count:,})" for name, count in found["most_frequent"].items())
+        rows.append([column, f"{found['different']:,}", frequent])
+    return Table("Categories", ["", "names", "most frequent"], rows)

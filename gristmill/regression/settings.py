@@ -1,0 +1,69 @@
+"""The tables of a regression pipeline in `pipelines.toml`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
+
+from gristmill.settings import Columns, Fit, Settings, Share
+
+Part = NonNegativeInt | Share  # this many rows, or this share of them
+
+
+class Ingest(Settings):
+    """What the source's columns mean."""
+
+    target: str  # the column of numbers to predict
+    numbers: Columns = ()  # columns of numbers to predict from
+    categories: Columns = ()  # columns of names to predict from
+    missing: Literal["error", "drop"] = "error"  # rows with an empty cell
+
+    @model_validator(mode="after")
+    def _name_each_column_once(self) -> "Ingest":
+        named = [self.target, *self.numbers, *self.categories]
+        if len(named) == 1:
+            raise ValueError("numbers or categories name a column at least")
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
+        return self
+
+
+class Preprocess(Settings):
+    """How rows are split, and numbers standardised."""
+
+    validation: Part = 0.1  # choices are made on it; 0 for none
+    test: Annotated[int, Field(gt=0)] | Share = 0.2  # scored, and never fitted or chosen on
+    split: Literal["random", "last"] = "random"  # parts drawn by the seed, or the last rows as they stand
+    seed: NonNegativeInt = 42
+    scale: Literal["standard", "none"] = "standard"  # numbers and target, to mean 0 and deviation 1 in training
+
+
+class Train(Fit):
+    """How the network is trained."""
+
+    loss: Literal["huber", "mae", "mse"] = "mse"  # on standardised values
+
+
+class Evaluate(Settings):
+    """The yardsticks beside the model's scores: the mean, and least squares on the same columns."""
+
+
+class Export(Settings):
+    """What is written for other programs."""
+
+    formats: Annotated[tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)] = (
+        "saved_model",
+        "keras",
+    )
+    tolerance: PositiveFloat = 1e-4  # largest parity difference, in deviations of the target's training part
+
+
+TABLES: dict[str, type[Settings] | str] = {
+    "source": "gristmill.sources",
+    "ingest": Ingest,
+    "preprocess": Preprocess,
+    "model": "gristmill.regression.models",
+    "train": Train,
+    "evaluate": Evaluate,
+    "export": Export,
+}
+"""Table name to its class, or to the package that holds one module a `kind`."""

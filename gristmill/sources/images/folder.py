@@ -1,0 +1,52 @@
+"""Photos in folders, or in archives of folders."""
+
+from collections.abc import Iterator, Sequence
+from os.path import commonpath
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from gristmill.errors import DataError
+from gristmill.settings import Files
+from gristmill.sources import archives
+from gristmill.sources.images import Photo
+
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
+PARTS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+
+
+class Folder(Files):
+    """Photos of any size; the class of each is the name of the folder it lies in."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)
+
+    kind: Literal["folder"]
+    parts: bool = False  # the folder above the class is named train, validation (or valid, val) or test
+
+    def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
+        """Yield every photo, sorted by path; its id is its path from the folder of the classes, or of the parts, on.
+
+        Args:
+            paths: the located files; archives (.zip, .tar, .tar.gz, .tgz) count as folders of their names.
+
+        Raises:
+            DataError: there is no photo, a file cannot be read, or a part is named otherwise.
+        """
+        with archives.gathered(paths, PHOTOS) as found:
+            if not found:
+                raise DataError(f"{commonpath(paths)}: no photo in it. Expected {', '.join(PHOTOS)} in folders.")
+            parts = {path: self._part(path) if self.parts else None for path in found}
+            top = commonpath(path.parents[1 + self.parts] for path in found)
+            for path, read in found.items():
+                yield Photo(path.relative_to(top).as_posix(), read(), path.parent.name, parts[path])
+
+    def _part(self, path: Path) -> str:
+        name = path.parent.parent.name
+        if name.lower() not in PARTS:
+            raise DataError(
+                f"{path}: the folder above its class is {name!r}. Expected {', '.join(PARTS)}: rename it, or leave out "
+                "the source's parts."
+            )
+        return PARTS[name.lower()]
+
+    def class_names(self, paths: Sequence[Path]) -> None:
+        """Return None: folders have no order of their own."""

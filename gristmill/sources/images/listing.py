@@ -1,0 +1,96 @@
+"""Photos named in a CSV file, with their classes and whatever else it tells of them."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from os.path import commonpath
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from gristmill.errors import DataError, shown
+from gristmill.settings import Files, Place
+from gristmill.sources import archives, refuse_missing
+from gristmill.sources.images import Photo
+from gristmill.sources.images.folder import PARTS, PHOTOS
+
+
+class Listing(Files):
+    """A CSV file with a header line and a row for each photo; columns without a role become metadata."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)  # of what lies in `folder`
+
+    kind: Literal["listing"]
+    folder: Place  # of the photos, or an archive of them
+    image: str = "image"  # column of the photos' paths, which begin in the folder or in one within it
+    label: str = "label"  # column of the classes' names
+    part: str | None = None  # column that says train, validation (or valid, val) or test
+    separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
+
+    def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
+        """Yield the photos that the list names, in the order of its rows; those that it does not name are left out.
+
+        Args:
+            paths: the located files of `path` and of `folder`: what is neither a photo nor an archive is a list.
+
+        Raises:
+            DataError: a photo is missing, named twice or without a class; naming file and row.
+        """
+        lists = [path for path in paths if not path.name.lower().endswith(self.suffixes)]
+        with archives.gathered([path for path in paths if path not in lists], PHOTOS) as found:
+            if not lists or not found:
+                raise DataError(
+                    f"{commonpath(paths)}: {len(lists)} lists of {len(found)} photos. "
+                    "Expected a CSV file at the source's path, and photos in its folder."
+                )
+            top = Path(commonpath([path.parent for path in found]))
+            rows: dict[Path, tuple[str, dict[str, str]]] = {}  # photo to where it is named, and the cells
+            for where, cells in (row for path in lists for row in self._rows(path)):
+                photo = _sought(cells[self.image], found, top, where)
+                if photo in rows:
+                    raise DataError(
+                        f"{where}: {shown(cells[self.image])} stands in {rows[photo][0]} already. Remove one."
+                    )
+                rows[photo] = where, cells
+            for photo, (where, cells) in rows.items():
+                yield self._photo(photo.relative_to(top).as_posix(), found[photo](), cells, where)
+
+    def class_names(self, paths: Sequence[Path]) -> None:
+        """Return None: a list has no order of classes."""
+
+    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield where each row stands, and its cells by column; the header is row 1, as in a spreadsheet."""
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.reader(file, delimiter=self.separator, strict=True)
+                header = next(reader, [])
+                refuse_missing(path, [self.image, self.label, *([self.part] if self.part else []), *header], header)
+                for number, cells in enumerate(reader, 2):
+                    if len(cells) not in (0, len(header)):
+                        raise DataError(
+                            f"{path} row {number}: {len(cells)} fields, but the header has {len(header)}. "
+                            "Mend the row, or set the source's separator."
+                        )
+                    if any(cells):
+                        yield f"{path} row {number}", dict(zip(header, cells, strict=True))
+        except UnicodeDecodeError:
+            raise DataError(f"{path}: not UTF-8. Save it as UTF-8.") from None
+        except csv.Error as error:
+            raise DataError(f"{path} line {reader.line_num}: {error}. Mend it.") from None
+
+    def _photo(self, name: str, encoded: bytes, cells: dict[str, str], where: str) -> Photo:
+        part = cells[self.part] if self.part else None
+        if part is not None and part.lower() not in PARTS:
+            raise DataError(f"{where}, column {self.part!r}: {shown(part)}. Expected one of {', '.join(PARTS)}.")
+        if not cells[self.label]:
+            raise DataError(f"{where}, column {self.label!r}: empty. Name the photo's class, or remove the row.")
+        metadata = {column: cell for column, cell in cells.items() if column not in (self.image, self.label, self.part)}
+        return Photo(name, encoded, cells[self.label], PARTS[part.lower()] if part else None, metadata)
+
+
+def _sought(name: str, found: dict[Path, archives.Read], top: Path, where: str) -> Path:
+    """Return the photo that a row names: from the folder that all photos share, or from the nearest one above it."""
+    photo = next((folder / name for folder in (top, *top.parents) if folder / name in found), None)
+    if photo is None:
+        raise DataError(f"{where}: no photo {shown(name)} at or below {top}. Add it, or remove the row.")
+    return photo

@@ -1,0 +1,1 @@
+"""Vision: photos in, a tested classifier out."""

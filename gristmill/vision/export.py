@@ -1,0 +1,116 @@
+"""Export: the tested classifier as a bundle that takes uint8 pixels, proved in a fresh process."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from gristmill import bundle
+from gristmill import network as networks
+from gristmill.bundle import check_parity, export_network, in_blocks
+from gristmill.errors import ParityError
+from gristmill.formats import FORMATS
+from gristmill.tables import read_document, write_document
+from gristmill.vision import prepared, serving
+from gristmill.vision.predictions import Probabilities, read_predictions
+from gristmill.vision.prepared import Layout, Prepared
+from gristmill.vision.scores import accuracy
+from gristmill.vision.settings import Export
+
+QUANTIZED = "lite_quantized"  # is written beside `lite`
+
+_IMAGE = "image -> probabilities, classes (their names, in the same order) and label (the likeliest name)"
+_ENCODED = (
+    "encoded -> the same, of the bytes of JPEG, PNG, WebP, BMP or GIF files, brought to the size as training photos "
+    "were; a probability may differ by some hundredths from that of `image`. The EXIF orientation is not honoured, nor "
+    "the palette of a BMP: turn photos upright first, and convert such a BMP"
+)
+_PROVED, _PROVED_BYTES = 1000, 64 << 20  # images, and bytes of them, at most whose probabilities are compared
+
+
+def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
+    """Write the network in each format and publish it only if every one predicts what was scored.
+
+    Writes `saved_model/`, `model.keras`, `model.tflite` with `model_quantized.tflite`, `model.onnx`: those asked for;
+    `signature.json`, and `scores.json` with the parity difference and how good the quantised network is.
+
+    Raises:
+        ParityError: a reloaded model predicts something else.
+        RequestError: a format whose extra is not installed.
+    """
+    data, network = prepared.read(preprocess), networks.read(train)
+    layout, scored = data.layout, scored_probabilities(data.layout, evaluate)
+    proved = max(1, min(_PROVED, _PROVED_BYTES // layout.bytes_per_image))
+    pixels = next(data.dataset("test", batch=proved).as_numpy_iterator())[0]
+    refuse_other_than_scored(in_blocks(network.predict_on_batch)(pixels), scored[:proved], export.tolerance)
+    write_formats(network, layout, export.formats, out)
+    told: dict[str, Any] = {"parity": check_parity(out, export.formats, pixels, scored[:proved], export.tolerance)}
+    if "lite" in export.formats:
+        told[QUANTIZED] = quantized_scores(out, data, scored)
+    write_document(out / "signature.json", signature(layout, export.formats))
+    write_document(out / "scores.json", read_document(evaluate / "scores.json") | told)
+    return {"formats": len(export.formats), "parity_images": len(pixels)}
+
+
+def scored_probabilities(layout: Layout, evaluate: Path) -> Probabilities:
+    """Return the probabilities of the test part that were scored, (images, classes)."""
+    columns = [f"p_{name}" for name in layout.classes]
+    return read_predictions(evaluate, "test")[columns].to_numpy(np.float64)
+
+
+def refuse_other_than_scored(made: Probabilities, scored: Probabilities, tolerance: float) -> None:
+    """Refuse a network whose probabilities, (images, classes), are not those that were scored."""
+    difference = float(np.abs(made - scored).max())
+    if not difference <= tolerance:
+        raise ParityError(
+            f"the network to export gives other probabilities than were scored (by {difference:g}). "
+            "Nothing was exported; run again with --refresh evaluate."
+        )
+
+
+def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], out: Path) -> None:
+    """Write each format; beside a LiteRT file its quantised one."""
+    if "saved_model" in formats:
+        serving.write(network, layout, out / FORMATS["saved_model"].place)
+    others = [form for form in formats if form != "saved_model"]
+    export_network(network, [*others, QUANTIZED] if "lite" in formats else others, out)
+
+
+def quantized_scores(out: Path, data: Prepared, scored: Probabilities) -> dict[str, float]:
+    """Return how the quantised network does on the test part, beside the one that was scored."""
+    model, truth = bundle.load(out, QUANTIZED), data.labels("test")
+    made = np.concatenate([model(pixels) for pixels, _ in data.dataset("test").as_numpy_iterator()])
+    return {
+        "accuracy": accuracy(truth, made.argmax(axis=1)),
+        "float_accuracy": accuracy(truth, scored.argmax(axis=1)),
+        "same_label": accuracy(scored.argmax(axis=1), made.argmax(axis=1)),  # share of the images
+        "largest_difference": float(np.abs(made - scored).max()),  # of a probability
+    }
+
+
+def signature(layout: Layout, formats: Sequence[str]) -> dict[str, Any]:
+    """Return what a caller must know to use the model."""
+    told: dict[str, Any] = {
+        "input": {
+            "name": "image",
+            "dtype": "uint8",
+            "shape": [None, layout.height, layout.width, layout.channels],
+            "holds": f"{'grey' if layout.channels == 1 else 'RGB'} from 0 to 255, brought to the size by {layout.fit}",
+        },
+        "output": {
+            "dtype": "float32",
+            "shape": [None, len(layout.classes)],
+            "columns": layout.classes,
+            "holds": "the probability of each class",
+        },
+        "classes": layout.classes,
+        "size": [layout.height, layout.width],
+        "channels": layout.channels,
+        "fit": layout.fit,
+        "formats": list(formats),
+    }
+    if "saved_model" in formats:
+        told["signatures"] = {"serving_default": _IMAGE, "serving_bytes": _ENCODED}
+    return told

@@ -1,0 +1,150 @@
+"""Ingest: a source's photos as they are, in shards; those that are unreadable are counted and left out."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gristmill.errors import DataError, shown
+from gristmill.sources.images import ImageSource, Photo
+from gristmill.tables import write_document, write_table
+from gristmill.vision import images, shards
+from gristmill.vision.images import Header
+from gristmill.vision.settings import Ingest
+
+SHARD_BYTES = 64 << 20
+RESERVED = ("id", "label", "part", "width", "height", "format", "shard", "offset", "size")  # columns that ingest writes
+
+_AHEAD = 4  # photos in memory for each thread
+_NAMED = 3  # photos left out that a message names
+
+
+def ingest(*, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = ()) -> dict[str, int]:
+    """Check the photos of a source one by one, and write them with their labels.
+
+    Writes
+    - `photos-*.tfrecord`: examples of `id`, `image` (the bytes as they were found) and `label` (name of the class).
+    - `index.parquet`, a row a photo in the order of the shards: `id`, `label` (position of the class), `part` (of the
+      source, or missing), `width` and `height` (upright), `format`, where it lies (`shard`, `offset`, `size`), and the
+      source's metadata.
+    - `summary.json`: classes, counts, what was left out and why, and how large the photos are.
+
+    Args:
+        source: yields the photos.
+        ingest: what is refused.
+        out: folder to write to.
+        paths: the located files, if the source reads files.
+
+    Returns:
+        Counts of photos, classes, and photos left out.
+
+    Raises:
+        DataError: too many photos cannot be used, or what is left is nothing to learn from.
+    """
+    rows: list[dict[str, Any]] = []
+    skipped: list[dict[str, str]] = []
+    with shards.filling(out, SHARD_BYTES) as written:
+        for photo, header in _checked(source.photos(paths), ingest.max_pixels):
+            if isinstance(header, str):
+                skipped.append({"id": photo.id, "reason": header})
+                continue
+            record = shards.example(id=photo.id.encode(), image=photo.encoded, label=photo.label.encode())
+            rows.append(_row(photo, header, written.add(record)))
+    _refuse_many_unusable(skipped, len(rows), ingest.corrupt)
+    classes = source.class_names(paths) or sorted({row["label"] for row in rows})
+    _refuse_unlearnable(rows, classes)
+    index = pd.DataFrame(rows)
+    index["label"] = index["label"].map({name: label for label, name in enumerate(classes)})
+    write_table(out / "index.parquet", index)
+    write_document(out / "summary.json", _summary(index, classes, skipped))
+    counts = {"photos": len(rows), "classes": len(classes), "skipped": len(skipped)}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, Header | str]]:
+    """Yield each photo with its header, or with why it is left out, in their order; few are in memory at a time."""
+    threads = os.cpu_count() or 1
+    waiting: deque[tuple[Photo, Future[Header | str]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for photo in photos:
+            waiting.append((photo, pool.submit(_look_at, photo, max_pixels)))
+            if len(waiting) == _AHEAD * threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        for first, future in waiting:
+            yield first, future.result()
+
+
+def _look_at(photo: Photo, max_pixels: int) -> Header | str:
+    """Return a photo's header, or why it is left out."""
+    try:
+        return images.check(photo.encoded, max_pixels)
+    except DataError as error:
+        return str(error)
+
+
+def _row(photo: Photo, header: Header, place: shards.Place) -> dict[str, Any]:
+    if taken := sorted(set(photo.metadata).intersection(RESERVED)):
+        raise DataError(
+            f"photo {photo.id!r}: the source's metadata has columns {', '.join(map(repr, taken))}, which ingest writes "
+            "itself. Rename them."
+        )
+    own = {"id": photo.id, "label": photo.label, "part": photo.part}
+    return {**own, **vars(header), **vars(place), **photo.metadata}
+
+
+def _refuse_many_unusable(skipped: list[dict[str, str]], kept: int, most: float) -> None:
+    if not kept and not skipped:
+        raise DataError("the source holds no photos. Expected JPEG, PNG, WebP, BMP or GIF files.")
+    count = kept + len(skipped)
+    if kept and len(skipped) <= most * count:
+        return
+    which = f"{len(skipped)} of {count} photos cannot be used, more than ingest.corrupt = {most:g} allows"
+    named = "; ".join(f"{photo['id']}: {photo['reason']}" for photo in skipped[:_NAMED])
+    raise DataError(
+        f"{which if kept else f'none of {count} photos can be used'}: {named}{'; …' * (len(skipped) > _NAMED)}. "
+        "Mend or remove them, or set ingest.corrupt higher."
+    )
+
+
+def _refuse_unlearnable(rows: list[dict[str, Any]], classes: list[str]) -> None:
+    """Refuse what no classifier can be trained and tested on."""
+    if strange := sorted({row["label"] for row in rows} - set(classes)):
+        raise DataError(f"label {shown(strange[0])} is none of the source's {len(classes)} classes. Mend the source.")
+    if len(classes) < 2:
+        raise DataError(
+            f"all {len(rows)} photos are of one class, {classes[0]!r}: there is nothing to tell apart. "
+            "Add photos of another class."
+        )
+    counts = Counter(row["label"] for row in rows)
+    to_be_split = all(row["part"] != "test" for row in rows)
+    for name in classes:
+        if counts[name] < (2 if to_be_split else 1):
+            raise DataError(
+                f"class {name!r} has {'one photo' if counts[name] else 'no photo'} that can be used, but needs one to "
+                "train on and another to test on. Add photos, or leave the class out."
+            )
+
+
+def _summary(index: pd.DataFrame, classes: list[str], skipped: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "classes": classes,
+        "counts": _by_class(index, classes),
+        "parts": {str(part): _by_class(rows, classes) for part, rows in index.groupby("part")},  # of the source
+        "formats": index["format"].value_counts().to_dict(),
+        "sizes": {column: _statistics(index[column]) for column in ("width", "height", "size")},
+        "skipped": skipped,
+    }
+
+
+def _by_class(rows: pd.DataFrame, classes: list[str]) -> dict[str, int]:
+    return {name: int((rows["label"] == label).sum()) for label, name in enumerate(classes)}
+
+
+def _statistics(values: "pd.Series[int]") -> dict[str, float]:
+    names = ("min", "quarter", "median", "three_quarters", "max")
+    return dict(zip(names, values.quantile([0, 0.25, 0.5, 0.75, 1]).tolist(), strict=True))

@@ -1,0 +1,87 @@
+"""Predict: what photos show, by an exported bundle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill import bundle
+from gristmill.errors import DataError
+from gristmill.settings import Settings
+from gristmill.tables import read_document
+from gristmill.vision import images
+from gristmill.vision.images import Pixels
+from gristmill.vision.predictions import Probabilities
+from gristmill.vision.settings import Ingest, Preprocess
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # of the files that count in a folder, in lower case
+
+_BATCH = 64  # photos in memory at a time
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the exported model takes."""
+
+    height: int
+    width: int
+    channels: int
+    fit: str
+
+
+def predict(
+    *,
+    source: Settings,
+    ingest: Ingest,
+    preprocess: Preprocess,
+    paths: tuple[Path, ...],
+    export: Path,
+    scratch: Path,
+) -> pd.DataFrame:
+    """Return one row a file: `file`, `label`, `probability` of that label, and `p_<class>` of each class.
+
+    Args:
+        source: not used, for a photo's form is in the bundle; so are `preprocess` and `scratch`.
+        ingest: how many pixels a photo may have.
+        preprocess: see `source`.
+        paths: image files.
+        export: folder of the verified bundle.
+        scratch: see `source`.
+
+    Raises:
+        DataError: a file that is no sound image.
+    """
+    signature: dict[str, Any] = read_document(export / "signature.json")
+    height, width = signature["size"]
+    form = Form(height, width, signature["channels"], signature["fit"])
+    model = bundle.load(export, signature["formats"][0])
+    made = []
+    for begin in range(0, len(paths), _BATCH):
+        photos = [read(path, form, ingest.max_pixels) for path in paths[begin : begin + _BATCH]]
+        made.append(model(np.stack(photos)))
+    return as_rows(paths, np.concatenate(made), signature["classes"])
+
+
+def read(path: Path, form: Form, max_pixels: int) -> Pixels:
+    """Return the pixels of an image file in the form that the model takes."""
+    try:
+        encoded = path.read_bytes()
+        images.check(encoded, max_pixels)
+        return images.decoded(encoded, form)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Mend its permissions, or leave it out.") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}. Mend it or leave it out.") from None
+
+
+def as_rows(paths: Sequence[Path], probabilities: Probabilities, classes: list[str]) -> pd.DataFrame:
+    """Return one row a file."""
+    columns: dict[str, Any] = {
+        "file": [str(path) for path in paths],
+        "label": np.array(classes, object)[probabilities.argmax(axis=1)],
+        "probability": probabilities.max(axis=1),
+    }
+    return pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})

@@ -1,0 +1,105 @@
+"""What preprocess publishes and every later stage reads: images of one size in shards, their labels, their parts."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import tensorflow as tf
+
+from gristmill.tables import read_document, read_table, write_document
+
+PARTS = ("train", "validation", "test")
+
+Pixels = npt.NDArray[np.uint8]  # (images, height, width, channels)
+Labels = npt.NDArray[np.int64]  # (images,): position of the class
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The form of the images."""
+
+    height: int
+    width: int
+    channels: int
+    encoding: str  # raw or jpeg
+    fit: str
+    classes: list[str]
+    counts: dict[str, int]  # images in each part
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Size of a decoded image."""
+        return self.height * self.width * self.channels
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The images of all parts, read as they are asked for.
+
+    `index` holds one row an image, part by part in the order of the shards: `id`, `label` (position of the class),
+    `part`, `width`, `height` and `format` of the photo, and the source's metadata.
+    """
+
+    folder: Path
+    layout: Layout
+    index: pd.DataFrame
+
+    def rows(self, part: str) -> pd.DataFrame:
+        """Return the index of a part."""
+        return self.index[self.index["part"] == part].reset_index(drop=True)
+
+    def labels(self, part: str) -> Labels:
+        """Return the labels of a part."""
+        return self.rows(part)["label"].to_numpy(np.int64)
+
+    def shards(self, part: str) -> list[Path]:
+        """Return the shards of a part, in order."""
+        return sorted(self.folder.glob(f"{part}-*.tfrecord"))
+
+    def dataset(self, part: str, batch: int = 256) -> tf.data.Dataset:
+        """Return batches of (pixels uint8, label int64) of a part, in the order of the index."""
+        records = tf.data.TFRecordDataset(tf.constant([str(path) for path in self.shards(part)], tf.string))
+        batches = records.batch(batch).map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
+        known = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
+        return batches.apply(known).prefetch(tf.data.AUTOTUNE)
+
+    def decode(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the pixels and labels of serialised examples, (batch,)."""
+        layout = self.layout
+        features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+        found = tf.io.parse_example(records, features)
+        shape = (layout.height, layout.width, layout.channels)
+        if layout.encoding == "raw":
+            return tf.reshape(tf.io.decode_raw(found["image"], tf.uint8), (-1, *shape)), found["label"]
+        pixels = tf.map_fn(
+            lambda image: tf.ensure_shape(
+                tf.io.decode_jpeg(image, channels=layout.channels, dct_method="INTEGER_ACCURATE"), shape
+            ),
+            found["image"],
+            fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+        )
+        return pixels, found["label"]
+
+    def pixels(self, part: str) -> Pixels:
+        """Return all pixels of a part: (images, height, width, channels)."""
+        layout = self.layout
+        made = np.empty((len(self.rows(part)), layout.height, layout.width, layout.channels), np.uint8)
+        begin = 0
+        for batch, _ in self.dataset(part).as_numpy_iterator():
+            made[begin : begin + len(batch)] = batch
+            begin += len(batch)
+        return made
+
+
+def read(folder: Path) -> Prepared:
+    """Read what preprocess wrote."""
+    return Prepared(folder, Layout(**read_document(folder / "layout.json")), read_table(folder / "index.parquet"))
+
+
+def write_layout(layout: Layout, out: Path) -> None:
+    """Write `layout.json`."""
+    document: dict[str, Any] = asdict(layout)
+    write_document(out / "layout.json", document)

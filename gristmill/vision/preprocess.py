@@ -1,0 +1,97 @@
+"""Preprocess: photos split into parts, decoded, resized and written as shards of one form (`prepared.py`)."""
+
+import io
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from gristmill.errors import DataError
+from gristmill.tables import read_document, read_table, write_table
+from gristmill.vision import images, shards
+from gristmill.vision.prepared import PARTS, Layout, write_layout
+from gristmill.vision.settings import Preprocess
+from gristmill.vision.split import mixed, split
+
+SHARD_BYTES = 32 << 20  # of pixels
+_QUALITY = 95  # of JPEG, of 100
+_PLACE = ["shard", "offset", "size"]  # where ingest wrote a photo
+
+
+def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
+    """Split ingested photos and write them as pixels of one form.
+
+    Writes
+    - `<part>-*-of-*.tfrecord`: examples of `image` (pixels row by row, or a JPEG) and `label` (position of the class).
+      Any stretch of a part holds the classes in about their shares.
+    - `index.parquet`: ingest's rows in the order of the shards, with the part of each.
+    - `layout.json`: form, classes and counts.
+
+    Shards are made by threads: Pillow and TensorFlow let go of Python's lock while they decode, resize and write.
+
+    Returns:
+        Counts of images in each part, and of shards.
+
+    Raises:
+        DataError: a class is left without an image to train on.
+        RequestError: parts that leave nothing to train or to test on.
+    """
+    index, classes = read_table(ingest / "index.parquet"), read_document(ingest / "summary.json")["classes"]
+    ordered = _ordered(index.assign(part=split(index, classes, preprocess)), preprocess.seed)
+    layout = Layout(
+        *preprocess.size,
+        channels=preprocess.channels,
+        encoding=preprocess.encoding,
+        fit=preprocess.fit,
+        classes=classes,
+        counts={part: int((ordered["part"] == part).sum()) for part in PARTS},
+    )
+    planned = list(_planned(ordered, layout))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        written = [pool.submit(shards.write, out / name, _examples(rows, layout, ingest)) for name, rows in planned]
+        for shard in written:
+            shard.result()
+    write_table(out / "index.parquet", ordered.drop(columns=_PLACE))
+    write_layout(layout, out)
+    return {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)}
+
+
+def _ordered(index: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Return the index part by part, each in an order that mixes the classes."""
+    parts = [index[index["part"] == part] for part in PARTS]
+    orders = [mixed(rows["label"].to_numpy(np.int64), [seed, number]) for number, rows in enumerate(parts)]
+    return pd.concat([rows.iloc[order] for rows, order in zip(parts, orders, strict=True)], ignore_index=True)
+
+
+def _planned(ordered: pd.DataFrame, layout: Layout) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield name and rows of each shard."""
+    for part, images_in_part in layout.counts.items():
+        count = math.ceil(images_in_part * layout.bytes_per_image / SHARD_BYTES)
+        rows = ordered[ordered["part"] == part]
+        edges = np.linspace(0, len(rows), count + 1).astype(int)
+        for number in range(count):
+            yield f"{part}-{number:05d}-of-{count:05d}.tfrecord", rows.iloc[edges[number] : edges[number + 1]]
+
+
+def _examples(rows: pd.DataFrame, layout: Layout, ingest: Path) -> Iterator[bytes]:
+    """Yield the examples of a shard's images, decoded one by one."""
+    for name, label, *place in rows[["id", "label", *_PLACE]].itertuples(index=False):
+        photo = shards.bytes_of(shards.read(ingest, shards.Place(*place)), "image")
+        try:
+            pixels = images.decoded(photo, layout)
+        except DataError as error:
+            raise DataError(f"photo {name!r}: {error}. Mend it or leave it out.") from None
+        yield shards.example(image=_encoded(pixels, layout.encoding), label=int(label))
+
+
+def _encoded(pixels: images.Pixels, encoding: str) -> bytes:
+    if encoding == "raw":
+        return pixels.tobytes()
+    target = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(target, "JPEG", quality=_QUALITY)
+    return target.getvalue()

@@ -1,0 +1,134 @@
+"""Train: a classifier of images, published as one that takes pixels and gives probabilities."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gristmill.errors import RequestError
+from gristmill.fit import OnEpoch, fit
+from gristmill.own import Own
+from gristmill.seeds import seeded
+from gristmill.training import write_trained
+from gristmill.vision import prepared
+from gristmill.vision.augment import augmented, changes
+from gristmill.vision.feed import features_feed, feed_of, floats, validation_of
+from gristmill.vision.prepared import Prepared
+from gristmill.vision.settings import Augment, Train
+from gristmill.vision.shape import Shape
+from gristmill.vision.truth import Truth
+
+_SAMPLES, _VARIANTS = 6, 5  # images that are drawn in the report, and how often each is changed
+
+
+class Model(Protocol):
+    """Settings that can build their network."""
+
+    def build(self, shape: Shape) -> keras.Model: ...
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """Settings that name a file of weights."""
+
+    def located(self, files: Sequence[Path]) -> Model: ...
+
+
+def train(
+    *,
+    model: Model | Own,
+    augment: Augment,
+    train: Train,
+    preprocess: Path,
+    out: Path,
+    scratch: Path,
+    logs: Path,
+    on_epoch: OnEpoch,
+    files: Sequence[Path] = (),
+) -> dict[str, int]:
+    """Fit the model on the training images; choose the epoch on the validation images where `patience` is set.
+
+    Writes the network from pixels to probabilities (`network.py`), `epochs.parquet`, `training.json` and, where images
+    are changed, `samples.npy`: uint8 (images, 1 + variants, height, width, channels), the first as it is.
+
+    Args:
+        model: settings of the model.
+        augment: how training images are changed.
+        train: settings of the training.
+        preprocess: folder of the prepared images.
+        out: folder to write to.
+        scratch: folder of the checkpoints.
+        logs: folder of TensorBoard's logs.
+        on_epoch: called after each epoch.
+        files: of the user's own model, its file first; or the weights that the model names.
+
+    Raises:
+        RequestError: settings that do not go together.
+        Diverged: the loss is not a finite number.
+    """
+    data = prepared.read(preprocess)
+    network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
+    base = None if changes(augment) else unchanging(network)
+    learner = network.get_layer("head") if base else network
+    feed = features_feed(base, data, truth, train) if base else feed_of(data, truth, augment, train)
+    validation = validation_of(data, truth, base)
+    loss, goal = truth.loss(), truth.goal()
+    course = fit(learner, feed, validation, train, loss, scratch, on_epoch, logs, goal=goal)
+    write_trained(published(network), course, out)
+    if changes(augment):
+        np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
+    return {"parameters": network.count_params(), "epochs": len(course.losses)}
+
+
+def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Model:
+    """Return the model's network, from pixels to logits."""
+    layout = data.layout
+    shape = Shape(layout.height, layout.width, layout.channels, len(layout.classes))
+    if isinstance(model, Own):
+        network = model.load(files)(shape)
+    else:
+        network = (model.located(files) if isinstance(model, Weighted) else model).build(shape)
+    refuse_misshapen(network, shape)
+    return network
+
+
+def unchanging(network: keras.Model) -> keras.Model | None:
+    """Return the base of a network of a base and a head, where it does not learn: its features are computed once."""
+    names = {layer.name for layer in network.layers}
+    base = network.get_layer("base") if {"base", "head"} <= names else None
+    return base if base is not None and not base.trainable_variables else None
+
+
+def refuse_misshapen(network: object, shape: Shape) -> None:
+    """Refuse a network that does not take and give what it is asked to."""
+    if not isinstance(network, keras.Model):
+        raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
+    taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
+    if taken != (shape.height, shape.width, shape.channels) or given != (shape.outputs,):
+        raise RequestError(
+            f"the model's network takes {taken} and gives {given} for each image; expected it to take "
+            f"({shape.height}, {shape.width}, {shape.channels}) and give ({shape.outputs},), logits. "
+            "Build it to the shape it is given."
+        )
+
+
+def published(network: keras.Model) -> keras.Model:
+    """Return a network of logits as one of probabilities, a number a class: (batch, classes)."""
+    pixels = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
+    logits = network(keras.layers.Rescaling(1.0, name="as_float")(pixels))
+    if network.output_shape[-1] > 1:
+        return keras.Model(pixels, keras.layers.Softmax(name="probabilities")(logits), name="classifier")
+    second = keras.layers.Activation("sigmoid", name="second_class")(logits)
+    return keras.Model(pixels, keras.ops.concatenate([1 - second, second], axis=-1), name="classifier")
+
+
+def samples(data: Prepared, augment: Augment, seed: int) -> prepared.Pixels:
+    """Return the first training images, each as it is and as it is changed."""
+    images, _ = next(iter(data.dataset("train", _SAMPLES)))
+    variants = [augmented(floats(images), augment, tf.constant([seed, draw], tf.int64)) for draw in range(_VARIANTS)]
+    stacked = tf.stack([floats(images), *variants], axis=1)
+    made: prepared.Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
+    return made

@@ -1,0 +1,234 @@
+"""Archives: what they give, and what they are refused for. Nothing is ever written beside them."""
+
+import contextlib
+import gzip
+import io
+import os
+import stat
+import struct
+import tarfile
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gristmill.errors import DataError
+from gristmill.sources import archives
+from gristmill.sources.archives import gathered, opened
+
+PACKERS = {".tar": "w:", ".tar.gz": "w:gz", ".tgz": "w:gz"}
+CONTENT = {"b/2.jpg": b"two", "a/1.jpg": b"one", "b/10.JPG": b"ten"}
+
+
+def pack(path: Path, content: Mapping[str, bytes]) -> Path:
+    """Write an archive of the kind that its name tells, members in the order given."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in content.items():
+                archive.writestr(name, data)
+    else:
+        with tarfile.open(path, PACKERS["".join(path.suffixes)]) as archive:  # type: ignore[call-overload]
+            for name, data in content.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def read(path: Path) -> dict[str, bytes]:
+    """Return all that an archive gives."""
+    with opened(path, (".jpg",)) as found:
+        return {name: member() for name, member in found.items()}
+
+
+def refusal(path: Path) -> str:
+    """Return the one line for which an archive is refused, which begins with its path."""
+    with pytest.raises(DataError) as caught:
+        read(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert len(message.splitlines()) == 1
+    return message.removeprefix(str(path))
+
+
+def special(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
+    """Return a member of a tar that is no plain file."""
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = kind, link
+    return member
+
+
+def tar_of(path: Path, *members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for member in members:
+            archive.addfile(member)
+    return path
+
+
+@pytest.mark.parametrize("suffix", archives.SUFFIXES)
+def test_members_are_given_sorted_and_whole(tmp_path: Path, suffix: str) -> None:
+    found = read(pack(tmp_path / f"photos{suffix}", CONTENT))
+    assert list(found.items()) == [("a/1.jpg", b"one"), ("b/10.JPG", b"ten"), ("b/2.jpg", b"two")]
+    assert [path.name for path in tmp_path.iterdir()] == [f"photos{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", archives.SUFFIXES)
+def test_what_is_no_photo_is_left_out(tmp_path: Path, suffix: str) -> None:
+    others = ("README", "a/notes.txt", "a/inner.zip", "__MACOSX/a/._1.jpg", ".cache/1.jpg")
+    assert read(pack(tmp_path / f"a{suffix}", {**dict.fromkeys(others, b"x"), "./c/1.jpg": b"one"})) == {
+        "c/1.jpg": b"one"
+    }
+
+
+@pytest.mark.parametrize("suffix", archives.SUFFIXES)
+@pytest.mark.parametrize("name", ["/etc/1.jpg", "../1.jpg", "a/../../1.jpg", "C:/1.jpg", "a\\1.jpg", "..\\1.jpg"])
+def test_a_name_that_leads_out_is_refused(tmp_path: Path, suffix: str, name: str) -> None:
+    assert refusal(pack(tmp_path / f"a{suffix}", {"a/0.jpg": b"", name: b""})).startswith(
+        f", member {name!r}: leads out of the archive."
+    )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE],
+)
+def test_a_link_or_device_in_a_tar_is_refused(tmp_path: Path, kind: bytes) -> None:
+    path = tar_of(tmp_path / "a.tar", special("a/1.jpg", kind, "/etc/passwd"))
+    assert refusal(path).startswith(", member 'a/1.jpg': a link, a device or sparse.")
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_a_link_or_device_in_a_zip_is_refused(tmp_path: Path, kind: int) -> None:
+    info = zipfile.ZipInfo("a/1.jpg")
+    info.external_attr = (kind | 0o644) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(info, "/etc/passwd")
+    assert refusal(tmp_path / "a.zip").startswith(", member 'a/1.jpg': a link, a device or sparse.")
+
+
+def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.zip", {"a/1.jpg": b"one"})
+    raw = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        raw[raw.index(signature) + flags] |= 1
+    path.write_bytes(raw)
+    assert refusal(path) == ", member 'a/1.jpg': encrypted. Pack it without a password."
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("suffix", [".zip", ".tar"])
+def test_a_name_that_stands_twice_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = pack(tmp_path / f"a{suffix}", {"a/1.jpg": b"one", "./a/1.jpg": b"two"})
+    assert refusal(path) == ", member 'a/1.jpg': stands in it twice. Pack it again."
+
+
+@pytest.mark.parametrize("suffix", archives.SUFFIXES)
+def test_a_member_beyond_the_cap_is_refused_by_what_it_declares(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = pack(tmp_path / f"a{suffix}", {"a/1.jpg": bytes(1000), "a/2.jpg": bytes(1001), "a/film.mov": bytes(5000)})
+    monkeypatch.setattr(archives, "LARGEST", 1000)
+    assert refusal(path).startswith(", member 'a/2.jpg': 1,001 bytes, more than the 1,000")
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_photos_beyond_the_cap_are_refused_together(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = pack(tmp_path / f"a{suffix}", {f"a/{number}.jpg": bytes(10_000) for number in range(20)})
+    assert len(read(path)) == 20
+    monkeypatch.setattr(archives, "_ALWAYS", 100_000)
+    monkeypatch.setattr(archives, "_RATIO", 1)
+    assert "unpacks to" in refusal(path)
+    monkeypatch.setattr(archives, "_RATIO", 10_000)  # a larger archive may hold more
+    assert len(read(path)) == 20
+
+
+def test_a_member_that_is_more_than_it_declares_is_refused(tmp_path: Path) -> None:
+    """A bomb that says it is small."""
+    path = pack(tmp_path / "a.zip", {"a/1.jpg": bytes(10 << 20)})
+    raw = bytearray(path.read_bytes())
+    for signature, size in ((b"PK\1\2", 24), (b"PK\3\4", 22)):
+        struct.pack_into("<I", raw, raw.index(signature) + size, 1000)
+    path.write_bytes(raw)
+    assert refusal(path).startswith(", member 'a/1.jpg': cannot be read whole (")
+
+
+def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
+    """In a tar the headers themselves may be bombs: tarfile reads an extended one whole."""
+    header = special("a/1.jpg", tarfile.XHDTYPE)
+    header.size = archives.LARGEST + 1
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(header.tobuf() + bytes(1 << 20)))
+    assert "a header asks for 26" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", archives.SUFFIXES)
+def test_an_archive_cut_off_anywhere_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = pack(tmp_path / f"a{suffix}", {f"a/{number}.jpg": os.urandom(300) for number in range(3)})
+    whole = path.read_bytes()
+    # A tar ends in zeros, of which none but the first block tells anything.
+    ends = range(0, 3 * 1024 + 1, 128) if suffix == ".tar" else range(0, len(whole), 17)
+    for end in ends:
+        path.write_bytes(whole[:end])
+        refusal(path)
+
+
+def test_a_tar_with_a_damaged_header_is_refused_and_not_taken_for_a_shorter_one(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.tar", CONTENT)
+    raw = bytearray(path.read_bytes())
+    raw[1024] ^= 1  # the name in the second header
+    path.write_bytes(raw)
+    assert "neither a header nor the end at byte 1024" in refusal(path)
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damage_gives_the_photos_or_a_refusal(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
+    """A tar has no checksum of its content; all else is found."""
+    path = pack(tmp_path / f"a{suffix}", CONTENT)
+    raw = bytearray(path.read_bytes())
+    for position in data.draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=3)):
+        raw[position] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(raw)
+    with contextlib.suppress(DataError):
+        found = read(path)
+        assert suffix == ".tar" or set(found.values()) <= set(CONTENT.values())
+
+
+def test_files_and_archives_lie_under_one_roof(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats/1.jpg").write_bytes(b"cat")
+    paths = [
+        tmp_path / "cats/1.jpg",
+        pack(tmp_path / "birds.tar.gz", {"owl/1.jpg": b"owl"}),
+        pack(tmp_path / "Dogs.ZIP.zip", {"1.jpg": b"dog"}),
+    ]
+    with gathered(paths, (".jpg",)) as found:
+        contents = {str(path.relative_to(tmp_path)): member() for path, member in found.items()}
+    assert list(contents.items()) == [("Dogs.ZIP/1.jpg", b"dog"), ("birds/owl/1.jpg", b"owl"), ("cats/1.jpg", b"cat")]
+
+
+def test_a_photo_in_a_folder_and_in_an_archive_of_its_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats/1.jpg").write_bytes(b"cat")
+    paths = [tmp_path / "cats/1.jpg", pack(tmp_path / "cats.zip", {"1.jpg": b"cat"})]
+    with pytest.raises(DataError, match=r"cats\.zip: brings .*/cats/1\.jpg a second time"), gathered(paths, (".jpg",)):
+        pass
+
+
+Fault = Callable[[Path], None]
+
+
+@pytest.mark.parametrize("fault", [Path.unlink, lambda path: (path.unlink(), path.mkdir())], ids=["gone", "a folder"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, fault: Fault) -> None:
+    path = tmp_path / "1.jpg"
+    path.write_bytes(b"x")
+    with gathered([path], (".jpg",)) as found:
+        fault(path)
+        with pytest.raises(DataError, match=r"/1\.jpg: cannot be read whole"):
+            found[path]()

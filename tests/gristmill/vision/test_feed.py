@@ -1,0 +1,106 @@
+"""What a classifier is fed, from memory and from the shards alike: every image once an epoch."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_prepared import spotted, write_prepared
+
+from gristmill.vision import feed as module
+from gristmill.vision.feed import StreamFeed, feed_of, validation_of
+from gristmill.vision.prepared import Prepared
+from gristmill.vision.settings import Augment, Train
+from gristmill.vision.truth import Truth
+
+TRAIN, VALIDATION = spotted(23, 3), spotted(9, 3, seed=1)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Prepared:
+    return write_prepared(tmp_path, {"train": TRAIN, "validation": VALIDATION}, ["a", "b", "c"], shards=3)
+
+
+@pytest.fixture(params=["memory", "stream"])
+def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have the images fit into memory, or not."""
+    if request.param == "stream":
+        monkeypatch.setattr(module, "IN_MEMORY", 0)
+    return str(request.param)
+
+
+def epoch(data: Prepared, number: int = 0, augment: Augment | None = None, **settings: Any) -> list[Any]:
+    """Return the batches of an epoch: pixels and labels."""
+    train = Train(**{"batch_size": 5, "epochs": 3, "seed": 1} | settings)
+    feed = feed_of(data, Truth(data, train), augment or Augment(), train)
+    found: list[Any] = []
+    for element in feed.stream(number).take(feed.elements):
+        feed.each(element, lambda batch: found.append([tensor.numpy() for tensor in batch]))
+    return found
+
+
+def seen(batches: list[Any]) -> list[tuple[bytes, int]]:
+    """Return each image with its label, in the order of the batches."""
+    return [
+        (image.astype(np.uint8).tobytes(), int(label))
+        for pixels, labels in batches
+        for image, label in zip(pixels, labels, strict=True)
+    ]
+
+
+def test_an_epoch_holds_every_image_once_with_its_label(data: Prepared, how: str) -> None:
+    batches = epoch(data)
+
+    assert [len(labels) for _, labels in batches] == [5, 5, 5, 5, 3]
+    assert sorted(seen(batches)) == sorted((image.tobytes(), label) for image, label in zip(*TRAIN, strict=True))
+    assert all(pixels.dtype == np.float32 for pixels, _ in batches)
+
+
+def test_each_epoch_has_its_own_order_whether_or_not_training_went_on_from_it(data: Prepared, how: str) -> None:
+    first, second = seen(epoch(data, 0)), seen(epoch(data, 1))
+
+    assert first != second
+    assert seen(epoch(data, 1)) == second
+    assert seen(epoch(data, 0, seed=2)) != first
+
+
+def test_a_shorter_epoch_has_as_many_updates_as_asked_for(data: Prepared, how: str) -> None:
+    assert [len(labels) for _, labels in epoch(data, steps_per_epoch=2)] == [5, 5]
+
+
+def test_training_images_are_changed_anew_in_every_epoch_by_the_seed(data: Prepared, how: str) -> None:
+    wild = Augment(rotation=40, shift=0.2, brightness=0.2)
+
+    plain, first, again = epoch(data), epoch(data, augment=wild), epoch(data, augment=wild)
+
+    assert np.array_equal(first[0][1], plain[0][1])  # the labels
+    assert not np.array_equal(first[0][0], plain[0][0])
+    assert np.array_equal(first[0][0], again[0][0])
+    assert seen(epoch(data, 1, augment=wild)) != seen(first)
+
+
+def test_validation_is_never_changed(data: Prepared, how: str) -> None:
+    validation = validation_of(data, Truth(data, Train()))
+
+    assert validation is not None
+    found = [image for pixels, _ in validation.as_numpy_iterator() for image in pixels.astype(np.uint8)]
+    assert np.array_equal(np.stack(found), VALIDATION[0])
+
+
+def test_without_a_validation_part_there_is_none(tmp_path: Path) -> None:
+    data = write_prepared(tmp_path, {"train": TRAIN}, ["a", "b", "c"])
+
+    assert validation_of(data, Truth(data, Train())) is None
+
+
+def test_a_stream_gives_the_batches_of_a_range_test(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IN_MEMORY", 0)
+    train = Train(batch_size=5, seed=1)
+    feed = feed_of(data, Truth(data, train), Augment(), train)
+
+    assert isinstance(feed, StreamFeed)
+    (first, *_), (same, *_) = feed.batches().as_numpy_iterator(), feed.stream(0).as_numpy_iterator()
+    assert np.array_equal(first[0], same[0])
+    assert isinstance(first, tuple)
+    assert tf.is_tensor(next(iter(feed.batches()))[0])

@@ -1,0 +1,75 @@
+"""A network's probabilities, image by image."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_judged import Folders, write_pictures
+
+from gristmill import network as networks
+from gristmill.vision import prepared
+from gristmill.vision.predictions import as_rows, picked, probabilities_of, read_predictions, surest_errors
+from gristmill.vision.prepared import Layout
+
+pytest_plugins = ["small_judged"]
+
+
+def test_probabilities_are_those_of_all_images_at_once(judged: Folders) -> None:
+    data, network = prepared.read(judged["preprocess"]), networks.read(judged["train"])
+
+    made = probabilities_of(network, data, "test")
+
+    assert made == pytest.approx(np.asarray(network(data.pixels("test"))), abs=1e-5)
+
+
+def test_a_row_names_the_image_its_class_and_what_it_was_taken_for(judged: Folders) -> None:
+    data = prepared.read(judged["preprocess"])
+    made = np.random.default_rng(0).dirichlet([1, 1, 1], 40)
+
+    rows = as_rows(data, "test", made)
+
+    assert rows.columns.tolist() == ["id", "part", "label", "predicted", "p_ball", "p_cup", "p_tree"]
+    for row, own, label, number in zip(rows.to_dict("records"), made, data.labels("test"), range(40), strict=True):
+        assert (row["id"], row["part"]) == (f"test/{number:03}", "test")
+        assert row["label"] == ["ball", "cup", "tree"][label]
+        assert row["predicted"] == ["ball", "cup", "tree"][own.argmax()]
+        assert [row["p_ball"], row["p_cup"], row["p_tree"]] == own.tolist()
+
+
+def test_what_was_written_is_read_part_by_part(judged: Folders) -> None:
+    rows = read_predictions(judged["evaluate"], "test")
+
+    assert rows["part"].unique().tolist() == ["test"]
+    assert rows.index.tolist() == list(range(40))
+    assert len(read_predictions(judged["evaluate"], "validation")) == 20
+
+
+def test_the_surest_errors_come_first_and_what_is_right_not_at_all() -> None:
+    rows = pd.DataFrame(
+        [
+            ("right", "a", "a", 0.99, 0.01),
+            ("unsure", "a", "b", 0.45, 0.55),
+            ("sure", "b", "a", 0.90, 0.10),
+            ("as sure", "a", "b", 0.10, 0.90),
+        ],
+        columns=["id", "label", "predicted", "p_a", "p_b"],
+    )
+
+    assert surest_errors(rows, 12)["id"].tolist() == ["sure", "as sure", "unsure"]
+    assert surest_errors(rows, 12)["probability"].tolist() == [0.9, 0.9, 0.55]
+    assert surest_errors(rows, 1).index.tolist() == [2]
+    assert surest_errors(rows.iloc[:1], 12).empty
+
+
+@pytest.mark.parametrize("positions", [[39, 0, 21, 0], [5], []])
+def test_pixels_are_picked_in_the_order_of_the_positions(judged: Folders, positions: list[int]) -> None:
+    data = prepared.read(judged["preprocess"])
+
+    assert np.array_equal(picked(data, "test", positions), data.pixels("test")[positions])
+
+
+def test_pixels_are_picked_from_any_batch(tmp_path: Path) -> None:
+    data = write_pictures(tmp_path, Layout(12, 10, 1, "raw", "stretch", ["a", "b", "c"], {}), {"test": 600})
+
+    assert np.array_equal(picked(data, "test", [599, 3, 300]), data.pixels("test")[[599, 3, 300]])
