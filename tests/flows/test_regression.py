@@ -1,0 +1,36 @@
+"""The regression flow, end to end."""
+
+from pathlib import Path
+
+import pytest
+
+from gristmill.project import Project
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
+
+TOML = """
+[pipelines.line]
+domain = "regression"
+source = { kind = "inline", x = [-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 10.0], y = [-3.0, -1.0, 1.0, 3.0, 5.0, 7.0, 19.0] }
+ingest = { target = "y", numbers = "x" }
+preprocess = { validation = 0, test = 1, split = "last", scale = "none" }
+model = { kind = "dense", units = [] }
+train = { epochs = 3, optimizer = "sgd", learning_rate = 0.01 }
+"""
+
+
+def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    project = Project.open(tmp_path)
+
+    record = project.run("line")
+
+    scores = project.scores(record)
+    assert scores["headline"]["metric"] == "mae"
+    assert set(scores["baselines"]) == {"mean", "least squares"}
+    assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
+    assert [step.state for step in project.plan("line")] == ["fresh"] * 5
+    made = project.predict("line")
+    assert made["y"].tolist()[-1] == pytest.approx(19 - scores["model"]["test"]["mae"], rel=1e-3)
+    assert "least squares" in project.report(record).read_text()

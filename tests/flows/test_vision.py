@@ -1,0 +1,117 @@
+"""The vision flow, end to end: photos in folders, and stand-ins for the data sets that only a network could fetch."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_photos import write_photos, write_tfds
+from support import ROOT, planned
+
+from gristmill.errors import RequestError
+from gristmill.project import Project
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
+
+TOML = """
+[pipelines.shapes]
+domain = "vision"
+source = { kind = "folder", path = "photos" }
+preprocess = { size = 24, test = 0.25, validation = 0.25 }
+model = { kind = "cnn", filters = [8], units = [16] }
+train = { epochs = 4, batch_size = 8, learning_rate = 0.01 }
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """A project whose one pipeline has run. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("shapes")
+    (folder / "pipelines.toml").write_text(TOML)
+    write_photos(folder / "photos", ["disc", "square"], 16)
+    Project.open(folder).run("shapes")
+    return folder
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "project"))
+
+
+def reasons(project: Path, *assignments: str) -> dict[str, str]:
+    return planned(Project.open(project, {"shapes": list(assignments)}).plan("shapes"))
+
+
+@pytest.mark.slow
+def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Path) -> None:
+    opened = Project.open(project)
+    record = opened.record("shapes")
+    scores = opened.scores(record)
+
+    assert scores["headline"]["metric"] == "accuracy"
+    assert set(scores["baselines"]) == {"majority class", "linear on 8x8 pixels"}
+    assert reasons(project) == {}
+    photo = project / "photos/square/0003.jpg"
+    one, all_ = opened.predict("shapes", str(photo)), opened.predict("shapes", str(project / "photos"))
+    assert len(one) == 1
+    assert len(all_) == 32
+    assert one["label"].iloc[0] in ("disc", "square")
+    assert one.iloc[0, 3:].sum() == pytest.approx(1.0, abs=1e-4)
+    with pytest.raises(RequestError, match="--steps: a vision pipeline does not take it"):
+        opened.predict("shapes", str(photo), steps=3)
+    page = opened.report(record).read_text()
+    assert all(heading in page for heading in ("Confusion matrix", "Calibration", "What the network sees"))
+
+
+@pytest.mark.slow
+def test_another_head_reads_no_photo_again(project: Path) -> None:
+    assert set(reasons(project, "model.units=[8]")) == {"train", "evaluate", "export"}
+    assert set(reasons(project, "augment.rotation=10")) == {"train", "evaluate", "export"}
+    assert set(reasons(project, "preprocess.size=16")) == {"preprocess", "train", "evaluate", "export"}
+
+
+@pytest.mark.slow
+def test_a_photo_that_changes_comes_goes_or_moves_to_another_class_is_new_data(project: Path) -> None:
+    first, second = project / "photos/disc/0000.jpg", project / "photos/disc/0001.jpg"
+    moved = project / "photos/square/moved.jpg"
+
+    first.rename(moved)
+    assert reasons(project)["ingest"] == "data source.path"
+    moved.rename(first)
+    assert reasons(project) == {}
+    first.write_bytes(second.read_bytes())
+    assert reasons(project)["ingest"] == "data source.path"
+    first.unlink()
+    assert reasons(project)["ingest"] == "data source.path"
+
+
+def stand_in(name: str, folder: Path) -> None:
+    """Write a few made-up images in the form in which a catalogue's row expects its data."""
+    if name == "sign_mnist":
+        random = np.random.default_rng(0)
+        labels = np.arange(72) % 24
+        arrays = {f"x_{part}": random.integers(0, 256, (72, 28, 28), np.uint8) for part in ("train", "test")}
+        np.savez(folder / "sign_mnist.npz", y_train=labels, y_test=labels, **arrays)
+        return
+    classes = {"horses_or_humans": ["horses", "humans"], "rock_paper_scissors": ["rock", "paper", "scissors"]}[name]
+    write_tfds(folder / "tfds", name, classes, {"train": 12, "test": 6}, version="3.0.0")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["horses_or_humans", "rock_paper_scissors", "sign_mnist"])
+def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "pipelines.toml", tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    opened = Project.open(tmp_path, {name: ["train.epochs=1", "train.batch_size=8"]})
+    assert opened.plan(name)[0].state == "no data"
+    stand_in(name, tmp_path)
+
+    record = opened.run(name)
+
+    scores: dict[str, Any] = opened.scores(record)
+    assert 0 <= scores["model"]["test"]["accuracy"] <= 1
+    assert len(scores["classes"]) == {"horses_or_humans": 2, "rock_paper_scissors": 3, "sign_mnist": 24}[name]

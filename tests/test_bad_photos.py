@@ -1,0 +1,134 @@
+"""Photos and settings that a classifier cannot be made of: one line, no result, nothing lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small_photos import write_photos
+from support import Command
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+TOML = """
+[pipelines.shapes]
+domain = "vision"
+source = { kind = "folder", path = "photos" }
+preprocess = { size = 32 }
+model = { kind = "cnn", filters = [4] }
+train = { epochs = 1 }
+"""
+TRANSFER = 'model = { kind = "transfer", base = "MobileNetV3Small", '
+
+
+def replaced(before: str, after: str) -> Callable[[Path], None]:
+    """Return an edit of `pipelines.toml`."""
+
+    def edit(project: Path) -> None:
+        file = project / "pipelines.toml"
+        assert before in file.read_text()
+        file.write_text(file.read_text().replace(before, after))
+
+    return edit
+
+
+def empty(project: Path) -> None:
+    for photo in (project / "photos").rglob("*.jpg"):
+        photo.unlink()
+
+
+def one_class(project: Path) -> None:
+    for photo in (project / "photos/square").iterdir():
+        photo.unlink()
+
+
+def one_photo(project: Path) -> None:
+    write_photos(project / "photos", ["alone"], 1)
+
+
+def text(project: Path) -> None:
+    (project / "photos/disc/note.jpg").write_text("hello, world")
+
+
+def truncated(project: Path) -> None:
+    photo = project / "photos/disc/0000.jpg"
+    photo.write_bytes(photo.read_bytes()[:300])
+
+
+def single_pixel(project: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (1, 1)).save(project / "photos/disc/tiny.png")
+
+
+def bomb(project: Path) -> None:
+    from PIL import Image
+
+    Image.new("L", (9000, 9000)).save(project / "photos/disc/bomb.png")
+
+
+def other_weights(project: Path) -> None:
+    (project / "other.weights.h5").write_bytes(b"no weights at all")
+    replaced('model = { kind = "cnn", filters = [4] }', TRANSFER + 'weights = "other.weights.h5" }')(project)
+
+
+def other_hash(project: Path) -> None:
+    other_weights(project)
+    replaced('"other.weights.h5" }', f'"other.weights.h5", sha256 = "{"0" * 64}" }}')(project)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (empty, "[pipelines.shapes.source] path: no file .jpg or .jpeg or .png"),
+        (one_class, "all 8 photos are of one class, 'disc': there is nothing to tell apart. Add photos of another"),
+        (one_photo, "class 'alone' has one photo that can be used, but needs one to train on and another to test on."),
+        (text, "disc/note.jpg: not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with b'hello, world'"),
+        (truncated, "1 of 16 photos cannot be used, more than ingest.corrupt = 0.01 allows: disc/0000.jpg: truncated"),
+        (single_pixel, "disc/tiny.png: 1 x 1 pixels, which show nothing"),
+        (bomb, "disc/bomb.png: 9000 x 9000 pixels, more than ingest.max_pixels = 50,000,000"),
+        (
+            replaced('model = { kind = "cnn", filters = [4] }', TRANSFER + 'weights = "none", cut = "mixed7" }'),
+            " has no layer 'mixed7'. Nearest: ",
+        ),
+        (replaced("filters = [4]", "filters = [4, 4, 4, 4, 4, 4]"), "model.filters"),
+        (other_weights, "other.weights.h5: "),
+        (other_hash, f"but sha256 = {'0' * 64} is asked for"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_cannot_be_learned_from_is_one_line(
+    change: Callable[[Path], None],
+    message: str,
+    tmp_path: Path,
+    command: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    write_photos(tmp_path / "photos", ["disc", "square"], 8)
+    change(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    said = command("-q", "run", "shapes")
+
+    errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert said.status in (1, 2)
+    assert len(errors) == 1, said.err
+    assert message in errors[0]
+    assert not list((tmp_path / "data/store").glob("export/*/*"))
+
+
+@pytest.mark.slow
+def test_a_few_corrupt_photos_are_left_out_and_counted(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, parity_here: None
+) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    write_photos(tmp_path / "photos", ["disc", "square"], 8)
+    text(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    said = command("run", "shapes", "--set", "ingest.corrupt=0.1")
+
+    assert said.status == 0, said.err
+    assert "(16 photos, 2 classes, 1 skipped)" in said.err
