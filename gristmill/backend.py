@@ -23,7 +23,8 @@ def import_keras() -> None:
         raise WorkError(
             f"Keras runs on {keras.config.backend()} in this process. Start a new one, in which gristmill loads it."
         )
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it advises on how Keras calls it, which is Keras's affair
+    for name in ("tensorflow", "absl"):  # they advise on how Keras and TFDS call them, which is their affair
+        logging.getLogger(name).setLevel(logging.ERROR)
     keras.config.set_floatx("float32")
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")

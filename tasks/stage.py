@@ -163,7 +163,7 @@ def _found(store: Store, made_of: Identity) -> Artifact | None:
 
 def _work(run: Run, stage: domains.Stage, draft: Draft, made_of: Identity, arguments: dict[str, Any]) -> None:
     """Call the stage's core function to fill the draft, and measure it."""
-    if "keras" in stage.libraries:
+    if "tensorflow" in stage.libraries:
         import_keras()
     load_closure(made_of.parts["code"])
     core = getattr(importlib.import_module(domains.module_of(run.pipeline.domain, stage.name)), stage.name)

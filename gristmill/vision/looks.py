@@ -7,15 +7,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tensorflow as tf
 
 from gristmill.vision.prepared import Pixels
+
+if TYPE_CHECKING:
+    import keras
 
 Filters = npt.NDArray[np.float32]  # (height, width, channels, filters)
 Maps = npt.NDArray[np.uint8]  # (images, height, width, maps), each stretched to 0..255
@@ -37,7 +38,7 @@ class Looks:
     maps: dict[str, Maps]  # by layer
 
 
-def layers(network: keras.Model) -> pd.DataFrame:
+def layers(network: "keras.Model") -> pd.DataFrame:
     """Return one row a layer, as `model.summary()` has them: `layer`, `type`, `output`, `parameters`, `trainable`.
 
     The layers of a network within the network follow it, `depth` being one more.
@@ -45,7 +46,9 @@ def layers(network: keras.Model) -> pd.DataFrame:
     return pd.DataFrame(_rows(network, depth=0))
 
 
-def _rows(network: keras.Model, depth: int) -> Iterator[dict[str, Any]]:
+def _rows(network: "keras.Model", depth: int) -> Iterator[dict[str, Any]]:
+    import keras
+
     for layer in network.layers:
         outputs = keras.tree.flatten(layer.output)
         yield {
@@ -60,7 +63,7 @@ def _rows(network: keras.Model, depth: int) -> Iterator[dict[str, Any]]:
             yield from _rows(layer, depth + 1)
 
 
-def look(network: keras.Model, images: Pixels) -> Looks | None:
+def look(network: "keras.Model", images: Pixels) -> Looks | None:
     """Return the filters of the first convolution, and what convolutions make of images; None where there is none."""
     watched, convolutions = _watched(network)
     if not convolutions:
@@ -78,6 +81,8 @@ def thumbnails(images: Pixels) -> Pixels:
     """Return images (images, height, width, channels) that are no larger than what is shown of them."""
     if max(images.shape[1:3]) <= SIDE or not len(images):
         return images
+    import tensorflow as tf
+
     small = tf.image.resize(images, (SIDE, SIDE), method="area", preserve_aspect_ratio=True)
     made: Pixels = np.round(small.numpy()).astype(np.uint8)
     return made
@@ -100,12 +105,14 @@ def read(folder: Path) -> Looks | None:
         return Looks(arrays["images"], arrays["filters"], maps)
 
 
-def _watched(network: keras.Model) -> tuple[keras.Model, list[Any]]:
+def _watched(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":
     """Return the network with the outputs of all convolutions after its own, and these convolutions.
 
     A network within a network has a graph of its own, whose tensors cannot be reached from the outer input: so every
     layer is called once more, on new inputs.
     """
+    import keras
+
     convolutions: list[Any] = []
     outputs: list[Any] = []
 

@@ -2,14 +2,16 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tensorflow as tf
 
 from gristmill.tables import read_document, read_table, write_document
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 PARTS = ("train", "validation", "test")
 
@@ -59,15 +61,19 @@ class Prepared:
         """Return the shards of a part, in order."""
         return sorted(self.folder.glob(f"{part}-*.tfrecord"))
 
-    def dataset(self, part: str, batch: int = 256) -> tf.data.Dataset:
+    def dataset(self, part: str, batch: int = 256) -> "tf.data.Dataset":
         """Return batches of (pixels uint8, label int64) of a part, in the order of the index."""
+        import tensorflow as tf
+
         records = tf.data.TFRecordDataset(tf.constant([str(path) for path in self.shards(part)], tf.string))
         batches = records.batch(batch).map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
         known = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
         return batches.apply(known).prefetch(tf.data.AUTOTUNE)
 
-    def decode(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def decode(self, records: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
         """Return the pixels and labels of serialised examples, (batch,)."""
+        import tensorflow as tf
+
         layout = self.layout
         features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
         found = tf.io.parse_example(records, features)

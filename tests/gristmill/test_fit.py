@@ -5,7 +5,6 @@ The killed trainings are processes of their own that run this file as a script.
 
 import logging
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -20,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gristmill.errors import Diverged, RequestError
+from gristmill.errors import Diverged
 from gristmill.progress import Epoch
 from gristmill.settings import Fit
 
@@ -432,69 +431,6 @@ def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path)
 
     assert course.losses == pytest.approx(mae.losses)
     assert '"loss"' not in network.to_json()
-
-
-def test_shuffling_depends_on_seed_and_epoch_alone() -> None:
-    import tensorflow as tf
-
-    from gristmill.seeds import shuffled
-
-    order = tf.range(100, 200, dtype=tf.int64)
-
-    def mixed(seed: int, epoch: int) -> list[int]:
-        return list(shuffled(order, seed, tf.constant(epoch, tf.int64)).numpy())
-
-    tf.random.set_seed(5)
-    first = mixed(1, 0)
-    tf.random.set_seed(6)
-
-    assert mixed(1, 0) == first
-    assert sorted(first) == list(range(100, 200))
-    assert len({tuple(mixed(seed, epoch)) for seed in (1, 2) for epoch in (0, 1)}) == 4
-
-
-def test_a_network_is_named_and_filled_by_its_seed_not_by_what_was_built_before() -> None:
-    from gristmill.seeds import seeded
-
-    first = seeded(plain, 3)
-    plain()
-    second = seeded(plain, 3)
-
-    assert first.to_json() == second.to_json()
-    assert equal(first, second)
-    assert not equal(first, seeded(plain, 4))
-
-
-def test_what_other_threads_draw_does_not_change_a_network() -> None:
-    """As Prefect's may, from the generator that Keras draws the seeds of layers from."""
-    from gristmill.seeds import seeded
-
-    disturbances = iter([1, 0, 2, 1])  # draws before each of the first builds
-
-    def disturbed() -> "keras.Model":
-        for _ in range(next(disturbances, 0)):
-            random.shuffle([1, 2])
-        return plain()
-
-    first = seeded(plain, 3)
-
-    assert equal(first, seeded(disturbed, 3))
-
-
-def test_a_network_that_no_seed_decides_is_refused() -> None:
-    from gristmill.seeds import seeded
-
-    unseeded = np.random.default_rng()
-
-    def build() -> "keras.Model":
-        network = plain()
-        network.layers[-1].bias.assign([unseeded.random(), 0.0])
-        return network
-
-    with pytest.raises(
-        RequestError, match=r"^the network's first weights differ each time it is built with the seed 3"
-    ):
-        seeded(build, 3)
 
 
 def with_goal(folder: Path, **goal: Any) -> "Course":
