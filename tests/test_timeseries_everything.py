@@ -256,7 +256,7 @@ def test_the_report_shows_groups_backtest_and_lineage(ran: Ran, command: Command
     page = Path(said.out.strip()).read_text()
     for heading in ("Scores", "By step of the horizon", "By channel", "By series", "Backtest", "Training", "Data"):
         assert f"<h2>{heading}</h2>" in page
-    for text in ("Two shops, visitors and sales", *STORES, *TARGETS, "4 trainings", *BLOCKS):
+    for text in ("Two shops, visitors and sales", *STORES, *TARGETS, "each forecast by 2 networks trained", *BLOCKS):
         assert text in page
 
 

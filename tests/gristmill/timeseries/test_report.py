@@ -103,7 +103,7 @@ def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(
     [
         ("Forecast and truth", {"truth", "model"}),
         ("By step of the horizon", {"model", "naive"}),
-        ("Training", {"training loss", "validation loss", "kept"}),
+        ("Training", {"training", "validation", "kept"}),
         ("Data", {"train", "validation", "test"}),
     ],
 )
