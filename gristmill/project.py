@@ -176,7 +176,12 @@ class Project:
             from gristmill.downloads import fetch
 
             fetch(own, self.store)
-            return tuple(file for found in own for file in found.files)
+            files = tuple(file for found in own for file in found.files)
+            if suffixes and not all(file.name.lower().endswith(suffixes) for file in files):
+                raise RequestError(
+                    f"[pipelines.{name}.source] is not made of single files to predict from. Give --input FILE|FOLDER."
+                )
+            return files
         source = self.catalogue.pipeline(name).tables["source"]
         if suffixes is None:
             if not isinstance(source, Files):
