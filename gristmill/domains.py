@@ -64,7 +64,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
         Stage("ingest", ("source", "ingest"), (), (*_IMAGES, "tensorflow-datasets")),
         Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES),
         Stage("train", ("model", "augment", "train"), ("preprocess",), _NETWORKS, resumable=True),
-        Stage("evaluate", ("evaluate",), ("preprocess", "train"), (*_NETWORKS, *_STATISTICS)),
+        Stage("evaluate", ("evaluate",), ("preprocess", "train"), (*_NETWORKS, "scipy")),
         Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
     ),
 }

@@ -55,23 +55,24 @@ class GatheredFeed:
         whole = order.shape[0] // size
         rows, rest = tf.reshape(order[: whole * size], (whole, size)), order[whole * size :]
 
-        def learn(positions: tf.Tensor, row: tf.Tensor) -> None:
-            seed = tf.stack([tf.constant(self._settings.seed, tf.int64), element * self.updates + row])
-            update(self._change(self._gather(positions), seed))
-
         def next_update(row: tf.Tensor) -> tuple[tf.Tensor]:
-            learn(rows[row], row)
+            update(self._batch(rows[row], element * self.updates + row))
             return (row + 1,)
 
         if whole:
             tf.while_loop(lambda row: row < whole, next_update, (tf.constant(0, tf.int64),))
         if rest.shape[0]:  # apart, for shapes that are known are a quarter faster
-            learn(rest, tf.constant(whole, tf.int64))
+            update(self._batch(rest, element * self.updates + whole))
 
     def batches(self) -> tf.data.Dataset:
         """Return the batches of the first epoch."""
         order = tf.data.Dataset.from_tensor_slices(self._order(tf.constant(0, tf.int64)))
-        return order.batch(self._settings.batch_size).map(self._gather)
+        rows = order.batch(self._settings.batch_size).enumerate()
+        return rows.map(lambda row, positions: self._batch(positions, row))
+
+    def _batch(self, positions: tf.Tensor, number: tf.Tensor) -> Batch:
+        seed = tf.stack([tf.constant(self._settings.seed, tf.int64), number])
+        return self._change(self._gather(positions), seed)
 
     def _order(self, epoch: tf.Tensor) -> tf.Tensor:
         return shuffled(self._positions, self._settings.seed, epoch)[: self._items]

@@ -23,7 +23,6 @@ def write_trained(network: keras.Model, course: Course, out: Path, **more: Any) 
     """
     networks.write(network, out)
     curves = {
-        "loss": course.losses,
         "val_loss": course.val_losses,
         "accuracy": course.accuracies,
         "val_accuracy": course.val_accuracies,

@@ -43,7 +43,7 @@ def refuse_other_than_scored(made: Values, evaluate: Path) -> None:
     """Refuse a network whose predictions, (rows,), are not those that were scored."""
     scored = read_table(evaluate / "predictions.parquet")[MODEL].to_numpy()
     difference = float(np.abs(made - scored).max())
-    if difference > 0:
+    if not difference <= 0:  # nor no number
         raise ParityError(
             f"the network to export predicts other values than were scored (by {difference:g}). "
             "Nothing was exported; run again with --refresh evaluate."

@@ -53,7 +53,7 @@ def refuse_other_than_scored(forecast: np.ndarray, evaluate: Path) -> None:
     """Refuse a network whose forecasts, (windows, horizon, targets), are not those that were scored."""
     scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
     difference = float(np.abs(forecast.ravel() - scored).max())
-    if difference > 0:
+    if not difference <= 0:  # nor no number
         raise ParityError(
             f"the network to export predicts other values than were scored (by {difference:g}). "
             "Nothing was exported; run again with --refresh evaluate."

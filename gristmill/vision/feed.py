@@ -34,6 +34,12 @@ def features_feed(base: keras.Model, data: Prepared, truth: Truth, settings: Tra
     return memory_feed(features_of(base, data, "train"), data.labels("train"), truth, settings)
 
 
+def fits(data: Prepared, features: int) -> bool:
+    """Whether so many features of each training and validation image can be held in memory."""
+    images = data.layout.counts["train"] + data.layout.counts["validation"]
+    return 4 * features * images <= IN_MEMORY
+
+
 def features_of(base: keras.Model, data: Prepared, part: str) -> npt.NDArray[np.float32]:
     """Return a base's features of the images of a part, in order: (images, features)."""
     batches = data.dataset(part, _VALIDATED).map(lambda pixels, _: floats(pixels))
@@ -102,7 +108,8 @@ class StreamFeed:
         shards = tf.data.Dataset.from_tensor_slices(tf.random.experimental.stateless_shuffle(self._shards, seed))
         records = shards.interleave(tf.data.TFRecordDataset, cycle_length=4, block_length=16)
         mix = tf.random.experimental.stateless_shuffle  # `Dataset.shuffle` would depend on the process's seed as well
-        mixed = records.batch(_SHUFFLED).map(lambda block: mix(block, seed)).unbatch()
+        block = max(settings.batch_size, min(_SHUFFLED, IN_MEMORY // (8 * self._data.layout.bytes_per_image)))
+        mixed = records.batch(block).map(lambda block: mix(block, seed)).unbatch()
         batches = mixed.batch(settings.batch_size).take(self.updates).enumerate()
         return batches.map(
             lambda step, records: self._read(records, epoch * self.updates + step),

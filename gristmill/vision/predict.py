@@ -11,13 +11,14 @@ import pandas as pd
 from gristmill import bundle
 from gristmill.errors import DataError
 from gristmill.settings import Settings
+from gristmill.sources.images.folder import PHOTOS
 from gristmill.tables import read_document
 from gristmill.vision import images
 from gristmill.vision.images import Pixels
 from gristmill.vision.predictions import Probabilities
 from gristmill.vision.settings import Ingest, Preprocess
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")  # of the files that count in a folder, in lower case
+SUFFIXES = PHOTOS  # of the files that count in a folder
 
 _BATCH = 64  # photos in memory at a time
 

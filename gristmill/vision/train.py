@@ -15,7 +15,7 @@ from gristmill.seeds import seeded
 from gristmill.training import write_trained
 from gristmill.vision import prepared
 from gristmill.vision.augment import augmented, changes
-from gristmill.vision.feed import features_feed, feed_of, floats, validation_of
+from gristmill.vision.feed import features_feed, feed_of, fits, floats, validation_of
 from gristmill.vision.prepared import Prepared
 from gristmill.vision.settings import Augment, Train
 from gristmill.vision.shape import Shape
@@ -72,6 +72,7 @@ def train(
     data = prepared.read(preprocess)
     network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
     base = None if changes(augment) else unchanging(network)
+    base = base if base is not None and fits(data, base.output_shape[1]) else None
     learner = network.get_layer("head") if base else network
     feed = features_feed(base, data, truth, train) if base else feed_of(data, truth, augment, train)
     validation = validation_of(data, truth, base)
@@ -97,9 +98,10 @@ def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Mo
 
 def unchanging(network: keras.Model) -> keras.Model | None:
     """Return the base of a network of a base and a head, where it does not learn: its features are computed once."""
-    names = {layer.name for layer in network.layers}
-    base = network.get_layer("base") if {"base", "head"} <= names else None
-    return base if base is not None and not base.trainable_variables else None
+    if [layer.name for layer in network.layers[1:]] != ["base", "head"]:
+        return None
+    base = network.get_layer("base")
+    return None if base.trainable_variables else base
 
 
 def refuse_misshapen(network: object, shape: Shape) -> None:

@@ -24,7 +24,7 @@ class Listing(Files):
     folder: Place  # of the photos, or an archive of them
     image: str = "image"  # column of the photos' paths, which begin in the folder or in one within it
     label: str = "label"  # column of the classes' names
-    part: str | None = None  # column that says train, validation (or valid, val) or test
+    part: str = "part"  # column that says train, validation (or valid, val) or test, if there is one
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
@@ -64,7 +64,7 @@ class Listing(Files):
             with path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.reader(file, delimiter=self.separator, strict=True)
                 header = next(reader, [])
-                refuse_missing(path, [self.image, self.label, *([self.part] if self.part else []), *header], header)
+                refuse_missing(path, [self.image, self.label, *header], header)
                 for number, cells in enumerate(reader, 2):
                     if len(cells) not in (0, len(header)):
                         raise DataError(
@@ -79,7 +79,7 @@ class Listing(Files):
             raise DataError(f"{path} line {reader.line_num}: {error}. Mend it.") from None
 
     def _photo(self, name: str, encoded: bytes, cells: dict[str, str], where: str) -> Photo:
-        part = cells[self.part] if self.part else None
+        part = cells.get(self.part)
         if part is not None and part.lower() not in PARTS:
             raise DataError(f"{where}, column {self.part!r}: {shown(part)}. Expected one of {', '.join(PARTS)}.")
         if not cells[self.label]:

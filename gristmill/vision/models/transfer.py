@@ -46,7 +46,7 @@ class Transfer(Settings):
     train_from: str | None = None  # first layer of the base that is tuned; all of it stays as it is if not set
     pooling: Literal["average", "flatten"] = "average"  # of the base's maps: their means, or every place counts
     units: Sizes = ()  # of each hidden layer of the head, relu
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share left out after each hidden layer, in training
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share left out before the last layer, in training
 
     @field_validator("base")
     @classmethod
@@ -98,6 +98,6 @@ class Transfer(Settings):
         head = keras.Sequential([keras.Input(features, name="features")], name="head")
         for width in self.units:
             head.add(keras.layers.Dense(width, activation="relu"))
-            head.add(keras.layers.Dropout(self.dropout))
+        head.add(keras.layers.Dropout(self.dropout))
         head.add(keras.layers.Dense(outputs))
         return head
