@@ -45,7 +45,7 @@ OPPONENTS: dict[str, Callable[[], list[keras.Layer]]] = {"fashion_dense": dense,
 def images(data_dir: str) -> tuple[Any, Any]:
     """Return training and test part: pixels and labels."""
     loaded = tfds.load("fashion_mnist", data_dir=data_dir, download=False, batch_size=-1, split=["train", "test"])
-    return tuple((part["image"].numpy() / 255.0, part["label"].numpy()) for part in loaded)  # type: ignore[return-value]
+    return tuple((part["image"].numpy() / 255.0, part["label"].numpy()) for part in loaded)
 
 
 def course(layers: Callable[[], list[keras.Layer]], seed: int, train: Any, test: Any) -> tuple[float, float]:
