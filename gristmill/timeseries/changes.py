@@ -100,7 +100,7 @@ def score_changes(values: Values, season: int | None, seed: int) -> dict[str, fl
     }
 
 
-class _Lines(BaseCost):  # type: ignore[misc]
+class _Lines(BaseCost):
     """The squares that a straight line leaves of a piece, from running sums: as fast for long pieces as for short."""
 
     model = "line"

@@ -120,8 +120,8 @@ def _few_ticks(axes: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     if isinstance(axes.xaxis.get_major_locator(), AutoDateLocator):
-        few = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]
+        few = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]  # matplotlib has no types here
         axes.xaxis.set_major_locator(few)
-        axes.xaxis.set_major_formatter(AutoDateFormatter(few))  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(AutoDateFormatter(few))  # type: ignore[no-untyped-call]  # nor here
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -56,7 +56,7 @@ def test_what_a_stage_names_exists(domain: str, stage: Stage) -> None:
     assert all(metadata.version(library) for library in stage.libraries)
     assert set(stage.tables) <= set(tables)
     for key, _ in stage.axes:
-        assert key in tables[stage.name].model_fields  # type: ignore[union-attr]
+        assert key in tables[stage.name].model_fields
 
 
 def test_without_blocks_there_is_no_backtest(project: Path) -> None:

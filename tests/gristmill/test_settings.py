@@ -24,7 +24,7 @@ class Reader(Settings):
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Fit().epochs = 3  # type: ignore[misc]
+        Fit().epochs = 3
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ ROWS = pd.DataFrame(
 
 def drawn(figure: object) -> dict[str, tuple[list[float], list[float]]]:
     """Return the points of each named line of a figure's first axes."""
-    lines = figure.axes[0].get_lines()  # type: ignore[attr-defined]
+    lines = figure.axes[0].get_lines()
     return {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in lines}
 
 

@@ -30,7 +30,7 @@ def pack(path: Path, content: Mapping[str, bytes]) -> Path:
             for name, data in content.items():
                 archive.writestr(name, data)
     else:
-        with tarfile.open(path, PACKERS["".join(path.suffixes)]) as archive:  # type: ignore[call-overload]
+        with tarfile.open(path, PACKERS["".join(path.suffixes)]) as archive:
             for name, data in content.items():
                 member = tarfile.TarInfo(name)
                 member.size = len(data)

@@ -257,7 +257,7 @@ def run_stages(
     learn |= {"logs": root / "logs", "on_epoch": lambda epoch: None}
     train(**learn, out=folders["train"], scratch=root / "scratch")
     for (window, seed), (label, out) in zip(points, of_blocks.items(), strict=True):
-        backtest(**learn, backtest=blocks, window=window, seed=seed, out=out, scratch=root / f"scratch {label}")  # type: ignore[arg-type]
+        backtest(**learn, backtest=blocks, window=window, seed=seed, out=out, scratch=root / f"scratch {label}")
     evaluate(
         evaluate=yardsticks,
         preprocess=folders["preprocess"],

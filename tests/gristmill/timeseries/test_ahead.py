@@ -18,7 +18,7 @@ HOURS = pd.date_range("2024-02-28 00:00", periods=24 * 12, freq="h")  # a leap d
 def made(times: pd.Index, anchor: object = None, frequency: str = "h", **settings: object) -> pd.DataFrame:
     """Return the features of times."""
     cut = Preprocess.model_validate({"history": 1} | settings)
-    return features(times, cut, times[0] if anchor is None else anchor, frequency)  # type: ignore[arg-type]
+    return features(times, cut, times[0] if anchor is None else anchor, frequency)
 
 
 def test_each_part_of_the_calendar_has_a_column_a_value() -> None:
@@ -27,8 +27,8 @@ def test_each_part_of_the_calendar_has_a_column_a_value() -> None:
     assert len(found.columns) == 24 + 7 + 12 + 1
     for time, row in found.iterrows():
         marked = {name for name, value in row.items() if value}
-        weekend = {"weekend"} if time.weekday() >= 5 else set()  # type: ignore[attr-defined]
-        assert marked == {f"hour {time.hour}", f"weekday {time.weekday()}", f"month {time.month}"} | weekend  # type: ignore[attr-defined]
+        weekend = {"weekend"} if time.weekday() >= 5 else set()
+        assert marked == {f"hour {time.hour}", f"weekday {time.weekday()}", f"month {time.month}"} | weekend
     assert set(np.unique(found)) == {0, 1}
 
 

@@ -12,7 +12,7 @@ from gristmill.timeseries.shape import Shape
 @pytest.mark.parametrize(("kind", "layer"), [("rnn", "SimpleRNN"), ("lstm", "LSTM"), ("gru", "GRU")])
 def test_a_model_of_recurrent_layers_has_them_and_one_map_to_the_outputs(kind: str, layer: str, sequence: bool) -> None:
     settings = settings_of("gristmill.timeseries.models", kind).model_validate({"kind": kind, "units": [5, 4]})
-    network = settings.build(Shape(7, 2, 2, 1, 4, sequence))  # type: ignore[attr-defined]
+    network = settings.build(Shape(7, 2, 2, 1, 4, sequence))
 
     *recurrent, last = network.layers
     assert [(type(one).__name__, one.units) for one in recurrent] == [(layer, 5), (layer, 4)]

@@ -34,7 +34,7 @@ def attempt(classified: Folders, tmp_path: Path, parity_here: None) -> Attempt:
         predictions = read_table(tampered / "predictions.parquet")
         predictions.loc[predictions.index[-1], f"p_{CLASSES[0]}"] += change
         write_table(tampered / "predictions.parquet", predictions)
-        export(export=Export(formats=formats), **(classified | {"evaluate": tampered}), out=out)  # type: ignore[arg-type]
+        export(export=Export(formats=formats), **(classified | {"evaluate": tampered}), out=out)
         return out
 
     return call

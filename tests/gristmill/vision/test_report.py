@@ -138,7 +138,7 @@ def test_of_very_many_classes_those_with_the_lowest_f1_are_listed(judged: Folder
 
 
 def test_the_calibration_is_told_in_a_sentence(judged: Folders) -> None:
-    found = report.Found(judged, None, read_document(judged["evaluate"] / "scores.json"), pd.DataFrame())  # type: ignore[arg-type]
+    found = report.Found(judged, None, read_document(judged["evaluate"] / "scores.json"), pd.DataFrame())
     found.scores["calibration"] = [
         {"images": 30, "confidence": 0.9, "accuracy": 0.8, "low": 0.8},
         {"images": 10, "confidence": 0.5, "accuracy": 0.6, "low": 0.4},

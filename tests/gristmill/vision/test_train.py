@@ -146,7 +146,7 @@ def test_training_on_features_gives_what_training_through_the_base_does(
 )
 def test_a_network_of_another_shape_is_refused(build: Any, message: str, trained: Any) -> None:
     model = Halves()
-    model.build = build  # type: ignore[method-assign]
+    model.build = build
 
     with pytest.raises(RequestError, match=message):
         trained(model)

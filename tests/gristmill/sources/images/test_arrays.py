@@ -46,7 +46,7 @@ def refusal(folder: Path, **settings: Any) -> str:
 
 
 def npz(folder: Path, **arrays: npt.NDArray[Any]) -> Path:
-    np.savez_compressed(folder / "small.npz", **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(folder / "small.npz", **arrays)
     return folder
 
 

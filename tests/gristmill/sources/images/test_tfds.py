@@ -137,7 +137,7 @@ def tiny_shapes(first: Callable[[], object]) -> None:
     """Have TFDS know a data set, as it does by its class, that calls something before it makes its examples."""
     import tensorflow_datasets as tfds
 
-    class TinyShapes(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[misc]
+    class TinyShapes(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION = tfds.core.Version("2.1.0")
 
         def _info(self) -> Any:
