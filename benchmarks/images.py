@@ -40,7 +40,7 @@ ROUNDS = 7
 IN_MEMORY = 20 * BATCH
 
 OURS = Augment(rotation=40, shift=0.2, shear=0.2, zoom=0.2, horizontal_flip=True, fill="nearest")
-THEIRS = {
+AUGMENTATION = {
     "rotation_range": 40,
     "width_shift_range": 0.2,
     "height_shift_range": 0.2,
@@ -55,10 +55,10 @@ Generator = tf.keras.preprocessing.image.ImageDataGenerator  # legacy; nothing b
 Delivery = Callable[[], int]  # gives the number of images that it delivered
 
 
-def write_photos(data_dir: Path, folder: Path) -> None:
-    """Write the photos of a data set as they are encoded, in a folder a class."""
+def write_photos(data_dir: Path, folder: Path, split: str = "train") -> None:
+    """Write the photos of cats and dogs as they are encoded, in a folder a class."""
     builder = tfds.builder("cats_vs_dogs", data_dir=data_dir)
-    examples = builder.as_dataset(split="train", decoders={"image": tfds.decode.SkipDecoding()})
+    examples = builder.as_dataset(split=split, decoders={"image": tfds.decode.SkipDecoding()})
     names = builder.info.features["label"].names
     for name in names:
         (folder / name).mkdir(parents=True)
@@ -83,7 +83,7 @@ def augmenting(data: Prepared) -> tuple[Delivery, Delivery]:
     batches = [tf.constant(pixels[begin : begin + BATCH]) for begin in range(0, IN_MEMORY, BATCH)]
     photos = pixels.astype("float32")
     change = tf.function(lambda batch, seed: augmented(batch, OURS, seed))
-    generator = Generator(**THEIRS)
+    generator = Generator(**AUGMENTATION)
 
     def ours() -> int:
         return sum(len(change(batch, tf.constant([0, number]))) for number, batch in enumerate(batches))
@@ -104,7 +104,7 @@ def delivering(data: Prepared, photos: Path, augment: bool) -> tuple[Delivery, D
     batches = data.dataset("train", BATCH)
     if augment:
         batches = batches.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
-    generator = Generator(rescale=1 / 255, **(THEIRS if augment else {}))
+    generator = Generator(rescale=1 / 255, **(AUGMENTATION if augment else {}))
     flow = generator.flow_from_directory(photos, target_size=(SIDE, SIDE), batch_size=BATCH, class_mode="binary")
 
     def ours() -> int:

@@ -16,14 +16,16 @@ import numpy.typing as npt
 
 from gristmill.backend import import_keras
 from gristmill.errors import ParityError
+from gristmill.extras import need
 from gristmill.formats import FORMATS, Predictor
 from gristmill.processes import command
+from gristmill.tables import read_document, write_document
 
 if TYPE_CHECKING:
     import keras
 
 
-Inputs = npt.NDArray[Any]
+Inputs = npt.NDArray[Any]  # numbers, or texts as objects, (rows,)
 
 _ROWS, _BYTES = 1024, 4 << 20  # inputs, and bytes of them, that a model is shown at a time
 
@@ -48,7 +50,7 @@ def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: I
         ParityError: naming the format and its difference.
     """
     with TemporaryDirectory() as folder:
-        np.save(Path(folder) / "inputs.npy", inputs, allow_pickle=False)
+        write_inputs(inputs, Path(folder))
         run_fresh(bundle, formats, Path(folder))
         largest = 0.0
         for form in formats:
@@ -64,7 +66,7 @@ def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: I
 
 
 def run_fresh(bundle: Path, formats: Iterable[str], folder: Path) -> None:
-    """Predict `folder/inputs.npy` with each format in a new Python, into `folder/<format>.npy`."""
+    """Predict what `write_inputs` wrote with each format in a new Python, into `folder/<format>.npy`."""
     line, environment = command("gristmill.bundle", str(bundle), str(folder), *formats)
     done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -74,16 +76,64 @@ def run_fresh(bundle: Path, formats: Iterable[str], folder: Path) -> None:
         )
 
 
+def write_inputs(inputs: Inputs, folder: Path) -> None:
+    """Write inputs for a fresh process: an array as it is, texts as JSON, for NumPy would pickle them."""
+    if inputs.dtype == object:
+        write_document(folder / "inputs.json", inputs.tolist())
+    else:
+        np.save(folder / "inputs.npy", inputs, allow_pickle=False)
+
+
+def read_inputs(folder: Path) -> Inputs:
+    """Return what `write_inputs` wrote."""
+    if (folder / "inputs.json").exists():
+        return np.array(read_document(folder / "inputs.json"), object)
+    read: Inputs = np.load(folder / "inputs.npy", allow_pickle=False)
+    return read
+
+
 def load(bundle: Path, form: str) -> Predictor:
-    """Return a function from raw inputs to predictions, by a bundle whose hashes were verified."""
+    """Return a function from raw inputs to predictions, by a bundle whose hashes were verified.
+
+    Raises:
+        RequestError: the model's graph needs an extra of the package that is not installed.
+    """
+    import_needed(bundle)
     return in_blocks(FORMATS[form].load(bundle / FORMATS[form].place))
+
+
+def import_needed(bundle: Path) -> None:
+    """Import what brings operations that the bundle's graph is made of, as `needs` in its signature says.
+
+    Raises:
+        RequestError: it is not installed.
+    """
+    signature = bundle / "signature.json"
+    if signature.exists() and "tensorflow_text" in read_document(signature).get("needs", []):
+        need("the model's graph", "subwords")
+        import tensorflow_text  # noqa: F401  # TensorFlow knows the operations from then on
+
+
+def refuse_other_than_scored(made: Inputs, scored: Inputs, tolerance: float) -> None:
+    """Refuse a network whose predictions are not those that were scored, by more than a tolerance.
+
+    Raises:
+        ParityError: by how much they differ.
+    """
+    difference = float(np.abs(made - scored).max()) if made.shape == scored.shape else float("inf")
+    if not difference <= tolerance:  # nor no number
+        raise ParityError(
+            f"the network to export gives other predictions than were scored (by {difference:g}). "
+            "Nothing was exported; run again with --refresh evaluate."
+        )
 
 
 def in_blocks(predict: Predictor) -> Predictor:
     """Return the predictor as one that is shown few enough inputs at a time for its memory to stay small."""
 
     def predict_all(inputs: Inputs) -> Inputs:
-        rows = max(1, min(_ROWS, _BYTES * len(inputs) // max(inputs.nbytes, 1)))
+        size = sum(map(len, inputs)) if inputs.dtype == object else inputs.nbytes
+        rows = max(1, min(_ROWS, _BYTES * len(inputs) // max(size, 1)))
         blocks = [predict(inputs[begin : begin + rows]) for begin in range(0, len(inputs), rows)]
         return np.concatenate(blocks)
 
@@ -94,5 +144,5 @@ if __name__ == "__main__":
     import_keras()
     _bundle, _folder = Path(sys.argv[1]), Path(sys.argv[2])
     for _form in sys.argv[3:]:
-        _predicted = load(_bundle, _form)(np.load(_folder / "inputs.npy", allow_pickle=False))
+        _predicted = load(_bundle, _form)(read_inputs(_folder))
         np.save(_folder / f"{_form}.npy", _predicted, allow_pickle=False)

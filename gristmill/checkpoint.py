@@ -32,7 +32,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def save(folder: Path, epoch: int, arrays: Mapping[str, npt.NDArray[Any]], state: Mapping[str, Any]) -> None:
-    """Write the checkpoint of a finished epoch and drop all but the last two.
+    """Write a checkpoint at the end of an epoch and drop all but the last two.
 
     Args:
         folder: where the stage's checkpoints lie.

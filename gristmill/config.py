@@ -22,6 +22,7 @@ from gristmill.wording import problem_lines, suggestion
 FILE = "pipelines.toml"
 
 S = TypeVar("S", bound=Settings)
+Choice = type[Settings] | tuple[str, ...]  # what a table holds, or the packages of what it may hold, by kind
 
 
 class Defaults(Settings):
@@ -180,10 +181,15 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     )
 
 
-def tables_of(domain: str) -> dict[str, type[Settings] | str]:
-    """Return a domain's tables: name to settings class, or to the package whose modules are its kinds."""
-    tables: dict[str, type[Settings] | str] = importlib.import_module(f"gristmill.{domain}.settings").TABLES
-    return tables
+def tables_of(domain: str) -> dict[str, Choice]:
+    """Return a domain's tables: name to settings class, or to the packages whose modules are its kinds."""
+    tables = importlib.import_module(f"gristmill.{domain}.settings").TABLES
+    return {name: (choice,) if isinstance(choice, str) else choice for name, choice in tables.items()}
+
+
+def may_be_own(choice: Choice) -> bool:
+    """Whether a function of the user's can stand for a kind of the table: it can for a model."""
+    return isinstance(choice, tuple) and choice[-1].endswith(".models")
 
 
 def restore(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
@@ -201,20 +207,20 @@ def restore(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
     return {name: table for name, table in made.items() if table is not None}
 
 
-def _table(choice: type[Settings] | str, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:
-    """Validate one table; a class given as a package is chosen by the table's `kind`."""
+def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:
+    """Validate one table; a class given as packages is chosen by the table's `kind`."""
     if not isinstance(raw, dict):
         problems.append(f"{where}: expected a table. Received: {raw!r}.")
         return None
-    if isinstance(choice, str):
+    if isinstance(choice, tuple):
         kind = raw.get("kind")
-        if is_own(kind) and choice.endswith(".models"):
+        if is_own(kind) and may_be_own(choice):
             return _validated(Own, raw, where, problems)
-        if kind not in kinds(choice):
-            own = ' Your own: "file.py:function".' if choice.endswith(".models") else ""
-            problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(choice)) + own)
+        if kind not in kinds(*choice):
+            own = ' Your own: "file.py:function".' if may_be_own(choice) else ""
+            problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(*choice)) + own)
             return None
-        choice = settings_of(choice, str(kind))
+        choice = settings_of(str(kind), *choice)
     return _validated(choice, raw, where, problems)
 
 

@@ -1,12 +1,13 @@
-"""Training of any network, in any domain: at a rate that is given or found, checkpointed every epoch, stopped in time.
+"""Training of any network, in any domain: at a rate that is given or found, checkpointed, stopped in time.
 
 A killed training, started again with the same checkpoint folder, ends with the very weights of one that was not
 killed (on the CPU): the order of batches depends on seed and epoch alone, and everything else that changes is in
-the checkpoint.
+the checkpoint. What is done again is the epoch that was cut off, and half a second of short ones before it at most.
 """
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from gristmill.tensorboard import Curves
 
 logger = logging.getLogger(__name__)
 
+PAUSE = 0.5  # seconds between checkpoints at least: flushed to the disk, one takes longer than a small network's epoch
 
 OnEpoch = Callable[[Epoch], None]
 Batch = tuple[tf.Tensor, ...]  # what a network takes, what it is to give, and weights of the items, if any
@@ -182,6 +184,7 @@ class _Keeper(keras.callbacks.Callback):
         self._folder = folder
         self._on_epoch = on_epoch
         self._rate = math.nan
+        self._saved = -math.inf  # when the last checkpoint was written
         self._best: checkpoint.Arrays = {}
 
     @property
@@ -210,7 +213,7 @@ class _Keeper(keras.callbacks.Callback):
         self._note_accuracies(logs or {})
         self._judge()
         self._network.stop_training = self._course.stopped
-        checkpoint.save(self._folder, self.done, self._arrays(), asdict(self._course))
+        self._save()
         self._on_epoch(Epoch(self.done, self._epochs, loss, val_loss))
 
     def restore(self, arrays: checkpoint.Arrays) -> None:
@@ -224,6 +227,12 @@ class _Keeper(keras.callbacks.Callback):
         """Put the best epoch's weights into the network."""
         if self._best:
             _assign(self._network.variables, self._best, "best")
+
+    def _save(self) -> None:
+        """Write a checkpoint, unless more epochs follow and the last one is young."""
+        if self.finished or time.monotonic() - self._saved >= PAUSE:
+            checkpoint.save(self._folder, self.done, self._arrays(), asdict(self._course))
+            self._saved = time.monotonic()
 
     def _note_accuracies(self, logs: dict[str, Any]) -> None:
         for name, kept in (("accuracy", self._course.accuracies), ("val_accuracy", self._course.val_accuracies)):

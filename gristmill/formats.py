@@ -1,9 +1,8 @@
 """The formats of a bundle: how each is written, and how it is loaded to predict without the code that trained it.
 
-LiteRT and ONNX need the extras `lite` and `onnx` of the package, which are imported where they are asked for.
+LiteRT and ONNX need extras of the package (`extras.py`), which are imported where they are asked for.
 """
 
-import importlib.util
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.errors import RequestError
+from gristmill.extras import need
 
 if TYPE_CHECKING:
     import keras
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 Predictor = Callable[["Array"], "Array"]
+
+_LITE, _ONNX = ("export.formats: 'lite'", "lite"), ("export.formats: 'onnx'", "onnx")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,11 @@ def write_saved_model(network: "keras.Model", place: Path) -> None:
     network.export(place, format="tf_saved_model", verbose=False)
 
 
-def load_saved_model(place: Path) -> Predictor:
-    """Return the signature `serving_default`; of several outputs the one of numbers."""
+def load_saved_model(place: Path, encoded: bool = False) -> Predictor:
+    """Return the signature `serving_default`; of several outputs the one of numbers.
+
+    Where it is asked for, `serving_bytes` instead, which is given each of the images, uint8, as a PNG.
+    """
     import tensorflow as tf
 
     from gristmill.network import tensors
@@ -45,11 +49,24 @@ def load_saved_model(place: Path) -> Predictor:
     loaded = tf.saved_model.load(place)
 
     def predict(inputs: "Array") -> "Array":
-        signature = loaded.signatures["serving_default"]  # works only while `loaded` is referenced
-        given = tensors(inputs)
+        signature = loaded.signatures["serving_bytes" if encoded else "serving_default"]
+        given = tf.stack([tf.io.encode_png(image) for image in inputs]) if encoded else tensors(inputs)
         made = (signature(**given) if isinstance(given, dict) else signature(given)).values()
         numbers: Array = next(output for output in made if output.dtype.is_floating).numpy()
         return numbers
+
+    return predict
+
+
+def load_next_token(place: Path) -> Predictor:
+    """Return the signature `probabilities` of a SavedModel that writes text: tokens, int32 (batch, n), to the next."""
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(place)
+
+    def predict(inputs: "Array") -> "Array":
+        made: Array = loaded.signatures["probabilities"](tokens=tf.constant(inputs))["probabilities"].numpy()
+        return made
 
     return predict
 
@@ -73,14 +90,14 @@ def write_lite(network: "keras.Model", place: Path, quantized: bool = False) -> 
     """Write a LiteRT file; its weights are int8 and its activations float where it is quantised (dynamic range)."""
     import tensorflow as tf
 
-    need("lite", "ai_edge_litert")
+    need(*_LITE)
     optimizations = [tf.lite.Optimize.DEFAULT] if quantized else []
     network.export(place, format="litert", verbose=False, optimizations=optimizations)
 
 
 def load_lite(place: Path) -> Predictor:
     """Return a LiteRT file's predictions, on the CPU."""
-    need("lite", "ai_edge_litert")
+    need(*_LITE)
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(place))
@@ -99,14 +116,14 @@ def load_lite(place: Path) -> Predictor:
 
 def write_onnx(network: "keras.Model", place: Path) -> None:
     """Write an ONNX file."""
-    need("onnx", "onnx", "onnxruntime", "tf2onnx")
+    need(*_ONNX)
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of what Keras asks NumPy for
         network.export(place, format="onnx", verbose=False)
 
 
 def load_onnx(place: Path) -> Predictor:
     """Return an ONNX file's predictions, on the CPU."""
-    need("onnx", "onnxruntime")
+    need(*_ONNX)
     from onnxruntime import InferenceSession
 
     session = InferenceSession(place, providers=["CPUExecutionProvider"])
@@ -119,18 +136,10 @@ def load_onnx(place: Path) -> Predictor:
     return predict
 
 
-def need(extra: str, *modules: str) -> None:
-    """Refuse a format whose extra of the package is not installed, before any work is done for it."""
-    for module in modules:
-        if importlib.util.find_spec(module) is None:
-            raise RequestError(
-                f"export.formats: {extra!r} needs {module}, which is not installed. "
-                f"Run: pip install 'gristmill[{extra}]', or leave it out."
-            )
-
-
 FORMATS = {
     "saved_model": Format("saved_model", write_saved_model, load_saved_model),
+    "serving_bytes": Format("saved_model", write_saved_model, partial(load_saved_model, encoded=True)),  # of images
+    "next_token": Format("saved_model", write_saved_model, load_next_token),  # of generation
     "keras": Format("model.keras", write_keras, load_keras),
     "lite": Format("model.tflite", write_lite, load_lite),
     "lite_quantized": Format("model_quantized.tflite", partial(write_lite, quantized=True), load_lite),

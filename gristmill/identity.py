@@ -86,16 +86,26 @@ def _tagged(value: Any) -> Any:
     raise TypeError(f"only JSON values have a digest. Received: {value!r} of type {type(value).__name__}")
 
 
-def versions(libraries: tuple[str, ...]) -> dict[str, str]:
+def versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the installed version of each distribution, from its metadata: nothing is imported.
 
+    Args:
+        libraries: what gristmill does not work without.
+        extras: what it can do without; "not installed" stands for a version of one that is not there.
+
     Raises:
-        WorkError: one is not installed.
+        WorkError: one of the libraries is not installed.
     """
     try:
-        return {name: _version(name) for name in libraries}
+        found = {name: _version(name) for name in libraries}
     except metadata.PackageNotFoundError as error:
         raise WorkError(f"{error.name} is not installed. Install gristmill's requirements.") from None
+    for name in extras:
+        try:
+            found[name] = _version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
 
 
 @cache

@@ -6,14 +6,17 @@ from pathlib import Path
 from gristmill.settings import Settings
 
 
-def kinds(package: str) -> list[str]:
-    """Return the kinds that a package offers: its modules, sorted."""
-    folder = Path(__file__).parent.joinpath(*package.split(".")[1:])
-    return sorted(path.stem for path in folder.glob("[a-z]*.py"))
+def kinds(*packages: str) -> list[str]:
+    """Return the kinds that packages offer: their modules, sorted."""
+    return sorted({kind for package in packages for kind in _modules(package)})
 
 
-def settings_of(package: str, kind: str) -> type[Settings]:
-    """Return the settings class of a kind: the one class in its module that has a field `kind`."""
+def settings_of(kind: str, *packages: str) -> type[Settings]:
+    """Return the settings class of a kind: the one class in its module that has a field `kind`.
+
+    Of several packages that have such a module the last one counts.
+    """
+    package = next(package for package in reversed(packages) if kind in _modules(package))
     module = importlib.import_module(f"{package}.{kind}")
     return next(
         value
@@ -23,3 +26,8 @@ def settings_of(package: str, kind: str) -> type[Settings]:
         and "kind" in value.model_fields
         and value.__module__ == module.__name__
     )
+
+
+def _modules(package: str) -> list[str]:
+    folder = Path(__file__).parent.joinpath(*package.split(".")[1:])
+    return [path.stem for path in folder.glob("[a-z]*.py")]

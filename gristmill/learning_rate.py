@@ -47,7 +47,8 @@ def schedule(settings: Fit, start: float, steps: int) -> keras.optimizers.schedu
 def optimizer(rate: keras.optimizers.schedules.LearningRateSchedule, settings: Fit) -> keras.optimizers.Optimizer:
     """Return the optimizer with the gradient's norm clipped."""
     kinds = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop}
-    return kinds[settings.optimizer](rate, global_clipnorm=settings.clip_norm)
+    clip = None if settings.clip_norm == "none" else settings.clip_norm
+    return kinds[settings.optimizer](rate, global_clipnorm=clip)
 
 
 def search(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> list[Trial]:

@@ -1,4 +1,4 @@
-"""What every report shows of a training: its curves, and the rate it began with."""
+"""What every report shows of a training: its curves, the rate it began with, and the network."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from gristmill.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend
-from gristmill.report import Section
+from gristmill.report import Section, Table
 from gristmill.tables import read_document, read_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_INDENT = "\u2003"  # an em space, which a web page keeps
 
 
 def training_sections(train: Path) -> Iterator[Section]:
@@ -28,6 +30,19 @@ def training_sections(train: Path) -> Iterator[Section]:
     elif epochs["rate"].is_monotonic_increasing and epochs["rate"].nunique() > 1:  # the course's sweep
         pictures.append(as_svg(rate_figure(epochs["rate"], epochs["loss"])))
     yield Section("Training", training_note(training), pictures=pictures)
+
+
+def network_section(evaluated: Path) -> Section:
+    """Return the layers of the network."""
+    layers = read_table(evaluated / "layers.parquet")
+    outer = layers[layers["depth"] == 0]
+    parameters, trained = outer["parameters"].sum(), outer["trainable"].sum()
+    note = f"{parameters:,} parameters, {trained:,} of them trained. Outputs of one example."
+    rows = [
+        [_INDENT * depth + name, kind, output, *(f"{count:,}" if count else "" for count in counts)]
+        for depth, name, kind, output, *counts in layers.itertuples(index=False)
+    ]
+    return Section("Network", note, tables=[Table("", ["layer", "type", "output", "parameters", "trained"], rows)])
 
 
 def training_note(training: dict[str, Any]) -> str:

@@ -48,6 +48,11 @@ def legend(axes: "Axes", **place: Any) -> None:
     axes.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
 
 
+def ink(axes: "Axes") -> str:
+    """Return the colour of words on the page."""
+    return str(axes.title.get_color())
+
+
 def as_svg(figure: "Figure") -> str:
     """Return a figure as an SVG element that takes the text colour of the page."""
     from matplotlib import rc_context

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, shown
 from gristmill.settings import URLS
 
 SEARCH_PATH = "GRISTMILL_DATA"
@@ -73,7 +73,7 @@ def locate(
             not count there.
 
     Raises:
-        DataError: nothing is there, with every place that was tried, or a folder cannot be read.
+        DataError: nothing is there, with every place that was tried, a folder cannot be read, or a file's name is none.
     """
     if place.startswith(URLS):
         if sha256 is None:
@@ -86,6 +86,7 @@ def locate(
     for folder, name in candidates if place else []:
         with contextlib.suppress(ValueError):  # a NUL in a name: not there
             if files := _files_at(folder, name, suffixes):
+                _refuse_unreadable_names(files, asked_by)
                 return Located(tuple(path.absolute() for path in files), sha256=sha256)
     tried = [folder / name for folder, name in candidates]
     elsewhere = "" if place.startswith(_PACKAGE) else f", or name its folder in {SEARCH_PATH}"
@@ -143,6 +144,17 @@ def _files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
 def _refuse(error: OSError) -> None:
     """Stop at a folder that cannot be read: the files in it must not go missing unsaid."""
     raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Mend its permissions.")
+
+
+def _refuse_unreadable_names(files: Iterable[Path], asked_by: str) -> None:
+    """Refuse a name that is not in the file system's encoding: no table, record or message could hold it."""
+    for path in files:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise DataError(
+                f"{asked_by}: the name of the file {shown(str(path), 300)} is not UTF-8. Rename it, or move it away."
+            ) from None
 
 
 def _missing(place: str, tried: list[Path], suffixes: tuple[str, ...]) -> str:

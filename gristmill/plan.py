@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from gristmill import identity
+from gristmill import extras, identity
 from gristmill.artifact import Artifact, read_manifest
 from gristmill.closure import Module, code_closure, read_modules, source_name, with_imports
 from gristmill.config import Catalogue, Pipeline
@@ -67,7 +67,7 @@ def identity_of(pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], mod
         code=code_closure(starts, modules),
         settings={name: identity_values(table) for name, table in tables.items()} | _point(stage, tables),
         inputs=inputs,
-        libraries=identity.versions(stage.libraries),
+        libraries=identity.versions(stage.libraries, extras.libraries_of(tables.values())),
     )
 
 

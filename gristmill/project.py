@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import inspect
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from gristmill import config, domains, identity, plan, upkeep
+from gristmill import config, domains, extras, identity, plan, upkeep
 from gristmill.backend import import_keras
 from gristmill.closure import PACKAGE
 from gristmill.config import Catalogue
@@ -22,11 +23,13 @@ from gristmill.places import Located, locate, provide
 from gristmill.plan import Step
 from gristmill.report import write_report
 from gristmill.runs import Record, Runs, StageRecord
-from gristmill.settings import Files
+from gristmill.settings import Files, Settings
 from gristmill.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
+
+logger = logging.getLogger(__name__)
 
 State = Literal["fresh", "stale", "never run", "no data"]
 
@@ -94,7 +97,8 @@ class Project:
         if plan.is_fresh(steps):
             return self._record_of_fresh(name, steps)
         provide(self.catalogue.pipeline(name).tables.values(), self.catalogue.root)
-        self.data(name)  # what the last stage reads is missed before the first one runs
+        self.data(name)  # what the last stage reads or writes with is missed before the first one runs
+        extras.refuse_missing(self.catalogue.pipeline(name).tables.values())
         self.store.check_writable()
         overrides = self._overrides.get(name, [])  # the flow, which may run elsewhere, reads the file itself
         flow = _ready_flow(self.catalogue.pipeline(name).domain)
@@ -136,30 +140,38 @@ class Project:
         """Return the folder of a run's exported models."""
         return self.store.path("export", record.references["export"]["key"])
 
-    def predict(self, name: str, place: str | None = None, **options: int | None) -> "pd.DataFrame":
+    def predict(self, name: str, place: str | None = None, **options: int | str | None) -> "pd.DataFrame":
         """Predict by the model of the last successful run.
 
         Args:
             name: the pipeline.
             place: a file, folder or pattern, data in the form of the pipeline's own source; that source if not given.
+                Also a CSV, JSONL or Parquet file with its columns, where the source is of another kind.
             options: of time series: `steps`, how many values to forecast; `history`, how many values to show the model,
-                where it takes any number.
+                where it takes any number. Of texts: `text`, one text itself, instead of a place.
 
         Raises:
-            RequestError: an option that the domain does not have.
+            RequestError: an option that the domain does not have, or a file that cannot stand for the source.
         """
         record = self.record(name)
+        tables = config.restore(record.domain, record.settings)  # those of the run: today's may ask for another column
         import_keras()
         module = importlib.import_module(f"gristmill.{record.domain}.predict")
         given = {option: value for option, value in options.items() if value is not None}
         if unknown := sorted(given.keys() - inspect.signature(module.predict).parameters.keys()):
             raise RequestError(f"--{unknown[0]}: a {record.domain} pipeline does not take it. Leave it out.")
-        paths = self._input(name, place, getattr(module, "SUFFIXES", None))
-        tables = config.restore(record.domain, record.settings)  # those of the run: today's may ask for another column
+        if place and "text" in given:
+            raise RequestError("--text: --input is given too. Leave one of them out.")
+        suffixes, source = getattr(module, "SUFFIXES", None), tables["source"]
+        if place and suffixes is None:
+            from gristmill.standins import reader_of
+
+            source = reader_of(place, source, name, getattr(module, "PLAIN", False))
+        paths = () if "text" in given else self._input(name, place, source, suffixes)
         export = self.store.open(record.references["export"]).path
         with TemporaryDirectory() as folder:
             frame: pd.DataFrame = module.predict(
-                source=tables["source"],
+                source=source,
                 ingest=tables["ingest"],
                 preprocess=tables["preprocess"],
                 paths=paths,
@@ -169,7 +181,28 @@ class Project:
             )
         return frame
 
-    def _input(self, name: str, place: str | None, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
+    def generate(self, name: str, prompt: str = "", **options: float) -> Iterator[str]:
+        """Yield a prompt and what goes on from it, as the model of the last successful run writes it.
+
+        Args:
+            name: the pipeline.
+            prompt: the text to go on from.
+            options: `length`, `temperature`, `top_k`, `top_p`, `seed`, as `generation/generate.py` has them.
+        """
+        domains_of = {known: pipeline.domain for known, pipeline in self.catalogue.pipelines.items()}
+        if (domain := self.catalogue.pipeline(name).domain) != "generation":
+            writers = ", ".join(known for known, its in domains_of.items() if its == "generation") or "none"
+            raise RequestError(f"{name} is a {domain} pipeline, whose model writes no text. Known that do: {writers}.")
+        export = self.store.open(self.record(name).references["export"]).path
+        logger.info("loading the model, which takes some seconds")
+        import_keras()
+        generate = importlib.import_module("gristmill.generation.generate").generate
+        pieces: Iterator[str] = generate(export=export, prompt=prompt, **options)
+        return pieces
+
+    def _input(
+        self, name: str, place: str | None, source: Settings, suffixes: tuple[str, ...] | None
+    ) -> tuple[Path, ...]:
         """Return the files to predict from; `suffixes` are those of single items, where the source has others."""
         if place is None:
             own = [found for at, found in self.data(name).items() if at.startswith("source.")]
@@ -182,12 +215,9 @@ class Project:
                     f"[pipelines.{name}.source] is not made of single files to predict from. Give --input FILE|FOLDER."
                 )
             return files
-        source = self.catalogue.pipeline(name).tables["source"]
-        if suffixes is None:
-            if not isinstance(source, Files):
-                raise RequestError(f"[pipelines.{name}.source] makes its data and reads no file: leave out --input.")
+        if suffixes is None and isinstance(source, Files):
             suffixes = source.suffixes
-        return locate(place, Path.cwd(), "--input", self.store.root / "downloads", suffixes=suffixes).files
+        return locate(place, Path.cwd(), "--input", self.store.root / "downloads", suffixes=suffixes or ("",)).files
 
     def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
         """Hash everything in the store; with `repair` move what is damaged aside: the next run makes it again."""

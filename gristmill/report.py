@@ -16,21 +16,31 @@ from gristmill.store import Store, writing
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; the first column names the row, the others hold figures."""
+    """Rows of text under headings; the first column names the row, the others hold figures, or words."""
 
     title: str
     headings: list[str]
     rows: list[list[str]]
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A text that is shown as it is, line by line."""
+
+    title: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report: a note, pictures as SVG, tables."""
+    """A part of a report: a note, pictures as SVG, tables, passages of text."""
 
     title: str
     note: str = ""
     pictures: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    passages: list[Passage] = field(default_factory=list)
 
 
 def write_report(record: Record, description: str, store: Store) -> Path:
@@ -93,7 +103,7 @@ def _common_sections(record: Record, artifacts: dict[str, Artifact]) -> list[Sec
         for name in stages
     ]
     return [
-        Section("Settings", "", tables=[Table("", ["setting", "value"], settings)]),
+        Section("Settings", "", tables=[Table("", ["setting", "value"], settings, words=True)]),
         Section(
             "Time and size",
             "",
@@ -101,7 +111,11 @@ def _common_sections(record: Record, artifacts: dict[str, Artifact]) -> list[Sec
                 Table("", ["stage", "this run", "s in this run", "s when made", "peak MiB", "KiB stored"], timings)
             ],
         ),
-        Section("Lineage", _versions(record), tables=[Table("", ["stage", "key", "digest", "made", "from"], lineage)]),
+        Section(
+            "Lineage",
+            _versions(record),
+            tables=[Table("", ["stage", "key", "digest", "made", "from"], lineage, words=True)],
+        ),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import ModelSchema
 
-from gristmill.config import Defaults, tables_of
+from gristmill.config import Choice, Defaults, may_be_own, tables_of
 from gristmill.domains import DOMAINS
 from gristmill.kinds import kinds, settings_of
 from gristmill.own import Own
@@ -51,10 +51,10 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _classes(choice: type[Settings] | str) -> Iterator[type[Settings]]:
-    """Yield the classes a table may have: its own, or one for each kind of a package."""
-    if isinstance(choice, str):
-        yield from (settings_of(choice, kind) for kind in kinds(choice))
+def _classes(choice: Choice) -> Iterator[type[Settings]]:
+    """Yield the classes a table may have: its own, or one for each kind of its packages."""
+    if isinstance(choice, tuple):
+        yield from (settings_of(kind, *choice) for kind in kinds(*choice))
     else:
         yield choice
 
@@ -62,7 +62,7 @@ def _classes(choice: type[Settings] | str) -> Iterator[type[Settings]]:
 def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: dict[Any, Any]) -> dict[str, Any]:
     options = {table: [references[kind, "validation"] for kind in classes] for table, classes in tables.items()}
     for table, choice in tables_of(domain).items():
-        if isinstance(choice, str) and choice.endswith(".models"):
+        if may_be_own(choice):
             options[table].append(_OWN)
     needed = [
         table for table, classes in tables.items() if any(f.is_required() for f in classes[0].model_fields.values())

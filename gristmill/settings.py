@@ -102,7 +102,7 @@ class Fit(Settings):
     optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     learning_rate: PositiveFloat | Literal["find"] = 1e-3  # at the start; "find" takes it from a range test
     schedule: Literal["cosine", "constant", "sweep"] = "cosine"  # to zero, the same, or tenfold every 20 epochs
-    clip_norm: PositiveFloat | None = 1.0  # global gradient norm; keeps recurrent nets from exploding
+    clip_norm: PositiveFloat | Literal["none"] = 1.0  # global gradient norm; keeps recurrent nets from exploding
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # of the initial weights, dropout and the order of batches
 
     @field_validator("schedule")

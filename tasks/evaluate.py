@@ -9,6 +9,6 @@ from tasks.stage import Run, produce
 
 
 @task(task_run_name="evaluate {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
-def evaluate(run: Run, prepared: Reference, trained: Reference, *blocks: Reference) -> Reference:
-    """Score the model and the baselines on data that nothing was fitted on, and on the blocks of a backtest."""
-    return produce(run, "evaluate", prepared, trained, *blocks, on_new=show_scores)
+def evaluate(run: Run, prepared: Reference, trained: Reference, *more: Reference) -> Reference:
+    """Score the model and the baselines on data that nothing was fitted on; `more` is what else the domain reads."""
+    return produce(run, "evaluate", prepared, trained, *more, on_new=show_scores)

@@ -152,5 +152,5 @@ def _run_command(folder: Path, words: tuple[str, ...]) -> None:
 def reload_here(exported: Path, formats: Iterable[str], folder: Path) -> None:
     """Stand in for `bundle.run_fresh`, whose fresh process takes seconds: reload the models in this process."""
     for form in formats:
-        predicted = bundle.load(exported, form)(np.load(folder / "inputs.npy", allow_pickle=False))
+        predicted = bundle.load(exported, form)(bundle.read_inputs(folder))
         np.save(folder / f"{form}.npy", predicted, allow_pickle=False)

@@ -1,5 +1,6 @@
 """Photos and settings that a classifier cannot be made of: one line, no result, nothing lost."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +118,23 @@ def test_what_cannot_be_learned_from_is_one_line(
     assert len(errors) == 1, said.err
     assert message in errors[0]
     assert not list((tmp_path / "data/store").glob("export/*/*"))
+
+
+def test_a_format_whose_extra_is_missing_is_told_before_the_first_stage(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    write_photos(tmp_path / "photos", ["disc", "square"], 8)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+
+    said = command("-q", "run", "shapes", "--set", 'export.formats=["keras", "onnx"]')
+
+    assert (said.status, said.err) == (
+        2,
+        "error: export.formats: 'onnx' needs tf2onnx, which is not installed. Run: pip install 'gristmill[onnx]'.\n",
+    )
+    assert not list((tmp_path / "data/store").glob("*/??/*"))
 
 
 @pytest.mark.slow

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from gristmill import network as networks
-from gristmill.bundle import check_parity, export_network
-from gristmill.errors import ParityError
+from gristmill.bundle import check_parity, export_network, refuse_other_than_scored
 from gristmill.regression import prepared
 from gristmill.regression.encoder import predicted
-from gristmill.regression.prepared import MODEL, Layout, Values
+from gristmill.regression.prepared import MODEL, Layout
 from gristmill.regression.settings import Export
 from gristmill.tables import read_document, read_table, write_document
 
@@ -28,7 +27,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     data, network = prepared.read(preprocess), networks.read(train)
     inputs = data.inputs
     made = predicted(network, inputs)
-    refuse_other_than_scored(made, evaluate)
+    refuse_other_than_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
     export_network(network, export.formats, out)
     rows = np.flatnonzero(data.parts == "test")[:_PROVED]
     tolerance = export.tolerance * float(data.truth[data.parts == "train"].std())
@@ -37,17 +36,6 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     write_document(out / "signature.json", signature(data.layout, export))
     write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": difference})
     return {"formats": len(export.formats), "parity_rows": len(rows)}
-
-
-def refuse_other_than_scored(made: Values, evaluate: Path) -> None:
-    """Refuse a network whose predictions, (rows,), are not those that were scored."""
-    scored = read_table(evaluate / "predictions.parquet")[MODEL].to_numpy()
-    difference = float(np.abs(made - scored).max())
-    if not difference <= 0:  # nor no number
-        raise ParityError(
-            f"the network to export predicts other values than were scored (by {difference:g}). "
-            "Nothing was exported; run again with --refresh evaluate."
-        )
 
 
 def signature(layout: Layout, settings: Export) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from gristmill.errors import DataError
@@ -61,7 +63,19 @@ def whole_rows(rows: Rows, settings: Ingest) -> pd.DataFrame:
     """Return the rows without an empty cell, their categories as text.
 
     Raises:
-        DataError: a row has an empty cell and is not to be dropped, or no row is left.
+        DataError: see `complete`.
+    """
+    whole = rows.frame[complete(rows, settings)].copy()
+    for name in settings.categories:
+        whole[name] = whole[name].convert_dtypes().astype(str)  # integers beside an empty cell had become 3.0
+    return whole
+
+
+def complete(rows: Rows, settings: Ingest) -> npt.NDArray[np.bool_]:
+    """Return which rows have no empty cell, (rows,).
+
+    Raises:
+        DataError: a row has an empty cell and is not to be dropped, or every row has one.
     """
     empty = rows.frame.isna() | (rows.frame == "")
     incomplete = empty.any(axis=1).to_numpy()
@@ -73,10 +87,8 @@ def whole_rows(rows: Rows, settings: Ingest) -> pd.DataFrame:
         )
     if incomplete.all():
         raise DataError(f"{rows.name}: each of the {len(incomplete)} rows has an empty cell. Fill them.")
-    whole = rows.frame[~incomplete].copy()
-    for name in settings.categories:
-        whole[name] = whole[name].convert_dtypes().astype(str)  # integers beside an empty cell had become 3.0
-    return whole
+    found: npt.NDArray[np.bool_] = ~incomplete
+    return found
 
 
 def _statistics(values: "pd.Series[float]") -> dict[str, float]:

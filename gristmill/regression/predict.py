@@ -1,14 +1,18 @@
 """Predict: the target of a file's rows, by an exported bundle."""
 
+import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from gristmill import bundle
-from gristmill.regression.ingest import TableSource, whole_rows
+from gristmill.regression.ingest import TableSource, complete, whole_rows
 from gristmill.regression.prepared import raw_inputs
 from gristmill.regression.settings import Ingest, Preprocess
 from gristmill.tables import read_document
+
+logger = logging.getLogger(__name__)
 
 
 def predict(
@@ -22,6 +26,9 @@ def predict(
 ) -> pd.DataFrame:
     """Return the rows' columns, and the prediction in a column of the target's name.
 
+    Each row stays where it was: one with an empty cell, which is none to learn from, has no prediction (NaN). How many
+    those are is said in the log.
+
     Args:
         source: how to read the files; the pipeline's own.
         ingest: what their columns mean; the target need not be there, and is not read.
@@ -31,10 +38,16 @@ def predict(
         scratch: not used.
 
     Raises:
-        DataError: a file cannot be read, or lacks a value.
+        DataError: a file cannot be read, lacks a value in each row, or in any where `ingest.missing` allows none.
     """
-    rows = whole_rows(source.read(paths, ingest.categories, ingest.numbers), ingest)
+    rows = source.read(paths, ingest.categories, ingest.numbers)
+    sound, whole = complete(rows, ingest), whole_rows(rows, ingest)
     form = read_document(export / "signature.json")["formats"][0]
-    columns = rows[[*ingest.numbers, *ingest.categories]].reset_index(drop=True)
-    made = bundle.load(export, form)(raw_inputs(columns, list(ingest.numbers), list(ingest.categories)))
-    return columns.assign(**{ingest.target: made[:, 0]})
+    predicted = np.full(len(sound), np.nan, np.float32)
+    predicted[sound] = bundle.load(export, form)(raw_inputs(whole, list(ingest.numbers), list(ingest.categories)))[:, 0]
+    if left_out := int((~sound).sum()):
+        logger.warning("%d of %d rows have an empty cell and no prediction", left_out, len(sound))
+    columns = rows.frame[[*ingest.numbers, *ingest.categories]].reset_index(drop=True)
+    for name in ingest.categories:
+        columns[name] = columns[name].convert_dtypes()  # integers beside an empty cell had become 3.0
+    return columns.assign(**{ingest.target: predicted})

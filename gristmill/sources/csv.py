@@ -18,6 +18,8 @@ from gristmill.sources import LARGEST, Rows, joined, refuse_missing
 if TYPE_CHECKING:
     import pandas as pd
 
+_LONGEST = 2**31 - 1  # characters of a cell; Python's own limit is far lower than what a text may have
+
 
 class Csv(Files):
     """One or several CSV files with a header line."""
@@ -46,11 +48,11 @@ class Csv(Files):
         return rows
 
     def _columns(self, path: Path, wanted: list[str], numbers: Sequence[str]) -> "pd.DataFrame":
-        """Return the wanted columns of one file, without its empty rows."""
+        """Return the wanted columns of one file, without the rows of which every cell is empty."""
         frame = self._cells(path)
         refuse_missing(path, wanted, list(frame.columns))
         _refuse_ragged_rows(path, self.separator, self.encoding, len(frame.columns))
-        frame = frame[wanted].replace("", None).dropna(how="all")
+        frame = frame.replace("", None).dropna(how="all")[wanted]
         for name in numbers:
             frame[name] = self._numbers(frame[name], path)
         return frame
@@ -74,7 +76,7 @@ class Csv(Files):
         except pd.errors.EmptyDataError:
             raise DataError(f"{path}: the file is empty. Expected a header line and rows.") from None
         except UnicodeError:
-            row = _first_undecodable(path, self.encoding)
+            row = _first_undecodable(path, self.separator, self.encoding)
             raise DataError(f"{path} row {row}: not {self.encoding}. Set the source's encoding.") from None
         except LookupError:
             raise DataError(
@@ -113,7 +115,7 @@ class Csv(Files):
 
 def _refuse_ragged_rows(path: Path, separator: str, encoding: str, width: int) -> None:
     """Refuse rows with more or fewer fields than the header, which pandas cuts or fills up."""
-    csv.field_size_limit(2**31 - 1)
+    csv.field_size_limit(_LONGEST)
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as raw:
         file = io.TextIOWrapper(raw, encoding, newline="")
         counts = ((row, len(cells)) for row, cells in enumerate(csv.reader(file, delimiter=separator), 1))
@@ -126,12 +128,14 @@ def _refuse_ragged_rows(path: Path, separator: str, encoding: str, width: int) -
         )
 
 
-def _first_undecodable(path: Path, encoding: str) -> int:
-    """Return the first line, counted from 1, that is not in the encoding."""
+def _first_undecodable(path: Path, separator: str, encoding: str) -> int:
+    """Return the first row, of lines or more where cells are quoted, that is not in the encoding."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode(encoding)
-            except UnicodeError:
-                return number
+        content = file.read()
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode(encoding, "ignore") + "x"  # the cell that cannot be decoded
+        csv.field_size_limit(_LONGEST)
+        return sum(1 for _ in csv.reader(io.StringIO(before, newline=""), delimiter=separator))
     return 1

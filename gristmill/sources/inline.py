@@ -34,4 +34,6 @@ class Inline(Settings):
         wanted = list(dict.fromkeys([*texts, *numbers]))
         refuse_missing("the inline numbers", wanted, ["x", "y"])
         rows = pd.RangeIndex(1, len(self.x) + 1, name="row")
-        return Rows(pd.DataFrame({"x": self.x, "y": self.y}, rows, dtype="float64")[wanted])
+        return Rows(
+            pd.DataFrame({"x": self.x, "y": self.y}, rows, dtype="float64")[wanted], called="the inline numbers"
+        )

@@ -53,6 +53,8 @@ class Parquet(Files):
                 _refuse_types(path, file.schema_arrow, texts, numbers)
                 table = file.read(columns=wanted)
             table = table.cast(_plain(table.schema, numbers), safe=False)
+            for name in texts:
+                _refuse_undecodable(path, name, table[name])
             frame: pd.DataFrame = table.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
         except (pa.ArrowException, OSError) as error:
             reason = str(error).partition("\n")[0]
@@ -104,6 +106,23 @@ def _plain(schema: "pa.Schema", numbers: Sequence[str]) -> "pa.Schema":
         return field.with_type(type_)
 
     return pa.schema([plain(field) for field in schema])
+
+
+def _refuse_undecodable(path: Path, name: str, cells: "pa.ChunkedArray") -> None:
+    """Refuse text that is not UTF-8, which Arrow takes as it comes."""
+    import pyarrow as pa
+
+    if _kind(cells.type) != "text":
+        return
+    try:
+        cells.validate(full=True)
+    except pa.ArrowInvalid:
+        for row, cell in enumerate(cells.cast(pa.large_binary()).to_pylist(), 1):
+            try:
+                (cell or b"").decode()
+            except UnicodeDecodeError:
+                raise DataError(f"{path} row {row}, column {name!r}: not utf-8. Write the file again.") from None
+        raise
 
 
 def _refuse_wild(path: Path, values: "pd.Series[float]") -> None:

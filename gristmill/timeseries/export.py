@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from gristmill import network as networks
-from gristmill.bundle import check_parity, export_network
-from gristmill.errors import ParityError
+from gristmill.bundle import check_parity, export_network, refuse_other_than_scored
 from gristmill.identity import digest_of_file
 from gristmill.network import REFIT
 from gristmill.tables import read_document, write_document
@@ -37,7 +36,9 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     starts = data.origins("test")[:_PROVED]
     predicted = by_network(network, data)(starts)
     if folder == train:
-        refuse_other_than_scored(levels_of(predicted, training["quantiles"])[0], evaluate)
+        forecast = levels_of(predicted, training["quantiles"])[0].ravel()
+        scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
+        refuse_other_than_scored(forecast, scored, tolerance=0)
     tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
     difference = check_parity(out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance)
     write_document(out / "signature.json", signature(data, network.input_shape[1] is None, training, export))
@@ -47,17 +48,6 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     if (evaluate / "intervals.json").exists():
         shutil.copyfile(evaluate / "intervals.json", out / "intervals.json")
     return {"formats": len(export.formats), "parity_windows": len(starts)}
-
-
-def refuse_other_than_scored(forecast: np.ndarray, evaluate: Path) -> None:
-    """Refuse a network whose forecasts, (windows, horizon, targets), are not those that were scored."""
-    scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
-    difference = float(np.abs(forecast.ravel() - scored).max())
-    if not difference <= 0:  # nor no number
-        raise ParityError(
-            f"the network to export predicts other values than were scored (by {difference:g}). "
-            "Nothing was exported; run again with --refresh evaluate."
-        )
 
 
 def signature(data: Prepared, any_length: bool, training: dict[str, Any], settings: Export) -> dict[str, object]:

@@ -11,8 +11,9 @@ import tensorflow as tf
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from gristmill.vision.predictions import Probabilities
-from gristmill.vision.prepared import Labels, Prepared
+from gristmill.classification.labelled import Labels
+from gristmill.classification.predictions import Probabilities
+from gristmill.vision.prepared import Prepared
 
 Features = npt.NDArray[np.float32]  # (images, side * side * channels)
 

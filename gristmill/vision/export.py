@@ -9,14 +9,13 @@ import numpy as np
 
 from gristmill import bundle
 from gristmill import network as networks
-from gristmill.bundle import check_parity, export_network, in_blocks
-from gristmill.errors import ParityError
+from gristmill.bundle import check_parity, export_network, in_blocks, refuse_other_than_scored
+from gristmill.classification.predictions import Probabilities, scored_probabilities
+from gristmill.classification.scores import accuracy
 from gristmill.formats import FORMATS
 from gristmill.tables import read_document, write_document
 from gristmill.vision import prepared, serving
-from gristmill.vision.predictions import Probabilities, read_predictions
 from gristmill.vision.prepared import Layout, Prepared
-from gristmill.vision.scores import accuracy
 from gristmill.vision.settings import Export
 
 QUANTIZED = "lite_quantized"  # is written beside `lite`
@@ -41,33 +40,18 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         RequestError: a format whose extra is not installed.
     """
     data, network = prepared.read(preprocess), networks.read(train)
-    layout, scored = data.layout, scored_probabilities(data.layout, evaluate)
+    layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
     proved = max(1, min(_PROVED, _PROVED_BYTES // layout.bytes_per_image))
     pixels = next(data.dataset("test", batch=proved).as_numpy_iterator())[0]
     refuse_other_than_scored(in_blocks(network.predict_on_batch)(pixels), scored[:proved], export.tolerance)
     write_formats(network, layout, export.formats, out)
-    told: dict[str, Any] = {"parity": check_parity(out, export.formats, pixels, scored[:proved], export.tolerance)}
+    shown = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
+    told: dict[str, Any] = {"parity": check_parity(out, shown, pixels, scored[:proved], export.tolerance)}
     if "lite" in export.formats:
         told[QUANTIZED] = quantized_scores(out, data, scored)
     write_document(out / "signature.json", signature(layout, export.formats))
     write_document(out / "scores.json", read_document(evaluate / "scores.json") | told)
     return {"formats": len(export.formats), "parity_images": len(pixels)}
-
-
-def scored_probabilities(layout: Layout, evaluate: Path) -> Probabilities:
-    """Return the probabilities of the test part that were scored, (images, classes)."""
-    columns = [f"p_{name}" for name in layout.classes]
-    return read_predictions(evaluate, "test")[columns].to_numpy(np.float64)
-
-
-def refuse_other_than_scored(made: Probabilities, scored: Probabilities, tolerance: float) -> None:
-    """Refuse a network whose probabilities, (images, classes), are not those that were scored."""
-    difference = float(np.abs(made - scored).max())
-    if not difference <= tolerance:
-        raise ParityError(
-            f"the network to export gives other probabilities than were scored (by {difference:g}). "
-            "Nothing was exported; run again with --refresh evaluate."
-        )
 
 
 def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], out: Path) -> None:

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from gristmill.classification.settings import Train
+from gristmill.classification.truth import Truth
 from gristmill.feed import Change, GatheredFeed
 from gristmill.fit import Batch, Feed, Update
 from gristmill.vision.augment import augmented, changes
 from gristmill.vision.prepared import Prepared
-from gristmill.vision.settings import Augment, Train
-from gristmill.vision.truth import Truth
+from gristmill.vision.settings import Augment
 
 IN_MEMORY = 1 << 30  # bytes of decoded images that are held; more are read again in every epoch
 _SHUFFLED = 4_096  # images of a stream that are mixed with each other; the shards are in a random order already

@@ -1,5 +1,6 @@
 """Ingest: a source's photos as they are, in shards; those that are unreadable are counted and left out."""
 
+import hashlib
 import os
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from gristmill.vision.images import Header
 from gristmill.vision.settings import Ingest
 
 SHARD_BYTES = 64 << 20
-RESERVED = ("id", "label", "part", "width", "height", "format", "shard", "offset", "size")  # columns that ingest writes
+RENAMED = "source_"  # what the source's name of a column begins with where ingest writes one of that name
 
 _AHEAD = 4  # photos in memory for each thread
 _NAMED = 3  # photos left out that a message names
@@ -29,8 +30,8 @@ def ingest(*, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path,
     Writes
     - `photos-*.tfrecord`: examples of `id`, `image` (the bytes as they were found) and `label` (name of the class).
     - `index.parquet`, a row a photo in the order of the shards: `id`, `label` (position of the class), `part` (of the
-      source, or missing), `width` and `height` (upright), `format`, where it lies (`shard`, `offset`, `size`), and the
-      source's metadata.
+      source, or missing), `width` and `height` (upright), `format`, `sha256` (of the bytes), where it lies (`shard`,
+      `offset`, `size`), and the source's metadata, in which a column of one of these names is called `source_id`, ….
     - `summary.json`: classes, counts, what was left out and why, and how large the photos are.
 
     Args:
@@ -88,13 +89,16 @@ def _look_at(photo: Photo, max_pixels: int) -> Header | str:
 
 
 def _row(photo: Photo, header: Header, place: shards.Place) -> dict[str, Any]:
-    if taken := sorted(set(photo.metadata).intersection(RESERVED)):
+    named = {"id": photo.id, "label": photo.label, "part": photo.part}
+    own = {**named, **vars(header), "sha256": hashlib.sha256(photo.encoded).hexdigest(), **vars(place)}
+    metadata = {f"{RENAMED}{name}" if name in own else name: value for name, value in photo.metadata.items()}
+    if len(metadata) != len(photo.metadata):
+        name = next(name for name in photo.metadata if name in own and f"{RENAMED}{name}" in photo.metadata)
         raise DataError(
-            f"photo {photo.id!r}: the source's metadata has columns {', '.join(map(repr, taken))}, which ingest writes "
-            "itself. Rename them."
+            f"photo {photo.id!r}: the source's metadata has the columns {name!r}, which ingest writes itself and would "
+            f"call {RENAMED + name!r}, and {RENAMED + name!r}. Rename one."
         )
-    own = {"id": photo.id, "label": photo.label, "part": photo.part}
-    return {**own, **vars(header), **vars(place), **photo.metadata}
+    return own | metadata
 
 
 def _refuse_many_unusable(skipped: list[dict[str, str]], kept: int, most: float) -> None:

@@ -3,15 +3,12 @@
 Source: Zeiler & Fergus, "Visualizing and understanding convolutional networks", ECCV 2014.
 """
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from gristmill.vision.prepared import Pixels
 
@@ -36,31 +33,6 @@ class Looks:
     images: Pixels
     filters: Filters
     maps: dict[str, Maps]  # by layer
-
-
-def layers(network: "keras.Model") -> pd.DataFrame:
-    """Return one row a layer, as `model.summary()` has them: `layer`, `type`, `output`, `parameters`, `trainable`.
-
-    The layers of a network within the network follow it, `depth` being one more.
-    """
-    return pd.DataFrame(_rows(network, depth=0))
-
-
-def _rows(network: "keras.Model", depth: int) -> Iterator[dict[str, Any]]:
-    import keras
-
-    for layer in network.layers:
-        outputs = keras.tree.flatten(layer.output)
-        yield {
-            "depth": depth,
-            "layer": layer.name,
-            "type": type(layer).__name__,
-            "output": ", ".join(str(tuple(output.shape[1:])) for output in outputs),
-            "parameters": layer.count_params(),
-            "trainable": sum(math.prod(weight.shape) for weight in layer.trainable_weights),
-        }
-        if isinstance(layer, keras.Model):
-            yield from _rows(layer, depth + 1)
 
 
 def look(network: "keras.Model", images: Pixels) -> Looks | None:

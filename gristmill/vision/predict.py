@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from gristmill import bundle
+from gristmill.classification.predictions import Probabilities
 from gristmill.errors import DataError
 from gristmill.settings import Settings
 from gristmill.sources.images.folder import PHOTOS
 from gristmill.tables import read_document
 from gristmill.vision import images
 from gristmill.vision.images import Pixels
-from gristmill.vision.predictions import Probabilities
 from gristmill.vision.settings import Ingest, Preprocess
 
 SUFFIXES = PHOTOS  # of the files that count in a folder

@@ -1,50 +1,20 @@
-"""A network's probabilities of the classes, and the table they are kept in."""
+"""A network's probabilities of the classes, image by image, and the pixels of a few."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
-from gristmill.tables import read_table
+from gristmill.classification.predictions import Probabilities
 from gristmill.vision.prepared import Pixels, Prepared
 
 if TYPE_CHECKING:
     import keras
-
-Probabilities = npt.NDArray[np.float64]  # (images, classes)
 
 
 def probabilities_of(network: "keras.Model", data: Prepared, part: str) -> Probabilities:
     """Return a network's probabilities of a part, batch by batch: (images, classes)."""
     made = [network.predict_on_batch(pixels) for pixels, _ in data.dataset(part)]
     return np.concatenate(made).astype(np.float64)
-
-
-def as_rows(data: Prepared, part: str, made: Probabilities) -> pd.DataFrame:
-    """Return one row an image: `id`, `part`, `label`, `predicted`, and `p_<class>` of each class."""
-    names = np.array(data.layout.classes, object)
-    columns = {
-        "id": data.rows(part)["id"],
-        "part": part,
-        "label": names[data.labels(part)],
-        "predicted": names[made.argmax(axis=1)],
-    }
-    return pd.DataFrame(columns | {f"p_{name}": made[:, at] for at, name in enumerate(names)})
-
-
-def read_predictions(folder: Path, part: str) -> pd.DataFrame:
-    """Return the rows of a part from the folder of `evaluate`."""
-    predictions = read_table(folder / "predictions.parquet")
-    return predictions[predictions["part"] == part].reset_index(drop=True)
-
-
-def surest_errors(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return the wrong predictions of highest probability, the surest first, as `rows` with a column `probability`."""
-    sure = rows.assign(probability=rows.filter(regex="^p_").max(axis=1))
-    wrong = sure[sure["label"] != sure["predicted"]]
-    return wrong.sort_values("probability", ascending=False, kind="stable").head(count)
 
 
 def picked(data: Prepared, part: str, positions: list[int]) -> Pixels:

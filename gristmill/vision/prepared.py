@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from gristmill.classification.labelled import Labelled
 from gristmill.tables import read_document, read_table, write_document
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-PARTS = ("train", "validation", "test")
-
 Pixels = npt.NDArray[np.uint8]  # (images, height, width, channels)
-Labels = npt.NDArray[np.int64]  # (images,): position of the class
 
 
 @dataclass(frozen=True)
@@ -38,24 +35,15 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Prepared(Labelled):
     """The images of all parts, read as they are asked for.
 
-    `index` holds one row an image, part by part in the order of the shards: `id`, `label` (position of the class),
-    `part`, `width`, `height` and `format` of the photo, and the source's metadata.
+    The index is in the order of the shards and holds, too, `width`, `height` and `format` of the photo, and the
+    source's metadata.
     """
 
     folder: Path
     layout: Layout
-    index: pd.DataFrame
-
-    def rows(self, part: str) -> pd.DataFrame:
-        """Return the index of a part."""
-        return self.index[self.index["part"] == part].reset_index(drop=True)
-
-    def labels(self, part: str) -> Labels:
-        """Return the labels of a part."""
-        return self.rows(part)["label"].to_numpy(np.int64)
 
     def shards(self, part: str) -> list[Path]:
         """Return the shards of a part, in order."""
@@ -102,7 +90,8 @@ class Prepared:
 
 def read(folder: Path) -> Prepared:
     """Read what preprocess wrote."""
-    return Prepared(folder, Layout(**read_document(folder / "layout.json")), read_table(folder / "index.parquet"))
+    layout = Layout(**read_document(folder / "layout.json"))
+    return Prepared(read_table(folder / "index.parquet"), layout.classes, folder, layout)
 
 
 def write_layout(layout: Layout, out: Path) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from gristmill.classification.labelled import PARTS
+from gristmill.classification.repeats import repeated
+from gristmill.classification.split import mixed, split
 from gristmill.errors import DataError
-from gristmill.tables import read_document, read_table, write_table
+from gristmill.tables import read_document, read_table, write_document, write_table
 from gristmill.vision import images, shards
-from gristmill.vision.prepared import PARTS, Layout, write_layout
+from gristmill.vision.prepared import Layout, write_layout
 from gristmill.vision.settings import Preprocess
-from gristmill.vision.split import mixed, split
 
 SHARD_BYTES = 32 << 20  # of pixels
 _QUALITY = 95  # of JPEG, of 100
@@ -31,11 +33,12 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
       Any stretch of a part holds the classes in about their shares.
     - `index.parquet`: ingest's rows in the order of the shards, with the part of each.
     - `layout.json`: form, classes and counts.
+    - `summary.json`: `repeated`, which parts share photos whose bytes are equal (`repeats.py`).
 
     Shards are made by threads: Pillow and TensorFlow let go of Python's lock while they decode, resize and write.
 
     Returns:
-        Counts of images in each part, and of shards.
+        Counts of images in each part, of shards, and of images of a part that are in another too, if there are any.
 
     Raises:
         DataError: a class is left without an image to train on.
@@ -56,9 +59,12 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         written = [pool.submit(shards.write, out / name, _examples(rows, layout, ingest)) for name, rows in planned]
         for shard in written:
             shard.result()
-    write_table(out / "index.parquet", ordered.drop(columns=_PLACE))
+    write_table(out / "index.parquet", ordered.drop(columns=["sha256", *_PLACE]))
     write_layout(layout, out)
-    return {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)}
+    shared = repeated(ordered, ordered["sha256"])
+    write_document(out / "summary.json", {"repeated": shared})
+    counts = {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)}
+    return counts | {f"{found['part']}_images_also_in_{found['also_in']}": found["count"] for found in shared}
 
 
 def _ordered(index: pd.DataFrame, seed: int) -> pd.DataFrame:

@@ -92,22 +92,22 @@ def cut(network: keras.Model, layer: str) -> keras.Model:
     return keras.Model(network.input, output, name=network.name)
 
 
-def freeze(network: keras.Model, train_from: str | None, keep_statistics: bool) -> None:
+def freeze(network: keras.Model, train_from: str | None) -> None:
     """Make a network trainable from one layer on, in the order of its layers, or not at all.
+
+    Batch normalisation stays as it is, in inference mode, everywhere: a few small batches would spoil what pretrained
+    weights rely on.
 
     Args:
         network: changed in place.
         train_from: its first layer that is trained; none if None.
-        keep_statistics: whether batch normalisation stays as it is, in inference mode, everywhere: a few small batches
-            would spoil what pretrained weights rely on.
 
     Raises:
         RequestError: it has no such layer.
     """
     begin = len(network.layers) if train_from is None else _position(network, train_from, "train_from")
     for position, layer in enumerate(network.layers):
-        kept = keep_statistics and isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = position >= begin and not kept
+        layer.trainable = position >= begin and not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def featuriser(network: keras.Model, pixels: str, pooling: Literal["average", "flatten"]) -> keras.Model:

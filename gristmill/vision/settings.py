@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gristmill.settings import Fit, Pair, Settings, Share
-
-Part = NonNegativeInt | Share  # this many images, or this share of them
+from gristmill.classification.settings import Part, Train
+from gristmill.settings import Pair, Settings
 
 
 class Ingest(Settings):
@@ -40,17 +39,6 @@ class Augment(Settings):
     brightness: NonNegativeFloat = 0.0  # share of the full range, either way
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share, more and less
     fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"  # what comes in from beyond the edge
-
-
-class Train(Fit):
-    """How the network is trained."""
-
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of each label that is spread over all classes
-    labels: Literal["integer", "one_hot"] = "integer"  # sparse or categorical cross-entropy: the same loss
-    class_weights: Literal["balanced"] | None = None  # each class counts alike, however many images it has
-    stop_accuracy: Share | None = None  # training ends with the epoch whose training accuracy reaches it
-    stop_loss: PositiveFloat | None = None  # or whose training loss falls to it
-    steps_per_epoch: PositiveInt | None = None  # updates in an epoch; all images once if not set
 
 
 class Evaluate(Settings):

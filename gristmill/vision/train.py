@@ -8,6 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gristmill.classification.outputs import probabilities
+from gristmill.classification.settings import Train
+from gristmill.classification.truth import Truth
 from gristmill.errors import RequestError
 from gristmill.fit import OnEpoch, fit
 from gristmill.own import Own
@@ -17,9 +20,8 @@ from gristmill.vision import prepared
 from gristmill.vision.augment import augmented, changes
 from gristmill.vision.feed import features_feed, feed_of, fits, floats, validation_of
 from gristmill.vision.prepared import Prepared
-from gristmill.vision.settings import Augment, Train
+from gristmill.vision.settings import Augment
 from gristmill.vision.shape import Shape
-from gristmill.vision.truth import Truth
 
 _SAMPLES, _VARIANTS = 6, 5  # images that are drawn in the report, and how often each is changed
 
@@ -121,10 +123,7 @@ def published(network: keras.Model) -> keras.Model:
     """Return a network of logits as one of probabilities, a number a class: (batch, classes)."""
     pixels = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
     logits = network(keras.layers.Rescaling(1.0, name="as_float")(pixels))
-    if network.output_shape[-1] > 1:
-        return keras.Model(pixels, keras.layers.Softmax(name="probabilities")(logits), name="classifier")
-    second = keras.layers.Activation("sigmoid", name="second_class")(logits)
-    return keras.Model(pixels, keras.ops.concatenate([1 - second, second], axis=-1), name="classifier")
+    return keras.Model(pixels, probabilities(logits), name="classifier")
 
 
 def samples(data: Prepared, augment: Augment, seed: int) -> prepared.Pixels:

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from gristmill.errors import RequestError
 from gristmill.project import Project
 
 pytest_plugins = ["end_to_end"]
@@ -33,4 +35,15 @@ def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Pa
     assert [step.state for step in project.plan("line")] == ["fresh"] * 5
     made = project.predict("line")
     assert made["y"].tolist()[-1] == pytest.approx(19 - scores["model"]["test"]["mae"], rel=1e-3)
+    asked = pd.DataFrame({"x": [10, 4]})
+    asked.to_csv(tmp_path / "x.csv", index=False)
+    asked.to_parquet(tmp_path / "x.parquet", index=False)
+    for name in ("x.csv", "x.parquet"):
+        assert project.predict("line", str(tmp_path / name))["y"].tolist() == made["y"].tolist()[:-3:-1]
+    with pytest.raises(RequestError) as refused:
+        project.predict("line", "x.json")
+    assert str(refused.value) == (
+        "--input x.json: [pipelines.line.source] reads no file, so that nothing tells how to read this one. "
+        "Expected a .csv, .jsonl or .parquet file with the pipeline's columns."
+    )
     assert "least squares" in project.report(record).read_text()

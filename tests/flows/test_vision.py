@@ -91,9 +91,10 @@ def stand_in(name: str, folder: Path) -> None:
     """Write a few made-up images in the form in which a catalogue's row expects its data."""
     if name == "sign_mnist":
         random = np.random.default_rng(0)
-        labels = np.arange(72) % 24
-        arrays = {f"x_{part}": random.integers(0, 256, (72, 28, 28), np.uint8) for part in ("train", "test")}
-        np.savez(folder / "sign_mnist.npz", y_train=labels, y_test=labels, **arrays)
+        for part in ("train", "test"):
+            table = np.column_stack([np.arange(72) % 24, random.integers(0, 256, (72, 28 * 28))])
+            names = ",".join(["label", *(f"pixel{at}" for at in range(1, 28 * 28 + 1))])
+            np.savetxt(folder / f"sign_mnist_{part}.csv", table, "%d", delimiter=",", header=names, comments="")
         return
     classes = {"horses_or_humans": ["horses", "humans"], "rock_paper_scissors": ["rock", "paper", "scissors"]}[name]
     write_tfds(folder / "tfds", name, classes, {"train": 12, "test": 6}, version="3.0.0")

@@ -150,3 +150,31 @@ def test_a_format_that_cannot_be_reloaded_is_refused(exported: Path, tmp_path: P
 
     assert len(str(caught.value).splitlines()) == 1
     assert os.listdir(tmp_path) == ["model.keras"]  # noqa: PTH208  # nothing is left in the bundle
+
+
+@pytest.mark.parametrize("texts", [["a", "", "ä\x00\n", "b" * 10_000], ["\u2028"]])
+def test_texts_reach_the_fresh_process_as_they_are(tmp_path: Path, texts: list[str]) -> None:
+    bundle.write_inputs(np.array(texts, object), tmp_path)
+
+    read = bundle.read_inputs(tmp_path)
+
+    assert (read.dtype, read.tolist()) == (np.dtype(object), texts)
+
+
+def test_numbers_reach_the_fresh_process_as_they_are(tmp_path: Path) -> None:
+    bundle.write_inputs(INPUTS, tmp_path)
+
+    assert bundle.read_inputs(tmp_path).tobytes() == INPUTS.tobytes()
+
+
+def test_few_long_texts_are_shown_at_a_time() -> None:
+    shown: list[int] = []
+
+    def predict(texts: np.ndarray) -> np.ndarray:
+        shown.append(len(texts))
+        return np.zeros((len(texts), 2))
+
+    bundle.in_blocks(predict)(np.array(["a"] * 2000, object))
+    bundle.in_blocks(predict)(np.array(["a" * (1 << 20)] * 10, object))
+
+    assert shown == [1024, 976, 4, 4, 2]

@@ -3,15 +3,17 @@
 The killed trainings are processes of their own that run this file as a script.
 """
 
+import itertools
 import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -191,6 +193,13 @@ class Trained:
         return cls(*train(folder, build, told.append, **settings), told, folder)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_checkpoint_every_epoch() -> Iterator[None]:
+    """As where epochs take half a second."""
+    with patch("gristmill.fit.PAUSE", 0.0):
+        yield
+
+
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The plain network after four epochs."""
@@ -334,7 +343,46 @@ def test_without_patience_the_last_weights_are_kept(quick: Trained) -> None:
 
 
 def test_the_last_two_checkpoints_are_kept(quick: Trained) -> None:
-    assert sorted(path.name for path in quick.folder.iterdir()) == ["epoch-000003", "epoch-000004"]
+    assert epochs_of(quick.folder) == ["epoch-000003", "epoch-000004"]
+
+
+def epochs_of(folder: Path) -> list[str]:
+    """Return the names of the checkpoints in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_short_epochs_are_saved_at_the_first_the_last_and_after_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, written = itertools.count(step=0.2), list[list[str]]()  # looked at once in an epoch, and after a checkpoint
+    monkeypatch.setattr("gristmill.fit.PAUSE", 0.5)
+    monkeypatch.setattr("gristmill.fit.time", SimpleNamespace(monotonic=lambda: next(clock)))
+
+    train(tmp_path, on_epoch=lambda epoch: written.append(epochs_of(tmp_path)), epochs=6)
+
+    names = [f"epoch-{number:06}" for number in (1, 4, 6)]
+    assert written == [names[:1]] * 3 + [names[:2]] * 2 + [names[1:]]
+
+
+@pytest.mark.parametrize("settings", [{}, PATIENCE, FIND], ids=["plain", "patience", "rate found"])
+def test_epochs_that_were_not_saved_are_done_again_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], request: pytest.FixtureRequest
+) -> None:
+    unbroken: Trained = request.getfixturevalue(
+        "found" if settings is FIND else "stopped" if settings is PATIENCE else "quick"
+    )
+    seen: list[int] = []
+    monkeypatch.setattr("gristmill.fit.PAUSE", 3600.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, on_epoch=interrupt_after(3), **settings)
+    assert epochs_of(tmp_path) == ["epoch-000001"]
+    network, course = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **settings)
+
+    assert seen == list(range(2, len(unbroken.course.losses) + 1))
+    assert epochs_of(tmp_path)[-1] == f"epoch-{seen[-1]:06}"
+    assert course == unbroken.course
+    assert equal(network, unbroken.network)
 
 
 @pytest.mark.parametrize("spoilt", [slice(0, 48), slice(48, 56)], ids=["training", "validation"])
@@ -485,7 +533,7 @@ def test_plain_gradient_descent_takes_the_steps_that_the_book_says(tmp_path: Pat
     from gristmill.fit import fit
     from gristmill.seeds import seeded
 
-    how = Fit(epochs=1, batch_size=48, learning_rate=0.1, schedule="constant", optimizer="sgd", clip_norm=None, seed=1)
+    how = Fit(epochs=1, batch_size=48, learning_rate=0.1, schedule="constant", optimizer="sgd", clip_norm="none", seed=1)
     linear = seeded(lambda: keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, use_bias=False)]), 1)
     (before,) = linear.get_weights()
 
@@ -510,7 +558,7 @@ def killed(folder: Path, moment: str, how: str = "") -> None:
             kill_self()
         return rename(path, target)
 
-    with patch.object(Path, "rename", rename_or_die):
+    with patch.object(Path, "rename", rename_or_die), patch("gristmill.fit.PAUSE", 0.0):
         if how:
             train(folder, plain, on_epoch, **{"with patience": PATIENCE, "find": FIND}[how])
         else:

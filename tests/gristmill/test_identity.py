@@ -139,3 +139,13 @@ def test_versions_are_those_that_are_installed() -> None:
 def test_a_library_that_is_not_installed_is_said() -> None:
     with pytest.raises(WorkError, match="no-such-library is not installed"):
         identity.versions(("numpy", "no-such-library"))
+
+
+def test_an_extra_may_be_missing_and_counts_as_that() -> None:
+    found = identity.versions(("numpy",), ("pydantic", "no-such-library"))
+
+    assert found == {
+        "numpy": metadata.version("numpy"),
+        "pydantic": metadata.version("pydantic"),
+        "no-such-library": "not installed",
+    }

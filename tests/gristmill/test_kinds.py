@@ -19,6 +19,6 @@ def test_a_package_offers_its_modules() -> None:
 
 @pytest.mark.parametrize(("package", "kind"), [(package, kind) for package in PACKAGES for kind in kinds(package)])
 def test_a_kind_is_named_as_its_file(package: str, kind: str) -> None:
-    found = settings_of(package, kind)
+    found = settings_of(kind, package)
     assert found.__module__ == f"{package}.{kind}"
     assert get_args(found.model_fields["kind"].annotation) == (kind,)

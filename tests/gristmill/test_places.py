@@ -207,3 +207,16 @@ def test_without_folders_only_the_project_is_tried(
         monkeypatch.setenv("GRISTMILL_DATA", written)
     with pytest.raises(DataError, match=re.escape(f"Tried: {folders[0] / 'a.csv'}. ")):
         located("a.csv", folders[0])
+
+
+@pytest.mark.parametrize("place", ["photos", "photos/*/*"])
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path, place: str) -> None:
+    (tmp_path / "photos/a").mkdir(parents=True)
+    (tmp_path / "photos/a/1.jpg").write_bytes(b"x")
+    (tmp_path / "photos/a" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(b"x")
+    with pytest.raises(DataError) as caught:
+        locate(place, tmp_path, "[pipelines.birds.source] path", tmp_path, suffixes=(".jpg",))
+    assert str(caught.value) == (
+        f"[pipelines.birds.source] path: the name of the file '{tmp_path}/photos/a/caf\\udce9.jpg' is not UTF-8. "
+        "Rename it, or move it away."
+    )

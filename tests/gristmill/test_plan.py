@@ -505,3 +505,24 @@ def test_to_plan_needs_neither_prefect_nor_tensorflow_nor_pandas(project: Path) 
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("formats", "depends"), [('["keras"]', False), ('["keras", "onnx"]', True)])
+def test_an_export_depends_on_the_libraries_of_its_formats_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, formats: str, depends: bool
+) -> None:
+    (tmp_path / "pipelines.toml").write_text(
+        '[pipelines.small]\ndomain = "vision"\nsource = { kind = "folder", path = "photos" }\n'
+        'preprocess = { size = 8 }\nmodel = { kind = "dense" }\n'
+    )
+    small = load(tmp_path, f"export.formats={formats}").pipeline("small")
+    modules = read_modules(Store(tmp_path / "data/store").memo)
+
+    def keys() -> dict[str, str]:
+        return {stage.name: identity_of(small, stage, {}, modules).key for stage in stages_of("vision", small.tables)}
+
+    before, version = keys(), identity._version
+    monkeypatch.setattr(identity, "_version", lambda name: "0.1" if name == "tf2onnx" else version(name))
+    after = keys()
+
+    assert {name for name in before if after[name] != before[name]} == ({"export"} if depends else set())

@@ -73,8 +73,8 @@ def opened(path: Path, suffixes: tuple[str, ...]) -> Iterator[dict[str, Read]]:
     stream of a `.tar.gz` goes through a temporary file without a name, since its members lie in any order.
 
     Raises:
-        DataError: the archive is damaged, or holds an absolute name, `..`, a link, a device, an encrypted member, a
-            name twice, or more than photos unpack to; naming the archive and the member.
+        DataError: the archive is damaged, or holds an absolute name, `..`, a name that is not UTF-8, a link, a
+            device, an encrypted member, a name twice, or more than photos unpack to; naming the archive and the member.
     """
     with ExitStack() as stack:
         with told(path):
@@ -194,6 +194,10 @@ def _safe_name(path: Path, name: str) -> str:
     windows = PureWindowsPath(name)  # knows both separators
     if windows.drive or windows.root or ".." in windows.parts or "\\" in name:
         raise DataError(f"{path}, member {shown(name)}: leads out of the archive. Pack it with plain relative names.")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{path}, member {shown(name)}: its name is not UTF-8. Rename it, and pack it again.") from None
     return str(PurePosixPath(name))
 
 
@@ -201,7 +205,7 @@ def _refuse_too_large(path: Path, members: dict[str, _Member]) -> None:
     for name, member in members.items():
         if member.size > LARGEST:
             raise DataError(
-                f"{path}, member {shown(name)}: {member.size:,} bytes, more than the {LARGEST:,} that a photo may have."
+                f"{path}, member {shown(name)}: {member.size:,} bytes, more than the {LARGEST:,} that one may have."
             )
     total, limit = sum(member.size for member in members.values()), _limit(path)
     if total > limit:

@@ -1,4 +1,4 @@
-"""Images in arrays: the idx files of MNIST and its kin, and NumPy's .npz and .npy."""
+"""Images in arrays: the idx files of MNIST and its kin, NumPy's .npz and .npy, and tables of pixels."""
 
 import gzip
 import io
@@ -7,7 +7,8 @@ import re
 import struct
 import tokenize
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from os.path import commonpath
 from pathlib import Path
@@ -17,9 +18,10 @@ from pydantic import Field
 
 from gristmill.errors import DataError
 from gristmill.settings import Files
+from gristmill.sources import archives
 from gristmill.sources.archives import told
-from gristmill.sources.images import Photo
-from gristmill.sources.images.folder import PARTS
+from gristmill.sources.images import Photo, pixels
+from gristmill.sources.parts import PARTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 _LARGEST = 2 << 30  # bytes of one array
 _ROLES = {"images": "images", "image": "images", "x": "images", "labels": "labels", "label": "labels", "y": "labels"}
 _PARTS = PARTS | {"t10k": "test"}
-_NOT_IN_A_NAME = {"idx1", "idx3", "ubyte", "gz", "npy"}
+_NOT_IN_A_NAME = {"idx1", "idx3", "ubyte", "gz", "npy", "csv"}
+_ARRAYS = (".npz", ".npy", "ubyte", "ubyte.gz", pixels.SUFFIX)
 
 
 _Stream = IO[bytes] | gzip.GzipFile
@@ -39,6 +42,7 @@ class _Array(NamedTuple):
     where: str  # what a message begins with
     id: str  # file, and array in it, below the common folder
     read: Callable[[], "npt.NDArray[Any]"]
+    role: Literal["images", "labels"] | None = None  # where that is known without the name
 
 
 class _Header(NamedTuple):
@@ -57,10 +61,11 @@ class Arrays(Files):
     """Images of one size and their labels, in pairs of arrays that their names tell apart.
 
     A pair is named alike but for `images` and `labels`, or `x` and `y`, and its part by `train`, `validation`, `test`
-    or `t10k`: `x_train` and `y_train`, or `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz`.
+    or `t10k`: `x_train` and `y_train`, or `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz`. A table
+    `mnist_train.csv` of the column `label` and one a pixel is a pair of its own. All may lie in an archive.
     """
 
-    suffixes: ClassVar[tuple[str, ...]] = (".npz", ".npy", "ubyte", "ubyte.gz")
+    suffixes: ClassVar[tuple[str, ...]] = (*_ARRAYS, *archives.SUFFIXES)
 
     kind: Literal["arrays"]
     images: str | None = None  # name of the one array of images, where it is named otherwise
@@ -71,27 +76,29 @@ class Arrays(Files):
         """Yield every image as PNG, pair by pair, with where it stands as its id: `mnist.npz/x_train/17`.
 
         Args:
-            paths: the located files; those named `.gz` are unpacked.
+            paths: the located files; those named `.gz`, and archives, are unpacked.
 
         Raises:
             DataError: an array is not whole, of another type or shape, without its pair, or larger than 2 GiB.
         """
-        for pair in self._pairs(paths):
-            labels = _labels(pair.labels)  # (n,)
-            images = _images(pair.images)  # (n, height, width) or (n, height, width, 3)
-            if len(images) != len(labels):
-                raise DataError(
-                    f"{pair.images.where}: {len(images)} images, but {len(labels)} labels in {pair.labels.where}."
-                )
-            for position, (pixels, label) in enumerate(zip(images, labels.tolist(), strict=True)):
-                name = self._name(label, f"{pair.labels.where}, position {position}")
-                yield Photo(f"{pair.images.id}/{position}", _as_png(pixels), name, pair.part)
+        with _opened(paths) as files:
+            for pair in self._pairs(files):
+                labels = _labels(pair.labels)  # (n,)
+                images = _images(pair.images)  # (n, height, width) or (n, height, width, 3)
+                if len(images) != len(labels):
+                    raise DataError(
+                        f"{pair.images.where}: {len(images)} images, but {len(labels)} labels in {pair.labels.where}."
+                    )
+                for position, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
+                    name = self._name(label, f"{pair.labels.where}, position {position}")
+                    yield Photo(f"{pair.images.id}/{position}", _as_png(image), name, pair.part)
 
     def class_names(self, paths: Sequence[Path]) -> list[str]:
         """Return the names that are set, or the labels that there are, in the order of the numbers."""
         if self.names:
             return list(self.names)
-        found = {label for pair in self._pairs(paths) for label in _labels(pair.labels).tolist()}
+        with _opened(paths) as files:
+            found = {label for pair in self._pairs(files) for label in _labels(pair.labels).tolist()}
         return [str(label) for label in sorted(found)]
 
     def _name(self, label: int, where: str) -> str:
@@ -99,9 +106,10 @@ class Arrays(Files):
             raise DataError(f"{where}: label {label}, but names has {len(self.names)}. Name every class, from 0 on.")
         return self.names[label] if self.names else str(label)
 
-    def _pairs(self, paths: Sequence[Path]) -> list[_Pair]:
+    def _pairs(self, files: Mapping[Path, pixels.Open]) -> list[_Pair]:
         """Return the pairs of arrays, in the order of their images."""
-        arrays = [array for path in paths for array in _arrays_in(path, Path(commonpath([at.parent for at in paths])))]
+        top = Path(commonpath([path.parent for path in files]))
+        arrays = [array for path, file in files.items() for array in _arrays_in(path, file, top)]
         sides: dict[str, dict[tuple[str, ...], _Array]] = {"images": {}, "labels": {}}
         for array in arrays:
             side, key = self._role(array)
@@ -112,7 +120,7 @@ class Arrays(Files):
         images, labels = sides["images"], sides["labels"]
         if not images or images.keys() != labels.keys():
             raise DataError(
-                f"{commonpath(paths)}: no pairs of images and labels in the arrays "
+                f"{commonpath(files)}: no pairs of images and labels in the arrays "
                 f"{', '.join(array.name for array in arrays)}. Expected such as x_train and y_train, or set the "
                 "source's images and labels."
             )
@@ -124,35 +132,59 @@ class Arrays(Files):
             return {self.images: "images", self.labels: "labels"}.get(array.name), ()
         words = [word for word in re.split(r"[-_. ]+", array.name.lower()) if word not in _NOT_IN_A_NAME]
         roles = [_ROLES[word] for word in words if word in _ROLES]
-        return (roles[0] if roles else None), tuple(word for word in words if word not in _ROLES)
+        return array.role or next(iter(roles), None), tuple(word for word in words if word not in _ROLES)
 
 
 def _part(words: Sequence[str]) -> str | None:
     return next((_PARTS[word] for word in words if word in _PARTS), None)
 
 
-def _arrays_in(path: Path, top: Path) -> Iterator[_Array]:
+@contextmanager
+def _opened(paths: Sequence[Path]) -> Iterator[dict[Path, pixels.Open]]:
+    """Give what opens each file, and each one in an archive, within the block; in the order of their paths."""
+    packed = [path for path in paths if path.name.lower().endswith(archives.SUFFIXES)]
+    with archives.gathered(packed, _ARRAYS) as members:
+        files: dict[Path, pixels.Open] = {path: partial(_on_disk, path) for path in paths if path not in packed}
+        files |= {path: partial(_unpacked, read) for path, read in members.items()}
+        if not files:
+            raise DataError(f"{commonpath(paths)}: no array in it. Expected files {', '.join(_ARRAYS)}.")
+        yield dict(sorted(files.items()))
+
+
+def _on_disk(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
+def _unpacked(read: archives.Read) -> IO[bytes]:
+    return io.BytesIO(read())
+
+
+def _arrays_in(path: Path, file: pixels.Open, top: Path) -> Iterator[_Array]:
     """Yield the arrays of a file, which are not read yet."""
-    where, id_ = str(path), path.relative_to(top).as_posix()
-    if path.name.lower().endswith(".npz"):
-        with told(where), zipfile.ZipFile(path) as archive:
-            names = sorted(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
-        for name in names:
+    where, id_, name = str(path), path.relative_to(top).as_posix(), path.name.lower()
+    if name.endswith(".npz"):
+        with told(where), file() as opened, zipfile.ZipFile(opened) as archive:
+            inside = sorted(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
+        for name in inside:
             array = f"{where}, array {name!r}"
-            yield _Array(name, array, f"{id_}/{name}", partial(_read_member, path, f"{name}.npy", array))
+            yield _Array(name, array, f"{id_}/{name}", partial(_read_member, file, f"{name}.npy", array))
+    elif name.endswith(pixels.SUFFIX):
+        yield _Array(path.name, where, id_, partial(pixels.images_in, file, where), "images")
+        yield _Array(path.name, where, id_, partial(pixels.labels_in, file, where), "labels")
     else:
-        yield _Array(re.sub(r"\.npy$", "", path.name, flags=re.IGNORECASE), where, id_, partial(_read_file, path))
+        named = re.sub(r"\.npy$", "", path.name, flags=re.IGNORECASE)
+        yield _Array(named, where, id_, partial(_read_file, path, file))
 
 
-def _read_member(path: Path, name: str, where: str) -> "npt.NDArray[Any]":
-    with told(where), zipfile.ZipFile(path) as archive, archive.open(name) as file:
-        return _values(file, _npy_header(file), where)
+def _read_member(file: pixels.Open, name: str, where: str) -> "npt.NDArray[Any]":
+    with told(where), file() as opened, zipfile.ZipFile(opened) as archive, archive.open(name) as member:
+        return _values(member, _npy_header(member), where)
 
 
-def _read_file(path: Path) -> "npt.NDArray[Any]":
+def _read_file(path: Path, file: pixels.Open) -> "npt.NDArray[Any]":
     name = path.name.lower()
-    with told(path), gzip.open(path) if name.endswith(".gz") else path.open("rb") as file:
-        return _values(file, _npy_header(file) if name.endswith(".npy") else _idx_header(file), str(path))
+    with told(path), file() as raw, gzip.open(raw) if name.endswith(".gz") else raw as opened:
+        return _values(opened, _npy_header(opened) if name.endswith(".npy") else _idx_header(opened), str(path))
 
 
 def _npy_header(file: _Stream) -> _Header:

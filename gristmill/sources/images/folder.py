@@ -9,9 +9,9 @@ from gristmill.errors import DataError
 from gristmill.settings import Files
 from gristmill.sources import archives
 from gristmill.sources.images import Photo
+from gristmill.sources.parts import part_of_folder
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
-PARTS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 
 
 class Folder(Files):
@@ -34,19 +34,10 @@ class Folder(Files):
         with archives.gathered(paths, PHOTOS) as found:
             if not found:
                 raise DataError(f"{commonpath(paths)}: no photo in it. Expected {', '.join(PHOTOS)} in folders.")
-            parts = {path: self._part(path) if self.parts else None for path in found}
+            parts = {path: part_of_folder(path) if self.parts else None for path in found}
             top = commonpath(path.parents[1 + self.parts] for path in found)
             for path, read in found.items():
                 yield Photo(path.relative_to(top).as_posix(), read(), path.parent.name, parts[path])
-
-    def _part(self, path: Path) -> str:
-        name = path.parent.parent.name
-        if name.lower() not in PARTS:
-            raise DataError(
-                f"{path}: the folder above its class is {name!r}. Expected {', '.join(PARTS)}: rename it, or leave out "
-                "the source's parts."
-            )
-        return PARTS[name.lower()]
 
     def class_names(self, paths: Sequence[Path]) -> None:
         """Return None: folders have no order of their own."""

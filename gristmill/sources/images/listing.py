@@ -1,6 +1,7 @@
 """Photos named in a CSV file, with their classes and whatever else it tells of them."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from os.path import commonpath
 from pathlib import Path
@@ -12,16 +13,25 @@ from gristmill.errors import DataError, shown
 from gristmill.settings import Files, Place
 from gristmill.sources import archives, refuse_missing
 from gristmill.sources.images import Photo
-from gristmill.sources.images.folder import PARTS, PHOTOS
+from gristmill.sources.images.folder import PHOTOS
+from gristmill.sources.parts import part_of_cell
+
+_LISTS = (".csv", ".tsv")  # in an archive
 
 
 class Listing(Files):
-    """A CSV file with a header line and a row for each photo; columns without a role become metadata."""
+    """A CSV file with a header line and a row for each photo; columns without a role become metadata.
+
+    The list may lie in the archive of its photos: `path` is the archive then, and `folder` is left out.
+    """
+
+    words: ClassVar[tuple[str, ...]] = ("",)
 
     suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)  # of what lies in `folder`
 
     kind: Literal["listing"]
-    folder: Place  # of the photos, or an archive of them
+    path: Place = Field(min_length=1)  # of the list, or of the archive of list and photos
+    folder: Place = ""  # of the photos, or an archive of them; where the list lies in that, the path says it all
     image: str = "image"  # column of the photos' paths, which begin in the folder or in one within it
     label: str = "label"  # column of the classes' names
     part: str = "part"  # column that says train, validation (or valid, val) or test, if there is one
@@ -31,21 +41,27 @@ class Listing(Files):
         """Yield the photos that the list names, in the order of its rows; those that it does not name are left out.
 
         Args:
-            paths: the located files of `path` and of `folder`: what is neither a photo nor an archive is a list.
+            paths: the located files of `path` and of `folder`: what is neither a photo nor an archive is a list, and
+                where there is none, so are the CSV files in the archives.
 
         Raises:
             DataError: a photo is missing, named twice or without a class; naming file and row.
         """
-        lists = [path for path in paths if not path.name.lower().endswith(self.suffixes)]
-        with archives.gathered([path for path in paths if path not in lists], PHOTOS) as found:
+        beside = [path for path in dict.fromkeys(paths) if not path.name.lower().endswith(self.suffixes)]
+        others = [path for path in dict.fromkeys(paths) if path not in beside]
+        with archives.gathered(others, PHOTOS if beside else (*PHOTOS, *_LISTS)) as files:
+            found = {path: read for path, read in files.items() if path.name.lower().endswith(PHOTOS)}
+            lists = {path: path.read_bytes for path in beside} or {
+                path: read for path, read in files.items() if path not in found
+            }
             if not lists or not found:
                 raise DataError(
-                    f"{commonpath(paths)}: {len(lists)} lists of {len(found)} photos. "
-                    "Expected a CSV file at the source's path, and photos in its folder."
+                    f"{commonpath(paths)}: {len(lists)} lists of {len(found)} photos. Expected a CSV file at the "
+                    "source's path and photos in its folder, or both in one archive."
                 )
             top = Path(commonpath([path.parent for path in found]))
             rows: dict[Path, tuple[str, dict[str, str]]] = {}  # photo to where it is named, and the cells
-            for where, cells in (row for path in lists for row in self._rows(path)):
+            for where, cells in (row for path, read in lists.items() for row in self._rows(path, read)):
                 photo = _sought(cells[self.image], found, top, where)
                 if photo in rows:
                     raise DataError(
@@ -58,10 +74,10 @@ class Listing(Files):
     def class_names(self, paths: Sequence[Path]) -> None:
         """Return None: a list has no order of classes."""
 
-    def _rows(self, path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    def _rows(self, path: Path, read: archives.Read) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield where each row stands, and its cells by column; the header is row 1, as in a spreadsheet."""
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
+            with io.TextIOWrapper(io.BytesIO(read()), "utf-8-sig", newline="") as file:
                 reader = csv.reader(file, delimiter=self.separator, strict=True)
                 header = next(reader, [])
                 refuse_missing(path, [self.image, self.label, *header], header)
@@ -80,12 +96,11 @@ class Listing(Files):
 
     def _photo(self, name: str, encoded: bytes, cells: dict[str, str], where: str) -> Photo:
         part = cells.get(self.part)
-        if part is not None and part.lower() not in PARTS:
-            raise DataError(f"{where}, column {self.part!r}: {shown(part)}. Expected one of {', '.join(PARTS)}.")
+        named = None if part is None else part_of_cell(part, where, self.part)
         if not cells[self.label]:
             raise DataError(f"{where}, column {self.label!r}: empty. Name the photo's class, or remove the row.")
         metadata = {column: cell for column, cell in cells.items() if column not in (self.image, self.label, self.part)}
-        return Photo(name, encoded, cells[self.label], PARTS[part.lower()] if part else None, metadata)
+        return Photo(name, encoded, cells[self.label], named, metadata)
 
 
 def _sought(name: str, found: dict[Path, archives.Read], top: Path, where: str) -> Path:

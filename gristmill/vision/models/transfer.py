@@ -34,16 +34,16 @@ BASES: dict[str, Scaling] = {
 
 
 class Transfer(Settings):
-    """A pretrained base, frozen or tuned from one layer on, and a head of dense layers."""
+    """A pretrained base, frozen or tuned from one layer on, and a head of dense layers; or all of it learned."""
 
     words: ClassVar[tuple[str, ...]] = ("imagenet", "none")  # that `weights` may be; anything else is a place
 
     kind: Literal["transfer"]
     base: str  # class of keras.applications, such as "MobileNet"
-    weights: Place = "imagenet"  # Keras fetches these; or "none", or a file: .weights.h5 of Keras 3, .h5 of Keras 2
+    weights: Place = "imagenet"  # fetched by Keras; or a file, .weights.h5 or Keras 2's .h5; or "none": all is learned
     sha256: Digest = None  # of the weights file; needed for one at a URL
     cut: str | None = None  # layer of the base whose output is taken; its last one if not set
-    train_from: str | None = None  # first layer of the base that is tuned; all of it stays as it is if not set
+    train_from: str | None = None  # first layer of the base that is tuned, if any; not for weights = "none"
     pooling: Literal["average", "flatten"] = "average"  # of the base's maps: their means, or every place counts
     units: Sizes = ()  # of each hidden layer of the head, relu
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share left out before the last layer, in training
@@ -66,6 +66,13 @@ class Transfer(Settings):
             raise ValueError(f"nothing, since weights = '{weights}' is no file")
         return sha256
 
+    @field_validator("train_from")
+    @classmethod
+    def _is_of_a_trained_base(cls, train_from: str | None, info: ValidationInfo) -> str | None:
+        if train_from is not None and info.data.get("weights") == "none":
+            raise ValueError("nothing, since with weights = 'none' all of the base is learned")
+        return train_from
+
     def located(self, files: Sequence[Path]) -> "Transfer":
         """Return these settings with the weights file where it was found; `files` is empty where none was sought."""
         if len(files) > 1:
@@ -75,7 +82,8 @@ class Transfer(Settings):
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network: layer "base", pixels to features (batch, features), and layer "head", those to logits.
 
-        A base that is not tuned has no trainable variables, so train computes the features of its images once.
+        A base that is not tuned has no trainable variables, so train computes the features of its images once. One
+        without weights is learned whole: features of a random base that stayed as it is would tell next to nothing.
 
         Raises:
             RequestError: the base does not take such images, has no such layer, or the weights are not its own.
@@ -87,7 +95,8 @@ class Transfer(Settings):
         network = pretrained.load(self.base, self.weights, shape)
         if self.cut is not None:
             network = pretrained.cut(network, self.cut)
-        pretrained.freeze(network, self.train_from, keep_statistics=self.weights != "none")
+        if self.weights != "none":
+            pretrained.freeze(network, self.train_from)
         base = pretrained.featuriser(network, BASES[self.base], self.pooling)
         image = keras.Input(base.input_shape[1:], name="image")
         return keras.Model(image, self._head(base.output_shape[1:], shape.outputs)(base(image)), name="transfer")

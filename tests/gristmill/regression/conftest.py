@@ -73,7 +73,7 @@ def course() -> Callable[..., tuple[Any, ...]]:
 
 def of_course(epochs: int) -> tuple[Ingest, Preprocess, Dense, Train]:
     """Return the settings of the course's first networks: one neuron, all rows at once, plain gradient descent."""
-    how = Train(epochs=epochs, optimizer="sgd", learning_rate=0.01, schedule="constant", clip_norm=None)
+    how = Train(epochs=epochs, optimizer="sgd", learning_rate=0.01, schedule="constant", clip_norm="none")
     cut = Preprocess(validation=0, test=1, split="last", scale="none")
     return Ingest(target="y", numbers=("x",)), cut, Dense(kind="dense", units=()), how
 

@@ -55,11 +55,24 @@ def test_rows_need_no_target_and_may_hold_a_name_that_is_new(ask: Ask) -> None:
     assert made["price"].nunique() == 3
 
 
-def test_rows_with_an_empty_cell_are_refused_or_dropped_as_the_pipeline_asks(ask: Ask) -> None:
-    rows = "part,area,rooms of it\nUlm,,3\nKöln,100,3\n"
+def test_rows_with_an_empty_cell_are_refused_or_stay_without_a_prediction(
+    ask: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = "part,area,rooms of it\nUlm,,3\nKöln,100,3\n,100,3\nKöln,100,3\n"
     with pytest.raises(DataError, match=r"rows\.csv row 2: column 'area' is empty"):
         ask(rows)
-    assert ask(rows, missing="drop")["part"].tolist() == ["Köln"]
+    made = ask(rows, missing="drop")
+    assert made["part"].fillna("").tolist() == ["Ulm", "Köln", "", "Köln"]
+    assert made["area"].fillna(0).tolist() == [0, 100, 100, 100]
+    assert made["price"].isna().tolist() == [True, False, True, False]
+    assert made["price"].iloc[1] == made["price"].iloc[3] == ask("part,area,rooms of it\nKöln,100,3\n")["price"].iloc[0]
+    assert caplog.messages == ["2 of 4 rows have an empty cell and no prediction"]
+
+
+def test_rows_of_which_each_has_an_empty_cell_are_refused(ask: Ask) -> None:
+    with pytest.raises(DataError) as caught:
+        ask("part,area,rooms of it\nUlm,,3\nKöln,,3\n", missing="drop")
+    assert str(caught.value).endswith("/rows.csv: each of the 2 rows has an empty cell. Fill them.")
 
 
 @pytest.mark.slow

@@ -200,6 +200,12 @@ def test_damage_gives_the_photos_or_a_refusal(tmp_path: Path, suffix: str, data:
         assert suffix == ".tar" or set(found.values()) <= set(CONTENT.values())
 
 
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = pack(tmp_path / f"a{suffix}", {os.fsdecode(b"a/caf\xe9.jpg"): b"x"})
+    assert refusal(path) == ", member 'a/caf\\udce9.jpg': its name is not UTF-8. Rename it, and pack it again."
+
+
 def test_files_and_archives_lie_under_one_roof(tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     (tmp_path / "cats/1.jpg").write_bytes(b"cat")

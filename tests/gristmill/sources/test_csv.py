@@ -309,3 +309,16 @@ def test_an_empty_compressed_file_is_refused(read: Read, content: bytes) -> None
 def test_a_point_among_decimal_commas_is_refused(read: Read) -> None:
     message = refusal(read, "t;y\na;1,5\nb;1.234\n", separator=";", decimal=",")
     assert "row 3, column 'y': not a finite number: '1.234'" in message
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_the_wrong_encoding_behind_cells_of_several_lines_is_refused_with_the_row_as_a_spreadsheet_counts_it(
+    read: Read, separator: str
+) -> None:
+    content = f't{separator}y\n"a\n\nb"{separator}1\n"c\nd é"{separator}2\n'.encode("latin-1")
+
+    assert "a.csv row 3: not utf-8." in refusal(read, content, separator=separator)
+
+
+def test_a_long_text_is_read_whole(read: Read) -> None:
+    assert read(f"t,y\n{'a b ' * 100_000},1\n")["t"].str.len().tolist() == [400_000]

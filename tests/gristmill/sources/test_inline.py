@@ -21,7 +21,9 @@ def test_the_named_columns_are_read_as_numbers() -> None:
 
 
 def test_rows_count_from_1() -> None:
-    assert LINE.read((), [], ["x"]).frame.index.tolist() == [1, 2, 3]
+    rows = LINE.read((), [], ["x"])
+    assert rows.frame.index.tolist() == [1, 2, 3]
+    assert rows.where(1) == "the inline numbers row 2"
 
 
 def test_another_column_is_refused() -> None:

@@ -169,3 +169,15 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
     message = refusal(path)
     assert message.startswith(f"{path}: not a whole Parquet file (")
     assert message.endswith("). Fetch it, or write it, again.")
+
+
+@pytest.mark.parametrize("type_", [pa.string(), pa.large_string(), pa.string_view()])
+def test_text_that_is_not_utf_8_is_refused_with_its_row(tmp_path: Path, type_: pa.DataType) -> None:
+    """Arrow writes and reads such text without a word."""
+    offsets = pa.py_buffer(b"".join(at.to_bytes(4, "little") for at in (0, 1, 3, 4)))
+    cells = pa.StringArray.from_buffers(3, offsets, pa.py_buffer(b"ab\xffc"))
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": cells.cast(type_)}), file)
+    with pytest.raises(DataError) as refused:
+        Parquet(kind="parquet", path="x").read([file], ["text"], [])
+    assert str(refused.value) == f"{file} row 2, column 'text': not utf-8. Write the file again."

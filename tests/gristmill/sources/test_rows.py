@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from gristmill.errors import DataError
-from gristmill.sources import Rows, joined, refuse_missing
+from gristmill.sources import Rows, below, joined, refuse_missing
 
 ONE = pd.DataFrame({"y": [1.0, 2.0]}, index=[2, 5])
 OTHER = pd.DataFrame({"y": [3.0, 4.0]}, index=[2, 3])
@@ -43,3 +43,27 @@ def test_a_missing_column_is_told_with_those_that_are_there() -> None:
         refuse_missing("a.csv", ["t", "z"], ["t", "y"])
     with pytest.raises(DataError, match=r"^a\.csv: 2 columns 't'\. Columns: 't', 'y', 't'\.$"):
         refuse_missing("a.csv", ["t"], ["t", "y", "t"])
+
+
+def test_rows_that_are_whole_files_are_named_by_them_alone() -> None:
+    rows = Rows(ONE, (Path("/data/a.txt"), Path("/data/b.txt")), (0, 1), whole=True)
+    assert (rows.name, rows.where(1)) == ("/data (2 files)", "/data/b.txt")
+    assert rows.where(0, 1) == "/data/a.txt and /data/b.txt"
+
+
+def test_ids_are_short_and_do_not_tell_where_the_files_lie() -> None:
+    assert joined([(Path("/data/a.csv"), ONE)]).ids() == ["2", "5"]
+    assert joined(
+        [(Path("/data/a.csv"), ONE), (Path("/data/e.csv"), ONE[:0]), (Path("/data/in/b.csv"), OTHER)]
+    ).ids() == [
+        "a.csv 2",
+        "a.csv 5",
+        "in/b.csv 2",
+        "in/b.csv 3",
+    ]
+    assert Rows(OTHER, called="the inline texts").ids() == ["2", "3"]
+
+
+def test_paths_below_the_folder_that_files_share() -> None:
+    assert below([Path("/data/in/a.csv"), Path("/data/b.csv")]) == ["in/a.csv", "b.csv"]
+    assert below([Path("/data/in/a.csv")]) == ["a.csv"]

@@ -145,7 +145,7 @@ def test_what_was_scored_may_be_exported(attempt: Tampered) -> None:
 
 def test_predictions_that_are_not_the_networks_are_refused(attempt: Tampered, tmp_path: Path) -> None:
     with pytest.raises(
-        ParityError, match=r"the network to export predicts other values than were scored \(by .*Nothing"
+        ParityError, match=r"the network to export gives other predictions than were scored \(by .*Nothing"
     ):
         attempt(0.01)
 

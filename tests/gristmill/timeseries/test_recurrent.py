@@ -11,7 +11,7 @@ from gristmill.timeseries.shape import Shape
 @pytest.mark.parametrize("sequence", [False, True])
 @pytest.mark.parametrize(("kind", "layer"), [("rnn", "SimpleRNN"), ("lstm", "LSTM"), ("gru", "GRU")])
 def test_a_model_of_recurrent_layers_has_them_and_one_map_to_the_outputs(kind: str, layer: str, sequence: bool) -> None:
-    settings = settings_of("gristmill.timeseries.models", kind).model_validate({"kind": kind, "units": [5, 4]})
+    settings = settings_of(kind, "gristmill.timeseries.models").model_validate({"kind": kind, "units": [5, 4]})
     network = settings.build(Shape(7, 2, 2, 1, 4, sequence))
 
     *recurrent, last = network.layers

@@ -35,8 +35,9 @@ def photos() -> list[bytes]:
 def classified(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) -> Folders:
     """The folders of a run up to evaluate: 12 test photos, and a network of random weights as train publishes it."""
     from gristmill import network as networks
+    from gristmill.classification.predictions import as_rows
     from gristmill.vision import images
-    from gristmill.vision.predictions import as_rows, probabilities_of
+    from gristmill.vision.predictions import probabilities_of
 
     root = tmp_path_factory.mktemp("classified")
     folders = {stage: root / stage for stage in ("preprocess", "train", "evaluate")}

@@ -56,6 +56,7 @@ def write_pictures(root: Path, layout: Layout, counts: dict[str, int]) -> Prepar
             rows.append({"id": f"{part}/{number:03}", "label": label, "part": part, "camera": camera})
     write_table(root / "preprocess" / "index.parquet", pd.DataFrame(rows))
     write_layout(layout, root / "preprocess")
+    write_document(root / "preprocess" / "summary.json", {"repeated": []})
     write_document(root / "ingest" / "summary.json", {"skipped": [{"id": "x.jpg", "reason": "the file is empty"}]})
     return read(root / "preprocess")
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
 
+from gristmill.classification.labelled import PARTS
 from gristmill.tables import write_table
 from gristmill.vision import prepared
 from gristmill.vision.prepared import Layout, Prepared
@@ -28,7 +29,7 @@ def write_prepared(folder: Path, parts: Mapping[str, Part], classes: Sequence[st
                     writer.write(_example(pixels[row], labels[row]))
         index += [{"id": f"{part} {row}", "label": label, "part": part} for row, label in enumerate(labels)]
     height, width, channels = next(iter(parts.values()))[0].shape[1:]
-    counts = {part: len(parts[part][1]) if part in parts else 0 for part in prepared.PARTS}
+    counts = {part: len(parts[part][1]) if part in parts else 0 for part in PARTS}
     prepared.write_layout(Layout(height, width, channels, "raw", "stretch", list(classes), counts), folder)
     write_table(folder / "index.parquet", pd.DataFrame(index))
     return prepared.read(folder)

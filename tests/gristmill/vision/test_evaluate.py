@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from small_judged import Folders
 
+from gristmill.classification import scores
+from gristmill.classification.predictions import read_predictions, surest_errors
 from gristmill.errors import RequestError
 from gristmill.tables import read_document, read_table
-from gristmill.vision import prepared, scores
-from gristmill.vision.evaluate import evaluate, summarised
-from gristmill.vision.predictions import read_predictions, surest_errors
+from gristmill.vision import prepared
+from gristmill.vision.evaluate import evaluate
 from gristmill.vision.settings import Evaluate
 
 pytest_plugins = ["small_judged"]
@@ -44,7 +44,7 @@ def test_scores_are_those_of_the_written_predictions(judged: Folders) -> None:
         counts = scores.confusion(truth, made.argmax(axis=1), 3)
         assert values["recall"] == pytest.approx((counts.diagonal() / counts.sum(axis=1)).mean())
     assert written["confusion"] == counts.tolist()
-    assert sum(one["images"] for one in written["calibration"]) == 40
+    assert sum(one["examples"] for one in written["calibration"]) == 40
 
 
 def test_baselines_are_scored_as_the_model_and_the_best_is_named(judged: Folders) -> None:
@@ -71,12 +71,12 @@ def test_classes_and_slices_have_rows_of_their_own(judged: Folders) -> None:
     rows = read_predictions(judged["evaluate"], "test")
     camera = prepared.read(judged["preprocess"]).rows("test")["camera"].fillna("–")
 
-    assert table.columns.tolist() == ["part", "forecaster", "by", "group", "images", *METRICS]
+    assert table.columns.tolist() == ["part", "forecaster", "by", "group", "examples", *METRICS]
     for name in FORECASTERS:
         own = table[(table["part"] == "test") & (table["forecaster"] == name)]
         assert own["by"].tolist() == ["all", *["camera"] * 3, *["class"] * 3]
         assert own["group"].tolist() == ["", "new", "old", "–", "ball", "cup", "tree"]
-        assert own["images"].tolist() == [40, 13, 14, 13, 20, 10, 10]
+        assert own["examples"].tolist() == [40, 13, 14, 13, 20, 10, 10]
     model = table[(table["part"] == "test") & (table["forecaster"] == "model")].set_index("group")
     for value in ("new", "old", "–"):
         chosen = rows[(camera == value).to_numpy()]
@@ -137,18 +137,3 @@ def test_a_slice_by_what_is_no_column_is_refused(judged: Folders, tmp_path: Path
         )
 
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_best_baseline_has_the_highest_accuracy_on_the_test_part() -> None:
-    values = {"model": (0.7, 0.2), "majority class": (0.9, 0.3), "linear": (0.1, 0.6)}
-    rows = [
-        {"part": part, "forecaster": name, "by": "all", "group": "", "images": 9, "accuracy": accuracy, "roc_auc": None}
-        for name, both in values.items()
-        for part, accuracy in zip(("validation", "test"), both, strict=True)
-    ]
-
-    found = summarised(pd.DataFrame(rows))
-
-    assert found["best_baseline"] == "linear"
-    assert (found["headline"]["model"], found["headline"]["baseline"]) == (0.2, 0.6)
-    assert found["model"]["test"] == {"accuracy": 0.2, "roc_auc": None}

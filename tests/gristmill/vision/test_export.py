@@ -14,7 +14,7 @@ from gristmill import bundle
 from gristmill import network as networks
 from gristmill.errors import ParityError, RequestError
 from gristmill.tables import read_document, read_table, write_table
-from gristmill.vision import prepared
+from gristmill.vision import prepared, serving
 from gristmill.vision.export import export, signature
 from gristmill.vision.settings import Export
 
@@ -125,7 +125,7 @@ def test_only_what_is_asked_for_is_written(attempt: Attempt) -> None:
 
 def test_probabilities_that_are_not_the_networks_are_refused(attempt: Attempt, tmp_path: Path) -> None:
     with pytest.raises(
-        ParityError, match=r"the network to export gives other probabilities than were scored \(by 0\.01\)\. Nothing"
+        ParityError, match=r"the network to export gives other predictions than were scored \(by 0\.01\)\. Nothing"
     ):
         attempt(0.01)
 
@@ -141,7 +141,7 @@ def test_another_network_than_the_scored_one_is_refused(attempt: Attempt, monkey
     real = networks.read
     monkeypatch.setattr(networks, "read", read_other)
 
-    with pytest.raises(ParityError, match="gives other probabilities than were scored"):
+    with pytest.raises(ParityError, match="gives other predictions than were scored"):
         attempt()
 
 
@@ -158,6 +158,15 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
     with pytest.raises(ParityError, match="the exported keras model differs from the scored one by"):
         attempt()
     assert not (tmp_path / "export" / "signature.json").exists()
+
+
+@pytest.mark.slow
+def test_a_signature_that_reads_photos_otherwise_is_refused(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = serving.read_image
+    monkeypatch.setattr(serving, "read_image", lambda encoded, form: real(encoded, form)[:, ::-1])
+
+    with pytest.raises(ParityError, match="the exported serving_bytes model differs from the scored one by"):
+        attempt(formats=("saved_model",))
 
 
 def test_a_format_whose_extra_is_not_installed_is_refused(

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 from small_prepared import spotted, write_prepared
 
+from gristmill.classification.truth import Truth
 from gristmill.vision import feed as module
 from gristmill.vision.feed import StreamFeed, feed_of, validation_of
 from gristmill.vision.prepared import Prepared
 from gristmill.vision.settings import Augment, Train
-from gristmill.vision.truth import Truth
 
 TRAIN, VALIDATION = spotted(23, 3), spotted(9, 3, seed=1)
 

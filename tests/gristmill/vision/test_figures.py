@@ -7,7 +7,6 @@ import pytest
 
 from gristmill.pictures import as_svg
 from gristmill.vision import figures
-from gristmill.vision.figures import short
 
 TILES = list(np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), np.uint8))
 
@@ -15,50 +14,6 @@ TILES = list(np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), np.uint8))
 def words(figure: Any) -> list[str]:
     """Return the words within a picture's only panel."""
     return [text.get_text() for text in figure.axes[0].texts]
-
-
-def test_a_confusion_matrix_has_shares_as_colour_and_counts_in_its_cells() -> None:
-    figure = figures.confusion_figure([[8, 2], [0, 0]], ["cat", "dog"])
-
-    (axes,) = figure.axes
-    (image,) = axes.images
-    assert image.get_array().tolist() == [[0.8, 0.2], [0, 0]]
-    assert [(text.get_position(), text.get_text()) for text in axes.texts] == [((0, 0), "8"), ((1, 0), "2")]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["cat", "dog"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "dog"]
-
-
-@pytest.mark.parametrize(("classes", "counted", "named"), [(20, 20, True), (21, 0, True), (41, 0, False)])
-def test_many_classes_have_no_counts_and_very_many_no_names(classes: int, counted: int, named: bool) -> None:
-    names = [f"class {number}" for number in range(classes)]
-
-    figure = figures.confusion_figure(np.eye(classes, dtype=int).tolist(), names)
-
-    assert len(figure.axes[0].texts) == counted
-    assert ("class 0" in [label.get_text() for label in figure.axes[0].get_xticklabels()]) == named
-
-
-def test_words_on_the_page_take_its_colour_and_those_on_strong_cells_are_white() -> None:
-    picture = as_svg(figures.confusion_figure([[9, 1], [5, 5]], ["cat", "dog"]))
-
-    assert picture.count("fill: currentColor") + picture.count('fill="currentColor"') > 0
-    assert picture.count("fill: #ffffff") == 1
-    assert "#010203" not in picture
-    assert "fill: #000000" not in as_svg(figures.sheet(TILES, 3, ["a"] * 5, "title"))
-
-
-def test_calibration_draws_accuracy_against_confidence_and_how_often() -> None:
-    bins = [
-        {"low": 0.4, "images": 3, "confidence": 0.45, "accuracy": 0.6},
-        {"low": 0.8, "images": 7, "confidence": 0.85, "accuracy": 0.8},
-    ]
-
-    figure = figures.calibration_figure(bins)
-
-    right, often = figure.axes
-    line = next(line for line in right.lines if line.get_label() == "model")
-    assert np.asarray(line.get_xydata()).tolist() == [[0.45, 0.6], [0.85, 0.8]]
-    assert [(bar.get_x(), bar.get_height()) for bar in often.patches] == [(0.4, 3), (0.8, 7)]
 
 
 def test_a_sheet_has_its_images_in_rows_with_their_words() -> None:
@@ -106,14 +61,8 @@ def test_maps_stand_behind_their_image() -> None:
     assert np.array_equal(drawn[7 + 2].get_array(), maps[1, :, :, 2])
 
 
-def test_dollars_in_names_are_no_formulas() -> None:
-    dollars = ["$a", "b$^$", "$\\nothing$"]
+def test_words_below_images_take_the_colour_of_the_page_and_dollars_are_no_formulas() -> None:
+    picture = as_svg(figures.sheet(TILES, 3, ["a", "b$^$", "$c", "d", "e"], "title"))
 
-    assert "$\\nothing$" in as_svg(figures.confusion_figure(np.eye(3, dtype=int).tolist(), dollars))
-    assert "b$^$" in as_svg(figures.sheet(TILES[:3], 3, dollars))
-
-
-def test_a_long_name_is_cut_in_its_middle() -> None:
-    assert short("ball", 4) == "ball"
-    assert short("abcdefghij", 7) == "abc…hij"
-    assert short("abcdefghij", 8) == "abc…hij"
+    assert "fill: #000000" not in picture
+    assert "b$^$" in picture

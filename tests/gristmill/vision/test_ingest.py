@@ -1,5 +1,6 @@
 """Photos are written as they were found, in order; what cannot be used is left out, counted and told."""
 
+import hashlib
 import os
 import weakref
 from collections.abc import Iterator, Sequence
@@ -66,7 +67,8 @@ def test_the_index_tells_of_each_photo(tmp_path: Path) -> None:
     ingested(tmp_path / "out", given)
 
     index = read_table(tmp_path / "out/index.parquet")
-    assert index.drop(columns=["shard", "offset", "size"]).astype(object).where(index.notna(), None).to_dict(
+    assert index["sha256"].tolist() == [hashlib.sha256(photo.encoded).hexdigest() for photo in given]
+    assert index.drop(columns=["sha256", "shard", "offset", "size"]).astype(object).where(index.notna(), None).to_dict(
         "list"
     ) == {
         "id": ["1", "2", "3", "4"],
@@ -78,6 +80,16 @@ def test_the_index_tells_of_each_photo(tmp_path: Path) -> None:
         "place": ["garden", None, None, None],
         "camera": [None, "old", None, None],
     }
+
+
+def test_a_column_of_the_source_named_as_one_of_ingests_own_is_called_otherwise(tmp_path: Path) -> None:
+    ingested(tmp_path / "out", photos({"a": 2, "b": 2}, id="7", width="3", size="large", maker="x"))
+
+    index = read_table(tmp_path / "out/index.parquet")
+    assert index["id"].tolist() == ["all/a/0", "all/a/1", "all/b/0", "all/b/1"]
+    own = index[["source_id", "source_width", "source_size", "maker"]].drop_duplicates()
+    assert own.to_numpy().tolist() == [["7", "3", "large", "x"]]
+    assert index["width"].tolist() == [10, 11, 10, 11]
 
 
 def test_the_summary_counts_classes_parts_and_sizes(tmp_path: Path) -> None:
@@ -159,7 +171,12 @@ def test_a_photo_of_too_many_pixels_is_left_out(tmp_path: Path) -> None:
         (photos({"a": 5, "b": 5}), ["a", "b", "c"], "class 'c' has no photo that can be used"),
         (photos({"a": 5, "b": 5}), ["a", "c"], "label 'b' is none of the source's 2 classes"),
         ([*photos({"a": 5, "b": 5}), CUT, *photos({"c": 1}, "x")], None, "class 'c' has one photo"),
-        (photos({"a": 5, "b": 5}, width="3", maker="x"), None, "metadata has columns 'width', which ingest writes"),
+        (
+            photos({"a": 5, "b": 5}, width="3", source_width="4"),
+            None,
+            "photo 'all/a/0': the source's metadata has the columns 'width', which ingest writes itself and would call "
+            "'source_width', and 'source_width'. Rename one.",
+        ),
     ],
 )
 def test_what_nothing_can_be_learnt_from_is_refused(

@@ -8,8 +8,9 @@ import numpy.typing as npt
 from small_judged import Folders
 
 from gristmill import network as networks
+from gristmill.layers import layers
 from gristmill.vision import looks, prepared
-from gristmill.vision.looks import Looks, layers, look, thumbnails
+from gristmill.vision.looks import Looks, look, thumbnails
 
 pytest_plugins = ["small_judged"]
 

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from small_judged import Folders, write_pictures
 
 from gristmill import network as networks
+from gristmill.classification.predictions import as_rows, read_predictions
 from gristmill.vision import prepared
-from gristmill.vision.predictions import as_rows, picked, probabilities_of, read_predictions, surest_errors
+from gristmill.vision.predictions import picked, probabilities_of
 from gristmill.vision.prepared import Layout
 
 pytest_plugins = ["small_judged"]
@@ -43,23 +43,6 @@ def test_what_was_written_is_read_part_by_part(judged: Folders) -> None:
     assert rows["part"].unique().tolist() == ["test"]
     assert rows.index.tolist() == list(range(40))
     assert len(read_predictions(judged["evaluate"], "validation")) == 20
-
-
-def test_the_surest_errors_come_first_and_what_is_right_not_at_all() -> None:
-    rows = pd.DataFrame(
-        [
-            ("right", "a", "a", 0.99, 0.01),
-            ("unsure", "a", "b", 0.45, 0.55),
-            ("sure", "b", "a", 0.90, 0.10),
-            ("as sure", "a", "b", 0.10, 0.90),
-        ],
-        columns=["id", "label", "predicted", "p_a", "p_b"],
-    )
-
-    assert surest_errors(rows, 12)["id"].tolist() == ["sure", "as sure", "unsure"]
-    assert surest_errors(rows, 12)["probability"].tolist() == [0.9, 0.9, 0.55]
-    assert surest_errors(rows, 1).index.tolist() == [2]
-    assert surest_errors(rows.iloc[:1], 12).empty
 
 
 @pytest.mark.parametrize("positions", [[39, 0, 21, 0], [5], []])

@@ -1,5 +1,6 @@
 """Prepared images are the photos themselves, decoded one by one, in parts and shards that hold all classes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +9,16 @@ import pytest
 from given_photos import encoded, ingested, photos
 from PIL import Image
 
+from gristmill.classification.labelled import PARTS
+from gristmill.classification.split import split
 from gristmill.errors import DataError
 from gristmill.sources.images import Photo
-from gristmill.tables import read_table
+from gristmill.tables import read_document, read_table
 from gristmill.vision import images, prepared
 from gristmill.vision import preprocess as stage
 from gristmill.vision.images import Header
-from gristmill.vision.prepared import PARTS, Prepared
+from gristmill.vision.prepared import Prepared
 from gristmill.vision.settings import Preprocess
-from gristmill.vision.split import split
 
 GIVEN = photos({"a": 30, "b": 20, "c": 10}, place="garden")
 BY_ID = {photo.id: photo for photo in GIVEN}
@@ -77,8 +79,39 @@ def test_counts_and_layout_say_what_was_made(source: Path, tmp_path: Path) -> No
         "counts": {"train": 48, "validation": 0, "test": 12},
     }
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "index.parquet", "layout.json", "test-00000-of-00001.tfrecord", "train-00000-of-00001.tfrecord",
+        "index.parquet", "layout.json", "summary.json", "test-00000-of-00001.tfrecord", "train-00000-of-00001.tfrecord",
     ]  # fmt: skip
+
+
+def test_photos_of_equal_bytes_in_two_parts_are_counted_and_named(tmp_path: Path) -> None:
+    train, test = photos({"a": 4, "b": 4}, "train"), photos({"a": 3, "b": 3}, "test")
+    again = [replace(train[at], id=f"again {at}", part="test") for at in (6, 1)]
+    twice = replace(train[0], id="train/twice")  # within a part: no score is wrong by that
+    ingested(tmp_path / "ingest", [*train, twice, *test, *again, replace(test[0], id="shown", part="validation")])
+    (tmp_path / "out").mkdir()
+
+    counts = stage.preprocess(preprocess=Preprocess(size=(6, 6)), ingest=tmp_path / "ingest", out=tmp_path / "out")
+
+    assert counts == {
+        "train_images": 9, "validation_images": 1, "test_images": 8, "shards": 3,
+        "test_images_also_in_train": 2, "test_images_also_in_validation": 1,
+    }  # fmt: skip
+    repeated = read_document(tmp_path / "out/summary.json")["repeated"]
+    assert [found | {"pairs": sorted(found["pairs"])} for found in repeated] == [
+        {
+            "part": "test",
+            "also_in": "train",
+            "count": 2,
+            "pairs": [["again 1", train[1].id], ["again 6", train[6].id]],
+        },
+        {"part": "test", "also_in": "validation", "count": 1, "pairs": [[test[0].id, "shown"]]},
+    ]
+
+
+def test_no_photo_lies_in_two_parts_where_all_differ(source: Path, tmp_path: Path) -> None:
+    preprocessed(source, tmp_path / "out")
+
+    assert read_document(tmp_path / "out/summary.json") == {"repeated": []}
 
 
 def test_many_images_lie_in_several_shards_that_hold_all_classes(

@@ -205,12 +205,12 @@ def test_an_unknown_layer_is_refused_with_near_ones(network: keras.Model) -> Non
     with pytest.raises(RequestError, match=rf"model\.cut: .*{near}"):
         pretrained.cut(network, "expanded_conv_3_proj")
     with pytest.raises(RequestError, match=rf"model\.train_from: .*{near}"):
-        pretrained.freeze(network, "expanded_conv_3_proj", keep_statistics=True)
+        pretrained.freeze(network, "expanded_conv_3_proj")
 
 
 def test_a_layer_above_the_cut_cannot_be_tuned(network: keras.Model) -> None:
     with pytest.raises(RequestError, match=r"model\.train_from: .* no layer 'expanded_conv_10_project'"):
-        pretrained.freeze(pretrained.cut(network, "expanded_conv_3_project"), "expanded_conv_10_project", True)
+        pretrained.freeze(pretrained.cut(network, "expanded_conv_3_project"), "expanded_conv_10_project")
 
 
 def test_a_layer_that_gives_no_maps_is_no_place_to_cut() -> None:

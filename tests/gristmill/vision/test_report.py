@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 from small_judged import Folders
 
+from gristmill.classification import report as classifier
+from gristmill.classification.predictions import read_predictions, surest_errors
 from gristmill.pictures import as_svg
 from gristmill.report import Section
 from gristmill.tables import read_document, read_table, write_document, write_table
 from gristmill.vision import figures, report
-from gristmill.vision.predictions import read_predictions, surest_errors
 from gristmill.wording import score
 
 pytest_plugins = ["small_judged"]
@@ -95,19 +96,19 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
     ],
 )
 def test_the_verdict_says_how_the_model_stands(model: float, baseline: float, said: str) -> None:
-    assert said in report.verdict({"best_baseline": "linear", "headline": {"model": model, "baseline": baseline}})
+    assert said in classifier.verdict({"best_baseline": "linear", "headline": {"model": model, "baseline": baseline}})
 
 
 def test_the_scores_tell_how_far_training_is_from_what_was_not_trained_on(judged: Folders, tmp_path: Path) -> None:
     scores = {"model": {"validation": {"accuracy": 0.7}, "test": {"accuracy": 0.8}}}
 
-    said = report.learned_gap(judged["train"], scores)
+    said = classifier.learned_gap(judged["train"], scores)
 
     assert "was 0.75 in the epoch that was kept: +5.0 points beside validation and -5.0 points beside test." in said
     run = changed(judged, "train", tmp_path)
     epochs = read_table(run["train"] / "epochs.parquet")
     write_table(run["train"] / "epochs.parquet", epochs.drop(columns="accuracy"))
-    assert report.learned_gap(run["train"], scores) == ""
+    assert classifier.learned_gap(run["train"], scores) == ""
 
 
 def test_each_class_is_listed_with_its_scores(shown: dict[str, Section], judged: Folders) -> None:
@@ -123,7 +124,7 @@ def test_each_class_is_listed_with_its_scores(shown: dict[str, Section], judged:
 def test_of_very_many_classes_those_with_the_lowest_f1_are_listed(judged: Folders, tmp_path: Path) -> None:
     run = changed(judged, "evaluate", tmp_path)
     rows: list[dict[str, Any]] = [
-        {"part": "test", "forecaster": "model", "by": "class", "group": f"{number}", "images": 1, "f1": number / 100}
+        {"part": "test", "forecaster": "model", "by": "class", "group": f"{number}", "examples": 1, "f1": number / 100}
         for number in range(50)
     ]
     rows[40]["f1"] = np.nan
@@ -138,16 +139,16 @@ def test_of_very_many_classes_those_with_the_lowest_f1_are_listed(judged: Folder
 
 
 def test_the_calibration_is_told_in_a_sentence(judged: Folders) -> None:
-    found = report.Found(judged, None, read_document(judged["evaluate"] / "scores.json"), pd.DataFrame())
+    found = classifier.read_judged(judged)
     found.scores["calibration"] = [
-        {"images": 30, "confidence": 0.9, "accuracy": 0.8, "low": 0.8},
-        {"images": 10, "confidence": 0.5, "accuracy": 0.6, "low": 0.4},
+        {"examples": 30, "confidence": 0.9, "accuracy": 0.8, "low": 0.8},
+        {"examples": 10, "confidence": 0.5, "accuracy": 0.6, "low": 0.4},
     ]
     found.scores["model"]["test"] |= {"accuracy": 0.75, "ece": 0.1}
 
-    said = report.calibration_section(found).note
+    said = classifier.calibration_section(found).note
 
-    assert "right in 75.0% of the images and is 80.0% sure in the mean; over the bins both are 10.0% apart" in said
+    assert "right in 75.0% of the examples and is 80.0% sure in the mean; over the bins both are 10.0% apart" in said
 
 
 def test_the_surest_errors_are_named_beside_their_pictures(shown: dict[str, Section], judged: Folders) -> None:
@@ -176,11 +177,11 @@ def test_slices_stand_beside_the_best_baseline(shown: dict[str, Section], judged
     (table,) = shown["Slices"].tables
 
     assert table.title == "camera"
-    assert table.headings[:3] == ["", "images", "accuracy"]
+    assert table.headings[:3] == ["", "examples", "accuracy"]
     assert table.headings[-1] == "accuracy of linear on 4x4 pixels"
     for row in table.rows:
         own = scores[(scores["group"] == row[0]) & (scores["part"] == "test")].set_index("forecaster")
-        assert row[1:3] == [str(own.loc["model", "images"]), f"{own.loc['model', 'accuracy']:.4g}"]
+        assert row[1:3] == [str(own.loc["model", "examples"]), f"{own.loc['model', 'accuracy']:.4g}"]
         assert row[-1] == f"{own.loc['linear on 4x4 pixels', 'accuracy']:.4g}"
 
 
@@ -217,6 +218,18 @@ def test_the_data_are_counted_by_class_and_part_with_what_was_left_out(
     whole = by_title(run)["Data"]
     assert whole.note == "100 images of 2 classes, at 12 x 10 pixels and 3 channels; none was left out."
     assert [table.rows[-1] for table in whole.tables] == [["all", "60", "0", "40"]]
+
+
+def test_what_parts_share_is_told(binary: Folders, tmp_path: Path) -> None:
+    run = changed(binary, "preprocess", tmp_path)
+    shared = {"part": "test", "also_in": "train", "count": 1200, "pairs": [["a.jpg", "b.jpg"]]}
+    write_document(run["preprocess"] / "summary.json", {"repeated": [shared]})
+
+    said = by_title(run)["Data"].note
+
+    assert said.endswith(
+        "1,200 of the test part stand in the train part too, such as a.jpg (b.jpg there), which flatters its score."
+    )
 
 
 def test_of_very_many_images_left_out_the_first_are_listed(binary: Folders, tmp_path: Path) -> None:

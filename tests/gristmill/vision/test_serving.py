@@ -70,6 +70,17 @@ def test_encoded_images_get_what_their_pixels_get(served: Any, photos: list[byte
     assert by_bytes["classes"].numpy().tolist() == by_pixels["classes"].numpy().tolist()
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
+def test_a_photo_of_the_very_size_comes_back_bit_by_bit(fit: str, channels: int) -> None:
+    """So the bundle's parity can be checked by photos that were brought to the size before."""
+    pixels = np.random.default_rng(2).integers(0, 256, (17, 23, channels), np.uint8)
+
+    made = serving.read_image(tf.io.encode_png(pixels), Form(17, 23, channels, fit))
+
+    assert np.array_equal(made, pixels)
+
+
 def test_what_is_no_image_is_refused_by_the_graph(served: Any) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError):
         served.signatures["serving_bytes"](tf.constant([b"not an image"]))

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -73,6 +74,29 @@ def test_npz_as_keras_keeps_it(tmp_path: Path) -> None:
     ]
     np.testing.assert_array_equal([pixels(photo) for photo in found[:5]], COLOUR)
     np.testing.assert_array_equal([pixels(photo) for photo in found[5:]], GREY)
+
+
+@pytest.mark.parametrize("form", ["zip", "gztar"])
+def test_arrays_may_lie_in_an_archive(tmp_path: Path, form: str) -> None:
+    (tmp_path / "digits").mkdir()
+    npz(tmp_path / "digits", x_train=GREY, y_train=LABELS)
+    (tmp_path / "digits/t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(GREY[:2])))
+    (tmp_path / "digits/t10k-labels-idx1-ubyte").write_bytes(idx(LABELS[:2]))
+    wanted = photos(tmp_path / "digits")
+    (tmp_path / "packed").mkdir()
+    shutil.make_archive(str(tmp_path / "packed/digits"), form, tmp_path / "digits")
+    assert len(wanted) == 7
+    assert photos(tmp_path / "packed") == wanted
+    paths = list((tmp_path / "packed").iterdir())
+    assert Arrays(kind="arrays", path="x").class_names(paths) == ["0", "1", "2", "10"]
+
+
+def test_an_archive_without_an_array_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "digits.zip", "w") as archive:
+        archive.writestr("notes.txt", "none")
+    assert refusal(tmp_path) == (
+        f"{tmp_path}/digits.zip: no array in it. Expected files .npz, .npy, ubyte, ubyte.gz, .csv."
+    ).replace(f"{tmp_path}/", "")
 
 
 def test_images_and_labels_of_no_part(tmp_path: Path) -> None:

@@ -77,6 +77,30 @@ def test_the_photos_may_lie_in_an_archive(birds: Path, form: str) -> None:
     assert photos(birds, text, folder=archive.name) == wanted
 
 
+@pytest.mark.parametrize("form", ["zip", "gztar"])
+@pytest.mark.parametrize("folder", ["", "packed"])
+def test_the_list_may_lie_in_the_archive_of_its_photos(birds: Path, form: str, folder: str) -> None:
+    text = "image,label,use\nphotos/tit/0001.jpg,tit,wild\nphotos/owl/0000.jpg,owl,zoo\n"
+    wanted = photos(birds, text)
+    (birds / "content").mkdir()
+    (birds / "photos").rename(birds / "content/photos")
+    (birds / "birds.csv").rename(birds / "content/birds.csv")
+    archive = Path(shutil.make_archive(str(birds / "packed"), form, birds / "content"))
+    source = Listing(kind="listing", path=archive.name, folder=folder and archive.name)
+    located = [locate(place, birds, "test", birds, suffixes=source.suffixes).files for _, place in places(source)]
+    assert list(source.photos([file for files in located for file in files])) == wanted
+
+
+def test_a_mistake_in_a_list_in_an_archive_is_named_with_its_row(birds: Path) -> None:
+    (birds / "photos/list.csv").write_text("image,label\nowl/0000.jpg,\n")
+    archive = Path(shutil.make_archive(str(birds / "packed"), "zip", birds / "photos"))
+    with pytest.raises(DataError) as caught:
+        list(Listing(kind="listing", path=archive.name).photos([archive]))
+    assert str(caught.value) == (
+        f"{birds}/packed/list.csv row 2, column 'label': empty. Name the photo's class, or remove the row."
+    )
+
+
 def test_several_lists_are_read_one_behind_the_other(birds: Path) -> None:
     (birds / "one.csv").write_text("image,label\ntit/0001.jpg,tit\n")
     found = photos(birds, "label,image,sex\nowl,owl/0001.jpg,f\n", name="two.csv")
@@ -133,5 +157,5 @@ def test_another_encoding_is_refused(birds: Path) -> None:
 
 def test_a_folder_in_place_of_a_list_is_refused(birds: Path) -> None:
     source = Listing(kind="listing", path="photos", folder="photos")
-    with pytest.raises(DataError, match=r"0 lists of 4 photos\. Expected a CSV file at the source's path"):
+    with pytest.raises(DataError, match=r"0 lists of 4 photos\. Expected a CSV file at the source's path and"):
         list(source.photos(sorted((birds / "photos").rglob("*.jpg"))))

@@ -37,7 +37,7 @@ WINDOWS = np.random.default_rng(0).normal(size=(5, 7, 4)).astype(np.float32)
 
 def model(kind: str) -> Any:
     """Return small settings of a model."""
-    return settings_of(PACKAGE, kind).model_validate({"kind": kind} | SMALL.get(kind, {}))
+    return settings_of(kind, PACKAGE).model_validate({"kind": kind} | SMALL.get(kind, {}))
 
 
 def built(kind: str, **differing: Any) -> keras.Model:

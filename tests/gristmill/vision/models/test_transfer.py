@@ -159,16 +159,26 @@ def test_a_base_is_tuned_from_one_layer_on_and_its_statistics_stay(weights: str)
     assert changed(network, before) == tuned
 
 
-def test_a_base_without_weights_learns_its_statistics_too() -> None:
-    network = built(train_from="conv", cut="expanded_conv_1_project_bn")
+def test_a_base_without_weights_is_learned_whole_with_its_statistics() -> None:
+    network = built(cut="expanded_conv_1_project_bn")
     before = kept(network)
 
-    network(IMAGES, training=True)
+    train(network)
 
     moved = {path for path in before if "moving_" in path}
     assert moved
-    assert set(changed(network, before)) == moved
     assert len(network.trainable_variables) == len(before) - len(moved)
+    assert set(changed(network, before)) == set(before)
+
+
+def test_without_weights_there_is_no_layer_to_tune_from() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Transfer.model_validate(SMALL | {"train_from": "conv"})
+
+    assert list(problem_lines(refused.value, Transfer)) == [
+        "train_from: expected nothing, since with weights = 'none' all of the base is learned. "
+        "Received: 'conv' (string)."
+    ]
 
 
 def test_a_network_of_one_seed_is_always_the_same() -> None:

@@ -1,23 +1,22 @@
 """Labels in the form of their loss."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
-from small_prepared import spotted, write_prepared
 
-from gristmill.vision.settings import Train
-from gristmill.vision.truth import Truth
+from gristmill.classification.labelled import Labelled
+from gristmill.classification.settings import Train
+from gristmill.classification.truth import Truth
 
 LABELS = np.array([0, 2, 1, 2])
 LOGITS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
 
-def truth(folder: Path, classes: int, of: list[int] | None = None, **settings: Any) -> Truth:
-    pixels, known = spotted(8, classes)
-    data = write_prepared(folder, {"train": (pixels, of or known)}, [f"class {at}" for at in range(classes)])
-    return Truth(data, Train(**settings))
+def truth(classes: int, of: list[int] | None = None, **settings: Any) -> Truth:
+    index = pd.DataFrame({"label": of or [*range(classes)], "part": "train"})
+    return Truth(Labelled(index, [f"class {at}" for at in range(classes)]), Train(**settings))
 
 
 def cross_entropy(smoothing: float) -> float:
@@ -30,8 +29,8 @@ def cross_entropy(smoothing: float) -> float:
 @pytest.mark.parametrize(
     "settings", [{}, {"labels": "one_hot"}, {"label_smoothing": 0.2}], ids=["integer", "one hot", "smoothed"]
 )
-def test_the_loss_of_several_classes_is_the_cross_entropy(settings: dict[str, Any], tmp_path: Path) -> None:
-    of = truth(tmp_path, 3, **settings)
+def test_the_loss_of_several_classes_is_the_cross_entropy(settings: dict[str, Any]) -> None:
+    of = truth(3, **settings)
 
     _, labels = of.batch(LOGITS, LABELS)
 
@@ -42,8 +41,8 @@ def test_the_loss_of_several_classes_is_the_cross_entropy(settings: dict[str, An
     assert float(accuracy.result()) == (LOGITS.argmax(axis=1) == LABELS).mean()
 
 
-def test_of_two_classes_the_one_logit_is_of_the_second(tmp_path: Path) -> None:
-    of, logits = truth(tmp_path, 2), np.array([[-2.0], [3.0], [1.0]], np.float32)
+def test_of_two_classes_the_one_logit_is_of_the_second() -> None:
+    of, logits = truth(2), np.array([[-2.0], [3.0], [1.0]], np.float32)
 
     _, labels = of.batch(logits, np.array([0, 1, 0]))
 
@@ -57,16 +56,16 @@ def test_of_two_classes_the_one_logit_is_of_the_second(tmp_path: Path) -> None:
     assert float(accuracy.result()) == pytest.approx(2 / 3)
 
 
-def test_balanced_classes_count_alike(tmp_path: Path) -> None:
-    of = truth(tmp_path, 3, of=[0, 0, 0, 0, 0, 1, 1, 2], class_weights="balanced")
+def test_balanced_classes_count_alike() -> None:
+    of = truth(3, of=[0, 0, 0, 0, 0, 1, 1, 2], class_weights="balanced")
 
     _, _, weights = of.batch(LOGITS, LABELS)
 
     assert weights.numpy() == pytest.approx([8 / 15, 8 / 3, 8 / 6, 8 / 3])
-    assert len(truth(tmp_path, 3).batch(LOGITS, LABELS)) == 2
+    assert len(truth(3).batch(LOGITS, LABELS)) == 2
 
 
-def test_where_training_may_end_early_is_passed_on(tmp_path: Path) -> None:
-    goal = truth(tmp_path, 3, stop_accuracy=0.9, stop_loss=0.1).goal()
+def test_where_training_may_end_early_is_passed_on() -> None:
+    goal = truth(3, stop_accuracy=0.9, stop_loss=0.1).goal()
 
     assert (goal.stop_accuracy, goal.stop_loss) == (0.9, 0.1)

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gristmill.classification.labelled import PARTS
+from gristmill.classification.split import mixed, split
 from gristmill.errors import DataError, RequestError
-from gristmill.vision.prepared import PARTS
 from gristmill.vision.settings import Preprocess
-from gristmill.vision.split import mixed, split
 
 
 def index_of(counts: dict[str, list[int]]) -> pd.DataFrame:
-    """Return an index of images: by part of the source, or "" for none, the images of each class."""
+    """Return an index of images: by part of the source, or "" for none, the examples of each class."""
     rows = [
         {"label": label, "part": part or None}
         for part, images in counts.items()
@@ -27,7 +27,7 @@ def index_of(counts: dict[str, list[int]]) -> pd.DataFrame:
 
 
 def counted(index: pd.DataFrame, **given: Any) -> dict[str, list[int]]:
-    """Split and return the images of each class by part."""
+    """Split and return the examples of each class by part."""
     classes = [f"class {label}" for label in range(int(index["label"].max()) + 1)]
     parts = split(index, classes, Preprocess.model_validate({"size": 4} | given))
     found = Counter(zip(parts, index["label"], strict=True))
@@ -128,21 +128,21 @@ def test_the_seed_alone_decides_which_images_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("source", "given", "message"),
     [
-        ({"": [9, 9]}, {"validation": 0, "test": 18}, "class 'class 0' has 9 images to draw from, but test takes 9"),
+        ({"": [9, 9]}, {"validation": 0, "test": 18}, "class 'class 0' has 9 examples to draw from, but test takes 9"),
         (
             {"": [9, 9]},
             {"validation": 9, "test": 9},
-            "class 'class 0' has 9 images to draw from, but test takes 5 and validation takes 4: none is left to train "
-            "on. Add images, or set smaller parts in the table 'preprocess'.",
+            "class 'class 0' has 9 examples to draw from, but test takes 5 and validation takes 4: none is left to "
+            "train on. Add examples, or set smaller parts in the table 'preprocess'.",
         ),
         ({"": [9, 9]}, {"validation": 90, "test": 0.2}, "validation takes 45"),
         ({"": [9, 9]}, {"validation": 5, "test": 18}, "test takes 9"),
         (
             {"train": [3, 0], "test": [2, 2]},
             {},
-            "class 'class 1' has no image in the source's training part. Add some, or leave the class out.",
+            "class 'class 1' has no example in the source's training part. Add some, or leave the class out.",
         ),
-        ({"test": [3, 3]}, {}, "class 'class 0' has no image in the source's training part"),
+        ({"test": [3, 3]}, {}, "class 'class 0' has no example in the source's training part"),
     ],
 )
 def test_a_class_without_an_image_to_train_on_is_refused(
@@ -162,7 +162,7 @@ def test_nothing_to_score_is_refused_unless_the_source_has_a_test_part() -> None
 
 
 def test_shares_that_leave_nothing_are_refused() -> None:
-    with pytest.raises(RequestError, match=r"preprocess.test = 0.5 and preprocess.validation = 0.5 leave no image"):
+    with pytest.raises(RequestError, match=r"preprocess.test = 0.5 and preprocess.validation = 0.5 leave no example"):
         counted(index_of({"": [9, 9]}), validation=0.5, test=0.5)
 
 

@@ -6,16 +6,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gristmill.classification.labelled import Labelled
+from gristmill.classification.settings import Train
 from gristmill.fit import Batch, Goal
-from gristmill.vision.prepared import Prepared
-from gristmill.vision.settings import Train
 
 
 @dataclass(frozen=True)
 class Truth:
     """The labels of a pipeline as training takes them."""
 
-    data: Prepared
+    data: Labelled
     settings: Train
     weights: tf.Tensor | None = field(init=False)  # of each class, where they are balanced
 
@@ -24,7 +24,7 @@ class Truth:
 
     @property
     def classes(self) -> int:
-        return len(self.data.layout.classes)
+        return len(self.data.classes)
 
     @property
     def one_hot(self) -> bool:
@@ -59,6 +59,6 @@ class Truth:
         return Goal(accuracy, self.settings.stop_accuracy, self.settings.stop_loss)
 
     def _balanced(self) -> tf.Tensor:
-        """Return weights by which each class counts alike, 1 in the mean of all images."""
+        """Return weights by which each class counts alike, 1 in the mean of all examples."""
         counts = np.bincount(self.data.labels("train"), minlength=self.classes)
         return tf.constant(counts.sum() / (self.classes * np.maximum(counts, 1)), tf.float32)

@@ -1,4 +1,4 @@
-"""Measures of classifiers: truth (images,) as positions of classes, probabilities (images, classes) that sum to 1.
+"""Measures of classifiers: truth (examples,) as positions of classes, probabilities (examples, classes) that sum to 1.
 
 Sources: Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950;
 Hanley & McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve", Radiology
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import rankdata
 
-from gristmill.vision.prepared import Labels
+from gristmill.classification.labelled import Labels
 
 Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -19,7 +19,7 @@ _LEAST = 1e-7  # a probability is taken for at least this: one certain error wou
 
 
 def accuracy(truth: Labels, predicted: Labels) -> float:
-    """Share of the images whose class is the predicted one, 0 to 1; higher is better."""
+    """Share of the examples whose class is the predicted one, 0 to 1; higher is better."""
     return float((truth == predicted).mean())
 
 
@@ -36,30 +36,30 @@ def brier(truth: Labels, probabilities: Values) -> float:
 
 
 def confusion(truth: Labels, predicted: Labels, classes: int) -> Counts:
-    """Count the images of each class by what they were taken for: (true class, predicted class)."""
+    """Count the examples of each class by what they were taken for: (true class, predicted class)."""
     counted: Counts = np.bincount(truth * classes + predicted, minlength=classes**2)
     return counted.reshape(classes, classes)
 
 
 def precision(counts: Counts) -> Values:
-    """Share of what was taken for a class that is of it; 0 if nothing was, NaN for a class without images."""
+    """Share of what was taken for a class that is of it; 0 if nothing was, NaN for a class without examples."""
     return _share(np.diag(counts), counts.sum(axis=0), counts)
 
 
 def recall(counts: Counts) -> Values:
-    """Share of a class that was taken for it; NaN for a class without images."""
+    """Share of a class that was taken for it; NaN for a class without examples."""
     return _share(np.diag(counts), counts.sum(axis=1), counts)
 
 
 def f1(counts: Counts) -> Values:
-    """Harmonic mean of precision and recall, 0 if one of them is; NaN for a class without images."""
+    """Harmonic mean of precision and recall, 0 if one of them is; NaN for a class without examples."""
     return _share(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1), counts)
 
 
 def roc_auc(truth: Labels, probabilities: Values) -> float | None:
-    """Chance that an image of the second class has a higher probability of it than one of the first; a tie is half.
+    """Chance that an example of the second class has a higher probability of it than one of the first; a tie is half.
 
-    0.5 is guessing, 1 best; None where one of the two classes has no image.
+    0.5 is guessing, 1 best; None where one of the two classes has no example.
     """
     ranks, second = rankdata(probabilities[:, 1]), truth == 1
     above, below = int(second.sum()), int((~second).sum())
@@ -76,7 +76,7 @@ def reliability(truth: Labels, probabilities: Values) -> list[dict[str, float]]:
     return [
         {
             "low": float(at / BINS),
-            "images": int((owner == at).sum()),
+            "examples": int((owner == at).sum()),
             "confidence": float(confidence[owner == at].mean()),
             "accuracy": float(right[owner == at].mean()),
         }
@@ -87,10 +87,10 @@ def reliability(truth: Labels, probabilities: Values) -> list[dict[str, float]]:
 def ece(truth: Labels, probabilities: Values) -> float:
     """Expected calibration error: mean distance of confidence and accuracy over the bins, 0 to 1; lower is better."""
     bins = reliability(truth, probabilities)
-    return sum(one["images"] * abs(one["accuracy"] - one["confidence"]) for one in bins) / len(truth)
+    return sum(one["examples"] * abs(one["accuracy"] - one["confidence"]) for one in bins) / len(truth)
 
 
 def _share(part: Counts, whole: Counts, counts: Counts) -> Values:
-    """Return part / whole, 0 where whole is 0, NaN where the class has no image."""
+    """Return part / whole, 0 where whole is 0, NaN where the class has no example."""
     shares = part / np.maximum(whole, 1)
     return np.where(counts.sum(axis=1) > 0, shares, np.nan)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.vision import scores
+from gristmill.classification import scores
 
 TRUTH = np.array([0, 0, 1, 2])
 MADE = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.5, 0.3], [0.4, 0.35, 0.25]])
@@ -88,7 +88,7 @@ def test_calibration_equals_a_loop_over_the_bins(pair: Judged) -> None:
 
     found = scores.reliability(truth, made)
 
-    assert sum(one["images"] for one in found) == len(truth)
+    assert sum(one["examples"] for one in found) == len(truth)
     assert [tuple(one.values()) for one in found] == [pytest.approx(one) for one in expected]
     assert scores.ece(truth, made) == pytest.approx(distance)
 

@@ -1,0 +1,133 @@
+"""The catalogue's classifiers beside the course's own code, on the same examples, seed by seed in turn.
+
+    benchmarks/classifiers.py measure NAME... [--epochs N] [--course N] [--seeds 0 1 2] >> LINES
+    benchmarks/classifiers.py table LINES
+
+`measure` prints a line of JSON for each training; GRISTMILL_DATA and TFDS_DATA_DIR say where the data is. `--epochs` is
+for gristmill's side, `--course` for the course's code, 0 to leave it out; without them each trains for its own number.
+Seconds are of training alone, without reading data. The course's code trains on all that is not for test.
+"""
+
+import argparse
+import importlib
+import itertools
+import json
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import course_text
+import course_vision
+import keras
+import pandas as pd
+from course_vision import Made
+from timeseries import SEEDS, run
+
+from gristmill import network as networks
+from gristmill.tables import read_table
+
+EPOCHS = {
+    **dict.fromkeys(course_vision.FASHION, 5),
+    "cats_dogs": 15,
+    "cats_dogs_augmented": 100,
+    "cats_dogs_dropout": 100,
+    **{name: 10 if name.startswith("imdb") else 50 for name in course_text.ROWS},
+    "sarcasm": 30,
+}
+"""What the course trains each of its networks for."""
+
+Folders = dict[str, Path]
+
+
+def gristmill(name: str, seed: int, epochs: int | None, store: str) -> tuple[Made, str, Folders]:
+    """Run a pipeline by the real command; return what it made, its domain and the folders of its artifacts."""
+    found = run(store, name, f"train.seed={seed}", *([f"train.epochs={epochs}"] if epochs else []))
+    keys = {stage: done["reference"]["key"] for stage, done in found["stages"].items()}
+    folders = {stage: Path(store, stage, key[:2], key) for stage, key in keys.items()}
+    package = f"gristmill.{found['domain']}"
+    data = importlib.import_module(f"{package}.prepared").read(folders["preprocess"])
+    probabilities_of = importlib.import_module(f"{package}.predictions").probabilities_of
+    made = probabilities_of(networks.read(folders["train"]), data, "train")
+    learned = float((made.argmax(axis=1) == data.labels("train")).mean())
+    test = found["scores"]["model"]["test"]["accuracy"]
+    return (learned, test, found["stages"]["train"]["seconds"]), found["domain"], folders
+
+
+def course(name: str, seed: int, epochs: int, domain: str, folders: Folders) -> Made:
+    """Train the course's network of a row."""
+    if domain == "text":
+        parts = texts_of(folders)
+        return course_text.texts(name, seed, epochs, *parts)
+    train = course_vision.fashion if name in course_vision.FASHION else course_vision.photos
+    return train(name, seed, epochs, Path(os.environ["TFDS_DATA_DIR"]))
+
+
+def texts_of(folders: Folders) -> tuple[course_text.Texts, course_text.Texts]:
+    """Return the texts and labels that a pipeline did not test on, and those that it did."""
+    texts = read_table(folders["ingest"] / "texts.parquet").set_index("id")["text"]
+    index = read_table(folders["preprocess"] / "index.parquet")
+    test = index["part"] == "test"
+    return _as_lists(texts, index[~test]), _as_lists(texts, index[test])
+
+
+def _as_lists(texts: pd.Series, rows: pd.DataFrame) -> course_text.Texts:
+    return texts.loc[rows["id"]].tolist(), rows["label"].to_numpy()
+
+
+def measure(names: list[str], epochs: int | None, opponent: int | None, seeds: list[int]) -> None:
+    """Train every row on both sides, and print a line for each training."""
+    keras.utils.disable_interactive_logging()  # how many photos the generator found
+    with tempfile.TemporaryDirectory() as store:
+        for seed, name in itertools.product(seeds, names):
+            made, domain, folders = gristmill(name, seed, epochs, store)
+            told(f"{name}, {epochs} epochs" if epochs else name, "gristmill", seed, made)
+            rounds = EPOCHS.get(name, 0) if opponent is None else opponent
+            if rounds:
+                told(name, f"course, {rounds} epochs", seed, course(name, seed, rounds, domain, folders))
+
+
+def told(name: str, side: str, seed: int, made: Made) -> None:
+    """Print the line of a training."""
+    line = {"row": name, "side": side, "seed": seed} | dict(zip(("train", "test", "seconds"), made, strict=True))
+    print(json.dumps(line), flush=True)
+
+
+def table(lines: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a table: a row for each pipeline and side."""
+    yield "| pipeline | by | test accuracy by seed | mean | of training examples | gap | train s |"
+    yield "|---|---|---|---:|---:|---:|---:|"
+    order = sorted(lines, key=lambda line: (line["row"], line["side"] != "gristmill", line["side"], line["seed"]))
+    for (row, side), group in itertools.groupby(order, key=lambda line: (line["row"], line["side"])):
+        found = list(group)
+        means = {what: statistics.mean(line[what] for line in found) for what in ("train", "test", "seconds")}
+        tests = " ".join(f"{line['test']:.4f}" for line in found)
+        yield (
+            f"| {row} | {side} | {tests} | {means['test']:.4f} | "
+            f"{means['train']:.4f} | {means['train'] - means['test']:.3f} | {means['seconds']:.0f} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="what", required=True)
+    measurer = commands.add_parser("measure")
+    measurer.add_argument("names", nargs="+")
+    measurer.add_argument("--epochs", type=int)
+    measurer.add_argument("--course", type=int)
+    measurer.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    commands.add_parser("table").add_argument("lines", type=Path)
+    options = parser.parse_args()
+    if options.what == "measure":
+        measure(options.names, options.epochs, options.course, options.seeds)
+    else:
+        sys.stdout.writelines(f"{row}\n" for row in table([*map(json.loads, options.lines.read_text().splitlines())]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The course's image classifiers, written afresh from its published settings: the opponents of `classifiers.py`.
+
+Arrays divided by 255 (Fashion-MNIST), or Keras' legacy `ImageDataGenerator` over folders of photos (cats and dogs).
+"""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow_datasets as tfds
+from images import AUGMENTATION, Generator, write_photos
+
+Made = tuple[float, float, float]  # accuracy on the training part, on the test part, seconds of training
+Layers = list[keras.Layer]
+
+
+def dense() -> Layers:
+    return [keras.layers.Flatten(), keras.layers.Dense(128, activation="relu")]
+
+
+def convolutions(filters: list[int], units: int, dropout: float = 0.0) -> Layers:
+    pairs = [(keras.layers.Conv2D(count, 3, activation="relu"), keras.layers.MaxPooling2D()) for count in filters]
+    dropped = [keras.layers.Dropout(dropout)] if dropout else []
+    flat = [keras.layers.Flatten(), *dropped, keras.layers.Dense(units, activation="relu")]
+    return [*(layer for pair in pairs for layer in pair), *flat]
+
+
+@dataclass(frozen=True)
+class Course:
+    """The course's network for a row, and what it does to the photos."""
+
+    layers: Callable[[], Layers]
+    augmentation: dict[str, Any] = field(default_factory=dict)
+
+
+CATS = [32, 64, 128, 128]
+FASHION = {"fashion_dense": Course(dense), "fashion_cnn": Course(lambda: convolutions([64, 64], 128))}
+PHOTOS = {
+    "cats_dogs": Course(lambda: convolutions(CATS, 512)),
+    "cats_dogs_augmented": Course(lambda: convolutions(CATS, 512), AUGMENTATION),
+    "cats_dogs_dropout": Course(lambda: convolutions(CATS, 512, 0.5), AUGMENTATION),
+}
+
+
+def fashion(name: str, seed: int, epochs: int, data_dir: Path) -> Made:
+    """Train the course's network on Fashion-MNIST."""
+    loaded = tfds.load("fashion_mnist", data_dir=data_dir, download=False, batch_size=-1, split=["train", "test"])
+    train, test = ((part["image"].numpy() / 255.0, part["label"].numpy()) for part in loaded)
+    keras.utils.set_random_seed(seed)
+    layers = [keras.Input((28, 28, 1)), *FASHION[name].layers(), keras.layers.Dense(10, activation="softmax")]
+    network = keras.Sequential(layers)
+    network.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    began = time.perf_counter()
+    network.fit(*train, epochs=epochs, verbose=0)
+    seconds = time.perf_counter() - began
+    return network.evaluate(*train, verbose=0)[1], network.evaluate(*test, verbose=0)[1], seconds
+
+
+def photos(name: str, seed: int, epochs: int, data_dir: Path) -> Made:
+    """Train the course's network on 2,000 photos of cats and dogs, 1,000 to test, as files in a folder a class."""
+    row = PHOTOS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        train, test = Path(folder, "train"), Path(folder, "test")
+        write_photos(data_dir, train, "train[:2000]")
+        write_photos(data_dir, test, "train[2000:3000]")
+        how = {"target_size": (150, 150), "batch_size": 20, "class_mode": "binary"}
+        keras.utils.set_random_seed(seed)
+        learned = Generator(rescale=1 / 255, **row.augmentation).flow_from_directory(train, seed=seed, **how)
+        plain = Generator(rescale=1 / 255)
+        seen, unseen = (plain.flow_from_directory(part, shuffle=False, **how) for part in (train, test))
+        layers = [keras.Input((150, 150, 3)), *row.layers(), keras.layers.Dense(1, activation="sigmoid")]
+        network = keras.Sequential(layers)
+        optimizer = keras.optimizers.RMSprop(1e-4)
+        network.compile(optimizer=optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+        began = time.perf_counter()
+        network.fit(learned, epochs=epochs, verbose=0)
+        seconds = time.perf_counter() - began
+        return network.evaluate(seen, verbose=0)[1], network.evaluate(unseen, verbose=0)[1], seconds

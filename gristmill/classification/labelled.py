@@ -1,0 +1,31 @@
+"""Examples that have a class each, cut into parts: what every classifier is trained and judged on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+PARTS = ("train", "validation", "test")
+
+Labels = npt.NDArray[np.int64]  # (examples,): position of the class
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The examples of all parts.
+
+    `index` holds one row an example, part by part: `id`, `label` (position of the class), `part`, and whatever else is
+    known of it.
+    """
+
+    index: pd.DataFrame
+    classes: list[str]
+
+    def rows(self, part: str) -> pd.DataFrame:
+        """Return the index of a part."""
+        return self.index[self.index["part"] == part].reset_index(drop=True)
+
+    def labels(self, part: str) -> Labels:
+        """Return the labels of a part."""
+        return self.rows(part)["label"].to_numpy(np.int64)

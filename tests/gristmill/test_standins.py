@@ -1,0 +1,61 @@
+"""A file that stands in for a source is read as its name says."""
+
+from pathlib import Path
+
+import pytest
+
+from gristmill.errors import RequestError
+from gristmill.settings import Settings
+from gristmill.sources.csv import Csv
+from gristmill.sources.inline import Inline
+from gristmill.sources.jsonl import Jsonl
+from gristmill.sources.texts.folder import Folder
+from gristmill.standins import reader_of
+
+LINE = Inline(kind="inline", x=(1,), y=(1,))
+SHEET = Csv(kind="csv", path="a.csv", separator=";")
+LINES = Jsonl(kind="jsonl", path="a.jsonl")
+INBOX = Folder(kind="folder", path="inbox", parts=True, encoding="latin-1")
+
+
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [("b.csv", SHEET), ("b.TSV", SHEET), ("b.dat", SHEET), ("folder", SHEET), ("*.ndjson", LINES), ("b.txt", INBOX)],
+)
+def test_the_source_reads_what_is_named_as_its_files_or_like_none(place: str, source: Settings) -> None:
+    assert reader_of(place, source, "name", plain=True) is source
+
+
+@pytest.mark.parametrize("source", [LINE, SHEET, LINES, INBOX])
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [
+        ("x/b.csv.gz", "csv"),
+        ("b.jsonl", "jsonl"),
+        ("b.ndjson.gz", "jsonl"),
+        ("b.parquet", "parquet"),
+        ("b.txt", "folder"),
+    ],
+)
+def test_a_file_of_another_kind_is_read_as_its_name_says(place: str, kind: str, source: Settings) -> None:
+    assert getattr(reader_of(place, source, "name", plain=True), "kind", None) == kind
+
+
+def test_a_folder_of_plain_texts_stands_in_for_a_source_of_no_files(tmp_path: Path) -> None:
+    assert isinstance(reader_of(str(tmp_path), LINE, "name", plain=True), Folder)
+
+
+@pytest.mark.parametrize(("plain", "more"), [(False, ""), (True, ", or a .txt file")])
+def test_a_name_that_tells_nothing_is_refused_where_the_source_reads_no_files(plain: bool, more: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        reader_of("b.dat", LINE, "line", plain)
+
+    assert str(refused.value) == (
+        "--input b.dat: [pipelines.line.source] reads no file, so that nothing tells how to read this one. "
+        f"Expected a .csv, .jsonl or .parquet file with the pipeline's columns{more}."
+    )
+
+
+def test_a_plain_text_is_no_table() -> None:
+    with pytest.raises(RequestError, match=r"--input b\.txt: \[pipelines\.line\.source\] reads no file"):
+        reader_of("b.txt", LINE, "line")
