@@ -1,0 +1,1 @@
+"""Text: labelled texts in, a tested classifier of raw strings out."""

@@ -1,0 +1,100 @@
+"""Preprocess: texts split into parts and made sequences of tokens (`prepared.py`)."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.classification.labelled import PARTS
+from gristmill.classification.repeats import repeated
+from gristmill.classification.split import split
+from gristmill.tables import read_document, read_table, write_document, write_table
+from gristmill.text import tokenizer as tokenizers
+from gristmill.text.prepared import Layout, write_layout, write_tokens
+from gristmill.text.rules import UNKNOWN
+from gristmill.text.sequences import Sequences
+from gristmill.text.settings import Length, Preprocess
+from gristmill.text.tokenizer import Tokenizer, encoded
+
+
+def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
+    """Split ingested texts, fit the tokenizer on those to train on, and write all as tokens.
+
+    Writes
+    - `tokens.parquet`: each text's `tokens`, cut to the layout's length and not filled up.
+    - `index.parquet`: ingest's rows in the order of the tokens, part by part, without the text; with `tokens` (how many
+      before cutting) and `characters`.
+    - `layout.json`: form, classes and counts.
+    - `tokenizer.json`, and `subwords.model` beside it: what makes tokens of texts.
+    - `vocabulary.parquet`: `token` and its `count` in the texts to train on before cutting, by id.
+    - `summary.json`: by part the share of tokens that are `unknown`, and how many texts were `cut` or are `empty`,
+      without a token; and `repeated`, which parts share equal texts (`repeats.py`).
+
+    Returns:
+        Counts of texts in each part, of tokens of the vocabulary and of a sequence, and of texts of a part that are in
+        another too, if there are any.
+
+    Raises:
+        DataError: a class is left without a text to train on, or the texts to train on hold fewer than two tokens.
+        RequestError: settings that do not fit the texts or each other, or an extra of the package is missing.
+    """
+    texts, classes = read_table(ingest / "texts.parquet"), read_document(ingest / "summary.json")["classes"]
+    ordered = _ordered(texts.assign(part=split(texts, classes, preprocess)))
+    tokenizer = tokenizers.fit(ordered.loc[ordered["part"] == "train", "text"].tolist(), preprocess)
+    tokens = encoded(tokenizer, ordered["text"].tolist())
+    index = ordered.drop(columns="text").assign(tokens=tokens.lengths, characters=ordered["text"].str.len())
+    training = (index["part"] == "train").to_numpy()
+    layout = Layout(
+        level=preprocess.level,
+        vocabulary=len(tokenizer.tokens),
+        length=_length(tokens.lengths[training], preprocess.length),
+        pad=preprocess.pad,
+        truncate=preprocess.truncate,
+        classes=classes,
+        counts={part: int((index["part"] == part).sum()) for part in PARTS},
+    )
+    write_tokens(tokens.cut(layout.length, layout.truncate), out)
+    write_table(out / "index.parquet", index)
+    write_layout(layout, out)
+    tokenizers.write(tokenizer, out)
+    write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens.between(0, layout.counts["train"])))
+    found = repeated(ordered, ordered["text"])
+    write_document(out / "summary.json", {**_by_part(tokens, layout), "repeated": found})
+    counts = {f"{part}_texts": count for part, count in layout.counts.items()}
+    counts |= {"vocabulary": layout.vocabulary, "length": layout.length}
+    return counts | {f"{pair['part']}_texts_also_in_{pair['also_in']}": pair["count"] for pair in found}
+
+
+def vocabulary(tokenizer: Tokenizer, training: Sequences) -> pd.DataFrame:
+    """Return each `token` and its `count` in sequences, by id."""
+    counts = np.bincount(training.values, minlength=len(tokenizer.tokens))
+    return pd.DataFrame({"token": pd.Series(tokenizer.tokens, dtype="str"), "count": counts.astype(np.int64)})
+
+
+def _ordered(texts: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows part by part, each in ingest's order: training mixes them itself."""
+    return pd.concat([texts[texts["part"] == part] for part in PARTS], ignore_index=True)
+
+
+def _length(lengths: npt.NDArray[np.int64], asked: Length) -> int:
+    """Return the tokens of a sequence at most: as asked for, or so many that this share of texts is not cut."""
+    if asked >= 1:
+        return int(asked)
+    return max(1, int(np.sort(lengths)[math.ceil(asked * len(lengths)) - 1]))
+
+
+def _by_part(tokens: Sequences, layout: Layout) -> dict[str, dict[str, Any]]:
+    """Return for each part that has texts what became of them."""
+    told: dict[str, dict[str, Any]] = {"unknown": {}, "cut": {}, "empty": {}}
+    begin = 0
+    for part, count in layout.counts.items():
+        own = tokens.between(begin, begin + count)
+        begin += count
+        if count:
+            told["unknown"][part] = float((own.values == UNKNOWN).sum() / max(1, len(own.values)))
+            told["cut"][part] = int((own.lengths > layout.length).sum())
+            told["empty"][part] = int((own.lengths == 0).sum())
+    return told

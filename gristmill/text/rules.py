@@ -1,0 +1,79 @@
+"""What all levels of tokens share: how texts are read, and how often each token is in them."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from gristmill.errors import DataError, shown
+from gristmill.text.settings import Tokens
+
+PADDING, UNKNOWN = 0, 1  # ids
+SPECIAL = ["", "[UNK]"]  # the tokens that have these ids, whatever the texts
+_FEWEST = 2  # tokens that can tell one text from another
+_BATCH = 1024  # texts that are counted at a time
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How texts are read before they are cut into tokens."""
+
+    level: str  # word, character or subword
+    lower: bool
+    punctuation: str  # of words: strip, separate or keep
+    lines: bool  # whether line ends are tokens
+
+    @classmethod
+    def of(cls, settings: Tokens, lines: bool) -> "Rules":
+        """Return the rules that settings ask for."""
+        return cls(settings.level, settings.lower, settings.punctuation, lines)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The rules as they lie in a file."""
+        return asdict(self)
+
+    def cased(self, texts: tf.Tensor) -> tf.Tensor:
+        """Return texts in small letters, of all alphabets, where the rules say so."""
+        if not self.lower:
+            return texts
+        whole = tf.strings.regex_replace(texts, r"\x00", " ")  # else TensorFlow would drop what follows it
+        return tf.strings.lower(whole, encoding="utf-8")
+
+
+def most_frequent(texts: Sequence[str], size: int, split: Callable[[tf.Tensor], tf.RaggedTensor]) -> list[Any]:
+    """Return the most frequent tokens, of equally frequent ones those that sort first.
+
+    Args:
+        texts: to count in, in parallel.
+        size: number of tokens at most.
+        split: texts (batch,) to their tokens, strings or numbers.
+    """
+    batches = tf.data.Dataset.from_tensor_slices(tf.constant(list(texts), tf.string)).batch(_BATCH)
+    counted = batches.map(lambda batch: _counted(split(batch)), num_parallel_calls=tf.data.AUTOTUNE)
+    total: Counter[Any] = Counter()
+    for tokens, counts in counted.as_numpy_iterator():
+        total.update(dict(zip(tokens.tolist(), counts.tolist(), strict=True)))
+    return sorted(total, key=lambda token: (-total[token], token))[:size]
+
+
+def vocabulary(found: Sequence[str], size: int, rules: Rules) -> list[str]:
+    """Return the tokens by id, from those that were found in the texts to train on; `size` was asked for.
+
+    Raises:
+        DataError: there are too few to tell one text from another.
+    """
+    if len(found) < _FEWEST:
+        told = f"one token, {shown(found[0])}" if found else "no token"
+        raise DataError(
+            f"the training texts hold {told}, by preprocess.level = {rules.level!r}, vocabulary = {size} and "
+            f"punctuation = {rules.punctuation!r}: there is nothing to learn from."
+        )
+    return [*SPECIAL, *found]
+
+
+def _counted(tokens: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
+    found = tf.unique_with_counts(tokens.flat_values, out_idx=tf.int64)
+    return found.y, found.count

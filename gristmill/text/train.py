@@ -1,0 +1,91 @@
+"""Train: a classifier of texts, published as one that takes tokens and gives probabilities."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import keras
+
+from gristmill.classification.outputs import probabilities
+from gristmill.classification.truth import Truth
+from gristmill.errors import RequestError
+from gristmill.fit import OnEpoch, fit
+from gristmill.own import Own
+from gristmill.seeds import seeded
+from gristmill.text import prepared
+from gristmill.text.feed import feed_of, validation_of, width_of
+from gristmill.text.prepared import Prepared
+from gristmill.text.settings import Train
+from gristmill.text.shape import Shape
+from gristmill.training import write_trained
+
+
+class Model(Protocol):
+    """Settings that can build their network."""
+
+    def build(self, shape: Shape) -> keras.Model: ...
+
+
+def train(
+    *,
+    model: Model | Own,
+    train: Train,
+    preprocess: Path,
+    out: Path,
+    scratch: Path,
+    logs: Path,
+    on_epoch: OnEpoch,
+    files: Sequence[Path] = (),
+) -> dict[str, int]:
+    """Fit the model on the training texts; choose the epoch on the validation texts where `patience` is set.
+
+    Writes the network from tokens to probabilities (`network.py`), `epochs.parquet` and `training.json`.
+
+    Args:
+        model: settings of the model.
+        train: settings of the training.
+        preprocess: folder of the prepared texts.
+        out: folder to write to.
+        scratch: folder of the checkpoints.
+        logs: folder of TensorBoard's logs.
+        on_epoch: called after each epoch.
+        files: of the user's own model, its file first.
+
+    Raises:
+        RequestError: settings that do not go together.
+        Diverged: the loss is not a finite number.
+    """
+    data = prepared.read(preprocess)
+    network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
+    width = width_of(network)
+    feed, validation = feed_of(data, truth, train, width), validation_of(data, truth, width)
+    course = fit(network, feed, validation, train, truth.loss(), scratch, on_epoch, logs, goal=truth.goal())
+    write_trained(published(network), course, out)
+    return {"parameters": network.count_params(), "epochs": len(course.losses)}
+
+
+def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Model:
+    """Return the model's network, from tokens to logits."""
+    layout = data.layout
+    shape = Shape(layout.vocabulary, layout.length, len(layout.classes))
+    network = model.load(files)(shape) if isinstance(model, Own) else model.build(shape)
+    refuse_misshapen(network, shape)
+    return network
+
+
+def refuse_misshapen(network: object, shape: Shape) -> None:
+    """Refuse a network that does not take and give what it is asked to."""
+    if not isinstance(network, keras.Model):
+        raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
+    taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
+    if taken not in ((None,), (shape.length,)) or given != (shape.outputs,):
+        raise RequestError(
+            f"the model's network takes {taken} and gives {given} for each text; expected it to take (None,) or "
+            f"({shape.length},), tokens, and give ({shape.outputs},), logits. Build it to the shape it is given."
+        )
+
+
+def published(network: keras.Model) -> keras.Model:
+    """Return a network of logits as one of probabilities, a number a class: (batch, classes)."""
+    tokens = keras.Input(network.input_shape[1:], dtype="int32", name="tokens")
+    return keras.Model(tokens, probabilities(network(tokens)), name="classifier")
