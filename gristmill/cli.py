@@ -135,6 +135,7 @@ def predict(
         str | None,
         typer.Option("--input", help="File or folder like the pipeline's source; that source itself if not given."),
     ] = None,
+    text: Annotated[str | None, typer.Option(help="One text to classify, instead of a file.")] = None,
     output: Annotated[
         Path | None, typer.Option(help="Write to this .csv, .parquet or .json; printed if not given.")
     ] = None,
@@ -147,7 +148,26 @@ def predict(
 ) -> None:
     """Predict by the pipeline's model."""
     writer = _writer(output)
-    writer(Project.open().predict(name, input_, steps=steps, history=history))
+    writer(Project.open().predict(name, input_, text=text, steps=steps, history=history))
+
+
+@app.command()
+def generate(
+    name: Name,
+    prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
+    length: Annotated[int, typer.Option(help="Tokens to write.")] = 400,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 the likely is taken more often; 0 takes the likeliest alone.")
+    ] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Draw from so many of the likeliest tokens; 0 for all.")] = 0,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the likeliest tokens that have this probability together; 1 for all.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same writes the same.")] = 42,
+) -> None:
+    """Write a text by the pipeline's model, shown while it is written."""
+    options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    screen.show_text(Project.open().generate(name, prompt, **options))
 
 
 @app.command()

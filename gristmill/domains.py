@@ -38,12 +38,26 @@ _NETWORKS = ("keras", *_TABLES, "tensorflow")
 _IMAGES = (*_TABLES, "pillow", "tensorflow")
 
 STAGES: dict[str, tuple[Stage, ...]] = {
+    "generation": (
+        Stage("ingest", ("source", "ingest"), (), _TABLES),
+        Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS),
+        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
+        Stage("evaluate", ("evaluate",), ("preprocess", "train"), _NETWORKS),
+        Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
+    ),
     "regression": (
         Stage("ingest", ("source", "ingest"), (), _TABLES),
         Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
         Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
         Stage("evaluate", ("evaluate",), ("preprocess", "train"), _NETWORKS),
         Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
+    ),
+    "text": (
+        Stage("ingest", ("source", "ingest"), (), (*_TABLES, "tensorflow", "tensorflow-datasets")),
+        Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS),
+        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
+        Stage("evaluate", ("evaluate",), ("preprocess", "train", "ingest"), (*_NETWORKS, "scipy")),
+        Stage("export", ("export",), ("preprocess", "train", "evaluate", "ingest"), _NETWORKS),
     ),
     "timeseries": (
         Stage("ingest", ("source", "ingest"), (), _TABLES),

@@ -204,6 +204,18 @@ def show_runs(rows: "list[tuple[Record, dict[str, Any] | None]]") -> None:
     out.print(table)
 
 
+def show_text(pieces: Iterable[str]) -> None:
+    """Print a text piece by piece as it comes, and an end of line, even where it is interrupted."""
+    begun = False
+    try:
+        for piece in pieces:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+            begun = True
+    finally:
+        sys.stdout.write("\n" if begun else "")
+
+
 def show_frame(frame: "pd.DataFrame") -> None:
     """Print a frame as CSV."""
     sys.stdout.write(frame.to_csv(index=False))

@@ -1,0 +1,89 @@
+"""What preprocess publishes and every later stage reads: the tokens of all texts, in three parts.
+
+Of windows, the tokens are one stream: the texts end to end, first what is for training, then validation, then test.
+Of prefixes, they are lines: those of training, then of validation, then of test. A line of tokens a, b, c stands for
+two examples: a is followed by b, and a b by c. No example is stored: who trains on them builds them from the lines.
+"""
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from gristmill.tables import read_document, read_table, write_document
+from gristmill.text.sequences import Sequences, Tokens
+
+if TYPE_CHECKING:
+    from gristmill.text.tokenizer import Tokenizer
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The form of the tokens."""
+
+    level: str  # word, character or subword
+    vocabulary: int  # tokens, padding and unknown among them
+    examples: str  # windows of the stream, or prefixes of lines
+    length: int  # of a window, or of the longest prefix
+    bounds: dict[str, tuple[int, int]]  # each part's first token, or line, and the one after its last
+    tokens: dict[str, int]  # of each part
+    characters: dict[str, int]  # of each part, which its tokens stand for
+
+    @property
+    def every(self) -> bool:
+        """Whether an example is judged after each of its tokens, or after the last one alone."""
+        return self.examples == "windows"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The tokens of all parts."""
+
+    folder: Path
+    layout: Layout
+
+    def stream(self, part: str) -> Tokens:
+        """Return the tokens of a part, those of its lines end to end where examples are prefixes."""
+        if self.layout.every:
+            begin, end = self.layout.bounds[part]
+            return self._tokens[begin:end]
+        return self.lines(part).values
+
+    def lines(self, part: str) -> Sequences:
+        """Return the lines of a part; only where examples are prefixes."""
+        return Sequences(self._tokens, np.load(self.folder / "starts.npy", allow_pickle=False)).between(
+            *self.layout.bounds[part]
+        )
+
+    def tokenizer(self) -> "Tokenizer":
+        """Return what made the tokens; it imports TensorFlow."""
+        from gristmill.text import tokenizer
+
+        return tokenizer.read(self.folder)
+
+    @property
+    def vocabulary(self) -> pd.DataFrame:
+        """`token` and its `count` in the text to train on, by id."""
+        return read_table(self.folder / "vocabulary.parquet")
+
+    @cached_property
+    def _tokens(self) -> Tokens:
+        found: Tokens = np.load(self.folder / "tokens.npy", allow_pickle=False)
+        return found
+
+
+def read(folder: Path) -> Prepared:
+    """Read what preprocess wrote."""
+    document = read_document(folder / "layout.json")
+    bounds = {part: (begin, end) for part, (begin, end) in document.pop("bounds").items()}
+    return Prepared(folder, Layout(**document, bounds=bounds))
+
+
+def write_layout(layout: Layout, out: Path) -> None:
+    """Write `layout.json`."""
+    write_document(out / "layout.json", asdict(layout))

@@ -1,0 +1,61 @@
+"""The tables of a generation pipeline in `pipelines.toml`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from gristmill.settings import Fit, Settings, Share
+from gristmill.text.settings import Tokens
+
+
+class Ingest(Settings):
+    """What is refused."""
+
+    max_characters: PositiveInt = 200_000_000  # in all
+
+
+class Preprocess(Tokens):
+    """How texts become tokens, and what the network sees of them at a time."""
+
+    level: Literal["word", "character", "subword"] = "character"
+    vocabulary: Annotated[int, Field(ge=3)] = 10_000  # tokens at most, the most frequent; 0 is padding, 1 unknown
+    lower: bool = False  # the network writes as it read
+    punctuation: Literal["strip", "separate", "keep"] = "separate"  # of words
+    examples: Literal["windows", "prefixes"] = "windows"  # of the whole stream, or all beginnings of each line
+    length: PositiveInt = 100  # tokens of a window; the longest prefix
+    validation: Share = 0.05  # of the text, before what is for test; the epoch is chosen on it
+    test: Share = 0.1  # of the text, its end; scored, and never fitted or chosen on
+
+
+class Train(Fit):
+    """How the network is trained."""
+
+    steps_per_epoch: PositiveInt | None = None  # updates in an epoch; all examples once if not set
+
+
+class Evaluate(Settings):
+    """What is scored, and what is written as a sample."""
+
+    order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens that the count model looks at, the next one among them
+    temperatures: Annotated[tuple[PositiveFloat, ...], Field(strict=False)] = (0.5, 0.8, 1.0)  # of the samples
+    prompt: str = ""  # that samples go on from; the beginning of the test part if empty
+    sample: PositiveInt = 400  # tokens of a sample
+    seed: NonNegativeInt = 42  # of the samples
+
+
+class Export(Settings):
+    """What is written for other programs: a SavedModel that takes a prompt and goes on from it."""
+
+    tolerance: PositiveFloat = 1e-4  # largest parity difference of a probability
+
+
+TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
+    "source": "gristmill.sources.writings",
+    "ingest": Ingest,
+    "preprocess": Preprocess,
+    "model": "gristmill.generation.models",
+    "train": Train,
+    "evaluate": Evaluate,
+    "export": Export,
+}
+"""Table name to its class, or to the package that holds one module a `kind`."""

@@ -1,0 +1,96 @@
+"""Models of counts: probabilities that sum to one and are the formula's, and guesses that are the best there are."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gristmill.generation.baselines import STRENGTHS, Tokens, baselines, counted, witten_bell
+
+
+def stream(fitted: list[int], rest: list[int], vocabulary: int, validation: int = 0) -> Tokens:
+    """Return tokens of one sequence; so many of the rest, its first, are for validation."""
+    begin = len(fitted)
+    bounds = {"train": (0, begin), "test": (begin + validation, begin + len(rest))}
+    bounds |= {"validation": (begin, begin + validation)} if validation else {}
+    values = np.array([*fitted, *rest], np.int32)
+    return Tokens(values, np.arange(len(values)), bounds, vocabulary)
+
+
+def lines(fitted: list[list[int]], rest: list[list[int]], vocabulary: int) -> Tokens:
+    """Return tokens of lines, each a sequence of its own."""
+    values = np.array([token for line in [*fitted, *rest] for token in line], np.int32)
+    before = np.array([at for line in [*fitted, *rest] for at in range(len(line))])
+    begin = sum(map(len, fitted))
+    return Tokens(values, before, {"train": (0, begin), "test": (begin, len(values))}, vocabulary)
+
+
+def by_loop(fitted: list[list[int]], context: list[int], vocabulary: int, strength: float) -> list[float]:
+    """Return the probability of each token after a context, by the formula."""
+    size = len(context)
+    seen = Counter(line[at] for line in fitted for at in range(size, len(line)) if line[at - size : at] == context)
+    uniform = [0.0] + [1 / (vocabulary - 1)] * (vocabulary - 1)
+    lower = by_loop(fitted, context[1:], vocabulary, strength) if context else uniform
+    leant = strength * len(seen)
+    if not seen:
+        return lower
+    return [(seen[token] + leant * lower[token]) / (seen.total() + leant) for token in range(vocabulary)]
+
+
+TEXT = st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=12), min_size=1, max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TEXT, st.lists(st.integers(1, 4), max_size=5), st.integers(1, 4), st.sampled_from([1.0, 4.0]))
+def test_each_probability_is_the_formulas_and_all_sum_to_one(
+    fitted: list[list[int]], context: list[int], order: int, strength: float
+) -> None:
+    rest = [[*context, token] for token in range(1, 5)]
+    tokens = lines(fitted, rest, 5)
+
+    told = list(witten_bell(counted(tokens, order), tokens, strength))[-1]
+
+    last = np.cumsum([len(line) for line in [*fitted, *rest]])[len(fitted) :] - 1
+    expected = by_loop(fitted, context[max(0, len(context) - order + 1) :], 5, strength)
+    assert told.probability[last] == pytest.approx(expected[1:])
+    assert told.probability[last].sum() == pytest.approx(1)
+    assert expected[told.guess[last[0]]] == pytest.approx(max(expected))
+
+
+def test_the_first_model_knows_no_context_and_the_last_all() -> None:
+    tokens = stream([2, 3] * 20, [2, 3, 2, 3], 5)
+
+    told = baselines(tokens, 3)
+
+    assert list(told) == ["unigram", "bigram", "Witten-Bell 3-gram"]
+    at = tokens.scored("test")
+    assert told["unigram"].at(at).probability == pytest.approx([(20 + 2 / 4) / 42] * 4)
+    assert (told["bigram"].at(at).probability > 0.9).all()
+    assert told["bigram"].at(at).guess.tolist() == [2, 3, 2, 3]
+
+
+def test_an_order_of_two_is_the_bigram_alone() -> None:
+    assert list(baselines(stream([2, 3, 2, 3], [2, 3], 4), 2)) == ["unigram", "bigram"]
+
+
+def test_a_context_reaches_over_the_border_of_a_part_and_not_over_a_line() -> None:
+    assert stream([2, 3], [4, 4], 5).scored("test").tolist() == [2, 3]
+    assert lines([[2, 3]], [[4, 4, 2], [3, 2]], 5).scored("test").tolist() == [3, 4, 6]
+
+
+def test_the_strength_is_chosen_on_validation() -> None:
+    """After 2 came 3 only; validation has a 4 there, which a model that leans far on the unigram tells better."""
+    tokens = stream([2, 3, 2, 3, 2, 3, 4, 4, 4, 4], [2, 4, 2, 4, 2, 3], 5, validation=4)
+    levels = counted(tokens, 2)
+    judged = tokens.scored("validation")
+
+    chosen = baselines(tokens, 2)["bigram"].at(judged).probability
+
+    losses = {
+        strength: -np.log(list(witten_bell(levels, tokens, strength))[-1].at(judged).probability).sum()
+        for strength in STRENGTHS
+    }
+    assert -np.log(chosen).sum() == pytest.approx(min(losses.values()))
+    assert min(losses, key=lambda strength: losses[strength]) > 1

@@ -1,0 +1,113 @@
+"""`gristmill generate`: what it prints and when, and what it refuses before anything is loaded."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from small_writers import TEXT
+from support import Command
+
+from gristmill.project import Project
+
+pytest_plugins = ["end_to_end"]
+
+WRITER = """
+[pipelines.writer]
+domain = "generation"
+description = "Letters and words"
+
+[pipelines.writer.source]
+kind = "files"
+path = "text.txt"
+
+[pipelines.writer.preprocess]
+length = 10
+
+[pipelines.writer.model]
+kind = "gru"
+dimensions = 4
+units = [8]
+
+[pipelines.writer.train]
+epochs = 2
+
+[pipelines.writer.evaluate]
+order = 3
+temperatures = [0.8]
+sample = 10
+"""
+
+
+def test_a_pipeline_that_writes_no_text_is_refused(project: Path, command: Command) -> None:
+    said = command("generate", "small", "--prompt", "To be")
+
+    assert (said.status, said.out) == (2, "")
+    assert said.err == ("error: small is a timeseries pipeline, whose model writes no text. Known that do: none.\n")
+
+
+def test_an_unknown_pipeline_is_refused(project: Path, command: Command) -> None:
+    said = command("generate", "smal")
+
+    assert said.status == 2
+    assert said.err.startswith("error: ")
+    assert "Did you mean 'small'?" in said.err
+
+
+def test_each_piece_is_shown_before_the_next_one_is_written(
+    project: Path, command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[str] = []
+
+    def generate(self: Project, name: str, prompt: str = "", **options: float) -> Iterator[str]:
+        assert (name, options) == ("small", {"length": 2, "temperature": 0.5, "top_k": 3, "top_p": 0.9, "seed": 4})
+        for piece in (prompt, " or", " not"):
+            yield piece
+            shown.append(capsys.readouterr().out)
+
+    monkeypatch.setattr(Project, "generate", generate)
+
+    numbers = ["--length", "2", "--temperature", ".5", "--top-k", "3", "--top-p", ".9", "--seed", "4"]
+    said = command("generate", "small", "--prompt", "To be", *numbers)
+
+    assert (said.status, said.out, said.err) == (0, "\n", "")
+    assert shown == ["To be", " or", " not"]
+
+
+def test_an_interrupt_ends_the_line_and_keeps_what_was_written(
+    project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def generate(self: Project, name: str, prompt: str = "", **options: float) -> Iterator[str]:
+        yield prompt
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Project, "generate", generate)
+
+    said = command("generate", "small", "--prompt", "To be")
+
+    assert (said.status, said.out) == (130, "To be\n")
+    assert said.err.splitlines()[-1].startswith("interrupted; ")
+
+
+@pytest.mark.slow
+def test_a_pipeline_of_plain_text_runs_is_reported_and_writes(
+    project: Path, command: Command, prefect_api: str, parity_here: None
+) -> None:
+    (project / "text.txt").write_text(TEXT)
+    (project / "pipelines.toml").write_text(WRITER)
+
+    run = command("-q", "run", "writer")
+
+    assert run.status == 0, run.err
+    assert run.out.splitlines()[-2].startswith("report  ")
+    report = Path(run.out.splitlines()[-2].removeprefix("report  ")).read_text()
+    assert "<h3>Temperature 0.8</h3>" in report
+    assert report.count("<pre>\n") == 2  # the prompt and the sample
+    words = ("generate", "writer", "--prompt", "the cat", "--length", "12", "--seed", "5")
+    written = command(*words)
+    assert (written.status, written.err) == (0, "loading the model, which takes some seconds\n")
+    assert written.out.startswith("the cat")
+    assert len(written.out) >= len("the cat") + 12
+    assert command("-q", *words).out == written.out
+    refused = command("-q", *words, "--temperature", "-1")
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err == "error: --temperature -1: expected 0, for the likeliest token each time, or more.\n"
