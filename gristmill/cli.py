@@ -241,6 +241,6 @@ def main() -> None:
     except BaseException as error:
         stopped = isinstance(error, SystemExit) and error.code == INTERRUPTED  # how typer answers a KeyboardInterrupt
         if stopped or type(error).__name__ == "TerminationSignal":  # how Prefect answers SIGTERM
-            screen.say("interrupted; what was finished is kept, and the next run goes on from there")
+            screen.say("interrupted; what a run had finished is kept, and the next one goes on from there")
             sys.exit(INTERRUPTED)
         raise

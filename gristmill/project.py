@@ -151,9 +151,11 @@ class Project:
                 where it takes any number. Of texts: `text`, one text itself, instead of a place.
 
         Raises:
-            RequestError: an option that the domain does not have, or a file that cannot stand for the source.
+            RequestError: a domain that writes, an option that it lacks, or a file that cannot stand for the source.
         """
         record = self.record(name)
+        if record.domain == "generation":
+            raise RequestError(f"{name} is a generation pipeline, whose model writes. Run: gristmill generate {name}.")
         tables = config.restore(record.domain, record.settings)  # those of the run: today's may ask for another column
         import_keras()
         module = importlib.import_module(f"gristmill.{record.domain}.predict")

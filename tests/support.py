@@ -154,3 +154,9 @@ def reload_here(exported: Path, formats: Iterable[str], folder: Path) -> None:
     for form in formats:
         predicted = bundle.load(exported, form)(bundle.read_inputs(folder))
         np.save(folder / f"{form}.npy", predicted, allow_pickle=False)
+
+
+def newest_epoch(project: Path) -> int:
+    """Return the number of the newest checkpoint's epoch, 0 if there is none."""
+    found = project.glob("data/store/scratch/*/**/epoch-*")
+    return max((int(path.name.partition("-")[2]) for path in found), default=0)

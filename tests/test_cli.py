@@ -271,6 +271,13 @@ def test_predict_takes_no_other_history_than_the_model_sees(finished: Path, comm
     )
 
 
+def test_predict_takes_a_text_for_pipelines_of_texts_alone(finished: Path, command: Command) -> None:
+    said = command("predict", "small", "--text", "fine")
+
+    assert (said.status, said.out) == (2, "")
+    assert said.err == "error: --text: a timeseries pipeline does not take it. Leave it out.\n"
+
+
 def test_predict_goes_beyond_the_horizon_and_the_first_steps_stay(finished: Path, command: Command) -> None:
     short = command("predict", "small", "--input", "series.csv").out.splitlines()
 

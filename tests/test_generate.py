@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small_writers import TEXT
 from support import Command
 
 from gristmill.project import Project
@@ -86,28 +85,3 @@ def test_an_interrupt_ends_the_line_and_keeps_what_was_written(
 
     assert (said.status, said.out) == (130, "To be\n")
     assert said.err.splitlines()[-1].startswith("interrupted; ")
-
-
-@pytest.mark.slow
-def test_a_pipeline_of_plain_text_runs_is_reported_and_writes(
-    project: Path, command: Command, prefect_api: str, parity_here: None
-) -> None:
-    (project / "text.txt").write_text(TEXT)
-    (project / "pipelines.toml").write_text(WRITER)
-
-    run = command("-q", "run", "writer")
-
-    assert run.status == 0, run.err
-    assert run.out.splitlines()[-2].startswith("report  ")
-    report = Path(run.out.splitlines()[-2].removeprefix("report  ")).read_text()
-    assert "<h3>Temperature 0.8</h3>" in report
-    assert report.count("<pre>\n") == 2  # the prompt and the sample
-    words = ("generate", "writer", "--prompt", "the cat", "--length", "12", "--seed", "5")
-    written = command(*words)
-    assert (written.status, written.err) == (0, "loading the model, which takes some seconds\n")
-    assert written.out.startswith("the cat")
-    assert len(written.out) >= len("the cat") + 12
-    assert command("-q", *words).out == written.out
-    refused = command("-q", *words, "--temperature", "-1")
-    assert (refused.status, refused.out) == (2, "")
-    assert refused.err == "error: --temperature -1: expected 0, for the likeliest token each time, or more.\n"

@@ -17,6 +17,7 @@ from support import (
     Forked,
     assert_all_whole,
     made,
+    newest_epoch,
     published,
     records,
     wait_until,
@@ -122,7 +123,7 @@ def assert_interrupted(project: Path, status: int | None) -> None:
     """Assert that a process, interrupted in training, ended with one line, whole artifacts and a record of it."""
     assert (status, (project / "err").read_text()) == (
         130,
-        "interrupted; what was finished is kept, and the next run goes on from there\n",
+        "interrupted; what a run had finished is kept, and the next one goes on from there\n",
     )
     (project / "err").unlink()
     assert_all_whole(project / "data/store")
@@ -130,13 +131,6 @@ def assert_interrupted(project: Path, status: int | None) -> None:
     last = records(project)[-1]
     assert (last.outcome, list(last.stages)) == ("interrupted", ["ingest", "preprocess"])
     assert last.finished is not None
-
-
-def newest_epoch(project: Path) -> int:
-    """Return the number of the newest checkpoint's epoch, 0 if there is none."""
-    return max(
-        (int(path.name.partition("-")[2]) for path in project.glob("data/store/scratch/*/judged/epoch-*")), default=0
-    )
 
 
 def weights_of(store: Path) -> bytes:

@@ -533,7 +533,9 @@ def test_plain_gradient_descent_takes_the_steps_that_the_book_says(tmp_path: Pat
     from gristmill.fit import fit
     from gristmill.seeds import seeded
 
-    how = Fit(epochs=1, batch_size=48, learning_rate=0.1, schedule="constant", optimizer="sgd", clip_norm="none", seed=1)
+    how = Fit(
+        epochs=1, batch_size=48, learning_rate=0.1, schedule="constant", optimizer="sgd", clip_norm="none", seed=1
+    )
     linear = seeded(lambda: keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, use_bias=False)]), 1)
     (before,) = linear.get_weights()
 

