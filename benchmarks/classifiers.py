@@ -88,7 +88,9 @@ def measure(names: list[str], epochs: int | None, opponent: int | None, seeds: l
             made, domain, folders = gristmill(name, seed, epochs, store)
             told(f"{name}, {epochs} epochs" if epochs else name, "gristmill", seed, made)
             rounds = EPOCHS.get(name, 0) if opponent is None else opponent
-            if rounds:
+            if not rounds:
+                print(f"{name}: no code of the course to stand beside", file=sys.stderr)
+            else:
                 told(name, f"course, {rounds} epochs", seed, course(name, seed, rounds, domain, folders))
 
 

@@ -73,7 +73,9 @@ def write_prepared(folder: Path, settings: Preprocess) -> Layout:
     found = [tokenizer.encoded(made, part) for part in joined]
     counts = [len(part.values) if every else len(part) for part in found]
     ends = np.cumsum([0, *counts]).tolist()
-    np.save(folder / "tokens.npy", np.concatenate([part.values for part in found]), allow_pickle=False)
+    prepared.write_tokens(np.concatenate([part.values for part in found]), folder)
+    unknown = {part: float((one.values == 1).mean()) for part, one in zip(PARTS, found, strict=True)}
+    write_document(folder / "summary.json", {"unknown": unknown})
     if not every:
         starts = np.concatenate([[0], np.cumsum(np.concatenate([part.lengths for part in found]))])
         np.save(folder / "starts.npy", starts, allow_pickle=False)
@@ -100,7 +102,9 @@ def network(layout: Layout) -> "keras.Model":
     from gristmill.generation.shape import Shape
 
     keras.utils.set_random_seed(5)
-    made = Gru(kind="gru", dimensions=4, units=(6,)).build(Shape(layout.vocabulary, layout.length, layout.every))
+    made = Gru(kind="gru", dimensions=4, recurrent=(6,)).build(
+        Shape(layout.vocabulary, layout.length, layout.after_each)
+    )
     for variable in made.trainable_variables:
         variable.assign(3 * variable)
     return made

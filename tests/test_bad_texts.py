@@ -28,7 +28,7 @@ train = { epochs = 1 }
 domain = "generation"
 source = { kind = "files", path = "text.txt" }
 preprocess = { length = 10 }
-model = { kind = "gru", dimensions = 2, units = [4] }
+model = { kind = "gru", dimensions = 2, recurrent = [4] }
 train = { epochs = 1 }
 """
 NOUNS = ("film", "plot", "cast", "end", "song", "scene", "joke", "star")

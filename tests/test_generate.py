@@ -25,7 +25,7 @@ length = 10
 [pipelines.writer.model]
 kind = "gru"
 dimensions = 4
-units = [8]
+recurrent = [8]
 
 [pipelines.writer.train]
 epochs = 2

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 Ids = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float64]
 
 STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
@@ -29,8 +30,8 @@ STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
 class Tokens:
     """All parts' tokens, one sequence after the other, training first."""
 
-    values: npt.NDArray[np.int32]  # (tokens,)
-    before: Ids  # (tokens,): how many tokens of its own sequence stand before each
+    values: Numbers  # (tokens,)
+    before: Numbers  # (tokens,): how many tokens of its own sequence stand before each
     bounds: dict[str, tuple[int, int]]  # part to its first token and the one after its last
     vocabulary: int  # tokens that there are, padding, 0, among them
 
@@ -45,107 +46,123 @@ class Told:
     """What a model says of tokens, (tokens,) each: the probability of what came, and its own best guess."""
 
     probability: Values
-    guess: Ids
+    guess: Numbers
 
-    def at(self, positions: Ids) -> "Told":
-        """Return what it says of some of them."""
-        return Told(self.probability[positions], self.guess[positions])
+    def split(self, ends: list[int]) -> "list[Told]":
+        """Return what it says of the tokens before each of some ends, from the one before on."""
+        pairs = zip(np.split(self.probability, ends[:-1]), np.split(self.guess, ends[:-1]), strict=True)
+        return [Told(probability, guess) for probability, guess in pairs]
 
 
-def baselines(tokens: Tokens, order: int) -> dict[str, Told]:
-    """Return what the models of 1, 2 and `order` tokens say of every token, by their names.
+def baselines(tokens: Tokens, order: int) -> dict[str, dict[str, Told]]:
+    """Return what the models of 1, 2 and `order` tokens say of the scored tokens of each part, by model and part.
 
-    The strength of each is chosen on the validation part, where there is one.
+    The strength of each is chosen on the validation part, where there is one. The training part is counted and not
+    scored.
     """
-    levels = counted(tokens, order)
+    judged = {part: tokens.scored(part) for part in tokens.bounds if part != "train"}
+    ends = np.cumsum([len(positions) for positions in judged.values()]).tolist()
+    levels = counted(tokens, order, np.concatenate(list(judged.values())))
     shown = {1: "unigram", 2: "bigram"} | ({order: f"Witten-Bell {order}-gram"} if order > 2 else {})
-    judged = tokens.scored("validation") if "validation" in tokens.bounds else np.zeros(0, np.int64)
-    best: dict[int, tuple[float, Told]] = {}
-    for strength in STRENGTHS if len(judged) else STRENGTHS[:1]:
-        for size, told in enumerate(witten_bell(levels, tokens, strength), start=1):
-            loss = -float(np.log2(told.probability[judged]).sum())
+    chosen = len(judged.get("validation", ())) > 0
+    best: dict[int, tuple[float, dict[str, Told]]] = {}
+    for strength in STRENGTHS if chosen else STRENGTHS[:1]:
+        for size, told in enumerate(witten_bell(levels, tokens.vocabulary, ends[-1], strength), start=1):
+            parts = dict(zip(judged, told.split(ends), strict=True))
+            loss = -float(np.log2(parts["validation"].probability).sum()) if chosen else 0.0
             if size in shown and (size not in best or loss < best[size][0]):
-                best[size] = loss, told
+                best[size] = loss, parts
     return {name: best[size][1] for size, name in shown.items()}
 
 
-def counted(tokens: Tokens, order: int) -> "list[Grams]":
-    """Return how often n-grams of 1 token, 2 and so on to `order` were seen in the training part."""
-    size = len(tokens.values)
-    fitted = np.arange(size) < tokens.bounds["train"][1]
-    contexts = np.zeros(size, np.int64)  # number of the sequence of tokens before each, as long as the model looks back
+def counted(tokens: Tokens, order: int, judged: Ids) -> "list[Grams]":
+    """Return how often n-grams of 1 token, 2 and so on to `order` were seen in the training part.
+
+    Args:
+        tokens: all parts' tokens.
+        order: tokens of the longest n-gram.
+        judged: positions, (judged,), of the tokens that the models are asked of.
+    """
+    fitted = tokens.bounds["train"][1]
+    number = np.zeros(len(tokens.values), np.int32)  # of the pair of each context and token, one order shorter
+    contexts, context_of = 1, number
     levels = []
     for length in range(order):
-        at = np.flatnonzero(tokens.before >= length)
-        levels.append(Grams.counted(at, contexts[at], tokens.values[at], fitted[at], tokens.vocabulary))
-        longer = np.zeros(size, np.int64)
-        longer[at] = levels[-1].of
-        contexts = np.roll(longer, 1)  # the gram that ends before a token is the context of the next order
+        deep = np.flatnonzero(tokens.before >= length)
+        keys = context_of[deep].astype(np.int64) * tokens.vocabulary + tokens.values[deep]
+        pairs, first, pair = np.unique(keys, return_index=True, return_inverse=True)
+        context, token = np.divmod(pairs, tokens.vocabulary)
+        count = np.bincount(pair[: np.searchsorted(deep, fitted)], minlength=len(pairs))
+        shorter = number[deep[first]]
+        number = np.zeros(len(tokens.values), np.int32)
+        number[deep] = pair
+        asked = np.flatnonzero(tokens.before[judged] >= length)
+        kept = (context, token, count, shorter, asked, number[judged[asked]])
+        levels.append(Grams(contexts, *(numbers.astype(np.int32) for numbers in kept)))
+        contexts, context_of = len(pairs), np.roll(number, 1)  # a pair is the context of the token after it
     return levels
 
 
-def witten_bell(levels: "list[Grams]", tokens: Tokens, strength: float = 1.0) -> Iterator[Told]:
-    """Yield what the model of 1 token says of every token of all parts, then that of 2 tokens, and so on.
+def witten_bell(levels: "list[Grams]", vocabulary: int, judged: int, strength: float = 1.0) -> Iterator[Told]:
+    """Yield what the model of 1 token says of the judged tokens, then that of 2 tokens, and so on.
 
     A token with fewer before it in its sequence is told by the longest model that it has a context for.
 
     Args:
         levels: the counts, of 1 token first.
-        tokens: all parts' tokens.
+        vocabulary: tokens that there are, padding among them.
+        judged: how many tokens are told.
         strength: how far shorter models are leant on, the formula's `a`.
     """
-    size = len(tokens.values)
-    told = Told(np.full(size, 1 / (tokens.vocabulary - 1)), np.ones(size, np.int64))
-    best = told.probability  # of the best guesses
+    uniform = 1 / (vocabulary - 1)
+    told = Told(np.full(judged, uniform), np.ones(judged, np.int32))
+    by_pair = sure = np.array([uniform])  # of each pair; and of the likeliest token after each context
+    guess, shorter_context = np.ones(1, np.int32), np.zeros(1, np.int32)
     for grams in levels:
-        at, weight, seen = grams.at, *grams.leaning(strength)
-        probability, guess, sure = told.probability.copy(), told.guess.copy(), best.copy()
-        by_gram = grams.count / seen[grams.context] + weight[grams.context] * told.probability[at][grams.first]
-        probability[at] = by_gram[grams.of]
-        guess[at], sure[at] = grams.guesses(by_gram, weight, told.guess[at], best[at])
-        told, best = Told(probability, guess), sure
+        weight, seen = grams.leaning(strength)
+        by_pair = grams.count / seen[grams.context] + weight[grams.context] * by_pair[grams.shorter]
+        guess, sure = grams.guesses(by_pair, guess[shorter_context], weight * sure[shorter_context])
+        shorter_context = grams.shorter  # a pair is a context of the next model
+        told = Told(told.probability.copy(), told.guess.copy())
+        told.probability[grams.asked] = by_pair[grams.pair]
+        told.guess[grams.asked] = guess[grams.context[grams.pair]]
         yield told
 
 
 @dataclass(frozen=True)
 class Grams:
-    """The different pairs of context and token, and how often each was seen in the training part."""
+    """The different pairs of context and token, in the order of both, and how often each was seen to train on.
 
-    at: Ids  # (tokens,): positions that have so long a context
-    of: Ids  # (tokens,): number of each one's pair
-    first: Ids  # (pairs,): the first of them that has it
-    context: Ids  # (pairs,)
-    token: Ids  # (pairs,)
-    count: Ids  # (pairs,)
+    Nothing is kept of each position in the training part: the memory that this takes is bounded by the different pairs.
+    """
 
-    @classmethod
-    def counted(
-        cls, at: Ids, contexts: Ids, values: npt.NDArray[np.int32], fitted: npt.NDArray[np.bool_], vocabulary: int
-    ) -> "Grams":
-        """Count the pairs of a context and a token, where they are fitted on."""
-        pairs, first, of = np.unique(contexts * vocabulary + values, return_index=True, return_inverse=True)
-        context, token = np.divmod(pairs, vocabulary)
-        return cls(at, of, first, context, token, np.bincount(of[fitted], minlength=len(pairs)))
+    contexts: int  # how many there are: the pairs that are one token shorter
+    context: Numbers  # (pairs,)
+    token: Numbers  # (pairs,)
+    count: Numbers  # (pairs,)
+    shorter: Numbers  # (pairs,): the pair of the same token and a context without its first token
+    asked: Numbers  # (asked,): which of the judged tokens have so long a context
+    pair: Numbers  # (asked,): the pair of each
 
     def leaning(self, strength: float) -> tuple[Values, Values]:
         """Return how far each context leans on the shorter model, and what its counts are divided by."""
-        total = np.bincount(self.context, weights=self.count)
-        kinds = strength * np.bincount(self.context, weights=self.count > 0)
+        total = np.bincount(self.context, weights=self.count, minlength=self.contexts)
+        kinds = strength * np.bincount(self.context, weights=self.count > 0, minlength=self.contexts)
         seen = np.where(total > 0, total + kinds, 1.0)
         return np.where(total > 0, kinds / seen, 1.0), seen
 
-    def guesses(self, by_gram: Values, weight: Values, shorter: Ids, sure: Values) -> tuple[Ids, Values]:
-        """Return the likeliest token after each position's context, and its probability.
+    def guesses(self, by_pair: Values, shorter: Numbers, leant: Values) -> tuple[Numbers, Values]:
+        """Return the likeliest token after each context, and its probability.
 
-        It is one that followed the context, or else the shorter model's guess: every other one that did not follow is
-        less likely than that.
+        It is one that followed the context, or else the shorter model's guess, whose probability here is `leant`:
+        every other one that did not follow is less likely than that.
         """
-        contexts = self.context[self.of]
-        leant = weight[contexts] * sure
-        order = np.lexsort((self.token, -by_gram, self.count == 0, self.context))
-        best = order[np.unique(self.context[order], return_index=True)[1]]  # pair of each context, in their order
-        number = np.zeros(len(weight), np.int64)
-        number[self.context[best]] = best
-        followed = number[contexts]
-        likelier = (self.count[followed] > 0) & (by_gram[followed] >= leant)
-        return np.where(likelier, self.token[followed], shorter), np.where(likelier, by_gram[followed], leant)
+        followed = np.flatnonzero(self.count)
+        context, probability = self.context[followed], by_pair[followed]
+        best = np.zeros(self.contexts)
+        np.maximum.at(best, context, probability)
+        reached = probability == best[context]
+        guess = np.zeros(self.contexts, np.int32)
+        guess[context[reached][::-1]] = self.token[followed[reached]][::-1]  # of equally likely ones the first stays
+        likelier = (best > 0) & (best >= leant)
+        return np.where(likelier, guess, shorter), np.where(likelier, best, leant)

@@ -22,6 +22,9 @@ from gristmill.tables import write_document, write_table
 from gristmill.text.rules import UNKNOWN
 
 _BLOCK = 1000  # tokens whose bits are kept as one mean
+_UNKNOWN_AT_MOST = (
+    0.001  # share of the test tokens with which bits are told by character: it changes them by 1 % at most
+)
 
 Outcomes = dict[str, Outcome]  # by model: the network's first, then the baselines'
 
@@ -48,11 +51,12 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     told = baselines(tokens, evaluate.order)
     outcomes: dict[str, Outcomes] = {}
     for part in parts:
-        positions = tokens.scored(part)
-        came = tokens.values[positions]
-        counts = {name: Outcome.of(said.at(positions), came) for name, said in told.items()}
+        came = tokens.values[tokens.scored(part)]
+        counts = {name: Outcome.of(by_part[part], came) for name, by_part in told.items()}
         outcomes[part] = {MODEL: outcome_of(network, data, tokens, part)} | counts
-    write_document(out / "scores.json", summarised(scores(data, outcomes)) | described(tokens, parts))
+    known = described(tokens, parts)
+    by_character = gives_back(data, known["unknown"]["test"])
+    write_document(out / "scores.json", summarised(scores(data, outcomes, by_character)) | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
     write_table(out / "samples.parquet", samples(network, data, evaluate))
     write_table(out / "layers.parquet", layers(network))
@@ -60,9 +64,23 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
 
 
-def scores(data: Prepared, outcomes: dict[str, Outcomes]) -> dict[str, dict[str, dict[str, float]]]:
-    """Return the scores by model, part and metric; by character where all tokens of the text are told."""
-    characters = data.layout.characters if data.layout.every else {}
+def gives_back(data: Prepared, unknown: float) -> bool:
+    """Return whether the tokens of the test part stand for all of its text, so that bits may be told by character.
+
+    Words do not tell the white space between them, small letters no capitals, and of lines the first token is not
+    told. Of unknown tokens, which take few bits for whatever they stand for, `unknown` is the share.
+    """
+    return (
+        data.layout.after_each
+        and data.layout.level != "word"
+        and not data.tokenizer().rules.lower
+        and unknown <= _UNKNOWN_AT_MOST
+    )
+
+
+def scores(data: Prepared, outcomes: dict[str, Outcomes], by_character: bool) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the scores by model, part and metric."""
+    characters = data.layout.characters if by_character else {}
     return {
         name: {part: measured(outcome[name], characters.get(part)) for part, outcome in outcomes.items()}
         for name in outcomes["test"]
@@ -111,7 +129,7 @@ def samples(network: keras.Model, data: Prepared, settings: Evaluate) -> pd.Data
 
 def beginning(data: Prepared) -> Ids:
     """Return the first tokens of the test part: half a window, or half of its first line."""
-    if data.layout.every:
+    if data.layout.after_each:
         return data.stream("test")[: max(1, data.layout.length // 2)]
     lines = data.lines("test")
     first = lines[int((lines.lengths > 0).argmax())]

@@ -14,13 +14,12 @@ from gristmill.generation.predictions import proof, tokens_of
 from gristmill.generation.prepared import Layout
 from gristmill.generation.settings import Export
 from gristmill.tables import read_document, write_document
-from gristmill.text.tokenizer import Tokenizer
+from gristmill.text.tokenizer import NEEDS, Tokenizer
 
 _FORM = "saved_model"  # the only format that can hold a tokenizer
-_NEEDS = {"subword": ["tensorflow_text"]}  # modules that must be imported before the model is loaded, by level
 _SIGNATURES = {
     "serving_default": "prompt, length (tokens), temperature (0: the likeliest token), top_k (0: all), top_p (1: all) "
-    "and seed -> text, each prompt with what goes on from it",
+    "and seed -> text, each prompt as it is and what goes on from it",
     "encode": "one prompt -> its tokens, and the context that the network is shown first",
     "next": "tokens, position (of the new token, from 0), temperature, top_k, top_p and seed -> token",
     "decode": "tokens -> text",
@@ -49,7 +48,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     scored = np.load(evaluate / "proof.npy", allow_pickle=False)
     made = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(shown)).numpy()
     refuse_other_than_scored(made, scored, export.tolerance)
-    serving.save(network, tokenizer, data.layout.length, out / FORMATS[_FORM].place)
+    serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORM].place)
     write_document(out / "signature.json", signature(data.layout, tokenizer))  # says what loading the model needs
     parity = check_parity(out, ["next_token"], shown, scored, export.tolerance)
     write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": parity})
@@ -60,12 +59,17 @@ def signature(layout: Layout, tokenizer: Tokenizer) -> dict[str, Any]:
     """Return what a caller must know to use the model."""
     told: dict[str, Any] = {
         "input": {"name": "prompt", "dtype": "string", "shape": [None], "holds": "UTF-8 texts to go on from"},
-        "output": {"name": "text", "dtype": "string", "shape": [None], "holds": "each prompt with what was written"},
+        "output": {
+            "name": "text",
+            "dtype": "string",
+            "shape": [None],
+            "holds": "each prompt as it is, and what was written",
+        },
         "level": layout.level,
         "length": layout.length,
         "vocabulary": layout.vocabulary,
-        "needs_prompt": not layout.every or "\n" not in tokenizer.tokens,  # nothing else begins a text
+        "needs_prompt": not layout.after_each or "\n" not in tokenizer.tokens,  # nothing else begins a text
         "formats": [_FORM],
         "signatures": _SIGNATURES,
     }
-    return told | ({"needs": _NEEDS[layout.level]} if layout.level in _NEEDS else {})
+    return told | ({"needs": NEEDS[layout.level]} if layout.level in NEEDS else {})

@@ -17,7 +17,7 @@ from gristmill.text.sequences import Sequences, Tokens
 
 def feed_of(data: Prepared, settings: Train) -> GatheredFeed:
     """Return the feed of the training part."""
-    if data.layout.every:
+    if data.layout.after_each:
         return WindowFeed(data.stream("train"), data.layout.length, settings)
     prefixes = Prefixes(data.lines("train"), data.layout.length)
     return GatheredFeed(prefixes.positions, prefixes.gather, settings, updates=settings.steps_per_epoch)
@@ -26,7 +26,7 @@ def feed_of(data: Prepared, settings: Train) -> GatheredFeed:
 def validation_of(data: Prepared, settings: Train) -> tf.data.Dataset | None:
     """Return batches of the validation part, the same in every epoch; None where it has no example."""
     length = data.layout.length
-    windows = data.layout.every
+    windows = data.layout.after_each
     examples = Windows(data.stream("validation"), length) if windows else Prefixes(data.lines("validation"), length)
     if not examples.positions.shape[0]:
         return None

@@ -12,10 +12,10 @@ from gristmill.bundle import import_needed
 from gristmill.errors import RequestError, shown
 from gristmill.formats import FORMATS
 from gristmill.tables import read_document
+from gristmill.text.rules import UNKNOWN
 
 logger = logging.getLogger(__name__)
 
-_UNKNOWN = 1  # token
 _NAMED = 10  # unknown characters that are named at most
 
 
@@ -64,7 +64,7 @@ def written(
     for position in range(length):
         token = step(tokens=context, position=tf.constant(position), **sampling)["token"][tf.newaxis]
         tokens, context = tf.concat([tokens, token], axis=0), tf.concat([context, token], axis=0)
-        text = decode(tokens=tokens)["text"].numpy().decode()
+        text = decode(tokens=tokens)["text"].numpy().decode()  # of all: marks and pieces change what is beside them
         yield text[len(before) :]
         before = text
 
@@ -94,11 +94,11 @@ def refuse_empty(prompt: str, tokens: int, signature: dict[str, Any]) -> None:
 
 def tell_unknown(prompt: str, tokens: list[int], level: str) -> None:
     """Warn of what the prompt holds that was never in a text to train on."""
-    unknown = tokens.count(_UNKNOWN)
+    unknown = tokens.count(UNKNOWN)
     if not unknown:
         return
     if level == "character" and len(tokens) == len(prompt):
-        named = sorted({letter for letter, token in zip(prompt, tokens, strict=True) if token == _UNKNOWN})
+        named = sorted({letter for letter, token in zip(prompt, tokens, strict=True) if token == UNKNOWN})
         told = f"the characters {', '.join(map(repr, named[:_NAMED]))}{', …' if len(named) > _NAMED else ''}"
     else:
         told = f"{unknown} of the {len(tokens)} {level}s"

@@ -12,11 +12,12 @@ from gristmill.tables import write_document, write_table
 
 
 def ingest(*, source: WritingSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = ()) -> dict[str, int]:
-    """Read the texts of a source and write them, a line end being `\\n` alone, as a network is to write it.
+    r"""Read the texts of a source and write them, a line end being `\n` alone, as a network is to write it.
 
     Writes
     - `texts.parquet`, a row a document in the source's order: `id`, `text`.
-    - `summary.json`: counts of documents, characters, lines, different characters, and line ends that were `\\r\\n`.
+    - `summary.json`: counts of documents, characters, lines, different characters, and line ends that were `\r\n` or
+      `\r`.
 
     Args:
         source: yields the texts.
@@ -34,8 +35,8 @@ def ingest(*, source: WritingSource, ingest: Ingest, out: Path, paths: tuple[Pat
     characters = replaced = 0
     for document in source.documents(paths):
         _refuse_empty(document)
-        text = document.text.replace("\r\n", "\n")
-        replaced += len(document.text) - len(text)
+        text = document.text.replace("\r\n", "\n").replace("\r", "\n")
+        replaced += document.text.count("\r")
         characters += len(text)
         if characters > ingest.max_characters:
             raise DataError(
@@ -61,7 +62,7 @@ def _counts(table: pd.DataFrame, characters: int, replaced: int) -> dict[str, An
     return {
         "documents": len(table),
         "characters": characters,
-        "lines": sum(len(text.splitlines()) for text in table["text"]),
+        "lines": sum(text.count("\n") + (not text.endswith("\n")) for text in table["text"]),
         "different_characters": len(set().union(*table["text"])),
         "line_ends_replaced": replaced,
     }

@@ -28,21 +28,22 @@ Ids = npt.NDArray[np.int32]
 def tokens_of(data: Prepared) -> Tokens:
     """Return the tokens of all parts, as the models of counts take them."""
     layout = data.layout
-    if layout.every:
+    if layout.after_each:
         values = np.concatenate([data.stream(part) for part in PARTS])
-        return Tokens(values, np.arange(len(values)), layout.bounds, layout.vocabulary)
+        return Tokens(values, np.arange(len(values), dtype=np.int32), layout.bounds, layout.vocabulary)
     lines = [data.lines(part) for part in PARTS]
     ends = np.cumsum([0, *(len(part.values) for part in lines)]).tolist()
     before = [np.arange(len(part.values)) - np.repeat(part.starts[:-1], part.lengths) for part in lines]
     bounds = dict(zip(PARTS, itertools.pairwise(ends), strict=True))
-    return Tokens(np.concatenate([part.values for part in lines]), np.concatenate(before), bounds, layout.vocabulary)
+    values, depth = np.concatenate([part.values for part in lines]), np.concatenate(before).astype(np.int32)
+    return Tokens(values, depth, bounds, layout.vocabulary)
 
 
 def outcome_of(network: keras.Model, data: Prepared, tokens: Tokens, part: str) -> Outcome:
     """Return what became of a part's tokens, those of `tokens.scored(part)` in their order."""
     layout = data.layout
     judge = _judge(network)
-    if layout.every:
+    if layout.after_each:
         rows, came = windows(tokens, part, layout.length, layout.length - layout.length // 2)
         size = max(1, _LOGITS // (layout.length * layout.vocabulary))
     else:

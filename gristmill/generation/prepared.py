@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from gristmill.tables import read_document, read_table, write_document
+from gristmill.tables import read_document, read_table, write_document, write_table
 from gristmill.text.sequences import Sequences, Tokens
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Layout:
     characters: dict[str, int]  # of each part, which its tokens stand for
 
     @property
-    def every(self) -> bool:
+    def after_each(self) -> bool:
         """Whether an example is judged after each of its tokens, or after the last one alone."""
         return self.examples == "windows"
 
@@ -49,7 +49,7 @@ class Prepared:
 
     def stream(self, part: str) -> Tokens:
         """Return the tokens of a part, those of its lines end to end where examples are prefixes."""
-        if self.layout.every:
+        if self.layout.after_each:
             begin, end = self.layout.bounds[part]
             return self._tokens[begin:end]
         return self.lines(part).values
@@ -67,13 +67,19 @@ class Prepared:
         return tokenizer.read(self.folder)
 
     @property
+    def unknown(self) -> dict[str, float]:
+        """The share of tokens that are not in the vocabulary, by part."""
+        found: dict[str, float] = read_document(self.folder / "summary.json")["unknown"]
+        return found
+
+    @property
     def vocabulary(self) -> pd.DataFrame:
         """`token` and its `count` in the text to train on, by id."""
         return read_table(self.folder / "vocabulary.parquet")
 
     @cached_property
     def _tokens(self) -> Tokens:
-        found: Tokens = np.load(self.folder / "tokens.npy", allow_pickle=False)
+        found: Tokens = read_table(self.folder / "tokens.parquet")["token"].to_numpy()
         return found
 
 
@@ -82,6 +88,11 @@ def read(folder: Path) -> Prepared:
     document = read_document(folder / "layout.json")
     bounds = {part: (begin, end) for part, (begin, end) in document.pop("bounds").items()}
     return Prepared(folder, Layout(**document, bounds=bounds))
+
+
+def write_tokens(tokens: Tokens, out: Path) -> None:
+    """Write `tokens.parquet`: a column of all tokens, int32."""
+    write_table(out / "tokens.parquet", pd.DataFrame({"token": tokens}))
 
 
 def write_layout(layout: Layout, out: Path) -> None:

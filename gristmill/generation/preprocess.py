@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.errors import DataError, RequestError
-from gristmill.generation.prepared import PARTS, Layout, write_layout
+from gristmill.generation.prepared import PARTS, Layout, write_layout, write_tokens
 from gristmill.generation.settings import Preprocess
 from gristmill.tables import read_table, write_document, write_table
 from gristmill.text import tokenizer as tokenizers
@@ -36,7 +36,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     two tokens or more count.
 
     Writes
-    - `tokens.npy`: int32, all tokens; and `starts.npy`, int64, where lines begin, where examples are prefixes.
+    - `tokens.parquet`: all tokens, int32; and `starts.npy`, int64, where lines begin, where examples are prefixes.
     - `layout.json`: form and counts.
     - `tokenizer.json`, and `subwords.model` beside it: what makes tokens of texts.
     - `vocabulary.parquet`: `token` and its `count` in the text to train on, by id.
@@ -69,7 +69,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         tokens=counts,
         characters={part: found.characters for part, found in made.items()},
     )
-    np.save(out / "tokens.npy", np.concatenate([found.tokens.values for found in made.values()]), allow_pickle=False)
+    write_tokens(np.concatenate([found.tokens.values for found in made.values()]), out)
     if not windows:
         lengths = np.concatenate([found.tokens.lengths for found in made.values()])
         np.save(out / "starts.npy", starts_of(lengths), allow_pickle=False)

@@ -16,7 +16,7 @@ class Recurrent(Settings):
     """Recurrent layers on an embedding of the tokens, one on the other."""
 
     dimensions: PositiveInt = 64  # of the embedding: numbers that stand for a token
-    units: Annotated[Sizes, Field(min_length=1)] = (256,)  # of each recurrent layer
+    recurrent: Annotated[Sizes, Field(min_length=1)] = (256,)  # units of each layer
     bidirectional: bool = False  # read from both ends; with examples = "prefixes" alone
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share left out after each recurrent layer, in training
 
@@ -38,15 +38,15 @@ def stacked(settings: Recurrent, cell: type[Any], shape: Shape, name: str) -> "k
     """
     from keras import Input, Model, layers
 
-    if settings.bidirectional and shape.every:
+    if settings.bidirectional and shape.after_each:
         raise RequestError(
             'model.bidirectional reads the very tokens that are to be told with preprocess.examples = "windows". '
             'Set it to false, or examples = "prefixes".'
         )
     tokens = Input((None,), dtype="int32", name="tokens")
-    features = layers.Embedding(shape.vocabulary, settings.dimensions, mask_zero=not shape.every)(tokens)
-    for at, width in enumerate(settings.units, 1):
-        layer = cell(width, return_sequences=shape.every or at < len(settings.units))
+    features = layers.Embedding(shape.vocabulary, settings.dimensions, mask_zero=not shape.after_each)(tokens)
+    for at, width in enumerate(settings.recurrent, 1):
+        layer = cell(width, return_sequences=shape.after_each or at < len(settings.recurrent))
         features = layers.Bidirectional(layer)(features) if settings.bidirectional else layer(features)
         features = layers.Dropout(settings.dropout)(features)
     return Model(tokens, layers.Dense(shape.vocabulary, name="logits")(features), name=name)

@@ -12,6 +12,7 @@ from gristmill.learning_report import network_section, training_sections
 from gristmill.pictures import as_png, as_svg
 from gristmill.report import Passage, Section, Table
 from gristmill.tables import read_document, read_table
+from gristmill.text.projector import visible
 from gristmill.wording import score
 
 METRICS = {
@@ -106,19 +107,28 @@ def test_bits(evaluated: Path) -> pd.DataFrame:
 def data_section(data: Prepared, scores: dict[str, Any]) -> Section:
     """Return how much text each part holds, and the most frequent tokens."""
     layout = data.layout
-    seen = "windows of the stream" if layout.every else "the beginnings of lines"
+    seen = "windows of the stream" if layout.after_each else "the beginnings of lines"
     note = (
         f"A vocabulary of {layout.vocabulary:,} {layout.level}s, padding and unknown among them; the network is shown "
         f"{seen}, of {layout.length} tokens at most."
     )
-    rows = [[part, f"{layout.characters[part]:,}", f"{layout.tokens[part]:,}", _told(scores, part)] for part in PARTS]
+    unknown = data.unknown
+    rows = [
+        [
+            part,
+            f"{layout.characters[part]:,}",
+            f"{layout.tokens[part]:,}",
+            f"{unknown[part]:.2%}",
+            _told(scores, part),
+        ]
+        for part in PARTS
+    ]
     vocabulary = data.vocabulary.nlargest(_FREQUENT, "count", keep="all").head(_FREQUENT)
     frequent = [
-        [repr(name) if name.isspace() else name, f"{count:,}"]
-        for name, count in zip(vocabulary["token"], vocabulary["count"], strict=True)
+        [visible(name), f"{count:,}"] for name, count in zip(vocabulary["token"], vocabulary["count"], strict=True)
     ]
     tables = [
-        Table("", ["part", "characters", "tokens", "tokens told"], rows),
+        Table("", ["part", "characters", "tokens", "unknown", "tokens told"], rows),
         Table("Most frequent tokens of the training part", ["token", "count"], frequent),
     ]
     return Section("Data", note, tables=tables)

@@ -29,12 +29,13 @@ class Outcome:
 def measured(outcome: Outcome, characters: int | None) -> dict[str, float]:
     """Return the scores of a part.
 
-    `bits_per_character` is the bits of all its tokens by its characters: it compares models of different tokens.
+    `bits_per_character` is the bits of all its tokens by its characters: it compares models of different tokens, if
+    these stand for all of the text.
     `perplexity` is 2 to the `bits_per_token`: among so many equally likely tokens a guess would be as hard.
 
     Args:
         outcome: of the tokens that are told.
-        characters: that these tokens stand for; None where not all tokens of the text are told.
+        characters: that these tokens stand for; None where they do not stand for all of the text.
     """
     per_token = float(outcome.bits.mean())
     by_character = {} if characters is None else {"bits_per_character": float(outcome.bits.sum()) / characters}

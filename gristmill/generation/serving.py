@@ -1,8 +1,8 @@
 """The SavedModel that goes on from a prompt: the tokenizer, the network and the choice of each token in one graph.
 
 `serving_default` takes `prompt`, UTF-8 strings (batch,), and numbers `length`, `temperature`, `top_k`, `top_p` and
-`seed`; it gives `text` (batch,), each prompt with `length` tokens more. A text does not depend on its batch, and comes
-again with its seed.
+`seed`; it gives `text` (batch,), each prompt as it is and `length` tokens more. A text does not depend on its batch,
+and comes again with its seed.
 
 For those who show a text while it is written there are the steps: `encode` (one prompt to `tokens`, and to `context`,
 what the network is shown at first), `next` (tokens, `position` from 0 on, and the numbers above to one token), `decode`
@@ -74,14 +74,17 @@ class Writer:
         return seen[tf.size(context) :]
 
     def write(self, prompts: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-        """Return prompts, (batch,), each with `length` tokens more: texts (batch,)."""
+        """Return prompts, (batch,), as they are, each with `length` tokens more: texts (batch,)."""
         tokens = self._tokenizer.encode(prompts)
         more = tf.map_fn(
             lambda one: self.written(one, length, sampling),
             tokens,
             fn_output_signature=tf.TensorSpec((None,), tf.int32),
         )
-        return self._tokenizer.decode(tf.concat([tokens, more], axis=1).to_tensor(PADDING))
+        before = self._tokenizer.decode(tokens.to_tensor(PADDING))  # which need not be the prompt: it may hold capitals
+        after = self._tokenizer.decode(tf.concat([tokens, more], axis=1).to_tensor(PADDING))
+        new = tf.strings.substr(after, tf.strings.length(before), tf.strings.length(after))
+        return tf.strings.join([prompts, new])
 
     def encode(self, prompt: tf.Tensor) -> tf.Tensor:
         """Return the tokens of one prompt: (n,)."""
@@ -113,7 +116,7 @@ def drawn(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tens
     return tf.gather(order, tf.where(temperature < _COLDEST, tf.constant(0, tf.int64), rank))
 
 
-def save(network: keras.Model, tokenizer: Tokenizer, length: int, place: Path) -> None:
+def write(network: keras.Model, tokenizer: Tokenizer, length: int, place: Path) -> None:
     """Write a SavedModel with all signatures."""
     writer = Writer(network, tokenizer, length)
 

@@ -7,11 +7,13 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 from gristmill.settings import Fit, Settings, Share
 from gristmill.text.settings import Tokens
 
+Temperatures = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)]
+
 
 class Ingest(Settings):
     """What is refused."""
 
-    max_characters: PositiveInt = 200_000_000  # in all
+    max_characters: PositiveInt = 20_000_000  # in all: counting 6 in a row takes up to 100 bytes of memory for each
 
 
 class Preprocess(Tokens):
@@ -37,7 +39,7 @@ class Evaluate(Settings):
     """What is scored, and what is written as a sample."""
 
     order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens that the count model looks at, the next one among them
-    temperatures: Annotated[tuple[PositiveFloat, ...], Field(strict=False)] = (0.5, 0.8, 1.0)  # of the samples
+    temperatures: Temperatures = (0.5, 0.8, 1.0)  # of the samples
     prompt: str = ""  # that samples go on from; the beginning of the test part if empty
     sample: PositiveInt = 400  # tokens of a sample
     seed: NonNegativeInt = 42  # of the samples

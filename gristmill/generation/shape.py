@@ -7,10 +7,10 @@ from dataclasses import dataclass
 class Shape:
     """The form of a network on tokens, int32 (batch, length or less); token 0 is padding.
 
-    It gives logits of the next token: after each token, (batch, length, vocabulary), where `every` is set, else after
-    the last one alone, (batch, vocabulary).
+    It gives logits of the next token: after each token, (batch, length, vocabulary), where `after_each` is set, else
+    after the last one alone, (batch, vocabulary).
     """
 
     vocabulary: int  # tokens, padding and unknown among them
     length: int  # of a sequence at most
-    every: bool
+    after_each: bool

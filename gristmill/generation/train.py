@@ -57,7 +57,7 @@ def train(
         Diverged: the loss is not a finite number.
     """
     data = prepared.read(preprocess)
-    shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.every)
+    shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.after_each)
     network = seeded(lambda: build(model, shape, files), train.seed)
     refuse_foresight(network, shape)
     feed, validation = feed_of(data, train), validation_of(data, train)
@@ -80,7 +80,7 @@ def refuse_misshapen(network: object, shape: Shape) -> None:
     if not isinstance(network, keras.Model):
         raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
     taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
-    wanted = (None, shape.vocabulary) if shape.every else (shape.vocabulary,)
+    wanted = (None, shape.vocabulary) if shape.after_each else (shape.vocabulary,)
     if taken != (None,) or given != wanted:
         raise RequestError(
             f"the model's network takes {taken} and gives {given} for each sequence; expected it to take (None,), "
@@ -93,7 +93,7 @@ def refuse_foresight(network: keras.Model, shape: Shape) -> None:
 
     It would be trained, and scored, on what it is to tell.
     """
-    if not shape.every or shape.length == 1:
+    if not shape.after_each or shape.length == 1:
         return
     tokens = np.ones((1, min(shape.length, 8)), np.int32)
     changed = tokens.copy()

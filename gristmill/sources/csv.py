@@ -7,9 +7,9 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gristmill.errors import DataError, shown
 from gristmill.settings import Files
@@ -21,15 +21,25 @@ if TYPE_CHECKING:
 _LONGEST = 2**31 - 1  # characters of a cell; Python's own limit is far lower than what a text may have
 
 
+_SEPARATORS = ",;\t|"  # that a header may hold which was read as one column
+_TABS = (".tsv", ".tsv.gz")
+
+
 class Csv(Files):
     """One or several CSV files with a header line."""
 
-    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz", *_TABS)
 
     kind: Literal["csv"]
-    separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
+    separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character; a tab if not set and path ends in .tsv
     decimal: Literal[".", ","] = "."
     encoding: str = "utf-8"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _separate_as_named(cls, given: Any) -> Any:
+        tabs = isinstance(given, dict) and named_tabs(str(given.get("path")))
+        return {"separator": "\t"} | given if tabs else given
 
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
         """Return the named columns; a row counts as a spreadsheet counts it, the header being row 1.
@@ -50,7 +60,7 @@ class Csv(Files):
     def _columns(self, path: Path, wanted: list[str], numbers: Sequence[str]) -> "pd.DataFrame":
         """Return the wanted columns of one file, without the rows of which every cell is empty."""
         frame = self._cells(path)
-        refuse_missing(path, wanted, list(frame.columns))
+        _refuse_missing(path, wanted, list(frame.columns))
         _refuse_ragged_rows(path, self.separator, self.encoding, len(frame.columns))
         frame = frame.replace("", None).dropna(how="all")[wanted]
         for name in numbers:
@@ -111,6 +121,21 @@ class Csv(Files):
                 f"({bad.sum()} such cells). {remedy}"
             )
         return values
+
+
+def named_tabs(place: str) -> bool:
+    """Return whether a name says that tabs separate the cells."""
+    return place.lower().endswith(_TABS)
+
+
+def _refuse_missing(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
+    """Refuse a column that is not there; where the whole header was read as one, say why."""
+    try:
+        refuse_missing(path, wanted, there)
+    except DataError as missing:
+        if len(there) == 1 and any(mark in there[0] for mark in _SEPARATORS):
+            raise DataError(f"{missing} If this is a row of several, set the source's separator.") from None
+        raise
 
 
 def _refuse_ragged_rows(path: Path, separator: str, encoding: str, width: int) -> None:

@@ -82,8 +82,9 @@ class Linear:
         known, counts = np.unique(keys, return_counts=True)
         self._known: Keys = known[counts >= _LEAST]
         given = self._matrix(keys, lengths)
+        turned = given.T.tocsr()
         second = range(classes) if classes > 2 else [1]
-        solved = [_fitted(given, labels == label) for label in second]
+        solved = [_fitted(given, turned, labels == label) for label in second]
         self._weights = np.stack([weights for weights, _ in solved], axis=1)
         self._bias = np.array([bias for _, bias in solved])
 
@@ -132,10 +133,10 @@ def _joined(texts: Iterator[Keys]) -> tuple[Keys, npt.NDArray[np.int64]]:
     return np.concatenate([np.zeros(0, np.int64), *every]), np.array([len(keys) for keys in every], np.int64)
 
 
-def _fitted(given: csr_array, second: npt.NDArray[np.bool_]) -> tuple[Values, float]:
+def _fitted(given: csr_array, turned: csr_array, second: npt.NDArray[np.bool_]) -> tuple[Values, float]:
     """Return the weight of each column and the bias of the classifier that tells `second` (texts,) from the rest."""
     ratio = log_count_ratio(given, second)
-    problem = _Problem(given, given.T.tocsr(), ratio, np.where(second, 1.0, -1.0))
+    problem = _Problem(given, turned, ratio, np.where(second, 1.0, -1.0))
     start = np.zeros(given.shape[1] + 1)
     ends = {"gtol": _PRECISION * float(np.linalg.norm(problem.gradient(start))), "maxiter": _ROUNDS}
     solved = minimize(problem.loss, start, (), "trust-ncg", problem.gradient, hessp=problem.curvature, options=ends)

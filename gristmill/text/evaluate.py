@@ -31,7 +31,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
 
     Writes
     - `predictions.parquet` (one row a text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
-    - `errors.parquet`: the surest errors, with the beginning of their text.
+    - `errors.parquet`: the surest errors, with their text, of long ones its beginning and its end.
     - `telling.parquet`: the tokens that tell the classes apart.
     - where the network has an embedding, `vecs.tsv` and `meta.tsv` for the Embedding Projector, `neighbours.parquet`
       and `embedding2d.parquet`.
@@ -52,7 +52,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     embedding = projector.embedding_of(network, data.vocabulary["token"].tolist())
     projector.refuse_unknown_words(evaluate.neighbours, embedding)
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
-    texts = {part: texts_of(data, part, ingest) for part in ("train", *parts)}
+    texts = texts_of(data, ["train", *parts], ingest)
     others = baselines.predictions_of(data, texts, parts)
     made = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
     rows = {part: as_rows(data, part, made[part][MODEL]) for part in parts}

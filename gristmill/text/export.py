@@ -11,10 +11,12 @@ from gristmill import network as networks
 from gristmill.bundle import check_parity, in_blocks, refuse_other_than_scored
 from gristmill.classification.predictions import scored_probabilities
 from gristmill.formats import FORMATS
-from gristmill.tables import read_document, read_table, write_document
-from gristmill.text import prepared, serving, tokenizer
+from gristmill.tables import read_document, write_document
+from gristmill.text import prepared, serving
+from gristmill.text.predictions import texts_of
 from gristmill.text.prepared import Layout, Prepared
 from gristmill.text.settings import Export
+from gristmill.text.tokenizer import NEEDS
 
 FORM = "saved_model"  # the only format that can hold a tokenizer
 
@@ -22,8 +24,10 @@ Rows = npt.NDArray[np.int64]  # positions in the test part, ascending
 
 _PROVED, _CHARACTERS = 1000, 32 << 20  # texts, and characters of them, at most whose probabilities are compared
 _PROJECTED = ("vecs.tsv", "meta.tsv")  # the embedding, for the Embedding Projector
-_NEEDS = {"subword": ["tensorflow_text"]}  # modules that must be imported before the model is loaded, by level
-_SIGNATURE = "text -> probabilities, classes (their names, in the same order) and label (the likeliest name)"
+_SIGNATURE = (
+    "text -> probabilities, classes (their names, in the same order), label (the likeliest name) and known (how many "
+    "of its tokens are in the vocabulary)"
+)
 
 
 def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
@@ -44,12 +48,12 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         ParityError: the reloaded model predicts something else.
     """
     data, network = prepared.read(preprocess), networks.read(train)
-    texts = test_texts(data, ingest)
+    texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
     rows = proved(texts)
     scored = scored_probabilities(data.classes, evaluate)[rows]
     made = in_blocks(network.predict_on_batch)(tokens_of(data, rows))
     refuse_other_than_scored(made, scored, export.tolerance)
-    serving.write(network, tokenizer.read(preprocess), data.layout, out / FORMATS[FORM].place)
+    serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORM].place)
     write_document(
         out / "signature.json", signature(data.layout)
     )  # before the model is loaded: it says what that needs
@@ -59,12 +63,6 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         if (evaluate / name).exists():
             shutil.copyfile(evaluate / name, out / name)
     return {"formats": 1, "parity_texts": len(rows)}
-
-
-def test_texts(data: Prepared, ingest: Path) -> npt.NDArray[np.object_]:
-    """Return the raw texts of the test part, in its order."""
-    texts = read_table(ingest / "texts.parquet").set_index("id")["text"]
-    return texts.loc[data.rows("test")["id"]].to_numpy(object)
 
 
 def proved(texts: npt.NDArray[np.object_]) -> Rows:
@@ -105,4 +103,4 @@ def signature(layout: Layout) -> dict[str, Any]:
         "formats": [FORM],
         "signatures": {"serving_default": _SIGNATURE},
     }
-    return told | ({"needs": _NEEDS[layout.level]} if layout.level in _NEEDS else {})
+    return told | ({"needs": NEEDS[layout.level]} if layout.level in NEEDS else {})

@@ -16,7 +16,7 @@ from gristmill.tables import write_document, write_table
 from gristmill.text.naming import named
 from gristmill.text.settings import Ingest
 
-OWN = ("id", "text", "label", "part", "tokens", "characters")  # columns that the stages write themselves
+OWN = ("id", "text", "label", "part", "tokens", "characters", "length")  # columns that the stages write themselves
 RENAMED = "source_"  # what a column of the metadata begins with that is named like one of those
 
 _SHOWN = 5  # texts that stand there more than once of which the summary names the ids

@@ -12,6 +12,7 @@ import pandas as pd
 
 from gristmill import bundle
 from gristmill.errors import DataError, RequestError
+from gristmill.formats import FORMATS, Predictor
 from gristmill.settings import Settings
 from gristmill.sources import Rows
 from gristmill.sources.texts import TableSource
@@ -48,7 +49,8 @@ def predict(
     """Return one row a text: where it stands, `label`, `probability` of that label, and `p_<class>` of each class.
 
     Where it stands is the `file`, or of a table's rows the `id` that ingest gives them. Each row stays where it was:
-    one without a text, where `ingest.missing` is "drop", has no label. How many those are is said in the log.
+    one without a text, where `ingest.missing` is "drop", has no label. How many those are is said in the log, and
+    in how many texts there is nothing that the model knows.
 
     Args:
         source: how to read the files: the pipeline's own, or one for files of their kind.
@@ -69,12 +71,34 @@ def predict(
     texts = of_files(source, ingest, paths, signature["classes"]) if text is None else of_request(text)
     there = np.array([value is not None for value in texts.values])
     probabilities = np.full((len(there), len(signature["classes"])), np.nan)
-    model, whole = bundle.load(export, signature["formats"][0]), texts.values[there]
-    made = [model(whole[begin : begin + _BATCH]) for begin in range(0, len(whole), _BATCH)]
-    probabilities[there] = np.concatenate([probabilities[:0], *made])
+    judge, whole = loaded(export, signature["formats"][0]), texts.values[there]
+    made = np.concatenate([judge(whole[begin : begin + _BATCH]) for begin in range(0, len(whole), _BATCH)])
+    probabilities[there] = made[:, :-1]
+    if strange := int((made[:, -1] == 0).sum()):
+        logger.warning(
+            "%d of %d texts hold no token that the model knows: what it says of them means nothing", strange, len(whole)
+        )
     if left_out := int((~there).sum()):
-        logger.warning("%d of %d rows have no text and no label", left_out, len(there))
+        logger.warning("%d of %d rows have no text and so get no label", left_out, len(there))
     return as_rows(texts, probabilities, signature["classes"])
+
+
+def loaded(export: Path, form: str) -> Predictor:
+    """Return a function from texts to the probabilities of the classes and, last, how many of their tokens are known.
+
+    Raises:
+        RequestError: the model's graph needs an extra of the package that is not installed.
+    """
+    import tensorflow as tf
+
+    bundle.import_needed(export)
+    model = tf.saved_model.load(export / FORMATS[form].place)  # which must live as long as its signature
+
+    def judge(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
+        made = model.signatures["serving_default"](tf.constant(texts.tolist()))
+        return np.column_stack([made["probabilities"].numpy().astype(np.float64), made["known"].numpy()])
+
+    return bundle.in_blocks(judge)
 
 
 def of_request(text: str) -> Texts:

@@ -1,6 +1,6 @@
 """A network's probabilities of the classes, text by text, and the raw texts behind them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,10 @@ def probabilities_of(network: "keras.Model", data: Prepared, part: str) -> Proba
     return made
 
 
-def texts_of(data: Labelled, part: str, ingest: Path) -> list[str]:
-    """Return the raw texts of a part in the order of the index, from the folder of `ingest`."""
+def texts_of(data: Labelled, parts: Sequence[str], ingest: Path) -> dict[str, list[str]]:
+    """Return the raw texts of each part in the order of the index, from the folder of `ingest`."""
     texts = read_table(ingest / "texts.parquet").set_index("id")["text"]
-    found: list[str] = texts.loc[data.rows(part)["id"]].tolist()
-    return found
+    return {part: texts.loc[data.rows(part)["id"]].tolist() for part in parts}
 
 
 def _batches(data: Prepared, part: str, *, fixed: bool) -> Iterator[tuple[npt.NDArray[np.int64], Tokens]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from gristmill.errors import DataError, shown
@@ -13,7 +14,7 @@ from gristmill.text.settings import Tokens
 PADDING, UNKNOWN = 0, 1  # ids
 SPECIAL = ["", "[UNK]"]  # the tokens that have these ids, whatever the texts
 _FEWEST = 2  # tokens that can tell one text from another
-_BATCH = 1024  # texts that are counted at a time
+_BATCH, _CHARACTERS = 1024, 1 << 20  # texts, and characters of them, that are read at a time
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,24 @@ def most_frequent(texts: Sequence[str], size: int, split: Callable[[tf.Tensor], 
         size: number of tokens at most.
         split: texts (batch,) to their tokens, strings or numbers.
     """
-    batches = tf.data.Dataset.from_tensor_slices(tf.constant(list(texts), tf.string)).batch(_BATCH)
-    counted = batches.map(lambda batch: _counted(split(batch)), num_parallel_calls=tf.data.AUTOTUNE)
+    counted = batches_of(texts).map(lambda batch: _counted(split(batch)), num_parallel_calls=tf.data.AUTOTUNE)
     total: Counter[Any] = Counter()
     for tokens, counts in counted.as_numpy_iterator():
         total.update(dict(zip(tokens.tolist(), counts.tolist(), strict=True)))
     return sorted(total, key=lambda token: (-total[token], token))[:size]
+
+
+def batches_of(texts: Sequence[str]) -> tf.data.Dataset:
+    """Return texts, (batch,), in order: few enough at a time for what is made of them in parallel to fit the memory.
+
+    A batch holds less than `_CHARACTERS` before its last text begins.
+    """
+    lengths = np.array([len(text) for text in texts], np.int64)
+    rooms = (np.cumsum(lengths) - lengths) // _CHARACTERS * len(texts) + np.arange(len(texts)) // _BATCH
+    begins = np.flatnonzero(np.diff(rooms, prepend=-1))
+    every = tf.constant(list(texts), tf.string)
+    bounds = tf.data.Dataset.from_tensor_slices((begins, np.append(begins, len(texts))[1:]))
+    return bounds.map(lambda begin, end: every[begin:end])
 
 
 def vocabulary(found: Sequence[str], size: int, rules: Rules) -> list[str]:

@@ -1,9 +1,10 @@
 """The SavedModel of a classifier of texts, which takes raw strings and names their class.
 
 `serving_default` takes texts, UTF-8 strings (batch,), and gives `probabilities` (batch, classes), `classes`, the names
-in the same order (batch, classes), and `label`, the likeliest name (batch,). The tokenizer is in the graph, so a text
-is cut into tokens, truncated and filled up exactly as the training texts were. A text without a token, an empty one, is
-a sequence of padding alone; what a network makes of it means nothing.
+in the same order (batch, classes), `label`, the likeliest name (batch,), and `known`, how many tokens that the network
+is shown of a text are in the vocabulary, int32 (batch,). The tokenizer is in the graph, so a text is cut into tokens,
+truncated and filled up exactly as the training texts were. A text without a token, an empty one, is a sequence of
+padding alone. What a network makes of a text of which nothing is known means nothing.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from gristmill.text.prepared import Layout
+from gristmill.text.rules import UNKNOWN
 from gristmill.text.tokenizer import Tokenizer, padded
 
 
@@ -33,6 +35,7 @@ class Classifier:
             "probabilities": probabilities,
             "classes": tf.repeat(names[tf.newaxis], tf.shape(texts)[0], axis=0),
             "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
+            "known": tf.reduce_sum(tf.cast(tokens > UNKNOWN, tf.int32), axis=1),
         }
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gristmill.errors import RequestError
+from gristmill.errors import DataError, GristmillError, RequestError
 from gristmill.extras import need
 from gristmill.text.rules import PADDING, SPECIAL, UNKNOWN, Rules, vocabulary
 
@@ -32,6 +32,7 @@ _EXACT: dict[str, Any] = {
 }
 _ENOUGH = 8_000_000  # characters to find pieces in; of more, every second text is used, or third, …
 _SILENT = 2  # of what it logs, errors alone
+_SHORTEST = 10  # bytes that SentencePiece takes for the length of the longest text at least
 
 
 class Subwords:
@@ -63,7 +64,7 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
     """Return the tokenizer of the pieces that tell texts best, `size` with padding and unknown at most.
 
     Raises:
-        DataError: there are too few.
+        DataError: there are too few, or SentencePiece cannot find any.
         RequestError: the extra is missing, or `size` is less than the texts' different characters.
     """
     need("preprocess.level: 'subword'", "subwords")
@@ -79,7 +80,7 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
             model_type="unigram",
             vocab_size=size,
             hard_vocab_limit=False,  # few texts have fewer pieces
-            max_sentence_length=1 + max(len(text.encode()) for text in cased),  # a longer one would be left out
+            max_sentence_length=max(_SHORTEST, *(1 + len(text.encode()) for text in cased)),  # longer ones are left out
             pad_id=PADDING,
             unk_id=UNKNOWN,
             bos_id=-1,
@@ -106,11 +107,14 @@ def read(folder: Path, tokens: list[str], rules: Rules) -> Subwords:
     return Subwords((folder / _FILE).read_bytes(), tokens, rules)
 
 
-def _explained(error: RuntimeError, size: int) -> Exception:
-    """Return what SentencePiece's error means for the settings, if it is known, else the error."""
+def _explained(error: RuntimeError, size: int) -> GristmillError:
+    """Return what SentencePiece's error means for the settings, if it is known, else what it says."""
     found = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
     if not found:
-        return error
+        reason = next(iter(str(error).strip().splitlines()), "no reason given")
+        return DataError(
+            f"SentencePiece cannot find subwords: {reason}. Set preprocess.level to another one, or add texts."
+        )
     return RequestError(
         f"preprocess.vocabulary is {size}, but the characters of the training texts alone take {found[1]} subwords. "
         f"Set more than {found[1]}."

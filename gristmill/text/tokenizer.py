@@ -14,11 +14,11 @@ import tensorflow as tf
 from gristmill.errors import DataError
 from gristmill.tables import read_document, write_document
 from gristmill.text import characters, subwords, words
-from gristmill.text.rules import Rules
+from gristmill.text.rules import Rules, batches_of
 from gristmill.text.sequences import Sequences, starts_of
 from gristmill.text.settings import Tokens
 
-_BATCH = 256  # texts that are encoded at a time
+NEEDS = {"subword": ["tensorflow_text"]}  # modules that a program imports before it loads a SavedModel, by level
 
 
 class Tokenizer(Protocol):
@@ -80,10 +80,9 @@ def encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
     """Return the tokens of many texts, in parallel."""
     if not len(texts):
         return Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))
-    batches = tf.data.Dataset.from_tensor_slices(tf.constant(list(texts))).batch(_BATCH)
     made = [
         (tokens.flat_values.numpy(), tokens.row_lengths().numpy())
-        for tokens in batches.map(tokenizer.encode, num_parallel_calls=tf.data.AUTOTUNE)
+        for tokens in batches_of(texts).map(tokenizer.encode, num_parallel_calls=tf.data.AUTOTUNE)
     ]
     values, lengths = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
     return Sequences(values, starts_of(lengths))

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Protocol
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from gristmill.classification.outputs import probabilities
 from gristmill.classification.truth import Truth
@@ -14,10 +16,13 @@ from gristmill.own import Own
 from gristmill.seeds import seeded
 from gristmill.text import prepared
 from gristmill.text.feed import feed_of, validation_of, width_of
-from gristmill.text.prepared import Prepared
+from gristmill.text.prepared import Layout, Prepared
 from gristmill.text.settings import Train
 from gristmill.text.shape import Shape
 from gristmill.training import write_trained
+
+_SHOWN, _TOKENS = 32, 8  # made-up texts that padding must not change, and tokens of each at most
+_ALIKE = 1e-4  # largest difference of a logit, absolute and relative
 
 
 class Model(Protocol):
@@ -70,6 +75,7 @@ def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Mo
     shape = Shape(layout.vocabulary, layout.length, len(layout.classes))
     network = model.load(files)(shape) if isinstance(model, Own) else model.build(shape)
     refuse_misshapen(network, shape)
+    refuse_moved_by_padding(network, layout)
     return network
 
 
@@ -82,6 +88,27 @@ def refuse_misshapen(network: object, shape: Shape) -> None:
         raise RequestError(
             f"the model's network takes {taken} and gives {given} for each text; expected it to take (None,) or "
             f"({shape.length},), tokens, and give ({shape.outputs},), logits. Build it to the shape it is given."
+        )
+
+
+def refuse_moved_by_padding(network: keras.Model, layout: Layout) -> None:
+    """Refuse a network of any number of tokens that says something else of a text once it is filled up.
+
+    It would be trained and judged on texts filled up to the longest of a batch, and serve them filled up to `length`.
+    """
+    if width_of(network) is not None or layout.length == 1:
+        return
+    texts = np.random.default_rng(0).integers(1, layout.vocabulary, (_SHOWN, min(_TOKENS, layout.length // 2)))
+    missing = layout.length - texts.shape[1]
+    filled = np.pad(texts, [(0, 0), (missing, 0) if layout.pad == "pre" else (0, missing)])
+    any_length = [tf.TensorSpec((None, None), tf.int32)]
+    answer = tf.function(lambda tokens: network(tokens, training=False), any_length)
+    alone, among = (answer(tf.constant(tokens, tf.int32)).numpy() for tokens in (texts, filled))
+    if not np.allclose(alone, among, rtol=_ALIKE, atol=_ALIKE):
+        raise RequestError(
+            f"padding changes what the model's network says of a text, by {np.abs(alone - among).max():.2g} in a "
+            "logit: it would be served at another length than it is trained at. Mask it (`mask_zero=True`, "
+            f"gristmill.text.pooling), or take Input((shape.length,)), ({layout.length},)."
         )
 
 

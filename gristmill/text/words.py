@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from gristmill.text.rules import PADDING, SPECIAL, UNKNOWN, Rules, most_frequent, vocabulary
 
-_LINE_END = "\x1e"  # stands for it while white space is cut away; no text holds this character
+_LINE_END = "\x1e"  # stands for it while white space is cut away; where a text holds it, it is a space
 _SPACE = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"  # beyond ASCII's
 _SYMBOLS = "$+<=>^`|~"  # punctuation on a keyboard, though not in Unicode
 _MARK = rf"(?:[^\PP']|[{_SPACE}{_SYMBOLS}])"  # all that parts words, but ASCII's spaces and the apostrophe
@@ -64,6 +64,7 @@ def split(texts: tf.Tensor, rules: Rules) -> tf.RaggedTensor:
     """Return the words of texts: strings (batch, any number)."""
     texts = rules.cased(texts)
     if rules.lines:
+        texts = tf.strings.regex_replace(texts, _LINE_END, " ")
         texts = tf.strings.regex_replace(texts, "\n", f" {_LINE_END} ")
     if rules.punctuation == "keep":
         return tf.strings.split(tf.strings.regex_replace(texts, f"[{_SPACE}]", " "))

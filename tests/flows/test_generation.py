@@ -17,7 +17,7 @@ TOML = """
 domain = "generation"
 source = { kind = "files", path = "text.txt" }
 preprocess = { length = 10 }
-model = { kind = "gru", dimensions = 4, units = [8] }
+model = { kind = "gru", dimensions = 4, recurrent = [8] }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
 evaluate = { order = 3, temperatures = [0.8], sample = 20 }
 
@@ -25,7 +25,7 @@ evaluate = { order = 3, temperatures = [0.8], sample = 20 }
 domain = "generation"
 source = { kind = "files", path = "text.txt" }
 preprocess = { level = "word", lower = true, punctuation = "strip", examples = "prefixes", length = 5 }
-model = { kind = "lstm", dimensions = 4, units = [8], bidirectional = true }
+model = { kind = "lstm", dimensions = 4, recurrent = [8], bidirectional = true }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
 evaluate = { order = 3, temperatures = [0.8], sample = 5, prompt = "the cat" }
 """

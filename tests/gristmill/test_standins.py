@@ -20,7 +20,7 @@ INBOX = Folder(kind="folder", path="inbox", parts=True, encoding="latin-1")
 
 @pytest.mark.parametrize(
     ("place", "source"),
-    [("b.csv", SHEET), ("b.TSV", SHEET), ("b.dat", SHEET), ("folder", SHEET), ("*.ndjson", LINES), ("b.txt", INBOX)],
+    [("b.csv", SHEET), ("b.dat", SHEET), ("folder", SHEET), ("*.ndjson", LINES), ("b.txt", INBOX)],
 )
 def test_the_source_reads_what_is_named_as_its_files_or_like_none(place: str, source: Settings) -> None:
     assert reader_of(place, source, "name", plain=True) is source
@@ -39,6 +39,27 @@ def test_the_source_reads_what_is_named_as_its_files_or_like_none(place: str, so
 )
 def test_a_file_of_another_kind_is_read_as_its_name_says(place: str, kind: str, source: Settings) -> None:
     assert getattr(reader_of(place, source, "name", plain=True), "kind", None) == kind
+
+
+@pytest.mark.parametrize(("place", "of", "separator"), [("b.TSV.gz", "a.csv", "\t"), ("b.csv", "a.tsv", ",")])
+def test_the_name_of_a_table_tells_its_separator(place: str, of: str, separator: str) -> None:
+    source = Csv(kind="csv", path=of, encoding="latin-1", decimal=",")
+
+    made = reader_of(place, source, "name")
+
+    assert made == Csv(kind="csv", path=place, separator=separator, encoding="latin-1", decimal=",")
+
+
+def test_a_folder_of_plain_texts_alone_stands_in_for_one_of_tables(tmp_path: Path) -> None:
+    inbox = str(tmp_path)
+    assert reader_of(inbox, SHEET, "name", plain=True) is SHEET  # empty
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "1.TXT").write_text("fine")
+    assert isinstance(reader_of(inbox, SHEET, "name", plain=True), Folder)
+    assert reader_of(inbox, SHEET, "name") is SHEET
+    assert reader_of(inbox, INBOX, "name", plain=True) is INBOX
+    (tmp_path / "a.csv").write_text("text\n")
+    assert reader_of(inbox, SHEET, "name", plain=True) is SHEET
 
 
 def test_a_folder_of_plain_texts_stands_in_for_a_source_of_no_files(tmp_path: Path) -> None:

@@ -90,17 +90,18 @@ class Dataset(Settings):
             kind: of the feature that is the content; images stay encoded.
 
         Raises:
-            DataError: a file is damaged, a split is not there, holds an example of another one, or has no labels.
+            DataError: a file is damaged, a split is not there, holds an example twice or one of another split, or has
+                no labels.
         """
         builder = _builder(paths)
         names = self.class_names(paths)
         part_of: dict[str, str] = {}
         for part, split in (("train", self.train), ("validation", self.validation), ("test", self.test)):
             for id_, content, label in _records(builder, split, kind) if split else ():
-                if (other := part_of.setdefault(id_, part)) != part:
-                    raise DataError(
-                        f"{builder.data_path}: {id_} is in {other} and in {part}. Let the splits not overlap."
-                    )
+                if id_ in part_of:
+                    twice = f"twice in {part}" if part_of[id_] == part else f"in {part_of[id_]} and in {part}"
+                    raise DataError(f"{builder.data_path}: {id_} is {twice}. Let the splits not overlap.")
+                part_of[id_] = part
                 if label < 0:
                     raise DataError(f"{builder.data_path}: {id_} has no label. Take another split than {split!r}.")
                 yield Example(id_, content, names[label], part)

@@ -47,7 +47,7 @@ class Folder(Files):
             if not found:
                 raise DataError(f"{commonpath(paths)}: no text in it. Expected {', '.join(TEXTS)} in folders.")
             parts = [part_of_folder(path) for path in found] if self.parts else [None] * len(found)
-            top = commonpath(path.parents[1 + self.parts] for path in found)
+            top = commonpath(_above(path, 2 + self.parts) for path in found)
             columns = {
                 "text": [decoded(path, self.encoding, read) for path, read in found.items()],
                 "label": [path.parent.name for path in found],
@@ -55,3 +55,8 @@ class Folder(Files):
                 "part": parts,
             }
         return Rows(pd.DataFrame(columns, dtype="str")[wanted], tuple(found), tuple(range(len(found))), whole=True)
+
+
+def _above(path: Path, steps: int) -> Path:
+    """Return the folder so many steps above a file, or the root of the file system where there are fewer."""
+    return path.parents[min(steps, len(path.parents)) - 1]

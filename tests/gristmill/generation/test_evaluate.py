@@ -2,19 +2,20 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_writers import EVALUATE, LENGTH, Folders
+from pydantic import ValidationError
+from small_writers import EVALUATE, LENGTH, Folders, run
 
 from gristmill import network as networks
 from gristmill.errors import RequestError
 from gristmill.generation import prepared
 from gristmill.generation.evaluate import evaluate
-from gristmill.generation.predictions import outcome_of, proof, tokens_of, windows
-from gristmill.generation.scores import Outcome, measured
-from gristmill.generation.settings import Evaluate
+from gristmill.generation.predictions import outcome_of, proof, tokens_of
+from gristmill.generation.settings import Evaluate, Preprocess
 from gristmill.tables import read_document, read_table
 
 pytest_plugins = ["small_writers"]
@@ -30,10 +31,10 @@ def told_one_by_one(folders: Folders, part: str) -> tuple[list[float], list[bool
     bits, right = [], []
     for position in tokens.scored(part).tolist():
         half = LENGTH // 2
-        seen = half + 1 + (position - begin) % (LENGTH - half) if data.layout.every else LENGTH
+        seen = half + 1 + (position - begin) % (LENGTH - half) if data.layout.after_each else LENGTH
         context = tokens.values[max(position - seen, position - tokens.before[position]) : position]
         logits = network(tf.constant(context[np.newaxis]))[0].numpy()
-        logits = logits[-1] if data.layout.every else logits
+        logits = logits[-1] if data.layout.after_each else logits
         probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
         bits.append(-np.log2(probabilities[tokens.values[position]]))
         right.append(probabilities.argmax() == tokens.values[position])
@@ -51,19 +52,6 @@ def test_every_token_is_told_once_from_what_came_before_it(run: str, part: str, 
     bits, right = told_one_by_one(folders, part)
     assert outcome.bits == pytest.approx(bits, rel=1e-4)
     assert outcome.right.tolist() == right
-
-
-@pytest.mark.parametrize("length", [1, 2, 7, 8])
-def test_windows_overlap_by_half_and_tell_each_token_once(written: Folders, length: int) -> None:
-    tokens = tokens_of(prepared.read(written["preprocess"]))
-    begin, end = tokens.bounds["test"]
-    stride = length - length // 2
-
-    seen, told = windows(tokens, "test", length, stride)
-
-    assert np.array_equal(told.ravel()[: end - begin], tokens.values[begin:end])
-    assert len(told) == -(-(end - begin) // stride)
-    assert np.array_equal(seen[0], tokens.values[begin + stride - 1 - length : begin + stride - 1])
 
 
 def test_scores_are_those_of_the_outcomes(written: Folders) -> None:
@@ -165,12 +153,26 @@ def test_a_prompt_without_a_token_is_refused(in_lines: Folders, tmp_path: Path) 
     )
 
 
-def test_the_metrics_of_four_tokens_by_hand() -> None:
-    outcome = Outcome(np.array([1.0, 2.0, 3.0, 2.0]), np.array([True, False, False, True]))
+def test_no_temperature_to_write_at_is_refused() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Evaluate(temperatures=())
 
-    assert measured(outcome, 16) == {
-        "bits_per_character": 0.5,
-        "bits_per_token": 2.0,
-        "perplexity": 4.0,
-        "accuracy": 0.5,
-    }
+    (error,) = refused.value.errors()
+    assert (error["loc"], error["type"]) == (("temperatures",), "too_short")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"level": "word"}, {"level": "word", "punctuation": "keep"}, {"lower": True}, {"vocabulary": 8}],
+    ids=str,
+)
+def test_where_tokens_do_not_stand_for_all_of_the_text_nothing_is_told_by_character(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """Words lose white space, small letters capitals, and unknown tokens what they stand for."""
+    folders = run(tmp_path, Preprocess(length=LENGTH, **settings), Evaluate(order=2, temperatures=(1.0,), sample=1))
+
+    scores = read_document(folders["evaluate"] / "scores.json")
+
+    assert scores["headline"]["metric"] == "bits_per_token"
+    assert "bits_per_character" not in scores["model"]["test"]

@@ -142,6 +142,18 @@ def test_what_the_model_does_not_know_of_a_prompt_is_told(
     ]
 
 
+@pytest.mark.parametrize(("level", "prompt"), [("words", "The DOG, zebra!"), ("characters", "The Zoé")])
+def test_a_prompt_comes_back_as_it_was_given(level: str, prompt: str, request: pytest.FixtureRequest) -> None:
+    bundle: Path = request.getfixturevalue(level)
+
+    first, second = served(bundle, [prompt, "the cat"])
+
+    assert first.startswith(prompt)
+    assert len(first) > len(prompt)
+    assert first == "".join(generate(export=bundle, prompt=prompt, **NUMBERS))
+    assert second.startswith("the cat")
+
+
 def test_other_probabilities_than_were_scored_are_refused(written: Folders, tmp_path: Path) -> None:
     tampered, out = tmp_path / "evaluate", tmp_path / "export"
     shutil.copytree(written["evaluate"], tampered)

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from gristmill.feed import GatheredFeed
 from gristmill.generation.feed import Prefixes, WindowFeed, feed_of, validation_of
-from gristmill.generation.prepared import Layout, Prepared, read, write_layout
+from gristmill.generation.prepared import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.generation.settings import Train
 from gristmill.text.sequences import Sequences, starts_of
 
@@ -26,7 +26,7 @@ def prepared(tmp_path: Path) -> Any:
 
     def call(examples: str, length: int = 4) -> Prepared:
         tokens, cut, end = (STREAM, 21, 31) if examples == "windows" else (FLAT.values, 3, 5)
-        np.save(tmp_path / "tokens.npy", tokens, allow_pickle=False)
+        write_tokens(tokens, tmp_path)
         np.save(tmp_path / "starts.npy", FLAT.starts, allow_pickle=False)
         bounds = {"train": (0, cut), "validation": (cut, end), "test": (end, end)}
         write_layout(Layout("word", 140, examples, length, bounds, {}, {}), tmp_path)

@@ -42,6 +42,13 @@ def test_texts_keep_all_but_their_line_ends(tmp_path: Path) -> None:
     }
 
 
+def test_a_line_ends_with_any_of_the_three_ends_and_with_no_other_character(tmp_path: Path) -> None:
+    counts = ingest(source=Given("a\rb\r\nc\u2028d\x0ce\n\n", "f"), ingest=Ingest(), out=tmp_path)
+    assert counts == {"documents": 2, "characters": 12, "line_ends_replaced": 2}
+    assert read_table(tmp_path / "texts.parquet")["text"].tolist() == ["a\nb\nc\u2028d\x0ce\n\n", "f"]
+    assert read_document(tmp_path / "summary.json")["counts"]["lines"] == 5
+
+
 def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == "the source holds no texts. Expected at least one."
     assert refusal(tmp_path, "a", " \n") == "file 2: holds no text. Fill it, or leave it out."

@@ -45,7 +45,7 @@ def test_the_stream_of_all_parts_is_the_text(tmp_path: Path, settings: dict[str,
     assert data.layout.characters == {"train": len(train), "validation": len(validation), "test": len(test)}
     assert data.layout.tokens == {part: len(data.stream(part)) for part in PARTS}
     assert counts == {f"{part}_tokens": len(data.stream(part)) for part in PARTS} | {"vocabulary": len(data.vocabulary)}
-    assert data.layout.every
+    assert data.layout.after_each
 
 
 def test_texts_stand_end_to_end_with_a_line_end_between(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_prefixes_are_kept_as_lines(tmp_path: Path) -> None:
     assert [names[token] for token in first] == ["line", "0", "goes", "on", "and", "ends"]
     assert len(data.stream("test")) == data.layout.tokens["test"] == data.lines("test").lengths.sum()
     assert data.layout.characters["train"] == sum(map(len, [*LINES, *LINES][: len(data.lines("train"))]))
-    assert not data.layout.every
+    assert not data.layout.after_each
 
 
 def test_long_texts_are_encoded_in_pieces_that_end_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_the_same_text_and_settings_give_the_same_files(tmp_path: Path) -> None:
         files.append({path.name: path.read_bytes() for path in (place / "out").iterdir()})
 
     assert files[0] == files[1]
-    assert {"tokens.npy", "starts.npy", "layout.json", "tokenizer.json", "vocabulary.parquet"} <= set(files[0])
+    assert {"tokens.parquet", "starts.npy", "layout.json", "tokenizer.json", "vocabulary.parquet"} <= set(files[0])
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,17 @@ def test_the_data_are_counted_by_part(shown: dict[str, Section], written: Folder
         f"A vocabulary of {layout.vocabulary} characters, padding and unknown among them; the network is shown windows "
         "of the stream, of 8 tokens at most."
     )
-    assert counts.rows[0] == ["train", f"{layout.characters['train']}", f"{layout.tokens['train']}", "–"]
+    assert counts.rows[0] == ["train", f"{layout.characters['train']}", f"{layout.tokens['train']}", "0.00%", "–"]
     assert counts.rows[2][-1] == f"{layout.tokens['test']}"
-    assert ["' '", frequent.rows[2][1]] in frequent.rows
+    assert ["␣", frequent.rows[2][1]] in frequent.rows
+    assert "\\n" in [name for name, _ in frequent.rows]
+
+
+def test_what_is_unknown_is_told_of_each_part(in_lines: Folders) -> None:
+    counts = by_title(in_lines)["Data"].tables[0]
+
+    assert counts.headings == ["part", "characters", "tokens", "unknown", "tokens told"]
+    assert [row[3] for row in counts.rows] == ["0.00%", "0.00%", f"{5 / int(counts.rows[2][2]):.2%}"]
 
 
 def test_the_headline_picture_is_a_png_of_the_evaluation_alone(written: Folders) -> None:

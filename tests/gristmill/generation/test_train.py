@@ -14,7 +14,7 @@ from gristmill.epoch import Epoch
 from gristmill.errors import RequestError
 from gristmill.generation.models.gru import Gru
 from gristmill.generation.models.lstm import Lstm
-from gristmill.generation.prepared import Layout, write_layout
+from gristmill.generation.prepared import Layout, write_layout, write_tokens
 from gristmill.generation.settings import Train
 from gristmill.generation.shape import Shape
 from gristmill.generation.train import refuse_foresight, train
@@ -22,14 +22,14 @@ from gristmill.tables import read_document, read_table
 
 VOCABULARY = 8
 ROUND = [2, 3, 4, 5, 6, 7]  # tokens that follow each other, again and again
-WINDOWS = Gru(kind="gru", dimensions=6, units=(12,))
-PREFIXES = Lstm(kind="lstm", dimensions=6, units=(8,), bidirectional=True, dropout=0.2)
+WINDOWS = Gru(kind="gru", dimensions=6, recurrent=(12,))
+PREFIXES = Lstm(kind="lstm", dimensions=6, recurrent=(8,), bidirectional=True, dropout=0.2)
 
 
 def write_prepared(folder: Path, examples: str) -> None:
     """Write rounds as preprocess does, as a stream or in lines of a round: 40 to train on, 10 for validation."""
     folder.mkdir()
-    np.save(folder / "tokens.npy", np.array(ROUND * 50, np.int32), allow_pickle=False)
+    write_tokens(np.array(ROUND * 50, np.int32), folder)
     np.save(folder / "starts.npy", np.arange(51) * 6, allow_pickle=False)
     scale = 6 if examples == "windows" else 1
     bounds = {"train": (0, 40 * scale), "validation": (40 * scale, 50 * scale), "test": (50 * scale, 50 * scale)}
@@ -125,7 +125,7 @@ def test_an_own_network_may_look_back_but_not_ahead(trained: Callable[..., Path]
 
 
 def test_there_is_nothing_ahead_of_one_token() -> None:
-    shape = Shape(VOCABULARY, length=1, every=True)
+    shape = Shape(VOCABULARY, length=1, after_each=True)
     refuse_foresight(telling(shape, padding="same"), shape)
 
 
@@ -138,13 +138,13 @@ def test_there_is_nothing_ahead_of_one_token() -> None:
             "the model is a str. Expected a keras.Model: return one from it.",
         ),
         (
-            lambda shape: WINDOWS.build(Shape(9, shape.length, every=True)),
+            lambda shape: WINDOWS.build(Shape(9, shape.length, after_each=True)),
             "windows",
             "the model's network takes (None,) and gives (None, 9) for each sequence; expected it to take (None,), "
             "tokens, and give (None, 8), logits. Build it to the shape it is given.",
         ),
         (
-            lambda shape: WINDOWS.build(Shape(8, shape.length, every=True)),
+            lambda shape: WINDOWS.build(Shape(8, shape.length, after_each=True)),
             "prefixes",
             "the model's network takes (None,) and gives (None, 8) for each sequence; expected it to take (None,), "
             "tokens, and give (8,), logits. Build it to the shape it is given.",

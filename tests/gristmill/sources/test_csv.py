@@ -182,12 +182,23 @@ def test_a_missing_column_is_refused_with_those_that_are_there(read: Read) -> No
 
 
 def test_the_wrong_separator_shows_in_the_columns(read: Read) -> None:
-    assert "no column 't'. Columns: 't;y'." in refusal(read, "t;y\na;1\n")
+    remedy = " If this is a row of several, set the source's separator."
+    assert f"no column 't'. Columns: 't;y'.{remedy}" in refusal(read, "t;y\na;1\n")
+    assert refusal(read, "whole\na\n").endswith("no column 't'. Columns: 'whole'.")
 
 
 def test_another_separator_is_taken(read: Read) -> None:
     assert list(read("t;y\na,b;1\n", separator=";").loc[2]) == ["a,b", 1]
     assert list(read("t\ty\na\t1\n", separator="\t").loc[2]) == ["a", 1]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "A.TSV.gz"])
+def test_a_name_may_tell_that_tabs_separate(read: Read, name: str) -> None:
+    content = b"t\ty\na,b\t1\n"
+
+    assert list(read(gzip.compress(content) if name.endswith("gz") else content, name).loc[2]) == ["a,b", 1]
+    assert Csv(kind="csv", path=name, separator=",").separator == ","
+    assert Csv.model_validate(Csv(kind="csv", path=name).model_dump()).separator == "\t"
 
 
 @pytest.mark.parametrize("separator", ["", ";;", '"', "\n", "\r", "\\t"])

@@ -1,5 +1,7 @@
 """The yardsticks are fitted on the training texts alone, and the linear one is the best of its kind."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,6 +55,22 @@ def test_a_text_without_a_known_word_gets_the_bias_alone(text: str) -> None:
     linear = Linear([*GOOD, *BAD], np.array([1, 1, 1, 0, 0, 0]), 2)
 
     assert linear.probabilities([text]) == pytest.approx(np.full((1, 2), 0.5), abs=0.1)
+
+
+def test_the_matrix_is_turned_once_for_all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = []
+
+    def fitted(given: csr_array, by: csr_array, second: Any) -> Any:
+        turned.append(by)
+        return real(given, by, second)
+
+    real = baselines._fitted
+    monkeypatch.setattr(baselines, "_fitted", fitted)
+
+    Linear(["a b", "c b", "d b"] * 2, np.array([0, 1, 2] * 2), 3)
+
+    assert len(turned) == 3
+    assert turned[0] is turned[1] is turned[2]
 
 
 def test_texts_that_share_no_word_do_no_harm() -> None:

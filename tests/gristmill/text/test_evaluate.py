@@ -104,7 +104,7 @@ def test_quarters_of_lengths_are_those_of_the_training_texts(
 
 
 def test_the_surest_errors_are_kept_with_their_text(opinions: Folders) -> None:
-    texts = texts_of(prepared.read(opinions["preprocess"]), "test", opinions["ingest"])
+    texts = texts_of(prepared.read(opinions["preprocess"]), ["test"], opinions["ingest"])["test"]
     wrong = surest_errors(read_predictions(opinions["evaluate"], "test"), 20)
 
     kept = read_table(opinions["evaluate"] / "errors.parquet")

@@ -64,6 +64,13 @@ def test_texts_are_written_as_they_were_found(run: Run, tmp_path: Path) -> None:
     }
 
 
+def test_a_column_named_like_one_that_is_scored_by_is_called_otherwise(run: Run, tmp_path: Path) -> None:
+    run("text,label,length\na,1,long\nb,0,short\nc,1,\nd,0,\n", metadata=["length"])
+
+    assert table(tmp_path)["source_length"] == ["long", "short", None, None]
+    assert "length" not in table(tmp_path)
+
+
 def test_the_summary_tells_of_the_texts(run: Run, tmp_path: Path) -> None:
     run(REVIEWS, part="split", names={"0": "bad", "1": "good"})
 

@@ -129,6 +129,17 @@ def test_a_text_that_is_typed_gets_one_row(ask: Ask, bundled: Folders) -> None:
     assert made["p_bad"].tolist() == pytest.approx([probabilities(bundled)[3, 0]], abs=1e-5)
 
 
+def test_texts_of_which_the_model_knows_nothing_are_counted_in_the_log(
+    ask: Ask, table: pd.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table.loc[[1, 5, 6], "text"] = ["zzz unheard", "?!", "zzz film"]
+
+    with caplog.at_level(logging.WARNING):
+        ask(write(tmp_path / "x.csv", table))
+
+    assert caplog.messages == ["2 of 12 texts hold no token that the model knows: what it says of them means nothing"]
+
+
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_an_empty_text_that_is_typed_is_refused(ask: Ask, text: str) -> None:
     with pytest.raises(RequestError) as refused:
@@ -176,7 +187,7 @@ def test_an_empty_text_where_such_are_dropped_keeps_its_row_without_a_label(
     assert made["id"].tolist() == whole["id"].tolist()
     assert made.loc[4, ["label", "probability", "p_bad"]].isna().all()
     pd.testing.assert_frame_equal(made.drop(index=4), whole.drop(index=4), rtol=1e-5)
-    assert caplog.messages == ["1 of 12 rows have no text and no label"]
+    assert caplog.messages == ["1 of 12 rows have no text and so get no label"]
 
 
 def test_a_text_longer_than_allowed_is_refused(ask: Ask, table: pd.DataFrame, tmp_path: Path) -> None:

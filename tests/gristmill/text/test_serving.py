@@ -45,8 +45,10 @@ def test_a_text_gets_the_same_alone_and_among_others(served: Any, judged: Folder
 
 
 def test_an_empty_text_and_one_of_unknown_words_do_not_stop_the_others(served: Any) -> None:
-    made = served.signatures["serving_default"](tf.constant(["", "zzz", "film"]))["probabilities"].numpy()
+    made = served.signatures["serving_default"](tf.constant(["", "zzz", "film", "zzz fine film"]))
 
+    assert made["known"].numpy().tolist() == [0, 0, 1, 2]
+    made = made["probabilities"].numpy()
     assert made.sum(axis=1) == pytest.approx(1, abs=1e-6)
     assert not np.allclose(made[1], made[2])
 

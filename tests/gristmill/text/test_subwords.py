@@ -6,7 +6,7 @@ from importlib.machinery import ModuleSpec
 import pytest
 import tensorflow as tf
 
-from gristmill.errors import RequestError
+from gristmill.errors import DataError, RequestError
 from gristmill.text import subwords
 from gristmill.text.rules import Rules
 
@@ -66,6 +66,20 @@ def test_fewer_pieces_than_characters_are_refused() -> None:
 
     assert str(refused.value) == (
         "preprocess.vocabulary is 9, but the characters of the training texts alone take 17 subwords. Set more than 17."
+    )
+
+
+def test_texts_of_a_few_bytes_are_enough() -> None:
+    assert subwords.fit(["ab", "ba"] * 3, 60, READ).tokens == ["", "[UNK]", "a", "b", "▁", "▁ba"]
+
+
+def test_what_sentencepiece_cannot_do_is_told() -> None:
+    with pytest.raises(DataError) as refused:
+        subwords.fit(["\N{ZERO WIDTH SPACE}"], 60, READ)
+
+    assert str(refused.value) == (
+        "SentencePiece cannot find subwords: INTERNAL: src/trainer_interface.cc(576) [(all_chars_count) > (0)]. "
+        "Set preprocess.level to another one, or add texts."
     )
 
 

@@ -4,6 +4,7 @@ The killed training is a process of its own that runs this file as a script.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,9 +23,10 @@ from gristmill.own import Own
 from gristmill.tables import read_document, read_table
 from gristmill.text.models.embedding import Embedding
 from gristmill.text.models.gru import Gru
+from gristmill.text.prepared import Layout
 from gristmill.text.settings import Train
 from gristmill.text.shape import Shape
-from gristmill.text.train import refuse_misshapen, train
+from gristmill.text.train import refuse_misshapen, refuse_moved_by_padding, train
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,10 +37,12 @@ RECURRENT = Gru(kind="gru", dimensions=4, recurrent=(4,), units=(), dropout=0.3)
 OWN = """
 import keras
 
+from gristmill.text.pooling import pooled
+
 def build(shape, dimensions):
     tokens = keras.Input((None,), dtype="int32")
     features = keras.layers.Embedding(shape.vocabulary, dimensions)(tokens)
-    return keras.Model(tokens, keras.layers.Dense(shape.outputs)(keras.ops.max(features, axis=1)))
+    return keras.Model(tokens, keras.layers.Dense(shape.outputs)(pooled(features, tokens, "max")))
 """
 
 
@@ -145,6 +149,45 @@ def test_a_network_of_another_shape_is_refused(network: Any, message: str) -> No
         refuse_misshapen(network() if callable(network) else network, Shape(VOCABULARY, LENGTH, 3))
 
     assert str(caught.value) == message
+
+
+def unmasked(length: int | None, mask: bool = False) -> Any:
+    tokens = keras.Input((length,), dtype="int32")
+    features = keras.layers.Embedding(VOCABULARY, 8, mask_zero=mask)(tokens)
+    return keras.Model(tokens, keras.layers.Dense(3)(keras.layers.GRU(4)(features)))
+
+
+def layout_of(length: int, pad: str) -> Layout:
+    return Layout("word", VOCABULARY, length, pad, "post", ["a", "b", "c"], {})
+
+
+@pytest.mark.parametrize("pad", ["pre", "post"])
+def test_a_network_that_padding_moves_is_refused(pad: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        refuse_moved_by_padding(unmasked(None), layout_of(LENGTH, pad))
+
+    assert re.sub(r"by [0-9.e-]+ in", "by N in", str(refused.value)) == (
+        "padding changes what the model's network says of a text, by N in a logit: it would be served at another "
+        "length than it is trained at. Mask it (`mask_zero=True`, gristmill.text.pooling), or take "
+        "Input((shape.length,)), (12,)."
+    )
+
+
+@pytest.mark.parametrize("pad", ["pre", "post"])
+def test_one_that_passes_over_padding_or_is_of_one_length_is_taken(pad: str) -> None:
+    refuse_moved_by_padding(unmasked(None, mask=True), layout_of(LENGTH, pad))
+    refuse_moved_by_padding(unmasked(LENGTH), layout_of(LENGTH, pad))
+    refuse_moved_by_padding(unmasked(None), layout_of(1, pad))  # nothing is ever filled up
+
+
+def test_an_own_model_that_padding_moves_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OWN.replace('pooled(features, tokens, "max")', "keras.ops.max(features, axis=1)"))
+
+    with pytest.raises(RequestError, match="padding changes what the model's network says of a text"):
+        run(tmp_path, Own.model_validate({"kind": "mine.py:build", "dimensions": 7}), files=[file])
+
+    assert not (tmp_path / "scratch").exists()
 
 
 @pytest.mark.slow

@@ -93,6 +93,10 @@ def test_line_ends_are_words_where_they_are_to_be_written(punctuation: str) -> N
     assert made.decode(tf.constant([[4, 2, 3]])).numpy().tolist() == [b"b\na"]
 
 
+def test_what_stands_for_a_line_end_is_a_space_in_a_text() -> None:
+    assert split("a\x1eb\nc", WRITTEN) == ["a", "b", "\x1e", "c"]
+
+
 def test_the_most_frequent_words_are_kept_and_of_equals_those_that_sort_first() -> None:
     made = words.fit(["d c b", "b d a", "é d"], 5, STRIP)
 

@@ -15,14 +15,14 @@ from gristmill.kinds import kinds, settings_of
 
 PACKAGE = "gristmill.generation.models"
 KINDS = kinds(PACKAGE)
-SMALL: dict[str, Any] = {"dimensions": 4, "units": (5, 3)}
+SMALL: dict[str, Any] = {"dimensions": 4, "recurrent": (5, 3)}
 TOKENS = np.array([[3, 1, 4, 1, 5, 6, 2], [2, 6, 5, 3, 5, 1, 4]], np.int32)
 
 
-def built(kind: str, every: bool, **settings: Any) -> keras.Model:
+def built(kind: str, after_each: bool, **settings: Any) -> keras.Model:
     keras.utils.set_random_seed(0)
     model: Any = settings_of(kind, PACKAGE).model_validate({"kind": kind} | SMALL | settings)
-    network: keras.Model = model.build(Shape(vocabulary=7, length=9, every=every))
+    network: keras.Model = model.build(Shape(vocabulary=7, length=9, after_each=after_each))
     return network
 
 
@@ -32,7 +32,7 @@ def told(network: Any, tokens: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_takes_sequences_of_any_length_and_gives_logits(kind: str) -> None:
-    every, last = built(kind, every=True), built(kind, every=False)
+    every, last = built(kind, after_each=True), built(kind, after_each=False)
 
     assert every.input_shape == last.input_shape == (None, None)
     assert (every.output_shape, last.output_shape) == ((None, None, 7), (None, 7))
@@ -42,7 +42,7 @@ def test_a_network_takes_sequences_of_any_length_and_gives_logits(kind: str) -> 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_told_after_a_token_depends_on_those_before_alone(kind: str) -> None:
-    network, changed = built(kind, every=True), TOKENS.copy()
+    network, changed = built(kind, after_each=True), TOKENS.copy()
     changed[:, 4] = 2
 
     before, after = told(network, TOKENS), told(network, changed)
@@ -59,7 +59,7 @@ def test_what_is_told_after_a_token_depends_on_those_before_alone(kind: str) -> 
 def test_padding_does_not_count_on_either_side_of_a_line(
     kind: str, bidirectional: bool, sides: tuple[int, int]
 ) -> None:
-    network = built(kind, every=False, bidirectional=bidirectional)
+    network = built(kind, after_each=False, bidirectional=bidirectional)
 
     assert told(network, np.pad(TOKENS, ((0, 0), sides))) == pytest.approx(told(network, TOKENS), abs=1e-6)
 
@@ -67,7 +67,7 @@ def test_padding_does_not_count_on_either_side_of_a_line(
 @pytest.mark.parametrize("kind", KINDS)
 def test_reading_windows_from_both_ends_is_refused(kind: str) -> None:
     with pytest.raises(RequestError) as refusal:
-        built(kind, every=True, bidirectional=True)
+        built(kind, after_each=True, bidirectional=True)
 
     assert str(refusal.value) == (
         'model.bidirectional reads the very tokens that are to be told with preprocess.examples = "windows". '
@@ -77,7 +77,7 @@ def test_reading_windows_from_both_ends_is_refused(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_reads_back_bit_by_bit_and_exports(kind: str, tmp_path: Path) -> None:
-    network = built(kind, every=True, dropout=0.5)
+    network = built(kind, after_each=True, dropout=0.5)
     expected = told(network, TOKENS)
 
     networks.write(network, tmp_path)

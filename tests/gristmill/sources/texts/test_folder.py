@@ -10,6 +10,7 @@ import pytest
 from gristmill.errors import DataError
 from gristmill.places import locate
 from gristmill.sources import Rows
+from gristmill.sources.texts import folder
 from gristmill.sources.texts.folder import Folder
 
 
@@ -77,6 +78,12 @@ def test_another_column_is_refused_with_those_that_are_there(tmp_path: Path) -> 
     with pytest.raises(DataError) as refused:
         read(tmp_path, ["text", "part"])
     assert str(refused.value) == f"{tmp_path}: no column 'part'. Columns: 'text', 'label', 'file'."
+
+
+def test_a_file_at_the_root_of_the_file_system_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "decoded", lambda path, encoding, read: f"what {path} holds")
+    rows = Folder(kind="folder", path="/new.txt").read([Path("/new.txt")], ["text", "file"], [])
+    assert rows.frame.to_dict("list") == {"text": ["what /new.txt holds"], "file": ["new.txt"]}
 
 
 def test_an_archive_without_texts_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,15 @@ def test_texts_come_in_order_with_their_classes_parts_and_ids(tmp_path: Path) ->
     assert read(tmp_path, ["label"]).frame.columns.tolist() == ["label"]
 
 
+def test_a_split_that_holds_an_example_twice_is_refused(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"train": [(b"fine", 0), (b"bad", 1)]})
+    with pytest.raises(DataError) as refused:
+        read(tmp_path, train="train+train[1:]")
+    assert str(refused.value) == (
+        f"{folder}: {NAME}-train.tfrecord-00000-of-00001__1 is twice in train. Let the splits not overlap."
+    )
+
+
 def test_a_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
     folder = write(tmp_path, {"train": [(b"fine", 0), (b"b\xffd", 1)]})
     with pytest.raises(DataError) as refused:
