@@ -70,13 +70,13 @@ def test_what_is_no_json_value_is_refused(value: object) -> None:
         digest_of({"a": value})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values, values)
 def test_equal_exactly_where_values_and_their_types_are(one: Any, other: Any) -> None:
     assert (digest_of(one) == digest_of(other)) == same(one, other)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(max_size=3), values, max_size=5), st.randoms())
 def test_any_order_of_keys_is_the_same_value(value: dict[str, Any], random: Any) -> None:
     items = list(value.items())

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.classification import scores
@@ -42,7 +42,6 @@ def test_measures_equal_hand_computed_numbers() -> None:
     assert scores.ece(TRUTH, MADE) == pytest.approx((abs(1 - 0.7) + abs(0 - 0.8) + abs(1 - 0.5) + abs(0 - 0.4)) / 4)
 
 
-@settings(deadline=None)
 @given(pair=judged())
 def test_measures_equal_a_loop(pair: Judged) -> None:
     truth, made = pair
@@ -73,7 +72,6 @@ def test_measures_equal_a_loop(pair: Judged) -> None:
         assert values == pytest.approx([precision, recall, harmonic])
 
 
-@settings(deadline=None)
 @given(pair=judged())
 def test_calibration_equals_a_loop_over_the_bins(pair: Judged) -> None:
     truth, made = pair
@@ -93,7 +91,6 @@ def test_calibration_equals_a_loop_over_the_bins(pair: Judged) -> None:
     assert scores.ece(truth, made) == pytest.approx(distance)
 
 
-@settings(deadline=None)
 @given(pair=judged(most=2))
 def test_the_area_under_the_curve_is_the_share_of_pairs_in_order(pair: Judged) -> None:
     truth, made = pair

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.classification.labelled import PARTS
@@ -80,7 +80,6 @@ def test_parts_of_the_source_stay_and_the_others_are_drawn_from_the_rest(
             assert (parts == part).tolist() == (index["part"] == part).tolist()
 
 
-@settings(deadline=None)
 @given(
     images=st.lists(st.integers(1, 40), min_size=2, max_size=5),
     validation=st.floats(0.01, 0.45),
@@ -99,7 +98,6 @@ def test_every_class_trains_and_is_tested_about_as_asked(
         assert found["validation"][label] <= max(1, round(validation * count))
 
 
-@settings(deadline=None)
 @given(
     images=st.lists(st.integers(20, 60), min_size=2, max_size=5),
     validation=st.integers(0, 15),
@@ -166,7 +164,6 @@ def test_shares_that_leave_nothing_are_refused() -> None:
         counted(index_of({"": [9, 9]}), validation=0.5, test=0.5)
 
 
-@settings(deadline=None)
 @given(images=st.lists(st.integers(1, 40), min_size=1, max_size=5), stretches=st.integers(1, 6), seed=st.integers(0, 9))
 def test_a_mixed_order_holds_the_classes_in_about_their_shares_everywhere(
     images: list[int], stretches: int, seed: int

@@ -42,7 +42,7 @@ def by_loop(fitted: list[list[int]], context: list[int], vocabulary: int, streng
 TEXT = st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=12), min_size=1, max_size=4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(TEXT, st.lists(st.integers(1, 4), max_size=5), st.integers(1, 4), st.sampled_from([1.0, 4.0]))
 def test_each_probability_is_the_formulas_and_all_sum_to_one(
     fitted: list[list[int]], context: list[int], order: int, strength: float

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -28,7 +28,6 @@ def test_measures_equal_hand_computed_numbers() -> None:
     assert r2(TRUTH, PREDICTION) == pytest.approx(1 - 5 / 14)
 
 
-@settings(deadline=None)
 @given(pair=pairs)
 def test_measures_equal_a_loop(pair: tuple[Values, Values]) -> None:
     truth, prediction = (values.tolist() for values in pair)

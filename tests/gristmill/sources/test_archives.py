@@ -186,7 +186,7 @@ def test_a_tar_with_a_damaged_header_is_refused_and_not_taken_for_a_shorter_one(
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_gives_the_photos_or_a_refusal(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     """A tar has no checksum of its content; all else is found."""

@@ -11,7 +11,7 @@ from gristmill.text.rules import Rules
 AS_IT_IS = Rules("character", lower=False, punctuation="separate", lines=True)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=3))
 def test_a_text_comes_back_as_it_was(texts: list[str]) -> None:
     made = Characters(["", "[UNK]", *dict.fromkeys("".join(texts))], AS_IT_IS)

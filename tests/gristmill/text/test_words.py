@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.text import words
@@ -74,7 +74,6 @@ def test_punctuation_goes_but_for_apostrophes_inside_words(text: str, expected: 
 
 
 @pytest.mark.parametrize("punctuation", ["strip", "separate", "keep"])
-@settings(deadline=None)
 @given(text=st.text(ALPHABET, max_size=20))
 def test_words_are_those_of_a_slow_loop(punctuation: str, text: str) -> None:
     assert split(text, replace(STRIP, punctuation=punctuation)) == slowly(text, punctuation)

@@ -61,7 +61,7 @@ def test_waves_of_observations_are_counted_from_the_anchor(frequency: str, times
     assert found["12.5 cos 1"].to_numpy() == pytest.approx(np.cos(2 * np.pi * np.arange(30) / 12.5), abs=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(cut=st.integers(1, 60), steps=st.integers(1, 40), frequency=st.sampled_from(["h", "D", "MS", "B", "15min"]))
 def test_the_future_continues_the_past(cut: int, steps: int, frequency: str) -> None:
     """Features of times after a file's last row are those that the whole series has there."""

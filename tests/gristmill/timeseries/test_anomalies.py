@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_runs import assembled
 
@@ -171,7 +171,6 @@ def test_what_stands_out_anyway_counts_as_false() -> None:
     assert told == {"injected": 1, "size": 50.0, "recall": 1.0, "precision": 0.5}
 
 
-@settings(deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4),
     marks=st.sets(st.integers(0, 47)),

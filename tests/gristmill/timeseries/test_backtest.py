@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_runs import assembled
 
@@ -99,7 +99,6 @@ def test_blocks_of_ragged_series_lie_at_the_same_times() -> None:
     assert months[4] == [list(range(30, 43)), [], [45, 46, 47]]
 
 
-@settings(deadline=None)
 @given(
     spans=st.lists(st.tuples(st.integers(0, 15), st.integers(1, 50)), min_size=1, max_size=4),
     test=st.integers(1, 8),

@@ -279,7 +279,7 @@ def test_the_order_with_the_lowest_aic_is_taken() -> None:
     assert not np.allclose(made, autoregression(series, starts, 5, fitted, best - 1))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), origin=st.integers(FITTED, 59), horizon=st.integers(1, 8), noise=st.integers(0, 99))
 def test_no_forecast_changes_when_the_future_does(seed: int, origin: int, horizon: int, noise: int) -> None:
     series, starts = random_series(seed), np.array([origin])
@@ -292,7 +292,7 @@ def test_no_forecast_changes_when_the_future_does(seed: int, origin: int, horizo
         assert np.array_equal(forecast(series, starts, horizon), forecast(changed, starts, horizon)), name
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), order=st.sampled_from([None, 1, 5]), noise=st.integers(0, 99))
 def test_autoregression_fits_on_nothing_from_fitted_on(seed: int, order: int | None, noise: int) -> None:
     """Two series that differ from `fitted` on, but not in what an origin at its end sees, have equal forecasts."""

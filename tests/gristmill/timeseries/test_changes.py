@@ -165,7 +165,7 @@ def test_a_segment_has_the_line_through_its_observations() -> None:
     size=st.floats(-20, 20),
     season=st.none() | st.integers(2, 30),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_segments_tile_the_series(seed: int, count: int, size: float, season: int | None) -> None:
     found = segments(noise(count, seed) + shift(count, count // 2, size), season)
     assert [found[0].begin, *(segment.end for segment in found)] == [*(segment.begin for segment in found), count]

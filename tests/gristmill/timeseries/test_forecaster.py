@@ -116,7 +116,7 @@ def test_blocks_are_the_normalised_training_windows_and_what_is_to_be_forecast(m
     assert targets == pytest.approx(ahead.reshape(32, 6), abs=1e-5)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     values=st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=30),
     level=st.floats(0.02, 0.98),

@@ -61,7 +61,7 @@ def test_the_grid_is_what_pandas_makes_of_start_and_end(frequency: str, start: s
     assert (grid.slots.tolist(), grid.sizes.tolist()) == (rows.tolist(), [40])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(FREQUENCIES),
     st.lists(

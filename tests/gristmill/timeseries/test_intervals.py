@@ -100,7 +100,7 @@ def test_windows_of_one_value_count_alike() -> None:
     assert found.half_widths(np.zeros((2, 1, 1))).tolist() == [[[6]], [[6]]]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(factor=st.floats(1e-6, 1e6), shift=st.floats(-1e3, 1e3), seed=st.integers(0, 9))
 def test_intervals_are_in_the_units_of_the_values(factor: float, shift: float, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from small_runs import assembled, networks
 
@@ -64,7 +64,6 @@ def later_changed(data: Prepared, position: int, channels: int = 3) -> Prepared:
     return replace(data, values=values)
 
 
-@settings(deadline=None)
 @given(data=series(), part=st.sampled_from(PARTS))
 def test_no_window_sees_a_value_from_its_origin_on_or_of_another_series(data: Prepared, part: str) -> None:
     starts = data.origins(part)
@@ -75,7 +74,6 @@ def test_no_window_sees_a_value_from_its_origin_on_or_of_another_series(data: Pr
         assert np.array_equal(again, window)
 
 
-@settings(deadline=None)
 @given(data=series())
 def test_targets_of_training_end_before_validation_begins_and_those_before_test(data: Prepared) -> None:
     horizon = data.layout.horizon
@@ -93,7 +91,6 @@ def test_targets_of_training_end_before_validation_begins_and_those_before_test(
         assert not data.filled[index].any()
 
 
-@settings(deadline=None)
 @given(data=series())
 def test_no_step_of_a_sequence_is_judged_on_what_it_sees_or_on_a_later_part(data: Prepared) -> None:
     starts, layout = data.origins("train"), data.layout

@@ -28,7 +28,7 @@ def said_of(values: Values, season: int | None) -> str:
     values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60).map(np.array),
     season=st.none() | st.integers(0, 70),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_the_parts_of_any_series_add_up_to_it(values: Values, season: int | None) -> None:
     trend, seasonal, remainder = decompose(values, season)
     assert trend.shape == seasonal.shape == remainder.shape == values.shape

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_runs import assembled
 
@@ -64,7 +64,6 @@ def test_no_value_is_a_target_of_two_parts() -> None:
     assert judged["test"] == set(range(116, 120))
 
 
-@settings(deadline=None)
 @given(
     lengths=lengths,
     validation=st.integers(0, 6),
@@ -118,7 +117,6 @@ def test_a_series_cut_elsewhere_has_the_scale_of_its_new_training_part() -> None
     assert replace(cut, parts=data.parts, layout=data.layout) == data  # nothing else differs
 
 
-@settings(deadline=None)
 @given(length=st.integers(1, 30), edges=st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=4))
 def test_inside_equals_a_loop(length: int, edges: list[tuple[int, int]]) -> None:
     bounds = np.array([sorted((min(low, length), min(high, length))) for low, high in edges], np.int64)

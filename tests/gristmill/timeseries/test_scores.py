@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -46,7 +46,6 @@ def test_measures_equal_hand_computed_numbers() -> None:
     assert pinball(TRUTH, FORECAST, 0.1) == pytest.approx((0.9 * 1 + 0 + 0.1 * 3 + 0.1 * 2) / 4)
 
 
-@settings(deadline=None)
 @given(pair=pairs)
 def test_measures_equal_a_loop(pair: Pair) -> None:
     truth, forecast = pair
@@ -63,7 +62,6 @@ def test_measures_equal_a_loop(pair: Pair) -> None:
     assert smape(truth, forecast) == pytest.approx(200 * sum(symmetric) / len(cells))
 
 
-@settings(deadline=None)
 @given(pair=pairs, quantile=st.floats(0.01, 0.99), reach=st.integers(0, 50))
 def test_measures_of_intervals_equal_a_loop(pair: Pair, quantile: float, reach: int) -> None:
     truth, forecast = pair

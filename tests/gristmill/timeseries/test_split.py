@@ -34,7 +34,6 @@ def test_parts_are_shares_or_counts(length: int, validation: float, test: float,
     assert tuple(end - begin for begin, end in parts.values()) == sizes
 
 
-@settings(deadline=None)
 @given(
     length=st.integers(1, 500),
     validation=st.one_of(st.integers(0, 200), st.floats(0.01, 0.6)),
@@ -79,7 +78,7 @@ def test_ragged_series_are_cut_at_common_times_by_hand() -> None:
     ]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     spans=st.lists(st.tuples(st.integers(0, 20), st.integers(1, 25)), min_size=1, max_size=5),
     validation=st.integers(0, 8),

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.timeseries.windows import history_index, origins, sequence_index, target_index
@@ -13,7 +13,6 @@ positions = st.integers(0, 40)
 steps = st.integers(1, 15)
 
 
-@settings(deadline=None)
 @given(first=positions, begin=positions, length=positions, history=steps, horizon=steps, stride=steps)
 def test_no_window_sees_its_targets_and_all_of_them_lie_in_the_part(
     first: int, begin: int, length: int, history: int, horizon: int, stride: int
@@ -29,7 +28,6 @@ def test_no_window_sees_its_targets_and_all_of_them_lie_in_the_part(
     assert (judged < begin + length).all()
 
 
-@settings(deadline=None)
 @given(first=positions, begin=positions, length=positions, history=steps, horizon=steps, stride=steps)
 def test_indices_equal_a_loop(first: int, begin: int, length: int, history: int, horizon: int, stride: int) -> None:
     found = []
@@ -47,7 +45,6 @@ def test_indices_equal_a_loop(first: int, begin: int, length: int, history: int,
     assert target_index(starts, horizon).tolist() == [judged for _, _, judged in found]
 
 
-@settings(deadline=None)
 @given(begin=positions, length=positions, history=steps, horizon=steps)
 def test_each_step_of_a_sequence_is_judged_on_what_follows_it(
     begin: int, length: int, history: int, horizon: int

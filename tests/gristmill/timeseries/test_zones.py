@@ -71,7 +71,7 @@ def test_several_autumns_are_several_nights() -> None:
     assert settled(shown)[0].tolist() == utc.tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(0, 8),
     st.sampled_from(["h", "20min"]),

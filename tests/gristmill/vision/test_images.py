@@ -155,7 +155,7 @@ def test_fine_patterns_become_grey_and_not_a_coarse_pattern() -> None:
     assert np.abs(pixels_of(board, height=20, width=20, channels=1) - 127.5).max() < 4
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     size=st.tuples(st.integers(2, 90), st.integers(2, 90)),
     wanted=st.tuples(st.integers(1, 40), st.integers(1, 40)),
@@ -256,7 +256,7 @@ except MemoryError:
     assert said(CAP).endswith("out of memory")
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     name=st.sampled_from(sorted(PICTURES)),
     end=st.floats(0.05, 2),

@@ -18,7 +18,7 @@ def written(folder: Path, records: list[bytes], full: int) -> list[Place]:
         return [shards.add(record) for record in records]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(records=st.lists(st.binary(max_size=60), max_size=12), full=st.integers(1, 200))
 def test_records_are_found_again(records: list[bytes], full: int) -> None:
     with TemporaryDirectory() as name:

@@ -103,7 +103,7 @@ def test_a_stack_too_deep_for_the_size_is_refused(fields: dict[str, Any], told: 
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
     depth=st.integers(1, 4),
