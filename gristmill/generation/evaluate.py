@@ -22,9 +22,7 @@ from gristmill.tables import write_document, write_table
 from gristmill.text.rules import UNKNOWN
 
 _BLOCK = 1000  # tokens whose bits are kept as one mean
-_UNKNOWN_AT_MOST = (
-    0.001  # share of the test tokens with which bits are told by character: it changes them by 1 % at most
-)
+_UNKNOWN_AT_MOST = 0.001  # share of the test tokens, which moves bits by 1 % at most, for them to be told by character
 
 Outcomes = dict[str, Outcome]  # by model: the network's first, then the baselines'
 

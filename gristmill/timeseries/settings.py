@@ -108,8 +108,8 @@ class Export(Settings):
     tolerance: PositiveFloat = 1e-4  # largest parity difference, in deviations of the training part
 
 
-TABLES: dict[str, type[Settings] | str] = {
-    "source": "gristmill.sources",
+TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
+    "source": ("gristmill.sources", "gristmill.sources.series"),
     "ingest": Ingest,
     "preprocess": Preprocess,
     "model": "gristmill.timeseries.models",

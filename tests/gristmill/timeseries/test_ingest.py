@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from gristmill.errors import DataError, RequestError
 from gristmill.sources.csv import Csv
 from gristmill.sources.parquet import Parquet
-from gristmill.sources.synthetic import Synthetic
+from gristmill.sources.series.synthetic import Synthetic
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries.ingest import ingest
 from gristmill.timeseries.settings import Ingest

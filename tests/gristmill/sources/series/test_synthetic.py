@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from gristmill.errors import DataError
-from gristmill.sources.synthetic import Synthetic
+from gristmill.sources.series.synthetic import Synthetic
 
 
 def values(**settings: Any) -> npt.NDArray[np.float64]:
