@@ -160,3 +160,8 @@ def newest_epoch(project: Path) -> int:
     """Return the number of the newest checkpoint's epoch, 0 if there is none."""
     found = project.glob("data/store/scratch/*/**/epoch-*")
     return max((int(path.name.partition("-")[2]) for path in found), default=0)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what gristmill logged: TensorFlow warns of functions that are traced again, and a session has many."""
+    return [record.message for record in caplog.records if record.name.startswith("gristmill")]

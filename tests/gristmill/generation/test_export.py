@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small_writers import EVALUATE, LENGTH, Folders, run
+from support import said
 
 from gristmill.errors import ParityError, RequestError
 from gristmill.generation.export import export
@@ -136,7 +137,7 @@ def test_what_the_model_does_not_know_of_a_prompt_is_told(
     assert "".join(generate(export=characters, prompt="the Zoé", **NUMBERS)).startswith("the Zoé")
     generate(export=words, prompt="the zebra sat", **NUMBERS)
 
-    assert [record.message for record in caplog.records] == [
+    assert said(caplog) == [
         "--prompt: the model does not know the characters 'Z', 'é' of it, and reads them all as one unknown token",
         "--prompt: the model does not know 1 of the 3 words of it, and reads them all as one unknown token",
     ]

@@ -98,6 +98,6 @@ def test_what_was_scored_may_be_exported(attempt: Attempt) -> None:
 
 
 def test_predictions_that_are_not_the_networks_are_refused(attempt: Attempt, tmp_path: Path) -> None:
-    with pytest.raises(ParityError, match=r"the network to export predicts other values .*--refresh evaluate"):
+    with pytest.raises(ParityError, match=r"the network to export gives other predictions .*--refresh evaluate"):
         attempt(0.01)
     assert list((tmp_path / "export").iterdir()) == []

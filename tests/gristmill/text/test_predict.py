@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_judged_texts import CLASSES, TESTED, Folders, probabilities, texts_of
+from support import said
 
 from gristmill import config
 from gristmill.errors import DataError, RequestError
@@ -137,7 +138,7 @@ def test_texts_of_which_the_model_knows_nothing_are_counted_in_the_log(
     with caplog.at_level(logging.WARNING):
         ask(write(tmp_path / "x.csv", table))
 
-    assert caplog.messages == ["2 of 12 texts hold no token that the model knows: what it says of them means nothing"]
+    assert said(caplog) == ["2 of 12 texts hold no token that the model knows: what it says of them means nothing"]
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
@@ -187,7 +188,7 @@ def test_an_empty_text_where_such_are_dropped_keeps_its_row_without_a_label(
     assert made["id"].tolist() == whole["id"].tolist()
     assert made.loc[4, ["label", "probability", "p_bad"]].isna().all()
     pd.testing.assert_frame_equal(made.drop(index=4), whole.drop(index=4), rtol=1e-5)
-    assert caplog.messages == ["1 of 12 rows have no text and so get no label"]
+    assert said(caplog) == ["1 of 12 rows have no text and so get no label"]
 
 
 def test_a_text_longer_than_allowed_is_refused(ask: Ask, table: pd.DataFrame, tmp_path: Path) -> None:
