@@ -141,10 +141,13 @@ def _nothing() -> None:
 
 
 def _run_command(folder: Path, words: tuple[str, ...]) -> None:
+    from gristmill import fit  # which imports TensorFlow: loaded already where this runs
+
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     os.chdir(folder)
     bundle.run_fresh = reload_here
+    fit.PAUSE = 0.0  # a checkpoint after every epoch, to be killed behind
     sys.argv = ["gristmill", *words]
     main()
 

@@ -32,6 +32,15 @@ pytest_plugins = ["end_to_end"]
 KILLS = int(os.environ.get("GRISTMILL_KILLS", "6"))
 
 SHORT = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 3")
+FRESH = """
+from gristmill.backend import import_keras
+import_keras()
+from gristmill import cli, fit
+fit.PAUSE = 0.0
+cli.main()
+"""
+"""The command, with a checkpoint after every epoch."""
+
 LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 40\nbatch_size = 2")
 """Epochs of a few tenths of a second, and enough of them to be cut off three times."""
 
@@ -83,7 +92,7 @@ def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrup
     assert forked.run(uninterrupted, "run", "small") == 0, (uninterrupted / "err").read_text()
 
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": prefect_api}
-    command = [sys.executable, "-c", "from gristmill.cli import main; main()", "-q", "run", "small"]
+    command = [sys.executable, "-c", FRESH, "-q", "run", "small"]
     with (project / "err").open("w") as err, (project / "out").open("w") as out:
         fresh = subprocess.Popen(command, cwd=project, env=environment, stdout=out, stderr=err)
     send(signal.SIGTERM, fresh.pid, lambda: fresh.poll() is not None, project, after_epoch=2)
