@@ -1,11 +1,13 @@
 """Helpers of the end-to-end tests: projects, what a plan says, what a run made, the command in forked processes."""
 
 import json
+import logging
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -165,6 +167,18 @@ def newest_epoch(project: Path) -> int:
     return max((int(path.name.partition("-")[2]) for path in found), default=0)
 
 
+@contextmanager
+def heard(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Let pytest hear what gristmill warns of, also where a command before has taken its log over and hushed it."""
+    logger = logging.getLogger("gristmill")
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level(logging.WARNING, logger="gristmill"):
+        patch.setattr(logger, "propagate", True)
+        yield
+
+
 def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what gristmill logged: TensorFlow warns of functions that are traced again, and a session has many."""
-    return [record.message for record in caplog.records if record.name.startswith("gristmill")]
+    """Return what gristmill logged, each message once, for more than one logger above may hand it on.
+
+    TensorFlow warns of functions that are traced again, and a session has many.
+    """
+    return list(dict.fromkeys(record.message for record in caplog.records if record.name.startswith("gristmill")))

@@ -1,6 +1,5 @@
 """A bundle tells what was scored, goes on from raw strings, and writes piece by piece what it writes at once."""
 
-import logging
 import shutil
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small_writers import EVALUATE, LENGTH, Folders, run
-from support import said
+from support import heard, said
 
 from gristmill.errors import ParityError, RequestError
 from gristmill.generation.export import export
@@ -132,10 +131,9 @@ def test_a_number_out_of_its_range_is_refused(characters: Path, numbers: dict[st
 def test_what_the_model_does_not_know_of_a_prompt_is_told(
     characters: Path, words: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    logging.getLogger("gristmill").propagate = True
-
-    assert "".join(generate(export=characters, prompt="the Zoé", **NUMBERS)).startswith("the Zoé")
-    generate(export=words, prompt="the zebra sat", **NUMBERS)
+    with heard(caplog):
+        assert "".join(generate(export=characters, prompt="the Zoé", **NUMBERS)).startswith("the Zoé")
+        generate(export=words, prompt="the zebra sat", **NUMBERS)
 
     assert said(caplog) == [
         "--prompt: the model does not know the characters 'Z', 'é' of it, and reads them all as one unknown token",

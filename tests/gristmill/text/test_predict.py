@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_judged_texts import CLASSES, TESTED, Folders, probabilities, texts_of
-from support import said
+from support import heard, said
 
 from gristmill import config
 from gristmill.errors import DataError, RequestError
@@ -135,7 +134,7 @@ def test_texts_of_which_the_model_knows_nothing_are_counted_in_the_log(
 ) -> None:
     table.loc[[1, 5, 6], "text"] = ["zzz unheard", "?!", "zzz film"]
 
-    with caplog.at_level(logging.WARNING):
+    with heard(caplog):
         ask(write(tmp_path / "x.csv", table))
 
     assert said(caplog) == ["2 of 12 texts hold no token that the model knows: what it says of them means nothing"]
@@ -182,7 +181,7 @@ def test_an_empty_text_where_such_are_dropped_keeps_its_row_without_a_label(
     whole = ask(write(tmp_path / "x.csv", table))
     table.loc[4, "text"] = ""
 
-    with caplog.at_level(logging.WARNING):
+    with heard(caplog):
         made = ask(write(tmp_path / "x.csv", table), ingest=Ingest(missing="drop"))
 
     assert made["id"].tolist() == whole["id"].tolist()
