@@ -76,10 +76,15 @@ def write_prepared(folder: Path, pixels: Pixels) -> None:
 
 
 def small_network() -> "keras.Model":
-    """Return a network as train publishes it, with weights that tell photos apart."""
+    """Return a network as train publishes it, with weights that tell photos apart: the same each time."""
+    from gristmill.seeds import seeded
+
+    return seeded(_network, 0)
+
+
+def _network() -> "keras.Model":
     import keras
 
-    keras.utils.set_random_seed(0)
     image = keras.Input((LAYOUT.height, LAYOUT.width, LAYOUT.channels), dtype="uint8", name="image")
     features = keras.layers.Rescaling(1 / 127.5, offset=-1)(image)  # about zero, so that no class always wins
     features = keras.layers.Conv2D(4, 3, activation="tanh")(features)
