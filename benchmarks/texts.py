@@ -21,6 +21,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from course_text import UNKNOWN
 
 from gristmill.text import tokenizer
 from gristmill.text.settings import Tokens
@@ -43,7 +44,7 @@ def words(texts: list[str]) -> dict[str, tuple[Work, Work]]:
     settings = Tokens(vocabulary=VOCABULARY)
 
     def legacy() -> Legacy:
-        made = Legacy(num_words=VOCABULARY, oov_token="<OOV>")  # noqa: S106 - no password
+        made = Legacy(num_words=VOCABULARY, oov_token=UNKNOWN)
         made.fit_on_texts(texts)
         return made
 

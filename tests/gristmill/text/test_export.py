@@ -104,7 +104,8 @@ def test_raw_strings_get_the_scored_probabilities(bundled: Folders) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["word", "subword"])
 def test_a_fresh_process_repeats_what_was_scored(tmp_path: Path, level: str) -> None:
-    folders = run_to_evaluate(tmp_path, Preprocess(level=level, vocabulary=60, length=LENGTH))  # type: ignore[arg-type]
+    settings = Preprocess.model_validate({"level": level, "vocabulary": 60, "length": LENGTH})
+    folders = run_to_evaluate(tmp_path, settings)
     out = tmp_path / "export"
     out.mkdir()
 
