@@ -1,5 +1,6 @@
-"""What train publishes in every domain: the network, its losses by epoch, and how training ended."""
+"""What train does alike in several domains: refuse a network of another shape, publish one and how it was trained."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pandas as pd
 
 from gristmill import network as networks
 from gristmill.course import Course
+from gristmill.errors import RequestError
 from gristmill.tables import write_document, write_table
+
+Form = tuple[int | None, ...]
 
 
 def write_trained(network: keras.Model, course: Course, out: Path, **more: Any) -> None:
@@ -40,3 +44,27 @@ def write_trained(network: keras.Model, course: Course, out: Path, **more: Any) 
         "learning_rate": course.learning_rate,
     }
     write_document(out / "training.json", ended | more)
+
+
+def refuse_misshapen(network: object, item: str, takes: Sequence[Form], gives: Form, holding: str = "") -> None:
+    """Refuse what is no network, or one that does not take and give what it is asked to.
+
+    Args:
+        network: what a model built.
+        item: what it is shown, for the error: an image, a text.
+        takes: the shapes of an item that it may take.
+        gives: the shape of its logits.
+        holding: what an item holds, for the error.
+
+    Raises:
+        RequestError: it is no Keras model, or of another shape.
+    """
+    if not isinstance(network, keras.Model):
+        raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
+    taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
+    if taken not in takes or given != gives:
+        wanted = " or ".join(map(str, takes)) + (f", {holding}," if holding else "")
+        raise RequestError(
+            f"the model's network takes {taken} and gives {given} for each {item}; expected it to take {wanted} and "
+            f"give {gives}, logits. Build it to the shape it is given."
+        )

@@ -15,7 +15,7 @@ from gristmill.generation.settings import Train
 from gristmill.generation.shape import Shape
 from gristmill.own import Own
 from gristmill.seeds import seeded
-from gristmill.training import write_trained
+from gristmill.training import refuse_misshapen, write_trained
 
 _SAME = 1e-6  # logits that differ by less are the same: before training, those of a deep network differ by little
 
@@ -71,21 +71,9 @@ def train(
 def build(model: Model | Own, shape: Shape, files: Sequence[Path]) -> keras.Model:
     """Return the model's network, from tokens to logits."""
     network = (model.load(files) if isinstance(model, Own) else model.build)(shape)
-    refuse_misshapen(network, shape)
+    gives = (None, shape.vocabulary) if shape.after_each else (shape.vocabulary,)
+    refuse_misshapen(network, "sequence", [(None,)], gives, holding="tokens")
     return network
-
-
-def refuse_misshapen(network: object, shape: Shape) -> None:
-    """Refuse a network that does not take and give what it is asked to."""
-    if not isinstance(network, keras.Model):
-        raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
-    taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
-    wanted = (None, shape.vocabulary) if shape.after_each else (shape.vocabulary,)
-    if taken != (None,) or given != wanted:
-        raise RequestError(
-            f"the model's network takes {taken} and gives {given} for each sequence; expected it to take (None,), "
-            f"tokens, and give {wanted}, logits. Build it to the shape it is given."
-        )
 
 
 def refuse_foresight(network: keras.Model, shape: Shape) -> None:

@@ -19,7 +19,7 @@ from gristmill.text.feed import feed_of, validation_of, width_of
 from gristmill.text.prepared import Layout, Prepared
 from gristmill.text.settings import Train
 from gristmill.text.shape import Shape
-from gristmill.training import write_trained
+from gristmill.training import refuse_misshapen, write_trained
 
 _SHOWN, _TOKENS = 32, 8  # made-up texts that padding must not change, and tokens of each at most
 _ALIKE = 1e-4  # largest difference of a logit, absolute and relative
@@ -74,21 +74,9 @@ def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Mo
     layout = data.layout
     shape = Shape(layout.vocabulary, layout.length, len(layout.classes))
     network = model.load(files)(shape) if isinstance(model, Own) else model.build(shape)
-    refuse_misshapen(network, shape)
+    refuse_misshapen(network, "text", [(None,), (shape.length,)], (shape.outputs,), holding="tokens")
     refuse_moved_by_padding(network, layout)
     return network
-
-
-def refuse_misshapen(network: object, shape: Shape) -> None:
-    """Refuse a network that does not take and give what it is asked to."""
-    if not isinstance(network, keras.Model):
-        raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
-    taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
-    if taken not in ((None,), (shape.length,)) or given != (shape.outputs,):
-        raise RequestError(
-            f"the model's network takes {taken} and gives {given} for each text; expected it to take (None,) or "
-            f"({shape.length},), tokens, and give ({shape.outputs},), logits. Build it to the shape it is given."
-        )
 
 
 def refuse_moved_by_padding(network: keras.Model, layout: Layout) -> None:

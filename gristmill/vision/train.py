@@ -11,11 +11,10 @@ import tensorflow as tf
 from gristmill.classification.outputs import probabilities
 from gristmill.classification.settings import Train
 from gristmill.classification.truth import Truth
-from gristmill.errors import RequestError
 from gristmill.fit import OnEpoch, fit
 from gristmill.own import Own
 from gristmill.seeds import seeded
-from gristmill.training import write_trained
+from gristmill.training import refuse_misshapen, write_trained
 from gristmill.vision import prepared
 from gristmill.vision.augment import augmented, changes
 from gristmill.vision.feed import features_feed, feed_of, fits, floats, validation_of
@@ -94,7 +93,7 @@ def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Mo
         network = model.load(files)(shape)
     else:
         network = (model.located(files) if isinstance(model, Weighted) else model).build(shape)
-    refuse_misshapen(network, shape)
+    refuse_misshapen(network, "image", [(shape.height, shape.width, shape.channels)], (shape.outputs,))
     return network
 
 
@@ -104,19 +103,6 @@ def unchanging(network: keras.Model) -> keras.Model | None:
         return None
     base = network.get_layer("base")
     return None if base.trainable_variables else base
-
-
-def refuse_misshapen(network: object, shape: Shape) -> None:
-    """Refuse a network that does not take and give what it is asked to."""
-    if not isinstance(network, keras.Model):
-        raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
-    taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
-    if taken != (shape.height, shape.width, shape.channels) or given != (shape.outputs,):
-        raise RequestError(
-            f"the model's network takes {taken} and gives {given} for each image; expected it to take "
-            f"({shape.height}, {shape.width}, {shape.channels}) and give ({shape.outputs},), logits. "
-            "Build it to the shape it is given."
-        )
 
 
 def published(network: keras.Model) -> keras.Model:

@@ -25,8 +25,8 @@ from gristmill.text.models.embedding import Embedding
 from gristmill.text.models.gru import Gru
 from gristmill.text.prepared import Layout
 from gristmill.text.settings import Train
-from gristmill.text.shape import Shape
-from gristmill.text.train import refuse_misshapen, refuse_moved_by_padding, train
+from gristmill.text.train import refuse_moved_by_padding, train
+from gristmill.training import refuse_misshapen
 
 ROOT = Path(__file__).parents[3]
 
@@ -145,8 +145,9 @@ def of_shape(taken: tuple[int | None, ...], given: int) -> Any:
     ],
 )
 def test_a_network_of_another_shape_is_refused(network: Any, message: str) -> None:
+    made = network() if callable(network) else network
     with pytest.raises(RequestError) as caught:
-        refuse_misshapen(network() if callable(network) else network, Shape(VOCABULARY, LENGTH, 3))
+        refuse_misshapen(made, "text", [(None,), (LENGTH,)], (3,), holding="tokens")
 
     assert str(caught.value) == message
 
