@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -149,6 +150,7 @@ def _run_command(folder: Path, words: tuple[str, ...]) -> None:
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     os.chdir(folder)
     bundle.run_fresh = reload_here
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs are born deaf to
     fit.PAUSE = 0.0  # a checkpoint after every epoch, to be killed behind
     sys.argv = ["gristmill", *words]
     main()
