@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.classification.classes import by_class, quartiles, refuse_unlearnable
 from gristmill.errors import DataError
 from gristmill.sources import Rows
 from gristmill.sources.parts import part_of_cell
@@ -62,7 +63,7 @@ def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path,
     table.insert(2, "label", names.map({name: label for label, name in enumerate(classes)}).to_numpy(np.int64))
     for name, column in _renamed(ingest.metadata).items():
         table[name] = _as_text(frame[column])[whole].to_numpy()
-    _refuse_unlearnable(table, classes)
+    refuse_unlearnable(table, classes, "text")
     summary = _summary(table, classes, dropped=int((~whole).sum()))
     write_table(out / "texts.parquet", table)
     write_document(out / "summary.json", summary)
@@ -137,45 +138,18 @@ def _parts(rows: Rows, column: str) -> list[str | None]:
     ]
 
 
-def _refuse_unlearnable(table: pd.DataFrame, classes: list[str]) -> None:
-    """Refuse what no classifier can be trained and tested on."""
-    if len(classes) < 2:
-        raise DataError(
-            f"all {len(table)} texts are of one class, {classes[0]!r}: there is nothing to tell apart. "
-            "Add texts of another class."
-        )
-    counts = _by_class(table, classes)
-    to_be_split = not (table["part"] == "test").any()
-    for name, count in counts.items():
-        if count < (2 if to_be_split else 1):
-            raise DataError(
-                f"class {name!r} has {'one text' if count else 'no text'}, but needs one to train on and another to "
-                "test on. Add texts, or leave the class out."
-            )
-
-
 def _summary(table: pd.DataFrame, classes: list[str], dropped: int) -> dict[str, Any]:
     return {
         "classes": classes,
-        "counts": _by_class(table, classes),
-        "parts": {str(part): _by_class(rows, classes) for part, rows in table.groupby("part")},  # of the source
+        "counts": by_class(table, classes),
+        "parts": {str(part): by_class(rows, classes) for part, rows in table.groupby("part")},  # of the source
         "lengths": {
-            "characters": _statistics(table["text"].str.len()),
-            "words": _statistics(pd.Series([len(text.split()) for text in table["text"]])),
+            "characters": quartiles(table["text"].str.len()),
+            "words": quartiles(pd.Series([len(text.split()) for text in table["text"]])),
         },
         "repeated": _repeated(table),
         "dropped": dropped,
     }
-
-
-def _by_class(rows: pd.DataFrame, classes: list[str]) -> dict[str, int]:
-    counts = np.bincount(rows["label"], minlength=len(classes))
-    return dict(zip(classes, counts.tolist(), strict=True))
-
-
-def _statistics(values: "pd.Series[int]") -> dict[str, float]:
-    names = ("min", "quarter", "median", "three_quarters", "max")
-    return dict(zip(names, values.quantile([0, 0.25, 0.5, 0.75, 1]).tolist(), strict=True))
 
 
 def _repeated(table: pd.DataFrame) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from gristmill.classification.classes import by_class, quartiles, refuse_unlearnable
 from gristmill.errors import DataError, shown
 from gristmill.sources.images import ImageSource, Photo
 from gristmill.tables import write_document, write_table
@@ -57,9 +58,10 @@ def ingest(*, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path,
             rows.append(_row(photo, header, written.add(record)))
     _refuse_many_unusable(skipped, len(rows), ingest.corrupt)
     classes = source.class_names(paths) or sorted({row["label"] for row in rows})
-    _refuse_unlearnable(rows, classes)
+    _refuse_strange(rows, classes)
     index = pd.DataFrame(rows)
     index["label"] = index["label"].map({name: label for label, name in enumerate(classes)})
+    refuse_unlearnable(index, classes, "photo", " that can be used")
     write_table(out / "index.parquet", index)
     write_document(out / "summary.json", _summary(index, classes, skipped))
     counts = {"photos": len(rows), "classes": len(classes), "skipped": len(skipped)}
@@ -115,40 +117,18 @@ def _refuse_many_unusable(skipped: list[dict[str, str]], kept: int, most: float)
     )
 
 
-def _refuse_unlearnable(rows: list[dict[str, Any]], classes: list[str]) -> None:
-    """Refuse what no classifier can be trained and tested on."""
+def _refuse_strange(rows: list[dict[str, Any]], classes: list[str]) -> None:
+    """Refuse a label that the source does not name among its classes."""
     if strange := sorted({row["label"] for row in rows} - set(classes)):
         raise DataError(f"label {shown(strange[0])} is none of the source's {len(classes)} classes. Mend the source.")
-    if len(classes) < 2:
-        raise DataError(
-            f"all {len(rows)} photos are of one class, {classes[0]!r}: there is nothing to tell apart. "
-            "Add photos of another class."
-        )
-    counts = Counter(row["label"] for row in rows)
-    to_be_split = all(row["part"] != "test" for row in rows)
-    for name in classes:
-        if counts[name] < (2 if to_be_split else 1):
-            raise DataError(
-                f"class {name!r} has {'one photo' if counts[name] else 'no photo'} that can be used, but needs one to "
-                "train on and another to test on. Add photos, or leave the class out."
-            )
 
 
 def _summary(index: pd.DataFrame, classes: list[str], skipped: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "classes": classes,
-        "counts": _by_class(index, classes),
-        "parts": {str(part): _by_class(rows, classes) for part, rows in index.groupby("part")},  # of the source
+        "counts": by_class(index, classes),
+        "parts": {str(part): by_class(rows, classes) for part, rows in index.groupby("part")},  # of the source
         "formats": index["format"].value_counts().to_dict(),
-        "sizes": {column: _statistics(index[column]) for column in ("width", "height", "size")},
+        "sizes": {column: quartiles(index[column]) for column in ("width", "height", "size")},
         "skipped": skipped,
     }
-
-
-def _by_class(rows: pd.DataFrame, classes: list[str]) -> dict[str, int]:
-    return {name: int((rows["label"] == label).sum()) for label, name in enumerate(classes)}
-
-
-def _statistics(values: "pd.Series[int]") -> dict[str, float]:
-    names = ("min", "quarter", "median", "three_quarters", "max")
-    return dict(zip(names, values.quantile([0, 0.25, 0.5, 0.75, 1]).tolist(), strict=True))
