@@ -78,13 +78,13 @@ def drained(feed: WindowFeed, epochs: int) -> float:
     total = tf.Variable(0.0)
 
     @tf.function
-    def drain(epoch: tf.Tensor) -> None:
-        feed.each(epoch, lambda batch: total.assign_add(batch[0][0, 0, 0] + batch[1][0, 0, 0]))
+    def drain(element: tuple[tf.Tensor, tf.Tensor]) -> None:
+        feed.each(element, lambda batch: total.assign_add(batch[0][0, 0, 0] + batch[1][0, 0, 0]))
 
-    drain(tf.constant(0, tf.int64))
+    drain(next(iter(feed.stream(0))))
     began = time.perf_counter()
-    for epoch in range(epochs):
-        drain(tf.constant(epoch, tf.int64))
+    for element in feed.stream(0):
+        drain(element)
     return (time.perf_counter() - began) / (epochs * feed.updates)
 
 

@@ -15,9 +15,11 @@ from gristmill.settings import Fit
 Gather = Callable[[tf.Tensor], Batch]
 Change = Callable[[Batch, tf.Tensor], Batch]  # of a batch, by a seed of two numbers that no other batch has
 
+TOGETHER = 100  # updates in a call into TensorFlow, which neither Ctrl-C nor SIGTERM can interrupt
+
 
 class GatheredFeed:
-    """Items in an order that is drawn anew for each epoch, from seed and epoch alone; an element is an epoch."""
+    """Items in an order that is drawn anew for each epoch, from seed and epoch alone; an element is a part of it."""
 
     def __init__(
         self,
@@ -40,29 +42,41 @@ class GatheredFeed:
         self._gather = gather
         self._change = change or (lambda batch, seed: batch)
         self._settings = settings
-        self.elements = 1
         self._items = min(positions.shape[0], (updates or positions.shape[0]) * settings.batch_size)
         self.updates = -(-self._items // settings.batch_size)
+        self.elements = -(-self.updates // TOGETHER)
 
     def stream(self, first_epoch: int) -> tf.data.Dataset:
-        """Return the numbers of all epochs from `first_epoch` (counted from 0) on."""
-        return tf.data.Dataset.range(first_epoch, self._settings.epochs)
+        """Return the parts of all epochs from `first_epoch` (counted from 0) on: (number of its first batch, items)."""
+        size = TOGETHER * self._settings.batch_size
 
-    def each(self, element: tf.Tensor, update: Update) -> None:
-        """Update with the batches of an epoch, the last one smaller where they do not divide."""
-        size = self._settings.batch_size
-        order = self._order(element)
-        whole = order.shape[0] // size
-        rows, rest = tf.reshape(order[: whole * size], (whole, size)), order[whole * size :]
+        def parts(epoch: tf.Tensor) -> tf.data.Dataset:
+            order = self._order(epoch)
+            return tf.data.Dataset.range(self.elements).map(
+                lambda part: (epoch * self.updates + part * TOGETHER, order[part * size : (part + 1) * size])
+            )
+
+        return tf.data.Dataset.range(first_epoch, self._settings.epochs).flat_map(parts)
+
+    def each(self, element: tuple[tf.Tensor, tf.Tensor], update: Update) -> None:
+        """Update with the batches of a part, the last one of an epoch smaller where they do not divide."""
+        first, order = element
+        size, smaller = self._settings.batch_size, self._items % self._settings.batch_size
+        whole = tf.size(order, tf.int64) // size
+        rows = tf.reshape(order[: whole * size], (-1, size))
 
         def next_update(row: tf.Tensor) -> tuple[tf.Tensor]:
-            update(self._batch(rows[row], element * self.updates + row))
+            update(self._batch(rows[row], first + row))
             return (row + 1,)
 
-        if whole:
-            tf.while_loop(lambda row: row < whole, next_update, (tf.constant(0, tf.int64),))
-        if rest.shape[0]:  # apart, for shapes that are known are a quarter faster
-            update(self._batch(rest, element * self.updates + whole))
+        def last_update() -> tf.Tensor:
+            update(self._batch(tf.reshape(order[whole * size :], (smaller,)), first + whole))
+            return whole
+
+        # Batches of whole and of smaller size apart, for shapes that are known are a quarter faster.
+        tf.while_loop(lambda row: row < whole, next_update, (tf.constant(0, tf.int64),))
+        if smaller:
+            tf.cond(whole * size < tf.size(order, tf.int64), last_update, lambda: whole)
 
     def batches(self) -> tf.data.Dataset:
         """Return the batches of the first epoch."""

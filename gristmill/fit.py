@@ -116,7 +116,6 @@ def fit(
         optimizer=learning_rate.optimizer(rate, settings),
         loss=loss,
         metrics=[goal.accuracy] if goal.accuracy else None,
-        steps_per_execution=feed.elements,  # one call into TensorFlow an epoch
         jit_compile=False,  # XLA: no faster for a small network after minutes of compiling for a recurrent one
     )
     trainee.optimizer.build(network.trainable_variables)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from feeds import batches_of, batches_within_a_graph
 
 from gristmill.feed import GatheredFeed
 from gristmill.settings import Fit
@@ -19,9 +20,7 @@ def feed(change: Any = None, updates: int | None = None, **settings: Any) -> Gat
 
 
 def epoch(of: GatheredFeed, number: int = 0) -> list[list[int]]:
-    found: list[list[int]] = []
-    of.each(tf.constant(number, tf.int64), lambda batch: found.append(batch[0].numpy().tolist()))
-    return found
+    return [batch[0].tolist() for batch in batches_of(of, number)]
 
 
 def flat(batches: list[list[int]]) -> list[int]:
@@ -35,6 +34,17 @@ def test_every_item_comes_once_an_epoch_the_last_batch_smaller() -> None:
     assert sorted(flat(batches)) == list(range(100, 123))
     assert feed().updates == 5
     assert feed().elements == 1
+
+
+def test_a_long_epoch_comes_in_parts_that_an_interrupt_may_come_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [epoch(feed(), number) for number in range(3)]
+
+    for together, parts in [(1, 5), (2, 3), (4, 2), (5, 1)]:
+        monkeypatch.setattr("gristmill.feed.TOGETHER", together)
+        assert feed().elements == parts
+        assert [epoch(feed(), number) for number in range(3)] == whole
+        assert batches_within_a_graph(feed(), 1).tolist() == flat(whole[1])
+        assert len(list(feed().stream(1))) == 2 * parts
 
 
 def test_a_shorter_epoch_takes_full_batches_of_other_items_each_time() -> None:
@@ -63,17 +73,4 @@ def test_each_batch_is_changed_by_a_seed_of_its_own() -> None:
 
 
 def test_within_a_graph_the_batches_are_the_same() -> None:
-    seen = tf.Variable(tf.zeros((0,), ITEMS.dtype), shape=[None])
-
-    @tf.function
-    def run(number: tf.Tensor) -> None:
-        feed().each(number, lambda batch: seen.assign(tf.concat([seen, batch[0]], axis=0)))
-
-    run(tf.constant(1, tf.int64))
-
-    assert seen.numpy().tolist() == flat(epoch(feed(), 1))
-
-
-@pytest.mark.parametrize("first", [0, 2])
-def test_the_stream_holds_the_numbers_of_the_epochs_to_come(first: int) -> None:
-    assert list(feed().stream(first).as_numpy_iterator()) == list(range(first, 3))
+    assert batches_within_a_graph(feed(), 1).tolist() == flat(epoch(feed(), 1))

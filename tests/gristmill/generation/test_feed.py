@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf
+from feeds import batches_of
 
-from gristmill.feed import GatheredFeed
 from gristmill.generation.feed import Prefixes, WindowFeed, feed_of, validation_of
 from gristmill.generation.prepared import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.generation.settings import Train
@@ -35,29 +34,23 @@ def prepared(tmp_path: Path) -> Any:
     return call
 
 
-def epoch(feed: GatheredFeed, number: int = 0) -> list[tuple[Any, Any]]:
-    found: list[tuple[Any, Any]] = []
-    feed.each(tf.constant(number, tf.int64), lambda batch: found.append((batch[0].numpy(), batch[1].numpy())))
-    return found
-
-
 def window_feed(stream: Any = STREAM, length: int = 4, **settings: Any) -> WindowFeed:
     return WindowFeed(stream, length, Train(**{"batch_size": 3, "epochs": 5, "seed": 1} | settings))
 
 
 def first_tokens(feed: WindowFeed, number: int) -> list[int]:
-    return [int(window[0]) for windows, _ in epoch(feed, number) for window in windows]
+    return [int(window[0]) for windows, _ in batches_of(feed, number) for window in windows]
 
 
 def test_a_window_is_told_the_token_after_each() -> None:
-    for windows, following in epoch(window_feed()):
+    for windows, following in batches_of(window_feed()):
         assert windows.shape[1:] == following.shape[1:] == (4,)
         assert (following == windows + 1).all()
 
 
 @pytest.mark.parametrize(("tokens", "count", "begins"), [(31, 6, 4), (32, 7, 4), (5, 1, 1), (6, 1, 2), (8, 1, 4)])
 def test_windows_lie_end_to_end_from_a_token_drawn_for_each_epoch(tokens: int, count: int, begins: int) -> None:
-    feed = window_feed(np.arange(tokens, dtype=np.int32))
+    feed = window_feed(np.arange(tokens, dtype=np.int32), epochs=60)
     firsts = {number: sorted(first_tokens(feed, number)) for number in range(60)}
 
     for found in firsts.values():
@@ -73,7 +66,7 @@ def test_an_epoch_depends_on_seed_and_number_alone() -> None:
 
 
 def test_an_epoch_may_be_shorter() -> None:
-    assert [len(windows) for windows, _ in epoch(window_feed(steps_per_epoch=1))] == [3]
+    assert [len(windows) for windows, _ in batches_of(window_feed(steps_per_epoch=1))] == [3]
     assert window_feed(steps_per_epoch=1).updates == 1
 
 
@@ -104,13 +97,13 @@ def test_every_beginning_of_a_line_is_told_the_token_that_follows(length: int) -
 def test_beginnings_come_once_an_epoch_as_wide_as_the_longest_of_their_batch(prepared: Any) -> None:
     feed = feed_of(prepared("prefixes", length=50), Train(batch_size=2, seed=1))
 
-    found = epoch(feed)
+    found = batches_of(feed)
 
     pairs = [(row[row > 0].tolist(), int(told)) for batch in found for row, told in zip(*batch, strict=True)]
     assert sorted(pairs) == sorted(prefixes(LINES[:3], 50))
     assert [len(rows) for rows, _ in found] == [2, 1]
     assert all(rows.all(axis=1).any() for rows, _ in found)  # one of them fills it
-    assert len({str([told.tolist() for _, told in epoch(feed, number)]) for number in range(5)}) > 1
+    assert len({str([told.tolist() for _, told in batches_of(feed, number)]) for number in range(5)}) > 1
 
 
 def test_beginnings_of_validation_come_in_order(prepared: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from feeds import batches_of, batches_within_a_graph
 from small_tokens import LENGTH, telling, write_tokens
 
 from gristmill.classification.truth import Truth
@@ -27,9 +28,7 @@ def bucketed(**settings: Any) -> BucketedFeed:
 
 
 def epoch(of: Any, number: int = 0) -> list[list[int]]:
-    found: list[list[int]] = []
-    of.each(tf.constant(number, tf.int64), lambda batch: found.append(batch[0].numpy().tolist()))
-    return found
+    return [batch[0].tolist() for batch in batches_of(of, number)]
 
 
 def flat(batches: list[list[int]]) -> list[int]:
@@ -109,7 +108,7 @@ def test_a_pool_is_a_part_of_the_epoch_sorted_by_length_ties_as_they_were_drawn(
         module, "shuffled", lambda batches, *rest: orders.append(batches.numpy()) or real(batches, *rest)
     )
 
-    epoch(feed)
+    feed.batches()
 
     drawn = real(tf.range(203, dtype=tf.int64), 1, tf.constant(0)).numpy()
     pools = orders[0].reshape(5, 40)
@@ -128,15 +127,7 @@ def test_an_epochs_order_depends_on_seed_and_epoch_alone() -> None:
 
 
 def test_within_a_graph_the_batches_are_the_same() -> None:
-    seen = tf.Variable(tf.zeros((0,), tf.int64), shape=[None])
-
-    @tf.function
-    def run(number: tf.Tensor) -> None:
-        bucketed().each(number, lambda batch: seen.assign(tf.concat([seen, batch[0]], axis=0)))
-
-    run(tf.constant(1, tf.int64))
-
-    assert seen.numpy().tolist() == flat(epoch(bucketed(), 1))
+    assert batches_within_a_graph(bucketed(), 1).tolist() == flat(epoch(bucketed(), 1))
 
 
 def test_a_shorter_epoch_takes_full_batches() -> None:
@@ -155,18 +146,17 @@ def test_fewer_texts_than_a_batch_come_as_they_were_drawn() -> None:
     [("bucketed", None, range(1, LENGTH + 1)), ("padded", None, [LENGTH]), ("bucketed", LENGTH, [LENGTH])],
 )
 def test_batches_are_as_wide_as_they_must_be(batches: Any, width: int | None, widths: Any, data: Prepared) -> None:
-    how, seen = Train(batch_size=4, batches=batches, seed=1), list[Any]()
-    feed = feed_of(data, Truth(data, how), how, width)
+    how = Train(batch_size=4, batches=batches, seed=1)
 
-    feed.each(tf.constant(0, tf.int64), lambda batch: seen.append(batch))
+    seen = batches_of(feed_of(data, Truth(data, how), how, width))
 
     assert sum(len(tokens) for tokens, _ in seen) == 30
     assert {tokens.shape[1] for tokens, _ in seen} <= set(widths)
     if batches == "bucketed" and width is None:
-        assert all((tokens[:, 0].numpy() != 0).any() for tokens, _ in seen)  # no wider than the longest
+        assert all((tokens[:, 0] != 0).any() for tokens, _ in seen)  # no wider than the longest
     for tokens, truth in seen:  # each with its own label
-        told = (tokens.numpy() == 3).any(axis=1)
-        assert truth.numpy()[:, 0].tolist() == told.tolist()
+        told = (tokens == 3).any(axis=1)
+        assert truth[:, 0].tolist() == told.tolist()
 
 
 @pytest.mark.parametrize("width", [None, LENGTH])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from feeds import batches_of
 from small_prepared import spotted, write_prepared
 
 from gristmill.classification.truth import Truth
@@ -34,10 +35,7 @@ def epoch(data: Prepared, number: int = 0, augment: Augment | None = None, **set
     """Return the batches of an epoch: pixels and labels."""
     train = Train(**{"batch_size": 5, "epochs": 3, "seed": 1} | settings)
     feed = feed_of(data, Truth(data, train), augment or Augment(), train)
-    found: list[Any] = []
-    for element in feed.stream(number).take(feed.elements):
-        feed.each(element, lambda batch: found.append([tensor.numpy() for tensor in batch]))
-    return found
+    return batches_of(feed, number)
 
 
 def seen(batches: list[Any]) -> list[tuple[bytes, int]]:
