@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from gristmill.freshness import Gate, Schedule
 from gristmill.settings import Fit, Settings, Share
 from gristmill.text.settings import Tokens
 
@@ -59,5 +60,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "train": Train,
     "evaluate": Evaluate,
     "export": Export,
+    "gate": Gate,
+    "schedule": Schedule,
 }
 """Table name to its class, or to the package that holds one module a `kind`."""

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
+from gristmill.freshness import Gate, Schedule
 from gristmill.settings import Columns, Fit, Settings, Share
 
 Part = NonNegativeInt | Share  # this many rows, or this share of them
@@ -65,5 +66,7 @@ TABLES: dict[str, type[Settings] | str] = {
     "train": Train,
     "evaluate": Evaluate,
     "export": Export,
+    "gate": Gate,
+    "schedule": Schedule,
 }
 """Table name to its class, or to the package that holds one module a `kind`."""

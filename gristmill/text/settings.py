@@ -6,6 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.classification.settings import Part
 from gristmill.classification.settings import Train as ClassifierTrain
+from gristmill.freshness import Gate, Schedule
 from gristmill.settings import Columns, Settings, Share
 
 Length = PositiveInt | Share  # tokens; below 1 that share of the training texts is not cut
@@ -70,5 +71,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "train": Train,
     "evaluate": Evaluate,
     "export": Export,
+    "gate": Gate,
+    "schedule": Schedule,
 }
 """Table name to its class, or to the package, or packages, that hold one module a `kind`."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from gristmill import freshness
 from gristmill.settings import Columns, Fit, Settings, Share
 
 Part = PositiveInt | Share  # this many observations, or this share of the series
@@ -108,6 +109,12 @@ class Export(Settings):
     tolerance: PositiveFloat = 1e-4  # largest parity difference, in deviations of the training part
 
 
+class Gate(freshness.Gate):
+    """What a challenger must show; no forecast is served that a baseline beats."""
+
+    baseline: Literal["require", "report"] = "require"  # whether it must also be as good as the best baseline
+
+
 TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "source": ("gristmill.sources", "gristmill.sources.series"),
     "ingest": Ingest,
@@ -117,5 +124,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "backtest": Backtest,
     "evaluate": Evaluate,
     "export": Export,
+    "gate": Gate,
+    "schedule": freshness.Schedule,
 }
 """Table name to its class, or to the package that holds one module a `kind`."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.classification.settings import Part, Train
+from gristmill.freshness import Gate, Schedule
 from gristmill.settings import Pair, Settings
 
 
@@ -69,5 +70,7 @@ TABLES: dict[str, type[Settings] | str] = {
     "train": Train,
     "evaluate": Evaluate,
     "export": Export,
+    "gate": Gate,
+    "schedule": Schedule,
 }
 """Table name to its class, or to the package that holds one module a `kind`."""

@@ -1,0 +1,80 @@
+"""The tables that keep a pipeline fresh: when it is retrained, and what a new model must show to be served."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
+
+from gristmill.settings import Settings
+
+_UNITS = ("second", "minute", "hour", "day", "week")
+_CRON = r"[\d*/,\-?LW#A-Za-z]+"
+
+
+def span(text: str) -> timedelta:
+    """Return how long a span of time is.
+
+    >>> span("90 minutes")
+    datetime.timedelta(seconds=5400)
+
+    Raises:
+        ValueError: not a whole number of seconds, minutes, hours, days or weeks.
+    """
+    found = re.fullmatch(rf"([1-9]\d*) ({'|'.join(_UNITS)})s?", text.strip())
+    if not found:
+        raise ValueError('a number and a unit, such as "90 minutes", "6 hours", "1 day" or "2 weeks"')
+    return timedelta(**{f"{found[2]}s": int(found[1])})
+
+
+def _is_span(text: str) -> str:
+    span(text)
+    return text
+
+
+def _is_cron(text: str) -> str:
+    fields = text.split()
+    if not (len(fields) == 5 and all(re.fullmatch(_CRON, field) for field in fields)):
+        raise ValueError('five fields, minute hour day month weekday, such as "0 6 * * 1"')
+    return text
+
+
+def _is_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # there is none of this name, or it cannot be one
+        raise ValueError('a time zone such as "Europe/Berlin" or "UTC"') from None
+    return name
+
+
+Span = Annotated[str, AfterValidator(_is_span)]
+
+
+class Schedule(Settings):
+    """When a pipeline is retrained."""
+
+    cron: Annotated[str, AfterValidator(_is_cron)] | None = None  # minute hour day month weekday
+    interval: Span | None = None  # such as "6 hours"
+    rrule: str | None = None  # an RFC 5545 rule such as "FREQ=MONTHLY;BYDAY=1MO"
+    timezone: Annotated[str, AfterValidator(_is_zone)] = "UTC"  # of cron and rrule
+    on_event: bool = False  # also when `gristmill.data.updated` is emitted for the pipeline
+    min_new: PositiveInt = 1  # rows that no retraining has judged yet; with fewer nothing is done
+    max_age: Span | None = None  # of the champion; beyond it one new row is enough
+    warm_start: bool = False  # begin from the champion's weights
+    collision: Literal["skip", "wait"] = "skip"  # what a retraining does that meets another of its pipeline
+
+    @model_validator(mode="after")
+    def _keep_one_clock(self) -> Self:
+        given = [name for name in ("cron", "interval", "rrule") if getattr(self, name)]
+        if len(given) > 1:
+            raise ValueError(f"one of cron, interval and rrule; {' and '.join(given)} are set")
+        return self
+
+
+class Gate(Settings):
+    """What a challenger must show on data that is newer than anything the champion was trained on."""
+
+    window: PositiveInt = 30  # observations or rows it is judged on, the last ones; with fewer new ones it waits
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the champion's error by which its own must be lower
+    baseline: Literal["require", "report"] = "report"  # whether it must also be as good as the best baseline
