@@ -9,6 +9,7 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.ingest import ingest
 from tasks.preprocess import preprocess
+from tasks.refit import refit
 from tasks.stage import recorded
 from tasks.train import train
 
@@ -17,7 +18,7 @@ from tasks.train import train
 def timeseries(
     pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None
 ) -> dict[str, Any]:
-    """Ingest series, cut them into windows, train, backtest, evaluate, export.
+    """Ingest series, cut them into windows, train, backtest, evaluate, refit on everything, export.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
@@ -34,5 +35,6 @@ def timeseries(
         network = train(run, windows)
         blocks = [backtest(run, point, windows) for point in run.points("backtest")]
         scores = evaluate(run, windows, network, *blocks)
-        export(run, windows, network, scores)
+        final = [refit(run, windows, network)] if "refit" in run.stages else []
+        export(run, windows, network, scores, *final)
     return run.record().model_dump(mode="json")

@@ -4,27 +4,21 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from collections import Counter
+from typing import Annotated
 
 import typer
 
-from gristmill import screen
-from gristmill.errors import GristmillError, RequestError
+from gristmill import model_commands, operations, screen
+from gristmill.arguments import Json, Name, Refresh, Set
+from gristmill.errors import GristmillError
 from gristmill.plan import is_fresh
 from gristmill.project import Project
 
 INTERRUPTED = 130
+NOT_PROMOTED = 3
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-Name = Annotated[str, typer.Argument(help="A pipeline of pipelines.toml.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="TABLE.KEY=VALUE", help="Override a setting for this call.")
-]
-Refresh = Annotated[str | None, typer.Option(metavar="STAGE", help="Do this stage again, even if its result is there.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
 
 @app.callback()
@@ -43,7 +37,7 @@ def options(
 
 @app.command()
 def ls(as_json: Json = False) -> None:
-    """List the pipelines: state, headline score beside the best baseline's."""
+    """List the pipelines: state, headline score beside the best baseline's, champion."""
     found = list(Project.open().status())
     screen.show_json([vars(status) for status in found]) if as_json else screen.show_status(found)
 
@@ -84,20 +78,34 @@ def run(
 
 
 @app.command()
+def retrain(name: Name, set_: Set = None, as_json: Json = False) -> None:
+    """Retrain where the data has changed; the new model serves where it is better. Exit 3: judged and not promoted."""
+    project = Project.open(overrides={name: set_ or []})
+    with screen.epochs():
+        record = project.retrain(name)
+    if as_json:
+        screen.show_json(record.model_dump(mode="json"))
+    else:
+        screen.show_retraining(record, project.retraining_report(record))
+    raise typer.Exit(NOT_PROMOTED if record.retraining and record.retraining.verdict == "rejected" else 0)
+
+
+@app.command()
 def show(
     name: Name,
     run: Annotated[str | None, typer.Option(help="A run's id; the last successful one if not given.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a run: scores beside baselines, lineage."""
+    """Show a run: scores beside baselines, lineage, the version it is."""
     project = Project.open()
     record = project.record(name, run)
     scores = project.scores(record) if "evaluate" in record.references else None
-    logs = project.logs(record)
+    logs, versions = project.logs(record), project.versions_of(record)
     if as_json:
-        screen.show_json({"run": record.model_dump(mode="json"), "scores": scores, "logs": logs})
+        run_ = record.model_dump(mode="json")
+        screen.show_json({"run": run_, "scores": scores, "logs": logs, "versions": versions})
     else:
-        screen.show_record(record, scores)
+        screen.show_record(record, scores, versions)
         if "train" in logs:
             screen.show_logs(logs["train"])
 
@@ -128,46 +136,14 @@ def report(
         typer.launch(str(path))
 
 
-@app.command()
-def predict(
-    name: Name,
-    input_: Annotated[
-        str | None,
-        typer.Option("--input", help="File or folder like the pipeline's source; that source itself if not given."),
-    ] = None,
-    text: Annotated[str | None, typer.Option(help="One text to classify, instead of a file.")] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Write to this .csv, .parquet or .json; printed if not given.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Values to forecast; the model's horizon if not given.")
-    ] = None,
-    history: Annotated[
-        int | None, typer.Option(min=1, help="Values to show a model that takes any number; as trained if not given.")
-    ] = None,
-) -> None:
-    """Predict by the pipeline's model."""
-    writer = _writer(output)
-    writer(Project.open().predict(name, input_, text=text, steps=steps, history=history))
-
-
-@app.command()
-def generate(
-    name: Name,
-    prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
-    length: Annotated[int, typer.Option(help="Tokens to write.")] = 400,
-    temperature: Annotated[
-        float, typer.Option(help="Below 1 the likely is taken more often; 0 takes the likeliest alone.")
-    ] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Draw from so many of the likeliest tokens; 0 for all.")] = 0,
-    top_p: Annotated[
-        float, typer.Option(help="Draw from the likeliest tokens that have this probability together; 1 for all.")
-    ] = 1.0,
-    seed: Annotated[int, typer.Option(help="The same writes the same.")] = 42,
-) -> None:
-    """Write a text by the pipeline's model, shown while it is written."""
-    options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    screen.show_text(Project.open().generate(name, prompt, **options))
+for _command in (
+    model_commands.models,
+    model_commands.promote,
+    model_commands.rollback,
+    model_commands.predict,
+    model_commands.generate,
+):
+    app.command()(_command)
 
 
 @app.command()
@@ -177,7 +153,9 @@ def verify(repair: Annotated[bool, typer.Option("--repair", help="Move damaged a
     damaged = [verdict for verdict in verdicts if verdict.damage]
     for verdict in damaged:
         typer.echo(f"{verdict.damage}{' Moved to quarantine.' if repair else ''}")
-    typer.echo(f"{len(verdicts)} artifacts verified, {len(damaged)} damaged.")
+    counts = {"artifact": 0} | Counter(verdict.kind for verdict in verdicts)
+    verified = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
+    typer.echo(f"{verified} verified, {len(damaged)} damaged.")
     if damaged and not repair:
         typer.echo("Run `gristmill verify --repair` to move them aside; the next run makes them again.")
     raise typer.Exit(1 if damaged and not repair else 0)
@@ -185,7 +163,7 @@ def verify(repair: Annotated[bool, typer.Option("--repair", help="Move damaged a
 
 @app.command()
 def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False) -> None:
-    """Remove artifacts that no recent run refers to."""
+    """Remove artifacts that no recent run and no version needs."""
     found = Project.open().collect(dry_run)
     for item in found:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
@@ -208,20 +186,9 @@ def doctor(
     raise typer.Exit(0 if all(finding.sound for finding in findings) else 1)
 
 
-def _writer(output: Path | None) -> Callable[[Any], None]:
-    """Return what writes a frame to a file of a known kind, or prints it."""
-    if output is None:
-        return screen.show_frame
-    writers: dict[str, Callable[[Any], None]] = {
-        ".csv": lambda frame: frame.to_csv(output, index=False),
-        ".parquet": lambda frame: frame.to_parquet(output, index=False),
-        ".json": lambda frame: frame.to_json(output, orient="records", date_format="iso", indent=2),
-    }
-    if output.suffix not in writers:
-        raise RequestError(f"--output {output}: unknown kind of file. Known: {', '.join(writers)}.")
-    if not output.absolute().parent.is_dir():
-        raise RequestError(f"--output {output}: no folder {output.absolute().parent}. Make it first.")
-    return writers[output.suffix]
+app.command()(operations.deploy)
+app.command()(operations.schedule)
+app.command()(operations.updated)
 
 
 def _interrupt(number: int, frame: object) -> None:

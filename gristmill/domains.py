@@ -21,6 +21,8 @@ class Stage:
     inputs: tuple[str, ...]  # stages whose artifacts it reads
     libraries: tuple[str, ...]  # distributions whose version can change its result
     resumable: bool = False  # keeps a scratch folder from which it goes on after a kill
+    warm: bool = False  # its training can begin from another network's weights (`begun_from`)
+    when: tuple[str, str] | None = None  # (table, key) of the setting that must be true for it to be there at all
     axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its own table that counts, argument that is counted)
     point: Mapping[str, int] = field(default_factory=dict)  # argument to number from 0, of one point
 
@@ -30,6 +32,10 @@ class Stage:
         return " ".join(
             [self.name, *(["/".join(str(number + 1) for number in self.point.values())] if self.point else [])]
         )
+
+    def argument(self, name: str) -> str:
+        """Return the argument that takes the folder of a stage it reads: the stage's name, unless a table has it."""
+        return f"{name}_folder" if name in self.tables else name
 
 
 _TABLES = ("numpy", "pandas", "pyarrow")
@@ -62,7 +68,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "timeseries": (
         Stage("ingest", ("source", "ingest"), (), _TABLES),
         Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
-        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
+        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True, warm=True),
         Stage(
             "backtest",
             ("model", "train", "backtest"),
@@ -72,7 +78,16 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             axes=(("windows", "window"), ("seeds", "seed")),
         ),
         Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS)),
-        Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
+        Stage(
+            "refit",
+            ("model", "train"),
+            ("preprocess", "train"),
+            _NETWORKS,
+            resumable=True,
+            warm=True,
+            when=("export", "refit"),
+        ),
+        Stage("export", ("export",), ("preprocess", "train", "evaluate", "refit"), _NETWORKS),
     ),
     "vision": (
         Stage("ingest", ("source", "ingest"), (), (*_IMAGES, "tensorflow-datasets")),
@@ -84,10 +99,11 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 }
 
 DOMAINS = tuple(STAGES)
+START = "start"  # the input, of no stage of its own, from whose weights training begins
 
 
 def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
-    """Return the stages of a pipeline in their order, those that fan out point by point."""
+    """Return the stages that a pipeline asks for in their order, those that fan out point by point."""
     points = {stage.name: _points(stage, tables) for stage in STAGES[domain]}
     labels = {name: tuple(stage.label for stage in found) for name, found in points.items()}
     return [
@@ -97,12 +113,19 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
     ]
 
 
+def begun_from(stage: Stage) -> Stage:
+    """Return a stage as one whose training begins from a network that it reads, if it can."""
+    return replace(stage, inputs=(*stage.inputs, START)) if stage.warm else stage
+
+
 def libraries_of(domain: str) -> tuple[str, ...]:
     """Return the distributions whose version can change a result of a domain's stages, sorted."""
     return tuple(sorted({library for stage in STAGES[domain] for library in stage.libraries}))
 
 
 def _points(stage: Stage, tables: Mapping[str, Settings]) -> list[Stage]:
+    if stage.when and not getattr(tables[stage.when[0]], stage.when[1]):
+        return []
     if not stage.axes:
         return [stage]
     counts = [range(getattr(tables[stage.name], key)) for key, _ in stage.axes]

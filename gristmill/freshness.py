@@ -1,7 +1,8 @@
 """The tables that keep a pipeline fresh: when it is retrained, and what a new model must show to be served."""
 
 import re
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,9 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from gristmill.settings import Settings
 
 _UNITS = ("second", "minute", "hour", "day", "week")
-_CRON = r"[\d*/,\-?LW#A-Za-z]+"
+_NOT_PREFECTS = re.compile(r"LW|\dL", re.IGNORECASE)  # last weekday, last Friday: Prefect's reader of cron has neither
+_NO_PLAIN_RULE = re.compile(r"[:\s]|INTERVAL=0+(;|$)", re.IGNORECASE)  # brings its own start, or never gets on
+_ANY_TIME = datetime(2000, 1, 1)
 
 
 def span(text: str) -> timedelta:
@@ -23,9 +26,10 @@ def span(text: str) -> timedelta:
         ValueError: not a whole number of seconds, minutes, hours, days or weeks.
     """
     found = re.fullmatch(rf"([1-9]\d*) ({'|'.join(_UNITS)})s?", text.strip())
-    if not found:
-        raise ValueError('a number and a unit, such as "90 minutes", "6 hours", "1 day" or "2 weeks"')
-    return timedelta(**{f"{found[2]}s": int(found[1])})
+    with suppress(OverflowError):
+        if found:
+            return timedelta(**{f"{found[2]}s": int(found[1])})
+    raise ValueError('a number and a unit, such as "90 minutes", "6 hours", "1 day" or "2 weeks"')
 
 
 def _is_span(text: str) -> str:
@@ -34,10 +38,23 @@ def _is_span(text: str) -> str:
 
 
 def _is_cron(text: str) -> str:
-    fields = text.split()
-    if not (len(fields) == 5 and all(re.fullmatch(_CRON, field) for field in fields)):
-        raise ValueError('five fields, minute hour day month weekday, such as "0 6 * * 1"')
-    return text
+    from cronsim import CronSim, CronSimError  # late, as dateutil below: only a schedule pays for it
+
+    with suppress(CronSimError):
+        if len(text.split()) == 5 and not _NOT_PREFECTS.search(text):
+            CronSim(text, _ANY_TIME)
+            return text
+    raise ValueError('five fields, minute hour day month weekday, such as "0 6 * * 1"')
+
+
+def _is_rrule(text: str) -> str:
+    from dateutil.rrule import rrulestr
+
+    with suppress(ValueError, TypeError):  # the latter where FREQ is missing
+        if not _NO_PLAIN_RULE.search(text):
+            rrulestr(text)
+            return text
+    raise ValueError('an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO"')
 
 
 def _is_zone(name: str) -> str:
@@ -56,12 +73,11 @@ class Schedule(Settings):
 
     cron: Annotated[str, AfterValidator(_is_cron)] | None = None  # minute hour day month weekday
     interval: Span | None = None  # such as "6 hours"
-    rrule: str | None = None  # an RFC 5545 rule such as "FREQ=MONTHLY;BYDAY=1MO"
+    rrule: Annotated[str, AfterValidator(_is_rrule)] | None = None  # an RFC 5545 rule such as "FREQ=MONTHLY;BYDAY=1MO"
     timezone: Annotated[str, AfterValidator(_is_zone)] = "UTC"  # of cron and rrule
     on_event: bool = False  # also when `gristmill.data.updated` is emitted for the pipeline
     min_new: PositiveInt = 1  # rows that no retraining has judged yet; with fewer nothing is done
     max_age: Span | None = None  # of the champion; beyond it one new row is enough
-    warm_start: bool = False  # begin from the champion's weights
     collision: Literal["skip", "wait"] = "skip"  # what a retraining does that meets another of its pipeline
 
     @model_validator(mode="after")

@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill.errors import CorruptArtifact
-
-REFIT = "refit"  # folder, within that of a judged network, of the one trained once more on everything
+from gristmill.errors import CorruptArtifact, RequestError
 
 
 def write(network: keras.Model, folder: Path) -> None:
@@ -41,6 +39,22 @@ def read(folder: Path) -> keras.Model:
         for name, variable in zip(sorted(arrays), network.variables, strict=True):
             variable.assign(arrays[name])
     return network
+
+
+def begin_from(network: keras.Model, folder: Path) -> None:
+    """Give a network the weights of one that `write` wrote.
+
+    Raises:
+        RequestError: they have other shapes.
+    """
+    learned = read(folder).variables
+    if [tuple(variable.shape) for variable in learned] != [tuple(variable.shape) for variable in network.variables]:
+        raise RequestError(
+            "schedule.warm_start begins from the champion's weights, but its network has another shape than the one to "
+            "train. Set it to false until a champion of this shape was promoted."
+        )
+    for variable, value in zip(network.variables, learned, strict=True):
+        variable.assign(value)
 
 
 def tensors(inputs: npt.NDArray[Any]) -> Any:

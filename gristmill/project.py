@@ -1,29 +1,28 @@
 """A project opened from Python or by the command line: what can be done with its pipelines."""
 
 import contextlib
-import importlib
-import inspect
 import json
 import logging
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from gristmill import config, domains, extras, identity, plan, upkeep
 from gristmill.backend import import_keras
-from gristmill.closure import PACKAGE
 from gristmill.config import Catalogue
-from gristmill.errors import RequestError, WorkError
-from gristmill.places import Located, locate, provide
+from gristmill.entrypoints import import_own
+from gristmill.errors import CorruptArtifact, RequestError, WorkError
+from gristmill.known import last_known
+from gristmill.places import Located, provide
 from gristmill.plan import Step
+from gristmill.registry import Promotion, Registry, Version
 from gristmill.report import write_report
+from gristmill.retraining import Retraining
+from gristmill.retraining_report import write_retraining
 from gristmill.runs import Record, Runs, StageRecord
-from gristmill.settings import Files, Settings
+from gristmill.serving import Serving
 from gristmill.store import Store
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ class Status:
     description: str
     state: State
     headline: dict[str, Any] | None  # metric, model, baseline: of the last successful run
+    champion: int | None = None  # the version that serves
 
 
 class Project:
@@ -53,6 +53,8 @@ class Project:
         self._overrides = dict(overrides or {})
         self.store = Store(catalogue.store)
         self.runs = Runs(catalogue.store)
+        self.registry = Registry(catalogue.store)
+        self._serving = Serving(catalogue)
 
     @classmethod
     def open(cls, root: Path | None = None, overrides: Mapping[str, list[str]] | None = None) -> "Project":
@@ -72,7 +74,7 @@ class Project:
             state: State = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
             if any(step.state == "no data" for step in steps):
                 state = "no data"
-            yield Status(name, pipeline.domain, pipeline.description, state, self.headline(last))
+            yield Status(name, pipeline.domain, pipeline.description, state, self.headline(last), self.champion(name))
 
     def plan(self, name: str, refresh: str | None = None) -> list[Step]:
         """Return what a run of a pipeline would do, stage by stage, and why."""
@@ -96,16 +98,45 @@ class Project:
         steps = self.plan(name, refresh) if steps is None else steps
         if plan.is_fresh(steps):
             return self._record_of_fresh(name, steps)
+        return self._through_flow(self.catalogue.pipeline(name).domain, name, refresh=refresh)
+
+    def retrain(self, name: str) -> Record:
+        """Retrain a pipeline where its data has changed, and have the new model serve where it is better.
+
+        Returns:
+            The run record; its `retraining` tells what was found and decided.
+
+        Raises:
+            GristmillError: the work could not be done.
+        """
+        return self._nothing_new(name) or self._through_flow("retrain", name)
+
+    def _nothing_new(self, name: str) -> Record | None:
+        """Return the record of a retraining that has nothing to do, as is seen without importing anything."""
+        pipeline = self.catalogue.pipeline(name)
+        known = last_known(pipeline, self.runs, self.registry.champion(name))
+        ingest, *_ = self.plan(name)
+        if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
+            return None
+        champion = self.registry.champion(name)
+        found = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
+        run = self._start(name)
+        self.runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
+        self.runs.note_retraining(name, run.id, found.ended("nothing new", "no row that was not judged already"))
+        return self.runs.finish(name, run.id, "succeeded")
+
+    def _through_flow(self, flow: str, name: str, **parameters: str | None) -> Record:
+        """Run a flow on a pipeline and return its record, after looking whether anything it needs is missing."""
         provide(self.catalogue.pipeline(name).tables.values(), self.catalogue.root)
         self.data(name)  # what the last stage reads or writes with is missed before the first one runs
         extras.refuse_missing(self.catalogue.pipeline(name).tables.values())
         self.store.check_writable()
         overrides = self._overrides.get(name, [])  # the flow, which may run elsewhere, reads the file itself
-        flow = _ready_flow(self.catalogue.pipeline(name).domain)
+        run = _ready_flow(flow)
         from httpx import HTTPError
 
         try:
-            done = flow(pipeline=name, overrides=overrides, refresh=refresh, project=str(self.catalogue.root))
+            done = run(pipeline=name, overrides=overrides, project=str(self.catalogue.root), **parameters)
         except HTTPError as error:
             url = os.environ.get("PREFECT_API_URL", "")
             raise WorkError(
@@ -116,10 +147,7 @@ class Project:
     def record(self, name: str, run: str | None = None) -> Record:
         """Return the record of a run, or of the last successful one."""
         self.catalogue.pipeline(name)
-        record = self.runs.read(name, run) if run else self.runs.latest(name, "succeeded")
-        if record is None:
-            raise RequestError(f"pipeline {name!r} has no successful run yet. Run: gristmill run {name}.")
-        return record
+        return self.runs.read(name, run) if run else self._serving.record(name)
 
     def scores(self, record: Record) -> dict[str, Any]:
         """Return the scores of a run beside its baselines'."""
@@ -131,6 +159,10 @@ class Project:
         """Render the report on a run and return its path."""
         return write_report(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
+    def retraining_report(self, record: Record) -> Path:
+        """Render the report on a retraining and return its path."""
+        return write_retraining(record, self.catalogue.pipeline(record.pipeline).description, self.store)
+
     def logs(self, record: Record) -> dict[str, Path]:
         """Return the folders of TensorBoard's logs of a run's trainings, by stage."""
         folders = {label: self.store.logs(record.pipeline, ref["key"]) for label, ref in record.references.items()}
@@ -140,98 +172,79 @@ class Project:
         """Return the folder of a run's exported models."""
         return self.store.path("export", record.references["export"]["key"])
 
-    def predict(self, name: str, place: str | None = None, **options: int | str | None) -> "pd.DataFrame":
-        """Predict by the model of the last successful run.
+    def models(self, name: str) -> tuple[list[Version], list[Promotion]]:
+        """Return the versions of a pipeline's model and its promotions, both newest first."""
+        self.catalogue.pipeline(name)
+        return list(self.registry.versions(name)), list(self.registry.promotions(name))
+
+    def champion(self, name: str) -> int | None:
+        """Return the number of the version that serves, without looking at its bundle."""
+        try:
+            version = self.registry.champion(name)
+        except CorruptArtifact as damage:
+            logger.warning("%s", damage)
+            return None
+        return version.number if version else None
+
+    def versions_of(self, record: Record) -> list[int]:
+        """Return the versions that a run's bundle is, newest first: more than one only if one's file was damaged."""
+        bundle = record.references.get("export")
+        known = self.registry.versions(record.pipeline)
+        return [version.number for version in known if version.references["export"] == bundle]
+
+    def promote(self, name: str, version: int | None = None) -> Promotion:
+        """Make a version the champion; without a number register the last successful run's bundle and promote that."""
+        self.catalogue.pipeline(name)
+        return self._serving.promote(name, version)
+
+    def rollback(self, name: str) -> Promotion:
+        """Make the newest version before the champion the champion."""
+        self.catalogue.pipeline(name)
+        return self._serving.rollback(name)
+
+    def predict(
+        self, name: str, place: str | None = None, version: int | None = None, **options: int | str | None
+    ) -> "pd.DataFrame":
+        """Predict by the champion, or by the model of the last successful run where none was promoted.
 
         Args:
             name: the pipeline.
             place: a file, folder or pattern, data in the form of the pipeline's own source; that source if not given.
                 Also a CSV, JSONL or Parquet file with its columns, where the source is of another kind.
+            version: number of a version to predict by.
             options: of time series: `steps`, how many values to forecast; `history`, how many values to show the model,
                 where it takes any number. Of texts: `text`, one text itself, instead of a place.
 
         Raises:
             RequestError: a domain that writes, an option that it lacks, or a file that cannot stand for the source.
+            CorruptArtifact: no version's bundle is sound.
         """
-        record = self.record(name)
-        if record.domain == "generation":
-            raise RequestError(f"{name} is a generation pipeline, whose model writes. Run: gristmill generate {name}.")
-        tables = config.restore(record.domain, record.settings)  # those of the run: today's may ask for another column
-        import_keras()
-        module = importlib.import_module(f"gristmill.{record.domain}.predict")
         given = {option: value for option, value in options.items() if value is not None}
-        if unknown := sorted(given.keys() - inspect.signature(module.predict).parameters.keys()):
-            raise RequestError(f"--{unknown[0]}: a {record.domain} pipeline does not take it. Leave it out.")
-        if place and "text" in given:
-            raise RequestError("--text: --input is given too. Leave one of them out.")
-        suffixes, source = getattr(module, "SUFFIXES", None), tables["source"]
-        if place and suffixes is None:
-            from gristmill.standins import reader_of
+        return self._serving.predict(name, place, version, given)
 
-            source = reader_of(place, source, name, getattr(module, "PLAIN", False))
-        paths = () if "text" in given else self._input(name, place, source, suffixes)
-        export = self.store.open(record.references["export"]).path
-        with TemporaryDirectory() as folder:
-            frame: pd.DataFrame = module.predict(
-                source=source,
-                ingest=tables["ingest"],
-                preprocess=tables["preprocess"],
-                paths=paths,
-                export=export,
-                scratch=Path(folder),
-                **given,
-            )
-        return frame
-
-    def generate(self, name: str, prompt: str = "", **options: float) -> Iterator[str]:
-        """Yield a prompt and what goes on from it, as the model of the last successful run writes it.
+    def generate(self, name: str, prompt: str = "", version: int | None = None, **options: float) -> Iterator[str]:
+        """Yield a prompt and what goes on from it, as the champion writes it, or the last successful run's model.
 
         Args:
             name: the pipeline.
             prompt: the text to go on from.
+            version: number of a version to write by.
             options: `length`, `temperature`, `top_k`, `top_p`, `seed`, as `generation/generate.py` has them.
         """
-        domains_of = {known: pipeline.domain for known, pipeline in self.catalogue.pipelines.items()}
-        if (domain := self.catalogue.pipeline(name).domain) != "generation":
-            writers = ", ".join(known for known, its in domains_of.items() if its == "generation") or "none"
-            raise RequestError(f"{name} is a {domain} pipeline, whose model writes no text. Known that do: {writers}.")
-        export = self.store.open(self.record(name).references["export"]).path
-        logger.info("loading the model, which takes some seconds")
-        import_keras()
-        generate = importlib.import_module("gristmill.generation.generate").generate
-        pieces: Iterator[str] = generate(export=export, prompt=prompt, **options)
-        return pieces
-
-    def _input(
-        self, name: str, place: str | None, source: Settings, suffixes: tuple[str, ...] | None
-    ) -> tuple[Path, ...]:
-        """Return the files to predict from; `suffixes` are those of single items, where the source has others."""
-        if place is None:
-            own = [found for at, found in self.data(name).items() if at.startswith("source.")]
-            from gristmill.downloads import fetch
-
-            fetch(own, self.store)
-            files = tuple(file for found in own for file in found.files)
-            if suffixes and not all(file.name.lower().endswith(suffixes) for file in files):
-                raise RequestError(
-                    f"[pipelines.{name}.source] is not made of single files to predict from. Give --input FILE|FOLDER."
-                )
-            return files
-        if suffixes is None and isinstance(source, Files):
-            suffixes = source.suffixes
-        return locate(place, Path.cwd(), "--input", self.store.root / "downloads", suffixes=suffixes or ("",)).files
+        return self._serving.generate(name, prompt, version, options)
 
     def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
         """Hash everything in the store; with `repair` move what is damaged aside: the next run makes it again."""
-        verdicts = list(upkeep.verify_store(self.store))
+        verdicts = [*upkeep.verify_store(self.store), *upkeep.verify_registry(self.registry)]
         if repair:
             for verdict in verdicts:
                 if verdict.damage:
                     self.store.quarantine(verdict.path)
+            self.registry.repair_pointers()
         return verdicts
 
     def collect(self, dry_run: bool = False) -> list[upkeep.Garbage]:
-        """Remove what no recent run refers to and return what it was; with `dry_run` only return it."""
+        """Remove what no recent run and no version needs, and return what it was; with `dry_run` only return it."""
         found = list(upkeep.garbage(self.store, self.catalogue.keep_runs))
         if not dry_run:
             upkeep.remove(found)
@@ -256,12 +269,15 @@ class Project:
         last = self.runs.latest(name)
         if last and last.outcome == "succeeded" and last.references == references:
             return last
-        pipeline = self.catalogue.pipeline(name)
-        versions = identity.versions(domains.libraries_of(pipeline.domain))
-        run = self.runs.start(pipeline, self._overrides.get(name, []), versions)
+        run = self._start(name)
         for stage, reference in references.items():
             self.runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
         return self.runs.finish(name, run.id, "succeeded")
+
+    def _start(self, name: str) -> Record:
+        pipeline = self.catalogue.pipeline(name)
+        versions = identity.versions(domains.libraries_of(pipeline.domain))
+        return self.runs.start(pipeline, self._overrides.get(name, []), versions)
 
     def headline(self, record: Record | None) -> dict[str, Any] | None:
         """Return a run's headline score without verifying it: `ls` shows it, nothing is computed from it."""
@@ -273,26 +289,10 @@ class Project:
         return None
 
 
-def _ready_flow(domain: str) -> Any:
-    """Return a domain's flow, with TensorFlow imported while Prefect's temporary server starts."""
+def _ready_flow(name: str) -> Any:
+    """Return a flow, with TensorFlow imported while Prefect's temporary server starts."""
     from gristmill.server import ensure_api  # late, with what it needs to start a server
 
-    flow = getattr(_import_own(f"flows.{domain}"), domain)
+    flow = getattr(import_own(f"flows.{name}"), name)
     ensure_api(show_log=os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL", meanwhile=import_keras)
     return flow
-
-
-def _import_own(module: str) -> ModuleType:
-    """Import one of our modules, even where the user's folder has packages of the same names."""
-    root = str(PACKAGE.parent)
-    sys.path.insert(0, root)
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:
-            raise
-        raise WorkError(
-            f"another package named {module.partition('.')[0]!r} is loaded in this process already."
-        ) from None
-    finally:
-        sys.path.remove(root)

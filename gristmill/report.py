@@ -58,11 +58,12 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     path = store.root / "reports" / f"{record.pipeline}.html"
     with writing(store.root):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, _render(record=record, description=description, sections=content))
+        write_atomically(path, render(record=record, description=description, sections=content))
     return path
 
 
-def _render(**values: Any) -> str:
+def render(**values: Any) -> str:
+    """Return a page: of a record, the description of its pipeline, and the sections of the report."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

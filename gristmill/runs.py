@@ -19,6 +19,7 @@ from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError, WorkError
 from gristmill.files import write_atomically
+from gristmill.retraining import Retraining, same_recipe
 from gristmill.store import is_running, writing
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Record(BaseModel):
     versions: dict[str, str]
     host: str
     pid: int
+    retraining: Retraining | None = None  # what it was for, where it was a retraining
 
     @property
     def seconds(self) -> float:
@@ -90,6 +92,10 @@ class Runs:
         record = self.read(pipeline, run)
         self._write(record.model_copy(update={"stages": record.stages | {stage: done}}))
 
+    def note_retraining(self, pipeline: str, run: str, retraining: Retraining) -> None:
+        """Keep how a retraining stands."""
+        self._write(self.read(pipeline, run).model_copy(update={"retraining": retraining}))
+
     def finish(self, pipeline: str, run: str, outcome: Outcome, error: str | None = None) -> Record:
         """Close a record and return it."""
         record = self.read(pipeline, run).model_copy(
@@ -122,8 +128,23 @@ class Runs:
                 logger.warning("%s: not a run record (%s); passed over", path, str(error).splitlines()[0])
 
     def latest(self, pipeline: str, outcome: Outcome | None = None) -> Record | None:
-        """Return the newest record, of any outcome or of one."""
-        return next((record for record in self.newest_first(pipeline) if outcome in (None, record.outcome)), None)
+        """Return the newest record, of any outcome or of one; retrainings count where they made a model to serve."""
+        records = (record for record in self.newest_first(pipeline) if outcome in (None, record.outcome))
+        return next((record for record in records if not record.retraining or "export" in record.stages), None)
+
+    def last_judged(self, pipeline: Pipeline) -> Record | None:
+        """Return the last retraining by a pipeline's settings of today that judged a challenger."""
+        return next(
+            (
+                record
+                for record in self.newest_first(pipeline.name)
+                if record.outcome == "succeeded"
+                and record.retraining
+                and record.retraining.judgement
+                and same_recipe(record.settings, pipeline.values())
+            ),
+            None,
+        )
 
     def pipelines(self) -> list[str]:
         """Return the names of all pipelines that were ever run."""

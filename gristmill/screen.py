@@ -18,6 +18,7 @@ from rich.text import Text
 from gristmill import progress, wording
 from gristmill.epoch import Epoch
 from gristmill.plan import Step, is_fresh
+from gristmill.retraining import CHALLENGER, CHAMPION
 from gristmill.runs import Record
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from gristmill.doctor import Finding
     from gristmill.project import Status
+    from gristmill.registry import Version
 
 logger = logging.getLogger(__name__)
 
@@ -90,16 +92,14 @@ def show_json(value: Any) -> None:
 
 def show_status(found: "Iterable[Status]") -> None:
     """Print the catalogue."""
-    table = _table("pipeline", "domain", "state", "score", "best baseline", "about")
+    table = _table("pipeline", "domain", "state", "score", "best baseline", "champion", "about")
     for status in found:
-        headline = status.headline
-        score = f"{headline['metric']} {headline['model']:.4g}" if headline else ""
         table.add_row(
             status.name,
             status.domain,
             _STATES[status.state],
-            score,
-            f"{headline['baseline']:.4g}" if headline else "",
+            *_headline(status.headline),
+            f"v{status.champion}" if status.champion else "",
             Text(status.description),
         )
     out.print(table)
@@ -172,12 +172,14 @@ def show_logs(folder: "Path") -> None:
     out.print(f"logs    tensorboard --logdir {shlex.quote(str(folder))}{hint}", markup=False)
 
 
-def show_record(record: Record, scores: dict[str, Any] | None) -> None:
-    """Print a run: outcome, scores, lineage."""
+def show_record(record: Record, scores: dict[str, Any] | None, versions: Iterable[int] = ()) -> None:
+    """Print a run: outcome, the versions that its model is, scores, lineage."""
     error = escape(f" ({record.error})") if record.error else ""
-    out.print(f"[bold]{escape(record.pipeline)}[/] run {record.id}: {record.outcome}, {record.seconds:.1f} s{error}")
+    out.print(f"[bold]{escape(record.pipeline)}[/] run {record.id}: {_outcome(record)}, {record.seconds:.1f} s{error}")
     if record.overrides:
         out.print(f"with {', '.join(record.overrides)}", markup=False)
+    if versions:
+        out.print(f"registered as {', '.join(f'v{number}' for number in versions)}", markup=False)
     if scores:
         show_scores(scores)
     table = _table("stage", "this run", "key", "digest", "s")
@@ -192,15 +194,43 @@ def show_record(record: Record, scores: dict[str, Any] | None) -> None:
     out.print(table)
 
 
+def show_retraining(record: Record, report: "Path") -> None:
+    """Print how a retraining ended: who was judged, the verdict, where the report lies."""
+    found = record.retraining
+    if found is None:
+        return
+    if judged := found.judgement:
+        table = _table("judged on what came", judged.metric)
+        for name, score in sorted(judged.scores.items(), key=lambda item: item[1]):
+            table.add_row(f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name), f"{score:.5g}")
+        out.print(table)
+    version = f" as version {found.version}" if found.version else ""
+    out.print(f"{record.pipeline}: {found.verdict}{version} ({found.why})", markup=False)
+    out.print(f"report  {report}", markup=False)
+
+
 def show_runs(rows: "list[tuple[Record, dict[str, Any] | None]]") -> None:
     """Print runs side by side."""
     table = _table("run", "outcome", "s", "score", "best baseline", "with")
     for record, headline in rows:
-        score = f"{headline['metric']} {headline['model']:.4g}" if headline else ""
-        baseline = f"{headline['baseline']:.4g}" if headline else ""
-        table.add_row(
-            record.id, record.outcome, f"{record.seconds:.1f}", score, baseline, escape(", ".join(record.overrides))
-        )
+        overrides = escape(", ".join(record.overrides))
+        table.add_row(record.id, _outcome(record), f"{record.seconds:.1f}", *_headline(headline), overrides)
+    out.print(table)
+
+
+def _outcome(record: Record) -> str:
+    return f"retraining, {record.retraining.verdict or record.outcome}" if record.retraining else record.outcome
+
+
+def show_models(versions: "Iterable[Version]", champion: int | None) -> None:
+    """Print versions side by side."""
+    table = _table("version", "", "made", "run", "score", "best baseline", "commit", "why")
+    for version in versions:
+        score, baseline = _headline(version.scores["headline"])
+        serves = "[green]champion[/]" if version.number == champion else ""
+        why = escape(f"{version.decision['verdict']}: {version.decision['why']}")
+        made = f"{version.made.astimezone():%Y-%m-%d %H:%M}"
+        table.add_row(f"v{version.number}", serves, made, version.run, score, baseline, str(version.git), why)
     out.print(table)
 
 
@@ -234,6 +264,13 @@ def _table(*headings: str) -> Table:
     for heading in headings:
         table.add_column(heading, overflow="ellipsis" if heading == "about" else "fold", no_wrap=heading == "about")
     return table
+
+
+def _headline(headline: dict[str, Any] | None) -> tuple[str, str]:
+    """Return a model's score and its best baseline's as a table shows them."""
+    if not headline:
+        return "", ""
+    return f"{headline['metric']} {headline['model']:.4g}", f"{headline['baseline']:.4g}"
 
 
 def _tell_epoch(pipeline: str, epoch: Epoch) -> None:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from gristmill.errors import WorkError
+from gristmill.errors import RequestError, WorkError
 from gristmill.processes import command
 
 PATIENCE = 60  # seconds for a cold start with a new database; 16 were seen
@@ -29,10 +29,16 @@ _ENVIRONMENT = {
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
 }
 
+# One that keeps schedules has all its services and a page; a slot of a killed run is free again at once.
+_KEEPING = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+}
+
 _started: list["subprocess.Popen[bytes]"] = []  # referenced, so that the pipe to it stays open
 
 
-def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: None) -> str:
+def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: None, schedules: bool = False) -> str:
     """Return the address of a Prefect API that answers, and have this process use it.
 
     A temporary server lives as long as this process, so that what Prefect still has to say at the exit arrives.
@@ -40,6 +46,7 @@ def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: N
     Args:
         show_log: let a temporary server write to standard error.
         meanwhile: called while a temporary server starts, which takes seconds.
+        schedules: have a temporary server look after schedules and triggers, and show its page.
 
     Raises:
         WorkError: the API that the settings name does not answer, or the temporary server does not start.
@@ -52,12 +59,29 @@ def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: N
         _check(named)
         meanwhile()
         return named
-    process, url = _start(show_log)
+    process, url = _start(show_log, schedules)
     meanwhile()
     _wait_for(url, process)
     os.environ["PREFECT_API_URL"] = url
     refresh_global_settings_context()
     return url
+
+
+def ensure_named_api(command: str) -> str:
+    """Return the address of the Prefect API that the settings name, for what must outlast this process.
+
+    Raises:
+        RequestError: they name none; the message begins with `command`.
+        WorkError: it does not answer.
+    """
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        raise RequestError(
+            f"{command}: no Prefect server is named. Start one (prefect server start) and set PREFECT_API_URL to its "
+            "address, such as http://127.0.0.1:4200/api."
+        )
+    return ensure_api()
 
 
 def _check(url: str) -> None:
@@ -72,12 +96,14 @@ def _check(url: str) -> None:
         ) from None
 
 
-def _start(show_log: bool) -> tuple["subprocess.Popen[bytes]", str]:
+def _start(show_log: bool, schedules: bool) -> tuple["subprocess.Popen[bytes]", str]:
     port = _free_port()
     line, environment = command("gristmill.server", str(port))
+    # The page asks the API at the port that the settings name, not at the one that the program listens at.
+    kind = _KEEPING | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _ENVIRONMENT
     process = subprocess.Popen(
         line,
-        env=environment | _ENVIRONMENT,
+        env=environment | kind,
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=None if show_log else subprocess.DEVNULL,

@@ -154,18 +154,30 @@ class Store:
         return aside
 
     @contextlib.contextmanager
-    def lock(self, key: str) -> Iterator[None]:
-        """Wait for other builders of this key; the kernel frees the lock of a dead one. Without locks, go on."""
+    def lock(self, key: str, wait: bool = True) -> Iterator[bool]:
+        """Hold a lock, after others or not at all, and give whether it is held.
+
+        The kernel frees the lock of a dead process. A file system without locks lets everybody have it: two builders
+        of one key both build, and one result is kept.
+        """
         path = self.root / "locks" / key
         with writing(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            with contextlib.suppress(OSError):  # a file system without locks: both build, one is kept
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
+            yield _locked(descriptor, wait)
         finally:
             os.close(descriptor)
+
+
+def _locked(descriptor: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # there are no locks here
+        pass
+    return True
 
 
 @contextlib.contextmanager

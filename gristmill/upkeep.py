@@ -3,12 +3,14 @@
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gristmill.artifact import Artifact, read_manifest, verify
+from gristmill.artifact import Artifact, Reference, read_manifest, verify
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
+from gristmill.registry import Registry
 from gristmill.runs import Runs
 from gristmill.store import LOGS_KEY, Store, is_abandoned
 
@@ -17,10 +19,11 @@ _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verification found of one artifact."""
+    """What verification found of one artifact, or of one file of the registry."""
 
     path: Path
     damage: str | None  # None if every byte holds
+    kind: str = "artifact"
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,31 @@ def verify_store(store: Store) -> Iterator[Verdict]:
             yield Verdict(path, str(damage))
 
 
+def verify_registry(registry: Registry) -> Iterator[Verdict]:
+    """Read every file of the registry and yield what was found."""
+    for path, damage in registry.damages():
+        yield Verdict(path, damage, "registry file")
+
+
 def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
-    """Yield what can be removed: all but the artifacts of each pipeline's last successful runs and its newest."""
-    runs = Runs(store.root)
-    kept = {store.path(stage, key) for stage, key in _referred(runs, keep_runs)}
+    """Yield what can be removed.
+
+    All but the artifacts of each pipeline's last successful runs, of its newest run and of the last retraining that
+    judged a challenger (its data is compared with what comes), of its champion and its newest versions, and the bundle
+    of every version.
+    """
+    runs, registry = Runs(store.root), Registry(store.root)
+    references = [*_of_runs(runs, keep_runs), *_of_versions(registry, keep_runs)]
+    kept = {store.path(reference["stage"], reference["key"]) for reference in references}
     since = _first_running(runs)  # what is made while a run is under way may not be in its record yet
     for path in store.artifacts():
         if path not in kept and path.stat().st_mtime < since:
-            yield _sized(path, "no recent run refers to it")
+            yield _sized(path, "no recent run or version refers to it")
     keys = {path.name for path in kept}
     shown = {key[:LOGS_KEY] for key in keys}
     for path in sorted(store.root.glob("logs/*/*")):
         if path.name not in shown and _touched(path) < since:
-            yield _sized(path, "logs of a training that no recent run refers to")
+            yield _sized(path, "logs of a training that no recent run or version refers to")
     for path in sorted(store.root.glob("scratch/*")) if since == float("inf") else []:
         if path.name in keys or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "checkpoints of a training that ended or was given up")
@@ -77,13 +92,32 @@ def remove(items: list[Garbage]) -> None:
             item.path.unlink(missing_ok=True)
 
 
-def _referred(runs: Runs, keep_runs: int) -> Iterator[tuple[str, str]]:
+def _of_runs(runs: Runs, keep_runs: int) -> Iterator[Reference]:
     for pipeline in runs.pipelines():
-        kept = 0
+        kept, judged = 0, False
         for index, record in enumerate(runs.newest_first(pipeline)):
-            if index == 0 or record.outcome == "running" or (record.outcome == "succeeded" and kept < keep_runs):
-                kept += record.outcome == "succeeded"
-                yield from ((reference["stage"], reference["key"]) for reference in record.references.values())
+            succeeded, retraining = record.outcome == "succeeded", record.retraining
+            made_model = succeeded and (not retraining or "export" in record.references)
+            judges = succeeded and retraining is not None and retraining.judgement is not None
+            if (
+                index == 0
+                or record.outcome == "running"
+                or (made_model and kept < keep_runs)
+                or (judges and not judged)
+            ):
+                kept, judged = kept + made_model, judged or judges
+                yield from record.references.values()
+
+
+def _of_versions(registry: Registry, keep_runs: int) -> Iterator[Reference]:
+    for pipeline in registry.pipelines():
+        champion = None
+        with suppress(CorruptArtifact):  # no version of it can be read
+            champion = registry.champion(pipeline)
+        for index, version in enumerate(registry.versions(pipeline)):
+            if index < keep_runs or version == champion:
+                yield from version.references.values()
+            yield version.references["export"]
 
 
 def _first_running(runs: Runs) -> float:

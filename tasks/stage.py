@@ -38,11 +38,13 @@ class Run:
     catalogue: Catalogue
     pipeline: Pipeline
     refresh: str | None  # a stage to do again even if its result is there
+    start: Reference | None = None  # the network whose weights training begins from
 
     @property
     def stages(self) -> dict[str, domains.Stage]:
         """The stages by label, those that fan out point by point."""
-        return {stage.label: stage for stage in domains.stages_of(self.pipeline.domain, self.pipeline.tables)}
+        stages = domains.stages_of(self.pipeline.domain, self.pipeline.tables)
+        return {stage.label: domains.begun_from(stage) if self.start else stage for stage in stages}
 
     def points(self, name: str) -> list[str]:
         """Return the labels of the points that a stage fans out to."""
@@ -104,7 +106,7 @@ def produce(
             return _cached(run, label, artifact, began)
         if again:  # from the start
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-        folders = _folders(inputs, store)
+        folders = _folders(stage, inputs, store)
         fetch(data.values(), store)
         files = _files(data)
         scratch = (
@@ -134,16 +136,17 @@ def _files(data: Mapping[str, Located]) -> dict[str, tuple[Path, ...]]:
     return found
 
 
-def _folders(inputs: Iterable[Reference], store: Store) -> dict[str, Path | list[Path]]:
-    """Return the verified folders of the artifacts by stage; of a stage that fans out a list."""
+def _folders(reader: domains.Stage, inputs: Iterable[Reference], store: Store) -> dict[str, Path | list[Path]]:
+    """Return the verified folders of the artifacts a stage reads, by its arguments; of a stage that fans out a list."""
     folders: dict[str, Path | list[Path]] = {}
     fanned = {stage.name for stages in domains.STAGES.values() for stage in stages if stage.axes}
-    for reference in inputs:
-        path = store.open(reference).path
-        if reference["stage"] in fanned:
-            folders[reference["stage"]] = [*cast(list[Path], folders.get(reference["stage"], [])), path]
+    for label, reference in zip(reader.inputs, inputs, strict=True):
+        name = label.split()[0]  # of a point, the stage
+        path, argument = store.open(reference).path, reader.argument(name)
+        if name in fanned:
+            folders[argument] = [*cast(list[Path], folders.get(argument, [])), path]
         else:
-            folders[reference["stage"]] = path
+            folders[argument] = path
     return folders
 
 

@@ -9,6 +9,6 @@ from tasks.stage import Run, produce
 
 
 @task(task_run_name="train {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
-def train(run: Run, prepared: Reference) -> Reference:
+def train(run: Run, prepared: Reference, *start: Reference) -> Reference:
     """Fit the network; go on from the last checkpoint where an earlier run was cut off."""
-    return produce(run, "train", prepared, on_epoch=EpochProgress(run.pipeline.name))
+    return produce(run, "train", prepared, *start, on_epoch=EpochProgress(run.pipeline.name))

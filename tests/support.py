@@ -26,8 +26,8 @@ from gristmill.runs import Record
 from gristmill.store import Store
 
 STAGE_NAMES = [
-    stage.name for stage in STAGES["timeseries"] if not stage.axes
-]  # of a pipeline that asks for no backtest
+    stage.name for stage in STAGES["timeseries"] if not (stage.axes or stage.when)
+]  # of a pipeline that asks for neither backtest nor refit
 MONTHS = 300  # of the small project's series
 
 

@@ -37,6 +37,7 @@ NEXT_MONTHS = ["1774-01-01", "1774-02-01"]  # after the 300 of the small project
         (["plan", "small"], "small: all fresh, nothing to do"),
         (["show", "small"], None),
         (["runs", "small"], None),
+        (["models", "small"], None),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )
@@ -359,7 +360,7 @@ def test_gc_frees_what_no_run_refers_to_and_nothing_that_one_does(finished: Path
     assert dry.status == 0
     assert sorted((finished / "data").rglob("*")) == before
     assert [line.split("  ")[-1] for line in dry.out.splitlines()[:-1]] == [
-        f"{unreferenced}  (no recent run refers to it)".split("  ")[-1],
+        f"{unreferenced}  (no recent run or version refers to it)".split("  ")[-1],
         "(quarantined: damaged, or replaced by --refresh)",
     ]
     assert dry.out.splitlines()[-1] == "Would free 0.0 MiB in 2 items."
@@ -417,7 +418,8 @@ def test_help_names_every_command(command: Command) -> None:
     said = command("--help")
 
     assert said.status == 0
-    for name in ("ls", "plan", "run", "show", "runs", "report", "predict", "verify", "gc", "doctor"):
+    commands = "ls plan run show runs report models promote rollback predict generate verify gc doctor"
+    for name in commands.split():
         assert f"\n  {name} " in said.out
 
 

@@ -57,8 +57,14 @@ def test_each_piece_is_shown_before_the_next_one_is_written(
 ) -> None:
     shown: list[str] = []
 
-    def generate(self: Project, name: str, prompt: str = "", **options: float) -> Iterator[str]:
-        assert (name, options) == ("small", {"length": 2, "temperature": 0.5, "top_k": 3, "top_p": 0.9, "seed": 4})
+    def generate(
+        self: Project, name: str, prompt: str = "", version: int | None = None, **options: float
+    ) -> Iterator[str]:
+        assert (name, version, options) == (
+            "small",
+            None,
+            {"length": 2, "temperature": 0.5, "top_k": 3, "top_p": 0.9, "seed": 4},
+        )
         for piece in (prompt, " or", " not"):
             yield piece
             shown.append(capsys.readouterr().out)
@@ -75,7 +81,9 @@ def test_each_piece_is_shown_before_the_next_one_is_written(
 def test_an_interrupt_ends_the_line_and_keeps_what_was_written(
     project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def generate(self: Project, name: str, prompt: str = "", **options: float) -> Iterator[str]:
+    def generate(
+        self: Project, name: str, prompt: str = "", version: int | None = None, **options: float
+    ) -> Iterator[str]:
         yield prompt
         raise KeyboardInterrupt
 

@@ -31,7 +31,9 @@ pytest_plugins = ["end_to_end"]
 
 KILLS = int(os.environ.get("GRISTMILL_KILLS", "6"))
 
-SHORT = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 3")
+SHORT = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 3") + "refit = true\n"
+"""Its last table is that of export."""
+
 FRESH = """
 from gristmill.backend import import_keras
 import_keras()
@@ -76,8 +78,9 @@ def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_compl
 
     assert command("verify").status == 0
     assert_all_whole(store)
-    assert [len(published(store, stage)) for stage in STAGE_NAMES] == [1] * len(STAGE_NAMES)
-    assert weights_of(store) == weights_of(uninterrupted)
+    assert [len(published(store, stage)) for stage in [*STAGE_NAMES, "refit"]] == [1] * (len(STAGE_NAMES) + 1)
+    for stage in ("train", "refit"):
+        assert weights_of(store, stage) == weights_of(uninterrupted, stage)
     assert not list(store.glob("*/??/.*~*"))
     assert not list(store.glob("scratch/*"))
 
@@ -142,7 +145,7 @@ def assert_interrupted(project: Path, status: int | None) -> None:
     assert last.finished is not None
 
 
-def weights_of(store: Path) -> bytes:
-    """Return the bytes of the weights of the only trained network."""
-    (artifact,) = published(store, "train")
+def weights_of(store: Path, stage: str = "train") -> bytes:
+    """Return the bytes of the weights of the only network that a stage trained."""
+    (artifact,) = published(store, stage)
     return (artifact / "weights.npz").read_bytes()

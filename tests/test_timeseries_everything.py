@@ -61,12 +61,14 @@ epochs = 12
 batch_size = 16
 learning_rate = 0.01
 loss = "quantile"
-refit = true
 
 [pipelines.shop.backtest]
 windows = 2
 size = 10
 seeds = 2
+
+[pipelines.shop.export]
+refit = true
 """
 
 
@@ -149,10 +151,10 @@ def ran(ran_once: Ran, monkeypatch: pytest.MonkeyPatch) -> Ran:
 
 
 def test_every_stage_and_every_block_of_the_backtest_is_an_artifact(ran: Ran, command: Command) -> None:
-    assert list(ran.record["stages"]) == ["ingest", "preprocess", "train", *BLOCKS, "evaluate", "export"]
+    assert list(ran.record["stages"]) == ["ingest", "preprocess", "train", *BLOCKS, "evaluate", "refit", "export"]
     assert not any(stage["cached"] for stage in ran.record["stages"].values())
-    assert len(set(ran.folders.values())) == 9
-    assert command("verify").out == "9 artifacts verified, 0 damaged.\n"
+    assert len(set(ran.folders.values())) == 10
+    assert command("verify").out == "10 artifacts verified, 0 damaged.\n"
     assert_all_whole(ran.root / "data/store")
 
 
@@ -175,7 +177,7 @@ def test_show_tells_the_scores_that_the_predictions_give(ran: Ran, command: Comm
 
     assert shown["run"]["id"] == ran.record["id"]
     assert shown["scores"] == ran.scores
-    assert set(shown["logs"]) == {"train", *BLOCKS}
+    assert set(shown["logs"]) == {"train", *BLOCKS, "refit"}
     predictions = ran.table("evaluate", "predictions.parquet").query("part == 'test'")
     assert len(predictions) == len(STORES) * (PART - HORIZON + 1) * HORIZON * len(TARGETS)
     scores = shown["scores"]["model"]["test"]
@@ -213,16 +215,16 @@ def test_the_backtest_has_a_score_for_every_block_and_seed(ran: Ran) -> None:
 def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_judged_one(ran: Ran) -> None:
     import keras
 
-    train, scores = ran.folders["train"], ran.document("export", "scores.json")
+    scores = ran.document("export", "scores.json")
 
     assert scores["weights"] == {
-        "judged": digest_of_file(train / "weights.npz"),
-        "exported": digest_of_file(train / "refit/weights.npz"),
+        "judged": digest_of_file(ran.folders["train"] / "weights.npz"),
+        "exported": digest_of_file(ran.folders["refit"] / "weights.npz"),
     }
     assert scores["weights"]["judged"] != scores["weights"]["exported"]
     assert scores["model"] == ran.scores["model"]
     exported = keras.models.load_model(ran.folders["export"] / "model.keras").variables
-    with np.load(train / "refit/weights.npz", allow_pickle=False) as refit:
+    with np.load(ran.folders["refit"] / "weights.npz", allow_pickle=False) as refit:
         assert len(exported) == len(refit.files)
         assert all(np.array_equal(one.value, refit[name]) for one, name in zip(exported, sorted(refit), strict=True))
     signature = ran.document("export", "signature.json")
@@ -254,7 +256,16 @@ def test_the_report_shows_groups_backtest_and_lineage(ran: Ran, command: Command
 
     assert (said.status, said.err) == (0, "")
     page = Path(said.out.strip()).read_text()
-    for heading in ("Scores", "By step of the horizon", "By channel", "By series", "Backtest", "Training", "Data"):
+    for heading in (
+        "Scores",
+        "By step of the horizon",
+        "By channel",
+        "By series",
+        "Backtest",
+        "Training",
+        "Refit",
+        "Data",
+    ):
         assert f"<h2>{heading}</h2>" in page
     for text in ("Two shops, visitors and sales", *STORES, *TARGETS, "each forecast by 2 networks trained", *BLOCKS):
         assert text in page

@@ -1,5 +1,6 @@
 """The table that a classifier's probabilities are kept in."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,16 @@ from gristmill.tables import read_table
 Probabilities = npt.NDArray[np.float64]  # (examples, classes)
 
 
-def as_rows(data: Labelled, part: str, made: Probabilities) -> pd.DataFrame:
-    """Return one row an example: `id`, `part`, `label`, `predicted`, and `p_<class>` of each class."""
+_BY = "predicted by "  # and the baseline's name: no class's column begins so, nor is another one called so
+
+
+def as_rows(
+    data: Labelled, part: str, made: Probabilities, baselines: Mapping[str, Probabilities] | None = None
+) -> pd.DataFrame:
+    """Return one row an example: `id`, `part`, `label`, `predicted`, and `p_<class>` of each class.
+
+    Of each baseline there is the class that it takes the example for: `predicted by <baseline>`.
+    """
     names = np.array(data.classes, object)
     columns = {
         "id": data.rows(part)["id"],
@@ -21,7 +30,14 @@ def as_rows(data: Labelled, part: str, made: Probabilities) -> pd.DataFrame:
         "label": names[data.labels(part)],
         "predicted": names[made.argmax(axis=1)],
     }
+    columns |= {f"{_BY}{name}": names[own.argmax(axis=1)] for name, own in (baselines or {}).items()}
     return pd.DataFrame(columns | {f"p_{name}": made[:, at] for at, name in enumerate(names)})
+
+
+def misses(rows: pd.DataFrame, baseline: str | None = None) -> npt.NDArray[np.float64]:
+    """Return 1 for each row that the model, or a baseline, takes for another class, else 0."""
+    taken_for = rows["predicted" if baseline is None else f"{_BY}{baseline}"]
+    return (taken_for != rows["label"]).to_numpy().astype(np.float64)
 
 
 def read_predictions(folder: Path, part: str) -> pd.DataFrame:

@@ -83,6 +83,12 @@ class Prepared:
         return found
 
 
+def whole_text(ingest: Path) -> str:
+    """Return the ingested texts end to end, each ending with a line."""
+    texts = read_table(ingest / "texts.parquet")["text"]
+    return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts)
+
+
 def read(folder: Path) -> Prepared:
     """Read what preprocess wrote."""
     document = read_document(folder / "layout.json")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.errors import DataError, RequestError
-from gristmill.generation.prepared import PARTS, Layout, write_layout, write_tokens
+from gristmill.generation.prepared import PARTS, Layout, whole_text, write_layout, write_tokens
 from gristmill.generation.settings import Preprocess
-from gristmill.tables import read_table, write_document, write_table
+from gristmill.tables import write_document, write_table
 from gristmill.text import tokenizer as tokenizers
 from gristmill.text.preprocess import vocabulary
 from gristmill.text.rules import UNKNOWN
@@ -50,10 +50,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         RequestError: settings that do not fit the texts or each other, or an extra of the package is missing.
     """
     windows = preprocess.examples == "windows"
-    whole = "".join(
-        text if text.endswith("\n") else f"{text}\n" for text in read_table(ingest / "texts.parquet")["text"]
-    )
-    pieces = {part: chunks(text) if windows else lines(text) for part, text in cut(whole, preprocess).items()}
+    parts = cut(whole_text(ingest), preprocess)
+    pieces = {part: chunks(text) if windows else lines(text) for part, text in parts.items()}
     tokenizer = tokenizers.fit(pieces["train"], preprocess, lines=windows)
     made = {part: _made(texts, tokenizer, 1 if windows else 2) for part, texts in pieces.items()}
     for part, found in made.items():

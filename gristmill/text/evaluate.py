@@ -55,7 +55,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     texts = texts_of(data, ["train", *parts], ingest)
     others = baselines.predictions_of(data, texts, parts)
     made = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
-    rows = {part: as_rows(data, part, made[part][MODEL]) for part in parts}
+    rows = {part: as_rows(data, part, made[part][MODEL], others[part]) for part in parts}
     table = scored(data, made, slices)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)

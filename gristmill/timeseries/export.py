@@ -9,7 +9,6 @@ import numpy as np
 from gristmill import network as networks
 from gristmill.bundle import check_parity, export_network, refuse_other_than_scored
 from gristmill.identity import digest_of_file
-from gristmill.network import REFIT
 from gristmill.tables import read_document, write_document
 from gristmill.timeseries import prepared
 from gristmill.timeseries.predictions import by_network, levels_of, read_predictions
@@ -19,32 +18,42 @@ from gristmill.timeseries.settings import Export
 _PROVED = 10_000  # windows at most whose forecasts are compared
 
 
-def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
+def export(
+    *, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path, refit: Path | None = None
+) -> dict[str, int]:
     """Write the network in each format and publish it only if every one predicts what was scored.
 
     Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference) and, where there
     are any, `intervals.json`. A network that was trained once more on everything is exported in place of the judged
     one, whose scores it carries; it is compared with its own predictions.
 
+    Args:
+        export: which formats, and how exactly each must repeat the predictions.
+        preprocess: folder of the prepared series.
+        train: folder of the judged network.
+        evaluate: folder of its scores.
+        out: folder to write to.
+        refit: folder of the network that was trained once more on everything, where there is one.
+
     Raises:
         ParityError: a reloaded model predicts something else.
     """
     data, training = prepared.read(preprocess), read_document(train / "training.json")
-    folder = train / REFIT if (train / REFIT).is_dir() else train
-    network = networks.read(folder)
+    exported = refit or train
+    network = networks.read(exported)
     export_network(network, export.formats, out)
     starts = data.origins("test")[:_PROVED]
     predicted = by_network(network, data)(starts)
-    if folder == train:
+    if refit is None:
         forecast = levels_of(predicted, training["quantiles"])[0].ravel()
         scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
         refuse_other_than_scored(forecast, scored, tolerance=0)
     tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
     difference = check_parity(out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance)
     write_document(out / "signature.json", signature(data, network.input_shape[1] is None, training, export))
-    lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(folder / "weights.npz")}
+    lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
     scores = read_document(evaluate / "scores.json")
-    write_document(out / "scores.json", scores | {"parity": difference, "weights": lineage, "refit": folder != train})
+    write_document(out / "scores.json", scores | {"parity": difference, "weights": lineage, "refit": refit is not None})
     if (evaluate / "intervals.json").exists():
         shutil.copyfile(evaluate / "intervals.json", out / "intervals.json")
     return {"formats": len(export.formats), "parity_windows": len(starts)}

@@ -12,6 +12,7 @@ from keras import ops
 from gristmill.course import Course
 from gristmill.errors import RequestError
 from gristmill.fit import OnEpoch, fit
+from gristmill.network import begin_from
 from gristmill.own import Own
 from gristmill.seeds import seeded
 from gristmill.timeseries.feed import WindowFeed, scaled
@@ -62,6 +63,7 @@ def fit_forecaster(
     logs: Path,
     on_epoch: OnEpoch,
     until: int | None = None,
+    start: Path | None = None,
 ) -> tuple[keras.Model, Course]:
     """Train a model on the training windows and return its network, raw values in and out, and how it went.
 
@@ -73,6 +75,7 @@ def fit_forecaster(
         logs: folder of TensorBoard's logs.
         on_epoch: called after each epoch.
         until: epoch to stop after, where a recipe that was judged is repeated.
+        start: folder of a network whose weights training begins from.
 
     Raises:
         RequestError: settings that do not go together.
@@ -85,6 +88,8 @@ def fit_forecaster(
         model.solve(core, blocks(data))
         course = Course()
     else:
+        if start:
+            begin_from(network, start)
         feed = WindowFeed(data, settings)
         loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
         course = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)

@@ -66,13 +66,18 @@ def predict(
     return made if ingest.series else made.drop(columns="unique_id")
 
 
+def anchor_of(signature: dict[str, Any]) -> "pd.Timestamp | int":
+    """Return the first time of the data that an exported model was fitted on."""
+    anchor = signature["anchor"]
+    return anchor if isinstance(anchor, int) else pd.Timestamp(anchor)
+
+
 class Known:
     """What is known of the past and of the steps to forecast: the file's columns, the calendar, harmonics."""
 
     def __init__(self, signature: dict[str, Any], preprocess: Preprocess, scratch: Path) -> None:
         self._frequency = signature["frequency"]
-        anchor = signature["anchor"]
-        self._anchor = anchor if isinstance(anchor, int) else pd.Timestamp(anchor)
+        self._anchor = anchor_of(signature)
         self._settings = preprocess
         self._columns = read_document(scratch / "summary.json")["known"]
         self._future = read_table(scratch / "future.parquet") if self._columns else None

@@ -63,10 +63,19 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     return {f"{part}_windows": count for part, count in counts.items()} | ({"shards": shards} if shards else {})
 
 
-def known_ahead(table: pd.DataFrame, summary: dict[str, Any], settings: Preprocess) -> pd.DataFrame:
-    """Return the columns that are known ahead: the file's own, parts of the calendar, harmonics."""
+def known_ahead(
+    table: pd.DataFrame, summary: dict[str, Any], settings: Preprocess, anchor: "pd.Timestamp | int | None" = None
+) -> pd.DataFrame:
+    """Return the columns that are known ahead: the file's own, parts of the calendar, harmonics.
+
+    Args:
+        table: ingested series.
+        summary: what ingest tells of them.
+        settings: which parts of the calendar, which harmonics.
+        anchor: where harmonics are counted from; the first time of the table if not given.
+    """
     times = pd.Index(table["ds"])
-    made = ahead.features(times, settings, times.min(), summary["frequency"])
+    made = ahead.features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])
     known: pd.DataFrame = pd.concat([table[summary["known"]].set_axis(times), made], axis=1)
     if len(known.columns) and settings.history < settings.horizon:
         raise RequestError(

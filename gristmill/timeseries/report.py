@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.learning_report import training_sections
+from gristmill.learning_report import learning_figure, training_sections
 from gristmill.pictures import as_png, as_svg
 from gristmill.report import Section, Table
 from gristmill.tables import read_document, read_table
@@ -65,6 +65,8 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield from forecast_sections(found)
     yield from score_sections(found)
     yield from training_sections(folders["train"])
+    if "refit" in folders:
+        yield refit_section(found)
     yield patterns_section(found)
     yield data_section(found)
 
@@ -202,6 +204,20 @@ def backtest_table(scores: dict[str, Any]) -> Table:
         spread = (score("mae", named[name]["mae"][over]) for over in ("over_windows", "over_seeds"))
         rows.append([name, *(score(key, named[name][key]["mean"]) for key in METRICS), *spread])
     return Table("", ["forecast", *METRICS.values(), "± blocks", "± seeds"], rows)
+
+
+def refit_section(found: Found) -> Section:
+    """Return how the exported network was trained once more, on everything."""
+    folder = found.folders["refit"]
+    training, epochs = read_document(folder / "training.json"), read_table(folder / "epochs.parquet")
+    note = (
+        f"The exported network was trained once more by the judged recipe, on all {len(found.data.values):,} "
+        "observations. The scores are those of the judged network."
+    )
+    if not len(epochs):
+        return Section("Refit", note)
+    note += f" It ran {training['epochs']} epochs from a learning rate of {training['learning_rate']:.3g}."
+    return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))])
 
 
 def patterns_section(found: Found) -> Section:

@@ -65,7 +65,6 @@ class Train(Fit):
     loss: Literal["huber", "mae", "mse", "quantile"] = "huber"  # on standardised values
     quantiles: Annotated[tuple[Share, ...], Field(strict=False)] = (0.05, 0.5, 0.95)  # that loss = "quantile" learns
     targets: Literal["last", "sequence"] = "last"  # learn what follows the window, or what follows each of its steps
-    refit: bool = False  # train once more on everything, by the judged recipe, and export that network
 
     @field_validator("quantiles")
     @classmethod
@@ -107,12 +106,19 @@ class Export(Settings):
         "keras",
     )
     tolerance: PositiveFloat = 1e-4  # largest parity difference, in deviations of the training part
+    refit: bool = False  # train once more on everything, by the judged recipe, and export that network
 
 
 class Gate(freshness.Gate):
     """What a challenger must show; no forecast is served that a baseline beats."""
 
     baseline: Literal["require", "report"] = "require"  # whether it must also be as good as the best baseline
+
+
+class Schedule(freshness.Schedule):
+    """When a pipeline is retrained, and from where."""
+
+    warm_start: bool = False  # challengers begin from the champion's weights
 
 
 TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
@@ -125,6 +131,6 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "evaluate": Evaluate,
     "export": Export,
     "gate": Gate,
-    "schedule": freshness.Schedule,
+    "schedule": Schedule,
 }
 """Table name to its class, or to the package that holds one module a `kind`."""

@@ -40,7 +40,7 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     others = baselines.predictions_of(data, parts, evaluate.baseline_side)
     made = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
-    rows = {part: as_rows(data, part, made[part][MODEL]) for part in parts}
+    rows = {part: as_rows(data, part, made[part][MODEL], others[part]) for part in parts}
     table = pd.concat([score_table(data, part, made[part], evaluate.slices) for part in parts], ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)

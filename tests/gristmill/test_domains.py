@@ -10,7 +10,7 @@ import pytest
 from gristmill import config
 from gristmill.closure import read_modules
 from gristmill.config import Pipeline, tables_of
-from gristmill.domains import DOMAINS, STAGES, Stage, module_of, stages_of
+from gristmill.domains import DOMAINS, STAGES, Stage, begun_from, module_of, stages_of
 from gristmill.plan import identity_of
 from gristmill.store import Store
 
@@ -45,7 +45,9 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     resumes = {"scratch", "logs", "on_epoch"} if stage.resumable else set()
     places = {"files"} if "model" in stage.tables else {"paths"} if "source" in stage.tables else set()
     counted = {argument for _, argument in stage.axes}
-    assert set(inspect.signature(core).parameters) == {*stage.tables, *stage.inputs, "out"} | resumes | places | counted
+    read = {*stage.tables, *map(stage.argument, begun_from(stage).inputs), "out"}
+    assert set(inspect.signature(core).parameters) == read | resumes | places | counted
+    assert len(read) == len(stage.tables) + len(stage.inputs) + 1
 
 
 @pytest.mark.parametrize(("domain", "stage"), EVERY)
@@ -57,6 +59,9 @@ def test_what_a_stage_names_exists(domain: str, stage: Stage) -> None:
     assert set(stage.tables) <= set(tables)
     for key, _ in stage.axes:
         assert key in tables[stage.name].model_fields
+    if stage.when:
+        table, key = stage.when
+        assert tables[table].model_fields[key].annotation is bool
 
 
 def test_without_blocks_there_is_no_backtest(project: Path) -> None:
@@ -67,6 +72,30 @@ def test_a_stage_fans_out_over_all_its_counts(project: Path) -> None:
     points = [f"backtest {window}/{seed}" for window in (1, 2, 3) for seed in (1, 2)]
 
     assert labels(project, "backtest.windows=3", "backtest.seeds=2") == [*BEFORE, *points, *AFTER]
+
+
+def test_a_stage_that_hangs_on_a_setting_is_there_only_if_it_is_true(project: Path) -> None:
+    assert labels(project, "export.refit=true") == [*BEFORE, "evaluate", "refit", "export"]
+    assert labels(project, "export.refit=true", "backtest.windows=1") == [
+        *BEFORE, "backtest 1/1", "evaluate", "refit", "export",
+    ]  # fmt: skip
+    assert labels(project, "export.refit=false") == [*BEFORE, *AFTER]
+
+
+def test_the_refit_is_read_by_the_export_alone_and_changes_the_key_of_no_other_stage(project: Path) -> None:
+    stages = {stage.label: stage for stage in stages_of("timeseries", pipeline(project, "export.refit=true").tables)}
+    before, after = keys(project), keys(project, "export.refit=true")
+
+    assert [label for label, stage in stages.items() if "refit" in stage.inputs] == ["export"]
+    assert stages["refit"].inputs == ("preprocess", "train")
+    assert {label for label in before if after[label] != before[label]} == {"export"}
+
+
+def test_a_folder_is_given_by_the_name_of_its_stage_unless_a_table_has_it() -> None:
+    refit, export = (stage for stage in STAGES["timeseries"] if stage.name in ("refit", "export"))
+
+    assert [refit.argument(name) for name in refit.inputs] == ["preprocess", "train_folder"]
+    assert [export.argument(name) for name in export.inputs] == ["preprocess", "train", "evaluate", "refit"]
 
 
 def test_a_point_counts_from_zero_for_the_stage_and_from_one_for_people(project: Path) -> None:

@@ -23,7 +23,9 @@ from gristmill.runs import Outcome, Record, Runs, StageRecord
 from gristmill.store import Store
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = [stage.name for stage in STAGES["timeseries"] if not stage.axes]  # of a pipeline that asks for no backtest
+NAMES = [
+    stage.name for stage in STAGES["timeseries"] if not (stage.axes or stage.when)
+]  # of a pipeline that asks for neither backtest nor refit
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -479,6 +481,26 @@ def test_points_have_keys_of_their_own_that_do_not_hold_how_many_there_are(proje
     assert len({made_of.key for made_of in found.values()}) == len(POINTS)
     more = parts("backtest.windows=5", "backtest.seeds=3")
     assert {label: more[label] for label in POINTS} == found
+
+
+def test_a_refit_that_is_asked_for_leaves_the_judged_network_and_its_scores_fresh(project: Path) -> None:
+    fill(project)
+    assert planned(project, "export.refit=true") == FRESH | {
+        "refit": ("run", "no result yet"),
+        "export": ("run", "settings export.refit False → True"),
+    }
+    fill(project, "export.refit=true", until="refit", outcome="interrupted")
+    assert planned(project, "export.refit=true") == FRESH | {
+        "refit": ("fresh", ""),
+        "export": ("run", "settings export.refit False → True; with refit"),
+    }
+    assert planned(project) == FRESH
+    fill(project, "export.refit=true")
+    assert planned(project, "export.refit=true", "evaluate.level=0.5") == FRESH | {
+        "evaluate": ("run", "settings evaluate.level 0.9 → 0.5"),
+        "refit": ("fresh", ""),
+        "export": ("depends", "depends on evaluate"),
+    }
 
 
 def test_to_plan_makes_no_artifact_and_no_record(project: Path) -> None:

@@ -9,15 +9,20 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support import heard, said
 
 from gristmill import identity
 from gristmill.artifact import Artifact
 from gristmill.files import files_below
+from gristmill.lineage import Git
+from gristmill.registry import Registry
+from gristmill.retraining import Judgement, News, Retraining
 from gristmill.runs import Outcome, Record, StageRecord
 from gristmill.store import Store
-from gristmill.upkeep import garbage, remove, verify_store
+from gristmill.upkeep import garbage, remove, verify_registry, verify_store
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
 OLD = time.time() - 48 * 3600
@@ -47,7 +52,12 @@ def publish(store: Store, stage: str, number: int) -> Artifact:
 
 
 def record(
-    store: Store, day: int, *artifacts: Artifact, outcome: Outcome = "succeeded", pipeline: str = "small"
+    store: Store,
+    day: int,
+    *artifacts: Artifact,
+    outcome: Outcome = "succeeded",
+    pipeline: str = "small",
+    retraining: Retraining | None = None,
 ) -> Record:
     """Record a run that gave these artifacts."""
     began = datetime.now(UTC) if outcome == "running" else BEGAN + timedelta(days=day)
@@ -67,6 +77,7 @@ def record(
         versions={},
         host=socket.gethostname(),
         pid=os.getpid(),
+        retraining=retraining,
     )
     path = store.root / "runs" / pipeline / f"{made.id}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +132,7 @@ def test_the_artifacts_of_the_last_successful_runs_are_kept(store: Store) -> Non
     for day, artifact in enumerate(trained):
         record(store, day, ingest, artifact)
     assert named(store, keep_runs=2) == {
-        artifact.path: "no recent run refers to it"
+        artifact.path: "no recent run or version refers to it"
         for artifact in sorted(trained[:2], key=lambda artifact: artifact.path)
     }
     assert named(store, keep_runs=4) == {}
@@ -142,9 +153,84 @@ def test_each_pipeline_keeps_its_own(store: Store) -> None:
     assert set(named(store, keep_runs=1)) == {old.path}
 
 
+def test_the_bundle_of_every_version_is_kept_and_all_of_the_champion_and_the_newest_versions(store: Store) -> None:
+    registry = Registry(store.root)
+    trained, bundles = ([publish(store, stage, day) for day in range(5)] for stage in ("train", "export"))
+    for day, artifacts in enumerate(zip(trained, bundles, strict=True)):
+        register(registry, record(store, day, *artifacts))
+    registry.promote("small", 2, "better")
+
+    assert set(named(store, keep_runs=1)) == {trained[day].path for day in (0, 2, 3)}
+    assert set(named(store, keep_runs=2)) == {trained[day].path for day in (0, 2)}
+    shutil.rmtree(store.root / "runs")  # what versions need does not hang on the records of their runs
+    assert set(named(store, keep_runs=1)) == {trained[day].path for day in (0, 2, 3)}
+
+
+def test_a_registry_whose_champion_cannot_be_read_keeps_what_can_be(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = Registry(store.root)
+    trained, bundles = ([publish(store, stage, day) for day in range(2)] for stage in ("train", "export"))
+    for day, artifacts in enumerate(zip(trained, bundles, strict=True)):
+        register(registry, record(store, day, *artifacts))
+    registry.promote("small", 1, "better")
+    damaged = store.root / "registry/small/versions/000001.json"
+    damaged.write_text("")
+
+    with heard(caplog):
+        assert set(named(store, keep_runs=1)) == {trained[0].path, bundles[0].path}
+
+    assert said(caplog) == [f"{damaged}: not a version. Passed over."]
+
+
+def test_retrainings_that_made_no_model_do_not_count_and_what_the_last_one_judged_is_kept(store: Store) -> None:
+    ingested, bundles = ([publish(store, stage, day) for day in range(6)] for stage in ("ingest", "export"))
+    record(store, 0, ingested[0], bundles[0])
+    record(store, 1, ingested[1], bundles[1], retraining=retraining("promoted"))
+    for day, verdict in ((2, "rejected"), (3, "rejected"), (4, "nothing new"), (5, "nothing new")):
+        record(store, day, ingested[day], retraining=retraining(verdict))
+
+    kept = {ingested[day].path for day in (0, 1, 3, 5)} | {bundles[day].path for day in (0, 1)}
+    assert {artifact.path for artifact in (*ingested, *bundles)} - set(named(store, keep_runs=2)) == kept
+
+
+def retraining(verdict: Any) -> Retraining:
+    """Return how a retraining ended; one that made or rejected a model judged it."""
+    judgement = Judgement(
+        metric="mae",
+        scores={"challenger": 1.0},
+        items=30,
+        difference=None,
+        interval=None,
+        best_baseline=None,
+        promoted=verdict == "promoted",
+        why="",
+    )
+    judged = judgement if verdict in ("promoted", "rejected") else None
+    return Retraining(champion=None, news=News(later=1), unjudged=1, judgement=judged, verdict=verdict)
+
+
+def register(registry: Registry, made: Record) -> None:
+    registry.register(made, {}, {}, Git(), {})
+
+
+def test_every_file_of_the_registry_is_verified(store: Store) -> None:
+    registry = Registry(store.root)
+    register(registry, record(store, 1, publish(store, "export", 1)))
+    registry.promote("small", 1, "better")
+    promotion, version = (store.root / "registry/small" / f"{name}/000001.json" for name in ("promotions", "versions"))
+    version.write_text("{}")
+
+    assert [(verdict.path, verdict.damage) for verdict in verify_registry(registry)] == [
+        (store.root / "registry/small/champion.json", None),
+        (promotion, None),
+        (version, f"{version}: not a version."),
+    ]
+
+
 def test_what_no_run_refers_to_is_garbage(store: Store) -> None:
     lone = publish(store, "train", 1)
-    assert named(store, keep_runs=3) == {lone.path: "no recent run refers to it"}
+    assert named(store, keep_runs=3) == {lone.path: "no recent run or version refers to it"}
 
 
 def test_a_run_under_way_keeps_what_it_has_and_what_it_makes(store: Store) -> None:

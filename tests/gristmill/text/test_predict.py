@@ -16,6 +16,7 @@ from support import heard, said
 from gristmill import config
 from gristmill.errors import DataError, RequestError
 from gristmill.project import Project
+from gristmill.serving import Serving
 from gristmill.sources.csv import Csv
 from gristmill.sources.jsonl import Jsonl
 from gristmill.sources.parquet import Parquet
@@ -240,7 +241,8 @@ def test_the_column_of_texts_must_be_there(ask: Ask, table: pd.DataFrame, tmp_pa
 def test_a_text_and_a_file_are_not_both_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text("")
     monkeypatch.setattr(config, "restore", lambda domain, settings: {})
-    monkeypatch.setattr(Project, "record", lambda self, name: SimpleNamespace(domain="text", settings={}))
+    run = SimpleNamespace(domain="text", settings={})
+    monkeypatch.setattr(Serving, "_served", lambda self, name, version: (run, tmp_path))
 
     with pytest.raises(RequestError) as refused:
         Project.open(tmp_path).predict("reviews", "x.csv", text="fine")

@@ -268,13 +268,25 @@ def run_stages(
     return folders
 
 
+def with_refit(folders: Folders, model: Settings, how: Train, root: Path) -> Folders:
+    """Return the folders of a run with that of its network trained once more on everything, below `root`."""
+    from gristmill.timeseries.refit import refit
+
+    out = root / "refit"
+    out.mkdir()
+    learn: dict[str, Any] = {"model": model, "train": how, "preprocess": folders["preprocess"]}
+    learn |= {"logs": root / "logs", "on_epoch": lambda epoch: None, "scratch": root / "scratch"}
+    refit(**learn, train_folder=folders["train"], out=out)
+    return folders | {"refit": out}
+
+
 def with_bundle(folders: Folders, settings: Export, root: Path | None = None) -> Folders:
     """Return the folders of a run with that of its bundle, exported now; below `root` if it is given."""
     from gristmill.timeseries.export import export
 
     out = (root or folders["evaluate"].parent) / "export"
     out.mkdir()
-    stages = {stage: folders[stage] for stage in ("preprocess", "train", "evaluate")}
+    stages = {stage: folders[stage] for stage in ("preprocess", "train", "evaluate", "refit") if stage in folders}
     export(export=settings, **stages, out=out)
     return folders | {"export": out}
 

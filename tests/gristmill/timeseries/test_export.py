@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import CUT, Folders, assembled, run_stages, with_bundle
+from small_runs import CUT, Folders, assembled, run_stages, with_bundle, with_refit
 from support import reload_here
 
 from gristmill import bundle
@@ -23,17 +23,16 @@ from gristmill.timeseries.settings import Export, Ingest, Train
 
 pytest_plugins = ["end_to_end", "small_runs"]
 
+KERAS_OF_ALL = Export(formats=("keras",), refit=True)
+
 Tampered = Callable[[float], Path]
 
 
 @pytest.fixture(scope="module")
-def refitted(
-    tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: Ingest, series_file: Path, parity_here: None
-) -> Folders:
+def refitted(tmp_path_factory: pytest.TempPathFactory, solved: Folders, parity_here: None) -> Folders:
     """The folders of a run whose network was trained once more on everything, exported."""
     root = tmp_path_factory.mktemp("refitted")
-    folders = run_stages(root, source, meaning, series_file, CUT, Linear(kind="linear"), Train(refit=True))
-    return with_bundle(folders, Export(formats=("keras",)))
+    return with_bundle(with_refit(solved, Linear(kind="linear"), Train(), root), KERAS_OF_ALL, root)
 
 
 @pytest.fixture
@@ -123,9 +122,7 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
 
     made = bundle.load(refitted["export"], "keras")(windows)
 
-    again, judged = (
-        networks.read(folder).predict(windows, verbose=0) for folder in (refitted["train"] / "refit", refitted["train"])
-    )
+    again, judged = (networks.read(refitted[stage]).predict(windows, verbose=0) for stage in ("refit", "train"))
     assert made == pytest.approx(again, rel=1e-6)
     assert np.abs(made - judged).max() > 1e-3
     assert scores["model"] == read_document(refitted["evaluate"] / "scores.json")["model"]
@@ -134,9 +131,22 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
     assert scores["refit"] is True
     assert scores["weights"] == {
         "judged": digest_of_file(refitted["train"] / "weights.npz"),
-        "exported": digest_of_file(refitted["train"] / "refit" / "weights.npz"),
+        "exported": digest_of_file(refitted["refit"] / "weights.npz"),
     }
     assert scores["weights"]["judged"] != scores["weights"]["exported"]
+
+
+def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
+    refitted: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_the_judged(exported: Path, formats: tuple[str, ...], folder: Path) -> None:
+        made = networks.read(refitted["train"]).predict(bundle.read_inputs(folder), verbose=0)
+        np.save(folder / "keras.npy", made)
+
+    monkeypatch.setattr(bundle, "run_fresh", of_the_judged)
+
+    with pytest.raises(ParityError, match=r"the exported keras model differs from the scored one by "):
+        with_bundle(refitted, KERAS_OF_ALL, tmp_path)
 
 
 def test_what_was_scored_may_be_exported(attempt: Tampered) -> None:

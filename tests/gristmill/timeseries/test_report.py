@@ -73,6 +73,18 @@ def test_a_model_in_closed_form_has_no_course_to_show(solved: Folders) -> None:
     assert "Training" not in by_title(solved)
 
 
+def test_a_refit_is_told_with_its_course_where_it_has_one(trained: Folders, solved: Folders) -> None:
+    of_epochs, in_closed_form = (by_title(run | {"refit": run["train"]})["Refit"] for run in (trained, solved))
+
+    note = (
+        "The exported network was trained once more by the judged recipe, on all 200 observations. "
+        "The scores are those of the judged network."
+    )
+    assert (in_closed_form.note, in_closed_form.pictures) == (note, [])
+    assert of_epochs.note == f"{note} It ran 3 epochs from a learning rate of 0.001."
+    assert len(of_epochs.pictures) == 1
+
+
 def test_several_series_channels_and_blocks_have_sections_of_their_own(of_several: dict[str, Section]) -> None:
     assert {title: len(section.pictures) for title, section in of_several.items()} == {
         "Scores": 0,

@@ -14,12 +14,11 @@ from gristmill.errors import Diverged, RequestError
 from gristmill.own import Own
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
-from gristmill.timeseries.forecaster import fit_forecaster
 from gristmill.timeseries.models.dense import Dense
 from gristmill.timeseries.models.linear import Linear
 from gristmill.timeseries.prepared import Prepared
 from gristmill.timeseries.settings import Train
-from gristmill.timeseries.train import of_everything, train
+from gristmill.timeseries.train import train
 
 Fit = Callable[..., Path]
 
@@ -184,42 +183,6 @@ def test_quantiles_are_told(fit: Fit) -> None:
 
     assert read_document(out / "training.json")["quantiles"] == [0.1, 0.5, 0.9]
     assert predicted(out).shape == (19, 2, 3)
-
-
-@pytest.mark.parametrize("model", [DENSE, LINEAR], ids=["dense", "linear"])
-def test_refit_trains_once_more_on_everything_and_leaves_the_judged_network_as_it_is(fit: Fit, model: Any) -> None:
-    judged, both = fit("judged", model=model), fit("both", model=model, refit=True)
-
-    assert content(both) == content(judged)
-    assert sorted(content(both / "refit")) == sorted(content(judged))
-    layers = [networks.read(folder).get_layer("standardise") for folder in (both, both / "refit")]
-    assert np.array_equal(np.asarray(layers[0].scale), np.asarray(layers[1].scale))  # on the scale that was judged
-    assert np.abs(predicted(both) - predicted(both / "refit")).max() > 1e-3
-
-
-def test_the_closed_form_of_everything_is_that_of_all_windows(fit: Fit, tmp_path: Path) -> None:
-    out = fit(model=LINEAR, refit=True)
-    everything = of_everything(DATA)
-
-    network, _ = fit_forecaster(LINEAR, Train(), everything, tmp_path, tmp_path, lambda epoch: None)
-
-    assert everything.parts.tolist() == [[[0, 90], [90, 90], [90, 90]]]
-    assert everything.layout == DATA.layout
-    assert len(everything.origins("train")) == 90 - 6 - 2 + 1
-    assert predicted(out / "refit") == pytest.approx(np.asarray(network(DATA.histories(DATA.origins("validation")))))
-
-
-def test_refit_repeats_the_recipe_for_as_many_epochs_as_the_judged_network_kept(fit: Fit) -> None:
-    """At the learning rate that was found, without a validation part to stop on."""
-    told: list[Epoch] = []
-    out = fit(epochs=12, patience=2, learning_rate="find", batch_size=8, refit=True, told=told)
-    first, second = (read_document(folder / "training.json") for folder in (out, out / "refit"))
-
-    assert first["best_epoch"] < 12
-    assert second["epochs"] == second["best_epoch"] == first["best_epoch"]
-    assert second["learning_rate"] == first["learning_rate"]
-    assert len(told) == first["epochs"] + second["epochs"]
-    assert "val_loss" not in read_table(out / "refit" / "epochs.parquet")
 
 
 def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 from small_judged import Folders, write_pictures
 
 from gristmill import network as networks
-from gristmill.classification.predictions import as_rows, read_predictions
+from gristmill.classification.predictions import as_rows, misses, read_predictions
+from gristmill.tables import read_document
 from gristmill.vision import prepared
 from gristmill.vision.predictions import picked, probabilities_of
 from gristmill.vision.prepared import Layout
@@ -35,6 +36,22 @@ def test_a_row_names_the_image_its_class_and_what_it_was_taken_for(judged: Folde
         assert row["label"] == ["ball", "cup", "tree"][label]
         assert row["predicted"] == ["ball", "cup", "tree"][own.argmax()]
         assert [row["p_ball"], row["p_cup"], row["p_tree"]] == own.tolist()
+
+
+def test_a_baseline_has_a_column_of_what_it_takes_each_image_for(judged: Folders) -> None:
+    data = prepared.read(judged["preprocess"])
+    made, own = np.random.default_rng(0).dirichlet([1, 1, 1], (2, 40))
+
+    rows = as_rows(data, "test", made, {"p_ball": own})
+
+    column = "predicted by p_ball"
+    assert rows.columns.tolist() == ["id", "part", "label", "predicted", column, "p_ball", "p_cup", "p_tree"]
+    assert rows[column].tolist() == [["ball", "cup", "tree"][at] for at in own.argmax(axis=1)]
+    assert misses(rows).tolist() == (rows["label"] != rows["predicted"]).astype(float).tolist()
+    assert misses(rows, "p_ball").tolist() == (rows["label"] != rows[column]).astype(float).tolist()
+    written = read_predictions(judged["evaluate"], "test")
+    linear = read_document(judged["evaluate"] / "scores.json")["baselines"]["linear on 4x4 pixels"]["test"]
+    assert misses(written, "linear on 4x4 pixels").mean() == pytest.approx(1 - linear["accuracy"])
 
 
 def test_what_was_written_is_read_part_by_part(judged: Folders) -> None:

@@ -1,0 +1,57 @@
+"""What a retraining asks of examples, which have no order in time: each is known by its content alone."""
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.errors import DataError
+from gristmill.retraining import News
+
+Mask = npt.NDArray[np.bool_]  # (examples,)
+
+CONTENT = "content"
+
+
+def compared(now: pd.DataFrame, before: pd.DataFrame | None) -> News:
+    """Return how examples differ from earlier ones.
+
+    An example that is there more often than before is new as many times, and one that is there less often removed. It
+    is revised where its content is known and something else that is said of it is not.
+
+    Args:
+        now: column `content`, and in the others, which are text, what else is said of each example.
+        before: the same of the earlier ones; None if there are none.
+    """
+    if before is None:
+        return News(later=len(now))
+    kept = _common(now, before, [CONTENT])
+    return News(
+        later=len(now) - kept,
+        revised=kept - _common(now, before, list(now.columns)),
+        removed=len(before) - kept,
+    )
+
+
+def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
+    """Return how many rows are equal in some columns, each paired with one of the other table at most."""
+    counts = [table.groupby(columns, sort=False).size() for table in (now, before)]
+    return int(np.minimum(*counts[0].align(counts[1], fill_value=0)).sum())
+
+
+def unlearned(tested: "pd.Series[str]", *learned: "pd.Series[str]") -> Mask:
+    """Return which examples of a test part are in nothing that was trained or chosen on.
+
+    Args:
+        tested: contents of the test part.
+        learned: contents of what champion and challenger were trained and chosen on.
+
+    Raises:
+        DataError: none is left to judge by.
+    """
+    left: Mask = ~np.logical_or.reduce([tested.isin(known).to_numpy() for known in learned])
+    if not left.any():
+        raise DataError(
+            f"each of the {len(tested)} examples of the test part is one that champion or challenger was trained or "
+            "chosen on: nothing is left to judge by. Add examples, or set a larger preprocess.test."
+        )
+    return left

@@ -1,0 +1,109 @@
+"""The commands on a pipeline's models: which there are, which one serves, what it predicts or writes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gristmill import screen
+from gristmill.arguments import ByVersion, Json, Name, number_of
+from gristmill.errors import RequestError
+from gristmill.project import Project
+from gristmill.registry import Promotion
+
+
+def models(name: Name, as_json: Json = False) -> None:
+    """List the versions of a pipeline's model, newest first: scores, commit, why; and which one is the champion."""
+    project = Project.open()
+    versions, promotions = project.models(name)
+    champion = project.champion(name)
+    if as_json:
+        kept = [version.model_dump(mode="json") for version in versions]
+        moves = [promotion.model_dump(mode="json") for promotion in promotions]
+        screen.show_json({"champion": champion, "versions": kept, "promotions": moves})
+    else:
+        screen.show_models(versions, champion)
+
+
+def promote(
+    name: Name,
+    version: Annotated[
+        int | None,
+        typer.Argument(
+            metavar="[VERSION]",
+            parser=number_of,
+            help="A version; the model of the last successful run, made a version, if not given.",
+        ),
+    ] = None,
+) -> None:
+    """Have a version serve: make it the champion."""
+    _tell(Project.open().promote(name, version))
+
+
+def rollback(name: Name) -> None:
+    """Have the version before the champion serve."""
+    _tell(Project.open().rollback(name))
+
+
+def predict(
+    name: Name,
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", help="File or folder like the pipeline's source; that source itself if not given."),
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="One text to classify, instead of a file.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write to this .csv, .parquet or .json; printed if not given.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Values to forecast; the model's horizon if not given.")
+    ] = None,
+    history: Annotated[
+        int | None, typer.Option(min=1, help="Values to show a model that takes any number; as trained if not given.")
+    ] = None,
+    version: ByVersion = None,
+) -> None:
+    """Predict by the champion; by the last successful run's model where none was promoted."""
+    writer = _writer(output)
+    writer(Project.open().predict(name, input_, version, text=text, steps=steps, history=history))
+
+
+def generate(
+    name: Name,
+    prompt: Annotated[str, typer.Option(help="The text to go on from.")] = "",
+    length: Annotated[int, typer.Option(help="Tokens to write.")] = 400,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 the likely is taken more often; 0 takes the likeliest alone.")
+    ] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Draw from so many of the likeliest tokens; 0 for all.")] = 0,
+    top_p: Annotated[
+        float, typer.Option(help="Draw from the likeliest tokens that have this probability together; 1 for all.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same writes the same.")] = 42,
+    version: ByVersion = None,
+) -> None:
+    """Write a text by the champion, or the last successful run's model, shown while it is written."""
+    options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    screen.show_text(Project.open().generate(name, prompt, version, **options))
+
+
+def _tell(promotion: Promotion) -> None:
+    before = f" (before: v{promotion.previous})" if promotion.previous else ""
+    typer.echo(f"{promotion.pipeline}: v{promotion.version} is the champion{before}")
+
+
+def _writer(output: Path | None) -> Callable[[Any], None]:
+    """Return what writes a frame to a file of a known kind, or prints it."""
+    if output is None:
+        return screen.show_frame
+    writers: dict[str, Callable[[Any], None]] = {
+        ".csv": lambda frame: frame.to_csv(output, index=False),
+        ".parquet": lambda frame: frame.to_parquet(output, index=False),
+        ".json": lambda frame: frame.to_json(output, orient="records", date_format="iso", indent=2),
+    }
+    if output.suffix not in writers:
+        raise RequestError(f"--output {output}: unknown kind of file. Known: {', '.join(writers)}.")
+    if not output.absolute().parent.is_dir():
+        raise RequestError(f"--output {output}: no folder {output.absolute().parent}. Make it first.")
+    return writers[output.suffix]

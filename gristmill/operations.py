@@ -1,0 +1,93 @@
+"""The commands that have a Prefect server keep a project fresh: `deploy`, `schedule`, `updated`."""
+
+import logging
+from typing import Annotated
+
+import typer
+
+from gristmill import deployments
+from gristmill.arguments import Name
+from gristmill.config import Catalogue, Pipeline, load
+from gristmill.entrypoints import import_own
+from gristmill.errors import RequestError
+from gristmill.files import write_atomically
+from gristmill.server import ensure_api, ensure_named_api
+
+logger = logging.getLogger(__name__)
+
+Names = Annotated[list[str] | None, typer.Argument(help="Pipelines; all that have a [schedule] if not given.")]
+
+
+def deploy(
+    pool: Annotated[str, typer.Option(help="The work pool whose workers run them.")] = deployments.POOL,
+    notify: Annotated[
+        str | None, typer.Option(metavar="TYPE/NAME", help="A notification block of Prefect's, told of late runs.")
+    ] = None,
+    write_only: Annotated[bool, typer.Option("--write-only", help="Write the file, talk to no server.")] = False,
+) -> None:
+    """Write prefect.yaml and apply it to the Prefect server that PREFECT_API_URL names."""
+    catalogue = load()
+    file = catalogue.root / deployments.FILE
+    write_atomically(file, deployments.prefect_yaml(catalogue, pool).encode())
+    typer.echo(f"wrote {file}")
+    if write_only:
+        return
+    logger.info("applying it to %s", ensure_named_api("deploy"))
+    import_own("tasks.deploying").deploy(catalogue.root, pool, notify)
+    waiting = [pipeline for pipeline in catalogue.pipelines.values() if _waits(pipeline)]
+    typer.echo(f"deployed {len(catalogue.pipelines)} pipelines, of which {len(waiting)} are retrained without asking")
+    for pipeline in waiting:
+        typer.echo(_told(pipeline))
+    typer.echo(f"a worker runs them: prefect worker start --pool {pool}")
+
+
+def schedule(
+    names: Names = None,
+    limit: Annotated[int, typer.Option(min=1, help="Retrainings at a time.")] = 1,
+) -> None:
+    """Retrain pipelines by their schedules in this process, until it is interrupted; no worker is needed."""
+    catalogue = load()
+    pipelines = _scheduled(catalogue, names)
+    url = ensure_api(schedules=True)
+    for pipeline in pipelines:
+        typer.echo(_told(pipeline))
+    typer.echo(f"Prefect's page {url.removesuffix('/api')} (Ctrl-C ends it)")
+    import_own("tasks.scheduling").keep_fresh(catalogue, pipelines, limit)
+
+
+def updated(name: Name) -> None:
+    """Tell Prefect that a pipeline's data has changed: it is retrained where its [schedule] has on_event = true."""
+    pipeline = load().pipeline(name)
+    if not deployments.schedule_of(pipeline).on_event:
+        raise RequestError(
+            f"[pipelines.{name}.schedule] on_event is not set, so nothing waits for the event. "
+            "Set it to true and deploy again."
+        )
+    ensure_named_api("updated")
+    import_own("tasks.announcing").data_updated(name)
+    typer.echo(f"{deployments.UPDATED} emitted for {deployments.resource(name)}")
+
+
+def _told(pipeline: Pipeline) -> str:
+    return f"{pipeline.name}-retrain {deployments.when(deployments.schedule_of(pipeline))}"
+
+
+def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:
+    """Return the pipelines to retrain: those named, each of which must have a schedule, or all that have one."""
+    asked = [catalogue.pipeline(name) for name in names or catalogue.pipelines]
+    found = [pipeline for pipeline in asked if _waits(pipeline)]
+    if names and len(found) < len(asked):
+        missing = next(pipeline.name for pipeline in asked if not _waits(pipeline))
+        raise RequestError(
+            f"[pipelines.{missing}.schedule] says no time. Set cron, interval or rrule, or on_event = true."
+        )
+    if not found:
+        raise RequestError(
+            "no pipeline has a schedule. Give one a table [pipelines.NAME.schedule] with cron, interval or rrule."
+        )
+    return found
+
+
+def _waits(pipeline: Pipeline) -> bool:
+    schedule = deployments.schedule_of(pipeline)
+    return bool(schedule.cron or schedule.interval or schedule.rrule or schedule.on_event)

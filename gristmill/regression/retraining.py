@@ -1,0 +1,133 @@
+"""What a retraining asks of regression: which rows are new, how the champion fares on them, and who errs least."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill import bundle, examples
+from gristmill.drift import look_at_draws, look_at_mean_error, look_at_names
+from gristmill.examples import CONTENT
+from gristmill.freshness import Gate
+from gristmill.judgement import Contest
+from gristmill.regression import prepared
+from gristmill.regression.prepared import MODEL, Layout, Values, raw_inputs
+from gristmill.retraining import CHALLENGER, CHAMPION, Drift, News, incomparable
+from gristmill.settings import Settings
+from gristmill.tables import read_document, read_table
+
+Folders = Mapping[str, Path]  # of artifacts, by stage
+
+
+def overrides(gate: Gate) -> list[str]:
+    """Return what a challenger is trained with besides the settings: nothing. The judged model is the one to serve."""
+    return []
+
+
+def news(ingest: Path, before: Path | None) -> News:
+    """Count the rows that are not among earlier ones, and those that are gone: a row that has changed is both.
+
+    Args:
+        ingest: folder of the table.
+        before: folder of the earlier one; None if there is none.
+    """
+    now = read_table(ingest / "table.parquet")
+    if before is None:
+        return examples.compared(_contents(now).to_frame(), None)
+    then = read_table(before / "table.parquet")
+    _refuse_other_columns(
+        _roles(read_document(ingest / "summary.json")), _roles(read_document(before / "summary.json"))
+    )
+    return examples.compared(_contents(now).to_frame(), _contents(then).to_frame())
+
+
+def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Drift:
+    """Score the champion on rows that it has not seen, and compare their columns with those that it was trained on.
+
+    Args:
+        ingest: folder of the table.
+        champion: folders of its artifacts.
+        tables: its settings, which are not used: its columns are in its artifacts.
+    """
+    table, known = read_table(ingest / "table.parquet"), prepared.read(champion["preprocess"])
+    layout = known.layout
+    _refuse_other_columns(_roles(read_document(ingest / "summary.json")), _roles_of(layout))
+    fresh = table[~_contents(table).isin(_contents(known.table)).to_numpy()]
+    if fresh.empty:
+        return Drift(errors=None, inputs=[])
+    trained, tested = known.table[known.parts == "train"], _tested(champion)
+    return Drift(
+        errors=look_at_mean_error(
+            np.abs(fresh[layout.target].to_numpy() - _served(champion, layout, fresh)),
+            np.abs(tested["y"].to_numpy() - tested[MODEL].to_numpy()),
+        ),
+        inputs=[
+            *(
+                look_at_draws(name, fresh[name].to_numpy(), trained[name].to_numpy())
+                for name in [*layout.numbers, layout.target]
+            ),
+            *(look_at_names(name, fresh[name], trained[name]) for name in layout.categories),
+        ],
+    )
+
+
+def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, Settings] | None = None) -> Contest:
+    """Return the absolute errors of challenger, baselines and champion on the challenger's test part.
+
+    Beside a champion those rows count that neither was trained or chosen on.
+
+    Args:
+        challenger: folders of its artifacts.
+        champion: folders of the champion's artifacts; None without one.
+        tables: the champion's settings, which are not used.
+    """
+    data, rows = prepared.read(challenger["preprocess"]), _tested(challenger)
+    baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
+    made = {CHALLENGER: rows[MODEL].to_numpy()} | {name: rows[name].to_numpy() for name in baselines}
+    left = np.ones(len(rows), bool)
+    if champion is not None:
+        known, contents = prepared.read(champion["preprocess"]), _contents(data.table)
+        _refuse_other_columns(_roles_of(data.layout), _roles_of(known.layout))
+        learned = [contents[data.parts != "test"], _contents(known.table)[known.parts != "test"]]
+        left = examples.unlearned(contents[data.parts == "test"], *learned)
+        made[CHAMPION] = _served(champion, known.layout, data.table[data.parts == "test"])
+    truth = rows["y"].to_numpy()
+    return Contest("mae", {name: np.abs(truth - values)[left] for name, values in made.items()})
+
+
+def _contents(table: pd.DataFrame) -> "pd.Series[Any]":
+    """Return a number for each row that is equal where all its values are, whatever the order of the columns."""
+    return pd.util.hash_pandas_object(table[sorted(table.columns)], index=False).rename(CONTENT)
+
+
+def _tested(folders: Folders) -> pd.DataFrame:
+    """Return the predictions of a test part, in the order of the table."""
+    return read_table(folders["evaluate"] / "predictions.parquet").query("part == 'test'")
+
+
+def _served(champion: Folders, layout: Layout, rows: pd.DataFrame) -> Values:
+    """Return what the champion's bundle predicts, (rows,)."""
+    form = read_document(champion["export"] / "signature.json")["formats"][0]
+    made = bundle.load(champion["export"], form)(raw_inputs(rows, layout.numbers, list(layout.categories)))
+    predicted: Values = made[:, 0].astype(np.float64)
+    return predicted
+
+
+def _roles(summary: Mapping[str, Any]) -> dict[str, list[str]]:
+    return {
+        "target": [summary["target"]],
+        "numbers": sorted(summary["numbers"]),
+        "categories": sorted(summary["categories"]),
+    }
+
+
+def _roles_of(layout: Layout) -> dict[str, list[str]]:
+    return _roles({"target": layout.target, "numbers": layout.numbers, "categories": list(layout.categories)})
+
+
+def _refuse_other_columns(now: dict[str, list[str]], before: dict[str, list[str]]) -> None:
+    for role, names in before.items():
+        if now[role] != names:
+            raise incomparable(f"the champion's {role} are {names}, those of the data {now[role]}")

@@ -1,0 +1,165 @@
+"""What a retraining finds and decides, kept in its run record."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel
+
+from gristmill.errors import RequestError
+from gristmill.freshness import Gate, Schedule, span
+
+CHALLENGER, CHAMPION = "challenger", "champion"  # their names among what is judged, beside the baselines'
+LEVEL = 0.95  # of the interval around the difference between the two
+
+Verdict = Literal["nothing new", "waiting", "rejected", "promoted"]
+
+
+class News(BaseModel):
+    """How data differs from what it is compared with, in rows."""
+
+    later: int  # after the last one that was known: none of these has any model seen
+    late: int = 0  # added before it
+    revised: int = 0
+    removed: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All that is new."""
+        return self.later + self.late + self.revised + self.removed
+
+    def __str__(self) -> str:
+        counts = {"new": self.later, "late": self.late, "revised": self.revised, "removed": self.removed}
+        return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing"
+
+
+class ErrorDrift(BaseModel):
+    """A champion's errors on what came since it was trained, beside those on what was held out of its training."""
+
+    count: int
+    mean: float
+    mean_before: float
+    large: float  # an error beyond it counts as large
+    run: int  # the longest run of large errors
+    run_before: int
+    probability: float  # of a run as long, were nothing different
+    alarm: bool
+
+    def __str__(self) -> str:
+        return f"{self.run} errors in a row above {self.large:.4g}, probability {self.probability:.2g}"
+
+
+class MeanDrift(BaseModel):
+    """A champion's mean error on new examples, which have no order in time, beside that of its test part."""
+
+    count: int
+    mean: float
+    mean_before: float
+    probability: float  # of a mean as far above, were nothing different
+    alarm: bool
+
+    def __str__(self) -> str:
+        return (
+            f"mean error {self.mean:.4g} of {self.count:,} new examples, {self.mean_before:.4g} in the test part, "
+            f"probability {self.probability:.3f}"
+        )
+
+
+class InputDrift(BaseModel):
+    """How far new values of one column lie from those that were trained on."""
+
+    name: str
+    test: str
+    statistic: float
+    probability: float  # of one as large, were nothing different
+    alarm: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.test} {self.statistic:.3f}, probability {self.probability:.3f}"
+
+
+class Drift(BaseModel):
+    """Both signs together."""
+
+    errors: ErrorDrift | MeanDrift | None  # None where no new value could be predicted yet
+    inputs: list[InputDrift]
+
+    @property
+    def alarms(self) -> list[str]:
+        """Each alarm in words."""
+        signs = [*([self.errors] if self.errors else []), *self.inputs]
+        return [str(sign) for sign in signs if sign.alarm]
+
+
+class Judgement(BaseModel):
+    """What came of a contest."""
+
+    metric: str
+    scores: dict[str, float]  # by name, lower is better
+    items: int  # judged
+    difference: float | None  # champion's error minus the challenger's; None without a champion
+    interval: tuple[float, float] | None  # of the difference
+    best_baseline: str | None
+    promoted: bool
+    why: str
+
+
+class Retraining(BaseModel):
+    """One retraining."""
+
+    champion: int | None  # the version that served when it began
+    news: News  # since the champion was trained
+    unjudged: int  # rows that no retraining has judged yet
+    drift: Drift | None = None
+    judgement: Judgement | None = None
+    verdict: Verdict | None = None  # None while it is under way
+    why: str = ""
+    version: int | None = None  # what was promoted
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self.verdict is not None
+
+    def ended(self, verdict: Verdict, why: str, version: int | None = None) -> Self:
+        """Return it with its end."""
+        return self.model_copy(update={"verdict": verdict, "why": why, "version": version})
+
+
+def worth_judging(
+    news: News, unjudged: int, champion_made: datetime | None, schedule: Schedule, gate: Gate, now: datetime
+) -> tuple[Verdict, str] | None:
+    """Return why a retraining ends before anything is trained; None where it goes on.
+
+    Args:
+        news: since the champion was trained.
+        unjudged: rows that no retraining has judged yet.
+        champion_made: when the champion was made; None without one.
+        schedule: how many new rows are worth the work.
+        gate: how many a challenger is judged on.
+        now: the time.
+    """
+    aged = champion_made is not None and schedule.max_age is not None and now - champion_made > span(schedule.max_age)
+    asked = 1 if aged else schedule.min_new
+    if unjudged < asked:
+        return "nothing new", f"{unjudged} new rows, fewer than {asked}"
+    if champion_made is not None and news.later < gate.window:
+        return "waiting", (
+            f"{news.later} new rows since the champion was trained; gate.window asks for {gate.window} to judge on"
+        )
+    return None
+
+
+def same_recipe(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    """Whether two pipelines' settings ask for the same model: all their tables but those of retraining itself."""
+    return {name: values for name, values in one.items() if name != "schedule"} == {
+        name: values for name, values in other.items() if name != "schedule"
+    }
+
+
+def incomparable(why: str) -> RequestError:
+    """Return the error of data or settings under which champion and challenger cannot be compared."""
+    return RequestError(
+        f"{why}: champion and challenger cannot be compared. Run the pipeline, look at its scores, and promote that "
+        "run: gristmill promote NAME."
+    )

@@ -1,0 +1,102 @@
+"""The report on a retraining: what came, whether it drifts, how the three fare on it, what was decided, and before."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from gristmill.files import write_atomically
+from gristmill.report import Section, Table, render
+from gristmill.retraining import LEVEL, Drift, Judgement, Retraining
+from gristmill.runs import Record, Runs
+from gristmill.store import Store, writing
+
+_EARLIER = 50  # retrainings that are listed
+
+
+def write_retraining(record: Record, description: str, store: Store) -> Path:
+    """Render the report on a retraining and return its path: `reports/<pipeline>-retraining.html` in the store."""
+    content = list(sections(record, Runs(store.root)))
+    path = store.root / "reports" / f"{record.pipeline}-retraining.html"
+    with writing(store.root):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, render(record=record, description=description, sections=content))
+    return path
+
+
+def sections(record: Record, runs: Runs) -> Iterator[Section]:
+    """Yield the parts of the report."""
+    found = record.retraining
+    if found is None:
+        return
+    yield Section(
+        "Decision", f"{(found.verdict or 'not ended').capitalize()}: {found.why or record.error or record.outcome}."
+    )
+    yield _news(found)
+    if found.drift:
+        yield _drift(found.drift)
+    if found.judgement:
+        yield _judgement(found.judgement)
+    yield _earlier(record.pipeline, runs)
+
+
+def _news(found: Retraining) -> Section:
+    since = f"since version {found.champion} was trained" if found.champion else "there is no champion yet"
+    news = found.news
+    counts = {
+        "after the last known": news.later,
+        "late, before it": news.late,
+        "revised": news.revised,
+        "removed": news.removed,
+        "not judged by any retraining yet": found.unjudged,
+    }
+    rows = [[what, f"{count:,}"] for what, count in counts.items()]
+    return Section("What came", f"Rows, {since}.", tables=[Table("", ["rows", "count"], rows)])
+
+
+def _drift(drift: Drift) -> Section:
+    alarms = "; ".join(drift.alarms)
+    tables = []
+    if drift.errors:
+        facts = drift.errors.model_dump(exclude={"alarm"})
+        headings, cells = [name.replace("_", " ") for name in facts], [_figure(value) for value in facts.values()]
+        tables.append(Table("The champion's errors, and those on what was held out of its training", headings, [cells]))
+    if drift.inputs:
+        rows = [[sign.name, sign.test, f"{sign.statistic:.3f}", f"{sign.probability:.3f}"] for sign in drift.inputs]
+        tables.append(Table("Inputs beside its training data", ["column", "test", "statistic", "probability"], rows))
+    return Section("Drift", f"Alarm: {alarms}." if alarms else "No alarm.", tables=tables)
+
+
+def _judgement(judged: Judgement) -> Section:
+    rows = [[name, f"{score:.5g}"] for name, score in sorted(judged.scores.items(), key=lambda item: item[1])]
+    note = f"Judged on {judged.items:,} that none of them was trained on; lower is better."
+    if judged.best_baseline:
+        note += f" The best baseline before it came to this was {judged.best_baseline}."
+    if judged.difference is not None and judged.interval is not None:
+        low, high = judged.interval
+        note += (
+            f" The champion's error less the challenger's is {judged.difference:.4g}, {LEVEL:.0%} interval by a "
+            f"moving-block bootstrap {low:.4g} to {high:.4g}."
+        )
+    return Section("Challenger, champion, baselines", note, tables=[Table("", ["", judged.metric], rows)])
+
+
+def _earlier(pipeline: str, runs: Runs) -> Section:
+    told = ((record, record.retraining) for record in runs.newest_first(pipeline) if record.retraining)
+    rows = [
+        [
+            f"{record.started:%Y-%m-%d %H:%M}",
+            found.verdict or record.outcome,
+            f"v{found.version}" if found.version else "",
+            str(found.news),
+            f"{len(found.drift.alarms)}" if found.drift else "",
+            found.why,
+        ]
+        for record, found in islice(told, _EARLIER)
+        if found
+    ]
+    headings = ["retraining", "verdict", "version", "rows", "alarms", "why"]
+    return Section("All retrainings", "", tables=[Table("", headings, rows, words=True)])
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,172 @@
+"""What serves a pipeline: its champion, a version that is named, or, where none was promoted, the last run's model."""
+
+import importlib
+import inspect
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from gristmill import config, domains, plan
+from gristmill.backend import import_keras
+from gristmill.config import Catalogue
+from gristmill.errors import CorruptArtifact, RequestError
+from gristmill.lineage import code_of, exported, git_of
+from gristmill.places import locate
+from gristmill.registry import Promotion, Registry, Version
+from gristmill.runs import Record, Runs
+from gristmill.settings import Files, Settings
+from gristmill.store import Store
+from gristmill.tables import read_document
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+
+class Serving:
+    """The models of a project's pipelines, and which of them serve."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._store = Store(catalogue.store)
+        self._runs = Runs(catalogue.store)
+        self._registry = Registry(catalogue.store)
+
+    def record(self, name: str) -> Record:
+        """Return the record of a pipeline's last successful run.
+
+        Raises:
+            RequestError: there is none.
+        """
+        record = self._runs.latest(name, "succeeded")
+        if record is None:
+            raise RequestError(f"pipeline {name!r} has no successful run yet. Run: gristmill run {name}.")
+        return record
+
+    def promote(self, name: str, number: int | None = None) -> Promotion:
+        """Make a version the champion; that of the last successful run's model, registered here, if none is given.
+
+        Raises:
+            RequestError: there is no such version, or no run.
+            CorruptArtifact: its bundle is damaged.
+        """
+        if number is None:
+            decision = {"verdict": "promoted", "why": "asked for"}
+            version = register(self._catalogue.root, self._store, self.record(name), decision)
+        else:
+            version = self._registry.version(name, number)
+            self._refuse_damaged(version)
+        return self._registry.promote(name, version.number, "asked for")
+
+    def rollback(self, name: str) -> Promotion:
+        """Make the version before the champion the champion.
+
+        Raises:
+            RequestError: there is no champion, or no version before it.
+            CorruptArtifact: the bundle of that version is damaged.
+        """
+        older = self._registry.older(name)
+        self._refuse_damaged(older)
+        return self._registry.promote(name, older.number, "rolled back")
+
+    def predict(self, name: str, place: str | None, version: int | None, given: Mapping[str, Any]) -> "pd.DataFrame":
+        """Predict, as `Project.predict` says."""
+        served, export = self._served(name, version)
+        if served.domain == "generation":
+            raise RequestError(f"{name} is a generation pipeline, whose model writes. Run: gristmill generate {name}.")
+        tables = config.restore(served.domain, served.settings)  # those of its run: today's may ask for another column
+        import_keras()
+        module = importlib.import_module(f"gristmill.{served.domain}.predict")
+        if unknown := sorted(given.keys() - inspect.signature(module.predict).parameters.keys()):
+            raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not take it. Leave it out.")
+        if place and "text" in given:
+            raise RequestError("--text: --input is given too. Leave one of them out.")
+        suffixes, source = getattr(module, "SUFFIXES", None), tables["source"]
+        if place and suffixes is None:
+            from gristmill.standins import reader_of
+
+            source = reader_of(place, source, name, getattr(module, "PLAIN", False))
+        paths = () if "text" in given else self._input(name, place, source, suffixes)
+        with TemporaryDirectory() as folder:
+            frame: pd.DataFrame = module.predict(
+                source=source,
+                ingest=tables["ingest"],
+                preprocess=tables["preprocess"],
+                paths=paths,
+                export=export,
+                scratch=Path(folder),
+                **given,
+            )
+        return frame
+
+    def generate(self, name: str, prompt: str, version: int | None, options: Mapping[str, float]) -> Iterator[str]:
+        """Yield a text, as `Project.generate` says."""
+        domains_of = {known: pipeline.domain for known, pipeline in self._catalogue.pipelines.items()}
+        if (domain := self._catalogue.pipeline(name).domain) != "generation":
+            writers = ", ".join(known for known, its in domains_of.items() if its == "generation") or "none"
+            raise RequestError(f"{name} is a {domain} pipeline, whose model writes no text. Known that do: {writers}.")
+        _, export = self._served(name, version)
+        logger.info("loading the model, which takes some seconds")
+        import_keras()
+        generate = importlib.import_module("gristmill.generation.generate").generate
+        pieces: Iterator[str] = generate(export=export, prompt=prompt, **options)
+        return pieces
+
+    def _served(self, name: str, number: int | None) -> tuple[Version | Record, Path]:
+        """Return a version, else the champion, else the last successful run, and the verified folder of its bundle."""
+        self._catalogue.pipeline(name)
+        if number is None and (champion := self._registry.champion(name, verified=True)):
+            return champion, self._store.path("export", champion.references["export"]["key"])
+        found = self.record(name) if number is None else self._registry.version(name, number)
+        return found, self._store.open(found.references["export"]).path
+
+    def _refuse_damaged(self, version: Version) -> None:
+        try:
+            self._store.open(version.references["export"])
+        except CorruptArtifact as damage:
+            raise CorruptArtifact(
+                f"{damage} v{version.number} of {version.pipeline} was not promoted. "
+                f"Choose another: gristmill models {version.pipeline}."
+            ) from None
+
+    def _input(
+        self, name: str, place: str | None, source: Settings, suffixes: tuple[str, ...] | None
+    ) -> tuple[Path, ...]:
+        """Return the files to predict from; `suffixes` are those of single items, where the source has others."""
+        if place is None:
+            pipeline = self._catalogue.pipeline(name)
+            (ingest, *_) = domains.stages_of(pipeline.domain, pipeline.tables)
+            data = plan.located(self._catalogue, pipeline, ingest)
+            own = [found for at, found in data.items() if at.startswith("source.")]
+            from gristmill.downloads import fetch
+
+            fetch(own, self._store)
+            files = tuple(file for found in own for file in found.files)
+            if suffixes and not all(file.name.lower().endswith(suffixes) for file in files):
+                raise RequestError(
+                    f"[pipelines.{name}.source] is not made of single files to predict from. Give --input FILE|FOLDER."
+                )
+            return files
+        if suffixes is None and isinstance(source, Files):
+            suffixes = source.suffixes
+        return locate(place, Path.cwd(), "--input", self._store.root / "downloads", suffixes=suffixes or ("",)).files
+
+
+def register(project: Path, store: Store, record: Record, decision: dict[str, Any]) -> Version:
+    """Make the bundle of a run a version, with its scores, its code and the project's commit.
+
+    Args:
+        project: the project's folder.
+        store: where the run's artifacts are.
+        record: of the run.
+        decision: the verdict, why, and whatever else is worth keeping, as JSON values.
+
+    Raises:
+        RequestError: the run exported nothing.
+        CorruptArtifact: an artifact of the run is damaged.
+    """
+    scores = read_document(store.open(exported(record)).path / "scores.json")
+    return Registry(store.root).register(record, scores, code_of(record, store), git_of(project), decision)

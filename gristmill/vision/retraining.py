@@ -1,0 +1,117 @@
+"""What a retraining asks of photos: which are new, how the champion fares on them, and who errs least."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill import bundle
+from gristmill.classification import retraining
+from gristmill.classification.predictions import Probabilities
+from gristmill.classification.retraining import Fresh, Kind
+from gristmill.drift import look_at_draws
+from gristmill.errors import DataError
+from gristmill.freshness import Gate
+from gristmill.judgement import Contest
+from gristmill.retraining import Drift, InputDrift, News
+from gristmill.settings import Settings
+from gristmill.tables import read_document
+from gristmill.vision import images
+from gristmill.vision.predict import Form
+from gristmill.vision.prepared import Pixels
+
+Folders = Mapping[str, Path]  # of artifacts, by stage
+
+_BATCH = 64  # photos in memory at a time
+_LOOKED_AT = 1_000  # photos whose brightness is compared at most, taken evenly
+_PLACE = ["shard", "offset", "size"]  # where ingest wrote a photo
+
+
+def overrides(gate: Gate) -> list[str]:
+    """Return what a challenger is trained with besides the settings: nothing. The judged model is the one to serve."""
+    return []
+
+
+def news(ingest: Path, before: Path | None) -> News:
+    """Count the photos that are not among earlier ones, those of another class or part, and those that are gone.
+
+    Args:
+        ingest: folder of the photos.
+        before: folder of the earlier ones; None if there are none.
+    """
+    return retraining.news(_PHOTOS, ingest, before)
+
+
+def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Drift:
+    """Score the champion on photos that it has not seen; compare their classes and their brightness.
+
+    Args:
+        ingest: folder of the photos.
+        champion: folders of its artifacts.
+        tables: its settings, which are not used: what it takes is in its artifacts.
+    """
+    return retraining.drift(_PHOTOS, ingest, champion)
+
+
+def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, Settings] | None = None) -> Contest:
+    """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test part.
+
+    Beside a champion those photos count that neither was trained or chosen on. The champion is shown them as it is
+    shown those that it predicts, in its own size, which need not be the challenger's.
+
+    Args:
+        challenger: folders of its artifacts.
+        champion: folders of the champion's artifacts; None without one.
+        tables: the champion's settings, which are not used.
+    """
+    return retraining.contest(_PHOTOS, challenger, champion)
+
+
+def _judged(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
+    """Return the probabilities that a champion's bundle gives of ingested photos."""
+    signature = read_document(export / "signature.json")
+    model = bundle.load(export, signature["formats"][0])
+    return np.concatenate([model(pixels) for pixels in _shown(ingest, rows, _form(signature))]).astype(np.float64)
+
+
+def _looks(fresh: Fresh) -> list[InputDrift]:
+    """Compare the brightness of photos with that of the champion's test part."""
+    form = _form(read_document(fresh.champion["export"] / "signature.json"))
+    new, known = (
+        _brightness(folder, rows, form)
+        for folder, rows in ((fresh.now.folder, fresh.rows), (fresh.known.folder, fresh.known.rows))
+    )
+    return [look_at_draws("brightness", new, known)]
+
+
+def _brightness(ingest: Path, rows: pd.DataFrame, form: Form) -> npt.NDArray[np.float64]:
+    """Return the mean of all pixels of each photo, 0 to 255."""
+    some = rows.iloc[:: -(-len(rows) // _LOOKED_AT)]
+    return np.concatenate([pixels.mean(axis=(1, 2, 3)) for pixels in _shown(ingest, some, form)])
+
+
+def _shown(ingest: Path, rows: pd.DataFrame, form: Form) -> Iterator[Pixels]:
+    """Yield the pixels of ingested photos as a bundle takes them, batch by batch: (photos, height, width, channels)."""
+    for begin in range(0, len(rows), _BATCH):
+        batch = rows[["id", *_PLACE]].iloc[begin : begin + _BATCH]
+        yield np.stack([_pixels(ingest, name, place, form) for name, *place in batch.itertuples(index=False)])
+
+
+def _pixels(ingest: Path, name: str, place: Sequence[int], form: Form) -> Pixels:
+    from gristmill.vision import shards  # late: without a new photo TensorFlow is not needed
+
+    try:
+        return images.decoded(shards.bytes_of(shards.read(ingest, shards.Place(*place)), "image"), form)
+    except DataError as error:
+        raise DataError(f"photo {name!r}: {error}. Mend it or leave it out.") from None
+
+
+def _form(signature: Mapping[str, Any]) -> Form:
+    height, width = signature["size"]
+    return Form(height, width, signature["channels"], signature["fit"])
+
+
+_PHOTOS = Kind("index.parquet", "sha256", _judged, _looks)

@@ -1,0 +1,168 @@
+"""The steps of a retraining around the stages: what is new, how the champion fares, who is better, who serves."""
+
+import importlib
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.events import emit_event
+
+from gristmill import config, judgement
+from gristmill.artifact import Reference
+from gristmill.errors import CorruptArtifact, WorkError
+from gristmill.known import last_known
+from gristmill.registry import Registry, Version
+from gristmill.retraining import Retraining, worth_judging
+from gristmill.runs import Runs
+from gristmill.serving import register
+from gristmill.store import Store
+from gristmill.tables import read_document
+from tasks.page import worth_no_failure
+from tasks.stage import Run, recorded
+
+logger = logging.getLogger(__name__)
+
+References = Mapping[str, Reference]
+
+
+@contextmanager
+def retraining(pipeline: str, overrides: list[str], project: str | None) -> Iterator[Run]:
+    """Open the run of a retraining: the pipeline's own settings, with what its domain judges challengers by.
+
+    Raises:
+        WorkError: another retraining of the pipeline is under way, and the settings do not say to wait for it.
+    """
+    catalogue = config.load(Path(project) if project else None, {pipeline: overrides})
+    settings, store = catalogue.pipeline(pipeline), Store(catalogue.store)
+    tables: Any = settings.tables
+    with store.lock(f"retrain-{pipeline}", wait=tables["schedule"].collision == "wait") as alone:
+        if not alone:
+            raise WorkError(
+                f"another retraining of {pipeline!r} is under way. Wait for its end, or have later ones wait for it by "
+                'schedule.collision = "wait".'
+            )
+        with recorded(
+            pipeline, [*overrides, *_domain(settings.domain).overrides(tables["gate"])], None, project
+        ) as run:
+            yield run
+
+
+@task(task_run_name="look for news of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+def look_for_news(run: Run, ingested: Reference) -> Retraining:
+    """Compare the data with the champion's, and with what the last retraining judged."""
+    champion = _champion(run)
+    known = last_known(run.pipeline, Runs(run.catalogue.store), champion)
+    news_of = _domain(run.pipeline.domain).news
+    now = _folder(run, ingested)
+    news = news_of(now, _folders(run, champion)["ingest"] if champion else None)
+    unjudged = news_of(now, _folder(run, known.ingest)).rows if known else news.rows
+    found = Retraining(champion=champion.number if champion else None, news=news, unjudged=unjudged)
+    tables: Any = run.pipeline.tables
+    made = champion.made if champion else None
+    end = worth_judging(news, unjudged, made, tables["schedule"], tables["gate"], datetime.now(UTC))
+    logger.info("%-10s %s since %s", "news", news, f"version {champion.number}" if champion else "ever")
+    return _told(run, found.ended(*end) if end else found)
+
+
+@task(task_run_name="watch champion of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+def watch_champion(run: Run, found: Retraining, ingested: Reference) -> Retraining:
+    """Score the champion on what came since it was trained, and compare that data with what it was trained on."""
+    champion = _champion(run)
+    if champion is None or not found.news.later:
+        return found
+    drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _folders(run, champion), _tables(champion))
+    for alarm in drift.alarms:
+        logger.warning("%s drifts: %s", run.pipeline.name, alarm)
+        _emit(run, "gristmill.drift.detected", {"alarm": alarm, "champion": champion.number})
+    return _told(run, found.model_copy(update={"drift": drift}))
+
+
+def from_champion(run: Run) -> Run:
+    """Return the run as one whose training begins from the champion's weights, where the settings ask for that."""
+    tables, champion = run.pipeline.tables, _champion(run)
+    if champion is None or not getattr(tables["schedule"], "warm_start", False):
+        return run
+    return replace(run, start=champion.references.get("refit", champion.references["train"]))
+
+
+@task(task_run_name="judge challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+def judge(run: Run, found: Retraining, made: References) -> Retraining:
+    """Compare challenger, champion and baselines on data that is newer than anything the champion was trained on."""
+    champion, tables = _champion(run), run.pipeline.tables
+    challenger = {label: _folder(run, reference) for label, reference in made.items()}
+    contest = _domain(run.pipeline.domain).contest(
+        challenger, _folders(run, champion) if champion else None, _tables(champion) if champion else None
+    )
+    gate: Any = tables["gate"]
+    best = judgement.best_baseline(read_document(challenger["evaluate"] / "scores.json"))
+    judged = judgement.judge(contest, gate, best)
+    logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
+    found = found.model_copy(update={"judgement": judged})
+    if not judged.promoted:
+        _emit(run, "gristmill.model.rejected", {"why": judged.why})
+        found = found.ended("rejected", judged.why)
+    return _told(run, found)
+
+
+@task(task_run_name="promote challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+def promote(run: Run, found: Retraining) -> Retraining:
+    """Register the exported model and have it served."""
+    why = found.judgement.why if found.judgement else ""
+    decision = {"verdict": "promoted", "why": why} | found.model_dump(
+        mode="json", include={"news", "drift", "judgement"}
+    )
+    version = register(run.catalogue.root, Store(run.catalogue.store), run.record(), decision)
+    Registry(run.catalogue.store).promote(run.pipeline.name, version.number, why)
+    logger.info("%-10s version %d", "promoted", version.number)
+    _emit(run, "gristmill.model.promoted", {"version": version.number, "why": why})
+    return _told(run, found.ended("promoted", why, version.number))
+
+
+def _domain(name: str) -> Any:
+    return importlib.import_module(f"gristmill.{name}.retraining")
+
+
+def _champion(run: Run) -> Version | None:
+    return Registry(run.catalogue.store).champion(run.pipeline.name, verified=True)
+
+
+def _tables(version: Version) -> Mapping[str, Any]:
+    return config.restore(version.domain, version.settings)
+
+
+def _folder(run: Run, reference: Reference) -> Path:
+    return Store(run.catalogue.store).open(reference).path
+
+
+def _folders(run: Run, version: Version) -> dict[str, Path]:
+    try:
+        return {label: _folder(run, reference) for label, reference in version.references.items()}
+    except CorruptArtifact as damage:
+        raise WorkError(
+            f"{damage} It belongs to version {version.number}, with which new data is compared. Run {version.pipeline} "
+            f"and have that model serve: gristmill promote {version.pipeline}."
+        ) from None
+
+
+def _told(run: Run, found: Retraining) -> Retraining:
+    """Keep how the retraining stands in the run's record."""
+    Runs(run.catalogue.store).note_retraining(run.pipeline.name, run.id, found)
+    return found
+
+
+def _emit(run: Run, event: str, payload: dict[str, Any]) -> None:
+    with worth_no_failure():
+        emit_event(
+            event,
+            resource={
+                "prefect.resource.id": f"gristmill.pipeline.{run.pipeline.name}",
+                "prefect.resource.name": run.pipeline.name,
+            },
+            payload=payload,
+        )

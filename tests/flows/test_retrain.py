@@ -1,0 +1,254 @@
+"""The retrain flow on real sunspots that arrive month by month."""
+
+import shutil
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from support import edit
+
+from gristmill import network as networks
+from gristmill.errors import RequestError, WorkError
+from gristmill.project import Project
+from gristmill.registry import Registry
+from gristmill.retraining_report import write_retraining
+from gristmill.runs import Record
+from gristmill.store import Store
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("parity_here")
+
+RULES = """
+[pipelines.small.gate]
+window = 24
+baseline = "report"
+
+[pipelines.small.schedule]
+min_new = 6
+"""
+
+Retrain = Callable[..., Record]
+Events = list[tuple[str, dict[str, Any]]]
+
+
+@pytest.fixture
+def events(monkeypatch: pytest.MonkeyPatch) -> Events:
+    """What was emitted: names and payloads, each for the pipeline."""
+    found: Events = []
+
+    def emit(event: str, resource: dict[str, str], payload: dict[str, Any]) -> None:
+        assert resource == {"prefect.resource.id": "gristmill.pipeline.small", "prefect.resource.name": "small"}
+        found.append((event, payload))
+
+    monkeypatch.setattr("tasks.retraining.emit_event", emit)
+    return found
+
+
+@pytest.fixture
+def retrain(project: Path, prefect_api: str, events: Events) -> Retrain:
+    """Return a function that retrains on the first so many months, some of them changed."""
+    from flows.retrain import retrain
+
+    lines = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
+    with (project / "pipelines.toml").open("a") as file:
+        file.write(RULES)
+
+    def call(months: int, *overrides: str, change: Callable[[list[str]], list[str]] = list) -> Record:
+        (project / "series.csv").write_text("\n".join(change(lines[: months + 1])) + "\n")
+        return Record.model_validate(retrain("small", list(overrides), str(project)))
+
+    return call
+
+
+def told(record: Record) -> tuple[str | None, str]:
+    assert record.retraining is not None
+    return record.retraining.verdict, record.retraining.why
+
+
+def registry(project: Path) -> Registry:
+    return Registry(Project.open(project).catalogue.store)
+
+
+def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Retrain, events: Events) -> None:
+    first = retrain(300)
+
+    assert first.retraining is not None
+    assert first.retraining.judgement is not None
+    assert told(first)[0] == "promoted"
+    assert told(first)[1].endswith("; there was no champion")
+    assert list(first.stages) == ["ingest", "preprocess", "train", "evaluate", "refit", "export"]
+    champion = registry(project).champion("small")
+    assert champion is not None
+    assert (champion.number, champion.run, champion.references) == (1, first.id, first.references)
+    assert champion.decision["verdict"] == "promoted"
+    assert champion.decision["judgement"]["scores"] == first.retraining.judgement.scores
+    assert champion.scores["refit"] is True
+    assert [name for name, _ in events] == ["gristmill.model.promoted"]
+
+    assert told(retrain(300)) == ("nothing new", "0 new rows, fewer than 6")
+    assert told(retrain(303)) == ("nothing new", "3 new rows, fewer than 6")
+    waiting = retrain(310)
+    assert told(waiting) == (
+        "waiting",
+        "10 new rows since the champion was trained; gate.window asks for 24 to judge on",
+    )
+    assert waiting.retraining is not None
+    assert waiting.retraining.drift is not None
+    assert waiting.retraining.drift.errors is not None
+    assert waiting.retraining.drift.errors.count == 9  # windows of two months
+    assert [version.number for version in registry(project).versions("small")] == [1]
+
+    judged = retrain(330)
+    assert judged.retraining is not None
+    assert judged.retraining.judgement is not None
+    scores = judged.retraining.judgement.scores
+    assert {"challenger", "champion", "naive"} < set(scores)
+    assert judged.retraining.judgement.items == 23
+    assert (told(judged)[0] == "promoted") == (scores["challenger"] < scores["champion"])
+    assert told(retrain(330)) == ("nothing new", "0 new rows, fewer than 6")
+
+
+def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
+    project: Path, retrain: Retrain, events: Events
+) -> None:
+    retrain(300)
+    rejected = retrain(330, "gate.margin=0.9")
+
+    assert told(rejected)[0] == "rejected"
+    assert list(rejected.stages) == ["ingest", "preprocess", "train", "evaluate"]  # no refit, no bundle
+    assert events[-1] == ("gristmill.model.rejected", {"why": told(rejected)[1]})
+    champion = registry(project).champion("small")
+    assert champion is not None
+    assert champion.number == 1
+    assert told(retrain(330, "gate.margin=0.9"))[0] == "nothing new"
+    assert told(retrain(335, "gate.margin=0.9")) == ("nothing new", "5 new rows, fewer than 6")
+    assert told(retrain(336, "gate.margin=0.9"))[0] == "rejected"
+    assert told(retrain(336, "gate.margin=0.8"))[0] == "rejected"  # other rules ask for another judgement
+    assert Project.open(project).record("small").references == champion.references  # what is shown is what serves
+
+
+def test_without_a_champion_a_required_baseline_must_be_reached(project: Path, retrain: Retrain) -> None:
+    edit(project / "pipelines.toml", 'baseline = "report"', 'baseline = "require"')
+    edit(project / "pipelines.toml", "history = 12", "history = 1")
+
+    record = retrain(300)
+
+    assert record.retraining is not None
+    assert record.retraining.judgement is not None
+    scores, best = record.retraining.judgement.scores, record.retraining.judgement.best_baseline
+    assert best is not None
+    assert (told(record)[0] == "promoted") == (scores["challenger"] <= scores[best])
+
+
+def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(project: Path, retrain: Retrain) -> None:
+    def revised(lines: list[str]) -> list[str]:
+        return [f"{line.partition(',')[0]},1.5" if 100 < number < 107 else line for number, line in enumerate(lines)]
+
+    retrain(300)
+    found = retrain(300, change=revised).retraining
+    aged = retrain(301, 'schedule.max_age="1 second"')
+
+    assert found is not None
+    assert found.news.model_dump() == {"later": 0, "late": 0, "revised": 6, "removed": 0}
+    assert (found.verdict, found.unjudged) == ("waiting", 6)
+    assert told(aged)[0] == "waiting"
+
+
+def test_a_retraining_that_was_killed_before_the_pointer_moved_ends_in_the_same_version(
+    project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "promote", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            retrain(300)
+    assert registry(project).champion("small") is None
+
+    again = retrain(300)
+
+    assert told(again)[0] == "promoted"
+    assert [version.number for version in registry(project).versions("small")] == [1]
+    assert all(stage.cached for stage in again.stages.values())
+
+
+def test_one_retraining_at_a_time(project: Path, retrain: Retrain) -> None:
+    store = Store(Project.open(project).catalogue.store)
+    with store.lock("retrain-small"), pytest.raises(WorkError) as raised:
+        retrain(300)
+    assert str(raised.value) == (
+        "another retraining of 'small' is under way. Wait for its end, or have later ones wait for it by "
+        'schedule.collision = "wait".'
+    )
+
+
+def test_a_shift_is_told(project: Path, retrain: Retrain, events: Events) -> None:
+    def shifted(lines: list[str]) -> list[str]:
+        return [
+            f"{line.partition(',')[0]},{900 + number}" if number > 300 else line for number, line in enumerate(lines)
+        ]
+
+    retrain(300)
+    record = retrain(310, change=shifted)
+
+    assert record.retraining is not None
+    assert record.retraining.drift is not None
+    assert record.retraining.drift.alarms
+    assert [payload["alarm"] for name, payload in events if name == "gristmill.drift.detected"] == (
+        record.retraining.drift.alarms
+    )
+
+
+def test_the_report_tells_what_came_and_what_was_decided(project: Path, retrain: Retrain) -> None:
+    retrain(300)
+    record = retrain(330, "gate.margin=0.9")
+
+    page = unescape(write_retraining(record, "A few years", Project.open(project).store).read_text())
+
+    assert told(record)[1] in page
+    for words in ("Rejected", "What came", "Drift", "Challenger, champion, baselines", "All retrainings", "promoted"):
+        assert words in page
+
+
+@pytest.mark.slow
+def test_a_challenger_may_begin_from_the_champions_weights(project: Path, retrain: Retrain) -> None:
+    edit(project / "pipelines.toml", 'kind = "linear"', 'kind = "dense"\nunits = [4]')
+    warm = ("schedule.warm_start=true", "train.epochs=2", "train.learning_rate=1e-6")
+
+    first = retrain(300, *warm)
+    second = retrain(330, *warm)
+
+    store = Store(Project.open(project).catalogue.store)
+    assert "start" not in store.open(first.references["train"]).manifest["made_of"]["inputs"]
+    begun = store.open(second.references["train"])
+    assert begun.manifest["made_of"]["inputs"]["start"] == first.references["refit"]["digest"]
+    before, after = (
+        networks.read(store.open(record.references[stage]).path).get_weights()
+        for record, stage in ((first, "refit"), (second, "train"))
+    )
+    assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(before, after, strict=True))
+    if "refit" in second.stages:
+        assert store.open(second.references["refit"]).manifest["made_of"]["inputs"]["start"]
+    with pytest.raises(RequestError) as refused:
+        retrain(360, *warm, "model.units=[5]")
+    assert str(refused.value) == (
+        "schedule.warm_start begins from the champion's weights, but its network has another shape than the one to "
+        "train. Set it to false until a champion of this shape was promoted."
+    )
+
+
+def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, retrain: Retrain) -> None:
+    first = retrain(300)
+    store = Project.open(project).store
+    folder = store.path("ingest", first.references["ingest"]["key"])
+    shutil.rmtree(folder)
+
+    with pytest.raises(WorkError) as raised:
+        retrain(330)
+
+    assert str(raised.value) == (
+        f"{folder}/manifest.json: cannot be read (No such file or directory). It belongs to version 1, with which new "
+        "data is compared. Run small and have that model serve: gristmill promote small."
+    )

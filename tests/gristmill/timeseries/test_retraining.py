@@ -1,0 +1,191 @@
+"""What is new in a series, how the champion would have forecast it, and who forecasts it best."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_runs import CUT, MEANING, SAMPLE, YARDSTICKS, Folders, run_stages, table_of, with_bundle, write_ingested
+
+from gristmill import network as networks
+from gristmill.errors import RequestError
+from gristmill.freshness import Gate
+from gristmill.retraining import CHALLENGER, CHAMPION
+from gristmill.sources.csv import Csv
+from gristmill.tables import read_document, read_table
+from gristmill.timeseries import prepared
+from gristmill.timeseries.models.linear import Linear
+from gristmill.timeseries.retraining import contest, drift, news, overrides
+from gristmill.timeseries.settings import Export, Ingest, Preprocess, Train
+
+pytest_plugins = ["small_runs"]
+
+TABLES: dict[str, Any] = {"preprocess": CUT}
+
+
+def ingested(folder: Path, *series: Any, **shape: Any) -> Path:
+    folder.mkdir()
+    write_ingested(folder, table_of(*series, **shape))
+    return folder
+
+
+def later(root: Path, months: int, cut: Preprocess = CUT, change: Any = None) -> Folders:
+    """Return the folders of a run on so many months of sunspots, changed."""
+    frame = pd.read_csv(SAMPLE).head(months)
+    if change is not None:
+        frame["sunspots"] = change(frame["sunspots"])
+    frame.to_csv(root / "series.csv", index=False)
+    source, file = Csv(kind="csv", path="series.csv"), root / "series.csv"
+    return run_stages(root, source, MEANING, file, cut, Linear(kind="linear"), Train(), None, YARDSTICKS)
+
+
+def test_without_earlier_data_everything_is_new(tmp_path: Path) -> None:
+    found = news(ingested(tmp_path / "now", np.arange(9), np.arange(4), starts=(0, 7)), None)
+    assert (found.later, found.rows, str(found)) == (11, 11, "11 new")
+
+
+def test_rows_are_counted_that_came_or_changed(tmp_path: Path) -> None:
+    before = ingested(tmp_path / "before", np.arange(1.0, 11), np.arange(5.0), starts=(0, 2))
+    one, other = np.arange(1.0, 13), np.arange(6.0)  # two months more; one month more, before the other's end
+    one[[3, 4, 5]] = 0
+
+    found = news(ingested(tmp_path / "now", one, other, starts=(0, 2)), before)
+
+    assert found.model_dump() == {"later": 2, "late": 1, "revised": 3, "removed": 0}
+    assert str(found) == "2 new, 1 late, 3 revised"
+    same = news(before, before)
+    assert (same.rows, str(same)) == (0, "nothing")
+    assert news(before, tmp_path / "now").removed == 1 + 2
+
+
+def test_a_series_that_ends_earlier_is_news(tmp_path: Path) -> None:
+    before, now = ingested(tmp_path / "before", np.arange(10)), ingested(tmp_path / "now", np.arange(8))
+    assert news(now, before).model_dump() == {"later": 0, "late": 0, "revised": 0, "removed": 2}
+
+
+def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
+    before = ingested(tmp_path / "before", np.arange(10))
+    (tmp_path / "now").mkdir()
+    write_ingested(tmp_path / "now", table_of(np.arange(10)).assign(ds=np.arange(10)))
+
+    with pytest.raises(RequestError) as raised:
+        news(tmp_path / "now", before)
+
+    assert str(raised.value) == (
+        "the times of the data are numbers now and were dates before, or the other way round: champion and challenger "
+        "cannot be compared. Run the pipeline, look at its scores, and promote that run: gristmill promote NAME."
+    )
+
+
+def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: Folders, tmp_path: Path) -> None:
+    now = later(tmp_path, 230)  # the champion has seen 200
+
+    found = drift(now["ingest"], exported, TABLES)
+
+    frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
+    starts = np.arange(200, 229)
+    windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
+    made = networks.read(exported["train"]).predict(windows, verbose=0)[..., 0]
+    truth = frame[starts[:, np.newaxis] + np.arange(2)]
+    unit = prepared.read(exported["preprocess"]).layout.deviation[0]
+    scores = read_document(exported["evaluate"] / "scores.json")["model"]
+    held_out = (scores["validation"]["mae"] + scores["test"]["mae"]) / 2  # 29 windows each
+    assert found.errors is not None
+    assert found.errors.count == 29
+    assert found.errors.mean == pytest.approx(np.abs(made - truth).mean() / unit, rel=1e-5)
+    assert found.errors.mean_before == pytest.approx(held_out / unit, rel=1e-5)
+    assert [(column.name, column.test) for column in found.inputs] == [("sunspots", "Kolmogorov-Smirnov of the last 2")]
+    assert not found.alarms
+
+
+def test_a_level_shift_is_an_alarm(exported: Folders, tmp_path: Path) -> None:
+    def shifted(values: pd.Series) -> pd.Series:
+        return values + 300.0 * (values.index >= 200)
+
+    found = drift(later(tmp_path, 206, change=shifted)["ingest"], exported, TABLES)
+
+    assert found.inputs[0].alarm
+    assert len(found.alarms) >= 1
+
+
+def test_before_a_whole_horizon_has_come_there_is_no_error_but_an_input(exported: Folders, tmp_path: Path) -> None:
+    found = drift(later(tmp_path, 201)["ingest"], exported, TABLES)
+    assert found.errors is None
+    assert len(found.inputs) == 1
+
+
+def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Path) -> None:
+    gate = Gate(window=25)
+    assert overrides(gate) == ["preprocess.test=25", "export.refit=true"]
+    challenger = later(tmp_path, 230, CUT.model_copy(update={"test": gate.window}))
+
+    found = contest(challenger, exported, TABLES)
+
+    frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
+    starts = np.arange(205, 229)
+    truth = frame[starts[:, np.newaxis] + np.arange(2)]
+    windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
+    assert (found.metric, found.block) == ("mae", 2)
+    for name, folder in ((CHAMPION, exported), (CHALLENGER, challenger)):
+        made = networks.read(folder["train"]).predict(windows, verbose=0)[..., 0]
+        assert found.errors[name] == pytest.approx(np.abs(made - truth).mean(axis=1), rel=1e-5)
+    assert found.errors["naive"] == pytest.approx(np.abs(frame[starts - 1, np.newaxis] - truth).mean(axis=1))
+    scores = read_document(challenger["evaluate"] / "scores.json")
+    assert found.errors[CHALLENGER].mean() == pytest.approx(scores["model"]["test"]["mae"])
+    assert set(found.errors) == {CHAMPION, CHALLENGER, *scores["baselines"]}
+
+
+def test_without_a_champion_the_challenger_stands_beside_the_baselines(solved: Folders) -> None:
+    found = contest(solved, None)
+    assert CHAMPION not in found.errors
+    assert {CHALLENGER, "naive"} < set(found.errors)
+
+
+def test_a_champion_that_sees_more_history_is_judged_where_it_has_it(exported: Folders, tmp_path: Path) -> None:
+    cut = Preprocess(history=12, horizon=2, validation=30, test=195)
+    challenger = later(tmp_path, 230, cut.model_copy(update={"history": 3, "validation": 10}))
+
+    found = contest(challenger, exported, TABLES)
+
+    assert {len(errors) for errors in found.errors.values()} == {229 - 35}
+    assert not any(np.isnan(errors).any() for errors in found.errors.values())
+
+
+def test_another_horizon_cannot_be_compared(exported: Folders, tmp_path: Path) -> None:
+    challenger = later(tmp_path, 230, CUT.model_copy(update={"horizon": 3}))
+    with pytest.raises(
+        RequestError, match=r"^the champion forecasts 2 steps, the challenger 3: champion and challenger"
+    ):
+        contest(challenger, exported, TABLES)
+
+
+def test_other_columns_cannot_be_compared(exported: Folders, tmp_path: Path) -> None:
+    now = ingested(tmp_path / "now", np.arange(230.0))
+    with pytest.raises(RequestError, match=r"^the champion's targets are \['sunspots'\], those of the data \['y'\]: "):
+        drift(now, exported, TABLES)
+
+
+def test_series_of_different_scale_are_judged_in_their_own_units(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=80).strftime("%Y-%m-%d")
+    walks = {shop: random.normal(size=80).cumsum() * scale for shop, scale in (("large", 1_000), ("small", 1))}
+
+    def run(name: str, count: int) -> Folders:
+        root = tmp_path / name
+        root.mkdir()
+        frames = [pd.DataFrame({"shop": shop, "day": days, "sales": walk}).head(count) for shop, walk in walks.items()]
+        pd.concat(frames).to_csv(root / "rows.csv", index=False)
+        meaning = Ingest(time=("day",), target=("sales",), series="shop")
+        source, cut = Csv(kind="csv", path="rows.csv"), Preprocess(history=5, validation=10, test=15)
+        return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train())
+
+    champion, challenger = with_bundle(run("before", 60), Export(formats=("keras",))), run("now", 80)
+    found = contest(challenger, champion, {"preprocess": Preprocess(history=5)})
+
+    assert found.metric == "mase"
+    assert {len(errors) for errors in found.errors.values()} == {15}  # one for each day, the mean of both shops
+    rows = read_table(challenger["evaluate"] / "predictions.parquet").query("part == 'test'")
+    unit = {shop: np.abs(np.diff(walk[:65].astype(np.float32))).mean() for shop, walk in walks.items()}
+    scaled = (rows["y"] - rows["naive"]).abs() / rows["unique_id"].map(unit)
+    assert found.errors["naive"] == pytest.approx(scaled.groupby(rows["ds"]).mean().to_numpy(), rel=1e-4)

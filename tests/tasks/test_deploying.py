@@ -1,0 +1,46 @@
+"""A project on a Prefect server: its work pool, and what is said where the server or Prefect's command refuses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prefect.client.orchestration import SyncPrefectClient, get_client
+
+from gristmill.errors import WorkError
+from tasks.deploying import deploy, make_pool, refusals_told
+
+
+@pytest.fixture
+def client(prefect_api: str) -> Iterator[SyncPrefectClient]:
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+def test_a_work_pool_is_made_once_and_one_that_is_there_is_let_alone(client: SyncPrefectClient) -> None:
+    make_pool(client, "once")
+    first = client.read_work_pool("once")
+    make_pool(client, "once")
+    assert (first.type, client.read_work_pool("once")) == ("process", first)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "(Client error '401 Unauthorized' for url 'http://api/'). Set PREFECT_API_AUTH_STRING to the server's."),
+        (503, "(Server error '503 Service Unavailable' for url 'http://api/'). See its log."),
+    ],
+)
+def test_what_the_server_refuses_is_told_in_a_line(status: int, said: str) -> None:
+    answer = httpx.Response(status, request=httpx.Request("GET", "http://api/"))
+    with pytest.raises(WorkError) as refused, refusals_told():
+        answer.raise_for_status()
+    assert str(refused.value) == f"Prefect's API refused it {said}"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("client")
+def test_what_prefect_says_of_a_failure_is_told(tmp_path: Path) -> None:
+    (tmp_path / "prefect.yaml").write_text("deployments:\n- {name: lost, entrypoint: nowhere.at_all}\n")
+    with pytest.raises(WorkError, match=r"^prefect deploy --all failed: .*nowhere"):
+        deploy(tmp_path, "gristmill")

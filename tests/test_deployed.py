@@ -1,0 +1,306 @@
+"""A project kept fresh by the real programs: a Prefect server, workers, and processes that are killed.
+
+One story in the order of its waits: what is lost first is found last, while the rest goes on.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from conftest import ROOT, SMALL
+from support import wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+PIPELINE = """
+[pipelines.{name}]
+domain = "timeseries"
+source = {{ kind = "csv", path = "{name}.csv" }}
+ingest = {{ time = "month", target = "sunspots" }}
+preprocess = {{ history = 12, horizon = 1, validation = 40, test = 40 }}
+model = {{ kind = "held.py:build", name = "{name}" }}
+train = {{ epochs = 1 }}
+evaluate = {{ ar_order = 3 }}
+export = {{ formats = ["keras"] }}
+gate = {{ window = 5, baseline = "report" }}
+schedule = {{ {schedule} }}
+"""
+
+HELD = '''
+"""A network that waits to be built while a file is there."""
+import os
+import time
+from pathlib import Path
+
+
+def build(shape, name):
+    import keras
+
+    Path(f"{name}.pid").write_text(str(os.getpid()))
+    while Path(f"{name}.hold").exists():
+        time.sleep(0.1)
+    window = keras.Input((shape.history, shape.columns))
+    return keras.Model(window, keras.layers.Dense(shape.outputs)(shape.lags(window)))
+'''
+
+# A worker stops itself by SIGINT, which a shell's background jobs, and so their children, are born deaf to.
+HEARING = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+PREFECT = f"{HEARING}runpy.run_module('prefect', run_name='__main__')"
+GRISTMILL = f"{HEARING}from gristmill.cli import main; main()"
+SCHEDULES = {"clock": 'interval = "40 seconds"', "told": "on_event = true", "lost": "on_event = true"}
+PATIENCE = 200  # seconds, for anything
+ROWS = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
+
+
+@dataclass
+class Site:
+    """A project, its Prefect server and its workers; every process is stopped by its id."""
+
+    folder: Path  # what the programs write; the project is in `project`
+    port: int
+    running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
+            "PREFECT_HOME": str(self.folder / "prefect"),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_LOGGING_LEVEL": "INFO",
+            "PREFECT_SERVER_API_PORT": str(self.port),
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+            "PREFECT_SERVER_UI_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PYTHONPATH": str(ROOT),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+
+    def start(self, name: str, *words: str) -> None:
+        """Start one of Prefect's programs, in a folder that is not the project's."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                [sys.executable, "-P", "-c", PREFECT, *words],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def start_server(self) -> None:
+        self.start("server", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
+        self.wait(self.answers, "the server")
+
+    def start_worker(self, name: str) -> None:
+        self.start(name, "worker", "start", "--pool", "gristmill", "--type", "process", "--name", name)
+
+    def stop(self, name: str, number: int = signal.SIGTERM) -> None:
+        process = self.running.pop(name)
+        process.send_signal(number)
+        process.wait(60)
+
+    def gristmill(self, *words: str) -> str:
+        """Run the command in the project and return what it printed."""
+        line = [sys.executable, "-P", "-c", GRISTMILL, "-q", *words]
+        done = subprocess.run(
+            line, cwd=self.project, env=self.environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        return done.stdout
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.api}/health").is_success
+        except httpx.HTTPError:
+            return False
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = httpx.post(f"{self.api}/{path}", json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def runs(self, pipeline: str) -> list[dict[str, Any]]:
+        """Return the retrainings of a pipeline, as the server has them."""
+        deployments = {"name": {"any_": [f"{pipeline}-retrain"]}}
+        found: list[dict[str, Any]] = self.post("flow_runs/filter", deployments=deployments)
+        return found
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.post("events/filter", filter={"event": {"name": [name]}})["events"]
+        return found
+
+    def log(self, pipeline: str) -> list[str]:
+        """Return what Prefect's page shows of the retrainings of a pipeline, line by line."""
+        runs = {"flow_run_id": {"any_": [run["id"] for run in self.runs(pipeline)]}}
+        return [line["message"] for line in self.post("logs/filter", logs=runs)]
+
+    def states(self, pipeline: str) -> list[str]:
+        """Return how the retrainings of a pipeline stand that are not just to come, sorted."""
+        return sorted(run["state_name"] for run in self.runs(pipeline) if run["state_name"] != "Scheduled")
+
+    def wait(self, holds: Callable[[], bool], what: str) -> None:
+        """Look every now and then whether something holds; fail with where the logs are."""
+        deadline = time.monotonic() + PATIENCE
+        while not holds():
+            states = {name: self.states(name) for name in SCHEDULES} if self.answers() else "no server"
+            assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}: {states}, logs in {self.folder}"
+            time.sleep(0.3)
+
+    def wait_for(self, pipeline: str, holds: Callable[[list[str]], bool], what: str) -> None:
+        self.wait(lambda: holds(self.states(pipeline)), f"{pipeline}: {what}")
+
+    def process_of(self, pipeline: str) -> int:
+        """Wait until a retraining is at its network, held there, and return the id of its process."""
+        file = self.project / f"{pipeline}.pid"
+        self.wait(file.exists, f"{pipeline} to build its network")
+        self.wait_for(pipeline, lambda states: "Running" in states, "running")
+        return int(file.read_text())
+
+    def hold(self, pipeline: str) -> None:
+        (self.project / f"{pipeline}.pid").unlink(missing_ok=True)
+        (self.project / f"{pipeline}.hold").touch()
+
+    def let_go(self, pipeline: str) -> None:
+        (self.project / f"{pipeline}.hold").unlink()
+
+    def verdicts(self, pipeline: str) -> list[tuple[str, int]]:
+        return verdicts(self.project, pipeline)
+
+
+def verdicts(project: Path, pipeline: str) -> list[tuple[str, int]]:
+    """Return what the finished retrainings of a pipeline came to, oldest first, and the rows that were new."""
+    files = sorted((project / "data/store/runs" / pipeline).glob("*.json"))
+    retrainings = [json.loads(file.read_text())["retraining"] for file in files]
+    return [(each["verdict"], each["news"]["later"]) for each in retrainings if each and each["verdict"]]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Three deployed pipelines, of which one has a clock, beside packages of the user's that are named like ours."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        site = Site(tmp_path_factory.mktemp("site"), probe.getsockname()[1])
+    for package in ("flows", "tasks"):
+        (site.project / package).mkdir(parents=True)
+        (site.project / package / "__init__.py").write_text("raise SystemExit('not this one')\n")
+    (site.project / "pipelines.toml").write_text(
+        "".join(PIPELINE.format(name=name, schedule=schedule) for name, schedule in SCHEDULES.items())
+    )
+    (site.project / "held.py").write_text(HELD)
+    for name in SCHEDULES:
+        (site.project / f"{name}.csv").write_text("\n".join(ROWS[:301]) + "\n")
+    try:
+        site.start_server()
+        assert site.gristmill("deploy").splitlines() == [
+            f"wrote {site.project / 'prefect.yaml'}",
+            "deployed 3 pipelines, of which 3 are retrained without asking",
+            "clock-retrain every 40 seconds",
+            "told-retrain when its data is updated",
+            "lost-retrain when its data is updated",
+            "a worker runs them: prefect worker start --pool gristmill",
+        ]
+        site.start_worker("first")
+        yield site
+    finally:
+        for name in list(site.running)[::-1]:
+            site.stop(name)
+
+
+def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
+    # A worker and the process that it started are killed together: nobody is left to tell the server.
+    site.hold("lost")
+    site.gristmill("updated", "lost")
+    killed = site.process_of("lost")
+    site.stop("first", signal.SIGKILL)
+    os.kill(killed, signal.SIGKILL)
+    assert site.states("lost") == ["Running"]
+    site.let_go("lost")
+    site.start_worker("second")
+
+    # Two events at once give one retraining.
+    site.hold("told")
+    site.gristmill("updated", "told")
+    site.gristmill("updated", "told")
+    killed = site.process_of("told")
+    site.wait_for("told", lambda states: len(states) == 2, "two runs")
+    assert site.states("told") == ["Cancelled", "Running"]
+
+    # A process that is killed under a living worker ends Crashed, and the next retraining completes.
+    os.kill(killed, signal.SIGKILL)
+    site.wait_for("told", lambda states: "Running" not in states, "the killed one to end")
+    assert site.states("told") == ["Cancelled", "Crashed"]
+    site.let_go("told")
+    site.gristmill("updated", "told")
+    site.wait_for("told", lambda states: "Completed" in states, "the next one to complete")
+    assert site.verdicts("told") == [("promoted", 300)]
+    assert any(line.startswith("news       300 new") for line in site.log("told"))
+
+    # The clock's retrainings see appended rows.
+    site.wait(lambda: bool(site.verdicts("clock")), "a retraining by the clock")
+    assert site.verdicts("clock")[0] == ("promoted", 300)
+    with (site.project / "clock.csv").open("a") as file:
+        file.write("\n".join(ROWS[301:321]) + "\n")
+    site.wait(lambda: site.verdicts("clock")[-1][1] == 20, "the clock to see 20 rows")
+    assert site.verdicts("clock")[-1][0] in ("promoted", "rejected")
+
+    # What was lost first has been found by its silence.
+    site.wait_for("lost", lambda states: states == ["Crashed"], "the lost one to be found")
+    assert site.runs("lost")[0]["state"]["message"] == "No heartbeat for 90 s: its process is gone."
+    refused = [event["payload"]["reason"] for event in site.events("prefect.automation.action.failed")]
+    assert [reason for reason in refused if "COMPLETED" in reason] == []  # no run that was done was taken for lost
+
+    # A server that is stopped and started again still knows its schedules, and what was to be run meanwhile.
+    deployments = {each["name"]: each for each in site.post("deployments/filter")}
+    soon = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
+    site.post(
+        f"deployments/{deployments['lost-retrain']['id']}/create_flow_run",
+        state={"type": "SCHEDULED", "state_details": {"scheduled_time": soon}},
+    )
+    to_come = {run["id"] for run in site.runs("clock") if run["state_name"] == "Scheduled"}
+    site.stop("server")
+    site.start_server()
+    assert {each["name"]: each["schedules"] for each in site.post("deployments/filter")} == {
+        name: each["schedules"] for name, each in deployments.items()
+    }
+    assert to_come <= {run["id"] for run in site.runs("clock")}
+    site.wait_for("lost", lambda states: states == ["Completed", "Crashed"], "the run of the stopped server's time")
+    assert site.verdicts("lost") == [("promoted", 300)]
+
+
+def test_schedules_run_in_one_process_without_a_server_or_a_worker(project: Path) -> None:
+    (project / "pipelines.toml").write_text(f'{SMALL}\n[pipelines.small.schedule]\ninterval = "10 seconds"\n')
+    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    environment.pop("PREFECT_API_URL", None)
+    with (project / "out").open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-P", "-c", GRISTMILL, "schedule"], env=environment, stdout=out)
+    try:
+        wait_until(lambda: len(verdicts(project, "small")) >= 2, "two retrainings by the clock", PATIENCE)
+        told, page = (project / "out").read_text().splitlines()
+        assert told == "small-retrain every 10 seconds"
+        address = re.fullmatch(r"Prefect's page (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)", page)
+        assert address
+        assert httpx.get(f"{address[1]}/ui-settings").json()["api_url"] == f"{address[1]}/api"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert [verdict for verdict, _ in verdicts(project, "small")][1] == "nothing new"
+    with pytest.raises(httpx.TransportError):  # its server has ended with it
+        httpx.get(f"{address[1]}/api/health")

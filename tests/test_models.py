@@ -1,0 +1,407 @@
+"""A pipeline's models by the command line: registered, promoted, rolled back, served, missed where damaged."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import SMALL
+from support import Command, assert_all_whole, edit, published, records, reload_here, write_project
+
+from gristmill import bundle, identity
+from gristmill.lineage import Git
+from gristmill.project import Project
+from gristmill.registry import Registry, Version
+from gristmill.runs import Record, StageRecord
+from gristmill.store import Store
+
+pytest_plugins = ["end_to_end"]
+
+COMMIT = Git(commit="0123456789ab" + "c" * 28, dirty=True)
+ALTERED = "altered since it was published (its SHA-256 does not hold)."
+
+
+@pytest.fixture(scope="module")
+def two_versions(finished_store: Path, tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """The store of two runs, whose models see 12 and 6 months: v1 and v2, the champion. Not to be written to."""
+    folder = tmp_path_factory.mktemp("two")
+    write_project(folder, SMALL)
+    shutil.copytree(finished_store, folder / "data/store")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "run_fresh", reload_here)
+        patch.setattr("gristmill.serving.git_of", lambda project: COMMIT if project == folder else None)
+        Project.open(folder).promote("small")
+        Project.open(folder, {"small": ["preprocess.history=6"]}).run("small")
+        Project.open(folder).promote("small")
+    return folder / "data/store"
+
+
+@pytest.fixture
+def served(project: Path, two_versions: Path) -> Path:
+    """The small project with two versions; the current folder of the test."""
+    shutil.copytree(two_versions, project / "data/store")
+    return project
+
+
+def versions(project: Path) -> dict[int, Version]:
+    return {version.number: version for version in Registry(project / "data/store").versions("small")}
+
+
+def model_of(project: Path, number: int) -> Path:
+    """Return the file of a version's exported model."""
+    key = versions(project)[number].references["export"]["key"]
+    return Store(project / "data/store").path("export", key) / "model.keras"
+
+
+def flip(file: Path) -> None:
+    """Change one byte of a file, keeping its size."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_the_last_runs_model_is_registered_and_promoted_once(
+    finished: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(finished.parent))  # the folder is in no repository
+    said = command("promote", "small")
+
+    assert (said.status, said.out, said.err) == (0, "small: v1 is the champion\n", "")
+    assert command("promote", "small").out == "small: v1 is the champion\n"
+    assert command("promote", "small", "v1").out == "small: v1 is the champion\n"
+    (run,), listed = records(finished), command("models", "small", "--json").json
+    assert (listed["champion"], len(listed["versions"]), len(listed["promotions"])) == (1, 1, 1)
+    (version,) = listed["versions"]
+    assert (version["number"], version["run"], version["domain"]) == (1, run.id, "timeseries")
+    assert version["settings"] == run.settings
+    assert version["references"] == run.references
+    assert version["versions"] == run.versions
+    assert version["scores"] == json.loads((model_of(finished, 1).parent / "scores.json").read_text())
+    assert set(version["scores"]) >= {"model", "baselines", "headline", "parity"}
+    assert set(version["code"]) == set(run.references)
+    assert version["git"] == {"commit": None, "dirty": None}
+    assert version["decision"] == {"verdict": "promoted", "why": "asked for"}
+    assert [move["why"] for move in listed["promotions"]] == ["asked for"]
+
+
+def test_the_same_bundle_of_another_run_is_the_same_version(finished: Path, command: Command, prefect_api: str) -> None:
+    command("promote", "small")
+    assert command("-q", "run", "small", "--set", "train.epochs=7").status == 0  # of no effect on the closed form
+
+    assert command("promote", "small").out == "small: v1 is the champion\n"
+    assert [version["number"] for version in command("models", "small", "--json").json["versions"]] == [1]
+    first, second = records(finished)
+    for run in (first, second):
+        assert command("show", "small", "--run", run.id, "--json").json["versions"] == [1]
+
+
+def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
+    first, second = records(served)
+
+    said = command("models", "small")
+
+    assert (said.status, said.err) == (0, "")
+    heading, *rows = (line.split() for line in said.out.splitlines())
+    assert heading == ["version", "made", "run", "score", "best", "baseline", "commit", "why"]
+    assert [row[:2] for row in rows] == [
+        ["v2", "champion"],
+        ["v1", f"{versions(served)[1].made.astimezone():%Y-%m-%d}"],
+    ]
+    assert second.id in rows[0]
+    assert first.id in rows[1]
+    assert all(" ".join(row).endswith("0123456789ab and changes promoted: asked for") for row in rows)
+
+
+def test_ls_and_show_name_the_versions(served: Path, command: Command) -> None:
+    assert command("ls", "--json").json[0]["champion"] == 2
+    heading, row = command("ls").out.splitlines()
+    assert row[heading.index("champion") :].split()[0] == "v2"
+    first, second = records(served)
+    assert command("show", "small", "--json").json["versions"] == [2]
+    assert "registered as v2\n" in command("show", "small", "--run", second.id).out
+    assert "registered as v1\n" in command("show", "small", "--run", first.id).out
+
+
+def test_without_versions_nothing_is_listed(finished: Path, command: Command) -> None:
+    assert command("models", "small", "--json").json == {"champion": None, "versions": [], "promotions": []}
+    assert command("ls", "--json").json[0]["champion"] is None
+    assert command("show", "small", "--json").json["versions"] == []
+    assert "registered as" not in command("show", "small").out
+
+
+def test_the_champion_predicts_and_each_version_when_asked(served: Path, command: Command) -> None:
+    by = {number: command("predict", "small", "--version", number).out for number in ("1", "v2")}
+    assert by["1"] != by["v2"]
+    assert command("predict", "small").out == by["v2"]
+
+    said = command("rollback", "small")
+
+    assert (said.status, said.out, said.err) == (0, "small: v1 is the champion (before: v2)\n", "")
+    assert command("predict", "small").out == by["1"]
+    assert command("promote", "small", "2").out == "small: v2 is the champion (before: v1)\n"
+    assert command("predict", "small").out == by["v2"]
+    moves = command("models", "small", "--json").json["promotions"]
+    assert [(move["version"], move["previous"], move["why"]) for move in moves] == [
+        (2, 1, "asked for"),
+        (1, 2, "rolled back"),
+        (2, 1, "asked for"),
+        (1, None, "asked for"),
+    ]
+
+
+def test_a_run_promotes_nothing(served: Path, command: Command, parity_here: None, prefect_api: str) -> None:
+    before = command("predict", "small").out
+    assert command("-q", "run", "small", "--set", "preprocess.history=8").status == 0
+
+    assert command("predict", "small").out == before
+    assert command("models", "small", "--json").json["champion"] == 2
+
+
+def test_where_nothing_was_promoted_the_last_run_predicts(finished: Path, command: Command) -> None:
+    by_run = command("predict", "small")
+    assert by_run.status == 0
+    command("promote", "small")
+    assert command("predict", "small").out == by_run.out
+
+
+def test_a_flipped_byte_in_the_champions_bundle_has_the_version_before_it_serve(served: Path, command: Command) -> None:
+    model, before = model_of(served, 2), command("predict", "small", "--version", "1")
+    flip(model)
+
+    said = command("predict", "small")
+
+    assert (said.status, said.out) == (0, before.out)
+    assert said.err == f"warning: {model}: {ALTERED} v2 of small cannot be used; v1 is used instead.\n"
+    asked = command("predict", "small", "--version", "2")
+    assert (asked.status, asked.out, asked.err) == (1, "", f"error: {model}: {ALTERED}\n")
+    again = command("promote", "small", "2")
+    assert (again.status, again.err) == (
+        1,
+        f"error: {model}: {ALTERED} v2 of small was not promoted. Choose another: gristmill models small.\n",
+    )
+    assert command("rollback", "small").out == "small: v1 is the champion (before: v2)\n"
+    assert command("predict", "small").err == ""
+
+
+def test_a_bundle_that_is_gone_is_as_one_that_is_damaged(served: Path, command: Command) -> None:
+    folder = model_of(served, 2).parent
+    shutil.rmtree(folder)
+
+    said = command("predict", "small")
+
+    assert said.status == 0
+    assert said.err == (
+        f"warning: {folder}/manifest.json: cannot be read (No such file or directory). "
+        "v2 of small cannot be used; v1 is used instead.\n"
+    )
+
+
+def test_no_rollback_leads_to_a_damaged_bundle(served: Path, command: Command) -> None:
+    model = model_of(served, 1)
+    flip(model)
+
+    said = command("rollback", "small")
+
+    assert (said.status, said.out, said.err) == (
+        1,
+        "",
+        f"error: {model}: {ALTERED} v1 of small was not promoted. Choose another: gristmill models small.\n",
+    )
+    assert command("models", "small", "--json").json["champion"] == 2
+
+
+def test_where_no_version_is_sound_nothing_predicts_and_a_new_version_helps(
+    served: Path, command: Command, parity_here: None, prefect_api: str
+) -> None:
+    models = [model_of(served, number) for number in (2, 1)]
+    for model in models:
+        flip(model)
+
+    said = command("predict", "small")
+
+    assert (said.status, said.out) == (1, "")
+    assert said.err == (
+        f"error: pipeline 'small': no version can be used. v2: {models[0]}: {ALTERED} v1: {models[1]}: {ALTERED} "
+        "Run: gristmill run small, then: gristmill promote small.\n"
+    )
+    assert command("-q", "run", "small").status == 0
+    assert command("promote", "small").status == 0
+    assert command("predict", "small").err == ""
+
+
+def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_aside(
+    served: Path, command: Command
+) -> None:
+    before = command("predict", "small", "--version", "1").out
+    folder = served / "data/store/registry/small"
+    for name in ("versions/000002.json", "champion.json"):
+        edit(folder / name, '"pipeline": "small"', '"pipeline": "other"')
+    warnings = [
+        f"warning: {folder}/champion.json: altered since it was written. The latest promotion holds: v2.",
+        f"warning: {folder}/versions/000002.json: altered since it was written. "
+        "v2 of small cannot be used; v1 is used instead.",
+    ]
+
+    said = command("predict", "small")
+
+    assert (said.status, said.out, said.err.splitlines()) == (0, before, warnings)
+    listed = command("ls", "--json")
+    assert (listed.json[0]["champion"], listed.err.splitlines()) == (1, warnings)
+    found = command("verify")
+    assert (found.status, found.out.splitlines()[:-1]) == (
+        1,
+        [
+            f"{folder}/champion.json: altered since it was written.",
+            f"{folder}/versions/000002.json: altered since it was written.",
+            f"{len(published(served / 'data/store', '*'))} artifacts, 5 registry files verified, 2 damaged.",
+        ],
+    )
+    assert command("verify", "--repair").status == 0
+    assert json.loads((folder / "champion.json").read_bytes())["version"] == 2
+    assert not (folder / "versions/000002.json").exists()
+    sound = command("verify")
+    assert (sound.status, sound.out.splitlines()[-1].partition(" artifacts, ")[2]) == (
+        0,
+        "4 registry files verified, 0 damaged.",
+    )
+    assert command("promote", "small").out == "small: v3 is the champion (before: v2)\n"  # and never another v2
+
+
+def test_a_champion_that_cannot_be_told_is_no_end_of_ls(served: Path, command: Command) -> None:
+    folder = served / "data/store/registry/small/versions"
+    for name in ("000001.json", "000002.json"):
+        (folder / name).write_text("")
+
+    said = command("ls", "--json")
+
+    assert (said.status, said.json[0]["champion"]) == (0, None)
+    assert said.err == (
+        f"warning: pipeline 'small': no version can be used. v2: {folder}/000002.json: not a version. "
+        f"v1: {folder}/000001.json: not a version. Run: gristmill run small, then: gristmill promote small.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["promote", "small", "7"], "pipeline 'small' has no version 7. Known: v2, v1."),
+        (["predict", "small", "--version", "7"], "pipeline 'small' has no version 7. Known: v2, v1."),
+        (["promote", "small", "0"], "version '0': expected a number, such as 3 or v3."),
+        (["promote", "small", "latest"], "version 'latest': expected a number, such as 3 or v3."),
+        (["predict", "small", "--version", "2.0"], "version '2.0': expected a number, such as 3 or v3."),
+    ],
+    ids=" ".join,
+)
+def test_a_version_that_is_not_there_is_refused(served: Path, command: Command, words: list[str], told: str) -> None:
+    said = command(*words)
+
+    assert (said.status, said.out, said.err) == (2, "", f"error: {told}\n")
+
+
+@pytest.mark.parametrize("words", [["models"], ["promote"], ["rollback"], ["predict", "--version", "1"]])
+def test_an_unknown_pipeline_is_refused(project: Path, command: Command, words: list[str]) -> None:
+    said = command(words[0], "smal", *words[1:])
+
+    assert (said.status, said.out) == (2, "")
+    assert said.err == (
+        f"error: {project}/pipelines.toml: unknown pipeline 'smal'. Did you mean 'small'? Known: small.\n"
+    )
+
+
+def test_what_was_never_run_or_promoted_cannot_be_moved(project: Path, command: Command) -> None:
+    promoted, back = command("promote", "small"), command("rollback", "small")
+
+    assert (promoted.status, promoted.err) == (
+        2,
+        "error: pipeline 'small' has no successful run yet. Run: gristmill run small.\n",
+    )
+    assert (back.status, back.err) == (
+        2,
+        "error: pipeline 'small' has no champion. Run: gristmill promote small.\n",
+    )
+
+
+def test_before_the_first_version_there_is_none_to_roll_back_to(finished: Path, command: Command) -> None:
+    command("promote", "small")
+
+    said = command("rollback", "small")
+
+    assert (said.status, said.out, said.err) == (
+        2,
+        "",
+        "error: pipeline 'small' has no version before its champion, v1.\n",
+    )
+
+
+def test_a_damaged_bundle_of_the_last_run_is_not_registered(finished: Path, command: Command) -> None:
+    (export,) = published(finished / "data/store", "export")
+    flip(export / "model.keras")
+
+    said = command("promote", "small")
+
+    assert (said.status, said.out, said.err) == (1, "", f"error: {export}/model.keras: {ALTERED}\n")
+    assert not (finished / "data/store/registry").exists()
+
+
+def test_gc_keeps_what_versions_need(served: Path, command: Command, parity_here: None, prefect_api: str) -> None:
+    toml = served / "pipelines.toml"
+    toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())
+    assert command("-q", "run", "small", "--set", "preprocess.history=8").status == 0
+    by = {number: command("predict", "small", "--version", number).out for number in ("1", "2")}
+    first, second, third = records(served)
+
+    assert command("gc").status == 0
+
+    store = Store(served / "data/store")
+    assert_all_whole(store.root)
+    kept = {(reference["stage"], reference["key"]) for run in (second, third) for reference in run.references.values()}
+    bundle_of_first = first.references["export"]
+    assert {(path.parent.parent.name, path.name) for path in store.artifacts()} == kept | {
+        (bundle_of_first["stage"], bundle_of_first["key"])
+    }
+    assert {number: command("predict", "small", "--version", number).out for number in by} == by
+    assert command("predict", "small").out == by["2"]
+
+
+def test_the_champion_writes_and_each_version_when_asked(
+    project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gristmill.generation import generate
+
+    (project / "pipelines.toml").write_text(
+        '[pipelines.writer]\ndomain = "generation"\nsource = { kind = "files", path = "text.txt" }\n'
+        'preprocess = { length = 10 }\nmodel = { kind = "gru" }\n'
+    )
+
+    def told(export: Path, prompt: str, **options: float) -> Iterator[str]:
+        assert options == {"length": 400, "temperature": 0.8, "top_k": 0, "top_p": 1.0, "seed": 42}
+        yield prompt
+        yield (export / "model.txt").read_text()
+
+    monkeypatch.setattr(generate, "generate", told)
+    opened = Project.open()
+    for number in (1, 2):
+        bundle = publish(opened.store, number)
+        opened.registry.register(bundle, {}, {}, Git(), {"verdict": "promoted", "why": "a test"})
+    opened.registry.promote("writer", 1, "a test")
+
+    def written(*words: str) -> str:
+        return command("-q", "generate", "writer", "--prompt", "So ", *words).out
+
+    assert written() == "So says 1\n"
+    assert written("--version", "2") == "So says 2\n"
+    assert command("generate", "writer", "--version", "3").err == (
+        "error: pipeline 'writer' has no version 3. Known: v2, v1.\n"
+    )
+
+
+def publish(store: Store, number: int) -> Record:
+    """Publish a bundle of a writer and return the record of a run that exported it."""
+    made_of = identity.identify("export", {}, {"number": {"is": number}}, {}, {})
+    with store.draft(made_of) as draft:
+        (draft.path / "model.txt").write_text(f"says {number}")
+        artifact = store.publish(draft, made_of)
+    stage = StageRecord(reference=artifact.reference, cached=False, seconds=1)
+    run = Project.open().runs.start(Project.open().catalogue.pipeline("writer"), [], {})
+    return run.model_copy(update={"stages": {"export": stage}})
