@@ -5,6 +5,7 @@ its own, `flows.timeseries` would be sought in it; `gristmill` is ours alone.
 """
 
 import importlib
+import logging
 import sys
 from types import ModuleType
 from typing import Any
@@ -32,5 +33,10 @@ def import_own(module: str) -> ModuleType:
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
+    for logger in map(logging.getLogger, ("gristmill", "tasks")):
+        if (
+            not logger.level
+        ):  # Prefect takes our lines to its page, but only from the level on that they are let through
+            logger.setLevel(logging.INFO)
     flow = getattr(import_own(f"flows.{name}"), name)
     return import_own("tasks.announcing").telling_its_end(flow)
