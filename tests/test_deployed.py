@@ -133,7 +133,12 @@ class Site:
             return False
 
     def post(self, path: str, **body: Any) -> Any:
-        answer = httpx.post(f"{self.api}/{path}", json=body, timeout=60)
+        """Return what the server answers, asked again while its SQLite is busy, as Prefect's own client does."""
+        for _ in range(60):
+            answer = httpx.post(f"{self.api}/{path}", json=body, timeout=60)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(1)
         answer.raise_for_status()
         return answer.json()
 

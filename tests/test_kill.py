@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, SMALL
 from support import (
     STAGE_NAMES,
     Command,
@@ -25,6 +26,7 @@ from support import (
     write_project,
 )
 
+from gristmill.registry import Registry
 from gristmill.runs import Runs
 
 pytest_plugins = ["end_to_end"]
@@ -149,3 +151,41 @@ def weights_of(store: Path, stage: str = "train") -> bytes:
     """Return the bytes of the weights of the only network that a stage trained."""
     (artifact,) = published(store, stage)
     return (artifact / "weights.npz").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project: Path, forked: Forked) -> None:
+    rules = '\n[pipelines.small.gate]\nwindow = 20\nbaseline = "report"\n'
+    write_project(project, SMALL + rules)
+    months = (project / "series.csv").read_text()
+    (project / "series.csv").write_text("\n".join(months.splitlines()[:281]) + "\n")
+    assert forked.run(project, "retrain", "small", "--set", "preprocess.history=1") == 0, (project / "err").read_text()
+    (project / "series.csv").write_text(months)
+    store, before, uninterrupted = project / "data/store", project / "before", project / "uninterrupted"
+    shutil.copytree(store, before)
+    began = time.monotonic()
+    assert forked.run(project, "retrain", "small") == 0, (project / "err").read_text()
+    length = time.monotonic() - began
+    store.rename(uninterrupted)
+    moments = random.Random(20261126)  # noqa: S311
+
+    shutil.copytree(before, store)
+    for _ in range(KILLS):
+        process = forked.start(project, "retrain", "small")
+        process.join(moments.uniform(0, length))
+        process.kill()
+        process.join()
+        assert_all_whole(store)
+        assert served(store)[0] in (1, 2)
+    assert forked.run(project, "retrain", "small") == 0, (project / "err").read_text()
+
+    assert served(store) == served(uninterrupted) == (2, [2, 1], served(store)[2])
+
+
+def served(store: Path) -> tuple[int, list[int], str]:
+    """Return the champion, all versions from the newest on, and the digest of the network that is served."""
+    registry = Registry(store)
+    champion = registry.champion("small", verified=True)
+    assert champion is not None
+    numbers = [version.number for version in registry.versions("small")]
+    return champion.number, numbers, champion.references["refit"]["digest"]
