@@ -1,4 +1,4 @@
-"""What Prefect's page shows of an evaluation: the scores and the picture that says most."""
+"""What Prefect's page shows: an evaluation's scores with the picture that says most, and who was judged how."""
 
 import base64
 import importlib
@@ -14,6 +14,7 @@ from prefect.exceptions import PrefectException
 
 from gristmill import wording
 from gristmill.artifact import Artifact
+from gristmill.retraining import CHALLENGER, CHAMPION, Judgement
 from gristmill.tables import read_document
 from tasks.stage import Run
 
@@ -46,6 +47,27 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     key = artifact_key(run.pipeline.name, "scores")
     with worth_no_failure():
         create_markdown_artifact("\n".join(lines), key=key, description=run.pipeline.description)
+
+
+def show_judgement(run: Run, judged: Judgement) -> None:
+    """Create a markdown artifact with all who were judged, the best first, and what was decided."""
+    if TaskRunContext.get() is None:
+        return
+    best_first = sorted(judged.scores.items(), key=lambda item: item[1])
+    lines = [
+        f"**{'Promote' if judged.promoted else 'Reject'}**: {judged.why}",
+        "",
+        f"| | {judged.metric} |",
+        "|---|---:|",
+        *(
+            f"| {f'**{name}**' if name in (CHALLENGER, CHAMPION) else name} | {score:.5g} |"
+            for name, score in best_first
+        ),
+    ]
+    with worth_no_failure():
+        create_markdown_artifact(
+            "\n".join(lines), key=artifact_key(run.pipeline.name, "judgement"), description=judged.why
+        )
 
 
 @contextmanager

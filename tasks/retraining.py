@@ -23,7 +23,7 @@ from gristmill.runs import Runs
 from gristmill.serving import register
 from gristmill.store import Store
 from gristmill.tables import read_document
-from tasks.page import worth_no_failure
+from tasks.page import show_judgement, worth_no_failure
 from tasks.stage import Run, recorded
 
 logger = logging.getLogger(__name__)
@@ -103,6 +103,7 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
     best = judgement.best_baseline(read_document(challenger["evaluate"] / "scores.json"))
     judged = judgement.judge(contest, gate, best)
     logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
+    show_judgement(run, judged)
     found = found.model_copy(update={"judgement": judged})
     if not judged.promoted:
         _emit(run, "gristmill.model.rejected", {"why": judged.why})

@@ -69,6 +69,17 @@ def told(record: Record) -> tuple[str | None, str]:
     return record.retraining.verdict, record.retraining.why
 
 
+def shown(key: str) -> str:
+    """Return the newest artifact of this key in Prefect's page."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+    from prefect.client.schemas.sorting import ArtifactSort
+
+    with get_client(sync_client=True) as client:
+        wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+        return str(client.read_artifacts(artifact_filter=wanted, sort=ArtifactSort.CREATED_DESC, limit=1)[0].data)
+
+
 def registry(project: Path) -> Registry:
     return Registry(Project.open(project).catalogue.store)
 
@@ -88,6 +99,10 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
     assert champion.decision["judgement"]["scores"] == first.retraining.judgement.scores
     assert champion.scores["refit"] is True
     assert [name for name, _ in events] == ["gristmill.model.promoted"]
+
+    page = shown("small-judgement")
+    assert page.startswith(f"**Promote**: {told(first)[1]}")
+    assert "| **challenger** |" in page
 
     assert told(retrain(300)) == ("nothing new", "0 new rows, fewer than 6")
     assert told(retrain(303)) == ("nothing new", "3 new rows, fewer than 6")
