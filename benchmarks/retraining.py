@@ -179,7 +179,7 @@ def show(name: str, shifted: bool, arrivals: int, told: Told, seconds: float) ->
     """Print a row of the table."""
     means = {way: float(np.mean(found)) for way, found in told.errors.items()}
     better = min(("never", "always"), key=lambda way: means[way])
-    low, high = bootstrap(np.subtract(told.errors["gated"], told.errors[better]))
+    interval = bootstrap(np.subtract(told.errors["gated"], told.errors[better]))
     verdicts, alarms = told.verdicts, [alarm for alarm in told.alarms if not shifted or alarm < SHIFTED]
     after = [alarm - SHIFTED + 1 for alarm in told.alarms if alarm >= SHIFTED]
     cells = [
@@ -191,7 +191,7 @@ def show(name: str, shifted: bool, arrivals: int, told: Told, seconds: float) ->
         len(alarms),
         (after[0] if after else "none") if shifted else "",
         *(f"{means[way]:.3f}" for way in ("never", "always", "gated")),
-        f"{low:+.3f} … {high:+.3f}",
+        f"{interval[0]:+.3f} … {interval[1]:+.3f}" if interval else "too few",
         f"{seconds:.0f}",
     ]
     print(f"| {' | '.join(map(str, cells))} |", flush=True)

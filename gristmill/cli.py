@@ -157,7 +157,10 @@ def verify(repair: Annotated[bool, typer.Option("--repair", help="Move damaged a
     verified = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
     typer.echo(f"{verified} verified, {len(damaged)} damaged.")
     if damaged and not repair:
-        typer.echo("Run `gristmill verify --repair` to move them aside; the next run makes them again.")
+        typer.echo(
+            "Run `gristmill verify --repair` to move them aside; the next run makes its own again. "
+            "Where a champion's are among them, promote that run: gristmill promote NAME."
+        )
     raise typer.Exit(1 if damaged and not repair else 0)
 
 

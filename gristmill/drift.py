@@ -7,6 +7,7 @@ from the rest of it. So neither seasons nor slow swings, which training data has
 Examples without an order in time are draws: their errors are compared by the mean, their inputs by the usual tests.
 """
 
+import math
 from collections.abc import Iterable
 from itertools import groupby
 
@@ -64,7 +65,9 @@ def _chance_of_run(run: int, count: int, known: list[npt.NDArray[np.bool_]]) -> 
         return 1.0
     share = float(np.concatenate(known).mean())
     followed = sum(int((marks[:-1] & marks[1:]).sum()) for marks in known)
-    more = (1 + followed) / (2 + sum(int(marks[:-1].sum()) for marks in known))  # Laplace's rule: never 0 or 1
+    tried = sum(int(marks[:-1].sum()) for marks in known)
+    more = (1 + followed) / (2 + tried)  # Laplace's rule: never 0 or 1
+    more = min(1.0, more + math.sqrt(more * (1 - more) / (2 + tried)))  # and, of few, more than they may say
     return min(1.0, count * share * (1 - more) * more ** (run - 1))
 
 

@@ -1,5 +1,6 @@
 """Whether a challenger is promoted: its errors beside the champion's and the baselines', all on the same new data."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from gristmill.retraining import CHALLENGER, CHAMPION, LEVEL, Judgement
 Errors = npt.NDArray[np.float64]
 
 _DRAWS = 2_000
+_FEWEST = 5  # blocks
 _SEED = 0
 
 
@@ -70,6 +72,8 @@ def best_baseline(scores: dict[str, Any]) -> str | None:
 
 def _decided(metric: str, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
     own, told = scores[CHALLENGER], f"{metric} {scores[CHALLENGER]:.5g}"
+    if not math.isfinite(own):
+        return False, f"{told}: not all that it gives are finite numbers"
     if best is not None and gate.baseline == "require" and not own <= scores[best]:
         return False, f"{told}, worse than {best} with {scores[best]:.5g}"
     if CHAMPION not in scores:
@@ -80,15 +84,19 @@ def _decided(metric: str, scores: dict[str, float], best: str | None, gate: Gate
     return own < asked, f"{told} {beside}"
 
 
-def bootstrap(differences: Errors, block: int = 1) -> tuple[float, float]:
-    """Return an interval around the mean of differences that may depend on their neighbours.
+def bootstrap(differences: Errors, block: int = 1) -> tuple[float, float] | None:
+    """Return an interval around the mean of differences that may depend on their neighbours; None of too few.
 
     Blocks of consecutive differences are drawn with replacement, as long as the cube root of their number, and at
-    least as long as `block`. Source: Künsch, "The Jackknife and the Bootstrap for General Stationary Observations",
-    Annals of Statistics 17(3), 1989.
+    least as long as `block`. Fewer than five of them side by side say too little.
+
+    Source: Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", Annals of Statistics 17(3),
+    1989.
     """
     count = len(differences)
-    length = min(count, max(block, round(count ** (1 / 3)), 1))
+    length = max(block, round(count ** (1 / 3)))
+    if count < _FEWEST * length:
+        return None
     sums = np.convolve(differences, np.ones(length), mode="valid")  # of each block
     blocks = -(-count // length)
     random: Any = np.random.default_rng(_SEED)

@@ -114,11 +114,11 @@ class Project:
     def _nothing_new(self, name: str) -> Record | None:
         """Return the record of a retraining that has nothing to do, as is seen without importing anything."""
         pipeline = self.catalogue.pipeline(name)
-        known = last_known(pipeline, self.runs, self.registry.champion(name))
+        champion = self.registry.champion(name)
+        known = last_known(pipeline, self.runs, champion)
         ingest, *_ = self.plan(name)
         if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
             return None
-        champion = self.registry.champion(name)
         found = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
         run = self._start(name)
         self.runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))

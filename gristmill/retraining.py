@@ -1,8 +1,8 @@
 """What a retraining finds and decides, kept in its run record."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
@@ -110,6 +110,7 @@ class Retraining(BaseModel):
     champion: int | None  # the version that served when it began
     news: News  # since the champion was trained
     unjudged: int  # rows that no retraining has judged yet
+    asked: list[str] = []  # assignments that it made itself: a challenger's test part is the judging window
     drift: Drift | None = None
     judgement: Judgement | None = None
     verdict: Verdict | None = None  # None while it is under way
@@ -142,19 +143,33 @@ def worth_judging(
     aged = champion_made is not None and schedule.max_age is not None and now - champion_made > span(schedule.max_age)
     asked = 1 if aged else schedule.min_new
     if unjudged < asked:
-        return "nothing new", f"{unjudged} new rows, fewer than {asked}"
+        return "nothing new", f"{unjudged} rows that no retraining has judged, fewer than {asked}"
     if champion_made is not None and news.later < gate.window:
         return "waiting", (
-            f"{news.later} new rows since the champion was trained; gate.window asks for {gate.window} to judge on"
+            f"{news} since the champion was trained; gate.window asks for {gate.window} new ones to judge on"
         )
     return None
 
 
-def same_recipe(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    """Whether two pipelines' settings ask for the same model: all their tables but those of retraining itself."""
-    return {name: values for name, values in one.items() if name != "schedule"} == {
-        name: values for name, values in other.items() if name != "schedule"
-    }
+def same_recipe(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iterable[str]) -> bool:
+    """Whether a challenger of today would be the one that was judged: all settings but the schedule are the same.
+
+    Args:
+        judged: settings by table.
+        today: settings by table.
+        asked: assignments that the retraining made itself, which today's settings need not have.
+    """
+    keys = {assignment.partition("=")[0] for assignment in asked}
+
+    def counted(settings: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            f"{table}.{key}": value
+            for table, values in settings.items()
+            for key, value in values.items()
+            if table != "schedule" and f"{table}.{key}" not in keys
+        }
+
+    return counted(judged) == counted(today)
 
 
 def incomparable(why: str) -> RequestError:

@@ -141,7 +141,7 @@ class Runs:
                 if record.outcome == "succeeded"
                 and record.retraining
                 and record.retraining.judgement
-                and same_recipe(record.settings, pipeline.values())
+                and same_recipe(record.settings, pipeline.values(), record.retraining.asked)
             ),
             None,
         )

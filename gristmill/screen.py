@@ -204,6 +204,9 @@ def show_retraining(record: Record, report: "Path") -> None:
         for name, score in sorted(judged.scores.items(), key=lambda item: item[1]):
             table.add_row(f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name), f"{score:.5g}")
         out.print(table)
+        if judged.interval:
+            low, high = judged.interval
+            out.print(f"the champion's error less the challenger's: {judged.difference:.4g} ({low:.4g} to {high:.4g})")
     version = f" as version {found.version}" if found.version else ""
     out.print(f"{record.pipeline}: {found.verdict}{version} ({found.why})", markup=False)
     out.print(f"report  {report}", markup=False)

@@ -129,7 +129,8 @@ class Serving:
         except CorruptArtifact as damage:
             raise CorruptArtifact(
                 f"{damage} v{version.number} of {version.pipeline} was not promoted. "
-                f"Choose another: gristmill models {version.pipeline}."
+                f"Choose another: gristmill models {version.pipeline}. Or make one: gristmill run {version.pipeline}, "
+                f"then gristmill promote {version.pipeline}."
             ) from None
 
     def _input(

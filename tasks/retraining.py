@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,7 +15,8 @@ from prefect.events import emit_event
 
 from gristmill import config, judgement
 from gristmill.artifact import Reference
-from gristmill.errors import CorruptArtifact, WorkError
+from gristmill.config import Pipeline
+from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.known import last_known
 from gristmill.registry import Registry, Version
 from gristmill.retraining import Retraining, worth_judging
@@ -40,29 +41,42 @@ def retraining(pipeline: str, overrides: list[str], project: str | None) -> Iter
     """
     catalogue = config.load(Path(project) if project else None, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), Store(catalogue.store)
-    tables: Any = settings.tables
+    own, tables = _own_overrides(settings, overrides), cast(Any, settings.tables)
     with store.lock(f"retrain-{pipeline}", wait=tables["schedule"].collision == "wait") as alone:
         if not alone:
             raise WorkError(
                 f"another retraining of {pipeline!r} is under way. Wait for its end, or have later ones wait for it by "
                 'schedule.collision = "wait".'
             )
-        with recorded(
-            pipeline, [*overrides, *_domain(settings.domain).overrides(tables["gate"])], None, project
-        ) as run:
-            yield run
+        champion = Registry(catalogue.store).champion(pipeline, verified=True)
+        with recorded(pipeline, [*overrides, *own], None, project) as run:
+            yield replace(run, champion=champion)
+
+
+def _own_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
+    """Return what the domain trains challengers with, where that is anything but the pipeline's own settings."""
+    asks = getattr(_domain(settings.domain), "overrides", None)
+    own: list[str] = asks(settings.tables) if asks else []
+    for assignment in overrides:
+        key = assignment.partition("=")[0].strip()
+        if key in {asked.partition("=")[0] for asked in own}:
+            raise RequestError(
+                f"--set {assignment}: a retraining sets {key} itself, by [pipelines.{settings.name}.gate]."
+            )
+    return own
 
 
 @task(task_run_name="look for news of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def look_for_news(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with what the last retraining judged."""
-    champion = _champion(run)
+    champion = run.champion
     known = last_known(run.pipeline, Runs(run.catalogue.store), champion)
     news_of = _domain(run.pipeline.domain).news
     now = _folder(run, ingested)
     news = news_of(now, _folders(run, champion)["ingest"] if champion else None)
     unjudged = news_of(now, _folder(run, known.ingest)).rows if known else news.rows
-    found = Retraining(champion=champion.number if champion else None, news=news, unjudged=unjudged)
+    asked = _own_overrides(run.pipeline, [])
+    found = Retraining(champion=champion.number if champion else None, news=news, unjudged=unjudged, asked=asked)
     tables: Any = run.pipeline.tables
     made = champion.made if champion else None
     end = worth_judging(news, unjudged, made, tables["schedule"], tables["gate"], datetime.now(UTC))
@@ -73,7 +87,7 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
 @task(task_run_name="watch champion of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def watch_champion(run: Run, found: Retraining, ingested: Reference) -> Retraining:
     """Score the champion on what came since it was trained, and compare that data with what it was trained on."""
-    champion = _champion(run)
+    champion = run.champion
     if champion is None or not found.news.later:
         return found
     drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _folders(run, champion), _tables(champion))
@@ -84,17 +98,19 @@ def watch_champion(run: Run, found: Retraining, ingested: Reference) -> Retraini
 
 
 def from_champion(run: Run) -> Run:
-    """Return the run as one whose training begins from the champion's weights, where the settings ask for that."""
-    tables, champion = run.pipeline.tables, _champion(run)
-    if champion is None or not getattr(tables["schedule"], "warm_start", False):
+    """Return the run as one whose training begins from the champion's weights, where the settings ask for that.
+
+    They are those that were judged, not those of the refit, which has learned what the challenger is to be chosen on.
+    """
+    if run.champion is None or not getattr(run.pipeline.tables["schedule"], "warm_start", False):
         return run
-    return replace(run, start=champion.references.get("refit", champion.references["train"]))
+    return replace(run, start=run.champion.references["train"])
 
 
 @task(task_run_name="judge challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def judge(run: Run, found: Retraining, made: References) -> Retraining:
     """Compare challenger, champion and baselines on data that is newer than anything the champion was trained on."""
-    champion, tables = _champion(run), run.pipeline.tables
+    champion, tables = run.champion, run.pipeline.tables
     challenger = {label: _folder(run, reference) for label, reference in made.items()}
     contest = _domain(run.pipeline.domain).contest(
         challenger, _folders(run, champion) if champion else None, _tables(champion) if champion else None
@@ -114,12 +130,16 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
 @task(task_run_name="promote challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def promote(run: Run, found: Retraining) -> Retraining:
     """Register the exported model and have it served."""
+    registry = Registry(run.catalogue.store)
+    serves = registry.champion(run.pipeline.name)
+    if serves and serves.number != found.champion:
+        return _told(run, found.ended("rejected", f"version {serves.number} was promoted meanwhile; it was not judged"))
     why = found.judgement.why if found.judgement else ""
     decision = {"verdict": "promoted", "why": why} | found.model_dump(
         mode="json", include={"news", "drift", "judgement"}
     )
     version = register(run.catalogue.root, Store(run.catalogue.store), run.record(), decision)
-    Registry(run.catalogue.store).promote(run.pipeline.name, version.number, why)
+    registry.promote(run.pipeline.name, version.number, why)
     logger.info("%-10s version %d", "promoted", version.number)
     _emit(run, "gristmill.model.promoted", {"version": version.number, "why": why})
     return _told(run, found.ended("promoted", why, version.number))
@@ -127,10 +147,6 @@ def promote(run: Run, found: Retraining) -> Retraining:
 
 def _domain(name: str) -> Any:
     return importlib.import_module(f"gristmill.{name}.retraining")
-
-
-def _champion(run: Run) -> Version | None:
-    return Registry(run.catalogue.store).champion(run.pipeline.name, verified=True)
 
 
 def _tables(version: Version) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from gristmill.errors import CorruptArtifact, SourceChanged, StoreError
 from gristmill.files import Watch
 from gristmill.identity import Identity, versions
 from gristmill.places import Located, provide
+from gristmill.registry import Version
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
 
@@ -39,6 +40,7 @@ class Run:
     pipeline: Pipeline
     refresh: str | None  # a stage to do again even if its result is there
     start: Reference | None = None  # the network whose weights training begins from
+    champion: Version | None = None  # that serves when a retraining begins: what it judges a challenger beside
 
     @property
     def stages(self) -> dict[str, domains.Stage]:

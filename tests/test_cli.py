@@ -335,7 +335,8 @@ def test_verify_finds_damage_and_repair_lets_the_next_run_heal_it(finished: Path
     assert found.out.splitlines() == [
         f"{table}: altered since it was published (its SHA-256 does not hold).",
         "5 artifacts verified, 1 damaged.",
-        "Run `gristmill verify --repair` to move them aside; the next run makes them again.",
+        "Run `gristmill verify --repair` to move them aside; the next run makes its own again. "
+        "Where a champion's are among them, promote that run: gristmill promote NAME.",
     ]
     repaired = command("verify", "--repair")
     assert (repaired.status, repaired.out.splitlines()[-1]) == (0, "5 artifacts verified, 1 damaged.")

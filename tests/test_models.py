@@ -178,7 +178,8 @@ def test_a_flipped_byte_in_the_champions_bundle_has_the_version_before_it_serve(
     again = command("promote", "small", "2")
     assert (again.status, again.err) == (
         1,
-        f"error: {model}: {ALTERED} v2 of small was not promoted. Choose another: gristmill models small.\n",
+        f"error: {model}: {ALTERED} v2 of small was not promoted. Choose another: gristmill models small. "
+        "Or make one: gristmill run small, then gristmill promote small.\n",
     )
     assert command("rollback", "small").out == "small: v1 is the champion (before: v2)\n"
     assert command("predict", "small").err == ""
@@ -206,7 +207,8 @@ def test_no_rollback_leads_to_a_damaged_bundle(served: Path, command: Command) -
     assert (said.status, said.out, said.err) == (
         1,
         "",
-        f"error: {model}: {ALTERED} v1 of small was not promoted. Choose another: gristmill models small.\n",
+        f"error: {model}: {ALTERED} v1 of small was not promoted. Choose another: gristmill models small. "
+        "Or make one: gristmill run small, then gristmill promote small.\n",
     )
     assert command("models", "small", "--json").json["champion"] == 2
 

@@ -18,7 +18,6 @@ from gristmill import examples
 from gristmill.drift import look_at_errors, look_at_share
 from gristmill.errors import DataError
 from gristmill.examples import CONTENT
-from gristmill.freshness import Gate
 from gristmill.generation import prepared
 from gristmill.generation.prepared import whole_text
 from gristmill.generation.scores import MODEL
@@ -33,11 +32,6 @@ Values = npt.NDArray[np.float64]  # (pieces,)
 _PIECE = 500  # characters, and what it takes to the end of the line, whose bits are one error
 _BEFORE = 50  # characters for each token of a window that a network is shown before the first piece
 _UNKNOWN_AT_MOST = 0.001  # share of tokens, which moves bits by 1 % at most, for them to be told by character
-
-
-def overrides(gate: Gate) -> list[str]:
-    """Return what a challenger is trained with besides the settings: nothing. The judged model is the one to serve."""
-    return []
 
 
 def news(ingest: Path, before: Path | None) -> News:

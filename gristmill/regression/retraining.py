@@ -10,7 +10,6 @@ import pandas as pd
 from gristmill import bundle, examples
 from gristmill.drift import look_at_draws, look_at_mean_error, look_at_names
 from gristmill.examples import CONTENT
-from gristmill.freshness import Gate
 from gristmill.judgement import Contest
 from gristmill.regression import prepared
 from gristmill.regression.prepared import MODEL, Layout, Values, raw_inputs
@@ -19,11 +18,6 @@ from gristmill.settings import Settings
 from gristmill.tables import read_document, read_table
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
-
-
-def overrides(gate: Gate) -> list[str]:
-    """Return what a challenger is trained with besides the settings: nothing. The judged model is the one to serve."""
-    return []
 
 
 def news(ingest: Path, before: Path | None) -> News:

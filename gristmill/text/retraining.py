@@ -13,7 +13,6 @@ from gristmill.classification import retraining
 from gristmill.classification.predictions import Probabilities
 from gristmill.classification.retraining import Fresh, Kind
 from gristmill.drift import look_at_share
-from gristmill.freshness import Gate
 from gristmill.judgement import Contest
 from gristmill.retraining import Drift, InputDrift, News
 from gristmill.settings import Settings
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
     from gristmill.text.tokenizer import Tokenizer
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
-
-
-def overrides(gate: Gate) -> list[str]:
-    """Return what a challenger is trained with besides the settings: nothing. The judged model is the one to serve."""
-    return []
 
 
 def news(ingest: Path, before: Path | None) -> News:

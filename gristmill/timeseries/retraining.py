@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.drift import look_at_errors, look_at_numbers
-from gristmill.freshness import Gate
+from gristmill.errors import RequestError
 from gristmill.judgement import Contest
 from gristmill.retraining import CHALLENGER, CHAMPION, Drift, News, incomparable
 from gristmill.settings import Settings
@@ -19,6 +19,7 @@ from gristmill.timeseries.predictions import Forecasts, read_predictions
 from gristmill.timeseries.prepared import MODEL, PARTS, Prepared
 from gristmill.timeseries.scoring import past_errors
 from gristmill.timeseries.served import Served
+from gristmill.timeseries.windows import Origins
 
 Array = npt.NDArray[np.float64]
 Folders = Mapping[str, Path]  # of artifacts, by stage
@@ -26,9 +27,19 @@ Folders = Mapping[str, Path]  # of artifacts, by stage
 _KEYS = ["unique_id", "ds"]
 
 
-def overrides(gate: Gate) -> list[str]:
-    """Return what a challenger is trained with: the judging window as its test part, and a final refit."""
-    return [f"preprocess.test={gate.window}", "export.refit=true"]
+def overrides(tables: Mapping[str, Any]) -> list[str]:
+    """Return what a challenger is trained with: the judging window as its test part, and a final refit.
+
+    Raises:
+        RequestError: no forecast fits into the judging window.
+    """
+    window, horizon = tables["gate"].window, tables["preprocess"].horizon
+    if window < horizon:
+        raise RequestError(
+            f"gate.window is {window}, shorter than preprocess.horizon, {horizon}: no forecast can be judged in it. "
+            "Set several horizons."
+        )
+    return [f"preprocess.test={window}", "export.refit=true"]
 
 
 def news(ingest: Path, before: Path | None) -> News:
@@ -62,46 +73,70 @@ def news(ingest: Path, before: Path | None) -> News:
 def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Drift:
     """Score the champion on what came since it was trained, and compare that with what it was trained on.
 
-    Errors are in deviations of the champion's training part, the mean over horizon and targets. Those they are compared
-    with are of its validation and test part: the test part alone, a judging window, is too short to tell what is usual.
+    Everything is in deviations of each series' own training data: errors as means over horizon and targets, inputs as
+    means over the series at each time. Errors are compared with those on the champion's validation and test part; the
+    test part alone, a judging window, is too short to tell what is usual.
 
     Args:
         ingest: folder of the series.
         champion: folders of its artifacts.
         tables: its settings.
     """
-    trained = read_table(champion["ingest"] / "series.parquet")
+    table, trained = read_table(ingest / "series.parquet"), read_table(champion["ingest"] / "series.parquet")
     served = served_of(ingest, champion, tables, trained)
-    data, known = served.data, prepared.read(champion["preprocess"])
-    unit = np.array(known.layout.deviation[: len(known.layout.targets)])
-    starts = data.origins("test")
-    misses = np.abs(data.targets(starts) - served.forecast(starts)) / unit
-    table = read_table(ingest / "series.parquet")
-    fresh = table[table["ds"] > trained["ds"].max()]
+    columns = [*served.data.layout.targets, *served.data.layout.inputs]
+    usual = _usual(trained, columns)
+    fresh = _together(table[table["ds"] > trained["ds"].max()], usual)
+    before = _together(trained, usual)
     return Drift(
-        errors=look_at_errors(
-            _by_series(misses.mean(axis=(1, 2)), data.series_of(starts)),
-            _held_out(champion, known, unit),
-        ),
+        errors=look_at_errors(_new_errors(served, usual), _held_out(champion, usual)),
         inputs=[
-            look_at_numbers(name, fresh[name].to_numpy(), trained[name].to_numpy())
-            for name in [*data.layout.targets, *data.layout.inputs]
-            if len(fresh)
+            look_at_numbers(name, fresh[name].to_numpy(), before[name].to_numpy()) for name in columns if len(fresh)
         ],
     )
 
 
-def _held_out(champion: Folders, data: Prepared, unit: Array) -> Iterator[Array]:
+Usual = tuple[pd.DataFrame, pd.DataFrame]  # mean and deviation of each series' columns
+
+
+def _usual(trained: pd.DataFrame, columns: list[str]) -> Usual:
+    """Return means and deviations of each series; one that does not move has the deviation of all."""
+    by_series = trained.groupby("unique_id")[columns]
+    whole = trained[columns].std(ddof=0)
+    return by_series.mean(), by_series.std(ddof=0).replace(0.0, np.nan).fillna(whole.where(whole > 0, 1.0))
+
+
+def _together(table: pd.DataFrame, usual: Usual) -> pd.DataFrame:
+    """Return the mean of all known series at each time, each in its own deviations from its own mean."""
+    mean, deviation = usual
+    known = table[table["unique_id"].isin(mean.index)]
+    ids = known["unique_id"]
+    values = (known[list(mean.columns)].to_numpy() - mean.loc[ids].to_numpy()) / deviation.loc[ids].to_numpy()
+    return pd.DataFrame(values, columns=mean.columns).groupby(known["ds"].to_numpy()).mean()
+
+
+def _new_errors(served: Served, usual: Usual) -> Iterator[Array]:
+    """Yield the champion's errors on what came since it was trained, series by series."""
+    data, starts = served.data, served.data.origins("test")
+    yield from _by_series(data, starts, np.abs(data.targets(starts) - served.forecast(starts)), usual)
+
+
+def _held_out(champion: Folders, usual: Usual) -> Iterator[Array]:
     """Yield the champion's errors on what it was not fitted on, part by part and series by series."""
+    data = prepared.read(champion["preprocess"])
     for part in PARTS[1:]:
-        starts = data.origins(part)
-        rows = read_predictions(champion["evaluate"], part)
-        misses = np.abs((rows["y"] - rows[MODEL]).to_numpy().reshape(len(starts), -1, len(unit))) / unit
-        yield from _by_series(misses.mean(axis=(1, 2)), data.series_of(starts))
+        starts, rows = data.origins(part), read_predictions(champion["evaluate"], part)
+        misses = np.abs((rows["y"] - rows[MODEL]).to_numpy()).reshape(-1, data.layout.horizon, len(data.layout.targets))
+        yield from _by_series(data, starts, misses, usual)
 
 
-def _by_series(errors: Array, series: npt.NDArray[np.int64]) -> Iterator[Array]:
-    yield from (errors[series == number] for number in np.unique(series))
+def _by_series(data: Prepared, starts: Origins, misses: Array, usual: Usual) -> Iterator[Array]:
+    """Yield the mean error of each window, (windows,) of one series in its own deviations; no series that is new."""
+    series, deviation = data.series_of(starts), usual[1][data.layout.targets]
+    for number in np.unique(series):
+        if data.ids[number] in deviation.index:
+            unit = deviation.loc[data.ids[number]].to_numpy()
+            yield (misses[series == number] / unit).mean(axis=(1, 2))
 
 
 def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, Settings] | None = None) -> Contest:
@@ -132,20 +167,22 @@ def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, 
         made[CHAMPION][kept] = served.forecast(starts[kept])
     truth = rows["y"].to_numpy().reshape(shape)
     metric = scores["headline"]["metric"]
-    unit = np.ones_like(truth)
-    if metric == "mase":
-        naive = past_errors(data, "test", Forecasts(starts, truth), None)[0]
-        unit = np.where(naive > 0, naive, np.nan)
+    naive = past_errors(data, "test", Forecasts(starts, truth), None)[0]
+    unit = np.where(naive > 0, naive, np.nan) if metric == "mase" else np.ones_like(truth)
+    kept &= ~np.isnan(unit).all(axis=(1, 2))  # a series that never moved has no unit to be judged in
     times = data.times[starts]
     errors = {name: np.abs(forecast - truth) / unit for name, forecast in made.items()}
     errors[CHALLENGER] = errors.pop(MODEL)
-    return Contest(metric, {name: _over_time(made, times, kept) for name, made in errors.items()}, data.layout.horizon)
+    counted = ~np.isnan(unit)
+    return Contest(
+        metric, {name: _over_time(made, counted, times, kept) for name, made in errors.items()}, data.layout.horizon
+    )
 
 
-def _over_time(errors: Array, times: pd.Index, kept: npt.NDArray[np.bool_]) -> Array:
-    """Return the mean error of each time that windows begin at, in order; where there is no unit there is no error."""
-    found = pd.Series(np.nanmean(errors[kept], axis=(1, 2)), index=times[kept]).dropna()
-    return np.asarray(found.groupby(level=0).mean(), np.float64)
+def _over_time(errors: Array, counted: npt.NDArray[np.bool_], times: pd.Index, kept: npt.NDArray[np.bool_]) -> Array:
+    """Return the mean error of each time that windows begin at, in order, of those values that are counted."""
+    sums = np.where(counted, errors, 0.0)[kept].sum(axis=(1, 2)) / counted[kept].sum(axis=(1, 2))
+    return np.asarray(pd.Series(sums, index=times[kept]).groupby(level=0).mean(), np.float64)
 
 
 def served_of(ingest: Path, champion: Folders, tables: Mapping[str, Settings], trained: pd.DataFrame) -> Served:

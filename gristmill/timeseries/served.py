@@ -72,7 +72,7 @@ class Served:
             frequency=signature["frequency"],
             history=signature["history"],
             horizon=signature["horizon"],
-            stride=1,
+            stride=settings.stride,
             scale="none",
             normalise="none",
             residual=False,

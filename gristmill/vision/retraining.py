@@ -14,7 +14,6 @@ from gristmill.classification.predictions import Probabilities
 from gristmill.classification.retraining import Fresh, Kind
 from gristmill.drift import look_at_draws
 from gristmill.errors import DataError
-from gristmill.freshness import Gate
 from gristmill.judgement import Contest
 from gristmill.retraining import Drift, InputDrift, News
 from gristmill.settings import Settings
@@ -28,11 +27,6 @@ Folders = Mapping[str, Path]  # of artifacts, by stage
 _BATCH = 64  # photos in memory at a time
 _LOOKED_AT = 1_000  # photos whose brightness is compared at most, taken evenly
 _PLACE = ["shard", "offset", "size"]  # where ingest wrote a photo
-
-
-def overrides(gate: Gate) -> list[str]:
-    """Return what a challenger is trained with besides the settings: nothing. The judged model is the one to serve."""
-    return []
 
 
 def news(ingest: Path, before: Path | None) -> News:

@@ -17,6 +17,7 @@ from gristmill.project import Project
 from gristmill.registry import Registry
 from gristmill.retraining_report import write_retraining
 from gristmill.runs import Record
+from gristmill.serving import register
 from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
@@ -104,12 +105,12 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
     assert page.startswith(f"**Promote**: {told(first)[1]}")
     assert "| **challenger** |" in page
 
-    assert told(retrain(300)) == ("nothing new", "0 new rows, fewer than 6")
-    assert told(retrain(303)) == ("nothing new", "3 new rows, fewer than 6")
+    assert told(retrain(300)) == ("nothing new", "0 rows that no retraining has judged, fewer than 6")
+    assert told(retrain(303)) == ("nothing new", "3 rows that no retraining has judged, fewer than 6")
     waiting = retrain(310)
     assert told(waiting) == (
         "waiting",
-        "10 new rows since the champion was trained; gate.window asks for 24 to judge on",
+        "10 new since the champion was trained; gate.window asks for 24 new ones to judge on",
     )
     assert waiting.retraining is not None
     assert waiting.retraining.drift is not None
@@ -124,7 +125,7 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
     assert {"challenger", "champion", "naive"} < set(scores)
     assert judged.retraining.judgement.items == 23
     assert (told(judged)[0] == "promoted") == (scores["challenger"] < scores["champion"])
-    assert told(retrain(330)) == ("nothing new", "0 new rows, fewer than 6")
+    assert told(retrain(330)) == ("nothing new", "0 rows that no retraining has judged, fewer than 6")
 
 
 def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
@@ -140,7 +141,10 @@ def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
     assert champion is not None
     assert champion.number == 1
     assert told(retrain(330, "gate.margin=0.9"))[0] == "nothing new"
-    assert told(retrain(335, "gate.margin=0.9")) == ("nothing new", "5 new rows, fewer than 6")
+    assert told(retrain(335, "gate.margin=0.9")) == (
+        "nothing new",
+        "5 rows that no retraining has judged, fewer than 6",
+    )
     assert told(retrain(336, "gate.margin=0.9"))[0] == "rejected"
     assert told(retrain(336, "gate.margin=0.8"))[0] == "rejected"  # other rules ask for another judgement
     assert Project.open(project).record("small").references == champion.references  # what is shown is what serves
@@ -238,10 +242,10 @@ def test_a_challenger_may_begin_from_the_champions_weights(project: Path, retrai
     store = Store(Project.open(project).catalogue.store)
     assert "start" not in store.open(first.references["train"]).manifest["made_of"]["inputs"]
     begun = store.open(second.references["train"])
-    assert begun.manifest["made_of"]["inputs"]["start"] == first.references["refit"]["digest"]
+    assert begun.manifest["made_of"]["inputs"]["start"] == first.references["train"]["digest"]
     before, after = (
         networks.read(store.open(record.references[stage]).path).get_weights()
-        for record, stage in ((first, "refit"), (second, "train"))
+        for record, stage in ((first, "train"), (second, "train"))
     )
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(before, after, strict=True))
     if "refit" in second.stages:
@@ -267,3 +271,57 @@ def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, re
         f"{folder}/manifest.json: cannot be read (No such file or directory). It belongs to version 1, with which new "
         "data is compared. Run small and have that model serve: gristmill promote small."
     )
+
+
+def test_a_promotion_meanwhile_stands(project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch) -> None:
+    retrain(300, "preprocess.history=1")
+    meanwhile = Project.open(project)
+    real = Registry.champion
+
+    def judged_beside_the_first(self: Registry, pipeline: str, verified: bool = False) -> Any:
+        champion = real(self, pipeline, verified)
+        if verified:  # when the retraining begins
+            meanwhile.promote(pipeline, second.number)
+        return champion
+
+    record = Project.open(project, {"small": ["train.seed=7"]}).run("small")
+    second = register(project, meanwhile.store, record, {"verdict": "promoted", "why": "asked for"})
+    monkeypatch.setattr(Registry, "champion", judged_beside_the_first)
+
+    found = retrain(330)
+
+    assert told(found) == ("rejected", "version 2 was promoted meanwhile; it was not judged")
+    monkeypatch.setattr(Registry, "champion", real)
+    assert meanwhile.champion("small") == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            "preprocess.test=9",
+            "--set preprocess.test=9: a retraining sets preprocess.test itself, by [pipelines.small.gate].",
+        ),
+        (
+            "gate.window=1",
+            "gate.window is 1, shorter than preprocess.horizon, 2: no forecast can be judged in it. "
+            "Set several horizons.",
+        ),
+    ],
+)
+def test_settings_that_a_retraining_cannot_take(retrain: Retrain, asked: str, said: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        retrain(300, asked)
+    assert str(refused.value) == said
+
+
+def test_what_was_judged_is_known_without_prefect(
+    project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retrain(300)
+    retrain(330, "gate.margin=0.9")
+    monkeypatch.setattr("gristmill.project.import_own", None)  # nothing can be run
+
+    record = Project.open(project, {"small": ["gate.margin=0.9"]}).retrain("small")
+
+    assert told(record) == ("nothing new", "no row that was not judged already")

@@ -121,7 +121,7 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
     champion = registry.champion(domain)
     assert champion is not None
     assert (champion.number, champion.references) == (1, first.references)
-    assert told(retrained()) == ("nothing new", "0 new rows, fewer than 2")
+    assert told(retrained()) == ("nothing new", "0 rows that no retraining has judged, fewer than 2")
 
     WRITERS[domain](tmp_path, 3)
     waiting = retrained("gate.window=21")
@@ -146,6 +146,6 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
     champion = registry.champion(domain)
     assert champion is not None
     assert champion.number == (2 if better else 1)
-    assert told(retrained()) == ("nothing new", "0 new rows, fewer than 2")
+    assert told(retrained()) == ("nothing new", "0 rows that no retraining has judged, fewer than 2")
     if domain != "generation":
         assert len(Project.open(tmp_path).predict(domain)) == 60

@@ -11,11 +11,10 @@ from small_writers import EVALUATE, LENGTH, Folders, network
 
 from gristmill import network as networks
 from gristmill.errors import DataError, RequestError
-from gristmill.freshness import Gate
 from gristmill.generation import prepared, retraining
 from gristmill.generation.evaluate import evaluate
 from gristmill.generation.preprocess import preprocess
-from gristmill.generation.retraining import contest, drift, news, overrides, pieces
+from gristmill.generation.retraining import contest, drift, news, pieces
 from gristmill.generation.settings import Preprocess
 from gristmill.retraining import CHALLENGER, CHAMPION
 from gristmill.tables import read_document, read_table, write_table
@@ -130,7 +129,6 @@ def test_of_a_text_that_has_changed_before_its_end_there_is_nothing_to_say(champ
 
 
 def test_all_are_judged_on_the_same_text_that_nobody_was_trained_on(champion: Folders, challenger: Folders) -> None:
-    assert overrides(Gate()) == []
 
     found = contest(challenger, champion, NOBODY)
 

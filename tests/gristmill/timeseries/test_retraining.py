@@ -14,7 +14,6 @@ from gristmill.freshness import Gate
 from gristmill.retraining import CHALLENGER, CHAMPION
 from gristmill.sources.csv import Csv
 from gristmill.tables import read_document, read_table
-from gristmill.timeseries import prepared
 from gristmill.timeseries.models.linear import Linear
 from gristmill.timeseries.retraining import contest, drift, news, overrides
 from gristmill.timeseries.settings import Export, Ingest, Preprocess, Train
@@ -88,13 +87,13 @@ def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: 
     windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
     made = networks.read(exported["train"]).predict(windows, verbose=0)[..., 0]
     truth = frame[starts[:, np.newaxis] + np.arange(2)]
-    unit = prepared.read(exported["preprocess"]).layout.deviation[0]
+    unit = frame[:200].std()
     scores = read_document(exported["evaluate"] / "scores.json")["model"]
     held_out = (scores["validation"]["mae"] + scores["test"]["mae"]) / 2  # 29 windows each
     assert found.errors is not None
     assert found.errors.count == 29
-    assert found.errors.mean == pytest.approx(np.abs(made - truth).mean() / unit, rel=1e-5)
-    assert found.errors.mean_before == pytest.approx(held_out / unit, rel=1e-5)
+    assert found.errors.mean == pytest.approx(np.abs(made - truth).mean() / unit, rel=1e-4)
+    assert found.errors.mean_before == pytest.approx(held_out / unit, rel=1e-4)
     assert [(column.name, column.test) for column in found.inputs] == [("sunspots", "Kolmogorov-Smirnov of the last 2")]
     assert not found.alarms
 
@@ -117,7 +116,7 @@ def test_before_a_whole_horizon_has_come_there_is_no_error_but_an_input(exported
 
 def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Path) -> None:
     gate = Gate(window=25)
-    assert overrides(gate) == ["preprocess.test=25", "export.refit=true"]
+    assert overrides(TABLES | {"gate": gate}) == ["preprocess.test=25", "export.refit=true"]
     challenger = later(tmp_path, 230, CUT.model_copy(update={"test": gate.window}))
 
     found = contest(challenger, exported, TABLES)
@@ -189,3 +188,27 @@ def test_series_of_different_scale_are_judged_in_their_own_units(tmp_path: Path)
     unit = {shop: np.abs(np.diff(walk[:65].astype(np.float32))).mean() for shop, walk in walks.items()}
     scaled = (rows["y"] - rows["naive"]).abs() / rows["unique_id"].map(unit)
     assert found.errors["naive"] == pytest.approx(scaled.groupby(rows["ds"]).mean().to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize("shifted", ["large", "small"])
+def test_a_shift_of_any_series_is_an_alarm(shifted: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    days = pd.date_range("2024-01-01", periods=240).strftime("%Y-%m-%d")
+    walks = {shop: (random.normal(size=240) + 9) * scale for shop, scale in (("large", 1_000.0), ("small", 1.0))}
+
+    def run(name: str, count: int) -> Folders:
+        root = tmp_path / name
+        root.mkdir()
+        frames = [pd.DataFrame({"shop": shop, "day": days, "sales": walk}).head(count) for shop, walk in walks.items()]
+        pd.concat(frames).to_csv(root / "rows.csv", index=False)
+        meaning = Ingest(time=("day",), target=("sales",), series="shop")
+        source, cut = Csv(kind="csv", path="rows.csv"), Preprocess(history=5, validation=20, test=20)
+        return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train())
+
+    champion = with_bundle(run("before", 220), Export(formats=("keras",)))
+    calm = drift(run("calm", 240)["ingest"], champion, {"preprocess": Preprocess(history=5)})
+    walks[shifted][220:] += 12 * walks[shifted][:220].std()
+    found = drift(run("now", 240)["ingest"], champion, {"preprocess": Preprocess(history=5)})
+
+    assert not calm.alarms
+    assert [column.alarm for column in found.inputs] == [True]
