@@ -19,7 +19,7 @@ from gristmill.errors import CorruptArtifact, DataError
 from gristmill.identity import Identity
 from gristmill.own import Own
 from gristmill.places import Located, locate
-from gristmill.runs import Runs
+from gristmill.runs import Record, Runs
 from gristmill.settings import Files, Settings, identity_values, places
 from gristmill.store import Store
 
@@ -169,9 +169,14 @@ def _step(
     return Step(stage.label, "run", "; ".join(_reasons(stage, made_of, pipeline, store)))
 
 
+def _runs(pipeline: Pipeline, store: Store) -> Iterator[Record]:
+    """Yield a pipeline's runs, newest first; no retrainings, whose judging window is another test part."""
+    return (record for record in Runs(store.root).newest_first(pipeline.name) if not record.retraining)
+
+
 def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
     """Return what the last result of a stage was made of: of the newest that is still there."""
-    for record in Runs(store.root).newest_first(pipeline.name):
+    for record in _runs(pipeline, store):
         if reference := record.references.get(stage.label):
             with contextlib.suppress(CorruptArtifact):  # collected or damaged: an older one can still tell what changed
                 path = store.path(stage.name, reference["key"])
@@ -181,7 +186,7 @@ def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, A
 
 def _reasons(stage: Stage, made_of: Identity, pipeline: Pipeline, store: Store) -> Iterator[str]:
     """Yield what differs between what a result would be made of and what the last one was."""
-    records = Runs(store.root).newest_first(pipeline.name)
+    records = _runs(pipeline, store)
     newest = next((record.references[stage.label] for record in records if stage.label in record.stages), None)
     if newest and newest["key"] == made_of.key:
         yield "missing from the store"

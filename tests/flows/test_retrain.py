@@ -325,3 +325,14 @@ def test_what_was_judged_is_known_without_prefect(
     record = Project.open(project, {"small": ["gate.margin=0.9"]}).retrain("small")
 
     assert told(record) == ("nothing new", "no row that was not judged already")
+
+
+def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(project: Path, retrain: Retrain) -> None:
+    retrain(300)
+    Project.open(project).run("small")
+    retrain(330)
+
+    steps = {step.stage: (step.state, step.reason) for step in Project.open(project).plan("small")}
+
+    assert steps["ingest"] == ("fresh", "")
+    assert steps["preprocess"] == ("run", "ingest gave other data")
