@@ -114,8 +114,8 @@ class Project:
     def _nothing_new(self, name: str) -> Record | None:
         """Return the record of a retraining that has nothing to do, as is seen without importing anything."""
         pipeline = self.catalogue.pipeline(name)
-        champion = self.registry.champion(name)
-        known = last_known(pipeline, self.runs, champion)
+        champion = self.registry.champion(name, verified=True)
+        known = last_known(pipeline, self.runs, self.registry, champion)
         ingest, *_ = self.plan(name)
         if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
             return None

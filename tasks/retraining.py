@@ -70,7 +70,7 @@ def _own_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
 def look_for_news(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with what the last retraining judged."""
     champion = run.champion
-    known = last_known(run.pipeline, Runs(run.catalogue.store), champion)
+    known = last_known(run.pipeline, Runs(run.catalogue.store), Registry(run.catalogue.store), champion)
     news_of = _domain(run.pipeline.domain).news
     now = _folder(run, ingested)
     news = news_of(now, _folders(run, champion)["ingest"] if champion else None)
@@ -131,7 +131,7 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
 def promote(run: Run, found: Retraining) -> Retraining:
     """Register the exported model and have it served."""
     registry = Registry(run.catalogue.store)
-    serves = registry.champion(run.pipeline.name)
+    serves = registry.champion(run.pipeline.name, verified=True)
     if serves and serves.number != found.champion:
         return _told(run, found.ended("rejected", f"version {serves.number} was promoted meanwhile; it was not judged"))
     why = found.judgement.why if found.judgement else ""

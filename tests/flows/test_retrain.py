@@ -336,3 +336,21 @@ def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(pro
 
     assert steps["ingest"] == ("fresh", "")
     assert steps["preprocess"] == ("run", "ingest gave other data")
+
+
+def test_a_damaged_champion_is_followed_by_a_new_one(project: Path, retrain: Retrain) -> None:
+    retrain(300, "preprocess.history=1")
+    second = retrain(330)
+    assert told(second)[0] == "promoted"
+    store = Project.open(project).store
+    (model,) = store.path("export", second.references["export"]["key"]).glob("*.keras")
+    model.write_bytes(model.read_bytes()[:-1])
+
+    again = Project.open(project).retrain("small")
+
+    assert again.retraining is not None
+    assert (again.retraining.champion, told(again)[0], again.retraining.version) == (1, "promoted", 3)
+    champion = registry(project).champion("small", verified=True)
+    assert champion is not None
+    assert champion.number == 3
+    assert [stage for stage, done in again.stages.items() if not done.cached] == ["export"]
