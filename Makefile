@@ -8,13 +8,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test lint bench schema lock clean
+.PHONY: run test test-core test-rest lint bench schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
 
+# In two halves side by side: the end-to-end tests mostly wait for other processes.
 test: .venv/installed
-	$(BIN)/pytest
+	$(MAKE) --no-print-directory --jobs=2 test-core test-rest
+
+test-core:
+	$(BIN)/pytest tests/gristmill gristmill/timeseries
+
+test-rest:
+	$(BIN)/pytest tests --ignore=tests/gristmill
 
 lint: .venv/installed
 	$(BIN)/ruff check .
