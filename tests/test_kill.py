@@ -1,7 +1,6 @@
 """Kill it anywhere: what is visible is whole, and the next run goes on, training included, to the same weights."""
 
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -10,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import ROOT, SMALL
 from support import (
@@ -59,7 +59,7 @@ def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_compl
     length = time.monotonic() - began
     store, uninterrupted = project / "data/store", project / "uninterrupted"
     store.rename(uninterrupted)
-    moments = random.Random(20261125)  # noqa: S311
+    moments = np.random.default_rng(20261125)
     killed = completed = 0
     while killed < KILLS:
         process = forked.start(project, "run", "small")
@@ -167,7 +167,7 @@ def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project:
     assert forked.run(project, "retrain", "small") == 0, (project / "err").read_text()
     length = time.monotonic() - began
     store.rename(uninterrupted)
-    moments = random.Random(20261126)  # noqa: S311
+    moments = np.random.default_rng(20261126)
 
     shutil.copytree(before, store)
     for _ in range(KILLS):

@@ -35,6 +35,7 @@ def test_a_folder_with_packages_of_the_same_names_hides_no_flow(tmp_path: Path) 
     assert found.stdout.strip() == str(ROOT / "flows/timeseries.py")
 
 
-def test_an_unknown_name_is_no_flow() -> None:
-    with pytest.raises(AttributeError):
-        entrypoints._hidden  # noqa: B018 - asked for its error
+@pytest.mark.parametrize("name", ["_hidden", "__path__"])
+def test_a_private_name_is_no_flow(name: str) -> None:
+    with pytest.raises(AttributeError, match=name):
+        getattr(entrypoints, name)
