@@ -47,7 +47,7 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     counted = {argument for _, argument in stage.axes}
     read = {*stage.tables, *map(stage.argument, begun_from(stage).inputs), "out"}
     assert set(inspect.signature(core).parameters) == read | resumes | places | counted
-    assert len(read) == len(stage.tables) + len(stage.inputs) + 1
+    assert len(read) == len(stage.tables) + len(begun_from(stage).inputs) + 1
 
 
 @pytest.mark.parametrize(("domain", "stage"), EVERY)
