@@ -6,6 +6,7 @@ from prefect import flow
 
 from tasks.evaluate import evaluate
 from tasks.export import export
+from tasks.features import features
 from tasks.ingest import ingest
 from tasks.preprocess import preprocess
 from tasks.stage import recorded
@@ -16,7 +17,7 @@ from tasks.train import train
 def vision(
     pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None
 ) -> dict[str, Any]:
-    """Ingest photos, bring them to one size, train, evaluate, export.
+    """Ingest photos, bring them to one size, show them to a base that stays as it is, train, evaluate, export.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
@@ -30,7 +31,8 @@ def vision(
     with recorded(pipeline, overrides or [], refresh, project) as run:
         photos = ingest(run)
         images = preprocess(run, photos)
-        network = train(run, images)
-        scores = evaluate(run, images, network)
+        seen = [features(run, images)] if "features" in run.stages else []
+        network = train(run, images, *seen)
+        scores = evaluate(run, images, network, *seen)
         export(run, images, network, scores)
     return run.record().model_dump(mode="json")

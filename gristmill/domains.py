@@ -6,8 +6,9 @@ closure.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gristmill.settings import Settings
 
@@ -22,7 +23,8 @@ class Stage:
     libraries: tuple[str, ...]  # distributions whose version can change its result
     resumable: bool = False  # keeps a scratch folder from which it goes on after a kill
     warm: bool = False  # its training can begin from another network's weights (`begun_from`)
-    when: tuple[str, str] | None = None  # (table, key) of the setting that must be true for it to be there at all
+    when: Callable[[Mapping[str, Any]], bool] | None = None  # tells by the tables whether it is there at all
+    ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # table to keys that cannot change its result
     axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its own table that counts, argument that is counted)
     point: Mapping[str, int] = field(default_factory=dict)  # argument to number from 0, of one point
 
@@ -36,6 +38,12 @@ class Stage:
     def argument(self, name: str) -> str:
         """Return the argument that takes the folder of a stage it reads: the stage's name, unless a table has it."""
         return f"{name}_folder" if name in self.tables else name
+
+
+def _head_alone_learns(tables: Mapping[str, Any]) -> bool:
+    """Whether a base gives the same features of an image in every epoch: neither of them is changed."""
+    model, changes = tables["model"], tables["augment"].model_dump(exclude={"fill"}, exclude_defaults=True)
+    return model.kind == "transfer" and model.frozen and not changes
 
 
 _TABLES = ("numpy", "pandas", "pyarrow")
@@ -85,15 +93,23 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             _NETWORKS,
             resumable=True,
             warm=True,
-            when=("export", "refit"),
+            when=lambda tables: tables["export"].refit,
         ),
         Stage("export", ("export",), ("preprocess", "train", "evaluate", "refit"), _NETWORKS),
     ),
     "vision": (
         Stage("ingest", ("source", "ingest"), (), (*_IMAGES, "tensorflow-datasets")),
         Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES),
-        Stage("train", ("model", "augment", "train"), ("preprocess",), _NETWORKS, resumable=True),
-        Stage("evaluate", ("evaluate",), ("preprocess", "train"), (*_NETWORKS, "scipy")),
+        Stage(
+            "features",
+            ("model",),
+            ("preprocess",),
+            _NETWORKS,
+            when=_head_alone_learns,
+            ignores={"model": ("units", "dropout")},
+        ),
+        Stage("train", ("model", "augment", "train"), ("preprocess", "features"), _NETWORKS, resumable=True),
+        Stage("evaluate", ("evaluate",), ("preprocess", "train", "features"), (*_NETWORKS, "scipy")),
         Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
     ),
 }
@@ -124,7 +140,7 @@ def libraries_of(domain: str) -> tuple[str, ...]:
 
 
 def _points(stage: Stage, tables: Mapping[str, Settings]) -> list[Stage]:
-    if stage.when and not getattr(tables[stage.when[0]], stage.when[1]):
+    if stage.when and not stage.when(tables):
         return []
     if not stage.axes:
         return [stage]

@@ -65,22 +65,22 @@ def identity_of(pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], mod
     return identity.identify(
         stage.name,
         code=code_closure(starts, modules),
-        settings={name: identity_values(table) for name, table in tables.items()} | _point(stage, tables),
+        settings={name: _counted(stage, name, table) for name, table in tables.items()},
         inputs=inputs,
         libraries=identity.versions(stage.libraries, extras.libraries_of(tables.values())),
     )
 
 
-def _point(stage: Stage, tables: Mapping[str, Settings]) -> dict[str, dict[str, object]]:
-    """Return the values of a fanned-out stage's own table with its point in place of the counts.
+def _counted(stage: Stage, name: str, table: Settings) -> dict[str, object]:
+    """Return the values of a table that can change a stage's result.
 
-    So more points leave those that are there as they are.
+    The own table of a stage that fans out has the point in place of the counts: so more points leave those that are
+    there as they are.
     """
-    if not stage.axes:
-        return {}
-    counts = {key for key, _ in stage.axes}
-    values = identity_values(tables[stage.name])
-    return {stage.name: {key: value for key, value in values.items() if key not in counts} | dict(stage.point)}
+    own = name == stage.name
+    left_out = {*stage.ignores.get(name, ()), *(key for key, _ in stage.axes if own)}
+    values = {key: value for key, value in identity_values(table).items() if key not in left_out}
+    return values | dict(stage.point) if own else values
 
 
 def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
@@ -170,8 +170,9 @@ def _step(
 
 
 def _runs(pipeline: Pipeline, store: Store) -> Iterator[Record]:
-    """Yield a pipeline's runs, newest first; no retrainings, whose judging window is another test part."""
-    return (record for record in Runs(store.root).newest_first(pipeline.name) if not record.retraining)
+    """Yield a pipeline's runs, newest first; no retrainings and no trials, whose settings are others than its own."""
+    records = Runs(store.root).newest_first(pipeline.name)
+    return (record for record in records if not record.retraining and not record.trial)
 
 
 def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:

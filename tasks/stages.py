@@ -8,6 +8,7 @@ from gristmill.domains import START
 from tasks.backtest import backtest
 from tasks.evaluate import evaluate
 from tasks.export import export
+from tasks.features import features
 from tasks.preprocess import preprocess
 from tasks.refit import refit
 from tasks.stage import Run
@@ -15,6 +16,7 @@ from tasks.train import train
 
 _TASKS: dict[str, Any] = {
     "preprocess": preprocess,
+    "features": features,
     "train": train,
     "evaluate": evaluate,
     "refit": refit,

@@ -1,14 +1,27 @@
 """Train: the network, with its progress shown in Prefect's page and to whoever listens."""
 
+import importlib
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from gristmill.artifact import Reference
+from gristmill.store import Store
 from tasks.progress import EpochProgress
 from tasks.stage import Run, produce
 
 
 @task(task_run_name="train {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
-def train(run: Run, prepared: Reference, *start: Reference) -> Reference:
-    """Fit the network; go on from the last checkpoint where an earlier run was cut off."""
-    return produce(run, "train", prepared, *start, on_epoch=EpochProgress(run.pipeline.name))
+def train(run: Run, prepared: Reference, *more: Reference) -> Reference:
+    """Fit the network, from the last checkpoint on; `more` is what else is read, such as weights to begin from."""
+    _refuse_unknown_slices(run, prepared)
+    return produce(run, "train", prepared, *more, on_epoch=EpochProgress(run.pipeline.name))
+
+
+def _refuse_unknown_slices(run: Run, prepared: Reference) -> None:
+    """Refuse slices by columns that a classifier's examples do not have: evaluate would do so after the training."""
+    if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
+        from gristmill.classification.judged import refuse_unknown
+
+        examples = importlib.import_module(f"gristmill.{run.pipeline.domain}.prepared")
+        refuse_unknown(slices, examples.read(Store(run.catalogue.store).open(prepared).path))

@@ -23,10 +23,9 @@ _SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # where there is no r
 
 def refuse_unknown(slices: tuple[str, ...], data: Labelled) -> None:
     """Refuse slices by a column that the examples do not have, or whose name means something else in the scores."""
-    known = [str(name) for name in data.index if name not in ("id", "label", "part", "all", "class")]
     for name in slices:
-        if name not in known:
-            raise RequestError(f"evaluate.slices: {suggestion('column', name, known)}")
+        if name not in data.columns:
+            raise RequestError(f"evaluate.slices: {suggestion('column', name, data.columns)}")
 
 
 def score_table(data: Labelled, part: str, made: Made, slices: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -22,6 +22,11 @@ class Labelled:
     index: pd.DataFrame
     classes: list[str]
 
+    @property
+    def columns(self) -> list[str]:
+        """What else is known of the examples, by which they can be scored; no name that the scores use themselves."""
+        return [str(name) for name in self.index if name not in ("id", "label", "part", "all", "class")]
+
     def rows(self, part: str) -> pd.DataFrame:
         """Return the index of a part."""
         return self.index[self.index["part"] == part].reset_index(drop=True)

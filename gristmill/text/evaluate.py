@@ -14,12 +14,10 @@ from gristmill.layers import layers
 from gristmill.tables import write_document, write_table
 from gristmill.text import baselines, prepared, projector
 from gristmill.text.predictions import probabilities_of, texts_of
-from gristmill.text.prepared import Prepared
+from gristmill.text.prepared import LENGTH, Prepared
 from gristmill.text.projector import Embedding
 from gristmill.text.settings import Evaluate
 from gristmill.text.telling import telling_tokens
-
-LENGTH = "length"  # the slice by tokens, which every text has
 
 _ERRORS = 20  # that are kept
 _SHOWN = 600  # characters of a text that are kept
@@ -47,8 +45,8 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
         RequestError: a slice that is no column of the source's metadata, or a word that is no token.
     """
     data, network = prepared.read(preprocess), networks.read(train)
+    refuse_unknown(evaluate.slices, data)
     slices = tuple(name for name in evaluate.slices if name != LENGTH)
-    refuse_unknown(slices, data)
     embedding = projector.embedding_of(network, data.vocabulary["token"].tolist())
     projector.refuse_unknown_words(evaluate.neighbours, embedding)
     parts = [part for part in ("validation", "test") if len(data.rows(part))]

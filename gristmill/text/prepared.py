@@ -18,6 +18,8 @@ from gristmill.text.sequences import Sequences, Tokens
 if TYPE_CHECKING:
     from gristmill.text.tokenizer import Tokenizer
 
+LENGTH = "length"  # the slice by tokens, which every text has
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -42,6 +44,11 @@ class Prepared(Labelled):
 
     folder: Path
     layout: Layout
+
+    @property
+    def columns(self) -> list[str]:
+        """What the texts can be scored by: the index's own columns, and the length."""
+        return [*super().columns, LENGTH]
 
     def sequences(self, part: str) -> Sequences:
         """Return the tokens of a part's texts in the order of the index, cut and not padded."""

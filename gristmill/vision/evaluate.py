@@ -12,15 +12,18 @@ from gristmill.classification.predictions import as_rows, surest_errors
 from gristmill.layers import layers
 from gristmill.tables import write_document, write_table
 from gristmill.vision import baselines, looks, prepared
-from gristmill.vision.predictions import picked, probabilities_of
+from gristmill.vision.predictions import picked, probabilities_of, probabilities_on
 from gristmill.vision.prepared import Prepared
+from gristmill.vision.published import head_of
 from gristmill.vision.settings import Evaluate
 
 ERRORS = 12  # that are shown
 LOOKED_AT = 3  # images whose feature maps are shown
 
 
-def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
+def evaluate(
+    *, evaluate: Evaluate, preprocess: Path, train: Path, out: Path, features: Path | None = None
+) -> dict[str, int]:
     """Classify every image of the validation and the test part, and score what came out.
 
     Writes `predictions.parquet` (one row an image), `scores.parquet` (by class and slice), `scores.json`,
@@ -31,6 +34,8 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
         preprocess: folder of the prepared images.
         train: folder of the trained network.
         out: folder to write to.
+        features: folder of the features that the network's base gives, where it stays as it is. Then the head is
+            scored on them; export proves that the whole network gives the same.
 
     Raises:
         RequestError: a slice that is no column of the source's metadata.
@@ -39,7 +44,11 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     refuse_unknown(evaluate.slices, data)
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     others = baselines.predictions_of(data, parts, evaluate.baseline_side)
-    made = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
+    classified = {
+        part: probabilities_on(features, head_of(network), part) if features else probabilities_of(network, data, part)
+        for part in parts
+    }
+    made = {part: {MODEL: classified[part]} | others[part] for part in parts}
     rows = {part: as_rows(data, part, made[part][MODEL], others[part]) for part in parts}
     table = pd.concat([score_table(data, part, made[part], evaluate.slices) for part in parts], ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))

@@ -1,16 +1,14 @@
-"""What an image classifier is trained on: all images in memory where they fit, else a stream from the shards."""
+"""What an image classifier is trained on: images in memory where they fit, else a stream of them, or their features."""
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
-import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from gristmill.classification.settings import Train
 from gristmill.classification.truth import Truth
-from gristmill.feed import Change, GatheredFeed
+from gristmill.feed import Change, Gather, GatheredFeed
 from gristmill.fit import Batch, Feed, Update
 from gristmill.vision.augment import augmented, changes
 from gristmill.vision.prepared import Prepared
@@ -26,50 +24,48 @@ def feed_of(data: Prepared, truth: Truth, augment: Augment, settings: Train) -> 
     change = _change(augment)
     images = data.layout.counts["train"]
     if images * data.layout.bytes_per_image <= IN_MEMORY:
-        return memory_feed(data.pixels("train"), data.labels("train"), truth, settings, change)
+        return gathered(images, pixels_in_memory(data, truth), settings, change)
     return StreamFeed(data, truth, settings, change)
 
 
-def features_feed(base: keras.Model, data: Prepared, truth: Truth, settings: Train) -> Feed:
-    """Return a feed of the features that a base which does not learn gives of the training images."""
-    return memory_feed(features_of(base, data, "train"), data.labels("train"), truth, settings)
+def features_feed(features: Path, data: Prepared, truth: Truth, settings: Train) -> Feed:
+    """Return the feed of a base's features of the training part, from the folder that holds them (`features.py`)."""
+    return gathered(data.layout.counts["train"], features_on_disk(features, "train", data, truth), settings)
 
 
-def fits(data: Prepared, features: int) -> bool:
-    """Whether so many features of each training and validation image can be held in memory."""
-    images = data.layout.counts["train"] + data.layout.counts["validation"]
-    return 4 * features * images <= IN_MEMORY
-
-
-def features_of(base: keras.Model, data: Prepared, part: str) -> npt.NDArray[np.float32]:
-    """Return a base's features of the images of a part, in order: (images, features)."""
-    batches = data.dataset(part, _VALIDATED).map(lambda pixels, _: floats(pixels))
-    made: npt.NDArray[np.float32] = base.predict(batches, verbose=0)
-    return made
-
-
-def validation_of(data: Prepared, truth: Truth, base: keras.Model | None = None) -> tf.data.Dataset | None:
+def validation_of(data: Prepared, truth: Truth, features: Path | None = None) -> tf.data.Dataset | None:
     """Return batches of the validation part, never augmented, or of a base's features of it; None where it is empty."""
     if not data.layout.counts["validation"]:
         return None
-    if base is not None:
-        items = (features_of(base, data, "validation"), data.labels("validation"))
-        return tf.data.Dataset.from_tensor_slices(items).batch(_VALIDATED).map(truth.batch)
+    if features:
+        positions = tf.data.Dataset.range(data.layout.counts["validation"]).batch(_VALIDATED)
+        return positions.map(features_on_disk(features, "validation", data, truth))
     batches = data.dataset("validation", _VALIDATED).map(lambda pixels, labels: truth.batch(floats(pixels), labels))
     small = data.layout.counts["validation"] * data.layout.bytes_per_image * 4 <= IN_MEMORY
     return batches.cache() if small else batches
 
 
-def memory_feed(
-    items: npt.NDArray[Any], labels: npt.NDArray[np.int64], truth: Truth, settings: Train, change: Change | None = None
-) -> GatheredFeed:
-    """Return a feed of arrays: pixels, or features of them."""
-    held, known = tf.constant(items), tf.constant(labels)
+def gathered(images: int, gather: Gather, settings: Train, change: Change | None = None) -> GatheredFeed:
+    """Return a feed of so many images by their positions."""
+    return GatheredFeed(tf.range(images, dtype=tf.int64), gather, settings, change, settings.steps_per_epoch)
+
+
+def pixels_in_memory(data: Prepared, truth: Truth) -> Gather:
+    """Return what gives the batch of the training images at some positions."""
+    held, labels = tf.constant(data.pixels("train")), tf.constant(data.labels("train"))
+    return lambda positions: truth.batch(floats(tf.gather(held, positions)), tf.gather(labels, positions))
+
+
+def features_on_disk(features: Path, part: str, data: Prepared, truth: Truth) -> Gather:
+    """Return what gives the batch of the features at some positions of a part; memory need not hold them all."""
+    held = np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+    labels = tf.constant(data.labels(part))
 
     def gather(positions: tf.Tensor) -> Batch:
-        return truth.batch(floats(tf.gather(held, positions)), tf.gather(known, positions))
+        read = tf.numpy_function(lambda rows: held[rows], [positions], tf.float32)
+        return truth.batch(tf.ensure_shape(read, (*positions.shape, held.shape[1])), tf.gather(labels, positions))
 
-    return GatheredFeed(tf.range(len(items), dtype=tf.int64), gather, settings, change, settings.steps_per_epoch)
+    return gather
 
 
 def floats(pixels: tf.Tensor) -> tf.Tensor:

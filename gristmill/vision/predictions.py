@@ -1,5 +1,6 @@
 """A network's probabilities of the classes, image by image, and the pixels of a few."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +12,19 @@ if TYPE_CHECKING:
     import keras
 
 
+_BATCH = 256  # images whose features are read at a time
+
+
 def probabilities_of(network: "keras.Model", data: Prepared, part: str) -> Probabilities:
     """Return a network's probabilities of a part, batch by batch: (images, classes)."""
     made = [network.predict_on_batch(pixels) for pixels, _ in data.dataset(part)]
+    return np.concatenate(made).astype(np.float64)
+
+
+def probabilities_on(features: Path, head: "keras.Model", part: str) -> Probabilities:
+    """Return a head's probabilities of a part, from the folder of its base's features: (images, classes)."""
+    held = np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+    made = [head.predict_on_batch(held[begin : begin + _BATCH]) for begin in range(0, len(held), _BATCH)]
     return np.concatenate(made).astype(np.float64)
 
 

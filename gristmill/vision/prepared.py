@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gristmill.classification.labelled import Labelled
 from gristmill.tables import read_document, read_table, write_document
+from gristmill.vision.shape import Shape
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -32,6 +33,11 @@ class Layout:
     def bytes_per_image(self) -> int:
         """Size of a decoded image."""
         return self.height * self.width * self.channels
+
+    @property
+    def shape(self) -> Shape:
+        """What a classifier of them is built to."""
+        return Shape(self.height, self.width, self.channels, len(self.classes))
 
 
 @dataclass(frozen=True)

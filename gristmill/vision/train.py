@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.classification.outputs import probabilities
 from gristmill.classification.settings import Train
 from gristmill.classification.truth import Truth
 from gristmill.fit import OnEpoch, fit
@@ -17,8 +16,9 @@ from gristmill.seeds import seeded
 from gristmill.training import refuse_misshapen, write_trained
 from gristmill.vision import prepared
 from gristmill.vision.augment import augmented, changes
-from gristmill.vision.feed import features_feed, feed_of, fits, floats, validation_of
+from gristmill.vision.feed import features_feed, feed_of, floats, validation_of
 from gristmill.vision.prepared import Prepared
+from gristmill.vision.published import published
 from gristmill.vision.settings import Augment
 from gristmill.vision.shape import Shape
 
@@ -49,11 +49,14 @@ def train(
     logs: Path,
     on_epoch: OnEpoch,
     files: Sequence[Path] = (),
+    features: Path | None = None,
 ) -> dict[str, int]:
     """Fit the model on the training images; choose the epoch on the validation images where `patience` is set.
 
     Writes the network from pixels to probabilities (`network.py`), `epochs.parquet`, `training.json` and, where images
     are changed, `samples.npy`: uint8 (images, 1 + variants, height, width, channels), the first as it is.
+
+    Of a network whose base stays as it is, the head alone is fitted, on features that are computed already.
 
     Args:
         model: settings of the model.
@@ -65,6 +68,7 @@ def train(
         logs: folder of TensorBoard's logs.
         on_epoch: called after each epoch.
         files: of the user's own model, its file first; or the weights that the model names.
+        features: folder of the features that the network's layer "base" gives, for its layer "head" to be fitted on.
 
     Raises:
         RequestError: settings that do not go together.
@@ -72,11 +76,9 @@ def train(
     """
     data = prepared.read(preprocess)
     network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
-    base = None if changes(augment) else unchanging(network)
-    base = base if base is not None and fits(data, base.output_shape[1]) else None
-    learner = network.get_layer("head") if base else network
-    feed = features_feed(base, data, truth, train) if base else feed_of(data, truth, augment, train)
-    validation = validation_of(data, truth, base)
+    learner = network.get_layer("head") if features else network
+    feed = features_feed(features, data, truth, train) if features else feed_of(data, truth, augment, train)
+    validation = validation_of(data, truth, features)
     loss, goal = truth.loss(), truth.goal()
     course = fit(learner, feed, validation, train, loss, scratch, on_epoch, logs, goal=goal)
     write_trained(published(network), course, out)
@@ -87,29 +89,13 @@ def train(
 
 def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Model:
     """Return the model's network, from pixels to logits."""
-    layout = data.layout
-    shape = Shape(layout.height, layout.width, layout.channels, len(layout.classes))
+    shape = data.layout.shape
     if isinstance(model, Own):
         network = model.load(files)(shape)
     else:
         network = (model.located(files) if isinstance(model, Weighted) else model).build(shape)
     refuse_misshapen(network, "image", [(shape.height, shape.width, shape.channels)], (shape.outputs,))
     return network
-
-
-def unchanging(network: keras.Model) -> keras.Model | None:
-    """Return the base of a network of a base and a head, where it does not learn: its features are computed once."""
-    if [layer.name for layer in network.layers[1:]] != ["base", "head"]:
-        return None
-    base = network.get_layer("base")
-    return None if base.trainable_variables else base
-
-
-def published(network: keras.Model) -> keras.Model:
-    """Return a network of logits as one of probabilities, a number a class: (batch, classes)."""
-    pixels = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
-    logits = network(keras.layers.Rescaling(1.0, name="as_float")(pixels))
-    return keras.Model(pixels, probabilities(logits), name="classifier")
 
 
 def samples(data: Prepared, augment: Augment, seed: int) -> prepared.Pixels:

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_base import write_weights
 from small_photos import write_photos, write_tfds
-from support import ROOT, planned
+from support import ROOT, made, planned
 
 from gristmill.errors import RequestError
 from gristmill.project import Project
@@ -22,6 +23,18 @@ source = { kind = "folder", path = "photos" }
 preprocess = { size = 24, test = 0.25, validation = 0.25 }
 model = { kind = "cnn", filters = [8], units = [16] }
 train = { epochs = 4, batch_size = 8, learning_rate = 0.01 }
+"""
+
+TRANSFER = """
+[pipelines.transfer]
+domain = "vision"
+source = { kind = "folder", path = "photos" }
+preprocess = { size = 32, test = 0.25, validation = 0.25 }
+model = { kind = "transfer", base = "MobileNetV3Small", weights = "small.weights.h5", cut = "expanded_conv_project" }
+train = { epochs = 4, batch_size = 8, learning_rate = 0.01 }
+export = { formats = ["keras"] }
+gate = { window = 4 }
+schedule = { min_new = 2 }
 """
 
 
@@ -85,6 +98,53 @@ def test_a_photo_that_changes_comes_goes_or_moves_to_another_class_is_new_data(p
     assert reasons(project)["ingest"] == "data source.path"
     first.unlink()
     assert reasons(project)["ingest"] == "data source.path"
+
+
+@pytest.mark.slow
+def test_another_head_is_trained_on_the_features_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(TRANSFER)
+    photos = write_photos(tmp_path / "photos", ["disc", "square"], 16)
+    write_weights(tmp_path)
+    first = Project.open(tmp_path).run("transfer")
+    assert list(first.stages) == ["ingest", "preprocess", "features", "train", "evaluate", "export"]
+
+    def why(*assignments: str) -> dict[str, str]:
+        return planned(Project.open(tmp_path, {"transfer": list(assignments)}).plan("transfer"))
+
+    after = {"evaluate": "depends on train", "export": "depends on train"}
+    assert why("model.units=[4]") == {"train": "settings model.units [] → [4]"} | after
+    assert why("model.pooling=flatten")["features"] == "settings model.pooling average → flatten"
+    moving = "settings augment.rotation 0.0 → 10.0; without features"
+    assert why("augment.rotation=10") == {"train": moving, "evaluate": "depends on train", "export": "depends on train"}
+
+    second = Project.open(tmp_path, {"transfer": ["model.units=[4]"]}).run("transfer")
+    assert made(second) == {"train", "evaluate", "export"}
+    assert second.references["features"] == first.references["features"]
+
+    kept = Project.open(tmp_path).retrain("transfer")
+    assert kept.retraining is not None
+    assert kept.retraining.verdict == "promoted"
+    assert kept.references["features"] == first.references["features"]
+    for photo in photos:
+        photo.with_name(f"new {photo.name}").write_bytes(photo.read_bytes() + b"\n")  # other bytes, the same picture
+    again = Project.open(tmp_path).retrain("transfer")
+    assert again.retraining is not None
+    assert again.retraining.judgement is not None
+    assert {"features", "train", "evaluate"} <= made(again)
+
+    (tmp_path / "small.weights.h5").write_bytes(b"others")
+    assert why()["features"] == "data model.weights; preprocess gave other data"
+
+
+@pytest.mark.slow
+def test_a_slice_by_no_column_is_told_before_the_training(project: Path) -> None:
+    opened = Project.open(project, {"shapes": ["train.epochs=5", "evaluate.slices=['format', 'wdith']"]})
+
+    with pytest.raises(RequestError, match=r"evaluate\.slices: unknown column 'wdith'\. Did you mean 'width'"):
+        opened.run("shapes")
+
+    newest = next(opened.runs.newest_first("shapes"))
+    assert (newest.outcome, list(newest.stages)) == ("failed", ["ingest", "preprocess"])
 
 
 def stand_in(name: str, folder: Path) -> None:

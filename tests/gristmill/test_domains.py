@@ -4,18 +4,31 @@ import importlib
 import inspect
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from gristmill import config
 from gristmill.closure import read_modules
-from gristmill.config import Pipeline, tables_of
+from gristmill.config import Choice, Pipeline, tables_of
 from gristmill.domains import DOMAINS, STAGES, Stage, begun_from, module_of, stages_of
+from gristmill.kinds import kinds, settings_of
 from gristmill.plan import identity_of
+from gristmill.settings import Settings
 from gristmill.store import Store
+from gristmill.vision.augment import changes
+from gristmill.vision.settings import Augment
 
 BEFORE = ["ingest", "preprocess", "train"]
 AFTER = ["evaluate", "export"]
+PHOTOS = """
+[pipelines.photos]
+domain = "vision"
+source = { kind = "folder", path = "photos" }
+preprocess = { size = 32 }
+model = { kind = "transfer", base = "MobileNet", weights = "base.weights.h5" }
+"""
+CHANGED = {"horizontal_flip": "true", "vertical_flip": "true", "fill": "wrap"}  # of all other keys 0.5
 
 
 def pipeline(project: Path, *assignments: str) -> Pipeline:
@@ -28,11 +41,26 @@ def labels(project: Path, *assignments: str) -> list[str]:
 
 def keys(project: Path, *assignments: str) -> dict[str, str]:
     """Return the key of every stage by its label, all of them reading the same."""
-    of, modules = pipeline(project, *assignments), read_modules(Store(project / "data/store").memo)
+    return keys_of(pipeline(project, *assignments), project)
+
+
+def keys_of(of: Pipeline, project: Path) -> dict[str, str]:
+    modules = read_modules(Store(project / "data/store").memo)
     return {
         stage.label: identity_of(of, stage, dict.fromkeys(stage.inputs, "0"), modules).key
         for stage in stages_of(of.domain, of.tables)
     }
+
+
+def photos(folder: Path, *assignments: str) -> Pipeline:
+    """Return a pipeline of photos that fits a head on features of a frozen base, with some settings changed."""
+    (folder / "pipelines.toml").write_text(PHOTOS)
+    return config.load(folder, {"photos": list(assignments)}).pipeline("photos")
+
+
+def classes_of(choice: Choice) -> list[type[Settings]]:
+    """Return the settings classes that a table may be of."""
+    return [settings_of(kind, *choice) for kind in kinds(*choice)] if isinstance(choice, tuple) else [choice]
 
 
 EVERY = [pytest.param(domain, stage, id=f"{domain} {stage.name}") for domain in DOMAINS for stage in STAGES[domain]]
@@ -59,9 +87,9 @@ def test_what_a_stage_names_exists(domain: str, stage: Stage) -> None:
     assert set(stage.tables) <= set(tables)
     for key, _ in stage.axes:
         assert key in tables[stage.name].model_fields
-    if stage.when:
-        table, key = stage.when
-        assert tables[table].model_fields[key].annotation is bool
+    for name, keys in stage.ignores.items():
+        assert name in stage.tables
+        assert any(set(keys) <= set(kind.model_fields) for kind in classes_of(tables[name]))
 
 
 def test_without_blocks_there_is_no_backtest(project: Path) -> None:
@@ -89,6 +117,67 @@ def test_the_refit_is_read_by_the_export_alone_and_changes_the_key_of_no_other_s
     assert [label for label, stage in stages.items() if "refit" in stage.inputs] == ["export"]
     assert stages["refit"].inputs == ("preprocess", "train")
     assert {label for label in before if after[label] != before[label]} == {"export"}
+
+
+@pytest.mark.parametrize(
+    ("assignments", "there"),
+    [
+        ([], True),
+        (["model.weights=imagenet", "model.units=[8]", "model.dropout=0.5"], True),
+        (["augment.rotation=0", "augment.fill=reflect"], True),
+        (["augment.rotation=10"], False),
+        (["model.train_from=conv_pw_10"], False),
+        (["model.weights=none"], False),
+    ],
+)
+def test_features_are_a_stage_where_neither_base_nor_images_change(
+    tmp_path: Path, assignments: list[str], there: bool
+) -> None:
+    stages = {stage.label: stage for stage in stages_of("vision", photos(tmp_path, *assignments).tables)}
+
+    assert list(stages) == ["ingest", "preprocess", *(["features"] if there else []), "train", *AFTER]
+    assert [label for label, stage in stages.items() if "features" in stage.inputs] == (
+        ["train", "evaluate"] if there else []
+    )
+
+
+@pytest.mark.parametrize("model", ['kind = "cnn"', 'kind = "models.py:build", frozen = true'])
+def test_a_model_of_no_known_base_has_no_features(model: str, tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(PHOTOS[: PHOTOS.index("model =")] + f"model = {{ {model} }}\n")
+    tables = config.load(tmp_path).pipeline("photos").tables
+
+    assert [stage.label for stage in stages_of("vision", tables)] == [*BEFORE, *AFTER]
+
+
+@pytest.mark.parametrize("key", Augment.model_fields)
+def test_whatever_changes_images_takes_the_features_away(key: str, tmp_path: Path) -> None:
+    of = photos(tmp_path, f"augment.{key}={CHANGED.get(key, '0.5')}")
+
+    there = "features" in [stage.label for stage in stages_of("vision", of.tables)]
+    assert of.tables["augment"] != Augment()
+    assert there == (not changes(cast(Augment, of.tables["augment"])))
+
+
+@pytest.mark.parametrize(
+    ("assignment", "changed"),
+    [
+        ("model.units=[8]", {"train"}),
+        ("model.dropout=0.5", {"train"}),
+        ("train.epochs=3", {"train"}),
+        ("model.cut=conv_pw_12_relu", {"features", "train"}),
+        ("model.pooling=flatten", {"features", "train"}),
+        ("model.base=MobileNetV2", {"features", "train"}),
+        ("model.weights=imagenet", {"features", "train"}),
+        ("model.weights=elsewhere.weights.h5", set()),  # whose bytes count, not its place
+    ],
+)
+def test_the_key_of_features_holds_what_can_change_them_alone(
+    assignment: str, changed: set[str], tmp_path: Path
+) -> None:
+    before = keys_of(photos(tmp_path), tmp_path)
+    after = keys_of(photos(tmp_path, assignment), tmp_path)
+
+    assert {label for label in before if after[label] != before[label]} == changed
 
 
 def test_a_folder_is_given_by_the_name_of_its_stage_unless_a_table_has_it() -> None:

@@ -73,6 +73,11 @@ class Transfer(Settings):
             raise ValueError("nothing, since with weights = 'none' all of the base is learned")
         return train_from
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the base stays as it is, so that its features of an image are always the same."""
+        return self.weights != "none" and self.train_from is None
+
     def located(self, files: Sequence[Path]) -> "Transfer":
         """Return these settings with the weights file where it was found; `files` is empty where none was sought."""
         if len(files) > 1:
@@ -82,14 +87,23 @@ class Transfer(Settings):
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network: layer "base", pixels to features (batch, features), and layer "head", those to logits.
 
-        A base that is not tuned has no trainable variables, so train computes the features of its images once. One
-        without weights is learned whole: features of a random base that stayed as it is would tell next to nothing.
+        Raises:
+            RequestError: as `featuriser`.
+        """
+        import keras
+
+        base = self.featuriser(shape)
+        image = keras.Input(base.input_shape[1:], name="image")
+        return keras.Model(image, self._head(base.output_shape[1:], shape.outputs)(base(image)), name="transfer")
+
+    def featuriser(self, shape: Shape) -> "keras.Model":
+        """Return the base: pixels to features (batch, features).
+
+        One without weights is learned whole: features of a random base that stayed as it is would tell next to nothing.
 
         Raises:
             RequestError: the base does not take such images, has no such layer, or the weights are not its own.
         """
-        import keras
-
         from gristmill.vision import pretrained
 
         network = pretrained.load(self.base, self.weights, shape)
@@ -97,9 +111,7 @@ class Transfer(Settings):
             network = pretrained.cut(network, self.cut)
         if self.weights != "none":
             pretrained.freeze(network, self.train_from)
-        base = pretrained.featuriser(network, BASES[self.base], self.pooling)
-        image = keras.Input(base.input_shape[1:], name="image")
-        return keras.Model(image, self._head(base.output_shape[1:], shape.outputs)(base(image)), name="transfer")
+        return pretrained.featuriser(network, BASES[self.base], self.pooling)
 
     def _head(self, features: tuple[int, ...], outputs: int) -> "keras.Model":
         import keras

@@ -45,6 +45,16 @@ def spotted(images: int, classes: int = 2, side: int = 8, seed: int = 0) -> Part
     return pixels, labels
 
 
+def coloured(images: int, seed: int = 0) -> Part:
+    """Return squares of 8 x 8 pixels in any colour, 48 x 40 an image, with more of one colour in each of 3 classes."""
+    random = np.random.default_rng(seed)
+    labels = (np.arange(images) % 3).tolist()
+    squares = random.integers(0, 160, (images, 6, 5, 3), np.uint8)
+    for row, label in enumerate(labels):
+        squares[row, ..., label] += 90
+    return squares.repeat(8, axis=1).repeat(8, axis=2), labels
+
+
 def _example(pixels: Any, label: int) -> bytes:
     features = {
         "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pixels.tobytes()])),

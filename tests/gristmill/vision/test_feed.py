@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from feeds import batches_of
+from feeds import batches_of, batches_within_a_graph
 from small_prepared import spotted, write_prepared
 
 from gristmill.classification.truth import Truth
 from gristmill.vision import feed as module
-from gristmill.vision.feed import StreamFeed, feed_of, validation_of
+from gristmill.vision.feed import StreamFeed, features_feed, feed_of, validation_of
 from gristmill.vision.prepared import Prepared
 from gristmill.vision.settings import Augment, Train
 
@@ -102,3 +102,48 @@ def test_a_stream_gives_the_batches_of_a_range_test(data: Prepared, monkeypatch:
     assert np.array_equal(first[0], same[0])
     assert isinstance(first, tuple)
     assert tf.is_tensor(next(iter(feed.batches()))[0])
+
+
+@pytest.fixture
+def features(tmp_path: Path) -> Path:
+    """A folder of features: of each image its position in its part, and that negated."""
+    folder = tmp_path / "features"
+    folder.mkdir()
+    for part, (_, labels) in {"train": TRAIN, "validation": VALIDATION}.items():
+        positions = np.arange(len(labels), dtype=np.float32)
+        np.save(folder / f"{part}.npy", np.stack([positions, -positions], axis=1))
+    return folder
+
+
+def test_an_epoch_on_features_holds_those_of_each_image_once_with_its_label(data: Prepared, features: Path) -> None:
+    train = Train(batch_size=5, epochs=2, seed=1)
+    feed = features_feed(features, data, Truth(data, train), train)
+
+    batches = batches_of(feed)
+    found = [(row.tolist(), int(label)) for rows, labels in batches for row, label in zip(rows, labels, strict=True)]
+    assert [len(labels) for _, labels in batches] == [5, 5, 5, 5, 3]
+    assert sorted(found) == [([at, -at], label) for at, label in enumerate(TRAIN[1])]
+    assert next(iter(feed.batches()))[0].shape == (5, 2)
+    assert np.array_equal(batches_within_a_graph(feed), np.concatenate([rows for rows, _ in batches]))
+
+
+def test_features_come_in_the_order_in_which_their_images_would(data: Prepared, features: Path) -> None:
+    train = Train(batch_size=5, epochs=2, seed=1)
+
+    on_features = batches_of(features_feed(features, data, Truth(data, train), train), 1)
+
+    assert [labels.tolist() for _, labels in on_features] == [labels.tolist() for _, labels in epoch(data, 1)]
+    found = [TRAIN[0][int(row[0])].tobytes() for rows, _ in on_features for row in rows]
+    assert found == [image for image, _ in seen(epoch(data, 1))]
+
+
+def test_validation_on_features_is_in_order(data: Prepared, features: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_VALIDATED", 4)
+
+    validation = validation_of(data, Truth(data, Train()), features)
+
+    assert validation is not None
+    rows, labels = (np.concatenate(column) for column in zip(*validation.as_numpy_iterator(), strict=True))
+    assert rows[:, 0].tolist() == list(range(9))
+    assert labels.tolist() == VALIDATION[1]
+    assert validation.cardinality() == 3

@@ -1,21 +1,31 @@
-"""Train publishes a network from pixels to probabilities, and computes what does not change once."""
+"""Train publishes a network from pixels to probabilities, of a head that is fitted on features, too."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
-from small_prepared import spotted, write_prepared
+import tensorflow as tf
+from small_base import SMALL, write_weights
+from small_prepared import coloured, spotted, write_prepared
 
 from gristmill import network as networks
+from gristmill.classification.truth import Truth
 from gristmill.errors import RequestError
+from gristmill.feed import GatheredFeed
+from gristmill.fit import fit
+from gristmill.seeds import seeded
 from gristmill.tables import read_document, read_table
-from gristmill.vision import train as module
+from gristmill.vision import prepared
+from gristmill.vision.features import features
 from gristmill.vision.models.dense import Dense
+from gristmill.vision.models.transfer import Transfer
+from gristmill.vision.predictions import probabilities_of, probabilities_on
+from gristmill.vision.published import head_of, published
 from gristmill.vision.settings import Augment, Train
-from gristmill.vision.shape import Shape
-from gristmill.vision.train import published, train, unchanging
+from gristmill.vision.train import build, train
 
 
 @pytest.fixture
@@ -79,59 +89,81 @@ def test_training_ends_where_it_was_to_end(trained: Any) -> None:
     assert ended["epochs"] < 40
 
 
-class Halves:
-    """A base that does not learn, and a head that does."""
-
-    def __init__(self, frozen: bool = True) -> None:
-        self.frozen = frozen
-
-    def build(self, shape: Shape) -> keras.Model:
-        base = keras.Sequential(
-            [keras.Input((shape.height, shape.width, shape.channels)), keras.layers.Flatten(), keras.layers.Dense(12)],
-            name="base",
-        )
-        base.trainable = not self.frozen
-        head = keras.Sequential([keras.Input((12,)), keras.layers.Dense(shape.outputs)], name="head")
-        image = keras.Input(base.input_shape[1:])
-        return keras.Model(image, head(base(image)))
+PARTS = {"train": coloured(40), "validation": coloured(12, seed=1), "test": coloured(10, seed=2)}
 
 
-def test_features_of_a_base_that_does_not_learn_are_computed_once(
-    trained: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def transfer(tmp_path_factory: pytest.TempPathFactory) -> Transfer:
+    """Settings of a frozen base below a head of two layers."""
+    weights = write_weights(tmp_path_factory.mktemp("weights"))
+    head = {"units": (16,), "dropout": 0.2}
+    return Transfer.model_validate(SMALL | head | {"weights": weights, "cut": "expanded_conv_2_project_bn"})
+
+
+def trained_on(folder: Path, model: Transfer, settings: Train, with_features: bool) -> keras.Model:
+    """Return the published network of a training on coloured images, on features of them or through the base."""
+    write_prepared(folder / "prepared", PARTS, ["a", "b", "c"])
+    for name in ("features", "trained"):
+        (folder / name).mkdir()
+    if with_features:
+        features(model=model, preprocess=folder / "prepared", out=folder / "features")
+    train(
+        model=model,
+        augment=Augment(),
+        train=settings,
+        preprocess=folder / "prepared",
+        out=folder / "trained",
+        scratch=folder / "scratch",
+        logs=folder / "logs",
+        on_epoch=lambda epoch: None,
+        features=folder / "features" if with_features else None,
+    )
+    return networks.read(folder / "trained")
+
+
+@pytest.mark.slow
+def test_a_head_fitted_on_stored_features_has_the_bits_of_one_fitted_on_features_in_memory(
+    transfer: Transfer, tmp_path: Path
 ) -> None:
-    computed = []
-    real = module.features_feed
-    monkeypatch.setattr(module, "features_feed", lambda base, *rest: computed.append(base.name) or real(base, *rest))
+    settings = Train(epochs=3, batch_size=8, learning_rate=0.01, patience=2)
+    stored = trained_on(tmp_path, transfer, settings, with_features=True)
 
-    out, _ = trained(Halves(), learning_rate=1e-3)
+    data = prepared.read(tmp_path / "prepared")
+    network, truth = seeded(lambda: build(transfer, data, ()), settings.seed), Truth(data, settings)
+    items = {
+        part: (network.get_layer("base").predict(PARTS[part][0].astype(np.float32), 256, verbose=0), data.labels(part))
+        for part in ("train", "validation")
+    }
+    rows, labels = map(tf.constant, items["train"])
+    feed = GatheredFeed(
+        tf.range(len(rows), dtype=tf.int64),
+        lambda positions: truth.batch(tf.gather(rows, positions), tf.gather(labels, positions)),
+        settings,
+    )
+    validation = tf.data.Dataset.from_tensor_slices(items["validation"]).batch(256).map(truth.batch)
+    head, places = network.get_layer("head"), (tmp_path / "checkpoints", tmp_path / "curves")
+    fit(head, feed, validation, settings, truth.loss(), places[0], lambda epoch: None, places[1], goal=truth.goal())
 
-    assert computed == ["base"]
-    made = networks.read(out).predict(spotted(10, 3)[0], verbose=0)
-    assert made.sum(axis=1) == pytest.approx(np.ones(10), abs=1e-5)
+    for part in PARTS:
+        whole = probabilities_of(stored, data, part)
+        assert probabilities_on(tmp_path / "features", head_of(stored), part) == pytest.approx(whole, abs=1e-6)
+    assert len(stored.variables) == len(network.variables)
+    assert [np.asarray(variable.value).tobytes() for variable in stored.variables] == [
+        np.asarray(variable.value).tobytes() for variable in network.variables
+    ]
 
 
-def test_a_base_that_learns_or_sees_changed_images_is_trained_through() -> None:
-    shape = Shape(8, 8, 1, 3)
+@pytest.mark.slow
+def test_training_on_features_gives_what_training_through_the_base_does(transfer: Transfer, tmp_path: Path) -> None:
+    settings = Train(epochs=2, batch_size=8, learning_rate=0.01)
+    plain = transfer.model_copy(update={"dropout": 0.0})
+    network = trained_on(tmp_path / "through", plain, settings, with_features=False)
+    through = network.predict(PARTS["test"][0], verbose=0)
 
-    assert unchanging(Halves(frozen=False).build(shape)) is None
-    assert unchanging(Dense(kind="dense").build(shape)) is None
-    base = unchanging(Halves().build(shape))
-    assert base is not None
-    assert base.name == "base"
+    on_features = trained_on(tmp_path / "on", plain, settings, with_features=True).predict(PARTS["test"][0], verbose=0)
 
-
-def test_training_on_features_gives_what_training_through_the_base_does(
-    trained: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    out, _ = trained(Halves(), epochs=2)
-    once = networks.read(out).predict(spotted(10, 3)[0], verbose=0)
-    monkeypatch.setattr(module, "unchanging", lambda network: None)
-    for folder in (out, tmp_path / "scratch"):
-        folder.rename(folder.with_name(f"{folder.name} before"))
-
-    out, _ = trained(Halves(), epochs=2)
-
-    assert networks.read(out).predict(spotted(10, 3)[0], verbose=0) == pytest.approx(once, abs=1e-4)
+    assert on_features == pytest.approx(through, abs=1e-4)
+    assert np.ptp(through, axis=0).max() > 0.05  # the images differ in what they are taken for
 
 
 @pytest.mark.parametrize(
@@ -145,11 +177,8 @@ def test_training_on_features_gives_what_training_through_the_base_does(
     ],
 )
 def test_a_network_of_another_shape_is_refused(build: Any, message: str, trained: Any) -> None:
-    model = Halves()
-    model.build = build
-
     with pytest.raises(RequestError, match=message):
-        trained(model)
+        trained(SimpleNamespace(build=build))
 
 
 def test_patience_needs_a_validation_part(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from small_base import IMAGES, SMALL, base_of, built, write_weights
 
 from gristmill import bundle
 from gristmill import network as networks
@@ -17,23 +18,8 @@ from gristmill.vision.models.transfer import BASES, Transfer
 from gristmill.vision.shape import Shape
 from gristmill.wording import problem_lines
 
-SHAPE = Shape(height=48, width=40, channels=3, classes=3)
-COLOURS = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3)).astype(np.uint8)
-IMAGES = COLOURS.repeat(8, axis=1).repeat(8, axis=2)  # of squares
 LABELS = np.array([0, 1, 2, 1])
-SMALL = {"kind": "transfer", "base": "MobileNetV3Small", "weights": "none"}
 DIGEST = "0" * 64
-
-
-def built(shape: Shape = SHAPE, **fields: Any) -> keras.Model:
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(0)
-    return Transfer.model_validate(SMALL | fields).build(shape)
-
-
-def base_of(network: keras.Model) -> keras.Model:
-    """Return the network of keras.applications itself."""
-    return network.get_layer("base").layers[1]
 
 
 def train(network: keras.Model) -> None:
@@ -53,15 +39,7 @@ def changed(network: keras.Model, before: dict[str, Any]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A file of weights as they were drawn, with the statistics of images: else features would be next to nothing."""
-    base = base_of(built())
-    for layer in base.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable, layer.momentum = True, 0.0
-    base(IMAGES.astype(np.float32), training=True)
-    file = tmp_path_factory.mktemp("weights") / "small.weights.h5"
-    base.save_weights(file)
-    return str(file)
+    return write_weights(tmp_path_factory.mktemp("weights"))
 
 
 def test_every_network_of_keras_is_known() -> None:
@@ -131,6 +109,19 @@ def test_features_are_the_means_of_the_maps_or_all_of_them(pooling: str, weights
     assert np.asarray(base(IMAGES)) == pytest.approx(expected, abs=1e-5)
     assert np.array_equal(head(base(IMAGES)), network(IMAGES))
     assert head.count_params() == (expected.shape[1] + 1) * 5 + (5 + 1) * 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "frozen"),
+    [
+        ({"weights": "imagenet"}, True),
+        ({"weights": "small.weights.h5", "units": [5]}, True),
+        ({"weights": "imagenet", "train_from": "conv"}, False),
+        ({"weights": "none"}, False),
+    ],
+)
+def test_a_base_stays_as_it_is_unless_some_of_it_is_learned(fields: dict[str, Any], frozen: bool) -> None:
+    assert Transfer.model_validate(SMALL | fields).frozen == frozen
 
 
 @pytest.mark.slow
