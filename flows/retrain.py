@@ -5,7 +5,15 @@ from typing import Any
 from prefect import flow
 
 from tasks.ingest import ingest
-from tasks.retraining import from_champion, judge, look_for_news, promote, retraining, watch_champion
+from tasks.retraining import (
+    count_judgeable,
+    from_champion,
+    judge,
+    look_for_news,
+    promote,
+    retraining,
+    watch_champion,
+)
 from tasks.stages import up_to
 
 
@@ -28,6 +36,9 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
             found = watch_champion(run, found, made["ingest"])
         if not found.over:
             run = from_champion(run)
+            made = up_to("preprocess", run, made)
+            found = count_judgeable(run, found, made)
+        if not found.over:
             made = up_to("evaluate", run, made)
             found = judge(run, found, made)
         if not found.over:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gristmill.closure import PACKAGE
 from gristmill.errors import WorkError
+from gristmill.processes import end_with_parent
 
 
 def import_own(module: str) -> ModuleType:
@@ -38,5 +39,6 @@ def __getattr__(name: str) -> Any:
             not logger.level
         ):  # Prefect takes our lines to its page, but only from the level on that they are let through
             logger.setLevel(logging.INFO)
+    end_with_parent()
     flow = getattr(import_own(f"flows.{name}"), name)
     return import_own("tasks.announcing").telling_its_end(flow)

@@ -1,10 +1,11 @@
 """What a retraining asks of examples, which have no order in time: each is known by its content alone."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError
 from gristmill.retraining import News
 
 Mask = npt.NDArray[np.bool_]  # (examples,)
@@ -38,20 +39,12 @@ def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
     return int(np.minimum(*counts[0].align(counts[1], fill_value=0)).sum())
 
 
-def unlearned(tested: "pd.Series[str]", *learned: "pd.Series[str]") -> Mask:
-    """Return which examples of a test part are in nothing that was trained or chosen on.
+def unlearned(tested: "pd.Series[Any]", *learned: "pd.Series[Any]") -> Mask:
+    """Return which examples of a test part are in nothing that was trained or chosen on: there may be none.
 
     Args:
         tested: contents of the test part.
         learned: contents of what champion and challenger were trained and chosen on.
-
-    Raises:
-        DataError: none is left to judge by.
     """
-    left: Mask = ~np.logical_or.reduce([tested.isin(known).to_numpy() for known in learned])
-    if not left.any():
-        raise DataError(
-            f"each of the {len(tested)} examples of the test part is one that champion or challenger was trained or "
-            "chosen on: nothing is left to judge by. Add examples, or set a larger preprocess.test."
-        )
-    return left
+    mask: Mask = ~np.logical_or.reduce([tested.isin(known).to_numpy() for known in learned])
+    return mask

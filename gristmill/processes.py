@@ -1,8 +1,15 @@
-"""New Python processes that run a gristmill module, and nothing that happens to lie in the user's folder."""
+"""New Python processes: gristmill's modules, whatever the user's folder holds; runs that end with their parent."""
 
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
+
+PARENT = "GRISTMILL_PARENT"  # names the process with which the runs that it starts are to end
+
+_PAUSE = 0.5  # seconds between looks at whether the parent is still there
 
 
 def command(module: str, *words: str) -> tuple[list[str], dict[str, str]]:
@@ -13,3 +20,20 @@ def command(module: str, *words: str) -> tuple[list[str], dict[str, str]]:
     root = str(Path(__file__).parent.parent)
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return [sys.executable, "-P", "-m", module, *words], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def end_with_parent() -> None:
+    """Have this process be killed as soon as the one that `GRISTMILL_PARENT` names, which started it, is gone.
+
+    Left alone, a run would ask its parent's server in vain for many minutes, and let no other run of its pipeline be.
+    Nobody is left to be told how it ended; what it had finished is kept, and the next one goes on from there.
+    """
+    parent = int(os.environ.get(PARENT, os.getpid()))
+    if parent != os.getpid():  # which loads the flows too
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_PAUSE)
+    os.kill(os.getpid(), signal.SIGKILL)

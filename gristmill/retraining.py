@@ -1,18 +1,30 @@
 """What a retraining finds and decides, kept in its run record."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
 from gristmill.errors import RequestError
 from gristmill.freshness import Gate, Schedule, span
+from gristmill.settings import Settings
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # their names among what is judged, beside the baselines'
 LEVEL = 0.95  # of the interval around the difference between the two
 
+Folders = Mapping[str, Path]  # of artifacts, by stage
 Verdict = Literal["nothing new", "waiting", "rejected", "promoted"]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves, as a domain compares new data and challengers with it."""
+
+    folders: Folders
+    tables: Mapping[str, Settings]  # the settings of its run: today's may ask for another model
 
 
 class News(BaseModel):
@@ -147,6 +159,21 @@ def worth_judging(
     if champion_made is not None and news.later < gate.window:
         return "waiting", (
             f"{news} since the champion was trained; gate.window asks for {gate.window} new ones to judge on"
+        )
+    return None
+
+
+def worth_training(judgeable: int, gate: Gate) -> tuple[Verdict, str] | None:
+    """Return why a retraining of examples ends before its challenger is trained; None where it goes on.
+
+    Args:
+        judgeable: rows of the challenger's test part that neither it nor the champion is trained or chosen on.
+        gate: how many a challenger is judged on.
+    """
+    if judgeable < gate.window:
+        return "waiting", (
+            f"{judgeable:,} rows of the test part can be judged, which neither champion nor challenger learns from; "
+            f"gate.window asks for {gate.window}. More data or a larger preprocess.test gives more"
         )
     return None
 

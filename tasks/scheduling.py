@@ -14,6 +14,7 @@ from prefect.schedules import Schedule
 
 from gristmill.config import Catalogue, Pipeline
 from gristmill.deployments import ENVIRONMENT, retraining
+from gristmill.processes import PARENT
 from tasks.deploying import refusals_told
 from tasks.lookout import end_silent_runs
 
@@ -28,6 +29,7 @@ def keep_fresh(catalogue: Catalogue, pipelines: list[Pipeline], limit: int) -> N
     """
     os.chdir(catalogue.root)
     os.environ.update(ENVIRONMENT)
+    os.environ[PARENT] = str(os.getpid())
     os.environ["PREFECT_LOGGING_LEVEL"] = _level()  # of the runs: what they print is all there is to see
     refresh_global_settings_context()
     with refusals_told(), get_client(sync_client=True) as client:

@@ -1,6 +1,7 @@
 """Kill it anywhere: what is visible is whole, and the next run goes on, training included, to the same weights."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from conftest import ROOT, SMALL
@@ -28,6 +30,7 @@ from support import (
 
 from gristmill.registry import Registry
 from gristmill.runs import Runs
+from gristmill.store import is_running
 
 pytest_plugins = ["end_to_end"]
 
@@ -45,8 +48,22 @@ cli.main()
 """
 """The command, with a checkpoint after every epoch."""
 
+PATIENCE = 300  # seconds, for a schedule that starts a server, and then a process for each run
+
+SCHEDULE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from gristmill.cli import main
+main()
+"""
+"""The command, which hears SIGINT: a shell's background jobs, and so their children, are born deaf to it."""
+
 LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 40\nbatch_size = 2")
 """Epochs of a few tenths of a second, and enough of them to be cut off three times."""
+
+
+ANY_MODEL = '\n[pipelines.small.gate]\nwindow = 20\nbaseline = "report"\n'
+"""A gate that a model passes which no baseline is asked about."""
 
 
 @pytest.mark.slow
@@ -155,8 +172,7 @@ def weights_of(store: Path, stage: str = "train") -> bytes:
 
 @pytest.mark.slow
 def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project: Path, forked: Forked) -> None:
-    rules = '\n[pipelines.small.gate]\nwindow = 20\nbaseline = "report"\n'
-    write_project(project, SMALL + rules)
+    write_project(project, SMALL + ANY_MODEL)
     months = (project / "series.csv").read_text()
     (project / "series.csv").write_text("\n".join(months.splitlines()[:281]) + "\n")
     assert forked.run(project, "retrain", "small", "--set", "preprocess.history=1") == 0, (project / "err").read_text()
@@ -180,6 +196,81 @@ def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project:
     assert forked.run(project, "retrain", "small") == 0, (project / "err").read_text()
 
     assert served(store) == served(uninterrupted) == (2, [2, 1], served(store)[2])
+
+
+@pytest.mark.slow
+def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_next_one_goes_on(
+    project: Path, forked: Forked, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    uninterrupted, store = tmp_path_factory.mktemp("uninterrupted"), project / "data/store"
+    schedule = '\n[pipelines.small.schedule]\ninterval = "10 seconds"\n'
+    for folder in (uninterrupted, project):
+        write_project(folder, LONG.replace("epochs = 40", "epochs = 12") + schedule + ANY_MODEL)
+    assert forked.run(uninterrupted, "retrain", "small") == 0, (uninterrupted / "err").read_text()
+
+    first = start_schedule(project)
+    try:
+        wait_until(
+            lambda: newest_epoch(project) >= 2 or first.poll() is not None, "the checkpoint of epoch 2", PATIENCE
+        )
+        run, page = records(project)[-1].pid, page_of(project)
+        assert answers(page)
+    finally:
+        first.kill()
+        first.wait()
+    wait_until(lambda: not is_running(run), "the run to end")
+    wait_until(lambda: not answers(page), "the server to end")
+    assert_all_whole(store)
+    assert published(store, "train") == []
+    assert [record.outcome for record in Runs(store).newest_first("small")] == ["interrupted"]
+    reached = newest_epoch(project)
+
+    second = start_schedule(project)
+    try:
+        wait_until(
+            lambda: any(verdicts(project)) or second.poll() is not None, "the next schedule to retrain", PATIENCE
+        )
+    finally:
+        second.send_signal(signal.SIGINT)
+        assert second.wait(60) == 0, (project / "err").read_text()
+
+    assert f"going on after epoch {reached} of 12" in (project / "err").read_text()
+    assert verdicts(project)[:2] == [None, "promoted"]
+    assert set(verdicts(project)[2:]) <= {None, "nothing new"}
+    assert served(store) == served(uninterrupted / "data/store") == (1, [1], served(store)[2])
+    assert [len(published(store, stage)) for stage in (*STAGE_NAMES, "refit")] == [1] * (len(STAGE_NAMES) + 1)
+    assert not list(store.glob("scratch/*"))
+
+
+def start_schedule(project: Path) -> "subprocess.Popen[bytes]":
+    """Start `gristmill schedule` in a project, with a Prefect server of its own."""
+    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    for name in ("PREFECT_API_URL", "PREFECT_LOGGING_LEVEL"):
+        environment.pop(name, None)
+    with (project / "out").open("wb") as out, (project / "err").open("wb") as err:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", SCHEDULE, "schedule"], cwd=project, env=environment, stdout=out, stderr=err
+        )
+
+
+def page_of(project: Path) -> str:
+    """Return the address of the page that `gristmill schedule` told."""
+    found = re.search(r"http://127\.0\.0\.1:\d+", (project / "out").read_text())
+    assert found, (project / "err").read_text()
+    return found[0]
+
+
+def answers(page: str) -> bool:
+    """Whether a Prefect server answers."""
+    try:
+        return httpx.get(f"{page}/api/health").is_success
+    except httpx.TransportError:
+        return False
+
+
+def verdicts(project: Path) -> list[str | None]:
+    """Return what the retrainings of a project came to, oldest first; None of those that have not ended."""
+    return [record.retraining.verdict if record.retraining else None for record in records(project)]
 
 
 def served(store: Path) -> tuple[int, list[int], str]:

@@ -1,6 +1,6 @@
 """What a retraining asks of any classifier: which examples are new, how the champion fares on them, who errs least."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,20 +13,8 @@ from gristmill.classification.predictions import Probabilities, misses, read_pre
 from gristmill.drift import look_at_mean_error, look_at_names
 from gristmill.examples import CONTENT
 from gristmill.judgement import Contest
-from gristmill.retraining import CHALLENGER, CHAMPION, Drift, InputDrift, News, incomparable
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, InputDrift, News, incomparable
 from gristmill.tables import read_document, read_table
-
-Folders = Mapping[str, Path]  # of artifacts, by stage
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a domain keeps its examples, and how it shows them to a champion."""
-
-    table: str  # ingest's, a row an example: id, label (position of the class), part (of the source, or missing)
-    content: str  # the column by which two examples are the same
-    judge: Callable[[Path, Path, pd.DataFrame], Probabilities]  # folders of export and ingest, rows of the table
-    looks: Callable[["Fresh"], list[InputDrift]]  # how far the examples themselves have moved
 
 
 @dataclass(frozen=True)
@@ -49,6 +37,11 @@ class Ingested:
         contents = self.contents.set_axis(self.rows["id"]).loc[index["id"]].reset_index(drop=True)
         return Ingested(self.folder, rows, contents, self.classes)
 
+    def part(self, preprocess: Path, *names: str) -> "Ingested":
+        """Return the examples of some parts, as they were split."""
+        index = read_table(preprocess / "index.parquet")
+        return self.of(index[index["part"].isin(names)])
+
 
 @dataclass(frozen=True)
 class Fresh:
@@ -60,84 +53,103 @@ class Fresh:
     champion: Folders
 
 
-def news(kind: Kind, ingest: Path, before: Path | None) -> News:
-    """Count the examples that are not among earlier ones, those of another class or part, and those that are gone.
+@dataclass(frozen=True)
+class Kind:
+    """How a domain keeps its examples and shows them to a champion, and by it what a retraining asks."""
 
-    Args:
-        kind: how the domain keeps them.
-        ingest: folder of the examples.
-        before: folder of the earlier ones; None if there are none.
-    """
-    return examples.compared(_said(_ingested(kind, ingest)), _said(_ingested(kind, before)) if before else None)
+    table: str  # ingest's, a row an example: id, label (position of the class), part (of the source, or missing)
+    content: str  # the column by which two examples are the same
+    judge: Callable[[Path, Path, pd.DataFrame], Probabilities]  # folders of export and ingest, rows of the table
+    looks: Callable[[Fresh], list[InputDrift]]  # how far the examples themselves have moved
 
+    def news(self, ingest: Path, before: Path | None) -> News:
+        """Count the examples that are not among earlier ones, those of another class or part, and those that are gone.
 
-def drift(kind: Kind, ingest: Path, champion: Folders) -> Drift:
-    """Score the champion on examples that it has not seen, and compare these with those that it has.
+        Args:
+            ingest: folder of the examples.
+            before: folder of the earlier ones; None if there are none.
+        """
+        return examples.compared(_said(self._ingested(ingest)), _said(self._ingested(before)) if before else None)
 
-    Args:
-        kind: how the domain keeps and judges examples.
-        ingest: folder of the examples.
-        champion: folders of its artifacts.
-    """
-    now, before = _ingested(kind, ingest), _ingested(kind, champion["ingest"])
-    _refuse_other_classes(now, before)
-    new = ~now.contents.isin(before.contents).to_numpy()
-    rows, labels = now.rows[new], now.labels[new]
-    if rows.empty:
-        return Drift(errors=None, inputs=[])
-    index = read_table(champion["preprocess"] / "index.parquet")
-    trained, tested = (before.of(index[index["part"] == part]) for part in ("train", "test"))
-    return Drift(
-        errors=look_at_mean_error(
-            _misses(kind.judge(champion["export"], ingest, rows), labels, now.classes),
-            misses(read_predictions(champion["evaluate"], "test")),
-        ),
-        inputs=[
-            look_at_names("label", labels, trained.labels),
-            *kind.looks(Fresh(now, rows, tested, champion)),
-        ],
-    )
+    def drift(self, ingest: Path, champion: Champion) -> Drift:
+        """Score the champion on examples that it has not seen, and compare these with those that it has.
 
+        Args:
+            ingest: folder of the examples.
+            champion: the version that serves.
+        """
+        folders = champion.folders
+        now, before = self._comparable(ingest, folders)
+        new = ~now.contents.isin(before.contents).to_numpy()
+        rows, labels = now.rows[new], now.labels[new]
+        if rows.empty:
+            return Drift(errors=None, inputs=[])
+        trained, tested = (before.part(folders["preprocess"], part) for part in ("train", "test"))
+        return Drift(
+            errors=look_at_mean_error(
+                _misses(self.judge(folders["export"], ingest, rows), labels, now.classes),
+                misses(read_predictions(folders["evaluate"], "test")),
+            ),
+            inputs=[
+                look_at_names("label", labels, trained.labels),
+                *self.looks(Fresh(now, rows, tested, folders)),
+            ],
+        )
 
-def contest(kind: Kind, challenger: Folders, champion: Folders | None) -> Contest:
-    """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test part.
+    def judgeable(self, challenger: Folders, champion: Champion) -> int:
+        """Return how many examples of the challenger's test part neither model is trained or chosen on.
 
-    Beside a champion those examples count that neither was trained or chosen on.
+        Args:
+            challenger: folders of its artifacts up to preprocess.
+            champion: the version that serves.
+        """
+        return len(self._unlearned(challenger, champion).rows)
 
-    Args:
-        kind: how the domain keeps and judges examples.
-        challenger: folders of its artifacts.
-        champion: folders of the champion's artifacts; None without one.
-    """
-    rows = read_predictions(challenger["evaluate"], "test")
-    baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
-    errors = {CHALLENGER: misses(rows)} | {name: misses(rows, name) for name in baselines}
-    if champion is not None:
-        now, before = _ingested(kind, challenger["ingest"]), _ingested(kind, champion["ingest"])
-        _refuse_other_classes(now, before)
-        tested = now.of(rows)
-        learned = [_learned(own, folders) for own, folders in ((now, challenger), (before, champion))]
-        left = examples.unlearned(tested.contents, *learned)
-        errors = {name: made[left] for name, made in errors.items()}
-        judged = kind.judge(champion["export"], challenger["ingest"], tested.rows[left])
-        errors[CHAMPION] = _misses(judged, tested.labels[left], now.classes)
-    return Contest("error rate", errors)
+    def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
+        """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test part.
 
+        Beside a champion those examples count that neither was trained or chosen on.
 
-def _ingested(kind: Kind, ingest: Path) -> Ingested:
-    rows = read_table(ingest / kind.table)
-    return Ingested(ingest, rows, rows[kind.content], read_document(ingest / "summary.json")["classes"])
+        Args:
+            challenger: folders of its artifacts.
+            champion: the version that serves; None without one.
+        """
+        rows, errors = read_predictions(challenger["evaluate"], "test"), {}
+        if champion is not None:
+            left = self._unlearned(challenger, champion)
+            rows = rows.set_index("id").loc[left.rows["id"]]
+            judged = self.judge(champion.folders["export"], challenger["ingest"], left.rows)
+            errors[CHAMPION] = _misses(judged, left.labels, left.classes)
+        baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
+        errors |= {CHALLENGER: misses(rows)} | {name: misses(rows, name) for name in baselines}
+        return Contest("error rate", errors)
+
+    def _unlearned(self, challenger: Folders, champion: Champion) -> Ingested:
+        now, before = self._comparable(challenger["ingest"], champion.folders)
+        tested = now.part(challenger["preprocess"], "test")
+        learned = (
+            own.part(folders["preprocess"], "train", "validation").contents
+            for own, folders in ((now, challenger), (before, champion.folders))
+        )
+        return tested.of(tested.rows[examples.unlearned(tested.contents, *learned)])
+
+    def _comparable(self, ingest: Path, champion: Folders) -> tuple[Ingested, Ingested]:
+        """Return examples and those of the champion, which must have the same classes."""
+        now, before = self._ingested(ingest), self._ingested(champion["ingest"])
+        if now.classes != before.classes:
+            raise incomparable(
+                f"the champion's classes are {', '.join(before.classes)}, those of the data {', '.join(now.classes)}"
+            )
+        return now, before
+
+    def _ingested(self, ingest: Path) -> Ingested:
+        rows = read_table(ingest / self.table)
+        return Ingested(ingest, rows, rows[self.content], read_document(ingest / "summary.json")["classes"])
 
 
 def _said(found: Ingested) -> pd.DataFrame:
     """Return content, class and part of examples."""
     return pd.DataFrame({CONTENT: found.contents, "label": found.labels, "part": found.rows["part"].fillna("")})
-
-
-def _learned(found: Ingested, folders: Folders) -> "pd.Series[str]":
-    """Return the contents of what a model was trained and chosen on."""
-    index = read_table(folders["preprocess"] / "index.parquet")
-    return found.of(index[index["part"] != "test"]).contents
 
 
 def _misses(
@@ -146,10 +158,3 @@ def _misses(
     """Return 1 for each example that is taken for another class, else 0."""
     missed: npt.NDArray[np.float64] = (np.array(classes, object)[probabilities.argmax(axis=1)] != labels).astype(float)
     return missed
-
-
-def _refuse_other_classes(now: Ingested, before: Ingested) -> None:
-    if now.classes != before.classes:
-        raise incomparable(
-            f"the champion's classes are {', '.join(before.classes)}, those of the data {', '.join(now.classes)}"
-        )

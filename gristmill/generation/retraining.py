@@ -16,17 +16,14 @@ import pandas as pd
 
 from gristmill import examples
 from gristmill.drift import look_at_errors, look_at_share
-from gristmill.errors import DataError
 from gristmill.examples import CONTENT
 from gristmill.generation import prepared
 from gristmill.generation.prepared import whole_text
 from gristmill.generation.scores import MODEL
 from gristmill.judgement import Contest
-from gristmill.retraining import CHALLENGER, CHAMPION, Drift, News, incomparable
-from gristmill.settings import Settings
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, News, incomparable
 from gristmill.tables import read_document, read_table
 
-Folders = Mapping[str, Path]  # of artifacts, by stage
 Values = npt.NDArray[np.float64]  # (pieces,)
 
 _PIECE = 500  # characters, and what it takes to the end of the line, whose bits are one error
@@ -51,20 +48,20 @@ def news(ingest: Path, before: Path | None) -> News:
     return News(later=0, late=found.later, removed=found.removed)
 
 
-def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Drift:
+def drift(ingest: Path, champion: Champion) -> Drift:
     """Count the champion's bits on what was added at the end, and how many of its tokens it does not know.
 
     Args:
         ingest: folder of the texts.
-        champion: folders of its artifacts.
-        tables: its settings, which are not used: its tokenizer is in its artifacts.
+        champion: the version that serves.
     """
-    now, then = whole_text(ingest), whole_text(champion["ingest"])
-    layout, end = prepared.read(champion["preprocess"]).layout, _end(then, now)
+    folders = champion.folders
+    now, then = whole_text(ingest), whole_text(folders["ingest"])
+    layout, end = prepared.read(folders["preprocess"]).layout, _end(then, now)
     if not layout.after_each or end is None or end == len(now):
         return Drift(errors=None, inputs=[])
     held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
-    new, known = _told(champion, now, end), _told(champion, then, held_out)
+    new, known = _told(folders, now, end), _told(folders, then, held_out)
     return Drift(
         errors=look_at_errors([new.bits / new.characters], [known.bits / known.characters]),
         inputs=[
@@ -73,7 +70,18 @@ def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Dr
     )
 
 
-def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, Settings] | None = None) -> Contest:
+def judgeable(challenger: Folders, champion: Champion) -> int:
+    """Return how many lines end after all that either model is trained or chosen on.
+
+    Args:
+        challenger: folders of its artifacts up to preprocess.
+        champion: the version that serves.
+    """
+    text, begin = _unlearned(challenger, champion.folders)
+    return text.count("\n", begin)
+
+
+def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """Return the bits of challenger, baselines and champion on the challenger's test part, piece by piece.
 
     Beside a champion they are told by character, on what comes after all that either was trained or chosen on; of
@@ -81,8 +89,7 @@ def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, 
 
     Args:
         challenger: folders of its artifacts.
-        champion: folders of the champion's artifacts; None without one.
-        tables: the champion's settings, which are not used.
+        champion: the version that serves; None without one.
     """
     scores = read_document(challenger["evaluate"] / "scores.json")
     baselines = scores["baselines"]
@@ -90,9 +97,9 @@ def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, 
         rows = read_table(challenger["evaluate"] / "bits.parquet").query("part == 'test'")
         told = {CHALLENGER: rows[MODEL]} | {name: rows[name] for name in baselines}
         return Contest("bits_per_token", {name: bits.to_numpy() for name, bits in told.items()})
-    text, begin = _unlearned(challenger, champion)
-    made = {CHALLENGER: _told(challenger, text, begin), CHAMPION: _told(champion, text, begin)}
-    _refuse_other_units(made, challenger, champion)
+    text, begin = _unlearned(challenger, champion.folders)
+    made = {CHALLENGER: _told(challenger, text, begin), CHAMPION: _told(champion.folders, text, begin)}
+    _refuse_other_units(made, challenger, champion.folders)
     errors = {name: told.bits / told.characters.mean() for name, told in made.items()}
     tokens = scores["tokens"]["test"] / prepared.read(challenger["preprocess"]).layout.characters["test"]
     for name, by_part in baselines.items():
@@ -170,8 +177,6 @@ def _unlearned(challenger: Folders, champion: Folders) -> tuple[str, int]:
         raise incomparable("networks that were trained on prefixes of lines are not told by character")
     if not text.startswith(then[:other]):
         raise incomparable("the text that the champion was trained on has changed before its end")
-    if max(own, other) >= len(text):
-        raise DataError("no text stands after what champion and challenger were trained or chosen on. Add text.")
     return text, max(own, other)
 
 

@@ -9,15 +9,12 @@ import pandas as pd
 
 from gristmill import bundle, examples
 from gristmill.drift import look_at_draws, look_at_mean_error, look_at_names
-from gristmill.examples import CONTENT
+from gristmill.examples import CONTENT, Mask
 from gristmill.judgement import Contest
 from gristmill.regression import prepared
-from gristmill.regression.prepared import MODEL, Layout, Values, raw_inputs
-from gristmill.retraining import CHALLENGER, CHAMPION, Drift, News, incomparable
-from gristmill.settings import Settings
+from gristmill.regression.prepared import MODEL, Layout, Prepared, Values, raw_inputs
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, News, incomparable
 from gristmill.tables import read_document, read_table
-
-Folders = Mapping[str, Path]  # of artifacts, by stage
 
 
 def news(ingest: Path, before: Path | None) -> News:
@@ -37,24 +34,24 @@ def news(ingest: Path, before: Path | None) -> News:
     return examples.compared(_contents(now).to_frame(), _contents(then).to_frame())
 
 
-def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Drift:
+def drift(ingest: Path, champion: Champion) -> Drift:
     """Score the champion on rows that it has not seen, and compare their columns with those that it was trained on.
 
     Args:
         ingest: folder of the table.
-        champion: folders of its artifacts.
-        tables: its settings, which are not used: its columns are in its artifacts.
+        champion: the version that serves.
     """
-    table, known = read_table(ingest / "table.parquet"), prepared.read(champion["preprocess"])
+    folders = champion.folders
+    table, known = read_table(ingest / "table.parquet"), prepared.read(folders["preprocess"])
     layout = known.layout
     _refuse_other_columns(_roles(read_document(ingest / "summary.json")), _roles_of(layout))
     fresh = table[~_contents(table).isin(_contents(known.table)).to_numpy()]
     if fresh.empty:
         return Drift(errors=None, inputs=[])
-    trained, tested = known.table[known.parts == "train"], _tested(champion)
+    trained, tested = known.table[known.parts == "train"], _tested(folders)
     return Drift(
         errors=look_at_mean_error(
-            np.abs(fresh[layout.target].to_numpy() - _served(champion, layout, fresh)),
+            np.abs(fresh[layout.target].to_numpy() - _served(folders, layout, fresh)),
             np.abs(tested["y"].to_numpy() - tested[MODEL].to_numpy()),
         ),
         inputs=[
@@ -67,28 +64,43 @@ def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Dr
     )
 
 
-def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, Settings] | None = None) -> Contest:
+def judgeable(challenger: Folders, champion: Champion) -> int:
+    """Return how many rows of the challenger's test part neither model is trained or chosen on.
+
+    Args:
+        challenger: folders of its artifacts up to preprocess.
+        champion: the version that serves.
+    """
+    known = prepared.read(champion.folders["preprocess"])
+    return int(_unlearned(prepared.read(challenger["preprocess"]), known).sum())
+
+
+def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """Return the absolute errors of challenger, baselines and champion on the challenger's test part.
 
     Beside a champion those rows count that neither was trained or chosen on.
 
     Args:
         challenger: folders of its artifacts.
-        champion: folders of the champion's artifacts; None without one.
-        tables: the champion's settings, which are not used.
+        champion: the version that serves; None without one.
     """
     data, rows = prepared.read(challenger["preprocess"]), _tested(challenger)
     baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
     made = {CHALLENGER: rows[MODEL].to_numpy()} | {name: rows[name].to_numpy() for name in baselines}
     left = np.ones(len(rows), bool)
     if champion is not None:
-        known, contents = prepared.read(champion["preprocess"]), _contents(data.table)
-        _refuse_other_columns(_roles_of(data.layout), _roles_of(known.layout))
-        learned = [contents[data.parts != "test"], _contents(known.table)[known.parts != "test"]]
-        left = examples.unlearned(contents[data.parts == "test"], *learned)
-        made[CHAMPION] = _served(champion, known.layout, data.table[data.parts == "test"])
+        known = prepared.read(champion.folders["preprocess"])
+        left = _unlearned(data, known)
+        made[CHAMPION] = _served(champion.folders, known.layout, data.table[data.parts == "test"])
     truth = rows["y"].to_numpy()
     return Contest("mae", {name: np.abs(truth - values)[left] for name, values in made.items()})
+
+
+def _unlearned(data: Prepared, known: Prepared) -> Mask:
+    """Return which rows of a challenger's test part neither it nor the champion is trained or chosen on."""
+    _refuse_other_columns(_roles_of(data.layout), _roles_of(known.layout))
+    own, other = _contents(data.table), _contents(known.table)
+    return examples.unlearned(own[data.parts == "test"], own[data.parts != "test"], other[known.parts != "test"])
 
 
 def _contents(table: pd.DataFrame) -> "pd.Series[Any]":

@@ -1,6 +1,6 @@
 """What a retraining asks of texts: which are new, how the champion fares on them, and who errs least."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,53 +9,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill import bundle
-from gristmill.classification import retraining
 from gristmill.classification.predictions import Probabilities
 from gristmill.classification.retraining import Fresh, Kind
 from gristmill.drift import look_at_share
-from gristmill.judgement import Contest
-from gristmill.retraining import Drift, InputDrift, News
-from gristmill.settings import Settings
+from gristmill.retraining import InputDrift
 from gristmill.tables import read_document
 
 if TYPE_CHECKING:
     from gristmill.text.tokenizer import Tokenizer
-
-Folders = Mapping[str, Path]  # of artifacts, by stage
-
-
-def news(ingest: Path, before: Path | None) -> News:
-    """Count the texts that are not among earlier ones, those of another class or part, and those that are gone.
-
-    Args:
-        ingest: folder of the texts.
-        before: folder of the earlier ones; None if there are none.
-    """
-    return retraining.news(_TEXTS, ingest, before)
-
-
-def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Drift:
-    """Score the champion on texts that it has not seen; compare their classes, and how many of their tokens it knows.
-
-    Args:
-        ingest: folder of the texts.
-        champion: folders of its artifacts.
-        tables: its settings, which are not used: its tokenizer is in its artifacts.
-    """
-    return retraining.drift(_TEXTS, ingest, champion)
-
-
-def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, Settings] | None = None) -> Contest:
-    """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test part.
-
-    Beside a champion those texts count that neither was trained or chosen on.
-
-    Args:
-        challenger: folders of its artifacts.
-        champion: folders of the champion's artifacts; None without one.
-        tables: the champion's settings, which are not used.
-    """
-    return retraining.contest(_TEXTS, challenger, champion)
 
 
 def _judged(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
@@ -89,4 +50,5 @@ def unknown(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[np.floa
     return counts / np.maximum(tokens.lengths, 1)
 
 
-_TEXTS = Kind("texts.parquet", "text", _judged, _looks)
+TEXTS = Kind("texts.parquet", "text", _judged, _looks)
+news, drift, judgeable, contest = TEXTS.news, TEXTS.drift, TEXTS.judgeable, TEXTS.contest

@@ -11,8 +11,7 @@ import pandas as pd
 from gristmill.drift import look_at_errors, look_at_numbers
 from gristmill.errors import RequestError
 from gristmill.judgement import Contest
-from gristmill.retraining import CHALLENGER, CHAMPION, Drift, News, incomparable
-from gristmill.settings import Settings
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, News, incomparable
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
 from gristmill.timeseries.predictions import Forecasts, read_predictions
@@ -22,7 +21,6 @@ from gristmill.timeseries.served import Served
 from gristmill.timeseries.windows import Origins
 
 Array = npt.NDArray[np.float64]
-Folders = Mapping[str, Path]  # of artifacts, by stage
 
 _KEYS = ["unique_id", "ds"]
 
@@ -70,7 +68,7 @@ def news(ingest: Path, before: Path | None) -> News:
     )
 
 
-def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Drift:
+def drift(ingest: Path, champion: Champion) -> Drift:
     """Score the champion on what came since it was trained, and compare that with what it was trained on.
 
     Everything is in deviations of each series' own training data: errors as means over horizon and targets, inputs as
@@ -79,17 +77,16 @@ def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Dr
 
     Args:
         ingest: folder of the series.
-        champion: folders of its artifacts.
-        tables: its settings.
+        champion: the version that serves.
     """
-    table, trained = read_table(ingest / "series.parquet"), read_table(champion["ingest"] / "series.parquet")
-    served = served_of(ingest, champion, tables, trained)
+    table, trained = (read_table(folder / "series.parquet") for folder in (ingest, champion.folders["ingest"]))
+    served = _served(ingest, champion, trained)
     columns = [*served.data.layout.targets, *served.data.layout.inputs]
     usual = _usual(trained, columns)
     fresh = _together(table[table["ds"] > trained["ds"].max()], usual)
     before = _together(trained, usual)
     return Drift(
-        errors=look_at_errors(_new_errors(served, usual), _held_out(champion, usual)),
+        errors=look_at_errors(_new_errors(served, usual), _held_out(champion.folders, usual)),
         inputs=[
             look_at_numbers(name, fresh[name].to_numpy(), before[name].to_numpy()) for name in columns if len(fresh)
         ],
@@ -139,7 +136,7 @@ def _by_series(data: Prepared, starts: Origins, misses: Array, usual: Usual) -> 
             yield (misses[series == number] / unit).mean(axis=(1, 2))
 
 
-def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, Settings] | None = None) -> Contest:
+def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """Return the errors of challenger, baselines and champion on the challenger's test part, in the order of time.
 
     An error is the mean over horizon and targets, and over all series at the same time: absolute, or scaled by the
@@ -147,8 +144,7 @@ def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, 
 
     Args:
         challenger: folders of its artifacts; its test part is newer than anything the champion was trained on.
-        champion: folders of the champion's artifacts; None without one.
-        tables: the champion's settings.
+        champion: the version that serves; None without one.
     """
     data = prepared.read(challenger["preprocess"])
     rows = read_predictions(challenger["evaluate"], "test")
@@ -156,8 +152,8 @@ def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, 
     starts, shape = data.origins("test"), (-1, data.layout.horizon, len(data.layout.targets))
     made = {name: rows[name].to_numpy().reshape(shape) for name in (MODEL, *scores["baselines"])}
     kept = np.ones(len(starts), bool)
-    if champion is not None and tables is not None:
-        served = served_of(challenger["ingest"], champion, tables, read_table(champion["ingest"] / "series.parquet"))
+    if champion is not None:
+        served = _served(challenger["ingest"], champion, read_table(champion.folders["ingest"] / "series.parquet"))
         if served.data.layout.horizon != data.layout.horizon:
             raise incomparable(
                 f"the champion forecasts {served.data.layout.horizon} steps, the challenger {data.layout.horizon}"
@@ -185,7 +181,7 @@ def _over_time(errors: Array, counted: npt.NDArray[np.bool_], times: pd.Index, k
     return np.asarray(pd.Series(sums, index=times[kept]).groupby(level=0).mean(), np.float64)
 
 
-def served_of(ingest: Path, champion: Folders, tables: Mapping[str, Settings], trained: pd.DataFrame) -> Served:
+def _served(ingest: Path, champion: Champion, trained: pd.DataFrame) -> Served:
     """Return the champion as it is served, beside series that go on after what it was trained on."""
-    settings: Any = tables["preprocess"]
-    return Served(champion["export"], settings, ingest, trained["ds"].max())
+    settings: Any = champion.tables["preprocess"]
+    return Served(champion.folders["export"], settings, ingest, trained["ds"].max())

@@ -9,63 +9,26 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill import bundle
-from gristmill.classification import retraining
 from gristmill.classification.predictions import Probabilities
 from gristmill.classification.retraining import Fresh, Kind
 from gristmill.drift import look_at_draws
 from gristmill.errors import DataError
-from gristmill.judgement import Contest
-from gristmill.retraining import Drift, InputDrift, News
-from gristmill.settings import Settings
+from gristmill.retraining import InputDrift
 from gristmill.tables import read_document
 from gristmill.vision import images
 from gristmill.vision.predict import Form
 from gristmill.vision.prepared import Pixels
-
-Folders = Mapping[str, Path]  # of artifacts, by stage
 
 _BATCH = 64  # photos in memory at a time
 _LOOKED_AT = 1_000  # photos whose brightness is compared at most, taken evenly
 _PLACE = ["shard", "offset", "size"]  # where ingest wrote a photo
 
 
-def news(ingest: Path, before: Path | None) -> News:
-    """Count the photos that are not among earlier ones, those of another class or part, and those that are gone.
-
-    Args:
-        ingest: folder of the photos.
-        before: folder of the earlier ones; None if there are none.
-    """
-    return retraining.news(_PHOTOS, ingest, before)
-
-
-def drift(ingest: Path, champion: Folders, tables: Mapping[str, Settings]) -> Drift:
-    """Score the champion on photos that it has not seen; compare their classes and their brightness.
-
-    Args:
-        ingest: folder of the photos.
-        champion: folders of its artifacts.
-        tables: its settings, which are not used: what it takes is in its artifacts.
-    """
-    return retraining.drift(_PHOTOS, ingest, champion)
-
-
-def contest(challenger: Folders, champion: Folders | None, tables: Mapping[str, Settings] | None = None) -> Contest:
-    """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test part.
-
-    Beside a champion those photos count that neither was trained or chosen on. The champion is shown them as it is
-    shown those that it predicts, in its own size, which need not be the challenger's.
-
-    Args:
-        challenger: folders of its artifacts.
-        champion: folders of the champion's artifacts; None without one.
-        tables: the champion's settings, which are not used.
-    """
-    return retraining.contest(_PHOTOS, challenger, champion)
-
-
 def _judged(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
-    """Return the probabilities that a champion's bundle gives of ingested photos."""
+    """Return the probabilities that a champion's bundle gives of ingested photos, shown as `predict` shows them.
+
+    They are in its own size, which need not be the challenger's.
+    """
     signature = read_document(export / "signature.json")
     model = bundle.load(export, signature["formats"][0])
     return np.concatenate([model(pixels) for pixels in _shown(ingest, rows, _form(signature))]).astype(np.float64)
@@ -108,4 +71,5 @@ def _form(signature: Mapping[str, Any]) -> Form:
     return Form(height, width, signature["channels"], signature["fit"])
 
 
-_PHOTOS = Kind("index.parquet", "sha256", _judged, _looks)
+PHOTOS = Kind("index.parquet", "sha256", _judged, _looks)
+news, drift, judgeable, contest = PHOTOS.news, PHOTOS.drift, PHOTOS.judgeable, PHOTOS.contest

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +26,6 @@ preprocess = { length = 10 }
 model = { kind = "gru", dimensions = 4, recurrent = [8] }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
 evaluate = { order = 3, temperatures = [0.8], sample = 20 }
-gate = { window = 8 }
-schedule = { min_new = 2 }
 
 [pipelines.regression]
 domain = "regression"
@@ -34,8 +33,6 @@ source = { kind = "csv", path = "houses.csv" }
 ingest = { target = "price", numbers = ["area", "rooms"] }
 model = { kind = "dense", units = [4] }
 train = { epochs = 4, batch_size = 8, learning_rate = 0.05 }
-gate = { window = 8 }
-schedule = { min_new = 2 }
 
 [pipelines.text]
 domain = "text"
@@ -44,8 +41,6 @@ ingest = { text = "review", label = "stars" }
 preprocess = { length = 6, validation = 0.2, test = 0.25 }
 model = { kind = "embedding", dimensions = 4, units = [] }
 train = { epochs = 2, batch_size = 16, learning_rate = 0.05 }
-gate = { window = 8 }
-schedule = { min_new = 2 }
 
 [pipelines.vision]
 domain = "vision"
@@ -54,8 +49,15 @@ preprocess = { size = 16, test = 0.25, validation = 0.25 }
 model = { kind = "dense", units = [8] }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.01 }
 export = { formats = ["keras"] }
-gate = { window = 8 }
-schedule = { min_new = 2 }
+"""
+
+
+RULES = """
+[pipelines.{domain}.gate]
+window = 4
+
+[pipelines.{domain}.schedule]
+min_new = 2
 """
 
 
@@ -110,7 +112,7 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
         assert record.retraining is not None
         return record.retraining.verdict, record.retraining.why
 
-    (tmp_path / "pipelines.toml").write_text(TOML)
+    (tmp_path / "pipelines.toml").write_text(TOML + RULES.format(domain=domain))
     registry = Registry(Project.open(tmp_path).catalogue.store)
     WRITERS[domain](tmp_path, 2)
 
@@ -131,6 +133,12 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
     assert waiting.retraining.drift is not None
     assert waiting.retraining.drift.errors is not None
     assert waiting.retraining.drift.errors.count == (1 if domain == "generation" else 20)  # piece of 500 characters
+    untrained = retrained("gate.window=20")
+    assert told(untrained)[0] == "waiting"
+    assert re.fullmatch(
+        r"\d+ rows of the test part can be judged, .*; gate\.window asks for 20\. .*", told(untrained)[1]
+    )
+    assert list(untrained.stages) == ["ingest", "preprocess"]
 
     rejected = retrained("gate.margin=0.999")
     judged = retrained()

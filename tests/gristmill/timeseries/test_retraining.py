@@ -11,7 +11,7 @@ from small_runs import CUT, MEANING, SAMPLE, YARDSTICKS, Folders, run_stages, ta
 from gristmill import network as networks
 from gristmill.errors import RequestError
 from gristmill.freshness import Gate
-from gristmill.retraining import CHALLENGER, CHAMPION
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion
 from gristmill.sources.csv import Csv
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries.models.linear import Linear
@@ -37,6 +37,24 @@ def later(root: Path, months: int, cut: Preprocess = CUT, change: Any = None) ->
     frame.to_csv(root / "series.csv", index=False)
     source, file = Csv(kind="csv", path="series.csv"), root / "series.csv"
     return run_stages(root, source, MEANING, file, cut, Linear(kind="linear"), Train(), None, YARDSTICKS)
+
+
+def shops(root: Path, sales: dict[str, Any], cut: Preprocess) -> Folders:
+    """Return the folders of a run on what shops sold day by day."""
+    root.mkdir()
+    frames = [
+        pd.DataFrame({"shop": shop, "day": pd.date_range("2024-01-01", periods=len(sold)).date, "sales": sold})
+        for shop, sold in sales.items()
+    ]
+    pd.concat(frames).to_csv(root / "rows.csv", index=False)
+    source, meaning = Csv(kind="csv", path="rows.csv"), Ingest(time=("day",), target=("sales",), series="shop")
+    return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train())
+
+
+def served_shops(root: Path, sales: dict[str, Any], days: int, cut: Preprocess) -> Champion:
+    """Return the champion of a run on the first so many days."""
+    run = shops(root, {shop: sold[:days] for shop, sold in sales.items()}, cut)
+    return Champion(with_bundle(run, Export(formats=("keras",))), {"preprocess": cut})
 
 
 def test_without_earlier_data_everything_is_new(tmp_path: Path) -> None:
@@ -80,7 +98,7 @@ def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
 def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: Folders, tmp_path: Path) -> None:
     now = later(tmp_path, 230)  # the champion has seen 200
 
-    found = drift(now["ingest"], exported, TABLES)
+    found = drift(now["ingest"], Champion(exported, TABLES))
 
     frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
     starts = np.arange(200, 229)
@@ -102,14 +120,14 @@ def test_a_level_shift_is_an_alarm(exported: Folders, tmp_path: Path) -> None:
     def shifted(values: pd.Series) -> pd.Series:
         return values + 300.0 * (values.index >= 200)
 
-    found = drift(later(tmp_path, 206, change=shifted)["ingest"], exported, TABLES)
+    found = drift(later(tmp_path, 206, change=shifted)["ingest"], Champion(exported, TABLES))
 
     assert found.inputs[0].alarm
     assert len(found.alarms) >= 1
 
 
 def test_before_a_whole_horizon_has_come_there_is_no_error_but_an_input(exported: Folders, tmp_path: Path) -> None:
-    found = drift(later(tmp_path, 201)["ingest"], exported, TABLES)
+    found = drift(later(tmp_path, 201)["ingest"], Champion(exported, TABLES))
     assert found.errors is None
     assert len(found.inputs) == 1
 
@@ -119,7 +137,7 @@ def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Pat
     assert overrides(TABLES | {"gate": gate}) == ["preprocess.test=25", "export.refit=true"]
     challenger = later(tmp_path, 230, CUT.model_copy(update={"test": gate.window}))
 
-    found = contest(challenger, exported, TABLES)
+    found = contest(challenger, Champion(exported, TABLES))
 
     frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
     starts = np.arange(205, 229)
@@ -145,7 +163,7 @@ def test_a_champion_that_sees_more_history_is_judged_where_it_has_it(exported: F
     cut = Preprocess(history=12, horizon=2, validation=30, test=195)
     challenger = later(tmp_path, 230, cut.model_copy(update={"history": 3, "validation": 10}))
 
-    found = contest(challenger, exported, TABLES)
+    found = contest(challenger, Champion(exported, TABLES))
 
     assert {len(errors) for errors in found.errors.values()} == {229 - 35}
     assert not any(np.isnan(errors).any() for errors in found.errors.values())
@@ -156,31 +174,23 @@ def test_another_horizon_cannot_be_compared(exported: Folders, tmp_path: Path) -
     with pytest.raises(
         RequestError, match=r"^the champion forecasts 2 steps, the challenger 3: champion and challenger"
     ):
-        contest(challenger, exported, TABLES)
+        contest(challenger, Champion(exported, TABLES))
 
 
 def test_other_columns_cannot_be_compared(exported: Folders, tmp_path: Path) -> None:
     now = ingested(tmp_path / "now", np.arange(230.0))
     with pytest.raises(RequestError, match=r"^the champion's targets are \['sunspots'\], those of the data \['y'\]: "):
-        drift(now, exported, TABLES)
+        drift(now, Champion(exported, TABLES))
 
 
 def test_series_of_different_scale_are_judged_in_their_own_units(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    days = pd.date_range("2024-01-01", periods=80).strftime("%Y-%m-%d")
     walks = {shop: random.normal(size=80).cumsum() * scale for shop, scale in (("large", 1_000), ("small", 1))}
 
-    def run(name: str, count: int) -> Folders:
-        root = tmp_path / name
-        root.mkdir()
-        frames = [pd.DataFrame({"shop": shop, "day": days, "sales": walk}).head(count) for shop, walk in walks.items()]
-        pd.concat(frames).to_csv(root / "rows.csv", index=False)
-        meaning = Ingest(time=("day",), target=("sales",), series="shop")
-        source, cut = Csv(kind="csv", path="rows.csv"), Preprocess(history=5, validation=10, test=15)
-        return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train())
-
-    champion, challenger = with_bundle(run("before", 60), Export(formats=("keras",))), run("now", 80)
-    found = contest(challenger, champion, {"preprocess": Preprocess(history=5)})
+    cut = Preprocess(history=5, validation=10, test=15)
+    champion = served_shops(tmp_path / "before", walks, 60, cut)
+    challenger = shops(tmp_path / "now", walks, cut)
+    found = contest(challenger, champion)
 
     assert found.metric == "mase"
     assert {len(errors) for errors in found.errors.values()} == {15}  # one for each day, the mean of both shops
@@ -193,22 +203,13 @@ def test_series_of_different_scale_are_judged_in_their_own_units(tmp_path: Path)
 @pytest.mark.parametrize("shifted", ["large", "small"])
 def test_a_shift_of_any_series_is_an_alarm(shifted: str, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    days = pd.date_range("2024-01-01", periods=240).strftime("%Y-%m-%d")
     walks = {shop: (random.normal(size=240) + 9) * scale for shop, scale in (("large", 1_000.0), ("small", 1.0))}
 
-    def run(name: str, count: int) -> Folders:
-        root = tmp_path / name
-        root.mkdir()
-        frames = [pd.DataFrame({"shop": shop, "day": days, "sales": walk}).head(count) for shop, walk in walks.items()]
-        pd.concat(frames).to_csv(root / "rows.csv", index=False)
-        meaning = Ingest(time=("day",), target=("sales",), series="shop")
-        source, cut = Csv(kind="csv", path="rows.csv"), Preprocess(history=5, validation=20, test=20)
-        return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train())
-
-    champion = with_bundle(run("before", 220), Export(formats=("keras",)))
-    calm = drift(run("calm", 240)["ingest"], champion, {"preprocess": Preprocess(history=5)})
+    cut = Preprocess(history=5, validation=20, test=20)
+    champion = served_shops(tmp_path / "before", walks, 220, cut)
+    calm = drift(shops(tmp_path / "calm", walks, cut)["ingest"], champion)
     walks[shifted][220:] += 12 * walks[shifted][:220].std()
-    found = drift(run("now", 240)["ingest"], champion, {"preprocess": Preprocess(history=5)})
+    found = drift(shops(tmp_path / "now", walks, cut)["ingest"], champion)
 
     assert not calm.alarms
     assert [column.alarm for column in found.inputs] == [True]

@@ -13,9 +13,9 @@ from gristmill import bundle
 from gristmill import network as networks
 from gristmill.classification.predictions import read_predictions
 from gristmill.errors import DataError, RequestError
-from gristmill.retraining import CHALLENGER, CHAMPION
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion
 from gristmill.sources.images.folder import Folder
-from gristmill.tables import read_document, read_table, write_table
+from gristmill.tables import read_table
 from gristmill.vision import images, prepared
 from gristmill.vision.evaluate import evaluate
 from gristmill.vision.export import export
@@ -27,7 +27,6 @@ from gristmill.vision.settings import Evaluate, Export, Ingest, Preprocess
 
 Folders = dict[str, Path]
 
-NOBODY: dict[str, Any] = {}  # tables of the champion, which are not used
 CLASSES = ["disc", "square"]
 
 
@@ -103,7 +102,7 @@ def test_photos_are_new_of_another_class_or_gone_whatever_they_are_called(
 
 
 def test_the_champion_is_asked_of_new_photos_alone(champion: Folders, more: Path, tmp_path: Path) -> None:
-    found = drift(ingested(more, tmp_path / "ingest"), champion, NOBODY)
+    found = drift(ingested(more, tmp_path / "ingest"), Champion(champion, {}))
 
     assert found.errors is not None
     assert found.errors.count == 24
@@ -114,7 +113,7 @@ def test_the_champion_is_asked_of_new_photos_alone(champion: Folders, more: Path
         ("brightness", "Kolmogorov-Smirnov"),
     ]
     assert not any(column.alarm for column in found.inputs)
-    assert drift(champion["ingest"], champion, NOBODY).errors is None
+    assert drift(champion["ingest"], Champion(champion, {})).errors is None
 
 
 def test_dark_photos_of_one_class_are_alarms(champion: Folders, photos: Path, tmp_path: Path) -> None:
@@ -124,7 +123,7 @@ def test_dark_photos_of_one_class_are_alarms(champion: Folders, photos: Path, tm
     for number in range(20):
         Image.new("RGB", (40, 40), (number, 0, 0)).save(root / f"disc/dark-{number}.jpg")
 
-    found = drift(ingested(root, tmp_path / "ingest"), champion, NOBODY)
+    found = drift(ingested(root, tmp_path / "ingest"), Champion(champion, {}))
 
     assert [column.alarm for column in found.inputs] == [True, True]
     assert found.inputs[1].statistic == 1.0
@@ -137,7 +136,7 @@ def test_all_are_judged_on_photos_that_nobody_was_trained_on(
     (tmp_path / "challenger").mkdir()
     challenger = run(tmp_path / "challenger", more, size)
 
-    found = contest(challenger, champion, NOBODY)
+    found = contest(challenger, Champion(champion, {}))
 
     def hashes(folders: Folders) -> Any:
         return read_table(folders["ingest"] / "index.parquet").set_index("id")["sha256"]
@@ -156,27 +155,12 @@ def test_all_are_judged_on_photos_that_nobody_was_trained_on(
         assert found.errors[CHAMPION].tolist() == (taken_for != rows["label"])[left].tolist()
 
 
-def test_without_a_champion_all_of_the_test_part_counts(champion: Folders) -> None:
-    found = contest(champion, None)
-    scores = read_document(champion["evaluate"] / "scores.json")
-    assert found.errors.pop(CHALLENGER).mean() == pytest.approx(1 - scores["model"]["test"]["accuracy"])
-    for name, errors in found.errors.items():
-        assert errors.mean() == pytest.approx(1 - scores["baselines"][name]["test"]["accuracy"])
-
-
-def test_a_test_part_that_the_champion_was_trained_on_judges_nothing(champion: Folders, tmp_path: Path) -> None:
-    index = read_table(champion["preprocess"] / "index.parquet")
-    write_table(tmp_path / "index.parquet", index.assign(part="validation"))
-    with pytest.raises(DataError, match=r"^each of the 16 examples of the test part is one that"):
-        contest(champion, champion | {"preprocess": tmp_path}, NOBODY)
-
-
 def test_a_new_class_cannot_be_compared(champion: Folders, more: Path, tmp_path: Path) -> None:
     write_photos(more, ["tree"], 3, seed=2)
     with pytest.raises(
         RequestError, match=r"^the champion's classes are disc, square, those of the data disc, square, tree: champion "
     ):
-        drift(ingested(more, tmp_path / "ingest"), champion, NOBODY)
+        drift(ingested(more, tmp_path / "ingest"), Champion(champion, {}))
 
 
 def test_a_photo_that_cannot_be_decoded_is_named(
@@ -188,5 +172,5 @@ def test_a_photo_that_cannot_be_decoded_is_named(
     now = ingested(more, tmp_path / "ingest")
     monkeypatch.setattr(images, "decoded", broken)
     with pytest.raises(DataError) as raised:
-        drift(now, champion, NOBODY)
+        drift(now, Champion(champion, {}))
     assert str(raised.value) == ("photo 'disc/new-0000.jpg': truncated or corrupt (broken). Mend it or leave it out.")
