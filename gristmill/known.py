@@ -28,9 +28,9 @@ def last_known(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Ver
         registry: of the versions.
         champion: the sound one.
     """
-    judged, serves = runs.last_judged(pipeline), registry.champion(pipeline.name)
+    judged, promoted = runs.last_judged(pipeline), registry.promoted(pipeline.name)
     newer = champion is not None and (judged is None or champion.made > judged.started)
-    stands_in = champion is not None and serves is not None and serves.number != champion.number
+    stands_in = champion is not None and promoted != champion.number
     if judged and judged.retraining and not newer and not stands_in:
         return Known(judged.references["ingest"], judged.retraining.news)
     return Known(champion.references["ingest"], News(later=0)) if champion else None

@@ -10,20 +10,22 @@ from gristmill import screen
 from gristmill.arguments import ByVersion, Json, Name, number_of
 from gristmill.errors import RequestError
 from gristmill.project import Project
-from gristmill.registry import Promotion
+from gristmill.promotions import Promotion
 
 
 def models(name: Name, as_json: Json = False) -> None:
-    """List the versions of a pipeline's model, newest first: scores, commit, why; and which one is the champion."""
+    """List the versions of a pipeline's model, newest first: scores, commit, why; the champion; what is damaged."""
     project = Project.open()
     versions, promotions = project.models(name)
-    champion = project.champion(name)
+    champion, damaged = project.champion(name), project.damaged(name)
     if as_json:
         kept = [version.model_dump(mode="json") for version in versions]
         moves = [promotion.model_dump(mode="json") for promotion in promotions]
-        screen.show_json({"champion": champion, "versions": kept, "promotions": moves})
+        screen.show_json({"champion": champion, "versions": kept, "promotions": moves, "damaged": damaged})
+    elif versions:
+        screen.show_models(versions, champion, damaged)
     else:
-        screen.show_models(versions, champion)
+        typer.echo(f"{name}: no version yet. Have the last run's model be one and serve: gristmill promote {name}")
 
 
 def promote(
@@ -42,7 +44,7 @@ def promote(
 
 
 def rollback(name: Name) -> None:
-    """Have the version before the champion serve."""
+    """Have the version that served before the champion serve."""
     _tell(Project.open().rollback(name))
 
 

@@ -1,40 +1,39 @@
 """The registry: the versions of each pipeline's model, and which of them is the champion, the one that serves.
 
+    root/registry/<pipeline>/bundles/                  the exported models, the registry's own (`bundles.py`)
     root/registry/<pipeline>/versions/000001.json      a version: a bundle, its scores and where it came from
-    root/registry/<pipeline>/promotions/000001.json    a promotion: that a version was made the champion, when and why
+    root/registry/<pipeline>/promotions/000001.json    that one was made the champion, when and why (`promotions.py`)
     root/registry/<pipeline>/champion.json             the pointer: a copy of the latest promotion
 
-Versions and promotions are never changed. Each is written aside, flushed, and linked to the next number, which succeeds
-for one process only; a process that finds its number taken looks again at what there is. So no promotion is lost, and
-the same bundle is one version, whoever registers it at the same time. A promotion holds as soon as it has its number:
-who moves the pointer looks afterwards whether a later one has come, and who reads it takes a later one that is there.
-Every file holds a seal, so that one that is damaged is known for it.
+Versions and promotions are never changed (`ledger.py`), and a version's bundle is nobody else's. So no promotion is
+lost, what served once can serve again, and the same bundle is one version, whoever registers it at the same time.
 """
 
 import logging
-import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel
+from typing import Any
 
 from gristmill import sealed
 from gristmill.artifact import Reference
+from gristmill.bundles import Bundles
 from gristmill.errors import CorruptArtifact, RequestError
+from gristmill.ledger import Entry, Ledger
 from gristmill.lineage import Git, exported
+from gristmill.promotions import Promotion, Promotions
 from gristmill.runs import Record
-from gristmill.store import Store, writing
+from gristmill.tables import read_document
 
 logger = logging.getLogger(__name__)
 
+Damages = dict[int, CorruptArtifact]  # of versions that cannot be used, by number
 
-class Version(BaseModel):
+
+class Version(Entry):
     """An exported model with all that is known of it. Its settings, libraries and artifacts are its run's."""
 
-    number: int
-    pipeline: str
     domain: str
     run: str  # id of the run's record
     settings: dict[str, Any]
@@ -48,43 +47,30 @@ class Version(BaseModel):
     decision: dict[str, Any]  # verdict, why, and what a retraining tells
 
 
-class Promotion(BaseModel):
-    """That a version was made the champion."""
-
-    number: int
-    pipeline: str
-    version: int
-    previous: int | None  # the champion before
-    when: datetime
-    why: str
-
-
-Kept = TypeVar("Kept", Version, Promotion)
-
-
 class Registry:
     """The versions and champions of a store."""
 
     def __init__(self, root: Path) -> None:
         self._root = root / "registry"
-        self._store = Store(root)
+        self._bundles = Bundles(root)
+        self._versions = Ledger(root, "versions", Version)
+        self._promotions = Promotions(root)
 
-    def register(
-        self, record: Record, scores: dict[str, Any], code: dict[str, str], git: Git, decision: dict[str, Any]
-    ) -> Version:
+    def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
         """Make the bundle of a run a version and return it; one that is a version already stays the version it is.
 
         Args:
             record: of the run.
-            scores: the bundle's `scores.json`.
             code: digest of each stage's code (`lineage.code_of`).
             git: of the project (`lineage.git_of`).
             decision: the verdict, why, and whatever else is worth keeping, as JSON values.
 
         Raises:
             RequestError: the run exported nothing.
+            CorruptArtifact: the bundle is damaged.
         """
         bundle = exported(record)
+        own = self._bundles.take(record.pipeline, bundle)
         while True:
             free = self._free_version(record.pipeline)  # before looking: what comes meanwhile takes this number
             for version in self.versions(record.pipeline):
@@ -98,19 +84,19 @@ class Registry:
                 settings=record.settings,
                 overrides=record.overrides,
                 references=record.references,
-                scores=scores,
+                scores=read_document(own / "scores.json"),
                 versions=record.versions,
                 git=git,
                 code=code,
                 made=datetime.now(UTC),
                 decision=decision,
             )
-            if self._create(made):
+            if self._versions.create(made):
                 return made
 
     def versions(self, pipeline: str) -> Iterator[Version]:
         """Yield a pipeline's versions from the newest on; one that cannot be read is passed over with a warning."""
-        yield from self._newest_first(pipeline, "versions", Version)
+        yield from self._versions.newest_first(pipeline)
 
     def version(self, pipeline: str, number: int) -> Version:
         """Return one version.
@@ -119,24 +105,42 @@ class Registry:
             RequestError: there is none of this number.
             CorruptArtifact: its file is damaged.
         """
-        known = self._numbers(pipeline, "versions")
+        known = self._versions.numbers(pipeline)
         if number not in known:
             names = ", ".join(f"v{one}" for one in reversed(known)) or "none"
             raise RequestError(f"pipeline {pipeline!r} has no version {number}. Known: {names}.")
-        return self._read(pipeline, "versions", number, Version)
+        return self._versions.read(pipeline, number)
+
+    def folder(self, version: Version) -> Path:
+        """Return the folder of a version's bundle, whatever has become of it."""
+        return self._bundles.path(version.pipeline, version.references["export"])
+
+    def bundle(self, version: Version, by_stat: bool = False) -> Path:
+        """Return the folder of a version's bundle for reading, after hashing it: where asked, by what has changed.
+
+        Raises:
+            CorruptArtifact: it is gone or damaged.
+        """
+        return self._bundles.open(version.pipeline, version.references["export"], by_stat)
 
     def promotions(self, pipeline: str) -> Iterator[Promotion]:
         """Yield a pipeline's promotions from the latest on; one that cannot be read is passed over with a warning."""
-        yield from self._newest_first(pipeline, "promotions", Promotion)
+        yield from self._promotions.newest_first(pipeline)
 
     def pipelines(self) -> list[str]:
         """Return the names of all pipelines that have versions."""
         return sorted(folder.parent.name for folder in self._root.glob("*/versions"))
 
+    def promoted(self, pipeline: str) -> int | None:
+        """Return the number of the version that was made the champion, whatever has become of it; None without one."""
+        last, _ = self._promotions.standing(pipeline)
+        return last.version if last else None
+
     def champion(self, pipeline: str, verified: bool = False) -> Version | None:
         """Return the version that serves, None where none was promoted yet.
 
-        One that is damaged is told of in a warning, and the newest sound one before it stands in for it.
+        Where the one that was promoted is damaged, a warning tells, and the last sound one that served before it
+        stands in for it.
 
         Args:
             pipeline: its name.
@@ -145,73 +149,80 @@ class Registry:
         Raises:
             CorruptArtifact: no version can be used.
         """
-        last, _ = self._standing(pipeline)
+        last, _ = self._promotions.standing(pipeline)
         if last is None:
             return None
-        before = [number for number in reversed(self._numbers(pipeline, "versions")) if number < last.version]
-        damages: dict[int, CorruptArtifact] = {}
-        for number in (last.version, *before):
-            try:
-                version = self._read(pipeline, "versions", number, Version)
-                if verified:
-                    self._store.open(version.references["export"])
-            except CorruptArtifact as error:
-                damages[number] = error
-                continue
-            for damaged, damage in damages.items():
-                logger.warning("%s v%d of %s cannot be used; v%d is used instead.", damage, damaged, pipeline, number)
-            return version
-        told = " ".join(f"v{number}: {damage}" for number, damage in damages.items())
-        raise CorruptArtifact(
-            f"pipeline {pipeline!r}: no version can be used. {told} "
-            f"Run: gristmill run {pipeline}, then: gristmill promote {pipeline}."
-        )
+        version, damages = self._usable(pipeline, [last.version, *last.line], verified)
+        for number, damage in damages.items():
+            logger.warning(
+                "%s v%d of %s cannot be used; v%d is used instead.", damage, number, pipeline, version.number
+            )
+        return version
 
-    def promote(self, pipeline: str, number: int, why: str) -> Promotion:
-        """Make a version the champion and return the promotion: the last one where it is the champion already.
+    def promote(self, pipeline: str, number: int, why: str, judged: int | None = None) -> Promotion:
+        """Make a version the champion and return the promotion that holds.
+
+        Args:
+            pipeline: its name.
+            number: of the version.
+            why: it is promoted.
+            judged: the version that it was judged beside, 0 for none: if another one serves by now, that one stays the
+                champion, and its promotion is returned. By default the version is promoted whichever serves.
+
+        Returns:
+            The promotion, the last one where the version is the champion already.
 
         Raises:
             RequestError: there is no version of this number.
-            CorruptArtifact: its file is damaged.
+            CorruptArtifact: it is damaged.
         """
-        self.version(pipeline, number)
+        try:
+            self.bundle(self.version(pipeline, number))
+        except CorruptArtifact as damage:
+            raise CorruptArtifact(
+                f"{damage} v{number} of {pipeline} was not promoted. Choose another: gristmill models {pipeline}. "
+                f"Or make one: gristmill run {pipeline}, then gristmill promote {pipeline}."
+            ) from None
         while True:
-            last, free = self._standing(pipeline)
+            last, free = self._promotions.standing(pipeline)
             if last and last.version == number:
-                self._point(last)
+                self._promotions.point(last)
                 return last
-            previous = last.version if last else None
-            when = datetime.now(UTC)
-            made = Promotion(number=free, pipeline=pipeline, version=number, previous=previous, when=when, why=why)
-            if self._create(made):
-                self._point(made)
+            line = [last.version, *last.line] if last else []
+            if last and judged is not None and self._usable(pipeline, line)[0].number != judged:
+                return last
+            if made := self._promotions.follow(pipeline, last, free, number, line, why):
                 return made
 
-    def older(self, pipeline: str) -> Version:
-        """Return the newest version before the champion.
-
-        Raises:
-            RequestError: there is no champion, or nothing before it.
-        """
-        last, _ = self._standing(pipeline)
-        if last is None:
-            raise RequestError(f"pipeline {pipeline!r} has no champion. Run: gristmill promote {pipeline}.")
-        for version in self.versions(pipeline):
-            if version.number < last.version:
-                return version
-        raise RequestError(f"pipeline {pipeline!r} has no version before its champion, v{last.version}.")
-
     def rollback(self, pipeline: str, why: str) -> Promotion:
-        """Make the newest version before the champion the champion, and return the promotion.
+        """Make the last sound version that served before the champion the champion, and return the promotion.
+
+        A rollback after a rollback leads further back. One that is damaged is told of in a warning and passed over.
 
         Raises:
-            RequestError: there is no champion, or nothing before it.
+            RequestError: there is no champion, or none served before it.
+            CorruptArtifact: of those that served before it none can be used.
         """
-        return self.promote(pipeline, self.older(pipeline).number, why)
+        while True:
+            last, free = self._promotions.standing(pipeline)
+            if last is None:
+                raise RequestError(f"pipeline {pipeline!r} has no champion. Run: gristmill promote {pipeline}.")
+            before = [number for number in last.line if number != last.version]
+            if not before:
+                raise RequestError(
+                    f"pipeline {pipeline!r}: no version served before its champion, v{last.version}. "
+                    f"Choose one: gristmill models {pipeline}, then: gristmill promote {pipeline} VERSION."
+                )
+            version, damages = self._usable(pipeline, before, which="version that served before the champion")
+            line = last.line[last.line.index(version.number) + 1 :]
+            if made := self._promotions.follow(pipeline, last, free, version.number, line, why):
+                for number, damage in damages.items():
+                    logger.warning("%s v%d of %s cannot be used and is passed over.", damage, number, pipeline)
+                return made
 
     def damages(self) -> Iterator[tuple[Path, str | None]]:
-        """Yield every file of the registry, and what is wrong with it."""
-        for path in sorted(self._root.glob("*/**/[!.]*.json")):
+        """Yield every sealed file of the registry, and what is wrong with it."""
+        for path in sorted([*self._root.glob("*/[!.]*.json"), *self._root.glob("*/*/[!.]*.json")]):
             kind = Version if path.parent.name == "versions" else Promotion
             try:
                 sealed.read(path, kind)
@@ -219,77 +230,48 @@ class Registry:
             except CorruptArtifact as damage:
                 yield path, str(damage)
 
+    def strays(self) -> Iterator[Path]:
+        """Yield the folders of bundles that no version has; none where a version is damaged, which may have one."""
+        for folder in sorted(self._root.glob("*/bundles")):
+            pipeline = folder.parent.name
+            with suppress(CorruptArtifact):
+                versions = [self._versions.read(pipeline, number) for number in self._versions.numbers(pipeline)]
+                owned = {self.folder(version) for version in versions}
+                yield from sorted(path for path in folder.glob("[!.]*") if path not in owned)
+
+    def restore(self, version: Version) -> bool:
+        """Replace a version's damaged bundle by the store's; where that is not the same, give it up: return False."""
+        return self._bundles.restore(version.pipeline, version.references["export"])
+
     def repair_pointers(self) -> None:
         """Point to the latest promotion where the pointer is gone."""
         for pipeline in self.pipelines():
-            promotion = next(self.promotions(pipeline), None)
-            if promotion and not self._pointer(pipeline).exists():
-                self._point(promotion)
-
-    def _standing(self, pipeline: str) -> tuple[Promotion | None, int]:
-        """Return the promotion that holds, and the number that the next one tries to get."""
-        pointer, damage = None, None
-        try:
-            pointer = sealed.read(self._pointer(pipeline), Promotion)
-        except CorruptArtifact as error:
-            damage = error
-        known = self._numbers(pipeline, "promotions")  # after the pointer was read: what comes now takes `free`
-        reached = pointer.number if pointer else 0
-        free = max([reached, *known]) + 1
-        for number in reversed([number for number in known if number > reached]):
-            try:
-                pointer = self._read(pipeline, "promotions", number, Promotion)
-                break
-            except CorruptArtifact as error:
-                logger.warning("%s Passed over.", error)
-        if damage and pointer:
-            logger.warning("%s The latest promotion holds: v%d.", damage, pointer.version)
-        elif damage and self._pointer(pipeline).exists():
-            logger.warning("%s No promotion is known: there is no champion.", damage)
-        return pointer, free
+            self._promotions.repair_pointer(pipeline)
 
     def _free_version(self, pipeline: str) -> int:
         """Return the next number; one that was promoted is not given again, even if its file is gone."""
         promoted = [promotion.version for promotion in self.promotions(pipeline)]
-        return max([0, *promoted, *self._numbers(pipeline, "versions")]) + 1
+        return max([0, *promoted, *self._versions.numbers(pipeline)]) + 1
 
-    def _point(self, promotion: Promotion) -> None:
-        """Move the pointer to a promotion, or to a later one that came meanwhile."""
-        while True:
-            with writing(self._root.parent):
-                sealed.replace(self._pointer(promotion.pipeline), promotion)
-            latest = next(self.promotions(promotion.pipeline), promotion)
-            if latest.number <= promotion.number:
-                return
-            promotion = latest
+    def _usable(
+        self, pipeline: str, numbers: list[int], verified: bool = True, which: str = "version"
+    ) -> tuple[Version, Damages]:
+        """Return the first of some versions that is sound, and what is wrong with those before it.
 
-    def _create(self, kept: Version | Promotion) -> bool:
-        folder = "versions" if isinstance(kept, Version) else "promotions"
-        path = self._path(kept.pipeline, folder, kept.number)
-        with writing(self._root.parent):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return sealed.create(path, kept)
-
-    def _newest_first(self, pipeline: str, folder: str, kind: type[Kept]) -> Iterator[Kept]:
-        for number in reversed(self._numbers(pipeline, folder)):
+        Raises:
+            CorruptArtifact: none is.
+        """
+        damages: Damages = {}
+        for number in dict.fromkeys(numbers):
             try:
-                yield self._read(pipeline, folder, number, kind)
-            except CorruptArtifact as damage:
-                logger.warning("%s Passed over.", damage)
-
-    def _numbers(self, pipeline: str, folder: str) -> list[int]:
-        names = (path.name for path in (self._root / pipeline / folder).glob("*.json"))
-        return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d{6,}\.json", name))
-
-    def _read(self, pipeline: str, folder: str, number: int, kind: type[Kept]) -> Kept:
-        path = self._path(pipeline, folder, number)
-        kept = sealed.read(path, kind)
-        if (kept.pipeline, kept.number) != (pipeline, number):
-            raise CorruptArtifact(f"{path}: holds another {kind.__name__.lower()}.")
-        return kept
-
-    def _path(self, pipeline: str, folder: str, number: int) -> Path:
-        return self._root / pipeline / folder / f"{number:06d}.json"
-
-    def _pointer(self, pipeline: str) -> Path:
-        return self._root / pipeline / "champion.json"
+                version = self._versions.read(pipeline, number)
+                if verified:
+                    self.bundle(version)
+                return version, damages
+            except CorruptArtifact as error:
+                damages[number] = error
+        told = " ".join(f"v{number}: {damage}" for number, damage in damages.items())
+        raise CorruptArtifact(
+            f"pipeline {pipeline!r}: no {which} can be used. {told} "
+            f"Run: gristmill run {pipeline}, then: gristmill promote {pipeline}."
+        )

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from gristmill import config, domains, plan
 from gristmill.backend import import_keras
 from gristmill.config import Catalogue
-from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.lineage import code_of, exported, git_of
+from gristmill.errors import CorruptArtifact, DataError, RequestError
+from gristmill.lineage import code_of, git_of
 from gristmill.places import locate
-from gristmill.registry import Promotion, Registry, Version
+from gristmill.promotions import Promotion
+from gristmill.registry import Registry, Version
 from gristmill.runs import Record, Runs
 from gristmill.settings import Files, Settings
 from gristmill.store import Store
-from gristmill.tables import read_document
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,22 +55,27 @@ class Serving:
         """
         if number is None:
             decision = {"verdict": "promoted", "why": "asked for"}
-            version = register(self._catalogue.root, self._store, self.record(name), decision)
-        else:
-            version = self._registry.version(name, number)
-            self._refuse_damaged(version)
-        return self._registry.promote(name, version.number, "asked for")
+            number = register(self._catalogue.root, self._store, self.record(name), decision).number
+        return self._registry.promote(name, number, "asked for")
 
     def rollback(self, name: str) -> Promotion:
-        """Make the version before the champion the champion.
+        """Make the last sound version that served before the champion the champion.
 
         Raises:
-            RequestError: there is no champion, or no version before it.
-            CorruptArtifact: the bundle of that version is damaged.
+            RequestError: there is no champion, or none served before it.
+            CorruptArtifact: of those that served before it none can be used.
         """
-        older = self._registry.older(name)
-        self._refuse_damaged(older)
-        return self._registry.promote(name, older.number, "rolled back")
+        return self._registry.rollback(name, "rolled back")
+
+    def damaged(self, name: str) -> dict[int, str]:
+        """Return what is wrong with the bundles of versions, by number; files that rest as they were are not read."""
+        found = {}
+        for version in self._registry.versions(name):
+            try:
+                self._registry.bundle(version, by_stat=True)
+            except CorruptArtifact as damage:
+                found[version.number] = str(damage)
+        return found
 
     def predict(self, name: str, place: str | None, version: int | None, given: Mapping[str, Any]) -> "pd.DataFrame":
         """Predict, as `Project.predict` says."""
@@ -118,20 +123,13 @@ class Serving:
     def _served(self, name: str, number: int | None) -> tuple[Version | Record, Path]:
         """Return a version, else the champion, else the last successful run, and the verified folder of its bundle."""
         self._catalogue.pipeline(name)
-        if number is None and (champion := self._registry.champion(name, verified=True)):
-            return champion, self._store.path("export", champion.references["export"]["key"])
-        found = self.record(name) if number is None else self._registry.version(name, number)
-        return found, self._store.open(found.references["export"]).path
-
-    def _refuse_damaged(self, version: Version) -> None:
-        try:
-            self._store.open(version.references["export"])
-        except CorruptArtifact as damage:
-            raise CorruptArtifact(
-                f"{damage} v{version.number} of {version.pipeline} was not promoted. "
-                f"Choose another: gristmill models {version.pipeline}. Or make one: gristmill run {version.pipeline}, "
-                f"then gristmill promote {version.pipeline}."
-            ) from None
+        if number is not None:
+            version = self._registry.version(name, number)
+            return version, self._registry.bundle(version)
+        if champion := self._registry.champion(name, verified=True):
+            return champion, self._registry.folder(champion)
+        record = self.record(name)
+        return record, self._store.open(record.references["export"]).path
 
     def _input(
         self, name: str, place: str | None, source: Settings, suffixes: tuple[str, ...] | None
@@ -153,11 +151,16 @@ class Serving:
             return files
         if suffixes is None and isinstance(source, Files):
             suffixes = source.suffixes
-        return locate(place, Path.cwd(), "--input", self._store.root / "downloads", suffixes=suffixes or ("",)).files
+        try:
+            return locate(
+                place, Path.cwd(), "--input", self._store.root / "downloads", suffixes=suffixes or ("",)
+            ).files
+        except DataError as error:  # of a pipeline's data; of a place that is asked for it is the request that is wrong
+            raise RequestError(str(error)) from None
 
 
 def register(project: Path, store: Store, record: Record, decision: dict[str, Any]) -> Version:
-    """Make the bundle of a run a version, with its scores, its code and the project's commit.
+    """Make the bundle of a run a version, with its code and the project's commit.
 
     Args:
         project: the project's folder.
@@ -169,5 +172,4 @@ def register(project: Path, store: Store, record: Record, decision: dict[str, An
         RequestError: the run exported nothing.
         CorruptArtifact: an artifact of the run is damaged.
     """
-    scores = read_document(store.open(exported(record)).path / "scores.json")
-    return Registry(store.root).register(record, scores, code_of(record, store), git_of(project), decision)
+    return Registry(store.root).register(record, code_of(record, store), git_of(project), decision)

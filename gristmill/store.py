@@ -2,6 +2,7 @@
 
     root/<stage>/<key[:2]>/<key>/   data files and manifest.json
     root/runs/                      run records (`runs.py`)
+    root/registry/                  versions with their bundles, and which of them serve (`registry.py`)
     root/scratch/<key>/             what a stage keeps to go on after a kill: checkpoints
     root/downloads/<sha256>/        files from URLs (`downloads.py`)
     root/logs/<pipeline>/<key[:12]>/    the course of a training, for TensorBoard
@@ -76,15 +77,20 @@ class Store:
         verify(artifact, self.memo.digests)
         return artifact
 
-    def open(self, reference: Reference) -> Artifact:
+    def open(self, reference: Reference, place: Path | None = None, by_stat: bool = False) -> Artifact:
         """Return a referenced artifact for reading, after hashing every byte of it.
+
+        Args:
+            reference: what is referred to.
+            place: its folder, where that is not the one of its key.
+            by_stat: hash only the files whose stat has changed since they were last hashed.
 
         Raises:
             CorruptArtifact: it is gone, or a file of it is not the one that was published.
         """
-        path = self.path(reference["stage"], reference["key"])
+        path = place or self.path(reference["stage"], reference["key"])
         artifact = Artifact(path, read_manifest(path, reference["stage"], reference["key"]))
-        verify(artifact)
+        verify(artifact, self.memo.digests if by_stat else None)
         if artifact.reference != reference:
             raise CorruptArtifact(
                 f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
@@ -108,15 +114,25 @@ class Store:
         Raises:
             StoreError: the store cannot be written to.
         """
-        final = self.path(made_of.stage, made_of.key)
+        with self.aside(self.path(made_of.stage, made_of.key)) as path:
+            yield Draft(path)
+
+    @contextlib.contextmanager
+    def aside(self, final: Path) -> Iterator[Path]:
+        """Give an empty folder beside `final`, which begins with a key; remove it at the end if it was not placed.
+
+        Raises:
+            StoreError: the store cannot be written to.
+        """
+        key = final.name[:16]
         with writing(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(final.parent, made_of.key)
-            path = final.parent / f".{made_of.key[:16]}~{os.getpid()}~{time.monotonic_ns()}~{socket.gethostname()}"
+            _remove_abandoned(final.parent, key)
+            path = final.parent / f".{key}~{os.getpid()}~{time.monotonic_ns()}~{socket.gethostname()}"
             path.mkdir()
         try:
             with writing(self.root):
-                yield Draft(path)
+                yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
@@ -131,19 +147,23 @@ class Store:
         flush_folder(draft.path)
         if replace and final.exists():
             self.quarantine(final)
+        return self.place(Artifact(draft.path, manifest), final)
+
+    def place(self, draft: Artifact, final: Path) -> Artifact:
+        """Rename a flushed draft to `final`, where a sound artifact wins and a corrupt one is moved to quarantine."""
         try:
             rename_folder(draft.path, final)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             try:
-                winner = Artifact(final, read_manifest(final, made_of.stage, made_of.key))
+                winner = Artifact(final, read_manifest(final, draft.manifest["stage"], draft.manifest["key"]))
                 verify(winner)
                 return winner
             except CorruptArtifact as damage:
                 logger.warning("%s Moved to %s and replaced.", damage, self.quarantine(final))
                 rename_folder(draft.path, final)
-        return Artifact(final, manifest)
+        return Artifact(final, draft.manifest)
 
     def quarantine(self, path: Path) -> Path:
         """Move an artifact's folder aside, where `gc` finds it, and return its new place."""
@@ -200,8 +220,8 @@ def writing(root: Path) -> Iterator[None]:
 
 
 def _remove_abandoned(folder: Path, key: str) -> None:
-    """Remove drafts of this key whose process died: a kill leaves its folder behind."""
-    for path in folder.glob(f".{key[:16]}~*"):
+    """Remove drafts of a key that begins so whose process died: a kill leaves its folder behind."""
+    for path in folder.glob(f".{key}~*"):
         if is_abandoned(path):
             shutil.rmtree(path, ignore_errors=True)
 

@@ -2,15 +2,16 @@
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gristmill.artifact import Artifact, Reference, read_manifest, verify
+from gristmill.bundles import is_given_up
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
-from gristmill.registry import Registry
+from gristmill.registry import Registry, Version
 from gristmill.runs import Runs
 from gristmill.store import LOGS_KEY, Store, is_abandoned
 
@@ -19,11 +20,13 @@ _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as
 
 @dataclass(frozen=True)
 class Verdict:
-    """What verification found of one artifact, or of one file of the registry."""
+    """What verification found of one artifact, of one file of the registry, or of a version's bundle."""
 
     path: Path
     damage: str | None  # None if every byte holds
     kind: str = "artifact"
+    version: Version | None = None  # whose bundle it is
+    repair: str = ""  # what was done about the damage
 
 
 @dataclass(frozen=True)
@@ -46,21 +49,52 @@ def verify_store(store: Store) -> Iterator[Verdict]:
 
 
 def verify_registry(registry: Registry) -> Iterator[Verdict]:
-    """Read every file of the registry and yield what was found."""
+    """Read every file of the registry and hash the bundle of every version, and yield what was found.
+
+    All but the bundles that `repair` gave up: `gristmill models` marks their versions.
+    """
     for path, damage in registry.damages():
         yield Verdict(path, damage, "registry file")
+    for version in (version for pipeline in registry.pipelines() for version in registry.versions(pipeline)):
+        folder = registry.folder(version)
+        if is_given_up(folder):
+            continue
+        try:
+            registry.bundle(version)
+            yield Verdict(folder, None, "bundle", version)
+        except CorruptArtifact as damage:
+            told = f"{damage} v{version.number} of {version.pipeline} cannot be used."
+            yield Verdict(folder, told, "bundle", version)
 
 
-def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
+def repair(verdict: Verdict, store: Store, registry: Registry) -> Verdict:
+    """Restore a damaged bundle from the store's artifact, if that holds; move aside what else is damaged.
+
+    Returns:
+        The verdict, which tells what was done.
+    """
+    if verdict.damage is None:
+        return verdict
+    if verdict.version:
+        restored = registry.restore(verdict.version)
+        return replace(
+            verdict, repair="Restored from the store." if restored else "The store has it no more: moved to quarantine."
+        )
+    store.quarantine(verdict.path)
+    return replace(verdict, repair="Moved to quarantine.")
+
+
+def garbage(store: Store, keep_runs: int, others: Iterable[Artifact] = ()) -> Iterator[Garbage]:
     """Yield what can be removed.
 
     All but the artifacts of each pipeline's last successful runs, of its newest run and of the last retraining that
-    judged a challenger (its data is compared with what comes), of its champion and its newest versions, and the bundle
-    of every version.
+    judged a challenger (its data is compared with what comes), of its champion and its newest versions, and `others`.
+    Versions need no artifact to serve: their bundles are their own.
     """
     runs, registry = Runs(store.root), Registry(store.root)
     references = [*_of_runs(runs, keep_runs), *_of_versions(registry, keep_runs)]
     kept = {store.path(reference["stage"], reference["key"]) for reference in references}
+    kept |= {artifact.path for artifact in others}
     since = _first_running(runs)  # what is made while a run is under way may not be in its record yet
     for path in store.artifacts():
         if path not in kept and path.stat().st_mtime < since:
@@ -73,7 +107,10 @@ def garbage(store: Store, keep_runs: int) -> Iterator[Garbage]:
     for path in sorted(store.root.glob("scratch/*")) if since == float("inf") else []:
         if path.name in keys or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "checkpoints of a training that ended or was given up")
-    for path in sorted(store.root.glob("*/??/.*~*~*~*")):
+    for path in registry.strays():
+        if _age(path) > _ORPHAN_AGE:
+            yield _sized(path, "bundle that never became a version, or whose version is gone")
+    for path in sorted([*store.root.glob("*/??/.*~*~*~*"), *store.root.glob("registry/*/bundles/.*~*~*~*")]):
         if is_abandoned(path) or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "left behind by a process that died")
     for path in sorted(store.root.glob("**/.*")):
@@ -97,7 +134,7 @@ def _of_runs(runs: Runs, keep_runs: int) -> Iterator[Reference]:
         kept, judged = 0, False
         for index, record in enumerate(runs.newest_first(pipeline)):
             succeeded, retraining = record.outcome == "succeeded", record.retraining
-            made_model = succeeded and (not retraining or "export" in record.references)
+            made_model = succeeded and record.made_model
             judges = succeeded and retraining is not None and retraining.judgement is not None
             if (
                 index == 0
@@ -117,7 +154,6 @@ def _of_versions(registry: Registry, keep_runs: int) -> Iterator[Reference]:
         for index, version in enumerate(registry.versions(pipeline)):
             if index < keep_runs or version == champion:
                 yield from version.references.values()
-            yield version.references["export"]
 
 
 def _first_running(runs: Runs) -> float:

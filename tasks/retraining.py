@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,16 +16,17 @@ from prefect.events import emit_event
 from gristmill import config, judgement
 from gristmill.artifact import Reference
 from gristmill.config import Pipeline
+from gristmill.deployments import schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.known import last_known
 from gristmill.registry import Registry, Version
-from gristmill.retraining import Retraining, worth_judging
+from gristmill.retraining import Champion, Retraining, worth_judging, worth_training
 from gristmill.runs import Runs
 from gristmill.serving import register
 from gristmill.store import Store
 from gristmill.tables import read_document
 from tasks.page import show_judgement, worth_no_failure
-from tasks.stage import Run, recorded
+from tasks.stage import Run, opened
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +42,15 @@ def retraining(pipeline: str, overrides: list[str], project: str | None) -> Iter
     """
     catalogue = config.load(Path(project) if project else None, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), Store(catalogue.store)
-    own, tables = _own_overrides(settings, overrides), cast(Any, settings.tables)
-    with store.lock(f"retrain-{pipeline}", wait=tables["schedule"].collision == "wait") as alone:
+    own, schedule = _own_overrides(settings, overrides), schedule_of(settings)
+    with store.lock(f"retrain-{pipeline}", wait=schedule.collision == "wait") as alone:
         if not alone:
             raise WorkError(
                 f"another retraining of {pipeline!r} is under way. Wait for its end, or have later ones wait for it by "
                 'schedule.collision = "wait".'
             )
         champion = Registry(catalogue.store).champion(pipeline, verified=True)
-        with recorded(pipeline, [*overrides, *own], None, project) as run:
+        with opened(catalogue, _changed(settings, own), [*overrides, *own]) as run:
             yield replace(run, champion=champion)
 
 
@@ -64,6 +65,11 @@ def _own_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
                 f"--set {assignment}: a retraining sets {key} itself, by [pipelines.{settings.name}.gate]."
             )
     return own
+
+
+def _changed(settings: Pipeline, assignments: list[str]) -> Pipeline:
+    """Return a pipeline with assignments made in it."""
+    return replace(settings, tables=config.restore(settings.domain, config.override(settings.values(), assignments)))
 
 
 @task(task_run_name="look for news of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
@@ -90,7 +96,7 @@ def watch_champion(run: Run, found: Retraining, ingested: Reference) -> Retraini
     champion = run.champion
     if champion is None or not found.news.later:
         return found
-    drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _folders(run, champion), _tables(champion))
+    drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _compared(run, champion))
     for alarm in drift.alarms:
         logger.warning("%s drifts: %s", run.pipeline.name, alarm)
         _emit(run, "gristmill.drift.detected", {"alarm": alarm, "champion": champion.number})
@@ -107,15 +113,26 @@ def from_champion(run: Run) -> Run:
     return replace(run, start=run.champion.references["train"])
 
 
+@task(task_run_name="count what can be judged of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining:
+    """Have a challenger wait, before it is trained, of whose test part too little is new to it and to the champion.
+
+    Of a series, whose test part is the judging window, all is.
+    """
+    count = getattr(_domain(run.pipeline.domain), "judgeable", None)
+    if run.champion is None or count is None:
+        return found
+    gate: Any = run.pipeline.tables["gate"]
+    end = worth_training(count(_made(run, made), _compared(run, run.champion)), gate)
+    return _told(run, found.ended(*end)) if end else found
+
+
 @task(task_run_name="judge challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def judge(run: Run, found: Retraining, made: References) -> Retraining:
     """Compare challenger, champion and baselines on data that is newer than anything the champion was trained on."""
-    champion, tables = run.champion, run.pipeline.tables
-    challenger = {label: _folder(run, reference) for label, reference in made.items()}
-    contest = _domain(run.pipeline.domain).contest(
-        challenger, _folders(run, champion) if champion else None, _tables(champion) if champion else None
-    )
-    gate: Any = tables["gate"]
+    challenger, champion = _made(run, made), _compared(run, run.champion) if run.champion else None
+    contest = _domain(run.pipeline.domain).contest(challenger, champion)
+    gate: Any = run.pipeline.tables["gate"]
     best = judgement.best_baseline(read_document(challenger["evaluate"] / "scores.json"))
     judged = judgement.judge(contest, gate, best)
     logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
@@ -133,24 +150,34 @@ def promote(run: Run, found: Retraining) -> Retraining:
     registry = Registry(run.catalogue.store)
     serves = registry.champion(run.pipeline.name, verified=True)
     if serves and serves.number != found.champion:
-        return _told(run, found.ended("rejected", f"version {serves.number} was promoted meanwhile; it was not judged"))
+        return _told(run, _overtaken(found, serves.number))
     why = found.judgement.why if found.judgement else ""
     decision = {"verdict": "promoted", "why": why} | found.model_dump(
         mode="json", include={"news", "drift", "judgement"}
     )
     version = register(run.catalogue.root, Store(run.catalogue.store), run.record(), decision)
-    registry.promote(run.pipeline.name, version.number, why)
+    promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0)
+    if promotion.version != version.number:
+        return _told(run, _overtaken(found, promotion.version))
     logger.info("%-10s version %d", "promoted", version.number)
     _emit(run, "gristmill.model.promoted", {"version": version.number, "why": why})
     return _told(run, found.ended("promoted", why, version.number))
+
+
+def _overtaken(found: Retraining, version: int) -> Retraining:
+    return found.ended("rejected", f"version {version} was promoted meanwhile; it was not judged")
 
 
 def _domain(name: str) -> Any:
     return importlib.import_module(f"gristmill.{name}.retraining")
 
 
-def _tables(version: Version) -> Mapping[str, Any]:
-    return config.restore(version.domain, version.settings)
+def _compared(run: Run, version: Version) -> Champion:
+    return Champion(_folders(run, version), config.restore(version.domain, version.settings))
+
+
+def _made(run: Run, made: References) -> dict[str, Path]:
+    return {label: _folder(run, reference) for label, reference in made.items()}
 
 
 def _folder(run: Run, reference: Reference) -> Path:
@@ -159,7 +186,8 @@ def _folder(run: Run, reference: Reference) -> Path:
 
 def _folders(run: Run, version: Version) -> dict[str, Path]:
     try:
-        return {label: _folder(run, reference) for label, reference in version.references.items()}
+        others = {label: reference for label, reference in version.references.items() if label != "export"}
+        return _made(run, others) | {"export": Registry(run.catalogue.store).bundle(version)}
     except CorruptArtifact as damage:
         raise WorkError(
             f"{damage} It belongs to version {version.number}, with which new data is compared. Run {version.pipeline} "

@@ -20,6 +20,10 @@ pytest_plugins = ["end_to_end"]
 
 COMMIT = Git(commit="0123456789ab" + "c" * 28, dirty=True)
 ALTERED = "altered since it was published (its SHA-256 does not hold)."
+FIRST = (
+    "error: pipeline 'small': no version served before its champion, v1. Choose one: gristmill models small, then: "
+    "gristmill promote small VERSION.\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +53,8 @@ def versions(project: Path) -> dict[int, Version]:
 
 
 def model_of(project: Path, number: int) -> Path:
-    """Return the file of a version's exported model."""
-    key = versions(project)[number].references["export"]["key"]
-    return Store(project / "data/store").path("export", key) / "model.keras"
+    """Return the file of a version's own model."""
+    return Registry(project / "data/store").folder(versions(project)[number]) / "model.keras"
 
 
 def flip(file: Path) -> None:
@@ -103,6 +106,7 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
 
     assert (said.status, said.err) == (0, "")
     heading, *rows = (line.split() for line in said.out.splitlines())
+    assert all(f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" in said.out for version in versions(served).values())
     assert heading == ["version", "made", "run", "score", "best", "baseline", "commit", "why"]
     assert [row[:2] for row in rows] == [
         ["v2", "champion"],
@@ -124,7 +128,11 @@ def test_ls_and_show_name_the_versions(served: Path, command: Command) -> None:
 
 
 def test_without_versions_nothing_is_listed(finished: Path, command: Command) -> None:
-    assert command("models", "small", "--json").json == {"champion": None, "versions": [], "promotions": []}
+    nothing = {"champion": None, "versions": [], "promotions": [], "damaged": {}}
+    assert command("models", "small", "--json").json == nothing
+    assert command("models", "small").out == (
+        "small: no version yet. Have the last run's model be one and serve: gristmill promote small\n"
+    )
     assert command("ls", "--json").json[0]["champion"] is None
     assert command("show", "small", "--json").json["versions"] == []
     assert "registered as" not in command("show", "small").out
@@ -158,6 +166,22 @@ def test_a_run_promotes_nothing(served: Path, command: Command, parity_here: Non
     assert command("models", "small", "--json").json["champion"] == 2
 
 
+def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(
+    served: Path, command: Command, parity_here: None, prefect_api: str
+) -> None:
+    before = command("predict", "small").out
+    setting = ("--set", "preprocess.history=6")
+    assert command("-q", "run", "small", *setting, "--refresh", "export").status == 0
+    shutil.rmtree(served / "data/store/quarantine")
+
+    said = command("predict", "small")
+
+    assert (said.status, said.out, said.err) == (0, before, "")
+    assert command("verify").status == 0
+    assert command("models", "small", "--json").json["damaged"] == {}
+    assert command("promote", "small").out == "small: v3 is the champion (before: v2)\n"  # it has other bytes
+
+
 def test_where_nothing_was_promoted_the_last_run_predicts(finished: Path, command: Command) -> None:
     by_run = command("predict", "small")
     assert by_run.status == 0
@@ -181,6 +205,9 @@ def test_a_flipped_byte_in_the_champions_bundle_has_the_version_before_it_serve(
         f"error: {model}: {ALTERED} v2 of small was not promoted. Choose another: gristmill models small. "
         "Or make one: gristmill run small, then gristmill promote small.\n",
     )
+    listed = command("models", "small")
+    assert listed.out.splitlines()[1].split()[:3] == ["v2", "champion", "damaged"]
+    assert command("models", "small", "--json").json["damaged"] == {"2": f"{model}: {ALTERED}"}
     assert command("rollback", "small").out == "small: v1 is the champion (before: v2)\n"
     assert command("predict", "small").err == ""
 
@@ -207,10 +234,66 @@ def test_no_rollback_leads_to_a_damaged_bundle(served: Path, command: Command) -
     assert (said.status, said.out, said.err) == (
         1,
         "",
-        f"error: {model}: {ALTERED} v1 of small was not promoted. Choose another: gristmill models small. "
-        "Or make one: gristmill run small, then gristmill promote small.\n",
+        f"error: pipeline 'small': no version that served before the champion can be used. v1: {model}: {ALTERED} "
+        "Run: gristmill run small, then: gristmill promote small.\n",
     )
     assert command("models", "small", "--json").json["champion"] == 2
+
+
+def test_a_rollback_leads_to_who_served_before_not_to_the_next_lower_number(
+    served: Path, command: Command, parity_here: None, prefect_api: str
+) -> None:
+    assert command("rollback", "small").out == "small: v1 is the champion (before: v2)\n"
+    assert command("-q", "run", "small", "--set", "preprocess.history=8").status == 0
+    assert command("promote", "small").out == "small: v3 is the champion (before: v1)\n"
+
+    assert command("rollback", "small").out == "small: v1 is the champion (before: v3)\n"
+    assert command("rollback", "small").err == FIRST
+
+
+def test_a_damaged_bundle_is_found_and_restored_where_the_store_has_it(served: Path, command: Command) -> None:
+    model, before = model_of(served, 2), command("predict", "small").out
+    whole = model.read_bytes()
+    model.unlink()  # of the two links to the bytes
+    model.write_bytes(whole[:-1])
+
+    found = command("verify")
+
+    assert (found.status, found.out.splitlines()[0]) == (1, f"{model}: {ALTERED} v2 of small cannot be used.")
+    assert found.out.splitlines()[1].endswith("artifacts, 5 registry files, 2 bundles verified, 1 damaged.")
+    repaired = command("verify", "--repair")
+    assert (repaired.status, repaired.out.splitlines()[0]) == (
+        0,
+        f"{model}: {ALTERED} v2 of small cannot be used. Restored from the store.",
+    )
+    assert command("verify").status == 0
+    assert command("predict", "small").out == before
+
+
+def test_a_damaged_bundle_that_the_store_cannot_restore_is_given_up_and_marked(served: Path, command: Command) -> None:
+    model, before = model_of(served, 2), command("predict", "small", "--version", "1").out
+    shutil.rmtree(served / "data/store/export")
+    flip(model)
+
+    repaired = command("verify", "--repair")
+
+    assert repaired.status == 0
+    assert (
+        f"{model}: {ALTERED} v2 of small cannot be used. The store has it no more: moved to quarantine.\n"
+        in repaired.out
+    )
+    assert command("verify").status == 0
+    assert set(command("models", "small", "--json").json["damaged"]) == {"2"}
+    assert command("predict", "small").out == before
+
+
+def test_a_command_tells_each_warning_once(served: Path, command: Command, prefect_api: str) -> None:
+    edit(served / "series.csv", "1749-01,58.0", "1749-01,58.1")
+    flip(model_of(served, 2))
+
+    told = command("retrain", "small").err
+
+    assert told.count("v2 of small cannot be used; v1 is used instead.") == 1
 
 
 def test_where_no_version_is_sound_nothing_predicts_and_a_new_version_helps(
@@ -251,12 +334,13 @@ def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_asi
     listed = command("ls", "--json")
     assert (listed.json[0]["champion"], listed.err.splitlines()) == (1, warnings)
     found = command("verify")
+    count = len([path for path in published(served / "data/store", "*") if "registry" not in path.parts])
     assert (found.status, found.out.splitlines()[:-1]) == (
         1,
         [
             f"{folder}/champion.json: altered since it was written.",
             f"{folder}/versions/000002.json: altered since it was written.",
-            f"{len(published(served / 'data/store', '*'))} artifacts, 5 registry files verified, 2 damaged.",
+            f"{count} artifacts, 5 registry files, 1 bundles verified, 2 damaged.",
         ],
     )
     assert command("verify", "--repair").status == 0
@@ -265,7 +349,7 @@ def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_asi
     sound = command("verify")
     assert (sound.status, sound.out.splitlines()[-1].partition(" artifacts, ")[2]) == (
         0,
-        "4 registry files verified, 0 damaged.",
+        "4 registry files, 1 bundles verified, 0 damaged.",
     )
     assert command("promote", "small").out == "small: v3 is the champion (before: v2)\n"  # and never another v2
 
@@ -307,7 +391,7 @@ def test_an_unknown_pipeline_is_refused(project: Path, command: Command, words: 
 
     assert (said.status, said.out) == (2, "")
     assert said.err == (
-        f"error: {project}/pipelines.toml: unknown pipeline 'smal'. Did you mean 'small'? Known: small.\n"
+        f"error: {project}/pipelines.toml: unknown pipeline 'smal'. Did you mean 'small'? All: gristmill ls.\n"
     )
 
 
@@ -332,7 +416,7 @@ def test_before_the_first_version_there_is_none_to_roll_back_to(finished: Path, 
     assert (said.status, said.out, said.err) == (
         2,
         "",
-        "error: pipeline 'small' has no version before its champion, v1.\n",
+        FIRST,
     )
 
 
@@ -346,7 +430,9 @@ def test_a_damaged_bundle_of_the_last_run_is_not_registered(finished: Path, comm
     assert not (finished / "data/store/registry").exists()
 
 
-def test_gc_keeps_what_versions_need(served: Path, command: Command, parity_here: None, prefect_api: str) -> None:
+def test_gc_leaves_versions_what_they_serve_by(
+    served: Path, command: Command, parity_here: None, prefect_api: str
+) -> None:
     toml = served / "pipelines.toml"
     toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())
     assert command("-q", "run", "small", "--set", "preprocess.history=8").status == 0
@@ -358,10 +444,8 @@ def test_gc_keeps_what_versions_need(served: Path, command: Command, parity_here
     store = Store(served / "data/store")
     assert_all_whole(store.root)
     kept = {(reference["stage"], reference["key"]) for run in (second, third) for reference in run.references.values()}
-    bundle_of_first = first.references["export"]
-    assert {(path.parent.parent.name, path.name) for path in store.artifacts()} == kept | {
-        (bundle_of_first["stage"], bundle_of_first["key"])
-    }
+    assert {(path.parent.parent.name, path.name) for path in store.artifacts()} == kept
+    assert first.references["export"]["key"] not in {key for _, key in kept}
     assert {number: command("predict", "small", "--version", number).out for number in by} == by
     assert command("predict", "small").out == by["2"]
 
@@ -385,7 +469,7 @@ def test_the_champion_writes_and_each_version_when_asked(
     opened = Project.open()
     for number in (1, 2):
         bundle = publish(opened.store, number)
-        opened.registry.register(bundle, {}, {}, Git(), {"verdict": "promoted", "why": "a test"})
+        opened.registry.register(bundle, {}, Git(), {"verdict": "promoted", "why": "a test"})
     opened.registry.promote("writer", 1, "a test")
 
     def written(*words: str) -> str:
@@ -403,6 +487,7 @@ def publish(store: Store, number: int) -> Record:
     made_of = identity.identify("export", {}, {"number": {"is": number}}, {}, {})
     with store.draft(made_of) as draft:
         (draft.path / "model.txt").write_text(f"says {number}")
+        (draft.path / "scores.json").write_text("{}")
         artifact = store.publish(draft, made_of)
     stage = StageRecord(reference=artifact.reference, cached=False, seconds=1)
     run = Project.open().runs.start(Project.open().catalogue.pipeline("writer"), [], {})

@@ -320,7 +320,7 @@ def test_what_was_judged_is_known_without_prefect(
 ) -> None:
     retrain(300)
     retrain(330, "gate.margin=0.9")
-    monkeypatch.setattr("gristmill.project.import_own", None)  # nothing can be run
+    monkeypatch.setattr("gristmill.launch.import_own", None)  # nothing can be run
 
     record = Project.open(project, {"small": ["gate.margin=0.9"]}).retrain("small")
 

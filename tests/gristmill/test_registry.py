@@ -19,14 +19,17 @@ from gristmill import identity, sealed
 from gristmill.artifact import Artifact, Reference
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
 from gristmill.lineage import Git
-from gristmill.registry import Promotion, Registry, Version
+from gristmill.promotions import Promotion
+from gristmill.registry import Registry, Version
 from gristmill.runs import Record, StageRecord
 from gristmill.store import Store
+from gristmill.tables import write_document
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
 GIT = Git(commit="c" * 40, dirty=True)
 SCORES = {"headline": {"metric": "mae", "model": 2.0, "baseline": 2.5}, "parity": 1e-7, "best": None}
 DECISION = {"verdict": "promoted", "why": "lower by 4 %"}
+ALTERED = "altered since it was published (its SHA-256 does not hold)."
 
 
 @pytest.fixture
@@ -34,13 +37,11 @@ def registry(tmp_path: Path) -> Registry:
     return Registry(tmp_path)
 
 
-def record(bundle: Reference | str, **changed: Any) -> Record:
+def record(bundle: Artifact, **changed: Any) -> Record:
     """Return the record of a run that exported a bundle."""
-    if isinstance(bundle, str):
-        bundle = Reference(stage="export", key=bundle, digest=bundle)
-    references = {"train": Reference(stage="train", key="aa", digest="11"), "export": bundle}
+    references = {"train": Reference(stage="train", key="aa", digest="11"), "export": bundle.reference}
     values: dict[str, Any] = {
-        "id": f"run-{bundle['key'][:8]}",
+        "id": "run-1",
         "pipeline": "small",
         "domain": "timeseries",
         "settings": {"train": {"epochs": 5, "learning_rate": 1e-3}},
@@ -56,16 +57,24 @@ def record(bundle: Reference | str, **changed: Any) -> Record:
     return Record(**values | changed)
 
 
-def register(registry: Registry, *bundles: Reference | str) -> list[Version]:
-    return [registry.register(record(bundle), SCORES, {"train": "ff"}, GIT, DECISION) for bundle in bundles]
-
-
-def publish(root: Path, number: int) -> Artifact:
+def publish(root: Path, name: str) -> Artifact:
     """Publish a bundle."""
-    store, made_of = Store(root), identity.identify("export", {}, {"number": {"is": number}}, {}, {})
+    store, made_of = Store(root), identity.identify("export", {}, {"bundle": {"name": name}}, {}, {})
     with store.draft(made_of) as draft:
-        (draft.path / "model.keras").write_text(f"weights {number}")
+        (draft.path / "model.keras").write_text(f"weights {name}")
+        write_document(draft.path / "scores.json", SCORES)
         return store.publish(draft, made_of)
+
+
+def register(root: Path, *names: str) -> list[Version]:
+    """Publish bundles and make them versions."""
+    registry = Registry(root)
+    return [registry.register(record(publish(root, name)), {"train": "ff"}, GIT, DECISION) for name in names]
+
+
+def model_of(root: Path, version: Version) -> Path:
+    """Return the file of a version's own model."""
+    return Registry(root).folder(version) / "model.keras"
 
 
 def flip(file: Path, at: int = -1) -> None:
@@ -76,14 +85,16 @@ def flip(file: Path, at: int = -1) -> None:
 
 
 def files(root: Path) -> list[str]:
-    return sorted(path.relative_to(root).as_posix() for path in (root / "registry").rglob("*") if path.is_file())
+    """Return the registry's files without those of bundles."""
+    names = (path.relative_to(root).as_posix() for path in (root / "registry").rglob("*") if path.is_file())
+    return sorted(name for name in names if "/bundles/" not in name)
 
 
-def test_a_version_holds_all_that_is_known_of_a_bundle(registry: Registry) -> None:
-    made = record("b1")
+def test_a_version_holds_all_that_is_known_of_a_bundle(registry: Registry, tmp_path: Path) -> None:
+    made = record(publish(tmp_path, "b1"))
     before = datetime.now(UTC)
 
-    version = registry.register(made, SCORES, {"train": "ff"}, GIT, DECISION)
+    version = registry.register(made, {"train": "ff"}, GIT, DECISION)
 
     assert before <= version.made <= datetime.now(UTC)
     assert version == Version(
@@ -108,47 +119,47 @@ def test_a_version_holds_all_that_is_known_of_a_bundle(registry: Registry) -> No
 
 
 def test_versions_are_numbered_and_come_newest_first(registry: Registry, tmp_path: Path) -> None:
-    made = register(registry, *(f"b{number}" for number in range(12)))
+    made = register(tmp_path, *(f"b{number}" for number in range(12)))
 
     assert [version.number for version in made] == list(range(1, 13))
     assert list(registry.versions("small")) == made[::-1]
     assert files(tmp_path) == [f"registry/small/versions/{number:06d}.json" for number in range(1, 13)]
 
 
-def test_the_same_bundle_is_one_version_whichever_run_led_to_it(registry: Registry) -> None:
-    first, second = register(registry, "b1", "b2")
+def test_the_same_bundle_is_one_version_whichever_run_led_to_it(registry: Registry, tmp_path: Path) -> None:
+    first, second = register(tmp_path, "b1", "b2")
 
-    again = registry.register(record("b1", id="later"), {}, {}, Git(), {})
+    again = registry.register(record(publish(tmp_path, "b1"), id="later"), {}, Git(), {})
 
     assert again == first
     assert list(registry.versions("small")) == [second, first]
 
 
-def test_a_run_that_exported_nothing_is_no_version(registry: Registry) -> None:
+def test_a_run_that_exported_nothing_is_no_version(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(RequestError) as raised:
-        registry.register(record("b1", stages={}), SCORES, {}, GIT, DECISION)
-    assert str(raised.value) == "run 'run-b1' of pipeline 'small' exported no model. Choose another run."
+        registry.register(record(publish(tmp_path, "b1"), stages={}), {}, GIT, DECISION)
+    assert str(raised.value) == "run 'run-1' of pipeline 'small' exported no model. Choose another run."
 
 
-def test_pipelines_keep_apart(registry: Registry) -> None:
-    register(registry, "b1", "b2")
-    other = registry.register(record("b1", pipeline="other"), SCORES, {}, GIT, DECISION)
+def test_pipelines_keep_apart(registry: Registry, tmp_path: Path) -> None:
+    register(tmp_path, "b1", "b2")
+    other = registry.register(record(publish(tmp_path, "b1"), pipeline="other"), {}, GIT, DECISION)
     registry.promote("small", 2, "better")
 
     assert (other.number, registry.pipelines(), registry.champion("other")) == (1, ["other", "small"], None)
 
 
 def test_every_move_of_the_champion_is_kept(registry: Registry, tmp_path: Path) -> None:
-    register(registry, "b1", "b2")
+    register(tmp_path, "b1", "b2")
 
     first = registry.promote("small", 1, "the first")
     second = registry.promote("small", 2, "better")
 
     assert registry.champion("small") == registry.version("small", 2)
     assert first == Promotion(
-        number=1, pipeline="small", version=1, previous=None, when=first.when, why="the first"
+        number=1, pipeline="small", version=1, previous=None, line=[], when=first.when, why="the first"
     )  # fmt: skip
-    assert (second.number, second.version, second.previous, second.why) == (2, 2, 1, "better")
+    assert (second.number, second.version, second.previous, second.line, second.why) == (2, 2, 1, [1], "better")
     assert list(registry.promotions("small")) == [second, first]
     assert files(tmp_path) == [
         "registry/small/champion.json",
@@ -160,7 +171,7 @@ def test_every_move_of_the_champion_is_kept(registry: Registry, tmp_path: Path) 
 
 
 def test_promoting_the_champion_changes_nothing(registry: Registry, tmp_path: Path) -> None:
-    register(registry, "b1")
+    register(tmp_path, "b1")
     first = registry.promote("small", 1, "the first")
     before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
 
@@ -170,9 +181,9 @@ def test_promoting_the_champion_changes_nothing(registry: Registry, tmp_path: Pa
 
 @pytest.mark.parametrize(("bundles", "known"), [((), "none"), (("b1", "b2"), "v2, v1")])
 def test_a_version_that_is_not_there_is_said_with_those_that_are(
-    registry: Registry, bundles: tuple[str, ...], known: str
+    registry: Registry, tmp_path: Path, bundles: tuple[str, ...], known: str
 ) -> None:
-    register(registry, *bundles)
+    register(tmp_path, *bundles)
     for ask in (lambda: registry.version("small", 3), lambda: registry.promote("small", 3, "why not")):
         with pytest.raises(RequestError) as raised:
             ask()
@@ -180,22 +191,102 @@ def test_a_version_that_is_not_there_is_said_with_those_that_are(
     assert list(registry.promotions("small")) == []
 
 
-def test_rolling_back_leads_to_the_newest_version_before(registry: Registry) -> None:
-    register(registry, "b1", "b2", "b3")
-    registry.promote("small", 3, "better")
+def test_rolling_back_leads_to_who_served_before_and_never_to_who_did_not(registry: Registry, tmp_path: Path) -> None:
+    register(tmp_path, "b1", "b2", "b3", "b4")
+    for number in (1, 2):
+        registry.promote("small", number, "better")
 
     back = registry.rollback("small", "it forecasts nonsense")
+    assert (back.version, back.previous, back.line, back.why) == (1, 2, [], "it forecasts nonsense")
+    registry.promote("small", 4, "better")
 
-    assert (back.version, back.previous, back.why) == (2, 3, "it forecasts nonsense")
-    assert registry.rollback("small", "so does this").version == 1
+    assert registry.rollback("small", "so does this").version == 1  # neither v3 nor v2, which was rolled back
     with pytest.raises(RequestError) as raised:
         registry.rollback("small", "and this")
-    assert str(raised.value) == "pipeline 'small' has no version before its champion, v1."
+    assert str(raised.value) == (
+        "pipeline 'small': no version served before its champion, v1. Choose one: gristmill models small, then: "
+        "gristmill promote small VERSION."
+    )
     assert registry.champion("small") == registry.version("small", 1)
 
 
-def test_without_a_champion_there_is_nothing_to_roll_back(registry: Registry) -> None:
-    register(registry, "b1")
+def test_rollbacks_one_after_the_other_lead_further_and_further_back(registry: Registry, tmp_path: Path) -> None:
+    register(tmp_path, "b1", "b2", "b3")
+    for number in (3, 1, 2, 3, 1):
+        registry.promote("small", number, "tried")
+
+    assert [registry.rollback("small", "worse").version for _ in range(4)] == [3, 2, 1, 3]
+    assert [promotion.previous for promotion in registry.promotions("small")] == [1, 2, 3, 1, 3, 2, 1, 3, None]
+
+
+def test_no_rollback_leads_to_a_damaged_version(
+    registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = register(tmp_path, "b1", "b2", "b3")
+    for version in (first, second, first, third):
+        registry.promote("small", version.number, "better")
+    flip(model_of(tmp_path, first))
+
+    with heard(caplog):
+        assert registry.rollback("small", "worse").line == [1]
+
+    assert said(caplog) == [f"{model_of(tmp_path, first)}: {ALTERED} v1 of small cannot be used and is passed over."]
+    assert registry.promoted("small") == 2
+    with pytest.raises(CorruptArtifact, match=r": no version that served before the champion can be used\. v1: "):
+        registry.rollback("small", "worse")
+    assert registry.promoted("small") == 2
+
+
+def test_the_champion_does_not_come_before_itself(registry: Registry, tmp_path: Path) -> None:
+    _, second, _ = register(tmp_path, "b1", "b2", "b3")
+    for number in (3, 1, 2, 1):
+        registry.promote("small", number, "better")
+    flip(model_of(tmp_path, second))
+
+    assert registry.rollback("small", "worse").version == 3  # past v2, which is damaged, and v1, which serves
+
+
+def test_a_challenger_replaces_only_the_champion_that_it_was_judged_beside(registry: Registry, tmp_path: Path) -> None:
+    register(tmp_path, "b1", "b2", "b3")
+
+    assert registry.promote("small", 1, "the first", judged=0).version == 1
+    assert registry.promote("small", 2, "the first as well", judged=0).version == 1
+    meanwhile = registry.promote("small", 3, "by hand")
+    assert registry.promote("small", 2, "better than v1", judged=1) == meanwhile
+    assert registry.promoted("small") == 3
+    assert registry.promote("small", 2, "better than v3", judged=3).version == 2
+    assert [promotion.version for promotion in registry.promotions("small")] == [2, 3, 1]
+
+
+def test_a_promotion_that_comes_between_looking_and_promoting_stands(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(tmp_path, "b1", "b2", "b3")
+    registry.promote("small", 1, "the first")
+    create = sealed.create
+
+    def overtaken(path: Path, content: Promotion) -> bool:
+        monkeypatch.setattr(sealed, "create", create)
+        registry.promote("small", 3, "by hand")
+        return create(path, content)
+
+    monkeypatch.setattr(sealed, "create", overtaken)
+
+    assert registry.promote("small", 2, "better than v1", judged=1).why == "by hand"
+    assert registry.promoted("small") == 3
+
+
+def test_who_was_judged_beside_a_stand_in_replaces_the_damaged_champion(registry: Registry, tmp_path: Path) -> None:
+    _, second, _ = register(tmp_path, "b1", "b2", "b3")
+    for number in (1, 2):
+        registry.promote("small", number, "better")
+    flip(model_of(tmp_path, second))
+
+    assert registry.promote("small", 3, "better than v1", judged=1).line == [2, 1]
+
+
+def test_without_a_champion_there_is_nothing_to_roll_back(registry: Registry, tmp_path: Path) -> None:
+    register(tmp_path, "b1")
     with pytest.raises(RequestError) as raised:
         registry.rollback("small", "why not")
     assert str(raised.value) == "pipeline 'small' has no champion. Run: gristmill promote small."
@@ -205,14 +296,15 @@ CROWD = """
 import sys, time
 from pathlib import Path
 sys.path.insert(0, "tests/gristmill")
-from test_registry import DECISION, GIT, SCORES, record
+from test_registry import DECISION, GIT, publish, record
 from gristmill.registry import Registry
-registry, own = Registry(Path(sys.argv[1])), int(sys.argv[2])
+root, own = Path(sys.argv[1]), int(sys.argv[2])
+registry = Registry(root)
 print("ready", flush=True)
 sys.stdin.readline()
 for turn in range(6):
-    registry.register(record(f"shared {turn}"), SCORES, {}, GIT, DECISION)
-    version = registry.register(record(f"own {own} {turn}"), SCORES, {}, GIT, DECISION)
+    registry.register(record(publish(root, f"shared {turn}")), {}, GIT, DECISION)
+    version = registry.register(record(publish(root, f"own {own} {turn}")), {}, GIT, DECISION)
     print(registry.promote("small", version.number, f"{own} {turn}").number)
 """
 """A process that registers a bundle that all register and one of its own, and promotes the latter, six times."""
@@ -260,7 +352,7 @@ def test_a_crowd_loses_no_promotion_and_leaves_a_whole_pointer(registry: Registr
 def test_a_promotion_cut_off_before_the_pointer_moved_holds(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    register(registry, "b1", "b2", "b3")
+    register(tmp_path, "b1", "b2", "b3")
     registry.promote("small", 1, "the first")
 
     def killed(path: Path, content: object) -> None:
@@ -285,7 +377,7 @@ def test_a_promotion_cut_off_before_the_pointer_moved_holds(
 def test_who_is_overtaken_while_moving_the_pointer_leaves_it_at_the_later_promotion(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register(registry, "b1", "b2")
+    register(tmp_path, "b1", "b2")
     write = sealed.replace
 
     def overtaken(path: Path, content: Promotion) -> None:
@@ -303,7 +395,7 @@ def test_who_is_overtaken_while_moving_the_pointer_leaves_it_at_the_later_promot
 def test_what_a_kill_leaves_before_the_number_is_taken_is_nothing(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    register(registry, "b1")
+    register(tmp_path, "b1")
 
     def killed(self: Path, target: Path) -> None:
         raise KeyboardInterrupt
@@ -315,6 +407,25 @@ def test_what_a_kill_leaves_before_the_number_is_taken_is_nothing(
 
     assert registry.champion("small") is None
     assert files(tmp_path) == ["registry/small/versions/000001.json"]
+
+
+def test_a_bundle_that_a_kill_left_without_its_version_is_the_next_ones(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(path: Path, content: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sealed, "create", killed)
+        with pytest.raises(KeyboardInterrupt):
+            register(tmp_path, "b1")
+    assert list(registry.versions("small")) == []
+    (left,) = registry.strays()
+
+    (version,) = register(tmp_path, "b1")
+
+    assert (version.number, registry.bundle(version)) == (1, left)
+    assert list(registry.strays()) == []
 
 
 @pytest.mark.parametrize(
@@ -335,7 +446,7 @@ def test_without_a_sound_pointer_the_latest_promotion_holds(
     damage: Callable[[Path], object],
     told: str,
 ) -> None:
-    register(registry, "b1", "b2")
+    register(tmp_path, "b1", "b2")
     for number in (1, 2):
         registry.promote("small", number, "better")
     pointer = tmp_path / "registry/small/champion.json"
@@ -353,7 +464,7 @@ def test_without_a_sound_pointer_the_latest_promotion_holds(
 def test_without_pointer_and_promotions_there_is_no_champion(
     registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    register(registry, "b1")
+    register(tmp_path, "b1")
     registry.promote("small", 1, "better")
     pointer, promotion = (tmp_path / "registry/small" / name for name in ("champion.json", "promotions/000001.json"))
     for path in (pointer, promotion):
@@ -372,7 +483,7 @@ def test_without_pointer_and_promotions_there_is_no_champion(
 def test_a_damaged_promotion_is_passed_over_and_its_number_not_given_again(
     registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    register(registry, "b1", "b2", "b3")
+    register(tmp_path, "b1", "b2", "b3")
     for number in (1, 2):
         registry.promote("small", number, "better")
     damaged = tmp_path / "registry/small/promotions/000002.json"
@@ -406,8 +517,9 @@ def test_where_the_champions_file_is_damaged_the_version_before_it_stands_in(
     damage: Callable[[Path], object],
     told: str,
 ) -> None:
-    first, _ = register(registry, "b1", "b2")
-    registry.promote("small", 2, "better")
+    first, _ = register(tmp_path, "b1", "b2")
+    for number in (1, 2):
+        registry.promote("small", number, "better")
     path = tmp_path / "registry/small/versions/000002.json"
     damage(path)
 
@@ -415,14 +527,14 @@ def test_where_the_champions_file_is_damaged_the_version_before_it_stands_in(
         assert registry.champion("small") == first
 
     assert said(caplog) == [f"{path}: {told} v2 of small cannot be used; v1 is used instead."]
-    (third,) = register(registry, "b3")
+    (third,) = register(tmp_path, "b3")
     assert third.number == 3  # 2 was promoted and stays what it was
 
 
 def test_a_damaged_version_is_passed_over_and_said_where_it_is_asked_for(
     registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, _, third = register(registry, "b1", "b2", "b3")
+    first, _, third = register(tmp_path, "b1", "b2", "b3")
     path = tmp_path / "registry/small/versions/000002.json"
     path.write_text(path.read_text().replace("2.0", "1.0"))
 
@@ -430,14 +542,19 @@ def test_a_damaged_version_is_passed_over_and_said_where_it_is_asked_for(
         assert list(registry.versions("small")) == [third, first]
 
     assert said(caplog) == [f"{path}: altered since it was written. Passed over."]
-    for ask in (lambda: registry.version("small", 2), lambda: registry.promote("small", 2, "why not")):
-        with pytest.raises(CorruptArtifact) as raised:
-            ask()
-        assert str(raised.value) == f"{path}: altered since it was written."
+    with pytest.raises(CorruptArtifact) as raised:
+        registry.version("small", 2)
+    assert str(raised.value) == f"{path}: altered since it was written."
+    with pytest.raises(CorruptArtifact) as raised:
+        registry.promote("small", 2, "why not")
+    assert str(raised.value) == (
+        f"{path}: altered since it was written. v2 of small was not promoted. Choose another: gristmill models small. "
+        "Or make one: gristmill run small, then gristmill promote small."
+    )
 
 
 def test_every_flipped_bit_of_a_version_is_noticed(registry: Registry, tmp_path: Path) -> None:
-    (version,) = register(registry, "b1")
+    (version,) = register(tmp_path, "b1")
     path = tmp_path / "registry/small/versions/000001.json"
     for at in range(path.stat().st_size):
         flip(path, at)
@@ -447,41 +564,40 @@ def test_every_flipped_bit_of_a_version_is_noticed(registry: Registry, tmp_path:
     assert registry.version("small", 1) == version
 
 
-def test_a_champion_whose_bundle_is_damaged_gives_way_to_the_newest_sound_version_before_it(
+def test_a_champion_whose_bundle_is_damaged_gives_way_to_the_last_sound_version_that_served_before_it(
     registry: Registry, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bundles = [publish(tmp_path, number) for number in range(4)]
-    versions = register(registry, *(bundle.reference for bundle in bundles))
-    registry.promote("small", 3, "better")
+    versions = register(tmp_path, "b1", "b2", "b3", "b4")
+    for number in (1, 4, 3):
+        registry.promote("small", number, "better")
     assert registry.champion("small", verified=True) == versions[2]
-    flip(bundles[2].path / "model.keras")
-    (bundles[1].path / "model.keras").unlink()
+    served, before = (model_of(tmp_path, versions[number - 1]) for number in (3, 4))
+    flip(served)
+    before.unlink()
 
     with heard(caplog):
-        assert registry.champion("small", verified=True) == versions[0]  # and not v4, which was not promoted
+        assert registry.champion("small", verified=True) == versions[0]  # and not v2, which never served
 
-    altered = "altered since it was published (its SHA-256 does not hold)."
     assert said(caplog) == [
-        f"{bundles[2].path / 'model.keras'}: {altered} v3 of small cannot be used; v1 is used instead.",
-        f"{bundles[1].path / 'model.keras'}: missing, though its manifest lists it. "
-        "v2 of small cannot be used; v1 is used instead.",
+        f"{served}: {ALTERED} v3 of small cannot be used; v1 is used instead.",
+        f"{before}: missing, though its manifest lists it. v4 of small cannot be used; v1 is used instead.",
     ]
     assert registry.champion("small") == versions[2]  # as promoted, whatever has become of its bundle
 
 
 def test_where_no_version_is_sound_every_damage_is_said(registry: Registry, tmp_path: Path) -> None:
-    bundles = [publish(tmp_path, number) for number in range(2)]
-    register(registry, *(bundle.reference for bundle in bundles))
-    registry.promote("small", 2, "better")
-    flip(bundles[1].path / "model.keras")
+    _, second = register(tmp_path, "b1", "b2")
+    for number in (1, 2):
+        registry.promote("small", number, "better")
+    flip(model_of(tmp_path, second))
     (tmp_path / "registry/small/versions/000001.json").write_text("")
 
     with pytest.raises(CorruptArtifact) as raised:
         registry.champion("small", verified=True)
 
     assert str(raised.value) == (
-        f"pipeline 'small': no version can be used. v2: {bundles[1].path / 'model.keras'}: altered since it was "
-        f"published (its SHA-256 does not hold). v1: {tmp_path}/registry/small/versions/000001.json: not a version. "
+        f"pipeline 'small': no version can be used. v2: {model_of(tmp_path, second)}: {ALTERED} "
+        f"v1: {tmp_path}/registry/small/versions/000001.json: not a version. "
         "Run: gristmill run small, then: gristmill promote small."
     )
 
@@ -489,7 +605,7 @@ def test_where_no_version_is_sound_every_damage_is_said(registry: Registry, tmp_
 def test_damages_are_found_file_by_file_and_a_pointer_that_is_gone_is_written_again(
     registry: Registry, tmp_path: Path
 ) -> None:
-    register(registry, "b1", "b2")
+    register(tmp_path, "b1", "b2")
     registry.promote("small", 2, "better")
     assert [damage for _, damage in registry.damages()] == [None] * 4
     pointer, version = (tmp_path / "registry/small" / name for name in ("champion.json", "versions/000001.json"))
@@ -507,12 +623,14 @@ def test_damages_are_found_file_by_file_and_a_pointer_that_is_gone_is_written_ag
 
 
 def test_a_full_disk_is_said(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = record(publish(tmp_path, "b1"))
+
     def fail(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(StoreError, match=f"^{re.escape(str(tmp_path))}: the disk is full. Free space "):
-        register(registry, "b1")
+        registry.register(bundle, {}, GIT, DECISION)
     assert list(registry.versions("small")) == []
 
 

@@ -16,13 +16,15 @@ from support import heard, said
 
 from gristmill import identity
 from gristmill.artifact import Artifact
+from gristmill.bundles import Bundles
+from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
 from gristmill.lineage import Git
 from gristmill.registry import Registry
 from gristmill.retraining import Judgement, News, Retraining
 from gristmill.runs import Outcome, Record, StageRecord
 from gristmill.store import Store
-from gristmill.upkeep import garbage, remove, verify_registry, verify_store
+from gristmill.upkeep import garbage, remove, repair, verify_registry, verify_store
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
 OLD = time.time() - 48 * 3600
@@ -46,6 +48,7 @@ def publish(store: Store, stage: str, number: int) -> Artifact:
     made_of = identity.identify(stage, {}, {"number": {"is": number}}, {}, {})
     with store.draft(made_of) as draft:
         (draft.path / "data.txt").write_text(f"{stage} {number}")
+        (draft.path / "scores.json").write_text("{}")
         artifact = store.publish(draft, made_of)
     os.utime(artifact.path, (OLD, OLD))
     return artifact
@@ -58,6 +61,7 @@ def record(
     outcome: Outcome = "succeeded",
     pipeline: str = "small",
     retraining: Retraining | None = None,
+    trial: bool = False,
 ) -> Record:
     """Record a run that gave these artifacts."""
     began = datetime.now(UTC) if outcome == "running" else BEGAN + timedelta(days=day)
@@ -78,6 +82,7 @@ def record(
         host=socket.gethostname(),
         pid=os.getpid(),
         retraining=retraining,
+        trial=trial,
     )
     path = store.root / "runs" / pipeline / f"{made.id}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,11 +143,23 @@ def test_the_artifacts_of_the_last_successful_runs_are_kept(store: Store) -> Non
     assert named(store, keep_runs=4) == {}
 
 
+def test_what_a_sweep_finds_is_kept_though_no_run_refers_to_it(store: Store) -> None:
+    found, other = publish(store, "train", 0), publish(store, "train", 1)
+    assert [item.path for item in garbage(store, 1, [found])] == [other.path]
+
+
 def test_runs_that_failed_do_not_count_but_the_newest_run_is_kept_too(store: Store) -> None:
     trained = [publish(store, "train", day) for day in range(4)]
     for day, outcome in enumerate(["succeeded", "succeeded", "failed", "interrupted"]):
         record(store, day, trained[day], outcome=outcome)  # type: ignore[arg-type]  # each is one
     assert set(named(store, keep_runs=1)) == {trained[0].path, trained[2].path}
+
+
+def test_the_trials_of_a_sweep_do_not_count_among_the_runs(store: Store) -> None:
+    trained = [publish(store, "train", day) for day in range(4)]
+    for day, artifact in enumerate(trained):
+        record(store, day, artifact, trial=day > 0)
+    assert set(named(store, keep_runs=1)) == {trained[1].path, trained[2].path}  # the newest is kept, whatever it is
 
 
 def test_each_pipeline_keeps_its_own(store: Store) -> None:
@@ -153,17 +170,53 @@ def test_each_pipeline_keeps_its_own(store: Store) -> None:
     assert set(named(store, keep_runs=1)) == {old.path}
 
 
-def test_the_bundle_of_every_version_is_kept_and_all_of_the_champion_and_the_newest_versions(store: Store) -> None:
+def test_all_of_the_champion_and_the_newest_versions_is_kept_and_the_others_serve_without(store: Store) -> None:
+    """What new models are compared with; bundles are the versions' own."""
     registry = Registry(store.root)
     trained, bundles = ([publish(store, stage, day) for day in range(5)] for stage in ("train", "export"))
     for day, artifacts in enumerate(zip(trained, bundles, strict=True)):
         register(registry, record(store, day, *artifacts))
     registry.promote("small", 2, "better")
 
-    assert set(named(store, keep_runs=1)) == {trained[day].path for day in (0, 2, 3)}
-    assert set(named(store, keep_runs=2)) == {trained[day].path for day in (0, 2)}
+    def garbage_of(artifacts: list[Artifact], keep_runs: int) -> set[int]:
+        found = named(store, keep_runs)
+        return {day for day, artifact in enumerate(artifacts) if artifact.path in found}
+
+    assert garbage_of(trained, keep_runs=1) == {0, 2, 3}
+    assert garbage_of(trained, keep_runs=2) == {0, 2}
+    assert garbage_of(bundles, keep_runs=1) == {0, 2, 3}
     shutil.rmtree(store.root / "runs")  # what versions need does not hang on the records of their runs
-    assert set(named(store, keep_runs=1)) == {trained[day].path for day in (0, 2, 3)}
+    assert garbage_of(trained, keep_runs=1) == {0, 2, 3}
+    remove(list(garbage(store, keep_runs=1)))
+    for version in registry.versions("small"):
+        registry.bundle(version)
+
+
+def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store) -> None:
+    registry, artifacts = Registry(store.root), [publish(store, "export", number) for number in range(3)]
+    register(registry, record(store, 1, artifacts[0]))
+    young, old = (Bundles(store.root).take("small", artifact.reference) for artifact in artifacts[1:])
+    (owned,) = (registry.folder(version) for version in registry.versions("small"))
+    for folder in (owned, old):
+        age(folder)
+
+    def strays() -> dict[Path, str]:
+        return {path: why for path, why in named(store, 1).items() if path.is_relative_to(store.root / "registry")}
+
+    assert strays() == {old: "bundle that never became a version, or whose version is gone"}
+    Bundles(store.root).take("small", artifacts[2].reference)  # who takes it is about to make it a version
+    assert strays() == {}
+    age(old)
+    (store.root / "registry/small/versions/000001.json").write_text("")
+    assert strays() == {}  # it may be the damaged version's
+    assert young.exists()
+
+
+def test_drafts_of_bundles_are_garbage_once_their_process_is_gone(store: Store, dead_pid: int) -> None:
+    left = store.root / f"registry/small/bundles/.0123456789abcdef~{dead_pid}~1~{socket.gethostname()}"
+    left.mkdir(parents=True)
+
+    assert named(store, 1) == {left: "left behind by a process that died"}
 
 
 def test_a_registry_whose_champion_cannot_be_read_keeps_what_can_be(
@@ -211,21 +264,54 @@ def retraining(verdict: Any) -> Retraining:
 
 
 def register(registry: Registry, made: Record) -> None:
-    registry.register(made, {}, {}, Git(), {})
+    registry.register(made, {}, Git(), {})
 
 
-def test_every_file_of_the_registry_is_verified(store: Store) -> None:
+def test_every_file_and_every_bundle_of_the_registry_is_verified(store: Store) -> None:
     registry = Registry(store.root)
-    register(registry, record(store, 1, publish(store, "export", 1)))
+    for number in (1, 2):
+        register(registry, record(store, number, publish(store, "export", number)))
     registry.promote("small", 1, "better")
+    second, first = registry.versions("small")
+    (registry.folder(first) / "data.txt").unlink()
     promotion, version = (store.root / "registry/small" / f"{name}/000001.json" for name in ("promotions", "versions"))
-    version.write_text("{}")
 
     assert [(verdict.path, verdict.damage) for verdict in verify_registry(registry)] == [
         (store.root / "registry/small/champion.json", None),
         (promotion, None),
-        (version, f"{version}: not a version."),
+        (version, None),
+        (version.with_name("000002.json"), None),
+        (registry.folder(second), None),
+        (
+            registry.folder(first),
+            f"{registry.folder(first)}/data.txt: missing, though its manifest lists it. v1 of small cannot be used.",
+        ),
     ]
+    version.write_text("{}")
+    assert (version, f"{version}: not a version.") in [
+        (verdict.path, verdict.damage) for verdict in verify_registry(registry)
+    ]
+
+
+def test_repair_restores_a_bundle_where_the_store_can_and_gives_it_up_where_not(store: Store) -> None:
+    registry = Registry(store.root)
+    for number in (1, 2):
+        register(registry, record(store, number, publish(store, "export", number)))
+    second, first = registry.versions("small")
+    (registry.folder(first) / "data.txt").unlink()
+    (registry.folder(second) / "data.txt").write_text("damaged")  # in place: the store's, which is linked, too
+
+    repaired = [repair(verdict, store, registry) for verdict in [*verify_store(store), *verify_registry(registry)]]
+
+    assert {verdict.path: verdict.repair for verdict in repaired if verdict.damage} == {
+        store.path("export", second.references["export"]["key"]): "Moved to quarantine.",
+        registry.folder(first): "Restored from the store.",
+        registry.folder(second): "The store has it no more: moved to quarantine.",
+    }
+    assert (registry.bundle(first) / "data.txt").read_text() == "export 1"
+    assert [verdict.damage for verdict in verify_registry(registry)] == [None] * 3
+    with pytest.raises(CorruptArtifact):
+        registry.bundle(second)
 
 
 def test_what_no_run_refers_to_is_garbage(store: Store) -> None:

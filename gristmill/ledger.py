@@ -1,0 +1,74 @@
+"""A ledger: numbered files that are never changed, as a registry's versions and promotions.
+
+    root/registry/<pipeline>/<ledger>/000001.json
+
+Each is written aside, flushed, and linked to the next number, which succeeds for one process only; a process that finds
+its number taken looks again at what there is. Every file holds a seal, so that one that is damaged is known for it.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
+
+from gristmill import sealed
+from gristmill.errors import CorruptArtifact
+from gristmill.store import writing
+
+logger = logging.getLogger(__name__)
+
+
+class Entry(BaseModel):
+    """What a ledger holds under one number."""
+
+    number: int
+    pipeline: str
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class Ledger(Generic[E]):
+    """The entries of one kind, by pipeline."""
+
+    def __init__(self, root: Path, name: str, kind: type[E]) -> None:
+        """Open a ledger; `root` is the store's, `name` that of the folder in each pipeline's."""
+        self._root, self._name, self._kind = root, name, kind
+
+    def numbers(self, pipeline: str) -> list[int]:
+        """Return the numbers that are taken, sorted, of damaged entries too."""
+        names = (path.name for path in self._path(pipeline, 0).parent.glob("*.json"))
+        return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d{6,}\.json", name))
+
+    def read(self, pipeline: str, number: int) -> E:
+        """Return one entry.
+
+        Raises:
+            CorruptArtifact: it is gone or damaged.
+        """
+        path = self._path(pipeline, number)
+        entry = sealed.read(path, self._kind)
+        if (entry.pipeline, entry.number) != (pipeline, number):
+            raise CorruptArtifact(f"{path}: holds another {self._kind.__name__.lower()}.")
+        return entry
+
+    def newest_first(self, pipeline: str) -> Iterator[E]:
+        """Yield a pipeline's entries from the newest on; one that cannot be read is passed over with a warning."""
+        for number in reversed(self.numbers(pipeline)):
+            try:
+                yield self.read(pipeline, number)
+            except CorruptArtifact as damage:
+                logger.warning("%s Passed over.", damage)
+
+    def create(self, entry: E) -> bool:
+        """Write an entry under its number; return False, and write nothing, where the number is taken."""
+        path = self._path(entry.pipeline, entry.number)
+        with writing(self._root):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return sealed.create(path, entry)
+
+    def _path(self, pipeline: str, number: int) -> Path:
+        return self._root / "registry" / pipeline / self._name / f"{number:06d}.json"
