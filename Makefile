@@ -1,7 +1,7 @@
 # make run    forecast sunspots; on a fresh clone it sets everything up first
 # make test   the tests
 # make lint   ruff, mypy, import-linter
-# make bench  the figures of benchmarks/results.md, measured anew (about an hour)
+# make bench  two figures of benchmarks/results.md measured anew: nothing to do, the course's sunspots (the others: see there)
 # make clean  remove the virtual environment and caches; the store (data/store) stays
 
 PYTHON ?= python3

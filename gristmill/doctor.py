@@ -18,11 +18,11 @@ _SHOWN = 3  # files of a pipeline
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's: what was looked at, what was found, whether it stops work."""
+    """One line of the doctor's: what was looked at, what was found, whether it is as it must be."""
 
     subject: str
     found: str
-    sound: bool = True
+    sound: bool | None = True  # None for what is missing, and need not be there
 
 
 def examine(project: Project, needed: list[str]) -> Iterator[Finding]:
@@ -74,6 +74,7 @@ def _data(project: Project, name: str, needed: bool) -> Finding:
     try:
         found = [file for located in project.data(name).values() for file in located.files]
     except DataError as error:
-        return Finding(f"data of {name}", str(error), sound=not needed)
+        found_none = str(error) if needed else "absent"
+        return Finding(f"data of {name}", found_none, sound=False if needed else None)
     shown = [*map(str, found[:_SHOWN]), *([f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else [])]
     return Finding(f"data of {name}", ", ".join(shown) or "made by the pipeline itself")

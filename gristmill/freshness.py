@@ -11,9 +11,12 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from gristmill.settings import Settings
 
 _UNITS = ("second", "minute", "hour", "day", "week")
+_FIELDS = ("minute", "hour", "day", "month", "weekday")  # of a cron line
+_CRON = f'five fields, {" ".join(_FIELDS)}, such as "0 6 * * 1"'
 _NOT_PREFECTS = re.compile(r"LW|\dL", re.IGNORECASE)  # last weekday, last Friday: Prefect's reader of cron has neither
 _NO_PLAIN_RULE = re.compile(r"[:\s]|INTERVAL=0+(;|$)", re.IGNORECASE)  # brings its own start, or never gets on
 _ANY_TIME = datetime(2000, 1, 1)
+_UTC = "UTC"
 
 
 def span(text: str) -> timedelta:
@@ -38,13 +41,24 @@ def _is_span(text: str) -> str:
 
 
 def _is_cron(text: str) -> str:
+    fields = text.split()
+    if len(fields) != len(_FIELDS):
+        raise ValueError(f"{_CRON}, not {len(fields)}")
+    for place, (name, field) in enumerate(zip(_FIELDS, fields, strict=True)):
+        if not _holds(["*"] * place + [field] + ["*"] * (len(_FIELDS) - place - 1)):
+            raise ValueError(f"{_CRON}; {field!r} is no {name}")
+    if not _holds(fields):  # though each does
+        raise ValueError(f"{_CRON}; day {fields[2]!r} never comes in month {fields[3]!r}")
+    return text
+
+
+def _holds(fields: list[str]) -> bool:
     from cronsim import CronSim, CronSimError  # late, as dateutil below: only a schedule pays for it
 
     with suppress(CronSimError):
-        if len(text.split()) == 5 and not _NOT_PREFECTS.search(text):
-            CronSim(text, _ANY_TIME)
-            return text
-    raise ValueError('five fields, minute hour day month weekday, such as "0 6 * * 1"')
+        CronSim(" ".join(fields), _ANY_TIME)
+        return not any(map(_NOT_PREFECTS.search, fields))
+    return False
 
 
 def _is_rrule(text: str) -> str:
@@ -74,7 +88,7 @@ class Schedule(Settings):
     cron: Annotated[str, AfterValidator(_is_cron)] | None = None  # minute hour day month weekday
     interval: Span | None = None  # such as "6 hours"
     rrule: Annotated[str, AfterValidator(_is_rrule)] | None = None  # an RFC 5545 rule such as "FREQ=MONTHLY;BYDAY=1MO"
-    timezone: Annotated[str, AfterValidator(_is_zone)] = "UTC"  # of cron and rrule
+    timezone: Annotated[str, AfterValidator(_is_zone)] = _UTC  # of cron and rrule
     on_event: bool = False  # also when `gristmill.data.updated` is emitted for the pipeline
     min_new: PositiveInt = 1  # rows that no retraining has judged yet; with fewer nothing is done
     max_age: Span | None = None  # of the champion; beyond it one new row is enough
@@ -85,6 +99,12 @@ class Schedule(Settings):
         given = [name for name in ("cron", "interval", "rrule") if getattr(self, name)]
         if len(given) > 1:
             raise ValueError(f"one of cron, interval and rrule; {' and '.join(given)} are set")
+        return self
+
+    @model_validator(mode="after")
+    def _keep_the_zone_of_a_clock(self) -> Self:
+        if self.timezone != _UTC and not (self.cron or self.rrule):
+            raise ValueError(f"cron or rrule beside timezone = {self.timezone!r}, which nothing else reads")
         return self
 
 

@@ -1,13 +1,12 @@
 """What the command line shows: tables and bars on a terminal, plain lines elsewhere."""
 
-import contextlib
 import importlib.util
 import itertools
 import json
 import logging
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -15,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from gristmill import progress, wording
-from gristmill.epoch import Epoch
+from gristmill import wording
+from gristmill.lines import Lines
 from gristmill.plan import Step, is_fresh
 from gristmill.retraining import CHALLENGER, CHAMPION
 from gristmill.runs import Record
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from gristmill.doctor import Finding
     from gristmill.project import Status
     from gristmill.registry import Version
+    from gristmill.sweeps import Place
 
 logger = logging.getLogger(__name__)
 
@@ -47,31 +47,32 @@ _STATES = {
     "never run": "[dim]never run[/]",
     "no data": "[red]no data[/]",
 }
+_FINDINGS = {True: "[green]ok[/]", False: "[red]no[/]", None: "–"}
+_ABOUT = 60  # characters of what a pipeline is about, at most
 
 _debug = False
-
-
-class _Lines(logging.Handler):
-    """Log records as plain lines on standard error."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        err.print(f"{'warning: ' if record.levelno >= logging.WARNING else ''}{record.getMessage()}", markup=False)
 
 
 def set_up(level: int, debug: bool) -> None:
     """Have gristmill's log shown from this level on; say whether errors come with tracebacks."""
     global _debug
     _debug = debug
+    lines = Lines(say)
     for name in ("gristmill", "tasks"):
         logger = logging.getLogger(name)
         logger.setLevel(level)
         logger.propagate = False
-        logger.handlers = [_Lines()]
+        logger.handlers = [lines]
 
 
 def debugging() -> bool:
     """Whether `--debug` was given."""
     return _debug
+
+
+def is_quiet() -> bool:
+    """Whether `--quiet` was given."""
+    return not logger.isEnabledFor(logging.INFO)
 
 
 def say(text: str) -> None:
@@ -102,7 +103,7 @@ def show_status(found: "Iterable[Status]") -> None:
             f"v{status.champion}" if status.champion else "",
             Text(status.description),
         )
-    out.print(table)
+    _print(table)
 
 
 def show_plan(name: str, steps: list[Step]) -> None:
@@ -117,36 +118,7 @@ def show_plan(name: str, steps: list[Step]) -> None:
         labels = [step.stage for step in points]
         table.add_row(labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}", _MARKS[state], escape(reason))
     out.print(f"[bold]{escape(name)}[/]")
-    out.print(table)
-
-
-@contextlib.contextmanager
-def epochs() -> Iterator[None]:
-    """Draw training as it goes: a bar on a terminal, a line now and then elsewhere."""
-    if not err.is_terminal or not logger.isEnabledFor(logging.INFO):
-        with progress.listening(_tell_epoch):
-            yield
-        return
-    # Imported late: it takes as long as a whole table, and runs with nothing to do draw no bar.
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[losses]}"),
-        TimeRemainingColumn(),
-    ]
-    with Progress(*columns, console=err, transient=True) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def draw(pipeline: str, epoch: Epoch) -> None:
-            if pipeline not in tasks:
-                tasks[pipeline] = bar.add_task("train", total=epoch.of, losses="")
-            bar.update(tasks[pipeline], completed=epoch.number, losses=_losses(epoch))
-
-        with progress.listening(draw):
-            yield
+    _print(table)
 
 
 def show_scores(scores: dict[str, Any]) -> None:
@@ -157,7 +129,7 @@ def show_scores(scores: dict[str, Any]) -> None:
     baselines = sorted(scores["baselines"].items(), key=lambda item: item[1]["test"][first], reverse=best_first)
     for name, by_part in [("[bold]model[/]", scores["model"]), *baselines]:
         table.add_row(name, *(wording.score(metric, by_part["test"].get(metric)) for metric in metrics))
-    out.print(table)
+    _print(table)
 
 
 def show_places(report: "Path", bundle: "Path") -> None:
@@ -191,7 +163,7 @@ def show_record(record: Record, scores: dict[str, Any] | None, versions: Iterabl
             stage.reference["digest"][:12],
             f"{stage.seconds:.1f}",
         )
-    out.print(table)
+    _print(table)
 
 
 def show_retraining(record: Record, report: "Path") -> None:
@@ -203,12 +175,25 @@ def show_retraining(record: Record, report: "Path") -> None:
         table = _table("judged on what came", judged.metric)
         for name, score in sorted(judged.scores.items(), key=lambda item: item[1]):
             table.add_row(f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name), f"{score:.5g}")
-        out.print(table)
+        _print(table)
         if judged.interval:
             low, high = judged.interval
             out.print(f"the champion's error less the challenger's: {judged.difference:.4g} ({low:.4g} to {high:.4g})")
     version = f" as version {found.version}" if found.version else ""
     out.print(f"{record.pipeline}: {found.verdict}{version} ({found.why})", markup=False)
+    out.print(f"report  {report}", markup=False)
+
+
+def show_leaderboard(places: "list[Place]", report: "Path") -> None:
+    """Print the points of a sweep, the best first, and which one to take."""
+    from gristmill.sweep_report import leaderboard, verdict
+
+    found = leaderboard(places)
+    table = _table(*found.headings)
+    for row in found.rows:
+        table.add_row(*map(escape, row))
+    _print(table)
+    out.print(verdict(places), markup=False)
     out.print(f"report  {report}", markup=False)
 
 
@@ -218,23 +203,25 @@ def show_runs(rows: "list[tuple[Record, dict[str, Any] | None]]") -> None:
     for record, headline in rows:
         overrides = escape(", ".join(record.overrides))
         table.add_row(record.id, _outcome(record), f"{record.seconds:.1f}", *_headline(headline), overrides)
-    out.print(table)
+    _print(table)
 
 
 def _outcome(record: Record) -> str:
-    return f"retraining, {record.retraining.verdict or record.outcome}" if record.retraining else record.outcome
+    kind = "trial, " if record.trial else ""
+    return f"retraining, {record.retraining.verdict or record.outcome}" if record.retraining else kind + record.outcome
 
 
-def show_models(versions: "Iterable[Version]", champion: int | None) -> None:
-    """Print versions side by side."""
+def show_models(versions: "Iterable[Version]", champion: int | None, damaged: Container[int]) -> None:
+    """Print versions side by side; which one is the champion, which cannot be used."""
     table = _table("version", "", "made", "run", "score", "best baseline", "commit", "why")
     for version in versions:
         score, baseline = _headline(version.scores["headline"])
-        serves = "[green]champion[/]" if version.number == champion else ""
+        serves = "[green]champion[/] " if version.number == champion else ""
+        mark = f"{serves}[red]damaged[/]" if version.number in damaged else serves
         why = escape(f"{version.decision['verdict']}: {version.decision['why']}")
-        made = f"{version.made.astimezone():%Y-%m-%d %H:%M}"
-        table.add_row(f"v{version.number}", serves, made, version.run, score, baseline, str(version.git), why)
-    out.print(table)
+        made = f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}"
+        table.add_row(f"v{version.number}", mark, made, version.run, score, baseline, str(version.git), why)
+    _print(table)
 
 
 def show_text(pieces: Iterable[str]) -> None:
@@ -250,23 +237,38 @@ def show_text(pieces: Iterable[str]) -> None:
 
 
 def show_frame(frame: "pd.DataFrame") -> None:
-    """Print a frame as CSV."""
-    sys.stdout.write(frame.to_csv(index=False))
+    """Print a frame as CSV, its numbers in six digits; a file has them as they are."""
+    sys.stdout.write(frame.to_csv(index=False, float_format=_number))
 
 
 def show_findings(findings: "list[Finding]") -> None:
     """Print what the doctor found."""
     table = _table("", "subject", "found")
     for finding in findings:
-        table.add_row("[green]ok[/]" if finding.sound else "[red]no[/]", finding.subject, escape(finding.found))
-    out.print(table)
+        table.add_row(_FINDINGS[finding.sound], finding.subject, escape(finding.found))
+    _print(table)
 
 
 def _table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in headings:
-        table.add_column(heading, overflow="ellipsis" if heading == "about" else "fold", no_wrap=heading == "about")
+        if heading == "about":
+            table.add_column(heading, overflow="ellipsis", no_wrap=True, max_width=_ABOUT)
+        else:
+            table.add_column(heading, overflow="fold")
     return table
+
+
+def _print(table: Table) -> None:
+    """Print a table without the blanks that fill its last column."""
+    for line in out.render_lines(table, pad=False):
+        text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
+        text.rstrip()
+        out.print(text)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # no exponent where the digits can be written
 
 
 def _headline(headline: dict[str, Any] | None) -> tuple[str, str]:
@@ -274,12 +276,3 @@ def _headline(headline: dict[str, Any] | None) -> tuple[str, str]:
     if not headline:
         return "", ""
     return f"{headline['metric']} {headline['model']:.4g}", f"{headline['baseline']:.4g}"
-
-
-def _tell_epoch(pipeline: str, epoch: Epoch) -> None:
-    if epoch.number in (1, epoch.of) or epoch.number % max(1, epoch.of // 10) == 0:
-        logger.info("train      epoch %d of %d, %s", epoch.number, epoch.of, _losses(epoch))
-
-
-def _losses(epoch: Epoch) -> str:
-    return f"loss {epoch.loss:.4g}" + (f", validation {epoch.val_loss:.4g}" if epoch.val_loss is not None else "")

@@ -9,6 +9,9 @@ from pydantic import ValidationError
 
 from gristmill.settings import Settings
 
+_COUNT_OR_SHARE = "a whole number, or a share below 1"
+_COUNT_OR_SHARE_MISSED = {"a valid integer", "less than 1"}  # what Pydantic says where a number is neither
+
 
 def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
     """Return `unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense, dlinear.`"""
@@ -16,6 +19,13 @@ def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(received), names, n=1)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     return f"unknown {what} {received!r}.{meant} Known: {', '.join(names) or 'none'}."
+
+
+def unknown_pipeline(received: str, known: Iterable[str]) -> str:
+    """Return `unknown pipeline 'sunspot'. Did you mean 'sunspots'? All: gristmill ls.`, for there may be many."""
+    close = difflib.get_close_matches(received, known, n=3)
+    meant = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
+    return f"unknown pipeline {received!r}.{meant} All: gristmill ls."
 
 
 def score(metric: str, value: float | None) -> str:
@@ -26,11 +36,17 @@ def score(metric: str, value: float | None) -> str:
 
 
 def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str]:
-    """Yield one line for each key of `table` that does not hold: the key, why, what was received."""
+    """Yield one line for each key of `table` that does not hold: the key, why, what was received.
+
+    What does not hold of the table as a whole comes without a key: its name stands before the line.
+    """
     reasons: dict[str, tuple[list[str], Any]] = {}
     for detail in error.errors(include_url=False):
         # A location is the key, then positions in an array, then branches of a union, which mean little to a reader.
-        name, *inner = detail["loc"] or ("table",)
+        if not detail["loc"]:
+            yield f"expected {_expected(detail['msg'])}."
+            continue
+        name, *inner = detail["loc"]
         key = f"{name}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
         if detail["type"] == "extra_forbidden":
             yield suggestion("key", key, table.model_fields)
@@ -40,12 +56,18 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
             continue  # short only because its mistakes, told elsewhere, are out
         else:
             messages, _ = reasons.setdefault(key, ([], detail["input"]))
-            message = re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", detail["msg"])
-            messages.append(message.replace("a valid tuple", "a valid array"))  # as TOML calls it
+            messages.append(_expected(detail["msg"]))
     for key, (messages, received) in reasons.items():
-        expected = " or ".join(dict.fromkeys(messages))
+        expected = _COUNT_OR_SHARE if {*messages} >= _COUNT_OR_SHARE_MISSED else " or ".join(dict.fromkeys(messages))
         shown = "nothing" if received is None else f"{received!r} ({_toml_type(received)})"
         yield f"{key}: expected {expected}. Received: {shown}."
+
+
+def _expected(message: str) -> str:
+    """Return what Pydantic asks for, in the words of TOML."""
+    message = re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", message)
+    message = re.sub(r"a valid dictionary( or instance of \w+)?", "a table", message)
+    return message.replace("a valid tuple", "a valid array")
 
 
 def _toml_type(value: Any) -> str:

@@ -1,18 +1,28 @@
 """A project on a Prefect server: its work pool and its deployments."""
 
+import logging
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
+from tempfile import TemporaryFile
 
+import yaml
 from httpx import HTTPStatusError
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
 
+from gristmill.deployments import FILE
 from gristmill.errors import WorkError
 from gristmill.processes import command
 from tasks.lookout import end_silent_runs, watch_for_late_runs
+
+logger = logging.getLogger(__name__)
+
+_BEGINS = re.compile(r"\W*Deploying (?!all flows)")  # what Prefect's command prints before each deployment
 
 
 def deploy(root: Path, pool: str, notify: str | None = None) -> None:
@@ -31,10 +41,7 @@ def deploy(root: Path, pool: str, notify: str | None = None) -> None:
         make_pool(client, pool)
         end_silent_runs(client)
         watch_for_late_runs(client, pool, notify)
-    line, environment = command("prefect", "--no-prompt", "deploy", "--all")
-    done = subprocess.run(line, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise WorkError(f"prefect deploy --all failed: {_last_line(done.stderr) or _last_line(done.stdout)}")
+    _apply(root)
 
 
 @contextmanager
@@ -54,6 +61,26 @@ def make_pool(client: SyncPrefectClient, name: str) -> None:
         client.read_work_pool(name)
     except ObjectNotFound:
         client.create_work_pool(WorkPoolCreate(name=name, type="process"))
+
+
+def _apply(root: Path) -> None:
+    """Run Prefect's command, which takes about a second for each deployment, and tell how far it is."""
+    total, begun, last = len(yaml.safe_load((root / FILE).read_text())["deployments"]), 0, ""
+    line, environment = command("prefect", "--no-prompt", "deploy", "--all")
+    environment["PYTHONUNBUFFERED"] = "1"
+    with (
+        TemporaryFile("w+") as errors,
+        subprocess.Popen(line, cwd=root, env=environment, stdout=PIPE, stderr=errors, text=True) as process,
+    ):
+        for said in process.stdout or ():
+            last = said.strip() or last
+            if _BEGINS.match(said):
+                begun += 1
+                if begun % max(1, total // 10) == 0:
+                    logger.info("deploying  %d of %d", begun, total)
+        if process.wait():
+            errors.seek(0)
+            raise WorkError(f"prefect deploy --all failed: {_last_line(errors.read()) or last}")
 
 
 def _last_line(text: str) -> str:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +93,36 @@ def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Com
     assert all(" fresh (" in line for line in progress[1:])
 
 
-def test_quiet_prints_results_and_no_progress(finished: Path, command: Command) -> None:
-    said = command("-q", "run", "small", "--refresh", "ingest")
+@pytest.mark.parametrize("words", [("-q", "run", "small"), ("run", "-q", "small"), ("run", "small", "--quiet")])
+def test_quiet_prints_results_and_neither_plan_nor_progress(
+    finished: Path, command: Command, words: tuple[str, ...]
+) -> None:
+    said = command(*words, "--refresh", "ingest")
 
     assert (said.status, said.err) == (0, "")
-    assert said.out.splitlines()[-1].startswith("bundle  ")
+    lines = said.out.splitlines()
+    assert lines[0].split() == ["test", "part", *SHOWN]
+    assert lines[-1].startswith("bundle  ")
+    assert command(*words).out == "small: all fresh, nothing to do\n"
+
+
+def test_debug_behind_the_command_shows_the_traceback(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from gristmill.cli import main; main()", "plan", "smal", "--debug"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr.startswith("Traceback")
+
+
+def test_the_version_is_told_where_there_is_no_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = command("--version")
+    assert (said.status, said.out) == (0, f"gristmill {metadata.version('gristmill')}\n")
 
 
 @pytest.mark.slow
@@ -302,7 +328,7 @@ def test_predict_refuses_what_it_cannot_use(finished: Path, command: Command) ->
         "error: --output f.xlsx: unknown kind of file. Known: .csv, .parquet, .json.\n",
     )
     assert (missing.status, missing.err) == (
-        1,
+        2,
         f"error: --input: no such file 'none.csv'. Tried: {finished}/none.csv. "
         "Put it there, correct the path, or name its folder in GRISTMILL_DATA.\n",
     )
@@ -335,8 +361,8 @@ def test_verify_finds_damage_and_repair_lets_the_next_run_heal_it(finished: Path
     assert found.out.splitlines() == [
         f"{table}: altered since it was published (its SHA-256 does not hold).",
         "5 artifacts verified, 1 damaged.",
-        "Run `gristmill verify --repair` to move them aside; the next run makes its own again. "
-        "Where a champion's are among them, promote that run: gristmill promote NAME.",
+        "Run `gristmill verify --repair` to move them aside, bundles only where the store cannot restore them; "
+        "the next run makes its own again.",
     ]
     repaired = command("verify", "--repair")
     assert (repaired.status, repaired.out.splitlines()[-1]) == (0, "5 artifacts verified, 1 damaged.")
@@ -389,6 +415,8 @@ def test_doctor_tells_what_is_there_and_what_is_needed(finished: Path, command: 
     assert f"{finished}/series.csv" in said.out
     assert command("doctor", "small").status == 0
     assert command("doctor", "lost").status == 1
+    (line,) = (line for line in said.out.splitlines() if "data of lost" in line)
+    assert line.split() == ["–", "data", "of", "lost", "absent"]
     (line,) = (line for line in command("doctor", "lost").out.splitlines() if "data of lost" in line)
     assert line.startswith("no")
     assert "lost.csv" in line

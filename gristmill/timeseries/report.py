@@ -25,7 +25,7 @@ METRICS = {
     "rmsse": "RMSSE",
     "skill": "skill",
 }
-INTERVALS = {"coverage": "coverage", "width": "mean width", "pinball": "pinball loss"}
+INTERVALS = {"coverage": "coverage", "width": "width", "pinball": "pinball"}
 
 _SHOWN = 12  # series, steps or channels that a table shows at most
 
@@ -93,10 +93,22 @@ def verdict(scores: dict[str, Any]) -> str:
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
         f"{METRICS[headline['metric']]} {headline['model']:.4g} against {headline['baseline']:.4g} ({gain:+.1%}). "
     )
+    said += _on_validation(scores, gain > 0)
     coverage = scores["model"]["test"].get("coverage")
     if coverage is not None:
         said += f"Its {scores['level']:.0%} intervals covered {coverage:.1%} of the test part. "
     return said + "Nothing was fitted on the test part. Skill is the share of the naive forecast's error that is saved."
+
+
+def _on_validation(scores: dict[str, Any], beats: bool) -> str:
+    """Say how the model stands on the validation part where that is otherwise than on the test part."""
+    if "validation" not in scores["model"]:
+        return ""
+    metric = scores["headline"]["metric"]
+    own = scores["model"]["validation"][metric]
+    error, best = min((by_part["validation"][metric], name) for name, by_part in scores["baselines"].items())
+    said = f"On the validation part it {'does not' if beats else 'does'}: {own:.4g} against {error:.4g} of {best}. "
+    return said if beats != (own < error) else ""
 
 
 def scores_table(scores: dict[str, Any], part: str) -> Table:
@@ -106,7 +118,7 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
     shown = METRICS | (INTERVALS if "coverage" in scores["model"][part] else {})
     rows = [[name, *(score(key, values.get(key)) for key in shown)] for name, values in named]
-    return Table(f"{part.capitalize()} part", ["forecast", *shown.values()], rows)
+    return _told(f"{part.capitalize()} part", ["forecast", *shown.values()], rows)
 
 
 def forecast_sections(found: Found) -> Iterator[Section]:
@@ -138,7 +150,7 @@ def forecast_note(found: Found) -> str:
     if found_anomalies := found.scores.get("anomalies"):
         spikes = found_anomalies["spikes"]
         note += (
-            f". {found_anomalies['flagged']} values lie outside the interval of {found_anomalies['level']:.1%}; of "
+            f". Values outside the interval of {found_anomalies['level']:.1%}: {found_anomalies['flagged']}; of "
             f"{spikes['injected']} injected spikes of {spikes['size']:.3g}, {spikes['recall']:.0%} were found, and "
             f"{spikes['precision']:.0%} of what was flagged then was injected"
         )
@@ -178,7 +190,7 @@ def grouped_table(rows: pd.DataFrame, best: str) -> Table:
         ]
         for row in model
     ]
-    return Table("", ["", *metrics.values(), f"MAE of {best}"], cells)
+    return _told("", ["", *metrics.values(), f"MAE of {best}"], cells)
 
 
 def backtest_note(scores: dict[str, Any]) -> str:
@@ -203,7 +215,7 @@ def backtest_table(scores: dict[str, Any]) -> Table:
     for name in ["model", *rest]:
         spread = (score("mae", named[name]["mae"][over]) for over in ("over_windows", "over_seeds"))
         rows.append([name, *(score(key, named[name][key]["mean"]) for key in METRICS), *spread])
-    return Table("", ["forecast", *METRICS.values(), "± blocks", "± seeds"], rows)
+    return _told("", ["forecast", *METRICS.values(), "± blocks", "± seeds"], rows)
 
 
 def refit_section(found: Found) -> Section:
@@ -275,6 +287,12 @@ def statistics_table(summary: dict[str, Any]) -> Table:
     names = list(next(iter(columns.values())))
     rows = [[column, *(f"{values[name]:.4g}" for name in names)] for column, values in columns.items()]
     return Table("Columns", ["", *(name.replace("_", " ") for name in names)], rows)
+
+
+def _told(title: str, headings: list[str], rows: list[list[str]]) -> Table:
+    """Return a table without the columns that tell nothing."""
+    told = [at for at, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {score("", None)}]
+    return Table(title, [headings[at] for at in told], [[row[at] for at in told] for row in rows])
 
 
 def _time(at: Any) -> str:

@@ -13,7 +13,7 @@ from gristmill import config
 from gristmill.errors import RequestError
 from gristmill.freshness import Schedule, span
 
-CRON = 'expected five fields, minute hour day month weekday, such as "0 6 * * 1".'
+CRON = 'expected five fields, minute hour day month weekday, such as "0 6 * * 1"'
 RRULE = 'expected an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO".'
 SPAN = 'expected a number and a unit, such as "90 minutes", "6 hours", "1 day" or "2 weeks".'
 ZONE = 'expected a time zone such as "Europe/Berlin" or "UTC".'
@@ -68,13 +68,16 @@ def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ('cron = "0 6 * *"', f"cron: {CRON} Received: '0 6 * *' (string)."),
-        ('cron = "0 25 * * *"', f"cron: {CRON} Received: '0 25 * * *' (string)."),
-        ('cron = "0 6 30 2 *"', f"cron: {CRON} Received: '0 6 30 2 *' (string)."),
-        ('cron = "0 6 * * 5L"', f"cron: {CRON} Received: '0 6 * * 5L' (string)."),
-        ('cron = "0 6 LW * *"', f"cron: {CRON} Received: '0 6 LW * *' (string)."),
-        ('cron = "@daily"', f"cron: {CRON} Received: '@daily' (string)."),
-        ('cron = ""', f"cron: {CRON} Received: '' (string)."),
+        ('cron = "0 6 * *"', f"cron: {CRON}, not 4. Received: '0 6 * *' (string)."),
+        ('cron = "61 6 * * 1"', f"cron: {CRON}; '61' is no minute. Received: '61 6 * * 1' (string)."),
+        ('cron = "0 25 * * *"', f"cron: {CRON}; '25' is no hour. Received: '0 25 * * *' (string)."),
+        ('cron = "0 6 0 * *"', f"cron: {CRON}; '0' is no day. Received: '0 6 0 * *' (string)."),
+        ('cron = "0 6 * MAI 1"', f"cron: {CRON}; 'MAI' is no month. Received: '0 6 * MAI 1' (string)."),
+        ('cron = "0 6 30 2 *"', f"cron: {CRON}; day '30' never comes in month '2'. Received: '0 6 30 2 *' (string)."),
+        ('cron = "0 6 * * 5L"', f"cron: {CRON}; '5L' is no weekday. Received: '0 6 * * 5L' (string)."),
+        ('cron = "0 6 LW * *"', f"cron: {CRON}; 'LW' is no day. Received: '0 6 LW * *' (string)."),
+        ('cron = "@daily"', f"cron: {CRON}, not 1. Received: '@daily' (string)."),
+        ('cron = ""', f"cron: {CRON}, not 0. Received: '' (string)."),
         ("cron = 6", "cron: expected a valid string. Received: 6 (integer)."),
         ('rrule = "every Monday"', f"rrule: {RRULE} Received: 'every Monday' (string)."),
         ('rrule = "FREQ=FORTNIGHTLY"', f"rrule: {RRULE} Received: 'FREQ=FORTNIGHTLY' (string)."),
@@ -107,10 +110,23 @@ def test_what_does_not_hold_is_told_by_table_and_key(project: Path, lines: str, 
 def test_two_clocks_are_one_too_many(project: Path) -> None:
     with pytest.raises(RequestError) as refused:
         load(project, 'cron = "0 6 * * 1"\ninterval = "1 day"')
-    assert str(refused.value).startswith(
-        "pipelines.toml [pipelines.small.schedule] table: expected one of cron, interval and rrule; "
-        "cron and interval are set. Received: "
+    assert str(refused.value) == (
+        "pipelines.toml [pipelines.small.schedule] expected one of cron, interval and rrule; cron and interval are set."
     )
+
+
+@pytest.mark.parametrize("lines", ["", 'interval = "6 hours"', "on_event = true"])
+def test_a_time_zone_that_nothing_reads_is_refused(project: Path, lines: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        load(project, f'{lines}\ntimezone = "Europe/Berlin"')
+    assert str(refused.value) == (
+        "pipelines.toml [pipelines.small.schedule] expected cron or rrule beside timezone = 'Europe/Berlin', "
+        "which nothing else reads."
+    )
+
+
+def test_the_zone_by_default_needs_no_clock() -> None:
+    assert Schedule(**Schedule().model_dump()) == Schedule()  # as a run record keeps it
 
 
 def test_mistakes_of_a_schedule_are_told_at_once(project: Path) -> None:

@@ -73,6 +73,7 @@ def test_schedule_refuses_a_pipeline_that_has_none(command: Command) -> None:
 
 
 def test_a_pipeline_that_is_not_there_is_told(command: Command, project: Path) -> None:
-    unknown = f"error: {project / 'pipelines.toml'}: unknown pipeline 'smal'. Did you mean 'small'? Known: small.\n"
+    file = project / "pipelines.toml"
+    unknown = f"error: {file}: unknown pipeline 'smal'. Did you mean 'small'? All: gristmill ls.\n"
     assert command("schedule", "smal") == Said(2, "", unknown)
     assert command("updated", "smal") == Said(2, "", unknown)

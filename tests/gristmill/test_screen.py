@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from gristmill import progress, screen
+from gristmill import screen
 from gristmill.artifact import Reference
+from gristmill.doctor import Finding
 from gristmill.errors import DataError, RequestError
 from gristmill.plan import Step
-from gristmill.progress import Epoch
 from gristmill.project import Status
 from gristmill.runs import Record, StageRecord
 
@@ -121,6 +123,51 @@ def test_json_is_the_only_thing_on_standard_output(capsys: pytest.CaptureFixture
     assert json.loads(capsys.readouterr().out) == value | {"path": "a"}
 
 
+def test_no_line_of_a_table_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = [Step("ingest", "fresh", ""), Step("train", "run", "settings train.epochs 5 → 6")]
+    screen.show_plan("small", steps)
+    assert capsys.readouterr().out.splitlines() == [
+        "small",
+        "stage          because",
+        "ingest  fresh",
+        "train   run    settings train.epochs 5 → 6",
+    ]
+
+
+def test_a_long_description_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_status([Status("small", "timeseries", "long " * 50, "fresh", None)])
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.endswith("long long…")
+    assert len(line) < 150
+
+
+def test_a_printed_frame_has_six_digits_and_no_exponents(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = {
+        "name": ["a", "b"],
+        "single": np.array([50.216297, 12.0], np.float32),
+        "double": [12.638910800280179, np.nan],
+        "large": [1234567.891, 250000.0],
+        "count": [1234567, 2],
+    }
+    screen.show_frame(pd.DataFrame(columns))
+    assert capsys.readouterr().out.splitlines() == [
+        "name,single,double,large,count",
+        "a,50.2163,12.6389,1234568,1234567",
+        "b,12,,250000,2",
+    ]
+
+
+def test_what_is_absent_and_need_not_be_there_is_neither_sound_nor_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.show_findings(
+        [Finding("store", "writable"), Finding("data of a", "absent", None), Finding("b", "no", False)]
+    )
+    assert rows(capsys.readouterr().out)[1:] == [
+        ["ok", "store", "writable"],
+        ["–", "data", "of", "a", "absent"],
+        ["no", "b", "no"],
+    ]
+
+
 def test_a_fresh_plan_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     screen.show_plan("small", [Step("ingest", "fresh", "")])
     assert capsys.readouterr().out == "small: all fresh, nothing to do\n"
@@ -207,23 +254,6 @@ def test_runs_stand_side_by_side_with_or_without_a_score(capsys: pytest.CaptureF
         ["20200102T000000-0000", "failed", "90.0", "model.units=[5]"],
         ["20200101T000000-0000", "succeeded", "90.0", "mae", "2", "2.667"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("of", "told"), [(1, [1]), (3, [1, 2, 3]), (25, [1, *range(2, 25, 2), 25]), (100, [1, *range(10, 101, 10)])]
-)
-def test_without_a_terminal_training_is_a_line_now_and_then(
-    capsys: pytest.CaptureFixture[str], of: int, told: list[int]
-) -> None:
-    screen.set_up(logging.INFO, debug=False)
-    with screen.epochs():
-        for number in range(1, of + 1):
-            progress.tell("small", Epoch(number, of, 0.5, 0.25 if number > 1 else None))
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert [int(line.split()[2]) for line in err.splitlines()] == told
-    assert err.splitlines()[0] == f"train      epoch 1 of {of}, loss 0.5"
-    assert all(line.endswith("loss 0.5, validation 0.25") for line in err.splitlines()[1:])
 
 
 def test_the_log_is_plain_lines_and_warnings_say_so(capsys: pytest.CaptureFixture[str], logs: logging.Logger) -> None:

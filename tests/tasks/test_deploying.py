@@ -7,6 +7,7 @@ import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
+from gristmill.deployments import FILE, entrypoint
 from gristmill.errors import WorkError
 from tasks.deploying import deploy, make_pool, refusals_told
 
@@ -40,7 +41,20 @@ def test_what_the_server_refuses_is_told_in_a_line(status: int, said: str) -> No
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("client")
+def test_it_is_told_how_far_prefect_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = "".join(
+        f"- {{name: small{n}, entrypoint: {entrypoint('timeseries')}, work_pool: {{name: gristmill}}}}\n"
+        for n in (1, 2)
+    )
+    (tmp_path / FILE).write_text(f"deployments:\n{names}")
+    with caplog.at_level("INFO", "tasks.deploying"):
+        deploy(tmp_path, "gristmill")
+    assert caplog.messages == ["deploying  1 of 2", "deploying  2 of 2"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("client")
 def test_what_prefect_says_of_a_failure_is_told(tmp_path: Path) -> None:
-    (tmp_path / "prefect.yaml").write_text("deployments:\n- {name: lost, entrypoint: nowhere.at_all}\n")
+    (tmp_path / FILE).write_text("deployments:\n- {name: lost, entrypoint: nowhere.at_all}\n")
     with pytest.raises(WorkError, match=r"^prefect deploy --all failed: .*nowhere"):
         deploy(tmp_path, "gristmill")

@@ -137,7 +137,7 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
     assert list(tables) == ["Validation part", "Test part"]
     test = tables["Test part"]
     assert test.headings[:8] == ["forecast", "MAE", "RMSE", "MAPE %", "sMAPE %", "MASE", "RMSSE", "skill"]
-    assert test.headings[8:] == ["coverage", "mean width", "pinball loss"]
+    assert test.headings[8:] == ["coverage", "width", "pinball"]
     names = [row[0] for row in test.rows]
     assert names[0] == "model"
     assert names[1:] == sorted(scores["baselines"], key=lambda name: scores["baselines"][name]["test"]["mae"])
@@ -188,6 +188,43 @@ def test_the_verdict_says_how_the_model_stands(model: float, baseline: float, sa
     assert "Its 90% intervals covered 87.6% of the test part." in report.verdict(scores)
 
 
+@pytest.mark.parametrize(
+    ("test", "validation", "said"),
+    [
+        (9.0, 14.5, " On the validation part it does not: 14.5 against 14.1 of ar. Nothing was fitted"),
+        (11.0, 13.9, " On the validation part it does: 13.9 against 14.1 of ar. Nothing was fitted"),
+        (9.0, 13.9, "(+10.0%). Nothing was fitted"),
+        (11.0, 14.5, "(-10.0%). Nothing was fitted"),
+    ],
+)
+def test_the_verdict_tells_where_the_validation_part_decides_otherwise(
+    test: float, validation: float, said: str
+) -> None:
+    scores = {
+        "best_baseline": "naive",
+        "headline": {"metric": "mae", "model": test, "baseline": 10.0},
+        "model": {"test": {"mae": test}, "validation": {"mae": validation}},
+        "baselines": {"naive": {"validation": {"mae": 15.0}}, "ar": {"validation": {"mae": 14.1}}},
+    }
+
+    assert said in report.verdict(scores)
+
+
+def test_columns_without_a_figure_are_left_out() -> None:
+    scores = {
+        "headline": {"metric": "mae"},
+        "model": {"test": {"mae": 1.0, "mape": None}},
+        "baselines": {"naive": {"test": {"mae": 2.0, "mape": None, "skill": 0.0}}},
+    }
+
+    table = report.scores_table(scores, "test")
+
+    assert (table.headings, table.rows) == (
+        ["forecast", "MAE", "skill"],
+        [["model", "1", "–"], ["naive", "2", "+0.0%"]],
+    )
+
+
 def test_the_note_of_the_forecast_says_what_is_seen(
     of_training: dict[str, Section], of_several: dict[str, Section]
 ) -> None:
@@ -195,7 +232,7 @@ def test_the_note_of_the_forecast_says_what_is_seen(
         "each value forecast one step ahead; the model forecasts 2 at once." in of_training["Forecast and truth"].note
     )
     assert "; the first of 14 series." in of_several["Forecast and truth"].note
-    assert re.search(r"\d+ values lie outside the interval of 9\d", of_training["Forecast and truth"].note)
+    assert re.search(r"Values outside the interval of 9\d\.\d%: \d+;", of_training["Forecast and truth"].note)
 
 
 def test_steps_are_those_of_the_scores(of_training: dict[str, Section], trained: Folders) -> None:
