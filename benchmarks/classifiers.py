@@ -1,10 +1,11 @@
 """The catalogue's classifiers beside the course's own code, on the same examples, seed by seed in turn.
 
-    benchmarks/classifiers.py measure NAME... [--epochs N] [--course N] [--seeds 0 1 2] >> LINES
+    benchmarks/classifiers.py measure NAME... [--epochs N] [--course N] [--seeds 42 43 44] >> LINES
     benchmarks/classifiers.py table LINES
 
 `measure` prints a line of JSON for each training; GRISTMILL_DATA and TFDS_DATA_DIR say where the data is. `--epochs` is
 for gristmill's side, `--course` for the course's code, 0 to leave it out; without them each trains for its own number.
+The store is that of GRISTMILL_STORE or the project's, so what `gristmill course` made is not made again.
 Seconds are of training alone, without reading data. The course's code trains on all that is not for test.
 """
 
@@ -15,8 +16,9 @@ import json
 import os
 import statistics
 import sys
-import tempfile
 from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,13 @@ import course_vision
 import keras
 import pandas as pd
 from course_vision import Made
-from timeseries import SEEDS, run
+from timeseries import run
 
 from gristmill import network as networks
+from gristmill.config import load
 from gristmill.tables import read_table
 
+SEEDS = (42, 43, 44)  # the catalogue's, and the two after it, as a sweep takes them
 EPOCHS = {
     **dict.fromkeys(course_vision.FASHION, 5),
     "cats_dogs": 15,
@@ -83,20 +87,21 @@ def _as_lists(texts: pd.Series, rows: pd.DataFrame) -> course_text.Texts:
 def measure(names: list[str], epochs: int | None, opponent: int | None, seeds: list[int]) -> None:
     """Train every row on both sides, and print a line for each training."""
     keras.utils.disable_interactive_logging()  # how many photos the generator found
-    with tempfile.TemporaryDirectory() as store:
-        for seed, name in itertools.product(seeds, names):
-            made, domain, folders = gristmill(name, seed, epochs, store)
-            told(f"{name}, {epochs} epochs" if epochs else name, "gristmill", seed, made)
-            rounds = EPOCHS.get(name, 0) if opponent is None else opponent
-            if not rounds:
-                print(f"{name}: no code of the course to stand beside", file=sys.stderr)
-            else:
-                told(name, f"course, {rounds} epochs", seed, course(name, seed, rounds, domain, folders))
+    store = str(load(Path(__file__).parent.parent).store)
+    for seed, name in itertools.product(seeds, names):
+        made, domain, folders = gristmill(name, seed, epochs, store)
+        told(f"{name}, {epochs} epochs" if epochs else name, "gristmill", seed, made)
+        rounds = EPOCHS.get(name, 0) if opponent is None else opponent
+        if not rounds:
+            print(f"{name}: no code of the course to stand beside", file=sys.stderr)
+        else:
+            told(name, f"course, {rounds} epochs", seed, course(name, seed, rounds, domain, folders))
 
 
 def told(name: str, side: str, seed: int, made: Made) -> None:
     """Print the line of a training."""
     line = {"row": name, "side": side, "seed": seed} | dict(zip(("train", "test", "seconds"), made, strict=True))
+    line |= {"date": f"{date.today()}", "versions": {library: version(library) for library in ("keras", "tensorflow")}}
     print(json.dumps(line), flush=True)
 
 

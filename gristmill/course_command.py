@@ -1,0 +1,56 @@
+"""The command `course`: every network of the course, ours beside its own."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from gristmill import sweeps, syllabus
+from gristmill.errors import RequestError
+from gristmill.project import Project
+from gristmill.sweeps import Outcome, Trial
+from gristmill.syllabus import Result, Row
+from gristmill.syllabus_page import write_markdown, write_page
+from gristmill.wording import suggestion
+
+
+def course(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Pipelines to run; every one of the course if none.")
+    ] = None,
+    cached: Annotated[bool, typer.Option("--cached", help="Run nothing: show what was run before.")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, each in a process of its own.")] = 1,
+) -> None:
+    """Run the course's networks that were not run before, for hours at first; write docs/course.md and a page."""
+    project = Project.open()
+    rows = syllabus.rows(project.catalogue.root)
+    asked = set(names or [row.pipeline for row in rows])
+    for name in asked - {row.pipeline for row in rows}:
+        raise RequestError(f"course: {suggestion('pipeline', name, {row.pipeline for row in rows})}")
+    results = list(_results(project, rows, set() if cached else asked, jobs))
+    for result in results:
+        typer.echo(f"course {result.row.course}  {result.row.pipeline:20}  {_told(result)}")
+    typer.echo(f"table   {write_markdown(results, project.catalogue.root)}")
+    typer.echo(f"page    {write_page(results, project.store)}")
+
+
+def _results(project: Project, rows: list[Row], running: set[str], jobs: int) -> Iterator[Result]:
+    """Yield what became of each row; those of `running` are run where they were not."""
+
+    def tried(name: str, trials: list[Trial]) -> list[Outcome | None]:
+        if name in running:
+            return project.tried(name, trials, jobs)
+        return [sweeps.outcome(project.catalogue, trial.pipeline) for trial in trials]
+
+    for row in rows:
+        project.catalogue.pipeline(row.pipeline)
+        yield syllabus.result(project.catalogue, row, tried)
+
+
+def _told(result: Result) -> str:
+    if not result.outcomes:
+        return result.missing
+    first = result.outcomes[0]
+    code = f", the course's code {syllabus.means(result.row.code.scores)}" if result.row.code else ""
+    baseline = f"{first.scores['headline']['baseline']:.4g}"
+    return f"{first.metric} {syllabus.means(result.tests)} (baseline {baseline}{code})"

@@ -1,0 +1,126 @@
+"""The course's networks, row by row: what it published, what its own code gives on our split, and what ours give.
+
+The rows are in `data/course.toml` of the project, and name pipelines. A row of ours is a sweep of its pipeline over
+seeds, so it is shown from the cache where it was run before.
+"""
+
+import statistics
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, PositiveInt, ValidationError
+
+from gristmill import plan, sweeps
+from gristmill.config import Catalogue
+from gristmill.errors import RequestError
+from gristmill.settings import Settings
+from gristmill.sweeps import Outcome, Trial
+from gristmill.wording import problem_lines
+
+FILE = "data/course.toml"
+
+
+class Code(Settings):
+    """The course's own code on our split."""
+
+    scores: Annotated[tuple[float, ...], Field(strict=False, min_length=1)]  # by seed
+    epochs: PositiveInt
+    date: date
+    versions: str
+
+
+class Row(Settings):
+    """One network of the course."""
+
+    course: PositiveInt
+    week: str
+    what: str
+    pipeline: str
+    published: str  # figures, in the course's own words
+    split: str  # what they were measured on
+    seeds: PositiveInt = 3
+    code: Code | None = None  # where it was run
+    note: str = ""  # why ours is worse, where it is
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row with what became of it here."""
+
+    row: Row
+    outcomes: list[Outcome]
+    missing: str = ""  # why there are no outcomes
+
+    @property
+    def tests(self) -> list[float]:
+        """The test scores by seed."""
+        return [outcome.test for outcome in self.outcomes if outcome.test is not None]
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the mean of the seeds is worse than that of the course's own code on the same split."""
+        if not self.tests or self.row.code is None:
+            return False
+        higher = self.outcomes[0].scores["headline"].get("higher_is_better", False)
+        ours, code = statistics.mean(self.tests), statistics.mean(self.row.code.scores)
+        return ours < code if higher else ours > code
+
+
+def rows(root: Path) -> list[Row]:
+    """Return the rows of a project's `data/course.toml`.
+
+    Raises:
+        RequestError: there is no such file, or it does not hold; one line for each mistake.
+    """
+    file = root / FILE
+    try:
+        raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(
+            f"{file}: cannot be read ({error.strerror}). The course's rows are of gristmill's own project."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file}: not valid TOML: {error}.") from None
+    found, problems = [], list[str]()
+    for number, row in enumerate(raw.get("rows", []), 1):
+        try:
+            found.append(Row.model_validate(row))
+        except ValidationError as error:
+            problems += [f"{FILE} row {number} {line}" for line in problem_lines(error, Row)]
+    if problems:
+        raise RequestError("\n".join(problems))
+    return found
+
+
+def trials(catalogue: Catalogue) -> Iterator[Trial]:
+    """Yield what the table shows, row by row; nothing in a project that has no `data/course.toml`."""
+    if (catalogue.root / FILE).exists():
+        for row in rows(catalogue.root):
+            yield from sweeps.seeds(catalogue, row.pipeline, row.seeds)
+
+
+def result(catalogue: Catalogue, row: Row, tried: Callable[[str, list[Trial]], list[Outcome | None]]) -> Result:
+    """Return what became of a row.
+
+    Args:
+        catalogue: the project's.
+        row: the row.
+        tried: gives what trials of a pipeline came to, None for one that came to nothing.
+    """
+    steps = plan.plan(catalogue, catalogue.pipeline(row.pipeline))
+    if gone := next((step.reason for step in steps if step.state == "no data"), None):
+        return Result(row, [], f"No data here: {gone.partition(' Tried: ')[0]}")
+    outcomes = tried(row.pipeline, sweeps.seeds(catalogue, row.pipeline, row.seeds))
+    made = [outcome for outcome in outcomes if outcome]
+    return Result(row, made, "" if made else "Not run yet.")
+
+
+def means(values: Iterable[float]) -> str:
+    """Return the mean of some scores, and their standard deviation where there are several."""
+    found = list(values)
+    spread = f" ± {statistics.stdev(found):.2g}" if len(found) > 1 else ""
+    return f"{statistics.mean(found):.4g}{spread}"

@@ -1,0 +1,57 @@
+"""`gristmill course` on a project of one row: run once, shown from the cache ever after."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Gristmill = Callable[..., subprocess.CompletedProcess[str]]
+
+ROWS = """
+[[rows]]
+course = 4
+week = "2"
+what = "Sunspots, straight"
+pipeline = "small"
+seeds = 2
+published = "15.1"
+split = "its own months"
+"""
+
+
+@pytest.fixture
+def course(project: Path) -> Path:
+    """The project with one row, and what the course table of it is written to."""
+    (project / "data").mkdir(exist_ok=True)
+    (project / "data/course.toml").write_text(ROWS)
+    return project / "docs/course.md"
+
+
+@pytest.mark.slow
+def test_a_row_is_run_once_and_then_shown_from_the_cache(
+    gristmill: Gristmill, project: Path, course: Path, prefect_api: str
+) -> None:
+    before = gristmill("course", "--cached")
+    assert (before.returncode, before.stderr) == (0, "")
+    assert "| – |" in course.read_text()
+    assert "- Sunspots, straight: Not run yet.\n" in course.read_text()
+
+    ran = gristmill("course", api=prefect_api)
+    assert ran.returncode == 0, ran.stderr
+    assert "trial      2 of 2: train.seed=43: mae" in ran.stderr
+    told = course.read_text()
+    assert "(2 seeds) | not run | 15.1 |" in told
+
+    again = gristmill("course", PREFECT_API_URL="http://127.0.0.1:9/api")  # nothing listens there, nobody asks
+    assert (again.returncode, again.stderr) == (0, "")
+    assert course.read_text() == told
+    assert (project / "data/store/reports/course.html").is_file()
+
+
+def test_rows_of_other_pipelines_are_unknown(gristmill: Gristmill, course: Path) -> None:
+    told = gristmill("course", "smal")
+
+    assert told.returncode == 2
+    assert told.stderr == "error: course: unknown pipeline 'smal'. Did you mean 'small'? Known: small.\n"
+    assert not course.exists()
