@@ -5,11 +5,13 @@ import os
 import signal
 import sys
 from collections import Counter
-from typing import Annotated
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from gristmill import model_commands, operations, screen
+from gristmill import bar, course_command, model_commands, operations, screen
 from gristmill.arguments import Json, Name, Refresh, Set
 from gristmill.errors import GristmillError
 from gristmill.plan import is_fresh
@@ -18,7 +20,29 @@ from gristmill.project import Project
 INTERRUPTED = 130
 NOT_PROMOTED = 3
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+EVERYWHERE = ("debug", "verbose", "quiet")  # options that stand before the name of a command or behind it
+
+
+class _Commands(TyperGroup):
+    """The commands, each of which takes the options of all of them too."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is asked for; what of its arguments is for all of them goes to all of them."""
+        name, command, rest = super().resolve_command(ctx, args)
+        common = {flag: param.name for param in self.params if param.name in EVERYWHERE for flag in param.opts}
+        ctx.params |= {common[flag]: True for flag in rest if flag in common}
+        return name, command, [word for word in rest if word not in common]
+
+
+app = typer.Typer(
+    cls=_Commands, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"gristmill {metadata.version('gristmill')}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -26,13 +50,20 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results only.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    """Turn raw data into trained, tested, exported TensorFlow models, and keep them fresh."""
+    """Turn raw data into trained, tested, exported TensorFlow models, and keep them fresh.
+
+    --debug, -v and -q stand before the name of a command or behind it.
+    """
     screen.set_up(logging.WARNING if quiet else logging.INFO, debug)
     if not verbose:
         os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")  # gristmill says itself what happened, in one line
         os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "gristmill,tasks")
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # between two flows
 
 
 @app.command()
@@ -64,9 +95,9 @@ def run(
     results = []
     for name in names:
         steps = project.plan(name, refresh)
-        if not as_json:
+        if not as_json and (is_fresh(steps) or not screen.is_quiet()):
             screen.show_plan(name, steps)
-        with screen.epochs():
+        with bar.epochs():
             record = project.run(name, refresh, steps)
         if as_json:
             results.append(record.model_dump(mode="json") | {"scores": project.scores(record)})
@@ -81,13 +112,30 @@ def run(
 def retrain(name: Name, set_: Set = None, as_json: Json = False) -> None:
     """Retrain where the data has changed; the new model serves where it is better. Exit 3: judged and not promoted."""
     project = Project.open(overrides={name: set_ or []})
-    with screen.epochs():
+    with bar.epochs():
         record = project.retrain(name)
     if as_json:
         screen.show_json(record.model_dump(mode="json"))
     else:
         screen.show_retraining(record, project.retraining_report(record))
     raise typer.Exit(NOT_PROMOTED if record.retraining and record.retraining.verdict == "rejected" else 0)
+
+
+@app.command()
+def sweep(
+    name: Name,
+    set_: Set = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time, each in a process of its own.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Try the settings that a pipeline's sweep names; choose by validation. Exit 1: a trial failed."""
+    project = Project.open(overrides={name: set_ or []})
+    places = project.sweep(name, jobs)
+    if as_json:
+        screen.show_json([place.as_json() for place in places])
+    else:
+        screen.show_leaderboard(places, project.sweep_report(name, places))
+    raise typer.Exit(0 if all(place.whole for place in places) else 1)
 
 
 @app.command()
@@ -147,19 +195,19 @@ for _command in (
 
 
 @app.command()
-def verify(repair: Annotated[bool, typer.Option("--repair", help="Move damaged artifacts aside.")] = False) -> None:
+def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or move aside.")] = False) -> None:
     """Hash everything in the store; exit 1 if something is damaged."""
     verdicts = Project.open().verify(repair)
     damaged = [verdict for verdict in verdicts if verdict.damage]
     for verdict in damaged:
-        typer.echo(f"{verdict.damage}{' Moved to quarantine.' if repair else ''}")
+        typer.echo(f"{verdict.damage} {verdict.repair}".rstrip())
     counts = {"artifact": 0} | Counter(verdict.kind for verdict in verdicts)
     verified = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
     typer.echo(f"{verified} verified, {len(damaged)} damaged.")
     if damaged and not repair:
         typer.echo(
-            "Run `gristmill verify --repair` to move them aside; the next run makes its own again. "
-            "Where a champion's are among them, promote that run: gristmill promote NAME."
+            "Run `gristmill verify --repair` to move them aside, bundles only where the store cannot restore them; "
+            "the next run makes its own again."
         )
     raise typer.Exit(1 if damaged and not repair else 0)
 
@@ -176,7 +224,9 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what wo
 
 @app.command()
 def doctor(
-    names: Annotated[list[str] | None, typer.Argument(help="Pipelines whose data must be there.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Pipelines whose data must be there; tells where it was sought.")
+    ] = None,
 ) -> None:
     """Look at versions, store, Prefect, devices and data; exit 1 if something needed is missing."""
     from gristmill.doctor import examine
@@ -186,10 +236,11 @@ def doctor(
         project.catalogue.pipeline(name)
     findings = list(examine(project, names or []))
     screen.show_findings(findings)
-    raise typer.Exit(0 if all(finding.sound for finding in findings) else 1)
+    raise typer.Exit(1 if any(finding.sound is False for finding in findings) else 0)
 
 
 app.command()(operations.deploy)
+app.command()(course_command.course)
 app.command()(operations.schedule)
 app.command()(operations.updated)
 

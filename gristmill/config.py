@@ -2,22 +2,25 @@
 
 import copy
 import importlib
+import json
 import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, time
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field, PositiveInt, ValidationError
 
+from gristmill.axes import Sweep
 from gristmill.domains import DOMAINS
 from gristmill.errors import RequestError
 from gristmill.kinds import kinds, settings_of
 from gristmill.own import Own, is_own
 from gristmill.settings import Settings
-from gristmill.wording import problem_lines, suggestion
+from gristmill.wording import problem_lines, suggestion, unknown_pipeline
 
 FILE = "pipelines.toml"
 
@@ -37,6 +40,7 @@ class Head(BaseModel):
 
     domain: str = Field(description=f"One of: {', '.join(DOMAINS)}.")
     description: str = ""
+    sweep: Sweep | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class Pipeline:
     domain: str
     description: str
     tables: Mapping[str, Settings]
+    sweep: Sweep | None = None  # what `gristmill sweep` tries in place of these settings
 
     def values(self) -> dict[str, Any]:
         """Return all settings as JSON values, defaults filled in."""
@@ -65,7 +70,7 @@ class Catalogue:
     def pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by name, or say which there are."""
         if name not in self.pipelines:
-            raise RequestError(f"{self.root / FILE}: {suggestion('pipeline', name, self.pipelines)}")
+            raise RequestError(f"{self.root / FILE}: {unknown_pipeline(name, self.pipelines)}")
         return self.pipelines[name]
 
 
@@ -97,7 +102,7 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         raise RequestError("\n".join(f"{FILE} {problem}" for problem in problems))
     for name in changes:
         if name not in pipelines:
-            raise RequestError(f"{file}: {suggestion('pipeline', name, tables)}")
+            raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
     place = os.environ.get("GRISTMILL_STORE") or defaults.store
     if "://" in place:
         raise RequestError(
@@ -119,22 +124,43 @@ def find_root() -> Path:
 def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """Return a pipeline's raw table with assignments such as `train.epochs=5` made in it.
 
-    The right side is a TOML value; one that is not (`dense`) is taken as a string.
+    The right side is a TOML value; one that is not (`dense`) is taken as a string. `TABLE={...}` sets a whole table.
     """
     changed = copy.deepcopy(dict(table))
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
-        *folders, key = path.strip().split(".")
-        if not equals or len(folders) != 1 or not key:
-            raise RequestError(f"--set {assignment}: expected TABLE.KEY=VALUE, such as train.epochs=5.")
-        inner = changed.setdefault(folders[0], {})
-        if not isinstance(inner, dict):
-            raise RequestError(f"--set {assignment}: '{folders[0]}' is not a table. Tables are set as TABLE.KEY=VALUE.")
-        inner[key] = _toml_value(text.strip())
+        name, *keys = path.strip().split(".")
+        value = _read_value(text.strip())
+        if not equals or not name or len(keys) > 1 or "" in keys or not (keys or isinstance(value, dict)):
+            raise RequestError(
+                f"--set {assignment}: expected TABLE.KEY=VALUE, such as train.epochs=5, or TABLE={{KEY = VALUE}}."
+            )
+        if not keys:
+            changed[name] = value
+        elif isinstance(changed.setdefault(name, {}), dict):
+            changed[name][keys[0]] = value
+        else:
+            raise RequestError(f"--set {assignment}: '{name}' is not a table. Tables are set as TABLE.KEY=VALUE.")
     return changed
 
 
-def _toml_value(text: str) -> Any:
+def toml_value(value: Any) -> str:
+    """Return a value as TOML writes it on one line."""
+    match value:
+        case dict() if value:
+            return f"{{ {', '.join(f'{_key(key)} = {toml_value(inner)}' for key, inner in value.items())} }}"
+        case list() | tuple():
+            return f"[{', '.join(map(toml_value, value))}]"
+        case date() | time():
+            return value.isoformat()
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+def _read_value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
@@ -174,11 +200,22 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
         key: _table(choice, table.get(key, {}), f"[pipelines.{name}.{key}]", key, problems)
         for key, choice in classes.items()
     }
+    sweep = _sweep(table["sweep"], f"[pipelines.{name}.sweep]", classes, problems) if "sweep" in table else None
     if len(problems) > before:
         return None
-    return Pipeline(
-        name, table["domain"], table.get("description", ""), {key: value for key, value in made.items() if value}
-    )
+    tables = {key: value for key, value in made.items() if value}
+    return Pipeline(name, table["domain"], table.get("description", ""), tables, sweep)
+
+
+def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[str]) -> Sweep | None:
+    """Return what is to be tried; that it fits the pipeline is seen when the points are made."""
+    if not isinstance(raw, dict):
+        problems.append(f"{where}: expected a table. Received: {raw!r}.")
+        return None
+    known = [*Sweep.model_fields, *tables]
+    unknown = [key for key in raw if key not in known]
+    problems.extend(f"{where} {suggestion('key', key, known)}" for key in unknown)
+    return None if unknown else _validated(Sweep, raw, where, problems)
 
 
 def tables_of(domain: str) -> dict[str, Choice]:

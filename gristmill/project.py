@@ -3,27 +3,28 @@
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gristmill import config, domains, extras, identity, plan, upkeep
-from gristmill.backend import import_keras
+from gristmill import config, domains, identity, plan, sweeps, syllabus, upkeep
 from gristmill.config import Catalogue
-from gristmill.entrypoints import import_own
-from gristmill.errors import CorruptArtifact, RequestError, WorkError
+from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.known import last_known
-from gristmill.places import Located, provide
+from gristmill.launch import data_of, launch
+from gristmill.places import Located
 from gristmill.plan import Step
-from gristmill.registry import Promotion, Registry, Version
+from gristmill.promotions import Promotion
+from gristmill.registry import Registry, Version
 from gristmill.report import write_report
 from gristmill.retraining import Retraining
 from gristmill.retraining_report import write_retraining
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.serving import Serving
 from gristmill.store import Store
+from gristmill.sweep_report import write_sweep
+from gristmill.sweeps import Outcome, Place, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +99,31 @@ class Project:
         steps = self.plan(name, refresh) if steps is None else steps
         if plan.is_fresh(steps):
             return self._record_of_fresh(name, steps)
-        return self._through_flow(self.catalogue.pipeline(name).domain, name, refresh=refresh)
+        return self._through_flow(self.catalogue.pipeline(name).domain, name, {"refresh": refresh})
+
+    def sweep(self, name: str, jobs: int = 1) -> list[Place]:
+        """Try what a pipeline's `sweep` names, as far as it was not tried yet, and return the leaderboard.
+
+        Args:
+            name: the pipeline.
+            jobs: trials at a time, each in a process of its own.
+
+        Raises:
+            RequestError: there is no sweep, or a point's settings do not hold.
+        """
+        asked = sweeps.trials(self.catalogue, name, self._overrides.get(name, []))
+        return sweeps.leaderboard(zip(asked, self.tried(name, asked, jobs), strict=True))
+
+    def tried(self, name: str, trials: list[Trial], jobs: int) -> list[Outcome | None]:
+        """Return what trials of a pipeline came to; those that were not tried before are tried now."""
+        found = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
+        overrides = self._overrides.get(name, [])
+        missing = [[*overrides, *trial.assignments] for trial, one in zip(trials, found, strict=True) if one is None]
+        if missing:
+            logger.info("%-10s %d trials, %d of them tried before", "sweep", len(trials), len(trials) - len(missing))
+            launch(self.catalogue, name, "sweep", {"trials": missing, "jobs": jobs}, trains=False)
+            found = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
+        return found
 
     def retrain(self, name: str) -> Record:
         """Retrain a pipeline where its data has changed, and have the new model serve where it is better.
@@ -109,7 +134,11 @@ class Project:
         Raises:
             GristmillError: the work could not be done.
         """
-        return self._nothing_new(name) or self._through_flow("retrain", name)
+        return self._nothing_new(name) or self._through_flow("retrain", name, {})
+
+    def _through_flow(self, flow: str, name: str, parameters: dict[str, Any]) -> Record:
+        overrides = self._overrides.get(name, [])
+        return Record.model_validate(launch(self.catalogue, name, flow, parameters | {"overrides": overrides}))
 
     def _nothing_new(self, name: str) -> Record | None:
         """Return the record of a retraining that has nothing to do, as is seen without importing anything."""
@@ -124,25 +153,6 @@ class Project:
         self.runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
         self.runs.note_retraining(name, run.id, found.ended("nothing new", "no row that was not judged already"))
         return self.runs.finish(name, run.id, "succeeded")
-
-    def _through_flow(self, flow: str, name: str, **parameters: str | None) -> Record:
-        """Run a flow on a pipeline and return its record, after looking whether anything it needs is missing."""
-        provide(self.catalogue.pipeline(name).tables.values(), self.catalogue.root)
-        self.data(name)  # what the last stage reads or writes with is missed before the first one runs
-        extras.refuse_missing(self.catalogue.pipeline(name).tables.values())
-        self.store.check_writable()
-        overrides = self._overrides.get(name, [])  # the flow, which may run elsewhere, reads the file itself
-        run = _ready_flow(flow)
-        from httpx import HTTPError
-
-        try:
-            done = run(pipeline=name, overrides=overrides, project=str(self.catalogue.root), **parameters)
-        except HTTPError as error:
-            url = os.environ.get("PREFECT_API_URL", "")
-            raise WorkError(
-                f"Prefect's API {url} was lost in mid-run ({error}). Run again: it goes on from here."
-            ) from None
-        return Record.model_validate(done)
 
     def record(self, name: str, run: str | None = None) -> Record:
         """Return the record of a run, or of the last successful one."""
@@ -163,6 +173,10 @@ class Project:
         """Render the report on a retraining and return its path."""
         return write_retraining(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
+    def sweep_report(self, name: str, places: list[Place]) -> Path:
+        """Render the page of a pipeline's sweep and return its path."""
+        return write_sweep(name, self.catalogue.pipeline(name).description, places, self.store)
+
     def logs(self, record: Record) -> dict[str, Path]:
         """Return the folders of TensorBoard's logs of a run's trainings, by stage."""
         folders = {label: self.store.logs(record.pipeline, ref["key"]) for label, ref in record.references.items()}
@@ -176,6 +190,10 @@ class Project:
         """Return the versions of a pipeline's model and its promotions, both newest first."""
         self.catalogue.pipeline(name)
         return list(self.registry.versions(name)), list(self.registry.promotions(name))
+
+    def damaged(self, name: str) -> dict[int, str]:
+        """Return why versions of a pipeline's model cannot be used, by number."""
+        return self._serving.damaged(name)
 
     def champion(self, name: str) -> int | None:
         """Return the number of the version that serves, without looking at its bundle."""
@@ -198,7 +216,7 @@ class Project:
         return self._serving.promote(name, version)
 
     def rollback(self, name: str) -> Promotion:
-        """Make the newest version before the champion the champion."""
+        """Make the last sound version that served before the champion the champion."""
         self.catalogue.pipeline(name)
         return self._serving.rollback(name)
 
@@ -234,18 +252,17 @@ class Project:
         return self._serving.generate(name, prompt, version, options)
 
     def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
-        """Hash everything in the store; with `repair` move what is damaged aside: the next run makes it again."""
+        """Hash everything in the store; with `repair` restore what is damaged or move it aside, to be made again."""
         verdicts = [*upkeep.verify_store(self.store), *upkeep.verify_registry(self.registry)]
         if repair:
-            for verdict in verdicts:
-                if verdict.damage:
-                    self.store.quarantine(verdict.path)
+            verdicts = [upkeep.repair(verdict, self.store, self.registry) for verdict in verdicts]
             self.registry.repair_pointers()
         return verdicts
 
     def collect(self, dry_run: bool = False) -> list[upkeep.Garbage]:
-        """Remove what no recent run and no version needs, and return what it was; with `dry_run` only return it."""
-        found = list(upkeep.garbage(self.store, self.catalogue.keep_runs))
+        """Remove what no run, version or sweep needs, and return what it was; with `dry_run` only return it."""
+        tried = sweeps.kept(self.catalogue, syllabus.trials(self.catalogue))
+        found = list(upkeep.garbage(self.store, self.catalogue.keep_runs, tried))
         if not dry_run:
             upkeep.remove(found)
         return found
@@ -256,12 +273,7 @@ class Project:
         Raises:
             DataError: it is not there.
         """
-        pipeline = self.catalogue.pipeline(name)
-        found = (
-            plan.located(self.catalogue, pipeline, stage)
-            for stage in domains.stages_of(pipeline.domain, pipeline.tables)
-        )
-        return {place: path for by_place in found for place, path in by_place.items()}
+        return data_of(self.catalogue, name)
 
     def _record_of_fresh(self, name: str, steps: list[Step]) -> Record:
         """Return the last record if it tells of these artifacts; else write one that does (settings went back)."""
@@ -287,12 +299,3 @@ class Project:
         with contextlib.suppress(OSError, ValueError):  # collected or damaged: `verify` tells, `ls` need not
             return dict(json.loads(path.read_text())["headline"])
         return None
-
-
-def _ready_flow(name: str) -> Any:
-    """Return a flow, with TensorFlow imported while Prefect's temporary server starts."""
-    from gristmill.server import ensure_api  # late, with what it needs to start a server
-
-    flow = getattr(import_own(f"flows.{name}"), name)
-    ensure_api(show_log=os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL", meanwhile=import_keras)
-    return flow

@@ -58,12 +58,26 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     path = store.root / "reports" / f"{record.pipeline}.html"
     with writing(store.root):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, render(record=record, description=description, sections=content))
+        write_atomically(
+            path, render(title=record.pipeline, description=description, facts=facts_of(record), sections=content)
+        )
     return path
 
 
+def facts_of(record: Record) -> dict[str, str]:
+    """Return what is told of a run at the top of its page."""
+    facts = {
+        "run": record.id,
+        "domain": record.domain,
+        "outcome": record.outcome,
+        "took": f"{record.seconds:.1f} s",
+        "with": ", ".join(record.overrides),
+    }
+    return {name: fact for name, fact in facts.items() if fact}
+
+
 def render(**values: Any) -> str:
-    """Return a page: of a record, the description of its pipeline, and the sections of the report."""
+    """Return a page: its title, what it is about (description), facts by name, sections."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

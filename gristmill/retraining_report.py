@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from gristmill.files import write_atomically
-from gristmill.report import Section, Table, render
+from gristmill.report import Section, Table, facts_of, render
 from gristmill.retraining import LEVEL, Drift, Judgement, Retraining
 from gristmill.runs import Record, Runs
 from gristmill.store import Store, writing
@@ -19,7 +19,8 @@ def write_retraining(record: Record, description: str, store: Store) -> Path:
     path = store.root / "reports" / f"{record.pipeline}-retraining.html"
     with writing(store.root):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, render(record=record, description=description, sections=content))
+        page = render(title=record.pipeline, description=description, facts=facts_of(record), sections=content)
+        write_atomically(path, page)
     return path
 
 

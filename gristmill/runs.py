@@ -52,6 +52,12 @@ class Record(BaseModel):
     host: str
     pid: int
     retraining: Retraining | None = None  # what it was for, where it was a retraining
+    trial: bool = False  # of a sweep: it ended with scores, and made no model to serve
+
+    @property
+    def made_model(self) -> bool:
+        """Whether a run of its kind that succeeded made a model to serve."""
+        return not self.trial and (not self.retraining or "export" in self.stages)
 
     @property
     def seconds(self) -> float:
@@ -70,7 +76,7 @@ class Runs:
     def __init__(self, root: Path) -> None:
         self._root = root / "runs"
 
-    def start(self, pipeline: Pipeline, overrides: list[str], versions: dict[str, str]) -> Record:
+    def start(self, pipeline: Pipeline, overrides: list[str], versions: dict[str, str], trial: bool = False) -> Record:
         """Begin a record and return it."""
         now = datetime.now(UTC)
         record = Record(
@@ -83,6 +89,7 @@ class Runs:
             versions=versions,
             host=socket.gethostname(),
             pid=os.getpid(),
+            trial=trial,
         )
         self._write(record)
         return record
@@ -128,9 +135,14 @@ class Runs:
                 logger.warning("%s: not a run record (%s); passed over", path, str(error).splitlines()[0])
 
     def latest(self, pipeline: str, outcome: Outcome | None = None) -> Record | None:
-        """Return the newest record, of any outcome or of one; retrainings count where they made a model to serve."""
+        """Return the newest record, of any outcome or of one, of the runs that make a model to serve."""
         records = (record for record in self.newest_first(pipeline) if outcome in (None, record.outcome))
-        return next((record for record in records if not record.retraining or "export" in record.stages), None)
+        return next((record for record in records if record.made_model), None)
+
+    def latest_trial(self, pipeline: str, overrides: list[str]) -> Record | None:
+        """Return the newest record of a sweep's trial with these settings."""
+        records = (record for record in self.newest_first(pipeline) if record.trial)
+        return next((record for record in records if record.overrides == overrides), None)
 
     def last_judged(self, pipeline: Pipeline) -> Record | None:
         """Return the last retraining by a pipeline's settings of today that judged a challenger."""

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import ModelSchema
 
+from gristmill.axes import Sweep
 from gristmill.config import Choice, Defaults, may_be_own, tables_of
 from gristmill.domains import DOMAINS
 from gristmill.kinds import kinds, settings_of
@@ -32,7 +33,7 @@ def schema() -> dict[str, Any]:
     choices = {
         domain: {table: list(_classes(choice)) for table, choice in tables_of(domain).items()} for domain in DOMAINS
     }
-    classes: list[type[Settings]] = [Defaults]
+    classes: list[type[Settings]] = [Defaults, Sweep]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
         [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
@@ -72,6 +73,10 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
         "properties": {
             "domain": {"const": domain},
             "description": {"type": "string"},
+            "sweep": {
+                **references[Sweep, "validation"],
+                "propertyNames": {"enum": [*Sweep.model_fields, *tables]},
+            },
             **{table: found[0] if len(found) == 1 else {"oneOf": found} for table, found in options.items()},
         },
         "required": ["domain", *needed],

@@ -58,23 +58,33 @@ class Run:
 
 
 @contextmanager
-def recorded(pipeline: str, overrides: list[str], refresh: str | None, project: str | None) -> Iterator[Run]:
-    """Open a run of a pipeline and close its record with the outcome."""
+def recorded(
+    pipeline: str, overrides: list[str], refresh: str | None, project: str | None, trial: bool = False
+) -> Iterator[Run]:
+    """Open a run of a pipeline, as `pipelines.toml` has it now, and close its record with the outcome."""
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
-    settings = catalogue.pipeline(pipeline)
+    with opened(catalogue, catalogue.pipeline(pipeline), overrides, refresh, trial) as run:
+        yield run
+
+
+@contextmanager
+def opened(
+    catalogue: Catalogue, pipeline: Pipeline, overrides: list[str], refresh: str | None = None, trial: bool = False
+) -> Iterator[Run]:
+    """Open a run of a pipeline whose settings are known, and close its record with the outcome."""
     store, runs = Store(catalogue.store), Runs(catalogue.store)
     store.check_writable()
-    run = runs.start(settings, overrides, versions((*domains.libraries_of(settings.domain), "prefect")))
+    run = runs.start(pipeline, overrides, versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
     try:
-        yield Run(run.id, catalogue, settings, refresh)
+        yield Run(run.id, catalogue, pipeline, refresh)
     except Exception as error:
         with suppress(StoreError):  # a full disk: the error to tell is the first
-            runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
+            runs.finish(pipeline.name, run.id, "failed", f"{type(error).__name__}: {error}")
         raise
     except BaseException:  # Ctrl-C, SIGTERM, cancelled by Prefect: the next run goes on from here
-        runs.finish(pipeline, run.id, "interrupted")
+        runs.finish(pipeline.name, run.id, "interrupted")
         raise
-    runs.finish(pipeline, run.id, "succeeded")
+    runs.finish(pipeline.name, run.id, "succeeded")
 
 
 def produce(

@@ -1,13 +1,15 @@
 """`pipelines.toml`: every mistake is one line with table, key, what was received and what is known, all at once."""
 
 import re
+import tomllib
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gristmill import config
-from gristmill.config import Catalogue, find_root, load, override
+from gristmill.config import Catalogue, find_root, load, override, toml_value
 from gristmill.errors import RequestError
 from gristmill.sources.csv import Csv
 from gristmill.timeseries.models.dense import Dense
@@ -72,7 +74,7 @@ def test_the_pipelines_of_this_repository_load() -> None:
         ("history = 12", "history = true", ".preprocess] history: expected a valid integer. Received: True (boolean)."),
         ("history = 12", "history = 12.0", ".preprocess] history: expected a valid integer. Received: 12.0 (float)."),
         ("history = 12", "history = 0", ".preprocess] history: expected greater than 0. Received: 0 (integer)."),
-        ("test = 40", "test = 1.5", ".preprocess] test: expected a valid integer or less than 1. Received: 1.5 (fl"),
+        ("test = 40", "test = 1.5", ".preprocess] test: expected a whole number, or a share below 1. Received: 1.5"),
         ('path = "series.csv"', "path = 3", ".source] path: expected a valid string. Received: 3 (integer)."),
         ('kind = "csv"', 'kind = "cvs"', ".source] kind: unknown source 'cvs'. Did you mean 'csv'? Known: csv"),
         ('kind = "linear"', 'kind = "linaer"', ".model] kind: unknown model 'linaer'. Did you mean 'linear'? Known: "),
@@ -187,7 +189,7 @@ def test_a_folder_of_the_files_name_is_said(tmp_path: Path) -> None:
 
 
 def test_an_unknown_pipeline_is_said_with_the_known(project: Path) -> None:
-    with pytest.raises(RequestError, match=r"unknown pipeline 'smal'\. Did you mean 'small'\? Known: small\."):
+    with pytest.raises(RequestError, match=r"unknown pipeline 'smal'\. Did you mean 'small'\? All: gristmill ls\."):
         load(project).pipeline("smal")
 
 
@@ -240,9 +242,47 @@ def test_nothing_is_set_in_the_table_that_was_given() -> None:
     assert table == {"train": {"epochs": 1}}
 
 
-@pytest.mark.parametrize("assignment", ["train.epochs", "train=5", "=5", "", "a.b.c=5", "train.=5"])
+def test_a_whole_table_is_set_in_place_of_the_one_in_the_file(project: Path) -> None:
+    pipeline = load(project, {"small": ["model={kind = 'dense', units = [3]}", "evaluate={}"]}).pipeline("small")
+    assert pipeline.tables["model"] == Dense(kind="dense", units=(3,))
+    assert pipeline.values()["evaluate"]["ar_order"] is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(True, 3, 1e-05, 'a "b"\n\\ é', [1, [2.5]], [], {}),
+        *({"a b": {"c-d": [{"e": 1}]}, "": 2}, date(2020, 2, 1), datetime(2020, 2, 1, 3, 4, 5, tzinfo=UTC), time(3, 4)),
+    ],
+)
+def test_a_value_written_as_toml_reads_back_as_itself(value: Any) -> None:
+    text = toml_value(value)
+    assert tomllib.loads(f"value = {text}")["value"] == value
+    assert "\n" not in text  # a value is one line, so that it can be an assignment
+
+
+@pytest.mark.parametrize(
+    ("sweep", "said"),
+    [
+        ("sweep = 3", "[pipelines.small.sweep]: expected a table. Received: 3."),
+        (
+            "sweep = { trian.epochs = [3] }",
+            "[pipelines.small.sweep] unknown key 'trian'. Did you mean 'train'? Known: backtest, draws, evaluate, "
+            "export, gate, ingest, model, points, preprocess, schedule, seed, seeds, source, train.",
+        ),
+        (
+            "sweep = { seeds = 0, train.epochs = [3] }",
+            "[pipelines.small.sweep] seeds: expected greater than 0. Received: 0 (integer).",
+        ),
+    ],
+)
+def test_a_sweep_that_does_not_hold_is_refused_with_the_file(project: Path, sweep: str, said: str) -> None:
+    assert problems(project, ("[pipelines.small]\n", f"[pipelines.small]\n{sweep}\n")) == [f"pipelines.toml {said}"]
+
+
+@pytest.mark.parametrize("assignment", ["train.epochs", "train=5", "=5", "", "a.b.c=5", "train.=5", "={a = 1}"])
 def test_an_assignment_of_another_form_is_refused(project: Path, assignment: str) -> None:
-    said = f"--set {assignment}: expected TABLE.KEY=VALUE, such as train.epochs=5."
+    said = f"--set {assignment}: expected TABLE.KEY=VALUE, such as train.epochs=5, or TABLE={{KEY = VALUE}}."
     with pytest.raises(RequestError, match=f"^{re.escape(said)}$"):
         loaded(project, assignment)
 

@@ -110,6 +110,21 @@ def test_the_latest_of_an_outcome_is_found(tmp_path: Path, runs: Runs) -> None:
     assert runs.latest("small", "running") is None
 
 
+def test_the_trials_of_a_sweep_are_no_runs_of_the_pipeline_but_found_by_their_settings(
+    tmp_path: Path, runs: Runs
+) -> None:
+    run = file_of(tmp_path, 1)
+    settings = [["train.seed=42"], ["train.seed=43"], ["train.seed=42"]]
+    first, second, again = (
+        file_of(tmp_path, day, trial=True, overrides=overrides) for day, overrides in enumerate(settings, 2)
+    )
+    assert runs.latest("small") == runs.latest("small", "succeeded") == run
+    assert runs.latest_trial("small", ["train.seed=42"]) == again
+    assert runs.latest_trial("small", ["train.seed=43"]) == second
+    assert runs.latest_trial("small", []) is None
+    assert (run.made_model, first.made_model) == (True, False)
+
+
 def test_pipelines_keep_apart(tmp_path: Path, runs: Runs) -> None:
     file_of(tmp_path, 1, pipeline="b")
     file_of(tmp_path, 2, pipeline="a")

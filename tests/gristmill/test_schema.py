@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 
+from gristmill.axes import Axes, Sweep
 from gristmill.config import Defaults, load, tables_of
 from gristmill.domains import DOMAINS
 from gristmill.kinds import kinds, settings_of
@@ -38,6 +39,8 @@ def tables_within(annotation: Any) -> Iterator[type[Settings]]:
 
 CLASSES = [
     *tables_within(Defaults),
+    *tables_within(Sweep),
+    *tables_within(Axes),
     *(inner for classes in CHOICES.values() for kind in classes for inner in tables_within(kind)),
 ]
 
@@ -112,7 +115,7 @@ def test_every_class_is_there_under_a_name_of_its_own() -> None:
     assert len({name_of(kind) for kind in CLASSES}) == len(set(CLASSES))
 
 
-@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind is not Sweep])  # whose other keys are tables
 def test_unknown_keys_are_refused_and_known_ones_offered(kind: type[Settings]) -> None:
     found = definition(kind)
     assert found["additionalProperties"] is False
@@ -127,6 +130,14 @@ def test_unknown_tables_are_refused_and_those_without_defaults_required(domain: 
     assert schema()["additionalProperties"] is False
     needed = {"regression": ["ingest"], "timeseries": ["ingest", "preprocess"], "vision": ["preprocess"]}
     assert found["required"] == ["domain", "source", *needed.get(domain, []), "model"]
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_a_sweep_has_its_own_keys_and_the_tables_of_its_domain(domain: str) -> None:
+    assert pipeline_of(domain)["properties"]["sweep"] == {
+        "$ref": "#/$defs/Sweep",
+        "propertyNames": {"enum": ["seeds", "draws", "seed", "points", *tables_of(domain)]},
+    }
 
 
 @pytest.mark.parametrize("kind", CLASSES)
@@ -173,6 +184,13 @@ def test_the_pipelines_of_this_repository_fit() -> None:
         ("[pipelines.small.evaluate]", '[pipelines.small.train]\nlearning_rate = "find"\n[pipelines.small.evaluate]'),
         ("[pipelines.small.evaluate]", "[pipelines.small.backtest]\nwindows = 3\n[pipelines.small.evaluate]"),
         ('kind = "linear"', 'kind = "my_models.py:build"\nwidth = 64'),
+        ('"timeseries"', '"timeseries"\nsweep = { seeds = 3, model.units = [[128], [512]], train.epochs = [3] }'),
+        ('"timeseries"', '"timeseries"\nsweep.model = [{ kind = "linear" }, { kind = "dense", units = [3] }]'),
+        (
+            '"timeseries"',
+            '"timeseries"\nsweep = { draws = 3, train.learning_rate = { low = 1e-4, high = 1, log = true } }',
+        ),
+        ('"timeseries"', '"timeseries"\nsweep.points = [{}, { train = { epochs = 3 }, model = { kind = "linear" } }]'),
     ],
 )
 def test_what_the_settings_take_fits(project: Path, old: str, new: str) -> None:
@@ -206,6 +224,13 @@ def test_what_the_settings_take_fits(project: Path, old: str, new: str) -> None:
         ('["keras"]', '["onnx"]'),
         ('"timeseries"', '"audio"'),
         ("small.evaluate]", "small.evalute]"),
+        ('"timeseries"', '"timeseries"\nsweep = { trian.epochs = [3] }'),
+        ('"timeseries"', '"timeseries"\nsweep = { augment.rotation = [3] }'),  # of another domain
+        ('"timeseries"', '"timeseries"\nsweep = { seeds = 0, train.epochs = [3] }'),
+        ('"timeseries"', '"timeseries"\nsweep = { train.epochs = 3 }'),
+        ('"timeseries"', '"timeseries"\nsweep = { train.epochs = [] }'),
+        ('"timeseries"', '"timeseries"\nsweep = { draws = 2, train.epochs = { low = 3 } }'),
+        ('"timeseries"', '"timeseries"\nsweep.points = [{ train = 3 }]'),
         ("[pipelines.small]", "[defaults]\nkeep_runs = 0\n[pipelines.small]"),
         ("[pipelines.small]", "[default]\n[pipelines.small]"),
     ],

@@ -1,12 +1,12 @@
 """Wording: what was received, what is known, what was probably meant, in one line; and scores."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import pytest
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from gristmill.settings import Settings, Share, Sizes
-from gristmill.wording import problem_lines, score, suggestion
+from gristmill.wording import problem_lines, score, suggestion, unknown_pipeline
 
 
 class Table(Settings):
@@ -16,6 +16,13 @@ class Table(Settings):
     sizes: Sizes = (1,)
     patience: PositiveInt | None = None
     mark: str = Field(default=",", max_length=1)
+    names: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _keep_a_rule_of_the_whole(self) -> Self:
+        if self.patience and self.patience > self.history:
+            raise ValueError("no more patience than history")
+        return self
 
 
 def lines(**values: Any) -> list[str]:
@@ -47,6 +54,21 @@ def test_nothing_is_suggested_where_nothing_is_close(received: Any, known: list[
 
 
 @pytest.mark.parametrize(
+    ("received", "said"),
+    [
+        ("sunspot", "unknown pipeline 'sunspot'. Did you mean 'sunspots', 'sunspots_dense'? All: gristmill ls."),
+        ("mnist", "unknown pipeline 'mnist'. All: gristmill ls."),
+    ],
+)
+def test_of_many_pipelines_the_close_ones_are_named(received: str, said: str) -> None:
+    assert unknown_pipeline(received, ["co2", "sunspots_dense", "sunspots"]) == said
+
+
+def test_what_does_not_hold_of_the_whole_table_names_no_key() -> None:
+    assert lines(patience=2) == ["expected no more patience than history."]
+
+
+@pytest.mark.parametrize(
     ("values", "said"),
     [
         ({"history": "5"}, "history: expected a valid integer. Received: '5' (string)."),
@@ -57,14 +79,16 @@ def test_nothing_is_suggested_where_nothing_is_close(received: Any, known: list[
         ({"history": {"a": 1}}, "history: expected a valid integer. Received: {'a': 1} (table)."),
         ({"gaps": "drop"}, "gaps: expected 'error' or 'interpolate'. Received: 'drop' (string)."),
         ({"part": -1}, "part: expected greater than 0. Received: -1 (integer)."),
-        ({"part": 1.5}, "part: expected a valid integer or less than 1. Received: 1.5 (float)."),
+        ({"part": 1.5}, "part: expected a whole number, or a share below 1. Received: 1.5 (float)."),
+        ({"part": 2.0}, "part: expected a whole number, or a share below 1. Received: 2.0 (float)."),
         ({"part": "x"}, "part: expected a valid integer or a valid number. Received: 'x' (string)."),
         ({"patience": "x"}, "patience: expected a valid integer. Received: 'x' (string)."),
         ({"sizes": [1, "x"]}, "sizes[1]: expected a valid integer. Received: 'x' (string)."),
+        ({"names": 3}, "names: expected a table. Received: 3 (integer)."),
         ({"mark": ";;"}, "mark: expected at most 1 character. Received: ';;' (string)."),
         (
             {"historyy": 1},
-            "unknown key 'historyy'. Did you mean 'history'? Known: gaps, history, mark, part, patience, sizes.",
+            "unknown key 'historyy'. Did you mean 'history'? Known: gaps, history, mark, names, part, patience, sizes.",
         ),
     ],
 )

@@ -1,0 +1,21 @@
+"""The flow of one trial of a sweep: a pipeline of any domain, as far as its scores."""
+
+from prefect import flow
+
+from gristmill.sweeps import LAST
+from tasks.ingest import ingest
+from tasks.stage import recorded
+from tasks.stages import up_to
+
+
+@flow(name="trial", flow_run_name="{pipeline} {overrides}", persist_result=False)
+def trial(pipeline: str, overrides: list[str], project: str | None = None) -> None:
+    """Run a pipeline with other settings until it is scored; nothing is exported.
+
+    Args:
+        pipeline: name of a table in `pipelines.toml`.
+        overrides: assignments such as `model.units=[512]`.
+        project: folder of `pipelines.toml`; found from the current folder upward if not given.
+    """
+    with recorded(pipeline, overrides, None, project, trial=True) as run:
+        up_to(LAST, run, {"ingest": ingest(run)})
