@@ -8,6 +8,7 @@ import typer
 from gristmill import sweeps, syllabus
 from gristmill.errors import RequestError
 from gristmill.project import Project
+from gristmill.report import report_path
 from gristmill.sweeps import Outcome, Trial
 from gristmill.syllabus import Result, Row
 from gristmill.syllabus_page import write_markdown, write_page
@@ -43,8 +44,17 @@ def _results(project: Project, rows: list[Row], running: set[str], jobs: int) ->
         return [sweeps.outcome(project.catalogue, trial.pipeline) for trial in trials]
 
     for row in rows:
-        project.catalogue.pipeline(row.pipeline)
         yield syllabus.result(project.catalogue, row, tried)
+        if row.pipeline in running:
+            _draw_report(project, row.pipeline)
+
+
+def _draw_report(project: Project, name: str) -> None:
+    """Render the report on a row's first seed, which the page links, where the pipeline has none yet."""
+    first, *_ = sweeps.seeds(project.catalogue, name, 1)
+    record = project.runs.latest_trial(name, first.assignments)
+    if record and record.outcome == "succeeded" and not report_path(project.store, name).exists():
+        project.report(record)
 
 
 def _told(result: Result) -> str:

@@ -55,13 +55,18 @@ def write_report(record: Record, description: str, store: Store) -> Path:
         *sections({name: artifact.path for name, artifact in artifacts.items()}),
         *_common_sections(record, artifacts),
     ]
-    path = store.root / "reports" / f"{record.pipeline}.html"
+    path = report_path(store, record.pipeline)
     with writing(store.root):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(
             path, render(title=record.pipeline, description=description, facts=facts_of(record), sections=content)
         )
     return path
+
+
+def report_path(store: Store, pipeline: str) -> Path:
+    """Return where the report on a pipeline's run lies, or would."""
+    return store.root / "reports" / f"{pipeline}.html"
 
 
 def facts_of(record: Record) -> dict[str, str]:

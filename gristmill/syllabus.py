@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt, ValidationError
 
 from gristmill import plan, sweeps
-from gristmill.config import Catalogue
+from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import RequestError
 from gristmill.settings import Settings
 from gristmill.sweeps import Outcome, Trial
@@ -111,12 +111,18 @@ def result(catalogue: Catalogue, row: Row, tried: Callable[[str, list[Trial]], l
         row: the row.
         tried: gives what trials of a pipeline came to, None for one that came to nothing.
     """
-    steps = plan.plan(catalogue, catalogue.pipeline(row.pipeline))
-    if gone := next((step.reason for step in steps if step.state == "no data"), None):
-        return Result(row, [], f"No data here: {gone.partition(' Tried: ')[0]}")
+    pipeline = catalogue.pipeline(row.pipeline)
+    if any(step.state == "no data" for step in plan.plan(catalogue, pipeline)):
+        return Result(row, [], f"no data here ({_source(pipeline)}); it runs where there is.")
     outcomes = tried(row.pipeline, sweeps.seeds(catalogue, row.pipeline, row.seeds))
     made = [outcome for outcome in outcomes if outcome]
-    return Result(row, made, "" if made else "Not run yet.")
+    return Result(row, made, "" if made else "not run yet.")
+
+
+def _source(pipeline: Pipeline) -> str:
+    """Return a pipeline's source as its table names it: where it was sought is of one machine."""
+    source: Any = pipeline.tables["source"]
+    return f"{source.kind} {getattr(source, 'name', None) or getattr(source, 'path', '')}".strip()
 
 
 def means(values: Iterable[float]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gristmill.files import write_atomically
-from gristmill.report import Section, Table, render
+from gristmill.report import Section, Table, render, report_path
 from gristmill.store import Store, writing
 from gristmill.syllabus import Result, means
 
@@ -53,13 +53,15 @@ def write_page(results: list[Result], store: Store) -> Path:
     from markupsafe import Markup  # with Jinja, late
 
     def link(result: Result) -> str:
-        page = f"{result.row.pipeline}.html"
-        there = (store.root / "reports" / page).exists()
-        return Markup('<a href="{}">{}</a>').format(page, result.row.pipeline) if there else result.row.pipeline
+        page = report_path(store, result.row.pipeline)
+        linked = Markup('<a href="{}">{}</a>').format(page.name, result.row.pipeline)
+        return linked if page.exists() else result.row.pipeline
 
     def section(course: int, found: list[Result]) -> Section:
         rows = [[week, what, link(result), *rest] for result in found for week, what, _, *rest in [_cells(result)]]
-        return Section(f"Course {course}", " ".join(_remarks(found)), tables=[Table("", _HEADINGS, rows, words=True)])
+        remarks = [[remark] for remark in _remarks(found)]
+        tables = [Table("", _HEADINGS, rows, words=True), Table("", ["about these"], remarks, words=True)]
+        return Section(f"Course {course}", tables=tables)
 
     facts = {"rows": f"{len(results)}", "with scores": f"{sum(bool(result.tests) for result in results)}"}
     sections = [section(course, found) for course, found in _by_course(results)]

@@ -73,10 +73,10 @@ def test_a_row_is_tried_with_as_many_seeds_as_it_asks_for(project: Path) -> None
 def test_without_outcomes_a_row_says_why(project: Path) -> None:
     catalogue, asked = config.load(project), row(project)
 
-    assert result(catalogue, asked, lambda _, trials: [None] * len(trials)).missing == "Not run yet."
+    assert result(catalogue, asked, lambda _, trials: [None] * len(trials)).missing == "not run yet."
     (project / "series.csv").unlink()
     assert result(catalogue, asked, lambda _, trials: pytest.fail("tried without data")).missing == (
-        "No data here: [pipelines.small.source] path: no such file 'series.csv'."
+        "no data here (csv series.csv); it runs where there is."
     )
 
 
