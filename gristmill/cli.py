@@ -9,11 +9,12 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperGroup, TyperOption
 
 from gristmill import bar, course_command, model_commands, operations, screen
 from gristmill.arguments import Json, Name, Refresh, Set
 from gristmill.errors import GristmillError
+from gristmill.leaderboard import best
 from gristmill.plan import is_fresh
 from gristmill.project import Project
 
@@ -30,8 +31,15 @@ class _Commands(TyperGroup):
         """Return the command that is asked for; what of its arguments is for all of them goes to all of them."""
         name, command, rest = super().resolve_command(ctx, args)
         common = {flag: param.name for param in self.params if param.name in EVERYWHERE for flag in param.opts}
-        ctx.params |= {common[flag]: True for flag in rest if flag in common}
-        return name, command, [word for word in rest if word not in common]
+        options = [param for param in command.params if isinstance(param, TyperOption)] if command else []
+        valued = {flag for option in options if not option.is_flag for flag in option.opts}
+        own: list[str] = []
+        for word in rest:
+            if word in common and "--" not in own and not (own and own[-1] in valued):
+                ctx.params[common[word]] = True
+            else:
+                own.append(word)
+        return name, command, own
 
 
 app = typer.Typer(
@@ -132,7 +140,8 @@ def sweep(
     project = Project.open(overrides={name: set_ or []})
     places = project.sweep(name, jobs)
     if as_json:
-        screen.show_json([place.as_json() for place in places])
+        chosen = best(places)
+        screen.show_json([place.as_json(place is chosen) for place in places])
     else:
         screen.show_leaderboard(places, project.sweep_report(name, places))
     raise typer.Exit(0 if all(place.whole for place in places) else 1)

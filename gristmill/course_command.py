@@ -7,10 +7,11 @@ import typer
 
 from gristmill import sweeps, syllabus
 from gristmill.errors import RequestError
+from gristmill.leaderboard import Outcome
 from gristmill.project import Project
 from gristmill.report import report_path
-from gristmill.sweeps import Outcome, Trial
-from gristmill.syllabus import Result, Row
+from gristmill.sweeps import Trial
+from gristmill.syllabus import FAILED, Result, Row
 from gristmill.syllabus_page import write_markdown, write_page
 from gristmill.wording import suggestion
 
@@ -25,14 +26,18 @@ def course(
     """Run the course's networks that were not run before, for hours at first; write docs/course.md and a page."""
     project = Project.open()
     rows = syllabus.rows(project.catalogue.root)
-    asked = set(names or [row.pipeline for row in rows])
-    for name in asked - {row.pipeline for row in rows}:
-        raise RequestError(f"course: {suggestion('pipeline', name, {row.pipeline for row in rows})}")
-    results = list(_results(project, rows, set() if cached else asked, jobs))
+    known = {row.pipeline for row in rows}
+    for name in set(names or []) - known:
+        raise RequestError(f"course: {suggestion('pipeline', name, known)}")
+    running = set() if cached else set(names or known)
+    results = list(_results(project, rows, running, jobs))
     for result in results:
         typer.echo(f"course {result.row.course}  {result.row.pipeline:20}  {_told(result)}")
-    typer.echo(f"table   {write_markdown(results, project.catalogue.root)}")
+    if any(result.outcomes for result in results):  # with none it would be a table of dashes in place of one of figures
+        typer.echo(f"table   {write_markdown(results, project.catalogue.root)}")
     typer.echo(f"page    {write_page(results, project.store)}")
+    failed = any(result.missing.startswith(FAILED) for result in results if result.row.pipeline in running)
+    raise typer.Exit(1 if failed else 0)
 
 
 def _results(project: Project, rows: list[Row], running: set[str], jobs: int) -> Iterator[Result]:
@@ -51,14 +56,14 @@ def _results(project: Project, rows: list[Row], running: set[str], jobs: int) ->
 
 def _draw_report(project: Project, name: str) -> None:
     """Render the report on a row's first seed, which the page links, where the pipeline has none yet."""
-    first, *_ = sweeps.seeds(project.catalogue, name, 1)
-    record = project.runs.latest_trial(name, first.assignments)
-    if record and record.outcome == "succeeded" and not report_path(project.store, name).exists():
+    first, *_ = sweeps.by_seed(project.catalogue, name, 1)
+    record = project.runs.latest_trial(first.pipeline)
+    if record and record.outcome == "succeeded" and not report_path(project.store, name, trial=True).exists():
         project.report(record)
 
 
 def _told(result: Result) -> str:
-    if not result.outcomes:
+    if result.missing:
         return result.missing
     first = result.outcomes[0]
     code = f", the course's code {syllabus.means(result.row.code.scores)}" if result.row.code else ""

@@ -13,6 +13,7 @@ from gristmill.config import Catalogue
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.known import last_known
 from gristmill.launch import data_of, launch
+from gristmill.leaderboard import Outcome, Place, leaderboard
 from gristmill.places import Located
 from gristmill.plan import Step
 from gristmill.promotions import Promotion
@@ -24,7 +25,7 @@ from gristmill.runs import Record, Runs, StageRecord
 from gristmill.serving import Serving
 from gristmill.store import Store
 from gristmill.sweep_report import write_sweep
-from gristmill.sweeps import Outcome, Place, Trial
+from gristmill.sweeps import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,7 +113,7 @@ class Project:
             RequestError: there is no sweep, or a point's settings do not hold.
         """
         asked = sweeps.trials(self.catalogue, name, self._overrides.get(name, []))
-        return sweeps.leaderboard(zip(asked, self.tried(name, asked, jobs), strict=True))
+        return leaderboard(zip(asked, self.tried(name, asked, jobs), strict=True))
 
     def tried(self, name: str, trials: list[Trial], jobs: int) -> list[Outcome | None]:
         """Return what trials of a pipeline came to; those that were not tried before are tried now."""
@@ -130,9 +131,6 @@ class Project:
 
         Returns:
             The run record; its `retraining` tells what was found and decided.
-
-        Raises:
-            GristmillError: the work could not be done.
         """
         return self._nothing_new(name) or self._through_flow("retrain", name, {})
 

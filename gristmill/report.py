@@ -55,7 +55,7 @@ def write_report(record: Record, description: str, store: Store) -> Path:
         *sections({name: artifact.path for name, artifact in artifacts.items()}),
         *_common_sections(record, artifacts),
     ]
-    path = report_path(store, record.pipeline)
+    path = report_path(store, record.pipeline, record.trial)
     with writing(store.root):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(
@@ -64,9 +64,9 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     return path
 
 
-def report_path(store: Store, pipeline: str) -> Path:
-    """Return where the report on a pipeline's run lies, or would."""
-    return store.root / "reports" / f"{pipeline}.html"
+def report_path(store: Store, pipeline: str, trial: bool = False) -> Path:
+    """Return where the report on a pipeline's run lies, or would; or that on a trial with other settings."""
+    return store.root / "reports" / f"{pipeline}{'-trial' if trial else ''}.html"
 
 
 def facts_of(record: Record) -> dict[str, str]:

@@ -139,10 +139,11 @@ class Runs:
         records = (record for record in self.newest_first(pipeline) if outcome in (None, record.outcome))
         return next((record for record in records if record.made_model), None)
 
-    def latest_trial(self, pipeline: str, overrides: list[str]) -> Record | None:
-        """Return the newest record of a sweep's trial with these settings."""
-        records = (record for record in self.newest_first(pipeline) if record.trial)
-        return next((record for record in records if record.overrides == overrides), None)
+    def latest_trial(self, pipeline: Pipeline) -> Record | None:
+        """Return the newest record of a sweep's trial with the settings of a pipeline."""
+        settings = pipeline.values()
+        records = (record for record in self.newest_first(pipeline.name) if record.trial)
+        return next((record for record in records if record.settings == settings), None)
 
     def last_judged(self, pipeline: Pipeline) -> Record | None:
         """Return the last retraining by a pipeline's settings of today that judged a challenger."""

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gristmill.doctor import Finding
+    from gristmill.leaderboard import Place
     from gristmill.project import Status
     from gristmill.registry import Version
-    from gristmill.sweeps import Place
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.files import write_atomically
+from gristmill.leaderboard import Place, best
 from gristmill.report import Section, Table, render
 from gristmill.store import Store, writing
-from gristmill.sweeps import Place, best
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,12 +16,15 @@ from pydantic import Field, PositiveInt, ValidationError
 
 from gristmill import plan, sweeps
 from gristmill.config import Catalogue, Pipeline
-from gristmill.errors import RequestError
+from gristmill.errors import GristmillError, RequestError
+from gristmill.leaderboard import Outcome
+from gristmill.runs import Runs
 from gristmill.settings import Settings
-from gristmill.sweeps import Outcome, Trial
+from gristmill.sweeps import Trial
 from gristmill.wording import problem_lines
 
 FILE = "data/course.toml"
+FAILED = "failed"  # begins what is told of a row that could not be run
 
 
 class Code(Settings):
@@ -52,8 +55,8 @@ class Result:
     """A row with what became of it here."""
 
     row: Row
-    outcomes: list[Outcome]
-    missing: str = ""  # why there are no outcomes
+    outcomes: list[Outcome]  # of the seeds that have one
+    missing: str = ""  # why seeds have none
 
     @property
     def tests(self) -> list[float]:
@@ -100,7 +103,7 @@ def trials(catalogue: Catalogue) -> Iterator[Trial]:
     """Yield what the table shows, row by row; nothing in a project that has no `data/course.toml`."""
     if (catalogue.root / FILE).exists():
         for row in rows(catalogue.root):
-            yield from sweeps.seeds(catalogue, row.pipeline, row.seeds)
+            yield from sweeps.by_seed(catalogue, row.pipeline, row.seeds)
 
 
 def result(catalogue: Catalogue, row: Row, tried: Callable[[str, list[Trial]], list[Outcome | None]]) -> Result:
@@ -114,15 +117,22 @@ def result(catalogue: Catalogue, row: Row, tried: Callable[[str, list[Trial]], l
     pipeline = catalogue.pipeline(row.pipeline)
     if any(step.state == "no data" for step in plan.plan(catalogue, pipeline)):
         return Result(row, [], f"no data here ({_source(pipeline)}); it runs where there is.")
-    outcomes = tried(row.pipeline, sweeps.seeds(catalogue, row.pipeline, row.seeds))
-    made = [outcome for outcome in outcomes if outcome]
-    return Result(row, made, "" if made else "not run yet.")
+    asked = sweeps.by_seed(catalogue, row.pipeline, row.seeds)
+    try:
+        found = tried(row.pipeline, asked)
+    except GristmillError as error:  # of this row alone: the others are shown all the same
+        return Result(row, [], f"{FAILED}: {error}")
+    without = [trial for trial, outcome in zip(asked, found, strict=True) if outcome is None]
+    records = [Runs(catalogue.store).latest_trial(trial.pipeline) for trial in without]
+    errors = [record.error for record in records if record and record.error]
+    missing = f"{FAILED}: {errors[0]}" if errors else "not run yet." if len(without) == len(asked) else ""
+    return Result(row, [outcome for outcome in found if outcome], missing)
 
 
 def _source(pipeline: Pipeline) -> str:
     """Return a pipeline's source as its table names it: where it was sought is of one machine."""
     source: Any = pipeline.tables["source"]
-    return f"{source.kind} {getattr(source, 'name', None) or getattr(source, 'path', '')}".strip()
+    return f"{source.kind} {getattr(source, 'name', None) or Path(getattr(source, 'path', '')).name}".strip()
 
 
 def means(values: Iterable[float]) -> str:

@@ -53,7 +53,7 @@ def write_page(results: list[Result], store: Store) -> Path:
     from markupsafe import Markup  # with Jinja, late
 
     def link(result: Result) -> str:
-        page = report_path(store, result.row.pipeline)
+        page = report_path(store, result.row.pipeline, trial=True)
         linked = Markup('<a href="{}">{}</a>').format(page.name, result.row.pipeline)
         return linked if page.exists() else result.row.pipeline
 
@@ -95,7 +95,7 @@ def _cells(result: Result) -> list[str]:
         row.week,
         row.what,
         row.pipeline,
-        f"{outcomes[0].metric} {means(result.tests)} ({_seeds(len(outcomes))})",
+        f"{outcomes[0].metric} {means(result.tests)} ({_seeds(len(outcomes), row.seeds)})",
         code,
         row.published,
         f"{scores['headline']['baseline']:.4g} {scores['best_baseline']}",
@@ -127,5 +127,7 @@ def _remarks(results: list[Result]) -> Iterator[str]:
     yield from [f"The course's code was run with {'; '.join(sorted(code))}."] if code else []
 
 
-def _seeds(count: int) -> str:
-    return f"{count} seed{'s' * (count > 1)}"
+def _seeds(count: int, of: int | None = None) -> str:
+    """Return `3 seeds`, or `2 of 3 seeds` where some are missing."""
+    asked = count if of is None else of
+    return f"{count if count == asked else f'{count} of {asked}'} seed{'s' * (asked > 1)}"

@@ -1,7 +1,7 @@
-"""A process that tries trials one after the other: a line of JSON in, the assignments; a line out when it is done.
+"""A process that tries trials one after the other: a line of JSON in, the assignments; a line out, why it failed.
 
-It ends when the pipe that it reads is closed, which the kernel does when the parent is gone. Why a trial failed is in
-its record.
+That is null for one that did not. The process ends when the pipe that it reads is closed, which the kernel does when
+the parent is gone.
 """
 
 import json
@@ -55,8 +55,9 @@ def main(pipeline: str, project: str) -> None:
     import_keras()
     while True:
         assignments = requests.get()
-        trial(pipeline, assignments, project, return_state=True)  # a failure is no error here
-        print("done", file=answers, flush=True)
+        ended = trial(pipeline, assignments, project, return_state=True).result(raise_on_failure=False)
+        failed = f"{type(ended).__name__}: {ended}" if isinstance(ended, Exception) else None
+        print(json.dumps(failed), file=answers, flush=True)
 
 
 if __name__ == "__main__":

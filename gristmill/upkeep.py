@@ -84,7 +84,7 @@ def repair(verdict: Verdict, store: Store, registry: Registry) -> Verdict:
     return replace(verdict, repair="Moved to quarantine.")
 
 
-def garbage(store: Store, keep_runs: int, others: Iterable[Artifact] = ()) -> Iterator[Garbage]:
+def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> Iterator[Garbage]:
     """Yield what can be removed.
 
     All but the artifacts of each pipeline's last successful runs, of its newest run and of the last retraining that
@@ -92,10 +92,10 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Artifact] = ()) -> It
     Versions need no artifact to serve: their bundles are their own.
     """
     runs, registry = Runs(store.root), Registry(store.root)
-    references = [*_of_runs(runs, keep_runs), *_of_versions(registry, keep_runs)]
+    began, running = time.time(), _first_running(runs)
+    since = min(began, running)  # what is made by runs under way, or by those that begin now, may be in no record yet
+    references = [*_of_runs(runs, keep_runs), *_of_versions(registry, keep_runs), *others]
     kept = {store.path(reference["stage"], reference["key"]) for reference in references}
-    kept |= {artifact.path for artifact in others}
-    since = _first_running(runs)  # what is made while a run is under way may not be in its record yet
     for path in store.artifacts():
         if path not in kept and path.stat().st_mtime < since:
             yield _sized(path, "no recent run or version refers to it")
@@ -104,7 +104,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Artifact] = ()) -> It
     for path in sorted(store.root.glob("logs/*/*")):
         if path.name not in shown and _touched(path) < since:
             yield _sized(path, "logs of a training that no recent run or version refers to")
-    for path in sorted(store.root.glob("scratch/*")) if since == float("inf") else []:
+    for path in sorted(store.root.glob("scratch/*")) if running == float("inf") else []:
         if path.name in keys or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "checkpoints of a training that ended or was given up")
     for path in registry.strays():
@@ -131,19 +131,20 @@ def remove(items: list[Garbage]) -> None:
 
 def _of_runs(runs: Runs, keep_runs: int) -> Iterator[Reference]:
     for pipeline in runs.pipelines():
-        kept, judged = 0, False
-        for index, record in enumerate(runs.newest_first(pipeline)):
+        kept, judged, newest = 0, False, True
+        for record in runs.newest_first(pipeline):
             succeeded, retraining = record.outcome == "succeeded", record.retraining
             made_model = succeeded and record.made_model
             judges = succeeded and retraining is not None and retraining.judgement is not None
             if (
-                index == 0
+                (newest and not record.trial)
                 or record.outcome == "running"
                 or (made_model and kept < keep_runs)
                 or (judges and not judged)
             ):
                 kept, judged = kept + made_model, judged or judges
                 yield from record.references.values()
+            newest = newest and record.trial
 
 
 def _of_versions(registry: Registry, keep_runs: int) -> Iterator[Reference]:

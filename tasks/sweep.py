@@ -14,8 +14,8 @@ from prefect.cache_policies import NO_CACHE
 
 from gristmill import sweeps
 from gristmill.config import find_root, load
+from gristmill.errors import RequestError
 from gristmill.processes import command
-from gristmill.runs import Runs
 
 logger = logging.getLogger(__name__)
 
@@ -31,12 +31,15 @@ class Worker:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, text=True)
 
-    def attempt(self, assignments: list[str]) -> None:
-        """Have it try something, and wait until it has, or has died of it."""
+    def attempt(self, assignments: list[str]) -> str | None:
+        """Have it try something and return why that failed; None where it did not."""
         with suppress(BrokenPipeError):  # it is dead already
             print(json.dumps(assignments), file=self.process.stdin, flush=True)
-        if not cast(IO[str], self.process.stdout).readline():
-            self.process.wait()
+        answer = cast(IO[str], self.process.stdout).readline()
+        if not answer:
+            return f"its process ended with status {self.process.wait()}"
+        failed: str | None = json.loads(answer)
+        return failed
 
     def end(self) -> None:
         """Wait for its end, which it was told, and kill it where that does not come."""
@@ -66,16 +69,13 @@ class Trials:
         for numbered in enumerate(trials, 1):
             self._waiting.put(numbered)
 
-    def take(self) -> Iterator[list[str]]:
-        """Yield trials until none waits, telling what each came to when the next one is asked for."""
+    def take(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield trials and their numbers until none waits."""
         while self._open:
             try:
-                number, trial = self._waiting.get_nowait()
+                yield self._waiting.get_nowait()
             except queue.Empty:
                 return
-            yield trial
-            if self._open:
-                self._tell(number, trial)
 
     def worker(self) -> Worker:
         """Return a new worker."""
@@ -91,16 +91,23 @@ class Trials:
         for worker in self._workers:
             worker.end()
 
-    def _tell(self, number: int, trial: list[str]) -> None:
-        catalogue, told = load(self._root, {self.pipeline: trial}), ", ".join(trial)
-        if outcome := sweeps.outcome(catalogue, catalogue.pipeline(self.pipeline)):
-            score = outcome.validation
-            found = "" if score is None else f": {outcome.metric} {score:.4g} on {outcome.chosen_on}"
-            logger.info("%-10s %d of %d: %s%s", "trial", number, self._of, told, found)
+    def tell(self, number: int, trial: list[str], failed: str | None) -> None:
+        """Say what a trial came to; nothing of one that was given up."""
+        if not self._open:
+            return
+        told = ", ".join(trial)
+        if failed:
+            logger.warning("trial %d of %d failed: %s: %s", number, self._of, told, failed)
         else:
-            record = Runs(catalogue.store).latest_trial(self.pipeline, trial)
-            why = (record and record.error) or "its process was killed"
-            logger.warning("trial %d of %d failed: %s: %s", number, self._of, told, why)
+            logger.info("%-10s %d of %d: %s%s", "trial", number, self._of, told, self._score(trial))
+
+    def _score(self, trial: list[str]) -> str:
+        with suppress(RequestError):  # pipelines.toml is being edited
+            catalogue = load(self._root, {self.pipeline: trial})
+            outcome = sweeps.outcome(catalogue, catalogue.pipeline(self.pipeline))
+            if outcome and outcome.validation is not None:
+                return f": {outcome.metric} {outcome.validation:.4g} on {outcome.chosen_on}"
+        return ""
 
 
 @contextmanager
@@ -113,11 +120,11 @@ def waiting(pipeline: str, trials: list[list[str]], project: str | None) -> Iter
         found.give_up()
 
 
-@task(task_run_name="worker {number} of sweep {trials.pipeline}", cache_policy=NO_CACHE, persist_result=False)
-def try_trials(trials: Trials, number: int) -> None:
+@task(task_run_name="worker {worker_number} of sweep {trials.pipeline}", cache_policy=NO_CACHE, persist_result=False)
+def try_trials(trials: Trials, worker_number: int) -> None:
     """Have one worker process try trials until none waits; another takes its place where it dies."""
     worker = None
-    for trial in trials.take():
+    for number, trial in trials.take():
         if worker is None or worker.process.poll() is not None:
             worker = trials.worker()
-        worker.attempt(trial)
+        trials.tell(number, trial, worker.attempt(trial))

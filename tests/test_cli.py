@@ -117,6 +117,13 @@ def test_debug_behind_the_command_shows_the_traceback(project: Path) -> None:
     assert done.stderr.startswith("Traceback")
 
 
+def test_an_options_value_is_its_own_whatever_it_looks_like(project: Path, command: Command) -> None:
+    said = command("generate", "small", "--prompt", "-v", "--length", "3")
+
+    assert (said.status, said.out) == (2, "")
+    assert "unexpected" not in said.err
+
+
 def test_the_version_is_told_where_there_is_no_project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:

@@ -34,8 +34,8 @@ def test_a_row_is_run_once_and_then_shown_from_the_cache(
 ) -> None:
     before = gristmill("course", "--cached")
     assert (before.returncode, before.stderr) == (0, "")
-    assert "| – |" in course.read_text()
-    assert "- Sunspots, straight: not run yet.\n" in course.read_text()
+    assert before.stdout.startswith("course 4  small                 not run yet.\npage ")
+    assert not course.exists()  # it would be a table of dashes
 
     ran = gristmill("course", api=prefect_api)
     assert ran.returncode == 0, ran.stderr
@@ -46,7 +46,19 @@ def test_a_row_is_run_once_and_then_shown_from_the_cache(
     again = gristmill("course", PREFECT_API_URL="http://127.0.0.1:9/api")  # nothing listens there, nobody asks
     assert (again.returncode, again.stderr) == (0, "")
     assert course.read_text() == told
-    assert '<a href="small.html">small</a>' in (project / "data/store/reports/course.html").read_text()
+    assert '<a href="small-trial.html">small</a>' in (project / "data/store/reports/course.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_row_that_cannot_be_run_says_why(gristmill: Gristmill, project: Path, course: Path, prefect_api: str) -> None:
+    with (project / "series.csv").open("a") as file:
+        file.write("someday,3.0\n")
+
+    told = gristmill("course", api=prefect_api)
+
+    assert told.returncode == 1
+    assert told.stdout.startswith("course 4  small                 failed: DataError: ")
+    assert "'someday'" in told.stdout
 
 
 def test_rows_of_other_pipelines_are_unknown(gristmill: Gristmill, course: Path) -> None:

@@ -134,9 +134,10 @@ def test_as_json_the_best_point_comes_first(swept: Path, command: Command) -> No
     found = command("sweep", "small", "--json").json
     scores = [place["mean"]["validation"] for place in found]
     assert scores == sorted(scores)
-    assert [place["outcomes"][0]["validation"] for place in found] == scores
+    assert [place["scores"]["validation"] for place in found] == [[score] for score in scores]
+    assert ["test" in place["mean"] for place in found] == [place["chosen"] for place in found] == [True, False, False]
     assert all(place["point"][0].startswith("model.l2=") for place in found)
-    assert [(place["seeds"], len(place["outcomes"])) for place in found] == [(1, 1)] * 3
+    assert [(place["seeds"], len(place["seconds"])) for place in found] == [(1, 1)] * 3
 
 
 @pytest.mark.slow
@@ -165,8 +166,15 @@ def test_what_the_sweep_of_today_finds_is_kept_and_a_point_that_is_no_longer_nam
 
     store = swept / "data/store"
     assert [len(published(store, name)) for name in ("ingest", "preprocess", "train", "evaluate")] == [1, 1, 2, 2]
-    left = [place for place in before if place["point"] != ["model.l2=1.0"]]
-    assert command("sweep", "small", "--json").json == left
+    left = [place["mean"]["validation"] for place in before if place["point"] != ["model.l2=1.0"]]
+    assert [place["mean"]["validation"] for place in command("sweep", "small", "--json").json] == left
+
+
+@pytest.mark.slow
+def test_what_was_tried_is_kept_while_its_data_is_out_of_sight(swept: Path, command: Command) -> None:
+    (swept / "series.csv").rename(swept / "away.csv")
+
+    assert command("gc").out == "Freed 0.0 MiB in 0 items.\n"
 
 
 @pytest.mark.slow
@@ -238,9 +246,9 @@ def test_a_worker_that_is_killed_loses_its_trial_alone(project: Path, prefect_ap
         sweep.kill()
         sweep.wait()
 
-    assert f"warning: trial 2 of 3 failed: model={LONG}, train.seed=42: its process was killed" in (
+    assert f"warning: trial 2 of 3 failed: model={LONG}, train.seed=42: its process ended with status -9" in (
         (project / "err").read_text().splitlines()
     )
-    assert [len(place["outcomes"]) for place in json.loads((project / "out").read_text())] == [1, 1, 0]
+    assert [len(place["seconds"]) for place in json.loads((project / "out").read_text())] == [1, 1, 0]
     assert [record.pid == cut.pid for record in records(project)] == [True, True, False]
     wait_until(lambda: not is_running(records(project)[-1].pid), "the second worker to end")

@@ -19,6 +19,7 @@ from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError, StoreError, WorkError
 from gristmill.runs import Record, Runs, StageRecord
+from gristmill.timeseries.settings import Train
 
 INGEST = StageRecord(reference=Reference(stage="ingest", key="aa", digest="11"), cached=True, seconds=0.25)
 TRAIN = StageRecord(reference=Reference(stage="train", key="bb", digest="22"), cached=False, seconds=3.5)
@@ -110,18 +111,22 @@ def test_the_latest_of_an_outcome_is_found(tmp_path: Path, runs: Runs) -> None:
     assert runs.latest("small", "running") is None
 
 
+def seeded(seed: int) -> Pipeline:
+    """A pipeline whose seed alone matters."""
+    return Pipeline("small", "timeseries", "", {"train": Train(seed=seed)})
+
+
 def test_the_trials_of_a_sweep_are_no_runs_of_the_pipeline_but_found_by_their_settings(
     tmp_path: Path, runs: Runs
 ) -> None:
     run = file_of(tmp_path, 1)
-    settings = [["train.seed=42"], ["train.seed=43"], ["train.seed=42"]]
     first, second, again = (
-        file_of(tmp_path, day, trial=True, overrides=overrides) for day, overrides in enumerate(settings, 2)
+        file_of(tmp_path, day, trial=True, settings=seeded(seed).values()) for day, seed in enumerate([42, 43, 42], 2)
     )
     assert runs.latest("small") == runs.latest("small", "succeeded") == run
-    assert runs.latest_trial("small", ["train.seed=42"]) == again
-    assert runs.latest_trial("small", ["train.seed=43"]) == second
-    assert runs.latest_trial("small", []) is None
+    assert runs.latest_trial(seeded(42)) == again
+    assert runs.latest_trial(seeded(43)) == second
+    assert runs.latest_trial(seeded(44)) is None
     assert (run.made_model, first.made_model) == (True, False)
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gristmill import sweep_report, sweeps
 from gristmill.config import load
 from gristmill.errors import RequestError
+from gristmill.leaderboard import Outcome, Place, best, leaderboard
 from gristmill.store import Store
-from gristmill.sweeps import Outcome, Place, Point, Trial
+from gristmill.sweeps import Point, Trial
 
 ROOT = Path(__file__).parent.parent.parent
 SWEPT = [name for name, pipeline in load(ROOT).pipelines.items() if pipeline.sweep]
@@ -57,7 +57,7 @@ def places(project: Path, *tried: Sequence[Outcome | None]) -> list[Place]:
         for point, outcomes in zip(points, tried, strict=True)
         for seed, one in enumerate(outcomes, 42)
     ]
-    return sweeps.leaderboard(pairs)
+    return leaderboard(pairs)
 
 
 def names(found: list[Place]) -> list[str]:
@@ -161,7 +161,7 @@ def test_the_best_mean_on_validation_stands_first(project: Path, higher: bool, o
         [outcome(3.0, 0.0, higher), outcome(3.5, 0.0, higher)],
     )
     assert names(found) == order
-    assert sweeps.best(found) is found[0]
+    assert best(found) is found[0]
 
 
 def test_mean_and_spread_are_those_of_the_seeds(project: Path) -> None:
@@ -179,7 +179,7 @@ def test_points_with_a_seed_that_failed_or_has_no_score_stand_last_and_are_not_t
     assert names(found)[0] == "d"
     assert [place.whole for place in found] == [True, False, False, True]
     none = places(project, [outcome(1.0), None], [None, None])
-    assert sweeps.best(none) is None
+    assert best(none) is None
     assert sweep_report.verdict(none) == "No point came to a score with all its seeds."
 
 
@@ -221,14 +221,16 @@ def test_a_page_is_drawn_even_where_every_trial_failed(project: Path) -> None:
 
 def test_as_json_a_place_has_the_scores_of_every_seed(project: Path) -> None:
     (place,) = places(project, [outcome(1.0, 3.0), None])
-    found: dict[str, Any] = place.as_json()
-    assert found == {
+    assert place.as_json(chosen=True) == {
         "point": ["model.name=a"],
-        "mean": {"validation": 1.0, "test": 3.0},
-        "parameters": 1234,
+        "chosen": True,
         "seeds": 2,
-        "outcomes": [{"validation": 1.0, "test": 3.0, "seconds": 2.0}],
+        "mean": {"validation": 1.0, "test": 3.0},
+        "scores": {"validation": [1.0], "test": [3.0]},
+        "seconds": [2.0],
+        "parameters": 1234,
     }
+    assert place.as_json(chosen=False)["scores"] == {"validation": [1.0]}
 
 
 def test_the_catalogue_has_sweeps() -> None:

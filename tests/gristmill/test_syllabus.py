@@ -9,8 +9,9 @@ import pytest
 
 from gristmill import config, sweeps
 from gristmill.errors import RequestError
+from gristmill.leaderboard import Outcome
 from gristmill.store import Store
-from gristmill.sweeps import Outcome, Trial
+from gristmill.sweeps import Trial
 from gristmill.syllabus import Code, Result, Row, result, rows, trials
 from gristmill.syllabus_page import write_markdown, write_page
 
@@ -138,8 +139,8 @@ def test_the_page_links_the_report_of_a_pipeline_that_has_one(project: Path) -> 
     found = [Result(row(project), [outcome(19.0)])]
 
     assert "<a " not in write_page(found, store).read_text()
-    (store.root / "reports/small.html").touch()
-    assert '<a href="small.html">small</a>' in write_page(found, store).read_text()
+    (store.root / "reports/small-trial.html").touch()
+    assert '<a href="small-trial.html">small</a>' in write_page(found, store).read_text()
 
 
 def test_code_of_the_course_has_at_least_one_score() -> None:
@@ -150,7 +151,7 @@ def test_code_of_the_course_has_at_least_one_score() -> None:
 def test_seeds_follow_the_pipelines_own(project: Path) -> None:
     catalogue = config.load(project, {"small": ["train.seed=7"]})
 
-    assert [trial.seed for trial in sweeps.seeds(catalogue, "small", 3)] == [7, 8, 9]
+    assert [trial.seed for trial in sweeps.by_seed(catalogue, "small", 3)] == [7, 8, 9]
 
 
 def test_the_trials_of_the_table_are_those_of_all_rows_and_none_where_there_is_no_table(project: Path) -> None:
