@@ -87,11 +87,12 @@ def test_what_points_share_is_made_once_and_nothing_is_exported(swept: Path) -> 
     store = swept / "data/store"
     counts = {name: len(published(store, name)) for name in ("ingest", "preprocess", "train", "evaluate", "export")}
     assert counts == {"ingest": 1, "preprocess": 1, "train": 3, "evaluate": 3, "export": 0}
-    assert [record.overrides for record in records(swept)] == [
-        [f"model.l2={strength}", "train.seed=42"] for strength in (0.1, 1.0, 10.0)
-    ]
+    tried = sorted(record.overrides for record in records(swept))  # two at a time, in any order
+    assert tried == [[f"model.l2={strength}", "train.seed=42"] for strength in (0.1, 1.0, 10.0)]
     assert {(record.trial, record.outcome) for record in records(swept)} == {(True, "succeeded")}
-    assert len({record.pid for record in records(swept)} - {os.getpid()}) == 1  # a process that tried all of them
+    workers = {record.pid for record in records(swept)}
+    assert os.getpid() not in workers
+    assert len(workers) <= 2  # each tried one after the other
     assert_all_whole(store)
 
 
