@@ -115,7 +115,7 @@ class Site:
     def stop(self, name: str, number: int = signal.SIGTERM) -> None:
         process = self.running.pop(name)
         process.send_signal(number)
-        process.wait(60)
+        process.wait(180)  # a worker ends with the run that it has under way
 
     def gristmill(self, *words: str) -> str:
         """Run the command in the project and return what it printed."""
