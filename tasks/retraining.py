@@ -152,7 +152,7 @@ def promote(run: Run, found: Retraining) -> Retraining:
     if serves and serves.number != found.champion:
         return _told(run, _overtaken(found, serves.number))
     why = found.judgement.why if found.judgement else ""
-    decision = {"verdict": "better", "why": why} | found.model_dump(mode="json", include={"news", "drift", "judgement"})
+    decision = {"verdict": "judged", "why": why} | found.model_dump(mode="json", include={"news", "drift", "judgement"})
     version = register(run.catalogue.root, Store(run.catalogue.store), run.record(), decision)
     promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0)
     if promotion.version != version.number:

@@ -96,7 +96,7 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
     champion = registry(project).champion("small")
     assert champion is not None
     assert (champion.number, champion.run, champion.references) == (1, first.id, first.references)
-    assert champion.decision["verdict"] == "better"
+    assert champion.decision["verdict"] == "judged"
     assert champion.decision["judgement"]["scores"] == first.retraining.judgement.scores
     assert champion.scores["refit"] is True
     assert [name for name, _ in events] == ["gristmill.model.promoted"]
