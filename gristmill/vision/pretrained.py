@@ -11,7 +11,7 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, WorkError
 from gristmill.vision.shape import Shape
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's red, green and blue, from 0 to 1, as in keras.applications
@@ -28,7 +28,8 @@ def load(name: str, weights: str, shape: Shape) -> keras.Model:
         shape: of the images.
 
     Raises:
-        RequestError: it does not take such images, the weights cannot be had, or are not its own.
+        RequestError: it does not take such images, or the weights are not its own.
+        WorkError: the weights cannot be fetched.
     """
     if shape.channels != 3:
         raise RequestError(
@@ -46,7 +47,7 @@ def load(name: str, weights: str, shape: Shape) -> keras.Model:
     except Exception as error:
         if type(error) is not Exception:  # what Keras raises where a download fails
             raise
-        raise RequestError(
+        raise WorkError(
             f"model.weights: those of {name} for ImageNet cannot be fetched ({_first_line(error)}). "
             "Try again, or set model.weights to a file of them."
         ) from None

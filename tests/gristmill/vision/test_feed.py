@@ -1,18 +1,24 @@
 """What a classifier is fed, from memory and from the shards alike: every image once an epoch."""
 
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from feeds import batches_of, batches_within_a_graph
 from small_prepared import spotted, write_prepared
 
 from gristmill.classification.truth import Truth
+from gristmill.tables import write_table
 from gristmill.vision import feed as module
 from gristmill.vision.feed import StreamFeed, features_feed, feed_of, validation_of
-from gristmill.vision.prepared import Prepared
+from gristmill.vision.prepared import Prepared, write_layout
 from gristmill.vision.settings import Augment, Train
 
 TRAIN, VALIDATION = spotted(23, 3), spotted(9, 3, seed=1)
@@ -147,3 +153,42 @@ def test_validation_on_features_is_in_order(data: Prepared, features: Path, monk
     assert rows[:, 0].tolist() == list(range(9))
     assert labels.tolist() == VALIDATION[1]
     assert validation.cardinality() == 3
+
+
+STREAM = """
+import resource, sys
+from pathlib import Path
+from gristmill.classification.truth import Truth
+from gristmill.vision import prepared
+from gristmill.vision.feed import StreamFeed, feed_of
+from gristmill.vision.settings import Augment, Train
+
+settings = Train()
+data = prepared.read(Path(sys.argv[1]))
+feed = feed_of(data, Truth(data, settings), Augment(), settings)
+assert isinstance(feed, StreamFeed)
+next(iter(feed.batches()))  # what TensorFlow takes for itself
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+images = sum(len(labels) for _, labels in feed.batches())
+print(images, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere ru_maxrss is not counted in KiB")
+def test_more_images_than_are_held_are_never_all_in_memory(tmp_path: Path) -> None:
+    pixels, labels = np.zeros((1000, 160, 160, 3), np.uint8), [0, 1] * 500
+    data = write_prepared(tmp_path, {"train": (pixels, labels)}, ["a", "b"], shards=1)
+    for number in range(1, 16):  # the one shard under many names: 1.2 GB of pixels, of which the disk holds a sixteenth
+        os.link(data.shards("train")[0], tmp_path / f"train-{number:05}-of-00016.tfrecord")
+    counts = {"train": 16_000, "validation": 0, "test": 0}
+    write_layout(replace(data.layout, counts=counts), tmp_path)
+    write_table(tmp_path / "index.parquet", pd.concat([data.index] * 16, ignore_index=True))
+    size = 16_000 * data.layout.bytes_per_image
+
+    told = subprocess.run([sys.executable, "-c", STREAM, str(tmp_path)], capture_output=True, text=True, check=True)
+    images, grown = map(int, told.stdout.split())
+
+    assert size > module.IN_MEMORY
+    assert images == 16_000
+    assert grown * 1024 < size / 3

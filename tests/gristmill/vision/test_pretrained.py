@@ -14,7 +14,7 @@ from conftest import SHARED
 
 from gristmill import bundle
 from gristmill import network as networks
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, WorkError
 from gristmill.vision import pretrained
 from gristmill.vision.models.transfer import BASES
 from gristmill.vision.shape import Shape
@@ -166,7 +166,7 @@ def test_weights_that_cannot_be_fetched_are_told(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(file_utils, "urlretrieve", unreachable)
     monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
 
-    with pytest.raises(RequestError, match=r"for ImageNet cannot be fetched \(URL fetch failure.*no route to host\)"):
+    with pytest.raises(WorkError, match=r"for ImageNet cannot be fetched \(URL fetch failure.*no route to host\)"):
         load(weights="imagenet")
 
 
