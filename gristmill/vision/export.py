@@ -23,8 +23,8 @@ QUANTIZED = "lite_quantized"  # is written beside `lite`
 _IMAGE = "image -> probabilities, classes (their names, in the same order) and label (the likeliest name)"
 _ENCODED = (
     "encoded -> the same, of the bytes of JPEG, PNG, WebP, BMP or GIF files, brought to the size as training photos "
-    "were; a probability may differ by some hundredths from that of `image`. The EXIF orientation is not honoured, nor "
-    "the palette of a BMP: turn photos upright first, and convert such a BMP"
+    "were; a probability may differ by some hundredths from that of `image`. A JPEG is turned upright as its EXIF "
+    "orientation says; that of other files is not honoured, nor the palette of a BMP: turn or convert these first"
 )
 _PROVED, _PROVED_BYTES = 1000, 64 << 20  # images, and bytes of them, at most whose probabilities are compared
 

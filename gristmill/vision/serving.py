@@ -7,7 +7,8 @@ likeliest name (batch,).
 Encoded images are read by TensorFlow and not by Pillow, as `images.py` does, but with the same filter: pixels differ by
 one level of 255. A JPEG of six times the network's size or more differs by some 30 levels at an edge, and by a row
 where it is padded, for Pillow decodes it at a smaller size. Nine small networks gave 100 photos at 64 pixels other
-probabilities by 0.07 at most, and 1 of the 900 labels. EXIF orientation is not honoured, nor the palette of a BMP.
+probabilities by 0.07 at most, and 1 of the 900 labels. The palette of a BMP is not honoured, nor the EXIF orientation
+of any file but a JPEG.
 """
 
 from pathlib import Path
@@ -16,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from gristmill.vision.images import Form
+from gristmill.vision.orientation import orientation, upright
 from gristmill.vision.prepared import Layout
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow has it
@@ -64,12 +66,16 @@ def read_image(encoded: tf.Tensor, form: Form) -> tf.Tensor:
 
 
 def decoded(encoded: tf.Tensor) -> tf.Tensor:
-    """Return an image as it is encoded: uint8, grey or colour, with or without alpha; of a moving one the first."""
+    """Return an image: uint8, grey or colour, with or without alpha; a JPEG upright; of a moving one the first."""
     return tf.cond(
         tf.io.is_jpeg(encoded),
-        lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),  # exactly as Pillow decodes it
+        lambda: upright(_jpeg(encoded), orientation(encoded)),
         lambda: tf.io.decode_image(encoded, expand_animations=False),
     )
+
+
+def _jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")  # exactly as Pillow decodes it
 
 
 def coloured(pixels: tf.Tensor, channels: int) -> tf.Tensor:

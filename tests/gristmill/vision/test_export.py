@@ -73,7 +73,7 @@ def test_a_bundle_holds_every_format_the_signature_and_the_scores(bundled: Folde
         "formats": ["keras", "saved_model", "lite", "onnx"],
     }
     assert list(signatures) == ["serving_default", "serving_bytes"]
-    assert "EXIF orientation is not honoured" in signatures["serving_bytes"]
+    assert "A JPEG is turned upright" in signatures["serving_bytes"]
 
 
 @pytest.mark.slow

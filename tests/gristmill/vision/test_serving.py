@@ -1,7 +1,7 @@
 """A SavedModel that takes pixels or encoded images, and reads the latter as preprocess does."""
 
 import io
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -148,13 +148,47 @@ def test_the_middle_is_cropped() -> None:
     assert np.unique(made.numpy()).tolist() == [255]
 
 
-def test_exif_orientation_is_not_honoured() -> None:
+@pytest.mark.parametrize("orientation", range(10))
+@pytest.mark.parametrize("order", ["little", "big"])
+def test_a_jpeg_is_turned_as_its_exif_orientation_says(orientation: int, order: Literal["little", "big"]) -> None:
+    numbers = [(42, 2), (8, 4), (2, 2)]  # TIFF; where its directory begins; how many entries that has
+    numbers += [
+        (0x010F, 2),
+        (3, 2),
+        (1, 4),
+        (7, 4),
+        (0x0112, 2),
+        (3, 2),
+        (1, 4),
+    ]  # another tag; orientation, a number of
+    said = b"".join(number.to_bytes(size, order) for number, size in [*numbers, (orientation, 2), (0, 6)])
+    exif = b"Exif\0\0" + {"little": b"II", "big": b"MM"}[order] + said
+    photo = encoded(picture(60, 80), "JPEG", exif=exif)
+
+    with Image.open(io.BytesIO(photo)) as image:
+        assert image.getexif()[0x0112] == orientation
+    assert distance(photo, Form(30, 40, 3, "stretch")) <= 1
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12"]
+)
+def test_a_damaged_tag_leaves_a_photo_as_it_lies(exif: bytes) -> None:
+    plain, damaged = encoded(picture(60, 80), "JPEG"), encoded(picture(60, 80), "JPEG", exif=exif)
+    form = Form(30, 40, 3, "stretch")
+
+    found = serving.read_image(tf.constant(damaged), form)
+
+    assert np.array_equal(found, serving.read_image(tf.constant(plain), form))
+
+
+def test_the_orientation_of_a_png_is_not_honoured() -> None:
     """As `signature.json` says: Pillow turns the photo, the graph does not."""
     lying = Image.new("RGB", (40, 20), "black")
     lying.paste("white", (0, 0, 40, 10))  # the upper half
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees
-    photo, form = encoded(lying, "JPEG", exif=exif), Form(20, 40, 3, "stretch")
+    photo, form = encoded(lying, "PNG", exif=exif), Form(20, 40, 3, "stretch")
 
     assert images.decoded(photo, form)[0].max() < 10
     assert serving.read_image(tf.constant(photo), form).numpy()[0].min() > 245
