@@ -24,6 +24,7 @@ __all__ = [
     "StoreError",
     "WorkError",
     "shown",
+    "such",
 ]
 
 
@@ -71,3 +72,8 @@ def shown(received: object, longest: int = 60) -> str:
     """Return a received value as a message shows it: a cell may hold megabytes."""
     text = repr(received)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def such(count: int, what: str) -> str:
+    """Return how many more there are of what a message tells of: `1 such cell`, `2 such cells`."""
+    return f"{count} such {what}{'' if count == 1 else 's'}"

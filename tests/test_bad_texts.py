@@ -159,7 +159,7 @@ def one_word_a_line(project: Path) -> None:
             one_too_long,
             1,
             "{folder}/films.csv row 3: column 'text' has 63 characters, more than ingest.max_characters = 40 "
-            "(1 such texts). Cut it, or set ingest.max_characters higher.",
+            "(1 such text). Cut it, or set ingest.max_characters higher.",
         ),
         ("films", other_header, 1, "{folder}/films.csv: no column 'text'. Columns: 'review', 'label'."),
         (
@@ -293,7 +293,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_
             "new.csv",
             "text,label\na lovely film,good\na film,godo\n",
             "{folder}/new.csv row 3, column 'label': unknown label 'godo'. Did you mean 'good'? Known: dull, good. "
-            "1 such rows. The model cannot give it: correct it, or leave the column out.",
+            "1 such row. The model cannot give it: correct it, or leave the column out.",
         ),
         (
             "new.csv",
@@ -305,7 +305,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_
             "new.jsonl",
             json.dumps({"text": "so " * 20}),
             "{folder}/new.jsonl row 1: column 'text' has 60 characters, more than ingest.max_characters = 40 "
-            "(1 such texts). Cut it.",
+            "(1 such text). Cut it.",
         ),
         ("new.txt", "na\xefve".encode("latin-1"), "{folder}/new.txt line 1: not utf-8. Set the source's encoding."),
         ("new.txt", " \n", "{folder}/new.txt: each of the 1 rows has no text. Fill them."),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, shown, such
 from gristmill.settings import Files
 from gristmill.sources import LARGEST, Rows, joined, refuse_missing
 
@@ -118,7 +118,7 @@ class Csv(Files):
             )
             raise DataError(
                 f"{path} row {cells.index[first]}, column {cells.name!r}: not a finite number: {shown(received)} "
-                f"({bad.sum()} such cells). {remedy}"
+                f"({such(bad.sum(), 'cell')}). {remedy}"
             )
         return values
 
@@ -149,7 +149,7 @@ def _refuse_ragged_rows(path: Path, separator: str, encoding: str, width: int) -
         row, found = ragged[0]
         raise DataError(
             f"{path} row {row}: {found} fields, but the header has {width} "
-            f"({len(ragged)} such rows). Mend the row, or set the source's separator."
+            f"({such(len(ragged), 'row')}). Mend the row, or set the source's separator."
         )
 
 

@@ -1,6 +1,6 @@
 """Ingest: a source's labelled texts as one table; what cannot be learnt from is refused by file and row."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.classification.classes import by_class, quartiles, refuse_unlearnable
-from gristmill.errors import DataError
+from gristmill.errors import DataError, such
+from gristmill.expectations.checks import (
+    Violation,
+    bound_violations,
+    class_violations,
+    column_violations,
+    refuse,
+)
 from gristmill.sources import Rows
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.texts import KnowsColumns, TableSource
 from gristmill.tables import write_document, write_table
 from gristmill.text.naming import named
-from gristmill.text.settings import Ingest
+from gristmill.text.settings import Ingest, Schema
 
 OWN = ("id", "text", "label", "part", "tokens", "characters", "length")  # columns that the stages write themselves
 RENAMED = "source_"  # what a column of the metadata begins with that is named like one of those
@@ -26,7 +33,9 @@ _NAMED_BY = ("id", "file")  # columns that name a text, where a source has one
 Mask = npt.NDArray[np.bool_]  # (rows,)
 
 
-def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = ()) -> dict[str, int]:
+def ingest(
+    *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
+) -> dict[str, int]:
     """Read the texts and their labels, refuse or drop those without either, and write the others.
 
     Writes
@@ -40,12 +49,13 @@ def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path,
         ingest: what its columns mean, and what is refused.
         out: folder to write to.
         paths: the located files, if the source reads files.
+        schema: what the rows must hold, those without text or label among them.
 
     Returns:
         Counts of texts and classes, and of those repeated and dropped, if any were.
 
     Raises:
-        DataError: the data does not hold what the settings say, or nothing can be learnt from it.
+        DataError: the data does not hold what the settings say or breaks the schema, or nothing can be learnt from it.
     """
     roles = _roles(source, ingest)
     rows = source.read(paths, list(dict.fromkeys([*roles.values(), *ingest.metadata])), [])
@@ -63,12 +73,20 @@ def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path,
     table.insert(2, "label", names.map({name: label for label, name in enumerate(classes)}).to_numpy(np.int64))
     for name, column in _renamed(ingest.metadata).items():
         table[name] = _as_text(frame[column])[whole].to_numpy()
+    if schema:
+        refuse(_violations(rows, texts, by_class(table, classes), schema), schema)
     refuse_unlearnable(table, classes, "text")
     summary = _summary(table, classes, dropped=int((~whole).sum()))
     write_table(out / "texts.parquet", table)
     write_document(out / "summary.json", summary)
     counts = {"texts": len(table), "classes": len(classes), "repeated": summary["repeated"]["texts"]}
     return {name: count for name, count in (counts | {"dropped": summary["dropped"]}).items() if count}
+
+
+def _violations(rows: Rows, texts: "pd.Series[Any]", counts: dict[str, int], schema: Schema) -> Iterator[Violation]:
+    yield from column_violations(rows.frame, schema.columns, rows.where)
+    yield from bound_violations("characters", texts.str.len(), schema.characters, rows.where)
+    yield from class_violations(counts, schema.classes)
 
 
 def _roles(source: TableSource, settings: Ingest) -> dict[str, str]:
@@ -123,7 +141,7 @@ def _refuse_long(rows: Rows, texts: "pd.Series[Any]", most: int) -> None:
         first = int(long.argmax())
         raise DataError(
             f"{rows.where(first)}: column {texts.name!r} has {int(lengths.iloc[first]):,} characters, more than "
-            f"ingest.max_characters = {most:,} ({long.sum()} such texts). Cut it, or set "
+            f"ingest.max_characters = {most:,} ({such(long.sum(), 'text')}). Cut it, or set "
             "ingest.max_characters higher."
         )
 

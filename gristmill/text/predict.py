@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill import bundle
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError, RequestError, such
 from gristmill.formats import FORMATS, Predictor
 from gristmill.settings import Settings
 from gristmill.sources import Rows
@@ -140,7 +140,7 @@ def sound(rows: Rows, column: str, ingest: Ingest) -> npt.NDArray[np.object_]:
         first = int(long.argmax())
         raise DataError(
             f"{rows.where(first)}: column {column!r} has {int(lengths.iloc[first]):,} characters, more than "
-            f"ingest.max_characters = {ingest.max_characters:,} ({long.sum()} such texts). Cut it."
+            f"ingest.max_characters = {ingest.max_characters:,} ({such(long.sum(), 'text')}). Cut it."
         )
     return np.array([None if blank else text for text, blank in zip(texts, empty, strict=True)], object)
 
@@ -154,7 +154,7 @@ def refuse_unknown_labels(rows: Rows, ingest: Ingest, classes: Sequence[str]) ->
         first = int(unknown.argmax())
         raise DataError(
             f"{rows.where(first)}, column {ingest.label!r}: {suggestion('label', labels.iloc[first], classes)} "
-            f"{unknown.sum()} such rows. The model cannot give it: correct it, or leave the column out."
+            f"{such(unknown.sum(), 'row')}. The model cannot give it: correct it, or leave the column out."
         )
 
 

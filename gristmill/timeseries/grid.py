@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, such
 
 Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -96,8 +96,8 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
         start = times[firsts[np.searchsorted(firsts, first, side="right") - 1]]
         begin = "" if start == times[first] else f" that starts at {start}"
         raise DataError(
-            f"{where(first)}: {times[first]} is not on the grid of frequency {frequency}{begin} ({astray.sum()} such "
-            "rows). Mend the times, or set frequency in the table 'ingest', or timezone if the clock changes with it."
+            f"{where(first)}: {times[first]} is not on the grid of frequency {frequency}{begin} "
+            f"({such(astray.sum(), 'row')}). Mend the times, or set frequency in the table 'ingest', or timezone if the clock changes with it."
         )
     sizes = places[np.append(firsts[1:], len(times)) - 1] + 1
     _refuse_empty(sizes, rows, firsts, frequency, inferred, where)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, RequestError, shown
+from gristmill.errors import DataError, RequestError, shown, such
 from gristmill.sources import Rows
 from gristmill.timeseries.settings import Ingest
 
@@ -109,5 +109,5 @@ def _refuse(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], wha
 def _refuse_at(rows: Rows, cells: "pd.Series[Any]", position: int, count: int, what: str) -> NoReturn:
     received = "an empty cell" if pd.isna(cells.iloc[position]) else shown(cells.iloc[position])
     raise DataError(
-        f"{rows.where(position)}, column {cells.name!r}: {what}: {received} ({count} such cells). {_REMEDY}"
+        f"{rows.where(position)}, column {cells.name!r}: {what}: {received} ({such(count, 'cell')}). {_REMEDY}"
     )

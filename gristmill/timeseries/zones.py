@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError, RequestError, such
 from gristmill.sources import Rows
 from gristmill.timeseries.grid import is_finer_than_a_day
 
@@ -60,7 +60,7 @@ def _localised(clock: pd.DatetimeIndex, name: str, series: npt.NDArray[np.int64]
         first = int(skipped.argmax())
         raise DataError(
             f"{rows.where(first)}: {clock[first]} does not exist in {name}, where the clock was put forward "
-            f"({skipped.sum()} such rows). Mend the times, or correct timezone in the table 'ingest'."
+            f"({such(skipped.sum(), 'row')}). Mend the times, or correct timezone in the table 'ingest'."
         )
     doubtful = np.flatnonzero(clock.tz_localize(zone, ambiguous="NaT").isna())
     for night in _nights(clock, series, doubtful):

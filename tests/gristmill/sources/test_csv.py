@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, such
 from gristmill.sources import Rows
 from gristmill.sources.csv import Csv
 
@@ -105,7 +105,7 @@ def test_words_that_pandas_takes_for_missing_stay_text(read: Read) -> None:
 def test_text_among_the_numbers_is_refused_with_its_row(read: Read, content: str, row: int) -> None:
     message = refusal(read, content)
 
-    assert f"a.csv row {row}, column 'y': not a finite number: 'many' (1 such cells)." in message
+    assert f"a.csv row {row}, column 'y': not a finite number: 'many' (1 such cell)." in message
 
 
 def test_every_cell_that_is_no_number_is_counted(read: Read) -> None:
@@ -119,7 +119,7 @@ def test_a_number_that_no_float32_holds_is_refused_with_its_row(read: Read, cell
     """Networks work in float32, whose largest number is about 3.4e38."""
     message = refusal(read, f"t,y\na,1\nb,{cell}\nc,2\n")
 
-    assert f"a.csv row 3, column 'y': not a finite number: '{cell}' (1 such cells)." in message
+    assert f"a.csv row 3, column 'y': not a finite number: '{cell}' (1 such cell)." in message
 
 
 def test_large_and_tiny_numbers_are_taken(read: Read) -> None:
@@ -129,7 +129,7 @@ def test_large_and_tiny_numbers_are_taken(read: Read) -> None:
 def test_a_huge_cell_is_shortened_in_the_message(read: Read) -> None:
     message = refusal(read, f"t,y\na,1\nb,{'x' * 3_000_000}\n")
 
-    assert f"row 3, column 'y': not a finite number: '{'x' * 56}... (1 such cells)." in message
+    assert f"row 3, column 'y': not a finite number: '{'x' * 56}... (1 such cell)." in message
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_row_with_too_few_fields_is_refused_with_its_number(
 ) -> None:
     message = refusal(read, content)
 
-    assert f"a.csv row {row}: {found} fields, but the header has {width} ({count} such rows)." in message
+    assert f"a.csv row {row}: {found} fields, but the header has {width} ({such(count, 'row')})." in message
 
 
 def test_empty_fields_are_no_missing_fields(read: Read) -> None:
@@ -225,7 +225,7 @@ def test_a_decimal_comma_is_refused_with_the_setting_that_takes_it(read: Read) -
     message = refusal(read, "t;y\na;1,5\nb;2\n", separator=";")
 
     assert (
-        "row 2, column 'y': not a finite number: '1,5' (1 such cells). "
+        "row 2, column 'y': not a finite number: '1,5' (1 such cell). "
         "If commas are decimal points, set the source's decimal = ','." in message
     )
 

@@ -199,7 +199,7 @@ def test_a_text_longer_than_allowed_is_refused(ask: Ask, table: pd.DataFrame, tm
 
     assert str(refused.value) == (
         f"{tmp_path}/x.csv row 9: column 'text' has 15,000 characters, more than ingest.max_characters = 9,000 "
-        "(1 such texts). Cut it."
+        "(1 such text). Cut it."
     )
 
 
@@ -213,7 +213,7 @@ def test_a_label_that_the_model_does_not_know_is_refused_with_its_row(
 
     assert str(refused.value) == (
         f"{tmp_path}/x.csv row 4, column 'label': unknown label 'god'. Did you mean 'good'? Known: bad, fair, good. "
-        "1 such rows. The model cannot give it: correct it, or leave the column out."
+        "1 such row. The model cannot give it: correct it, or leave the column out."
     )
 
 

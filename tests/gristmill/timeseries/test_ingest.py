@@ -160,7 +160,7 @@ def test_a_time_off_the_grid_is_refused_with_its_row(run: Run) -> None:
     message = refusal(run, numbered([*hours, "2020-01-01 19:30"]))
 
     assert "row 22: 2020-01-01 19:30:00 is not on the grid of frequency h" in message
-    assert "(1 such rows)" in message
+    assert "(1 such row)" in message
 
 
 def test_a_time_that_stands_twice_is_refused_with_both_rows(run: Run) -> None:
@@ -242,7 +242,7 @@ def test_a_target_without_any_value_is_refused(run: Run, gaps: str) -> None:
 def test_a_time_that_cannot_be_read_is_refused_with_its_row(run: Run, cell: str) -> None:
     message = refusal(run, numbered([*DAYS[:5], cell, *DAYS[5:]]))
 
-    assert f"row 7, column 't': not a time in the format of the first row: '{cell}' (1 such cells)" in message
+    assert f"row 7, column 't': not a time in the format of the first row: '{cell}' (1 such cell)" in message
 
 
 def test_an_empty_time_is_refused_with_its_row(run: Run) -> None:
@@ -261,7 +261,7 @@ def test_a_first_time_that_cannot_be_read_is_refused(run: Run, cell: str) -> Non
 
 
 def test_a_first_time_that_is_empty_is_refused_with_its_row(run: Run) -> None:
-    assert "row 2, column 't': not a time in the format of the first row: an empty cell (1 such cells)" in refusal(
+    assert "row 2, column 't': not a time in the format of the first row: an empty cell (1 such cell)" in refusal(
         run, numbered(["", *DAYS])
     )
 

@@ -94,10 +94,10 @@ def test_times_with_a_zone_are_kept_aware() -> None:
     ("cells", "row", "received"),
     [
         (["2020-02-28", "soon", "2020-02-30"], 3, "'soon' (2 such cells)"),
-        (["2020-02-28", None, "2020-03-01"], 3, "an empty cell (1 such cells)"),
-        ([None, "2020-02-29"], 2, "an empty cell (1 such cells)"),
+        (["2020-02-28", None, "2020-03-01"], 3, "an empty cell (1 such cell)"),
+        ([None, "2020-02-29"], 2, "an empty cell (1 such cell)"),
         ([None, None], 2, "an empty cell (2 such cells)"),
-        (["2020-02-28", "x" * 1000], 3, f"'{'x' * 56}... (1 such cells)"),
+        (["2020-02-28", "x" * 1000], 3, f"'{'x' * 56}... (1 such cell)"),
     ],
 )
 def test_a_cell_that_is_no_time_is_refused_with_its_row(cells: list[Any], row: int, received: str) -> None:
@@ -110,7 +110,7 @@ def test_a_cell_that_is_no_time_is_refused_with_its_row(cells: list[Any], row: i
 
 def test_a_missing_timestamp_is_refused() -> None:
     cells = pd.Series([datetime.datetime(2020, 1, 1), pd.NaT])
-    assert "row 3, column 't': not a time: an empty cell (1 such cells)" in refusal({"t": cells})
+    assert "row 3, column 't': not a time: an empty cell (1 such cell)" in refusal({"t": cells})
 
 
 def test_whole_numbers_need_to_be_told_what_they_are() -> None:
@@ -130,7 +130,7 @@ def test_numbered_observations_are_whole_numbers(cells: Any) -> None:
 def test_a_number_that_is_not_whole_is_refused(cell: str | None) -> None:
     message = refusal({"t": ["1", cell, "3"]}, time_format="integer")
     received = "an empty cell" if cell is None else f"'{cell}'"
-    assert f"row 3, column 't': not a whole number: {received} (1 such cells)" in message
+    assert f"row 3, column 't': not a whole number: {received} (1 such cell)" in message
 
 
 def test_timestamps_are_no_numbers() -> None:
@@ -172,7 +172,7 @@ def test_times_are_put_together_from_several_columns() -> None:
 def test_a_part_of_a_time_that_is_none_is_refused(column: str, cell: Any, told: str) -> None:
     columns = {"year": ["2020", "2020"], "month": ["1", "2"], "day": ["1", "2"], "hour": ["0", "0"]}
     columns[column] = [columns[column][0], cell]
-    assert f"row 3, {told} (1 such cells)" in refusal(columns)
+    assert f"row 3, {told} (1 such cell)" in refusal(columns)
 
 
 @pytest.mark.parametrize(

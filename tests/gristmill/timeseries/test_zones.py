@@ -118,7 +118,7 @@ def test_an_hour_that_was_skipped_is_refused_with_its_row() -> None:
         settled(["2023-03-26 01:00", "2023-03-26 02:00", "2023-03-26 03:00"])
     assert str(raised.value) == (
         "the synthetic series row 3: 2023-03-26 02:00:00 does not exist in Europe/Berlin, where the clock was put "
-        "forward (1 such rows). Mend the times, or correct timezone in the table 'ingest'."
+        "forward (1 such row). Mend the times, or correct timezone in the table 'ingest'."
     )
 
 
