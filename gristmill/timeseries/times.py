@@ -16,6 +16,7 @@ from gristmill.timeseries.settings import Ingest
 PARTS = ("year", "month", "day", "hour", "minute", "second")
 _RANGES = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
 _IN_UTC = r"(?:Z|UTC|GMT|[+-]00(?::?00)?)$"
+_QUARTER = r"^(\d{4})[- ]?[Qq]([1-4])$"
 _REMEDY = "Mend it, set time_format in the table 'ingest', or name another column as time."
 
 
@@ -23,7 +24,7 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
     """Return the time of each row and how many of them stood at another offset than UTC's.
 
     Times that carry an offset are brought to UTC and stay aware of it; those without are naive. With
-    `time_format = "integer"` they are int64.
+    `time_format = "integer"` they are int64. Quarters stand at their first day.
 
     Raises:
         DataError: naming the row of a time that cannot be read.
@@ -31,6 +32,8 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
     """
     if ingest.time_format == "integer":
         return pd.Index(_whole_numbers(rows, _only(ingest.time))), 0
+    if ingest.time_format == "quarter":
+        return _quarters(rows, ingest.time), 0
     if len(ingest.time) > 1:
         return _assembled(rows, ingest), 0
     cells = rows.frame[ingest.time[0]]
@@ -90,6 +93,19 @@ def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
     times = pd.to_datetime(pd.DataFrame(values), errors="coerce")
     _refuse(rows, rows.frame[ingest.time[-1]], times.isna().to_numpy(), "there is no such day")
     return pd.DatetimeIndex(times).as_unit("us")
+
+
+def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
+    """Read cells such as 1974Q1, or put quarters together from a column of years and one of numbers from 1 to 4."""
+    if len(columns) > 2:
+        raise RequestError(
+            "time_format = 'quarter' in the table 'ingest' takes one column as time, or year and quarter."
+        )
+    found = rows.frame[list(columns)].astype("str").fillna("").agg("Q".join, axis=1).str.extract(_QUARTER)
+    _refuse(rows, rows.frame[columns[-1]], found.isna().any(axis=1).to_numpy(), "not a quarter such as 1974Q1")
+    numbers = found.astype("int64")
+    months = pd.DataFrame({"year": numbers[0], "month": 3 * numbers[1] - 2, "day": 1})
+    return pd.DatetimeIndex(pd.to_datetime(months)).as_unit("us")
 
 
 def _whole_numbers(rows: Rows, column: str) -> npt.NDArray[np.int64]:

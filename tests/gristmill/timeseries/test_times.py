@@ -186,3 +186,31 @@ def test_a_part_of_a_time_that_is_none_is_refused(column: str, cell: Any, told: 
 def test_settings_that_contradict_each_other_are_refused(columns: dict[str, Any], settings: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match="in the table 'ingest'"):
         read(columns, **settings)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"t": ["1974Q3", "1974Q4", "1975Q1"]},
+        {"t": ["1974-Q3", "1974 q4", "1975Q1"]},
+        {"year": ["1974", "1974", "1975"], "quarter": ["3", "4", "1"]},
+        {"year": pd.Series([1974, 1974, 1975]), "quarter": pd.Series([3, 4, 1])},
+    ],
+)
+def test_quarters_stand_at_their_first_day(columns: dict[str, Any]) -> None:
+    times, converted = read(columns, time_format="quarter")
+
+    assert times.equals(pd.DatetimeIndex(["1974-07-01", "1974-10-01", "1975-01-01"]).as_unit("us"))
+    assert converted == 0
+
+
+@pytest.mark.parametrize("cells", [["1974Q1", "1974Q5"], ["1974Q1", "1974"], ["1974Q1", None]])
+def test_what_is_no_quarter_is_refused_with_its_row(cells: list[str | None]) -> None:
+    message = refusal({"t": cells}, time_format="quarter")
+
+    assert "row 3, column 't': not a quarter such as 1974Q1" in message
+
+
+def test_quarters_stand_in_two_columns_at_most() -> None:
+    with pytest.raises(RequestError, match="takes one column as time, or year and quarter"):
+        read({"year": ["1974"], "quarter": ["1"], "day": ["1"]}, time_format="quarter")

@@ -1,0 +1,70 @@
+"""The command `init`: a first `pipelines.toml` from a look at the data."""
+
+import importlib
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gristmill.config import toml_value
+from gristmill.errors import RequestError
+from gristmill.wording import suggestion
+
+if TYPE_CHECKING:
+    from gristmill.scaffold.draft import Draft
+
+DOMAINS = ("regression", "text", "timeseries", "vision")  # each of which has a module in `scaffold`
+
+_LONGEST = 40  # characters of a value that are shown
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project; made if it is not there.")],
+    domain: Annotated[str | None, typer.Option(help=f"One of: {', '.join(DOMAINS)}.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE|FOLDER", help="What to learn from; it stays where it is.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Of the pipeline; the file's if not given.")] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="To forecast, to predict or of classes; guessed if not given.")
+    ] = None,
+) -> None:
+    """Look at data and write a first pipelines.toml that runs as it is; each guess says what it rests on."""
+    from gristmill.scaffold import write
+    from gristmill.scaffold.data import data_at
+
+    if domain not in DOMAINS:
+        problem = suggestion("domain", domain, DOMAINS) if domain else f"missing. Known: {', '.join(DOMAINS)}."
+        raise RequestError(f"--domain: {problem}")
+    if not data:
+        raise RequestError("--data: missing. Name the file or the folder to learn from.")
+    write.refuse_existing(folder)
+    found = data_at(data, folder)
+    pipeline = write.pipeline_name(name, found.called)
+    draft: Draft = importlib.import_module(f"gristmill.scaffold.{domain}").propose(found, target)
+    path = write.write_project(folder, pipeline, draft)
+    _show(draft)
+    typer.echo(f"\nwritten  {path}, with each guess explained: change what is wrong")
+    there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    typer.echo(f"next     {there}gristmill run {pipeline}")
+
+
+def _show(draft: "Draft") -> None:
+    """Print what was seen and what was guessed from it."""
+    typer.echo(draft.seen)
+    for note in draft.notes:
+        typer.echo(note)
+    rows = [
+        (f"{table}.{guess.key}", _shortened(toml_value(guess.value)), guess.why)
+        for table, guesses in draft.tables.items()
+        for guess in guesses
+        if guess.why
+    ]
+    setting, value = (max(len(row[at]) for row in rows) for at in (0, 1))
+    for row in rows:
+        typer.echo(f"{row[0]:{setting}}  {row[1]:{value}}  {row[2]}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,0 +1,78 @@
+"""One column of a table as it is looked at: what it holds, and what it is no use for."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.sources import LARGEST
+
+_IDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # words in the names of columns
+_FEW = 50  # different names that a category has at most
+_SHARE = 0.2  # of the rows: more different names tell too little each
+_STRAY = 0.1  # of the cells: with fewer that are none, a column is meant to hold numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """The cells of a column, and the numbers that they are."""
+
+    name: str
+    cells: "pd.Series[Any]"  # empty ones missing
+    numbers: "pd.Series[float] | None"  # None where a cell is none
+
+    @cached_property
+    def empty(self) -> int:
+        """How many cells are empty."""
+        return int(self.cells.isna().sum())
+
+    @cached_property
+    def distinct(self) -> int:
+        """How many different values there are."""
+        return int(self.cells.nunique())
+
+    @cached_property
+    def numbers_rows(self) -> bool:
+        """Whether it only numbers the rows: one by one, or by name and each another."""
+        values = self.numbers
+        if values is None or self.empty or len(values) < 3:
+            return False
+        named = not _IDS.isdisjoint(re.split(r"[^a-z]+", self.name.lower())) and self.distinct == len(values)
+        return named or bool((np.diff(values) == 1).all())
+
+    @cached_property
+    def strays(self) -> list[str]:
+        """Cells that are no numbers, in a column of which nearly all are; none where it holds numbers or names."""
+        if self.numbers is not None or self.cells.dtype.kind == "M":
+            return []
+        cells = self.cells.dropna().astype("str")
+        strays = cells[pd.to_numeric(cells, errors="coerce").isna()]
+        return strays.unique().tolist() if len(strays) <= _STRAY * len(cells) else []
+
+    @property
+    def is_category(self) -> bool:
+        """Whether it holds a few names again and again."""
+        return 2 <= self.distinct <= min(_FEW, max(2, _SHARE * len(self.cells))) and self.cells.dtype.kind != "M"
+
+    @property
+    def useless(self) -> str:
+        """Why nothing can be learnt from it; empty where something can."""
+        if self.distinct < 2:
+            return "holds one value" if self.distinct else "is empty"
+        if self.empty > len(self.cells) / 2:
+            return f"is mostly empty, {self.empty:,} of {len(self.cells):,} cells"
+        return "numbers the rows" if self.numbers_rows else ""
+
+
+def numbers_in(cells: "pd.Series[str]", decimal: str) -> "pd.Series[float] | None":
+    """Return the cells of a CSV file as numbers, as its source would; None where one is no finite number."""
+    if cells.notna().sum() == 0:
+        return None
+    if decimal == "," and cells.str.contains(".", regex=False, na=False).any():
+        return None
+    plain = cells.str.replace(decimal, ".", regex=False) if decimal != "." else cells
+    values = pd.to_numeric(plain, errors="coerce").astype("float64")
+    return values if (cells.isna() | (values.abs() < LARGEST)).all() else None

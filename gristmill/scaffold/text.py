@@ -1,0 +1,162 @@
+"""A look at labelled texts: where they stand, which classes there are, how long they are."""
+
+import math
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from gristmill.errors import DataError
+from gristmill.scaffold import generation
+from gristmill.scaffold.column import Column
+from gristmill.scaffold.data import Data
+from gristmill.scaffold.draft import Draft, Guess, values_of
+from gristmill.scaffold.encodings import encoding_guesses, encoding_of, unpacked
+from gristmill.scaffold.folders import classes_in, parts_in
+from gristmill.scaffold.table import Table, read_table
+from gristmill.scaffold.targets import class_of
+from gristmill.sources import archives
+from gristmill.sources.parts import PARTS
+from gristmill.sources.texts import TableSource
+from gristmill.sources.texts.folder import TEXTS, Folder
+from gristmill.tables import read_document
+from gristmill.tables import read_table as read_parquet
+from gristmill.text.ingest import ingest
+from gristmill.text.settings import Ingest
+
+_UNCUT = 0.95  # of the texts
+_LONGEST = 500  # tokens
+_SMALL = 5_000  # texts
+_UNSPACED = 20  # characters of a text, from which on a language with spaces has some
+_NAMED = 6  # classes that the description names
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What ingest makes of the texts."""
+
+    classes: dict[str, int]  # and how many texts each has
+    parts: set[str]  # that the data itself names
+    words: "pd.Series[int]"  # of each text
+    characters: int  # of a text, the median
+
+
+def propose(data: Data, target: str | None) -> Draft:
+    """Return a pipeline that sorts texts into classes; of plain texts without classes one that goes on writing them.
+
+    Raises:
+        DataError: there are no texts, no classes, or one class alone.
+    """
+    if not _is_plain(data):
+        return _of_table(data, target)
+    with archives.gathered(data.files(Folder.suffixes), TEXTS) as found:
+        if len(classes_in(found)) < 2:
+            return generation.propose(data)
+        contents = [unpacked(path, read()) for path, read in found.items()]
+        encoding = encoding_of(next(iter(found)), contents)
+        parts = parts_in(found)
+    guesses = [Guess("kind", "folder", "a folder for each class"), Guess("path", data.written)]
+    if parts:
+        guesses.append(Guess("parts", True, f"the folders above are named {', '.join(parts)}"))
+    guesses += encoding_guesses(encoding)
+    source = Folder.model_validate(values_of(guesses))
+    seen = _ingested(source, data.files(Folder.suffixes), Ingest())
+    return _draft(data, guesses, [], seen, [])
+
+
+def _is_plain(data: Data) -> bool:
+    """Whether the texts are files of their own, and no cells of a table."""
+    return any(path.name.lower().endswith(Folder.suffixes) for path in data.files())
+
+
+def _of_table(data: Data, target: str | None) -> Draft:
+    table = read_table(data)
+    part = next((column for column in table.columns.values() if _names_parts(column)), None)
+    text = _text(table)
+    label, why = class_of(table, {text.name, *([part.name] if part else [])}, target)
+    guesses = [
+        Guess("text", text.name, f"the longest texts, {_lengths(text)[0]:,.0f} words on average"),
+        Guess("label", label.name, why),
+    ]
+    if part:
+        guesses.append(Guess("part", part.name, "train, validation or test"))
+    cells = table.rows.frame[[text.name, label.name]].fillna("").astype("str")
+    if blank := cells.apply(_is_blank).any(axis=1).sum():
+        guesses.append(Guess("missing", "drop", f"rows without text or label: {blank:,} of {len(table.rows.frame):,}"))
+    settings = Ingest.model_validate(values_of(guesses))
+    others = [name for name in table.columns if name not in {guess.value for guess in guesses}]
+    notes = [f"Not used: {', '.join(map(repr, others))}; `metadata` keeps such columns, to score by."] if others else []
+    return _draft(data, table.guesses, guesses, _ingested(table.source, table.files, settings), notes)
+
+
+def _is_blank(cells: "pd.Series[str]") -> "pd.Series[bool]":
+    return cells.str.strip() == ""
+
+
+def _lengths(column: Column) -> tuple[float, float]:
+    """Return how many words, and how many characters, a cell has on average."""
+    cells = column.cells.fillna("").astype("str")
+    return float(cells.map(lambda text: len(text.split())).mean()), float(cells.map(len).mean())
+
+
+def _names_parts(column: Column) -> bool:
+    return column.distinct > 1 and {str(cell).lower() for cell in column.cells.dropna().unique()} <= {*PARTS}
+
+
+def _text(table: Table) -> Column:
+    """Return the column of the longest texts."""
+    texts = [column for column in table.columns.values() if column.numbers is None and column.cells.dtype.kind != "M"]
+    if not texts:
+        raise DataError(f"{table.rows.name}: no column of texts among {', '.join(map(repr, table.columns))}.")
+    return max(texts, key=_lengths)
+
+
+def _ingested(source: TableSource, files: tuple[Path, ...], settings: Ingest) -> _Seen:
+    """Return what ingest makes of the texts."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ingest(source=source, ingest=settings, out=folder, paths=files)
+        texts, summary = read_parquet(folder / "texts.parquet")["text"], read_document(folder / "summary.json")
+    words = texts.map(lambda text: len(text.split()))
+    parts = set(summary["parts"])
+    return _Seen(summary["counts"], parts, words, int(texts.str.len().median()))
+
+
+def _draft(data: Data, source: list[Guess], columns: list[Guess], seen: _Seen, notes: list[str]) -> Draft:
+    counts = seen.classes.items()
+    classes = ", ".join(f"{count:,} {name!r}" for name, count in list(counts)[:_NAMED]) + ", …" * (len(counts) > _NAMED)
+    tables = {
+        "source": source,
+        "ingest": columns,
+        "preprocess": _tokens(seen),
+        "model": [
+            Guess("kind", "embedding", "quick and hard to beat; or conv, lstm, gru"),
+            Guess("dropout", 0.5),
+        ],
+        "train": _training(len(seen.words)),
+    }
+    return Draft("text", f"{data.called}: {len(seen.words):,} texts: {classes}", tables, notes)
+
+
+def _tokens(seen: _Seen) -> list[Guess]:
+    """Return the table `preprocess`."""
+    spaced = seen.words.median() > 2 or seen.characters < _UNSPACED
+    unit = "words" if spaced else "characters"
+    longest = int(seen.words.quantile(_UNCUT)) if spaced else seen.characters
+    length = min(_LONGEST, max(8, math.ceil(longest / 10) * 10))
+    guesses = [] if spaced else [Guess("level", "character", "the texts have hardly any spaces")]
+    guesses.append(Guess("length", length, f"{unit}; {_UNCUT:.0%} of the texts have {longest:,} at most"))
+    drawn = [part for part in ("validation", "test") if part not in seen.parts]
+    shares = {"validation": (0.1, "choices are made on it"), "test": (0.2, "scored, never learnt from")}
+    return guesses + [Guess(part, shares[part][0], f"of each class: {shares[part][1]}") for part in drawn]
+
+
+def _training(texts: int) -> list[Guess]:
+    epochs, batch = (30, 16) if texts < _SMALL else (5, 64)
+    return [
+        Guess("epochs", epochs, f"at most, of {texts:,} texts"),
+        Guess("patience", max(2, epochs // 6), "epochs that validation may not get better"),
+        Guess("batch_size", batch),
+        Guess("learning_rate", 3e-3),
+    ]

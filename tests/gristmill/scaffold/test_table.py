@@ -1,0 +1,173 @@
+"""Tables as people save them: encodings, separators, decimal marks, kinds of files."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gristmill.errors import DataError
+from gristmill.scaffold.data import data_at
+from gristmill.scaffold.table import Table, read_table
+
+CITIES = "day,Zürich,Genève\n2024-01-01,1.5,2\n2024-01-02,2.5,3\n2024-01-03,3.5,4\n"
+
+
+def read(folder: Path, content: str | bytes, name: str = "given.csv") -> Table:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(data_at(str(path), folder))
+
+
+def settings(table: Table) -> dict[str, object]:
+    return {guess.key: guess.value for guess in table.guesses}
+
+
+def refusal(folder: Path, content: str | bytes, name: str = "given.csv") -> str:
+    with pytest.raises(DataError) as raised:
+        read(folder, content, name)
+    assert len(str(raised.value).splitlines()) == 1
+    assert str(folder / name) in str(raised.value)
+    return str(raised.value)
+
+
+def test_an_ordinary_file_needs_no_settings(tmp_path: Path) -> None:
+    table = read(tmp_path, CITIES)
+
+    assert settings(table) == {"kind": "csv", "path": "given.csv"}
+    assert list(table.columns) == ["day", "Zürich", "Genève"]
+    assert table.column("day").numbers is None
+    assert table.seen == "3 rows of 3 columns"
+
+
+@pytest.mark.parametrize(("encoding", "named"), [("utf-8-sig", None), ("utf-16", "utf-16"), ("cp1252", "cp1252")])
+def test_the_encoding_is_that_of_the_mark_or_the_first_that_fits(
+    tmp_path: Path, encoding: str, named: str | None
+) -> None:
+    table = read(tmp_path, CITIES.encode(encoding))
+
+    assert settings(table).get("encoding") == named
+    assert list(table.columns) == ["day", "Zürich", "Genève"]
+
+
+def test_bytes_that_windows_does_not_know_are_latin_1(tmp_path: Path) -> None:
+    table = read(tmp_path, b"name,value\n\x81\xe9,1\nb,2\n")
+
+    assert settings(table)["encoding"] == "latin-1"
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", " ", ","])
+def test_the_separator_is_what_cuts_rows_like_the_header(tmp_path: Path, separator: str) -> None:
+    rows = [["name", "value", "note"], ["a", "1", "x,y" if separator != "," else "x;y"], ["b", "2", "z"]]
+    table = read(tmp_path, "\n".join(separator.join(row) for row in rows) + "\n")
+
+    assert list(table.columns) == rows[0]
+    assert settings(table).get("separator", ",") == separator
+
+
+def test_a_file_named_tsv_needs_no_separator(tmp_path: Path) -> None:
+    assert settings(read(tmp_path, "a\tb\n1\t2\n3\t4\n", "t.tsv")) == {"kind": "csv", "path": "t.tsv"}
+
+
+def test_decimal_commas_are_seen(tmp_path: Path) -> None:
+    table = read(tmp_path, "day;value;count\n01.02.2024;1,5;3\n02.02.2024;-2,25;4\n")
+
+    assert settings(table)["decimal"] == ","
+    assert table.column("value").numbers is not None
+    assert table.column("value").numbers.tolist() == [1.5, -2.25]
+    assert table.column("count").numbers.tolist() == [3, 4]
+    assert table.column("day").numbers is None
+
+
+def test_points_beside_commas_stay_points(tmp_path: Path) -> None:
+    table = read(tmp_path, "value;pair\n1.5;1,2\n2.5;3,4\n")
+
+    assert "decimal" not in settings(table)
+    assert table.column("value").numbers is not None
+    assert table.column("pair").numbers is None
+
+
+def test_commas_between_thousands_are_no_decimal_commas(tmp_path: Path) -> None:
+    table = read(tmp_path, 'name,value\na,"1,234"\nb,"5,678"\n')
+
+    assert "decimal" not in settings(table)
+    assert table.column("value").numbers is None
+
+
+def test_packed_files_are_read(tmp_path: Path) -> None:
+    table = read(tmp_path, gzip.compress(CITIES.encode("cp1252")), "given.csv.gz")
+
+    assert settings(table) == {"kind": "csv", "path": "given.csv.gz", "encoding": "cp1252"}
+
+
+def test_parquet_keeps_its_types_and_leaves_out_what_no_source_reads(tmp_path: Path) -> None:
+    pd.DataFrame(
+        {"t": pd.date_range("2024", periods=3), "n": [1, 2, 3], "x": [1.5, None, 2.0], "list": [[1], [2], [3]]}
+    ).to_parquet(tmp_path / "t.parquet")
+    table = read_table(data_at(str(tmp_path / "t.parquet"), tmp_path))
+
+    assert settings(table) == {"kind": "parquet", "path": "t.parquet"}
+    assert list(table.columns) == ["t", "n", "x"]
+    assert table.column("t").cells.dtype.kind == "M"
+    assert table.column("x").empty == 1
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_json_lines_keep_what_is_no_array(tmp_path: Path, name: str) -> None:
+    rows = [{"text": "a b", "label": 0, "tags": []}, {"text": "c", "label": 1, "extra": 2.5}]
+    table = read(tmp_path, "\n".join(map(json.dumps, rows)), name)
+
+    assert settings(table) == {"kind": "jsonl", "path": name}
+    assert list(table.columns) == ["text", "label", "extra"]
+    assert table.column("label").numbers is not None
+    assert table.column("text").numbers is None
+
+
+def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    read(tmp_path / "in", CITIES, "a.csv")
+    read(tmp_path / "in", CITIES, "b.csv")
+    table = read_table(data_at(str(tmp_path / "in"), tmp_path))
+
+    assert settings(table) == {"kind": "csv", "path": "in"}
+    assert table.seen == "6 rows of 3 columns in 2 files"
+
+
+def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    read(tmp_path / "in", CITIES, "a.csv")
+    read(tmp_path / "in", '{"a": 1}', "b.jsonl")
+    with pytest.raises(DataError, match=r"files of several kinds, csv and jsonl\. Name one, or a pattern"):
+        read_table(data_at(str(tmp_path / "in"), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        ("", "t.csv", "the file is empty"),
+        (b"PK\x03\x04\x00\x00", "t.xlsx", "no text, it begins with b'PK"),
+        (CITIES.encode("utf-16-le"), "t.csv", "no text, it begins with"),  # without its mark
+        ("1,2\n3,4\n", "t.csv", "the first line, ['1', '2'], names no columns"),
+        ("2024-01-01,2\n2024-01-02,4\n", "t.csv", "names no columns"),
+        ("a,b\n", "t.csv", "no rows below the header"),
+        ('[{"a": 1}]', "t.json", "one JSON array. Write each of its objects on a line of its own"),
+        (b"not gzip", "t.csv.gz", "not a whole gzip file"),
+        (b"PAR1 but no more", "t.parquet", "not a whole Parquet file"),
+    ],
+)
+def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path, content: str | bytes, name: str, said: str) -> None:
+    assert said in refusal(tmp_path, content, name)
+
+
+def test_columns_that_tell_nothing_are_known(tmp_path: Path) -> None:
+    rows = [f"{at + 7},{100 - 3 * at},x,{'' if at else 1},{'NA' if at == 5 else at / 2}" for at in range(40)]
+    table = read(tmp_path, "\n".join(["row,customer_id,same,few,stray", *rows]))
+
+    assert table.column("row").useless == "numbers the rows"
+    assert table.column("customer_id").useless == "numbers the rows"
+    assert table.column("same").useless == "holds one value"
+    assert table.column("few").useless == "holds one value"
+    assert table.column("stray").strays == ["NA"]
+    with pytest.raises(DataError, match=r"no column 'other'\. Columns: 'row', 'customer_id'"):
+        table.column("other")

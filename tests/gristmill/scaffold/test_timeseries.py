@@ -1,0 +1,179 @@
+"""What is proposed for series: times in all forms, panels, holes, short and long ones."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.errors import DataError
+from gristmill.scaffold.data import data_at
+from gristmill.scaffold.draft import Draft
+from gristmill.scaffold.timeseries import propose
+
+DAYS = pd.date_range("2023-01-01", periods=120)
+
+Propose = Callable[..., Draft]
+
+
+@pytest.fixture
+def proposed(tmp_path: Path) -> Propose:
+    """Propose a pipeline for a table of these columns."""
+
+    def call(columns: dict[str, Iterable[Any]] | pd.DataFrame, target: str | None = None) -> Draft:
+        path = tmp_path / "given.csv"
+        pd.DataFrame(columns).to_csv(path, index=False)
+        return propose(data_at(str(path), tmp_path), target)
+
+    return call
+
+
+def values(count: int) -> list[float]:
+    """Return what goes up and down and strays a little."""
+    return (np.sin(np.arange(count)) + np.random.default_rng(1).normal(size=count)).round(3).tolist()
+
+
+@pytest.mark.parametrize(
+    ("form", "proposed_format"),
+    [
+        ("%Y-%m-%d", None),
+        ("%d/%m/%Y", None),  # the first day above 12 tells
+        ("%d.%m.%Y", "%d.%m.%Y"),
+        ("%Y%m%d", "%Y%m%d"),
+        ("%d-%b-%y", "%d-%b-%y"),
+        ("%Y-%m-%d %H:%M:%S", None),
+    ],
+)
+def test_days_are_read_in_many_forms(proposed: Propose, form: str, proposed_format: str | None) -> None:
+    ingest = proposed({"when": DAYS.strftime(form), "y": values(120)}).values()["ingest"]
+
+    assert ingest["time"] == "when"
+    assert ingest["target"] == "y"
+    if proposed_format:
+        assert ingest["time_format"] == proposed_format
+    assert ingest.keys() <= {"time", "time_format", "target"}  # no holes, no series: the days follow each other
+
+
+def test_first_days_of_months_are_not_taken_for_days_of_januaries(proposed: Propose) -> None:
+    months = pd.date_range("2010-01-01", periods=100, freq="MS")
+    draft = proposed({"date": months.strftime("%d/%m/%Y"), "y": values(100)})
+
+    assert draft.values()["ingest"] == {"time": "date", "time_format": "%d/%m/%Y", "target": "y"}
+    assert draft.values()["evaluate"] == {"season": 12}
+
+
+@pytest.mark.parametrize(
+    ("columns", "time", "time_format", "season"),
+    [
+        ({"year": range(1900, 2000)}, "year", "%Y", None),
+        ({"Year": np.repeat(range(2000, 2010), 12), "Month": [*range(1, 13)] * 10}, ["Year", "Month"], None, 12),
+        ({"year": np.repeat(range(1990, 2015), 4), "quarter": [1, 2, 3, 4] * 25}, ["year", "quarter"], "quarter", 4),
+        ({"period": [f"{1990 + at // 4}Q{at % 4 + 1}" for at in range(100)]}, "period", "quarter", 4),
+        ({"step": range(7, 107)}, "step", "integer", None),
+        ({"unnamed": range(0, 500, 5)}, "unnamed", "integer", None),
+        ({"month": pd.date_range("2010-01", periods=100, freq="MS").strftime("%Y-%m")}, "month", None, 12),
+        (
+            {"hour": pd.date_range("2024", periods=100, freq="h").strftime("%d.%m.%Y %H:%M")},
+            "hour",
+            "%d.%m.%Y %H:%M",
+            24,
+        ),
+    ],
+)
+def test_times_are_put_together_from_what_there_is(
+    proposed: Propose, columns: dict[str, Any], time: Any, time_format: str | None, season: int | None
+) -> None:
+    count = len(next(iter(columns.values())))
+    draft = proposed(columns | {"y": np.random.default_rng(3).normal(size=count).round(3)}).values()
+
+    assert draft["ingest"]["time"] == time
+    assert draft["ingest"].get("time_format") == time_format
+    assert draft["evaluate"].get("season") == season
+
+
+def test_a_column_by_which_times_stand_once_names_the_series(proposed: Propose) -> None:
+    count = len(DAYS)
+    draft = proposed(
+        {
+            "shop": np.repeat(["north", "south", "west"], count),
+            "open": [1, 0] * (3 * count // 2),
+            "date": [*DAYS.strftime("%Y-%m-%d")] * 3,
+            "sold": values(3 * count),
+        },
+        target="sold",
+    )
+
+    assert draft.values()["ingest"] == {"time": "date", "series": "shop", "target": "sold"}
+    assert draft.notes == [
+        "Not used: 'open', which the model may see beside the target: name it in `inputs` of the table `ingest`."
+    ]
+
+
+def test_holes_and_times_that_stand_twice_are_counted_and_mended(proposed: Propose) -> None:
+    rows = [*range(50), 49, *range(53, 120)]
+    draft = proposed({"date": DAYS[rows].strftime("%Y-%m-%d"), "y": values(len(rows))})
+
+    assert draft.values()["ingest"] == {"time": "date", "target": "y", "duplicates": "mean", "gaps": "interpolate"}
+    whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
+    assert whys["gaps"].startswith("values missing at frequency D: 3 of 120;")
+    assert whys["duplicates"].startswith("rows with the time of another: 1;")
+
+
+def test_the_first_column_of_numbers_is_the_target_unless_one_is_named(proposed: Propose) -> None:
+    columns = {
+        "id": range(120), "same": [5] * 120, "date": DAYS.strftime("%Y-%m-%d"), "name": ["a", "b"] * 60,
+        "x": values(120), "y": values(120),
+    }  # fmt: skip
+
+    assert proposed(columns).values()["ingest"]["target"] == "x"
+    assert proposed(columns, target="y").values()["ingest"]["target"] == "y"
+    for name, why in (("same", "holds one value"), ("name", "holds no numbers"), ("date", "holds times or names")):
+        with pytest.raises(DataError, match=f"{name!r}.*{why}"):
+            proposed(columns, target=name)
+
+
+def test_windows_fit_short_series_and_the_rhythm_of_long_ones(proposed: Propose) -> None:
+    short = proposed({"year": range(1980, 2000), "y": values(20)}).values()["preprocess"]
+    days = pd.date_range("2000", periods=1000)
+    long = proposed({"date": days.strftime("%Y-%m-%d"), "y": values(1000)}).values()["preprocess"]
+
+    assert short == {"history": 3, "horizon": 1, "validation": 0.2, "test": 0.2}
+    assert long == {"history": 28, "horizon": 7, "validation": 0.15, "test": 0.15}
+
+
+def test_one_step_is_forecast_where_holes_leave_no_longer_stretch(proposed: Propose) -> None:
+    there = [value if at % 6 else None for at, value in enumerate(values(120))]
+    draft = proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": there}).values()
+
+    assert draft["ingest"]["gaps"] == "interpolate"
+    assert draft["preprocess"]["horizon"] == 1
+
+
+def test_a_series_that_strays_is_seen_from_its_last_value(proposed: Propose) -> None:
+    walk = np.random.default_rng(2).normal(loc=0.5, size=120).cumsum().round(3)
+
+    assert proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": walk}).values()["preprocess"]["normalise"] == "last"
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"name": ["a", "b"] * 20, "y": values(40)}, "no column of times among 'name', 'y'"),
+        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "name": ["a", "b"] * 20}, "no column of numbers to predict"),
+        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [*values(39), "none"]}, "'y' holds 'none' beside numbers"),
+        ({"date": DAYS[:8].strftime("%Y-%m-%d"), "y": values(8)}, "8 times are too few"),
+        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [3] * 40}, "'y' holds one value"),
+        (
+            {"date": [DAYS[at * at % 97].strftime("%Y-%m-%d") for at in range(40)], "y": values(40)},
+            "come at no regular distance. Make them regular",
+        ),
+    ],
+)
+def test_what_cannot_be_forecast_is_refused_in_one_line(proposed: Propose, columns: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as raised:
+        proposed(columns)
+
+    assert said in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1

@@ -1,0 +1,127 @@
+"""What is proposed for photos: in folders, archives, lists and arrays, small and large, grey and broken ones."""
+
+import csv
+import shutil
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gristmill.errors import DataError
+from gristmill.scaffold.data import data_at
+from gristmill.scaffold.draft import Draft
+from gristmill.scaffold.vision import propose
+
+
+def proposed(place: Path, project: Path, target: str | None = None) -> Draft:
+    return propose(data_at(str(place), project), target)
+
+
+def write_photos(
+    folder: Path, *classes: str, count: int = 4, size: tuple[int, int] = (120, 90), mode: str = "RGB"
+) -> None:
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True)
+        for at in range(count):
+            Image.new(mode, (size[0] + at, size[1]), 20 * number).save(folder / name / f"{at}.png")
+
+
+def test_folders_name_the_classes(tmp_path: Path) -> None:
+    write_photos(tmp_path / "pets", "cat", "dog")
+    draft = proposed(tmp_path / "pets", tmp_path)
+
+    assert draft.values()["source"] == {"kind": "folder", "path": "pets"}
+    assert draft.seen == "pets: 8 photos: 4 'cat', 4 'dog'"
+    assert draft.values()["preprocess"] == {"size": 88, "validation": 0.1, "test": 0.2}
+    assert draft.values()["augment"]["horizontal_flip"]
+    assert draft.values()["model"]["kind"] == "cnn"  # which needs no weights from elsewhere
+
+
+def test_folders_above_the_classes_name_the_parts(tmp_path: Path) -> None:
+    write_photos(tmp_path / "pets", "train/cat", "train/dog", "val/cat", "val/dog")
+    draft = proposed(tmp_path / "pets", tmp_path)
+
+    assert draft.values()["source"] == {"kind": "folder", "path": "pets", "parts": True}
+    assert draft.values()["preprocess"].keys() == {"size", "test"}  # a test part is drawn, a validation part there
+
+
+def test_small_grey_photos_keep_their_size(tmp_path: Path) -> None:
+    write_photos(tmp_path / "signs", "a", "b", count=1, size=(24, 16), mode="L")
+    for name in "ab":
+        shutil.copy(tmp_path / "signs" / name / "0.png", tmp_path / "signs" / name / "1.png")
+    draft = proposed(tmp_path / "signs", tmp_path)
+
+    assert draft.values()["preprocess"] == {"size": [16, 24], "channels": 1, "validation": 0.1, "test": 0.2}
+    assert draft.values()["augment"] == {}  # a letter that is mirrored is another
+
+
+def test_archives_are_looked_into(tmp_path: Path) -> None:
+    write_photos(tmp_path / "pets", "cat", "dog")
+    with ZipFile(tmp_path / "pets.zip", "w") as archive:
+        for path in (tmp_path / "pets").rglob("*.png"):
+            archive.write(path, path.relative_to(tmp_path))
+    draft = proposed(tmp_path / "pets.zip", tmp_path)
+
+    assert draft.values()["source"] == {"kind": "folder", "path": "pets.zip"}
+    assert draft.seen == "pets.zip: 8 photos: 4 'cat', 4 'dog'"
+
+
+@pytest.mark.parametrize("given", ["pets", "pets/list.csv"])
+def test_a_list_names_the_classes(tmp_path: Path, given: str) -> None:
+    write_photos(tmp_path / "pets", "all", count=12)
+    with (tmp_path / "pets/list.csv").open("w", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(
+            [("file", "animal"), *((f"all/{at}.png", ["cat", "dog"][at % 2]) for at in range(12))]
+        )
+    draft = proposed(tmp_path / given, tmp_path)
+
+    source = draft.values()["source"]
+    assert source.pop("folder") in ("pets", "pets/all")
+    assert source == {"kind": "listing", "path": "pets/list.csv", "image": "file", "label": "animal", "separator": ";"}
+    assert draft.seen.endswith("12 photos: 6 'cat', 6 'dog'")
+
+
+def test_arrays_are_images_too(tmp_path: Path) -> None:
+    images = np.random.default_rng(5).integers(0, 255, (30, 28, 28), np.uint8)
+    np.savez(tmp_path / "digits.npz", x=images, y=np.arange(30) % 3)
+    draft = proposed(tmp_path / "digits.npz", tmp_path)
+
+    assert draft.values()["source"] == {"kind": "arrays", "path": "digits.npz"}
+    assert draft.values()["preprocess"] == {"size": 28, "channels": 1, "validation": 0.1, "test": 0.2}
+
+
+def test_as_many_broken_photos_are_allowed_as_there_are(tmp_path: Path) -> None:
+    write_photos(tmp_path / "pets", "cat", "dog")
+    (tmp_path / "pets/cat/0.png").write_bytes(b"no photo")
+    draft = proposed(tmp_path / "pets", tmp_path)
+
+    assert draft.values()["ingest"] == {"corrupt": 0.13}
+    assert draft.tables["ingest"][0].why.startswith("photos that cannot be read: 1, such as cat/0.png: not a JPEG")
+
+
+def test_a_class_of_one_photo_is_refused(tmp_path: Path) -> None:
+    write_photos(tmp_path / "pets", "cat", "dog")
+    write_photos(tmp_path / "pets", "owl", count=1)
+    with pytest.raises(DataError, match="class 'owl' has one photo that can be read, but needs one to train on and"):
+        proposed(tmp_path / "pets", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        (["cat"], "4 photos in 'cat', but nothing names their classes. Put those of each class into a folder"),
+        (["train", "test"], "8 photos in 'test', 'train', but nothing names their classes"),
+        ([], "no photo among 1 files"),
+    ],
+)
+def test_photos_without_classes_are_refused_in_one_line(tmp_path: Path, classes: list[str], said: str) -> None:
+    write_photos(tmp_path / "pets", *classes)
+    (tmp_path / "pets").mkdir(exist_ok=True)
+    (tmp_path / "pets/notes.md").write_text("of pets")
+    with pytest.raises(DataError) as raised:
+        proposed(tmp_path / "pets", tmp_path)
+
+    assert said in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1

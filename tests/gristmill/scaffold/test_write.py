@@ -1,0 +1,68 @@
+"""A draft made a project: checked before it is written, and nothing overwritten."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gristmill import config
+from gristmill.errors import RequestError
+from gristmill.scaffold.draft import Draft, Guess
+from gristmill.scaffold.write import pipeline_name, write_project
+
+DRAFT = Draft(
+    "regression",
+    "y of a line",
+    {
+        "source": [Guess("kind", "inline"), Guess("x", [1.0, 2.0]), Guess("y", [1.0, 2.0])],
+        "ingest": [Guess("target", "y"), Guess("numbers", ["x"])],
+        "model": [Guess("kind", "dense")],
+    },
+)
+
+
+def test_a_project_is_a_file_that_loads_and_a_store_that_git_leaves_alone(tmp_path: Path) -> None:
+    path = write_project(tmp_path / "new/project", "line", DRAFT)
+
+    assert path == tmp_path / "new/project/pipelines.toml"
+    assert config.load(path.parent).pipeline("line").description == "y of a line"
+    assert sorted(file.name for file in path.parent.iterdir()) == [".gitignore", "pipelines.toml"]
+    assert (path.parent / ".gitignore").read_text() == "/data/store/\n"
+
+
+def test_what_is_there_is_kept(tmp_path: Path) -> None:
+    (tmp_path / ".gitignore").write_text("mine\n")
+    write_project(tmp_path, "line", DRAFT)
+    before = (tmp_path / "pipelines.toml").read_text()
+    with pytest.raises(RequestError, match=r"pipelines\.toml is there already, and is kept"):
+        write_project(tmp_path, "other", DRAFT)
+
+    assert (tmp_path / "pipelines.toml").read_text() == before
+    assert (tmp_path / ".gitignore").read_text() == "mine\n"
+
+
+def test_a_draft_that_gristmill_refuses_is_no_fault_of_the_users(tmp_path: Path) -> None:
+    wrong = replace(DRAFT, tables=DRAFT.tables | {"train": [Guess("epochs", "many")]})
+    with pytest.raises(RuntimeError, match="init proposed what gristmill itself refuses"):
+        write_project(tmp_path / "new", "line", wrong)
+
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "called", "name"),
+    [
+        (None, "sales 2024.csv.gz", "sales_2024"),
+        (None, "_häuser_.parquet", "h_user"),
+        (None, "*.csv", "first"),
+        ("mine-1", "sales.csv", "mine-1"),
+    ],
+)
+def test_a_pipeline_is_named_after_its_data(asked: str | None, called: str, name: str) -> None:
+    assert pipeline_name(asked, called) == name
+
+
+@pytest.mark.parametrize("asked", ["", "two words", "-x", "ü", "a\n"])
+def test_a_name_that_names_no_file_is_refused(asked: str) -> None:
+    with pytest.raises(RequestError, match="a pipeline's name has only letters, digits, - and _"):
+        pipeline_name(asked, "sales.csv")
