@@ -7,24 +7,26 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveInt
 
 from gristmill.axes import Sweep
+from gristmill.denied import denied
 from gristmill.domains import DOMAINS
 from gristmill.errors import RequestError
+from gristmill.expectations.reading import read_schema, refuse_unknown
+from gristmill.expectations.settings import Expectations
 from gristmill.kinds import kinds, settings_of
 from gristmill.own import Own, is_own
-from gristmill.settings import Settings
-from gristmill.wording import problem_lines, suggestion, unknown_pipeline
+from gristmill.settings import Settings, columns
+from gristmill.wording import suggestion, unknown_pipeline, validated
 
 FILE = "pipelines.toml"
-
-S = TypeVar("S", bound=Settings)
+SCHEMA = "schema"  # the table of a pipeline that stands in a file of its own
 Choice = type[Settings] | tuple[str, ...]  # what a table holds, or the packages of what it may hold, by kind
 
 
@@ -33,6 +35,7 @@ class Defaults(Settings):
 
     store: str = "data/store"  # folder of the artifacts; GRISTMILL_STORE goes before it
     keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
+    deny: Annotated[tuple[str, ...], Field(strict=False)] = ()  # patterns of columns that no pipeline may name: "*_id"
 
 
 class Head(BaseModel):
@@ -66,6 +69,7 @@ class Catalogue:
     store: Path
     keep_runs: int
     pipelines: Mapping[str, Pipeline]
+    deny: tuple[str, ...] = ()  # patterns of columns that no pipeline names
 
     def pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by name, or say which there are."""
@@ -93,13 +97,17 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{file}: not valid TOML: {error}.") from None
     problems = _unknown_tables(raw)
-    defaults = _validated(Defaults, raw.get("defaults", {}), "[defaults]", problems)
+    defaults = validated(Defaults, raw.get("defaults", {}), "[defaults]", problems)
     tables = raw.get("pipelines", {})
     changes = overrides or {}
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
-    pipelines = {name: _pipeline(name, table, problems) for name, table in tables.items()}
-    if problems or defaults is None:
-        raise RequestError("\n".join(f"{FILE} {problem}" for problem in problems))
+    sound = [made for name, table in tables.items() if (made := _pipeline(name, table, problems))]
+    for made in sound:
+        problems.extend(denied(f"pipelines.{made.name}", made.tables, defaults.deny if defaults else ()))
+    wrong = [f"{FILE} {problem}" for problem in problems]
+    pipelines = {made.name: _with_schema(made, root, not changes.get(made.name), wrong) for made in sound}
+    if wrong or defaults is None:
+        raise RequestError("\n".join(wrong))
     for name in changes:
         if name not in pipelines:
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
@@ -109,7 +117,7 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
             f"the store is a local folder. Received: {place!r}. Set GRISTMILL_STORE or [defaults] store."
         )
     store = Path(place).expanduser()
-    return Catalogue(root, root / store, defaults.keep_runs, {name: made for name, made in pipelines.items() if made})
+    return Catalogue(root, root / store, defaults.keep_runs, pipelines, defaults.deny)
 
 
 def find_root() -> Path:
@@ -207,6 +215,19 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     return Pipeline(name, table["domain"], table.get("description", ""), tables, sweep)
 
 
+def _with_schema(pipeline: Pipeline, root: Path, as_in_file: bool, wrong: list[str]) -> Pipeline:
+    """Return a pipeline with its schema, if there is one, as one of its tables.
+
+    Rules of columns that it does not name are mistakes, unless it leaves them out by assignments made for this call.
+    """
+    schema = read_schema(root, pipeline.name, schema_of(pipeline.domain), wrong)
+    if schema is None:
+        return pipeline
+    if as_in_file:
+        refuse_unknown(schema, [column for _, column in columns(pipeline.tables["ingest"])], wrong)
+    return replace(pipeline, tables={**pipeline.tables, SCHEMA: schema})
+
+
 def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[str]) -> Sweep | None:
     """Return what is to be tried; that it fits the pipeline is seen when the points are made."""
     if not isinstance(raw, dict):
@@ -215,13 +236,19 @@ def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[str]) -> 
     known = [*Sweep.model_fields, *tables]
     unknown = [key for key in raw if key not in known]
     problems.extend(f"{where} {suggestion('key', key, known)}" for key in unknown)
-    return None if unknown else _validated(Sweep, raw, where, problems)
+    return None if unknown else validated(Sweep, raw, where, problems)
 
 
 def tables_of(domain: str) -> dict[str, Choice]:
     """Return a domain's tables: name to settings class, or to the packages whose modules are its kinds."""
     tables = importlib.import_module(f"gristmill.{domain}.settings").TABLES
     return {name: (choice,) if isinstance(choice, str) else choice for name, choice in tables.items()}
+
+
+def schema_of(domain: str) -> type[Expectations]:
+    """Return what a schema of a domain's data may hold."""
+    schema: type[Expectations] = importlib.import_module(f"gristmill.{domain}.settings").Schema
+    return schema
 
 
 def may_be_own(choice: Choice) -> bool:
@@ -239,6 +266,8 @@ def restore(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
     made = {
         name: _table(choice, values.get(name, {}), name, name, problems) for name, choice in tables_of(domain).items()
     }
+    if SCHEMA in values:
+        made[SCHEMA] = validated(schema_of(domain), values[SCHEMA], SCHEMA, problems)
     if problems:
         raise RequestError(f"the settings of this run do not fit this version ({problems[0]}) Run the pipeline again.")
     return {name: table for name, table in made.items() if table is not None}
@@ -252,24 +281,16 @@ def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[str])
     if isinstance(choice, tuple):
         kind = raw.get("kind")
         if is_own(kind) and may_be_own(choice):
-            return _validated(Own, raw, where, problems)
+            return validated(Own, raw, where, problems)
         if kind not in kinds(*choice):
             own = ' Your own: "file.py:function".' if may_be_own(choice) else ""
             problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(*choice)) + own)
             return None
         choice = settings_of(str(kind), *choice)
-    return _validated(choice, raw, where, problems)
+    return validated(choice, raw, where, problems)
 
 
 def _missing_or_unknown(what: str, received: Any, known: Iterable[str]) -> str:
     if received is None:
         return f"missing. Known: {', '.join(known)}."
     return suggestion(what, received, known)
-
-
-def _validated(kind: type[S], raw: Any, where: str, problems: list[str]) -> S | None:
-    try:
-        return kind.model_validate(raw)
-    except ValidationError as error:
-        problems.extend(f"{where} {line}" for line in problem_lines(error, kind))
-        return None

@@ -18,7 +18,7 @@ class Stage:
     """One of the steps of a pipeline, or one point of a step that fans out."""
 
     name: str
-    tables: tuple[str, ...]  # tables of pipelines.toml whose values it uses
+    tables: tuple[str, ...]  # tables of pipelines.toml whose values it uses, and the schema where there is one
     inputs: tuple[str, ...]  # stages whose artifacts it reads
     libraries: tuple[str, ...]  # distributions whose version can change its result
     resumable: bool = False  # keeps a scratch folder from which it goes on after a kill
@@ -53,28 +53,28 @@ _IMAGES = (*_TABLES, "pillow", "tensorflow")
 
 STAGES: dict[str, tuple[Stage, ...]] = {
     "generation": (
-        Stage("ingest", ("source", "ingest"), (), _TABLES),
+        Stage("ingest", ("source", "ingest", "schema"), (), _TABLES),
         Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS),
         Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
         Stage("evaluate", ("evaluate",), ("preprocess", "train"), _NETWORKS),
         Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
     ),
     "regression": (
-        Stage("ingest", ("source", "ingest"), (), _TABLES),
+        Stage("ingest", ("source", "ingest", "schema"), (), _TABLES),
         Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
         Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
         Stage("evaluate", ("evaluate",), ("preprocess", "train"), _NETWORKS),
         Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
     ),
     "text": (
-        Stage("ingest", ("source", "ingest"), (), (*_TABLES, "tensorflow", "tensorflow-datasets")),
+        Stage("ingest", ("source", "ingest", "schema"), (), (*_TABLES, "tensorflow", "tensorflow-datasets")),
         Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS),
         Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
         Stage("evaluate", ("evaluate",), ("preprocess", "train", "ingest"), (*_NETWORKS, "scipy")),
         Stage("export", ("export",), ("preprocess", "train", "evaluate", "ingest"), _NETWORKS),
     ),
     "timeseries": (
-        Stage("ingest", ("source", "ingest"), (), _TABLES),
+        Stage("ingest", ("source", "ingest", "schema"), (), _TABLES),
         Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
         Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True, warm=True),
         Stage(
@@ -98,7 +98,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
         Stage("export", ("export",), ("preprocess", "train", "evaluate", "refit"), _NETWORKS),
     ),
     "vision": (
-        Stage("ingest", ("source", "ingest"), (), (*_IMAGES, "tensorflow-datasets")),
+        Stage("ingest", ("source", "ingest", "schema"), (), (*_IMAGES, "tensorflow-datasets")),
         Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES),
         Stage(
             "features",
@@ -123,7 +123,11 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
     points = {stage.name: _points(stage, tables) for stage in STAGES[domain]}
     labels = {name: tuple(stage.label for stage in found) for name, found in points.items()}
     return [
-        replace(stage, inputs=tuple(label for name in stage.inputs for label in labels[name]))
+        replace(
+            stage,
+            tables=tuple(name for name in stage.tables if name in tables),  # a schema there need not be
+            inputs=tuple(label for name in stage.inputs for label in labels[name]),
+        )
         for found in points.values()
         for stage in found
     ]

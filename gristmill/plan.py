@@ -6,7 +6,7 @@ Nothing is imported to know it, neither Prefect nor TensorFlow nor pandas, so th
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +33,7 @@ class Step:
     stage: str
     state: State
     reason: str  # why it would run; empty if fresh
-    artifact: Artifact | None = None
+    artifact: Artifact | None = field(default=None, repr=False)  # long, where a list of steps is looked at
 
 
 def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -> list[Step]:
@@ -93,14 +93,14 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
     for name in stage.tables:
         table = pipeline.tables[name]
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
-        for field, place in places(table):
-            asked_by = f"[pipelines.{pipeline.name}.{name}] {field}"
+        for key, place in places(table):
+            asked_by = f"[pipelines.{pipeline.name}.{name}] {key}"
             downloads = catalogue.store / "downloads"
             place_found = locate(place, catalogue.root, asked_by, downloads, sha256, suffixes)
             sha256 = None  # it is of the table's first place
             if isinstance(table, Own):
                 place_found = replace(place_found, files=with_imports(place_found.files[0]))
-            found[f"{name}.{field}"] = place_found
+            found[f"{name}.{key}"] = place_found
     return found
 
 
@@ -211,13 +211,22 @@ def _own_reasons(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str
     if last is None:
         return
     for name, before, after in _changes(last["settings"], made_of.parts["settings"]):
-        yield f"settings {name} {before} → {after}"
+        yield _setting_changed(name, before, after)
     for module, *_ in _changes(last["code"], made_of.parts["code"]):
         yield f"code {source_name(module)}"
     for name, before, after in _changes(last["libraries"], made_of.parts["libraries"]):
         yield f"library {name} {before} → {after}"
     if last["format"] != made_of.parts["format"]:
         yield f"artifact format {last['format']} → {made_of.parts['format']}"
+
+
+def _setting_changed(name: str, before: Any, after: Any) -> str:
+    """Return how a setting changed; a whole table that came or went, such as a schema, is named alone."""
+    if before is None and isinstance(after, dict):
+        return f"with {name}"
+    if after is None and isinstance(before, dict):
+        return f"without {name}"
+    return f"settings {name} {before} → {after}"
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

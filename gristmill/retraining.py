@@ -179,7 +179,7 @@ def worth_training(judgeable: int, gate: Gate) -> tuple[Verdict, str] | None:
 
 
 def same_recipe(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iterable[str]) -> bool:
-    """Whether a challenger of today would be the one that was judged: all settings but the schedule are the same.
+    """Whether a challenger of today would be the one that was judged: all settings but schedule and schema are equal.
 
     Args:
         judged: settings by table.
@@ -193,7 +193,7 @@ def same_recipe(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iter
             f"{table}.{key}": value
             for table, values in settings.items()
             for key, value in values.items()
-            if table != "schedule" and f"{table}.{key}" not in keys
+            if table not in ("schedule", "schema") and f"{table}.{key}" not in keys
         }
 
     return counted(judged) == counted(today)

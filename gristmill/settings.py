@@ -37,6 +37,14 @@ class _DigestMark:
     """Marks a field that says what the bytes at a place hash to."""
 
 
+class _ColumnMark:
+    """Marks a field that names columns of the data."""
+
+
+class _SaidMark:
+    """Marks a field that messages alone need."""
+
+
 Place = Annotated[str, _PlaceMark()]
 """A file, a folder, a pattern, `package://` or a URL; `places.py` says how it is sought.
 
@@ -49,8 +57,13 @@ Digest = Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", validate_default=
 URLS = ("https://", "http://")
 SCHEMES = (*URLS, "package://")
 
-Columns = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
-"""One name, or a list of them."""
+Said = Annotated[str, _SaidMark()]
+"""What messages say; no result depends on it, so it is left out of the key."""
+
+Column = Annotated[str, _ColumnMark()]
+OptionalColumn = Annotated[str | None, _ColumnMark()]
+Columns = Annotated[tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str]), _ColumnMark()]
+"""One name of a column, or a list of them."""
 
 Pair = Annotated[
     tuple[PositiveInt, PositiveInt],
@@ -115,16 +128,26 @@ class Fit(Settings):
 
 def places(table: Settings) -> Iterator[tuple[str, str]]:
     """Yield (field, place) for every field of `table` that says where data lies."""
-    for name, field in type(table).model_fields.items():
-        if any(isinstance(mark, _PlaceMark) for mark in field.metadata) and getattr(table, name) not in table.words:
+    for name in _marked(type(table), _PlaceMark):
+        if getattr(table, name) not in table.words:
             yield name, getattr(table, name)
+
+
+def columns(table: Settings) -> Iterator[tuple[str, str]]:
+    """Yield (field, column) for every column that `table` names."""
+    for name in _marked(type(table), _ColumnMark):
+        given = getattr(table, name)
+        yield from ((name, column) for column in ((given,) if isinstance(given, str) else given or ()))
 
 
 def identity_values(table: Settings) -> dict[str, object]:
     """Return the values of `table` that can change a result: all but its places, whose bytes are hashed themselves."""
-    digests = {
-        name
-        for name, field in type(table).model_fields.items()
-        if any(isinstance(mark, _DigestMark) for mark in field.metadata)
-    }
-    return table.model_dump(mode="json", exclude=digests | {name for name, _ in places(table)})
+    unhashed = {*_marked(type(table), _DigestMark, _SaidMark), *(name for name, _ in places(table))}
+    return table.model_dump(mode="json", exclude=unhashed)
+
+
+def _marked(table: type[Settings], *marks: type) -> Iterator[str]:
+    """Yield the fields that bear one of the marks."""
+    for name, field in table.model_fields.items():
+        if any(isinstance(mark, marks) for mark in field.metadata):
+            yield name

@@ -3,11 +3,13 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 
 from gristmill.settings import Settings
+
+S = TypeVar("S", bound=Settings)
 
 _COUNT_OR_SHARE = "a whole number, or a share below 1"
 _COUNT_OR_SHARE_MISSED = {"a valid integer", "less than 1"}  # what Pydantic says where a number is neither
@@ -35,6 +37,15 @@ def score(metric: str, value: float | None) -> str:
     return f"{value:+.1%}" if metric == "skill" else f"{value:.1%}" if metric == "coverage" else f"{value:.4g}"
 
 
+def validated(kind: type[S], raw: Any, where: str, problems: list[str]) -> S | None:
+    """Return a table as settings, or None after adding a line to `problems` for each mistake, `where` before it."""
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        problems.extend(f"{where} {line}" for line in problem_lines(error, kind))
+        return None
+
+
 def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str]:
     """Yield one line for each key of `table` that does not hold: the key, why, what was received.
 
@@ -48,6 +59,8 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
             continue
         name, *inner = detail["loc"]
         key = f"{name}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
+        if inner and name in table.model_fields and get_origin(table.model_fields[str(name)].annotation) is dict:
+            key = f"{name}.{inner[0]}"  # the keys of such a table are the user's own
         if detail["type"] == "extra_forbidden":
             yield suggestion("key", key, table.model_fields)
         elif detail["type"] == "missing":

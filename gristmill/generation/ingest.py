@@ -1,17 +1,21 @@
 """Ingest: a source's plain texts as they are, but for their line ends."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from gristmill.errors import DataError
-from gristmill.generation.settings import Ingest
+from gristmill.expectations.checks import Violation, bound_violations, refuse
+from gristmill.generation.settings import Ingest, Schema
 from gristmill.sources.writings import Document, WritingSource
 from gristmill.tables import write_document, write_table
 
 
-def ingest(*, source: WritingSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = ()) -> dict[str, int]:
+def ingest(
+    *, source: WritingSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
+) -> dict[str, int]:
     r"""Read the texts of a source and write them, a line end being `\n` alone, as a network is to write it.
 
     Writes
@@ -24,12 +28,13 @@ def ingest(*, source: WritingSource, ingest: Ingest, out: Path, paths: tuple[Pat
         ingest: what is refused.
         out: folder to write to.
         paths: the located files, if the source reads files.
+        schema: how long each text may be.
 
     Returns:
         Counts of documents and characters, and of line ends replaced, if any were.
 
     Raises:
-        DataError: a text is empty, they are too long in all, or one cannot be read.
+        DataError: a text is empty, they are too long in all or break the schema, or one cannot be read.
     """
     rows: list[dict[str, str]] = []
     characters = replaced = 0
@@ -47,10 +52,19 @@ def ingest(*, source: WritingSource, ingest: Ingest, out: Path, paths: tuple[Pat
     if not rows:
         raise DataError("the source holds no texts. Expected at least one.")
     table = pd.DataFrame(rows, dtype="str")
+    if schema:
+        refuse(_violations(table, schema), schema)
     write_table(out / "texts.parquet", table)
     write_document(out / "summary.json", {"counts": _counts(table, characters, replaced)})
     counts = {"documents": len(table), "characters": characters, "line_ends_replaced": replaced}
     return {name: count for name, count in counts.items() if count}
+
+
+def _violations(table: pd.DataFrame, schema: Schema) -> Iterator[Violation]:
+    def where(row: int) -> str:
+        return f"text {table['id'].iloc[row]!r}"
+
+    return bound_violations("characters", table["text"].str.len(), schema.characters, where)
 
 
 def _refuse_empty(document: Document) -> None:

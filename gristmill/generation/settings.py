@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
+from gristmill.expectations.settings import Bounds, Expectations
 from gristmill.freshness import Gate, Schedule
 from gristmill.settings import Fit, Settings, Share
 from gristmill.text.settings import Tokens
@@ -15,6 +16,12 @@ class Ingest(Settings):
     """What is refused."""
 
     max_characters: PositiveInt = 20_000_000  # in all: counting 6 in a row takes up to 100 bytes of memory for each
+
+
+class Schema(Expectations):
+    """What the texts must be: `schemas/NAME.toml`."""
+
+    characters: Bounds = Bounds()  # of a text
 
 
 class Preprocess(Tokens):

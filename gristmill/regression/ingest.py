@@ -9,7 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.errors import DataError
-from gristmill.regression.settings import Ingest
+from gristmill.expectations.checks import column_violations, refuse
+from gristmill.regression.settings import Ingest, Schema
 from gristmill.sources import Rows
 from gristmill.tables import write_document, write_table
 
@@ -22,7 +23,9 @@ class TableSource(Protocol):
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows: ...
 
 
-def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = ()) -> dict[str, int]:
+def ingest(
+    *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
+) -> dict[str, int]:
     """Read the rows, refuse or drop those with an empty cell, and write the others.
 
     Writes `table.parquet` (float64 numbers, then categories as text, then the float64 target, each under its own
@@ -33,14 +36,17 @@ def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path,
         ingest: what its columns mean.
         out: folder to write to.
         paths: the located files, if the source reads files.
+        schema: what the rows must hold, those with an empty cell among them.
 
     Returns:
         Counts of rows and of those dropped, if any were.
 
     Raises:
-        DataError: the data does not hold what the settings say.
+        DataError: the data does not hold what the settings say, or breaks the schema.
     """
     rows = source.read(paths, ingest.categories, [*ingest.numbers, ingest.target])
+    if schema:
+        refuse(column_violations(rows.frame, schema.columns, rows.where), schema)
     table = whole_rows(rows, ingest)[[*ingest.numbers, *ingest.categories, ingest.target]]
     dropped = len(rows.frame) - len(table)
     counts = {"rows": len(table)} | ({"dropped": dropped} if dropped else {})

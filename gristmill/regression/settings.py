@@ -4,8 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
+from gristmill.expectations.settings import TableSchema
 from gristmill.freshness import Gate, Schedule
-from gristmill.settings import Columns, Fit, Settings, Share
+from gristmill.settings import Column, Columns, Fit, Settings, Share
 
 Part = NonNegativeInt | Share  # this many rows, or this share of them
 
@@ -13,7 +14,7 @@ Part = NonNegativeInt | Share  # this many rows, or this share of them
 class Ingest(Settings):
     """What the source's columns mean."""
 
-    target: str  # the column of numbers to predict
+    target: Column  # the column of numbers to predict
     numbers: Columns = ()  # columns of numbers to predict from
     categories: Columns = ()  # columns of names to predict from
     missing: Literal["error", "drop"] = "error"  # rows with an empty cell
@@ -26,6 +27,10 @@ class Ingest(Settings):
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
         return self
+
+
+class Schema(TableSchema):
+    """What the rows must hold: `schemas/NAME.toml`."""
 
 
 class Preprocess(Settings):

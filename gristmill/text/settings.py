@@ -6,8 +6,9 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.classification.settings import Part
 from gristmill.classification.settings import Train as ClassifierTrain
+from gristmill.expectations.settings import Bounds, Classes, TableSchema
 from gristmill.freshness import Gate, Schedule
-from gristmill.settings import Columns, Settings, Share
+from gristmill.settings import Column, Columns, OptionalColumn, Settings, Share
 
 Length = PositiveInt | Share  # tokens; below 1 that share of the training texts is not cut
 
@@ -15,13 +16,20 @@ Length = PositiveInt | Share  # tokens; below 1 that share of the training texts
 class Ingest(Settings):
     """What the source's columns mean, and what is refused."""
 
-    text: str = "text"  # column of the texts
-    label: str = "label"  # column of their classes
-    part: str | None = None  # column that says train, validation or test; sources that know parts have their own
+    text: Column = "text"  # column of the texts
+    label: Column = "label"  # column of their classes
+    part: OptionalColumn = None  # column that says train, validation or test; sources that know parts have their own
     metadata: Columns = ()  # columns that scores may be sliced by
     names: dict[str, str] = Field(default_factory=dict)  # of classes, by what stands for them in the data: 0 = "dull"
     missing: Literal["error", "drop"] = "error"  # rows without text or label
     max_characters: PositiveInt = 1_000_000  # of one text: a longer one is refused
+
+
+class Schema(TableSchema):
+    """What the texts must hold: `schemas/NAME.toml`."""
+
+    classes: Classes = Field(default_factory=dict)  # the least number of texts of each; there may be no other
+    characters: Bounds = Bounds()  # of a text
 
 
 class Tokens(Settings):
@@ -53,7 +61,7 @@ class Train(ClassifierTrain):
 class Evaluate(Settings):
     """What is scored, and what is looked at."""
 
-    slices: Annotated[tuple[str, ...], Field(strict=False)] = ()  # columns of the metadata to score by
+    slices: Columns = ()  # columns of the metadata to score by
     neighbours: Annotated[tuple[str, ...], Field(strict=False)] = ()  # words whose nearest ones are shown
 
 

@@ -9,12 +9,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.errors import RequestError
+from gristmill.expectations.checks import column_violations, frequency_violations, refuse
 from gristmill.sources import Rows
 from gristmill.tables import write_document, write_table
 from gristmill.timeseries.grid import infer_frequency, on_grid
 from gristmill.timeseries.mending import mend
 from gristmill.timeseries.observations import Observations, in_order, number_series, without_duplicates
-from gristmill.timeseries.settings import Ingest
+from gristmill.timeseries.settings import Ingest, Schema
 from gristmill.timeseries.times import read_times
 from gristmill.timeseries.zones import settle
 
@@ -27,7 +28,9 @@ class TableSource(Protocol):
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows: ...
 
 
-def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = ()) -> dict[str, int]:
+def ingest(
+    *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
+) -> dict[str, int]:
     """Read the series, put each in order on its regular grid, fill its holes and write them.
 
     Writes
@@ -43,18 +46,22 @@ def ingest(*, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path,
         ingest: what its columns mean, and what to do about holes and duplicates.
         out: folder to write to.
         paths: the located files, if the source reads files.
+        schema: what the rows must hold as the source has them, before anything is mended.
 
     Returns:
         Counts of rows and of what was mended, those that are not zero.
 
     Raises:
-        DataError: the data does not hold what the settings say.
+        DataError: the data does not hold what the settings say, or breaks the schema.
         RequestError: the settings contradict each other.
     """
     names = _columns(ingest)
     rows = source.read(paths, [*ingest.time, *([ingest.series] if ingest.series else [])], names)
     ordered, repairs = _ordered(rows, ingest, names)
     frequency = ingest.frequency or infer_frequency(ordered.times, rows.name, ordered.firsts)
+    if schema:
+        of_columns = column_violations(rows.frame, schema.columns, rows.where)
+        refuse([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
     mended = mend(_laid_out(ordered, frequency, ingest, rows), ingest, frequency, rows.name)
     series, future = mended.series, mended.future
     counts = {

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from gristmill import freshness
-from gristmill.settings import Columns, Fit, Settings, Share
+from gristmill.expectations.settings import TableSchema
+from gristmill.settings import Columns, Fit, OptionalColumn, Settings, Share
 
 Part = PositiveInt | Share  # this many observations, or this share of the series
 CalendarPart = Literal["hour", "weekday", "weekend", "month"]
@@ -17,10 +18,10 @@ class Ingest(Settings):
 
     time: Columns  # the column of times, or the columns of year, month, day, hour, minute, second in this order
     target: Columns  # the column of the values to forecast, or several that are forecast together
-    series: str | None = None  # the column that names the series, where a table holds more than one
+    series: OptionalColumn = None  # the column that names the series, where a table holds more than one
     inputs: Columns = ()  # columns the model sees beside the targets, but does not forecast
     known: Columns = ()  # columns whose values are known ahead, such as holidays
-    time_format: str | None = None  # such as "%d/%m/%Y", or "integer" for numbered observations; guessed if not set
+    time_format: str | None = None  # such as "%d/%m/%Y"; "integer" for numbers, "quarter" for 1974Q1; else guessed
     timezone: str | None = None  # where the clock of times without an offset stands, such as "Europe/Berlin"
     frequency: str | None = None  # pandas alias such as "MS" or "D", a number for integers; inferred if not set
     duplicates: Literal["error", "first", "last", "mean"] = "error"  # which row counts where several have one time
@@ -34,6 +35,12 @@ class Ingest(Settings):
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
         return self
+
+
+class Schema(TableSchema):
+    """What the rows must hold, and how far apart they are: `schemas/NAME.toml`."""
+
+    frequency: str | None = None  # as ingest infers it, or has it set: a pandas alias, or a number for integers
 
 
 class Harmonics(Settings):

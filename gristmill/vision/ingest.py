@@ -12,11 +12,12 @@ import pandas as pd
 
 from gristmill.classification.classes import by_class, quartiles, refuse_unlearnable
 from gristmill.errors import DataError, shown
+from gristmill.expectations.checks import Violation, bound_violations, class_violations, refuse
 from gristmill.sources.images import ImageSource, Photo
 from gristmill.tables import write_document, write_table
 from gristmill.vision import images, shards
 from gristmill.vision.images import Header
-from gristmill.vision.settings import Ingest
+from gristmill.vision.settings import Ingest, Schema
 
 SHARD_BYTES = 64 << 20
 RENAMED = "source_"  # what the source's name of a column begins with where ingest writes one of that name
@@ -25,7 +26,9 @@ _AHEAD = 4  # photos in memory for each thread
 _NAMED = 3  # photos left out that a message names
 
 
-def ingest(*, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = ()) -> dict[str, int]:
+def ingest(
+    *, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
+) -> dict[str, int]:
     """Check the photos of a source one by one, and write them with their labels.
 
     Writes
@@ -40,12 +43,13 @@ def ingest(*, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path,
         ingest: what is refused.
         out: folder to write to.
         paths: the located files, if the source reads files.
+        schema: what the photos that can be used must be.
 
     Returns:
         Counts of photos, classes, and photos left out.
 
     Raises:
-        DataError: too many photos cannot be used, or what is left is nothing to learn from.
+        DataError: too many photos cannot be used, or what is left breaks the schema or is nothing to learn from.
     """
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
@@ -61,6 +65,8 @@ def ingest(*, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path,
     _refuse_strange(rows, classes)
     index = pd.DataFrame(rows)
     index["label"] = index["label"].map({name: label for label, name in enumerate(classes)})
+    if schema:
+        refuse(_violations(index, by_class(index, classes), schema), schema)
     refuse_unlearnable(index, classes, "photo", " that can be used")
     write_table(out / "index.parquet", index)
     write_document(out / "summary.json", _summary(index, classes, skipped))
@@ -121,6 +127,15 @@ def _refuse_strange(rows: list[dict[str, Any]], classes: list[str]) -> None:
     """Refuse a label that the source does not name among its classes."""
     if strange := sorted({row["label"] for row in rows} - set(classes)):
         raise DataError(f"label {shown(strange[0])} is none of the source's {len(classes)} classes. Mend the source.")
+
+
+def _violations(index: pd.DataFrame, counts: dict[str, int], schema: Schema) -> Iterator[Violation]:
+    def where(row: int) -> str:
+        return f"photo {index['id'].iloc[row]!r}"
+
+    yield from bound_violations("width", index["width"], schema.width, where)
+    yield from bound_violations("height", index["height"], schema.height, where)
+    yield from class_violations(counts, schema.classes)
 
 
 def _summary(index: pd.DataFrame, classes: list[str], skipped: list[dict[str, str]]) -> dict[str, Any]:

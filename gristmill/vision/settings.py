@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.classification.settings import Part, Train
+from gristmill.expectations.settings import Bounds, Classes, Expectations
 from gristmill.freshness import Gate, Schedule
-from gristmill.settings import Pair, Settings
+from gristmill.settings import Columns, Pair, Settings
 
 
 class Ingest(Settings):
@@ -14,6 +15,14 @@ class Ingest(Settings):
 
     max_pixels: PositiveInt = 50_000_000  # of one image, by its header: more is refused before it is decoded
     corrupt: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of images that may be unreadable; they are left out
+
+
+class Schema(Expectations):
+    """What the photos must be: `schemas/NAME.toml`."""
+
+    classes: Classes = Field(default_factory=dict)  # the least number of photos of each; there may be no other
+    width: Bounds = Bounds()  # pixels
+    height: Bounds = Bounds()  # pixels
 
 
 class Preprocess(Settings):
@@ -45,7 +54,7 @@ class Augment(Settings):
 class Evaluate(Settings):
     """What is scored, and beside what."""
 
-    slices: Annotated[tuple[str, ...], Field(strict=False)] = ()  # columns of the source's metadata to score by
+    slices: Columns = ()  # columns of the source's metadata to score by
     baseline_side: PositiveInt = 8  # pixels a side of the images that the linear baseline sees
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gristmill.errors import DataError, shown
-from gristmill.settings import Files, Place
+from gristmill.settings import Column, Files, Place
 from gristmill.sources import archives, refuse_missing
 from gristmill.sources.images import Photo
 from gristmill.sources.images.folder import PHOTOS
@@ -32,9 +32,9 @@ class Listing(Files):
     kind: Literal["listing"]
     path: Place = Field(min_length=1)  # of the list, or of the archive of list and photos
     folder: Place = ""  # of the photos, or an archive of them; where the list lies in that, the path says it all
-    image: str = "image"  # column of the photos' paths, which begin in the folder or in one within it
-    label: str = "label"  # column of the classes' names
-    part: str = "part"  # column that says train, validation (or valid, val) or test, if there is one
+    image: Column = "image"  # column of the photos' paths, which begin in the folder or in one within it
+    label: Column = "label"  # column of the classes' names
+    part: Column = "part"  # column that says train, validation (or valid, val) or test, if there is one
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
