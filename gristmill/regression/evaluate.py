@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gristmill import importance
 from gristmill import network as networks
 from gristmill.regression import prepared
 from gristmill.regression.baselines import baselines
 from gristmill.regression.encoder import predicted
+from gristmill.regression.importance import importance_of_columns
 from gristmill.regression.prepared import MODEL, by_part
 from gristmill.regression.scores import mae, r2, rmse
 from gristmill.regression.settings import Evaluate
@@ -22,8 +24,8 @@ _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
     """Predict every row and score what came out, part by part; only the test part was used for nothing before.
 
-    Writes `predictions.parquet` (one row a row of the table: `row`, its position; `part`; `y`; one column a model) and
-    `scores.json`.
+    Writes `predictions.parquet` (one row a row of the table: `row`, its position; `part`; `y`; one column a model),
+    `scores.json` and, where there is more than one column to predict from, `importance.json`.
 
     Args:
         evaluate: the table of that name.
@@ -31,11 +33,13 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
         train: folder of the trained network.
         out: folder to write to.
     """
-    data = prepared.read(preprocess)
-    made = {MODEL: predicted(networks.read(train), data.inputs)} | baselines(data)
+    data, network = prepared.read(preprocess), networks.read(train)
+    made = {MODEL: predicted(network, data.inputs)} | baselines(data)
     predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **made})
     write_table(out / "predictions.parquet", predictions)
     write_document(out / "scores.json", summarised({name: scored(predictions, name) for name in made}))
+    if found := importance_of_columns(data, network):
+        write_document(out / importance.FILE, found)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 

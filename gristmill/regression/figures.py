@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from gristmill.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
+from gristmill.pages.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
 from gristmill.regression.prepared import PARTS, by_part
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.learning_report import training_sections
-from gristmill.pictures import as_png, as_svg
+from gristmill.pages.importance import importance_sections
+from gristmill.pages.learning import training_sections
+from gristmill.pages.pictures import as_png, as_svg
+from gristmill.pages.sections import Section, Table
 from gristmill.regression import figures, prepared
 from gristmill.regression.prepared import PARTS, Prepared
-from gristmill.report import Section, Table
 from gristmill.tables import read_document, read_table
 from gristmill.wording import score
 
@@ -27,6 +28,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield Section("Scores", verdict(scores), tables=[scores_table(scores, part) for part in parts])
     yield from prediction_sections(data, predictions)
     yield from category_sections(data, predictions, scores["best_baseline"])
+    yield from importance_sections(folders["evaluate"], METRICS)
     yield from training_sections(folders["train"])
     yield data_section(read_document(folders["ingest"] / "summary.json"), data)
 

@@ -8,11 +8,13 @@ import keras
 import numpy as np
 import pandas as pd
 
+from gristmill import importance
 from gristmill import network as networks
 from gristmill.tables import read_document, write_document, write_table
 from gristmill.timeseries import anomalies, changes, prepared, rolling
 from gristmill.timeseries.anomalies import ForecasterOf
 from gristmill.timeseries.forecasts import baselines_of, calibrated, with_baselines, with_intervals
+from gristmill.timeseries.importance import importance_of_channels
 from gristmill.timeseries.predictions import Forecaster, Forecasts, as_rows, by_network, forecast_part, levels_of
 from gristmill.timeseries.prepared import MODEL, Prepared
 from gristmill.timeseries.scoring import score_table
@@ -30,7 +32,7 @@ def evaluate(
 
     Writes `predictions.parquet` (one row a window, step and target; one column a forecaster), `scores.parquet` (by
     step, series, channel), `scores.json`, `intervals.json`, `anomalies.parquet`, `segments.parquet`, `patterns.json`
-    and `decomposition.parquet`; with a backtest `backtest.parquet` too.
+    and `decomposition.parquet`; with a backtest `backtest.parquet`, and with more than one feature `importance.json`.
 
     Args:
         evaluate: which baselines, and the levels of the intervals.
@@ -66,6 +68,9 @@ def evaluate(
     summary["segments"] = look_for_changes(data, settings.season, out)
     write_patterns(data, settings.season, out)
     write_document(out / "scores.json", summary)
+    metric = summary["headline"]["metric"]
+    if found := importance_of_channels(data, network, metric, settings.season, quantiles):
+        write_document(out / importance.FILE, found)
     return {f"{part}_windows": len(forecasts.starts) for part, forecasts in made.items()}
 
 

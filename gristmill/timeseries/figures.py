@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gristmill.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
+from gristmill.pages.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
 from gristmill.timeseries.prepared import PARTS, Prepared
 
 if TYPE_CHECKING:

@@ -97,7 +97,8 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
         begin = "" if start == times[first] else f" that starts at {start}"
         raise DataError(
             f"{where(first)}: {times[first]} is not on the grid of frequency {frequency}{begin} "
-            f"({such(astray.sum(), 'row')}). Mend the times, or set frequency in the table 'ingest', or timezone if the clock changes with it."
+            f"({such(astray.sum(), 'row')}). Mend the times, or set frequency in the table 'ingest', or timezone if "
+            "the clock changes with it."
         )
     sizes = places[np.append(firsts[1:], len(times)) - 1] + 1
     _refuse_empty(sizes, rows, firsts, frequency, inferred, where)

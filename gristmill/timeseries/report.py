@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.learning_report import learning_figure, training_sections
-from gristmill.pictures import as_png, as_svg
-from gristmill.report import Section, Table
+from gristmill.pages.importance import importance_sections
+from gristmill.pages.learning import learning_figure, training_sections
+from gristmill.pages.pictures import as_png, as_svg
+from gristmill.pages.sections import Section, Table
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import figures, patterns, prepared
 from gristmill.timeseries.predictions import read_predictions
@@ -64,6 +65,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     )
     yield from forecast_sections(found)
     yield from score_sections(found)
+    yield from importance_sections(folders["evaluate"], METRICS)
     yield from training_sections(folders["train"])
     if "refit" in folders:
         yield refit_section(found)
@@ -94,8 +96,7 @@ def verdict(scores: dict[str, Any]) -> str:
         f"{METRICS[headline['metric']]} {headline['model']:.4g} against {headline['baseline']:.4g} ({gain:+.1%}). "
     )
     said += _on_validation(scores, gain > 0)
-    coverage = scores["model"]["test"].get("coverage")
-    if coverage is not None:
+    if (coverage := scores["model"]["test"].get("coverage")) is not None:
         said += f"Its {scores['level']:.0%} intervals covered {coverage:.1%} of the test part. "
     return said + "Nothing was fitted on the test part. Skill is the share of the naive forecast's error that is saved."
 

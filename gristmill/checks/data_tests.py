@@ -1,0 +1,46 @@
+"""The tests of the rubric on features and data."""
+
+from gristmill.checks.evidence import Evidence, Left
+from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
+
+
+def in_schema(seen: Evidence) -> Finding:
+    """Whether what is expected of the data stands in a schema, by which the last run read it."""
+    name = seen.pipeline.name
+    if "schema" not in seen.pipeline.tables:
+        return missing(f"gristmill schema {name} proposes one from the data: edit and commit it")
+    if seen.left is None or seen.left.record.settings.get("schema") != seen.pipeline.values()["schema"]:
+        return missing(f"gristmill run {name} holds the data against the schema, which is new or was edited")
+    return passes(f"ingest of run {seen.left.record.id} held the data against schemas/{name}.toml")
+
+
+@of_run
+def beneficial(left: Left) -> Finding:
+    """Whether the error rises with every feature that is shuffled, by more than chance."""
+    if left.importance is None:
+        return by_hand("one kind of feature alone: does the model beat the baselines that do without it?")
+    features = left.importance["features"]
+    idle = [feature["feature"] for feature in features if feature["rise"] <= feature["deviation"]]
+    if idle:
+        return missing(f"the error does not rise when shuffled: {', '.join(idle)}. Run without, and compare")
+    least, error = features[-1], left.importance["error"]
+    told = f"least {least['feature']}, by {least['rise']:.3g} on {error:.3g}"
+    return passes(f"each of {len(features)} raises the error when shuffled: {told}")
+
+
+def allowed(seen: Evidence) -> Finding:
+    """Whether columns that no model may see are refused by name."""
+    if not seen.deny:
+        return missing('[defaults] deny = ["email", "customer_*"] refuses columns that no model may see')
+    return passes(f"no column of the pipeline matches {', '.join(seen.deny)}; one that did would be refused")
+
+
+TESTS = (
+    Test("What is expected of features is in a schema", in_schema),
+    Test("Every feature is of use", beneficial),
+    Test("No feature costs too much", person("what each takes in time, memory and upkeep, beside what it brings")),
+    Test("Features keep to the rules of the house", allowed),
+    Test("The data is as private as it must be", person("who can read the source, the store, the reports and logs")),
+    Test("New features can be added quickly", person("how long the last one took from the idea to the served model")),
+    Test("The code of features is tested", person("gristmill tests its stages; is what makes your source tested too?")),
+)

@@ -1,0 +1,92 @@
+"""The tests of the rubric on what is watched while a model serves."""
+
+import math
+
+from gristmill.checks.data_tests import in_schema
+from gristmill.checks.evidence import Evidence, Left
+from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes
+from gristmill.deployments import schedule_of, when
+from gristmill.freshness import span
+
+_SHOWN = ("keras", "numpy", "tensorflow")  # of the libraries
+
+
+@of_run
+def dependencies(left: Left) -> Finding:
+    """Whether a change of what the model depends on is told."""
+    shown = ", ".join(f"{name} {version}" for name, version in left.libraries.items() if name in _SHOWN)
+    return passes(f"{shown} are in the key of its training, as code and data are: gristmill plan tells of a change")
+
+
+def invariants(seen: Evidence) -> Finding:
+    """Whether the data that comes is held against the schema, or against what was trained on."""
+    by_schema = in_schema(seen)
+    if by_schema.verdict == "passes" or seen.drift is None:
+        return by_schema
+    if alarms := [str(sign) for sign in seen.drift.inputs if sign.alarm]:
+        return missing(f"the last retraining found inputs that have moved: {'; '.join(alarms)}")
+    if not seen.drift.inputs:
+        return by_schema
+    return passes(f"the last retraining compared {len(seen.drift.inputs)} inputs with those trained on: none has moved")
+
+
+@of_run
+def no_skew(left: Left) -> Finding:
+    """Whether what is served predicts what was scored, from raw values on."""
+    parity = left.scores["parity"]
+    return passes(f"from raw values the bundle repeats what was scored to {parity:.2g}; preprocessing is inside it")
+
+
+def fresh_enough(seen: Evidence) -> Finding:
+    """Whether the model is retrained by a clock or event, and the one that serves is no older than it may be."""
+    schedule, table = schedule_of(seen.pipeline), f"[pipelines.{seen.pipeline.name}.schedule]"
+    clock = when(schedule)
+    if clock == "when asked":
+        return missing(f"{table} cron, interval, rrule or on_event = true has it retrained")
+    if schedule.max_age is None:
+        return missing(f'its schedule: {clock}; {table} max_age = "60 days" says how old it may become')
+    if seen.champion is None:
+        return missing(f"its schedule: {clock}, but nothing was promoted yet: gristmill retrain {seen.pipeline.name}")
+    age = seen.today - seen.champion.made
+    told = f"v{seen.champion.number} is {age.days} days old, of {schedule.max_age}; its schedule: {clock}"
+    return passes(told) if age <= span(schedule.max_age) else missing(f"{told}: see why it was not")
+
+
+@of_run
+def stable(left: Left) -> Finding:
+    """Whether every loss of the training was a finite number."""
+    if not left.losses:
+        return by_hand("the model is solved for in closed form: are its predictions finite?")
+    if not all(map(math.isfinite, left.losses)):
+        return missing("the training's losses are not all finite numbers: lower train.learning_rate")
+    return passes(f"the losses of {len(left.losses)} epochs are finite; one that was not would have ended the training")
+
+
+@of_run
+def performance(left: Left) -> Finding:
+    """What is known of speed and memory."""
+    told = f"training took {left.seconds:.1f} s and {left.peak:,.0f} MiB"
+    return by_hand(f"{told}: compare with earlier reports, and time what serves")
+
+
+def quality(seen: Evidence) -> Finding:
+    """Whether the champion's errors on new data are what they were."""
+    errors = seen.drift.errors if seen.drift else None
+    if errors is None:
+        return missing(
+            f"gristmill retrain {seen.pipeline.name}, once data has come, looks at the champion's errors on it"
+        )
+    if errors.alarm:
+        return missing(f"the champion's errors have grown: {errors}")
+    return passes(f"the champion's errors have not grown: {errors}")
+
+
+TESTS = (
+    Test("A change of dependencies is told", dependencies),
+    Test("What must hold of the data holds as it comes", invariants),
+    Test("Training and serving see the same", no_skew),
+    Test("Models are not too stale", fresh_enough),
+    Test("Numbers stay finite", stable),
+    Test("Speed and memory have not become worse", performance),
+    Test("Predictions have not become worse", quality),
+)

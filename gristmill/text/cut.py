@@ -1,0 +1,24 @@
+"""Prepared texts, cut to some to train on and none to judge on: what `gristmill check` trains on."""
+
+from dataclasses import replace
+
+from gristmill.checks.few import FEW, Folders
+from gristmill.classification.few import varied
+from gristmill.tables import write_table
+from gristmill.text import prepared
+
+
+def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
+    """Write texts of all classes.
+
+    Args:
+        folders: of what train reads.
+        out: empty folders of the same names.
+        most: texts; as few as a network can learn by heart if None.
+    """
+    data, made = prepared.read(folders["preprocess"]), out["preprocess"]
+    chosen = varied(data, most or FEW)
+    write_table(made / "index.parquet", data.rows("train").iloc[chosen])
+    prepared.write_tokens(data.sequences("train").taken(chosen), made)
+    counts = {"train": len(chosen), "validation": 0, "test": 0}
+    prepared.write_layout(replace(data.layout, counts=counts), made)

@@ -1,0 +1,73 @@
+"""How much of a forecast each channel's history and each thing known ahead accounts for."""
+
+import re
+from typing import Any
+
+import keras
+import numpy as np
+
+from gristmill.importance import Order, drawn, importance
+from gristmill.timeseries.predictions import Forecasts, levels_of
+from gristmill.timeseries.prepared import Layout, Prepared
+from gristmill.timeseries.scoring import measure, past_errors
+
+_GROUPS = (  # of columns that `ahead.py` makes, by their names
+    (re.compile(r".+ (sin|cos) \d+"), "harmonics"),
+    (re.compile(r"(hour|weekday|month) \d+"), r"\1"),
+)
+
+
+def importance_of_channels(
+    data: Prepared, network: keras.Model, metric: str, season: int | None, quantiles: list[float] | None
+) -> dict[str, Any] | None:
+    """Return the permutation importance of features (`features_of`); None where there is one alone.
+
+    A feature is shuffled as a whole among the windows of the validation part, where there is one, else of the test
+    part: each window gets another one's values of all its steps.
+
+    Args:
+        data: the prepared series.
+        network: raw windows in, raw forecasts out.
+        metric: by which errors are measured.
+        season: observations in a season, for a metric in units of the past's errors.
+        quantiles: that the network has learned, if any.
+    """
+    features = features_of(data.layout)
+    if len(features) < 2:
+        return None
+    part = "validation" if len(data.origins("validation")) else "test"
+    starts = data.origins(part)
+    starts = starts[drawn(len(starts))]
+    windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
+    units = past_errors(data, part, Forecasts(starts, truth), season)
+
+    def error(feature: str, order: Order) -> float:
+        shuffled, columns = windows.copy(), features[feature]
+        shuffled[:, :, columns] = windows[:, :, columns][order]
+        made = network.predict(shuffled, batch_size=1024, verbose=0).astype(np.float64)
+        return measure(truth, levels_of(made, quantiles)[0], *units)[metric] or 0.0
+
+    return {"part": part, "metric": metric, "of": "windows"} | importance(features, error, len(starts))
+
+
+def features_of(layout: Layout) -> dict[str, list[int]]:
+    """Return the columns of each feature: a target's own history, an input, a known column, a calendar part, all waves.
+
+    The columns of one calendar part stand for one feature, and so do the harmonics.
+    """
+    features: dict[str, list[int]] = {}
+    names = [
+        *(f"history of {name}" for name in layout.targets),
+        *layout.inputs,
+        *(_group(name) for name in layout.known),
+    ]
+    for column, name in enumerate(names):
+        features.setdefault(name, []).append(column)
+    return features
+
+
+def _group(known: str) -> str:
+    for pattern, group in _GROUPS:
+        if found := pattern.fullmatch(known):
+            return found.expand(group)
+    return known

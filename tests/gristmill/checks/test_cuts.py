@@ -1,0 +1,127 @@
+"""What a check trains on is a part of the training part as it was prepared, and nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_prepared import spotted, write_prepared
+from small_runs import assembled
+from small_tokens import telling
+from small_tokens import write_tokens as write_texts
+
+from gristmill.generation import cut as cut_tokens
+from gristmill.generation import prepared as tokens
+from gristmill.generation.feed import validation_of
+from gristmill.generation.settings import Train
+from gristmill.regression import cut as cut_rows
+from gristmill.regression import prepared as rows
+from gristmill.text import cut as cut_texts
+from gristmill.text import prepared as texts
+from gristmill.timeseries import cut as cut_series
+from gristmill.timeseries import prepared as series
+from gristmill.vision import cut as cut_images
+from gristmill.vision import prepared as images
+
+Folders = dict[str, Path]
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Folders:
+    """Empty folders of what train reads."""
+    made = {name: tmp_path / f"cut {name}" for name in ("preprocess", "features")}
+    for folder in made.values():
+        folder.mkdir()
+    return made
+
+
+def test_images_of_all_classes_come_with_their_own_features(tmp_path: Path, out: Folders) -> None:
+    pixels, labels = spotted(90, 3)
+    write_prepared(tmp_path / "images", {"train": (pixels, sorted(labels)), "test": spotted(9, 3)}, ["a", "b", "c"])
+    np.save(out["preprocess"].parent / "train.npy", np.arange(90, dtype=np.float32).reshape(90, 1))
+
+    cut_images.cut({"preprocess": tmp_path / "images", "features": tmp_path}, out, most=6)
+
+    few = images.read(out["preprocess"])
+    chosen = [0, 1, 30, 31, 60, 61]  # the first two of each class
+    assert few.layout.counts == {"train": 6, "validation": 0, "test": 0}
+    assert few.labels("train").tolist() == [0, 0, 1, 1, 2, 2]
+    assert (few.pixels("train") == pixels[chosen]).all()
+    assert np.load(out["features"] / "train.npy").ravel().tolist() == chosen
+
+
+def test_texts_keep_their_tokens_and_labels(tmp_path: Path, out: Folders) -> None:
+    given, labels = telling(30)
+    write_texts(tmp_path / "texts", {"train": (given, labels), "test": telling(5, seed=1)}, ["one", "other"])
+
+    cut_texts.cut({"preprocess": tmp_path / "texts"}, out)
+
+    few = texts.read(out["preprocess"])
+    assert few.layout.counts == {"train": 8, "validation": 0, "test": 0}
+    assert few.labels("train").tolist() == labels[:8]
+    for found, whole in zip(few.sequences("train"), given, strict=False):
+        assert found.tolist() == whole.tolist()
+
+
+@pytest.mark.parametrize("most", [5, 1_000])
+def test_windows_lie_all_over_the_longest_training_part(tmp_path: Path, out: Folders, most: int) -> None:
+    data = assembled(np.arange(30.0), np.arange(100.0), history=4, horizon=2, validation=10, test=10)
+    (tmp_path / "series").mkdir()
+    series.write(data, tmp_path / "series")
+
+    cut_series.cut({"preprocess": tmp_path / "series"}, out, most)
+
+    few = series.read(out["preprocess"])
+    starts, own = few.origins("train"), data.origins("train")
+    longest = own[data.series_of(own) == 1]
+    assert set(starts) <= set(longest)
+    assert len(starts) == min(most, len(longest))
+    assert starts[0] == longest[0]
+    assert starts[-1] > longest[-1] - len(longest) / len(starts)
+    assert not len(few.origins("validation"))
+    assert (few.histories(starts) == data.histories(starts)).all()
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(1, 2), (3, 4), (30, 8)])
+def test_no_more_rows_than_a_plane_meets(tmp_path: Path, out: Folders, columns: int, expected: int) -> None:
+    names = [f"x{number}" for number in range(columns)]
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(50, columns + 1)), columns=[*names, "y"])
+    scale = dict.fromkeys(table.columns, 1.0)
+    parts = np.repeat(["train", "test"], [40, 10])
+    (tmp_path / "rows").mkdir()
+    rows.write(rows.Prepared(table, parts, rows.Layout("y", names, {}, scale, scale)), tmp_path / "rows")
+
+    cut_rows.cut({"preprocess": tmp_path / "rows"}, out)
+
+    few = rows.read(out["preprocess"])
+    assert few.parts.tolist() == ["train"] * expected
+    assert few.table.iloc[[0, -1]].to_numpy().tolist() == table.iloc[[0, 39]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize(("most", "expected"), [(None, 13), (4, 49)])
+def test_windows_of_tokens_are_the_first(tmp_path: Path, out: Folders, most: int | None, expected: int) -> None:
+    write_stream(tmp_path / "tokens", "windows", {"train": (0, 400), "validation": (400, 500), "test": (500, 600)})
+
+    cut_tokens.cut({"preprocess": tmp_path / "tokens"}, out, most)
+
+    few = tokens.read(out["preprocess"])
+    assert few.stream("train").tolist() == list(range(expected))
+    assert validation_of(few, Train()) is None
+
+
+def test_lines_are_as_many_as_have_the_prefixes(tmp_path: Path, out: Folders) -> None:
+    write_stream(tmp_path / "tokens", "prefixes", {"train": (10, 80), "validation": (80, 90), "test": (90, 100)})
+
+    cut_tokens.cut({"preprocess": tmp_path / "tokens"}, out, most=12)
+
+    few = tokens.read(out["preprocess"])
+    assert [line.tolist() for line in few.lines("train")] == [[*range(6 * line, 6 * line + 6)] for line in (10, 11, 12)]
+    assert validation_of(few, Train()) is None
+
+
+def write_stream(folder: Path, examples: str, bounds: dict[str, tuple[int, int]]) -> None:
+    """Write 600 tokens, each another one, in lines of six."""
+    folder.mkdir()
+    tokens.write_tokens(np.arange(600, dtype=np.int32), folder)
+    np.save(folder / "starts.npy", np.arange(101) * 6, allow_pickle=False)
+    tokens.write_layout(tokens.Layout("word", 600, examples, 12, bounds, {}, {}), folder)
