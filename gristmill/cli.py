@@ -1,20 +1,19 @@
 """The command line: requests parsed, results printed. Everything else is in `project.py`."""
 
 import logging
-import os
 import signal
 import sys
-from collections import Counter
 from importlib import metadata
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from gristmill import bar, course_command, model_commands, operations, screen
-from gristmill.arguments import Json, Name, Refresh, Set
+from gristmill import bar, screen
+from gristmill.arguments import Json, Name, Refresh, Set, pipelines_like
+from gristmill.commands import check, course, init, models, operations, report, schema, upkeep
 from gristmill.errors import GristmillError
-from gristmill.leaderboard import best
+from gristmill.launch import QUIET, set_up_prefect
 from gristmill.plan import is_fresh
 from gristmill.project import Project
 
@@ -67,11 +66,7 @@ def options(
     --debug, -v and -q stand before the name of a command or behind it.
     """
     screen.set_up(logging.WARNING if quiet else logging.INFO, debug)
-    if not verbose:
-        os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")  # gristmill says itself what happened, in one line
-        os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "gristmill,tasks")
-    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # between two flows
+    set_up_prefect("INFO" if verbose else QUIET)
 
 
 @app.command()
@@ -93,7 +88,7 @@ def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = 
 
 @app.command()
 def run(
-    names: Annotated[list[str], typer.Argument(help="Pipelines.")],
+    names: Annotated[list[str], typer.Argument(help="Pipelines.", autocompletion=pipelines_like)],
     set_: Set = None,
     refresh: Refresh = None,
     as_json: Json = False,
@@ -106,12 +101,12 @@ def run(
         if not as_json and (is_fresh(steps) or not screen.is_quiet()):
             screen.show_plan(name, steps)
         with bar.epochs():
-            record = project.run(name, refresh, steps)
+            result = project.run(name, refresh, steps)
         if as_json:
-            results.append(record.model_dump(mode="json") | {"scores": project.scores(record)})
+            results.append(result.record.model_dump(mode="json") | {"scores": result.evaluation})
         elif not is_fresh(steps):
-            screen.show_scores(project.scores(record))
-            screen.show_places(project.report(record), project.bundle(record))
+            screen.show_scores(result.evaluation)
+            screen.show_places(result.report, result.bundle)
     if as_json:
         screen.show_json(results[0] if len(results) == 1 else results)
 
@@ -138,13 +133,12 @@ def sweep(
 ) -> None:
     """Try the settings that a pipeline's sweep names; choose by validation. Exit 1: a trial failed."""
     project = Project.open(overrides={name: set_ or []})
-    places = project.sweep(name, jobs)
+    swept = project.sweep(name, jobs)
     if as_json:
-        chosen = best(places)
-        screen.show_json([place.as_json(place is chosen) for place in places])
+        screen.show_json([place.as_json(place is swept.best) for place in swept.places])
     else:
-        screen.show_leaderboard(places, project.sweep_report(name, places))
-    raise typer.Exit(0 if all(place.whole for place in places) else 1)
+        screen.show_leaderboard(swept.places, swept.report)
+    raise typer.Exit(0 if all(place.whole for place in swept.places) else 1)
 
 
 @app.command()
@@ -155,9 +149,9 @@ def show(
 ) -> None:
     """Show a run: scores beside baselines, lineage, the version it is."""
     project = Project.open()
-    record = project.record(name, run)
-    scores = project.scores(record) if "evaluate" in record.references else None
-    logs, versions = project.logs(record), project.versions_of(record)
+    result = project.result(name, run)
+    record, logs, versions = result.record, result.logs, project.versions_of(result.record)
+    scores = result.evaluation if "evaluate" in record.references else None
     if as_json:
         run_ = record.model_dump(mode="json")
         screen.show_json({"run": run_, "scores": scores, "logs": logs, "versions": versions})
@@ -179,79 +173,25 @@ def runs(name: Name, as_json: Json = False) -> None:
         screen.show_runs(rows)
 
 
-@app.command()
-def report(
-    name: Name,
-    run: Annotated[str | None, typer.Option(help="A run's id.")] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
-) -> None:
-    """Render a run's report and print its path."""
-    project = Project.open()
-    path = project.report(project.record(name, run))
-    typer.echo(path)
-    if open_:
-        typer.launch(str(path))
-
-
 for _command in (
-    model_commands.models,
-    model_commands.promote,
-    model_commands.rollback,
-    model_commands.predict,
-    model_commands.generate,
+    report.report,
+    models.models,
+    models.promote,
+    models.rollback,
+    models.predict,
+    models.generate,
+    init.init,
+    schema.schema,
+    check.check,
+    course.course,
+    operations.deploy,
+    operations.schedule,
+    operations.updated,
+    upkeep.verify,
+    upkeep.gc,
+    upkeep.doctor,
 ):
     app.command()(_command)
-
-
-@app.command()
-def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or move aside.")] = False) -> None:
-    """Hash everything in the store; exit 1 if something is damaged."""
-    verdicts = Project.open().verify(repair)
-    damaged = [verdict for verdict in verdicts if verdict.damage]
-    for verdict in damaged:
-        typer.echo(f"{verdict.damage} {verdict.repair}".rstrip())
-    counts = {"artifact": 0} | Counter(verdict.kind for verdict in verdicts)
-    verified = ", ".join(f"{count} {kind}s" for kind, count in counts.items())
-    typer.echo(f"{verified} verified, {len(damaged)} damaged.")
-    if damaged and not repair:
-        typer.echo(
-            "Run `gristmill verify --repair` to move them aside, bundles only where the store cannot restore them; "
-            "the next run makes its own again."
-        )
-    raise typer.Exit(1 if damaged and not repair else 0)
-
-
-@app.command()
-def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False) -> None:
-    """Remove artifacts that no recent run and no version needs."""
-    found = Project.open().collect(dry_run)
-    for item in found:
-        typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
-    freed = sum(item.bytes for item in found) / 2**20
-    typer.echo(f"{'Would free' if dry_run else 'Freed'} {freed:.1f} MiB in {len(found)} items.")
-
-
-@app.command()
-def doctor(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Pipelines whose data must be there; tells where it was sought.")
-    ] = None,
-) -> None:
-    """Look at versions, store, Prefect, devices and data; exit 1 if something needed is missing."""
-    from gristmill.doctor import examine
-
-    project = Project.open()
-    for name in names or []:
-        project.catalogue.pipeline(name)
-    findings = list(examine(project, names or []))
-    screen.show_findings(findings)
-    raise typer.Exit(1 if any(finding.sound is False for finding in findings) else 0)
-
-
-app.command()(operations.deploy)
-app.command()(course_command.course)
-app.command()(operations.schedule)
-app.command()(operations.updated)
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -26,7 +26,7 @@ from gristmill.files import Memo
 
 PACKAGE = Path(__file__).parent
 
-_OUTSIDE = {f"gristmill.{name}" for name in ("cli", "config", "domains", "project", "report", "wording")}
+_OUTSIDE = {f"gristmill.{name}" for name in ("cli", "config", "domains", "project", "wording")}
 
 # What is read from a source file depends on the Python that parses it and on this very module, as it was loaded.
 _READER = f"{sys.version} {identity.digest_of_file(Path(__file__))}"

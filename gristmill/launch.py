@@ -12,6 +12,16 @@ from gristmill.errors import WorkError
 from gristmill.places import Located, provide
 from gristmill.store import Store
 
+QUIET = "CRITICAL"  # gristmill says itself what happened, in one line
+
+
+def set_up_prefect(level: str = QUIET) -> None:
+    """Say from which level on Prefect logs, before it is loaded; what the environment says already stays."""
+    level = os.environ.setdefault("PREFECT_LOGGING_LEVEL", level)
+    os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", QUIET if level == QUIET else "WARNING")
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "gristmill,tasks")
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # between two flows
+
 
 def launch(catalogue: Catalogue, name: str, flow: str, parameters: Mapping[str, Any], trains: bool = True) -> Any:
     """Run a flow on a pipeline and return what it returns.
@@ -60,6 +70,7 @@ def _ready(name: str, meanwhile: Callable[[], None]) -> Any:
     """Return a flow, with something done while Prefect's temporary server starts."""
     from gristmill.server import ensure_api  # late, with what it needs to start a server
 
+    set_up_prefect()
     flow = getattr(import_own(f"flows.{name}"), name)
-    ensure_api(show_log=os.environ.get("PREFECT_LOGGING_LEVEL") != "CRITICAL", meanwhile=meanwhile)
+    ensure_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET, meanwhile=meanwhile)
     return flow

@@ -14,9 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from gristmill import wording
 from gristmill.lines import Lines
 from gristmill.plan import Step, is_fresh
+from gristmill.result import scores_table
 from gristmill.retraining import CHALLENGER, CHAMPION
 from gristmill.runs import Record
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from gristmill.doctor import Finding
     from gristmill.leaderboard import Place
-    from gristmill.project import Status
     from gristmill.registry import Version
+    from gristmill.status import Status
 
 logger = logging.getLogger(__name__)
 
@@ -123,12 +123,10 @@ def show_plan(name: str, steps: list[Step]) -> None:
 
 def show_scores(scores: dict[str, Any]) -> None:
     """Print test scores, the model first, then the baselines from the best on."""
-    metrics, first = scores["shown"], scores["headline"]["metric"]
-    table = _table("test part", *metrics)
-    best_first = scores["headline"].get("higher_is_better", False)
-    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1]["test"][first], reverse=best_first)
-    for name, by_part in [("[bold]model[/]", scores["model"]), *baselines]:
-        table.add_row(name, *(wording.score(metric, by_part["test"].get(metric)) for metric in metrics))
+    found = scores_table(scores)
+    table = _table(*found.headings)
+    for name, *figures in found.rows:
+        table.add_row("[bold]model[/]" if name == "model" else escape(name), *figures)
     _print(table)
 
 
@@ -186,7 +184,7 @@ def show_retraining(record: Record, report: "Path") -> None:
 
 def show_leaderboard(places: "list[Place]", report: "Path") -> None:
     """Print the points of a sweep, the best first, and which one to take."""
-    from gristmill.sweep_report import leaderboard, verdict
+    from gristmill.pages.sweep import leaderboard, verdict
 
     found = leaderboard(places)
     table = _table(*found.headings)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gristmill.classification.scores import BINS
-from gristmill.pictures import MODEL, TRUTH, canvas, ink, legend
+from gristmill.pages.pictures import MODEL, TRUTH, canvas, ink, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

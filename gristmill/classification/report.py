@@ -9,8 +9,8 @@ import pandas as pd
 
 from gristmill.classification import figures
 from gristmill.classification.labelled import PARTS, Labelled
-from gristmill.pictures import as_png, as_svg
-from gristmill.report import Section, Table
+from gristmill.pages.pictures import as_png, as_svg
+from gristmill.pages.sections import Section, Table
 from gristmill.tables import read_document, read_table
 from gristmill.wording import score
 

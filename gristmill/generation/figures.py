@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from gristmill.pictures import BASELINE, MODEL, canvas, legend
+from gristmill.pages.pictures import BASELINE, MODEL, canvas, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,9 +8,9 @@ import pandas as pd
 
 from gristmill.generation import figures, prepared
 from gristmill.generation.prepared import PARTS, Prepared
-from gristmill.learning_report import network_section, training_sections
-from gristmill.pictures import as_png, as_svg
-from gristmill.report import Passage, Section, Table
+from gristmill.pages.learning import network_section, training_sections
+from gristmill.pages.pictures import as_png, as_svg
+from gristmill.pages.sections import Passage, Section, Table
 from gristmill.tables import read_document, read_table
 from gristmill.text.projector import visible
 from gristmill.wording import score

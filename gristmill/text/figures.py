@@ -7,7 +7,7 @@ import pandas as pd
 
 from gristmill.classification.figures import short
 from gristmill.classification.labelled import PARTS
-from gristmill.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, ink, legend
+from gristmill.pages.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, ink, legend
 from gristmill.text.projector import visible
 
 if TYPE_CHECKING:

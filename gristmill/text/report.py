@@ -6,9 +6,9 @@ from typing import Any
 
 from gristmill.classification import report as classifier
 from gristmill.classification.report import Judged, headline_picture
-from gristmill.learning_report import network_section, training_sections
-from gristmill.pictures import as_svg
-from gristmill.report import Section, Table
+from gristmill.pages.learning import network_section, training_sections
+from gristmill.pages.pictures import as_svg
+from gristmill.pages.sections import Section, Table
 from gristmill.tables import read_document, read_table
 from gristmill.text import figures, prepared
 from gristmill.text.prepared import Prepared

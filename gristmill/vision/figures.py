@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gristmill.pictures import canvas, ink
+from gristmill.pages.pictures import canvas, ink
 from gristmill.vision.looks import Filters, Maps
 from gristmill.vision.prepared import Pixels
 

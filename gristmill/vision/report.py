@@ -9,9 +9,9 @@ from gristmill.classification import report as classifier
 from gristmill.classification.figures import short
 from gristmill.classification.predictions import read_predictions, surest_errors
 from gristmill.classification.report import headline_picture
-from gristmill.learning_report import network_section, training_sections
-from gristmill.pictures import as_svg
-from gristmill.report import Section, Table
+from gristmill.pages.learning import network_section, training_sections
+from gristmill.pages.pictures import as_svg
+from gristmill.pages.sections import Section, Table
 from gristmill.tables import read_document
 from gristmill.vision import figures, looks, prepared
 

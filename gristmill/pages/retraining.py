@@ -4,24 +4,20 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from gristmill.files import write_atomically
-from gristmill.report import Section, Table, facts_of, render
+from gristmill.pages.page import render_page
+from gristmill.pages.run import facts_of
+from gristmill.pages.sections import Section, Table
 from gristmill.retraining import LEVEL, Drift, Judgement, Retraining
 from gristmill.runs import Record, Runs
-from gristmill.store import Store, writing
+from gristmill.store import Store
 
 _EARLIER = 50  # retrainings that are listed
 
 
 def write_retraining(record: Record, description: str, store: Store) -> Path:
     """Render the report on a retraining and return its path: `reports/<pipeline>-retraining.html` in the store."""
-    content = list(sections(record, Runs(store.root)))
-    path = store.root / "reports" / f"{record.pipeline}-retraining.html"
-    with writing(store.root):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        page = render(title=record.pipeline, description=description, facts=facts_of(record), sections=content)
-        write_atomically(path, page)
-    return path
+    content = sections(record, Runs(store.root))
+    return render_page(store, f"{record.pipeline}-retraining", record.pipeline, description, facts_of(record), content)
 
 
 def sections(record: Record, runs: Runs) -> Iterator[Section]:

@@ -4,10 +4,10 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gristmill.files import write_atomically
 from gristmill.leaderboard import Place, best
-from gristmill.report import Section, Table, render
-from gristmill.store import Store, writing
+from gristmill.pages.page import render_page
+from gristmill.pages.sections import Section, Table
+from gristmill.store import Store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,27 +47,17 @@ def verdict(places: list[Place]) -> str:
 
 def write_sweep(pipeline: str, description: str, places: list[Place], store: Store) -> Path:
     """Render the page of a sweep and return its path: `reports/<pipeline>-sweep.html` in the store."""
-    from gristmill.pictures import as_svg
+    from gristmill.pages.pictures import as_svg
 
     pictures = [as_svg(_picture(places))] if any(place.values("validation") for place in places) else []
-    path = store.root / "reports" / f"{pipeline}-sweep.html"
-    seeds = max(place.of for place in places)
-    facts = {"sweep": f"{len(places)} points", "seeds": f"{seeds}"}
-    page = render(
-        title=pipeline,
-        description=description,
-        facts=facts,
-        sections=[Section("Leaderboard", verdict(places), pictures, [leaderboard(places)])],
-    )
-    with writing(store.root):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, page)
-    return path
+    facts = {"sweep": f"{len(places)} points", "seeds": f"{max(place.of for place in places)}"}
+    content = [Section("Leaderboard", verdict(places), pictures, [leaderboard(places)])]
+    return render_page(store, f"{pipeline}-sweep", pipeline, description, facts, content)
 
 
 def _picture(places: list[Place]) -> "Figure":
     """Return a row for each point: its label, below it the seeds as dots and their mean as a line."""
-    from gristmill.pictures import ACCENT, MODEL, canvas, ink
+    from gristmill.pages.pictures import ACCENT, MODEL, canvas, ink
 
     scored = [place for place in places if place.values("validation")]
     figure, [axes] = canvas(height=0.8 + 0.5 * len(scored))

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gristmill import deployments
-from gristmill.arguments import Name
+from gristmill.arguments import Name, pipelines_like
 from gristmill.config import Catalogue, Pipeline, load
 from gristmill.entrypoints import import_own
 from gristmill.errors import RequestError
@@ -15,7 +15,10 @@ from gristmill.server import ensure_api, ensure_named_api
 
 logger = logging.getLogger(__name__)
 
-Names = Annotated[list[str] | None, typer.Argument(help="Pipelines; all that have a [schedule] if not given.")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help="Pipelines; all that have a [schedule] if not given.", autocompletion=pipelines_like),
+]
 
 
 def deploy(

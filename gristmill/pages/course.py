@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gristmill.files import write_atomically
-from gristmill.report import Section, Table, render, report_path
-from gristmill.store import Store, writing
+from gristmill.pages.page import linked, render_page
+from gristmill.pages.sections import Section, Table
+from gristmill.store import Store
 from gristmill.syllabus import Result, means
 
 MARKDOWN = "docs/course.md"
+PAGE = "course"
 TITLE = "The course, and what it gives here"
 
 _HEADINGS = [
@@ -51,12 +53,10 @@ def write_markdown(results: list[Result], root: Path) -> Path:
 
 def write_page(results: list[Result], store: Store) -> Path:
     """Render the table beside the reports and return its path: `reports/course.html` in the store."""
-    from markupsafe import Markup  # with Jinja, late
 
     def link(result: Result) -> str:
-        page = report_path(store, result.row.pipeline, trial=True)
-        linked = Markup('<a href="{}">{}</a>').format(page.name, result.row.pipeline)
-        return linked if page.exists() else result.row.pipeline
+        name = result.row.pipeline
+        return linked(store, f"{name}-trial", name)
 
     def section(course: int, found: list[Result]) -> Section:
         rows = [[week, what, link(result), *rest] for result in found for week, what, _, *rest in [_cells(result)]]
@@ -66,11 +66,7 @@ def write_page(results: list[Result], store: Store) -> Path:
 
     facts = {"rows": f"{len(results)}", "with scores": f"{sum(bool(result.tests) for result in results)}"}
     sections = [section(course, found) for course, found in _by_course(results)]
-    path = store.root / "reports" / "course.html"
-    with writing(store.root):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, render(title=TITLE, description=_ABOUT, facts=facts, sections=sections))
-    return path
+    return render_page(store, PAGE, TITLE, _ABOUT, facts, sections)
 
 
 def _by_course(results: list[Result]) -> Iterator[tuple[int, list[Result]]]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gristmill.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend
-from gristmill.report import Section, Table
+from gristmill.pages.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend
+from gristmill.pages.sections import Section, Table
 from gristmill.tables import read_document, read_table
 
 if TYPE_CHECKING:

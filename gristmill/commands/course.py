@@ -6,19 +6,21 @@ from typing import Annotated
 import typer
 
 from gristmill import sweeps, syllabus
+from gristmill.arguments import pipelines_like
 from gristmill.errors import RequestError
 from gristmill.leaderboard import Outcome
+from gristmill.pages.course import write_markdown, write_page
+from gristmill.pages.run import report_path
 from gristmill.project import Project
-from gristmill.report import report_path
 from gristmill.sweeps import Trial
 from gristmill.syllabus import FAILED, Result, Row
-from gristmill.syllabus_page import write_markdown, write_page
 from gristmill.wording import suggestion
 
 
 def course(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Pipelines to run; every one of the course if none.")
+        list[str] | None,
+        typer.Argument(help="Pipelines to run; every one of the course if none.", autocompletion=pipelines_like),
     ] = None,
     cached: Annotated[bool, typer.Option("--cached", help="Run nothing: show what was run before.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, each in a process of its own.")] = 1,

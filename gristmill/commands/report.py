@@ -1,0 +1,28 @@
+"""The command `report`: a page of one run, or of all pipelines."""
+
+from typing import Annotated
+
+import typer
+
+from gristmill.arguments import pipelines_like
+from gristmill.errors import RequestError
+from gristmill.pages.index import write_index
+from gristmill.project import Project
+
+
+def report(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A pipeline of pipelines.toml; all of them if none.", autocompletion=pipelines_like),
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="A run's id.")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Render the report on a run, or with no name the page of all pipelines, and print its path."""
+    if run and not name:
+        raise RequestError(f"report --run {run}: name its pipeline too: gristmill report NAME --run {run}.")
+    project = Project.open()
+    path = project.report(project.record(name, run)) if name else write_index(project)
+    typer.echo(path)
+    if open_:
+        typer.launch(str(path))

@@ -1,0 +1,44 @@
+"""Runs with nothing to do: their records are written from the store alone, before Prefect or TensorFlow is loaded."""
+
+from gristmill import domains, identity, plan
+from gristmill.config import Catalogue
+from gristmill.known import last_known
+from gristmill.plan import Step
+from gristmill.registry import Registry
+from gristmill.retraining import Retraining
+from gristmill.runs import Record, Runs, StageRecord
+
+
+def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps: list[Step]) -> Record:
+    """Return the last record if it tells of these artifacts; else write one that does (settings went back)."""
+    references = {step.stage: step.artifact.reference for step in steps if step.artifact}
+    runs = Runs(catalogue.store)
+    last = runs.latest(name)
+    if last and last.outcome == "succeeded" and last.references == references:
+        return last
+    run = _start(catalogue, name, overrides)
+    for stage, reference in references.items():
+        runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
+    return runs.finish(name, run.id, "succeeded")
+
+
+def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> Record | None:
+    """Write the record of a retraining whose data brings nothing new and return it; None where it may bring some."""
+    pipeline = catalogue.pipeline(name)
+    runs, registry = Runs(catalogue.store), Registry(catalogue.store)
+    champion = registry.champion(name, verified=True)
+    known = last_known(pipeline, runs, registry, champion)
+    ingest, *_ = plan.plan(catalogue, pipeline)
+    if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
+        return None
+    found = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
+    run = _start(catalogue, name, overrides)
+    runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
+    runs.note_retraining(name, run.id, found.ended("nothing new", "no row that was not judged already"))
+    return runs.finish(name, run.id, "succeeded")
+
+
+def _start(catalogue: Catalogue, name: str, overrides: list[str]) -> Record:
+    pipeline = catalogue.pipeline(name)
+    versions = identity.versions(domains.libraries_of(pipeline.domain))
+    return Runs(catalogue.store).start(pipeline, overrides, versions)

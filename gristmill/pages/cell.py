@@ -1,0 +1,34 @@
+"""What a cell of a notebook, or of a terminal, shows of a result: a section of a report by itself."""
+
+import re
+from collections.abc import Iterator
+
+from gristmill.pages.sections import Section, Table
+
+
+def as_html(section: Section) -> str:
+    """Return a section with its tables, the first row marked, and its pictures, in the ink of the page it stands on.
+
+    Its styles hold within it alone. matplotlib's, which comes with every picture, is for all lines of the page: it is
+    left out, and the template has it for those of the picture.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("gristmill"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    pictures = [re.sub(r"<(style|metadata)\b.*?</\1>", "", picture, flags=re.DOTALL) for picture in section.pictures]
+    return environment.get_template("cell.html").render(section=section, pictures=pictures)
+
+
+def as_text(section: Section) -> str:
+    """Return a section without its pictures as lines."""
+    return "\n".join([section.title, section.note, *(line for table in section.tables for line in _lines(table))])
+
+
+def _lines(table: Table) -> Iterator[str]:
+    """Yield the lines of a table, its figures right-aligned under their headings."""
+    widths = [max(map(len, column)) for column in zip(table.headings, *table.rows, strict=True)]
+    for first, *others in [table.headings, *table.rows]:
+        figures = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
+        yield "  ".join([f"{first:<{widths[0]}}", *figures])

@@ -1,0 +1,43 @@
+"""What a report shows of the permutation importance of features."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gristmill.importance import FILE
+from gristmill.pages.sections import Section, Table
+from gristmill.tables import read_document
+
+
+def importance_sections(evaluate: Path, metrics: dict[str, str]) -> Iterator[Section]:
+    """Yield how much each feature counts, where there is more than one.
+
+    Args:
+        evaluate: folder of the evaluation.
+        metrics: their names, by key.
+    """
+    if not (evaluate / FILE).exists():
+        return
+    found = read_document(evaluate / FILE)
+    metric = metrics[found["metric"]]
+    note = (
+        f"By how much the {metric} on the {found['part']} part ({found['error']:.4g} of {found['examples']:,} "
+        f"{found['of']}) rises when one feature is shuffled among them: mean and standard deviation of "
+        f"{found['repeats']} shuffles. About 0 says that the model does without it, not that it tells nothing: "
+        "features that are correlated share what they tell, and each looks unimportant beside the other. And a "
+        "shuffled feature makes examples that never were."
+    )
+    rows = [
+        [
+            feature["feature"],
+            f"{feature['rise']:+.4g}",
+            f"{feature['deviation']:.2g}",
+            _share(feature["rise"], found["error"]),
+        ]
+        for feature in found["features"]
+    ]
+    headings = ["feature", f"rise of {metric}", "±", f"of the {metric}"]
+    yield Section("Importance of the features", note, tables=[Table("", headings, rows)])
+
+
+def _share(rise: float, error: float) -> str:
+    return f"{rise / error:+.0%}" if error else "–"
