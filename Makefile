@@ -1,6 +1,7 @@
 # make run    forecast sunspots; on a fresh clone it sets everything up first
 # make test   the tests
-# make lint   ruff, mypy, import-linter
+# make lint   ruff, mypy, import-linter, and the documentation built without a warning
+# make docs   the documentation, as pages in docs/_build/html
 # make bench  two figures of benchmarks/results.md measured anew: nothing to do, the course's sunspots (the others: see there)
 # make clean  remove the virtual environment and caches; the store (data/store) stays
 
@@ -8,7 +9,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-core test-rest lint bench schema lock clean
+.PHONY: run test test-core test-rest lint docs bench schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
@@ -23,7 +24,7 @@ test-core:
 test-rest:
 	$(BIN)/pytest tests --ignore=tests/gristmill
 
-lint: .venv/installed
+lint: .venv/installed docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -33,8 +34,14 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/nothing_to_do.py
 	$(BIN)/python benchmarks/timeseries.py score sunspots_course
 
+docs: .venv/installed
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
+
+# What is generated from settings and commands: the schema for editors, two pages of the documentation.
 schema: .venv/installed
 	$(BIN)/python -m gristmill.schema > pipelines.schema.json
+	$(BIN)/python docs/settings_reference.py > docs/reference/settings.md
+	$(BIN)/typer gristmill.cli utils docs --name gristmill --title Commands > docs/reference/commands.md
 
 # Needs uv. Holds hashes and no registry address.
 lock:
@@ -48,5 +55,5 @@ lock:
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist docs/_build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
