@@ -27,7 +27,7 @@ def base(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_here
     """A project whose pipeline, a small dense network, has run once. Not to be written to: copy it."""
     folder = tmp_path_factory.mktemp("base")
     write_project(folder, TOML)
-    assert made(Project.open(folder).run("small")) == set(STAGE_NAMES)
+    assert made(Project.open(folder).run("small").record) == set(STAGE_NAMES)
     return folder
 
 
@@ -77,7 +77,7 @@ def test_nothing_edited_nothing_runs(edited: Path, code: Path, gristmill: Gristm
         pytest.param("gristmill/checkpoint.py", "KEPT = 2\n", "KEPT  =  2  # the last two\n", id="comment"),
         pytest.param("gristmill/checkpoint.py", "Return (epochs done,", "Give (epochs done,", id="docstring"),
         pytest.param("gristmill/checkpoint.py", '"""Checkpoints', '"""\n\nCheckpoints', id="module docstring"),
-        pytest.param("gristmill/report.py", "sections = ", "unused, sections = 1, ", id="report"),
+        pytest.param("gristmill/pages/run.py", "sections = ", "unused, sections = 1, ", id="report"),
         pytest.param("gristmill/timeseries/models/linear.py", "= 1.0  #", "= 2.0  #", id="a model not chosen"),
         pytest.param("tasks/stage.py", "logger = ", "UNUSED = 1\nlogger = ", id="a task's module"),
         pytest.param("gristmill/domains.py", "DOMAINS = tuple(STAGES)", "DOMAINS = (*STAGES,)", id="domains"),
@@ -177,7 +177,7 @@ def test_a_setting_runs_its_stage_and_what_follows(
     project = Project.open(overrides={"small": [setting]})
 
     assert planned(project.plan("small")) == reasons
-    assert made(project.run("small")) == set(reasons)
+    assert made(project.run("small").record) == set(reasons)
     assert planned(project.plan("small")) == {}
     assert planned(Project.open().plan("small")) == {}  # the old results are still there
 
@@ -201,7 +201,7 @@ def test_one_byte_of_the_source_under_the_same_name_size_and_time_runs_all(
         "evaluate": "depends on preprocess",
         "export": "depends on preprocess",
     }
-    assert made(project.run("small")) == set(STAGE_NAMES)
+    assert made(project.run("small").record) == set(STAGE_NAMES)
     assert planned(project.plan("small")) == {}
 
 
@@ -220,7 +220,7 @@ def test_a_flipped_byte_in_a_cached_table_makes_that_table_again_and_nothing_els
     reasons = planned(project.plan("small"))
 
     assert reasons["ingest"] == (f"corrupt: {table}: altered since it was published (its SHA-256 does not hold).")
-    assert made(project.run("small")) == {"ingest"}
+    assert made(project.run("small").record) == {"ingest"}
     assert table.read_bytes() == sound
     (aside,) = (edited / "data/store/quarantine").iterdir()
     assert aside.name.startswith(f"ingest-{artifact.name[:16]}-")

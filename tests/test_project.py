@@ -19,11 +19,12 @@ pytest_plugins = ["end_to_end"]
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_a_run_returns_a_record_with_scores_report_and_bundle(finished: Path) -> None:
+def test_a_run_returns_its_record_with_scores_report_and_bundle(finished: Path) -> None:
     project = Project.open()
 
-    record = project.run("small", refresh="ingest")
+    result = project.run("small", refresh="ingest")
 
+    record = result.record
     assert (record.pipeline, record.outcome, record.overrides) == ("small", "succeeded", [])
     assert made(record) == {"ingest"}
     assert record == records(finished)[-1] == project.record("small")
@@ -31,15 +32,14 @@ def test_a_run_returns_a_record_with_scores_report_and_bundle(finished: Path) ->
     assert set(record.versions) == {
         "keras", "numpy", "pandas", "prefect", "pyarrow", "ruptures", "scipy", "statsmodels", "tensorflow",
     }  # fmt: skip
-    scores = project.scores(record)
-    assert scores["model"]["test"]["mae"] > 0
-    assert project.headline(record) == scores["headline"]
-    assert project.report(record).is_file()
-    assert (project.bundle(record) / "signature.json").is_file()
+    assert result.evaluation["model"]["test"]["mae"] > 0
+    assert result.headline == result.evaluation["headline"]
+    assert result.report.is_file()
+    assert (result.bundle / "signature.json").is_file()
 
 
 def test_a_fresh_run_returns_the_last_record_and_writes_none(finished: Path) -> None:
-    assert Project.open().run("small") == records(finished)[0]
+    assert Project.open().run("small").record == records(finished)[0]
     assert len(records(finished)) == 1
 
 
@@ -47,9 +47,9 @@ def test_settings_switched_back_and_forth_leave_records_that_tell_of_the_right_a
     there = {"small": ["train.epochs=7"]}  # of no effect on the closed form: equal weights under another key
     first = Project.open().record("small")
 
-    second = Project.open(overrides=there).run("small")
-    back = Project.open().run("small")
-    forth = Project.open(overrides=there).run("small")
+    second = Project.open(overrides=there).run("small").record
+    back = Project.open().run("small").record
+    forth = Project.open(overrides=there).run("small").record
 
     assert made(second) == {"train"}
     assert made(back) == made(forth) == set()
@@ -68,7 +68,7 @@ def test_what_a_pipeline_no_longer_refers_to_is_collected_and_what_it_does_is_ke
     toml = finished / "pipelines.toml"
     toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())
     first = Project.open().record("small").references["train"]
-    second = Project.open(overrides={"small": ["train.epochs=7"]}).run("small").references["train"]
+    second = Project.open(overrides={"small": ["train.epochs=7"]}).run("small").record.references["train"]
     store = Store(finished / "data/store")
 
     freed = Project.open().collect()
@@ -124,17 +124,18 @@ def test_data_is_every_file_of_a_folder_and_of_a_url_where_it_will_lie(finished:
 def test_a_backtest_that_is_asked_for_is_made_beside_the_rest_and_scored(finished: Path) -> None:
     points = ["backtest 1/1", "backtest 1/2", "backtest 2/1", "backtest 2/2"]  # window/seed
     with_backtest = {"small": ["backtest.windows=2", "backtest.seeds=2"]}
-    first = Project.open().record("small")
+    before = Project.open().result("small").evaluation
 
     project = Project.open(overrides=with_backtest)
-    record = project.run("small")
+    result = project.run("small")
 
+    record, after = result.record, result.evaluation
     assert made(record) == {*points, "evaluate", "export"}
     assert list(record.stages) == ["ingest", "preprocess", "train", *points, "evaluate", "export"]
-    assert "backtest" not in project.scores(first)
+    assert "backtest" not in before
     for metric in ("mae", "rmse", "mase", "skill"):  # not coverage: the intervals are calibrated on the backtest
-        assert project.scores(record)["model"]["test"][metric] == project.scores(first)["model"]["test"][metric]
-    assert [project.scores(run)["calibrated_on"] for run in (first, record)] == ["validation", "backtest"]
+        assert after["model"]["test"][metric] == before["model"]["test"][metric]
+    assert [scores["calibrated_on"] for scores in (before, after)] == ["validation", "backtest"]
     assert planned(project.plan("small")) == {}
     assert planned(Project.open().plan("small")) == {}  # without it nothing is to be done either
     more = Project.open(overrides={"small": ["backtest.windows=3", "backtest.seeds=2"]})

@@ -65,3 +65,12 @@ def test_the_command_works_from_the_wheel_on_what_the_checkout_made(
     assert (plan.returncode, plan.stdout, plan.stderr) == (0, "small: all fresh, nothing to do\n", "")
     assert (report.returncode, report.stderr) == (0, "")
     assert "A few years of sunspots" in Path(report.stdout.strip()).read_text()
+
+
+def test_a_first_project_comes_from_the_wheel_alone(unpacked: Path, project: Path, gristmill: Gristmill) -> None:
+    nile = "package://statsmodels/datasets/nile/nile.csv"
+    init = gristmill("init", "river", "--domain", "timeseries", "--data", nile, code=unpacked)
+
+    assert (init.returncode, init.stderr) == (0, "")
+    assert init.stdout.endswith("next     cd river && gristmill run nile\n")
+    assert f'path = "{nile}"' in (project / "river/pipelines.toml").read_text()

@@ -57,8 +57,8 @@ def test_a_text_becomes_a_scored_bundle_and_a_report_and_nothing_is_done_twice(
     name: str, project: Path, command: Command
 ) -> None:
     opened = Project.open()
-    record = opened.record(name)
-    scores, bundle = opened.scores(record), opened.bundle(record)
+    result = opened.result(name)
+    record, scores, bundle = result.record, result.evaluation, result.bundle
 
     assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
     assert opened.store.open(record.references["ingest"]).counts == {"documents": 1, "characters": len(TEXT)}
@@ -110,7 +110,7 @@ def test_the_same_seed_writes_the_same_and_what_the_bundle_writes_by_itself(
     pieces = list(Project.open().generate(name, "the cat", length=12, seed=5))
     assert len(pieces) == 13  # the prompt, then a piece a token: what is shown as it comes
     assert "".join(pieces) + "\n" == first
-    bundle = Project.open().bundle(Project.open().record(name))
+    bundle = Project.open().result(name).bundle
     serve = tf.saved_model.load(str(bundle / "saved_model"))
     numbers = {"length": 12, "temperature": 0.8, "top_k": 0, "top_p": 1.0}
     given = {key: tf.constant(value) for key, value in numbers.items()} | {"seed": tf.constant(5, tf.int64)}

@@ -26,12 +26,13 @@ def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Pa
     (tmp_path / "pipelines.toml").write_text(TOML)
     project = Project.open(tmp_path)
 
-    record = project.run("line")
+    result = project.run("line")
 
-    scores = project.scores(record)
+    scores = result.evaluation
     assert scores["headline"]["metric"] == "mae"
+    assert result.history["epoch"].tolist() == [1, 2, 3]
     assert set(scores["baselines"]) == {"mean", "least squares"}
-    assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
+    assert list(result.record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
     assert [step.state for step in project.plan("line")] == ["fresh"] * 5
     made = project.predict("line")
     assert made["y"].tolist()[-1] == pytest.approx(19 - scores["model"]["test"]["mae"], rel=1e-3)
@@ -46,4 +47,4 @@ def test_a_line_goes_from_pairs_to_an_exported_network_and_a_report(tmp_path: Pa
         "--input x.json: [pipelines.line.source] reads no file, so that nothing tells how to read this one. "
         "Expected a .csv, .jsonl or .parquet file with the pipeline's columns."
     )
-    assert "least squares" in project.report(record).read_text()
+    assert "least squares" in result.report.read_text()

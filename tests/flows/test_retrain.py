@@ -13,9 +13,9 @@ from support import edit
 
 from gristmill import network as networks
 from gristmill.errors import RequestError, WorkError
+from gristmill.pages.retraining import write_retraining
 from gristmill.project import Project
 from gristmill.registry import Registry
-from gristmill.retraining_report import write_retraining
 from gristmill.runs import Record
 from gristmill.serving import register
 from gristmill.store import Store
@@ -284,7 +284,7 @@ def test_a_promotion_meanwhile_stands(project: Path, retrain: Retrain, monkeypat
             meanwhile.promote(pipeline, second.number)
         return champion
 
-    record = Project.open(project, {"small": ["train.seed=7"]}).run("small")
+    record = Project.open(project, {"small": ["train.seed=7"]}).run("small").record
     second = register(project, meanwhile.store, record, {"verdict": "promoted", "why": "asked for"})
     monkeypatch.setattr(Registry, "champion", judged_beside_the_first)
 

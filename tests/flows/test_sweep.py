@@ -49,8 +49,8 @@ def swept_store(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> P
     """The store of a finished sweep over three points, and nothing else. Not to be written to: copy it."""
     folder = tmp_path_factory.mktemp("swept")
     write_project(folder, SWEPT)
-    places = Project.open(folder).sweep("small", jobs=2)
-    assert [place.whole for place in places] == [True] * 3
+    swept = Project.open(folder).sweep("small", jobs=2)
+    assert [place.whole for place in swept.places] == [True] * 3
     return folder / "data/store"
 
 

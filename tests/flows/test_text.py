@@ -98,8 +98,8 @@ def films(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 @pytest.mark.slow
 def test_reviews_become_a_scored_bundle_and_a_report_and_nothing_is_done_twice(films: Path, command: Command) -> None:
     project = Project.open()
-    record = project.record("films")
-    scores, bundle = project.scores(record), project.bundle(record)
+    result = project.result("films")
+    record, scores, bundle = result.record, result.evaluation, result.bundle
 
     assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
     assert project.store.open(record.references["ingest"]).counts == {"texts": 192, "classes": 2}
@@ -108,7 +108,7 @@ def test_reviews_become_a_scored_bundle_and_a_report_and_nothing_is_done_twice(f
     assert scores["model"]["test"]["accuracy"] > scores["baselines"]["majority class"]["test"]["accuracy"]
     assert {path.name for path in bundle.iterdir()} >= {"saved_model", "signature.json", "vecs.tsv", "meta.tsv"}
     assert json.loads((bundle / "scores.json").read_text())["parity"] <= 1e-4
-    page = project.report(record).read_text()
+    page = result.report.read_text()
     shown = ("Scores", "Confusion matrix", "Calibration", "Training", "Embedding", "Telling tokens", "Vocabulary")
     assert [heading for heading in shown if f"<h2>{heading}" not in page] == []
 
@@ -173,13 +173,13 @@ print(json.dumps([made["probabilities"].numpy().tolist(), *told]))
 @pytest.mark.slow
 def test_the_exported_model_gives_the_scored_predictions_from_raw_strings_without_our_code(finished: Path) -> None:
     project = Project.open(finished)
-    record = project.record("films")
-    folders = {name: project.store.open(record.references[name]).path for name in ("ingest", "evaluate")}
+    result = project.result("films")
+    folders = {name: result.folder(name) for name in ("ingest", "evaluate")}
     scored = read_table(folders["evaluate"] / "predictions.parquet").query("part == 'test'")
     texts = read_table(folders["ingest"] / "texts.parquet").set_index("id")["text"].loc[scored["id"]].tolist()
 
     done = subprocess.run(
-        [sys.executable, "-I", "-c", SERVE, str(project.bundle(record) / "saved_model")],
+        [sys.executable, "-I", "-c", SERVE, str(result.bundle / "saved_model")],
         input=json.dumps(texts),
         capture_output=True,
         text=True,
@@ -232,12 +232,12 @@ def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
     assert opened.plan(row)[0].state == "no data"
     parts = stand_in(row, tmp_path)
 
-    record = opened.run(row)
+    result = opened.run(row)
 
-    scores = opened.scores(record)
+    scores = result.evaluation
     assert scores["classes"] == (["serious", "sarcastic"] if row.startswith("sarcasm") else ["neg", "pos"])
     assert 0 <= scores["model"]["test"]["accuracy"] <= 1
-    counts = opened.store.open(record.references["preprocess"]).counts
+    counts = opened.store.open(result.record.references["preprocess"]).counts
     assert {part: counts[f"{part}_texts"] for part in parts} == parts
     assert len(opened.predict(row, text="What an excellent report")) == 1
 

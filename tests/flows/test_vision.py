@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -60,8 +59,8 @@ def reasons(project: Path, *assignments: str) -> dict[str, str]:
 @pytest.mark.slow
 def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Path) -> None:
     opened = Project.open(project)
-    record = opened.record("shapes")
-    scores = opened.scores(record)
+    result = opened.result("shapes")
+    scores = result.evaluation
 
     assert scores["headline"]["metric"] == "accuracy"
     assert set(scores["baselines"]) == {"majority class", "linear on 8x8 pixels"}
@@ -74,7 +73,7 @@ def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Pat
     assert one.iloc[0, 3:].sum() == pytest.approx(1.0, abs=1e-4)
     with pytest.raises(RequestError, match="--steps: a vision pipeline does not take it"):
         opened.predict("shapes", str(photo), steps=3)
-    page = opened.report(record).read_text()
+    page = result.report.read_text()
     assert all(heading in page for heading in ("Confusion matrix", "Calibration", "What the network sees"))
 
 
@@ -105,7 +104,7 @@ def test_another_head_is_trained_on_the_features_that_are_there(tmp_path: Path) 
     (tmp_path / "pipelines.toml").write_text(TRANSFER)
     photos = write_photos(tmp_path / "photos", ["disc", "square"], 16)
     write_weights(tmp_path)
-    first = Project.open(tmp_path).run("transfer")
+    first = Project.open(tmp_path).run("transfer").record
     assert list(first.stages) == ["ingest", "preprocess", "features", "train", "evaluate", "export"]
 
     def why(*assignments: str) -> dict[str, str]:
@@ -117,7 +116,7 @@ def test_another_head_is_trained_on_the_features_that_are_there(tmp_path: Path) 
     moving = "settings augment.rotation 0.0 → 10.0; without features"
     assert why("augment.rotation=10") == {"train": moving, "evaluate": "depends on train", "export": "depends on train"}
 
-    second = Project.open(tmp_path, {"transfer": ["model.units=[4]"]}).run("transfer")
+    second = Project.open(tmp_path, {"transfer": ["model.units=[4]"]}).run("transfer").record
     assert made(second) == {"train", "evaluate", "export"}
     assert second.references["features"] == first.references["features"]
 
@@ -171,9 +170,8 @@ def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
     assert opened.plan(name)[0].state == "no data"
     stand_in(name, tmp_path)
 
-    record = opened.run(name)
+    scores = opened.run(name).evaluation
 
-    scores: dict[str, Any] = opened.scores(record)
     assert 0 <= scores["model"]["test"]["accuracy"] <= 1
     with pytest.raises(RequestError, match=r"is not made of single files to predict from\. Give --input"):
         opened.predict(name)

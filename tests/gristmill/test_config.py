@@ -101,7 +101,10 @@ def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> 
         ("[pipelines]\na = 3", "[pipelines.a]: expected a table. Received: 3."),
         ("[pipelines.a]", "[pipelines.a] domain: missing. Known: generation, regression, text, timeseries, vision"),
         ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, pipelines."),
-        ("[defaults]\nstoer = 'x'", "[defaults] unknown key 'stoer'. Did you mean 'store'? Known: keep_runs, store."),
+        (
+            "[defaults]\nstoer = 'x'",
+            "[defaults] unknown key 'stoer'. Did you mean 'store'? Known: deny, keep_runs, store.",
+        ),
         ("[defaults]\nkeep_runs = 0", "[defaults] keep_runs: expected greater than 0. Received: 0 (integer)."),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from gristmill import config
 from gristmill.closure import read_modules
-from gristmill.config import Choice, Pipeline, tables_of
+from gristmill.config import SCHEMA, Choice, Pipeline, tables_of
 from gristmill.domains import DOMAINS, STAGES, Stage, begun_from, module_of, stages_of
 from gristmill.kinds import kinds, settings_of
 from gristmill.plan import identity_of
@@ -84,12 +84,27 @@ def test_what_a_stage_names_exists(domain: str, stage: Stage) -> None:
 
     assert set(stage.inputs) <= {other.name for other in stages[: stages.index(stage)]}
     assert all(metadata.version(library) for library in stage.libraries)
-    assert set(stage.tables) <= set(tables)
+    assert set(stage.tables) <= {*tables, SCHEMA}
     for key, _ in stage.axes:
         assert key in tables[stage.name].model_fields
     for name, keys in stage.ignores.items():
         assert name in stage.tables
         assert any(set(keys) <= set(kind.model_fields) for kind in classes_of(tables[name]))
+
+
+def test_ingest_reads_the_schema_where_there_is_one_and_without_it_keeps_its_key(project: Path) -> None:
+    before, file = keys(project), project / "schemas/small.toml"
+    file.parent.mkdir()
+    file.write_text("columns.sunspots.max = 400\n")
+    ingest, *_ = stages_of("timeseries", pipeline(project).tables)
+    changed = keys(project)
+
+    assert ingest.tables == ("source", "ingest", SCHEMA)
+    assert {label for label in before if changed[label] != before[label]} == {"ingest"}
+    file.write_text("# of 1749 to 1983\ncolumns.sunspots.max = 400.0\n")
+    assert keys(project) == changed  # nothing depends on comments, and on how a number is written
+    file.unlink()
+    assert keys(project) == before
 
 
 def test_without_blocks_there_is_no_backtest(project: Path) -> None:

@@ -237,7 +237,8 @@ def test_data_that_cannot_be_read_is_said(project: Path, monkeypatch: pytest.Mon
 def digest(project: Path, place: str, *more: str) -> str:
     """The digest of what a place holds."""
     catalogue = load(project, f"source.path='{place}'", *more)
-    found = located(catalogue, catalogue.pipeline("small"), STAGES["timeseries"][0])
+    pipeline = catalogue.pipeline("small")
+    found = located(catalogue, pipeline, stages_of("timeseries", pipeline.tables)[0])
     return digests_of(found, Store(catalogue.store))["source.path"]
 
 

@@ -16,8 +16,8 @@ from gristmill.artifact import Reference
 from gristmill.doctor import Finding
 from gristmill.errors import DataError, RequestError
 from gristmill.plan import Step
-from gristmill.project import Status
 from gristmill.runs import Record, StageRecord
+from gristmill.status import Status
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
 SCORES = {

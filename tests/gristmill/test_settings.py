@@ -9,7 +9,20 @@ import pytest
 from pydantic import ValidationError
 
 import gristmill
-from gristmill.settings import Files, Fit, Place, Settings, Sizes, identity_values, places
+from gristmill.settings import (
+    Column,
+    Columns,
+    Files,
+    Fit,
+    OptionalColumn,
+    Place,
+    Said,
+    Settings,
+    Sizes,
+    columns,
+    identity_values,
+    places,
+)
 
 PACKAGE = Path(gristmill.__file__).parent
 MODULES = sorted(path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("settings.py"))
@@ -20,6 +33,14 @@ class Reader(Settings):
     kind: str
     path: Place
     sizes: Sizes = (1, 2)
+
+
+class Roles(Settings):
+    target: Column
+    part: OptionalColumn = None
+    others: Columns = ()
+    called: Said = ""
+    rows: int = 3
 
 
 def test_settings_are_frozen() -> None:
@@ -58,6 +79,18 @@ def test_a_place_is_no_part_of_the_identity() -> None:
     assert list(places(table)) == [("path", "here.csv")]
     assert identity_values(table) == {"kind": "csv", "sizes": [1, 2]}
     assert identity_values(Reader(kind="csv", path="elsewhere.csv")) == identity_values(table)
+
+
+def test_the_columns_that_a_table_names_are_found_by_their_keys() -> None:
+    assert list(columns(Roles(target="a"))) == [("target", "a")]
+    assert list(columns(Roles(target="a", part="b", others=("c", "d")))) == [
+        ("target", "a"), ("part", "b"), ("others", "c"), ("others", "d"),
+    ]  # fmt: skip
+
+
+def test_what_messages_alone_say_is_no_part_of_the_identity() -> None:
+    assert identity_values(Roles(target="a", called="it")) == identity_values(Roles(target="a"))
+    assert "called" in Roles(target="a").model_dump()
 
 
 @pytest.mark.parametrize("path", ["a.csv", "data/2024-*.csv", "package://name/a.csv", "//a.csv"])

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from gristmill import sweep_report, sweeps
+from gristmill import sweeps
 from gristmill.config import load
 from gristmill.errors import RequestError
 from gristmill.leaderboard import Outcome, Place, best, leaderboard
+from gristmill.pages import sweep
 from gristmill.store import Store
 from gristmill.sweeps import Point, Trial
 
@@ -180,18 +181,18 @@ def test_points_with_a_seed_that_failed_or_has_no_score_stand_last_and_are_not_t
     assert [place.whole for place in found] == [True, False, False, True]
     none = places(project, [outcome(1.0), None], [None, None])
     assert best(none) is None
-    assert sweep_report.verdict(none) == "No point came to a score with all its seeds."
+    assert sweep.verdict(none) == "No point came to a score with all its seeds."
 
 
 def test_a_trial_without_a_validation_part_is_judged_by_its_backtest(project: Path) -> None:
     found = places(project, [backtested(3.0)], [backtested(2.0)])
     assert names(found) == ["b", "a"]
-    assert sweep_report.leaderboard(found).headings[1] == "score on backtest"
+    assert sweep.leaderboard(found).headings[1] == "score on backtest"
 
 
 def test_the_leaderboard_as_a_table(project: Path) -> None:
     found = places(project, [None], [outcome(4.0)], [outcome(2.0)])
-    table = sweep_report.leaderboard(found)
+    table = sweep.leaderboard(found)
     assert table.headings == ["point", "score on validation", "± over seeds", "seeds", "parameters", "train s"]
     assert table.rows == [
         ["c", "2", "–", "1 of 1", "1,234", "2.0"],
@@ -202,19 +203,19 @@ def test_the_leaderboard_as_a_table(project: Path) -> None:
 
 def test_the_verdict_tells_the_test_score_of_the_best_alone(project: Path) -> None:
     found = places(project, [outcome(4.0, 7.0)] * 2, [outcome(2.0, 0.25), outcome(2.0, 0.75)])
-    assert sweep_report.verdict(found) == (
+    assert sweep.verdict(found) == (
         "Best on validation: b. Its score is 0.5 ± 0.3536 on the test part, beside 0.5 of naive."
     )
 
 
 def test_a_page_is_drawn_even_where_every_trial_failed(project: Path) -> None:
     store = Store(project / "store")
-    path = sweep_report.write_sweep("small", "A & B", places(project, [None]), store)
+    path = sweep.write_sweep("small", "A & B", places(project, [None]), store)
     assert path == project / "store/reports/small-sweep.html"
     assert "No point came to a score" in path.read_text()
     assert "<svg" not in path.read_text()
     scored = places(project, [outcome(4.0)], [None])
-    page = sweep_report.write_sweep("small", "A & B", scored, store).read_text()
+    page = sweep.write_sweep("small", "A & B", scored, store).read_text()
     assert page.count("<svg") == 1
     assert "A &amp; B" in page
 

@@ -10,10 +10,10 @@ import pytest
 from gristmill import config, sweeps
 from gristmill.errors import RequestError
 from gristmill.leaderboard import Outcome
+from gristmill.pages.course import write_markdown, write_page
 from gristmill.store import Store
 from gristmill.sweeps import Trial
 from gristmill.syllabus import Code, Result, Row, result, rows, trials
-from gristmill.syllabus_page import write_markdown, write_page
 
 ROOT = Path(__file__).parent.parent.parent
 

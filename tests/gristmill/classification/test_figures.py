@@ -5,7 +5,7 @@ import pytest
 
 from gristmill.classification import figures
 from gristmill.classification.figures import short
-from gristmill.pictures import as_svg
+from gristmill.pages.pictures import as_svg
 
 
 def test_a_confusion_matrix_has_shares_as_colour_and_counts_in_its_cells() -> None:

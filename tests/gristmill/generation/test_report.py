@@ -4,7 +4,7 @@ import pytest
 from small_writers import Folders
 
 from gristmill.generation import prepared, report
-from gristmill.report import Passage, Section
+from gristmill.pages.sections import Passage, Section
 from gristmill.tables import read_document, read_table
 
 pytest_plugins = ["small_writers"]

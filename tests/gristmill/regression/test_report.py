@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from gristmill.pages.sections import Section
 from gristmill.regression import report
-from gristmill.report import Section
 from gristmill.tables import read_document, read_table, write_document
 
 Folders = dict[str, Path]
@@ -38,6 +38,7 @@ def test_numbers_and_a_category_have_the_errors_by_category_and_no_line(of_house
         "Truth and prediction": 1,
         "Residuals": 1,
         "Error by category": 0,
+        "Importance of the features": 0,
         "Training": 1,
         "Data": 0,
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.pictures import as_svg
+from gristmill.pages.pictures import as_svg
 from gristmill.text import figures
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from small_scored_texts import TELLING, Folders
 
-from gristmill.report import Section
+from gristmill.pages.sections import Section
 from gristmill.tables import read_document, read_table, write_document, write_table
 from gristmill.text import report
 

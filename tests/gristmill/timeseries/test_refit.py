@@ -181,9 +181,10 @@ def test_asked_for_later_the_judged_network_is_neither_trained_nor_scored_again(
     assert {name: record.references[name] for name in judged if name != "export"} == {
         name: reference for name, reference in judged.items() if name != "export"
     }
-    scores = read_document(Project.open().bundle(record) / "scores.json")
+    result = Project.open().result("small", record.id)
+    scores = read_document(result.bundle / "scores.json")
     assert scores["refit"] is True
-    assert scores["model"] == Project.open().scores(record)["model"]
+    assert scores["model"] == result.evaluation["model"]
 
     assert command("run", "small", "--set", "export.refit=true", "--set", "backtest.windows=1").status == 0
 

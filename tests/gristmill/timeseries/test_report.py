@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from small_runs import Folders
 
-from gristmill.report import Section
+from gristmill.pages.sections import Section
 from gristmill.tables import read_document, read_table, write_document
 from gristmill.timeseries import report
 from gristmill.wording import score
@@ -93,6 +93,7 @@ def test_several_series_channels_and_blocks_have_sections_of_their_own(of_severa
         "By channel": 0,
         "By series": 0,
         "Backtest": 1,
+        "Importance of the features": 0,
         "Patterns in the training part": 2,
         "Data": 2,
     }

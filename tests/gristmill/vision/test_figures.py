@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.pictures import as_svg
+from gristmill.pages.pictures import as_svg
 from gristmill.vision import figures
 
 TILES = list(np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), np.uint8))

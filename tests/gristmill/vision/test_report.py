@@ -13,8 +13,8 @@ from small_judged import Folders
 
 from gristmill.classification import report as classifier
 from gristmill.classification.predictions import read_predictions, surest_errors
-from gristmill.pictures import as_svg
-from gristmill.report import Section
+from gristmill.pages.pictures import as_svg
+from gristmill.pages.sections import Section
 from gristmill.tables import read_document, read_table, write_document, write_table
 from gristmill.vision import figures, report
 from gristmill.wording import score

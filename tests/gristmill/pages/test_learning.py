@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.learning_report import learning_figure, rate_figure, training_note, training_sections
+from gristmill.pages.learning import learning_figure, rate_figure, training_note, training_sections
 from gristmill.tables import write_document, write_table
 
 EPOCHS = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 1.0, 2.0]})

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gristmill.pictures import MODEL, as_png, as_svg, canvas, legend
+from gristmill.pages.pictures import MODEL, as_png, as_svg, canvas, legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

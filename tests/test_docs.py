@@ -1,0 +1,216 @@
+"""The documentation: what it shows works, links hold, and what is generated is current.
+
+A page is read as its reader would: in a folder of its own its files are written, its commands and its Python are run in
+their order, and what it shows of their output is looked for in what they print. Pages that begin with nothing begin so
+here; the others begin among the pipelines of `stand_ins.toml`. Trainings end after two epochs.
+"""
+
+import itertools
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+from reader import NOT_RUN, Reader, reason_not_to_run, write_stand_ins
+from support import Forked
+from written import DOCS, GENERATED, Command, anchors, blocks, commands, differences, links, pages, path_of, text_of
+
+from gristmill import config
+from gristmill.domains import DOMAINS
+
+pytest_plugins = ["end_to_end"]
+
+WRITTEN = [page for page in pages() if page not in GENERATED]
+WALKED = [page for page in WRITTEN if any(block.language in ("console", "python") for block in blocks(page))]
+TRIED_ELSEWHERE = {"python.md"}  # by tests of its own
+
+BEFORE = {
+    "README.md": [  # a poor champion, which knew all but the last three years
+        "mv data/samples/sunspots.csv all.csv",
+        "head -n 565 all.csv > data/samples/sunspots.csv",
+        "gristmill run sunspots --set train.learning_rate=1e-6",
+        "gristmill promote sunspots",
+        "mv all.csv data/samples/sunspots.csv",
+    ],
+    "check.md": ["gristmill run fashion_dense"],
+    "schema.md": ["gristmill run sunspots"],
+    "how-to/retraining.md": [
+        "gristmill promote visitors",
+        "gristmill run visitors --set model.l2=0.1",
+        "gristmill promote visitors",
+        "gristmill run visitors --set model.l2=0.2",
+        "gristmill promote visitors",
+    ],
+    "reference/regression.md": ["gristmill run hello_line", "gristmill run flats"],
+    "reference/text.md": ["gristmill run songs", "gristmill run letters"],
+}
+"""Of pages that speak of a pipeline which has been run, if it is not `visitors`: the commands before theirs."""
+
+
+@pytest.fixture(scope="session")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory, forked: Forked, prefect_api: str) -> Path:
+    """The project of the stand-ins, in which `visitors` has been run. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("stand_ins")
+    shutil.copytree(ROOT / "data/samples", folder / "data/samples")
+    write_stand_ins(folder)
+    status, printed = Reader(folder, forked, prefect_api).run(Command("gristmill run visitors", ()))
+    assert status == 0, printed
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in WALKED if page not in TRIED_ELSEWHERE])
+def test_what_a_page_shows_works(page: str, tmp_path: Path, stand_ins: Path, forked: Forked, prefect_api: str) -> None:
+    if _begins_with_nothing(page):
+        shutil.copytree(ROOT / "data/samples", tmp_path / "data/samples")
+    else:
+        shutil.copytree(stand_ins, tmp_path, symlinks=True, dirs_exist_ok=True)
+    reader = Reader(tmp_path, forked, prefect_api)
+    for line in BEFORE.get(page, []):
+        status, printed = reader.run(Command(line, ()))
+        assert status == 0, printed
+
+    found = [told for block in blocks(page) for told in reader.follow(block)]
+
+    assert not found, "\n\n".join(found)
+
+
+def _begins_with_nothing(page: str) -> bool:
+    """Whether a page makes the project that it speaks of, by a file or, first of all, by `gristmill init`."""
+    first = next((command.words for command in _commands(page) if not reason_not_to_run(command)), [])
+    return first[:2] == ["gristmill", "init"] or any(block.file == config.FILE for block in blocks(page))
+
+
+def _commands(page: str) -> list[Command]:
+    return [command for block in blocks(page) for command in commands(block)]
+
+
+def test_output_may_differ_in_numbers_and_order_and_in_what_is_left_out() -> None:
+    assert differences(("mae  12.9", "rmse 17"), "rmse 18.1\nmae   9\n") == []
+    assert differences(("mae  12.9", "…"), "mae 9\nmape 3\n") == []
+    assert differences(("report  …/small.html",), "report  /tmp/x/small.html\n") == []
+    assert differences(("mae  12.9",), "mae 9\nmape 3\n") == ["+ mape #"]
+    assert differences(("skill 1", "…"), "mae 9\n") == ["- skill 1"]
+
+
+def test_what_is_not_run_is_still_there() -> None:
+    lines = [command.line for page in WRITTEN for command in _commands(page)]
+    assert [start for start in NOT_RUN if not any(line.startswith(start) for line in lines)] == []
+
+
+@pytest.mark.parametrize("page", WRITTEN)
+def test_no_command_stands_where_it_is_not_run(page: str) -> None:
+    prompts = re.findall(r"^ *\$ .*", text_of(page), re.MULTILINE)
+    assert len(prompts) == len([command for command in _commands(page) if not command.line.startswith("curl")])
+
+
+@pytest.mark.slow
+def test_the_options_of_what_is_not_run_exist() -> None:
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for command in (command for page in WRITTEN for command in _commands(page) if reason_not_to_run(command)):
+        words = [*itertools.dropwhile(lambda word: "=" in word, command.words)]  # variables stand before a program
+        if words[0] == "make":
+            assert words[1] in targets
+        if words[0] in ("gristmill", "prefect"):
+            told = _help([*itertools.takewhile(lambda word: not word.startswith("-"), words)])
+            assert [word for word in words if word.startswith("--") and word not in told] == [], command.line
+
+
+def _help(words: list[str]) -> str:
+    program = Path(sys.executable).parent / words[0]
+    done = subprocess.run([program, *words[1:], "--help"], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", [*pages()])
+def test_a_link_within_the_project_leads_somewhere(page: str) -> None:
+    lost = []
+    for place in links(page):
+        name, _, anchor = place.partition("#")
+        file = (path_of(page).parent / name).resolve() if name else path_of(page)
+        if not file.exists():
+            lost.append(place)
+        elif anchor and file.suffix == ".md":
+            target = "README.md" if file.parent == ROOT else file.relative_to(DOCS).as_posix()
+            if anchor not in anchors(target):
+                lost.append(place)
+    assert lost == []
+
+
+@pytest.mark.parametrize("page", [page for page in WRITTEN if any(block.language == "toml" for block in blocks(page))])
+def test_the_settings_that_a_page_shows_hold(page: str, tmp_path: Path) -> None:
+    """Each block by itself, with what its pipelines need besides taken from the least that its domain needs."""
+    domains = _domains()
+    for block in blocks(page):
+        if block.language != "toml":
+            continue
+        raw = tomllib.loads(block.text)
+        for name, pipeline in raw.get("pipelines", {}).items():
+            domain = pipeline.setdefault("domain", domains.get(name))
+            assert domain in DOMAINS, f"no page, no catalogue and no stand-in says of what domain {name} is"
+            for table, least in LEAST[domain].items():
+                pipeline.setdefault(table, least)
+            pipeline["preprocess"] = LEAST[domain].get("preprocess", {}) | pipeline.get("preprocess", {})
+        _write(raw, tmp_path / config.FILE)
+        config.load(tmp_path)
+
+
+LEAST: dict[str, dict[str, Any]] = {
+    "timeseries": {
+        "source": {"kind": "csv", "path": "a.csv"},
+        "ingest": {"time": "t", "target": "y"},
+        "preprocess": {"history": 8},
+        "model": {"kind": "linear"},
+    },
+    "regression": {
+        "source": {"kind": "csv", "path": "a.csv"},
+        "ingest": {"target": "y", "numbers": "x"},
+        "model": {"kind": "dense"},
+    },
+    "vision": {
+        "source": {"kind": "folder", "path": "a"},
+        "preprocess": {"size": 8},
+        "model": {"kind": "dense"},
+    },
+    "text": {
+        "source": {"kind": "csv", "path": "a.csv"},
+        "model": {"kind": "embedding"},
+    },
+    "generation": {
+        "source": {"kind": "files", "path": "a.txt"},
+        "model": {"kind": "gru"},
+    },
+}
+"""The least that a pipeline must say."""
+
+
+def _domains() -> dict[str, str]:
+    """Return the domain of every pipeline that the catalogue, the stand-ins or a page gives one."""
+    texts = [(ROOT / config.FILE).read_text(), (ROOT / "tests/stand_ins.toml").read_text()]
+    texts += [block.text for page in WRITTEN for block in blocks(page) if block.language == "toml"]
+    tables = [tomllib.loads(text).get("pipelines", {}) for text in texts]
+    return {name: table["domain"] for found in tables for name, table in found.items() if "domain" in table}
+
+
+def _write(raw: dict[str, Any], file: Path) -> None:
+    lines = []
+    for name, pipeline in raw.get("pipelines", {}).items():
+        lines += [f"[pipelines.{name}]", *(f"{key} = {config.toml_value(value)}" for key, value in pipeline.items())]
+    if "defaults" in raw:
+        lines += ["[defaults]", *(f"{key} = {config.toml_value(value)}" for key, value in raw["defaults"].items())]
+    file.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("page", sorted(GENERATED))
+def test_what_make_schema_generates_is_current(page: str) -> None:
+    recipe = re.search(rf"^\t\$\(BIN\)/(.*) > docs/{page}$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert recipe, "make does not generate it"
+    command = f"{Path(sys.executable).parent}/{recipe[1]}"
+    done = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == text_of(page), f"docs/{page} is not current: `make schema` makes it anew"

@@ -1,0 +1,99 @@
+"""What the documentation says, taken apart for its tests: pages, their blocks, the commands and what they print."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from conftest import ROOT
+
+DOCS = ROOT / "docs"
+GENERATED = {"reference/commands.md", "reference/settings.md"}  # tests compare them with what generates them
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, the file it is to be saved as, if any, and its text."""
+
+    language: str
+    file: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """A line behind `$` and what the page shows below it."""
+
+    line: str
+    output: tuple[str, ...]
+
+    @property
+    def words(self) -> list[str]:
+        return shlex.split(self.line, comments=True)
+
+
+def pages() -> list[str]:
+    """Return the names of all pages, those of `docs` without it."""
+    found = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if "_build" not in path.parts)
+    return ["README.md", *found]
+
+
+def text_of(page: str) -> str:
+    return path_of(page).read_text(encoding="utf-8")
+
+
+def path_of(page: str) -> Path:
+    return (ROOT if page == "README.md" else DOCS) / page
+
+
+def blocks(page: str) -> Iterator[Block]:
+    """Yield a page's fenced blocks in their order; the word behind the language is the file to save it as."""
+    fences = re.finditer(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", text_of(page), re.MULTILINE | re.DOTALL)
+    yield from (Block(fence[1], fence[2] or "", fence[3]) for fence in fences)
+
+
+def commands(block: Block) -> list[Command]:
+    """Return the commands of a `console` block, what is above the first `$` left out, or the one of a `bash` block."""
+    if block.language == "bash":
+        return [Command(block.text.strip(), ())]
+    parts = re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:] if block.language == "console" else []
+    return [Command(line, tuple(output)) for line, *output in (part.rstrip("\n").split("\n") for part in parts)]
+
+
+def anchors(page: str) -> set[str]:
+    """Return what a link into a page may name: its headings, as GitHub and MyST name them, and its `<a id>`."""
+    prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)">', prose))
+
+
+def links(page: str) -> list[str]:
+    """Return the places that a page links to within the project."""
+    prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
+    return [place for place in re.findall(r"\]\(<?([^)>\s]+)>?\)", prose) if "://" not in place]
+
+
+def differences(shown: tuple[str, ...], printed: str) -> list[str]:
+    """Return the lines that a page shows and a command did not print; where it shows no line `…`, those besides, too.
+
+    Numbers and spaces may differ, `…` stands for anything, and lines may come in another order: what is sorted by a
+    score is sorted otherwise after a shorter training. A page may show nothing at all.
+    """
+    left = [_plain(line) for line in printed.splitlines() if line.strip()]
+    lost = []
+    for line in filter(str.strip, shown):
+        pattern = re.compile(".*".join(re.escape(part) for part in _plain(line).split("…")))
+        match = next((other for other in left if pattern.fullmatch(other)), None)
+        if line.strip() != "…" and match is None:
+            lost.append(f"- {line}")
+        elif line.strip() != "…":
+            left.remove(match)
+    whole = bool(shown) and "…" not in map(str.strip, shown)
+    return lost + [f"+ {line}" for line in left if whole]
+
+
+def _plain(line: str) -> str:
+    """Return a line without what may differ: words with a digit, such as numbers and keys, and the width of columns."""
+    return " ".join(re.sub(r"[^\s…()\[\]{}\"'=/|]*\d[^\s…()\[\]{}\"'=/|]*|\bnan\b", "#", line).split())
