@@ -21,6 +21,7 @@ from gristmill import config
 
 NOT_RUN = {
     "make run": "sets up a virtual environment; `gristmill run sunspots` is run",
+    "make test": "is what runs this",
     "gristmill plan cats_dogs_transfer": "needs weights for ImageNet; test_features.py has such bases",
     "gristmill schedule": "goes on until it is interrupted; tests/test_deployed.py runs it",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=": "a Prefect server of its own; tests/test_deployed.py starts one",
