@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill import status, wording
-from gristmill.backend import stderr_closed
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.pages.cell import as_html, as_text
 from gristmill.pages.run import write_report
@@ -130,8 +129,7 @@ class Result:
         """Return the pictures of the first section of the report that has some; none where an artifact is gone."""
         if "evaluate" not in self.record.references:
             return []
-        with stderr_closed():  # the report on texts loads TensorFlow, which writes some lines
-            sections = importlib.import_module(f"gristmill.{self.record.domain}.report").sections
+        sections = importlib.import_module(f"gristmill.{self.record.domain}.report").sections
         with suppress(CorruptArtifact):
             folders = {stage: self.folder(stage) for stage in self.record.references}
             return next((section.pictures for section in sections(folders) if section.pictures), [])

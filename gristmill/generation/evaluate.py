@@ -19,7 +19,7 @@ from gristmill.generation.serving import Sampling, Writer
 from gristmill.generation.settings import Evaluate
 from gristmill.layers import layers
 from gristmill.tables import write_document, write_table
-from gristmill.text.rules import UNKNOWN
+from gristmill.text.special import UNKNOWN
 
 _BLOCK = 1000  # tokens whose bits are kept as one mean
 _UNKNOWN_AT_MOST = 0.001  # share of the test tokens, which moves bits by 1 % at most, for them to be told by character

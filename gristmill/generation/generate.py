@@ -12,7 +12,7 @@ from gristmill.bundle import import_needed
 from gristmill.errors import RequestError, shown
 from gristmill.formats import FORMATS
 from gristmill.tables import read_document
-from gristmill.text.rules import UNKNOWN
+from gristmill.text.special import UNKNOWN
 
 logger = logging.getLogger(__name__)
 

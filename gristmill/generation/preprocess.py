@@ -12,8 +12,8 @@ from gristmill.generation.settings import Preprocess
 from gristmill.tables import write_document, write_table
 from gristmill.text import tokenizer as tokenizers
 from gristmill.text.preprocess import vocabulary
-from gristmill.text.rules import UNKNOWN
 from gristmill.text.sequences import Sequences, starts_of
+from gristmill.text.special import UNKNOWN
 from gristmill.text.tokenizer import Tokenizer, encoded
 
 _CHUNK = 1 << 16  # characters of a stream that are encoded at a time, and what it takes to the end of the line

@@ -23,6 +23,7 @@ from gristmill.generation.scores import MODEL
 from gristmill.judgement import Contest
 from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, News, incomparable
 from gristmill.tables import read_document, read_table
+from gristmill.text.special import UNKNOWN
 
 Values = npt.NDArray[np.float64]  # (pieces,)
 
@@ -129,7 +130,6 @@ def _told(folders: Folders, text: str, begin: int) -> _Told:
     from gristmill import network as networks  # late: without new text TensorFlow is not needed
     from gristmill.generation.baselines import Tokens
     from gristmill.generation.predictions import outcome_of
-    from gristmill.text.rules import UNKNOWN
     from gristmill.text.tokenizer import encoded
 
     data = prepared.read(folders["preprocess"])

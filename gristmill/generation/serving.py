@@ -19,7 +19,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from gristmill.text.rules import PADDING, UNKNOWN
+from gristmill.text.special import PADDING, UNKNOWN
 from gristmill.text.tokenizer import Tokenizer
 
 _COLDEST = 1e-6  # temperature; below it the likeliest token is taken

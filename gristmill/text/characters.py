@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gristmill.text.rules import SPECIAL, UNKNOWN, Rules, most_frequent, vocabulary
+from gristmill.text.rules import Rules, most_frequent, vocabulary
+from gristmill.text.special import SPECIAL, UNKNOWN
 
 _UNKNOWN_SHOWN = "\N{REPLACEMENT CHARACTER}"
 

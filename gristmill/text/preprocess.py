@@ -14,9 +14,9 @@ from gristmill.classification.split import split
 from gristmill.tables import read_document, read_table, write_document, write_table
 from gristmill.text import tokenizer as tokenizers
 from gristmill.text.prepared import Layout, write_layout, write_tokens
-from gristmill.text.rules import UNKNOWN
 from gristmill.text.sequences import Sequences
 from gristmill.text.settings import Length, Preprocess
+from gristmill.text.special import UNKNOWN
 from gristmill.text.tokenizer import Tokenizer, encoded
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.errors import RequestError
-from gristmill.text.rules import SPECIAL
+from gristmill.text.special import SPECIAL
 
 if TYPE_CHECKING:
     import keras

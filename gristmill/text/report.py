@@ -13,7 +13,7 @@ from gristmill.tables import read_document, read_table
 from gristmill.text import figures, prepared
 from gristmill.text.prepared import Prepared
 from gristmill.text.projector import visible
-from gristmill.text.rules import SPECIAL
+from gristmill.text.special import SPECIAL
 
 __all__ = ["headline_picture", "sections"]
 

@@ -14,6 +14,7 @@ from gristmill.classification.retraining import Fresh, Kind
 from gristmill.drift import look_at_share
 from gristmill.retraining import InputDrift
 from gristmill.tables import read_document
+from gristmill.text.special import UNKNOWN
 
 if TYPE_CHECKING:
     from gristmill.text.tokenizer import Tokenizer
@@ -41,7 +42,6 @@ def _looks(fresh: Fresh) -> list[InputDrift]:
 
 def unknown(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
     """Return the share of tokens of each text that are not in the vocabulary, (texts,); 0 of a text without tokens."""
-    from gristmill.text.rules import UNKNOWN
     from gristmill.text.tokenizer import encoded
 
     tokens = encoded(tokenizer, texts)

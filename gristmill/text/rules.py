@@ -10,9 +10,8 @@ import tensorflow as tf
 
 from gristmill.errors import DataError, shown
 from gristmill.text.settings import Tokens
+from gristmill.text.special import SPECIAL
 
-PADDING, UNKNOWN = 0, 1  # ids
-SPECIAL = ["", "[UNK]"]  # the tokens that have these ids, whatever the texts
 _FEWEST = 2  # tokens that can tell one text from another
 _BATCH, _CHARACTERS = 1024, 1 << 20  # texts, and characters of them, that are read at a time
 

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from gristmill.text.prepared import Layout
-from gristmill.text.rules import UNKNOWN
+from gristmill.text.special import UNKNOWN
 from gristmill.text.tokenizer import Tokenizer, padded
 
 

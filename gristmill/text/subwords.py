@@ -20,7 +20,8 @@ import tensorflow as tf
 
 from gristmill.errors import DataError, GristmillError, RequestError
 from gristmill.extras import need
-from gristmill.text.rules import PADDING, SPECIAL, UNKNOWN, Rules, vocabulary
+from gristmill.text.rules import Rules, vocabulary
+from gristmill.text.special import PADDING, SPECIAL, UNKNOWN
 
 _FILE = "subwords.model"
 _COVERAGE = 0.99999  # of all characters; those rarer are unknown

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.text.prepared import Prepared
-from gristmill.text.rules import SPECIAL
+from gristmill.text.special import SPECIAL
 
 
 def telling_tokens(data: Prepared) -> pd.DataFrame:

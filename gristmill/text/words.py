@@ -17,7 +17,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from gristmill.text.rules import PADDING, SPECIAL, UNKNOWN, Rules, most_frequent, vocabulary
+from gristmill.text.rules import Rules, most_frequent, vocabulary
+from gristmill.text.special import PADDING, SPECIAL, UNKNOWN
 
 _LINE_END = "\x1e"  # stands for it while white space is cut away; where a text holds it, it is a space
 _SPACE = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"  # beyond ASCII's

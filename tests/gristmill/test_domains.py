@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import cast
@@ -244,3 +246,13 @@ def test_every_other_setting_of_the_blocks_changes_their_keys(project: Path, ass
 
     assert after["backtest 1/1"] != before["backtest 1/1"]
     assert (after["train"] != before["train"]) == assignment.startswith("train")
+
+
+def test_reports_are_rendered_without_tensorflow() -> None:
+    """Which takes seconds to load, and writes lines of its own."""
+    modules = ", ".join(f"gristmill.{domain}.report" for domain in DOMAINS)
+    source = f"import sys, {modules}; print({{'tensorflow', 'keras'}} & {{*sys.modules}})"
+
+    told = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+
+    assert (told.stdout, told.stderr) == ("set()\n", "")
