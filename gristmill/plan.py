@@ -13,7 +13,7 @@ from typing import Any, Literal
 from gristmill import extras, identity
 from gristmill.artifact import Artifact, read_manifest
 from gristmill.closure import Module, code_closure, read_modules, source_name, with_imports
-from gristmill.config import Catalogue, Pipeline
+from gristmill.config import Catalogue, Pipeline, toml_value
 from gristmill.domains import Stage, module_of, stages_of
 from gristmill.errors import CorruptArtifact, DataError
 from gristmill.identity import Identity
@@ -226,7 +226,12 @@ def _setting_changed(name: str, before: Any, after: Any) -> str:
         return f"with {name}"
     if after is None and isinstance(before, dict):
         return f"without {name}"
-    return f"settings {name} {before} → {after}"
+    return f"settings {name} {_as_written(before)} → {_as_written(after)}"
+
+
+def _as_written(value: Any) -> str:
+    """Return a value as `pipelines.toml` has it, a string without its marks."""
+    return "not set" if value is None else value if isinstance(value, str) else toml_value(value)
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

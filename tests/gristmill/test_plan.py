@@ -152,7 +152,7 @@ def test_a_stage_that_would_run_anyway_also_says_what_changed_in_itself(project:
     assert planned(project, "preprocess.history=24", "evaluate.season=12") == FRESH | {
         "preprocess": ("run", "settings preprocess.history 12 → 24"),
         "train": ("depends", "depends on preprocess"),
-        "evaluate": ("run", "settings evaluate.season None → 12"),
+        "evaluate": ("run", "settings evaluate.season not set → 12"),
         "export": ("depends", "depends on preprocess"),
     }
 
@@ -163,8 +163,8 @@ def test_another_model_is_said_with_its_settings_and_its_file(project: Path) -> 
     assert state == "run"
     assert reason.split("; ") == [
         "settings model.kind linear → dense",
-        "settings model.l2 1.0 → None",
-        "settings model.units None → [20, 10]",
+        "settings model.l2 1.0 → not set",
+        "settings model.units not set → [20, 10]",
         "code gristmill/timeseries/models/linear.py",
         "code gristmill/timeseries/models/dense.py",
     ]
@@ -424,7 +424,7 @@ def test_more_windows_and_seeds_leave_the_points_that_are_there(project: Path) -
 def test_another_setting_of_the_backtest_runs_all_its_points_and_no_training(project: Path) -> None:
     fill(project, *BACKTEST)
     assert planned(project, *BACKTEST, "backtest.size=20") == FRESH_WITH_POINTS | {
-        **dict.fromkeys(POINTS, ("run", "settings backtest.size None → 20")),
+        **dict.fromkeys(POINTS, ("run", "settings backtest.size not set → 20")),
         "evaluate": ("depends", "depends on backtest 1/1"),
         "export": ("depends", "depends on evaluate"),
     }
@@ -488,12 +488,12 @@ def test_a_refit_that_is_asked_for_leaves_the_judged_network_and_its_scores_fres
     fill(project)
     assert planned(project, "export.refit=true") == FRESH | {
         "refit": ("run", "no result yet"),
-        "export": ("run", "settings export.refit False → True"),
+        "export": ("run", "settings export.refit false → true"),
     }
     fill(project, "export.refit=true", until="refit", outcome="interrupted")
     assert planned(project, "export.refit=true") == FRESH | {
         "refit": ("fresh", ""),
-        "export": ("run", "settings export.refit False → True; with refit"),
+        "export": ("run", "settings export.refit false → true; with refit"),
     }
     assert planned(project) == FRESH
     fill(project, "export.refit=true")
