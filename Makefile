@@ -41,7 +41,7 @@ docs: .venv/installed
 schema: .venv/installed
 	$(BIN)/python -m gristmill.schema > pipelines.schema.json
 	$(BIN)/python docs/settings_reference.py > docs/reference/settings.md
-	$(BIN)/typer gristmill.cli utils docs --name gristmill --title Commands > docs/reference/commands.md
+	$(BIN)/python docs/commands_reference.py > docs/reference/commands.md
 
 # Needs uv. Holds hashes and no registry address.
 lock:

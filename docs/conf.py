@@ -8,14 +8,15 @@ smartquotes = False  # quotes in prose are those of TOML
 default_role = "code"  # of docstrings, whose names stand in single backticks
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_copyright = html_show_sphinx = html_copy_source = False
 
 nb_execution_mode = "off"  # the notebook is shown as it was run; a test runs it anew
 myst_heading_anchors = 3
-suppress_warnings = [
-    "myst.xref_missing"
-]  # `<a id>` of the settings is unknown to MyST; tests/test_docs.py checks every link
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "description"
-autodoc_typehints_description_target = "documented"
+autodoc_typehints = "signature"
+autodoc_class_signature = "mixed"
+python_maximum_signature_line_length = 100  # a longer one has a line for each argument
+python_use_unqualified_type_names = True

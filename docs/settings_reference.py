@@ -50,13 +50,17 @@ def page() -> str:
             for name in references(node):
                 uses[name].append((domain, table))
     shared = [name for name, found in uses.items() if len({domain for domain, _ in found}) > 1]
-    parts = [OPENING, "## Shared\n", section("defaults", definitions["Defaults"], "defaults", definitions)]
-    parts += [_section_of(name, uses[name], definitions, alone=False) for name in shared]
+    headings = {
+        name: _title(name, found, definitions) if name in shared else _own_title(name, found, definitions)
+        for name, found in uses.items()
+    }
+    parts = [OPENING, "## Shared\n", section("defaults", definitions["Defaults"], definitions)]
+    parts += [section(headings[name], definitions[name], definitions, _whose(uses[name])) for name in shared]
     for domain, heading in NAMES.items():
-        parts.append(f"## {heading}\n")
-        parts.append(_contents(domain, uses, shared, definitions))
         own = [name for name, found in uses.items() if name not in shared and found[0][0] == domain]
-        parts += [_section_of(name, uses[name], definitions, alone=True) for name in own]
+        parts.append(f"## {heading}\n")
+        parts.append(_contents(domain, uses, headings, definitions))
+        parts += [section(headings[name], definitions[name], definitions) for name in own]
     return "\n".join(parts)
 
 
@@ -67,21 +71,19 @@ def references(node: Node) -> Iterator[str]:
             yield option["$ref"].removeprefix("#/$defs/")
 
 
-def section(title: str, definition: Node, anchor: str, definitions: dict[str, Node], domains: str = "") -> str:
-    """Return a heading and a table of keys, each with an anchor such as `timeseries.train.epochs`."""
+def section(title: str, definition: Node, definitions: dict[str, Node], domains: str = "") -> str:
+    """Return a heading and a table of keys."""
     about = " ".join(definition.get("description", "").split("\n\n")[0].split())
     lines = [f"### {title}", "", " ".join(filter(None, [about, domains])), ""]
-    if anchor != title:  # which a heading has by itself
-        lines[:0] = [f'<a id="{anchor}"></a>', ""]
     needed = definition.get("required", [])
     rows = [
-        f'| <a id="{anchor}.{key}"></a>`{key}` | {_cell(worded(node, definitions))} | '
+        f"| `{key}` | {_cell(worded(node, definitions))} | "
         f"{_cell(_default(node, key in needed))} | {_cell(node.get('description', ''))} |"
         for key, node in definition.get("properties", {}).items()
         if key != "kind"
     ]
     if rows:
-        lines += ["| key | type | default | |", "|---|---|---|---|", *rows, ""]
+        lines += ["| key | takes | default | meaning |", "|---|---|---|---|", *rows, ""]
     return "\n".join(lines)
 
 
@@ -110,29 +112,40 @@ def worded(node: Node, definitions: dict[str, Node]) -> str:
     return "any value"
 
 
-def _section_of(name: str, uses: Uses, definitions: dict[str, Node], alone: bool) -> str:
-    title, anchor = _title(name, uses, definitions)
+def _title(name: str, uses: Uses, definitions: dict[str, Node]) -> str:
+    """Return the heading of a table, such as `source, kind = "csv"`."""
+    kind = _kind(name, definitions)
+    return f'{uses[0][1]}, kind = "{kind}"' if kind else uses[0][1]
+
+
+def _own_title(name: str, uses: Uses, definitions: dict[str, Node]) -> str:
+    """Return the heading of a table that one domain has, which tells it from those of the others."""
+    return f"{NAMES[uses[0][0]]}: {_title(name, uses, definitions)}"
+
+
+def _kind(name: str, definitions: dict[str, Node]) -> str | None:
+    kind: str | None = definitions[name].get("properties", {}).get("kind", {}).get("const")
+    return kind
+
+
+def _whose(uses: Uses) -> str:
     domains = list(dict.fromkeys(NAMES[domain] for domain, _ in uses))
-    of = "" if alone or len(domains) == len(NAMES) else f"For {', '.join(domains).lower()}."
-    return section(title, definitions[name], anchor if not alone else f"{uses[0][0]}.{anchor}", definitions, of)
+    return "" if len(domains) == len(NAMES) else f"For {', '.join(domains).lower()}."
 
 
-def _title(name: str, uses: Uses, definitions: dict[str, Node]) -> tuple[str, str]:
-    """Return the heading of a table and its anchor: `source, kind = "csv"` and `source.csv`."""
-    table = uses[0][1]
-    kind = definitions[name].get("properties", {}).get("kind", {}).get("const")
-    return (f'{table}, kind = "{kind}"', f"{table}.{kind}") if kind else (table, table)
-
-
-def _contents(domain: str, uses: dict[str, Uses], shared: list[str], definitions: dict[str, Node]) -> str:
+def _contents(domain: str, uses: dict[str, Uses], headings: dict[str, str], definitions: dict[str, Node]) -> str:
     """Return a line of links to all tables of a domain, the shared ones too."""
     links = []
     for name, found in uses.items():
         if any(used == domain for used, _ in found):
-            _, anchor = _title(name, found, definitions)
-            label = anchor.replace(".", " ")
-            links.append(f"[{label}](#{anchor if name in shared else f'{domain}.{anchor}'})")
+            label = " ".join(filter(None, [found[0][1], _kind(name, definitions)]))
+            links.append(f"[{label}](#{_anchor(headings[name])})")
     return f"Tables: {', '.join(links)}.\n"
+
+
+def _anchor(heading: str) -> str:
+    """Return how a link names a heading, on GitHub and in the site."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _plural(words: str) -> str:

@@ -18,7 +18,7 @@ from gristmill.axes import Sweep
 from gristmill.denied import denied
 from gristmill.domains import DOMAINS
 from gristmill.errors import RequestError
-from gristmill.expectations.reading import read_schema, refuse_unknown
+from gristmill.expectations.reading import read_schema, refuse_unknown, strays
 from gristmill.expectations.settings import Expectations
 from gristmill.kinds import kinds, settings_of
 from gristmill.own import Own, is_own
@@ -106,6 +106,7 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         problems.extend(denied(f"pipelines.{made.name}", made.tables, defaults.deny if defaults else ()))
     wrong = [f"{FILE} {problem}" for problem in problems]
     pipelines = {made.name: _with_schema(made, root, not changes.get(made.name), wrong) for made in sound}
+    wrong.extend(strays(root, tables))
     if wrong or defaults is None:
         raise RequestError("\n".join(wrong))
     for name in changes:
@@ -126,7 +127,10 @@ def find_root() -> Path:
     for folder in [here, *here.parents]:
         if (folder / FILE).is_file():
             return folder
-    raise RequestError(f"{here}: no {FILE} here or in a folder above. Change to a project's folder.")
+    raise RequestError(
+        f"{here}: no {FILE} here or in a folder above. Change to a project's folder, or make one: "
+        "gristmill init --help."
+    )
 
 
 def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:

@@ -53,6 +53,11 @@ def provide(tables: Iterable[object], root: Path) -> None:
             table.fetch(root)
 
 
+def search_folders() -> list[Path]:
+    """Return the folders in which data is sought that does not lie in the project."""
+    return [Path(folder) for folder in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if folder]
+
+
 def locate(
     place: str,
     root: Path,
@@ -105,8 +110,7 @@ def _candidates(place: str, root: Path, asked_by: str) -> Iterator[tuple[Path, s
     given = Path(place)
     with contextlib.suppress(RuntimeError):  # the home of a user who is unknown: taken literally, and not found
         given = given.expanduser()
-    folders = [Path(folder) for folder in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if folder]
-    yield from ((folder, str(given)) for folder in ([root] if given.is_absolute() else [root, *folders]))
+    yield from ((folder, str(given)) for folder in ([root] if given.is_absolute() else [root, *search_folders()]))
 
 
 def _package_folders(name: str, asked_by: str) -> list[Path]:

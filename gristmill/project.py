@@ -41,14 +41,14 @@ class Project:
         self._serving = Serving(catalogue)
 
     @classmethod
-    def open(cls, root: Path | None = None, overrides: Mapping[str, list[str]] | None = None) -> "Project":
+    def open(cls, root: str | Path | None = None, overrides: Mapping[str, list[str]] | None = None) -> "Project":
         """Open the project at `root`, or the one around the current folder.
 
         Args:
             root: the folder of `pipelines.toml`.
             overrides: pipeline name to assignments such as `train.epochs=5`.
         """
-        return cls(config.load(root, overrides), overrides)
+        return cls(config.load(None if root is None else Path(root), overrides), overrides)
 
     def status(self) -> Iterator[Status]:
         """Yield how each pipeline stands, in the file's order."""
@@ -59,7 +59,7 @@ class Project:
         pipeline = self.catalogue.pipeline(name)
         stages = dict.fromkeys(stage.name for stage in domains.stages_of(pipeline.domain, pipeline.tables))
         if refresh is not None and refresh not in stages:
-            raise RequestError(f"--refresh {refresh}: no such stage. Known: {', '.join(stages)}.")
+            raise RequestError(f"refresh: no stage {refresh!r} in {name}. Known: {', '.join(stages)}.")
         return plan.plan(self.catalogue, pipeline, refresh)
 
     def run(self, name: str, refresh: str | None = None, steps: list[Step] | None = None) -> Result:

@@ -100,11 +100,11 @@ class Result:
         return {label: folder for label, folder in folders.items() if folder.is_dir()}
 
     def folder(self, stage: str) -> Path:
-        """Return the folder of what a stage made, after hashing every byte of it."""
+        """Return the folder of what a stage made, after hashing those of its files that were touched since."""
         if stage not in self.record.references:
             known = ", ".join(self.record.references) or "none"
             raise RequestError(f"{self._named}: it has no result of {stage}. Known: {known}.")
-        return self.store.open(self.record.references[stage]).path
+        return self.store.open(self.record.references[stage], by_stat=True).path
 
     def __repr__(self) -> str:
         return as_text(self._told())

@@ -111,8 +111,8 @@ class Fit(Settings):
 
     epochs: PositiveInt = 50  # at most; all of them where `patience` is not set
     patience: PositiveInt | None = None  # epochs without a better validation loss before stopping
-    batch_size: PositiveInt = 64
-    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
+    batch_size: PositiveInt = 64  # examples of an update
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"  # with Keras's own settings but the learning rate
     learning_rate: PositiveFloat | Literal["find"] = 1e-3  # at the start; "find" takes it from a range test
     schedule: Literal["cosine", "constant", "sweep"] = "cosine"  # to zero, the same, or tenfold every 20 epochs
     clip_norm: PositiveFloat | Literal["none"] = 1.0  # global gradient norm; keeps recurrent nets from exploding

@@ -28,7 +28,9 @@ def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) 
     readers: list[Files] = [Csv(kind="csv", path=file), Jsonl(kind="jsonl", path=file)]
     readers += [Parquet(kind="parquet", path=file), *([Folder(kind="folder", path=file)] if plain else [])]
     if isinstance(source, Csv) and named_tabs(place) != named_tabs(source.path):  # the name tells the separator
-        readers[0] = Csv(kind="csv", path=file, decimal=source.decimal, encoding=source.encoding)
+        readers[0] = Csv(
+            kind="csv", path=file, decimal=source.decimal, encoding=source.encoding, missing=source.missing
+        )
     elif isinstance(source, Files):
         readers.insert(0, source)
     for reader in readers:

@@ -18,16 +18,18 @@ _COUNT_OR_SHARE_MISSED = {"a valid integer", "less than 1"}  # what Pydantic say
 def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
     """Return `unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense, dlinear.`"""
     names = sorted(known)
-    close = difflib.get_close_matches(str(received), names, n=1)
-    meant = f" Did you mean '{close[0]}'?" if close else ""
-    return f"unknown {what} {received!r}.{meant} Known: {', '.join(names) or 'none'}."
+    return f"unknown {what} {received!r}.{meant(str(received), names)} Known: {', '.join(names) or 'none'}."
 
 
 def unknown_pipeline(received: str, known: Iterable[str]) -> str:
     """Return `unknown pipeline 'sunspot'. Did you mean 'sunspots'? All: gristmill ls.`, for there may be many."""
-    close = difflib.get_close_matches(received, known, n=3)
-    meant = f" Did you mean {', '.join(map(repr, close))}?" if close else ""
-    return f"unknown pipeline {received!r}.{meant} All: gristmill ls."
+    return f"unknown pipeline {received!r}.{meant(received, known, most=3)} All: gristmill ls."
+
+
+def meant(received: str, known: Iterable[str], most: int = 1) -> str:
+    """Return ` Did you mean 'sunspots'?`, or nothing where no known name is like it."""
+    close = difflib.get_close_matches(received, known, n=most)
+    return f" Did you mean {', '.join(map(repr, close))}?" if close else ""
 
 
 def score(metric: str, value: float | None) -> str:

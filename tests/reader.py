@@ -22,6 +22,7 @@ from gristmill import config
 NOT_RUN = {
     "make run": "sets up a virtual environment; `gristmill run sunspots` is run",
     "make test": "is what runs this",
+    "pip install": "changes the environment; test_wheel.py runs the wheel",
     "gristmill plan cats_dogs_transfer": "needs weights for ImageNet; test_features.py has such bases",
     "gristmill schedule": "goes on until it is interrupted; tests/test_deployed.py runs it",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=": "a Prefect server of its own; tests/test_deployed.py starts one",
@@ -83,11 +84,12 @@ class Reader:
             return 0, ""
         if words[0] != "gristmill" or set(words) & {">", "|", "&&"} or ";" in command.line:
             return self._shell(command.line)
-        files = [self._folder / name for name in ("out", "err")]
-        for file in files:
-            file.write_text("")
+        out, err = self._folder / "out", self._folder / "err"
+        out.write_text("")
+        err.unlink(missing_ok=True)
+        err.hardlink_to(out)  # as in a terminal, where lines of both stand in the order of their printing
         status = self._forked.run(self._folder, *words[1:])
-        printed = "".join(file.read_text() for file in files)
+        printed = out.read_text()
         for bundle in re.findall(r"^bundle +(\S+)$", printed, re.MULTILINE):
             (self._folder / "bundle").unlink(missing_ok=True)
             (self._folder / "bundle").symlink_to(bundle)  # what pages call the folder that was printed
@@ -102,10 +104,11 @@ class Reader:
             cwd=self._folder,
             env=os.environ | more,
             input="typed\n",
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
-        return done.returncode, done.stdout + done.stderr
+        return done.returncode, done.stdout
 
 
 def _shorten(folder: Path) -> None:

@@ -150,19 +150,19 @@ def the_error(said: Said) -> str:
         pytest.param(
             nothing,
             "run small --refresh training",
-            f"--refresh training: no such stage. Known: {STAGES}.",
+            f"refresh: no stage 'training' in small. Known: {STAGES}.",
             id="unknown stage",
         ),
         pytest.param(
             nothing,
             "run small --refresh backtest",
-            f"--refresh backtest: no such stage. Known: {STAGES}.",
+            f"refresh: no stage 'backtest' in small. Known: {STAGES}.",
             id="stage of others",
         ),
         pytest.param(
             nothing,
             "plan small --refresh training",
-            f"--refresh training: no such stage. Known: {STAGES}.",
+            f"refresh: no stage 'training' in small. Known: {STAGES}.",
             id="unknown stage to plan",
         ),
         pytest.param(
@@ -228,7 +228,8 @@ def the_error(said: Said) -> str:
         pytest.param(
             lambda project: (project / "pipelines.toml").unlink(),
             "run small",
-            "{project}: no pipelines.toml here or in a folder above. Change to a project's folder.",
+            "{project}: no pipelines.toml here or in a folder above. Change to a project's folder, or make one: "
+            "gristmill init --help.",
             id="no pipelines.toml",
         ),
     ],

@@ -46,7 +46,7 @@ def test_a_row_is_run_once_and_then_shown_from_the_cache(
     again = gristmill("course", PREFECT_API_URL="http://127.0.0.1:9/api")  # nothing listens there, nobody asks
     assert (again.returncode, again.stderr) == (0, "")
     assert course.read_text() == told
-    assert '<a href="small-trial.html">small</a>' in (project / "data/store/reports/course.html").read_text()
+    assert '<a href="small.trial.html">small</a>' in (project / "data/store/reports/_course.html").read_text()
 
 
 @pytest.mark.slow

@@ -10,7 +10,10 @@ import pytest
 from conftest import SMALL
 from support import Command, records
 
+from gristmill.pages.course import write_page
 from gristmill.pages.index import Entry, history, write_index
+from gristmill.pages.page import beside, page_path
+from gristmill.pages.run import report_path
 from gristmill.project import Project
 from gristmill.retraining import News, Retraining, Verdict
 from gristmill.runs import Record
@@ -57,7 +60,7 @@ def test_all_pipelines_stand_on_one_page_those_that_were_run_first(finished: Pat
     said = command("report")
 
     assert (said.status, said.err) == (0, "")
-    page = finished / "data/store/reports/index.html"
+    page = finished / "data/store/reports/_index.html"
     assert said.out == f"{page}\n"
     (record,) = records(finished)
     scores = command("show", "small", "--json").json["scores"]["headline"]
@@ -87,7 +90,29 @@ def test_pages_that_were_rendered_are_linked_and_link_back(finished: Path, comma
 
     assert '<a href="small.html">small</a>' in index
     assert "<nav>" not in index
-    assert '<nav><a href="index.html">All pipelines</a></nav>' in report.read_text()
+    assert '<nav><a href="_index.html">All pipelines</a></nav>' in report.read_text()
+
+
+@pytest.mark.parametrize("what", ["retraining", "sweep", "trial"])
+def test_no_report_takes_the_place_of_another_page(project: Path, what: str) -> None:
+    other = SMALL.replace("small", "index") + SMALL.replace("small", "course") + SMALL.replace("small", f"small-{what}")
+    (project / "pipelines.toml").write_text(SMALL + other)
+    opened = Project.open(project)
+    reports = {report_path(opened.store, name) for name in opened.catalogue.pipelines}
+
+    pages = {write_index(opened), write_page([], opened.store), page_path(opened.store, beside("small", what))}
+
+    assert not reports & pages
+
+
+def test_a_score_by_other_settings_than_those_of_the_file_says_so(finished: Path) -> None:
+    (record,) = records(finished)
+    other = record.settings | {"train": record.settings["train"] | {"epochs": 1}}
+    again(finished, overrides=["train.epochs=1"], settings=other)
+    assert rows(write_index(Project.open(finished)))["small"][3].endswith(" (with train.epochs=1)")
+
+    again(finished, overrides=["train.epochs=1"], settings=record.settings)  # the file has it now
+    assert rows(write_index(Project.open(finished)))["small"][3].split()[2:] == []
 
 
 def test_bytes_of_the_last_run_are_told_by_stage(finished: Path, command: Command) -> None:

@@ -1,6 +1,6 @@
 """The page on Python and the notebook: what they show is run as a reader would, the notebook in a kernel of its own.
 
-`.venv/bin/jupyter execute --inplace docs/notebook.ipynb`, in a checkout with an empty store, stores its outputs anew.
+`.venv/bin/jupyter execute --inplace docs/how-to/notebook.ipynb`, where the store is empty, stores its outputs anew.
 """
 
 import json
@@ -19,7 +19,7 @@ from written import blocks
 
 pytest_plugins = ["end_to_end"]
 
-NOTEBOOK = ROOT / "docs/notebook.ipynb"
+NOTEBOOK = ROOT / "docs/how-to/notebook.ipynb"
 SWEPT = f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0]\n".replace("small", "sunspots")
 LOGGERS = ("gristmill", "tasks")
 
@@ -53,9 +53,9 @@ def test_the_python_of_the_page_runs_block_by_block(
     shutil.copy(project / "series.csv", project / "data/samples/sunspots.csv")
     names: dict[str, Any] = {}
 
-    for block in blocks("python.md"):
+    for block in blocks("how-to/python.md"):
         assert block.language == "python"
-        exec(compile(block.text, "docs/python.md", "exec"), names)  # noqa: S102  # our own documentation
+        exec(compile(block.text, "docs/how-to/python.md", "exec"), names)  # noqa: S102  # our own documentation
 
     assert names["result"].scores.index[0] == "model"
     assert names["result"].record.overrides == ["evaluate.ar_order=2"]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gristmill import files, identity
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.project import Project
 from gristmill.result import Result
@@ -82,6 +83,30 @@ def test_a_cell_shows_scores_and_the_forecast_and_changes_nothing_around_it(fini
     assert first.startswith(f"model</td><td>{result.scores.loc['model', 'mae']:.4g}</td>")
     assert "currentColor" in cell
     assert str(finished) not in cell
+
+
+def test_what_lies_untouched_is_hashed_once_however_often_it_is_looked_at(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_REST_NS", 0)  # as if the store had rested
+    result = Project.open().result("small")
+    result._repr_html_()
+    hashed: list[str] = []
+    digest = identity.digest_of_file
+
+    def hash_and_note(path: Path) -> str:
+        hashed.append(path.name)
+        return digest(path)
+
+    monkeypatch.setattr(identity, "digest_of_file", hash_and_note)
+
+    assert "<svg" in result._repr_html_()
+    assert len(result.scores) == 1 + len(BASELINES)
+    assert hashed == []
+    scores = result.folder("evaluate") / "scores.json"
+    scores.write_text(scores.read_text().replace("mae", "mse"))
+    with pytest.raises(CorruptArtifact, match="altered since it was published"):
+        _ = result.scores
 
 
 def test_of_a_run_whose_data_was_collected_the_cell_shows_the_scores(finished: Path) -> None:

@@ -16,7 +16,7 @@ def test_a_schema_is_proposed_held_and_kept_by_the_next_run(finished: Path, comm
     file = finished / "schemas/small.toml"
 
     assert planned(Project.open().plan("small")) == {}  # nothing is enforced until the file is asked for
-    proposed = command("schema", "small")
+    proposed = command("schema", "small", "--write")
     assert (proposed.status, proposed.out) == (0, file.read_text() + "\n")
     assert f"written to {file}" in proposed.err
     assert planned(Project.open().plan("small"))["ingest"] == "with schema"
@@ -33,7 +33,7 @@ def test_data_that_breaks_the_schema_stops_a_run_and_a_retraining_and_the_champi
     finished: Path, command: Command
 ) -> None:
     assert command("promote", "small").status == 0
-    assert command("schema", "small").status == 0
+    assert command("schema", "small", "--write").status == 0
     series = finished / "series.csv"
     edit(series, "1749-04,55.7", "1749-04,-999")
 
@@ -50,18 +50,43 @@ def test_data_that_breaks_the_schema_stops_a_run_and_a_retraining_and_the_champi
     assert champion.number == 1
 
 
-def test_without_a_run_there_is_nothing_to_propose_from(project: Path, command: Command) -> None:
-    refused = command("schema", "small")
+def test_a_schema_is_written_where_it_is_asked_for_and_only_once(finished: Path, command: Command) -> None:
+    file = finished / "schemas/small.toml"
 
-    assert refused.status == 2
-    assert "has no successful run yet. Run: gristmill run small." in refused.err
-    assert not (project / "schemas").exists()
+    missing = command("schema", "small")
+    assert (missing.status, missing.out, file.exists()) == (2, "", False)
+    assert missing.err == f"error: {file}: there is none. Have one proposed: gristmill schema small --write.\n"
+
+    file.parent.mkdir()
+    file.write_text('frequency = "MS"\n')
+    refused = command("schema", "small", "--write")
+    assert (refused.status, refused.out, file.read_text()) == (2, "", 'frequency = "MS"\n')
+    assert refused.err == f"error: {file}: is there already. Edit it, or remove it to have another proposed.\n"
 
 
-def test_a_run_that_read_the_data_otherwise_is_not_proposed_from(finished: Path, command: Command) -> None:
-    edit(finished / "pipelines.toml", 'target = "sunspots"', 'target = "spots"')
-    refused = command("schema", "small")
+def test_a_schema_is_proposed_from_the_data_that_is_named_today(finished: Path, command: Command) -> None:
+    months = (finished / "series.csv").read_text().splitlines()
+    (finished / "other.csv").write_text("\n".join([*months[:200], "1765-08,1234.5"]) + "\n")
+    assert command("run", "small", "--set", "source.path=other.csv").status == 0
+    file = finished / "schemas/small.toml"
 
-    assert refused.status == 2
-    assert "the last run of small read its data by another table 'ingest' than today's" in refused.err
-    assert not (finished / "schemas").exists()
+    command("schema", "small", "--write")
+    assert "proposed from 300 rows," in file.read_text()  # not what the last run read
+    assert "seen: 1234.5" not in file.read_text()
+
+    file.unlink()
+    edit(finished / "pipelines.toml", "series.csv", "other.csv")
+    command("schema", "small", "--write")
+    assert "proposed from 200 rows," in file.read_text()
+    assert "seen: 1234.5" in file.read_text()
+
+
+def test_a_schema_is_proposed_before_the_first_run(project: Path, command: Command) -> None:
+    assert command("schema", "small", "--write").status == 0
+    assert "proposed from 300 rows," in (project / "schemas/small.toml").read_text()
+
+    (project / "schemas/small.toml").unlink()
+    (project / "series.csv").unlink()
+    refused = command("schema", "small", "--write")
+    assert refused.status == 1
+    assert not (project / "schemas/small.toml").exists()

@@ -1,5 +1,6 @@
 """What the wheel ships, and that the command works from it alone, in a user's folder."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +41,24 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(unpacked: Path) -> 
     (metadata,) = unpacked.glob("*.dist-info")
     assert "gristmill = gristmill.cli:main" in (metadata / "entry_points.txt").read_text()
     assert (metadata / "licenses/LICENSE").is_file()
+
+
+def test_the_source_distribution_holds_what_its_tests_and_its_documentation_read(tmp_path: Path) -> None:
+    sdists = pytest.importorskip("hatchling.builders.sdist", reason="hatchling, the build backend, is not installed")
+    (archive,) = sdists.SdistBuilder(str(ROOT)).build(directory=str(tmp_path))
+    shutil.unpack_archive(archive, tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+
+    needed = ["Makefile", "README.md", "CHANGELOG.md", "LICENSE", "pipelines.toml", "prefect.yaml"]
+    needed += [path for folder in ("tests", "docs", "benchmarks", "data/samples") for path in written(folder)]
+    assert [path for path in needed if not (unpacked / path).is_file()] == []
+    assert not [path for path in (".venv", "data/store", "docs/_build") if (unpacked / path).exists()]
+
+
+def written(folder: str) -> list[str]:
+    """Return the files of a folder that were written, not built."""
+    found = (path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file())
+    return [path.as_posix() for path in found if not {"__pycache__", "_build"} & {*path.parts}]
 
 
 def test_the_command_works_from_the_wheel_on_what_the_checkout_made(

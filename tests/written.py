@@ -2,13 +2,15 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from conftest import ROOT
 
 DOCS = ROOT / "docs"
+_SCORES = re.compile(r"test part\b|point ")  # how the heading of a table begins that is sorted by a score
+_COLUMNS = re.compile(" {2,}")  # between two of a table
 GENERATED = {"reference/commands.md", "reference/settings.md"}  # tests compare them with what generates them
 
 
@@ -62,11 +64,10 @@ def commands(block: Block) -> list[Command]:
 
 
 def anchors(page: str) -> set[str]:
-    """Return what a link into a page may name: its headings, as GitHub and MyST name them, and its `<a id>`."""
+    """Return what a link into a page may name: its headings, as GitHub and MyST name them."""
     prose = re.sub(r"^```.*?^```$", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
-    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
-    return slugs | set(re.findall(r'<a id="([^"]+)">', prose))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 def links(page: str) -> list[str]:
@@ -78,20 +79,37 @@ def links(page: str) -> list[str]:
 def differences(shown: tuple[str, ...], printed: str) -> list[str]:
     """Return the lines that a page shows and a command did not print; where it shows no line `…`, those besides, too.
 
-    Numbers and spaces may differ, `…` stands for anything, and lines may come in another order: what is sorted by a
-    score is sorted otherwise after a shorter training. A page may show nothing at all.
+    Numbers and spaces may differ, `…` stands for anything, and lines are in the order in which they were printed, but
+    those of a table of scores: what is sorted by a score is sorted otherwise after a shorter training. A page may show
+    nothing at all.
     """
-    left = [_plain(line) for line in printed.splitlines() if line.strip()]
-    lost = []
-    for line in filter(str.strip, shown):
-        pattern = re.compile(".*".join(re.escape(part) for part in _plain(line).split("…")))
-        match = next((other for other in left if pattern.fullmatch(other)), None)
-        if line.strip() != "…" and match is None:
+    left, lost, extra, at = _in_order(printed.splitlines()), [], [], 0
+    for line in (line for line in _in_order(shown) if line != "…"):
+        pattern = re.compile(".*".join(re.escape(part) for part in line.split("…")))
+        found = next((place for place in range(at, len(left)) if pattern.fullmatch(left[place])), None)
+        if found is None:
             lost.append(f"- {line}")
-        elif line.strip() != "…":
-            left.remove(match)
+        else:
+            extra += left[at:found]
+            at = found + 1
     whole = bool(shown) and "…" not in map(str.strip, shown)
-    return lost + [f"+ {line}" for line in left if whole]
+    return lost + [f"+ {line}" for line in [*extra, *left[at:]] if whole]
+
+
+def _in_order(lines: Sequence[str]) -> list[str]:
+    """Return lines without what may differ, those of a table of scores sorted."""
+    found: list[str] = []
+    columns, begin = 0, 0  # of a table of scores that goes on, and where its rows begin; no columns where there is none
+    for line in filter(str.strip, lines):
+        count = len(_COLUMNS.split(line.strip()))
+        if count != columns:
+            columns = 0
+        found.append(_plain(line))
+        if columns:
+            found[begin:] = sorted(found[begin:])
+        elif _SCORES.match(line):
+            columns, begin = count, len(found)
+    return found
 
 
 def _plain(line: str) -> str:

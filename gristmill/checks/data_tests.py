@@ -1,5 +1,7 @@
 """The tests of the rubric on features and data."""
 
+from typing import Any
+
 from gristmill.checks.evidence import Evidence, Left
 from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
 
@@ -8,17 +10,27 @@ def in_schema(seen: Evidence) -> Finding:
     """Whether what is expected of the data stands in a schema, by which the last run read it."""
     name = seen.pipeline.name
     if "schema" not in seen.pipeline.tables:
-        return missing(f"gristmill schema {name} proposes one from the data: edit and commit it")
-    if seen.left is None or seen.left.record.settings.get("schema") != seen.pipeline.values()["schema"]:
+        return missing(f"gristmill schema {name} --write proposes one from the data: edit and commit it")
+    rules = seen.pipeline.values()["schema"]
+    if not _says_something({key: value for key, value in rules.items() if key != "file"}):
+        return missing(f"schemas/{name}.toml has no rule: remove it, and gristmill schema {name} --write proposes some")
+    if seen.left is None or seen.left.record.settings.get("schema") != rules:
         return missing(f"gristmill run {name} holds the data against the schema, which is new or was edited")
     return passes(f"ingest of run {seen.left.record.id} held the data against schemas/{name}.toml")
+
+
+def _says_something(rules: Any) -> bool:
+    """Whether something is set in a schema, or a table of it."""
+    return any(map(_says_something, rules.values())) if isinstance(rules, dict) else rules is not None
 
 
 @of_run
 def beneficial(left: Left) -> Finding:
     """Whether the error rises with every feature that is shuffled, by more than chance."""
     if left.importance is None:
-        return by_hand("one kind of feature alone: does the model beat the baselines that do without it?")
+        return by_hand(
+            "no feature was shuffled, for want of a second one, or of an error: do baselines without it do worse?"
+        )
     features = left.importance["features"]
     idle = [feature["feature"] for feature in features if feature["rise"] <= feature["deviation"]]
     if idle:

@@ -22,17 +22,19 @@ from gristmill.tables import read_document, read_table
 if TYPE_CHECKING:
     from gristmill.project import Project
 
+_SLICE = 30  # examples that a slice has at least: what a model does in fewer is chance
+
 
 @dataclass(frozen=True)
 class Left:
-    """The last successful run, and what its artifacts tell."""
+    """The run that holds today, or else the last successful one, and what its artifacts tell."""
 
     record: Record
     fresh: bool  # whether a run of today would do nothing
     scores: dict[str, Any]  # those of its bundle: with the parity
     proved: int  # examples that the bundle's models were compared on
     importance: dict[str, Any] | None  # of features, where there is more than one
-    behind: list[str] | None  # slices in which the model is no better than the best baseline; None without slices
+    behind: list[str] | None  # slices in which the model is not better than the best baseline; None without slices
     losses: list[float]  # of the training's epochs
     libraries: dict[str, str]  # versions that its training's key holds
     seconds: float  # of training
@@ -84,8 +86,15 @@ def _trials(project: "Project", pipeline: Pipeline) -> list[sweeps.Trial]:
 
 
 def _left(project: "Project", name: str) -> Left | None:
-    """Return what the last run left; None where there is none, or something of it is gone or damaged."""
-    record = project.runs.latest(name, "succeeded")
+    """Return what the run of today left, or else the last one; None where something of it is gone or damaged.
+
+    A run by other settings (`--set`) may have come after that of today: it says nothing of today's pipeline.
+    """
+    steps = project.plan(name)
+    today = {step.stage: step.artifact.reference for step in steps if step.artifact} if is_fresh(steps) else None
+    of_today = (record for record in project.runs.newest_first(name) if record.references == today)
+    record = next((record for record in of_today if record.outcome == "succeeded"), None)
+    record = record or project.runs.latest(name, "succeeded")
     if record is None:
         return None
     with contextlib.suppress(CorruptArtifact):
@@ -95,11 +104,11 @@ def _left(project: "Project", name: str) -> Left | None:
         weighed = evaluate.path / importance.FILE
         return Left(
             record=record,
-            fresh=is_fresh(project.plan(name)),
+            fresh=record.references == today,
             scores=scores,
             proved=sum(count for what, count in export.counts.items() if what.startswith("parity_")),
             importance=read_document(weighed) if weighed.exists() else None,
-            behind=slices_behind(evaluate.path, scores["best_baseline"]),
+            behind=slices_behind(evaluate.path, scores),
             losses=read_table(train.path / "epochs.parquet")["loss"].tolist(),
             libraries=train.manifest["made_of"]["libraries"],
             seconds=train.manifest["measures"]["seconds"],
@@ -108,15 +117,23 @@ def _left(project: "Project", name: str) -> Left | None:
     return None
 
 
-def slices_behind(evaluate: Path, baseline: str) -> list[str] | None:
-    """Return the slices of the test part in which the model is no better than the best baseline; None without any."""
+def slices_behind(evaluate: Path, scores: dict[str, Any]) -> list[str] | None:
+    """Return the slices of the test part in which the model is not better than the best baseline; None without any.
+
+    They are compared by the metric of the headline; a slice in which it is not defined is one of them.
+
+    Args:
+        evaluate: folder of the evaluation.
+        scores: those of the run.
+    """
     if not (evaluate / "scores.parquet").exists():
         return None
     table = read_table(evaluate / "scores.parquet")
-    table = table[(table["part"] == "test") & ~table["by"].isin(["all", "class"])]
+    table = table[(table["part"] == "test") & ~table["by"].isin(["all", "class"]) & (table["examples"] >= _SLICE)]
     if table.empty:
         return None
-    metric, better = ("accuracy", 1) if "accuracy" in table else ("mae", -1)
-    values = table.pivot_table(index=["by", "group"], columns="forecaster", values=metric, sort=False)
-    behind = values.index[better * values["model"] <= better * values[baseline]]
-    return [f"{by} {group}" for by, group in behind]
+    headline = scores["headline"]
+    values = table.set_index(["forecaster", "by", "group"])[headline["metric"]].astype(float)
+    model, baseline = values["model"], values[scores["best_baseline"]]
+    better = model > baseline if headline.get("higher_is_better") else model < baseline
+    return [f"{by} {group}" for by, group in model.index[~better]]

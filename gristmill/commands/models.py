@@ -52,7 +52,9 @@ def predict(
     name: Name,
     input_: Annotated[
         str | None,
-        typer.Option("--input", help="File or folder like the pipeline's source; that source itself if not given."),
+        typer.Option(
+            "--input", metavar="FILE|FOLDER", help="Like the pipeline's source; that source itself if not given."
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option(help="One text to classify, instead of a file.")] = None,
     output: Annotated[

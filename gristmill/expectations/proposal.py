@@ -16,6 +16,7 @@ import pandas as pd
 from gristmill.expectations.checks import quoted
 
 _EXACT = 2**53  # below it a float tells every whole number from the next
+_WHOLE = 'all whole so far; "integer" would refuse the first that is not'
 _LISTED = 50  # names of a column that are listed; of more each new one is hardly a mistake
 
 
@@ -49,7 +50,7 @@ def number_lines(values: "pd.Series[float]", holes: float) -> list[Line]:
     room = (high - low) / 2 or abs(high) / 2 or 1.0
     least, most = _rounded(low - room, room, ROUND_FLOOR), _rounded(high + room, room, ROUND_CEILING)
     return [
-        Line("type", "integer", 'whole numbers; "number" for any') if whole else Line("type", "number", "whole or not"),
+        Line("type", "number", _WHOLE if whole else "whole or not"),
         Line("min", max(least, 0) if low >= 0 else least, f"seen: {low:g}"),
         Line("max", min(most, 0) if low < 0 and high <= 0 else most, f"seen: {high:g}"),
         missing_line(holes),

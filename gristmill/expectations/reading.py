@@ -7,7 +7,7 @@ from typing import Any
 
 from gristmill.expectations.settings import Bounds, Cells, Expectations
 from gristmill.settings import Settings
-from gristmill.wording import suggestion, validated
+from gristmill.wording import meant, suggestion, validated
 
 FOLDER = "schemas"
 
@@ -42,6 +42,14 @@ def read_schema(root: Path, name: str, kind: type[Expectations], problems: list[
     for table, part, rules in _tables(kind, raw):
         validated(part, rules, f"{file} [{table}]", problems)
     return validated(kind, raw | {"file": file}, file, problems) if len(problems) == before else None
+
+
+def strays(root: Path, pipelines: Collection[str]) -> Iterator[str]:
+    """Yield a line for each schema of no pipeline: one that was renamed would not be held to its own any more."""
+    for path in sorted((root / FOLDER).glob("[!.]*.toml")):
+        if path.stem not in pipelines:
+            like = meant(path.stem, pipelines)
+            yield f"{schema_file(path.stem)}: no pipeline is called so.{like} Rename the file as its own, or remove it."
 
 
 def refuse_unknown(schema: Expectations, known: Collection[str], problems: list[str]) -> None:

@@ -1,6 +1,9 @@
-"""Today's data of a pipeline held against its schema, without keeping anything."""
+"""Today's data of a pipeline as its ingest takes it, held against its schema where it has one."""
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,15 +16,25 @@ from gristmill.places import provide
 from gristmill.store import Store
 
 
-def ingest_today(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, int]:
-    """Return what a pipeline's ingest counts in the data as it is now: from the store, or by reading the data.
+@dataclass(frozen=True)
+class Ingested:
+    """What ingest made of the data."""
+
+    folder: Path
+    counts: dict[str, int]
+
+
+@contextmanager
+def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingested]:
+    """Give what a pipeline's ingest makes of the data as it is now: from the store, or made for this block alone.
 
     Raises:
-        DataError: it is not there, cannot be used, or breaks the schema.
+        DataError: the data is not there, cannot be used, or breaks the schema.
     """
-    ingested, *_ = plan.plan(catalogue, pipeline)
-    if ingested.artifact:
-        return ingested.artifact.counts
+    step, *_ = plan.plan(catalogue, pipeline)
+    if step.artifact:
+        yield Ingested(step.artifact.path, step.artifact.counts)
+        return
     stage, *_ = stages_of(pipeline.domain, pipeline.tables)
     tables = {name: pipeline.tables[name] for name in stage.tables}
     provide(tables.values(), catalogue.root)
@@ -32,5 +45,4 @@ def ingest_today(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, int]:
     core = importlib.import_module(module_of(pipeline.domain, stage.name))
     paths = tuple(file for located in data.values() for file in located.files)
     with TemporaryDirectory() as folder:
-        counts: dict[str, int] = core.ingest(**tables, paths=paths, out=Path(folder))
-    return counts
+        yield Ingested(Path(folder), core.ingest(**tables, paths=paths, out=Path(folder)))

@@ -27,7 +27,7 @@ class Schema(Expectations):
 class Preprocess(Tokens):
     """How texts become tokens, and what the network sees of them at a time."""
 
-    level: Literal["word", "character", "subword"] = "character"
+    level: Literal["word", "character", "subword"] = "character"  # what a token is
     vocabulary: Annotated[int, Field(ge=3)] = 10_000  # tokens at most, the most frequent; 0 is padding, 1 unknown
     lower: bool = False  # the network writes as it read
     punctuation: Literal["strip", "separate", "keep"] = "separate"  # of words

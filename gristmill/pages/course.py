@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gristmill.files import write_atomically
-from gristmill.pages.page import linked, render_page
+from gristmill.pages.page import beside, linked, render_page
 from gristmill.pages.sections import Section, Table
 from gristmill.store import Store
 from gristmill.syllabus import Result, means
 
 MARKDOWN = "docs/course.md"
-PAGE = "course"
+PAGE = "_course"
 TITLE = "The course, and what it gives here"
 
 _HEADINGS = [
@@ -52,11 +52,11 @@ def write_markdown(results: list[Result], root: Path) -> Path:
 
 
 def write_page(results: list[Result], store: Store) -> Path:
-    """Render the table beside the reports and return its path: `reports/course.html` in the store."""
+    """Render the table beside the reports and return its path: `reports/_course.html` in the store."""
 
     def link(result: Result) -> str:
         name = result.row.pipeline
-        return linked(store, f"{name}-trial", name)
+        return linked(store, beside(name, "trial"), name)
 
     def section(course: int, found: list[Result]) -> Section:
         rows = [[week, what, link(result), *rest] for result in found for week, what, _, *rest in [_cells(result)]]

@@ -11,7 +11,7 @@ from gristmill.artifact import Artifact, read_manifest
 from gristmill.domains import STAGES
 from gristmill.errors import CorruptArtifact
 from gristmill.pages import course
-from gristmill.pages.page import INDEX, linked, page_path, render_page
+from gristmill.pages.page import INDEX, beside, linked, page_path, render_page
 from gristmill.pages.sections import Section, Table
 from gristmill.pages.sparkline import Point, sparkline
 from gristmill.project import Project
@@ -23,7 +23,7 @@ TITLE = "All pipelines"
 
 _ABOUT = "How every pipeline stands. Times are UTC."
 _DECISIONS = 5  # retrainings of a pipeline that are listed
-_BESIDE = ("retraining", "sweep", "trial")  # a pipeline's pages beside its report, by the ends of their names
+_BESIDE = ("retraining", "sweep", "trial")  # a pipeline's pages beside its report
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Entry:
 
 
 def write_index(project: Project) -> Path:
-    """Render the page of all pipelines and return its path: `reports/index.html` in the store."""
+    """Render the page of all pipelines and return its path: `reports/_index.html` in the store."""
     entries = [
         Entry(status, [record for record in project.runs.newest_first(status.name) if not record.trial])
         for status in project.status()
@@ -115,24 +115,34 @@ def _standing(project: Project, entries: Sequence[Entry]) -> Section:
                 status.domain,
                 status.state,
                 f"v{status.champion}" if status.champion else "–",
-                f"{headline['metric']} {headline['model']:.4g}" if headline else "–",
+                _scored(project, entry),
                 f"{headline['baseline']:.4g}" if headline else "–",
                 sparkline(headline["metric"], points) if headline and points else "",
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),
             ]
         )
     note = (
-        "Scores are those of the last successful run on its test part. The small pictures have a dot for every run "
-        "that made something, over time; the dashed line is the best baseline of each."
+        "Scores are those of the last successful run on its test part; (with …) is what was set for that run alone. "
+        "The small pictures have a dot for every run that made something, by whatever settings, over time; the dashed "
+        "line is the best baseline of each. A name is a link where its report was rendered: gristmill report NAME."
     )
     headings = ["pipeline", "domain", "state", "champion", "score", "best baseline", "scores over time", "last run"]
     return Section("Run so far", note, tables=[Table("", headings, rows, words=True)])
 
 
+def _scored(project: Project, entry: Entry) -> str:
+    """Return the score of the last successful run, and what was set for it alone where `pipelines.toml` has it not."""
+    if not (headline := entry.status.headline):
+        return "–"
+    run, pipeline = entry.made[0], project.catalogue.pipeline(entry.name)
+    alone = f" (with {', '.join(run.overrides)})" if run.overrides and run.settings != pipeline.values() else ""
+    return f"{headline['metric']} {headline['model']:.4g}{alone}"
+
+
 def _retrainings(store: Store, entries: Sequence[Entry]) -> Section:
     rows = [
         [
-            linked(store, f"{entry.name}-retraining", entry.name),
+            linked(store, beside(entry.name, "retraining"), entry.name),
             f"{record.started:%Y-%m-%d %H:%M}",
             found.verdict or record.outcome,
             f"v{found.version}" if found.version else "",
@@ -186,9 +196,8 @@ def _named(store: Store, pipeline: str) -> str:
     """Return a pipeline's name, linked to its report, and links to its other pages, as far as they were rendered."""
     from markupsafe import Markup  # with Jinja, late
 
-    others = [
-        linked(store, f"{pipeline}-{end}", end) for end in _BESIDE if page_path(store, f"{pipeline}-{end}").exists()
-    ]
+    pages = {what: beside(pipeline, what) for what in _BESIDE}
+    others = [linked(store, name, what) for what, name in pages.items() if page_path(store, name).exists()]
     name = linked(store, pipeline, pipeline)
     return Markup("{} ({})").format(name, Markup(", ").join(others)) if others else name
 

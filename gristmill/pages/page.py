@@ -11,12 +11,17 @@ from gristmill.files import write_atomically
 from gristmill.pages.sections import Section
 from gristmill.store import Store, writing
 
-INDEX = "index"  # the page of all pipelines
+INDEX = "_index"  # the page of all pipelines, none of which can be called so
 
 
 def page_path(store: Store, name: str) -> Path:
     """Return where a page lies, or would."""
     return store.root / "reports" / f"{name}.html"
+
+
+def beside(pipeline: str, what: str) -> str:
+    """Return the name of a pipeline's page beside its report: with a dot, as no pipeline's name has one."""
+    return f"{pipeline}.{what}"
 
 
 def render_page(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from gristmill.pages.page import render_page
+from gristmill.pages.page import beside, render_page
 from gristmill.pages.run import facts_of
 from gristmill.pages.sections import Section, Table
 from gristmill.retraining import LEVEL, Drift, Judgement, Retraining
@@ -15,9 +15,10 @@ _EARLIER = 50  # retrainings that are listed
 
 
 def write_retraining(record: Record, description: str, store: Store) -> Path:
-    """Render the report on a retraining and return its path: `reports/<pipeline>-retraining.html` in the store."""
+    """Render the report on a retraining and return its path: `reports/<pipeline>.retraining.html` in the store."""
     content = sections(record, Runs(store.root))
-    return render_page(store, f"{record.pipeline}-retraining", record.pipeline, description, facts_of(record), content)
+    name = beside(record.pipeline, "retraining")
+    return render_page(store, name, record.pipeline, description, facts_of(record), content)
 
 
 def sections(record: Record, runs: Runs) -> Iterator[Section]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.artifact import Artifact
-from gristmill.pages.page import page_path, render_page
+from gristmill.pages.page import beside, page_path, render_page
 from gristmill.pages.sections import Section, Table
 from gristmill.runs import Record
 from gristmill.store import Store
@@ -31,7 +31,7 @@ def write_report(record: Record, description: str, store: Store) -> Path:
 
 def report_path(store: Store, pipeline: str, trial: bool = False) -> Path:
     """Return where the report on a pipeline's run lies, or would; or that on a trial with other settings."""
-    return page_path(store, f"{pipeline}-trial" if trial else pipeline)
+    return page_path(store, beside(pipeline, "trial") if trial else pipeline)
 
 
 def facts_of(record: Record) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.leaderboard import Place, best
-from gristmill.pages.page import render_page
+from gristmill.pages.page import beside, render_page
 from gristmill.pages.sections import Section, Table
 from gristmill.store import Store
 
@@ -46,13 +46,13 @@ def verdict(places: list[Place]) -> str:
 
 
 def write_sweep(pipeline: str, description: str, places: list[Place], store: Store) -> Path:
-    """Render the page of a sweep and return its path: `reports/<pipeline>-sweep.html` in the store."""
+    """Render the page of a sweep and return its path: `reports/<pipeline>.sweep.html` in the store."""
     from gristmill.pages.pictures import as_svg
 
     pictures = [as_svg(_picture(places))] if any(place.values("validation") for place in places) else []
     facts = {"sweep": f"{len(places)} points", "seeds": f"{max(place.of for place in places)}"}
     content = [Section("Leaderboard", verdict(places), pictures, [leaderboard(places)])]
-    return render_page(store, f"{pipeline}-sweep", pipeline, description, facts, content)
+    return render_page(store, beside(pipeline, "sweep"), pipeline, description, facts, content)
 
 
 def _picture(places: list[Place]) -> "Figure":

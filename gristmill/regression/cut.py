@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from gristmill.checks.few import FEW, Folders
+from gristmill.checks.few import FEW, Folders, Positions, met_by_a_plane, spread
 from gristmill.regression import prepared
+from gristmill.regression.encoder import encoded
+from gristmill.regression.prepared import Prepared, raw_inputs
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
@@ -14,12 +16,20 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     Args:
         folders: of what train reads.
         out: empty folders of the same names.
-        most: rows; if None, no more than a network can learn by heart whatever its size: a plane meets a row more than
-            there are features.
+        most: rows; if None, no more than a network can learn by heart whatever its size: those that a plane meets.
     """
     data = prepared.read(folders["preprocess"])
     rows = np.flatnonzero(data.parts == "train")
-    count = min(len(rows), most or min(FEW, data.layout.features + 1))
-    rows = rows[np.linspace(0, len(rows) - 1, count).astype(np.int64)]
+    rows = rows[spread(len(rows), most)] if most else rows[_few(data, rows)]
     few = replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows])
     prepared.write(few, out["preprocess"])
+
+
+def _few(data: Prepared, rows: Positions) -> Positions:
+    """Return the positions, among some rows, of few that differ in what a network sees of them."""
+    numbers, categories = data.layout.numbers, list(data.layout.categories)
+    seen = data.table[[*numbers, *categories]].iloc[rows]
+    different = np.flatnonzero(~seen.duplicated())
+    different = different[spread(len(different), FEW)]
+    inputs = raw_inputs(seen.iloc[different], numbers, categories)
+    return different[met_by_a_plane(encoded(inputs, data.layout))]

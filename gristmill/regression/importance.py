@@ -29,7 +29,8 @@ def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any
     table, truth = data.table.iloc[rows], data.truth[rows]
 
     def error(column: str, order: Order) -> float:
-        shuffled = table.assign(**{column: table[column].to_numpy()[order]})
+        shuffled = table.copy()
+        shuffled[column] = table[column].to_numpy()[order]
         return mae(truth, predicted(network, raw_inputs(shuffled, numbers, categories)))
 
     found = importance([*numbers, *categories], error, len(rows))

@@ -39,7 +39,7 @@ class Preprocess(Settings):
     validation: Part = 0.1  # choices are made on it; 0 for none
     test: Annotated[int, Field(gt=0)] | Share = 0.2  # scored, and never fitted or chosen on
     split: Literal["random", "last"] = "random"  # parts drawn by the seed, or the last rows as they stand
-    seed: NonNegativeInt = 42
+    seed: NonNegativeInt = 42  # of the drawing
     scale: Literal["standard", "none"] = "standard"  # numbers and target, to mean 0 and deviation 1 in training
 
 
@@ -56,10 +56,9 @@ class Evaluate(Settings):
 class Export(Settings):
     """What is written for other programs."""
 
-    formats: Annotated[tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)] = (
-        "saved_model",
-        "keras",
-    )
+    formats: Annotated[  # of the model, each of them proved
+        tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)
+    ] = ("saved_model", "keras")
     tolerance: PositiveFloat = 1e-4  # largest parity difference, in deviations of the target's training part
 
 

@@ -7,7 +7,7 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -32,8 +32,9 @@ class Csv(Files):
 
     kind: Literal["csv"]
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character; a tab if not set and path ends in .tsv
-    decimal: Literal[".", ","] = "."
-    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."  # mark of numbers
+    encoding: str = "utf-8"  # of the files, by a name that Python knows: "cp1252"
+    missing: Annotated[tuple[str, ...], Field(strict=False)] = ()  # cells that are no number but stand for none: "NA"
 
     @model_validator(mode="before")
     @classmethod
@@ -47,7 +48,7 @@ class Csv(Files):
         Args:
             paths: the located files; those named `.gz` are unpacked.
             texts: columns taken as they stand, empty cells missing.
-            numbers: columns converted to float64, empty cells NaN.
+            numbers: columns converted to float64, empty cells and those of `missing` NaN.
 
         Raises:
             DataError: naming file, row and column of what cannot be read.
@@ -102,6 +103,7 @@ class Csv(Files):
     def _numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         import pandas as pd
 
+        cells = cells.mask(cells.str.strip().isin(self.missing))
         plain = cells.str.replace(self.decimal, ".", regex=False) if self.decimal != "." else cells
         values = pd.to_numeric(plain, errors="coerce").astype("float64")
         bad = cells.notna() & ~(values.abs() < LARGEST)
@@ -114,7 +116,7 @@ class Csv(Files):
             remedy = (
                 "If commas are decimal points, set the source's decimal = ','."
                 if comma
-                else "Mend it or leave it empty."
+                else "Mend it or leave it empty; where it stands for no value, name it in the source's missing."
             )
             raise DataError(
                 f"{path} row {cells.index[first]}, column {cells.name!r}: not a finite number: {shown(received)} "

@@ -17,7 +17,7 @@ class Inline(Settings):
     """Numbers in the columns `x` and `y`."""
 
     kind: Literal["inline"]
-    x: Numbers
+    x: Numbers  # a row each
     y: Numbers  # as many
 
     @field_validator("y")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_AS_TEXT = ("text", "integers", "times", "times with a zone")
+_AS_TEXT = ("text", "integers", "booleans", "times", "times with a zone")
 _AS_NUMBERS = ("numbers", "integers", "booleans", "nothing")
 
 
@@ -28,8 +28,9 @@ class Parquet(Files):
 
         Args:
             paths: the located files.
-            texts: columns taken as they stand: text, integers, or times, of which those with a zone are in UTC.
-            numbers: columns converted to float64; NaN counts as missing.
+            texts: columns taken as they stand: text, integers, or times, of which those with a zone are in UTC;
+                booleans are true and false.
+            numbers: columns converted to float64, true being 1; NaN counts as missing.
 
         Raises:
             DataError: naming file, row and column of what cannot be read.
@@ -87,14 +88,17 @@ def _kind(type_: "pa.DataType") -> str:
 
 def _refuse_types(path: Path, schema: "pa.Schema", texts: Sequence[str], numbers: Sequence[str]) -> None:
     """Refuse a column that holds neither what it is asked for nor what can be made of it."""
-    for names, allowed, expected in ((texts, _AS_TEXT, "text, integers or times"), (numbers, _AS_NUMBERS, "numbers")):
+    for names, allowed, expected in (
+        (texts, _AS_TEXT, "text, integers, booleans or times"),
+        (numbers, _AS_NUMBERS, "numbers"),
+    ):
         for name in names:
             if (kind := _kind(schema.field(name).type)) not in allowed:
                 raise DataError(f"{path}, column {name!r}: holds {kind}. Expected {expected}: name another column.")
 
 
 def _plain(schema: "pa.Schema", numbers: Sequence[str]) -> "pa.Schema":
-    """Return the schema to work with: float64, text that is no dictionary, times with a zone in UTC."""
+    """Return the schema to work with: float64, text that is no dictionary, true and false, times with a zone in UTC."""
     import pyarrow as pa
 
     def plain(field: Any) -> Any:
@@ -103,6 +107,8 @@ def _plain(schema: "pa.Schema", numbers: Sequence[str]) -> "pa.Schema":
             return field.with_type(pa.float64())
         if pa.types.is_timestamp(type_) and type_.tz:
             return field.with_type(pa.timestamp(type_.unit, "UTC"))
+        if pa.types.is_boolean(type_):
+            return field.with_type(pa.string())
         return field.with_type(type_)
 
     return pa.schema([plain(field) for field in schema])

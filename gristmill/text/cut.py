@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from gristmill.checks.few import FEW, Folders
-from gristmill.classification.few import varied
+from gristmill.checks.few import Folders
+from gristmill.classification.few import different, varied
 from gristmill.tables import write_table
 from gristmill.text import prepared
 
@@ -17,8 +17,9 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         most: texts; as few as a network can learn by heart if None.
     """
     data, made = prepared.read(folders["preprocess"]), out["preprocess"]
-    chosen = varied(data, most or FEW)
+    sequences = data.sequences("train")
+    chosen = varied(data, most) if most else different(data, lambda at: [sequences[one].tobytes() for one in at])
     write_table(made / "index.parquet", data.rows("train").iloc[chosen])
-    prepared.write_tokens(data.sequences("train").taken(chosen), made)
+    prepared.write_tokens(sequences.taken(chosen), made)
     counts = {"train": len(chosen), "validation": 0, "test": 0}
     prepared.write_layout(replace(data.layout, counts=counts), made)

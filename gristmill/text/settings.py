@@ -35,7 +35,7 @@ class Schema(TableSchema):
 class Tokens(Settings):
     """How texts become tokens; the exported model does the same to raw strings."""
 
-    level: Literal["word", "character", "subword"] = "word"
+    level: Literal["word", "character", "subword"] = "word"  # what a token is
     vocabulary: Annotated[int, Field(ge=3)] = 10_000  # tokens at most, the most frequent; 0 is padding, 1 unknown
     lower: bool = True  # "LISTEN" and "listen" are one word
     punctuation: Literal["strip", "separate", "keep"] = "strip"  # goes, is words of its own, or stays in words

@@ -22,7 +22,7 @@ from gristmill.timeseries.settings import Evaluate
 from gristmill.timeseries.study import with_season, write_patterns
 
 _SHOWN = ("mae", "rmse", "mape", "mase", "skill", "coverage")  # where there is no room for all
-_LABELS = ("part", "by", "group", "forecaster")
+_LABELS = ("part", "by", "group", "forecaster", "examples")
 
 
 def evaluate(

@@ -1,5 +1,6 @@
 """How much of a forecast each channel's history and each thing known ahead accounts for."""
 
+import math
 import re
 from typing import Any
 
@@ -20,7 +21,7 @@ _GROUPS = (  # of columns that `ahead.py` makes, by their names
 def importance_of_channels(
     data: Prepared, network: keras.Model, metric: str, season: int | None, quantiles: list[float] | None
 ) -> dict[str, Any] | None:
-    """Return the permutation importance of features (`features_of`); None where there is one alone.
+    """Return the permutation importance of features (`features_of`); None where there is one alone, or no error.
 
     A feature is shuffled as a whole among the windows of the validation part, where there is one, else of the test
     part: each window gets another one's values of all its steps.
@@ -45,9 +46,13 @@ def importance_of_channels(
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
         made = network.predict(shuffled, batch_size=1024, verbose=0).astype(np.float64)
-        return measure(truth, levels_of(made, quantiles)[0], *units)[metric] or 0.0
+        measured = measure(truth, levels_of(made, quantiles)[0], *units)[metric]
+        return math.nan if measured is None else measured
 
-    return {"part": part, "metric": metric, "of": "windows"} | importance(features, error, len(starts))
+    found = importance(features, error, len(starts))
+    if math.isnan(found["error"]):  # of a part before which nothing moved, in units of the past's errors
+        return None
+    return {"part": part, "metric": metric, "of": "windows"} | found
 
 
 def features_of(layout: Layout) -> dict[str, list[int]]:

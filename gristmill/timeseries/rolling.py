@@ -76,7 +76,7 @@ def _score_block(block: Block, blocks: Sequence[Block], settings: Evaluate, leve
         forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, settings, level))
     made = with_baselines(forecasts, data, "test", settings, baselines_of(data, "test", settings))
     table = score_table(data, "test", made, settings.season, level)
-    table = table[table["by"] == "all"].drop(columns=["part", "by", "group"])
+    table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
     begin, end = data.times[made.starts.min()], data.times[made.starts.max() + data.layout.horizon - 1]
     return pd.DataFrame({"window": block.window, "seed": block.seed, "begin": begin, "end": end} | dict(table.items()))
 

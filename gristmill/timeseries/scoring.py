@@ -15,16 +15,17 @@ NAIVE = "naive"
 
 
 def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | None, level: float) -> pd.DataFrame:
-    """Return one row for each forecaster and group: `part`, `by`, `group`, `forecaster`, then the metrics.
+    """Return one row for each forecaster and group: `part`, `by`, `group`, `forecaster`, `examples`, then the metrics.
 
-    `by` is `all`, `step`, `series` or `channel`; the last two only where there are several. MASE and RMSSE take their
-    unit from each series' own past before the part. The model's interval has pinball loss, coverage and width.
+    `by` is `all`, `step`, `series` or `channel`; the last two only where there are several. Examples are windows. MASE
+    and RMSSE take their unit from each series' own past before the part. The model's interval has pinball loss,
+    coverage and width.
     """
     units = past_errors(data, part, forecasts, season)
     naive = np.abs(forecasts.truth - forecasts.made[NAIVE])
     rows = []
     for by, group, chosen in groups(data, forecasts):
-        reference = float(naive[chosen].mean())
+        reference, windows = float(naive[chosen].mean()), len(naive[chosen])
         for name, made in forecasts.made.items():
             measured = measure(forecasts.truth[chosen], made[chosen], *(unit[chosen] for unit in units))
             measured["skill"] = scores.skill(measured["mae"] or 0.0, reference)
@@ -32,7 +33,8 @@ def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | N
                 measured |= measure_interval(
                     forecasts.truth[chosen], forecasts.low[chosen], forecasts.high[chosen], level
                 )
-            rows.append({"part": part, "by": by, "group": group, "forecaster": name} | measured)
+            labels = {"part": part, "by": by, "group": group, "forecaster": name, "examples": windows}
+            rows.append(labels | measured)
     return pd.DataFrame(rows)
 
 

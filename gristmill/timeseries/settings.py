@@ -108,10 +108,9 @@ class Evaluate(Settings):
 class Export(Settings):
     """What is written for other programs."""
 
-    formats: Annotated[tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)] = (
-        "saved_model",
-        "keras",
-    )
+    formats: Annotated[  # of the model, each of them proved
+        tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)
+    ] = ("saved_model", "keras")
     tolerance: PositiveFloat = 1e-4  # largest parity difference, in deviations of the training part
     refit: bool = False  # train once more on everything, by the judged recipe, and export that network
 

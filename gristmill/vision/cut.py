@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill.checks.few import FEW, Folders
-from gristmill.classification.few import varied
+from gristmill.checks.few import Folders, Positions
+from gristmill.classification.few import different, varied
 from gristmill.tables import write_table
 from gristmill.vision import prepared, shards
 from gristmill.vision.prepared import Prepared
@@ -23,7 +23,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         most: images; as few as a network can learn by heart if None.
     """
     data, made = prepared.read(folders["preprocess"]), out["preprocess"]
-    chosen = varied(data, most or FEW)
+    chosen = varied(data, most) if most else different(data, partial(_images, data))
     write_table(made / "index.parquet", data.rows("train").iloc[chosen])
     shards.write(made / "train-00000-of-00001.tfrecord", _records(data, chosen))
     counts = {"train": len(chosen), "validation": 0, "test": 0}
@@ -33,7 +33,11 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         np.save(out["features"] / "train.npy", features[chosen], allow_pickle=False)
 
 
-def _records(data: Prepared, chosen: npt.NDArray[np.int64]) -> Iterator[bytes]:
+def _images(data: Prepared, chosen: Positions) -> list[bytes]:
+    return [shards.bytes_of(record, "image") for record in _records(data, chosen)]
+
+
+def _records(data: Prepared, chosen: Positions) -> Iterator[bytes]:
     """Yield the serialised examples at some positions of the training part, which ascend; no other is decoded."""
     wanted = set(chosen.tolist())
     records = tf.data.TFRecordDataset([str(path) for path in data.shards("train")]).take(int(chosen[-1]) + 1)

@@ -29,7 +29,7 @@ class Preprocess(Settings):
     """How images are decoded, resized and split."""
 
     size: Pair  # pixels: one number, or [height, width]
-    channels: Literal[1, 3] = 3
+    channels: Literal[1, 3] = 3  # grey or colour
     fit: Literal["stretch", "crop", "pad"] = "stretch"  # to the size: distorted, its middle, or with black borders
     encoding: Literal["raw", "jpeg"] = "raw"  # in the shards: raw is read faster, jpeg takes an eighth of the disk
     validation: Part = 0.1  # drawn class by class from what is not for test; choices are made on it; 0 for none
@@ -44,8 +44,8 @@ class Augment(Settings):
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of width and of height, either way
     shear: NonNegativeFloat = 0.0  # degrees, either way
     zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share, in and out
-    horizontal_flip: bool = False
-    vertical_flip: bool = False
+    horizontal_flip: bool = False  # left for right, of every other image
+    vertical_flip: bool = False  # top for bottom, of every other image
     brightness: NonNegativeFloat = 0.0  # share of the full range, either way
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share, more and less
     fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"  # what comes in from beyond the edge
@@ -61,12 +61,9 @@ class Evaluate(Settings):
 class Export(Settings):
     """What is written for other programs."""
 
-    formats: Annotated[
+    formats: Annotated[  # of the model, each of them proved
         tuple[Literal["saved_model", "keras", "lite", "onnx"], ...], Field(strict=False, min_length=1)
-    ] = (
-        "saved_model",
-        "keras",
-    )
+    ] = ("saved_model", "keras")
     tolerance: PositiveFloat = 1e-4  # largest parity difference of a probability
 
 

@@ -36,6 +36,7 @@ def write(folder: Path, pipeline: str, deny: str = '["customer_*", "email"]') ->
         (TEXTS.format('label = "email"'), "ingest] label: the column 'email'"),
         (TEXTS.format('part = "email"'), "ingest] part: the column 'email'"),
         (TEXTS.format('metadata = ["a", "email"]'), "ingest] metadata: the column 'email'"),
+        (PHOTOS.format('metadata = ["a", "email"]'), "source] metadata: the column 'email'"),
         (PHOTOS.format('label = "email"'), "source] label: the column 'email'"),
         (PHOTOS.format('image = "email"') + 'evaluate.slices = "a"\n', "source] image: the column 'email'"),
         (PHOTOS.format('label = "a"') + 'evaluate.slices = ["email"]\n', "evaluate] slices: the column 'email'"),

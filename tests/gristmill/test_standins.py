@@ -43,11 +43,11 @@ def test_a_file_of_another_kind_is_read_as_its_name_says(place: str, kind: str, 
 
 @pytest.mark.parametrize(("place", "of", "separator"), [("b.TSV.gz", "a.csv", "\t"), ("b.csv", "a.tsv", ",")])
 def test_the_name_of_a_table_tells_its_separator(place: str, of: str, separator: str) -> None:
-    source = Csv(kind="csv", path=of, encoding="latin-1", decimal=",")
+    source = Csv(kind="csv", path=of, encoding="latin-1", decimal=",", missing=["NA"])
 
     made = reader_of(place, source, "name")
 
-    assert made == Csv(kind="csv", path=place, separator=separator, encoding="latin-1", decimal=",")
+    assert made == source.model_copy(update={"path": place, "separator": separator})
 
 
 def test_a_folder_of_plain_texts_alone_stands_in_for_one_of_tables(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def test_the_verdict_tells_the_test_score_of_the_best_alone(project: Path) -> No
 def test_a_page_is_drawn_even_where_every_trial_failed(project: Path) -> None:
     store = Store(project / "store")
     path = sweep.write_sweep("small", "A & B", places(project, [None]), store)
-    assert path == project / "store/reports/small-sweep.html"
+    assert path == project / "store/reports/small.sweep.html"
     assert "No point came to a score" in path.read_text()
     assert "<svg" not in path.read_text()
     scored = places(project, [outcome(4.0)], [None])

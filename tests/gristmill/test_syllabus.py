@@ -139,8 +139,8 @@ def test_the_page_links_the_report_of_a_pipeline_that_has_one(project: Path) -> 
     found = [Result(row(project), [outcome(19.0)])]
 
     assert "<a " not in write_page(found, store).read_text()
-    (store.root / "reports/small-trial.html").touch()
-    assert '<a href="small-trial.html">small</a>' in write_page(found, store).read_text()
+    (store.root / "reports/small.trial.html").touch()
+    assert '<a href="small.trial.html">small</a>' in write_page(found, store).read_text()
 
 
 def test_code_of_the_course_has_at_least_one_score() -> None:

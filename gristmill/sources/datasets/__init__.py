@@ -42,9 +42,9 @@ class Dataset(Settings):
     name: str = Field(pattern=r"^\w+$")  # such as horses_or_humans
     config: str | None = None  # of a data set that has several
     version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")  # the newest that is there if not set
-    train: str = Field(default="train", min_length=1)  # split, such as "train[:80%]"; the next two are alike
-    validation: str | None = Field(default=None, min_length=1)
-    test: str | None = Field(default=None, min_length=1)
+    train: str = Field(default="train", min_length=1)  # split, such as "train[:80%]"
+    validation: str | None = Field(default=None, min_length=1)  # split; drawn by preprocess if not set
+    test: str | None = Field(default=None, min_length=1)  # split; drawn by preprocess if not set
     folder: Place = ""  # of the version's files; follows from the keys above and the next one if not set
 
     # What says where to look and what to do where nothing is there changes no result: it is not in the key.

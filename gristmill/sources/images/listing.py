@@ -1,4 +1,4 @@
-"""Photos named in a CSV file, with their classes and whatever else it tells of them."""
+"""Photos named in a CSV file, with their classes and what else is wanted of it."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gristmill.errors import DataError, shown
-from gristmill.settings import Column, Files, Place
+from gristmill.settings import Column, Columns, Files, Place
 from gristmill.sources import archives, refuse_missing
 from gristmill.sources.images import Photo
 from gristmill.sources.images.folder import PHOTOS
@@ -20,7 +20,7 @@ _LISTS = (".csv", ".tsv")  # in an archive
 
 
 class Listing(Files):
-    """A CSV file with a header line and a row for each photo; columns without a role become metadata.
+    """A CSV file with a header line and a row for each photo; columns that nobody names are not kept.
 
     The list may lie in the archive of its photos: `path` is the archive then, and `folder` is left out.
     """
@@ -35,6 +35,7 @@ class Listing(Files):
     image: Column = "image"  # column of the photos' paths, which begin in the folder or in one within it
     label: Column = "label"  # column of the classes' names
     part: Column = "part"  # column that says train, validation (or valid, val) or test, if there is one
+    metadata: Columns = ()  # further columns to keep, by which scores may be sliced (evaluate.slices)
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
@@ -80,7 +81,7 @@ class Listing(Files):
             with io.TextIOWrapper(io.BytesIO(read()), "utf-8-sig", newline="") as file:
                 reader = csv.reader(file, delimiter=self.separator, strict=True)
                 header = next(reader, [])
-                refuse_missing(path, [self.image, self.label, *header], header)
+                refuse_missing(path, [self.image, self.label, *self.metadata, *header], header)
                 for number, cells in enumerate(reader, 2):
                     if len(cells) not in (0, len(header)):
                         raise DataError(
@@ -99,8 +100,7 @@ class Listing(Files):
         named = None if part is None else part_of_cell(part, where, self.part)
         if not cells[self.label]:
             raise DataError(f"{where}, column {self.label!r}: empty. Name the photo's class, or remove the row.")
-        metadata = {column: cell for column, cell in cells.items() if column not in (self.image, self.label, self.part)}
-        return Photo(name, encoded, cells[self.label], named, metadata)
+        return Photo(name, encoded, cells[self.label], named, {column: cells[column] for column in self.metadata})
 
 
 def _sought(name: str, found: dict[Path, archives.Read], top: Path, where: str) -> Path:

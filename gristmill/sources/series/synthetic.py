@@ -16,7 +16,7 @@ class Synthetic(Settings):
     kind: Literal["synthetic"]
     n: PositiveInt = 1461  # observations
     period: PositiveInt = 365  # observations in a season
-    baseline: float = 10.0
+    baseline: float = 10.0  # level at the start
     slope: float = 0.05  # rise from one observation to the next
     amplitude: float = 40.0  # of the season
     noise: NonNegativeFloat = 5.0  # standard deviation

@@ -21,7 +21,7 @@ class Folder(Files):
 
     kind: Literal["folder"]
     parts: bool = False  # the folder above the class is named train, validation (or valid, val) or test
-    encoding: str = "utf-8"
+    encoding: str = "utf-8"  # of the files, by a name that Python knows: "cp1252"
 
     @property
     def columns(self) -> tuple[str, ...]:

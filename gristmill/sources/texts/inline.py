@@ -18,7 +18,7 @@ class Inline(Settings):
     """Texts and their labels, and their parts where they have any."""
 
     kind: Literal["inline"]
-    texts: Texts
+    texts: Texts  # themselves
     labels: Labels  # as many
     parts: PartNames = ()  # as many, or none
 

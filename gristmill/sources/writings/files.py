@@ -18,7 +18,7 @@ class TextFiles(Files):
     suffixes: ClassVar[tuple[str, ...]] = (*_PLAIN, *(f"{suffix}.gz" for suffix in _PLAIN))
 
     kind: Literal["files"]
-    encoding: str = "utf-8"
+    encoding: str = "utf-8"  # of the files, by a name that Python knows: "cp1252"
 
     def documents(self, paths: Sequence[Path]) -> Iterator[Document]:
         """Yield the files' texts; the id is the path below the common folder, or 1 where there is one file.

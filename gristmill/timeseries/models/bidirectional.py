@@ -14,7 +14,7 @@ class Bidirectional(Settings):
     """Two recurrent layers a layer, one forward and one backward in the window (Schuster & Paliwal, 1997)."""
 
     kind: Literal["bidirectional"]
-    cell: Literal["rnn", "lstm", "gru"] = "lstm"
+    cell: Literal["rnn", "lstm", "gru"] = "lstm"  # of the layers
     units: Sizes = (32,)  # of each direction of each layer, one on the other
 
     def build(self, shape: Shape) -> "keras.Model":

@@ -15,7 +15,7 @@ class ConvLstm(Settings):
     """Features of a few neighbouring values, remembered over the history."""
 
     kind: Literal["conv_lstm"]
-    filters: PositiveInt = 60
+    filters: PositiveInt = 60  # of the convolution
     kernel: PositiveInt = 5  # observations a filter spans
     units: Sizes = (60, 60)  # of each LSTM; the last gives its final state
     dense: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (30, 10)  # of each dense layer after them, relu

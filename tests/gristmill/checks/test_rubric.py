@@ -21,6 +21,7 @@ from gristmill.retraining import Drift, ErrorDrift, InputDrift, Judgement
 from gristmill.runs import Record
 from gristmill.sweeps import Point
 from gristmill.tables import write_table
+from gristmill.timeseries.settings import Schema
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 SCORES = {"headline": {"metric": "mae", "model": 1.0, "baseline": 2.0}, "best_baseline": "naive", "parity": 1e-6}
@@ -95,8 +96,8 @@ def test_all_that_can_be_seen_can_pass(bare: Evidence, left: Left) -> None:
     assert Counter(one.section for one in judged if one.finding.verdict == "by hand") == {
         "Data": 4,
         "Model": 3,
-        "Infrastructure": 1,
-        "Monitoring": 1,
+        "Infrastructure": 2,
+        "Monitoring": 2,
     }
 
 
@@ -176,6 +177,36 @@ def test_features_that_raise_no_error_are_named(bare: Evidence, left: Left) -> N
     )
 
 
+def test_where_no_feature_was_weighed_a_person_has_to_tell(bare: Evidence, left: Left) -> None:
+    assert of(replace(bare, left=left), "Data", 2)[0] == "by hand"
+
+
+@pytest.mark.parametrize(
+    ("rules", "verdict"),
+    [
+        ({}, "not passed"),
+        ({"columns": {"value": {}}}, "not passed"),
+        ({"columns": {"value": {"min": 0}}}, "passes"),
+        ({"frequency": "MS"}, "passes"),
+    ],
+)
+def test_a_schema_without_a_rule_is_none(bare: Evidence, left: Left, rules: dict[str, Any], verdict: str) -> None:
+    schema = Schema.model_validate({"file": "schemas/small.toml", **rules})
+    pipeline = replace(bare.pipeline, tables={**bare.pipeline.tables, "schema": schema})
+    record = left.record.model_copy(update={"settings": pipeline.values()})
+    seen = replace(bare, pipeline=pipeline, left=replace(left, record=record))
+
+    assert of(seen, "Data", 1)[0] == of(seen, "Monitoring", 2)[0] == verdict
+
+
+def test_what_every_run_does_is_not_told_as_a_test_of_the_pipeline(bare: Evidence, left: Left) -> None:
+    seen = replace(bare, left=left)
+
+    assert of(seen, "Infrastructure", 6)[0] == of(seen, "Monitoring", 1)[0] == "by hand"
+    assert of(seen, "Monitoring", 3)[0] == "passes"
+    assert of(replace(bare, left=replace(left, proved=0)), "Monitoring", 3)[0] == "not passed"
+
+
 def test_a_review_needs_a_commit_that_holds_everything(bare: Evidence) -> None:
     assert of(bare, "Model", 1)[0] == "not passed"
     assert of(replace(bare, git=Git(commit="b" * 40, dirty=True)), "Model", 1)[0] == "not passed"
@@ -249,22 +280,33 @@ def test_a_loss_that_is_no_number_does_not_pass(bare: Evidence, left: Left) -> N
 
 
 @pytest.mark.parametrize(
-    ("metric", "model", "behind"),
-    [("accuracy", [0.9, 0.8, 0.5], ["town Ulm"]), ("mae", [0.9, 0.4, 0.9], ["town Köln", "town Ulm"])],
+    ("metric", "higher", "behind"),
+    [("accuracy", True, ["town Köln", "town Ulm"]), ("mase", False, ["town Aalen", "town Köln", "town Ulm"])],
 )
-def test_slices_are_compared_with_the_best_baseline(
-    tmp_path: Path, metric: str, model: list[float], behind: list[str]
+def test_slices_are_compared_with_the_best_baseline_in_the_metric_of_the_headline(
+    tmp_path: Path, metric: str, higher: bool, behind: list[str]
 ) -> None:
-    labels = {"part": "test", "by": ["all", "town", "town"], "group": ["", "Köln", "Ulm"]}
-    other = {"part": "validation", "by": ["town"], "group": ["Bonn"]}
-    of_model = pd.DataFrame(labels | {"forecaster": "model", metric: [model[0], model[1], model[2]]})
-    of_baseline = pd.DataFrame(
-        labels | {"forecaster": "naive", metric: [0.1, 0.6 if metric == "accuracy" else 0.4, 0.7]}
-    )
-    elsewhere = pd.DataFrame(other | {"forecaster": "model", metric: [0.0]})
-    write_table(tmp_path / "scores.parquet", pd.concat([of_model, of_baseline, elsewhere]))
+    """In Köln both are as good, in Ulm the model has no score, and of Rom there are too few examples to tell."""
+    labels = {
+        "part": "test",
+        "by": ["all", *["town"] * 4],
+        "group": ["", "Aalen", "Köln", "Ulm", "Rom"],
+        "examples": [149, 30, 40, 50, 29],
+        "mae": 1.0,
+    }
+    of_model = pd.DataFrame(labels | {"forecaster": "model", metric: [0.9, 0.8, 0.6, None, 0.5]})
+    of_baseline = pd.DataFrame(labels | {"forecaster": "naive", metric: [0.1, 0.7, 0.6, 0.4, 0.5]})
+    write_table(tmp_path / "scores.parquet", pd.concat([of_model, of_baseline, of_model.assign(part="validation")]))
 
-    assert slices_behind(tmp_path, "naive") == behind
+    headline = {"metric": metric, "higher_is_better": higher}
+    assert slices_behind(tmp_path, {"headline": headline, "best_baseline": "naive"}) == behind
+
+
+def test_slices_of_few_examples_are_none(tmp_path: Path) -> None:
+    table = {"part": "test", "by": ["step"], "group": "1", "examples": 29, "forecaster": "model", "mae": 1.0}
+    write_table(tmp_path / "scores.parquet", pd.DataFrame(table))
+
+    assert slices_behind(tmp_path, SCORES) is None
 
 
 def test_the_score_is_told_in_the_paper_s_words() -> None:

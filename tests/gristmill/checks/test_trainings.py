@@ -133,6 +133,29 @@ def test_a_loss_that_is_no_number_fails_with_its_reason(tmp_path: Path) -> None:
     assert "no finite number" in check.measured
 
 
+def test_trainings_whose_loss_is_no_number_are_not_alike(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "short").mkdir()
+
+    check = twice(of_rows(tmp_path / "rows", Exploding()), tmp_path / "short")
+
+    assert (check.name, check.verdict) == (REPRODUCIBLE, "failed")
+    assert check.measured.startswith("the loss became inf")
+
+
+@pytest.mark.parametrize("values", [np.random.default_rng(0).normal(size=200), np.tile([0.0] * 9 + [1.0], 20)])
+def test_a_network_without_hidden_units_learns_what_it_can(values: Any, tmp_path: Path) -> None:
+    """Five weights; of the second series, windows without a peak are followed by one or by none."""
+    (tmp_path / "series").mkdir()
+    (tmp_path / "few").mkdir()
+    series.write(assembled(values, validation=20), tmp_path / "series")
+    tables = {"model": SeriesDense(kind="dense", units=()), "train": SeriesTrain()}
+
+    (check,) = by_heart(Trainee("timeseries", tables, {"preprocess": tmp_path / "series"}, ()), tmp_path / "few")
+
+    assert (check.name, check.verdict) == (LEARNED, "passed")
+
+
 class Drawing(Settings):
     """Settings of a network with noise that no seed governs."""
 
@@ -157,3 +180,4 @@ def test_a_network_that_draws_without_a_seed_is_not_alike(tmp_path: Path) -> Non
 
     assert (check.name, check.verdict, check.decides) == (REPRODUCIBLE, "failed", True)
     assert " and " in check.measured
+    assert "without a seed" in check.measured

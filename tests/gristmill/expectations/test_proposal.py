@@ -46,13 +46,18 @@ def numbers(*values: float) -> dict[str, Any]:
 
 
 def test_numbers_have_half_of_their_range_on_each_side() -> None:
-    assert numbers(-10, 30) == {"type": "integer", "min": -30, "max": 50, "missing": 0}
+    assert numbers(-10, 30) == {"type": "number", "min": -30, "max": 50, "missing": 0}
     assert numbers(-1.6, 35.6) == {"type": "number", "min": -21, "max": 55, "missing": 0}
 
 
 def test_numbers_of_one_sign_keep_it() -> None:
     assert numbers(0.4, 9.5) == {"type": "number", "min": 0, "max": 14.1, "missing": 0}
-    assert numbers(-9, -1) == {"type": "integer", "min": -13, "max": 0, "missing": 0}
+    assert numbers(-9, -1) == {"type": "number", "min": -13, "max": 0, "missing": 0}
+
+
+def test_the_first_number_that_is_not_whole_is_no_mistake_and_how_it_would_be_one_is_told() -> None:
+    kind, *_ = number_lines(pd.Series([1.0, 2.0]), 0.0)
+    assert (kind.value, kind.why) == ("number", 'all whole so far; "integer" would refuse the first that is not')
 
 
 @pytest.mark.parametrize(("value", "low", "high"), [(8, 4, 12), (0, 0, 1), (-0.5, -0.75, -0.25)])

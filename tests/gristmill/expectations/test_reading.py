@@ -79,6 +79,19 @@ def test_rules_of_a_column_that_is_left_out_for_a_call_are_no_mistake(project: P
     assert left_out.tables["schema"] == load(project).pipeline("small").tables["schema"]
 
 
+def test_a_schema_of_no_pipeline_is_refused(project: Path) -> None:
+    write(project, "")
+    for name in ("smal", "other", ".#small"):  # the last is an editor's
+        (project / f"schemas/{name}.toml").touch()
+    (project / "schemas/notes.md").touch()
+    with pytest.raises(RequestError) as raised:
+        load(project)
+    assert str(raised.value).splitlines() == [
+        "schemas/other.toml: no pipeline is called so. Rename the file as its own, or remove it.",
+        "schemas/smal.toml: no pipeline is called so. Did you mean 'small'? Rename the file as its own, or remove it.",
+    ]
+
+
 def test_a_file_that_cannot_be_read_is_said(project: Path) -> None:
     (project / "schemas/small.toml").mkdir(parents=True)
     with pytest.raises(RequestError, match=r"^schemas/small\.toml: cannot be read \(Is a directory\)\."):

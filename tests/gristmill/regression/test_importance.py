@@ -45,6 +45,17 @@ def test_a_rise_is_that_of_the_rows_with_another_s_value(mixed: Folders) -> None
         assert feature["deviation"] == pytest.approx(np.std(errors))
 
 
+def test_a_column_may_have_any_name(mixed: Folders) -> None:
+    data, network = prepared.read(mixed["preprocess"]), networks.read(mixed["train"])
+    named = {"area": "self", "rooms of it": "order"}
+    layout = replace(data.layout, numbers=[named.get(name, name) for name in data.layout.numbers])
+
+    found = importance_of_columns(replace(data, table=data.table.rename(columns=named), layout=layout), network)
+
+    assert found
+    assert {feature["feature"] for feature in found["features"]} == {"self", "order", "part"}
+
+
 def test_without_validation_it_is_the_test_part(mixed: Folders) -> None:
     data = prepared.read(mixed["preprocess"])
     parts = np.where(data.parts == "validation", "train", data.parts)

@@ -177,6 +177,17 @@ def test_empty_fields_are_no_missing_fields(read: Read) -> None:
     assert frame["y"].isna().tolist() == [True, False, False]
 
 
+def test_named_marks_are_missing_numbers_and_no_others(read: Read) -> None:
+    content = "t,y\nNA,1\nb,NA\nc, -\n-,2\n"
+    frame = read(content, missing=["NA", "-"])
+
+    assert frame["t"].tolist() == ["NA", "b", "c", "-"]
+    assert frame["y"].isna().tolist() == [False, True, True, False]
+    told = "a.csv row 3, column 'y': not a finite number: 'NA' (2 such cells). Mend it or leave it empty; where it"
+    assert told in refusal(read, content)
+    assert "row 4" in refusal(read, content, missing=["NA"])
+
+
 def test_a_missing_column_is_refused_with_those_that_are_there(read: Read) -> None:
     assert "no column 'y'. Columns: 't', 'value'." in refusal(read, "t,value\na,1\n")
 

@@ -69,6 +69,12 @@ def test_booleans_are_0_and_1_and_a_column_of_nothing_is_missing(tmp_path: Path)
     assert frame["z"].dtype == np.float64
 
 
+def test_booleans_as_text_are_true_and_false(tmp_path: Path) -> None:
+    for column in (pa.array([True, False, None]), pa.array([True, False, None]).dictionary_encode()):
+        frame = read(write(tmp_path / "a.parquet", t=column, y=[1, 2, 3])).frame
+        assert frame["t"].dropna().tolist() == ["true", "false"]
+
+
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
@@ -144,7 +150,7 @@ def test_a_missing_column_is_refused_with_those_that_are_there(tmp_path: Path) -
     [
         ({"t": ["a"], "y": ["1"]}, "column 'y': holds text. Expected numbers: name another column."),
         ({"t": ["a"], "y": pa.array(DAYS[:1])}, "column 'y': holds times. Expected numbers"),
-        ({"t": [0.5], "y": [1]}, "column 't': holds numbers. Expected text, integers or times"),
+        ({"t": [0.5], "y": [1]}, "column 't': holds numbers. Expected text, integers, booleans or times"),
         ({"t": [[1, 2]], "y": [1]}, "column 't': holds list<element: int64>. Expected text"),
     ],
 )

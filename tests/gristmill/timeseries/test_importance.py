@@ -51,6 +51,15 @@ def test_the_error_is_that_of_the_forecasts_themselves() -> None:
     assert found["error"] == pytest.approx(np.abs(data.values[starts, 0] - forecasts).mean())
 
 
+def test_without_a_unit_for_the_errors_nothing_is_weighed() -> None:
+    """Nothing moved before the validation part, by whose errors MASE is scaled."""
+    data = of_four_columns()
+    data.values[: data.part("validation")[0, 0], 0] = 0
+
+    assert importance_of_channels(data, by_input(data), "mase", None, None) is None
+    assert importance_of_channels(data, by_input(data), "mae", None, None)
+
+
 def test_a_median_is_weighed_where_quantiles_are_learned() -> None:
     data = of_four_columns()
     window = keras.Input((data.layout.history, 4))

@@ -94,7 +94,7 @@ def by_loop(by: str, group: str, name: str, season: int) -> dict[str, float]:
 def test_scores_equal_a_loop(season: int | None) -> None:
     table = score_table(DATA, "test", MADE, season, 0.9)
 
-    assert table.columns.tolist() == ["part", "by", "group", "forecaster", *METRICS, *INTERVAL]
+    assert table.columns.tolist() == ["part", "by", "group", "forecaster", "examples", *METRICS, *INTERVAL]
     assert set(table["part"]) == {"test"}
     expected_groups = [("all", ""), ("step", "1"), ("step", "2"), ("step", "3"), ("channel", "y"), ("channel", "y1")]
     expected_groups += [("series", "series 0"), ("series", "series 1")]
@@ -104,6 +104,7 @@ def test_scores_equal_a_loop(season: int | None) -> None:
     for row in table.to_dict("records"):
         expected = by_loop(row["by"], row["group"], row["forecaster"], season or 1)
         assert {name: row[name] for name in METRICS} == pytest.approx(expected), (row["by"], row["group"])
+        assert row["examples"] == len({window for window, _, _ in cells(row["by"], row["group"])})
 
 
 def test_the_interval_is_the_models_alone_and_equals_a_loop() -> None:

@@ -38,12 +38,13 @@ def refusal(root: Path, text: str, **settings: Any) -> str:
     return message.replace(f"{root}/", "")
 
 
-def test_rows_tell_class_part_and_metadata(birds: Path) -> None:
+def test_rows_tell_class_part_and_the_metadata_asked_for(birds: Path) -> None:
     found = photos(
         birds,
-        'file,species,use,place,"seen, when"\r\n'
-        "tit/0001.jpg,Tit,train,Wood,\r\n\r\n"
-        'owl/0000.jpg,"Owl, barn",VAL,,"May\n1"\r\n',
+        'file,species,use,place,"seen, when",email\r\n'
+        "tit/0001.jpg,Tit,train,Wood,,a@b\r\n\r\n"
+        'owl/0000.jpg,"Owl, barn",VAL,,"May\n1",c@d\r\n',
+        metadata=["place", "seen, when"],
         image="file",
         label="species",
         part="use",
@@ -140,6 +141,11 @@ def test_no_name_leads_out_of_the_folder(birds: Path, name: str) -> None:
 )
 def test_a_list_that_does_not_hold_is_refused_with_its_row(birds: Path, text: str, message: str) -> None:
     assert refusal(birds, text).startswith(message)
+
+
+def test_metadata_that_is_not_there_is_refused(birds: Path) -> None:
+    message = refusal(birds, "image,label,sex\nowl/0000.jpg,owl,f\n", metadata="age")
+    assert message == "birds.csv: no column 'age'. Columns: 'image', 'label', 'sex'."
 
 
 @pytest.mark.parametrize("part", ["", "holdout"])

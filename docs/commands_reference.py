@@ -1,0 +1,94 @@
+"""The commands reference, as Markdown, from the functions behind the command line.
+
+`make schema` writes it to `docs/reference/commands.md`; a test keeps it current.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from typer.models import OptionInfo, ParamMeta
+from typer.utils import get_params_from_function
+
+from gristmill import cli
+
+OPENING = """\
+# Commands
+
+Every command and option, generated from the code (`make schema`); `--help` tells them too. In a shell,
+`gristmill --install-completion` has commands, pipelines, stages and settings completed.
+"""
+VALUES = {str: "TEXT", int: "N", float: "NUMBER", Path: "FILE"}
+
+Command = Callable[..., Any]
+
+
+def page() -> str:
+    """Return the whole page: the list of commands, what all of them take, then a section a command."""
+    commands = {command.callback.__name__: command.callback for command in cli.app.registered_commands}
+    lines = [OPENING, "| command | what it does |", "|---|---|"]
+    lines += [f"| [`{name}`](#gristmill-{name}) | {_about(command)[0]} |" for name, command in commands.items()]
+    lines += ["", "## Options of all", "", *_about(cli.options)[1:], "", *_table(cli.options)]
+    for name, command in commands.items():
+        lines += [f"## gristmill {name}", "", "\n\n".join(_about(command)), "", _usage(name, command), ""]
+        lines += _table(command)
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _about(command: Command) -> list[str]:
+    """Return the paragraphs of a command's docstring."""
+    return [" ".join(paragraph.split()) for paragraph in (inspect.getdoc(command) or "").split("\n\n")]
+
+
+def _usage(name: str, command: Command) -> str:
+    words = ["gristmill", name]
+    for parameter in _parameters(command):
+        if not isinstance(parameter.default, OptionInfo):
+            word = f"{_called(parameter)}{'...' * _is_list(parameter)}"
+            words.append(word if parameter.default.default is ... else f"[{word}]")
+    if any(isinstance(parameter.default, OptionInfo) for parameter in _parameters(command)):
+        words.append("[OPTIONS]")
+    return f"`{' '.join(words)}`"
+
+
+def _table(command: Command) -> Iterator[str]:
+    rows = [_row(parameter) for parameter in _parameters(command)]
+    if rows:
+        yield from ["| | default | meaning |", "|---|---|---|", *rows, ""]
+
+
+def _row(parameter: ParamMeta) -> str:
+    default, meaning = parameter.default.default, parameter.default.help
+    shown = "*needed*" if default is ... else "–" if default in (None, False, "") else f"`{default}`"
+    if isinstance(parameter.default, OptionInfo) and _is_list(parameter):
+        meaning += " May be given several times."
+    called = _called(parameter).replace("|", "\\|")
+    return f"| `{called}` | {shown} | {meaning} |"
+
+
+def _called(parameter: ParamMeta) -> str:
+    """Return how a parameter is written: `NAME`, `--json`, `--steps N`."""
+    told = parameter.default
+    if not isinstance(told, OptionInfo):
+        return (told.metavar or parameter.name).strip("[]").upper()
+    flags = ", ".join(told.param_decls or [f"--{parameter.name.replace('_', '-')}"])
+    value = told.metavar or next((VALUES[kind] for kind in _kinds(parameter) if kind in VALUES), "")
+    return f"{flags} {value}".rstrip()
+
+
+def _is_list(parameter: ParamMeta) -> bool:
+    return any(get_origin(kind) is list for kind in _kinds(parameter))
+
+
+def _kinds(parameter: ParamMeta) -> list[Any]:
+    """Return the types of a parameter, those of an alternative such as `str | None` too."""
+    return [parameter.annotation, *get_args(parameter.annotation)]
+
+
+def _parameters(command: Command) -> list[ParamMeta]:
+    return [*get_params_from_function(command).values()]
+
+
+if __name__ == "__main__":
+    print(page(), end="")
