@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gristmill import errors
-from gristmill.errors import GristmillError, RequestError, WorkError, shown
+from gristmill.errors import GristmillError, RequestError, WorkError, shown, such
 
 CLASSES: dict[str, type[GristmillError]] = {
     name: value for name, value in vars(errors).items() if isinstance(value, type)
@@ -13,7 +13,7 @@ CLASSES: dict[str, type[GristmillError]] = {
 
 
 def test_all_names_every_error_in_order() -> None:
-    assert errors.__all__ == sorted([*CLASSES, "shown"])
+    assert errors.__all__ == sorted([*CLASSES, "shown", "such"])
     assert all(issubclass(kind, GristmillError) for kind in CLASSES.values())
 
 
@@ -56,3 +56,8 @@ def test_a_long_value_is_shown_by_its_first_characters(length: int, text: str) -
 def test_a_value_is_shown_as_long_as_asked_for() -> None:
     assert shown("abcdefghij", longest=8) == "'abcd..."
     assert shown("abcdef", longest=8) == "'abcdef'"
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "1 such cell"), (2, "2 such cells")])
+def test_how_many_more_there_are_is_told_in_the_right_number(count: int, told: str) -> None:
+    assert such(count, "cell") == told
