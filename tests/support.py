@@ -165,7 +165,7 @@ def reload_here(exported: Path, formats: Iterable[str], folder: Path) -> None:
 
 def newest_epoch(project: Path) -> int:
     """Return the number of the newest checkpoint's epoch, 0 if there is none."""
-    found = project.glob("data/store/scratch/*/**/epoch-*")
+    found = project.glob("data/store/scratch/*/epoch-*")  # no `**`: a draft may vanish while it is looked into
     return max((int(path.name.partition("-")[2]) for path in found), default=0)
 
 

@@ -1,14 +1,17 @@
 """Which columns hold the times of a table, and how they are to be read: every way is tried on the cells themselves."""
 
+import contextlib
 import itertools
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, shown
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import Table
 from gristmill.sources import Rows
@@ -24,6 +27,8 @@ _WORDS = ("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m"
 _FORMATS = (None, *(day + hour for day in _DAYS for hour in _HOURS), *_WORDS)
 _DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _YEARS = (1500, 2200)
+_EPOCHS = {10: "s", 13: "ms"}  # digits of what is counted since 1970, and in what
+_MOST = 0.8  # of the cells: the others are mistakes
 _FIRST = 50  # rows that a format is tried on before all are read
 
 
@@ -61,6 +66,8 @@ def find_clock(table: Table) -> Clock:
     hinted = [column for column in table.columns.values() if _is_hinted(column.name)]
     others = [column for column in table.columns.values() if column not in hinted]
     for columns, formats in ((hinted, _formats), (others, _sure_formats), (hinted + others[:1], _numbering)):
+        if formats is _numbering:
+            _refuse_nearly_times(table, hinted)
         for column in columns:
             if clock := _most_regular(table, column, formats(column)):
                 return clock
@@ -79,6 +86,52 @@ def holes(times: pd.Index) -> float:
     except DataError:
         return float("inf")
     return (len(grid.times) - len(unique)) / len(unique)
+
+
+def stray_in(table: Table, clock: Clock) -> str:
+    """Return where a time stands that lies farther from all others than they do from each other; empty if none does."""
+    times = pd.Series(clock.times).sort_values()
+    unique = times.drop_duplicates()
+    for stray, others in ((unique.iloc[0], unique.iloc[1:]), (unique.iloc[-1], unique.iloc[:-1])):
+        nearest = min(abs(others.iloc[0] - stray), abs(others.iloc[-1] - stray))
+        if nearest > others.iloc[-1] - others.iloc[0]:
+            first, last = (_shown(time, clock.time_format) for time in (others.iloc[0], others.iloc[-1]))
+            where = table.rows.where(int(times.index[times == stray][0]))
+            return f"{where}: {_shown(stray, clock.time_format)}, far from the other times, {first} to {last}."
+    return ""
+
+
+def _refuse_nearly_times(table: Table, columns: list[Column]) -> None:
+    """Refuse a column, named like one of times, that holds them but for a few cells, or as seconds since 1970."""
+    for column in columns:
+        digits = _digits(column)
+        if digits in _EPOCHS and column.cells.astype("str").str.strip().str.match("1[0-8]").all():  # until 2030
+            unit = _EPOCHS[digits]
+            raise DataError(
+                f"{table.rows.name}: {column.name!r} seems to count from 1970 on, {shown(column.cells.iloc[0])}. Write "
+                f"dates there (pandas: pd.to_datetime(frame[{column.name!r}], unit='{unit}'))."
+            )
+        if column.numbers is None and (bad := _unreadable(column)) is not None:
+            received = "an empty cell" if pd.isna(column.cells.iloc[bad]) else shown(column.cells.iloc[bad])
+            raise DataError(
+                f"{table.rows.where(bad)}, column {column.name!r}: {received} among times. Mend it, or remove the row."
+            )
+
+
+def _unreadable(column: Column) -> int | None:
+    """Return the position of the first cell that no form reads, where one reads most cells; None where none does."""
+    read = []
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of days before months, and of no one form
+        for way in _FORMATS:
+            with contextlib.suppress(ValueError):  # of offsets that differ
+                if _are_times(column.cells.iloc[:_FIRST], way).mean() >= _MOST:
+                    read.append(_are_times(column.cells, way))
+    best = max(read, key=lambda there: there.mean(), default=None)
+    return None if best is None or not _MOST <= best.mean() < 1 else int(best.argmin())
+
+
+def _are_times(cells: "pd.Series[Any]", time_format: str | None) -> "pd.Series[bool]":
+    return pd.to_datetime(cells, format=time_format, errors="coerce").notna()
 
 
 def _is_hinted(name: str) -> bool:

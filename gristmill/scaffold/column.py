@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gristmill.errors import shown
 from gristmill.sources import LARGEST
 
 _IDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # words in the names of columns
+_NAMES = {"id", "ids", "identifier", "key", "uuid"}
+_DECORATED = r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([.,'\s]\d{3})+|\d+)([.,]\d+)?\s?[%$€£¥]?"  # -1,234.50 €
 _FEW = 50  # different names that a category has at most
 _SHARE = 0.2  # of the rows: more different names tell too little each
+_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
 _STRAY = 0.1  # of the cells: with fewer that are none, a column is meant to hold numbers
 
 
@@ -52,6 +56,25 @@ class Column:
         strays = cells[pd.to_numeric(cells, errors="coerce").isna()]
         return strays.unique().tolist() if len(strays) <= _STRAY * len(cells) else []
 
+    @cached_property
+    def spoilt(self) -> str:
+        """What keeps a column from holding numbers that is meant to, and what to do; empty where nothing does."""
+        if self.strays:
+            return f"holds {shown(self.strays[0])} beside numbers: empty such cells"
+        if self.numbers is not None or self.cells.dtype.kind == "M":
+            return ""
+        cells = self.cells.dropna().astype("str").str.strip()
+        decorated = cells[cells.str.fullmatch(_DECORATED)]
+        if len(decorated) < max(1, (1 - _STRAY) * len(cells)):
+            return ""
+        marked = decorated[pd.to_numeric(decorated, errors="coerce").isna()].tolist()
+        return f"holds {shown(marked[0])}: take out all but digits and the mark of decimals" if marked else ""
+
+    @property
+    def is_named_like_id(self) -> bool:
+        """Whether its name says that it names something."""
+        return not _NAMES.isdisjoint(re.split(r"[^a-z]+", self.name.lower()))
+
     @property
     def is_category(self) -> bool:
         """Whether it holds a few names again and again."""
@@ -65,6 +88,17 @@ class Column:
         if self.empty > len(self.cells) / 2:
             return f"is mostly empty, {self.empty:,} of {len(self.cells):,} cells"
         return "numbers the rows" if self.numbers_rows else ""
+
+
+def marks_in(cells: "pd.Series[str]") -> list[str]:
+    """Return the usual marks of a missing value that stand in a column of a CSV file, such as NA."""
+    stripped = cells.dropna().str.strip()
+    return sorted(stripped[stripped.str.lower().isin(_MARKS)].unique())
+
+
+def unmarked(cells: "pd.Series[str]") -> "pd.Series[str]":
+    """Return the cells without those marks: missing where one stood."""
+    return cells.mask(cells.str.strip().isin(marks_in(cells)))
 
 
 def numbers_in(cells: "pd.Series[str]", decimal: str) -> "pd.Series[float] | None":

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gristmill.sources.csv import named_tabs
 
 _SAMPLE = 1 << 18  # bytes that the separator is sought in
 _SEPARATORS = ",;\t|: "  # of those that cut alike into as many cells the first counts
+_LEAST = 3  # lines, the header and others, that show how rows are cut
 _ALIKE = 0.9  # of the rows have as many cells as the header
 
 
@@ -33,6 +35,8 @@ def dialect(path: Path) -> list[Guess]:
         sample = sample[: sample.rfind("\n") + 1]
     csv.field_size_limit(2**31 - 1)
     separator = max(_SEPARATORS, key=lambda mark: _width(sample, mark))
+    if _width(sample, separator) == 1:
+        _refuse_preamble(path, sample)
     _refuse_no_header(path, _rows(sample, separator)[0])
     usual = "\t" if named_tabs(path.name) else ","
     cut = [
@@ -61,6 +65,21 @@ def _width(sample: str, separator: str) -> int:
     header, *rows = _rows(sample, separator)
     alike = sum(len(row) == len(header) for row in rows)
     return len(header) if alike >= _ALIKE * len(rows) else 1
+
+
+def _refuse_preamble(path: Path, sample: str) -> None:
+    """Refuse lines above the header: others are cut alike into several cells from a later line on."""
+    for separator in _SEPARATORS.replace(":", "").replace(" ", ""):  # which stand in plain sentences too
+        reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
+        rows = [(reader.line_num, len(row)) for row in reader if row]
+        (width, _), *_ = Counter(width for _, width in rows).most_common(1)
+        first = next(at for at, (_, cells) in enumerate(rows) if cells == width)
+        alike = sum(cells == width for _, cells in rows[first:])
+        if width > 1 and first > 0 and alike >= max(_LEAST, _ALIKE * (len(rows) - first)):
+            line = rows[first][0]
+            raise DataError(
+                f"{path}: line {line} looks like the header, cut by {separator!r}. Remove the lines above it."
+            )
 
 
 def _refuse_no_header(path: Path, header: list[str]) -> None:

@@ -59,11 +59,11 @@ def _lines(name: str, draft: Draft) -> Iterator[str]:
 
 def _setting(guess: Guess) -> Iterator[str]:
     """Yield the lines of one setting; an array that is too long for one gets a line for each few of its items."""
-    line, why = f"{guess.key} = {toml_value(guess.value)}", f"# {_plain(guess.why)}" if guess.why else ""
+    line = f"{guess.key} = {toml_value(guess.value)}"
     if len(line) <= _WIDTH or not isinstance(guess.value, list | tuple):
-        yield f"{line:{_COLUMN}} {why}".rstrip()
+        yield from _explained(line, guess.why)
         return
-    yield f"{f'{guess.key} = [':{_COLUMN}} {why}".rstrip()
+    yield from _explained(f"{guess.key} = [", guess.why)
     row = "   "
     for item in map(toml_value, guess.value):
         if len(row) + len(item) + 2 > _WIDTH:
@@ -71,6 +71,18 @@ def _setting(guess: Guess) -> Iterator[str]:
             row = "   "
         row += f" {item},"
     yield from [row, "]"]
+
+
+def _explained(line: str, why: str) -> list[str]:
+    """Return a line with its comment, which goes on below where there is no room."""
+    return hanging(f"{line:{_COLUMN}} # ", _plain(why), _WIDTH, f"{'':{_COLUMN}} # ") if why else [line]
+
+
+def hanging(before: str, text: str, width: int, below: str) -> list[str]:
+    """Return a text behind what stands before it, in lines of a width of which all but the first begin alike."""
+    return textwrap.wrap(
+        text, width, initial_indent=before, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _plain(text: str) -> str:

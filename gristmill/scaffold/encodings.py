@@ -34,6 +34,8 @@ def encoding_of(where: Path, contents: Sequence[bytes]) -> str:
     begins = [content[:4] for content in contents]
     if marked := next((name for begin in begins for mark, name in _MARKS.items() if begin.startswith(mark)), None):
         return marked
+    if any(begin == b"PK\3\4" for begin in begins):
+        raise DataError(f"{where}: a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV.")
     if binary := next((content for content in contents if b"\0" in content), None):
         raise DataError(f"{where}: no text, it begins with {shown(binary[:8])}. Expected a text file: save it as one.")
     return next(encoding for encoding in _KNOWN if all(_is_in(encoding, content) for content in contents))

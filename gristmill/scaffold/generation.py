@@ -4,6 +4,7 @@ from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.draft import Draft, Guess
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of, unpacked
+from gristmill.scaffold.pace import pace
 from gristmill.sources.writings.files import TextFiles
 
 _LEAST = 5_000  # characters
@@ -25,7 +26,11 @@ def propose(data: Data) -> Draft:
     scarce = characters < _SCARCE
     learns = f"for {characters:,} characters"
     tables = {
-        "source": [Guess("kind", "files"), Guess("path", data.written), *encoding_guesses(encoding)],
+        "source": [
+            Guess("kind", "files", "plain texts"),
+            Guess("path", data.written, data.warning),
+            *encoding_guesses(encoding),
+        ],
         "preprocess": [
             Guess("length", 50 if scarce else 100, 'characters that the network sees; level = "word" for words'),
             Guess("validation", 0.1, "of the text: the epoch is chosen on it"),
@@ -34,8 +39,7 @@ def propose(data: Data) -> Draft:
         "model": [Guess("kind", "gru", "or lstm"), Guess("recurrent", [64] if scarce else [128], learns)],
         "train": [
             Guess("epochs", 20 if scarce else 5, "more of them write better"),
-            Guess("batch_size", 32),
-            Guess("learning_rate", 4e-3),
+            *pace(32, 4e-3),
         ],
     }
     notes = ["There are no classes to sort these texts into, so the domain is `generation`: to go on writing."]

@@ -7,16 +7,17 @@ from gristmill.errors import DataError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.draft import Guess
-from gristmill.scaffold.folders import classes_in, parts_in
+from gristmill.scaffold.folders import parts_in, why_no_classes
 from gristmill.scaffold.table import read_table
-from gristmill.scaffold.targets import class_of
+from gristmill.scaffold.targets import class_of, refuse_target
 from gristmill.sources import archives
 from gristmill.sources.images.arrays import Arrays
 from gristmill.sources.images.folder import PHOTOS, Folder
 from gristmill.sources.images.listing import Listing
-from gristmill.sources.parts import PARTS
 
 _LISTS = (".csv", ".tsv")
+_APPLE = (".heic", ".heif")  # photos of telephones, which nothing here reads
+_PIXELS = 16  # of an image, at least
 
 Source = tuple[list[Guess], tuple[Path, ...]]  # the table `source`, and the files it names
 
@@ -30,33 +31,44 @@ def source_of(data: Data, target: str | None) -> Source:
 
     Raises:
         DataError: there are no photos, or nothing names their classes.
+        RequestError: a column is asked for where no list is.
     """
     files = data.files()
     lists = [path for path in files if path.name.lower().endswith(_LISTS)]
     with archives.gathered([path for path in files if path.name.lower().endswith(Folder.suffixes)], PHOTOS) as found:
         photos = list(found)
-    classes = classes_in(photos)
-    if len(classes) > 1 and not all(name.lower() in PARTS for name in classes):
+    untidy = why_no_classes(photos) if photos else ""
+    if photos and not untidy:
+        refuse_target(target, "the folders name the classes")
         return _in_folders(data, photos)
     if len(lists) == 1 and (listing := _listed(data, lists[0], target)):
         return listing
     if photos:
         raise DataError(
-            f"{data.place}: {len(photos):,} photos in {', '.join(map(repr, classes))}, but nothing names their "
-            "classes. Put those of each class into a folder of its own, or write a CSV file of the columns image and "
-            "label."
+            f"{data.place}: {len(photos):,} photos, but {untidy}. Put those of each class into a folder of its own and "
+            "all other photos elsewhere, name the folder of the classes as --data, or write a CSV file of the columns "
+            "image and label."
         )
     arrays = [path for path in files if path.name.lower().endswith(Arrays.suffixes)]
     if not arrays:
+        apple = any(path.name.lower().endswith(_APPLE) for path in files)
+        remedy = "Convert HEIC to JPEG." if apple else f"Or {', '.join(Arrays.suffixes)}."
         raise DataError(
             f"{data.place}: no photo among {len(files):,} files. Expected {', '.join(PHOTOS)} in a folder for each "
-            f"class, or {', '.join(Arrays.suffixes)}."
+            f"class. {remedy}"
         )
-    return [Guess("kind", "arrays", "pairs of images and labels"), Guess("path", data.written)], tuple(arrays)
+    if arrays == lists and not any(_holds_pixels(path) for path in lists):
+        raise DataError(
+            f"{data.place}: a table that names no photos and holds no pixels. Name a folder of photos, a table with a "
+            "column of their paths, or one of the column label and a column for each pixel."
+        )
+    refuse_target(target, "the arrays hold the labels")
+    guesses = [Guess("kind", "arrays", "pairs of images and labels"), Guess("path", data.written, data.warning)]
+    return guesses, tuple(arrays)
 
 
 def _in_folders(data: Data, photos: list[Path]) -> Source:
-    guesses = [Guess("kind", "folder", "a folder for each class"), Guess("path", data.written)]
+    guesses = [Guess("kind", "folder", "a folder for each class"), Guess("path", data.written, data.warning)]
     if parts := parts_in(photos):
         guesses.append(Guess("parts", True, f"the folders above are named {', '.join(parts)}"))
     return guesses, data.files(Folder.suffixes)
@@ -72,7 +84,7 @@ def _listed(data: Data, path: Path, target: str | None) -> Source | None:
     folder = data if len(data.files()) > 1 else data.at(_folder_of(path, image))
     guesses = [
         Guess("kind", "listing", "a CSV file that names photos"),
-        Guess("path", data.at(path).written),
+        Guess("path", data.at(path).written, data.at(path).warning),
         Guess("folder", folder.written, "of the photos"),
         Guess("image", image.name, f"such as {image.cells.iloc[0]}"),
         Guess("label", label.name, why),
@@ -83,6 +95,12 @@ def _listed(data: Data, path: Path, target: str | None) -> Source | None:
 
 def _names_photos(column: Column) -> bool:
     return bool(column.cells.astype("str").str.lower().str.endswith(PHOTOS).all())
+
+
+def _holds_pixels(path: Path) -> bool:
+    """Whether the header has as many columns as an image has pixels; the rest of the file can be large."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.readline().count(",") >= _PIXELS
 
 
 def _folder_of(path: Path, image: Column) -> Path:

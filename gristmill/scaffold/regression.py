@@ -3,13 +3,16 @@
 import tempfile
 from pathlib import Path
 
-from gristmill.errors import DataError
+import numpy as np
+
+from gristmill.errors import DataError, RequestError
 from gristmill.regression.ingest import ingest
 from gristmill.regression.preprocess import preprocess
 from gristmill.regression.settings import Ingest, Preprocess
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.draft import Draft, Guess, values_of
+from gristmill.scaffold.pace import pace
 from gristmill.scaffold.table import Table, read_table
 from gristmill.scaffold.targets import left_out, target_of
 
@@ -25,10 +28,11 @@ def propose(data: Data, target: str | None) -> Draft:
         DataError: there are no numbers, nothing to predict them from, or too few rows.
     """
     table = read_table(data)
+    _refuse_classes(table, target)
     chosen, why = target_of(table, target, set(), first=False)
     inputs = [column for column in table.columns.values() if column is not chosen and not column.useless]
     numbers = [column for column in inputs if column.numbers is not None]
-    categories = [column for column in inputs if column.numbers is None and column.is_category and not column.strays]
+    categories = [column for column in inputs if column.numbers is None and column.is_category and not column.spoilt]
     if not numbers and not categories:
         told = " ".join(left_out(table, {chosen.name}, "")) or "There is no other column."
         raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {told}")
@@ -43,8 +47,28 @@ def propose(data: Data, target: str | None) -> Draft:
         "train": _training(counts["train_rows"]),
     }
     taken = {column.name for column in (chosen, *numbers, *categories)}
-    notes = left_out(table, taken, "")
+    notes = [*_about(chosen), *left_out(table, taken, "")]
     return Draft("regression", f"{chosen.name} of {data.called}: {table.seen}", tables, notes)
+
+
+def _refuse_classes(table: Table, target: str | None) -> None:
+    """Refuse a target of names."""
+    column = table.columns.get(target) if target else None
+    if column and column.numbers is None and column.is_category and not column.spoilt:
+        raise RequestError(
+            f"--target {target}: {column.distinct} classes, and no domain here tells classes of tables apart. Name a "
+            "column of numbers, or write the classes as 0 and 1 to predict how likely one is."
+        )
+
+
+def _about(target: Column) -> list[str]:
+    """Return what is to be said of a target that seems to be of two classes."""
+    if target.distinct > 2:
+        return []
+    return [
+        f"{target.name!r} holds two values: it is predicted and scored as a number, for no domain here tells classes "
+        "of tables apart."
+    ]
 
 
 def _columns(target: Guess, numbers: list[Column], categories: list[Column], table: Table) -> list[Guess]:
@@ -56,7 +80,7 @@ def _columns(target: Guess, numbers: list[Column], categories: list[Column], tab
         kinds = max(column.distinct for column in categories)
         guesses.append(Guess("categories", [column.name for column in categories], f"text, of {kinds} kinds at most"))
     used = [target.value, *(column.name for column in (*numbers, *categories))]
-    holes = table.rows.frame[used].isna().any(axis=1).sum()
+    holes = np.any([table.column(name).cells.isna() for name in used], axis=0).sum()
     if holes:
         why = f"rows with an empty cell: {holes:,} of {len(table.rows.frame):,}"
         guesses.append(Guess("missing", "drop", why))
@@ -88,7 +112,10 @@ def _tried(table: Table, columns: list[Guess], sizes: list[Guess]) -> dict[str, 
 
 def _model(rows: int) -> list[Guess]:
     units = [16] if rows < _SMALL else [32, 16]
-    return [Guess("kind", "dense"), Guess("units", units, f"small, for {rows:,} rows; [] is a straight line")]
+    return [
+        Guess("kind", "dense"),
+        Guess("units", units, f"small, for {rows:,} rows; [] is a straight line"),
+    ]
 
 
 def _training(rows: int) -> list[Guess]:
@@ -97,6 +124,5 @@ def _training(rows: int) -> list[Guess]:
     return [
         Guess("epochs", epochs, "at most"),
         Guess("patience", max(5, epochs // 10), "epochs that validation may not get better"),
-        Guess("batch_size", batch),
-        Guess("learning_rate", 3e-3),
+        *pace(batch, 3e-3),
     ]

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.errors import DataError
-from gristmill.scaffold.column import Column, numbers_in
+from gristmill.scaffold.column import Column, marks_in, numbers_in, unmarked
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.dialect import dialect, has_decimal_commas
 from gristmill.scaffold.draft import Guess, values_of
@@ -65,19 +65,20 @@ def read_table(data: Data) -> Table:
         raise DataError(
             f"{data.place}: files of several kinds, {' and '.join(kinds)}. Name one, or a pattern: '*.csv'."
         )
-    guesses = [Guess("kind", kinds[0]), Guess("path", data.written), *(dialect(files[0]) if kinds == ["csv"] else [])]
+    guesses = [
+        Guess("kind", kinds[0]),
+        Guess("path", data.written, data.warning),
+        *(dialect(files[0]) if kinds == ["csv"] else []),
+    ]
     source = _source(guesses)
     names = _names(source, files[0])
     if isinstance(source, Csv):
         rows = source.read(files, names, [])
-        decimal = "," if source.separator != "," and has_decimal_commas(rows.frame[name] for name in names) else "."
-        if decimal != source.decimal:
-            guesses.append(Guess("decimal", decimal, "numbers stand there as 1,5"))
-            source = _source(guesses)
-        columns = {name: Column(name, rows.frame[name], numbers_in(rows.frame[name], decimal)) for name in names}
+        columns, written = _untyped(rows.frame, source.separator)
+        guesses += written
     else:
         rows, columns = _typed(source, files, names)
-    return Table(source, guesses, files, rows, columns)
+    return Table(_source(guesses), guesses, files, rows, columns)
 
 
 def _kind(path: Path) -> str:
@@ -123,6 +124,25 @@ def _keys(path: Path, text: str) -> list[str]:
     return [key for key, plain in keys.items() if plain]
 
 
+def _untyped(frame: pd.DataFrame, separator: str) -> tuple[dict[str, Column], list[Guess]]:
+    """Return the columns of a CSV file, and what must be set for its numbers to be read."""
+    plain = {str(name): unmarked(cells) for name, cells in frame.items()}
+    decimal = "," if separator != "," and has_decimal_commas(plain.values()) else "."
+    guesses = [Guess("decimal", ",", "numbers stand there as 1,5")] if decimal == "," else []
+    columns, marked = {}, {}
+    for name, cells in plain.items():
+        numbers = numbers_in(cells, decimal)
+        columns[name] = Column(name, frame[name] if numbers is None else cells, numbers)
+        if numbers is not None and (marks := marks_in(frame[name])):
+            marked[name] = marks
+    if marked:
+        first, *more = marked
+        several = f" and {len(more)} more columns" if more else ""
+        marks = sorted({mark for found in marked.values() for mark in found})
+        guesses.append(Guess("missing", marks, f"taken for no value, beside the numbers of {first!r}{several}"))
+    return columns, guesses
+
+
 def _typed(source: Jsonl | Parquet, files: tuple[Path, ...], names: list[str]) -> tuple[Rows, dict[str, Column]]:
     """Return the columns that a source of typed values takes as text, as numbers, or as both."""
     read: dict[str, Rows] = {}
@@ -131,7 +151,7 @@ def _typed(source: Jsonl | Parquet, files: tuple[Path, ...], names: list[str]) -
         as_numbers, as_texts = _read(source, files, [], [name]), _read(source, files, [name], [])
         if found := as_texts or as_numbers:
             read[name] = found
-            numbers = as_numbers.frame[name] if as_numbers else None
+            numbers = as_numbers.frame[name] if as_numbers and not _are_booleans(found.frame[name]) else None
             columns[name] = Column(name, found.frame[name], numbers)
     if not columns:
         rows = source.read(files, names, [])  # which tells why
@@ -139,6 +159,11 @@ def _typed(source: Jsonl | Parquet, files: tuple[Path, ...], names: list[str]) -
     first = next(iter(read.values()))
     frame = pd.concat([rows.frame for rows in read.values()], axis=1)
     return Rows(frame, first.files, first.starts), columns
+
+
+def _are_booleans(cells: "pd.Series[Any]") -> bool:
+    """Whether the cells are true and false, which are names as in a CSV file, although a source can count them."""
+    return {*cells.dropna().unique()} in ({"true"}, {"false"}, {"true", "false"})
 
 
 def _read(source: Jsonl | Parquet, files: tuple[Path, ...], texts: list[str], numbers: list[str]) -> Rows | None:

@@ -3,12 +3,26 @@
 import re
 from collections.abc import Collection
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import Table
 
 _CLASSES = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # words in the names of columns
 _NAMED = 12  # columns that a note names
+
+
+def refuse_target(named: str | None, instead: str) -> None:
+    """Refuse that a column is asked for where there are none.
+
+    Args:
+        named: the column, if one was asked for.
+        instead: what names the classes.
+
+    Raises:
+        RequestError: one was.
+    """
+    if named is not None:
+        raise RequestError(f"--target {named}: there are no columns here, {instead}. Leave --target out.")
 
 
 def target_of(table: Table, named: str | None, taken: Collection[str], first: bool) -> tuple[Column, str]:
@@ -34,9 +48,12 @@ def target_of(table: Table, named: str | None, taken: Collection[str], first: bo
         left = {column.name: _why_none(column) for column in table.columns.values() if column.name not in taken}
         told = "; ".join(f"{name!r} {why}" for name, why in list(left.items())[:_NAMED]) or "there is no other column"
         raise DataError(f"{table.rows.name}: no column of numbers to predict ({told}). Mend one, or add it.")
-    which = "first" if first else "last"
-    several = f"the {which} of {len(usable)} columns of numbers; another by --target"
-    return usable[0 if first else -1], several if len(usable) > 1 else "the only column of numbers"
+    likely = [column for column in usable if not column.is_named_like_id] or usable
+    chosen, which = (likely[0], "first") if first else (likely[-1], "last")
+    ids = " but what is named like an id" if len(likely) < len(usable) else ""
+    several = f"the {which} of {len(likely)} columns of numbers{ids}; another by --target"
+    why = several if len(likely) > 1 else f"the only column of numbers{ids}"
+    return chosen, why + _passed_over(table, chosen, taken, first)
 
 
 def class_of(table: Table, taken: Collection[str], named: str | None) -> tuple[Column, str]:
@@ -86,8 +103,8 @@ def left_out(table: Table, taken: Collection[str], usable: str) -> list[str]:
 
 
 def _why_left(column: Column, usable: str) -> str:
-    if column.strays:
-        return f"holds {shown(column.strays[0])} beside numbers: empty such cells, and it can be used"
+    if column.spoilt:
+        return f"{column.spoilt}, and it can be used"
     if column.useless:
         return column.useless
     return usable if column.numbers is not None else f"holds text of {column.distinct:,} kinds"
@@ -96,6 +113,16 @@ def _why_left(column: Column, usable: str) -> str:
 def _listed(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
+
+
+def _passed_over(table: Table, chosen: Column, taken: Collection[str], first: bool) -> str:
+    """Return what is to be said of a column that would be the target but for a few cells; empty where there is none."""
+    columns = [column for column in table.columns.values() if column.name not in taken]
+    candidates = (column for column in (columns if first else reversed(columns)) if column is chosen or column.spoilt)
+    likely = next(candidates)
+    if likely is chosen:
+        return ""
+    return f"; not {likely.name!r}, which {likely.spoilt} to take it"
 
 
 def _asked_for(table: Table, column: Column, taken: Collection[str]) -> Column:
@@ -110,6 +137,4 @@ def _asked_for(table: Table, column: Column, taken: Collection[str]) -> Column:
 
 def _why_none(column: Column) -> str:
     """Return why a column cannot be predicted."""
-    if column.strays:
-        return f"holds {shown(column.strays[0])} beside numbers"
-    return column.useless or "holds no numbers"
+    return column.spoilt or column.useless or "holds no numbers"

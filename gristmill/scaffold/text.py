@@ -13,9 +13,10 @@ from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.draft import Draft, Guess, values_of
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of, unpacked
-from gristmill.scaffold.folders import classes_in, parts_in
+from gristmill.scaffold.folders import classes_in, parts_in, why_no_classes
+from gristmill.scaffold.pace import pace
 from gristmill.scaffold.table import Table, read_table
-from gristmill.scaffold.targets import class_of
+from gristmill.scaffold.targets import class_of, refuse_target
 from gristmill.sources import archives
 from gristmill.sources.parts import PARTS
 from gristmill.sources.texts import TableSource
@@ -47,16 +48,23 @@ def propose(data: Data, target: str | None) -> Draft:
 
     Raises:
         DataError: there are no texts, no classes, or one class alone.
+        RequestError: a column is asked for, and the texts stand in none.
     """
     if not _is_plain(data):
         return _of_table(data, target)
+    refuse_target(target, "the texts are files of their own and folders name their classes")
     with archives.gathered(data.files(Folder.suffixes), TEXTS) as found:
         if len(classes_in(found)) < 2:
             return generation.propose(data)
+        if untidy := why_no_classes(found):
+            raise DataError(
+                f"{data.place}: {len(found):,} texts, but {untidy}. Put those of each class into a folder of its own "
+                "and all others elsewhere, or name the folder of the classes as --data."
+            )
         contents = [unpacked(path, read()) for path, read in found.items()]
         encoding = encoding_of(next(iter(found)), contents)
         parts = parts_in(found)
-    guesses = [Guess("kind", "folder", "a folder for each class"), Guess("path", data.written)]
+    guesses = [Guess("kind", "folder", "a folder for each class"), Guess("path", data.written, data.warning)]
     if parts:
         guesses.append(Guess("parts", True, f"the folders above are named {', '.join(parts)}"))
     guesses += encoding_guesses(encoding)
@@ -132,7 +140,7 @@ def _draft(data: Data, source: list[Guess], columns: list[Guess], seen: _Seen, n
         "preprocess": _tokens(seen),
         "model": [
             Guess("kind", "embedding", "quick and hard to beat; or conv, lstm, gru"),
-            Guess("dropout", 0.5),
+            Guess("dropout", 0.5, "left out by chance in training, against learning by heart"),
         ],
         "train": _training(len(seen.words)),
     }
@@ -157,6 +165,5 @@ def _training(texts: int) -> list[Guess]:
     return [
         Guess("epochs", epochs, f"at most, of {texts:,} texts"),
         Guess("patience", max(2, epochs // 6), "epochs that validation may not get better"),
-        Guess("batch_size", batch),
-        Guess("learning_rate", 3e-3),
+        *pace(batch, 3e-3),
     ]

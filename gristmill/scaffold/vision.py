@@ -16,6 +16,7 @@ from gristmill.errors import DataError
 from gristmill.kinds import settings_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.draft import Draft, Guess, values_of
+from gristmill.scaffold.pace import pace
 from gristmill.scaffold.photos import source_of
 from gristmill.sources.images import ImageSource
 from gristmill.vision import images
@@ -148,23 +149,25 @@ def _changes(seen: _Seen, size: tuple[int, int]) -> list[Guess]:
     return [
         Guess("horizontal_flip", True, "not where left and right differ, as of letters and signs"),
         Guess("rotation", 15, f"degrees: {seen.count:,} photos are few, so each is changed anew in every epoch"),
-        Guess("zoom", 0.15),
-        Guess("shift", 0.1),
+        Guess("zoom", 0.15, "nearer or farther by as much of the photo"),
+        Guess("shift", 0.1, "to any side, of the photo"),
     ]
 
 
 def _model(size: tuple[int, int]) -> list[Guess]:
     kind = Guess("kind", "cnn", "or transfer, where you have weights: far better on few photos")
+    padding = Guess("padding", "same", "edges count as the middle does")
+    filters, units = "of each convolution, whose output has half the side", "of the layer before the classes"
     if min(size) < _DRAWN:
         depth = max(1, min(2, int(np.log2(min(size))) - 2))
-        return [kind, Guess("filters", [32, 64][:depth]), Guess("padding", "same"), Guess("units", [128])]
+        return [kind, Guess("filters", [32, 64][:depth], filters), padding, Guess("units", [128], units)]
     return [
         kind,
-        Guess("filters", [16, 32, 64, 64]),
-        Guess("padding", "same"),
+        Guess("filters", [16, 32, 64, 64], filters),
+        padding,
         Guess("pooling", "average", "few weights, for few photos"),
-        Guess("dropout", 0.2),
-        Guess("units", [64]),
+        Guess("dropout", 0.2, "left out by chance in training, against learning by heart"),
+        Guess("units", [64], units),
     ]
 
 
@@ -173,6 +176,5 @@ def _training(seen: _Seen) -> list[Guess]:
     return [
         Guess("epochs", epochs, "at most"),
         Guess("patience", max(3, epochs // 3), "epochs that validation may not get better"),
-        Guess("batch_size", 16 if seen.count <= 500 else 64),
-        Guess("learning_rate", 2e-3),
+        *pace(16 if seen.count <= 500 else 64, 2e-3),
     ]

@@ -8,16 +8,20 @@ from gristmill import config
 from gristmill.errors import RequestError
 from gristmill.scaffold.draft import Draft, as_toml
 
+IGNORED = "/data/store/"  # where a project keeps its artifacts unless it says otherwise
+
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
-_IGNORED = "/data/store/\n"  # where a project keeps its artifacts unless it says otherwise
 
 
 def refuse_existing(folder: Path) -> None:
-    """Refuse a folder that is a project already.
+    """Refuse a folder that is a project already, or can be none.
 
     Raises:
-        RequestError: it has a `pipelines.toml`.
+        RequestError: it has a `pipelines.toml`, or it or one above is a file.
     """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise RequestError(f"{there}: a file, so no project can be made there. Name a folder.")
     if (folder / config.FILE).exists():
         raise RequestError(f"{folder / config.FILE} is there already, and is kept. Name another folder, or edit it.")
 
@@ -38,8 +42,14 @@ def write_project(folder: Path, name: str, draft: Draft) -> Path:
     except FileExistsError:
         refuse_existing(folder)
     if not (folder / ".gitignore").exists():
-        (folder / ".gitignore").write_text(_IGNORED, encoding="utf-8")
+        (folder / ".gitignore").write_text(f"{IGNORED}\n", encoding="utf-8")
     return path
+
+
+def is_store_ignored(folder: Path) -> bool:
+    """Whether a project's `.gitignore` names the folder of artifacts, or the one above it."""
+    lines = (folder / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
+    return any(line.strip().strip("/") in ("data/store", "data") for line in lines)
 
 
 def pipeline_name(asked: str | None, called: str) -> str:
@@ -57,10 +67,17 @@ def pipeline_name(asked: str | None, called: str) -> str:
 
 
 def _check(text: str) -> None:
-    """Fail loudly where the text is not what `gristmill run` reads: that is no mistake of the user's."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, config.FILE).write_text(text, encoding="utf-8")
+    """Fail loudly where the text is not what `gristmill run` reads: that is no mistake of the user's.
+
+    Raises:
+        RequestError: the environment is wrong, such as GRISTMILL_STORE: a file without pipelines does not hold either.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / config.FILE).touch()
+        config.load(folder)
+        (folder / config.FILE).write_text(text, encoding="utf-8")
         try:
-            config.load(Path(folder))
+            config.load(folder)
         except RequestError as error:
             raise RuntimeError(f"init proposed what gristmill itself refuses: {error}") from error

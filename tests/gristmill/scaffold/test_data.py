@@ -1,27 +1,57 @@
 """Where data lies, and how a project's file calls it."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from gristmill.errors import DataError, RequestError
+from gristmill.places import locate
 from gristmill.scaffold.data import data_at
 
 
 @pytest.mark.parametrize(
-    ("project", "written"), [(".", "in/a.csv"), ("in", "a.csv"), ("in/..", "in/a.csv"), ("elsewhere", None)]
+    ("project", "written"),
+    [
+        (".", "in/a.csv"),
+        ("in", "a.csv"),
+        ("in/..", "in/a.csv"),
+        ("beside", "../in/a.csv"),
+        ("beside/below", "../../in/a.csv"),
+        ("far/away/from/it", None),
+    ],
 )
-def test_data_in_the_project_is_called_from_there(
+def test_data_in_the_project_or_beside_it_is_called_from_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, project: str, written: str | None
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.csv").write_text("a\n1\n")
+    (tmp_path / project).mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(tmp_path)
     data = data_at("in/a.csv", Path(project))
 
     assert data.written == (written or str(tmp_path / "in/a.csv"))
     assert data.files() == (tmp_path / "in/a.csv",)
     assert data.called == "a.csv"
+    assert locate(data.written, tmp_path / project, "source.path", tmp_path).files[0].samefile("in/a.csv")
+    assert data.warning == (
+        "" if written else "on this machine: GRISTMILL_DATA can hold its folder, and the name suffices"
+    )
+
+
+def test_data_is_sought_in_the_folders_of_the_search_path_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("one", "two/in", "here"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "two/in/a.csv").write_text("a\n1\n")
+    monkeypatch.setenv("GRISTMILL_DATA", os.pathsep.join([str(tmp_path / "one"), str(tmp_path / "two")]))
+    monkeypatch.chdir(tmp_path / "here")
+
+    for given in ("in/a.csv", "in/*.csv"):
+        data = data_at(given, Path("new"))
+        assert (data.written, data.files()) == (given, (tmp_path / "two/in/a.csv",))
+    (tmp_path / "here/in").mkdir()
+    (tmp_path / "here/in/a.csv").write_text("a\n1\n")
+    assert data_at("in/a.csv", Path("new")).written == "../in/a.csv"  # the current folder comes first
 
 
 def test_data_of_a_package_is_called_as_it_is(tmp_path: Path) -> None:

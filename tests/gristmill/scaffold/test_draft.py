@@ -11,7 +11,11 @@ DRAFT = Draft(
         "source": [Guess("kind", "csv"), Guess("path", "in/C:\\häuser\t.csv", "as given")],
         "augment": [],
         "ingest": [
-            Guess("target", "price\nin €", "the last of 2 columns"),
+            Guess(
+                "target",
+                "price\nin €",
+                "the last of 2 columns: " + "another could be it, " * 8,
+            ),
             Guess("numbers", [f"column {at}" for at in range(40)], "with a\nline end"),
         ],
     },
@@ -38,6 +42,7 @@ def test_reasons_stand_behind_settings_and_lines_stay_short() -> None:
     text = as_toml("houses", DRAFT)
 
     assert 'kind = "csv"\n' in text
-    assert 'target = "price\\nin €"'.ljust(34) + " # the last of 2 columns\n" in text
+    assert 'target = "price\\nin €"'.ljust(34) + " # the last of 2 columns: another could be it, " in text
     assert "numbers = [".ljust(34) + " # with a?line end\n" in text
+    assert "\n" + " " * 34 + " # " in text  # and the comment goes on below
     assert max(map(len, text.splitlines())) <= 110

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
 from gristmill.scaffold.draft import Draft
 from gristmill.scaffold.regression import propose
@@ -22,7 +22,7 @@ COLUMNS: dict[str, Any] = {
     "rooms": [2, 3, 4, 5] * 15,
     "country": ["de"] * 60,
     "age": [*range(29), None, *range(30)],
-    "stray": [*range(58), "?", "?"],
+    "stray": [*range(58), "ca. 3", "ca. 3"],
     "empty": [None] * 59 + [1],
     "price": np.random.default_rng(4).normal(size=60).round(3),
 }
@@ -53,18 +53,56 @@ def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Pro
         "Not used: 'id', which numbers the rows.",
         "Not used: 'name', which holds text of 60 kinds.",
         "Not used: 'country', 'empty', each of which holds one value.",
-        "Not used: 'stray', which holds '?' beside numbers: empty such cells, and it can be used.",
+        "Not used: 'stray', which holds 'ca. 3' beside numbers: empty such cells, and it can be used.",
     ]
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
     assert whys["missing"] == "rows with an empty cell: 1 of 60"
     assert whys["target"] == "the last of 3 columns of numbers; another by --target"
 
 
+def test_a_target_says_which_column_it_stands_in_for(proposed: Propose) -> None:
+    draft = proposed(COLUMNS | {"rent": [*range(57), "free", "free", "free"]})
+
+    (target, *_) = draft.tables["ingest"]
+    assert (target.value, target.why) == (
+        "price",
+        "the last of 3 columns of numbers; another by --target; "
+        "not 'rent', which holds 'free' beside numbers: empty such cells to take it",
+    )
+
+
+def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
+    draft = proposed(COLUMNS | {"age": ["N/A", *range(1, 58), " -", None], "town": ["Ulm", "Bonn", "none"] * 20})
+
+    assert draft.values()["source"]["missing"] == ["-", "N/A"]
+    assert draft.values()["ingest"]["numbers"] == ["rooms", "age"]
+    whys = {guess.key: guess.why for table in draft.tables.values() for guess in table}
+    assert whys["missing"] == "rows with an empty cell: 3 of 60"
+    (mark,) = (guess for guess in draft.tables["source"] if guess.key == "missing")
+    assert mark.why == "taken for no value, beside the numbers of 'age'"
+    assert draft.values()["ingest"]["categories"] == ["town"]  # of which none is a name
+
+
+def test_booleans_are_names(tmp_path: Path) -> None:
+    cases = pd.DataFrame({"x": COLUMNS["price"], "rooms": COLUMNS["rooms"], "new": [True, False, None] * 20})
+    cases.to_parquet(tmp_path / "cases.parquet")
+    draft = propose(data_at(str(tmp_path / "cases.parquet"), tmp_path), None)
+
+    assert draft.values()["ingest"] == {
+        "target": "rooms",
+        "numbers": ["x"],
+        "categories": ["new"],
+        "missing": "drop",
+    }
+
+
 def test_another_target_can_be_named(proposed: Propose) -> None:
     assert proposed(COLUMNS, target="rooms").values()["ingest"]["target"] == "rooms"
-    with pytest.raises(DataError, match=r"the column 'town' holds no numbers\. Mend it, or name another"):
+    with pytest.raises(RequestError, match=r"^--target town: 3 classes, and no domain here tells classes of tables"):
         proposed(COLUMNS, target="town")
-    with pytest.raises(DataError, match=r"the column 'stray' holds '\?' beside numbers"):
+    with pytest.raises(DataError, match=r"the column 'name' holds no numbers\. Mend it, or name another"):
+        proposed(COLUMNS, target="name")
+    with pytest.raises(DataError, match=r"the column 'stray' holds 'ca\. 3' beside numbers"):
         proposed(COLUMNS, target="stray")
     with pytest.raises(DataError, match="no column 'rent'"):
         proposed(COLUMNS, target="rent")
@@ -88,6 +126,36 @@ def test_what_cannot_be_predicted_is_refused_in_one_line(proposed: Propose, colu
 
     assert said in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_ids_are_no_targets_where_there_are_others(proposed: Propose) -> None:
+    draft = proposed({"x": np.arange(80) % 7, "y": np.arange(80) % 9, "agent_id": np.arange(80) % 8})
+
+    target, numbers = draft.tables["ingest"]
+    assert target.value == "y"
+    assert target.why == "the last of 2 columns of numbers but what is named like an id; another by --target"
+    assert numbers.value == ["x", "agent_id"]
+
+
+def test_a_target_of_two_values_is_said_to_be_a_number(proposed: Propose) -> None:
+    (note,) = proposed({"x": np.arange(80) % 7, "y": [0, 1, 1, 0] * 20}).notes
+
+    assert note.startswith("'y' holds two values: it is predicted and scored as a number")
+
+
+@pytest.mark.parametrize("form", ["${:,.2f}", "{:.1f}%", "{:.0f} €", "EUR"])
+def test_numbers_with_marks_are_told_with_what_to_take_out(proposed: Propose, form: str) -> None:
+    cells = [form.format(1000.5 + 7 * at) if form != "EUR" else f"1.{at + 100},5" for at in range(40)]
+    said = f"'price' holds {cells[0]!r}: take out all but digits and the mark of decimals"
+    with pytest.raises(DataError) as raised:
+        proposed({"price": cells})
+
+    assert said in str(raised.value)
+
+
+def test_numbers_that_are_too_large_are_not_said_to_have_marks(proposed: Propose) -> None:
+    with pytest.raises(DataError, match="'price' holds no numbers"):
+        proposed({"price": ["9" * 40] * 20 + ["8" * 40] * 20})
 
 
 def test_large_tables_are_learnt_in_larger_steps(proposed: Propose) -> None:

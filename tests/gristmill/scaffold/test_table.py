@@ -70,6 +70,12 @@ def test_a_file_named_tsv_needs_no_separator(tmp_path: Path) -> None:
     assert settings(read(tmp_path, "a\tb\n1\t2\n3\t4\n", "t.tsv")) == {"kind": "csv", "path": "t.tsv"}
 
 
+def test_a_column_of_sentences_has_no_lines_above_its_header(tmp_path: Path) -> None:
+    table = read(tmp_path, "name\n" + "Anna Smith\n" * 9)
+
+    assert list(table.columns) == ["name"]
+
+
 def test_decimal_commas_are_seen(tmp_path: Path) -> None:
     table = read(tmp_path, "day;value;count\n01.02.2024;1,5;3\n02.02.2024;-2,25;4\n")
 
@@ -93,6 +99,20 @@ def test_commas_between_thousands_are_no_decimal_commas(tmp_path: Path) -> None:
 
     assert "decimal" not in settings(table)
     assert table.column("value").numbers is None
+
+
+def test_marks_of_missing_values_are_no_values_where_numbers_stand(tmp_path: Path) -> None:
+    table = read(tmp_path, "place;value;code\nNA;1,5;NA\nb;N/A;x\nc; na;y\nd;2,5;z\n")
+
+    assert settings(table) == {
+        "kind": "csv", "path": "given.csv", "separator": ";", "decimal": ",", "missing": ["N/A", "na"],
+    }  # fmt: skip
+    value = table.column("value").numbers
+    assert value is not None
+    assert value.dropna().tolist() == [1.5, 2.5]
+    assert table.column("value").empty == 2
+    assert table.column("code").cells.tolist() == ["NA", "x", "y", "z"]  # a name, where no numbers are
+    assert table.source.read(table.files, ["place"], ["value"]).frame["value"].equals(value)
 
 
 def test_packed_files_are_read(tmp_path: Path) -> None:
@@ -124,6 +144,20 @@ def test_json_lines_keep_what_is_no_array(tmp_path: Path, name: str) -> None:
     assert table.column("text").numbers is None
 
 
+@pytest.mark.parametrize("name", ["t.jsonl", "t.parquet"])
+def test_booleans_are_names_as_in_a_csv_file(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({"flag": [True, False, True], "y": [1.5, 2, 3]})
+    if name == "t.jsonl":
+        frame.to_json(tmp_path / name, orient="records", lines=True)
+    else:
+        frame.to_parquet(tmp_path / name)
+    table = read_table(data_at(str(tmp_path / name), tmp_path))
+
+    assert table.column("flag").numbers is None
+    assert table.column("flag").cells.tolist() == ["true", "false", "true"]
+    assert table.column("y").numbers is not None
+
+
 def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     read(tmp_path / "in", CITIES, "a.csv")
@@ -146,11 +180,17 @@ def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
     ("content", "name", "said"),
     [
         ("", "t.csv", "the file is empty"),
-        (b"PK\x03\x04\x00\x00", "t.xlsx", "no text, it begins with b'PK"),
+        (
+            b"PK\x03\x04\x00\x00",
+            "t.xlsx",
+            "a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV",
+        ),
         (CITIES.encode("utf-16-le"), "t.csv", "no text, it begins with"),  # without its mark
         ("1,2\n3,4\n", "t.csv", "the first line, ['1', '2'], names no columns"),
         ("2024-01-01,2\n2024-01-02,4\n", "t.csv", "names no columns"),
         ("a,b\n", "t.csv", "no rows below the header"),
+        ("Sales of the year\n\nday,sold\n1,2\n3,4\n", "t.csv", "line 3 looks like the header, cut by ','. Remove the"),
+        ("Sales; in €\nday;sold;kept\n1;2,5;3\n3;4,5;3\n", "t.csv", "line 2 looks like the header, cut by ';'. Remove"),
         ('[{"a": 1}]', "t.json", "one JSON array. Write each of its objects on a line of its own"),
         (b"not gzip", "t.csv.gz", "not a whole gzip file"),
         (b"PAR1 but no more", "t.parquet", "not a whole Parquet file"),
@@ -161,13 +201,13 @@ def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path, content: str | 
 
 
 def test_columns_that_tell_nothing_are_known(tmp_path: Path) -> None:
-    rows = [f"{at + 7},{100 - 3 * at},x,{'' if at else 1},{'NA' if at == 5 else at / 2}" for at in range(40)]
+    rows = [f"{at + 7},{100 - 3 * at},x,{'' if at else 1},{'2 kg' if at == 5 else at / 2}" for at in range(40)]
     table = read(tmp_path, "\n".join(["row,customer_id,same,few,stray", *rows]))
 
     assert table.column("row").useless == "numbers the rows"
     assert table.column("customer_id").useless == "numbers the rows"
     assert table.column("same").useless == "holds one value"
     assert table.column("few").useless == "holds one value"
-    assert table.column("stray").strays == ["NA"]
+    assert table.column("stray").strays == ["2 kg"]
     with pytest.raises(DataError, match=r"no column 'other'\. Columns: 'row', 'customer_id'"):
         table.column("other")

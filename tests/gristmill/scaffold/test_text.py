@@ -6,7 +6,7 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
 from gristmill.scaffold.draft import Draft
 from gristmill.scaffold.text import propose
@@ -112,7 +112,23 @@ def test_what_cannot_be_sorted_is_refused_in_one_line(tmp_path: Path, columns: d
     assert len(str(raised.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("names", [("spam", "ham"), ("letters",)])
+def test_no_column_can_be_asked_for_where_texts_are_files(tmp_path: Path, names: tuple[str, ...]) -> None:
+    write_folder(tmp_path / "mails", *names)
+    with pytest.raises(RequestError, match=r"^--target mood: there are no columns here, .*\. Leave --target out\.$"):
+        propose(data_at(str(tmp_path / "mails"), tmp_path), "mood")
+
+
 def test_too_little_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("short")
     with pytest.raises(DataError, match="5 characters are too few to learn from"):
         propose(data_at(str(tmp_path / "note.txt"), tmp_path), None)
+
+
+def test_a_text_beside_the_classes_is_no_class(tmp_path: Path) -> None:
+    write_folder(tmp_path / "mails", "spam", "ham")
+    (tmp_path / "mails/readme.txt").write_text("of mails")
+    with pytest.raises(
+        DataError, match=r"but 1 of them in '.*mails', at another depth than the classes\. Put those of each"
+    ):
+        propose(data_at(str(tmp_path / "mails"), tmp_path), None)

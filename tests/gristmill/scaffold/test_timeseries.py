@@ -1,5 +1,6 @@
 """What is proposed for series: times in all forms, panels, holes, short and long ones."""
 
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,62 @@ def test_a_column_by_which_times_stand_once_names_the_series(proposed: Propose) 
     ]
 
 
+def test_what_says_the_same_of_a_whole_series_is_no_target(proposed: Propose) -> None:
+    shops = {"shop": ["north"] * 120 + ["south"] * 120, "code": [7] * 120 + [8] * 120}
+    draft = proposed(shops | {"date": [*DAYS.strftime("%Y-%m-%d")] * 2, "sold": values(240)})
+
+    assert draft.values()["ingest"] == {"time": "date", "series": "shop", "target": "sold"}
+
+
+@pytest.mark.parametrize("target", ["sales", None])
+@pytest.mark.parametrize("most", [40, 400, 4000])
+def test_series_that_two_columns_name_are_not_averaged(proposed: Propose, target: str | None, most: int) -> None:
+    pairs = [(store, item) for store in range(4) for item in ("bread", "milk", "eggs")]
+    rows = [(day, *pair) for pair in pairs for day in DAYS.strftime("%Y-%m-%d")]
+    panel = pd.DataFrame(rows, columns=["date", "store", "item"])
+    panel["sales"] = np.random.default_rng(4).integers(0, most, len(panel))
+    with pytest.raises(DataError) as raised:
+        proposed(panel[["date", "sales", "store", "item"]], target=target)
+
+    assert "1,320 of 1,440 rows repeat a time of 'date', and only 'store' and 'item' together" in str(raised.value)
+    assert proposed(
+        panel.assign(series=panel["store"].astype(str) + " " + panel["item"].astype(str)), target="sales"
+    ).values()["ingest"] == {"time": "date", "series": "series", "target": "sales"}
+
+
+def test_cases_are_no_series(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"20,1\d\d of 20,190 rows repeat a time of 'mdvis'.* these are no series of times"
+    ):
+        propose(data_at("package://statsmodels/datasets/randhie/randhie.csv", tmp_path), None)
+
+
+@pytest.mark.parametrize(
+    ("at", "cell", "said"),
+    [
+        (100, "Total", "row 102, column 'date': 'Total' among times. Mend it, or remove the row."),
+        (7, None, "row 9, column 'date': an empty cell among times. Mend it, or remove the row."),
+        (
+            30,
+            "1970-01-01",
+            "row 32: 1970-01-01, far from the other times, 2023-01-01 to 2023-04-30. Mend it, or remove",
+        ),
+    ],
+)
+def test_one_row_that_has_no_such_time_is_named(proposed: Propose, at: int, cell: str | None, said: str) -> None:
+    dates: list[str | None] = [*DAYS.strftime("%Y-%m-%d")]
+    dates[at] = cell
+    with pytest.raises(DataError, match=re.escape(said)):
+        proposed({"date": dates, "y": [*range(0, 240, 2)]})
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1000)])
+def test_seconds_since_1970_are_to_be_written_as_dates(proposed: Propose, unit: str, factor: int) -> None:
+    seconds = (DAYS - pd.Timestamp(0)) // pd.Timedelta(seconds=1) * factor
+    with pytest.raises(DataError, match=re.escape(f"pd.to_datetime(frame['timestamp'], unit='{unit}')")):
+        proposed({"timestamp": seconds, "y": values(120)})
+
+
 def test_holes_and_times_that_stand_twice_are_counted_and_mended(proposed: Propose) -> None:
     rows = [*range(50), 49, *range(53, 120)]
     draft = proposed({"date": DAYS[rows].strftime("%Y-%m-%d"), "y": values(len(rows))})
@@ -132,6 +189,43 @@ def test_the_first_column_of_numbers_is_the_target_unless_one_is_named(proposed:
     for name, why in (("same", "holds one value"), ("name", "holds no numbers"), ("date", "holds times or names")):
         with pytest.raises(DataError, match=f"{name!r}.*{why}"):
             proposed(columns, target=name)
+
+
+def test_a_target_says_which_column_it_stands_in_for(proposed: Propose) -> None:
+    sold = [*values(114), *["closed"] * 6]
+    (_, target) = proposed({"date": DAYS.strftime("%Y-%m-%d"), "sold": sold, "price": values(120)}).tables["ingest"]
+
+    assert (target.value, target.why) == (
+        "price",
+        "the only column of numbers; not 'sold', which holds 'closed' beside numbers: empty such cells to take it",
+    )
+
+
+def test_marks_of_missing_values_are_holes_to_be_filled(proposed: Propose) -> None:
+    sold = ["N/A" if at % 8 == 3 else value for at, value in enumerate(values(120))]
+    draft = proposed({"date": DAYS.strftime("%Y-%m-%d"), "sold": sold, "price": values(120)})
+
+    assert draft.values()["source"]["missing"] == ["N/A"]
+    assert draft.values()["ingest"] == {"time": "date", "target": "sold", "gaps": "interpolate"}
+
+
+def test_a_short_series_gets_a_model_without_epochs(proposed: Propose) -> None:
+    drafts = {}
+    for count in (299, 300):
+        days = pd.date_range("2020", periods=count).strftime("%Y-%m-%d")
+        drafts[count] = proposed({"date": days, "y": values(count)}).values()
+
+    assert (drafts[299]["model"], drafts[299]["train"]) == ({"kind": "linear"}, {})
+    assert drafts[300]["model"] == {"kind": "dense", "units": [32, 16]}
+    assert drafts[300]["train"]["epochs"] == 100
+
+
+def test_several_short_series_get_a_network(proposed: Propose) -> None:
+    days = [*DAYS.strftime("%Y-%m-%d")]
+    draft = proposed({"shop": ["north"] * 120 + ["south"] * 120, "date": days * 2, "sold": values(240)}).values()
+
+    assert draft["model"] == {"kind": "dense", "units": [16]}
+    assert draft["train"]["epochs"] == 100
 
 
 def test_windows_fit_short_series_and_the_rhythm_of_long_ones(proposed: Propose) -> None:
@@ -162,7 +256,7 @@ def test_a_series_that_strays_is_seen_from_its_last_value(proposed: Propose) -> 
     [
         ({"name": ["a", "b"] * 20, "y": values(40)}, "no column of times among 'name', 'y'"),
         ({"date": DAYS[:40].strftime("%Y-%m-%d"), "name": ["a", "b"] * 20}, "no column of numbers to predict"),
-        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [*values(39), "none"]}, "'y' holds 'none' beside numbers"),
+        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [*values(39), "much"]}, "'y' holds 'much' beside numbers"),
         ({"date": DAYS[:8].strftime("%Y-%m-%d"), "y": values(8)}, "8 times are too few"),
         ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [3] * 40}, "'y' holds one value"),
         (

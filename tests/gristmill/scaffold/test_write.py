@@ -8,7 +8,7 @@ import pytest
 from gristmill import config
 from gristmill.errors import RequestError
 from gristmill.scaffold.draft import Draft, Guess
-from gristmill.scaffold.write import pipeline_name, write_project
+from gristmill.scaffold.write import is_store_ignored, pipeline_name, refuse_existing, write_project
 
 DRAFT = Draft(
     "regression",
@@ -47,6 +47,31 @@ def test_a_draft_that_gristmill_refuses_is_no_fault_of_the_users(tmp_path: Path)
         write_project(tmp_path / "new", "line", wrong)
 
     assert not (tmp_path / "new").exists()
+
+
+def test_a_store_that_cannot_be_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRISTMILL_STORE", "s3://bucket")
+    with pytest.raises(RequestError, match=r"^the store is a local folder\. Received: 's3://bucket'\."):
+        write_project(tmp_path / "new", "line", DRAFT)
+
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("below", ["", "one", "one/two"])
+def test_no_project_is_made_where_a_file_is(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match=r"/file: a file, so no project can be made there\. Name a folder\.$"):
+        refuse_existing(tmp_path / "file" / below)
+
+
+@pytest.mark.parametrize(
+    ("lines", "ignored"),
+    [("/data/store/\n", True), ("*.pyc\ndata/store", True), ("/data/\n", True), ("mydata/\n", False), ("", False)],
+)
+def test_it_is_seen_whether_git_leaves_the_store_alone(tmp_path: Path, lines: str, ignored: bool) -> None:
+    (tmp_path / ".gitignore").write_text(lines)
+
+    assert is_store_ignored(tmp_path) is ignored
 
 
 @pytest.mark.parametrize(
