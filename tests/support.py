@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, SMALL
 
-from gristmill import bundle, upkeep
+from gristmill import bundle, identity, upkeep
 from gristmill.cli import main
 from gristmill.domains import STAGES
 from gristmill.plan import Step
@@ -184,3 +184,16 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
     TensorFlow warns of functions that are traced again, and a session has many.
     """
     return list(dict.fromkeys(record.message for record in caplog.records if record.name.startswith("gristmill")))
+
+
+def note_hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which the name of each file is added that is hashed from now on."""
+    hashed: list[str] = []
+    digest = identity.digest_of_file
+
+    def hash_and_note(path: Path) -> str:
+        hashed.append(path.name)
+        return digest(path)
+
+    monkeypatch.setattr(identity, "digest_of_file", hash_and_note)
+    return hashed

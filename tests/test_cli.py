@@ -39,6 +39,7 @@ NEXT_MONTHS = ["1774-01-01", "1774-02-01"]  # after the 300 of the small project
         (["show", "small"], None),
         (["runs", "small"], None),
         (["models", "small"], None),
+        (["report"], None),  # the page of all pipelines
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )

@@ -1,8 +1,6 @@
 """`gristmill report` without a name: the page of all pipelines."""
 
 import re
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,8 +17,6 @@ from gristmill.retraining import News, Retraining, Verdict
 from gristmill.runs import Record
 
 pytest_plugins = ["end_to_end"]
-
-HEAVY = ("matplotlib", "numpy", "pandas", "prefect", "tensorflow")
 
 
 def rows(page: Path) -> dict[str, list[str]]:
@@ -187,18 +183,3 @@ def test_a_run_without_its_pipeline_is_refused(project: Path, command: Command) 
 
     assert (said.status, said.out) == (2, "")
     assert said.err == "error: report --run some: name its pipeline too: gristmill report NAME --run some.\n"
-
-
-def test_the_page_is_written_without_heavy_libraries(finished: Path) -> None:
-    script = (
-        "import atexit, sys\n"
-        f"atexit.register(lambda: sys.stderr.write(','.join(name for name in {HEAVY} if name in sys.modules)))\n"
-        "from gristmill.cli import main\n"
-        "main()\n"
-    )
-
-    done = subprocess.run(
-        [sys.executable, "-c", script, "report"], cwd=finished, capture_output=True, text=True, timeout=60, check=False
-    )
-
-    assert (done.returncode, done.stderr) == (0, "")

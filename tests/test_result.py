@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import note_hashed
 
-from gristmill import files, identity
+from gristmill import files
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.project import Project
 from gristmill.result import Result
@@ -91,14 +92,7 @@ def test_what_lies_untouched_is_hashed_once_however_often_it_is_looked_at(
     monkeypatch.setattr(files, "_REST_NS", 0)  # as if the store had rested
     result = Project.open().result("small")
     result._repr_html_()
-    hashed: list[str] = []
-    digest = identity.digest_of_file
-
-    def hash_and_note(path: Path) -> str:
-        hashed.append(path.name)
-        return digest(path)
-
-    monkeypatch.setattr(identity, "digest_of_file", hash_and_note)
+    hashed = note_hashed(monkeypatch)
 
     assert "<svg" in result._repr_html_()
     assert len(result.scores) == 1 + len(BASELINES)

@@ -85,4 +85,4 @@ def _absolute(path: Path) -> Path:
 
 
 def _is_there(path: Path) -> bool:
-    return path.exists() or any(glob.iglob(str(path), recursive=True))  # noqa: PTH207  # as `locate` does
+    return path.exists() or any(glob.iglob(str(path), recursive=True))  # noqa: PTH207  # Path.glob finds hidden files

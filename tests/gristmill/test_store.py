@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import note_hashed
 
 from gristmill import identity
 from gristmill.artifact import Artifact
@@ -235,14 +236,7 @@ def test_a_flipped_bit_is_found_on_a_hit_though_size_and_time_are_restored(tmp_p
 def test_a_hit_reads_no_untouched_file_again_but_opening_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     artifact, held = publish(tmp_path), Store(tmp_path)
     held.find("train", MADE_OF.key)
-    hashed: list[str] = []
-    digest = identity.digest_of_file
-
-    def hash_and_note(path: Path) -> str:
-        hashed.append(path.name)
-        return digest(path)
-
-    monkeypatch.setattr(identity, "digest_of_file", hash_and_note)
+    hashed = note_hashed(monkeypatch)
     held.find("train", MADE_OF.key)
     assert hashed == []
     held.open(artifact.reference)
