@@ -11,6 +11,7 @@ from gristmill.arguments import Name
 from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import RequestError
 from gristmill.expectations.reading import schema_file
+from gristmill.files import write_atomically
 from gristmill.project import Project
 
 
@@ -54,7 +55,9 @@ def _write(catalogue: Catalogue, pipeline: Pipeline, file: Path) -> None:
     with ingested_today(catalogue, pipeline) as data:
         proposal = propose(pipeline.domain, data.folder, pipeline.tables["ingest"])
     file.parent.mkdir(exist_ok=True)
-    file.write_text(as_toml(pipeline.name, _told(data.counts), proposal), encoding="utf-8")
+    write_atomically(
+        file, as_toml(pipeline.name, _told(data.counts), proposal)
+    )  # half of one stops every command
 
 
 def _told(counts: Mapping[str, int]) -> str:

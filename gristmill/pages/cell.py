@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from gristmill.pages.rendering import rendered
 from gristmill.pages.sections import Section, Table
 
 
@@ -12,13 +13,8 @@ def as_html(section: Section) -> str:
     Its styles hold within it alone. matplotlib's, which comes with every picture, is for all lines of the page: it is
     left out, and the template has it for those of the picture.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("gristmill"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     pictures = [re.sub(r"<(style|metadata)\b.*?</\1>", "", picture, flags=re.DOTALL) for picture in section.pictures]
-    return environment.get_template("cell.html").render(section=section, pictures=pictures)
+    return rendered("cell.html", section=section, pictures=pictures)
 
 
 def as_text(section: Section) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gristmill.files import write_atomically
+from gristmill.pages.rendering import rendered
 from gristmill.pages.sections import Section
 from gristmill.store import Store, writing
 
@@ -37,17 +38,9 @@ def render_page(
         facts: told at its top, by name.
         sections: what follows. A cell of a table or a fact may be `Markup`: a link, a small picture.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("gristmill"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     path, index = page_path(store, name), page_path(store, INDEX)
-    page = environment.get_template("report.html").render(
+    page = rendered(
+        "report.html",
         title=title,
         description=description,
         facts=facts,

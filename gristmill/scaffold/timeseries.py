@@ -153,10 +153,15 @@ def _windows(seen: _Seen, rhythm: Rhythm) -> list[Guess]:
         Guess("validation", share, f"about {test:,} of {seen.times:,} times: choices are made on it"),
         Guess("test", share, f"the last {test:,}: scored, never learnt from"),
     ]
-    steps = np.concatenate([np.diff(values) for _, values in seen.values.groupby(seen.ids)])
-    if steps.std() < _STRAYING * seen.values.std():
+    if _strays([values[: int(len(values) * (1 - share))] for _, values in seen.values.groupby(seen.ids)]):
         guesses.append(Guess("normalise", "last", 'the level strays: windows count from their last value; or "none"'))
     return guesses
+
+
+def _strays(series: "list[pd.Series[float]]") -> bool:
+    """Whether series, shown up to their test part, go from value to value by little of what they differ in all."""
+    steps = np.concatenate([np.diff(values) for values in series])
+    return bool(steps.std() < _STRAYING * np.concatenate(series).std())
 
 
 def _model(seen: _Seen) -> list[Guess]:

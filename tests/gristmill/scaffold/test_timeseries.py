@@ -251,6 +251,12 @@ def test_a_series_that_strays_is_seen_from_its_last_value(proposed: Propose) -> 
     assert proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": walk}).values()["preprocess"]["normalise"] == "last"
 
 
+def test_what_the_test_part_holds_decides_nothing(proposed: Propose) -> None:
+    shifted = np.array(values(120)) + np.where(np.arange(120) < 96, 0, 1000)  # of all 120 it would be said to stray
+
+    assert "normalise" not in proposed({"date": DAYS.strftime("%Y-%m-%d"), "y": shifted}).values()["preprocess"]
+
+
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
