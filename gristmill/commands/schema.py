@@ -55,9 +55,7 @@ def _write(catalogue: Catalogue, pipeline: Pipeline, file: Path) -> None:
     with ingested_today(catalogue, pipeline) as data:
         proposal = propose(pipeline.domain, data.folder, pipeline.tables["ingest"])
     file.parent.mkdir(exist_ok=True)
-    write_atomically(
-        file, as_toml(pipeline.name, _told(data.counts), proposal)
-    )  # half of one stops every command
+    write_atomically(file, as_toml(pipeline.name, _told(data.counts), proposal))  # half of one stops every command
 
 
 def _told(counts: Mapping[str, int]) -> str:
