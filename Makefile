@@ -1,5 +1,6 @@
 # make run    forecast sunspots; on a fresh clone it sets everything up first
 # make test   the tests
+# make faults every fault of tests/faults/README.md in full, as a scoreboard
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
 # make docs   the documentation, as pages in docs/_build/html
 # make bench  two figures of benchmarks/results.md measured anew: nothing to do, the course's sunspots (the others: see there)
@@ -9,7 +10,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-core test-rest lint docs bench schema lock clean
+.PHONY: run test test-core test-rest faults lint docs bench schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
@@ -23,6 +24,9 @@ test-core:
 
 test-rest:
 	$(BIN)/pytest tests --ignore=tests/gristmill
+
+faults: .venv/installed
+	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests
 
 lint: .venv/installed docs
 	$(BIN)/ruff check .

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from scoreboard import Scoreboard, fault
+
+__all__ = ["fault"]  # a fixture
 
 # No test depends on how fast the machine is.
 settings.register_profile("gristmill", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -52,6 +55,17 @@ ar_order = 3
 formats = ["keras"]
 """
 """A pipeline that runs in seconds: 300 months of real sunspots, a model in closed form, one format."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests of faults be told as a table."""
+    parser.addoption("--scoreboard", action="store_true", help="tell what became of each fault (with -m fault)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the scoreboard where it is asked for."""
+    if config.getoption("--scoreboard"):
+        config.pluginmanager.register(Scoreboard())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

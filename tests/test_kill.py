@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 from conftest import ROOT, SMALL
+from scoreboard import Fault
 from support import (
     STAGE_NAMES,
     Command,
@@ -34,7 +35,7 @@ from gristmill.store import is_running
 
 pytest_plugins = ["end_to_end"]
 
-KILLS = int(os.environ.get("GRISTMILL_KILLS", "6"))
+KILLS = 200 if Fault.full else 6
 
 SHORT = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "epochs = 3") + "refit = true\n"
 """Its last table is that of export."""
@@ -67,8 +68,9 @@ ANY_MODEL = '\n[pipelines.small.gate]\nwindow = 20\nbaseline = "report"\n'
 
 
 @pytest.mark.slow
+@pytest.mark.fault(1)
 def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_completes(
-    project: Path, forked: Forked, command: Command
+    project: Path, forked: Forked, command: Command, fault: Fault
 ) -> None:
     write_project(project, SHORT)
     began = time.monotonic()
@@ -102,6 +104,7 @@ def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_compl
         assert weights_of(store, stage) == weights_of(uninterrupted, stage)
     assert not list(store.glob("*/??/.*~*"))
     assert not list(store.glob("scratch/*"))
+    fault.tried(killed)
 
 
 @pytest.mark.slow
