@@ -87,11 +87,12 @@ def read_manifest(path: Path, stage: str, key: str) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_bytes())
         seal = manifest.pop("seal")
+        digest = identity.digest_of(manifest)
     except OSError as error:
         raise CorruptArtifact(f"{file}: cannot be read ({error.strerror}).") from None
-    except (ValueError, AttributeError, KeyError, TypeError):
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise CorruptArtifact(f"{file}: not a manifest.") from None
-    if identity.digest_of(manifest) != seal or (manifest["stage"], manifest["key"]) != (stage, key):
+    if digest != seal or (manifest["stage"], manifest["key"]) != (stage, key):
         raise CorruptArtifact(f"{file}: altered since it was written.")
     return dict(manifest)
 

@@ -23,13 +23,13 @@ def replace(path: Path, content: BaseModel) -> None:
 def create(path: Path, content: BaseModel) -> bool:
     """Write a file that is not there yet, whole or not at all; return whether this process was the first to."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    write_atomically(aside, _sealed(content))
     try:
+        write_atomically(aside, _sealed(content))
         path.hardlink_to(aside)  # which, unlike a rename, fails where there is a file
     except FileExistsError:
         return False
     finally:
-        aside.unlink()
+        aside.unlink(missing_ok=True)
     sync(path.parent)
     return True
 
@@ -43,12 +43,13 @@ def read(path: Path, kind: type[M]) -> M:
     try:
         content = json.loads(path.read_bytes())
         seal = content.pop("seal")
+        digest = digest_of(content)
         made = kind.model_validate(content)
     except OSError as error:
         raise CorruptArtifact(f"{path}: cannot be read ({error.strerror}).") from None
-    except (ValidationError, ValueError, AttributeError, KeyError, TypeError):
+    except (ValidationError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise CorruptArtifact(f"{path}: not a {kind.__name__.lower()}.") from None
-    if digest_of(content) != seal:
+    if digest != seal:
         raise CorruptArtifact(f"{path}: altered since it was written.")
     return made
 

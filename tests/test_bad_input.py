@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import ROOT
-from support import STAGE_NAMES, Command, Said, edit, published, records, with_model
+from scoreboard import Fault
+from support import STAGE_NAMES, Command, edit, published, records, the_error, with_model
 
 pytest_plugins = ["end_to_end"]
 
@@ -32,6 +33,16 @@ def in_rows(change: Callable[[list[str]], list[str]]) -> Change:
     def apply(project: Path) -> None:
         file = project / "series.csv"
         file.write_text("".join(f"{line}\n" for line in change(file.read_text().splitlines())))
+
+    return apply
+
+
+def in_bytes(before: bytes, after: bytes) -> Change:
+    """Return an edit of the bytes of the project's series, once."""
+
+    def apply(project: Path) -> None:
+        file = project / "series.csv"
+        file.write_bytes(file.read_bytes().replace(before, after, 1))
 
     return apply
 
@@ -59,15 +70,6 @@ def kept(project: Path) -> dict[Path, bytes]:
     """Return every file of every artifact of the project's store, those being built included."""
     files = (path for path in (project / "data/store").glob("*/??/*/**/*") if path.is_file())
     return {path: path.read_bytes() for path in files}
-
-
-def the_error(said: Said) -> str:
-    """Return the message of a command that printed one error and nothing else on standard error but progress."""
-    errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1, said.err
-    assert said.err.splitlines()[-1] == errors[0]
-    assert "Traceback" not in said.err
-    return errors[0].removeprefix("error: ")
 
 
 @pytest.mark.parametrize(
@@ -262,6 +264,7 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
     ]
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -282,6 +285,7 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
                 "Check the column, or leave it, or the series, out.",
             ],
             id="no values",
+            marks=pytest.mark.fault(24),
         ),
         pytest.param(
             in_rows(lambda lines: [lines[0], *(f"{line.partition(',')[0]},many" for line in lines[1:])]),
@@ -292,11 +296,13 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
             in_rows(lambda lines: []),
             ["series.csv: the file is empty", "Expected a header line and rows"],
             id="empty file",
+            marks=pytest.mark.fault(24),
         ),
         pytest.param(
             in_rows(lambda lines: lines[:1]),
             ["series.csv: no rows below the header", "Expected at least one"],
             id="header only",
+            marks=pytest.mark.fault(24),
         ),
         pytest.param(
             in_rows(lambda lines: [*lines[:3], "1749-03,many", *lines[4:]]),
@@ -371,13 +377,43 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         ),
         pytest.param(
             in_rows(lambda lines: [*lines[:3], "1749-03,70.0,1", *lines[4:]]),
-            ["series.csv", " 4", "row"],
+            ["series.csv row 4: 3 fields, but the header has 2 (1 such row)", "Mend the row, or set"],
             id="ragged row",
+        ),
+        pytest.param(
+            in_bytes(b"1749-03,", b"1749-03\xe9,"),
+            ["series.csv row 4: not utf-8. Set the source's encoding."],
+            id="another encoding",
+        ),
+        pytest.param(
+            lambda project: (project / "series.csv").write_text((project / "series.csv").read_text(), "utf-16-le"),
+            ["series.csv: no column 'month'", "If this is UTF-16, set the source's encoding."],
+            id="UTF-16",
+        ),
+        pytest.param(
+            in_bytes(b"1749-03,", b"1749-03,\0"),
+            ["series.csv row 4, column 'sunspots': not a finite number: '\\x00"],
+            id="NUL byte",
+        ),
+        pytest.param(
+            in_bytes(b"1749-03,", b"1749-03," + b"7" * 10_000_000),
+            ["series.csv row 4: a cell of more than 8,388,608 characters. Cut it."],
+            id="cell of ten million characters",
+        ),
+        pytest.param(
+            in_bytes(b"1749-03,", b'1749-03,"'),
+            ["series.csv row 4: a quote that is never closed. Close it, or remove it."],
+            id="open quote",
+        ),
+        pytest.param(
+            in_rows(lambda lines: [f"{lines[0]},sunspots", *(f"{line},1" for line in lines[1:])]),
+            ["series.csv: 2 columns 'sunspots'. Columns: 'month', 'sunspots', 'sunspots'."],
+            id="column twice",
         ),
     ],
 )
 def test_data_that_cannot_be_read_is_one_line_and_exit_1_and_loses_nothing(
-    finished: Path, command: Command, prefect_api: str, change: Change, told: list[str]
+    finished: Path, command: Command, prefect_api: str, change: Change, told: list[str], fault: Fault
 ) -> None:
     before = kept(finished)
     change(finished)
@@ -388,6 +424,7 @@ def test_data_that_cannot_be_read_is_one_line_and_exit_1_and_loses_nothing(
     assert said.status == 1
     assert message.startswith(f"{finished}/series.csv")
     assert [part for part in told if part not in message] == [], message
+    fault.said(message.replace(f"{finished}/", ""))
     first, record = records(finished)
     assert (record.outcome, record.error) == ("failed", f"DataError: {message}")
     assert record.stages == {}
@@ -411,6 +448,7 @@ def test_a_missing_file_names_every_place_that_was_tried(
     assert said.status == 1
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -471,8 +509,8 @@ NO_MODEL = "def build(shape):\n    return {'units': 3}\n"
         pytest.param(
             in_toml('kind = "linear"', 'kind = "my_models.py:build"'),
             1,
-            "[pipelines.small.model] file: no such file 'my_models.py'. Tried: {project}/my_models.py. "
-            "Put it there, correct the path, or name its folder in GRISTMILL_DATA.",
+            "[pipelines.small.model] file: no such file '{project}/my_models.py'. Tried: {project}/my_models.py. "
+            "Put it there, or correct the path.",
             id="missing file",
         ),
         pytest.param(
@@ -578,6 +616,7 @@ def test_a_model_in_closed_form_refuses_what_only_training_can_learn(
     assert said.status == 2
 
 
+@pytest.mark.fault(17)
 def test_a_store_that_cannot_be_written_stops_before_any_work(
     project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,8 @@ def other_hash(project: Path) -> None:
     replaced('"other.weights.h5" }', f'"other.weights.h5", sha256 = "{"0" * 64}" }}')(project)
 
 
+@pytest.mark.fault(24)
+@pytest.mark.fault(26)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
@@ -137,6 +139,7 @@ def test_a_format_whose_extra_is_missing_is_told_before_the_first_stage(
     assert not list((tmp_path / "data/store").glob("*/??/*"))
 
 
+@pytest.mark.fault(26)
 @pytest.mark.slow
 def test_a_few_corrupt_photos_are_left_out_and_counted(
     tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, parity_here: None

@@ -122,6 +122,7 @@ def one_word_a_line(project: Path) -> None:
     edit(project / "pipelines.toml", "length = 10", 'level = "word", examples = "prefixes"')
 
 
+@pytest.mark.fault(24)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("pipeline", "change", "status", "message"),

@@ -83,7 +83,7 @@ def test_a_store_that_cannot_be_is_the_users_mistake(
     said = command("init", "new", "--domain", "timeseries", "--data", NILE)
 
     assert (said.status, said.out) == (2, "")
-    assert said.err.startswith("error: the store is a local folder. Received: 's3://bucket'.")
+    assert said.err.startswith("error: GRISTMILL_STORE: the store is a local folder. Received: 's3://bucket'.")
     assert not (here / "new").exists()
 
 

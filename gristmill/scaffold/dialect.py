@@ -11,8 +11,9 @@ import pandas as pd
 
 from gristmill.errors import DataError, shown
 from gristmill.scaffold.draft import Guess
-from gristmill.scaffold.encodings import encoding_guesses, encoding_of, unpacked
+from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.sources.csv import named_tabs
+from gristmill.sources.packed import content_of
 
 _SAMPLE = 1 << 18  # bytes that the separator is sought in
 _SEPARATORS = ",;\t|: "  # of those that cut alike into as many cells the first counts
@@ -26,7 +27,7 @@ def dialect(path: Path) -> list[Guess]:
     Raises:
         DataError: it is empty, holds something else than text, or has no header.
     """
-    content = unpacked(path, path.read_bytes())
+    content = content_of(path)
     encoding = encoding_of(path, [content])
     sample = content[:_SAMPLE].decode(encoding, "ignore").removeprefix("\ufeff")
     if not sample.strip():

@@ -1,8 +1,6 @@
 """In which encoding files of text are."""
 
 import codecs
-import gzip
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,18 +9,6 @@ from gristmill.scaffold.draft import Guess
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _KNOWN = ("utf-8", "cp1252", "latin-1")  # tried in this order; the last one takes every byte
-
-
-def unpacked(path: Path, content: bytes) -> bytes:
-    """Return the bytes of a file, unpacked where it is named `.gz`.
-
-    Raises:
-        DataError: it is no whole gzip file.
-    """
-    try:
-        return gzip.decompress(content) if path.name.lower().endswith(".gz") else content
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error}). Fetch it again.") from None
 
 
 def encoding_of(where: Path, contents: Sequence[bytes]) -> str:

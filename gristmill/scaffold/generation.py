@@ -3,8 +3,9 @@
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.draft import Draft, Guess
-from gristmill.scaffold.encodings import encoding_guesses, encoding_of, unpacked
+from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.pace import pace
+from gristmill.sources.packed import content_of
 from gristmill.sources.writings.files import TextFiles
 
 _LEAST = 5_000  # characters
@@ -18,7 +19,7 @@ def propose(data: Data) -> Draft:
         DataError: there is too little text.
     """
     files = data.files(TextFiles.suffixes)
-    contents = [unpacked(path, path.read_bytes()) for path in files]
+    contents = [content_of(path) for path in files]
     encoding = encoding_of(files[0], contents)
     characters = sum(len(content.decode(encoding)) for content in contents)
     if characters < _LEAST:

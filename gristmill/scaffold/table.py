@@ -1,7 +1,6 @@
 """A table as it is looked at: its columns, as the project's own source reads them."""
 
 import contextlib
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from gristmill.scaffold.column import Column, marks_in, numbers_in, unmarked
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.dialect import dialect, has_decimal_commas
 from gristmill.scaffold.draft import Guess, values_of
-from gristmill.scaffold.encodings import unpacked
 from gristmill.sources import Rows
 from gristmill.sources.csv import Csv
 from gristmill.sources.decoded import decoded
@@ -97,8 +95,7 @@ def _source(guesses: list[Guess]) -> Csv | Jsonl | Parquet:
 def _names(source: Csv | Jsonl | Parquet, path: Path) -> list[str]:
     """Return the names of a file's columns, as its source calls them."""
     if isinstance(source, Csv):
-        content = io.BytesIO(unpacked(path, path.read_bytes()))
-        return pd.read_csv(content, sep=source.separator, encoding=source.encoding, nrows=0).columns.tolist()
+        return source.header(path)
     if isinstance(source, Jsonl):
         return _keys(path, decoded(path, source.encoding, unit="row"))
     import pyarrow as pa

@@ -12,12 +12,13 @@ from gristmill.scaffold import generation
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.draft import Draft, Guess, values_of
-from gristmill.scaffold.encodings import encoding_guesses, encoding_of, unpacked
+from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.folders import classes_in, parts_in, why_no_classes
 from gristmill.scaffold.pace import pace
 from gristmill.scaffold.table import Table, read_table
 from gristmill.scaffold.targets import class_of, refuse_target
 from gristmill.sources import archives
+from gristmill.sources.packed import content_of
 from gristmill.sources.parts import PARTS
 from gristmill.sources.texts import TableSource
 from gristmill.sources.texts.folder import TEXTS, Folder
@@ -61,7 +62,7 @@ def propose(data: Data, target: str | None) -> Draft:
                 f"{data.place}: {len(found):,} texts, but {untidy}. Put those of each class into a folder of its own "
                 "and all others elsewhere, or name the folder of the classes as --data."
             )
-        contents = [unpacked(path, read()) for path, read in found.items()]
+        contents = [content_of(path, read()) for path, read in found.items()]
         encoding = encoding_of(next(iter(found)), contents)
         parts = parts_in(found)
     guesses = [Guess("kind", "folder", "a folder for each class"), Guess("path", data.written, data.warning)]

@@ -7,12 +7,14 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LARGEST = 3e38  # what a float32, the type networks work in, can hold
+
+_NAMED = 40  # columns that a message names
 
 
 @dataclass(frozen=True)
@@ -74,5 +76,6 @@ def refuse_missing(name: str | Path, wanted: Iterable[str], there: Sequence[str]
     for column in wanted:
         if (count := list(there).count(column)) != 1:
             raise DataError(
-                f"{name}: {count or 'no'} column{'s' * (count > 1)} {column!r}. Columns: {', '.join(map(repr, there))}."
+                f"{name}: {count or 'no'} column{'s' * (count > 1)} {column!r}. "
+                f"Columns: {', '.join(map(shown, there[:_NAMED]))}{', …' * (len(there) > _NAMED)}."
             )

@@ -1,11 +1,12 @@
 """CSV files."""
 
+import codecs
 import csv
-import gzip
 import io
 import warnings
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -14,12 +15,12 @@ from pydantic import Field, model_validator
 from gristmill.errors import DataError, shown, such
 from gristmill.settings import Files
 from gristmill.sources import LARGEST, Rows, joined, refuse_missing
+from gristmill.sources.packed import content_of, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LONGEST = 2**31 - 1  # characters of a cell; Python's own limit is far lower than what a text may have
-
+_LONGEST = 1 << 23  # characters of a cell; Python's own limit is far lower than what a text may have
 
 _SEPARATORS = ",;\t|"  # that a header may hold which was read as one column
 _TABS = (".tsv", ".tsv.gz")
@@ -58,47 +59,102 @@ class Csv(Files):
             raise DataError(f"{rows.name}: no rows below the header. Expected at least one.")
         return rows
 
+    def header(self, path: Path) -> list[str]:
+        """Return the names of a file's columns."""
+        return self._outline(path)[0]
+
     def _columns(self, path: Path, wanted: list[str], numbers: Sequence[str]) -> "pd.DataFrame":
         """Return the wanted columns of one file, without the rows of which every cell is empty."""
-        frame = self._cells(path)
-        _refuse_missing(path, wanted, list(frame.columns))
-        _refuse_ragged_rows(path, self.separator, self.encoding, len(frame.columns))
-        frame = frame.replace("", None).dropna(how="all")[wanted]
-        for name in numbers:
-            frame[name] = self._numbers(frame[name], path)
+        header, ragged = self._outline(path)
+        _refuse_missing(path, wanted, header)
+        _refuse_ragged_rows(path, header, ragged)
+        frame = self._cells(path, len(header)).replace("", None).dropna(how="all")
+        frame = frame[[header.index(name) for name in wanted]].set_axis(wanted, axis=1)
+        for name in wanted:
+            if name in numbers:
+                frame[name] = self._numbers(frame[name], path)
+            else:
+                _refuse_nul(frame[name], path)
         return frame
 
-    def _cells(self, path: Path) -> "pd.DataFrame":
-        """Return every cell as text: empty ones as "", ones that a short row lacks as missing."""
+    @contextmanager
+    def _lines(self, path: Path) -> Iterator[Iterator[list[str]]]:
+        """Give the rows of a file and an empty one behind them, which a quote that is never closed swallows."""
+        csv.field_size_limit(_LONGEST)
+        try:
+            with unpacked(path) as raw, io.TextIOWrapper(raw, self._codec(path), newline="") as file:
+                yield csv.reader(chain(file, [""]), delimiter=self.separator)
+        except UnicodeError:
+            row = self._first_undecodable(path)
+            raise DataError(f"{path} row {row}: not {self.encoding}. Set the source's encoding.") from None
+
+    def _outline(self, path: Path) -> tuple[list[str], list[tuple[int, int]]]:
+        """Return the header, and the rows with more or fewer fields, each with how many it has."""
+        row, ragged = 0, []
+        with self._lines(path) as lines:
+            try:
+                cells = header = next(lines)
+                row = 1
+                for row, cells in enumerate(lines, 2):
+                    if len(cells) not in (0, len(header)):
+                        ragged.append((row, len(cells)))
+            except csv.Error:
+                raise DataError(f"{path} row {row + 1}: a cell of more than {_LONGEST:,} characters. Cut it.") from None
+        if cells:
+            raise DataError(f"{path} row {row}: a quote that is never closed. Close it, or remove it.")
+        if not header:
+            raise DataError(f"{path}: the file is empty, or its first row is. Expected a header line and rows.")
+        return [name or f"Unnamed: {place}" for place, name in enumerate(header)], ragged  # as pandas names them
+
+    def _cells(self, path: Path, width: int) -> "pd.DataFrame":
+        """Return every cell as text, the columns numbered."""
         import pandas as pd
 
         try:
-            with warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):  # checked below
+            with unpacked(path) as raw, warnings.catch_warnings(action="ignore", category=pd.errors.ParserWarning):
                 frame = pd.read_csv(
-                    path,
+                    raw,
                     sep=self.separator,
-                    encoding=self.encoding,
-                    compression="gzip" if path.suffix == ".gz" else None,
+                    encoding=self._codec(path),
+                    header=0,
+                    names=range(width),
                     dtype=str,
                     keep_default_na=False,
                     skip_blank_lines=False,
                     index_col=False,
                 )
-        except pd.errors.EmptyDataError:
-            raise DataError(f"{path}: the file is empty. Expected a header line and rows.") from None
-        except UnicodeError:
-            row = _first_undecodable(path, self.separator, self.encoding)
-            raise DataError(f"{path} row {row}: not {self.encoding}. Set the source's encoding.") from None
-        except LookupError:
-            raise DataError(
-                f"{path}: unknown encoding {self.encoding!r}. Set the source's encoding to one that Python knows."
-            ) from None
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{path}: not a whole gzip file ({error}). Fetch it again.") from None
         except (pd.errors.ParserError, csv.Error) as error:
             raise DataError(f"{path}: {str(error).strip()}. Mend that row, or set the source's separator.") from None
         frame.index = pd.RangeIndex(2, len(frame) + 2, name="row")
         return frame
+
+    def _codec(self, path: Path) -> str:
+        """Return Python's own name of the encoding; of UTF-8 the one that leaves out a byte order mark."""
+        try:
+            name = codecs.lookup(self.encoding).name
+            "".encode(name)
+        except (LookupError, ValueError):  # no encoding, or one of something else than text
+            raise DataError(
+                f"{path}: unknown encoding {self.encoding!r}. Set the source's encoding to one that Python knows."
+            ) from None
+        return "utf-8-sig" if name == "utf-8" else name
+
+    def _first_undecodable(self, path: Path) -> int:
+        """Return the first row, of lines or more where cells are quoted, that is not in the encoding."""
+        content = content_of(path)
+        try:
+            content.decode(self.encoding)
+        except UnicodeDecodeError as error:
+            before = content[: error.start].decode(self.encoding, "ignore") + "x"  # the cell that cannot be decoded
+        except UnicodeError:
+            return 1
+        row = 0
+        try:
+            for _ in csv.reader(io.StringIO(before, newline=""), delimiter=self.separator):
+                row += 1
+        except csv.Error:  # that cell is too long as well
+            return row + 1
+        return row
 
     def _numbers(self, cells: "pd.Series[str]", path: Path) -> "pd.Series[float]":
         import pandas as pd
@@ -131,38 +187,31 @@ def named_tabs(place: str) -> bool:
 
 
 def _refuse_missing(path: Path, wanted: Sequence[str], there: Sequence[str]) -> None:
-    """Refuse a column that is not there; where the whole header was read as one, say why."""
+    """Refuse a column that is not there; where the header was read as another one, say why."""
     try:
         refuse_missing(path, wanted, there)
     except DataError as missing:
+        if any("\0" in name for name in there):
+            raise DataError(f"{missing} If this is UTF-16, set the source's encoding.") from None
         if len(there) == 1 and any(mark in there[0] for mark in _SEPARATORS):
             raise DataError(f"{missing} If this is a row of several, set the source's separator.") from None
         raise
 
 
-def _refuse_ragged_rows(path: Path, separator: str, encoding: str, width: int) -> None:
+def _refuse_ragged_rows(path: Path, header: Sequence[str], ragged: Sequence[tuple[int, int]]) -> None:
     """Refuse rows with more or fewer fields than the header, which pandas cuts or fills up."""
-    csv.field_size_limit(_LONGEST)
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as raw:
-        file = io.TextIOWrapper(raw, encoding, newline="")
-        counts = ((row, len(cells)) for row, cells in enumerate(csv.reader(file, delimiter=separator), 1))
-        ragged = [(row, count) for row, count in counts if row > 1 and count not in (0, width)]
     if ragged:
         row, found = ragged[0]
         raise DataError(
-            f"{path} row {row}: {found} fields, but the header has {width} "
+            f"{path} row {row}: {found} fields, but the header has {len(header)} "
             f"({such(len(ragged), 'row')}). Mend the row, or set the source's separator."
         )
 
 
-def _first_undecodable(path: Path, separator: str, encoding: str) -> int:
-    """Return the first row, of lines or more where cells are quoted, that is not in the encoding."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        content = file.read()
-    try:
-        content.decode(encoding)
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode(encoding, "ignore") + "x"  # the cell that cannot be decoded
-        csv.field_size_limit(_LONGEST)
-        return sum(1 for _ in csv.reader(io.StringIO(before, newline=""), delimiter=separator))
-    return 1
+def _refuse_nul(cells: "pd.Series[str]", path: Path) -> None:
+    bad = cells.str.contains("\0", regex=False, na=False)
+    if bad.any():
+        raise DataError(
+            f"{path} row {cells.index[int(bad.argmax())]}, column {cells.name!r}: a NUL byte "
+            f"({such(bad.sum(), 'cell')}). Mend it, or set the source's encoding."
+        )

@@ -59,15 +59,31 @@ class Jsonl(Files):
 
 def _object(line: str, path: Path, row: int) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path} row {row}: no JSON ({error.msg} at character {error.pos + 1}). Expected an object a line."
+        ) from None
+    except _Twice as error:
+        raise DataError(
+            f"{path} row {row}: the key {shown(error.args[0])} stands in an object twice. Mend it."
         ) from None
     except (ValueError, RecursionError):  # an integer of thousands of digits, arrays in arrays in arrays
         raise DataError(f"{path} row {row}: JSON that is too large to read. Mend the line.") from None
     if not isinstance(found, dict):
         raise DataError(f"{path} row {row}: {shown(found)}, which is no object. Expected an object a line.")
+    return found
+
+
+class _Twice(Exception):
+    """A key stands in an object twice; Python takes the last one's value."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(next(name for name in names if names.count(name) > 1))
     return found
 
 

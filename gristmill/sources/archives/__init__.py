@@ -3,9 +3,10 @@
 A package and not a module, since each module of `gristmill.sources` is a kind of source (`kinds.py`).
 """
 
-import gzip
 import io
-import lzma
+import os
+import re
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -16,15 +17,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, cast
 
 from gristmill.errors import DataError, shown
+from gristmill.sources.packed import limit, unpacked
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 LARGEST = 256 << 20  # bytes of one member
 
-_ALWAYS = 1 << 30  # bytes that any archive may unpack to
-_RATIO = 100  # a larger one to this many times its own size, for photos hardly shrink
+_ALWAYS = 1 << 30  # bytes that any archive may unpack to; a larger one more (`packed.limit`)
+_MANY = 100_000  # members that any archive may have; a larger one as many as it has bytes for
+_LEAST = 64  # bytes that a member takes at least
+_LONGEST_HEADER = 1 << 20  # bytes of a header in a tar, which is read at once
+_LONGEST_NAME = 4096  # characters: what Linux takes
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # of which a block is unpacked at a time; of others, all of it
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_ENTRY = b"PK\1\2"  # what each entry of a zip's directory begins with
 _BLOCK = 1 << 20
 
 Read = Callable[[], bytes]
@@ -74,7 +82,8 @@ def opened(path: Path, suffixes: tuple[str, ...]) -> Iterator[dict[str, Read]]:
 
     Raises:
         DataError: the archive is damaged, or holds an absolute name, `..`, a name that is not UTF-8, a link, a
-            device, an encrypted member, a name twice, or more than photos unpack to; naming the archive and the member.
+            device, an encrypted member, one of an unusual method, a name twice, or more members or bytes than photos
+            do; naming the archive and the member.
     """
     with ExitStack() as stack:
         with told(path):
@@ -102,7 +111,6 @@ def told(what: object) -> Iterator[None]:
         zipfile.BadZipFile,
         tarfile.TarError,
         zlib.error,
-        lzma.LZMAError,
         EOFError,
         OSError,
         RuntimeError,  # an unknown method of compression, a password
@@ -114,10 +122,8 @@ def told(what: object) -> Iterator[None]:
 
 @contextmanager
 def _zip(path: Path) -> Iterator[list[_Member]]:
-    with zipfile.ZipFile(path) as archive:
+    with path.open("rb", buffering=0) as raw, unzipped(path, raw) as archive:
         for info in archive.infolist():
-            if info.flag_bits & 1:
-                raise DataError(f"{path}, member {shown(info.filename)}: encrypted. Pack it without a password.")
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _no_plain_file(path, info.filename)
         files = [info for info in archive.infolist() if not info.is_dir()]
@@ -125,16 +131,52 @@ def _zip(path: Path) -> Iterator[list[_Member]]:
 
 
 @contextmanager
+def unzipped(where: object, raw: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """Give a zip; refuse what is encrypted, packed by a method of which a few bytes may fill the memory, or too much.
+
+    Raises:
+        DataError: naming the member.
+    """
+    with zipfile.ZipFile(_Counted(where, raw)) as archive:
+        for info in archive.infolist():
+            if info.flag_bits & 1:
+                raise DataError(f"{where}, member {shown(info.filename)}: encrypted. Pack it without a password.")
+            if info.compress_type not in _METHODS:
+                raise DataError(
+                    f"{where}, member {shown(info.filename)}: packed by method {info.compress_type}. Pack it by "
+                    "deflate, the usual one."
+                )
+        yield archive
+
+
+@contextmanager
 def _tar(path: Path) -> Iterator[list[_Member]]:
-    with _tar_stream(path) as stream, tarfile.open(fileobj=_Guarded(stream), mode="r:") as archive:
-        for info in archive:
-            if not info.isdir() and (not info.isreg() or info.issparse()):
-                raise _no_plain_file(path, info.name)
-        stream.seek(archive.offset)
-        if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes a damaged header for the end
-            raise tarfile.ReadError(f"neither a header nor the end at byte {archive.offset}")
-        files = [info for info in archive.getmembers() if info.isreg()]
-        yield [_Member(info.name, info.size, partial(archive.extractfile, info)) for info in files]
+    with _tar_stream(path) as stream:
+        guarded = _Guarded(stream)
+        with tarfile.open(fileobj=guarded, mode="r:") as archive:
+            _refuse_harmful(path, archive)
+            stream.seek(archive.offset)
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # a damaged header is taken for the end
+                raise tarfile.ReadError(f"neither a header nor the end at byte {archive.offset}")
+            guarded.most = LARGEST
+            files = [info for info in archive.getmembers() if info.isreg()]
+            yield [_Member(info.name, info.size, partial(archive.extractfile, info)) for info in files]
+
+
+def _refuse_harmful(path: Path, archive: tarfile.TarFile) -> None:
+    """Read the headers of a tar one by one, of which a bomb has more or longer ones than the memory holds."""
+    most = _most_members(path.stat().st_size)
+    for count, info in enumerate(archive, 1):
+        if not info.isdir() and (not info.isreg() or info.issparse()):
+            raise _no_plain_file(path, info.name)
+        if count > most:
+            raise _too_many(path, most)
+        if len(info.name) > _LONGEST_NAME:
+            raise DataError(
+                f"{path}, member {shown(info.name)}: a name of more than {_LONGEST_NAME:,} characters. Rename it, and "
+                "pack it again."
+            )
+        info.pax_headers, archive.pax_headers = {}, {}  # which nobody reads
 
 
 @contextmanager
@@ -144,34 +186,52 @@ def _tar_stream(path: Path) -> Iterator[io.RawIOBase]:
         with path.open("rb", buffering=0) as raw:
             yield raw
         return
-    size, limit = 0, _limit(path)
-    with TemporaryFile() as unpacked:
-        with gzip.open(path) as packed:
-            while block := packed.read(_BLOCK):
-                size += len(block)
-                if size > limit:
-                    raise DataError(f"{path}: unpacks to more than {limit:,} bytes. Pack photos only.")
-                unpacked.write(block)
-        unpacked.seek(0)
-        yield unpacked.raw
+    with TemporaryFile() as file:
+        with unpacked(path, always=_ALWAYS) as content:
+            shutil.copyfileobj(content, file, _BLOCK)
+        file.seek(0)
+        yield file.raw
+
+
+def _most_members(size: int) -> int:
+    """Return how many members an archive of a size may have."""
+    return max(_MANY, size // _LEAST)
+
+
+def _too_many(where: object, most: int) -> DataError:
+    return DataError(f"{where}: more than {most:,} members. Pack photos only.")
 
 
 def _no_plain_file(path: Path, name: str) -> DataError:
     return DataError(f"{path}, member {shown(name)}: a link, a device or sparse. Pack plain files only.")
 
 
-class _Guarded(io.BufferedReader):
-    """A file that is not read beyond the size of a member at once: a header that asks for it is a bomb."""
+class _Counted(io.BufferedReader):
+    """A zip of which the members are counted in its directory's bytes, since an object of each takes tenfold of them.
+
+    `zipfile` reads the directory at once, and believes no count that the zip states.
+    """
+
+    def __init__(self, where: object, raw: IO[bytes]) -> None:
+        super().__init__(cast(io.RawIOBase, raw))
+        self._where, self._most = where, _most_members(self.seek(0, os.SEEK_END))
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or not 0 <= size <= LARGEST:
+        content = super().read(size)
+        if content.count(_ENTRY) > self._most:
+            raise _too_many(self._where, self._most)
+        return content
+
+
+class _Guarded(io.BufferedReader):
+    """A tar of which no header is read that is larger than one needs to be: it is a bomb."""
+
+    most = _LONGEST_HEADER
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or not 0 <= size <= self.most:
             raise tarfile.ReadError(f"a header asks for {size} bytes")
         return super().read(size)
-
-
-def _limit(path: Path) -> int:
-    """Return how many bytes an archive may unpack to."""
-    return max(_ALWAYS, _RATIO * path.stat().st_size)
 
 
 def _counted(path: Path, members: Iterable[_Member], suffixes: tuple[str, ...]) -> dict[str, _Member]:
@@ -194,6 +254,8 @@ def _safe_name(path: Path, name: str) -> str:
     windows = PureWindowsPath(name)  # knows both separators
     if windows.drive or windows.root or ".." in windows.parts or "\\" in name:
         raise DataError(f"{path}, member {shown(name)}: leads out of the archive. Pack it with plain relative names.")
+    if _CONTROLS.search(name):
+        raise DataError(f"{path}, member {shown(name)}: a control character in its name. Rename it, and pack it again.")
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -207,9 +269,9 @@ def _refuse_too_large(path: Path, members: dict[str, _Member]) -> None:
             raise DataError(
                 f"{path}, member {shown(name)}: {member.size:,} bytes, more than the {LARGEST:,} that one may have."
             )
-    total, limit = sum(member.size for member in members.values()), _limit(path)
-    if total > limit:
-        raise DataError(f"{path}: unpacks to {total:,} bytes, more than {limit:,}. Pack photos only.")
+    total, most = sum(member.size for member in members.values()), limit(path.stat().st_size, _ALWAYS)
+    if total > most:
+        raise DataError(f"{path}: unpacks to {total:,} bytes, more than {most:,}. Pack photos only.")
 
 
 def _read(path: Path, member: _Member) -> bytes:

@@ -1,11 +1,10 @@
 """Files of text, unpacked and decoded. A package, since each module of `gristmill.sources` is a kind of source."""
 
-import gzip
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from gristmill.errors import DataError
+from gristmill.sources.packed import content_of
 
 _MARK = "\ufeff"  # the byte order mark, which is no part of the text
 
@@ -23,10 +22,7 @@ def decoded(path: Path, encoding: str, read: Callable[[], bytes] | None = None, 
         DataError: naming the file, and the line from 1 on, of what cannot be read.
     """
     try:
-        content = read() if read else path.read_bytes()
-        content = gzip.decompress(content) if path.name.lower().endswith(".gz") else content
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: not a whole gzip file ({error}). Fetch it again.") from None
+        content = content_of(path, read() if read else None)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Fetch it, or mend its permissions.") from None
     try:

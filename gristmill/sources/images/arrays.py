@@ -1,11 +1,9 @@
 """Images in arrays: the idx files of MNIST and its kin, NumPy's .npz and .npy, and tables of pixels."""
 
-import gzip
 import io
 import math
 import re
 import struct
-import tokenize
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,11 +14,13 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTu
 
 from pydantic import Field
 
+from gristmill import npy
 from gristmill.errors import DataError
 from gristmill.settings import Files
 from gristmill.sources import archives
 from gristmill.sources.archives import told
 from gristmill.sources.images import Photo, pixels
+from gristmill.sources.packed import unpacked
 from gristmill.sources.parts import PARTS
 
 if TYPE_CHECKING:
@@ -34,21 +34,12 @@ _NOT_IN_A_NAME = {"idx1", "idx3", "ubyte", "gz", "npy", "csv"}
 _ARRAYS = (".npz", ".npy", "ubyte", "ubyte.gz", pixels.SUFFIX)
 
 
-_Stream = IO[bytes] | gzip.GzipFile
-
-
 class _Array(NamedTuple):
     name: str  # in its file, or of its file
     where: str  # what a message begins with
     id: str  # file, and array in it, below the common folder
     read: Callable[[], "npt.NDArray[Any]"]
     role: Literal["images", "labels"] | None = None  # where that is known without the name
-
-
-class _Header(NamedTuple):
-    shape: tuple[int, ...]
-    in_columns: bool  # the first index runs fastest
-    dtype: "np.dtype[Any]"
 
 
 class _Pair(NamedTuple):
@@ -163,7 +154,7 @@ def _arrays_in(path: Path, file: pixels.Open, top: Path) -> Iterator[_Array]:
     """Yield the arrays of a file, which are not read yet."""
     where, id_, name = str(path), path.relative_to(top).as_posix(), path.name.lower()
     if name.endswith(".npz"):
-        with told(where), file() as opened, zipfile.ZipFile(opened) as archive:
+        with told(where), file() as opened, archives.unzipped(where, opened) as archive:
             inside = sorted(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
         for name in inside:
             array = f"{where}, array {name!r}"
@@ -178,28 +169,16 @@ def _arrays_in(path: Path, file: pixels.Open, top: Path) -> Iterator[_Array]:
 
 def _read_member(file: pixels.Open, name: str, where: str) -> "npt.NDArray[Any]":
     with told(where), file() as opened, zipfile.ZipFile(opened) as archive, archive.open(name) as member:
-        return _values(member, _npy_header(member), where)
+        return _values(member, npy.header_of(member), where)
 
 
 def _read_file(path: Path, file: pixels.Open) -> "npt.NDArray[Any]":
     name = path.name.lower()
-    with told(path), file() as raw, gzip.open(raw) if name.endswith(".gz") else raw as opened:
-        return _values(opened, _npy_header(opened) if name.endswith(".npy") else _idx_header(opened), str(path))
+    with told(path), unpacked(path, file()) as opened:
+        return _values(opened, npy.header_of(opened) if name.endswith(".npy") else _idx_header(opened), str(path))
 
 
-def _npy_header(file: _Stream) -> _Header:
-    """Read the header of an .npy file; one that pickles or runs anything is never followed."""
-    from numpy.lib import format as npy
-
-    if (version := npy.read_magic(file)) != (1, 0):  # the others are for headers of megabytes
-        raise ValueError(f"format version {version}")
-    try:
-        return _Header(*npy.read_array_header_1_0(file))
-    except (SyntaxError, tokenize.TokenError, RecursionError, MemoryError):  # of the parser
-        raise ValueError("its header is not a plain one") from None
-
-
-def _idx_header(file: _Stream) -> _Header:
+def _idx_header(file: IO[bytes]) -> npy.Header:
     """Read the header of an idx file: two zeros, 8 for unsigned bytes, the dimensions (yann.lecun.com/exdb/mnist)."""
     import numpy as np
 
@@ -209,10 +188,10 @@ def _idx_header(file: _Stream) -> _Header:
     sizes = file.read(4 * magic[3])
     if len(sizes) != 4 * magic[3]:
         raise EOFError("it ends in its header")
-    return _Header(tuple(struct.unpack(f">{magic[3]}I", sizes)), False, np.dtype(np.uint8))
+    return npy.Header(tuple(struct.unpack(f">{magic[3]}I", sizes)), False, np.dtype(np.uint8))
 
 
-def _values(file: _Stream, header: _Header, where: str) -> "npt.NDArray[Any]":
+def _values(file: IO[bytes], header: npy.Header, where: str) -> "npt.NDArray[Any]":
     """Read what a header promises, once it is known to be neither too large nor of objects."""
     import numpy as np
 

@@ -1,6 +1,5 @@
 """Archives: what they give, and what they are refused for. Nothing is ever written beside them."""
 
-import contextlib
 import gzip
 import io
 import os
@@ -12,11 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from damage import attempt, damaged, tried
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.errors import DataError
-from gristmill.sources import archives
+from gristmill.sources import archives, packed
 from gristmill.sources.archives import gathered, opened
 
 PACKERS = {".tar": "w:", ".tar.gz": "w:gz", ".tgz": "w:gz"}
@@ -83,6 +83,7 @@ def test_what_is_no_photo_is_left_out(tmp_path: Path, suffix: str) -> None:
     }
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("suffix", archives.SUFFIXES)
 @pytest.mark.parametrize("name", ["/etc/1.jpg", "../1.jpg", "a/../../1.jpg", "C:/1.jpg", "a\\1.jpg", "..\\1.jpg"])
 def test_a_name_that_leads_out_is_refused(tmp_path: Path, suffix: str, name: str) -> None:
@@ -91,6 +92,7 @@ def test_a_name_that_leads_out_is_refused(tmp_path: Path, suffix: str, name: str
     )
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     "kind",
     [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE],
@@ -100,6 +102,7 @@ def test_a_link_or_device_in_a_tar_is_refused(tmp_path: Path, kind: bytes) -> No
     assert refusal(path).startswith(", member 'a/1.jpg': a link, a device or sparse.")
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
 def test_a_link_or_device_in_a_zip_is_refused(tmp_path: Path, kind: int) -> None:
     info = zipfile.ZipInfo("a/1.jpg")
@@ -109,6 +112,7 @@ def test_a_link_or_device_in_a_zip_is_refused(tmp_path: Path, kind: int) -> None
     assert refusal(tmp_path / "a.zip").startswith(", member 'a/1.jpg': a link, a device or sparse.")
 
 
+@pytest.mark.fault(27)
 def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
     path = pack(tmp_path / "a.zip", {"a/1.jpg": b"one"})
     raw = bytearray(path.read_bytes())
@@ -118,6 +122,7 @@ def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
     assert refusal(path) == ", member 'a/1.jpg': encrypted. Pack it without a password."
 
 
+@pytest.mark.fault(27)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize("suffix", [".zip", ".tar"])
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path, suffix: str) -> None:
@@ -125,6 +130,7 @@ def test_a_name_that_stands_twice_is_refused(tmp_path: Path, suffix: str) -> Non
     assert refusal(path) == ", member 'a/1.jpg': stands in it twice. Pack it again."
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("suffix", archives.SUFFIXES)
 def test_a_member_beyond_the_cap_is_refused_by_what_it_declares(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
@@ -134,6 +140,7 @@ def test_a_member_beyond_the_cap_is_refused_by_what_it_declares(
     assert refusal(path).startswith(", member 'a/2.jpg': 1,001 bytes, more than the 1,000")
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
 def test_photos_beyond_the_cap_are_refused_together(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
@@ -141,12 +148,13 @@ def test_photos_beyond_the_cap_are_refused_together(
     path = pack(tmp_path / f"a{suffix}", {f"a/{number}.jpg": bytes(10_000) for number in range(20)})
     assert len(read(path)) == 20
     monkeypatch.setattr(archives, "_ALWAYS", 100_000)
-    monkeypatch.setattr(archives, "_RATIO", 1)
+    monkeypatch.setattr(packed, "_RATIO", 1)
     assert "unpacks to" in refusal(path)
-    monkeypatch.setattr(archives, "_RATIO", 10_000)  # a larger archive may hold more
+    monkeypatch.setattr(packed, "_RATIO", 10_000)  # a larger archive may hold more
     assert len(read(path)) == 20
 
 
+@pytest.mark.fault(27)
 def test_a_member_that_is_more_than_it_declares_is_refused(tmp_path: Path) -> None:
     """A bomb that says it is small."""
     path = pack(tmp_path / "a.zip", {"a/1.jpg": bytes(10 << 20)})
@@ -157,6 +165,7 @@ def test_a_member_that_is_more_than_it_declares_is_refused(tmp_path: Path) -> No
     assert refusal(path).startswith(", member 'a/1.jpg': cannot be read whole (")
 
 
+@pytest.mark.fault(27)
 def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
     """In a tar the headers themselves may be bombs: tarfile reads an extended one whole."""
     header = special("a/1.jpg", tarfile.XHDTYPE)
@@ -166,6 +175,7 @@ def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
     assert "a header asks for 26" in refusal(path)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("suffix", archives.SUFFIXES)
 def test_an_archive_cut_off_anywhere_is_refused(tmp_path: Path, suffix: str) -> None:
     path = pack(tmp_path / f"a{suffix}", {f"a/{number}.jpg": os.urandom(300) for number in range(3)})
@@ -185,19 +195,48 @@ def test_a_tar_with_a_damaged_header_is_refused_and_not_taken_for_a_shorter_one(
     assert "neither a header nor the end at byte 1024" in refusal(path)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@tried(150)
 @given(data=st.data())
 def test_damage_gives_the_photos_or_a_refusal(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     """A tar has no checksum of its content; all else is found."""
     path = pack(tmp_path / f"a{suffix}", CONTENT)
-    raw = bytearray(path.read_bytes())
-    for position in data.draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=3)):
-        raw[position] ^= data.draw(st.integers(1, 255))
-    path.write_bytes(raw)
-    with contextlib.suppress(DataError):
-        found = read(path)
-        assert suffix == ".tar" or set(found.values()) <= set(CONTENT.values())
+    path.write_bytes(data.draw(damaged(path.read_bytes(), b"../", b"/", b"\0", b"PK\1\2", b"\xff\xff\xff\xff")))
+
+    found, refusal = attempt(DataError, lambda: read(path))
+
+    assert len(refusal.splitlines()) == (found is None)
+    assert suffix == ".tar" or {*(found or {}).values()} <= {*CONTENT.values()}
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_method_that_unpacks_all_at_once_is_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a/1.jpg", b"one")
+    assert refusal(tmp_path / "a.zip") == (
+        f", member 'a/1.jpg': packed by method {method}. Pack it by deflate, the usual one."
+    )
+
+
+@pytest.mark.fault(27)
+def test_more_members_than_a_tar_of_its_size_has_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = pack(tmp_path / "a.tar.gz", {f"a/{number}.jpg": b"" for number in range(50)})
+    assert len(read(path)) == 50
+    monkeypatch.setattr(archives, "_MANY", 49)
+    assert refusal(path).startswith(": more than 49 members. Pack photos only.")
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize("suffix", [".zip", ".tar"])
+@pytest.mark.parametrize("mark", ["\n", "\x1b", "\x7f", "\u2028"])
+def test_a_control_character_in_a_name_is_refused(tmp_path: Path, suffix: str, mark: str) -> None:
+    path = pack(tmp_path / f"a{suffix}", {f"a/{mark}1.jpg": b"one"})
+    assert refusal(path) == (
+        f", member {f'a/{mark}1.jpg'!r}: a control character in its name. Rename it, and pack it again."
+    )
 
 
 @pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])

@@ -91,6 +91,7 @@ def test_words_that_pandas_takes_for_missing_stay_text(read: Read) -> None:
     assert read("t,y\nNA,1\nnull,2\n")["t"].tolist() == ["NA", "null"]
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("content", "row"),
     [
@@ -132,6 +133,7 @@ def test_a_huge_cell_is_shortened_in_the_message(read: Read) -> None:
     assert f"row 3, column 'y': not a finite number: '{'x' * 56}... (1 such cell)." in message
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("content", "row"),
     [
@@ -149,6 +151,7 @@ def test_a_row_with_too_many_fields_is_refused_with_its_number(read: Read, conte
     assert re.search(rf"\b(row|line) {row}\b", refusal(read, content))
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("content", "row", "found", "width", "count"),
     [
@@ -232,6 +235,7 @@ def test_a_header_alone_is_refused(read: Read, content: str) -> None:
     assert "no rows below the header" in refusal(read, content)
 
 
+@pytest.mark.fault(25)
 def test_a_decimal_comma_is_refused_with_the_setting_that_takes_it(read: Read) -> None:
     message = refusal(read, "t;y\na;1,5\nb;2\n", separator=";")
 
@@ -256,6 +260,7 @@ def test_the_wrong_encoding_is_refused(read: Read) -> None:
     assert read(latin, encoding="latin-1")["t"].tolist() == ["Café"]
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("content", "row"),
     [
@@ -273,9 +278,23 @@ def test_the_wrong_encoding_is_refused_with_its_row(read: Read, content: str, ro
     assert f"a.csv.gz row {row}: not utf-8." in refusal(read, gzip.compress(latin), "a.csv.gz")
 
 
-@pytest.mark.parametrize("encoding", ["utf-9", "rot13"])
+@pytest.mark.parametrize("cell", [b"x" * 9_000_000, b'"' + b"x\n" * 4_500_000])
+def test_what_is_not_in_the_encoding_may_stand_in_a_cell_that_is_too_long(read: Read, cell: bytes) -> None:
+    assert "a.csv row 3: " in refusal(read, b"t,y\na,1\n" + cell + b"\xff,1\n")
+
+
+def test_a_column_without_a_name_has_the_one_that_pandas_gives_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(",y,\na,1,b\n")
+
+    frame = Csv(kind="csv", path="a.csv").read([path], ["Unnamed: 0", "Unnamed: 2"], ["y"]).frame
+
+    assert frame.to_dict("list") == {"Unnamed: 0": ["a"], "Unnamed: 2": ["b"], "y": [1.0]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "rot13", "undefined", "a\0", ""])
 def test_an_unknown_encoding_is_refused(read: Read, encoding: str) -> None:
-    assert f"unknown encoding '{encoding}'" in refusal(read, "t,y\na,1\n", encoding=encoding)
+    assert f"unknown encoding {encoding!r}" in refusal(read, "t,y\na,1\n", encoding=encoding)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -287,10 +306,54 @@ def test_utf_16_is_read(read: Read) -> None:
     assert list(read("t,y\nCafé,1\n".encode("utf-16"), encoding="utf-16").loc[2]) == ["Café", 1]
 
 
+@pytest.mark.fault(31)
 def test_a_quote_that_is_never_closed_is_refused_with_its_row(read: Read) -> None:
-    assert "starting at row 2" in refusal(read, 't,y\na,1\n"b,2\nc,3\n')
+    for content in ('t,y\na,1\n"b,2\nc,3\n', 't,y\na,1\nb,"2', 't,y\n"a\n\nb",1\nb,"2\n'):
+        assert "a.csv row 3: a quote that is never closed. Close it, or remove it." in refusal(read, content)
 
 
+@pytest.mark.fault(31)
+def test_a_column_that_stands_there_twice_is_refused_unless_nobody_asks_for_it(read: Read) -> None:
+    assert "a.csv: 2 columns 'y'. Columns: 't', 'y', 'y'." in refusal(read, "t,y,y\na,1,2\n")
+    assert "a.csv: no column 'y'. Columns: 't', 'x', 'x'." in refusal(read, "t,x,x\na,1,2\n")
+    assert read("t,x,y,x,,\na,1,2,3,,\n")["y"].tolist() == [2]
+
+
+def test_a_byte_order_mark_before_a_quote_is_no_part_of_the_first_column(read: Read) -> None:
+    assert list(read(b'\xef\xbb\xbf"t",y\na,1\n').loc[2]) == ["a", 1]
+
+
+@pytest.mark.fault(25)
+@pytest.mark.parametrize(("before", "row"), [("", 1), ("t,y\na,1\n", 3)])
+def test_a_cell_of_millions_of_characters_is_refused_with_its_row(read: Read, before: str, row: int) -> None:
+    message = refusal(read, f"{before}{'x' * 10_000_000},1\n")
+    assert f"a.csv row {row}: a cell of more than 8,388,608 characters. Cut it." in message
+
+
+def test_a_header_of_many_or_long_names_is_shortened_in_the_message(read: Read) -> None:
+    message = refusal(read, f"t,{'x' * 1_000_000}{',z' * 1_000_000}\n")
+    assert len(message) < 1000
+    assert message.endswith(", 'z', 'z', ….")
+
+
+@pytest.mark.fault(25)
+def test_a_nul_byte_in_a_text_is_refused_with_its_row(read: Read) -> None:
+    assert "row 3, column 't': a NUL byte (1 such cell). Mend it" in refusal(read, "t,y\na,1\nb\0c,2\n")
+
+
+@pytest.mark.fault(25)
+def test_utf_16_without_a_mark_is_told_by_its_header(read: Read) -> None:
+    message = refusal(read, "t,y\na,1\n".encode("utf-16-le"))
+    assert message.endswith("Columns: 't\\x00', '\\x00y\\x00'. If this is UTF-16, set the source's encoding.")
+
+
+@pytest.mark.fault(25)
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_rows_are_counted_whatever_ends_a_line(read: Read, end: str) -> None:
+    assert "a.csv row 3, column 'y': not a finite number: 'many'" in refusal(read, f"t,y{end}a,1{end}b,many{end}")
+
+
+@pytest.mark.fault(25)
 def test_a_nul_byte_among_the_numbers_is_refused_with_its_row(read: Read) -> None:
     assert "row 3, column 'y'" in refusal(read, b"t,y\na,1\nb,2\x00\n")
 
@@ -306,6 +369,7 @@ def test_a_compressed_file_is_read(read: Read) -> None:
 PACKED = gzip.compress(b"t,y\n" + b"".join(b"a%d,%d\n" % (at, at * at % 977) for at in range(20_000)), mtime=0)
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     "content",
     [

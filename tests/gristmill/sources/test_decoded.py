@@ -29,6 +29,7 @@ def test_bytes_may_come_from_elsewhere() -> None:
     assert decoded(Path("in/an/archive.txt"), "utf-8", lambda: b"a") == "a"
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("content", "encoding", "message"),
     [

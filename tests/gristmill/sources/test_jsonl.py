@@ -80,6 +80,7 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
     assert [path.name for path in found] == ["a.jsonl", "c.jsonl", "b.ndjson"]
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -91,6 +92,16 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
         ("[", " row 1: no JSON (Expecting value at character 2). Expected an object a line."),
         ('[{"text": "a"}]', " row 1: [{'text': 'a'}], which is no object. Expected an object a line."),
         ("[" * 100_000, " row 1: JSON that is too large to read. Mend the line."),
+        pytest.param(
+            '{"text": "a", "score": 1, "score": 2}',
+            " row 1: the key 'score' stands in an object twice. Mend it.",
+            marks=pytest.mark.fault(31),
+        ),
+        pytest.param(
+            '{"more": [{"a": 1, "a": 1}]}',
+            " row 1: the key 'a' stands in an object twice. Mend it.",
+            marks=pytest.mark.fault(31),
+        ),
         ('{"n": ' + "1" * 5000 + "}", " row 1: JSON that is too large to read. Mend the line."),
         ('{"text": "a"}\n{"text": "b"}', ": no column 'score'. Columns: 'text'."),
         (b'{"text": "a", "score": 1}\n{"text": "\xe9"}', " row 2: not utf-8. Set the source's encoding."),

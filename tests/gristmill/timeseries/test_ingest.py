@@ -163,12 +163,14 @@ def test_a_time_off_the_grid_is_refused_with_its_row(run: Run) -> None:
     assert "(1 such row)" in message
 
 
+@pytest.mark.fault(22)
 def test_a_time_that_stands_twice_is_refused_with_both_rows(run: Run) -> None:
     message = refusal(run, numbered([*DAYS[:5], DAYS[3], *DAYS[5:]]))
 
     assert "rows 5 and 7: both are 2020-02-23 00:00:00 (1 duplicates)" in message
 
 
+@pytest.mark.fault(22)
 def test_rows_out_of_order_are_put_in_order_and_counted(run: Run) -> None:
     times = [DAYS[1], DAYS[0], *DAYS[2:10], DAYS[12], DAYS[11], DAYS[10], *DAYS[13:]]
 
@@ -186,12 +188,14 @@ def test_missing_times_are_refused_with_the_first_and_the_remedy(run: Run) -> No
     assert "set time_format if the times were misread, or set gaps = 'interpolate'" in message
 
 
+@pytest.mark.fault(23)
 def test_empty_values_are_refused_where_gaps_are(run: Run) -> None:
     rows = [(time, "" if at == 5 else at) for at, time in enumerate(DAYS)]
 
     assert "1 of 40 values of 'y' are missing at frequency D, the first at 2020-02-25 00:00" in refusal(run, rows)
 
 
+@pytest.mark.fault(23)
 def test_missing_times_and_empty_values_are_interpolated_and_counted(run: Run) -> None:
     rows = [(time, "" if at == 5 else at * at) for at, time in enumerate(DAYS) if at not in (20, 21)]
 
@@ -209,6 +213,7 @@ def test_missing_times_and_empty_values_are_interpolated_and_counted(run: Run) -
     assert series["y"].tolist() == pytest.approx(expected)
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize("gaps", ["error", "interpolate"])
 def test_values_missing_at_the_ends_are_cut_off_not_invented_and_counted(run: Run, gaps: str) -> None:
     rows = [(time, "" if at in (0, 38, 39) else at) for at, time in enumerate(DAYS)]
@@ -324,6 +329,7 @@ def test_rows_are_named_as_they_stand_in_the_file_after_blank_lines(tmp_path: Pa
         ingested(tmp_path, {"blank.csv": ["t,y", "2020-01-01,1", "", "2020-01-02,2", "2020-01-01,3"]}, frequency="D")
 
 
+@pytest.mark.fault(22)
 def test_times_with_offsets_are_utc(run: Run) -> None:
     counts, series, summary = run(numbered(f"{day}T01:00:00+01:00" for day in DAYS))
 
@@ -332,6 +338,7 @@ def test_times_with_offsets_are_utc(run: Run) -> None:
     assert series["ds"].tolist() == pd.to_datetime(DAYS).tolist()
 
 
+@pytest.mark.fault(22)
 def test_offsets_that_change_with_the_clock_make_an_hourly_series(run: Run) -> None:
     hours = pd.date_range("2023-10-28", periods=72, freq="h", tz="Europe/Berlin")
 
@@ -352,6 +359,7 @@ def test_midnights_with_offsets_are_days_where_the_zone_is_named(run: Run) -> No
     assert series["ds"].tolist() == days.tz_localize(None).tolist()
 
 
+@pytest.mark.fault(22)
 def test_the_clock_of_a_zone_makes_an_hourly_series_in_utc(run: Run) -> None:
     hours = pd.date_range("2023-10-28", periods=72, freq="h", tz="Europe/Berlin")
     rows = numbered(hours.strftime("%Y-%m-%d %H:%M"))
@@ -363,6 +371,7 @@ def test_the_clock_of_a_zone_makes_an_hourly_series_in_utc(run: Run) -> None:
     assert series["y"].tolist() == list(range(72))
 
 
+@pytest.mark.fault(22)
 def test_of_duplicates_one_row_counts_where_the_settings_say_which(run: Run) -> None:
     rows = numbered([*DAYS, DAYS[3], DAYS[3]])
 

@@ -100,6 +100,7 @@ def test_the_future_ends_with_the_first_column_that_does() -> None:
     assert found.empty == 2
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize(
     ("gaps", "wind"),
     [("interpolate", [2, 2, 3, 4, 4]), ("forward_fill", [2, 2, 2, 4, 4]), ("seasonal", [2, 2, 3, 4, 4])],

@@ -55,7 +55,7 @@ def _pixels(file: Open, where: str) -> list[str]:
     with told(where), file() as opened:
         header = next(csv.reader([opened.readline(_LONGEST_HEADER).decode("utf-8-sig")]), [])
     if header.count(_LABEL) != 1:
-        refuse_missing(where, [_LABEL], [*header[:9], "…"] if len(header) > 9 else header)
+        refuse_missing(where, [_LABEL], header)
     columns = [name for name in header if name != _LABEL]
     for name, next_ in pairwise([_LABEL, *columns]):
         if not _numbers(name) < _numbers(next_):

@@ -180,6 +180,8 @@ def npy(shape: str, descr: str = "'|u1'", version: bytes = b"\1\0") -> bytes:
     return b"\x93NUMPY" + version + struct.pack("<H", len(header)) + header
 
 
+@pytest.mark.fault(28)
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     "content",
     [
@@ -211,6 +213,7 @@ def test_a_hostile_or_damaged_npy_is_refused(tmp_path: Path, content: bytes, pac
         assert refusal(tmp_path).startswith("images.npy: ")
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     "content",
     [
