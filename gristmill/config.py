@@ -22,7 +22,8 @@ from gristmill.expectations.reading import read_schema, refuse_unknown, strays
 from gristmill.expectations.settings import Expectations
 from gristmill.kinds import kinds, settings_of
 from gristmill.own import Own, is_own
-from gristmill.settings import Settings, columns
+from gristmill.settings import OwnStore, Settings, columns
+from gristmill.urls import masked
 from gristmill.wording import suggestion, unknown_pipeline, validated
 
 FILE = "pipelines.toml"
@@ -33,7 +34,7 @@ Choice = type[Settings] | tuple[str, ...]  # what a table holds, or the packages
 class Defaults(Settings):
     """What holds for every pipeline of the file."""
 
-    store: str = "data/store"  # folder of the artifacts; GRISTMILL_STORE goes before it
+    store: OwnStore = "data/store"  # folder of the artifacts; GRISTMILL_STORE, which may lie elsewhere, goes before it
     keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
     deny: Annotated[tuple[str, ...], Field(strict=False)] = ()  # patterns of columns that no pipeline may name: "*_id"
 
@@ -94,8 +95,8 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror}). Run in a project's folder.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"{file}: not valid TOML: {error}.") from None
+    except (ValueError, RecursionError) as error:  # no TOML, or no UTF-8; thousands of digits, or of brackets
+        raise RequestError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
     problems = _unknown_tables(raw)
     defaults = validated(Defaults, raw.get("defaults", {}), "[defaults]", problems)
     tables = raw.get("pipelines", {})
@@ -114,9 +115,7 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
     place = os.environ.get("GRISTMILL_STORE") or defaults.store
     if "://" in place:
-        raise RequestError(
-            f"the store is a local folder. Received: {place!r}. Set GRISTMILL_STORE or [defaults] store."
-        )
+        raise RequestError(f"GRISTMILL_STORE: the store is a local folder. Received: {masked(place)!r}. Correct it.")
     store = Path(place).expanduser()
     return Catalogue(root, root / store, defaults.keep_runs, pipelines, defaults.deny)
 
@@ -142,17 +141,15 @@ def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, 
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         name, *keys = path.strip().split(".")
-        value = _read_value(text.strip())
+        value, said = _read_value(text.strip()), f"--set {masked(assignment)}:"
         if not equals or not name or len(keys) > 1 or "" in keys or not (keys or isinstance(value, dict)):
-            raise RequestError(
-                f"--set {assignment}: expected TABLE.KEY=VALUE, such as train.epochs=5, or TABLE={{KEY = VALUE}}."
-            )
+            raise RequestError(f"{said} expected TABLE.KEY=VALUE, such as train.epochs=5, or TABLE={{KEY = VALUE}}.")
         if not keys:
             changed[name] = value
         elif isinstance(changed.setdefault(name, {}), dict):
             changed[name][keys[0]] = value
         else:
-            raise RequestError(f"--set {assignment}: '{name}' is not a table. Tables are set as TABLE.KEY=VALUE.")
+            raise RequestError(f"{said} '{name}' is not a table. Tables are set as TABLE.KEY=VALUE.")
     return changed
 
 
@@ -175,7 +172,7 @@ def _key(name: str) -> str:
 def _read_value(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return parsed["value"] if len(parsed) == 1 else text
 
@@ -186,7 +183,7 @@ def _unknown_tables(raw: dict[str, Any]) -> list[str]:
     problems = [suggestion("table", name, known) for name in raw if name not in known]
     for name in known:
         if not isinstance(raw.get(name, {}), dict):
-            problems.append(f"{name}: expected a table. Received: {raw.pop(name)!r}.")
+            problems.append(f"{name}: expected a table. Received: {masked(raw.pop(name))!r}.")
     return problems
 
 
@@ -194,7 +191,7 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     """Return a pipeline from its raw table, or None after adding to `problems`."""
     where = f"[pipelines.{name}]"
     if not isinstance(table, dict):
-        problems.append(f"{where}: expected a table. Received: {table!r}.")
+        problems.append(f"{where}: expected a table. Received: {masked(table)!r}.")
         return None
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):  # it names files
         problems.append(f"[pipelines] {name!r}: a pipeline's name has only letters, digits, - and _.")
@@ -207,7 +204,7 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     known = [*Head.model_fields, *classes]
     problems.extend(f"{where} {suggestion('key', key, known)}" for key in table if key not in known)
     if not isinstance(table.get("description", ""), str):
-        problems.append(f"{where} description: expected a string. Received: {table['description']!r}.")
+        problems.append(f"{where} description: expected a string. Received: {masked(table['description'])!r}.")
     made = {
         key: _table(choice, table.get(key, {}), f"[pipelines.{name}.{key}]", key, problems)
         for key, choice in classes.items()
@@ -235,7 +232,7 @@ def _with_schema(pipeline: Pipeline, root: Path, as_in_file: bool, wrong: list[s
 def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[str]) -> Sweep | None:
     """Return what is to be tried; that it fits the pipeline is seen when the points are made."""
     if not isinstance(raw, dict):
-        problems.append(f"{where}: expected a table. Received: {raw!r}.")
+        problems.append(f"{where}: expected a table. Received: {masked(raw)!r}.")
         return None
     known = [*Sweep.model_fields, *tables]
     unknown = [key for key in raw if key not in known]
@@ -280,7 +277,7 @@ def restore(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
 def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:
     """Validate one table; a class given as packages is chosen by the table's `kind`."""
     if not isinstance(raw, dict):
-        problems.append(f"{where}: expected a table. Received: {raw!r}.")
+        problems.append(f"{where}: expected a table. Received: {masked(raw)!r}.")
         return None
     if isinstance(choice, tuple):
         kind = raw.get("kind")

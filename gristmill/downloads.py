@@ -1,10 +1,14 @@
-"""Files fetched from URLs: whole and verified, or not there."""
+"""Files fetched from URLs: whole and verified, or not there.
+
+A server is trusted with nothing: what it may send is bounded in bytes and hours, where it may lead to in schemes, and
+what came counts only if its hash is the one asked for.
+"""
 
 import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,8 +20,11 @@ from gristmill.store import Store, writing
 
 logger = logging.getLogger(__name__)
 
-_TIMEOUT = 30.0  # seconds without a byte
-_BLOCK = 1 << 20
+_SILENCE = 30.0  # seconds without a byte
+_LONGEST = 6 * 3600.0  # seconds that a file may take
+_LARGEST = 16 << 30  # bytes that it may have
+_REDIRECTS = 5
+_BY_HAND = "Fetch the file by hand and give its path."
 
 
 def fetch(data: Iterable[Located], store: Store) -> None:
@@ -63,20 +70,34 @@ def _download(url: str, file: Path, sha256: str, store: Store) -> None:
 
 def _stream(url: str, aside: Path) -> str:
     """Write what a URL gives to a file, flushed to disk, and return its SHA-256."""
-    sha256 = hashlib.sha256()
+    sha256, began = hashlib.sha256(), time.monotonic()
+
+    def refuse_other_scheme(request: httpx.Request) -> None:
+        scheme = request.url.scheme
+        if scheme and scheme not in {"https", url.partition(":")[0]}:
+            raise DataError(f"{url}: leads on to {scheme}://, which is not followed. {_BY_HAND}")
+
     try:
-        # The bytes as they lie there: what a server packs on the way would hash to something else.
-        whole = {"Accept-Encoding": "identity"}
         with (
-            httpx.stream("GET", url, headers=whole, follow_redirects=True, timeout=_TIMEOUT) as response,
+            httpx.Client(
+                follow_redirects=True,
+                max_redirects=_REDIRECTS,
+                timeout=_SILENCE,
+                # The bytes as they lie there: what a server packs on the way would hash to something else.
+                headers={"Accept-Encoding": "identity"},
+                event_hooks={"request": [refuse_other_scheme]},
+            ) as client,
+            client.stream("GET", url) as response,
             aside.open("wb") as file,
         ):
             response.raise_for_status()
-            for block in response.iter_raw(_BLOCK):
+            for block in _bounded(url, response, began):
                 sha256.update(block)
                 file.write(block)
             file.flush()
             os.fsync(file.fileno())
+    except httpx.TooManyRedirects:
+        raise DataError(f"{url}: leads on more than {_REDIRECTS} times. {_BY_HAND}") from None
     except httpx.HTTPStatusError as error:
         response = error.response
         raise DataError(
@@ -89,3 +110,16 @@ def _stream(url: str, aside: Path) -> str:
             "Run again once the server can be reached, or fetch the file by hand and give its path."
         ) from None
     return sha256.hexdigest()
+
+
+def _bounded(url: str, response: httpx.Response, began: float) -> Iterator[bytes]:
+    """Yield what a server sends as it comes; one that sends too much, or for too long, is left."""
+    received = 0
+    announced = int(response.headers.get("Content-Length", 0))
+    for block in response.iter_raw():
+        received += len(block)
+        if max(received, announced) > _LARGEST:
+            raise DataError(f"{url}: the file has more than {_LARGEST >> 30} GiB. {_BY_HAND}")
+        if time.monotonic() - began > _LONGEST:
+            raise DataError(f"{url}: not whole after {_LONGEST / 3600:g} hours, {received:,} bytes. {_BY_HAND}")
+        yield block

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import is_zipfile
 
 from gristmill.extras import need
 
@@ -34,7 +35,10 @@ class Format:
 
 def write_saved_model(network: "keras.Model", place: Path) -> None:
     """Write a SavedModel with the signature `serving_default`."""
-    network.export(place, format="tf_saved_model", verbose=False)
+    from gristmill.disk import told_as_python
+
+    with told_as_python(place):
+        network.export(place, format="tf_saved_model", verbose=False)
 
 
 def load_saved_model(place: Path, encoded: bool = False) -> Predictor:
@@ -80,9 +84,12 @@ def load_keras(place: Path) -> Predictor:
     """Return a Keras file's predictions; safe mode runs no code that it might hold."""
     import keras
 
-    from gristmill.network import tensors
+    from gristmill.network import refusing, tensors
 
-    network = keras.models.load_model(place, safe_mode=True)
+    with refusing(place, "export"):
+        if not is_zipfile(place):  # which Keras says is not there
+            raise ValueError("no Keras archive")
+        network = keras.models.load_model(place, compile=False, safe_mode=True)
     return lambda inputs: network.predict_on_batch(tensors(inputs))
 
 

@@ -5,15 +5,20 @@ hashed. These two files are equal for equal networks, and neither can carry code
 programs is written by export.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill.errors import CorruptArtifact, RequestError
+from gristmill import npy
+from gristmill.errors import CorruptArtifact, RequestError, WorkError
+from gristmill.wording import reason
 
 
 def write(network: keras.Model, folder: Path) -> None:
@@ -29,16 +34,54 @@ def read(folder: Path) -> keras.Model:
     """Return the network that `write` wrote to a folder whose hashes were verified.
 
     Raises:
-        CorruptArtifact: the arrays do not fit the architecture.
+        CorruptArtifact: the arrays do not fit the architecture, or either file is refused.
+        WorkError: the network takes more memory than there is.
     """
-    network = keras.models.model_from_json((folder / "architecture.json").read_text())
-    with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
-        shapes = [arrays[name].shape for name in sorted(arrays)]
-        if shapes != [tuple(variable.shape) for variable in network.variables]:
+    architecture, weights = folder / "architecture.json", folder / "weights.npz"
+    with refusing(architecture, "train"):
+        network = keras.models.model_from_json(architecture.read_text())
+    with refusing(weights, "train"):
+        if _declared(weights) != [(tuple(variable.shape), variable.dtype) for variable in network.variables]:
             raise CorruptArtifact(f"{folder}: the weights do not fit the architecture. Run again with --refresh train.")
-        for name, variable in zip(sorted(arrays), network.variables, strict=True):
-            variable.assign(arrays[name])
+        with np.load(weights, allow_pickle=False) as arrays:
+            for name, variable in zip(sorted(arrays), network.variables, strict=True):
+                variable.assign(arrays[name])
     return network
+
+
+def _declared(weights: Path) -> list[tuple[tuple[int, ...], str]]:
+    """Return the shape and type that each array says it has, of which none is read: they may be larger than memory."""
+    declared = []
+    with ZipFile(weights) as archive:
+        for name in sorted(archive.namelist()):
+            with archive.open(name) as array:
+                shape, _, dtype = npy.header_of(array)
+            declared.append((shape, dtype.name))
+    return declared
+
+
+@contextmanager
+def refusing(place: Path, stage: str) -> Iterator[None]:
+    """Tell in one line what Keras, NumPy and TensorFlow refuse to read: what is damaged, too large or carries code.
+
+    Args:
+        place: the file that is read.
+        stage: which wrote it.
+
+    Raises:
+        CorruptArtifact: naming the file.
+        WorkError: what it holds takes more memory than there is, which says nothing against it.
+    """
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError:
+        raise WorkError(f"{place}: takes more memory than there is. Free some.") from None
+    except (KeyError, OSError, TypeError, ValueError, tf.errors.OpError, BadZipFile) as error:
+        if isinstance(error, OSError) and error.errno:  # of the disk, and not of h5py, whose own have no number
+            raise
+        raise CorruptArtifact(
+            f"{place}: refused ({reason(error)}). Nothing in it was run. Run again with --refresh {stage}."
+        ) from None
 
 
 def begin_from(network: keras.Model, folder: Path) -> None:

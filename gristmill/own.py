@@ -15,14 +15,14 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from gristmill.errors import RequestError
-from gristmill.settings import Place, Settings
+from gristmill.settings import Code, Settings
 
 
 class Own(Settings):
     """A function in a file of the project; all further keys of its table are its keyword arguments."""
 
     kind: str
-    file: Place
+    file: Code
     function: str
     arguments: dict[str, Any] = Field(default_factory=dict)
 

@@ -20,10 +20,12 @@ from urllib.parse import unquote
 
 from gristmill.errors import DataError, shown
 from gristmill.settings import URLS
+from gristmill.urls import masked
 
 SEARCH_PATH = "GRISTMILL_DATA"
 
 _PACKAGE = "package://"
+_SOUGHT = f"correct the path, or name its folder in {SEARCH_PATH}"
 _LONGEST = 100  # characters of a file's name that is taken from a URL
 _UNNAMED = "file"  # the name of what lies at a URL without one
 
@@ -83,7 +85,7 @@ def locate(
     if place.startswith(URLS):
         if sha256 is None:
             raise DataError(
-                f"{asked_by}: {place} can be read only where its sha256 is known. Fetch it, and give its path."
+                f"{asked_by}: {masked(place)} can be read only where its sha256 is known. Fetch it, and give its path."
             )
         name = Path(unquote(re.split("[?#]", place)[0])).name.replace("\0", "").lstrip(".")[-_LONGEST:] or _UNNAMED
         return Located((downloads / sha256 / name,), place, sha256)
@@ -94,10 +96,9 @@ def locate(
                 _refuse_unreadable_names(files, asked_by)
                 return Located(tuple(path.absolute() for path in files), sha256=sha256)
     tried = [folder / name for folder, name in candidates]
-    elsewhere = "" if place.startswith(_PACKAGE) else f", or name its folder in {SEARCH_PATH}"
+    remedy = "or correct the path" if place.startswith((_PACKAGE, "/")) else _SOUGHT
     raise DataError(
-        f"{asked_by}: {_missing(place, tried, suffixes)}. Tried: {', '.join(map(str, tried))}. "
-        f"Put it there, correct the path{elsewhere}."
+        f"{asked_by}: {_missing(place, tried, suffixes)}. Tried: {', '.join(map(str, tried))}. Put it there, {remedy}."
     )
 
 

@@ -6,7 +6,7 @@ Nothing is imported to know it, neither Prefect nor TensorFlow nor pandas, so th
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,13 +95,25 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
         for key, place in places(table):
             asked_by = f"[pipelines.{pipeline.name}.{name}] {key}"
-            downloads = catalogue.store / "downloads"
-            place_found = locate(place, catalogue.root, asked_by, downloads, sha256, suffixes)
-            sha256 = None  # it is of the table's first place
             if isinstance(table, Own):
-                place_found = replace(place_found, files=with_imports(place_found.files[0]))
-            found[f"{name}.{key}"] = place_found
+                found[f"{name}.{key}"] = _code(catalogue.root, place, asked_by)
+                continue
+            downloads = catalogue.store / "downloads"
+            found[f"{name}.{key}"] = locate(place, catalogue.root, asked_by, downloads, sha256, suffixes)
+            sha256 = None  # it is of the table's first place
     return found
+
+
+def _code(root: Path, place: str, asked_by: str) -> Located:
+    """Return a file of code and those that it imports, which lie in the project and nowhere else."""
+    file = (root / place).absolute()
+    if not os.path.isfile(file):  # noqa: PTH113 - of a name too long, too
+        raise DataError(f"{asked_by}: no such file '{file}'. Put it there, or correct the path.")
+    files = with_imports(file)
+    for found in files:
+        if not found.resolve().is_relative_to(root.resolve()):
+            raise DataError(f"{asked_by}: '{found}' is a link out of the project. Copy the file into it.")
+    return Located(files)
 
 
 def digests_of(data: Mapping[str, Located], store: Store) -> dict[str, str]:

@@ -5,9 +5,11 @@ Settings are hashed as values, so no `settings` module is part of a stage's code
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -18,11 +20,32 @@ from pydantic import (
     field_validator,
 )
 
+from gristmill.urls import secret_in
+
+URLS = ("https://", "http://")
+SCHEMES = (*URLS, "package://")
+
 
 def _as_list(given: Any) -> Any:
     if not isinstance(given, str | list | tuple):
         raise ValueError("a name, or an array of names")  # noqa: TRY004 - Pydantic tells of a ValueError
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _reachable(place: str) -> str:
+    """Refuse a place of another scheme, and a secret in a URL: both would be written into records and messages."""
+    if "://" in place and not place.startswith(SCHEMES):
+        raise ValueError(f"a path, or a place that begins with {', '.join(SCHEMES)}")
+    if secret := secret_in(place):
+        raise ValueError(f"a URL without {secret}, for it is shown and kept; or fetch the file and give its path")
+    return place
+
+
+def _within(path: str, otherwise: str) -> str:
+    """Refuse a path that leads out of the project's folder."""
+    if "://" in path or path.startswith(("/", "~")) or ".." in path.split("/"):
+        raise ValueError(f"a path within the project; {otherwise}")
+    return path
 
 
 def _as_pair(given: Any) -> Any:
@@ -45,18 +68,20 @@ class _SaidMark:
     """Marks a field that messages alone need."""
 
 
-Place = Annotated[str, _PlaceMark()]
+Place = Annotated[str, AfterValidator(_reachable), _PlaceMark()]
 """A file, a folder, a pattern, `package://` or a URL; `places.py` says how it is sought.
 
 Where data lies cannot change a result, so a place is left out of the key; the bytes found there are in it.
 """
 
+OwnStore = Annotated[str, AfterValidator(partial(_within, otherwise="GRISTMILL_STORE may name one elsewhere"))]
+"""A store that belongs to the project."""
+
+Code = Annotated[str, AfterValidator(partial(_within, otherwise="copy the file into it")), _PlaceMark()]
+"""A file of code: what is run lies in the project."""
+
 Digest = Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", validate_default=True), _DigestMark()]
 """The SHA-256 that the bytes at a place must have."""
-
-URLS = ("https://", "http://")
-SCHEMES = (*URLS, "package://")
-
 Said = Annotated[str, _SaidMark()]
 """What messages say; no result depends on it, so it is left out of the key."""
 
@@ -90,13 +115,6 @@ class Files(Settings):
 
     path: Place  # a file, a folder of files, a pattern such as "2024-*.csv", package://NAME/file or a URL
     sha256: Digest = None  # of the file; needed for one at a URL
-
-    @field_validator("path")
-    @classmethod
-    def _is_reachable(cls, path: str) -> str:
-        if "://" in path and not path.startswith(SCHEMES):
-            raise ValueError(f"a path, or a place that begins with {', '.join(SCHEMES)}")
-        return path
 
     @field_validator("sha256")
     @classmethod

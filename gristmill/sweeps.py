@@ -16,6 +16,7 @@ from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import RequestError
 from gristmill.leaderboard import Outcome
 from gristmill.runs import Runs
+from gristmill.urls import masked
 
 LAST = "evaluate"  # the stage that a trial ends with
 AS_IT_IS = "as it is"  # label of a point that sets nothing which others do not
@@ -81,7 +82,7 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
             _refuse_without_choice(changed.pipeline(name))
         except RequestError as error:
             for line in str(error).splitlines():
-                problems.setdefault(line, []).append(label)
+                problems.setdefault(line, []).append(masked(label))
             continue
         found.append(Point(assignments, changed.pipeline(name), label))
     if problems:

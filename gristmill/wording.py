@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_origin
 from pydantic import ValidationError
 
 from gristmill.settings import Settings
+from gristmill.urls import masked
 
 S = TypeVar("S", bound=Settings)
 
@@ -18,7 +19,7 @@ _COUNT_OR_SHARE_MISSED = {"a valid integer", "less than 1"}  # what Pydantic say
 def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
     """Return `unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense, dlinear.`"""
     names = sorted(known)
-    return f"unknown {what} {received!r}.{meant(str(received), names)} Known: {', '.join(names) or 'none'}."
+    return f"unknown {what} {masked(received)!r}.{meant(str(received), names)} Known: {', '.join(names) or 'none'}."
 
 
 def unknown_pipeline(received: str, known: Iterable[str]) -> str:
@@ -37,6 +38,16 @@ def score(metric: str, value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:+.1%}" if metric == "skill" else f"{value:.1%}" if metric == "coverage" else f"{value:.4g}"
+
+
+def reason(error: Exception) -> str:
+    """Return the first sentence of what is behind an error of Keras's.
+
+    `Unknown activation 'x'`, of `<class 'Dense'> could not be deserialized. ... Exception encountered: Unknown
+    activation 'x'. Please ...`
+    """
+    cause = re.split(r"Exception encountered: |Example error message for object <.*>:\s", str(error))[-1].strip()
+    return re.split(r"\.\s+[A-Z]|\n", cause)[0].rstrip(".:") or type(error).__name__
 
 
 def validated(kind: type[S], raw: Any, where: str, problems: list[str]) -> S | None:
@@ -74,7 +85,7 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
             messages.append(_expected(detail["msg"]))
     for key, (messages, received) in reasons.items():
         expected = _COUNT_OR_SHARE if {*messages} >= _COUNT_OR_SHARE_MISSED else " or ".join(dict.fromkeys(messages))
-        shown = "nothing" if received is None else f"{received!r} ({_toml_type(received)})"
+        shown = "nothing" if received is None else f"{masked(received)!r} ({_toml_type(received)})"
         yield f"{key}: expected {expected}. Received: {shown}."
 
 

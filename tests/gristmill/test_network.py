@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scoreboard import Fault
 
 from gristmill import network as networks
-from gristmill.errors import CorruptArtifact
+from gristmill.errors import CorruptArtifact, WorkError
 
 if TYPE_CHECKING:
     import keras
@@ -102,19 +103,42 @@ def test_too_few_weights_are_refused(written: "tuple[keras.Model, Path]", tmp_pa
         networks.read(tmp_path)
 
 
-def test_pickled_arrays_are_refused_unread(written: "tuple[keras.Model, Path]", tmp_path: Path) -> None:
+@pytest.mark.fault(28)
+def test_pickled_arrays_are_refused_unread(written: "tuple[keras.Model, Path]", tmp_path: Path, fault: Fault) -> None:
     folder, canary = tmp_path / "network", tmp_path / "canary"
     shutil.copytree(written[1], folder)
-    objects = np.empty(1, object)
-    objects[0] = Canary(canary)
-    np.savez(folder / "weights.npz", allow_pickle=True, **{"0000": objects})
+    with np.load(folder / "weights.npz") as arrays:
+        kept = dict(arrays)
+    kept["0000"] = np.full(kept["0000"].shape, Canary(canary), object)
+    np.savez(folder / "weights.npz", allow_pickle=True, **kept)
 
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(CorruptArtifact) as refused:
         networks.read(folder)
 
+    fault.said(str(refused.value).replace(str(folder), "…"))
+    assert str(refused.value) == (f"{folder}: the weights do not fit the architecture. Run again with --refresh train.")
     assert not canary.exists()
 
 
+def test_a_disk_that_fails_is_no_damage_of_the_network(written: "tuple[keras.Model, Path]", tmp_path: Path) -> None:
+    shutil.copytree(written[1], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "weights.npz").unlink()
+
+    with pytest.raises(FileNotFoundError):
+        networks.read(tmp_path)
+
+
+def test_too_little_memory_is_no_damage_of_the_network(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    with pytest.raises(WorkError) as told, networks.refusing(tmp_path / "model.keras", "export"):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+    assert not isinstance(told.value, CorruptArtifact)
+    assert str(told.value) == f"{tmp_path / 'model.keras'}: takes more memory than there is. Free some."
+
+
+@pytest.mark.fault(28)
 def test_code_in_the_architecture_is_refused_unread(written: "tuple[keras.Model, Path]", tmp_path: Path) -> None:
     import keras
 
@@ -127,7 +151,9 @@ def test_code_in_the_architecture_is_refused_unread(written: "tuple[keras.Model,
     canary.unlink()
     (folder / "architecture.json").write_text(hostile.to_json())
 
-    with pytest.raises(Exception, match="Lambda"):  # of whatever class Keras likes
+    with pytest.raises(
+        CorruptArtifact, match=r"architecture\.json: refused \(.*Lambda.*\)\. Nothing in it was run\. Run"
+    ):
         networks.read(folder)
 
     assert not canary.exists()

@@ -1,11 +1,14 @@
 """A user's own code is found by name, hashed with all it imports, and refused in one line where it does not fit."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scoreboard import Fault
+from support import edit
 
 from gristmill.closure import read_modules, with_imports
 from gristmill.config import load
@@ -176,11 +179,57 @@ def test_an_edit_counts_in_the_process_that_has_loaded_the_file_before(mine: Pat
     assert load_mine(mine) == ((7, ["a"], 3) if file == "mine.py" else (8, 3, ["a"]))
 
 
-def test_a_file_that_is_not_there_is_told_with_the_places_that_were_tried(mine: Path) -> None:
-    (mine / "mine.py").unlink()
+@pytest.mark.fault(29)
+def test_code_is_sought_in_the_project_alone(mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.move(mine, tmp_path / "elsewhere/networks")
+    monkeypatch.setenv("GRISTMILL_DATA", str(tmp_path / "elsewhere"))
 
-    with pytest.raises(DataError, match=r"\[pipelines\.mine\.model\] file: no such file 'networks/mine\.py'\. Tried"):
+    with pytest.raises(DataError) as raised:
+        key_of_train(tmp_path)
+
+    assert str(raised.value) == (
+        f"[pipelines.mine.model] file: no such file '{mine / 'mine.py'}'. Put it there, or correct the path."
+    )
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize(
+    "place", ["/elsewhere/mine.py", "../mine.py", "a/../../mine.py", "~/mine.py", "file:///mine.py"]
+)
+def test_code_outside_of_the_project_is_refused(mine: Path, place: str, fault: Fault) -> None:
+    edit(mine.parent / "pipelines.toml", "networks/mine.py", place)
+
+    with pytest.raises(RequestError) as raised:
+        load(mine.parent)
+
+    fault.said(str(raised.value))
+    assert str(raised.value) == (
+        "pipelines.toml [pipelines.mine.model] file: expected a path within the project; copy the file into it. "
+        f"Received: '{place}' (string)."
+    )
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize("file", ["mine.py", "blocks.py"])
+def test_a_link_to_code_outside_of_the_project_is_refused(mine: Path, tmp_path_factory: Any, file: str) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / file
+    shutil.move(mine / file, elsewhere)
+    (mine / file).symlink_to(elsewhere)
+
+    with pytest.raises(DataError) as raised:
         key_of_train(mine.parent)
+
+    assert str(raised.value) == (
+        f"[pipelines.mine.model] file: '{mine / file}' is a link out of the project. Copy the file into it."
+    )
+
+
+def test_the_name_of_the_project_s_folder_is_no_pattern(mine: Path) -> None:
+    project = mine.parent.rename(mine.parent.with_name("a[bc]"))
+    before = key_of_train(project)
+    (project / "networks/mine.py").write_text("# edited\n")
+
+    assert key_of_train(project) != before
 
 
 @pytest.mark.parametrize(

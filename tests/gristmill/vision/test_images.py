@@ -187,6 +187,7 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
         assert np.sqrt(np.mean((decoded(photo, Form(64, 64)) - full) ** 2)) < 4, path
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize(
     ("photo", "reason"),
     [
@@ -217,6 +218,7 @@ def test_a_photo_of_as_many_pixels_as_are_allowed_is_taken() -> None:
     assert check(encoded(noise(50, 50)), 2_500) == Header(50, 50, "PNG")
 
 
+@pytest.mark.fault(27)
 def test_pillows_own_limit_holds_where_settings_allow_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
 
@@ -224,6 +226,7 @@ def test_pillows_own_limit_holds_where_settings_allow_more(monkeypatch: pytest.M
         check(encoded(noise(50, 50)), CAP)
 
 
+@pytest.mark.fault(27)
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not cap the memory of a process")
 def test_a_png_bomb_is_refused_within_a_memory_cap() -> None:
     """49 kB that unpack to 50 million pixels: allowed they break the cap, refused they do not."""
@@ -256,6 +259,7 @@ except MemoryError:
     assert said(CAP).endswith("out of memory")
 
 
+@pytest.mark.fault(26)
 @settings(max_examples=300)
 @given(
     name=st.sampled_from(sorted(PICTURES)),

@@ -122,6 +122,7 @@ def test_classes_are_in_the_sources_order_or_sorted(tmp_path: Path) -> None:
         assert read_table(tmp_path / folder / "index.parquet")["label"].tolist() == labels
 
 
+@pytest.mark.fault(26)
 def test_what_cannot_be_used_is_left_out_and_its_neighbours_stay(tmp_path: Path) -> None:
     sound = photos({"a": 10, "b": 10})
     given = [TEXT, *sound[:5], CUT, *sound[5:], PIXEL]
@@ -138,6 +139,7 @@ def test_what_cannot_be_used_is_left_out_and_its_neighbours_stay(tmp_path: Path)
     ]
 
 
+@pytest.mark.fault(26)
 def test_too_many_that_cannot_be_used_are_refused_by_name(tmp_path: Path) -> None:
     given = [*photos({"a": 10, "b": 6}), TEXT, CUT, PIXEL, replace(PIXEL, id="b/last.png")]
 

@@ -121,6 +121,7 @@ def test_a_file_without_all_weights_is_refused(name: str, files: Path) -> None:
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("name", ["model.keras", "model.pkl"])
 def test_other_files_are_refused_unread(name: str, files: Path) -> None:
     with pytest.raises(RequestError, match=rf"{name}: weights are read from \.weights\.h5 or \.h5\."):

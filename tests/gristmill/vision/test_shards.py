@@ -65,6 +65,7 @@ def test_features_are_read_back(tmp_path: Path) -> None:
     assert parsed["label"].numpy().tolist() == [3, -1]
 
 
+@pytest.mark.fault(15)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_a_full_disk_is_told_as_python_tells_it(tmp_path: Path) -> None:
     path_of(tmp_path, 0).symlink_to("/dev/full")

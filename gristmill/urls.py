@@ -1,0 +1,49 @@
+"""URLs: what of one nobody should read, and values as messages may show them."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+_SECRET = re.compile(
+    r"auth(?!or(?!i[sz]))|credential|passw|pwd|secret|signature|token(?!s|i[sz])|(access|api)[-_]?key|key-?pair-?id"
+    r"|^(key|policy|sig)$",
+    re.IGNORECASE,
+)
+"""What the names of parameters hold that are a key to something."""
+
+
+def secret_in(text: str) -> str | None:
+    """Return what a text with URLs in it holds that is a secret, by its name; None if nothing looks like one."""
+    for rest in text.split("://")[1:]:
+        authority = re.sub(r"\[.*?\]", "", re.split("[/?#]", rest, maxsplit=1)[0])  # [::1] has colons, too
+        if "@" in authority or re.search(r":(?!\d*$)", authority):
+            return "a user or a password"
+        if name := next((name for name in _parameters(rest) if _SECRET.search(name)), None):
+            return f"the parameter {name!r}"
+    return None
+
+
+def masked(value: Any) -> Any:
+    """Return a value as a message may show it: of what holds a secret the beginning alone."""
+    match value:
+        case str() if secret_in(value):
+            return f"{value.partition('://')[0]}://…"
+        case dict():
+            return {key: masked(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return type(value)(map(masked, value))
+    return value
+
+
+def without_user(text: str) -> str:
+    """Return a text with a URL in it, the server's address, without the user and the password that it may hold."""
+    return re.sub(r"://\S*@", "://", text)
+
+
+def _parameters(url: str) -> Iterator[str]:
+    """Yield the names of a URL's parameters, be they in its query or behind its #."""
+    for pair in re.split("[?#&;]", url)[1:]:
+        name, equals, _ = pair.partition("=")
+        if equals:
+            yield unquote(name)
