@@ -1,6 +1,7 @@
 # make run    forecast sunspots; on a fresh clone it sets everything up first
 # make test   the tests
 # make faults every fault of tests/faults/README.md in full, as a scoreboard
+# make audit  the locked versions against the known vulnerabilities of OSV; fails where that cannot be asked
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
 # make docs   the documentation, as pages in docs/_build/html
 # make bench  two figures of benchmarks/results.md measured anew: nothing to do, the course's sunspots (the others: see there)
@@ -10,7 +11,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-core test-rest faults lint docs bench schema lock clean
+.PHONY: run test test-core test-rest faults audit lint docs bench schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
@@ -27,6 +28,11 @@ test-rest:
 
 faults: .venv/installed
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests
+
+# Needs uv and the network: no part of what CI runs, which would fail whenever somebody finds a hole.
+audit:
+	uvx pip-audit@2.10.1 --requirement requirements.lock --disable-pip --vulnerability-service osv --progress-spinner off \
+	  || { echo "audit: not passed; above stands what is vulnerable, or why OSV could not be asked" >&2; exit 1; }
 
 lint: .venv/installed docs
 	$(BIN)/ruff check .

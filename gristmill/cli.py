@@ -1,6 +1,7 @@
 """The command line: requests parsed, results printed. Everything else is in `project.py`."""
 
 import logging
+import os
 import signal
 import sys
 from importlib import metadata
@@ -12,8 +13,8 @@ from typer.core import TyperGroup, TyperOption
 from gristmill import bar, screen
 from gristmill.arguments import Json, Name, Refresh, Set, pipelines_like
 from gristmill.commands import check, course, init, models, operations, report, schema, upkeep
-from gristmill.errors import GristmillError
-from gristmill.launch import QUIET, set_up_prefect
+from gristmill.errors import GristmillError, WorkError
+from gristmill.launch import QUIET, on_loss, set_up_prefect
 from gristmill.plan import is_fresh
 from gristmill.project import Project
 
@@ -66,6 +67,7 @@ def options(
     --debug, -v and -q stand before the name of a command or behind it.
     """
     screen.set_up(logging.WARNING if quiet else logging.INFO, debug)
+    logging.raiseExceptions = verbose or debug  # all that Prefect asks before it tells of each line not sent
     set_up_prefect("INFO" if verbose else QUIET)
 
 
@@ -198,9 +200,20 @@ def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def _end(lost: WorkError) -> None:
+    """End this process, whatever its threads are at: the next run goes on as it does after a kill."""
+    try:
+        screen.show_error(lost)
+        screen.err.show_cursor()  # which a bar has hidden
+        sys.stdout.flush()
+    finally:  # also where nobody reads any more
+        os._exit(lost.exit_status)
+
+
 def main() -> None:
     """Run a command; print an error as one line and exit with its status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    on_loss(_end)
     try:
         app(standalone_mode=True)
     except (GristmillError, OSError) as error:  # of the second kind are the failures of disks and permissions

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from gristmill import domains, extras, plan
@@ -11,14 +12,18 @@ from gristmill.entrypoints import import_own
 from gristmill.errors import WorkError
 from gristmill.places import Located, provide
 from gristmill.store import Store
+from gristmill.urls import without_user
 
 QUIET = "CRITICAL"  # gristmill says itself what happened, in one line
+
+_ends: list[Callable[[WorkError], object]] = []
 
 
 def set_up_prefect(level: str = QUIET) -> None:
     """Say from which level on Prefect logs, before it is loaded; what the environment says already stays."""
     level = os.environ.setdefault("PREFECT_LOGGING_LEVEL", level)
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", QUIET if level == QUIET else "WARNING")
+    os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", QUIET if level == QUIET else "ERROR")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "gristmill,tasks")
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # between two flows
 
@@ -42,16 +47,40 @@ def launch(catalogue: Catalogue, name: str, flow: str, parameters: Mapping[str, 
     data_of(catalogue, name)  # what the last stage reads or writes with is missed before the first one runs
     extras.refuse_missing(pipeline.tables.values())
     Store(catalogue.store).check_writable()
-    run = _ready(flow, import_keras if trains else lambda: None)
-    from httpx import HTTPError
+    run, url = _ready(flow, import_keras if trains else lambda: None)
+    from httpx import TransportError
+
+    from gristmill.refusals import concerns, refusals_told
+    from gristmill.server import watched
 
     try:
-        return run(pipeline=name, project=str(catalogue.root), **parameters)
-    except HTTPError as error:
-        url = os.environ.get("PREFECT_API_URL", "")
-        raise WorkError(
-            f"Prefect's API {url} was lost in mid-run ({error}). Run again: it goes on from here."
-        ) from None
+        with refusals_told(url), watched(url, _lose) if _ends else nullcontext():
+            return run(pipeline=name, project=str(catalogue.root), **parameters)
+    except TransportError as error:
+        if not concerns(error, url):
+            raise
+        raise _lose(url, str(error)) from None
+
+
+def on_loss(end: Callable[[WorkError], object]) -> None:
+    """Have `end` called, in whatever thread, where Prefect's API falls silent in mid-run.
+
+    It is for the command line, whose process is its own to end. Elsewhere Prefect's own patience holds, which goes on
+    asking for many minutes: a minute each time, seven where a server hangs, and at the exit anew for each event that
+    is left.
+    """
+    _ends.append(end)
+
+
+def _lose(url: str, why: str) -> WorkError:
+    """Return the error of an API that was lost, where nobody ends the process for it."""
+    lost = WorkError(
+        f"Prefect's API at {without_user(url)} was lost in mid-run ({without_user(why)}). "
+        "Run again: it goes on from here."
+    )
+    for end in _ends:
+        end(lost)
+    return lost
 
 
 def data_of(catalogue: Catalogue, name: str) -> dict[str, Located]:
@@ -66,11 +95,10 @@ def data_of(catalogue: Catalogue, name: str) -> dict[str, Located]:
     return {place: path for by_place in found for place, path in by_place.items()}
 
 
-def _ready(name: str, meanwhile: Callable[[], None]) -> Any:
-    """Return a flow, with something done while Prefect's temporary server starts."""
+def _ready(name: str, meanwhile: Callable[[], None]) -> tuple[Any, str]:
+    """Return a flow and its API's address, with something done while Prefect's temporary server starts."""
     from gristmill.server import ensure_api  # late, with what it needs to start a server
 
     set_up_prefect()
     flow = getattr(import_own(f"flows.{name}"), name)
-    ensure_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET, meanwhile=meanwhile)
-    return flow
+    return flow, ensure_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET, meanwhile=meanwhile)

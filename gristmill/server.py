@@ -12,12 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gristmill.errors import RequestError, WorkError
 from gristmill.processes import command
+from gristmill.urls import without_user
 
 PATIENCE = 60  # seconds for a cold start with a new database; 16 were seen
+SILENCE = 40  # seconds without an answer after which a run's API is lost; Prefect's own client asks for longer
+LOOKS = 4  # at least that find no answer: time alone also passes while this process is stopped
+
+_PAUSE = 2  # seconds between looks whether it answers
 
 # A server for one run has no schedules to look after, and tells nobody about itself.
 _ENVIRONMENT = {
@@ -35,7 +40,10 @@ _KEEPING = {
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
 
-_started: list["subprocess.Popen[bytes]"] = []  # referenced, so that the pipe to it stays open
+# No page of another site reads what it answers or, for lack of a token, changes anything.
+_GUARDED = {"PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
+
+_started: dict[str, "subprocess.Popen[bytes]"] = {}  # by address; referenced, so that the pipe to it stays open
 
 
 def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: None, schedules: bool = False) -> str:
@@ -49,7 +57,8 @@ def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: N
         schedules: have a temporary server look after schedules and triggers, and show its page.
 
     Raises:
-        WorkError: the API that the settings name does not answer, or the temporary server does not start.
+        WorkError: the API that the settings name does not answer or lets nobody in, or the temporary server does not
+            start.
     """
     from prefect.context import refresh_global_settings_context
     from prefect.settings import PREFECT_API_URL
@@ -68,7 +77,7 @@ def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: N
 
 
 def ensure_named_api(command: str) -> str:
-    """Return the address of the Prefect API that the settings name, for what must outlast this process.
+    """Return the address of the Prefect API that the settings name, as it may be shown, for what outlasts this process.
 
     Raises:
         RequestError: they name none; the message begins with `command`.
@@ -81,42 +90,91 @@ def ensure_named_api(command: str) -> str:
             f"{command}: no Prefect server is named. Start one (prefect server start) and set PREFECT_API_URL to its "
             "address, such as http://127.0.0.1:4200/api."
         )
-    return ensure_api()
+    return without_user(ensure_api())
+
+
+@contextlib.contextmanager
+def watched(url: str, lost: Callable[[str, str], object]) -> Iterator[None]:
+    """Look in the background whether an API still answers; where it has not for long, call `lost` with it and why."""
+    over = threading.Event()
+    threading.Thread(target=_watch, args=(url, lost, over), daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _watch(url: str, lost: Callable[[str, str], object], over: threading.Event) -> None:
+    since, looks = 0.0, 0  # of the silence
+    while not over.wait(_PAUSE):
+        ended = url in _started and _started[url].poll() is not None
+        why = "its process has ended" if ended else _amiss(url)
+        now = time.monotonic()
+        since, looks = (since if looks else now, looks + 1) if why else (0.0, 0)
+        if ended or (looks >= LOOKS and now - since >= SILENCE):
+            if not over.is_set():
+                lost(url, why)
+            return
 
 
 def _check(url: str) -> None:
-    """Raise `WorkError` where no Prefect API answers at `url`."""
+    """Raise `WorkError` where no API that Prefect's client can talk to answers at `url`, which its settings name."""
+    from prefect.client.orchestration import get_client
+
+    from gristmill.refusals import refusals_told
+
+    shown = without_user(url)
+    if why := _amiss(url):
+        raise WorkError(
+            f"Prefect's API at {shown} does not answer ({why}). Start it, or correct or unset PREFECT_API_URL."
+        )
+    try:
+        with refusals_told(), get_client(sync_client=True) as client:
+            client.raise_for_api_version_mismatch()
+    except RuntimeError as error:
+        raise WorkError(
+            f"Prefect's client cannot work with what answers at {shown} ({str(error).rstrip('.')}). "
+            "Correct PREFECT_API_URL, or update Prefect."
+        ) from None
+
+
+def _amiss(url: str) -> str:
+    """Return why what is at `url` is no Prefect API that answers; nothing if it is one."""
     import httpx
 
     try:
-        httpx.get(f"{url}/health", timeout=10).raise_for_status()
+        httpx.get(f"{url}/health", timeout=10).raise_for_status().json()
     except httpx.HTTPError as error:
-        raise WorkError(
-            f"Prefect's API at {url} does not answer ({error}). Start it, or unset PREFECT_API_URL."
-        ) from None
+        return without_user(str(error).partition("\n")[0]) or type(error).__name__
+    except httpx.InvalidURL:
+        return "that is no URL"
+    except ValueError:
+        return "what it says is no JSON"
+    return ""
 
 
 def _start(show_log: bool, schedules: bool) -> tuple["subprocess.Popen[bytes]", str]:
     port = _free_port()
+    own = f"http://127.0.0.1:{port}"
     line, environment = command("gristmill.server", str(port))
     # The page asks the API at the port that the settings name, not at the one that the program listens at.
     kind = _KEEPING | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _ENVIRONMENT
     process = subprocess.Popen(
         line,
-        env=environment | kind,
+        env=environment | kind | _GUARDED | {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=None if show_log else subprocess.DEVNULL,
     )
-    _started.append(process)
-    return process, f"http://127.0.0.1:{port}/api"
+    url = f"{own}/api"
+    _started[url] = process
+    return process, url
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
-        with contextlib.suppress(WorkError):  # not up yet
-            _check(url)
+        if not _amiss(url):
             return
         time.sleep(0.1)
     raise WorkError("Prefect's temporary server did not start. Run with -v before the command to see its log.")

@@ -8,7 +8,7 @@ from prefect.events import Event, Resource, emit_event, get_events_client
 from prefect.flows import Flow
 
 from gristmill.deployments import ENDED, TAG, UPDATED, resource
-from tasks.deploying import refusals_told
+from gristmill.refusals import refusals_told
 
 
 def data_updated(pipeline: str) -> None:

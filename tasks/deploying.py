@@ -3,14 +3,11 @@
 import logging
 import re
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from subprocess import PIPE
 from tempfile import TemporaryFile
 
 import yaml
-from httpx import HTTPStatusError
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
@@ -18,6 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from gristmill.deployments import FILE
 from gristmill.errors import WorkError
 from gristmill.processes import command
+from gristmill.refusals import refusals_told
 from tasks.lookout import end_silent_runs, watch_for_late_runs
 
 logger = logging.getLogger(__name__)
@@ -42,17 +40,6 @@ def deploy(root: Path, pool: str, notify: str | None = None) -> None:
         end_silent_runs(client)
         watch_for_late_runs(client, pool, notify)
     _apply(root)
-
-
-@contextmanager
-def refusals_told() -> Iterator[None]:
-    """Raise `WorkError`, in one line, for what Prefect's API refuses."""
-    try:
-        yield
-    except HTTPStatusError as error:
-        remedy = "Set PREFECT_API_AUTH_STRING to the server's." if error.response.status_code == 401 else "See its log."
-        said = str(error).partition(" - ")[0].partition("\n")[0]
-        raise WorkError(f"Prefect's API refused it ({said}). {remedy}") from None
 
 
 def make_pool(client: SyncPrefectClient, name: str) -> None:

@@ -15,7 +15,7 @@ from prefect.schedules import Schedule
 from gristmill.config import Catalogue, Pipeline
 from gristmill.deployments import ENVIRONMENT, retraining
 from gristmill.processes import PARENT
-from tasks.deploying import refusals_told
+from gristmill.refusals import refusals_told
 from tasks.lookout import end_silent_runs
 
 

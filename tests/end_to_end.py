@@ -22,6 +22,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     handler = signal.getsignal(signal.SIGTERM)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the many networks of one test process
 
+    monkeypatch.setattr("gristmill.cli.on_loss", lambda _: None)  # which would end this process
+    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)  # as it was, afterwards
+
     def call(*words: str) -> Said:
         monkeypatch.setattr(sys, "argv", ["gristmill", *words])
         capsys.readouterr()

@@ -229,6 +229,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             site.stop(name)
 
 
+@pytest.mark.fault(30)
 def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     # A worker and the process that it started are killed together: nobody is left to tell the server.
     site.hold("lost")
@@ -290,6 +291,7 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     assert site.verdicts("lost") == [("promoted", 300)]
 
 
+@pytest.mark.fault(30)
 def test_schedules_run_in_one_process_without_a_server_or_a_worker(project: Path) -> None:
     (project / "pipelines.toml").write_text(f'{SMALL}\n[pipelines.small.schedule]\ninterval = "10 seconds"\n')
     environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}

@@ -71,6 +71,7 @@ def test_nothing_edited_nothing_runs(edited: Path, code: Path, gristmill: Gristm
     assert len(list((edited / "data/store/runs/small").glob("*.json"))) == 1
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [
@@ -109,6 +110,7 @@ def test_a_touched_source_runs_nothing(edited: Path, gristmill: Gristmill) -> No
     assert plan_of(gristmill("plan", "small", "--json")) == {}
 
 
+@pytest.mark.fault(19)
 @pytest.mark.parametrize(
     ("file", "named", "depending"),
     [
@@ -135,6 +137,7 @@ def test_an_edit_in_a_helper_is_named_by_the_stages_that_reach_it(
     assert all(reasons[stage].startswith("depends on ") for stage in depending)
 
 
+@pytest.mark.fault(19)
 @pytest.mark.slow
 def test_an_edit_two_imports_away_trains_again_and_equal_weights_stop_it_there(
     edited: Path, code: Path, gristmill: Gristmill, prefect_api: str
@@ -205,6 +208,7 @@ def test_one_byte_of_the_source_under_the_same_name_size_and_time_runs_all(
     assert planned(project.plan("small")) == {}
 
 
+@pytest.mark.fault(7)
 def test_a_flipped_byte_in_a_cached_table_makes_that_table_again_and_nothing_else(
     edited: Path, prefect_api: str, remembered: None
 ) -> None:

@@ -12,6 +12,7 @@ from gristmill.entrypoints import import_own
 from gristmill.errors import RequestError
 from gristmill.files import write_atomically
 from gristmill.server import ensure_api, ensure_named_api
+from gristmill.urls import without_user
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def schedule(
     url = ensure_api(schedules=True)
     for pipeline in pipelines:
         typer.echo(_told(pipeline))
-    typer.echo(f"Prefect's page {url.removesuffix('/api')} (Ctrl-C ends it)")
+    typer.echo(f"Prefect's page {without_user(url).removesuffix('/api')} (Ctrl-C ends it)")
     import_own("tasks.scheduling").keep_fresh(catalogue, pipelines, limit)
 
 

@@ -85,6 +85,7 @@ def registry(project: Path) -> Registry:
     return Registry(Project.open(project).catalogue.store)
 
 
+@pytest.mark.fault(23)
 def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Retrain, events: Events) -> None:
     first = retrain(300)
 
@@ -128,6 +129,7 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
     assert told(retrain(330)) == ("nothing new", "0 rows that no retraining has judged, fewer than 6")
 
 
+@pytest.mark.fault(21)
 def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
     project: Path, retrain: Retrain, events: Events
 ) -> None:
@@ -150,6 +152,7 @@ def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
     assert Project.open(project).record("small").references == champion.references  # what is shown is what serves
 
 
+@pytest.mark.fault(21)
 def test_without_a_champion_a_required_baseline_must_be_reached(project: Path, retrain: Retrain) -> None:
     edit(project / "pipelines.toml", 'baseline = "report"', 'baseline = "require"')
     edit(project / "pipelines.toml", "history = 12", "history = 1")
@@ -163,6 +166,7 @@ def test_without_a_champion_a_required_baseline_must_be_reached(project: Path, r
     assert (told(record)[0] == "promoted") == (scores["challenger"] <= scores[best])
 
 
+@pytest.mark.fault(23)
 def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(project: Path, retrain: Retrain) -> None:
     def revised(lines: list[str]) -> list[str]:
         return [f"{line.partition(',')[0]},1.5" if 100 < number < 107 else line for number, line in enumerate(lines)]
@@ -177,6 +181,7 @@ def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(p
     assert told(aged)[0] == "waiting"
 
 
+@pytest.mark.fault(23)
 def test_a_retraining_that_was_killed_before_the_pointer_moved_ends_in_the_same_version(
     project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +198,7 @@ def test_a_retraining_that_was_killed_before_the_pointer_moved_ends_in_the_same_
     assert all(stage.cached for stage in again.stages.values())
 
 
+@pytest.mark.fault(30)
 def test_one_retraining_at_a_time(project: Path, retrain: Retrain) -> None:
     store = Store(Project.open(project).catalogue.store)
     with store.lock("retrain-small"), pytest.raises(WorkError) as raised:
@@ -220,6 +226,7 @@ def test_a_shift_is_told(project: Path, retrain: Retrain, events: Events) -> Non
     )
 
 
+@pytest.mark.fault(21)
 def test_the_report_tells_what_came_and_what_was_decided(project: Path, retrain: Retrain) -> None:
     retrain(300)
     record = retrain(330, "gate.margin=0.9")
@@ -315,6 +322,7 @@ def test_settings_that_a_retraining_cannot_take(retrain: Retrain, asked: str, sa
     assert str(refused.value) == said
 
 
+@pytest.mark.fault(23)
 def test_what_was_judged_is_known_without_prefect(
     project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:

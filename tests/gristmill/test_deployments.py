@@ -88,6 +88,7 @@ def test_an_event_about_the_pipelines_data_retrains_it_and_no_other(project: Pat
     ]
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(("collision", "strategy"), [("skip", "CANCEL_NEW"), ("wait", "ENQUEUE")])
 def test_one_retraining_at_a_time_by_the_strategy_asked_for(project: Path, collision: str, strategy: str) -> None:
     _, retrain = deployed(project, f'collision = "{collision}"')

@@ -16,6 +16,7 @@ def contest(challenger: float, champion: float | None = None, **baselines: float
     return Contest("mae", {name: np.full(10, error) for name, error in made.items()})
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize(
     ("errors", "gate", "promoted", "why"),
     [

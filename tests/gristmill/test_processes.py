@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from conftest import ROOT
 
 RUN = """
@@ -25,6 +26,7 @@ subprocess.run([sys.executable, "-c", {RUN!r}])
 """
 
 
+@pytest.mark.fault(30)
 def test_a_run_is_gone_as_soon_as_its_parent_is() -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     parent = subprocess.Popen([sys.executable, "-c", PARENT], env=environment, stdout=subprocess.PIPE, text=True)

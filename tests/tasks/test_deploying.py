@@ -1,15 +1,14 @@
-"""A project on a Prefect server: its work pool, and what is said where the server or Prefect's command refuses."""
+"""A project on a Prefect server: its work pool, and what is said where Prefect's command refuses."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from gristmill.deployments import FILE, entrypoint
 from gristmill.errors import WorkError
-from tasks.deploying import deploy, make_pool, refusals_told
+from tasks.deploying import deploy, make_pool
 
 
 @pytest.fixture
@@ -23,20 +22,6 @@ def test_a_work_pool_is_made_once_and_one_that_is_there_is_let_alone(client: Syn
     first = client.read_work_pool("once")
     make_pool(client, "once")
     assert (first.type, client.read_work_pool("once")) == ("process", first)
-
-
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [
-        (401, "(Client error '401 Unauthorized' for url 'http://api/'). Set PREFECT_API_AUTH_STRING to the server's."),
-        (503, "(Server error '503 Service Unavailable' for url 'http://api/'). See its log."),
-    ],
-)
-def test_what_the_server_refuses_is_told_in_a_line(status: int, said: str) -> None:
-    answer = httpx.Response(status, request=httpx.Request("GET", "http://api/"))
-    with pytest.raises(WorkError) as refused, refusals_told():
-        answer.raise_for_status()
-    assert str(refused.value) == f"Prefect's API refused it {said}"
 
 
 @pytest.mark.slow

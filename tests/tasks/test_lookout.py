@@ -25,6 +25,7 @@ def raw(client: SyncPrefectClient) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.fault(30)
 def test_a_run_of_ours_that_is_silent_is_ended_and_no_other(client: SyncPrefectClient) -> None:
     end_silent_runs(client)
     (made,) = client.read_automations_by_name("gristmill: silent runs")

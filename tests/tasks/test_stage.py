@@ -10,11 +10,13 @@ from typing import Any, NoReturn
 
 import pytest
 from conftest import SMALL
-from support import STAGE_NAMES, Forked, assert_all_whole, edit, made, published, records, write_project
+from failing import without_locks
+from scoreboard import Fault
+from support import STAGE_NAMES, Forked, assert_all_whole, edit, made, nothing, published, records, write_project
 
 from gristmill.errors import DataError, SourceChanged
 from gristmill.identity import digest_of_file
-from gristmill.runs import Runs
+from gristmill.runs import Record, Runs
 from gristmill.store import Store
 from gristmill.timeseries import ingest as core
 from tasks.stage import Run, produce, recorded
@@ -61,6 +63,7 @@ def test_a_miss_is_made_and_a_hit_is_a_cached_state_with_the_same_reference(
     assert [record.outcome for record in records(project)] == ["succeeded", "succeeded"]
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize(
     "change",
     [
@@ -98,6 +101,7 @@ def test_a_source_that_changes_while_it_is_read_is_never_cached(
         assert artifact.manifest["made_of"]["inputs"] == {"source.path": digest_of_file(series)}
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize("change", ["joins", "leaves"])
 def test_a_folder_whose_files_come_or_go_while_they_are_read_is_never_cached(
     project: Path, monkeypatch: pytest.MonkeyPatch, change: str
@@ -229,6 +233,7 @@ def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken
     assert len(published(project / "data/store", "ingest")) == 1
 
 
+@pytest.mark.fault(11)
 def test_a_damaged_result_is_made_again_and_put_aside(project: Path, caplog: pytest.LogCaptureFixture) -> None:
     with opened(project) as run:
         first = produce(run, "ingest")
@@ -247,19 +252,30 @@ def test_a_damaged_result_is_made_again_and_put_aside(project: Path, caplog: pyt
 
 
 @pytest.mark.slow
+@pytest.mark.fault(12)
 def test_processes_that_run_the_same_pipeline_at_once_make_each_artifact_once(project: Path, forked: Forked) -> None:
+    written = run_at_once(project, forked, 8 if Fault.full else 4)
+
+    assert sorted(stage for record in written for stage in made(record)) == sorted(STAGE_NAMES)
+
+
+@pytest.mark.slow
+@pytest.mark.fault(13)
+def test_processes_whose_locks_do_nothing_keep_one_artifact_of_each_key(project: Path, forked: Forked) -> None:
+    run_at_once(project, forked, 8 if Fault.full else 2, without_locks)
+
+
+def run_at_once(project: Path, forked: Forked, processes: int, first: Callable[[], None] = nothing) -> list[Record]:
+    """Run the small pipeline in many processes, each of which succeeds with the same artifacts; return the records."""
     write_project(project, SMALL)
-
-    processes = [forked.start(project, "run", "small") for _ in range(4)]
-    for process in processes:
+    running = [forked.start(project, "run", "small", first=first) for _ in range(processes)]
+    for process in running:
         process.join(300)
-
-    assert [process.exitcode for process in processes] == [0, 0, 0, 0], (project / "err").read_text()
-    store = project / "data/store"
+    assert [process.exitcode for process in running] == [0] * processes, (project / "err").read_text()
+    store, written = project / "data/store", records(project)
     assert_all_whole(store)
     assert [len(published(store, stage)) for stage in STAGE_NAMES] == [1] * len(STAGE_NAMES)
-    written = records(project)
-    assert [record.outcome for record in written] == ["succeeded"] * 4
-    assert sorted(stage for record in written for stage in made(record)) == sorted(STAGE_NAMES)
+    assert [record.outcome for record in written] == ["succeeded"] * processes
     assert all(record.references == written[0].references for record in written)
     assert drafts(project) == []
+    return written

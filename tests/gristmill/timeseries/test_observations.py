@@ -54,6 +54,7 @@ def test_a_row_of_no_series_is_refused() -> None:
         number_series(rows, "s", "y")
 
 
+@pytest.mark.fault(22)
 def test_rows_are_ordered_by_series_and_time_and_the_late_ones_counted() -> None:
     found, late = ordered([1, 0, 2, 3, 1, 0], [0, 1, 0, 1, 1, 0])
     assert found.series.tolist() == [0, 0, 0, 1, 1, 1]
@@ -76,6 +77,7 @@ def test_equal_times_of_two_series_are_no_duplicates() -> None:
     assert without_duplicates(found, "error", where) is found
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(
     ("policy", "values"), [("first", [3, 0, 1, 6]), ("last", [3, 4, 1, 6]), ("mean", [3, 2, 1, 5.5])]
 )
@@ -96,6 +98,7 @@ def test_empty_cells_do_not_count_in_a_mean() -> None:
     assert np.array_equal(without_duplicates(found, "mean", where).columns["y"], [1, np.nan], equal_nan=True)
 
 
+@pytest.mark.fault(22)
 def test_duplicates_are_refused_with_both_rows_as_they_stand() -> None:
     found, _ = ordered([1, 0, 1, 1], [0] * 4)
     with pytest.raises(DataError) as raised:

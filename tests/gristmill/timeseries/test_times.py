@@ -52,6 +52,7 @@ def test_text_numbers_and_timestamps_are_read(cells: Any, time_format: str | Non
     assert times.tolist() == [pd.Timestamp(day) for day in DAYS]
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(
     ("cells", "converted"),
     [
@@ -75,6 +76,7 @@ def test_offsets_are_read_in_a_format_too() -> None:
     assert count == 2
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize("at", [0, 2])
 def test_times_with_and_without_an_offset_are_refused(at: int) -> None:
     cells = [f"{day}T12:00{'+01:00' * (place == at)}" for place, day in enumerate(DAYS)]

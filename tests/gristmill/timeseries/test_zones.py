@@ -37,6 +37,7 @@ def test_without_a_zone_times_stay_as_they_are() -> None:
         assert (found.tolist(), converted) == (naive.tolist(), 0)
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(
     ("start", "zone", "frequency"),
     [
@@ -53,11 +54,13 @@ def test_the_clock_of_a_zone_becomes_utc(start: str, zone: str, frequency: str) 
     assert (found.tolist(), converted) == (utc.tolist(), 400)
 
 
+@pytest.mark.fault(22)
 def test_newest_rows_first_are_understood() -> None:
     shown, utc = clock("2023-10-28", 100, "15min")
     assert settled(shown[::-1])[0].tolist() == utc[::-1].tolist()
 
 
+@pytest.mark.fault(22)
 def test_each_series_has_its_own_order() -> None:
     shown, utc = clock("2023-10-28 20:00", 24, "h")
     interleaved = np.repeat(np.arange(24), 2)
@@ -66,11 +69,13 @@ def test_each_series_has_its_own_order() -> None:
     assert settled(shown[behind], series=[0] * 24 + [1] * 24)[0].tolist() == utc[behind].tolist()
 
 
+@pytest.mark.fault(22)
 def test_several_autumns_are_several_nights() -> None:
     shown, utc = clock("2020-10-01", 24 * 800, "h")
     assert settled(shown)[0].tolist() == utc.tolist()
 
 
+@pytest.mark.fault(22)
 @settings(max_examples=30)
 @given(
     st.integers(0, 8),
@@ -113,6 +118,7 @@ def test_a_single_hour_is_a_point_in_time_where_the_frequency_says_so() -> None:
     assert settled(["2023-07-01 12:00"], frequency="h")[0].tolist() == [pd.Timestamp("2023-07-01 10:00")]
 
 
+@pytest.mark.fault(22)
 def test_an_hour_that_was_skipped_is_refused_with_its_row() -> None:
     with pytest.raises(DataError) as raised:
         settled(["2023-03-26 01:00", "2023-03-26 02:00", "2023-03-26 03:00"])
@@ -122,6 +128,7 @@ def test_an_hour_that_was_skipped_is_refused_with_its_row() -> None:
     )
 
 
+@pytest.mark.fault(22)
 @pytest.mark.parametrize(
     "times",
     [

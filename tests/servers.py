@@ -1,0 +1,63 @@
+"""A Prefect server of a test's own, to be stopped, killed and held by its id, and processes that use it."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from support import wait_until
+
+from gristmill import server
+
+
+@dataclass
+class Server:
+    """A Prefect server on loopback and its process."""
+
+    port: int
+    process: "subprocess.Popen[Any]"
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.api}/health", timeout=10).is_success
+        except httpx.TransportError:
+            return False
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[Server]:
+    """Start a Prefect server with its own database and wait until it answers; at the end it is killed."""
+    port = server._free_port()
+    line, environment = server.command("gristmill.server", str(port))
+    process = subprocess.Popen(
+        line, env=environment | server._ENVIRONMENT | {"PREFECT_HOME": str(home)}, stdin=subprocess.PIPE
+    )
+    started = Server(port, process)
+    try:
+        wait_until(started.answers, "the server")
+        yield started
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def use(api: str) -> None:
+    """Have this process, forked off one that has loaded Prefect, use an API."""
+    from prefect.context import refresh_global_settings_context
+
+    os.environ["PREFECT_API_URL"] = api
+    refresh_global_settings_context()
+
+
+def use_impatiently(api: str) -> None:
+    """Have this process use an API, and take it for lost at the first look that finds no answer."""
+    use(api)
+    server.SILENCE, server.LOOKS = 0, 1
