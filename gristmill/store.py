@@ -105,7 +105,7 @@ class Store:
         """Raise `StoreError` where nothing can be written: better before hours of work than after."""
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / ".writable", b"")
+            write_atomically(self.root / ".writable", b"\n")  # which asks for room too
 
     @contextlib.contextmanager
     def draft(self, made_of: Identity) -> Iterator[Draft]:

@@ -64,6 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the scoreboard where it is asked for."""
+    # It sets logging up, at which absl, where TensorFlow has loaded it before, closes the stream that pytest captures.
+    import prefect.main  # noqa: F401
+
     if config.getoption("--scoreboard"):
         config.pluginmanager.register(Scoreboard())
 

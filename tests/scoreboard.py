@@ -2,8 +2,8 @@
 
 The faults are numbered in `tests/faults/README.md`. A test bears the marker `fault(n)`, wherever it stands; it may
 note by the fixture how often it tried and what was said. A fault is passed if it has a test and none of its tests
-failed or was skipped; with one that is not, pytest's exit status is 1. Long repetitions run in full where
-GRISTMILL_FAULTS=full, as `make faults` has it, and shortened elsewhere.
+failed, was skipped or tried nothing; with one that is not, pytest's exit status is 1. Long repetitions run in full
+where GRISTMILL_FAULTS=full, as `make faults` has it, and shortened elsewhere.
 """
 
 import os
@@ -87,8 +87,10 @@ class Scoreboard:
             row.unpassed += not report.passed
             if report.when == "call":
                 noted = [*report.user_properties]
+                tries = sum([int(value) for name, value in noted if name == "tries"] or [1])
                 row.tests += 1
-                row.tries += sum(int(value) for name, value in noted if name == "tries") or 1
+                row.tries += tries
+                row.unpassed += not tries
                 row.peak = max([row.peak, *(float(value) for name, value in noted if name == "peak MiB")])
                 row.said += [str(value) for name, value in noted if name == "said"]
 

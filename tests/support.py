@@ -87,6 +87,15 @@ def published(store: Path, stage: str) -> list[Path]:
     return sorted(path for path in store.glob(f"{stage}/??/*") if not path.name.startswith("."))
 
 
+def the_error(said: Said) -> str:
+    """Return the message of a command that printed one error and nothing else on standard error but progress."""
+    errors = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, said.err
+    assert said.err.splitlines()[-1] == errors[0]
+    assert "Traceback" not in said.err
+    return errors[0].removeprefix("error: ")
+
+
 def assert_all_whole(store: Path) -> None:
     """Assert that every folder that looks like an artifact is one, to the last byte."""
     verdicts = list(upkeep.verify_store(Store(store)))
@@ -102,6 +111,10 @@ def wait_until(holds: Callable[[], bool], what: str, bound: float = 120) -> None
     while not holds():
         assert time.monotonic() < deadline, f"waited {bound} s for {what}"
         time.sleep(0.005)
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 class Forked:
@@ -122,34 +135,35 @@ class Forked:
         with pytest.MonkeyPatch.context() as patch:  # the server's environment is this one's when it starts
             patch.setenv("PREFECT_API_URL", api)
             patch.setenv("PYTHONPATH", str(ROOT))
-            first = self._context.Process(target=_nothing)
+            first = self._context.Process(target=nothing)
             first.start()
             first.join(300)
 
-    def start(self, folder: Path, *words: str) -> BaseProcess:
-        """Start the command in a folder."""
-        process = self._context.Process(target=_run_command, args=(folder, words))
-        process.start()
-        return process
+    def start(self, folder: Path, *words: str, first: Callable[[], None] = nothing) -> BaseProcess:
+        """Start the command in a folder; before it, something may be done to its process."""
+        return self.call(_run_command, folder, words, first)
 
-    def run(self, folder: Path, *words: str) -> int | None:
+    def run(self, folder: Path, *words: str, first: Callable[[], None] = nothing) -> int | None:
         """Run the command to its end and return its exit status."""
-        process = self.start(folder, *words)
+        process = self.start(folder, *words, first=first)
         process.join(300)
         return process.exitcode
 
+    def call(self, function: Callable[..., None], *arguments: Any) -> BaseProcess:
+        """Start a function in a process of its own."""
+        process = self._context.Process(target=function, args=arguments)
+        process.start()
+        return process
 
-def _nothing() -> None:
-    pass
 
-
-def _run_command(folder: Path, words: tuple[str, ...]) -> None:
+def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]) -> None:
     from gristmill import fit  # which imports TensorFlow: loaded already where this runs
 
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     os.chdir(folder)
     bundle.run_fresh = reload_here
+    first()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs are born deaf to
     fit.PAUSE = 0.0  # a checkpoint after every epoch, to be killed behind
     sys.argv = ["gristmill", *words]

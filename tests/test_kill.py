@@ -107,6 +107,7 @@ def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_compl
     fault.tried(killed)
 
 
+@pytest.mark.fault(2)
 @pytest.mark.slow
 def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrupted_one(
     project: Path, forked: Forked, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
@@ -173,6 +174,7 @@ def weights_of(store: Path, stage: str = "train") -> bytes:
     return (artifact / "weights.npz").read_bytes()
 
 
+@pytest.mark.fault(1)
 @pytest.mark.slow
 def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project: Path, forked: Forked) -> None:
     write_project(project, SMALL + ANY_MODEL)
@@ -201,6 +203,8 @@ def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project:
     assert served(store) == served(uninterrupted) == (2, [2, 1], served(store)[2])
 
 
+@pytest.mark.fault(2)
+@pytest.mark.fault(30)
 @pytest.mark.slow
 def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_next_one_goes_on(
     project: Path, forked: Forked, tmp_path_factory: pytest.TempPathFactory

@@ -173,6 +173,7 @@ def test_a_folder_with_packages_of_the_same_names_as_ours_works(
     assert made(records(finished)[-1]) == {"ingest"}
 
 
+@pytest.mark.fault(30)
 @pytest.mark.slow
 def test_a_prefect_server_that_does_not_answer_is_named(finished: Path, gristmill: Gristmill) -> None:
     with closing(socket.socket()) as probe:
@@ -184,7 +185,7 @@ def test_a_prefect_server_that_does_not_answer_is_named(finished: Path, gristmil
     assert said.returncode == 1
     (line,) = said.stderr.splitlines()
     assert line.startswith(f"error: Prefect's API at {address} does not answer (")
-    assert line.endswith("Start it, or unset PREFECT_API_URL.")
+    assert line.endswith("Start it, or correct or unset PREFECT_API_URL.")
     assert len(records(finished)) == 1
     assert {step.state for step in Project.open().plan("small")} == {"fresh"}
 

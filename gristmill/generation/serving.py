@@ -19,6 +19,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from gristmill.disk import told_as_python
 from gristmill.text.special import PADDING, UNKNOWN
 from gristmill.text.tokenizer import Tokenizer
 
@@ -162,4 +163,5 @@ def write(network: keras.Model, tokenizer: Tokenizer, length: int, place: Path) 
         lambda tokens: {"probabilities": writer.probabilities(tokens)},
         [tf.TensorSpec((None, None), tf.int32, name="tokens")],
     )
-    archive.write_out(place, verbose=False)
+    with told_as_python(place):
+        archive.write_out(place, verbose=False)

@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from gristmill.disk import told_as_python
 from gristmill.text.prepared import Layout
 from gristmill.text.special import UNKNOWN
 from gristmill.text.tokenizer import Tokenizer, padded
@@ -46,4 +47,5 @@ def write(network: keras.Model, tokenizer: Tokenizer, layout: Layout, place: Pat
     for resource in (network, *tokenizer.trackables):
         archive.track(resource)
     archive.add_endpoint("serving_default", classifier.of_texts, [tf.TensorSpec((None,), tf.string, name="text")])
-    archive.write_out(place, verbose=False)
+    with told_as_python(place):
+        archive.write_out(place, verbose=False)

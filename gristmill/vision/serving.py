@@ -16,6 +16,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from gristmill.disk import told_as_python
 from gristmill.vision.images import Form
 from gristmill.vision.orientation import orientation, upright
 from gristmill.vision.prepared import Layout
@@ -56,7 +57,8 @@ def write(network: keras.Model, layout: Layout, place: Path) -> None:
     archive.track(network)
     archive.add_endpoint("serving_default", classifier.of_pixels, [pixels])
     archive.add_endpoint("serving_bytes", classifier.of_bytes, [encoded])
-    archive.write_out(place, verbose=False)
+    with told_as_python(place):
+        archive.write_out(place, verbose=False)
 
 
 def read_image(encoded: tf.Tensor, form: Form) -> tf.Tensor:

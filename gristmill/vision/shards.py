@@ -4,8 +4,6 @@ A record is a serialised `tf.train.Example`. In a file that is not compressed it
 length and checksum before it, checksum after it (https://www.tensorflow.org/tutorials/load_data/tfrecord).
 """
 
-import errno
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -13,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from gristmill.disk import told_as_python
 
 _BEFORE, _AFTER = 12, 4  # bytes around a record
 
@@ -61,9 +61,9 @@ def filling(folder: Path, full: int) -> Iterator[Shards]:
         full: bytes after which the next one is begun.
 
     Raises:
-        OSError: the disk is full.
+        OSError: the disk is full or broken.
     """
-    with _room_on_disk(folder), closing(Shards(folder, full)) as shards:
+    with told_as_python(folder), closing(Shards(folder, full)) as shards:
         yield shards
 
 
@@ -83,9 +83,9 @@ def write(path: Path, records: Iterable[bytes]) -> None:
     """Write a shard as a whole.
 
     Raises:
-        OSError: the disk is full.
+        OSError: the disk is full or broken.
     """
-    with _room_on_disk(path), tf.io.TFRecordWriter(str(path)) as writer:
+    with told_as_python(path), tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(record)
 
@@ -109,12 +109,3 @@ def _feature(value: bytes | int) -> Any:
     if isinstance(value, bytes):
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
     return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-
-@contextmanager
-def _room_on_disk(path: Path) -> Iterator[None]:
-    """Tell of a full disk as Python does, not as TensorFlow does."""
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None

@@ -78,6 +78,7 @@ def test_a_digest_is_of_names_and_content_alone(tmp_path: Path) -> None:
         (lambda path: (path / "manifest.json").write_text("{}"), "not a manifest"),
         (lambda path: (path / "manifest.json").write_text("null"), "not a manifest"),
         (lambda path: (path / "manifest.json").write_bytes(b"\xff"), "not a manifest"),
+        (lambda path: (path / "manifest.json").write_bytes(b"[" * 100_000), "not a manifest"),
         (lambda path: edit(path, counts={"rows": 4}), "altered since it was written"),
         (lambda path: edit(path, counts={"rows": 3.0}), "altered since it was written"),
         (lambda path: edit(path, key="00"), "altered since it was written"),

@@ -124,6 +124,7 @@ def test_what_is_replaced_while_it_is_taken_is_not_taken(
     assert list((tmp_path / "registry/small/bundles").iterdir()) == []
 
 
+@pytest.mark.fault(1)
 def test_what_a_kill_leaves_behind_is_not_seen_and_cleared_away_by_the_next(
     bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +189,7 @@ def test_by_stat_only_what_has_changed_is_read_again(bundles: Bundles, tmp_path:
         bundles.open("small", reference, by_stat=True)
 
 
+@pytest.mark.fault(15)
 def test_a_full_disk_is_said(bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = publish(tmp_path).reference
 

@@ -97,6 +97,8 @@ DAMAGES: list[Callable[[Path], object]] = [
 ]
 
 
+@pytest.mark.fault(4)
+@pytest.mark.fault(5)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_one_gives_way_to_the_one_before(
     folder: Path, damage: Callable[[Path], object], warned: pytest.LogCaptureFixture
@@ -109,12 +111,15 @@ def test_a_damaged_one_gives_way_to_the_one_before(
     assert names(folder) == ["epoch-000002"]
 
 
+@pytest.mark.fault(3)
 def test_weights_of_one_epoch_with_the_state_of_another_are_refused(folder: Path) -> None:
     """A kill between the two files can never show as a pair that holds."""
     (folder / "epoch-000002/arrays.npz").replace(folder / "epoch-000003/arrays.npz")
     assert load(folder) is None
 
 
+@pytest.mark.fault(4)
+@pytest.mark.fault(5)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_where_none_holds_there_is_none(folder: Path, damage: Callable[[Path], object]) -> None:
     for path in list(folder.iterdir()):
@@ -146,6 +151,7 @@ def test_a_damaged_one_is_replaced_when_its_epoch_is_done_again(folder: Path) ->
     assert names(folder) == ["epoch-000002", "epoch-000003"]
 
 
+@pytest.mark.fault(6)
 def test_those_of_other_settings_or_data_are_never_looked_at(folder: Path) -> None:
     """They lie in the folder of another key."""
     assert load(folder.with_name("other key")) is None
@@ -153,6 +159,7 @@ def test_those_of_other_settings_or_data_are_never_looked_at(folder: Path) -> No
     assert (epoch_of(folder.with_name("other key")), epoch_of(folder)) == (1, 3)
 
 
+@pytest.mark.fault(3)
 def test_a_kill_before_the_rename_leaves_the_one_before(folder: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; import numpy as np; from gristmill import checkpoint\n"

@@ -124,6 +124,7 @@ def test_all_of_a_folder_is_flushed_and_so_is_its_new_name(tmp_path: Path, monke
     assert steps[steps.index("rename") + 1 :] == [tmp_path.name]
 
 
+@pytest.mark.fault(18)
 @pytest.mark.parametrize(
     "touch",
     [
@@ -238,6 +239,7 @@ def test_what_is_worked_out_of_a_file_is_remembered_with_its_version(tmp_path: P
     assert worked == ["a", "a"]
 
 
+@pytest.mark.fault(12)
 def test_processes_that_write_one_memo_at_a_time_leave_it_whole(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for number in range(20):

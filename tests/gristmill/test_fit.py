@@ -228,6 +228,7 @@ def interrupt_after(number: int) -> Callable[[Epoch], None]:
     return on_epoch
 
 
+@pytest.mark.fault(2)
 @pytest.mark.slow
 def test_a_training_killed_twice_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
     unbroken, seen = Trained.now(tmp_path / "unbroken", recurrent), list[int]()
@@ -245,6 +246,7 @@ def test_a_training_killed_twice_ends_with_the_weights_of_an_unbroken_one(tmp_pa
     assert course == unbroken.course
 
 
+@pytest.mark.fault(2)
 @pytest.mark.slow
 def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, stopped: Trained) -> None:
     seen: list[int] = []
@@ -258,6 +260,8 @@ def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, stopped: T
     assert equal(network, stopped.network)
 
 
+@pytest.mark.fault(4)
+@pytest.mark.fault(5)
 @pytest.mark.parametrize(
     "damage",
     [
@@ -283,6 +287,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     assert course == quick.course
 
 
+@pytest.mark.fault(4)
 def test_without_a_usable_checkpoint_training_begins_anew(tmp_path: Path, quick: Trained) -> None:
     seen: list[int] = []
     shutil.copytree(quick.folder, tmp_path, dirs_exist_ok=True)
@@ -385,6 +390,7 @@ def test_epochs_that_were_not_saved_are_done_again_to_the_same_weights(
     assert equal(network, unbroken.network)
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("spoilt", [slice(0, 48), slice(48, 56)], ids=["training", "validation"])
 def test_a_loss_that_is_no_number_ends_training_without_a_checkpoint(tmp_path: Path, spoilt: slice) -> None:
     targets = TARGETS.copy()

@@ -310,6 +310,7 @@ for turn in range(6):
 """A process that registers a bundle that all register and one of its own, and promotes the latter, six times."""
 
 
+@pytest.mark.fault(12)
 def test_a_crowd_loses_no_promotion_and_leaves_a_whole_pointer(registry: Registry, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     crowd = [
@@ -349,6 +350,7 @@ def test_a_crowd_loses_no_promotion_and_leaves_a_whole_pointer(registry: Registr
     assert not list(tmp_path.rglob(".*"))
 
 
+@pytest.mark.fault(1)
 def test_a_promotion_cut_off_before_the_pointer_moved_holds(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -553,6 +555,7 @@ def test_a_damaged_version_is_passed_over_and_said_where_it_is_asked_for(
     )
 
 
+@pytest.mark.fault(9)
 def test_every_flipped_bit_of_a_version_is_noticed(registry: Registry, tmp_path: Path) -> None:
     (version,) = register(tmp_path, "b1")
     path = tmp_path / "registry/small/versions/000001.json"
@@ -622,6 +625,7 @@ def test_damages_are_found_file_by_file_and_a_pointer_that_is_gone_is_written_ag
     assert pointer.read_bytes() == whole
 
 
+@pytest.mark.fault(15)
 def test_a_full_disk_is_said(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = record(publish(tmp_path, "b1"))
 

@@ -36,6 +36,7 @@ def test_what_is_there_is_not_created_again(tmp_path: Path) -> None:
         (b"", "not a note."),
         (b"\xff", "not a note."),
         (b"[]", "not a note."),
+        (b"[" * 100_000, "not a note."),
         (b"3", "not a note."),
         (b'{"text": "x"}', "not a note."),
         (b'{"seal": "0"}', "not a note."),

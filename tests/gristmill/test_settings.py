@@ -98,6 +98,7 @@ def test_the_digest_of_a_place_may_be_given_and_is_no_part_of_the_identity(path:
     assert identity_values(Files(path=path)) == identity_values(Files(path=path, sha256="ab" * 32)) == {}
 
 
+@pytest.mark.fault(29)
 def test_a_url_needs_the_digest_of_its_file() -> None:
     assert Files(path="https://example.org/a.csv", sha256="ab" * 32).sha256 == "ab" * 32
     for url in ("https://example.org/a.csv", "http://example.org/a.csv"):
@@ -113,6 +114,7 @@ def test_a_digest_that_is_none_is_refused(wrong: Any) -> None:
         Files(path="a.csv", sha256=wrong)
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("place", ["s3://bucket/a.csv", "ftp://example.org/a.csv", "file:///a.csv", "HTTPS://a.b/c"])
 def test_a_place_of_another_scheme_is_refused(place: str) -> None:
     with pytest.raises(ValidationError, match="a place that begins with https://, http://, package://"):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from failing import limited
 from support import note_hashed
 
 from gristmill import identity
@@ -223,6 +224,7 @@ def test_an_artifact_under_another_key_is_not_taken_for_it(tmp_path: Path) -> No
         Store(tmp_path).find("train", made_of(a=1).key)
 
 
+@pytest.mark.fault(7)
 @pytest.mark.usefixtures("later")
 def test_a_flipped_bit_is_found_on_a_hit_though_size_and_time_are_restored(tmp_path: Path) -> None:
     artifact, held = publish(tmp_path), Store(tmp_path)
@@ -262,6 +264,7 @@ def test_a_lost_race_takes_the_winners(tmp_path: Path) -> None:
     assert len(published(tmp_path)) == 3
 
 
+@pytest.mark.fault(12)
 def test_many_at_once_publish_one(tmp_path: Path) -> None:
     gate, kept = threading.Barrier(6), []
 
@@ -360,6 +363,7 @@ def test_a_lock_excludes_other_processes_until_it_is_given_back(tmp_path: Path) 
     assert not is_locked(tmp_path, "key")
 
 
+@pytest.mark.fault(14)
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     process = holder(tmp_path, "key")
     assert is_locked(tmp_path, "key")
@@ -401,6 +405,7 @@ def test_a_lock_is_given_back_after_an_error(tmp_path: Path) -> None:
     assert not is_locked(tmp_path, "key")
 
 
+@pytest.mark.fault(13)
 def test_without_locks_the_work_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network file system that knows none: both build, and one is kept."""
 
@@ -413,6 +418,7 @@ def test_without_locks_the_work_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
         assert content_of(publish(tmp_path, "second")) == "first"
 
 
+@pytest.mark.fault(1)
 def test_the_draft_of_a_dead_process_is_removed_by_the_next(tmp_path: Path, dead_pid: int) -> None:
     with Store(tmp_path).draft(MADE_OF) as draft:
         beside, name = draft.path.parent, draft.path.name
@@ -434,6 +440,7 @@ def test_the_draft_of_another_key_is_left_alone(tmp_path: Path, dead_pid: int) -
             assert left.exists()
 
 
+@pytest.mark.fault(1)
 def test_a_killed_build_leaves_nothing_that_is_taken_for_an_artifact(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from gristmill import identity; from gristmill.store import Store\n"
@@ -451,6 +458,7 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_an_artifact(tmp_path: P
     assert len(published(tmp_path)) == 3
 
 
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("below", ["file", "file/store", "file/a/store"])
 def test_a_store_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -464,6 +472,7 @@ def test_a_store_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path,
         pass
 
 
+@pytest.mark.fault(17)
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder in which nobody can make another")
 def test_a_store_whose_folders_cannot_be_made_is_said() -> None:
     with pytest.raises(StoreError, match=r"^/proc/gristmill\S*: the store is not writable"):
@@ -482,6 +491,13 @@ def test_a_disk_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         publish(tmp_path)
 
 
+@pytest.mark.fault(15)
+@pytest.mark.fault(17)
+def test_a_disk_without_room_is_told_before_any_work(tmp_path: Path) -> None:
+    with limited(0), pytest.raises(StoreError, match=re.escape(f"{tmp_path}: the disk is full. Free space")):
+        Store(tmp_path).check_writable()
+
+
 def test_a_store_that_can_be_written_is_made(tmp_path: Path) -> None:
     Store(tmp_path / "a/store").check_writable()
     assert (tmp_path / "a/store").is_dir()
@@ -494,6 +510,7 @@ def test_a_full_disk_is_said_and_the_draft_removed(tmp_path: Path, number: int) 
     assert published(tmp_path) == []
 
 
+@pytest.mark.fault(15)
 def test_a_file_system_that_refuses_to_grow_a_file_leaves_the_old_artifact(tmp_path: Path) -> None:
     """A real refusal by the kernel, in the middle of writing a data file."""
     publish(tmp_path, "old")
@@ -519,6 +536,7 @@ def test_a_file_system_that_refuses_to_grow_a_file_leaves_the_old_artifact(tmp_p
     assert len(published(tmp_path)) == 3
 
 
+@pytest.mark.fault(16)
 def test_whichever_step_of_publishing_fails_what_is_visible_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -548,6 +566,7 @@ def test_whichever_step_of_publishing_fails_what_is_visible_is_whole(
     assert failing > 10
 
 
+@pytest.mark.fault(16)
 def test_whichever_flush_of_a_refresh_fails_there_is_a_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The n-th fsync fails for want of space, for every n until none is left."""
     calls = failing = 0

@@ -1,0 +1,40 @@
+"""Sources that are written to while a run reads them: nothing of it is kept under the old hash."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scoreboard import Fault
+from small_projects import TOML, WRITERS
+from support import Command, published, the_error
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+@pytest.mark.fault(18)
+@pytest.mark.parametrize("domain", WRITERS if Fault.full else ["text", "vision"])
+def test_a_run_whose_source_is_written_to_meanwhile_fails_and_keeps_nothing(
+    domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, fault: Fault
+) -> None:
+    """Plain text, a table, lines of JSON, a folder of photos."""
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    WRITERS[domain](tmp_path, 2)
+    monkeypatch.chdir(tmp_path)
+    ingest = importlib.import_module(f"gristmill.{domain}.ingest")
+    real, changed = ingest.ingest, []
+
+    def slow(*, paths: tuple[Path, ...], **arguments: Any) -> dict[str, int]:
+        counts: dict[str, int] = real(paths=paths, **arguments)
+        paths[-1].write_bytes(paths[-1].read_bytes())  # each time, for the task tries again
+        changed.append(paths[-1])
+        return counts
+
+    monkeypatch.setattr(ingest, "ingest", slow)
+
+    message = the_error(command("run", domain))
+
+    assert message == f"{changed[0]}: changed while it was read. Run again once nothing writes to it."
+    assert published(tmp_path / "data/store", "ingest") == []
+    fault.said(message)
