@@ -509,8 +509,7 @@ NO_MODEL = "def build(shape):\n    return {'units': 3}\n"
         pytest.param(
             in_toml('kind = "linear"', 'kind = "my_models.py:build"'),
             1,
-            "[pipelines.small.model] file: no such file '{project}/my_models.py'. Tried: {project}/my_models.py. "
-            "Put it there, or correct the path.",
+            "[pipelines.small.model] file: no such file '{project}/my_models.py'. Put it there, or correct the path.",
             id="missing file",
         ),
         pytest.param(

@@ -231,8 +231,10 @@ def test_a_killed_sweep_goes_on_in_mid_training_and_tries_no_finished_point_agai
 
 def page(api: str) -> str:
     """Return what Prefect's page has been told lately."""
-    found = httpx.post(f"{api}/logs/filter", json={"sort": "TIMESTAMP_DESC", "limit": 200})
-    return json.dumps(found.json())
+    token = httpx.get(f"{api}/csrf-token", params={"client": "test"}).raise_for_status().json()["token"]
+    guard = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"}
+    found = httpx.post(f"{api}/logs/filter", json={"sort": "TIMESTAMP_DESC", "limit": 200}, headers=guard)
+    return json.dumps(found.raise_for_status().json())
 
 
 @pytest.mark.slow
