@@ -23,6 +23,7 @@ import tempfile
 import time
 import venv
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -276,10 +277,10 @@ def installed(package: str, folder: Path) -> tuple[Path, str] | None:
     return python, found.stdout.strip()
 
 
-def seconds(work: object, *arguments: object) -> float:
-    """Return how long a call takes."""
+def seconds(work: Callable[[Path], None], folder: Path) -> float:
+    """Return how long some work in a project takes."""
     began = time.perf_counter()
-    work(*arguments)  # type: ignore[operator]
+    work(folder)
     return time.perf_counter() - began
 
 

@@ -107,7 +107,7 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
 def _code(root: Path, place: str, asked_by: str) -> Located:
     """Return a file of code and those that it imports, which lie in the project and nowhere else."""
     file = (root / place).absolute()
-    if not os.path.isfile(file):  # noqa: PTH113 - of a name too long, too
+    if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise DataError(f"{asked_by}: no such file '{file}'. Put it there, or correct the path.")
     files = with_imports(file)
     for found in files:

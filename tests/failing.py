@@ -125,7 +125,7 @@ def full(stage: str, name: str, root: Path) -> Iterator[None]:
 
 def without_locks() -> None:
     """Have this process's file locks do nothing, as on some network file systems."""
-    fcntl.flock = lambda *_: None  # type: ignore[assignment]
+    fcntl.flock = lambda *_: None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ where GRISTMILL_FAULTS=full, as `make faults` has it, and shortened elsewhere.
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,21 +72,19 @@ class Scoreboard:
             int(number): case for number, case in re.findall(r"^\| (\d+) \| (.+?) \|", CASES.read_text(), re.M)
         }
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
-        """Hand the numbers of a test's faults on to its report, which is all that the next hook sees."""
-        report = yield
-        report.faults = [mark.args[0] for mark in item.iter_markers("fault")]  # type: ignore[attr-defined]
-        return report
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Hand the numbers of a test's faults on to its reports, which are all that the next hook sees."""
+        item.user_properties += [("fault", mark.args[0]) for mark in item.iter_markers("fault")]
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count one phase of one test."""
-        for number in report.faults:  # type: ignore[attr-defined]
+        noted = report.user_properties
+        for number in (int(str(value)) for name, value in noted if name == "fault"):
             row = self.rows[number]
             row.seconds += report.duration
             row.unpassed += not report.passed
             if report.when == "call":
-                noted = [*report.user_properties]
                 tries = sum([int(value) for name, value in noted if name == "tries"] or [1])
                 row.tests += 1
                 row.tries += tries

@@ -73,7 +73,8 @@ def bounded() -> Iterator[None]:
 
 
 def lambda_layer(config: Config, canary: Path) -> None:
-    layer = keras.layers.Lambda(lambda inputs, name: [inputs, open(name, "w")][0], arguments={"name": str(canary)})  # noqa: PTH123, SIM115
+    touch = lambda inputs, name: [inputs, __import__("pathlib").Path(name).touch()][0]  # noqa: E731 - Keras keeps its code
+    layer = keras.layers.Lambda(touch, arguments={"name": str(canary)})
     _add(config, keras.saving.serialize_keras_object(layer))
 
 
