@@ -64,8 +64,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the scoreboard where it is asked for."""
-    # First of all, for it sets logging up: absl, which TensorFlow brings, then closes the stream it writes to, and if it
-    # was there already, that is the one that pytest captures.
+    # First of all, for it sets logging up: absl, which TensorFlow brings, then closes the stream it writes to, and if
+    # it was there already, that is the one that pytest captures.
     import prefect.main  # noqa: F401
 
     if config.getoption("--scoreboard"):
