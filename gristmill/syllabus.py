@@ -6,7 +6,7 @@ seeds, so it is shown from the cache where it was run before.
 
 import statistics
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -55,8 +55,13 @@ class Result:
     """A row with what became of it here."""
 
     row: Row
-    outcomes: list[Outcome]  # of the seeds that have one
-    missing: str = ""  # why seeds have none
+    by_seed: Mapping[int, Outcome]  # of the seeds that have one
+    missing: str = ""  # why seeds have none here
+    kept: frozenset[int] = frozenset()  # seeds whose outcome is of an earlier run, maybe on another machine
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return list(self.by_seed.values())
 
     @property
     def tests(self) -> list[float]:
@@ -106,27 +111,43 @@ def trials(catalogue: Catalogue) -> Iterator[Trial]:
             yield from sweeps.by_seed(catalogue, row.pipeline, row.seeds)
 
 
-def result(catalogue: Catalogue, row: Row, tried: Callable[[str, list[Trial]], list[Outcome | None]]) -> Result:
+def result(
+    catalogue: Catalogue,
+    row: Row,
+    tried: Callable[[str, list[Trial]], list[Outcome | None]],
+    earlier: Mapping[int, Outcome] | None = None,
+) -> Result:
     """Return what became of a row.
 
     Args:
         catalogue: the project's.
         row: the row.
         tried: gives what trials of a pipeline came to, None for one that came to nothing.
+        earlier: outcomes by seed that stand for those that are missing here (`kept.py`).
     """
+    asked = sweeps.by_seed(catalogue, row.pipeline, row.seeds)
+    made, missing = _made(catalogue, row, asked, tried)
+    stand_ins = {trial.seed: (earlier or {})[trial.seed] for trial in asked if trial.seed in (earlier or {})}
+    found = stand_ins | made
+    return Result(row, dict(sorted(found.items())), missing, frozenset(found) - frozenset(made))
+
+
+def _made(
+    catalogue: Catalogue, row: Row, asked: list[Trial], tried: Callable[[str, list[Trial]], list[Outcome | None]]
+) -> tuple[dict[int, Outcome], str]:
+    """Return the outcomes by seed that are in this store, and why there are none of others."""
     pipeline = catalogue.pipeline(row.pipeline)
     if any(step.state == "no data" for step in plan.plan(catalogue, pipeline)):
-        return Result(row, [], f"no data here ({_source(pipeline)}); it runs where there is.")
-    asked = sweeps.by_seed(catalogue, row.pipeline, row.seeds)
+        return {}, f"no data here ({_source(pipeline)}); it runs where there is."
     try:
         found = tried(row.pipeline, asked)
     except GristmillError as error:  # of this row alone: the others are shown all the same
-        return Result(row, [], f"{FAILED}: {error}")
-    without = [trial for trial, outcome in zip(asked, found, strict=True) if outcome is None]
+        return {}, f"{FAILED}: {error}"
+    made = {trial.seed: outcome for trial, outcome in zip(asked, found, strict=True) if outcome}
+    without = [trial for trial in asked if trial.seed not in made]
     records = [Runs(catalogue.store).latest_trial(trial.pipeline) for trial in without]
     errors = [record.error for record in records if record and record.error]
-    missing = f"{FAILED}: {errors[0]}" if errors else "not run yet." if len(without) == len(asked) else ""
-    return Result(row, [outcome for outcome in found if outcome], missing)
+    return made, f"{FAILED}: {errors[0]}" if errors else "" if made else "not run yet."
 
 
 def _source(pipeline: Pipeline) -> str:

@@ -1,5 +1,6 @@
 """`gristmill course` on a project of one row: run once, shown from the cache ever after."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,12 @@ def test_a_row_is_run_once_and_then_shown_from_the_cache(
 
     again = gristmill("course", PREFECT_API_URL="http://127.0.0.1:9/api")  # nothing listens there, nobody asks
     assert (again.returncode, again.stderr) == (0, "")
+    assert course.read_text() == told
+    assert "earlier run" not in again.stdout
+
+    shutil.rmtree(project / "data/store/evaluate")
+    kept = gristmill("course", "--cached")
+    assert "seed 42, 43 of an earlier run (docs/course.json). Now: not run yet." in kept.stdout
     assert course.read_text() == told
     assert '<a href="small.trial.html">small</a>' in (project / "data/store/reports/_course.html").read_text()
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill import sweeps, syllabus
+from gristmill import kept, sweeps, syllabus
 from gristmill.arguments import pipelines_like
 from gristmill.errors import RequestError
 from gristmill.leaderboard import Outcome
@@ -32,18 +32,22 @@ def course(
     for name in set(names or []) - known:
         raise RequestError(f"course: {suggestion('pipeline', name, known)}")
     running = set() if cached else set(names or known)
-    results = list(_results(project, rows, running, jobs))
+    root = project.catalogue.root
+    results = list(_results(project, rows, running, jobs, kept.read(root)))
     for result in results:
         typer.echo(f"course {result.row.course}  {result.row.pipeline:20}  {_told(result)}")
     if any(result.outcomes for result in results):  # with none it would be a table of dashes in place of one of figures
-        typer.echo(f"table   {write_markdown(results, project.catalogue.root)}")
+        kept.write(results, root)
+        typer.echo(f"table   {write_markdown(results, root)}")
     typer.echo(f"page    {write_page(results, project.store)}")
     failed = any(result.missing.startswith(FAILED) for result in results if result.row.pipeline in running)
     raise typer.Exit(1 if failed else 0)
 
 
-def _results(project: Project, rows: list[Row], running: set[str], jobs: int) -> Iterator[Result]:
-    """Yield what became of each row; those of `running` are run where they were not."""
+def _results(
+    project: Project, rows: list[Row], running: set[str], jobs: int, earlier: kept.Outcomes
+) -> Iterator[Result]:
+    """Yield what became of each row; those of `running` are run where they were not, the others shown."""
 
     def tried(name: str, trials: list[Trial]) -> list[Outcome | None]:
         if name in running:
@@ -51,7 +55,7 @@ def _results(project: Project, rows: list[Row], running: set[str], jobs: int) ->
         return [sweeps.outcome(project.catalogue, trial.pipeline) for trial in trials]
 
     for row in rows:
-        yield syllabus.result(project.catalogue, row, tried)
+        yield syllabus.result(project.catalogue, row, tried, earlier.get(row.pipeline))
         if row.pipeline in running:
             _draw_report(project, row.pipeline)
 
@@ -65,9 +69,13 @@ def _draw_report(project: Project, name: str) -> None:
 
 
 def _told(result: Result) -> str:
-    if result.missing:
+    if not result.outcomes:
         return result.missing
     first = result.outcomes[0]
     code = f", the course's code {syllabus.means(result.row.code.scores)}" if result.row.code else ""
     baseline = f"{first.scores['headline']['baseline']:.4g}"
-    return f"{first.metric} {syllabus.means(result.tests)} (baseline {baseline}{code})"
+    figures = f"{first.metric} {syllabus.means(result.tests)} (baseline {baseline}{code})"
+    if not result.kept:
+        return figures
+    which = ", ".join(map(str, sorted(result.kept)))
+    return f"{figures}; seed {which} of an earlier run ({kept.FILE}){f'. Now: {result.missing}' * bool(result.missing)}"

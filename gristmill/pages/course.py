@@ -105,7 +105,7 @@ def _remarks(results: list[Result]) -> Iterator[str]:
     """Yield what must be said of the rows: why there are no scores, what they were published on, why ours are worse."""
     for result in results:
         row = result.row
-        if result.missing:
+        if result.missing and len(result.outcomes) < row.seeds:
             yield f"{row.what}: {result.missing}"
         if row.note:
             yield f"{row.what}: {row.note}"

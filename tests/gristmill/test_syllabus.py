@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gristmill import config, sweeps
+from gristmill import config, kept, sweeps
 from gristmill.errors import RequestError
 from gristmill.leaderboard import Outcome
 from gristmill.pages.course import write_markdown, write_page
@@ -29,6 +29,8 @@ split = "its own months"
 code = { scores = [20.0, 22.0], epochs = 100, date = 2026-11-25, versions = "TensorFlow 2" }
 """
 
+LACKING = '{"small": {"42": {"scores": {}, "seconds": 1, "parameters": 1, "made": "", "versions": {}}}}'
+
 
 def outcome(test: float, higher: bool = False) -> Outcome:
     headline = {"metric": "mae", "model": test, "baseline": 21.5, "higher_is_better": higher}
@@ -38,6 +40,10 @@ def outcome(test: float, higher: bool = False) -> Outcome:
         "model": {"test": {"mae": test}},
     }
     return Outcome(scores, 3.0, 10, "2026-11-26T00:00:00", {"keras": "3.15.1", "tensorflow": "2.21.0"})
+
+
+def by_seed(*outcomes: Outcome) -> dict[int, Outcome]:
+    return dict(enumerate(outcomes, 42))
 
 
 def row(project: Path, text: str = ROW) -> Row:
@@ -81,6 +87,40 @@ def test_without_outcomes_a_row_says_why(project: Path) -> None:
     )
 
 
+def test_an_earlier_outcome_stands_for_a_seed_that_has_none_here(project: Path) -> None:
+    catalogue, asked = config.load(project), row(project)
+    earlier = {seed: outcome(30.0 + seed) for seed in (43, 44)}
+
+    partly = result(catalogue, asked, lambda *_: [outcome(19.0), None], earlier)
+    assert (partly.tests, partly.kept, partly.missing) == ([19.0, 73.0], {43}, "")
+    without = result(catalogue, asked, lambda *_: [None, None], earlier)
+    assert (without.tests, without.kept, without.missing) == ([73.0], {43}, "not run yet.")
+    (project / "series.csv").unlink()
+    assert result(catalogue, asked, lambda *_: pytest.fail("tried without data"), earlier).tests == [73.0]
+
+
+def test_the_figures_of_the_table_are_kept_in_the_project(project: Path) -> None:
+    found = Result(row(project), by_seed(outcome(22.0), outcome(24.0)))
+    assert kept.read(project) == {}
+
+    kept.write([found, Result(row(project), {})], project)
+
+    assert kept.read(project) == {"small": found.by_seed}
+    shown = write_markdown([found], project).read_text()
+    assert write_markdown([Result(row(project), kept.read(project)["small"])], project).read_text() == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"small": {"first": {}}}', '{"small": {"42": {"score": 1}}}', LACKING, "\udcff"]
+)
+def test_a_file_of_figures_that_does_not_hold_is_told(project: Path, text: str) -> None:
+    (project / "docs").mkdir()
+    (project / kept.FILE).write_bytes(text.encode(errors="surrogateescape"))
+
+    with pytest.raises(RequestError, match=r"course.json: not the figures of the course table \(.+\). Restore it"):
+        kept.read(project)
+
+
 @pytest.mark.parametrize(
     ("scores", "higher", "worse"),
     [([20.0, 21.0], False, False), ([22.0, 21.0], False, True), ([22.0, 21.0], True, False), ([], False, False)],
@@ -88,11 +128,11 @@ def test_without_outcomes_a_row_says_why(project: Path) -> None:
 def test_worse_is_worse_than_the_mean_of_the_courses_code(
     project: Path, scores: list[float], higher: bool, worse: bool
 ) -> None:
-    assert Result(row(project), [outcome(score, higher) for score in scores]).is_worse is worse
+    assert Result(row(project), by_seed(*(outcome(score, higher) for score in scores))).is_worse is worse
 
 
 def test_a_row_without_code_of_the_course_is_not_worse(project: Path) -> None:
-    assert not Result(row(project, ROW[: ROW.index("code")]), [outcome(99.0)]).is_worse
+    assert not Result(row(project, ROW[: ROW.index("code")]), by_seed(outcome(99.0))).is_worse
 
 
 def test_mistakes_of_the_file_are_told_row_by_row(project: Path) -> None:
@@ -111,7 +151,7 @@ def test_mistakes_of_the_file_are_told_row_by_row(project: Path) -> None:
 
 
 def test_the_table_shows_ours_beside_the_courses_code_and_says_what_is_worse(project: Path) -> None:
-    found = Result(row(project), [outcome(22.0), outcome(24.0)])
+    found = Result(row(project), by_seed(outcome(22.0), outcome(24.0)))
 
     text = write_markdown([found], project).read_text()
 
@@ -128,7 +168,7 @@ def test_the_table_shows_ours_beside_the_courses_code_and_says_what_is_worse(pro
 def test_a_note_explains_what_is_worse(project: Path) -> None:
     noted = row(project, ROW + 'note = "The test part is easy."\n')
 
-    text = write_markdown([Result(noted, [outcome(22.0)])], project).read_text()
+    text = write_markdown([Result(noted, by_seed(outcome(22.0)))], project).read_text()
 
     assert "- Sunspots by one neuron: The test part is easy.\n" in text
     assert "not known yet" not in text
@@ -136,7 +176,7 @@ def test_a_note_explains_what_is_worse(project: Path) -> None:
 
 def test_the_page_links_the_report_of_a_pipeline_that_has_one(project: Path) -> None:
     store = Store(project / "data/store")
-    found = [Result(row(project), [outcome(19.0)])]
+    found = [Result(row(project), by_seed(outcome(19.0)))]
 
     assert "<a " not in write_page(found, store).read_text()
     (store.root / "reports/small.trial.html").touch()
