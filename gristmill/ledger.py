@@ -40,7 +40,7 @@ class Ledger(Generic[E]):
 
     def numbers(self, pipeline: str) -> list[int]:
         """Return the numbers that are taken, sorted, of damaged entries too."""
-        names = (path.name for path in self._path(pipeline, 0).parent.glob("*.json"))
+        names = (path.name for path in self.path(pipeline, 0).parent.glob("*.json"))
         return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d{6,}\.json", name))
 
     def read(self, pipeline: str, number: int) -> E:
@@ -49,7 +49,7 @@ class Ledger(Generic[E]):
         Raises:
             CorruptArtifact: it is gone or damaged.
         """
-        path = self._path(pipeline, number)
+        path = self.path(pipeline, number)
         entry = sealed.read(path, self._kind)
         if (entry.pipeline, entry.number) != (pipeline, number):
             raise CorruptArtifact(f"{path}: holds another {self._kind.__name__.lower()}.")
@@ -65,10 +65,11 @@ class Ledger(Generic[E]):
 
     def create(self, entry: E) -> bool:
         """Write an entry under its number; return False, and write nothing, where the number is taken."""
-        path = self._path(entry.pipeline, entry.number)
+        path = self.path(entry.pipeline, entry.number)
         with writing(self._root):
             path.parent.mkdir(parents=True, exist_ok=True)
             return sealed.create(path, entry)
 
-    def _path(self, pipeline: str, number: int) -> Path:
+    def path(self, pipeline: str, number: int) -> Path:
+        """Return where an entry lies, or would."""
         return self._root / "registry" / pipeline / self._name / f"{number:06d}.json"

@@ -16,6 +16,8 @@ from gristmill.store import writing
 
 logger = logging.getLogger(__name__)
 
+POINTER = "champion.json"
+
 
 class Promotion(Entry):
     """That a version was made the champion."""
@@ -97,11 +99,15 @@ class Promotions:
                 return
             promotion = latest
 
-    def repair_pointer(self, pipeline: str) -> None:
-        """Point to the latest promotion where the pointer is gone."""
-        latest = next(self.newest_first(pipeline), None)
-        if latest and not self._pointer(pipeline).exists():
+    def lost_pointer(self, pipeline: str) -> Iterator[Path]:
+        """Yield the pointer's place where the pointer is gone and a promotion is there."""
+        if not self._pointer(pipeline).exists() and self._ledger.numbers(pipeline):
+            yield self._pointer(pipeline)
+
+    def point_to_latest(self, pipeline: str) -> None:
+        """Point to the latest promotion that can be read, if there is one."""
+        if latest := next(self.newest_first(pipeline), None):
             self.point(latest)
 
     def _pointer(self, pipeline: str) -> Path:
-        return self._root / "registry" / pipeline / "champion.json"
+        return self._root / "registry" / pipeline / POINTER

@@ -221,7 +221,7 @@ class Registry:
                 return made
 
     def damages(self) -> Iterator[tuple[Path, str | None]]:
-        """Yield every sealed file of the registry, and what is wrong with it."""
+        """Yield every sealed file of the registry, those that are gone and missed too, and what is wrong with it."""
         for path in sorted([*self._root.glob("*/[!.]*.json"), *self._root.glob("*/*/[!.]*.json")]):
             kind = Version if path.parent.name == "versions" else Promotion
             try:
@@ -229,6 +229,15 @@ class Registry:
                 yield path, None
             except CorruptArtifact as damage:
                 yield path, str(damage)
+        for pipeline in self.pipelines():
+            yield from ((path, f"{path}: gone.") for path in self._promotions.lost_pointer(pipeline))
+            promoted = self.promoted(pipeline)
+            if promoted and promoted not in self._versions.numbers(pipeline):
+                path = self._versions.path(pipeline, promoted)
+                yield (
+                    path,
+                    f"{path}: gone, and v{promoted} is the champion. Promote another: gristmill models {pipeline}.",
+                )
 
     def strays(self) -> Iterator[Path]:
         """Yield the folders of bundles that no version has; none where a version is damaged, which may have one."""
@@ -246,7 +255,8 @@ class Registry:
     def repair_pointers(self) -> None:
         """Point to the latest promotion where the pointer is gone."""
         for pipeline in self.pipelines():
-            self._promotions.repair_pointer(pipeline)
+            if any(self._promotions.lost_pointer(pipeline)):
+                self._promotions.point_to_latest(pipeline)
 
     def _free_version(self, pipeline: str) -> int:
         """Return the next number; one that was promoted is not given again, even if its file is gone."""

@@ -11,6 +11,7 @@ from gristmill.artifact import Artifact, Reference, read_manifest, verify
 from gristmill.bundles import is_given_up
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
+from gristmill.promotions import POINTER
 from gristmill.registry import Registry, Version
 from gristmill.runs import Runs
 from gristmill.store import LOGS_KEY, Store, is_abandoned
@@ -80,6 +81,9 @@ def repair(verdict: Verdict, store: Store, registry: Registry) -> Verdict:
         return replace(
             verdict, repair="Restored from the store." if restored else "The store has it no more: moved to quarantine."
         )
+    if not verdict.path.exists():
+        pointer = verdict.path.name == POINTER  # which `Registry.repair_pointers` writes; of a version nothing is left
+        return replace(verdict, repair="Written again from the latest promotion." if pointer else "")
     store.quarantine(verdict.path)
     return replace(verdict, repair="Moved to quarantine.")
 

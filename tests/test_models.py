@@ -346,12 +346,24 @@ def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_asi
     assert command("verify", "--repair").status == 0
     assert json.loads((folder / "champion.json").read_bytes())["version"] == 2
     assert not (folder / "versions/000002.json").exists()
-    sound = command("verify")
-    assert (sound.status, sound.out.splitlines()[-1].partition(" artifacts, ")[2]) == (
-        0,
-        "4 registry files, 1 bundles verified, 0 damaged.",
+    told = command("verify")
+    assert (told.status, told.out.splitlines()[0]) == (
+        1,
+        f"{folder}/versions/000002.json: gone, and v2 is the champion. Promote another: gristmill models small.",
     )
+    (folder / "champion.json").unlink()
+    mended = command("verify", "--repair")
+    assert (mended.status, mended.out.splitlines()[0]) == (
+        1,  # for the version is still gone
+        f"{folder}/champion.json: gone. Written again from the latest promotion.",
+    )
+    assert json.loads((folder / "champion.json").read_bytes())["version"] == 2
     assert command("promote", "small").out == "small: v3 is the champion (before: v2)\n"  # and never another v2
+    sound = command("verify")
+    assert (sound.status, sound.out.partition(" artifacts, ")[2]) == (
+        0,
+        "6 registry files, 2 bundles verified, 0 damaged.\n",
+    )
 
 
 def test_a_champion_that_cannot_be_told_is_no_end_of_ls(served: Path, command: Command) -> None:

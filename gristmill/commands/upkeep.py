@@ -11,7 +11,7 @@ from gristmill.project import Project
 
 
 def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or move aside.")] = False) -> None:
-    """Hash everything in the store; exit 1 if something is damaged."""
+    """Hash everything in the store; exit 1 if something is damaged, or with --repair if something cannot be mended."""
     verdicts = Project.open().verify(repair)
     damaged = [verdict for verdict in verdicts if verdict.damage]
     for verdict in damaged:
@@ -24,7 +24,7 @@ def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or mov
             "Run `gristmill verify --repair` to move them aside, bundles only where the store cannot restore them; "
             "the next run makes its own again."
         )
-    raise typer.Exit(1 if damaged and not repair else 0)
+    raise typer.Exit(1 if any(not verdict.repair for verdict in damaged) else 0)
 
 
 def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False) -> None:

@@ -117,8 +117,8 @@ def test_whatever_happens_to_a_file_verify_names_it_and_no_prediction_is_made_fr
     for path in files(kept, "*/??/*/**/*", "registry/**/*"):  # a copy, in which the two share no bytes
         content = path.read_bytes()
         for damage in damages:
-            if damage is Path.unlink and path.relative_to(kept).parts[2:-1] in ((), ("versions",), ("promotions",)):
-                continue  # of these what is left tells nothing, or all that is needed
+            if damage is Path.unlink and path.parent.name == "promotions":
+                continue  # the pointer holds all that is needed
             damage(path)
             verified = command("verify")
             assert verified.status == 1, path
