@@ -139,6 +139,8 @@ def unzipped(where: object, raw: IO[bytes]) -> Iterator[zipfile.ZipFile]:
     """
     with zipfile.ZipFile(_Counted(where, raw)) as archive:
         for info in archive.infolist():
+            if not info.filename:
+                raise DataError(f"{where}: a member without a name. Fetch it, or pack it, again.")
             if info.flag_bits & 1:
                 raise DataError(f"{where}, member {shown(info.filename)}: encrypted. Pack it without a password.")
             if info.compress_type not in _METHODS:

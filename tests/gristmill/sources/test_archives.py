@@ -196,6 +196,16 @@ def test_a_tar_with_a_damaged_header_is_refused_and_not_taken_for_a_shorter_one(
 
 
 @pytest.mark.fault(27)
+def test_a_member_of_a_zip_that_lost_its_name_is_refused(tmp_path: Path) -> None:
+    path = pack(tmp_path / "a.zip", {"a/1.jpg": b"one"})
+    raw = bytearray(path.read_bytes())
+    name = raw.rindex(b"a/1.jpg")  # of the directory at the end; before it the lengths of name, extra field and comment
+    raw[name - 18 : name - 12] = struct.pack("<HHH", 0, 0, len(b"a/1.jpg"))
+    path.write_bytes(raw)
+    assert refusal(path) == ": a member without a name. Fetch it, or pack it, again."
+
+
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
 @tried(150)
 @given(data=st.data())
