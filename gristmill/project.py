@@ -19,7 +19,6 @@ from gristmill.result import Result
 from gristmill.runs import Record, Runs
 from gristmill.serving import Serving
 from gristmill.status import Status
-from gristmill.store import Store
 from gristmill.sweeps import Trial
 from gristmill.swept import Swept
 
@@ -35,7 +34,7 @@ class Project:
     def __init__(self, catalogue: Catalogue, overrides: Mapping[str, list[str]] | None = None) -> None:
         self.catalogue = catalogue
         self._overrides = dict(overrides or {})
-        self.store = Store(catalogue.store)
+        self.store = catalogue.store
         self.runs = Runs(catalogue.store)
         self.registry = Registry(catalogue.store)
         self._serving = Serving(catalogue)
@@ -124,6 +123,8 @@ class Project:
     def record(self, name: str, run: str | None = None) -> Record:
         """Return the record of a run, or of the last successful one."""
         self.catalogue.pipeline(name)
+        if run:
+            self.runs.pull(name)
         return self.runs.read(name, run) if run else self._serving.record(name)
 
     def report(self, record: Record) -> Path:
@@ -141,6 +142,7 @@ class Project:
     def models(self, name: str) -> tuple[list[Version], list[Promotion]]:
         """Return the versions of a pipeline's model and its promotions, both newest first."""
         self.catalogue.pipeline(name)
+        self.registry.pull(name)
         return list(self.registry.versions(name)), list(self.registry.promotions(name))
 
     def damaged(self, name: str) -> dict[int, str]:
@@ -153,6 +155,7 @@ class Project:
 
     def versions_of(self, record: Record) -> list[int]:
         """Return the versions that a run's bundle is, newest first: more than one only if one's file was damaged."""
+        self.registry.pull(record.pipeline)
         bundle = record.references.get("export")
         known = self.registry.versions(record.pipeline)
         return [version.number for version in known if version.references["export"] == bundle]

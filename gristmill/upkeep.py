@@ -95,7 +95,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     judged a challenger (its data is compared with what comes), of its champion and its newest versions, and `others`.
     Versions need no artifact to serve: their bundles are their own.
     """
-    runs, registry = Runs(store.root), Registry(store.root)
+    runs, registry = Runs(store), Registry(store)
     began, running = time.time(), _first_running(runs)
     since = min(began, running)  # what is made by runs under way, or by those that begin now, may be in no record yet
     references = [*_of_runs(runs, keep_runs), *_of_versions(registry, keep_runs), *others]

@@ -72,7 +72,7 @@ def opened(
     catalogue: Catalogue, pipeline: Pipeline, overrides: list[str], refresh: str | None = None, trial: bool = False
 ) -> Iterator[Run]:
     """Open a run of a pipeline whose settings are known, and close its record with the outcome."""
-    store, runs = Store(catalogue.store), Runs(catalogue.store)
+    store, runs = catalogue.store, Runs(catalogue.store)
     store.check_writable()
     run = runs.start(pipeline, overrides, versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
     try:
@@ -102,7 +102,7 @@ def produce(
     Raises:
         WorkError: the core could not do it; nothing was published.
     """
-    began, stage, store = time.perf_counter(), run.stages[label], Store(run.catalogue.store)
+    began, stage, store = time.perf_counter(), run.stages[label], run.catalogue.store
     provide((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
     data = plan.located(run.catalogue, run.pipeline, stage)
     watch = Watch(file for found in data.values() if not found.url for file in found.files)
