@@ -52,7 +52,7 @@ class Registry:
     """The versions and champions of a store."""
 
     def __init__(self, store: Store) -> None:
-        self._root = store.root / "registry"
+        self._root, self._shared = store.root / "registry", store.remote is not None
         self._bundles = Bundles(store)
         self._versions = Ledger(store, "versions", Version)
         self._promotions = Promotions(store)
@@ -63,7 +63,9 @@ class Registry:
         A bundle is fetched when it is used.
         """
         self._promotions.pull(pipeline)
-        self._versions.pull(pipeline)  # after the promotions, so that those of them that are known have theirs
+        self._versions.pull(pipeline)  # after the promotions, so that all that are known have theirs
+        if self._shared:
+            self.repair_pointers()  # of pipelines that were promoted elsewhere only
 
     def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
         """Make the bundle of a run a version and return it; one that is a version already stays the version it is.

@@ -83,9 +83,7 @@ def test_a_store_that_cannot_be_is_the_users_mistake(
     said = command("init", "new", "--domain", "timeseries", "--data", NILE)
 
     assert (said.status, said.out) == (2, "")
-    assert said.err.startswith(
-        "error: GRISTMILL_STORE: expected a path, or a URL that machines share, such as s3://bucket/prefix. Received: 'https://bucket'."
-    )
+    assert said.err.startswith("error: GRISTMILL_STORE: expected a path")
     assert not (here / "new").exists()
 
 
