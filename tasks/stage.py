@@ -25,6 +25,7 @@ from gristmill.files import Watch
 from gristmill.identity import Identity, versions
 from gristmill.places import Located, provide
 from gristmill.registry import Version
+from gristmill.remote.cache import evict, share_all
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
 
@@ -82,9 +83,13 @@ def opened(
             runs.finish(pipeline.name, run.id, "failed", f"{type(error).__name__}: {error}")
         raise
     except BaseException:  # Ctrl-C, SIGTERM, cancelled by Prefect: the next run goes on from here
-        runs.finish(pipeline.name, run.id, "interrupted")
+        with suppress(StoreError):
+            runs.finish(pipeline.name, run.id, "interrupted")
         raise
+    stages = runs.read(pipeline.name, run.id).stages.values() if store.remote else ()
+    share_all(store, (stage.reference for stage in stages if stage.cached))  # what a record names, all machines find
     runs.finish(pipeline.name, run.id, "succeeded")
+    evict(store)
 
 
 def produce(

@@ -1,0 +1,80 @@
+"""A store that machines share, by the real command: what one machine made is fresh, served and listed on the others."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from buckets import names, spoil
+from conftest import SMALL
+from support import Command, made, the_error
+
+from gristmill.project import Project
+from gristmill.remote.sharing import Remote
+from gristmill.runs import Record
+
+pytest_plugins = ["end_to_end", "shared_store"]
+
+Go = Callable[[str], None]
+
+
+@pytest.fixture
+def go(shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
+    """Go to a machine, by its name: the same project, with a cache of its own."""
+    monkeypatch.setenv("GRISTMILL_STORE", shared)
+
+    def to(name: str) -> None:
+        monkeypatch.setenv("GRISTMILL_CACHE", str(tmp_path / name))
+
+    return to
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api", "parity_here")
+def test_what_runs_on_one_machine_is_fresh_and_serves_on_another(
+    project: Path, shared: str, go: Go, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go("here")
+    ran = command("run", "small", "--json")
+    assert ran.status == 0, ran.err
+    assert command("promote", "small").status == 0
+    predicted = command("predict", "small")
+
+    go("there")
+    assert {step["state"] for step in command("plan", "small", "--json").json} == {"fresh"}
+    again = command("run", "small", "--json")
+    assert (again.status, again.json["id"]) == (0, ran.json["id"])  # the run of the other machine, which made it all
+    assert command("predict", "small").out == predicted.out
+    assert "v1" in command("models", "small").out
+    (status,) = command("ls", "--json").json
+    assert (status["state"], status["champion"]) == ("fresh", 1)
+    assert [run["id"] for run in command("runs", "small", "--json").json] == [ran.json["id"]]
+
+    shutil.rmtree(project / "there/train")  # a stage that another setting does not touch is not run again for it
+    changed = command("run", "small", "--set", "evaluate.ar_order=2", "--json")
+    assert changed.status == 0, changed.err
+    assert made(Record.model_validate({**changed.json})) == {"evaluate", "export"}
+
+    go("third")
+    assert command("rollback", "small").status == 2  # which tells that it has heard of the one promotion
+    assert (
+        "0 damaged" in command("verify").out
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()
+    go("there")
+    served = command("predict", "small")
+    assert (served.status, served.out) == (0, predicted.out)
+    assert "the shared store cannot be reached" in served.err
+    refused = command("run", "small", "--set", "model.l2=3.0")
+    assert refused.status == 1
+    assert the_error(refused).startswith(f"{shared}/")
+    S3FileSystem.clear_instance_cache()
+    assert names
+    assert spoil
+    assert SMALL
+    assert Project
+    assert Remote
