@@ -203,18 +203,35 @@ class Project:
 
     def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
         """Hash everything in the store; with `repair` restore what is damaged or move it aside, to be made again."""
+        self.registry.pull()
         verdicts = [*upkeep.verify_store(self.store), *upkeep.verify_registry(self.registry)]
         if repair:
             verdicts = [upkeep.repair(verdict, self.store, self.registry) for verdict in verdicts]
             self.registry.repair_pointers()
+        if self.store.remote:
+            from gristmill.remote.upkeep import repair_shared, verify_shared
+
+            shared = list(verify_shared(self.store))  # all, before the first is repaired
+            verdicts += [repair_shared(verdict, self.store) for verdict in shared] if repair else shared
         return verdicts
 
     def collect(self, dry_run: bool = False) -> list[upkeep.Garbage]:
         """Remove what no run, version or sweep needs, and return what it was; with `dry_run` only return it."""
-        tried = sweeps.kept(self.catalogue, syllabus.trials(self.catalogue))
+        self.runs.pull()
+        self.registry.pull()
+        tried = list(sweeps.kept(self.catalogue, syllabus.trials(self.catalogue)))
         found = list(upkeep.garbage(self.store, self.catalogue.keep_runs, tried))
         if not dry_run:
             upkeep.remove(found)
+        if self.store.remote:
+            from gristmill.remote.cache import evict
+            from gristmill.remote.upkeep import remove_shared, shared_garbage
+
+            needed = [*upkeep.needed(self.store, self.catalogue.keep_runs), *tried]
+            shared = list(shared_garbage(self.store, needed))
+            for item in [] if dry_run else shared:
+                remove_shared(item, self.store.remote)
+            found += [*shared, *evict(self.store, dry_run, {item.path for item in found})]
         return found
 
     def data(self, name: str) -> dict[str, Located]:

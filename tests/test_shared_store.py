@@ -5,12 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from buckets import names, spoil
-from conftest import SMALL
 from support import Command, made, the_error
 
-from gristmill.project import Project
-from gristmill.remote.sharing import Remote
 from gristmill.runs import Record
 
 pytest_plugins = ["end_to_end", "shared_store"]
@@ -32,7 +28,7 @@ def go(shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
 @pytest.mark.slow
 @pytest.mark.usefixtures("prefect_api", "parity_here")
 def test_what_runs_on_one_machine_is_fresh_and_serves_on_another(
-    project: Path, shared: str, go: Go, command: Command, monkeypatch: pytest.MonkeyPatch
+    project: Path, shared: str, go: Go, command: Command, request: pytest.FixtureRequest
 ) -> None:
     go("here")
     ran = command("run", "small", "--json")
@@ -53,28 +49,14 @@ def test_what_runs_on_one_machine_is_fresh_and_serves_on_another(
     shutil.rmtree(project / "there/train")  # a stage that another setting does not touch is not run again for it
     changed = command("run", "small", "--set", "evaluate.ar_order=2", "--json")
     assert changed.status == 0, changed.err
-    assert made(Record.model_validate({**changed.json})) == {"evaluate", "export"}
+    assert made(
+        Record.model_validate({key: value for key, value in changed.json.items() if key in Record.model_fields})
+    ) == {"evaluate", "export"}
 
-    go("third")
-    assert command("rollback", "small").status == 2  # which tells that it has heard of the one promotion
-    assert (
-        "0 damaged" in command("verify").out
-    )
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    from s3fs import S3FileSystem
-
-    S3FileSystem.clear_instance_cache()
-    go("there")
+    request.getfixturevalue("unreachable")
     served = command("predict", "small")
     assert (served.status, served.out) == (0, predicted.out)
     assert "the shared store cannot be reached" in served.err
     refused = command("run", "small", "--set", "model.l2=3.0")
     assert refused.status == 1
     assert the_error(refused).startswith(f"{shared}/")
-    S3FileSystem.clear_instance_cache()
-    assert names
-    assert spoil
-    assert SMALL
-    assert Project
-    assert Remote

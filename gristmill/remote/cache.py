@@ -5,25 +5,17 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from gristmill.artifact import Artifact, Reference, read_manifest
 from gristmill.errors import CorruptArtifact
 from gristmill.runs import Runs
 from gristmill.store import Store, artifact_name
+from gristmill.upkeep import Garbage
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Evicted:
-    """An artifact that was, or would be, removed from the cache; the shared store has it."""
-
-    path: Path
-    bytes: int
 
 
 def share_all(store: Store, references: Iterable[Reference]) -> None:
@@ -37,21 +29,26 @@ def share_all(store: Store, references: Iterable[Reference]) -> None:
             )
 
 
-def evict(store: Store, dry_run: bool = False) -> list[Evicted]:
-    """Remove the least recently used artifacts until the cache has no more bytes of them than it may.
+def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = ()) -> list[Garbage]:
+    """Remove the least recently used artifacts until the cache has no more bytes of them than it may; return them.
 
     Only what the shared store has, and nothing that was used since the oldest run that is under way here began.
+
+    Args:
+        store: the shared one, with this machine's cache.
+        dry_run: only return what would be removed.
+        without: folders that do not count, for they are to be removed anyway.
 
     Raises:
         StoreError: the shared store cannot be asked what it has.
     """
     if store.remote is None or store.remote.limit is None:
         return []
-    found = sorted(_by_use(store))
+    found = sorted(entry for entry in _by_use(store) if entry[1] not in without)
     excess = sum(artifact.bytes for _, _, artifact in found) - store.remote.limit
     if excess <= 0:
         return []
-    evicted: list[Evicted] = []
+    evicted: list[Garbage] = []
     since = _first_running_here(Runs(store))
     for used, path, artifact in found:
         if excess <= 0 or used >= since:
@@ -62,7 +59,7 @@ def evict(store: Store, dry_run: bool = False) -> list[Evicted]:
         if shared is None or shared["digest"] != reference["digest"]:
             continue
         excess -= artifact.bytes
-        evicted.append(Evicted(path, artifact.bytes))
+        evicted.append(Garbage(path, "used least recently; the shared store has it", artifact.bytes))
         if not dry_run:
             _remove(path)
     if evicted and not dry_run:
