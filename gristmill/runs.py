@@ -19,8 +19,9 @@ from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError, WorkError
 from gristmill.files import write_atomically
+from gristmill.processes import is_running
 from gristmill.retraining import Retraining, same_recipe
-from gristmill.store import PIPELINE, Store, is_running, writing
+from gristmill.store import PIPELINE, Store, writing
 
 logger = logging.getLogger(__name__)
 

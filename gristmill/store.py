@@ -23,7 +23,6 @@ import logging
 import os
 import re
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.artifact import Artifact, Reference, read_manifest, verify, write_manifest
+from gristmill.drafts import draft_beside, remove_abandoned
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.files import Memo, flush_folder, rename_folder, write_atomically
 from gristmill.identity import Identity
@@ -203,11 +203,10 @@ class Store:
         Raises:
             StoreError: the store cannot be written to.
         """
-        key = final.name[:16]
         with writing(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(final.parent, key)
-            path = final.parent / f".{key}~{os.getpid()}~{time.monotonic_ns()}~{socket.gethostname()}"
+            remove_abandoned(final)
+            path = draft_beside(final)
             path.mkdir()
         try:
             with writing(self.root):
@@ -314,27 +313,3 @@ def writing(root: Path) -> Iterator[None]:
                 "Mend it, or set GRISTMILL_STORE or [defaults] store."
             ) from None
         raise
-
-
-def _remove_abandoned(folder: Path, key: str) -> None:
-    """Remove drafts of a key that begins so whose process died: a kill leaves its folder behind."""
-    for path in folder.glob(f".{key}~*"):
-        if is_abandoned(path):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def is_abandoned(draft: Path) -> bool:
-    """Whether the process that a draft's name gives is known to be gone: it ran on this host and runs no more."""
-    named = re.fullmatch(r"\.[0-9a-f]+~(\d+)~\d+~(.+)", draft.name)
-    return named is not None and named[2] == socket.gethostname() and not is_running(int(named[1]))
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process with this id exists on this host."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

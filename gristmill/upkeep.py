@@ -9,12 +9,13 @@ from pathlib import Path
 
 from gristmill.artifact import Artifact, Reference, read_manifest, verify
 from gristmill.bundles import is_given_up
+from gristmill.drafts import is_abandoned
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
 from gristmill.promotions import POINTER
 from gristmill.registry import Registry, Version
 from gristmill.runs import Runs
-from gristmill.store import LOGS_KEY, Store, is_abandoned
+from gristmill.store import LOGS_KEY, Store
 
 _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as abandoned
 

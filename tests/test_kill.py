@@ -29,9 +29,10 @@ from support import (
     write_project,
 )
 
+from gristmill.processes import is_running
 from gristmill.registry import Registry
 from gristmill.runs import Runs
-from gristmill.store import Store, is_running
+from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
 

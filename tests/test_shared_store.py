@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from buckets import names, spoil
+from conftest import SMALL
 from support import Command, made, the_error
 
 from gristmill.runs import Record
@@ -60,3 +62,35 @@ def test_what_runs_on_one_machine_is_fresh_and_serves_on_another(
     refused = command("run", "small", "--set", "model.l2=3.0")
     assert refused.status == 1
     assert the_error(refused).startswith(f"{shared}/")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api")
+def test_a_sweep_on_another_machine_tries_nothing_again_and_care_is_taken_of_all(
+    project: Path, shared: str, go: Go, command: Command
+) -> None:
+    (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0]\n")
+    go("here")
+    here = command("sweep", "small", "--json")
+    assert here.status == 0, here.err
+
+    go("there")
+    there = command("sweep", "small", "--json")
+    assert (there.status, there.json) == (0, here.json)
+    assert not list((project / "there/runs").glob("*/*"))  # no trial was made
+
+    verified = command("verify")
+    objects = len(names(shared, "objects"))
+    assert (verified.status, verified.out) == (
+        0,
+        f"6 artifacts, {objects} shared objects, 6 shared manifests verified, 0 damaged.\n",
+    )
+    train = next(name for name in names(shared) if name.startswith("artifacts/train/"))
+    spoil(shared, train)
+    damaged = command("verify")
+    assert damaged.status == 1
+    assert damaged.out.startswith(f"{shared}/{train}: ")
+    assert command("verify", "--repair").status == 0
+    assert command("verify").status == 0
+    collected = command("gc", "--dry-run")
+    assert (collected.status, collected.out) == (0, "Would free 0.0 MiB in 0 items.\n")

@@ -1,15 +1,14 @@
 """The cache of a shared store on one machine: what of it the others lack is uploaded, what is too much is removed."""
 
 import logging
-import os
 import shutil
 import socket
-import time
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from gristmill.artifact import Artifact, Reference, read_manifest
+from gristmill.drafts import draft_beside
 from gristmill.errors import CorruptArtifact
 from gristmill.runs import Runs
 from gristmill.store import Store, artifact_name
@@ -84,7 +83,7 @@ def _first_running_here(runs: Runs) -> float:
 
 def _remove(path: Path) -> None:
     """Remove a folder, first from sight; what a kill leaves, `gc` takes for the draft of a process that died."""
-    aside = path.with_name(f".{path.name[:16]}~{os.getpid()}~{time.monotonic_ns()}~{socket.gethostname()}")
+    aside = draft_beside(path)
     with suppress(FileNotFoundError):  # another process was at it
         path.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
