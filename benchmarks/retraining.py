@@ -32,7 +32,6 @@ from gristmill.project import Project
 from gristmill.registry import Registry
 from gristmill.server import ensure_api
 from gristmill.sources.csv import Csv
-from gristmill.store import Store
 
 ROOT = Path(__file__).parent.parent
 SHIFTED = 30  # the arrival from which on the level is another
@@ -135,7 +134,7 @@ def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> di
     from gristmill.timeseries.served import Served
 
     project = Project.open(folder)
-    registry, store = Registry(project.catalogue.store), Store(project.catalogue.store)
+    registry, store = Registry(project.catalogue.store), project.catalogue.store
     tables: Any = project.catalogue.pipeline("replay").tables
     first, champion = registry.version("replay", 1), registry.champion("replay") or registry.version("replay", 1)
     with tempfile.TemporaryDirectory() as name:

@@ -85,15 +85,26 @@ def read_manifest(path: Path, stage: str, key: str) -> dict[str, Any]:
     """
     file = path / MANIFEST
     try:
-        manifest = json.loads(file.read_bytes())
-        seal = manifest.pop("seal")
-        digest = identity.digest_of(manifest)
+        content = file.read_bytes()
     except OSError as error:
         raise CorruptArtifact(f"{file}: cannot be read ({error.strerror}).") from None
+    return parse_manifest(content, str(file), stage, key)
+
+
+def parse_manifest(content: bytes, where: str, stage: str, key: str) -> dict[str, Any]:
+    """Return the manifest that a file holds, checked against its own seal and against whose it must be.
+
+    Raises:
+        CorruptArtifact: it is not JSON, altered, or belongs to another key; `where` names it.
+    """
+    try:
+        manifest = json.loads(content)
+        seal = manifest.pop("seal")
+        digest = identity.digest_of(manifest)
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
-        raise CorruptArtifact(f"{file}: not a manifest.") from None
+        raise CorruptArtifact(f"{where}: not a manifest.") from None
     if digest != seal or (manifest["stage"], manifest["key"]) != (stage, key):
-        raise CorruptArtifact(f"{file}: altered since it was written.")
+        raise CorruptArtifact(f"{where}: altered since it was written.")
     return dict(manifest)
 
 

@@ -21,8 +21,8 @@ from gristmill.store import Store, writing
 class Bundles:
     """The bundles that versions own, by pipeline and reference."""
 
-    def __init__(self, root: Path) -> None:
-        self._store = Store(root)
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def path(self, pipeline: str, bundle: Reference) -> Path:
         """Return where a bundle lies, or would."""
@@ -40,7 +40,8 @@ class Bundles:
         Raises:
             CorruptArtifact: it is gone, or a file of it is not the one that was published.
         """
-        return self._store.open(bundle, self.path(pipeline, bundle), by_stat).path
+        path = self.path(pipeline, bundle)
+        return self._store.open_at(path, bundle, _shared_as(pipeline, path), by_stat).path
 
     def take(self, pipeline: str, bundle: Reference) -> Path:
         """Make a bundle of the store the registry's own and return its folder.
@@ -51,19 +52,22 @@ class Bundles:
             CorruptArtifact: the store's artifact is gone, damaged, or another one by now.
         """
         final = self.path(pipeline, bundle)
+        shared_as = _shared_as(pipeline, final)
         with suppress(CorruptArtifact):
-            own = self.open(pipeline, bundle)
+            own = self._store.open_at(final, bundle, shared_as)
             with writing(self._store.root):
-                own.touch()  # for `gc`, which removes old bundles that no version has: this one is about to get one
-            return own
+                own.path.touch()  # for `gc`, which removes old bundles without a version: this one is about to get one
+            self._store.share(own, shared_as)
+            return own.path
         source = self._store.open(bundle).path
         with self._store.aside(final) as draft:
             try:
                 _link_files(source, draft)
-                linked = self._store.open(bundle, draft)
+                linked = self._store.open_at(draft, bundle)
             except (CorruptArtifact, FileNotFoundError):
                 raise CorruptArtifact(f"{source}: replaced or removed while it was registered. Try again.") from None
             flush_folder(draft)
+            self._store.share(linked, shared_as)
             return self._store.place(linked, final).path
 
     def restore(self, pipeline: str, bundle: Reference) -> bool:
@@ -78,6 +82,11 @@ class Bundles:
                 path.mkdir(parents=True)
             return False
         return True
+
+
+def _shared_as(pipeline: str, path: Path) -> str:
+    """Return the name of a bundle's manifest on a shared store."""
+    return f"registry/{pipeline}/bundles/{path.name}.json"
 
 
 def is_given_up(folder: Path) -> bool:

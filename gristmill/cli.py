@@ -168,6 +168,7 @@ def runs(name: Name, as_json: Json = False) -> None:
     """List a pipeline's runs, newest first, with their scores."""
     project = Project.open()
     project.catalogue.pipeline(name)
+    project.runs.pull(name)
     rows = [(record, project.headline(record)) for record in project.runs.newest_first(name)]
     if as_json:
         screen.show_json([record.model_dump(mode="json") | {"headline": headline} for record, headline in rows])

@@ -3,7 +3,6 @@
 import copy
 import importlib
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from datetime import date, time
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from gristmill.axes import Sweep
 from gristmill.denied import denied
@@ -22,7 +21,9 @@ from gristmill.expectations.reading import read_schema, refuse_unknown, strays
 from gristmill.expectations.settings import Expectations
 from gristmill.kinds import kinds, settings_of
 from gristmill.own import Own, is_own
-from gristmill.settings import OwnStore, Settings, columns
+from gristmill.settings import AnyStore, OwnStore, Settings, columns
+from gristmill.store import PIPELINE, Store
+from gristmill.stores import store_of
 from gristmill.urls import masked
 from gristmill.wording import suggestion, unknown_pipeline, validated
 
@@ -34,7 +35,9 @@ Choice = type[Settings] | tuple[str, ...]  # what a table holds, or the packages
 class Defaults(Settings):
     """What holds for every pipeline of the file."""
 
-    store: OwnStore = "data/store"  # folder of the artifacts; GRISTMILL_STORE, which may lie elsewhere, goes before it
+    store: AnyStore = "data/store"  # folder of the artifacts, or s3://bucket/prefix; GRISTMILL_STORE goes before it
+    cache: OwnStore = "data/store"  # folder for what a store at a URL holds; GRISTMILL_CACHE goes before it
+    cache_gb: PositiveFloat | None = None  # of artifacts kept there; the least recently used ones go first
     keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
     deny: Annotated[tuple[str, ...], Field(strict=False)] = ()  # patterns of columns that no pipeline may name: "*_id"
 
@@ -67,7 +70,7 @@ class Catalogue:
     """A project's `pipelines.toml`, validated."""
 
     root: Path  # the folder it lies in
-    store: Path
+    store: Store
     keep_runs: int
     pipelines: Mapping[str, Pipeline]
     deny: tuple[str, ...] = ()  # patterns of columns that no pipeline names
@@ -113,11 +116,7 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
     for name in changes:
         if name not in pipelines:
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
-    place = os.environ.get("GRISTMILL_STORE") or defaults.store
-    if "://" in place:
-        raise RequestError(f"GRISTMILL_STORE: the store is a local folder. Received: {masked(place)!r}. Correct it.")
-    store = Path(place).expanduser()
-    return Catalogue(root, root / store, defaults.keep_runs, pipelines, defaults.deny)
+    return Catalogue(root, store_of(root, defaults), defaults.keep_runs, pipelines, defaults.deny)
 
 
 def find_root() -> Path:
@@ -193,7 +192,7 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     if not isinstance(table, dict):
         problems.append(f"{where}: expected a table. Received: {masked(table)!r}.")
         return None
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):  # it names files
+    if not re.fullmatch(PIPELINE, name):
         problems.append(f"[pipelines] {name!r}: a pipeline's name has only letters, digits, - and _.")
         return None
     if table.get("domain") not in DOMAINS:

@@ -47,12 +47,16 @@ def _library(name: str) -> Finding:
 
 
 def _store(project: Project) -> Finding:
-    root = project.catalogue.store
+    root, remote = project.store.root, project.store.remote
     try:
         project.store.check_writable()
     except StoreError as error:
         return Finding("store", str(error), sound=False)
-    return Finding("store", f"{root}, writable, {shutil.disk_usage(root).free / 2**30:.1f} GiB free")
+    free = f"{shutil.disk_usage(root).free / 2**30:.1f} GiB free"
+    if remote is None:
+        return Finding("store", f"{root}, writable, {free}")
+    kept = f", of which {remote.limit / 1e9:g} GB are used" if remote.limit else ""
+    return Finding("store", f"{remote.bucket.url}, reached, writable; cache {root}, {free}{kept}")
 
 
 def _prefect() -> Finding:

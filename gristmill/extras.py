@@ -11,6 +11,7 @@ from gristmill.errors import RequestError
 
 EXTRAS = {
     "lite": ("ai_edge_litert",),
+    "s3": ("s3fs",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
     "subwords": ("sentencepiece", "tensorflow_text"),
 }

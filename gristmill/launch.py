@@ -11,7 +11,6 @@ from gristmill.config import Catalogue
 from gristmill.entrypoints import import_own
 from gristmill.errors import WorkError
 from gristmill.places import Located, provide
-from gristmill.store import Store
 from gristmill.urls import without_user
 
 QUIET = "CRITICAL"  # gristmill says itself what happened, in one line
@@ -46,7 +45,7 @@ def launch(catalogue: Catalogue, name: str, flow: str, parameters: Mapping[str, 
     provide(pipeline.tables.values(), catalogue.root)
     data_of(catalogue, name)  # what the last stage reads or writes with is missed before the first one runs
     extras.refuse_missing(pipeline.tables.values())
-    Store(catalogue.store).check_writable()
+    catalogue.store.check_writable()
     run, url = _ready(flow, import_keras if trains else lambda: None)
     from httpx import TransportError
 

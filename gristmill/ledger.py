@@ -16,9 +16,11 @@ from pydantic import BaseModel
 
 from gristmill import sealed
 from gristmill.errors import CorruptArtifact
-from gristmill.store import writing
+from gristmill.store import PIPELINE, Store, writing
 
 logger = logging.getLogger(__name__)
+
+_FILE = r"\d{6,}\.json"  # what the name of an entry's file is like
 
 
 class Entry(BaseModel):
@@ -34,14 +36,20 @@ E = TypeVar("E", bound=Entry)
 class Ledger(Generic[E]):
     """The entries of one kind, by pipeline."""
 
-    def __init__(self, root: Path, name: str, kind: type[E]) -> None:
-        """Open a ledger; `root` is the store's, `name` that of the folder in each pipeline's."""
-        self._root, self._name, self._kind = root, name, kind
+    def __init__(self, store: Store, name: str, kind: type[E]) -> None:
+        """Open a ledger of a store; `name` is that of the folder in each pipeline's."""
+        self._store, self._name, self._kind = store, name, kind
+
+    def pull(self, pipeline: str | None = None) -> None:
+        """Fetch the entries of other machines, of one pipeline or of all, where the store is shared."""
+        if self._store.remote:
+            folder = f"registry/{pipeline}/{self._name}/" if pipeline else "registry/"
+            self._store.remote.mirror(folder, self._store.root, rf"registry/{PIPELINE}/{self._name}/{_FILE}")
 
     def numbers(self, pipeline: str) -> list[int]:
         """Return the numbers that are taken, sorted, of damaged entries too."""
         names = (path.name for path in self.path(pipeline, 0).parent.glob("*.json"))
-        return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d{6,}\.json", name))
+        return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(_FILE, name))
 
     def read(self, pipeline: str, number: int) -> E:
         """Return one entry.
@@ -64,12 +72,20 @@ class Ledger(Generic[E]):
                 logger.warning("%s Passed over.", damage)
 
     def create(self, entry: E) -> bool:
-        """Write an entry under its number; return False, and write nothing, where the number is taken."""
-        path = self.path(entry.pipeline, entry.number)
-        with writing(self._root):
+        """Write an entry under its number; return False, and write nothing, where the number is taken.
+
+        Where the store is shared, the number is first got there; who finds it taken has fetched what took it.
+        """
+        path, shared = self.path(entry.pipeline, entry.number), self._store.remote
+        if shared and not shared.bucket.create(
+            path.relative_to(self._store.root).as_posix(), sealed.content_of(entry).encode()
+        ):
+            self.pull(entry.pipeline)
+            return False
+        with writing(self._store.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            return sealed.create(path, entry)
+            return sealed.create(path, entry) or shared is not None  # another process here may have fetched it already
 
     def path(self, pipeline: str, number: int) -> Path:
         """Return where an entry lies, or would."""
-        return self._root / "registry" / pipeline / self._name / f"{number:06d}.json"
+        return self._store.root / "registry" / pipeline / self._name / f"{number:06d}.json"

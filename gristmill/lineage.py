@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gristmill.artifact import Reference, read_manifest
+from gristmill.artifact import Reference
 from gristmill.errors import RequestError
 from gristmill.identity import digest_of
 from gristmill.runs import Record
@@ -50,10 +50,7 @@ def code_of(record: Record, store: Store) -> dict[str, str]:
     Raises:
         CorruptArtifact: an artifact of the run is gone, or its manifest is altered.
     """
-    manifests = {
-        label: read_manifest(store.path(reference["stage"], reference["key"]), reference["stage"], reference["key"])
-        for label, reference in record.references.items()
-    }
+    manifests = {label: store.manifest(reference) for label, reference in record.references.items()}
     return {label: digest_of(manifest["made_of"]["code"]) for label, manifest in manifests.items()}
 
 

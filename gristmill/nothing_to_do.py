@@ -1,6 +1,7 @@
 """Runs with nothing to do: their records are written from the store alone, before Prefect or TensorFlow is loaded."""
 
 from gristmill import domains, identity, plan
+from gristmill.artifact import Reference
 from gristmill.config import Catalogue
 from gristmill.known import last_known
 from gristmill.plan import Step
@@ -14,7 +15,10 @@ def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
     runs = Runs(catalogue.store)
     last = runs.latest(name)
-    if last and last.outcome == "succeeded" and last.references == references:
+    if catalogue.store.remote and not _tells(last, references):
+        runs.pull(name)  # what all this was made by may have been another machine
+        last = runs.latest(name)
+    if last and _tells(last, references):
         return last
     run = _start(catalogue, name, overrides)
     for stage, reference in references.items():
@@ -26,6 +30,8 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     """Write the record of a retraining whose data brings nothing new and return it; None where it may bring some."""
     pipeline = catalogue.pipeline(name)
     runs, registry = Runs(catalogue.store), Registry(catalogue.store)
+    runs.pull(name)
+    registry.pull(name)
     champion = registry.champion(name, verified=True)
     known = last_known(pipeline, runs, registry, champion)
     ingest, *_ = plan.plan(catalogue, pipeline)
@@ -36,6 +42,10 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
     runs.note_retraining(name, run.id, found.ended("nothing new", "no row that was not judged already"))
     return runs.finish(name, run.id, "succeeded")
+
+
+def _tells(last: Record | None, references: dict[str, Reference]) -> bool:
+    return last is not None and last.outcome == "succeeded" and last.references == references
 
 
 def _start(catalogue: Catalogue, name: str, overrides: list[str]) -> Record:

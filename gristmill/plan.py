@@ -38,7 +38,7 @@ class Step:
 
 def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -> list[Step]:
     """Return the steps of a pipeline, each fresh or with the reason why it would run."""
-    store = Store(catalogue.store)
+    store = catalogue.store
     modules = read_modules(store.memo)
     steps: dict[str, Step] = {}
     for stage in stages_of(pipeline.domain, pipeline.tables):
@@ -98,7 +98,7 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
             if isinstance(table, Own):
                 found[f"{name}.{key}"] = _code(catalogue.root, place, asked_by)
                 continue
-            downloads = catalogue.store / "downloads"
+            downloads = catalogue.store.root / "downloads"
             found[f"{name}.{key}"] = locate(place, catalogue.root, asked_by, downloads, sha256, suffixes)
             sha256 = None  # it is of the table's first place
     return found
@@ -183,7 +183,7 @@ def _step(
 
 def _runs(pipeline: Pipeline, store: Store) -> Iterator[Record]:
     """Yield a pipeline's runs, newest first; no retrainings and no trials, whose settings are others than its own."""
-    records = Runs(store.root).newest_first(pipeline.name)
+    records = Runs(store).newest_first(pipeline.name)
     return (record for record in records if not record.retraining and not record.trial)
 
 

@@ -1,4 +1,4 @@
-"""New Python processes: gristmill's modules, whatever the user's folder holds; runs that end with their parent."""
+"""Processes: gristmill's modules in new ones, whatever the user's folder holds; runs that end with their parent."""
 
 import os
 import signal
@@ -20,6 +20,17 @@ def command(module: str, *words: str) -> tuple[list[str], dict[str, str]]:
     root = str(Path(__file__).parent.parent)
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return [sys.executable, "-P", "-m", module, *words], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process with this id exists on this host."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def end_with_parent() -> None:

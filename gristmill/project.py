@@ -19,7 +19,6 @@ from gristmill.result import Result
 from gristmill.runs import Record, Runs
 from gristmill.serving import Serving
 from gristmill.status import Status
-from gristmill.store import Store
 from gristmill.sweeps import Trial
 from gristmill.swept import Swept
 
@@ -35,7 +34,7 @@ class Project:
     def __init__(self, catalogue: Catalogue, overrides: Mapping[str, list[str]] | None = None) -> None:
         self.catalogue = catalogue
         self._overrides = dict(overrides or {})
-        self.store = Store(catalogue.store)
+        self.store = catalogue.store
         self.runs = Runs(catalogue.store)
         self.registry = Registry(catalogue.store)
         self._serving = Serving(catalogue)
@@ -124,6 +123,8 @@ class Project:
     def record(self, name: str, run: str | None = None) -> Record:
         """Return the record of a run, or of the last successful one."""
         self.catalogue.pipeline(name)
+        if run:
+            self.runs.pull(name)
         return self.runs.read(name, run) if run else self._serving.record(name)
 
     def report(self, record: Record) -> Path:
@@ -141,6 +142,7 @@ class Project:
     def models(self, name: str) -> tuple[list[Version], list[Promotion]]:
         """Return the versions of a pipeline's model and its promotions, both newest first."""
         self.catalogue.pipeline(name)
+        self.registry.pull(name)
         return list(self.registry.versions(name)), list(self.registry.promotions(name))
 
     def damaged(self, name: str) -> dict[int, str]:
@@ -153,6 +155,7 @@ class Project:
 
     def versions_of(self, record: Record) -> list[int]:
         """Return the versions that a run's bundle is, newest first: more than one only if one's file was damaged."""
+        self.registry.pull(record.pipeline)
         bundle = record.references.get("export")
         known = self.registry.versions(record.pipeline)
         return [version.number for version in known if version.references["export"] == bundle]
@@ -200,18 +203,35 @@ class Project:
 
     def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
         """Hash everything in the store; with `repair` restore what is damaged or move it aside, to be made again."""
+        self.registry.pull()
         verdicts = [*upkeep.verify_store(self.store), *upkeep.verify_registry(self.registry)]
         if repair:
             verdicts = [upkeep.repair(verdict, self.store, self.registry) for verdict in verdicts]
             self.registry.repair_pointers()
+        if self.store.remote:
+            from gristmill.remote.upkeep import repair_shared, verify_shared
+
+            shared = list(verify_shared(self.store))  # all, before the first is repaired
+            verdicts += [repair_shared(verdict, self.store) for verdict in shared] if repair else shared
         return verdicts
 
     def collect(self, dry_run: bool = False) -> list[upkeep.Garbage]:
         """Remove what no run, version or sweep needs, and return what it was; with `dry_run` only return it."""
-        tried = sweeps.kept(self.catalogue, syllabus.trials(self.catalogue))
+        self.runs.pull()
+        self.registry.pull()
+        tried = list(sweeps.kept(self.catalogue, syllabus.trials(self.catalogue)))
         found = list(upkeep.garbage(self.store, self.catalogue.keep_runs, tried))
         if not dry_run:
             upkeep.remove(found)
+        if self.store.remote:
+            from gristmill.remote.cache import evict
+            from gristmill.remote.upkeep import remove_shared, shared_garbage
+
+            needed = [*upkeep.needed(self.store, self.catalogue.keep_runs), *tried]
+            shared = list(shared_garbage(self.store, needed))
+            for item in [] if dry_run else shared:
+                remove_shared(item, self.store.remote)
+            found += [*shared, *evict(self.store, dry_run, {item.path for item in found})]
         return found
 
     def data(self, name: str) -> dict[str, Located]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from gristmill import sealed
 from gristmill.errors import CorruptArtifact
 from gristmill.ledger import Entry, Ledger
-from gristmill.store import writing
+from gristmill.store import Store, writing
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,13 @@ class Promotion(Entry):
 class Promotions:
     """The promotions of a store's pipelines."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._ledger = Ledger(root, "promotions", Promotion)
+    def __init__(self, store: Store) -> None:
+        self._root = store.root
+        self._ledger = Ledger(store, "promotions", Promotion)
+
+    def pull(self, pipeline: str | None = None) -> None:
+        """Fetch the promotions of other machines, of one pipeline or of all, where the store is shared."""
+        self._ledger.pull(pipeline)
 
     def newest_first(self, pipeline: str) -> Iterator[Promotion]:
         """Yield a pipeline's promotions from the latest on; one that cannot be read is passed over with a warning."""

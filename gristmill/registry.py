@@ -24,6 +24,7 @@ from gristmill.ledger import Entry, Ledger
 from gristmill.lineage import Git, exported
 from gristmill.promotions import Promotion, Promotions
 from gristmill.runs import Record
+from gristmill.store import Store
 from gristmill.tables import read_document
 
 logger = logging.getLogger(__name__)
@@ -50,11 +51,21 @@ class Version(Entry):
 class Registry:
     """The versions and champions of a store."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root / "registry"
-        self._bundles = Bundles(root)
-        self._versions = Ledger(root, "versions", Version)
-        self._promotions = Promotions(root)
+    def __init__(self, store: Store) -> None:
+        self._root, self._shared = store.root / "registry", store.remote is not None
+        self._bundles = Bundles(store)
+        self._versions = Ledger(store, "versions", Version)
+        self._promotions = Promotions(store)
+
+    def pull(self, pipeline: str | None = None) -> None:
+        """Fetch the versions and promotions of other machines, of one pipeline or of all, where the store is shared.
+
+        A bundle is fetched when it is used.
+        """
+        self._promotions.pull(pipeline)
+        self._versions.pull(pipeline)  # after the promotions, so that all that are known have theirs
+        if self._shared:
+            self.repair_pointers()  # of pipelines that were promoted elsewhere only
 
     def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
         """Make the bundle of a run a version and return it; one that is a version already stays the version it is.

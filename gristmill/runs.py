@@ -19,10 +19,13 @@ from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError, WorkError
 from gristmill.files import write_atomically
+from gristmill.processes import is_running
 from gristmill.retraining import Retraining, same_recipe
-from gristmill.store import is_running, writing
+from gristmill.store import PIPELINE, Store, writing
 
 logger = logging.getLogger(__name__)
+
+_ID = r"[\w-]+"  # of a run
 
 Outcome = Literal["running", "succeeded", "failed", "interrupted"]
 
@@ -71,10 +74,19 @@ class Record(BaseModel):
 
 
 class Runs:
-    """The run records of a store."""
+    """The run records of a store, those of all machines where it is shared."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root / "runs"
+    def __init__(self, store: Store) -> None:
+        self._store, self._root = store, store.root / "runs"
+
+    def pull(self, pipeline: str | None = None) -> None:
+        """Fetch the records of other machines, of one pipeline or of all, where the store is shared.
+
+        Those that are here are final, but for the ones of other machines that were not finished when they came.
+        """
+        if self._store.remote:
+            folder = f"runs/{pipeline}/" if pipeline else "runs/"
+            self._store.remote.mirror(folder, self._store.root, rf"runs/{PIPELINE}/{_ID}\.json", _may_have_changed)
 
     def start(self, pipeline: Pipeline, overrides: list[str], versions: dict[str, str], trial: bool = False) -> Record:
         """Begin a record and return it."""
@@ -118,7 +130,7 @@ class Runs:
             RequestError: there is none of this id.
         """
         path = self._root / pipeline / f"{run}.json"
-        if not re.fullmatch(r"[\w-]+", run) or not path.is_file():
+        if not re.fullmatch(_ID, run) or not path.is_file():
             known = ", ".join(record.id for record in self.newest_first(pipeline)) or "none"
             raise RequestError(f"no run {run!r} of pipeline {pipeline!r}. Known: {known}.")
         try:
@@ -165,9 +177,21 @@ class Runs:
 
     def _write(self, record: Record) -> None:
         path = self._root / record.pipeline / f"{record.id}.json"
-        with writing(self._root.parent):
+        content = (record.model_dump_json(indent=2) + "\n").encode()
+        with writing(self._store.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, record.model_dump_json(indent=2) + "\n")
+            write_atomically(path, content)
+        if self._store.remote:
+            self._store.remote.bucket.write(f"runs/{record.pipeline}/{record.id}.json", content)
+
+
+def _may_have_changed(path: Path) -> bool:
+    """Whether a record that is here may have gone on: another machine's that says running."""
+    try:
+        record = Record.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError):
+        return True
+    return record.outcome == "running" and record.host != socket.gethostname()
 
 
 def _as_it_stands(record: Record) -> Record:

@@ -17,14 +17,14 @@ M = TypeVar("M", bound=BaseModel)
 
 def replace(path: Path, content: BaseModel) -> None:
     """Write a file over what was there."""
-    write_atomically(path, _sealed(content))
+    write_atomically(path, content_of(content))
 
 
 def create(path: Path, content: BaseModel) -> bool:
     """Write a file that is not there yet, whole or not at all; return whether this process was the first to."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
-        write_atomically(aside, _sealed(content))
+        write_atomically(aside, content_of(content))
         path.hardlink_to(aside)  # which, unlike a rename, fails where there is a file
     except FileExistsError:
         return False
@@ -54,6 +54,7 @@ def read(path: Path, kind: type[M]) -> M:
     return made
 
 
-def _sealed(content: BaseModel) -> str:
+def content_of(content: BaseModel) -> str:
+    """Return the text of a file that holds some content."""
     values = json.loads(content.model_dump_json())
     return json.dumps(values | {"seal": digest_of(values)}, indent=2, ensure_ascii=False) + "\n"

@@ -31,7 +31,7 @@ class Serving:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._store = Store(catalogue.store)
+        self._store = catalogue.store
         self._runs = Runs(catalogue.store)
         self._registry = Registry(catalogue.store)
 
@@ -41,6 +41,7 @@ class Serving:
         Raises:
             RequestError: there is none.
         """
+        self._runs.pull(name)
         record = self._runs.latest(name, "succeeded")
         if record is None:
             raise RequestError(f"pipeline {name!r} has no successful run yet. Run: gristmill run {name}.")
@@ -53,6 +54,7 @@ class Serving:
             RequestError: there is no such version, or no run.
             CorruptArtifact: its bundle is damaged.
         """
+        self._registry.pull(name)
         if number is None:
             decision = {"verdict": "promoted", "why": "asked for"}
             number = register(self._catalogue.root, self._store, self.record(name), decision).number
@@ -65,6 +67,7 @@ class Serving:
             RequestError: there is no champion, or none served before it.
             CorruptArtifact: of those that served before it none can be used.
         """
+        self._registry.pull(name)
         return self._registry.rollback(name, "rolled back")
 
     def damaged(self, name: str) -> dict[int, str]:
@@ -123,6 +126,7 @@ class Serving:
     def _served(self, name: str, number: int | None) -> tuple[Version | Record, Path]:
         """Return a version, else the champion, else the last successful run, and the verified folder of its bundle."""
         self._catalogue.pipeline(name)
+        self._registry.pull(name)
         if number is not None:
             version = self._registry.version(name, number)
             return version, self._registry.bundle(version)
@@ -172,4 +176,4 @@ def register(project: Path, store: Store, record: Record, decision: dict[str, An
         RequestError: the run exported nothing.
         CorruptArtifact: an artifact of the run is damaged.
     """
-    return Registry(store.root).register(record, code_of(record, store), git_of(project), decision)
+    return Registry(store).register(record, code_of(record, store), git_of(project), decision)

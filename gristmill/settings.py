@@ -52,6 +52,21 @@ def _as_pair(given: Any) -> Any:
     return (given, given) if isinstance(given, int) else tuple(given) if isinstance(given, list) else given
 
 
+def store_place(place: str) -> str:
+    """Return where a store is that machines share: a URL, or a path within the project.
+
+    Raises:
+        ValueError: neither; or a secret in the URL, which would be shown.
+    """
+    if "://" not in place:
+        return _within(place, "GRISTMILL_STORE may name one elsewhere")
+    if secret := secret_in(place):
+        raise ValueError(f"a URL without {secret}, which the environment gives (AWS_ACCESS_KEY_ID and the like)")
+    if place.startswith(("file://", "local://", "memory://", *URLS)) or not place.partition("://")[2].strip("/"):
+        raise ValueError("a path, or a URL that machines share, such as s3://bucket/prefix")
+    return place
+
+
 class _PlaceMark:
     """Marks a field that says where data lies."""
 
@@ -74,8 +89,11 @@ Place = Annotated[str, AfterValidator(_reachable), _PlaceMark()]
 Where data lies cannot change a result, so a place is left out of the key; the bytes found there are in it.
 """
 
-OwnStore = Annotated[str, AfterValidator(partial(_within, otherwise="GRISTMILL_STORE may name one elsewhere"))]
-"""A store that belongs to the project."""
+AnyStore = Annotated[str, AfterValidator(store_place)]
+"""A store that belongs to the project, or one that machines share."""
+
+OwnStore = Annotated[str, AfterValidator(partial(_within, otherwise="GRISTMILL_CACHE may name one elsewhere"))]
+"""A folder of the project for what a shared store holds."""
 
 Code = Annotated[str, AfterValidator(partial(_within, otherwise="copy the file into it")), _PlaceMark()]
 """A file of code: what is run lies in the project."""

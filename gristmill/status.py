@@ -33,7 +33,9 @@ class Status:
 
 def status(catalogue: Catalogue) -> Iterator[Status]:
     """Yield how each pipeline stands, in the file's order."""
-    store, runs, registry = Store(catalogue.store), Runs(catalogue.store), Registry(catalogue.store)
+    store, runs, registry = catalogue.store, Runs(catalogue.store), Registry(catalogue.store)
+    runs.pull()
+    registry.pull()
     for name, pipeline in catalogue.pipelines.items():
         last = runs.latest(name, "succeeded")
         steps = plan.plan(catalogue, pipeline)

@@ -11,6 +11,9 @@
 
 An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place: what can be seen is
 whole. Locks only save work: two builders of one key publish equal content, and the second takes the first's.
+
+Where the store is shared by several machines (`remote/`), this folder is the cache of one of them: what is not in it is
+fetched, and what is made is uploaded before it can be seen here.
 """
 
 import contextlib
@@ -20,19 +23,24 @@ import logging
 import os
 import re
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gristmill.artifact import Artifact, Reference, read_manifest, verify, write_manifest
+from gristmill.drafts import draft_beside, remove_abandoned
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.files import Memo, flush_folder, rename_folder, write_atomically
 from gristmill.identity import Identity
 
+if TYPE_CHECKING:
+    from gristmill.remote.sharing import Remote
+
 logger = logging.getLogger(__name__)
 
+PIPELINE = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # what the name of one is like, which names files
 LOGS_KEY = 12  # characters of the key that name a folder of logs: TensorBoard shows them in a narrow column
 
 
@@ -46,10 +54,10 @@ class Draft:
 
 
 class Store:
-    """All artifacts of a project, below one local folder."""
+    """All artifacts of a project, below one local folder: a cache, where a store is shared."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, remote: "Remote | None" = None) -> None:
+        self.root, self.remote = root, remote
         self.memo = Memo(root / "memo")
 
     def path(self, stage: str, key: str) -> Path:
@@ -67,35 +75,104 @@ class Store:
     def find(self, stage: str, key: str) -> Artifact | None:
         """Return the artifact with this key, or None; files whose stat has changed are hashed again.
 
+        One that is not here, or damaged, is fetched where the store is shared and has it.
+
         Raises:
             CorruptArtifact: the artifact is there, but a file of it is not the one that was published.
+            StoreError: the shared store would have to be asked, and cannot be reached.
         """
         path = self.path(stage, key)
-        if not path.is_dir():
-            return None
-        artifact = Artifact(path, read_manifest(path, stage, key))
-        verify(artifact, self.memo.digests)
-        return artifact
+        try:
+            if path.is_dir():
+                artifact = Artifact(path, read_manifest(path, stage, key))
+                verify(artifact, self.memo.digests)
+                return self._used(artifact)
+        except CorruptArtifact:
+            if fetched := self.fetch(artifact_name(stage, key), stage, key, path):
+                return fetched
+            raise
+        return self.fetch(artifact_name(stage, key), stage, key, path)
 
-    def open(self, reference: Reference, place: Path | None = None, by_stat: bool = False) -> Artifact:
+    def open(self, reference: Reference, by_stat: bool = False) -> Artifact:
         """Return a referenced artifact for reading, after hashing every byte of it.
+
+        One that is not here, damaged or another result is fetched where the store is shared and has it.
 
         Args:
             reference: what is referred to.
-            place: its folder, where that is not the one of its key.
+            by_stat: hash only the files whose stat has changed since they were last hashed.
+
+        Raises:
+            CorruptArtifact: it is gone, or a file of it is not the one that was published.
+            StoreError: the shared store would have to be asked, and cannot be reached.
+        """
+        stage, key = reference["stage"], reference["key"]
+        return self.open_at(self.path(stage, key), reference, artifact_name(stage, key), by_stat)
+
+    def open_at(
+        self, path: Path, reference: Reference, shared_as: str | None = None, by_stat: bool = False
+    ) -> Artifact:
+        """Return a referenced artifact that lies in a folder, after hashing it.
+
+        Args:
+            path: the folder.
+            reference: what is referred to.
+            shared_as: name of the manifest by which it may be fetched.
             by_stat: hash only the files whose stat has changed since they were last hashed.
 
         Raises:
             CorruptArtifact: it is gone, or a file of it is not the one that was published.
         """
-        path = place or self.path(reference["stage"], reference["key"])
-        artifact = Artifact(path, read_manifest(path, reference["stage"], reference["key"]))
-        verify(artifact, self.memo.digests if by_stat else None)
-        if artifact.reference != reference:
-            raise CorruptArtifact(
-                f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
+        try:
+            artifact = Artifact(path, read_manifest(path, reference["stage"], reference["key"]))
+            verify(artifact, self.memo.digests if by_stat else None)
+            if artifact.reference != reference:
+                raise CorruptArtifact(
+                    f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
+                )
+            return self._used(artifact)
+        except CorruptArtifact:
+            fetched = shared_as and self.fetch(
+                shared_as, reference["stage"], reference["key"], path, reference["digest"]
             )
-        return artifact
+            if fetched:
+                return fetched
+            raise
+
+    def manifest(self, reference: Reference) -> dict[str, Any]:
+        """Return what a referenced artifact was made of, without its files, which may be on the shared store alone.
+
+        Raises:
+            CorruptArtifact: it is gone or altered.
+        """
+        stage, key = reference["stage"], reference["key"]
+        try:
+            return read_manifest(self.path(stage, key), stage, key)
+        except CorruptArtifact:
+            if self.remote and (shared := self.remote.manifest(artifact_name(stage, key), stage, key)):
+                return shared
+            raise
+
+    def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
+        """Fetch a folder by the name of its manifest to where it is to lie; None where the shared store has it not.
+
+        What is in its place is moved to quarantine, unless it is sound and any result is as good.
+        """
+        if self.remote is None:
+            return None
+        with self.aside(final) as draft:
+            manifest = self.remote.fetch(shared_as, stage, key, draft, digest)
+            if manifest is None:
+                return None
+            flush_folder(draft)
+            if digest and final.is_dir() and any(final.iterdir()):
+                self.quarantine(final)
+            return self._used(self.place(Artifact(draft, manifest), final))
+
+    def share(self, artifact: Artifact, shared_as: str) -> None:
+        """Upload an artifact that is here, as far as the shared store has nothing under its name."""
+        if self.remote:
+            self.remote.push(shared_as, artifact)
 
     def artifacts(self) -> Iterator[Path]:
         """Yield the folder of every published artifact, sound or not."""
@@ -106,6 +183,8 @@ class Store:
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             write_atomically(self.root / ".writable", b"\n")  # which asks for room too
+        if self.remote:
+            self.remote.bucket.prove_writable()
 
     @contextlib.contextmanager
     def draft(self, made_of: Identity) -> Iterator[Draft]:
@@ -124,11 +203,10 @@ class Store:
         Raises:
             StoreError: the store cannot be written to.
         """
-        key = final.name[:16]
         with writing(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(final.parent, key)
-            path = final.parent / f".{key}~{os.getpid()}~{time.monotonic_ns()}~{socket.gethostname()}"
+            remove_abandoned(final)
+            path = draft_beside(final)
             path.mkdir()
         try:
             with writing(self.root):
@@ -142,12 +220,18 @@ class Store:
         A sound artifact that is there already was published by another run meanwhile: it is returned and the draft
         is dropped, unless `replace`. A corrupt one is moved to quarantine.
         """
-        manifest = write_manifest(draft.path, made_of, draft.counts, draft.measures)
+        made = Artifact(draft.path, write_manifest(draft.path, made_of, draft.counts, draft.measures))
         final = self.path(made_of.stage, made_of.key)
         flush_folder(draft.path)
+        name = artifact_name(made_of.stage, made_of.key)
+        while self.remote and not self.remote.push(name, made, replace):
+            if winner := self.fetch(
+                name, made_of.stage, made_of.key, final
+            ):  # of another machine; not if it is damaged
+                return winner
         if replace and final.exists():
             self.quarantine(final)
-        return self.place(Artifact(draft.path, manifest), final)
+        return self.place(made, final)
 
     def place(self, draft: Artifact, final: Path) -> Artifact:
         """Rename a flushed draft to `final`, where a sound artifact wins and a corrupt one is moved to quarantine."""
@@ -164,6 +248,13 @@ class Store:
                 logger.warning("%s Moved to %s and replaced.", damage, self.quarantine(final))
                 rename_folder(draft.path, final)
         return Artifact(final, draft.manifest)
+
+    def _used(self, artifact: Artifact) -> Artifact:
+        """Note on the folder, no file of which is touched, that it was used: what was not is the first to go."""
+        if self.remote:
+            with contextlib.suppress(OSError):  # which is worth no failure
+                os.utime(artifact.path)
+        return artifact
 
     def quarantine(self, path: Path) -> Path:
         """Move an artifact's folder aside, where `gc` finds it, and return its new place."""
@@ -188,6 +279,11 @@ class Store:
             yield _locked(descriptor, wait)
         finally:
             os.close(descriptor)
+
+
+def artifact_name(stage: str, key: str) -> str:
+    """Return the name of an artifact's manifest on a shared store."""
+    return f"artifacts/{stage}/{key}.json"
 
 
 def _locked(descriptor: int, wait: bool) -> bool:
@@ -217,27 +313,3 @@ def writing(root: Path) -> Iterator[None]:
                 "Mend it, or set GRISTMILL_STORE or [defaults] store."
             ) from None
         raise
-
-
-def _remove_abandoned(folder: Path, key: str) -> None:
-    """Remove drafts of a key that begins so whose process died: a kill leaves its folder behind."""
-    for path in folder.glob(f".{key}~*"):
-        if is_abandoned(path):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def is_abandoned(draft: Path) -> bool:
-    """Whether the process that a draft's name gives is known to be gone: it ran on this host and runs no more."""
-    named = re.fullmatch(r"\.[0-9a-f]+~(\d+)~\d+~(.+)", draft.name)
-    return named is not None and named[2] == socket.gethostname() and not is_running(int(named[1]))
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process with this id exists on this host."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from gristmill.artifact import Artifact, Reference, read_manifest, verify
 from gristmill.bundles import is_given_up
+from gristmill.drafts import is_abandoned
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
 from gristmill.promotions import POINTER
 from gristmill.registry import Registry, Version
 from gristmill.runs import Runs
-from gristmill.store import LOGS_KEY, Store, is_abandoned
+from gristmill.store import LOGS_KEY, Store
 
 _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as abandoned
 
@@ -23,7 +24,7 @@ _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as
 class Verdict:
     """What verification found of one artifact, of one file of the registry, or of a version's bundle."""
 
-    path: Path
+    path: Path | str  # the URL of what lies on a shared store
     damage: str | None  # None if every byte holds
     kind: str = "artifact"
     version: Version | None = None  # whose bundle it is
@@ -34,7 +35,7 @@ class Verdict:
 class Garbage:
     """A file or folder that nothing refers to."""
 
-    path: Path
+    path: Path | str  # the URL of what lies on a shared store
     reason: str
     bytes: int
 
@@ -74,7 +75,7 @@ def repair(verdict: Verdict, store: Store, registry: Registry) -> Verdict:
     Returns:
         The verdict, which tells what was done.
     """
-    if verdict.damage is None:
+    if verdict.damage is None or isinstance(verdict.path, str):
         return verdict
     if verdict.version:
         restored = registry.restore(verdict.version)
@@ -95,11 +96,10 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     judged a challenger (its data is compared with what comes), of its champion and its newest versions, and `others`.
     Versions need no artifact to serve: their bundles are their own.
     """
-    runs, registry = Runs(store.root), Registry(store.root)
-    began, running = time.time(), _first_running(runs)
+    registry = Registry(store)
+    began, running = time.time(), first_running(Runs(store))
     since = min(began, running)  # what is made by runs under way, or by those that begin now, may be in no record yet
-    references = [*_of_runs(runs, keep_runs), *_of_versions(registry, keep_runs), *others]
-    kept = {store.path(reference["stage"], reference["key"]) for reference in references}
+    kept = {store.path(reference["stage"], reference["key"]) for reference in [*needed(store, keep_runs), *others]}
     for path in store.artifacts():
         if path not in kept and path.stat().st_mtime < since:
             yield _sized(path, "no recent run or version refers to it")
@@ -124,9 +124,17 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
         yield _sized(path, "quarantined: damaged, or replaced by --refresh")
 
 
-def remove(items: list[Garbage]) -> None:
+def needed(store: Store, keep_runs: int) -> Iterator[Reference]:
+    """Yield the artifacts that runs and versions need, those of all machines as far as their records are here."""
+    yield from _of_runs(Runs(store), keep_runs)
+    yield from _of_versions(Registry(store), keep_runs)
+
+
+def remove(items: Iterable[Garbage]) -> None:
     """Remove what `garbage` named."""
     for item in items:
+        if isinstance(item.path, str):
+            continue
         if item.path.is_dir():
             shutil.rmtree(item.path, ignore_errors=True)  # another `gc` may be at it too
         else:
@@ -161,7 +169,7 @@ def _of_versions(registry: Registry, keep_runs: int) -> Iterator[Reference]:
                 yield from version.references.values()
 
 
-def _first_running(runs: Runs) -> float:
+def first_running(runs: Runs) -> float:
     """Return when the oldest run that is under way began, in seconds since the epoch; infinity if none is."""
     records = (record for pipeline in runs.pipelines() for record in runs.newest_first(pipeline))
     return min((record.started.timestamp() for record in records if record.outcome == "running"), default=float("inf"))

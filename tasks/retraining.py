@@ -23,7 +23,6 @@ from gristmill.registry import Registry, Version
 from gristmill.retraining import Champion, Retraining, worth_judging, worth_training
 from gristmill.runs import Runs
 from gristmill.serving import register
-from gristmill.store import Store
 from gristmill.tables import read_document
 from tasks.page import show_judgement, worth_no_failure
 from tasks.stage import Run, opened
@@ -41,7 +40,7 @@ def retraining(pipeline: str, overrides: list[str], project: str | None) -> Iter
         WorkError: another retraining of the pipeline is under way, and the settings do not say to wait for it.
     """
     catalogue = config.load(Path(project) if project else None, {pipeline: overrides})
-    settings, store = catalogue.pipeline(pipeline), Store(catalogue.store)
+    settings, store = catalogue.pipeline(pipeline), catalogue.store
     own, schedule = _own_overrides(settings, overrides), schedule_of(settings)
     with store.lock(f"retrain-{pipeline}", wait=schedule.collision == "wait") as alone:
         if not alone:
@@ -49,7 +48,9 @@ def retraining(pipeline: str, overrides: list[str], project: str | None) -> Iter
                 f"another retraining of {pipeline!r} is under way. Wait for its end, or have later ones wait for it by "
                 'schedule.collision = "wait".'
             )
-        champion = Registry(catalogue.store).champion(pipeline, verified=True)
+        registry = Registry(store)
+        registry.pull(pipeline)
+        champion = registry.champion(pipeline, verified=True)
         with opened(catalogue, _changed(settings, own), [*overrides, *own]) as run:
             yield replace(run, champion=champion)
 
@@ -148,12 +149,13 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
 def promote(run: Run, found: Retraining) -> Retraining:
     """Register the exported model and have it served."""
     registry = Registry(run.catalogue.store)
+    registry.pull(run.pipeline.name)
     serves = registry.champion(run.pipeline.name, verified=True)
     if serves and serves.number != found.champion:
         return _told(run, _overtaken(found, serves.number))
     why = found.judgement.why if found.judgement else ""
     decision = {"verdict": "judged", "why": why} | found.model_dump(mode="json", include={"news", "drift", "judgement"})
-    version = register(run.catalogue.root, Store(run.catalogue.store), run.record(), decision)
+    version = register(run.catalogue.root, run.catalogue.store, run.record(), decision)
     promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0)
     if promotion.version != version.number:
         return _told(run, _overtaken(found, promotion.version))
@@ -179,7 +181,7 @@ def _made(run: Run, made: References) -> dict[str, Path]:
 
 
 def _folder(run: Run, reference: Reference) -> Path:
-    return Store(run.catalogue.store).open(reference).path
+    return run.catalogue.store.open(reference).path
 
 
 def _folders(run: Run, version: Version) -> dict[str, Path]:

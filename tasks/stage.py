@@ -25,6 +25,7 @@ from gristmill.files import Watch
 from gristmill.identity import Identity, versions
 from gristmill.places import Located, provide
 from gristmill.registry import Version
+from gristmill.remote.cache import evict, share_all
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
 
@@ -72,7 +73,7 @@ def opened(
     catalogue: Catalogue, pipeline: Pipeline, overrides: list[str], refresh: str | None = None, trial: bool = False
 ) -> Iterator[Run]:
     """Open a run of a pipeline whose settings are known, and close its record with the outcome."""
-    store, runs = Store(catalogue.store), Runs(catalogue.store)
+    store, runs = catalogue.store, Runs(catalogue.store)
     store.check_writable()
     run = runs.start(pipeline, overrides, versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
     try:
@@ -82,9 +83,13 @@ def opened(
             runs.finish(pipeline.name, run.id, "failed", f"{type(error).__name__}: {error}")
         raise
     except BaseException:  # Ctrl-C, SIGTERM, cancelled by Prefect: the next run goes on from here
-        runs.finish(pipeline.name, run.id, "interrupted")
+        with suppress(StoreError):
+            runs.finish(pipeline.name, run.id, "interrupted")
         raise
+    stages = runs.read(pipeline.name, run.id).stages.values() if store.remote else ()
+    share_all(store, (stage.reference for stage in stages if stage.cached))  # what a record names, all machines find
     runs.finish(pipeline.name, run.id, "succeeded")
+    evict(store)
 
 
 def produce(
@@ -102,7 +107,7 @@ def produce(
     Raises:
         WorkError: the core could not do it; nothing was published.
     """
-    began, stage, store = time.perf_counter(), run.stages[label], Store(run.catalogue.store)
+    began, stage, store = time.perf_counter(), run.stages[label], run.catalogue.store
     provide((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
     data = plan.located(run.catalogue, run.pipeline, stage)
     watch = Watch(file for found in data.values() if not found.url for file in found.files)

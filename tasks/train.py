@@ -6,7 +6,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from gristmill.artifact import Reference
-from gristmill.store import Store
 from tasks.progress import EpochProgress
 from tasks.stage import Run, produce
 
@@ -24,4 +23,4 @@ def _refuse_unknown_slices(run: Run, prepared: Reference) -> None:
         from gristmill.classification.judged import refuse_unknown
 
         examples = importlib.import_module(f"gristmill.{run.pipeline.domain}.prepared")
-        refuse_unknown(slices, examples.read(Store(run.catalogue.store).open(prepared).path))
+        refuse_unknown(slices, examples.read(run.catalogue.store.open(prepared).path))

@@ -32,7 +32,7 @@ def refresh(root: Path) -> None:
 
 def promote(root: Path) -> None:
     """Make the model of the small pipeline's last run a version, and that the champion."""
-    registry, record = Registry(root), next(Runs(root).newest_first("small"))
+    registry, record = Registry(Store(root)), next(Runs(Store(root)).newest_first("small"))
     version = registry.register(record, {"train": "ff"}, Git(), {"verdict": "promoted", "why": "asked for"})
     registry.promote("small", version.number, "better")
 

@@ -29,9 +29,10 @@ from support import (
     write_project,
 )
 
+from gristmill.processes import is_running
 from gristmill.registry import Registry
 from gristmill.runs import Runs
-from gristmill.store import is_running
+from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
 
@@ -88,7 +89,7 @@ def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_compl
             process.join()
             killed += 1
             assert_all_whole(store)
-            outcomes = {record.outcome for record in Runs(store).newest_first("small")}
+            outcomes = {record.outcome for record in Runs(Store(store)).newest_first("small")}
             assert outcomes <= {"interrupted", "succeeded"}  # succeeded, if it was the report that was cut off
         else:
             assert process.exitcode == 0, (project / "err").read_text()
@@ -229,7 +230,7 @@ def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_
     wait_until(lambda: not answers(page), "the server to end")
     assert_all_whole(store)
     assert published(store, "train") == []
-    assert [record.outcome for record in Runs(store).newest_first("small")] == ["interrupted"]
+    assert [record.outcome for record in Runs(Store(store)).newest_first("small")] == ["interrupted"]
     reached = newest_epoch(project)
 
     second = start_schedule(project)
@@ -282,7 +283,7 @@ def verdicts(project: Path) -> list[str | None]:
 
 def served(store: Path) -> tuple[int, list[int], str]:
     """Return the champion, all versions from the newest on, and the digest of the network that is served."""
-    registry = Registry(store)
+    registry = Registry(Store(store))
     champion = registry.champion("small", verified=True)
     assert champion is not None
     numbers = [version.number for version in registry.versions("small")]

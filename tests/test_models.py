@@ -49,12 +49,12 @@ def served(project: Path, two_versions: Path) -> Path:
 
 
 def versions(project: Path) -> dict[int, Version]:
-    return {version.number: version for version in Registry(project / "data/store").versions("small")}
+    return {version.number: version for version in Registry(Store(project / "data/store")).versions("small")}
 
 
 def model_of(project: Path, number: int) -> Path:
     """Return the file of a version's own model."""
-    return Registry(project / "data/store").folder(versions(project)[number]) / "model.keras"
+    return Registry(Store(project / "data/store")).folder(versions(project)[number]) / "model.keras"
 
 
 def flip(file: Path) -> None:

@@ -7,6 +7,7 @@ from support import Command, edit, made, planned, records
 
 from gristmill.project import Project
 from gristmill.registry import Registry
+from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
@@ -45,7 +46,7 @@ def test_data_that_breaks_the_schema_stops_a_run_and_a_retraining_and_the_champi
         assert stopped.status == 1
         assert said in stopped.err
     assert [record.outcome for record in records(finished)[-2:]] == ["failed", "failed"]
-    champion = Registry(finished / "data/store").champion("small", verified=True)
+    champion = Registry(Store(finished / "data/store")).champion("small", verified=True)
     assert champion is not None
     assert champion.number == 1
 

@@ -13,7 +13,6 @@ from gristmill.config import Catalogue, Pipeline
 from gristmill.domains import module_of, stages_of
 from gristmill.downloads import fetch
 from gristmill.places import provide
-from gristmill.store import Store
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingeste
     tables = {name: pipeline.tables[name] for name in stage.tables}
     provide(tables.values(), catalogue.root)
     data = plan.located(catalogue, pipeline, stage)
-    fetch(data.values(), Store(catalogue.store))
+    fetch(data.values(), catalogue.store)
     if "tensorflow" in stage.libraries:
         import_keras()
     core = importlib.import_module(module_of(pipeline.domain, stage.name))

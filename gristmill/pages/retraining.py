@@ -16,7 +16,7 @@ _EARLIER = 50  # retrainings that are listed
 
 def write_retraining(record: Record, description: str, store: Store) -> Path:
     """Render the report on a retraining and return its path: `reports/<pipeline>.retraining.html` in the store."""
-    content = sections(record, Runs(store.root))
+    content = sections(record, Runs(store))
     name = beside(record.pipeline, "retraining")
     return render_page(store, name, record.pipeline, description, facts_of(record), content)
 

@@ -22,6 +22,7 @@ from scoreboard import Fault
 from support import Command, assert_all_whole, the_error, with_model, write_project
 
 from gristmill.registry import Registry
+from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
@@ -111,7 +112,7 @@ class Served:
         return found
 
     def _serving(self) -> tuple[int, str]:
-        champion = Registry(self.store).champion("small", verified=True)
+        champion = Registry(Store(self.store)).champion("small", verified=True)
         assert champion is not None
         return champion.number, self._command("predict", "small").out
 

@@ -24,6 +24,7 @@ from gristmill.runs import Record, Runs
 from gristmill.sources.csv import Csv
 from gristmill.sources.images import Photo
 from gristmill.sources.jsonl import Jsonl
+from gristmill.store import Store
 
 DEEP = b"[" * 100_000
 DIGITS = b"9" * 5_000
@@ -175,11 +176,11 @@ def test_the_record_of_a_run_is_read_or_passed_over_and_told(tmp_path: Path, fau
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
 
-    found, refusal = attempt(WorkError, lambda: Runs(tmp_path).read("small", "1"))
+    found, refusal = attempt(WorkError, lambda: Runs(Store(tmp_path)).read("small", "1"))
 
     told = f"{file}: not a run record. Remove it; what the run made is still in the store."
     assert refusal == ("" if found else told)
-    assert list(Runs(tmp_path).newest_first("small")) == ([found] if found else [])
+    assert list(Runs(Store(tmp_path)).newest_first("small")) == ([found] if found else [])
 
 
 PICTURES = {

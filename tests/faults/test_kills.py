@@ -80,11 +80,11 @@ def test_killed_at_any_step_of_registering_and_promoting_there_is_no_champion_or
     found = []
 
     for root in killed("promote", finished_store):
-        champion = Registry(root).champion("small", verified=True)
+        champion = Registry(Store(root)).champion("small", verified=True)
         found.append(champion.number if champion else None)
         changes.promote(root)
-        assert [version.number for version in Registry(root).versions("small")] == [1]
-        assert [verdict.damage for verdict in verify_registry(Registry(root))] == [None] * 4
+        assert [version.number for version in Registry(Store(root)).versions("small")] == [1]
+        assert [verdict.damage for verdict in verify_registry(Registry(Store(root)))] == [None] * 4
         assert not list(root.glob("registry/small/bundles/.*"))
 
     assert list(dict.fromkeys(found)) == [None, 1]

@@ -13,6 +13,7 @@ from gristmill.domains import STAGES
 from gristmill.project import Project
 from gristmill.registry import Registry
 from gristmill.retraining import CHALLENGER, CHAMPION, Judgement
+from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
@@ -71,7 +72,7 @@ def serving(project: Path, retrained: Path) -> Path:
 
 def served(project: Path) -> tuple[int | None, list[int]]:
     """Return the champion's number and those of all versions."""
-    registry = Registry(project / "data/store")
+    registry = Registry(Store(project / "data/store"))
     champion = registry.champion("small", verified=True)
     return champion.number if champion else None, [version.number for version in registry.versions("small")]
 

@@ -12,6 +12,7 @@ from servers import Server, serving, use, use_impatiently
 from support import Forked, assert_all_whole, made, published, records, wait_until, with_model, write_project
 
 from gristmill.runs import Runs
+from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
 
@@ -79,7 +80,7 @@ def message_of_a_run_that_loses(
     err.unlink()
     assert_all_whole(store)
     assert published(store, "train") == trained
-    lost = next(Runs(store).newest_first("small"))
+    lost = next(Runs(Store(store)).newest_first("small"))
     assert (lost.outcome, list(lost.stages)) == ("interrupted", ["ingest", "preprocess"])
     said = rf"error: Prefect's API at {server.api} was lost in mid-run \([^\n]+\)\. Run again: it goes on from here\.\n"
     assert re.fullmatch(said, message), message

@@ -13,6 +13,7 @@ from support import Command, edit, published, records, the_error, with_model, wr
 from gristmill.errors import StoreError
 from gristmill.project import Project
 from gristmill.registry import Registry
+from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
@@ -102,5 +103,5 @@ def test_a_loss_that_is_no_number_ends_the_command_and_the_champion_stays(
     assert message.endswith("Lower train.learning_rate, or look for wild values.")
     assert published(store, "train") == trained
     assert records(project)[-1].outcome == "failed"
-    assert Registry(store).promoted("small") == 1
+    assert Registry(Store(store)).promoted("small") == 1
     fault.said(message)

@@ -18,7 +18,6 @@ from gristmill.project import Project
 from gristmill.registry import Registry
 from gristmill.runs import Record
 from gristmill.serving import register
-from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here")
@@ -200,7 +199,7 @@ def test_a_retraining_that_was_killed_before_the_pointer_moved_ends_in_the_same_
 
 @pytest.mark.fault(30)
 def test_one_retraining_at_a_time(project: Path, retrain: Retrain) -> None:
-    store = Store(Project.open(project).catalogue.store)
+    store = Project.open(project).catalogue.store
     with store.lock("retrain-small"), pytest.raises(WorkError) as raised:
         retrain(300)
     assert str(raised.value) == (
@@ -246,7 +245,7 @@ def test_a_challenger_may_begin_from_the_champions_weights(project: Path, retrai
     first = retrain(300, *warm)
     second = retrain(330, *warm)
 
-    store = Store(Project.open(project).catalogue.store)
+    store = Project.open(project).catalogue.store
     assert "start" not in store.open(first.references["train"]).manifest["made_of"]["inputs"]
     begun = store.open(second.references["train"])
     assert begun.manifest["made_of"]["inputs"]["start"] == first.references["train"]["digest"]

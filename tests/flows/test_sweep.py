@@ -14,9 +14,9 @@ import pytest
 from conftest import ROOT, SMALL
 from support import Command, assert_all_whole, made, newest_epoch, published, records, wait_until, write_project
 
+from gristmill.processes import is_running
 from gristmill.project import Project
 from gristmill.runs import Record
-from gristmill.store import is_running
 
 pytest_plugins = ["end_to_end"]
 

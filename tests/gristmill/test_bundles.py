@@ -20,7 +20,7 @@ ALTERED = "altered since it was published (its SHA-256 does not hold)."
 
 @pytest.fixture
 def bundles(tmp_path: Path) -> Bundles:
-    return Bundles(tmp_path)
+    return Bundles(Store(tmp_path))
 
 
 def publish(root: Path, weights: str = "weights") -> Artifact:
@@ -36,7 +36,7 @@ def publish(root: Path, weights: str = "weights") -> Artifact:
 def taken(root: Path) -> Reference:
     """Publish a bundle and take it."""
     reference = publish(root).reference
-    Bundles(root).take("small", reference)
+    Bundles(Store(root)).take("small", reference)
     return reference
 
 

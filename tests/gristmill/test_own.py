@@ -17,7 +17,6 @@ from gristmill.errors import DataError, RequestError
 from gristmill.own import Own, is_own
 from gristmill.plan import digests_of, identity_of, located
 from gristmill.settings import identity_values, places
-from gristmill.store import Store
 
 TOML = """
 [pipelines.mine]
@@ -60,7 +59,7 @@ def load_mine(folder: Path) -> Any:
 def key_of_train(project: Path) -> str:
     """Return the key of the training, as `plan` finds it."""
     catalogue = load(project)
-    pipeline, store = catalogue.pipeline("mine"), Store(catalogue.store)
+    pipeline, store = catalogue.pipeline("mine"), catalogue.store
     (stage,) = (stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
     inputs = digests_of(located(catalogue, pipeline, stage), store) | {"preprocess": "0"}
     return identity_of(pipeline, stage, inputs, read_modules(store.memo)).key

@@ -59,7 +59,7 @@ def fill(
         was: what was different when an artifact was made, by the stage's label.
     """
     catalogue = load(project, *assignments)
-    pipeline, store, runs = catalogue.pipeline("small"), Store(catalogue.store), Runs(catalogue.store)
+    pipeline, store, runs = catalogue.pipeline("small"), catalogue.store, Runs(catalogue.store)
     run = runs.start(pipeline, list(assignments), {})
     done: dict[str, Reference] = {}
     for stage in stages_of(pipeline.domain, pipeline.tables):
@@ -80,7 +80,7 @@ def fill(
 
 
 def inputs_of(catalogue: Catalogue, stage: Stage, done: dict[str, Reference]) -> dict[str, str]:
-    data = digests_of(located(catalogue, catalogue.pipeline("small"), stage), Store(catalogue.store))
+    data = digests_of(located(catalogue, catalogue.pipeline("small"), stage), catalogue.store)
     return {name: done[name]["digest"] for name in stage.inputs} | data
 
 
@@ -239,7 +239,7 @@ def digest(project: Path, place: str, *more: str) -> str:
     catalogue = load(project, f"source.path='{place}'", *more)
     pipeline = catalogue.pipeline("small")
     found = located(catalogue, pipeline, stages_of("timeseries", pipeline.tables)[0])
-    return digests_of(found, Store(catalogue.store))["source.path"]
+    return digests_of(found, catalogue.store)["source.path"]
 
 
 def split(project: Path, folder: str, *names: str) -> list[str]:
@@ -469,7 +469,7 @@ def test_points_have_keys_of_their_own_that_do_not_hold_how_many_there_are(proje
     def parts(*assignments: str) -> dict[str, Any]:
         catalogue = load(project, *assignments)
         pipeline = catalogue.pipeline("small")
-        modules = read_modules(Store(catalogue.store).memo)
+        modules = read_modules(catalogue.store.memo)
         points = [stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "backtest"]
         return {stage.label: identity_of(pipeline, stage, {}, modules) for stage in points}
 

@@ -34,7 +34,7 @@ ALTERED = "altered since it was published (its SHA-256 does not hold)."
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path)
+    return Registry(Store(tmp_path))
 
 
 def record(bundle: Artifact, **changed: Any) -> Record:
@@ -68,13 +68,13 @@ def publish(root: Path, name: str) -> Artifact:
 
 def register(root: Path, *names: str) -> list[Version]:
     """Publish bundles and make them versions."""
-    registry = Registry(root)
+    registry = Registry(Store(root))
     return [registry.register(record(publish(root, name)), {"train": "ff"}, GIT, DECISION) for name in names]
 
 
 def model_of(root: Path, version: Version) -> Path:
     """Return the file of a version's own model."""
-    return Registry(root).folder(version) / "model.keras"
+    return Registry(Store(root)).folder(version) / "model.keras"
 
 
 def flip(file: Path, at: int = -1) -> None:
@@ -298,8 +298,9 @@ from pathlib import Path
 sys.path.insert(0, "tests/gristmill")
 from test_registry import DECISION, GIT, publish, record
 from gristmill.registry import Registry
+from gristmill.store import Store
 root, own = Path(sys.argv[1]), int(sys.argv[2])
-registry = Registry(root)
+registry = Registry(Store(root))
 print("ready", flush=True)
 sys.stdin.readline()
 for turn in range(6):

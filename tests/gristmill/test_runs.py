@@ -19,6 +19,7 @@ from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError, StoreError, WorkError
 from gristmill.runs import Record, Runs, StageRecord
+from gristmill.store import Store
 from gristmill.timeseries.settings import Train
 
 INGEST = StageRecord(reference=Reference(stage="ingest", key="aa", digest="11"), cached=True, seconds=0.25)
@@ -33,7 +34,7 @@ def pipeline(project: Path) -> Pipeline:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Runs:
-    return Runs(tmp_path / "store")
+    return Runs(Store(tmp_path / "store"))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from support import wait_until
 
 from gristmill import server
 from gristmill.errors import WorkError
-from gristmill.store import is_running
+from gristmill.processes import is_running
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -172,7 +172,7 @@ def test_each_pipeline_keeps_its_own(store: Store) -> None:
 
 def test_all_of_the_champion_and_the_newest_versions_is_kept_and_the_others_serve_without(store: Store) -> None:
     """What new models are compared with; bundles are the versions' own."""
-    registry = Registry(store.root)
+    registry = Registry(store)
     trained, bundles = ([publish(store, stage, day) for day in range(5)] for stage in ("train", "export"))
     for day, artifacts in enumerate(zip(trained, bundles, strict=True)):
         register(registry, record(store, day, *artifacts))
@@ -193,9 +193,9 @@ def test_all_of_the_champion_and_the_newest_versions_is_kept_and_the_others_serv
 
 
 def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store) -> None:
-    registry, artifacts = Registry(store.root), [publish(store, "export", number) for number in range(3)]
+    registry, artifacts = Registry(store), [publish(store, "export", number) for number in range(3)]
     register(registry, record(store, 1, artifacts[0]))
-    young, old = (Bundles(store.root).take("small", artifact.reference) for artifact in artifacts[1:])
+    young, old = (Bundles(store).take("small", artifact.reference) for artifact in artifacts[1:])
     (owned,) = (registry.folder(version) for version in registry.versions("small"))
     for folder in (owned, old):
         age(folder)
@@ -204,7 +204,7 @@ def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store)
         return {path: why for path, why in named(store, 1).items() if path.is_relative_to(store.root / "registry")}
 
     assert strays() == {old: "bundle that never became a version, or whose version is gone"}
-    Bundles(store.root).take("small", artifacts[2].reference)  # who takes it is about to make it a version
+    Bundles(store).take("small", artifacts[2].reference)  # who takes it is about to make it a version
     assert strays() == {}
     age(old)
     (store.root / "registry/small/versions/000001.json").write_text("")
@@ -222,7 +222,7 @@ def test_drafts_of_bundles_are_garbage_once_their_process_is_gone(store: Store, 
 def test_a_registry_whose_champion_cannot_be_read_keeps_what_can_be(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = Registry(store.root)
+    registry = Registry(store)
     trained, bundles = ([publish(store, stage, day) for day in range(2)] for stage in ("train", "export"))
     for day, artifacts in enumerate(zip(trained, bundles, strict=True)):
         register(registry, record(store, day, *artifacts))
@@ -268,7 +268,7 @@ def register(registry: Registry, made: Record) -> None:
 
 
 def test_every_file_and_every_bundle_of_the_registry_is_verified(store: Store) -> None:
-    registry = Registry(store.root)
+    registry = Registry(store)
     for number in (1, 2):
         register(registry, record(store, number, publish(store, "export", number)))
     registry.promote("small", 1, "better")
@@ -294,7 +294,7 @@ def test_every_file_and_every_bundle_of_the_registry_is_verified(store: Store) -
 
 
 def test_repair_restores_a_bundle_where_the_store_can_and_gives_it_up_where_not(store: Store) -> None:
-    registry = Registry(store.root)
+    registry = Registry(store)
     for number in (1, 2):
         register(registry, record(store, number, publish(store, "export", number)))
     second, first = registry.versions("small")

@@ -97,7 +97,7 @@ def test_a_source_that_changes_while_it_is_read_is_never_cached(
     if series.exists():
         monkeypatch.setattr(core, "ingest", real)
         with opened(project) as run:
-            artifact = Store(run.catalogue.store).open(reference_of(produce(run, "ingest")))
+            artifact = run.catalogue.store.open(reference_of(produce(run, "ingest")))
         assert artifact.manifest["made_of"]["inputs"] == {"source.path": digest_of_file(series)}
 
 
@@ -118,7 +118,7 @@ def test_a_folder_whose_files_come_or_go_while_they_are_read_is_never_cached(
         return counts
 
     with opened(project) as run:
-        assert Store(run.catalogue.store).open(reference_of(produce(run, "ingest"))).counts["rows"] == 301
+        assert run.catalogue.store.open(reference_of(produce(run, "ingest"))).counts["rows"] == 301
     (folder / "b.csv").write_text("month,sunspots\n1774-01,60.0\n")
     monkeypatch.setattr(core, "ingest", slow)
     told = r"source\.path: files came or went while they were read" if change == "joins" else r"b\.csv: changed while"
@@ -142,7 +142,7 @@ def test_a_url_is_fetched_on_a_miss_and_needed_no_more_on_a_hit(project: Path, m
     (project / "data/store/downloads" / sha256 / "series.csv").unlink()
     with opened(project) as run:
         assert reference_of(produce(run, "ingest")) == first
-    assert Store(run.catalogue.store).open(first).manifest["made_of"]["inputs"] == {"source.path": sha256}
+    assert run.catalogue.store.open(first).manifest["made_of"]["inputs"] == {"source.path": sha256}
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

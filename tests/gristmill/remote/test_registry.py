@@ -1,0 +1,164 @@
+"""Versions, promotions and run records of a shared store: each number is one machine's, and none is lost."""
+
+import itertools
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from buckets import made_of, names, publish
+from support import heard, said
+
+from gristmill.errors import StoreError
+from gristmill.lineage import Git
+from gristmill.promotions import Promotion
+from gristmill.registry import Registry
+from gristmill.remote.sharing import Remote
+from gristmill.runs import Record, Runs, StageRecord
+from gristmill.store import Store
+from gristmill.tables import write_document
+
+pytest_plugins = ["shared_store"]
+
+Machine = Callable[[str], Store]
+
+
+def record(store: Store, name: str = "a", outcome: Any = "succeeded") -> Record:
+    """Write the record of a run whose bundle is an artifact of this name."""
+    made = exported(store, name)
+    now = datetime.now(UTC)
+    written = Record(
+        id=f"{now:%Y%m%dT%H%M%S-%f}-00",
+        pipeline="small",
+        domain="timeseries",
+        settings={},
+        overrides=[],
+        started=now,
+        outcome=outcome,
+        stages={"export": StageRecord(reference=made, cached=False, seconds=1.0)},
+        versions={},
+        host=f"host of {store.root.name}",
+        pid=1,
+    )
+    Runs(store)._write(written)
+    return written
+
+
+def exported(store: Store, name: str) -> Any:
+    """Publish an artifact that has scores."""
+    with store.draft(made_of(name, "export")) as draft:
+        write_document(draft.path / "scores.json", {"name": name})
+        return store.publish(draft, made_of(name, "export")).reference
+
+
+def register(store: Store, name: str) -> int:
+    return Registry(store).register(record(store, name), {}, Git(), {"verdict": "promoted"}).number
+
+
+def test_a_version_of_one_machine_serves_on_another(machine: Machine) -> None:
+    here, there = machine("here"), machine("there")
+    number = register(here, "a")
+    Registry(here).promote("small", number, "asked for")
+
+    registry = Registry(there)
+    assert registry.champion("small") is None
+    registry.pull("small")
+
+    champion = registry.champion("small", verified=True)
+    assert champion is not None
+    assert champion.number == number
+    assert (registry.folder(champion) / "scores.json").read_text() == (
+        Registry(here).folder(champion) / "scores.json"
+    ).read_text()
+    assert [promotion.why for promotion in registry.promotions("small")] == ["asked for"]
+    assert register(there, "a") == number  # the same bundle is the same version, whoever registers it
+    assert register(there, "b") == number + 1
+
+
+def test_a_number_that_another_machine_took_is_not_given_twice(machine: Machine) -> None:
+    here, there = machine("here"), machine("there")
+    assert [register(here, "a"), register(there, "b"), register(here, "c")] == [1, 2, 3]
+    Registry(there).pull("small")
+    assert [version.number for version in Registry(there).versions("small")] == [3, 2, 1]
+
+
+def test_promotions_of_two_machines_at_once_lose_none(machine: Machine, shared: str) -> None:
+    machines = [machine(name) for name in ("here", "there")]
+    for store, name in zip(machines, "ab", strict=True):
+        register(store, name)
+    Registry(machines[0]).pull("small")
+    made: dict[int, list[Promotion]] = {1: [], 2: []}
+
+    def promote(store: Store, number: int) -> None:
+        for turn in range(4):
+            made[number].append(Registry(store).promote("small", number, f"{number} in turn {turn}"))
+
+    threads = [threading.Thread(target=promote, args=(store, at + 1)) for at, store in enumerate(machines)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    third = Registry(machine("third"))
+    third.pull()
+    known = list(third.promotions("small"))
+    assert [promotion.number for promotion in known] == list(range(len(known), 0, -1))
+    assert {promotion.number: promotion for numbers in made.values() for promotion in numbers} == {
+        promotion.number: promotion for promotion in known
+    }
+    for promotion, before in itertools.pairwise(known):
+        assert (promotion.previous, promotion.line[0]) == (before.version, before.version)
+    assert len(names(shared, "registry/small/promotions")) == len(known)
+    assert third.promoted("small") == known[0].version
+
+
+def test_a_rollback_follows_on_what_another_machine_promoted(machine: Machine) -> None:
+    here, there = machine("here"), machine("there")
+    first, second, third = (register(here, name) for name in "abc")
+    Registry(here).promote("small", first, "first")
+    Registry(here).promote("small", second, "second")
+    Registry(there).pull("small")
+    Registry(here).promote("small", third, "third")
+
+    made = Registry(there).rollback("small", "back")  # which has not heard of the third, and finds its number taken
+
+    assert (made.number, made.version, made.previous) == (4, second, third)
+
+
+def test_records_of_all_machines_are_pulled_and_those_under_way_again(machine: Machine) -> None:
+    here, there = machine("here"), machine("there")
+    done, going = record(here, "a"), record(here, "b", "running")
+    runs = Runs(there)
+    assert list(runs.newest_first("small")) == []
+    runs.pull("small")
+    assert [(found.id, found.outcome) for found in runs.newest_first("small")] == [
+        (going.id, "running"),
+        (done.id, "succeeded"),
+    ]
+    Runs(here).finish("small", going.id, "failed", "in vain")
+    runs.pull()
+    assert [found.outcome for found in runs.newest_first("small")] == ["failed", "succeeded"]
+
+
+def test_a_file_that_is_no_record_is_left_where_it_is(machine: Machine, shared: str) -> None:
+    for name in ("runs/small/../../../outside.json", "runs/.hidden/a.json", "runs/small/a.txt"):
+        Remote(shared).bucket.write(name, b"{}")
+    Runs(machine("here")).pull()
+    assert not machine("here").root.exists()
+
+
+def test_what_reads_goes_on_without_the_server_and_what_writes_does_not(
+    machine: Machine, shared: str, caplog: pytest.LogCaptureFixture, request: pytest.FixtureRequest
+) -> None:
+    here = machine("here")
+    Registry(here).promote("small", register(here, "a"), "asked for")
+    request.getfixturevalue("unreachable")
+    registry = Registry(here)
+    with heard(caplog):
+        registry.pull("small")
+    assert all(line.endswith(f"What is in the cache, {here.root}, is used.") for line in said(caplog))
+    champion = registry.champion("small", verified=True)
+    assert champion is not None
+    with pytest.raises(StoreError, match="the shared store cannot be reached"):
+        publish(here, "b")

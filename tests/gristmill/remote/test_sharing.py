@@ -1,0 +1,241 @@
+"""Artifacts on a shared store: whole or not to be seen, the same for all machines, never used where damaged."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from buckets import made_of, names, publish, spoil
+from s3fs import S3FileSystem
+from support import heard, said
+
+from gristmill import identity
+from gristmill.artifact import MANIFEST
+from gristmill.errors import CorruptArtifact, StoreError
+from gristmill.files import files_below
+from gristmill.remote.sharing import Remote, object_name
+from gristmill.store import Store, artifact_name
+
+pytest_plugins = ["shared_store"]
+
+Machine = Callable[[str], Store]
+NAME = artifact_name("train", made_of().key)
+WEIGHTS = object_name(identity.digest_of_bytes(b"weights"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files_below(folder)}
+
+
+def test_what_one_machine_makes_another_one_finds(machine: Machine) -> None:
+    made = publish(machine("here"))
+
+    found = machine("there").find("train", made_of().key)
+
+    assert found is not None
+    assert (found.reference, found.manifest) == (made.reference, made.manifest)
+    assert found.path == machine("there").path("train", made_of().key)
+    assert contents(found.path) == contents(made.path)
+    assert machine("there").open(made.reference).path == found.path
+    assert [path.name for path in found.path.parent.iterdir()] == [found.path.name]
+
+
+def test_what_nobody_made_nobody_finds(machine: Machine) -> None:
+    assert machine("here").find("train", made_of().key) is None
+    with pytest.raises(CorruptArtifact, match=r"manifest.json: cannot be read"):
+        machine("here").open({"stage": "train", "key": made_of().key, "digest": "none"})
+
+
+def test_equal_bytes_are_there_once(machine: Machine, shared: str) -> None:
+    for name in ("a", "b"):
+        publish(machine("here"), name)
+    assert len(names(shared, "artifacts")) == 2
+    assert len(names(shared, "objects")) == 4  # the weights, nothing, and two names
+
+
+def test_what_is_here_is_found_without_a_request(machine: Machine, tmp_path: Path) -> None:
+    made = publish(machine("here"))
+    unreachable = Store(tmp_path / "here", Remote("s3://nowhere-at-all/prefix"))
+    found = unreachable.find("train", made_of().key)
+    assert found is not None
+    assert unreachable.open(found.reference).reference == made.reference
+
+
+def test_of_two_machines_that_make_one_artifact_both_end_with_the_first_ones(machine: Machine) -> None:
+    here, there = machine("here"), machine("there")
+    with there.draft(made_of()) as draft:
+        (draft.path / "weights").write_text("second")
+        first = publish(here)
+        second = there.publish(draft, made_of())
+
+    assert second.reference == first.reference
+    assert contents(second.path) == contents(first.path)
+    found = machine("third").find("train", made_of().key)
+    assert found is not None
+    assert found.reference == first.reference
+
+
+def test_a_machine_that_loses_in_the_last_moment_takes_the_winners(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = machine("here"), machine("there")
+    assert there.remote
+    create = there.remote.bucket.create
+
+    def create_later(name: str, content: bytes) -> bool:
+        publish(here)
+        return create(name, content)
+
+    monkeypatch.setattr(there.remote.bucket, "create", create_later)
+    second = publish(there, content="second")
+    assert second.reference == here.open(second.reference).reference
+    assert (second.path / "inner/weights").read_text() == "weights"
+
+
+def test_a_result_made_again_by_request_takes_the_others_place(machine: Machine) -> None:
+    here, there = machine("here"), machine("there")
+    old = publish(here)
+    assert there.find("train", made_of().key)
+    new = publish(here, content="other weights", replace=True)
+
+    assert there.open(old.reference).reference == old.reference  # which is still here
+    assert there.open(new.reference).reference == new.reference  # which a record of the other machine refers to
+    with pytest.raises(CorruptArtifact, match="it was refreshed since"):
+        there.open(old.reference)
+
+
+@pytest.mark.parametrize("damaged", [WEIGHTS, NAME])
+def test_a_flipped_bit_on_the_server_is_never_used_and_is_healed(
+    machine: Machine, shared: str, caplog: pytest.LogCaptureFixture, damaged: str
+) -> None:
+    made = publish(machine("here"))
+    spoil(shared, damaged)
+
+    with heard(caplog):
+        assert machine("there").find("train", made_of().key) is None
+
+    (warning,) = said(caplog)
+    assert warning.startswith(f"{shared}/{damaged}: ")
+    assert warning.endswith("Removed from the shared store, with its manifest; it is not used.")
+    assert list((machine("there").root / "train").glob("*/*")) == []
+    assert NAME not in names(shared)
+    again = publish(machine("there"))  # as the stage does that found none
+    assert again.reference == made.reference
+    assert machine("third").find("train", made_of().key)
+
+
+def test_an_object_that_is_gone_is_healed_by_who_has_it(
+    machine: Machine, shared: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = publish(machine("here"))
+    Remote(shared).bucket.remove(WEIGHTS)
+    with heard(caplog):
+        assert machine("there").find("train", made_of().key) is None
+    assert said(caplog)[0].startswith(f"{shared}/{WEIGHTS}: gone, though a manifest names it.")
+
+    machine("here").share(made, NAME)
+
+    assert machine("there").find("train", made_of().key)
+
+
+def test_what_is_damaged_here_is_fetched_again(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    here = machine("here")
+    made = publish(here)
+    (made.path / "inner/weights").write_text("damaged")
+
+    with heard(caplog):
+        found = here.find("train", made_of().key)
+
+    assert found is not None
+    assert (found.path / "inner/weights").read_text() == "weights"
+    assert [path.is_dir() for path in (here.root / "quarantine").iterdir()] == [True]
+    (made.path / MANIFEST).unlink()
+    assert here.open(made.reference).reference == made.reference
+
+
+@pytest.mark.parametrize("file", ["../outside", "/outside", MANIFEST, "inner/../../outside"])
+def test_a_manifest_that_names_files_elsewhere_is_refused(
+    machine: Machine, shared: str, caplog: pytest.LogCaptureFixture, file: str
+) -> None:
+    publish(machine("here"))
+    bucket = Remote(shared).bucket
+    manifest: dict[str, Any] = json.loads(bucket.read(NAME) or b"")
+    del manifest["seal"]
+    manifest["files"] = {file: manifest["files"]["inner/weights"]}
+    bucket.write(NAME, json.dumps(manifest | {"seal": identity.digest_of(manifest)}).encode())
+
+    with heard(caplog):
+        assert machine("there").find("train", made_of().key) is None
+
+    assert "names files that lie outside of its folder." in said(caplog)[0]
+    assert not list(machine("there").root.parent.glob("**/outside"))
+
+
+def upload_until_killed(root: Path, url: str) -> None:
+    """Publish, and be killed when all objects are there and the manifest is not."""
+    store = Store(root, Remote(url))
+    assert store.remote
+
+    def die(name: str, content: bytes) -> bool:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return False
+
+    store.remote.bucket.create = die  # type: ignore[method-assign]
+    publish(store)
+
+
+@pytest.mark.slow
+def test_an_upload_that_is_killed_is_invisible_and_the_next_one_heals(machine: Machine, shared: str) -> None:
+    process = multiprocessing.get_context("spawn").Process(
+        target=upload_until_killed, args=(machine("here").root, shared)
+    )
+    process.start()
+    process.join()
+
+    assert process.exitcode == -signal.SIGKILL
+    assert len(names(shared, "objects")) == 3
+    assert machine("here").find("train", made_of().key) is None
+    assert machine("there").find("train", made_of().key) is None
+    made = publish(machine("here"))
+    found = machine("there").find("train", made_of().key)
+    assert found is not None
+    assert found.reference == made.reference
+
+
+def test_a_server_that_cannot_be_reached_is_one_line(unreachable: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as raised:
+        Store(tmp_path / "cache", Remote(unreachable)).find("train", made_of().key)
+    message = str(raised.value)
+    assert message.startswith(
+        f"{unreachable}/{NAME}: the shared store cannot be reached (Could not connect to the endpoint"
+    )
+    assert message.endswith("Look at the network, AWS_ENDPOINT_URL and the credentials, and run again.")
+    assert "\n" not in message
+
+
+def test_a_bucket_that_is_not_there_is_told(s3: dict[str, str], shared: str, tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache", Remote("s3://no-such-bucket/prefix"))
+    with pytest.raises(StoreError, match=r"^s3://no-such-bucket/prefix: The specified bucket does not exist\. Make it"):
+        store.check_writable()
+
+
+def test_a_server_that_overwrites_what_is_to_be_created_is_refused(
+    machine: Machine, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine("here").check_writable()
+    assert names(shared) == []
+    pipe_file = S3FileSystem._pipe_file
+
+    async def overwrite(self: Any, path: str, data: bytes, mode: str = "create", **more: Any) -> Any:
+        return await pipe_file(self, path, data, mode="overwrite", **more)
+
+    monkeypatch.setattr(S3FileSystem, "_pipe_file", overwrite)
+    S3FileSystem.clear_instance_cache()  # of those that have the method already
+    with pytest.raises(StoreError, match="Two machines would overwrite each other's results"):
+        machine("here").check_writable()
+    assert names(shared) == []
+    S3FileSystem.clear_instance_cache()

@@ -1,0 +1,96 @@
+"""A store that machines share, by the real command: what one machine made is fresh, served and listed on the others."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from buckets import names, spoil
+from conftest import SMALL
+from support import Command, made, the_error
+
+from gristmill.runs import Record
+
+pytest_plugins = ["end_to_end", "shared_store"]
+
+Go = Callable[[str], None]
+
+
+@pytest.fixture
+def go(shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
+    """Go to a machine, by its name: the same project, with a cache of its own."""
+    monkeypatch.setenv("GRISTMILL_STORE", shared)
+
+    def to(name: str) -> None:
+        monkeypatch.setenv("GRISTMILL_CACHE", str(tmp_path / name))
+
+    return to
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api", "parity_here")
+def test_what_runs_on_one_machine_is_fresh_and_serves_on_another(
+    project: Path, shared: str, go: Go, command: Command, request: pytest.FixtureRequest
+) -> None:
+    go("here")
+    ran = command("run", "small", "--json")
+    assert ran.status == 0, ran.err
+    assert command("promote", "small").status == 0
+    predicted = command("predict", "small")
+
+    go("there")
+    assert {step["state"] for step in command("plan", "small", "--json").json} == {"fresh"}
+    again = command("run", "small", "--json")
+    assert (again.status, again.json["id"]) == (0, ran.json["id"])  # the run of the other machine, which made it all
+    assert command("predict", "small").out == predicted.out
+    assert "v1" in command("models", "small").out
+    (status,) = command("ls", "--json").json
+    assert (status["state"], status["champion"]) == ("fresh", 1)
+    assert [run["id"] for run in command("runs", "small", "--json").json] == [ran.json["id"]]
+
+    shutil.rmtree(project / "there/train")  # a stage that another setting does not touch is not run again for it
+    changed = command("run", "small", "--set", "evaluate.ar_order=2", "--json")
+    assert changed.status == 0, changed.err
+    assert made(
+        Record.model_validate({key: value for key, value in changed.json.items() if key in Record.model_fields})
+    ) == {"evaluate", "export"}
+
+    request.getfixturevalue("unreachable")
+    served = command("predict", "small")
+    assert (served.status, served.out) == (0, predicted.out)
+    assert "the shared store cannot be reached" in served.err
+    refused = command("run", "small", "--set", "model.l2=3.0")
+    assert refused.status == 1
+    assert the_error(refused).startswith(f"{shared}/")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api")
+def test_a_sweep_on_another_machine_tries_nothing_again_and_care_is_taken_of_all(
+    project: Path, shared: str, go: Go, command: Command
+) -> None:
+    (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0]\n")
+    go("here")
+    here = command("sweep", "small", "--json")
+    assert here.status == 0, here.err
+
+    go("there")
+    there = command("sweep", "small", "--json")
+    assert (there.status, there.json) == (0, here.json)
+    assert not list((project / "there/runs").glob("*/*"))  # no trial was made
+
+    verified = command("verify")
+    objects = len(names(shared, "objects"))
+    assert (verified.status, verified.out) == (
+        0,
+        f"6 artifacts, {objects} shared objects, 6 shared manifests verified, 0 damaged.\n",
+    )
+    train = next(name for name in names(shared) if name.startswith("artifacts/train/"))
+    spoil(shared, train)
+    damaged = command("verify")
+    assert damaged.status == 1
+    assert damaged.out.startswith(f"{shared}/{train}: ")
+    assert command("verify", "--repair").status == 0
+    assert command("verify").status == 0
+    collected = command("gc", "--dry-run")
+    assert (collected.status, collected.out) == (0, "Would free 0.0 MiB in 0 items.\n")
