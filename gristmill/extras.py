@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from gristmill.errors import RequestError
 
 EXTRAS = {
+    "dask": ("distributed",),
     "lite": ("ai_edge_litert",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),
     "subwords": ("sentencepiece", "tensorflow_text"),
