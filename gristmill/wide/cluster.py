@@ -34,8 +34,11 @@ class Cluster:
             WorkError: nobody answers at the address, or the cluster has no worker.
         """
         extras.need('[runner] kind: "dask"', "dask")
-        self._cluster = None if address else _start(workers or os.cpu_count() or 1)
-        self._address: str = self._cluster.scheduler_address if self._cluster else address
+        self._cluster = None
+        if address is None:
+            self._cluster = _start(workers or os.cpu_count() or 1)
+            address = str(self._cluster.scheduler_address)
+        self._address = address
         self._client = connected(self._address)
         self.workers = workers or threads_of(self._client, self._address)
         self._futures: list[Any] = []
@@ -83,7 +86,7 @@ def connected(address: str) -> Any:
     """
     import distributed
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost or cancelled is told by us
+    _hush()
     try:
         return distributed.Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError, ImportError) as error:
@@ -112,15 +115,21 @@ def threads_of(client: Any, address: str) -> int:
 def _start(workers: int) -> Any:
     from distributed import LocalCluster
 
+    _hush()
     return LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=0,  # a worker's own process does the work; its memory is not Dask's to count
         silence_logs=logging.CRITICAL,
     )
+
+
+def _hush() -> None:
+    """Have Dask's log say nothing here: what is lost or cancelled is told by us, in a line. It is set up on import."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 
 def _environment(scheduler: str) -> dict[str, str]:

@@ -62,7 +62,7 @@ class Pool:
                 why = str(died)
                 if not self._open:
                     break
-        return Done(failed=f"{why}, {ATTEMPTS} times")
+        return Done(failed=f"{why}; it was tried {ATTEMPTS} times")
 
 
 def at_once(runner: Runner, asked: int | None) -> int | None:

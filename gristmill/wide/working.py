@@ -57,6 +57,7 @@ def _done(flow: str, parameters: dict[str, Any]) -> Done:
 def main() -> None:
     """Do whatever comes."""
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a user's model prints is no answer
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
