@@ -47,7 +47,7 @@ def build(shape):
         if time.monotonic() > until:
             raise TimeoutError("the others do not train meanwhile")
         time.sleep(0.01)
-    inputs = keras.Input((shape.history, shape.channels))
+    inputs = keras.Input((shape.history, shape.columns))
     return keras.Model(inputs, keras.layers.Dense(shape.outputs)(keras.layers.Flatten()(inputs)))
 """
 
