@@ -19,12 +19,12 @@ from gristmill.runs import Record
 from gristmill.store import is_running
 
 pytest_plugins = ["end_to_end"]
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
 NET = SMALL.replace('kind = "linear"', 'kind = "dense"\nunits = [8]') + (
-    "\n[pipelines.small.train]\nepochs = 2\n\n[pipelines.small.backtest]\nwindows = 2\nsize = 20\n"
+    "\n[pipelines.small.train]\nepochs = 1\n\n[pipelines.small.backtest]\nwindows = 2\nsize = 20\n"
 )
 BROKEN = SMALL.replace("pipelines.small", "pipelines.broken").replace('"linear"', '"mine.py:build"')
 """The small pipeline with a network and a backtest of two blocks, and one whose model cannot be built."""
@@ -53,7 +53,7 @@ def build(shape):
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Record:
+def alone(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_here: None) -> Record:
     """The record of the small network's run in this process, one block after the other."""
     folder = tmp_path_factory.mktemp("alone")
     write_project(folder, NET)
@@ -71,6 +71,12 @@ def cluster(prefect_api: str) -> Iterator[Any]:
         yield started
 
 
+def contents(record: Record) -> dict[str, str]:
+    """Return what a run made, by digest; of the bundle, whose files hold their time, what it was made of."""
+    made_of = {label: reference["digest"] for label, reference in record.references.items()}
+    return made_of | {"export": record.references["export"]["key"]}
+
+
 def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fails_alone(
     project: Path, gristmill: Gristmill, prefect_api: str, alone: Record
 ) -> None:
@@ -82,28 +88,22 @@ def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fai
     assert said.returncode == 1
     assert said.stderr.splitlines()[-1] == "error: broken: ValueError: no such network"
     (run,) = records(project)
-    assert run.references == alone.references
+    assert contents(run) == contents(alone)
     assert (run.outcome, run.pid == os.getpid()) == ("succeeded", False)
     assert records(project, "broken")[0].pid != run.pid
     assert f"bundle  {project / 'data/store/export'}" in said.stdout
 
-    again = gristmill("run", "small", "broken", "--jobs", "2", "--set", "model.kind=linear", api=prefect_api)
-    assert again.returncode == 2  # model.units is none of its settings: nothing was begun
-    assert len(records(project)) == 1
-
 
 def test_blocks_of_a_backtest_side_by_side_are_those_made_one_by_one_and_noted_as_made(
-    project: Path, gristmill: Gristmill, prefect_api: str, alone: Record
+    project: Path, alone: Record
 ) -> None:
     (project / "pipelines.toml").write_text(f"[runner]\nworkers = 2\n{NET}")
 
-    said = gristmill("run", "small", api=prefect_api)
+    run = Project.open(project).run("small").record
 
-    assert said.returncode == 0, said.stderr
-    (run,) = records(project)
-    assert run.references == alone.references
+    assert contents(run) == contents(alone)
     assert made(run) == set(run.stages) == set(alone.stages)
-    assert "backtest 2/1 done in" in said.stderr
+    assert {run.pid} == {record.pid for record in records(project)} == {os.getpid()}  # the workers keep no record
 
 
 def test_on_dask_pipelines_give_what_they_give_here_and_one_that_fails_fails_alone(
@@ -117,7 +117,7 @@ def test_on_dask_pipelines_give_what_they_give_here_and_one_that_fails_fails_alo
 
     found, failed = ended["small"], ended["broken"]
     assert isinstance(found, Result)
-    assert found.record.references == alone.references
+    assert contents(found.record) == contents(alone)
     assert isinstance(failed, WorkError)
     assert str(failed).startswith("broken: worker tcp://127.0.0.1:")
     assert str(failed).endswith(": ValueError: no such network")
