@@ -2,7 +2,6 @@
 
 import logging
 import os
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,25 +41,31 @@ class Cluster:
         self._client = connected(self._address)
         self.workers = workers or threads_of(self._client, self._address)
         self._futures: list[Any] = []
+        self._given_up = False
 
     def attempt(self, unit: Unit) -> Done:
         """Have a worker do a unit.
 
         Raises:
             WorkerDied: its process ended meanwhile.
+            WorkError: the scheduler was lost.
         """
         from distributed import CancelledError, KilledWorker
+        from distributed.client import ClosedClientError
 
         from gristmill.wide import slot
 
-        future = self._client.submit(
-            slot.attempt, asdict(unit), _environment(self._address), alike.surroundings(), pure=False
-        )
-        self._futures.append(future)
         try:
+            future = self._client.submit(
+                slot.attempt, asdict(unit), _environment(self._address), alike.surroundings(), pure=False
+            )
+            self._futures.append(future)
             answer = future.result()
-        except CancelledError:
-            raise WorkerDied(f"the unit was cancelled, or the scheduler at {self._address} lost") from None
+        except (CancelledError, ClosedClientError):
+            if self._given_up:
+                raise WorkerDied("given up") from None
+            lost = f"the Dask scheduler at {without_user(self._address)} was lost in mid-run."
+            raise WorkError(f"{lost} Run again: it goes on from here.") from None
         except KilledWorker as killed:  # after as many as the cluster's `allowed-failures` says
             return Done(failed=f"the workers of the cluster died of it ({killed.last_worker.address} last)")
         except ImportError as error:
@@ -71,7 +76,8 @@ class Cluster:
 
     def close(self) -> None:
         """Cancel what is being done, and end the cluster if it was started here."""
-        with suppress(OSError, TimeoutError):  # the scheduler is gone
+        self._given_up = True
+        if self._client.status == "running":  # else the scheduler is gone
             self._client.cancel(self._futures, force=True)
         self._client.close()
         if self._cluster:
@@ -129,7 +135,8 @@ def _start(workers: int) -> Any:
 
 def _hush() -> None:
     """Have Dask's log say nothing here: what is lost or cancelled is told by us, in a line. It is set up on import."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _environment(scheduler: str) -> dict[str, str]:

@@ -7,10 +7,12 @@ when the unit is cancelled, which the scheduler also does when the one who sent 
 import threading
 from typing import Any
 
-from distributed import get_worker
+from distributed import Status, get_worker
 
 from gristmill.wide.process import Worker
 from gristmill.wide.unit import Unit, WorkerDied
+
+_ENDING = (Status.closing, Status.closed, Status.failed)  # of a Dask worker, which waits for its threads
 
 _PAUSE = 0.5  # seconds between looks whether the unit is still wanted
 
@@ -57,7 +59,7 @@ def _take(purpose: Any, environment: dict[str, str]) -> Worker:
 def _end_where_cancelled(worker: Worker, dask: Any, key: str, over: threading.Event) -> None:
     while not over.wait(_PAUSE):
         task = dask.state.tasks.get(key)
-        if task is None or task.state == "cancelled":
+        if task is None or task.state == "cancelled" or dask.status in _ENDING:
             worker.process.terminate()
             worker.end()
             return
