@@ -2,19 +2,17 @@
 
 from prefect import flow
 
-from tasks.sweep import try_trials, waiting
+from tasks.wide import try_trials
 
 
 @flow(name="sweep", flow_run_name="sweep {pipeline}", persist_result=False)
-def sweep(pipeline: str, trials: list[list[str]], jobs: int = 1, project: str | None = None) -> None:
+def sweep(pipeline: str, trials: list[list[str]], jobs: int | None = None, project: str | None = None) -> None:
     """Run a pipeline as far as its scores with each of some settings; a trial that fails does not stop the rest.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
         trials: the assignments of each, such as `["model.units=[512]", "train.seed=43"]`.
-        jobs: trials at a time.
+        jobs: trials at a time; as `[runner]` says if not given.
         project: folder of `pipelines.toml`; found from the current folder upward if not given.
     """
-    with waiting(pipeline, trials, project) as queue:
-        for worker in [try_trials.submit(queue, number) for number in range(1, jobs + 1)]:
-            worker.result()
+    try_trials(pipeline, trials, jobs, project)

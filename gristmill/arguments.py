@@ -61,6 +61,12 @@ Refresh = Annotated[
     str | None,
     typer.Option(metavar="STAGE", help="Do this stage again, even if its result is there.", autocompletion=stages_like),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="How many at a time, each in a process of its own; as [runner] says if not given, else one."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 ByVersion = Annotated[
     int | None, typer.Option("--version", metavar="N", parser=number_of, help="Not by the champion but by this one.")

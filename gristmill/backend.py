@@ -7,12 +7,26 @@ from collections.abc import Iterator
 
 from gristmill.errors import WorkError
 
+THREADS = "GRISTMILL_THREADS"  # how many TensorFlow uses in this process, and in those that it starts
+
+
+def set_threads(count: int | None) -> None:
+    """Have TensorFlow use so many threads, or as many as it chooses, from when Keras is imported by `import_keras`.
+
+    Sums of floats may be taken in another order by another number of threads, so it is one for every process of a
+    project: that of a plain run, of a trial, of a Dask cluster's worker, of the reloading of what is exported.
+    """
+    if count:
+        os.environ[THREADS] = str(count)
+    else:
+        os.environ.pop(THREADS, None)
+
 
 def import_keras() -> None:
     """Import Keras on TensorFlow and undo what a `keras.json` may have set: it is in no key, so it must not matter.
 
     Raises:
-        WorkError: this process has Keras on another backend already.
+        WorkError: this process has Keras on another backend already, or TensorFlow with other threads.
     """
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,6 +43,22 @@ def import_keras() -> None:
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
+    _limit_threads(int(os.environ.get(THREADS, 0)))
+
+
+def _limit_threads(count: int) -> None:
+    if not count:
+        return
+    from tensorflow.config import threading
+
+    try:
+        threading.set_intra_op_parallelism_threads(count)
+        threading.set_inter_op_parallelism_threads(count)
+    except RuntimeError:  # it works already
+        raise WorkError(
+            f"TensorFlow has begun in this process without [runner] threads = {count}. "
+            "Start a new process, in which gristmill loads it."
+        ) from None
 
 
 @contextlib.contextmanager

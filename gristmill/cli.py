@@ -11,11 +11,10 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from gristmill import bar, screen
-from gristmill.arguments import Json, Name, Refresh, Set, pipelines_like
-from gristmill.commands import check, course, init, models, operations, report, schema, upkeep
+from gristmill.arguments import Jobs, Json, Name, Refresh, Set
+from gristmill.commands import check, course, init, models, operations, report, run, schema, upkeep
 from gristmill.errors import GristmillError, WorkError
 from gristmill.launch import QUIET, on_loss, set_up_prefect
-from gristmill.plan import is_fresh
 from gristmill.project import Project
 
 INTERRUPTED = 130
@@ -88,29 +87,7 @@ def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = 
         screen.show_plan(name, steps)
 
 
-@app.command()
-def run(
-    names: Annotated[list[str], typer.Argument(help="Pipelines.", autocompletion=pipelines_like)],
-    set_: Set = None,
-    refresh: Refresh = None,
-    as_json: Json = False,
-) -> None:
-    """Bring pipelines up to date: do what the plan says, print scores, report and bundle."""
-    project = Project.open(overrides={name: set_ or [] for name in names})
-    results = []
-    for name in names:
-        steps = project.plan(name, refresh)
-        if not as_json and (is_fresh(steps) or not screen.is_quiet()):
-            screen.show_plan(name, steps)
-        with bar.epochs():
-            result = project.run(name, refresh, steps)
-        if as_json:
-            results.append(result.record.model_dump(mode="json") | {"scores": result.evaluation})
-        elif not is_fresh(steps):
-            screen.show_scores(result.evaluation)
-            screen.show_places(result.report, result.bundle)
-    if as_json:
-        screen.show_json(results[0] if len(results) == 1 else results)
+app.command()(run.run)
 
 
 @app.command()
@@ -130,7 +107,7 @@ def retrain(name: Name, set_: Set = None, as_json: Json = False) -> None:
 def sweep(
     name: Name,
     set_: Set = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Trials at a time, each in a process of its own.")] = 1,
+    jobs: Jobs = None,
     as_json: Json = False,
 ) -> None:
     """Try the settings that a pipeline's sweep names; choose by validation. Exit 1: a trial failed."""

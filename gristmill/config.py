@@ -25,6 +25,7 @@ from gristmill.settings import AnyStore, OwnStore, Settings, columns
 from gristmill.store import PIPELINE, Store
 from gristmill.stores import store_of
 from gristmill.urls import masked
+from gristmill.wide.settings import ALONE, Runner
 from gristmill.wording import suggestion, unknown_pipeline, validated
 
 FILE = "pipelines.toml"
@@ -74,6 +75,7 @@ class Catalogue:
     keep_runs: int
     pipelines: Mapping[str, Pipeline]
     deny: tuple[str, ...] = ()  # patterns of columns that no pipeline names
+    runner: Runner = ALONE
 
     def pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by name, or say which there are."""
@@ -102,6 +104,7 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         raise RequestError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
     problems = _unknown_tables(raw)
     defaults = validated(Defaults, raw.get("defaults", {}), "[defaults]", problems)
+    runner = validated(Runner, raw["runner"], "[runner]", problems) if "runner" in raw else ALONE
     tables = raw.get("pipelines", {})
     changes = overrides or {}
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
@@ -111,12 +114,12 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
     wrong = [f"{FILE} {problem}" for problem in problems]
     pipelines = {made.name: _with_schema(made, root, not changes.get(made.name), wrong) for made in sound}
     wrong.extend(strays(root, tables))
-    if wrong or defaults is None:
+    if wrong or defaults is None or runner is None:
         raise RequestError("\n".join(wrong))
     for name in changes:
         if name not in pipelines:
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
-    return Catalogue(root, store_of(root, defaults), defaults.keep_runs, pipelines, defaults.deny)
+    return Catalogue(root, store_of(root, defaults), defaults.keep_runs, pipelines, defaults.deny, runner)
 
 
 def find_root() -> Path:
@@ -178,7 +181,7 @@ def _read_value(text: str) -> Any:
 
 def _unknown_tables(raw: dict[str, Any]) -> list[str]:
     """Return what is wrong at the top of the file, and take what is no table out of `raw`."""
-    known = ("defaults", "pipelines")
+    known = ("defaults", "runner", "pipelines")
     problems = [suggestion("table", name, known) for name in raw if name not in known]
     for name in known:
         if not isinstance(raw.get(name, {}), dict):

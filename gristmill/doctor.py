@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 
+from gristmill import extras
 from gristmill.backend import import_keras
-from gristmill.errors import DataError, StoreError
+from gristmill.errors import DataError, GristmillError, StoreError
 from gristmill.project import Project
+from gristmill.urls import without_user
+from gristmill.wide import cluster
+from gristmill.wide.pool import at_once
+from gristmill.wide.settings import Runner
 
 LIBRARIES = ("tensorflow", "keras", "prefect", "pandas", "pyarrow", "numpy", "pydantic")
 
@@ -35,6 +40,7 @@ def examine(project: Project, needed: list[str]) -> Iterator[Finding]:
     yield _store(project)
     yield _prefect()
     yield _devices()
+    yield _runner(project.catalogue.runner)
     for name in project.catalogue.pipelines:
         yield _data(project, name, name in needed)
 
@@ -72,6 +78,22 @@ def _devices() -> Finding:
     devices = ", ".join(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices())
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
     return Finding("devices", f"{devices}; {threads} threads")
+
+
+def _runner(runner: Runner) -> Finding:
+    workers = at_once(runner, None)
+    if runner.kind == "processes":
+        return Finding("runner", f"processes of this machine, {workers} at a time where --jobs does not say")
+    try:
+        extras.need('[runner] kind: "dask"', "dask")
+        if not runner.address:
+            return Finding("runner", f"a Dask cluster on this machine, {workers} workers, started for each call")
+        client = cluster.connected(runner.address)
+        with client:
+            found = cluster.threads_of(client, runner.address)
+    except GristmillError as error:
+        return Finding("runner", str(error), sound=False)
+    return Finding("runner", f"Dask at {without_user(runner.address)}, {found} workers")
 
 
 def _data(project: Project, name: str, needed: bool) -> Finding:

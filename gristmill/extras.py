@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from gristmill.errors import RequestError
 
 EXTRAS = {
+    "dask": ("distributed",),
     "lite": ("ai_edge_litert",),
     "s3": ("s3fs",),
     "onnx": ("onnx", "onnxruntime", "tf2onnx"),

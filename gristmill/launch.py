@@ -1,7 +1,7 @@
 """Flows launched from this process: what they need is looked at first, then Prefect is loaded, which takes a second."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -27,24 +27,27 @@ def set_up_prefect(level: str = QUIET) -> None:
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")  # between two flows
 
 
-def launch(catalogue: Catalogue, name: str, flow: str, parameters: Mapping[str, Any], trains: bool = True) -> Any:
-    """Run a flow on a pipeline and return what it returns.
+def launch(
+    catalogue: Catalogue, names: Iterable[str], flow: str, parameters: Mapping[str, Any], trains: bool = True
+) -> Any:
+    """Run a flow on pipelines and return what it returns.
 
     Args:
         catalogue: the project's, with the settings that hold for this call.
-        name: the pipeline.
-        flow: its name: one of a domain, `retrain` or `sweep`.
-        parameters: of the flow besides pipeline and project. Assignments among them: the flow, which may run elsewhere,
-            reads the file itself.
+        names: the pipelines.
+        flow: its name: one of a domain, `retrain`, `sweep` or `wide`.
+        parameters: of the flow besides the project. Assignments among them: the flow, which may run elsewhere, reads
+            the file itself.
         trains: whether it trains in this process, which then imports TensorFlow while Prefect's server starts.
 
     Raises:
         GristmillError: the work could not be done.
     """
-    pipeline = catalogue.pipeline(name)
-    provide(pipeline.tables.values(), catalogue.root)
-    data_of(catalogue, name)  # what the last stage reads or writes with is missed before the first one runs
-    extras.refuse_missing(pipeline.tables.values())
+    for name in names:
+        tables = catalogue.pipeline(name).tables.values()
+        provide(tables, catalogue.root)
+        data_of(catalogue, name)  # what the last stage reads or writes with is missed before the first one runs
+        extras.refuse_missing(tables)
     catalogue.store.check_writable()
     run, url = _ready(flow, import_keras if trains else lambda: None)
     from httpx import TransportError
@@ -54,7 +57,7 @@ def launch(catalogue: Catalogue, name: str, flow: str, parameters: Mapping[str, 
 
     try:
         with refusals_told(url), watched(url, _lose) if _ends else nullcontext():
-            return run(pipeline=name, project=str(catalogue.root), **parameters)
+            return run(project=str(catalogue.root), **parameters)
     except TransportError as error:
         if not concerns(error, url):
             raise

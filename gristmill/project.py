@@ -1,13 +1,14 @@
 """A project opened from Python or by the command line: what can be done with its pipelines."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill import config, domains, nothing_to_do, plan, status, sweeps, syllabus, upkeep
+from gristmill.backend import set_threads
 from gristmill.config import Catalogue
-from gristmill.errors import RequestError
+from gristmill.errors import RequestError, WorkError
 from gristmill.launch import data_of, launch
 from gristmill.leaderboard import Outcome, leaderboard
 from gristmill.pages.retraining import write_retraining
@@ -21,6 +22,7 @@ from gristmill.serving import Serving
 from gristmill.status import Status
 from gristmill.sweeps import Trial
 from gristmill.swept import Swept
+from gristmill.wide.pool import at_once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +36,7 @@ class Project:
     def __init__(self, catalogue: Catalogue, overrides: Mapping[str, list[str]] | None = None) -> None:
         self.catalogue = catalogue
         self._overrides = dict(overrides or {})
+        set_threads(catalogue.runner.threads)
         self.store = catalogue.store
         self.runs = Runs(catalogue.store)
         self.registry = Registry(catalogue.store)
@@ -61,13 +64,16 @@ class Project:
             raise RequestError(f"refresh: no stage {refresh!r} in {name}. Known: {', '.join(stages)}.")
         return plan.plan(self.catalogue, pipeline, refresh)
 
-    def run(self, name: str, refresh: str | None = None, steps: list[Step] | None = None) -> Result:
+    def run(
+        self, name: str, refresh: str | None = None, steps: list[Step] | None = None, jobs: int | None = None
+    ) -> Result:
         """Bring a pipeline up to date and return the run, or the last one if nothing was to be done.
 
         Args:
             name: the pipeline.
             refresh: a stage to do again.
             steps: the plan, where it was made already.
+            jobs: blocks of a backtest that are made at a time; as `[runner]` says if not given.
 
         Raises:
             GristmillError: the work could not be done.
@@ -75,8 +81,41 @@ class Project:
         steps = self.plan(name, refresh) if steps is None else steps
         if plan.is_fresh(steps):
             return self._result(nothing_to_do.record_of_fresh(self.catalogue, name, self._assignments(name), steps))
-        domain = self.catalogue.pipeline(name).domain
-        return self._result(self._through_flow(domain, name, {"refresh": refresh}))
+        pipeline = self.catalogue.pipeline(name)
+        fans_out = any(stage.point for stage in domains.stages_of(pipeline.domain, pipeline.tables))
+        parameters = {"refresh": refresh} | ({"jobs": jobs} if fans_out else {})
+        return self._result(self._through_flow(pipeline.domain, name, parameters))
+
+    def is_wide(self, jobs: int | None = None) -> bool:
+        """Whether several pipelines are run side by side, given how many are asked for at a time."""
+        runner = self.catalogue.runner
+        return runner.kind == "dask" or at_once(runner, jobs) != 1
+
+    def run_all(
+        self, names: Iterable[str], refresh: str | None = None, jobs: int | None = None
+    ) -> dict[str, Result | WorkError]:
+        """Bring pipelines up to date side by side; one that fails does not stop the rest.
+
+        Args:
+            names: the pipelines.
+            refresh: a stage to do again, in each of them.
+            jobs: pipelines at a time, each in a process of its own; as `[runner]` says if not given.
+
+        Returns:
+            For each its run, or why it failed.
+        """
+        steps = {name: self.plan(name, refresh) for name in names}
+        stale = [name for name in steps if not plan.is_fresh(steps[name])]
+        parameters = {"pipelines": stale, "overrides": self._overrides, "refresh": refresh, "jobs": jobs}
+        ended = launch(self.catalogue, stale, "wide", parameters, trains=False) if stale else {}
+        found: dict[str, Result | WorkError] = {}
+        for name in steps:
+            came = ended.get(name)
+            if isinstance(came, str):
+                found[name] = WorkError(f"{name}: {came}")
+            else:
+                found[name] = self._result(Record.model_validate(came)) if came else self.run(name, steps=steps[name])
+        return found
 
     def result(self, name: str, run: str | None = None) -> Result:
         """Return a run that was, by its id, or the last successful one.
@@ -86,12 +125,12 @@ class Project:
         """
         return self._result(self.record(name, run))
 
-    def sweep(self, name: str, jobs: int = 1) -> Swept:
+    def sweep(self, name: str, jobs: int | None = None) -> Swept:
         """Try what a pipeline's `sweep` names, as far as it was not tried yet, and return the leaderboard.
 
         Args:
             name: the pipeline.
-            jobs: trials at a time, each in a process of its own.
+            jobs: trials at a time, each in a process of its own; as `[runner]` says if not given.
 
         Raises:
             RequestError: there is no sweep, or a point's settings do not hold.
@@ -100,14 +139,15 @@ class Project:
         places = leaderboard(zip(asked, self.tried(name, asked, jobs), strict=True))
         return Swept(name, self.catalogue.pipeline(name).description, places, self.store)
 
-    def tried(self, name: str, trials: list[Trial], jobs: int) -> list[Outcome | None]:
+    def tried(self, name: str, trials: list[Trial], jobs: int | None) -> list[Outcome | None]:
         """Return what trials of a pipeline came to; those that were not tried before are tried now."""
         found = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
         overrides = self._assignments(name)
         missing = [[*overrides, *trial.assignments] for trial, one in zip(trials, found, strict=True) if one is None]
         if missing:
             logger.info("%-10s %d trials, %d of them tried before", "sweep", len(trials), len(trials) - len(missing))
-            launch(self.catalogue, name, "sweep", {"trials": missing, "jobs": jobs}, trains=False)
+            parameters = {"pipeline": name, "trials": missing, "jobs": jobs}
+            launch(self.catalogue, [name], "sweep", parameters, trains=False)
             found = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
         return found
 
@@ -249,5 +289,5 @@ class Project:
         return Result(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
     def _through_flow(self, flow: str, name: str, parameters: dict[str, Any]) -> Record:
-        given = parameters | {"overrides": self._assignments(name)}
-        return Record.model_validate(launch(self.catalogue, name, flow, given))
+        given = parameters | {"pipeline": name, "overrides": self._assignments(name)}
+        return Record.model_validate(launch(self.catalogue, [name], flow, given))

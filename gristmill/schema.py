@@ -19,6 +19,7 @@ from gristmill.domains import DOMAINS
 from gristmill.kinds import kinds, settings_of
 from gristmill.own import Own
 from gristmill.settings import Settings
+from gristmill.wide.settings import Runner
 
 _OWN = {
     "description": inspect.getdoc(Own),
@@ -33,7 +34,7 @@ def schema() -> dict[str, Any]:
     choices = {
         domain: {table: list(_classes(choice)) for table, choice in tables_of(domain).items()} for domain in DOMAINS
     }
-    classes: list[type[Settings]] = [Defaults, Sweep]
+    classes: list[type[Settings]] = [Defaults, Runner, Sweep]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
         [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
@@ -45,6 +46,7 @@ def schema() -> dict[str, Any]:
         "type": "object",
         "properties": {
             "defaults": references[Defaults, "validation"],
+            "runner": references[Runner, "validation"],
             "pipelines": {"type": "object", "additionalProperties": {"oneOf": pipelines}},
         },
         "additionalProperties": False,

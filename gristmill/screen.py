@@ -117,8 +117,13 @@ def show_plan(name: str, steps: list[Step]) -> None:
     ):
         labels = [step.stage for step in points]
         table.add_row(labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}", _MARKS[state], escape(reason))
-    out.print(f"[bold]{escape(name)}[/]")
+    show_name(name)
     _print(table)
+
+
+def show_name(name: str) -> None:
+    """Print which pipeline it is that the next lines tell of."""
+    out.print(f"[bold]{escape(name)}[/]")
 
 
 def show_scores(scores: dict[str, Any]) -> None:

@@ -165,6 +165,7 @@ def _start(show_log: bool, schedules: bool) -> tuple["subprocess.Popen[bytes]", 
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=None if show_log else subprocess.DEVNULL,
+        process_group=0,  # Ctrl-C ends the run, which still has something to say to it
     )
     url = f"{own}/api"
     _started[url] = process

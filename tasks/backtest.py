@@ -1,14 +1,56 @@
-"""Backtest: one block of the rolling origin, one network; the flow fans them out."""
+"""Backtest: blocks of the rolling origin, each by networks of its own, which know nothing of one another."""
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from gristmill import plan
 from gristmill.artifact import Reference
+from gristmill.errors import WorkError
+from gristmill.wide.pool import opened
+from gristmill.wide.unit import Unit
 from tasks.progress import EpochProgress
-from tasks.stage import Run, produce
+from tasks.stage import Run, note, produce
 
 
 @task(task_run_name="{point} {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def backtest(run: Run, point: str, prepared: Reference) -> Reference:
     """Train on what came before one block and forecast the block."""
     return produce(run, point, prepared, on_epoch=EpochProgress(run.pipeline.name))
+
+
+def backtests(run: Run, prepared: Reference) -> list[Reference]:
+    """Return every block, those that are missing made side by side where the run does several at a time."""
+    points = run.points("backtest")
+    made = _side_by_side(run, points, prepared) if run.jobs != 1 and len(points) > 1 else {}
+    return [made[point] if point in made else backtest(run, point, prepared) for point in points]
+
+
+def _side_by_side(run: Run, points: list[str], prepared: Reference) -> dict[str, Reference]:
+    """Have workers make the blocks that are missing, and note them in the run, whose record is this process's."""
+    steps = plan.plan(run.catalogue, run.pipeline, run.refresh)
+    missing = [step.stage for step in steps if step.stage in points and step.state != "fresh"]
+    if len(missing) < 2:
+        return {}
+    shared = {
+        "pipeline": run.pipeline.name,
+        "overrides": run.record().overrides,
+        "refresh": run.refresh,
+        "project": str(run.catalogue.root),
+        "prepared": prepared,
+    }
+    found: dict[str, Reference] = {}
+    with opened(run.catalogue.runner, run.jobs and min(run.jobs, len(missing))) as pool:
+        for number, done in pool.do(Unit("point", {**shared, "point": point}) for point in missing):
+            point = missing[number]
+            if done.failed:
+                raise WorkError(f"{point} of {run.pipeline.name}: {done.failed}")
+            reference: Reference = done.value["reference"]
+            artifact = run.catalogue.store.find(reference["stage"], reference["key"])
+            if artifact is None:
+                raise WorkError(
+                    f"{point} of {run.pipeline.name} was made, but is not in the store {run.catalogue.store.root}. "
+                    "Have all workers use one store."
+                )
+            note(run, point, artifact, done.value["cached"], done.value["seconds"])
+            found[point] = reference
+    return found

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from prefect.states import Completed
 
 from gristmill import domains, plan
 from gristmill.artifact import Artifact, Reference
-from gristmill.backend import import_keras
+from gristmill.backend import import_keras, set_threads
 from gristmill.closure import load_closure, read_modules
 from gristmill.config import Catalogue, Pipeline, load
 from gristmill.downloads import fetch
@@ -28,6 +28,7 @@ from gristmill.registry import Version
 from gristmill.remote.cache import evict, share_all
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
+from gristmill.wide.pool import at_once
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Run:
     refresh: str | None  # a stage to do again even if its result is there
     start: Reference | None = None  # the network whose weights training begins from
     champion: Version | None = None  # that serves when a retraining begins: what it judges a challenger beside
+    jobs: int | None = 1  # points of a stage that are done at a time; None for as many as a cluster has workers
 
     @property
     def stages(self) -> dict[str, domains.Stage]:
@@ -60,12 +62,20 @@ class Run:
 
 @contextmanager
 def recorded(
-    pipeline: str, overrides: list[str], refresh: str | None, project: str | None, trial: bool = False
+    pipeline: str,
+    overrides: list[str],
+    refresh: str | None,
+    project: str | None,
+    trial: bool = False,
+    jobs: int | None = 1,
 ) -> Iterator[Run]:
-    """Open a run of a pipeline, as `pipelines.toml` has it now, and close its record with the outcome."""
+    """Open a run of a pipeline, as `pipelines.toml` has it now, and close its record with the outcome.
+
+    With `jobs` the points of a stage are done side by side: so many at a time, or, by None, as `[runner]` says.
+    """
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
     with opened(catalogue, catalogue.pipeline(pipeline), overrides, refresh, trial) as run:
-        yield run
+        yield replace(run, jobs=at_once(catalogue.runner, jobs))
 
 
 @contextmanager
@@ -73,6 +83,7 @@ def opened(
     catalogue: Catalogue, pipeline: Pipeline, overrides: list[str], refresh: str | None = None, trial: bool = False
 ) -> Iterator[Run]:
     """Open a run of a pipeline whose settings are known, and close its record with the outcome."""
+    set_threads(catalogue.runner.threads)
     store, runs = catalogue.store, Runs(catalogue.store)
     store.check_writable()
     run = runs.start(pipeline, overrides, versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
@@ -107,7 +118,19 @@ def produce(
     Raises:
         WorkError: the core could not do it; nothing was published.
     """
-    began, stage, store = time.perf_counter(), run.stages[label], run.catalogue.store
+    began = time.perf_counter()
+    artifact, cached = make(run, label, *inputs, **extras)
+    note(run, label, artifact, cached, seconds=time.perf_counter() - began)
+    if cached:  # a state that Prefect shows as such; the flow gets its data, the reference
+        return cast(Reference, Completed(name="Cached", message=f"{label} is fresh", data=artifact.reference))
+    if on_new:
+        on_new(run, artifact)
+    return artifact.reference
+
+
+def make(run: Run, label: str, *inputs: Reference, **extras: Any) -> tuple[Artifact, bool]:
+    """Return a stage's artifact and whether it was there; its arguments are those of `produce`. Nothing is noted."""
+    stage, store = run.stages[label], run.catalogue.store
     provide((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
     data = plan.located(run.catalogue, run.pipeline, stage)
     watch = Watch(file for found in data.values() if not found.url for file in found.files)
@@ -117,10 +140,10 @@ def produce(
     made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo))
     again = run.refresh == stage.name
     if not again and (artifact := _found(store, made_of)):
-        return _cached(run, label, artifact, began)
+        return artifact, True
     with store.lock(made_of.key):
         if not again and (artifact := _found(store, made_of)):  # made by another run while this one waited
-            return _cached(run, label, artifact, began)
+            return artifact, True
         if again:  # from the start
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
         folders = _folders(stage, inputs, store)
@@ -138,10 +161,7 @@ def produce(
                 raise SourceChanged(f"{', '.join(data)}: files came or went while they were read. Run again.")
             artifact = store.publish(draft, made_of, replace=again)
         shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-    _note(run, label, artifact, cached=False, seconds=time.perf_counter() - began)
-    if on_new:
-        on_new(run, artifact)
-    return artifact.reference
+    return artifact, False
 
 
 def _files(data: Mapping[str, Located]) -> dict[str, tuple[Path, ...]]:
@@ -167,12 +187,6 @@ def _folders(reader: domains.Stage, inputs: Iterable[Reference], store: Store) -
     return folders
 
 
-def _cached(run: Run, label: str, artifact: Artifact, began: float) -> Reference:
-    """Return a state that Prefect shows as Cached; the flow gets its data, the reference."""
-    _note(run, label, artifact, cached=True, seconds=time.perf_counter() - began)
-    return cast(Reference, Completed(name="Cached", message=f"{label} is fresh", data=artifact.reference))
-
-
 def _found(store: Store, made_of: Identity) -> Artifact | None:
     try:
         return store.find(made_of.stage, made_of.key)
@@ -194,7 +208,8 @@ def _work(run: Run, stage: domains.Stage, draft: Draft, made_of: Identity, argum
     draft.measures = {"seconds": round(time.perf_counter() - began, 3), "peak_memory_mib": round(peak, 1)}
 
 
-def _note(run: Run, label: str, artifact: Artifact, cached: bool, seconds: float) -> None:
+def note(run: Run, label: str, artifact: Artifact, cached: bool, seconds: float) -> None:
+    """Add a stage to the run's record, and say so."""
     reference = artifact.reference
     done = StageRecord(reference=reference, cached=cached, seconds=round(seconds, 3))
     Runs(run.catalogue.store).note(run.pipeline.name, run.id, label, done)

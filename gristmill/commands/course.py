@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gristmill import kept, sweeps, syllabus
-from gristmill.arguments import pipelines_like
+from gristmill.arguments import Jobs, pipelines_like
 from gristmill.errors import RequestError
 from gristmill.leaderboard import Outcome
 from gristmill.pages.course import write_markdown, write_page
@@ -23,7 +23,7 @@ def course(
         typer.Argument(help="Pipelines to run; every one of the course if none.", autocompletion=pipelines_like),
     ] = None,
     cached: Annotated[bool, typer.Option("--cached", help="Run nothing: show what was run before.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Trainings at a time, each in a process of its own.")] = 1,
+    jobs: Jobs = None,
 ) -> None:
     """Run the course's networks that were not run before, for hours at first; write docs/course.md and a page."""
     project = Project.open()
@@ -45,7 +45,7 @@ def course(
 
 
 def _results(
-    project: Project, rows: list[Row], running: set[str], jobs: int, earlier: kept.Outcomes
+    project: Project, rows: list[Row], running: set[str], jobs: int | None, earlier: kept.Outcomes
 ) -> Iterator[Result]:
     """Yield what became of each row; those of `running` are run where they were not, the others shown."""
 

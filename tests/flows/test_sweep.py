@@ -238,20 +238,25 @@ def page(api: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_killed_loses_its_trial_alone(project: Path, prefect_api: str) -> None:
+def test_a_trial_whose_worker_is_killed_is_tried_again_and_then_lost_alone(project: Path, prefect_api: str) -> None:
     (project / "pipelines.toml").write_text(CUT)
     sweep = start(project, "sweep", "small", "--json", api=prefect_api)
     try:
-        cut = in_training(project, sweep)
-        os.kill(cut.pid, signal.SIGKILL)
+        first = in_training(project, sweep)
+        os.kill(first.pid, signal.SIGKILL)
+        wait_until(lambda: records(project)[-1].pid != first.pid or sweep.poll() is not None, "another try", 300)
+        again = records(project)[-1]
+        os.kill(again.pid, signal.SIGKILL)
         assert sweep.wait(300) == 1, (project / "err").read_text()
     finally:
         sweep.kill()
         sweep.wait()
 
-    assert f"warning: trial 2 of 3 failed: model={LONG}, train.seed=42: its process ended with status -9" in (
+    died = "its process ended with status -9; it was tried 2 times"
+    assert f"warning: trial 2 of 3 failed: model={LONG}, train.seed=42: {died}" in (
         (project / "err").read_text().splitlines()
     )
     assert [len(place["seconds"]) for place in json.loads((project / "out").read_text())] == [1, 1, 0]
-    assert [record.pid == cut.pid for record in records(project)] == [True, True, False]
-    wait_until(lambda: not is_running(records(project)[-1].pid), "the second worker to end")
+    assert first.overrides == again.overrides == [f"model={LONG}", "train.seed=42"]
+    assert len({record.pid for record in records(project)}) == 3
+    wait_until(lambda: not is_running(records(project)[-1].pid), "the last worker to end")

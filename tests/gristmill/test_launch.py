@@ -55,7 +55,7 @@ def test_an_api_that_is_lost_in_mid_run_is_named_and_the_command_line_hears_of_i
     heard = heard_of(httpx.ConnectError("Connection refused", request=ASKED), monkeypatch)
 
     with pytest.raises(WorkError) as raised:
-        launch.launch(config.load(), "small", "timeseries", {})
+        launch.launch(config.load(), ["small"], "timeseries", {"pipeline": "small"})
 
     assert heard == [raised.value]
     assert str(raised.value) == (
@@ -80,7 +80,7 @@ def test_a_server_that_a_users_own_code_asks_is_not_taken_for_prefects(
     heard = heard_of(error, monkeypatch)
 
     with pytest.raises(type(error)) as raised:
-        launch.launch(config.load(), "small", "timeseries", {})
+        launch.launch(config.load(), ["small"], "timeseries", {"pipeline": "small"})
 
     assert (raised.value, heard) == (error, [])
 

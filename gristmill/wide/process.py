@@ -1,0 +1,84 @@
+"""A worker process from its parent's side, and those of this machine that do units side by side."""
+
+import json
+import subprocess
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from typing import IO, cast
+
+from gristmill.processes import command
+from gristmill.wide import alike
+from gristmill.wide.unit import Done, Unit, WorkerDied
+
+_PATIENCE = 30  # seconds for a worker to end when it is told to
+
+
+class Worker:
+    """A process that does what it is told to; it ends with this one, however that goes."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start it, with variables besides those of this process."""
+        line, variables = command("gristmill.wide.working")
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            line, env=variables | dict(environment or {}), stdin=pipe, stdout=pipe, text=True
+        )
+
+    def do(self, unit: Unit, surroundings: Mapping[str, str]) -> Done:
+        """Have it do something and return what came of it.
+
+        Raises:
+            WorkerDied: it ended meanwhile.
+        """
+        asked = json.dumps({"unit": asdict(unit), "surroundings": surroundings})
+        with suppress(BrokenPipeError):  # it is dead already
+            print(asked, file=self.process.stdin, flush=True)
+        answer = cast(IO[str], self.process.stdout).readline()
+        if not answer:
+            raise WorkerDied(f"its process ended with status {self.process.wait()}")
+        return Done(**json.loads(answer))
+
+    def end(self) -> None:
+        """Wait for its end, which it was told, and kill it where that does not come."""
+        try:
+            self.process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Processes:
+    """Worker processes of this machine."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._idle: list[Worker] = []
+        self._all: list[Worker] = []
+        self._lock = threading.Lock()
+        self._open = True
+
+    def attempt(self, unit: Unit) -> Done:
+        """Have a worker do a unit; called by as many threads as there are to be workers.
+
+        Raises:
+            WorkerDied: the worker ended meanwhile.
+        """
+        with self._lock:
+            if not self._open:
+                raise WorkerDied("given up")
+            worker = self._idle.pop() if self._idle else Worker()
+            self._all += [] if worker in self._all else [worker]
+        done = worker.do(unit, alike.surroundings())
+        self._idle.append(worker)
+        return done
+
+    def close(self) -> None:
+        """End every worker: what a unit has finished is kept, and it goes on from there."""
+        with self._lock:
+            self._open = False
+        for worker in self._all:
+            worker.process.terminate()
+        for worker in self._all:
+            worker.end()

@@ -1,0 +1,24 @@
+"""A unit of work: what any process can do that sees the project's folder and its store."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A flow with its parameters, all of them JSON values; what it makes is found in the store."""
+
+    flow: str  # a domain's: a whole run; `trial`: as far as the scores; `point`: one block of a backtest
+    parameters: dict[str, Any]  # among them `pipeline` and `project`, the folder
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a unit: the small JSON value that its flow returned, or why it failed, in a line."""
+
+    value: Any = None
+    failed: str | None = None
+
+
+class WorkerDied(Exception):
+    """A worker process ended in the middle of a unit; its message says how."""

@@ -1,0 +1,121 @@
+"""What decides how wide a run is, and what a worker must have in common with who sends it work."""
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from gristmill import config
+from gristmill.errors import RequestError, WorkError
+from gristmill.wide import alike, cluster
+from gristmill.wide.pool import ATTEMPTS, Pool, at_once
+from gristmill.wide.settings import ALONE, Runner
+from gristmill.wide.unit import Done, Unit, WorkerDied
+
+ADDRESS = "tcp://127.0.0.1:8786"
+
+
+@pytest.mark.parametrize(
+    ("runner", "asked", "workers"),
+    [
+        (ALONE, None, 1),
+        (ALONE, 3, 3),
+        (Runner(), None, 7),
+        (Runner(workers=2), None, 2),
+        (Runner(workers=2), 5, 5),
+        (Runner(kind="dask"), None, 7),
+        (Runner(kind="dask", address=ADDRESS), None, None),
+        (Runner(kind="dask", address=ADDRESS, workers=3), None, 3),
+    ],
+)
+def test_as_many_at_a_time_as_are_asked_for_else_as_the_table_says(
+    runner: Runner, asked: int | None, workers: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    assert at_once(runner, asked) == workers
+
+
+def test_an_address_is_of_dask_alone() -> None:
+    with pytest.raises(ValidationError, match="it is of a Dask cluster"):
+        Runner(address=ADDRESS)
+
+
+def test_the_table_stands_beside_the_pipelines(project: Path) -> None:
+    assert config.load().runner == ALONE
+    toml = project / "pipelines.toml"
+    toml.write_text(f"[runner]\nworkers = 2\nthreads = 1\n{toml.read_text()}")
+    assert config.load().runner == Runner(workers=2, threads=1)
+    toml.write_text(toml.read_text().replace("workers", "worker"))
+    with pytest.raises(RequestError, match=r"pipelines.toml \[runner\].*worker"):
+        config.load()
+
+
+class Mortal:
+    """Workers of which one dies at each try of the unit `mortal`."""
+
+    workers = 2
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+
+    def attempt(self, unit: Unit) -> Done:
+        self.tried.append(unit.flow)
+        if unit.flow == "mortal":
+            raise WorkerDied("its process ended with status -9")
+        return Done(unit.flow)
+
+    def close(self) -> None:
+        self.tried.append("closed")
+
+
+def test_a_unit_that_kills_its_workers_fails_alone() -> None:
+    workers = Mortal()
+    pool = Pool(workers)
+
+    done = dict(pool.do(Unit(name, {}) for name in ("one", "mortal", "two")))
+    pool.close()
+
+    assert done == {
+        0: Done("one"),
+        1: Done(failed=f"its process ended with status -9; it was tried {ATTEMPTS} times"),
+        2: Done("two"),
+    }
+    assert sorted(workers.tried) == sorted(["one", "two", "closed", *["mortal"] * ATTEMPTS])
+
+
+def test_a_worker_that_differs_says_in_what(project: Path) -> None:
+    here = alike.surroundings()
+    assert here["tensorflow"] == metadata.version("tensorflow")
+    assert alike.amiss(here, here, str(project)) == ""
+    other = here | {"tensorflow": "2.0"}
+    said = f"tensorflow {here['tensorflow']} is installed, where 2.0 is asked for. Install the same."
+    assert alike.amiss(here, other, str(project)) == said
+    assert alike.amiss(here, here, "/nowhere") == (
+        "/nowhere: no pipelines.toml. A worker needs the project's folder at the same place: share or copy it."
+    )
+
+
+def test_an_address_where_nobody_answers_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    with pytest.raises(WorkError) as told:
+        cluster.Cluster("tcp://127.0.0.1:9", None)
+    said = str(told.value)
+    assert said.startswith("[runner] address: no Dask scheduler answers at tcp://127.0.0.1:9 (")
+    assert said.endswith("Start it (dask scheduler), or correct the address.")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "api", "passed"),
+    [
+        ("tcp://127.0.0.1:8786", "http://127.0.0.1:4200/api", True),
+        ("tcp://head:8786", "http://127.0.0.1:4200/api", False),
+        ("tcp://head:8786", "http://prefect:4200/api", True),
+    ],
+)
+def test_an_api_that_listens_on_this_machine_alone_is_not_named_to_another(
+    scheduler: str, api: str, passed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", api)
+    assert ("PREFECT_API_URL" in cluster._environment(scheduler)) == passed
