@@ -62,6 +62,7 @@ def _spread(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterat
     with opened(catalogue.runner, at_a_time and min(at_a_time, len(units))) as pool:
         for number, done in pool.do(asked):
             if not done.failed:
+                runs.pull(done.value["pipeline"])
                 try:
                     runs.read(done.value["pipeline"], done.value["id"])
                 except RequestError:
