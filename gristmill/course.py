@@ -20,6 +20,7 @@ class Course:
     best_epoch: int = 0  # the epoch whose weights are kept
     waited: int = 0  # epochs since the best one
     stopped: bool = False  # early: by patience, or because a goal was reached
+    devices: int = 1  # that it runs on
 
     @classmethod
     def restored(cls, state: dict[str, Any]) -> "Course":

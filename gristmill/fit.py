@@ -20,9 +20,11 @@ import tensorflow as tf
 
 from gristmill import checkpoint, learning_rate
 from gristmill.course import Course
+from gristmill.devices import draw_apart, hand_over, learner_of, strategy_of, update_together
 from gristmill.epoch import Epoch
 from gristmill.errors import Diverged, RequestError
 from gristmill.learning_rate import Loss, Trial
+from gristmill.precision import scaling
 from gristmill.settings import Fit
 from gristmill.tensorboard import Curves
 
@@ -88,7 +90,7 @@ def fit(
         network: built with `seeded`.
         feed: what it is trained on.
         validation: batches to judge on, or None.
-        settings: epochs, patience, batch size, learning rate and its schedule, seed.
+        settings: epochs, patience, batch size, learning rate and its schedule, seed, devices, precision.
         loss: name of a Keras loss, or a function of truth and forecast.
         checkpoints: folder that survives a kill.
         on_epoch: called after each epoch.
@@ -97,7 +99,7 @@ def fit(
         goal: what is measured beside the loss, and what ends training early.
 
     Raises:
-        RequestError: patience without anything to judge on.
+        RequestError: patience without anything to judge on; or what was begun on another number of devices.
         Diverged: the loss is not a finite number.
     """
     if settings.patience is not None and validation is None:
@@ -106,22 +108,30 @@ def fit(
             "Set a part, or leave patience out."
         )
     epochs = settings.epochs if until is None else until
+    strategy = strategy_of(settings)
+    devices = strategy.num_replicas_in_sync
     saved = checkpoint.load(checkpoints)
-    course = Course.restored(saved[2]) if saved else Course()
+    course = Course.restored(saved[2]) if saved else Course(devices=devices)
+    _refuse_other_devices(course, devices)
     if course.learning_rate is None:
         course.search, course.learning_rate = _first_rate(network, feed.batches(), settings, loss)
     rate = learning_rate.schedule(settings, course.learning_rate, feed.updates)
-    trainee = _Trainee(network, feed)
+    with strategy.scope():
+        learner = learner_of(network, settings, strategy)
+        optimizer = scaling(learning_rate.optimizer(rate, settings, devices), settings.precision)
+        optimizer.build(learner.trainable_variables)
+    trainee = _Trainee(learner, feed, strategy)
     trainee.compile(
-        optimizer=learning_rate.optimizer(rate, settings),
+        optimizer=optimizer,
         loss=loss,
         metrics=[goal.accuracy] if goal.accuracy else None,
         jit_compile=False,  # XLA: no faster for a small network after minutes of compiling for a recurrent one
     )
-    trainee.optimizer.build(network.trainable_variables)
     keeper = _Keeper(trainee, course, epochs, settings.patience, goal, checkpoints, on_epoch)
     if saved:
-        keeper.restore(saved[1])
+        with strategy.scope():
+            keeper.restore(saved[1])
+    draw_apart(learner, strategy)
     curves = Curves(logs, course.losses, course.val_losses, course.rates)
     if not keeper.finished:
         trainee.fit(
@@ -134,8 +144,20 @@ def fit(
             shuffle=False,
             verbose=0,
         )
-    keeper.use_best()
+    with strategy.scope():
+        keeper.use_best()
+    if learner is not network:
+        hand_over(learner, network)
     return course
+
+
+def _refuse_other_devices(course: Course, devices: int) -> None:
+    """Refuse to go on with a training on another number of devices, which would round, and draw, otherwise."""
+    if course.devices != devices:
+        raise RequestError(
+            f"this training was begun on {course.devices} device(s), and {devices} would go on with it, to other "
+            f"weights. Let it see {course.devices}, or begin again with --refresh."
+        )
 
 
 def _first_rate(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> tuple[list[Trial], float]:
@@ -151,12 +173,15 @@ def _first_rate(network: keras.Model, batches: tf.data.Dataset, settings: Fit, l
 class _Trainee(keras.Model):
     """A network as it is trained: what Keras takes for a step is an element of the feed, with all its updates."""
 
-    def __init__(self, network: keras.Model, feed: Feed) -> None:
+    def __init__(self, network: keras.Model, feed: Feed, strategy: tf.distribute.Strategy) -> None:
         super().__init__(network.inputs, network.outputs, name=network.name)
         self._feed = feed
+        self._strategy = strategy
 
     def train_step(self, element: tf.Tensor) -> dict[str, tf.Tensor]:
-        self._feed.each(element, super().train_step)
+        several = self._strategy.num_replicas_in_sync > 1
+        update = (lambda batch: update_together(self, batch, self._strategy)) if several else super().train_step
+        self._feed.each(element, update)
         results: dict[str, tf.Tensor] = self.get_metrics_result()
         return results
 

@@ -44,10 +44,12 @@ def schedule(settings: Fit, start: float, steps: int) -> keras.optimizers.schedu
             return keras.optimizers.schedules.ExponentialDecay(start, steps, 1.0)
 
 
-def optimizer(rate: keras.optimizers.schedules.LearningRateSchedule, settings: Fit) -> keras.optimizers.Optimizer:
-    """Return the optimizer with the gradient's norm clipped."""
+def optimizer(
+    rate: keras.optimizers.schedules.LearningRateSchedule, settings: Fit, devices: int = 1
+) -> keras.optimizers.Optimizer:
+    """Return the optimizer with the gradient's norm clipped; of several devices each gives it an equal share of one."""
     kinds = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD, "rmsprop": keras.optimizers.RMSprop}
-    clip = None if settings.clip_norm == "none" else settings.clip_norm
+    clip = None if settings.clip_norm == "none" else settings.clip_norm / devices
     return kinds[settings.optimizer](rate, global_clipnorm=clip)
 
 

@@ -17,7 +17,10 @@ pytest_plugins = ["end_to_end"]
 Change = Callable[[Path], object]
 
 PREPROCESS = "calendar, harmonics, history, horizon, materialize, normalise, residual, scale, stride, test, validation"
-TRAIN = "batch_size, clip_norm, epochs, learning_rate, loss, optimizer, patience, quantiles, schedule, seed, targets"
+TRAIN = (
+    "batch_size, clip_norm, epochs, learning_rate, loss, optimizer, patience, precision, quantiles, schedule, seed, "
+    "strategy, targets"
+)
 MODELS = 'bidirectional, conv, conv_lstm, dense, gru, linear, lstm, rnn. Your own: "file.py:function"'
 STAGES = ", ".join(STAGE_NAMES)
 
