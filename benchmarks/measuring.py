@@ -1,4 +1,4 @@
-"""What the benchmarks share: projects of their own, whole processes timed in turn, tables, the sections of results.md."""
+"""What the benchmarks share: whole processes timed in turn, tables, the sections of results.md."""
 
 import argparse
 import itertools

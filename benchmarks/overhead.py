@@ -48,7 +48,7 @@ train = {{ epochs = EPOCHS, batch_size = {BATCH}, learning_rate = {RATE}, seed =
 evaluate = {{ season = 132, ar_order = 11 }}
 """
 
-BARE = f'''
+BARE = f"""
 import json
 import time
 
@@ -94,7 +94,7 @@ model.export("saved_model", verbose=False)
 model.save("model.keras")
 seconds["export"] = mark()
 print(json.dumps({{"mae": mae, "seconds": seconds}}))
-'''
+"""
 
 
 def make(folder: Path, epochs: int) -> None:
@@ -231,7 +231,10 @@ def shown(found: dict[str, list]) -> list[str]:
     split["bare"]["imports, Prefect's server"] = split["bare"].pop("imports")
     where = table(
         ["where the seconds go, medians", *(names[way] for way in names)],
-        [(part, *(f"{split[way][part]:.2f}" if part in split[way] else "–" for way in names)) for part in split["cold"]],
+        [
+            (part, *(f"{split[way][part]:.2f}" if part in split[way] else "–" for way in names))
+            for part in split["cold"]
+        ],
     )
     return [*whole, "", *where, "", f"Medians of {len(found['bare'])} rounds in turn, after one that made byte code."]
 
@@ -239,7 +242,7 @@ def shown(found: dict[str, list]) -> list[str]:
 def told_of_imports(loaded: list[tuple[str, float]]) -> str:
     """Return which packages take longest to import."""
     packages = ", ".join(f"{package} {seconds:.2f}" for package, seconds in loaded)
-    return f"Seconds of a run's imports by package, by `-X importtime`, which slows them and has them one after the other: {packages}."
+    return f"Seconds of a run's imports, one after the other and slowed by `-X importtime`: {packages}."
 
 
 if __name__ == "__main__":
