@@ -59,7 +59,7 @@ def gristmill(row: Row, seed: int, epochs: int) -> Ran:
 
 
 def compared(row: Row, seed: int, epochs: int | None) -> Iterator[list[str]]:
-    """Yield the cells of a row of the table for the course's code, and for each run of gristmill until one is as good."""
+    """Yield a row of the table for the course's code, and for each run of gristmill until one is as good."""
     theirs, goal = course(row, seed, epochs or row.epochs)
     yield [row.pipeline, "the course's code", *told(seed, epochs or row.epochs, row.metric, goal, theirs), "–"]
     for many in (epochs,) if epochs else row.tries:
