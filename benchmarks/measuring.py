@@ -26,6 +26,8 @@ GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
 
 T = TypeVar("T")
 
+_BEGIN, _END = "<!-- measured -->", "<!-- end -->"  # what a benchmark wrote into results.md stands between them
+_LOAD = os.getloadavg()[0]  # of what else the machine does, before this benchmark adds its own
 _PAUSE = 0.1  # seconds between looks at the memory of a tree
 _LIBRARIES = ("tensorflow", "keras", "prefect")
 _NUMBER = re.compile(r"[-+–]?[\d.,]*( ?%)?")
@@ -74,10 +76,10 @@ def process(command: Sequence[str], folder: Path = ROOT, **environment: str) -> 
 
 def _watch(pid: int, peak: list[int], over: threading.Event) -> None:
     while not over.wait(_PAUSE):
-        peak[0] = max(peak[0], _resident(pid))
+        peak[0] = max(peak[0], resident(pid))
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
     """Return the bytes of resident memory of a process and all below it that are still there."""
     total = 0
     try:
@@ -133,7 +135,7 @@ def machine() -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     return (
         f"Measured {date.today()} on {os.cpu_count()} cores of {_processor()}, {memory:.0f} GiB, {platform.system()}, "
-        f"Python {platform.python_version()}, {versions}; load {os.getloadavg()[0]:.1f} at the end."
+        f"Python {platform.python_version()}, {versions}; load {_LOAD:.1f} when it began."
     )
 
 
@@ -177,12 +179,16 @@ def replaced(text: str, heading: str, lines: Sequence[str]) -> str:
     What a benchmark wrote stands between two comments. A section without them gets them at its end, a heading that is
     not there a section at the end of the file.
     """
-    begin, end = "<!-- measured -->", "<!-- end -->"
-    block = "\n".join([begin, "", *lines, "", end])
-    parts = re.split(r"^(?=## )", text, flags=re.MULTILINE)
-    at = next((at for at, part in enumerate(parts) if part.partition("\n")[0] == f"## {heading}"), None)
-    if at is None:
+    block = "\n".join([_BEGIN, "", *lines, "", _END])
+    section = sections(text).get(heading)
+    if section is None:
         return f"{text.rstrip()}\n\n## {heading}\n\n{block}\n"
-    before, found, rest = parts[at].partition(begin)
-    parts[at] = f"{before}{block}{rest.partition(end)[2]}" if found else f"{before.rstrip()}\n\n{block}\n\n"
-    return f"{''.join(parts).rstrip()}\n"
+    before, found, rest = section.partition(_BEGIN)
+    new = f"{before}{block}{rest.partition(_END)[2]}" if found else f"{section.rstrip()}\n\n{block}\n\n"
+    return text.replace(f"## {heading}\n{section}", f"## {heading}\n{new}").rstrip() + "\n"
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return what stands below each heading of the second level."""
+    parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
