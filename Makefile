@@ -4,7 +4,7 @@
 # make audit  the locked versions against the known vulnerabilities of OSV; fails where that cannot be asked
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
 # make docs   the documentation, as pages in docs/_build/html
-# make bench  two figures of benchmarks/results.md measured anew: nothing to do, the course's sunspots (the others: see there)
+# make bench  the benchmarks that take some ten minutes together; they write benchmarks/results.md (the others: see there)
 # make clean  remove the virtual environment and caches; the store (data/store) stays
 
 PYTHON ?= python3
@@ -40,9 +40,9 @@ lint: .venv/installed docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+# On a machine that has nothing else to do. The peers are installed from the package index, or left out.
 bench: .venv/installed
-	$(BIN)/python benchmarks/nothing_to_do.py
-	$(BIN)/python benchmarks/timeseries.py score sunspots_course
+	for name in nothing_to_do overhead windows peers glance; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
 
 docs: .venv/installed
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html

@@ -41,6 +41,7 @@ EPOCHS = {
     "cats_dogs": 15,
     "cats_dogs_augmented": 100,
     "cats_dogs_dropout": 100,
+    "cats_dogs_transfer": 20,
     **{name: 10 if name.startswith("imdb") else 50 for name in course_text.ROWS},
     "sarcasm": 30,
 }

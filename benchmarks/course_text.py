@@ -5,14 +5,13 @@ networks on IMDB read subwords of an encoder that TensorFlow Datasets has deprec
 words, 120 of them, as its other rows do.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 import tensorflow as tf
-from course_vision import Made
+from course_vision import Made, trained
 
 Layers = list[keras.Layer]
 Texts = tuple[list[str], np.ndarray]  # and their labels, 0 or 1
@@ -67,7 +66,7 @@ ROWS = {
 }
 
 
-def texts(name: str, seed: int, epochs: int, train: Texts, test: Texts) -> Made:
+def texts(name: str, seed: int, epochs: int, train: Texts, test: Texts, gap: bool = True) -> Made:
     """Train the course's network on texts."""
     row = ROWS[name]
     tokenizer = legacy.Tokenizer(num_words=row.vocabulary, oov_token=UNKNOWN)
@@ -84,7 +83,4 @@ def texts(name: str, seed: int, epochs: int, train: Texts, test: Texts) -> Made:
     network = keras.Sequential([keras.Input((row.length,)), embedding, *row.layers(), head])
     network.compile(optimizer="adam", loss="binary_crossentropy", metrics=["accuracy"])
     seen, unseen = padded(train), padded(test)
-    began = time.perf_counter()
-    network.fit(*seen, epochs=epochs, verbose=0)
-    seconds = time.perf_counter() - began
-    return network.evaluate(*seen, verbose=0)[1], network.evaluate(*unseen, verbose=0)[1], seconds
+    return trained(network, seen, unseen, epochs, seen if gap else None)

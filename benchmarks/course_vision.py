@@ -3,6 +3,7 @@
 Arrays divided by 255 (Fashion-MNIST), or Keras' legacy `ImageDataGenerator` over folders of photos (cats and dogs).
 """
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,8 +15,24 @@ import keras
 import tensorflow_datasets as tfds
 from images import AUGMENTATION, Generator, write_photos
 
-Made = tuple[float, float, float]  # accuracy on the training part, on the test part, seconds of training
+Made = tuple[float | None, float, float]  # accuracy on the training part if asked for, on the test part; seconds of fit
+Batches = tuple[Any, ...]  # arrays of inputs and labels, or one generator of batches of them
 Layers = list[keras.Layer]
+
+
+def mobilenet() -> Layers:
+    """The course's head of its transfer learning; on the base whose weights are here, it had Inception's."""
+    base = keras.applications.MobileNet(input_shape=(150, 150, 3), include_top=False, weights=None)
+    base.load_weights(next(Path(place, WEIGHTS) for place in places() if Path(place, WEIGHTS).exists()))
+    base.trainable = False
+    cut = keras.Model(base.inputs, base.get_layer("conv_pw_12_relu").output)
+    head = [keras.layers.Flatten(), keras.layers.Dense(1024, activation="relu"), keras.layers.Dropout(0.2)]
+    return [cut, *head]
+
+
+def places() -> list[str]:
+    """Return the folders in which data lies."""
+    return os.environ["GRISTMILL_DATA"].split(os.pathsep)
 
 
 def dense() -> Layers:
@@ -37,16 +54,27 @@ class Course:
     augmentation: dict[str, Any] = field(default_factory=dict)
 
 
+WEIGHTS = "mobilenet_1_0_224_notop.weights.h5"
 CATS = [32, 64, 128, 128]
 FASHION = {"fashion_dense": Course(dense), "fashion_cnn": Course(lambda: convolutions([64, 64], 128))}
 PHOTOS = {
     "cats_dogs": Course(lambda: convolutions(CATS, 512)),
     "cats_dogs_augmented": Course(lambda: convolutions(CATS, 512), AUGMENTATION),
     "cats_dogs_dropout": Course(lambda: convolutions(CATS, 512, 0.5), AUGMENTATION),
+    "cats_dogs_transfer": Course(mobilenet, AUGMENTATION),
 }
 
 
-def fashion(name: str, seed: int, epochs: int, data_dir: Path) -> Made:
+def trained(network: keras.Model, learned: Batches, test: Batches, epochs: int, seen: Batches | None = None) -> Made:
+    """Train a compiled network and score it on the test part and, if asked to, on what it has seen."""
+    began = time.perf_counter()
+    network.fit(*learned, epochs=epochs, verbose=0)
+    seconds = time.perf_counter() - began
+    on_seen = network.evaluate(*seen, verbose=0)[1] if seen else None
+    return on_seen, network.evaluate(*test, verbose=0)[1], seconds
+
+
+def fashion(name: str, seed: int, epochs: int, data_dir: Path, gap: bool = True) -> Made:
     """Train the course's network on Fashion-MNIST."""
     loaded = tfds.load("fashion_mnist", data_dir=data_dir, download=False, batch_size=-1, split=["train", "test"])
     train, test = ((part["image"].numpy() / 255.0, part["label"].numpy()) for part in loaded)
@@ -54,13 +82,10 @@ def fashion(name: str, seed: int, epochs: int, data_dir: Path) -> Made:
     layers = [keras.Input((28, 28, 1)), *FASHION[name].layers(), keras.layers.Dense(10, activation="softmax")]
     network = keras.Sequential(layers)
     network.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    began = time.perf_counter()
-    network.fit(*train, epochs=epochs, verbose=0)
-    seconds = time.perf_counter() - began
-    return network.evaluate(*train, verbose=0)[1], network.evaluate(*test, verbose=0)[1], seconds
+    return trained(network, train, test, epochs, train if gap else None)
 
 
-def photos(name: str, seed: int, epochs: int, data_dir: Path) -> Made:
+def photos(name: str, seed: int, epochs: int, data_dir: Path, gap: bool = True) -> Made:
     """Train the course's network on 2,000 photos of cats and dogs, 1,000 to test, as files in a folder a class."""
     row = PHOTOS[name]
     with tempfile.TemporaryDirectory() as folder:
@@ -76,7 +101,4 @@ def photos(name: str, seed: int, epochs: int, data_dir: Path) -> Made:
         network = keras.Sequential(layers)
         optimizer = keras.optimizers.RMSprop(1e-4)
         network.compile(optimizer=optimizer, loss="binary_crossentropy", metrics=["accuracy"])
-        began = time.perf_counter()
-        network.fit(learned, epochs=epochs, verbose=0)
-        seconds = time.perf_counter() - began
-        return network.evaluate(seen, verbose=0)[1], network.evaluate(unseen, verbose=0)[1], seconds
+        return trained(network, (learned,), (unseen,), epochs, (seen,) if gap else None)

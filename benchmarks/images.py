@@ -12,7 +12,6 @@ Seconds depend on what else the machine does, and gristmill uses every core, the
 given in processor time, too.
 """
 
-import argparse
 import os
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from measuring import arguments, table, tell
 
 from gristmill.sources.images.folder import Folder
 from gristmill.vision import prepared
@@ -116,11 +116,11 @@ def delivering(data: Prepared, photos: Path, augment: bool) -> tuple[Delivery, D
     return ours, theirs
 
 
-def compared(name: str, ways: tuple[Delivery, Delivery]) -> str:
+def compared(name: str, ways: tuple[Delivery, Delivery]) -> list[str]:
     """Return a row of the table: medians of rounds in turn."""
     rounds = np.array([[rates(way) for way in ways] for _ in range(ROUNDS)])  # (rounds, ways, clocks)
     (ours, ours_busy), (theirs, theirs_busy) = np.median(rounds, axis=0)
-    return f"| {name} | {ours:,.0f} | {theirs:,.0f} | {ours / theirs:.1f} | {ours_busy / theirs_busy:.1f} |"
+    return [name, f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.1f}", f"{ours_busy / theirs_busy:.1f}"]
 
 
 def rates(deliver: Delivery) -> tuple[float, float]:
@@ -131,22 +131,25 @@ def rates(deliver: Delivery) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = arguments(__doc__)
     parser.add_argument("data_dir", type=Path)
-    data_dir = parser.parse_args().data_dir
+    asked = parser.parse_args()
     keras.utils.disable_interactive_logging()  # how many photos the generator found
     with TemporaryDirectory() as folder:
         photos, place = Path(folder) / "photos", Path(folder)
-        write_photos(data_dir, photos)
+        write_photos(asked.data_dir, photos)
         began = time.perf_counter()
         data = prepare(photos, place)
         once = time.perf_counter() - began
-        print("| images/s | gristmill | the course's way | ratio | in processor time |\n|---|---:|---:|---:|---:|")
-        print(compared("augmented in memory", augmenting(data)))
-        print(compared("delivered", delivering(data, photos, augment=False)))
-        print(compared("delivered and augmented", delivering(data, photos, augment=True)))
-        print(f"\nOnce: ingest and preprocess take {once:.1f} s for {len(data.index):,} photos.")
-    print(f"Medians of {ROUNDS} rounds in turn; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}.")
+        rows = [
+            compared("augmented in memory", augmenting(data)),
+            compared("delivered", delivering(data, photos, augment=False)),
+            compared("delivered and augmented", delivering(data, photos, augment=True)),
+        ]
+    once_told = f"Once: ingest and preprocess take {once:.1f} s for {len(data.index):,} photos."
+    told = f"Medians of {ROUNDS} rounds in turn. {once_told}"
+    columns = ["images/s", "gristmill", "`ImageDataGenerator`", "ratio", "in processor time"]
+    tell("Photos", [*table(columns, rows), "", told], asked.write)
 
 
 if __name__ == "__main__":

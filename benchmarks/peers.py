@@ -1,6 +1,6 @@
 """Gristmill beside DVC and Metaflow: one small pipeline, whole processes, in turn.
 
-    benchmarks/peers.py [--rounds 5]
+    benchmarks/peers.py [--rounds 5] [--write]
 
 The pipeline cuts sunspots into windows, trains a small dense network of Keras and scores it; the network's width stands
 in a module that the training imports. Measured are the first run in an empty project, a run with nothing to do, one
@@ -11,7 +11,6 @@ Gristmill does more in its first run than the others: baselines, intervals, an e
 and compared, a report.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -24,137 +23,14 @@ import time
 import venv
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from measuring import ROOT, arguments, in_turn, manifest, table, tell
+from peers_projects import DVC, GRISTMILL, METAFLOW, MODEL, WIDTH, WORK
+
 EPOCHS = 3
-
-WIDTH = "UNITS = {units}\n"
-
-WORK = '''
-import json
-from pathlib import Path
-
-import numpy as np
-import pandas as pd
-
-
-def prepare():
-    """Cut the series into windows of 12 months and the month after each."""
-    series = pd.read_csv("series.csv")["sunspots"].to_numpy("float32")
-    windows = np.lib.stride_tricks.sliding_window_view(series, 13)
-    np.savez("windows.npz", past=windows[:, :-1], next=windows[:, -1])
-
-
-def train(epochs):
-    """Train on all but the last forty windows."""
-    import keras
-    from width import UNITS
-
-    keras.utils.set_random_seed(42)
-    data = np.load("windows.npz")
-    model = keras.Sequential([keras.layers.Dense(UNITS, activation="relu"), keras.layers.Dense(1)])
-    model.compile(optimizer="adam", loss="mae")
-    model.fit(data["past"][:-40], data["next"][:-40], epochs=epochs, verbose=0)
-    model.save("model.keras")
-
-
-def evaluate():
-    """Score the last forty windows."""
-    import keras
-
-    data = np.load("windows.npz")
-    model = keras.models.load_model("model.keras")
-    mae = float(np.abs(model.predict(data["past"][-40:], verbose=0)[:, 0] - data["next"][-40:]).mean())
-    Path("scores.json").write_text(json.dumps({"mae": mae, "parameters": model.count_params()}))
-'''
-
-DVC = """
-stages:
-  prepare:
-    cmd: {python} -c "import work; work.prepare()"
-    deps: [series.csv, work.py]
-    outs: [windows.npz]
-  train:
-    cmd: {python} -c "import work, yaml; work.train(yaml.safe_load(open('params.yaml'))['epochs'])"
-    deps: [windows.npz, work.py]
-    params: [epochs]
-    outs: [model.keras]
-  evaluate:
-    cmd: {python} -c "import work; work.evaluate()"
-    deps: [model.keras, windows.npz, work.py]
-    outs: [scores.json]
-"""
-
-METAFLOW = """
-import json
-from pathlib import Path
-
-import work
-from metaflow import FlowSpec, step
-
-
-class SunspotsFlow(FlowSpec):
-    @step
-    def start(self):
-        work.prepare()
-        self.next(self.train)
-
-    @step
-    def train(self):
-        work.train(json.loads(Path("params.json").read_text())["epochs"])
-        self.next(self.end)
-
-    @step
-    def end(self):
-        work.evaluate()
-
-
-if __name__ == "__main__":
-    SunspotsFlow()
-"""
-
-GRISTMILL = """
-[pipelines.small]
-domain = "timeseries"
-
-[pipelines.small.source]
-kind = "csv"
-path = "series.csv"
-
-[pipelines.small.ingest]
-time = "month"
-target = "sunspots"
-
-[pipelines.small.preprocess]
-history = 12
-validation = 40
-test = 40
-
-[pipelines.small.model]
-kind = "model.py:build"
-
-[pipelines.small.train]
-epochs = {epochs}
-"""
-
-MODEL = '''
-import keras
-from width import UNITS
-
-
-def build(shape):
-    """A hidden layer."""
-    return keras.Sequential(
-        [
-            keras.Input((shape.history, shape.columns)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(UNITS, activation="relu"),
-            keras.layers.Dense(shape.outputs),
-        ]
-    )
-'''
 
 
 class Tool(ABC):
@@ -180,6 +56,7 @@ class Tool(ABC):
         """Run the tool's program and return what it printed."""
         environment = os.environ | {"PATH": f"{self.python.parent}{os.pathsep}{os.environ['PATH']}"}
         environment |= {"TF_CPP_MIN_LOG_LEVEL": "3", "METAFLOW_USER": "benchmark"}
+        environment.pop("GRISTMILL_STORE", None)
         done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"{' '.join(words)}: exit {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -217,9 +94,7 @@ class Gristmill(Tool):
 
     def parameters(self, folder: Path) -> int:
         found = json.loads(self.call(folder, "gristmill", "-q", "run", "small", "--json"))
-        key = found["stages"]["train"]["reference"]["key"]
-        manifest = json.loads((folder / "data/store/train" / key[:2] / key / "manifest.json").read_text())
-        return int(manifest["counts"]["parameters"])
+        return int(manifest(folder / "data/store", found["stages"]["train"])["counts"]["parameters"])
 
 
 class Dvc(Tool):
@@ -277,6 +152,17 @@ def installed(package: str, folder: Path) -> tuple[Path, str] | None:
     return python, found.stdout.strip()
 
 
+def measure(tool: Tool, below: Path) -> tuple[float, float, float]:
+    """Return the seconds of the first run of a new project, of one with nothing to do, of one with epochs changed."""
+    folder = Path(tempfile.mkdtemp(dir=below)) / "project"
+    tool.make(folder)
+    first = seconds(tool.run, folder)
+    tool.run(folder)  # what a second run still has to compile
+    nothing = seconds(tool.run, folder)
+    tool.set_epochs(folder, EPOCHS + 1)
+    return first, nothing, seconds(tool.apply, folder)
+
+
 def seconds(work: Callable[[Path], None], folder: Path) -> float:
     """Return how long some work in a project takes."""
     began = time.perf_counter()
@@ -284,25 +170,9 @@ def seconds(work: Callable[[Path], None], folder: Path) -> float:
     return time.perf_counter() - began
 
 
-def measure(tools: list[Tool], rounds: int, below: Path) -> dict[str, dict[str, list[float]]]:
-    """Return the seconds of each kind of run, tool by tool, taken in turn."""
-    times: dict[str, dict[str, list[float]]] = {tool.name: {"first": [], "nothing": [], "epochs": []} for tool in tools}
-    for number in range(rounds):
-        for tool in tools:
-            folder = below / f"{tool.name.split()[0]}-{number}"
-            tool.make(folder)
-            found = times[tool.name]
-            found["first"].append(seconds(tool.run, folder))
-            tool.run(folder)  # what a second run still has to compile
-            found["nothing"].append(seconds(tool.run, folder))
-            tool.set_epochs(folder, EPOCHS + 1)
-            found["epochs"].append(seconds(tool.apply, folder))
-    return times
-
-
 def sees_an_edit(tool: Tool, below: Path) -> bool:
     """Whether a run after an edit in the module that the training imports scores the edited network."""
-    folder = below / f"{tool.name.split()[0]}-edited"
+    folder = Path(tempfile.mkdtemp(dir=below)) / "project"
     tool.make(folder)
     tool.run(folder)
     before = tool.parameters(folder)
@@ -312,21 +182,23 @@ def sees_an_edit(tool: Tool, below: Path) -> bool:
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--rounds", type=int, default=5)
-    rounds = asked.parse_args().rounds
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as below:
         tools: list[Tool] = [Gristmill(Path(sys.executable))]
         for kind in (Dvc, Metaflow):
             if found := installed(kind.name, Path(below, f"env-{kind.name}")):
                 tools.append(kind(found[0]))
                 tools[-1].name += f" {found[1]}"
-        times = measure(tools, rounds, Path(below))
-        print("| tool | first run s | nothing to do s | epochs changed s | an edit in an imported module |")
-        print("|---|---:|---:|---:|---|")
-        for tool in tools:
-            medians = " | ".join(f"{statistics.median(found):.2f}" for found in times[tool.name].values())
-            print(f"| {tool.name} | {medians} | {'seen' if sees_an_edit(tool, Path(below)) else 'not seen: stale'} |")
+        ways = {tool.name: partial(measure, tool, Path(below)) for tool in tools}
+        rows = []
+        for tool, found in zip(tools, in_turn(ways, asked.rounds).values(), strict=True):
+            medians = (f"{statistics.median(taken):.2f}" for taken in zip(*found, strict=True))
+            seen = "seen" if sees_an_edit(tool, Path(below)) else "not seen: a stale result"
+            rows.append([tool.name, *medians, seen])
+    columns = ["tool", "first run s", "nothing to do s", "epochs changed s", "an edit in an imported module"]
+    tell("Beside DVC and Metaflow", table(columns, rows), asked.write)
 
 
 if __name__ == "__main__":

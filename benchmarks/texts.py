@@ -10,7 +10,6 @@ Seconds depend on what else the machine does, and gristmill uses every core, the
 given in processor time, too.
 """
 
-import argparse
 import os
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from course_text import UNKNOWN
+from measuring import arguments, table, tell
 
 from gristmill.text import tokenizer
 from gristmill.text.settings import Tokens
@@ -67,11 +67,11 @@ def seconds(work: Work) -> tuple[float, float]:
     return time.perf_counter() - began, time.process_time() - busy
 
 
-def compared(name: str, ways: tuple[Work, Work], size: float) -> str:
+def compared(name: str, ways: tuple[Work, Work], size: float) -> list[str]:
     """Return a row of the table: medians of rounds in turn."""
     rates = size / np.array([[seconds(way) for way in ways] for _ in range(ROUNDS)])  # (rounds, ways, clocks)
     (ours, ours_busy), (theirs, theirs_busy) = np.median(rates, axis=0)
-    return f"| {name} | {ours:.1f} | {theirs:.1f} | {ours / theirs:.1f} | {ours_busy / theirs_busy:.1f} |"
+    return [name, f"{ours:.1f}", f"{theirs:.1f}", f"{ours / theirs:.1f}", f"{ours_busy / theirs_busy:.1f}"]
 
 
 def subwords(texts: list[str], size: float) -> str:
@@ -86,18 +86,15 @@ def subwords(texts: list[str], size: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = arguments(__doc__)
     parser.add_argument("data_dir", type=Path)
-    texts = reviews(parser.parse_args().data_dir)
+    asked = parser.parse_args()
+    texts = reviews(asked.data_dir)
     size = megabytes(texts)
-    print("| MB/s | gristmill | the course's way | ratio | in processor time |\n|---|---:|---:|---:|---:|")
-    for name, ways in words(texts).items():
-        print(compared(name, ways, size))
-    print(f"\n{subwords(texts, size)}")
-    print(
-        f"{len(texts):,} reviews, {size:.1f} MB; medians of {ROUNDS} rounds in turn; {os.cpu_count()} cores, load "
-        f"{os.getloadavg()[0]:.1f}."
-    )
+    rows = [compared(name, ways, size) for name, ways in words(texts).items()]
+    told = f"{len(texts):,} reviews, {size:.1f} MB; medians of {ROUNDS} rounds in turn. {subwords(texts, size)}"
+    columns = ["MB/s", "gristmill", "legacy `Tokenizer`", "ratio", "in processor time"]
+    tell("Texts", [*table(columns, rows), "", told], asked.write)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from course_timeseries import dense, windowed_dataset
+from measuring import arguments, table, tell
 
 from gristmill.fit import Update, fit
 from gristmill.seeds import seeded
@@ -160,12 +161,18 @@ def between_epochs(train: Callable[[Callable[..., None]], object]) -> list[float
 
 
 def main() -> None:
+    write = arguments(__doc__).parse_args().write
     warnings.filterwarnings("ignore", "Your input ran out of data")  # how Keras learns how long the course's data is
     random = np.random.default_rng(0)
     ours, theirs = feeding(random.normal(size=10_000).astype("float32"), 30, EPOCHS)
     rates = [BATCH / statistics.median(seconds) for seconds in (ours, theirs)]
-    print("| | gristmill | the course's way | ratio |\n|---|---:|---:|---:|")
-    print(f"| windows/s, window 30, batch 32 | {rates[0]:,.0f} | {rates[1]:,.0f} | {rates[0] / rates[1]:.1f} |")
+    rows = [
+        (
+            "windows/s, window 30, batch 32",
+            *(f"{rate:,.0f}" for rate in rates),
+            f"{rates[0] / rates[1]:.1f}",
+        )
+    ]
     values = random.normal(size=3_235).astype("float32")
     rounds = [
         [
@@ -179,11 +186,17 @@ def main() -> None:
         for _ in range(ROUNDS)
     ]
     ours, repeated, theirs = (1000 * statistics.median(column) for column in zip(*rounds, strict=True))
-    print(f"| epoch of 100 updates, ms | {ours:.1f} | {theirs:.1f} | {theirs / ours:.1f} |")
-    print(
-        f"| the same with one batch all along, ms (share of input) | {repeated:.1f} ({1 - repeated / ours:.0%}) | | |"
-    )
-    print(f"\nMedians of {ROUNDS} rounds in turn; {os.cpu_count()} cores.")
+    rows += [
+        (
+            "epoch of 100 updates, ms",
+            f"{ours:.1f}",
+            f"{theirs:.1f}",
+            f"{theirs / ours:.1f}",
+        ),
+        ("the same with one batch all along, ms", f"{repeated:.1f}", "", ""),
+    ]
+    told = f"Medians of {ROUNDS} rounds in turn. The share of input in the epoch is {1 - repeated / ours:.0%}."
+    tell("Windows", [*table(["", "gristmill", "the course's way", "ratio"], rows), "", told], write)
 
 
 if __name__ == "__main__":

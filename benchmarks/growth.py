@@ -1,0 +1,195 @@
+"""How time and memory grow with the data: a long series, a table, photos and documents, once, ten and a hundred times.
+
+    benchmarks/growth.py [series table photos documents] [--counts 1000 10000 100000] [--write]
+
+Data is generated; `gristmill run` takes it in a project and a store of its own, with one epoch of training. Seconds
+are of ingest, preprocess, train and evaluate, as the manifests have them, and of the whole process; the peak is of its
+whole tree. The slope between two sizes is log(seconds)/log(data): 1 is a straight line through nothing, less tells of
+what a run costs whatever the data. What a further item costs tells whether the line is straight: then it is the same
+between once and ten times as between ten and a hundred.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from measuring import Ran, arguments, run, table, tell
+from PIL import Image
+
+STAGES = ("ingest", "preprocess", "train", "evaluate")
+SIDE = 160  # of a photo
+WORDS = 120  # of a document, in the mean
+
+
+def write_series(folder: Path, count: int) -> None:
+    """Write observations of every minute, a day's wave with noise."""
+    random = np.random.default_rng(0)
+    minutes = pd.date_range("2000-01-01", periods=count, freq="min")
+    load = 10 + np.sin(np.arange(count) * 2 * np.pi / 1440) + random.normal(0, 0.1, count)
+    pd.DataFrame({"minute": minutes, "load": load.round(3)}).to_csv(folder / "data.csv", index=False)
+
+
+def write_table(folder: Path, count: int) -> None:
+    """Write rows of eight numbers and a colour, and what follows from two of them."""
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(count, 8)).round(3), columns=[f"x{number}" for number in range(8)])
+    frame["colour"] = random.choice(["red", "green", "blue"], count)
+    frame["y"] = (2 * frame["x0"] - frame["x1"] + random.normal(0, 0.1, count)).round(3)
+    frame.to_csv(folder / "data.csv", index=False)
+
+
+def write_photos(folder: Path, count: int) -> None:
+    """Write JPEG and PNG files of smooth colours, warm or cold as their class says, every tenth of them PNG."""
+    random = np.random.default_rng(0)
+    for number in range(count):
+        colours = random.integers(0, 200, (6, 6, 3), np.uint8)
+        colours[..., 2 * (number % 2)] += 50
+        form = "png" if number % 20 < 2 else "jpg"
+        place = folder / "data" / ("warm", "cold")[number % 2] / f"{number:06}.{form}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(colours).resize((SIDE, SIDE), Image.Resampling.BILINEAR).save(place)
+
+
+def write_documents(folder: Path, count: int) -> None:
+    """Write texts of made words, as frequent as words are (Zipf), the last fifth of them as their class says."""
+    random = np.random.default_rng(0)
+    syllables = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu"]
+    vocabulary = [a + b + c + d for a in syllables for b in syllables for c in syllables for d in syllables]
+    for number in range(count):
+        label = number % 2
+        length = random.poisson(WORDS)
+        drawn = np.minimum(random.zipf(1.2, length), len(vocabulary) // 2) - 1
+        drawn[-length // 5 :] += label * len(vocabulary) // 2
+        place = folder / "data" / ("plain", "strange")[label] / f"{number:06}.txt"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(" ".join(vocabulary[word] for word in drawn))
+
+
+@dataclass(frozen=True)
+class Growing:
+    """A pipeline on data of any size."""
+
+    items: str
+    once: int  # items; ten and a hundred times as many are measured, too
+    write: Callable[[Path, int], None]
+    pipeline: str
+
+
+KINDS = {
+    "series": Growing(
+        "observations of a CSV file",
+        100_000,
+        write_series,
+        """
+domain = "timeseries"
+source = { kind = "csv", path = "data.csv" }
+ingest = { time = "minute", target = "load" }
+preprocess = { history = 30, validation = 0.01, test = 0.01 }
+model = { kind = "dense", units = [10, 10] }
+train = { epochs = 1, batch_size = 1024 }
+evaluate = { season = 1440, ar_order = 5 }
+""",
+    ),
+    "table": Growing(
+        "rows of a CSV file",
+        10_000,
+        write_table,
+        """
+domain = "regression"
+source = { kind = "csv", path = "data.csv" }
+ingest = { target = "y", numbers = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"], categories = "colour" }
+preprocess = { validation = 0.05, test = 0.05 }
+model = { kind = "dense", units = [16] }
+train = { epochs = 1, batch_size = 1024 }
+""",
+    ),
+    "photos": Growing(
+        f"photos of {SIDE} pixels",
+        400,
+        write_photos,
+        f"""
+domain = "vision"
+source = {{ kind = "folder", path = "data" }}
+preprocess = {{ size = {SIDE}, validation = 0.05, test = 0.05 }}
+model = {{ kind = "cnn", filters = [8], units = [8] }}
+train = {{ epochs = 1 }}
+""",
+    ),
+    "documents": Growing(
+        f"documents of {WORDS} words",
+        500,
+        write_documents,
+        """
+domain = "text"
+source = { kind = "folder", path = "data" }
+preprocess = { length = 200, validation = 0.05, test = 0.05 }
+model = { kind = "embedding" }
+train = { epochs = 1 }
+""",
+    ),
+}
+
+
+def measured(kind: Growing, count: int) -> Ran:
+    """Run a pipeline on so many items."""
+    with tempfile.TemporaryDirectory() as below:
+        folder = Path(below)
+        kind.write(folder, count)
+        (folder / "pipelines.toml").write_text(f"[pipelines.growing]{kind.pipeline}")
+        return run("growing", folder / "store", folder=folder)
+
+
+def rows(kind: Growing, counts: list[int]) -> list[list[str]]:
+    """Measure a kind of data at each size; return a row of the table for each."""
+    found = [measured(kind, count) for count in counts]
+    seconds = [sum(made.cores[stage]["seconds"] for stage in STAGES) for made in found]
+    peaks = [made.process.peak for made in found]
+    slopes = [("–", "–", "–")]
+    for (few, many), (sooner, later), (less, more) in zip(*map(pairwise, (counts, seconds, peaks)), strict=True):
+        grown = math.log(many / few)
+        slopes.append(
+            (
+                f"{math.log(later / sooner) / grown:.2f}",
+                f"{1e6 * (later - sooner) / (many - few):,.1f}",
+                f"{math.log(more / less) / grown:.2f}",
+            )
+        )
+    return [
+        [
+            f"{count:,} {kind.items}",
+            *(f"{made.cores[stage]['seconds']:.1f}" for stage in STAGES),
+            f"{taken:.1f}",
+            slope,
+            each,
+            f"{made.process.seconds:.0f}",
+            f"{made.process.peak:,.0f}",
+            wider,
+        ]
+        for count, made, taken, (slope, each, wider) in zip(counts, found, seconds, slopes, strict=True)
+    ]
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("kinds", nargs="*", default=list(KINDS), metavar="|".join(KINDS))
+    parser.add_argument(
+        "--counts", type=int, nargs="+", help="of items; by default some hundreds, ten and a hundred times"
+    )
+    asked = parser.parse_args()
+    if unknown := set(asked.kinds) - KINDS.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join(KINDS)}.")
+    found: list[list[str]] = []
+    for name in asked.kinds:
+        kind = KINDS[name]
+        found += rows(kind, asked.counts or [kind.once * times for times in (1, 10, 100)])
+    columns = ["data", *STAGES, "the four s", "slope", "µs a further item", "whole process s", "peak MiB", "its slope"]
+    tell("Growth", table(columns, found), asked.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""What the benchmarks share: whole processes timed in turn, tables, the sections of results.md."""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks/results.md"
+GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
+
+T = TypeVar("T")
+
+_BEGIN, _END = "<!-- measured -->", "<!-- end -->"  # what a benchmark wrote into results.md stands between them
+_LOAD = os.getloadavg()[0]  # of what else the machine does, before this benchmark adds its own
+_PAUSE = 0.1  # seconds between looks at the memory of a tree
+_LIBRARIES = ("tensorflow", "keras", "prefect")
+_NUMBER = re.compile(r"[-+–]?[\d.,]*( ?%)?")
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a whole process, with all that it started, took and printed."""
+
+    began: float  # seconds since 1970
+    seconds: float
+    peak: float  # MiB of the whole tree
+    printed: str
+
+    @property
+    def ended(self) -> float:
+        """When it ended, in seconds since 1970."""
+        return self.began + self.seconds
+
+
+def process(command: Sequence[str], folder: Path = ROOT, **environment: str) -> Process:
+    """Run a command to its end; one that fails ends the benchmark with what it said.
+
+    The peak is the largest sum of resident memory over the tree, looked at ten times a second, or the largest of one
+    process by the kernel's own count, where that is more. Pages that two processes share are counted in both.
+    """
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
+        began, clock = time.time(), time.perf_counter()
+        running = subprocess.Popen(command, cwd=folder, env=os.environ | environment, stdout=printed, stderr=said)
+        peak, over = [0], threading.Event()
+        watcher = threading.Thread(target=_watch, args=(running.pid, peak, over))
+        watcher.start()
+        _, status, usage = os.wait4(running.pid, 0)
+        seconds = time.perf_counter() - clock
+        running.returncode = os.waitstatus_to_exitcode(status)
+        over.set()
+        watcher.join()
+        for stream in (printed, said):
+            stream.seek(0)
+        if running.returncode:
+            told = f"{printed.read()[-2000:]}{said.read()[-2000:]}"
+            sys.exit(f"{' '.join(map(str, command))[:200]}: exit {running.returncode}\n{told}")
+        largest = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return Process(began, seconds, max(*peak, largest) / 2**20, printed.read())
+
+
+def _watch(pid: int, peak: list[int], over: threading.Event) -> None:
+    while not over.wait(_PAUSE):
+        peak[0] = max(peak[0], resident(pid))
+
+
+def resident(pid: int) -> int:
+    """Return the bytes of resident memory of a process and all below it that are still there."""
+    total = 0
+    try:
+        parent = psutil.Process(pid)
+        for one in (parent, *parent.children(recursive=True)):
+            total += one.memory_info().rss
+    except psutil.NoSuchProcess:
+        pass
+    return total
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A run by the real command: its process, its record and what the manifests say of each stage's core."""
+
+    process: Process
+    record: dict[str, Any]
+    cores: dict[str, dict[str, float]]  # by stage: seconds, peak_memory_mib of the process by its end
+
+    def score(self, metric: str) -> float:
+        """Return a score of the model on the test part."""
+        return float(self.record["scores"]["model"]["test"][metric])
+
+
+def run(name: str, store: Path, *assignments: str, folder: Path = ROOT, **environment: str) -> Ran:
+    """Run a pipeline of the project in a folder, with settings changed, as `gristmill run` does."""
+    words = [word for assignment in assignments for word in ("--set", assignment)]
+    command = [GRISTMILL, "-q", "run", name, "--json", *words]
+    done = process(command, folder, **{"GRISTMILL_STORE": str(store)} | environment)
+    record = json.loads(done.printed)
+    return Ran(done, record, {stage: manifest(store, found)["measures"] for stage, found in record["stages"].items()})
+
+
+def manifest(store: Path, stage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the manifest of the artifact that a stage of a record tells of."""
+    reference = stage["reference"]
+    place = store / reference["stage"] / reference["key"][:2] / reference["key"] / "manifest.json"
+    found: dict[str, Any] = json.loads(place.read_text())
+    return found
+
+
+def in_turn(ways: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
+    """Call each way in turn, round by round, so that what else the machine does falls on all of them alike."""
+    found: dict[str, list[T]] = {name: [] for name in ways}
+    for _, (name, way) in itertools.product(range(rounds), ways.items()):
+        found[name].append(way())
+    return found
+
+
+def machine() -> str:
+    """Return when and on what is measured, in one line."""
+    memory = psutil.virtual_memory().total / 2**30
+    versions = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    return (
+        f"Measured {date.today()} on {os.cpu_count()} cores of {_processor()}, {memory:.0f} GiB, {platform.system()}, "
+        f"Python {platform.python_version()}, {versions}; load {_LOAD:.1f} when it began."
+    )
+
+
+def _processor() -> str:
+    """Return the processor's name, where the system tells it."""
+    place = Path("/proc/cpuinfo")
+    told = re.search(r"^model name\s*: (.*)$", place.read_text(), re.MULTILINE) if place.exists() else None
+    return told[1].strip() if told else platform.processor() or platform.machine()
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return a Markdown table; columns that hold numbers alone stand on the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    right = [all(_NUMBER.fullmatch(row[at]) for row in cells) for at in range(len(columns))]
+    rule = ["---:" if numbers else "---" for numbers in right]
+    return [_line(columns), f"|{'|'.join(rule)}|", *map(_line, cells)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser with what every benchmark takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write what is measured into its section of results.md")
+    return parser
+
+
+def tell(heading: str, lines: Sequence[str], write: bool) -> None:
+    """Print what was measured and, if asked to, write it with machine and date into its section of results.md."""
+    lines = [*lines, "", machine()]
+    print("\n".join(lines), flush=True)
+    if write:
+        RESULTS.write_text(replaced(RESULTS.read_text(), heading, lines))
+
+
+def replaced(text: str, heading: str, lines: Sequence[str]) -> str:
+    """Return `results.md` with what was measured in a section replaced; prose beside it and other sections stay.
+
+    What a benchmark wrote stands between two comments. A section without them gets them at its end, a heading that is
+    not there a section at the end of the file.
+    """
+    block = "\n".join([_BEGIN, "", *lines, "", _END])
+    section = sections(text).get(heading)
+    if section is None:
+        return f"{text.rstrip()}\n\n## {heading}\n\n{block}\n"
+    before, found, rest = section.partition(_BEGIN)
+    new = f"{before}{block}{rest.partition(_END)[2]}" if found else f"{section.rstrip()}\n\n{block}\n\n"
+    return text.replace(f"## {heading}\n{section}", f"## {heading}\n{new}").rstrip() + "\n"
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return what stands below each heading of the second level."""
+    parts = re.split(r"^## (.*)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))

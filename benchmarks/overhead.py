@@ -1,0 +1,249 @@
+"""What `gristmill run` costs beyond the same Keras code in one bare script, and where each second goes.
+
+    benchmarks/overhead.py [--rounds 5] [--epochs 30] [--write]
+
+Both forecast the sample of sunspots from the same windows by the same network, epochs, batch size, rate and seed, score
+the same test part and export SavedModel and .keras. Gristmill does more: baselines, calibrated intervals, checkpoints,
+hashes of everything, a fresh process that proves the export, a report. Whole processes in turn, each run of gristmill
+with a store of its own: once with the temporary Prefect server that it starts itself (cold), once beside one that runs
+already (warm). Memory is of the whole tree of processes, the temporary server in it; of the running one it is not.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+from measuring import GRISTMILL, ROOT, Process, Ran, arguments, in_turn, process, run, table, tell
+
+LOADED = (  # what a run of the command line loads
+    "gristmill.cli",
+    "flows.timeseries",
+    "keras",
+    *(f"gristmill.timeseries.{stage}" for stage in ("ingest", "preprocess", "train", "evaluate", "export")),
+    "gristmill.pages.run",
+)
+HISTORY, VALIDATION, TEST, BATCH, RATE, SEED = 60, 300, 235, 64, 2e-3, 42
+
+PIPELINE = f"""
+[pipelines.small]
+domain = "timeseries"
+source = {{ kind = "csv", path = "series.csv" }}
+ingest = {{ time = "month", target = "sunspots" }}
+preprocess = {{ history = {HISTORY}, validation = {VALIDATION}, test = {TEST} }}
+model = {{ kind = "dense", units = [20, 10] }}
+train = {{ epochs = EPOCHS, batch_size = {BATCH}, learning_rate = {RATE}, seed = {SEED} }}
+evaluate = {{ season = 132, ar_order = 11 }}
+"""
+
+BARE = f"""
+import json
+import time
+
+marks = [time.perf_counter()]
+
+
+def mark():
+    marks.append(time.perf_counter())
+    return marks[-1] - marks[-2]
+
+
+import keras
+import numpy as np
+import pandas as pd
+
+seconds = {{"imports": mark()}}
+series = pd.read_csv("series.csv")["sunspots"].to_numpy("float32")
+learned = series[: -{VALIDATION} - {TEST}]
+mean, deviation = learned.mean(), learned.std()
+windows = np.lib.stride_tricks.sliding_window_view(series, {HISTORY} + 1)
+past, following = windows[:, :-1, None], windows[:, -1]
+train, validation, test = np.split(np.arange(len(windows)), [-{VALIDATION} - {TEST}, -{TEST}])
+seconds["ingest, preprocess"] = mark()
+
+keras.utils.set_random_seed({SEED})
+window = keras.Input(({HISTORY}, 1))
+features = keras.layers.Flatten()(keras.layers.Normalization(mean=mean, variance=deviation**2)(window))
+for width in (20, 10):
+    features = keras.layers.Dense(width, activation="relu")(features)
+core = keras.Model(window, keras.layers.Dense(1)(features))
+rate = keras.optimizers.schedules.CosineDecay({RATE}, EPOCHS * -(-len(train) // {BATCH}))
+core.compile(keras.optimizers.Adam(rate, global_clipnorm=1.0), loss="huber")
+scaled = (following - mean) / deviation
+judged = past[validation], scaled[validation]
+core.fit(past[train], scaled[train], batch_size={BATCH}, epochs=EPOCHS, validation_data=judged, verbose=0)
+model = keras.Sequential([keras.Input(({HISTORY}, 1)), core, keras.layers.Rescaling(deviation, mean)])
+seconds["train"] = mark()
+
+mae = float(np.abs(model.predict(past[test], verbose=0)[:, 0] - following[test]).mean())
+seconds["evaluate"] = mark()
+
+model.export("saved_model", verbose=False)
+model.save("model.keras")
+seconds["export"] = mark()
+print(json.dumps({{"mae": mae, "seconds": seconds}}))
+"""
+
+
+def make(folder: Path, epochs: int) -> None:
+    """Write what both sides read."""
+    (folder / "series.csv").write_text((ROOT / "data/samples/sunspots.csv").read_text())
+    (folder / "pipelines.toml").write_text(PIPELINE.replace("EPOCHS", str(epochs)))
+    (folder / "bare.py").write_text(BARE.replace("EPOCHS", str(epochs)))
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """Give the address of a Prefect server that runs meanwhile."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    prefect = str(Path(GRISTMILL).with_name("prefect"))
+    environment = os.environ | {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_SERVER_API_PORT": port}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = subprocess.Popen([prefect, "server", "start", "--port", port], env=environment, **quiet)
+    try:
+        address = f"http://127.0.0.1:{port}/api"
+        for _ in range(120):
+            if answers(address):
+                break
+            time.sleep(1)
+        yield address
+    finally:
+        running.send_signal(signal.SIGTERM)
+        running.wait()
+
+
+def answers(address: str) -> bool:
+    """Whether a Prefect API answers."""
+    try:
+        return httpx.get(f"{address}/health").is_success
+    except httpx.TransportError:
+        return False
+
+
+def parts(made: Ran) -> dict[str, float]:
+    """Return where the seconds of a run went, in the order in which they passed."""
+    began, ended = (datetime.fromisoformat(made.record[mark]).timestamp() for mark in ("started", "finished"))
+    stages = made.record["stages"]
+    work = {stage: made.cores[stage]["seconds"] for stage in stages}
+    around = sum(stages[stage]["seconds"] - seconds for stage, seconds in work.items())
+    return {
+        "imports, Prefect's server": began - made.process.began,
+        "ingest, preprocess": work["ingest"] + work["preprocess"],
+        "train": work["train"],
+        "evaluate": work["evaluate"],
+        "export": work["export"],
+        "hashing, publishing, looking up": around,
+        "Prefect between the stages": ended - began - sum(stage["seconds"] for stage in stages.values()),
+        "report, exit": made.process.ended - ended,
+    }
+
+
+def bare_parts(made: Process) -> dict[str, float]:
+    """Return where the seconds of the bare script went, with what Python itself takes at its start and end."""
+    seconds: dict[str, float] = json.loads(made.printed)["seconds"]
+    return seconds | {"report, exit": made.seconds - sum(seconds.values())}
+
+
+def medians(found: list[dict[str, float]]) -> dict[str, float]:
+    """Return the median of each part."""
+    return {name: statistics.median(one[name] for one in found) for name in found[0]}
+
+
+def imports() -> list[tuple[str, float]]:
+    """Return the packages whose modules take longest to import for a run, each without what it imports itself.
+
+    In a process of its own, for a run keeps TensorFlow's words, and Python's about its imports with them, to itself.
+    """
+    command = [sys.executable, "-X", "importtime", "-c", f"import {', '.join(LOADED)}"]
+    done = subprocess.run(command, cwd=ROOT, stderr=subprocess.PIPE, check=True, text=True)
+    own: Counter[str] = Counter()
+    for microseconds, module in re.findall(r"^import time: +(\d+) \| +\d+ \| +([\w.]+)$", done.stderr, re.MULTILINE):
+        own[module.partition(".")[0]] += int(microseconds) / 1e6
+    return own.most_common(8)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=30)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as below:
+        folder = Path(below)
+        make(folder, asked.epochs)
+
+        def gristmill(address: str) -> Ran:
+            with tempfile.TemporaryDirectory() as store:
+                return run("small", Path(store), folder=folder, PREFECT_API_URL=address)
+
+        with server(folder) as address:
+            ways = {
+                "bare": lambda: process([sys.executable, "bare.py"], folder),
+                "warm": lambda: gristmill(address),
+                "cold": lambda: gristmill(""),
+            }
+            found = in_turn(ways, asked.rounds + 1)  # the first round makes byte code, and is left out
+        loaded = imports()
+    tell("Overhead", [*shown(found), "", told_of_imports(loaded)], asked.write)
+
+
+def shown(found: dict[str, list]) -> list[str]:
+    """Return the tables: whole processes, and where their seconds went."""
+    found = {way: made[1:] for way, made in found.items()}
+    processes = {way: [one if way == "bare" else one.process for one in made] for way, made in found.items()}
+    seconds = {way: statistics.median(one.seconds for one in made) for way, made in processes.items()}
+    peaks = {way: statistics.median(one.peak for one in made) for way, made in processes.items()}
+    scores = {
+        way: json.loads(made[0].printed)["mae"] if way == "bare" else made[0].score("mae")
+        for way, made in found.items()
+    }
+    names = {
+        "bare": "one bare script of Keras",
+        "warm": "`gristmill run`, a Prefect server running",
+        "cold": "`gristmill run`, no server running",
+    }
+    rows = [
+        (
+            names[way],
+            f"{seconds[way]:.2f}",
+            f"{seconds[way] - seconds['bare']:+.2f}",
+            f"{peaks[way]:,.0f}",
+            f"{peaks[way] - peaks['bare']:+,.0f}",
+            f"{scores[way]:.2f}",
+        )
+        for way in names
+    ]
+    whole = table(["whole process", "median s", "beyond the script", "peak MiB", "beyond the script", "test MAE"], rows)
+    split = {way: medians([bare_parts(one) if way == "bare" else parts(one) for one in found[way]]) for way in names}
+    split["bare"]["imports, Prefect's server"] = split["bare"].pop("imports")
+    where = table(
+        ["where the seconds go, medians", *(names[way] for way in names)],
+        [
+            (part, *(f"{split[way][part]:.2f}" if part in split[way] else "–" for way in names))
+            for part in split["cold"]
+        ],
+    )
+    return [*whole, "", *where, "", f"Medians of {len(found['bare'])} rounds in turn, after one that made byte code."]
+
+
+def told_of_imports(loaded: list[tuple[str, float]]) -> str:
+    """Return which packages take longest to import."""
+    packages = ", ".join(f"{package} {seconds:.2f}" for package, seconds in loaded)
+    return f"Seconds of a run's imports, one after the other and slowed by `-X importtime`: {packages}."
+
+
+if __name__ == "__main__":
+    main()

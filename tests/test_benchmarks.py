@@ -1,0 +1,156 @@
+"""The benchmarks: every script starts, results.md is rewritten with care, and the README's figures stand in it."""
+
+import importlib
+import re
+import subprocess
+import sys
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from conftest import ROOT
+
+FOLDER = ROOT / "benchmarks"
+SCRIPTS = [path for path in sorted(FOLDER.glob("*.py")) if "\ndef main() -> None:" in path.read_text()]
+
+# In one process, so that TensorFlow, which most of them load, is loaded once.
+HELP = """
+import contextlib, io, runpy, sys
+for script in sys.argv[1:]:
+    sys.argv = [script, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except SystemExit as end:
+            assert not end.code, script
+    assert printed.getvalue().startswith("usage: "), script
+    print(script)
+"""
+
+FIGURE = re.compile(r"(?<![\w.,-])\d[\d,]*(?:\.\d+)?(?![\w-]|[.,]\d)")
+UNITS = re.compile(r"\d (?:s|ms|times|MiB|GiB)\b")
+
+
+@pytest.fixture(autouse=True)
+def _benchmarks_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+def measuring() -> ModuleType:
+    return importlib.import_module("measuring")
+
+
+@pytest.mark.slow
+def test_every_script_starts() -> None:
+    assert {"overhead.py", "growth.py", "quality.py", "peers.py"} <= {script.name for script in SCRIPTS}
+    command = [sys.executable, "-c", HELP, *map(str, SCRIPTS)]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(FOLDER), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines() == [*map(str, SCRIPTS)]
+
+
+def passages(readme: str) -> list[str]:
+    """Return the passages on scores and speed: paragraphs and points; a table belongs to the line that leads to it."""
+    (section,) = re.findall(r"^## How good, how fast\n(.*?)^## ", readme, re.MULTILINE | re.DOTALL)
+    joined = re.sub(r":\n\n\|", ":\n|", section)
+    return [passage for passage in re.split(r"\n\n|\n(?=- )", joined) if passage.strip()]
+
+
+def figures(text: str) -> list[str]:
+    """Return the numbers of a text, but those in code, in places that are linked, and within words as in 20-10-1."""
+    return [found.replace(",", "") for found in FIGURE.findall(re.sub(r"`[^`]*`|\]\([^)]*\)", "", text))]
+
+
+def linked(passage: str) -> list[str]:
+    return re.findall(r"\(benchmarks/results\.md#([\w-]+)\)", passage)
+
+
+def unfounded(passage: str, results: str) -> list[str]:
+    """Return the figures of a passage that do not stand, rounded, in the sections of results.md that it links to."""
+    by_place = {
+        re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-")): text
+        for heading, text in measuring().sections(results).items()
+    }
+    measured = [Decimal(found) for place in linked(passage) for found in figures(by_place[place])]
+
+    def stands(figure: str) -> bool:
+        exact = Decimal(figure)
+        return any(exact == found.quantize(exact, ROUND_HALF_UP) for found in measured)
+
+    return [figure for figure in figures(passage) if not stands(figure)]
+
+
+@pytest.mark.parametrize("passage", passages((ROOT / "README.md").read_text()))
+def test_the_readmes_figures_stand_in_the_results(passage: str) -> None:
+    assert unfounded(passage, (FOLDER / "results.md").read_text()) == []
+
+
+def test_the_readme_tells_of_speed_and_memory_nowhere_else() -> None:
+    readme = (ROOT / "README.md").read_text()
+    elsewhere = re.sub(r"^## How good, how fast\n.*?^## |^```.*?^```", "", readme, flags=re.MULTILINE | re.DOTALL)
+    assert UNITS.findall(elsewhere) == []
+    assert UNITS.search("\n".join(passages(readme)))
+
+
+@pytest.mark.parametrize(
+    ("told", "missing"),
+    [
+        ("1.3 s", []),
+        ("1.25 s", []),
+        ("1.2 s and 4 MiB", ["1.2"]),
+        ("1,300 rows of `2 x 3`, 20-10-1", ["1300"]),
+    ],
+)
+def test_a_figure_that_was_not_measured_is_found(told: str, missing: list[str]) -> None:
+    results = "# Results\n\n## Speed, told\n\n| 1.25 | 4.3 |\n\n## Other\n\n1.2\n"
+    assert unfounded(f"[It takes](benchmarks/results.md#speed-told) {told}", results) == missing
+
+
+def test_a_section_is_rewritten_and_the_rest_stays() -> None:
+    replaced = measuring().replaced
+    text = "# Results\n\n## One\n\nbefore\n\n<!-- measured -->\n\nold\n\n<!-- end -->\n\nafter\n\n## Two\n\nprose\n"
+
+    assert replaced(text, "One", ["new"]) == text.replace("old", "new")
+    assert replaced(text, "Two", ["new"]) == text + "\n<!-- measured -->\n\nnew\n\n<!-- end -->\n"
+    assert replaced(text, "Three", ["new"]) == text + "\n## Three\n\n<!-- measured -->\n\nnew\n\n<!-- end -->\n"
+    again = replaced(replaced(text, "Two", ["new"]), "Two", ["newer"])
+    assert again == text + "\n<!-- measured -->\n\nnewer\n\n<!-- end -->\n"
+
+
+def test_the_glance_is_that_of_the_sections() -> None:
+    text = (FOLDER / "results.md").read_text()
+    glance = importlib.import_module("glance")
+    lines = measuring().table(["what", "measured", "section"], list(glance.rows(text)))
+    assert glance.replaced(text, glance.HEADING, lines) == text
+
+
+def test_the_memory_of_all_processes_of_a_tree_is_added_up() -> None:
+    held = "x = b'x' * (100 << 20)"
+    child = f"{held}; print('ready', flush=True); input()"
+    parent = f"import subprocess, sys; {held}; subprocess.run([sys.executable, '-c', {child!r}])"
+    command = [sys.executable, "-c", parent]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        resident = measuring().resident(process.pid)
+        process.communicate("\n")
+    assert resident > 200 << 20
+
+
+def test_a_process_is_measured_with_what_it_started(tmp_path: Path) -> None:
+    parent = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'x = b\"x\" * (100 << 20)']); print('done')"
+    done = measuring().process([sys.executable, "-c", parent], tmp_path)
+    assert (done.printed, done.peak > 100, done.ended > done.began) == ("done\n", True, True)
+
+    with pytest.raises(SystemExit, match="exit 3"):
+        measuring().process([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
+
+
+def test_columns_of_numbers_stand_on_the_right() -> None:
+    assert measuring().table(["what", "s"], [("a", "1.5"), ("b", "–")]) == [
+        "| what | s |",
+        "|---|---:|",
+        "| a | 1.5 |",
+        "| b | – |",
+    ]
