@@ -134,3 +134,8 @@ def verify(artifact: Artifact, digests: Digests | None = None) -> None:
 
 def _read_digests(folder: Path, names: list[str]) -> dict[str, str]:
     return {name: identity.digest_of_file(folder / name) for name in names}
+
+
+def artifact_name(stage: str, key: str) -> str:
+    """Return the name of an artifact's manifest on a shared store."""
+    return f"artifacts/{stage}/{key}.json"

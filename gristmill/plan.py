@@ -15,7 +15,7 @@ from gristmill.artifact import Artifact, read_manifest
 from gristmill.closure import Module, code_closure, read_modules, source_name, with_imports
 from gristmill.config import Catalogue, Pipeline, toml_value
 from gristmill.domains import Stage, module_of, stages_of
-from gristmill.errors import CorruptArtifact, DataError
+from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.identity import Identity
 from gristmill.own import Own
 from gristmill.places import Located, locate
@@ -176,6 +176,8 @@ def _step(
         artifact = store.find(stage.name, made_of.key)
     except CorruptArtifact as damage:
         return Step(stage.label, "run", f"corrupt: {damage}")
+    except StoreError as error:  # who runs is told before anything begins
+        return Step(stage.label, "run", f"not in the cache. {error}")
     if artifact:
         return Step(stage.label, "fresh", "", artifact)
     return Step(stage.label, "run", "; ".join(_reasons(stage, made_of, pipeline, store)))

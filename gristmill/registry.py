@@ -52,7 +52,7 @@ class Registry:
     """The versions and champions of a store."""
 
     def __init__(self, store: Store) -> None:
-        self._root, self._shared = store.root / "registry", store.remote is not None
+        self._store, self._root = store, store.root / "registry"
         self._bundles = Bundles(store)
         self._versions = Ledger(store, "versions", Version)
         self._promotions = Promotions(store)
@@ -60,12 +60,18 @@ class Registry:
     def pull(self, pipeline: str | None = None) -> None:
         """Fetch the versions and promotions of other machines, of one pipeline or of all, where the store is shared.
 
-        A bundle is fetched when it is used.
+        A bundle is fetched when it is used. Where the shared store cannot be reached, a warning tells.
+
+        Raises:
+            RequestError: the cache has a registry of its own, with other versions under the same numbers.
         """
-        self._promotions.pull(pipeline)
-        self._versions.pull(pipeline)  # after the promotions, so that all that are known have theirs
-        if self._shared:
-            self.repair_pointers()  # of pipelines that were promoted elsewhere only
+        if self._store.remote:
+            from gristmill.remote.joining import joined
+
+            if joined(self._store):
+                self._promotions.pull(pipeline)
+                self._versions.pull(pipeline)  # after the promotions, so that all that are known have theirs
+                self.repair_pointers()  # of pipelines that were promoted elsewhere only
 
     def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
         """Make the bundle of a run a version and return it; one that is a version already stays the version it is.
@@ -258,6 +264,10 @@ class Registry:
                 versions = [self._versions.read(pipeline, number) for number in self._versions.numbers(pipeline)]
                 owned = {self.folder(version) for version in versions}
                 yield from sorted(path for path in folder.glob("[!.]*") if path not in owned)
+
+    def is_elsewhere(self, version: Version) -> bool:
+        """Whether a version's bundle lies on the shared store alone, from which it is fetched when it is used."""
+        return self._store.remote is not None and not self.folder(version).exists()
 
     def restore(self, version: Version) -> bool:
         """Replace a version's damaged bundle by the store's; where that is not the same, give it up: return False."""

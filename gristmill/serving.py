@@ -74,6 +74,8 @@ class Serving:
         """Return what is wrong with the bundles of versions, by number; files that rest as they were are not read."""
         found = {}
         for version in self._registry.versions(name):
+            if self._registry.is_elsewhere(version):
+                continue
             try:
                 self._registry.bundle(version, by_stat=True)
             except CorruptArtifact as damage:

@@ -7,6 +7,7 @@
     root/downloads/<sha256>/        files from URLs (`downloads.py`)
     root/logs/<pipeline>/<key[:12]>/    the course of a training, for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced by request
+    root/shared-with  the URL of the shared store that this is a cache of
     root/memo/  root/locks/         what came of files by their stat, locks; both may be deleted at any time
 
 An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place: what can be seen is
@@ -18,7 +19,6 @@ fetched, and what is made is uploaded before it can be seen here.
 
 import contextlib
 import errno
-import fcntl
 import logging
 import os
 import re
@@ -29,11 +29,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill.artifact import Artifact, Reference, read_manifest, verify, write_manifest
+from gristmill.artifact import Artifact, Reference, artifact_name, read_manifest, verify, write_manifest
 from gristmill.drafts import draft_beside, remove_abandoned
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.files import Memo, flush_folder, rename_folder, write_atomically
 from gristmill.identity import Identity
+from gristmill.locks import locked
 
 if TYPE_CHECKING:
     from gristmill.remote.sharing import Remote
@@ -276,24 +277,9 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            yield _locked(descriptor, wait)
+            yield locked(descriptor, wait)
         finally:
             os.close(descriptor)
-
-
-def artifact_name(stage: str, key: str) -> str:
-    """Return the name of an artifact's manifest on a shared store."""
-    return f"artifacts/{stage}/{key}.json"
-
-
-def _locked(descriptor: int, wait: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError:  # there are no locks here
-        pass
-    return True
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ def verify_registry(registry: Registry) -> Iterator[Verdict]:
         yield Verdict(path, damage, "registry file")
     for version in (version for pipeline in registry.pipelines() for version in registry.versions(pipeline)):
         folder = registry.folder(version)
-        if is_given_up(folder):
+        if is_given_up(folder) or registry.is_elsewhere(version):
             continue
         try:
             registry.bundle(version)

@@ -1,17 +1,29 @@
 """A store that machines share, by the real command: what one machine made is fresh, served and listed on the others."""
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from buckets import names, spoil
-from conftest import SMALL
+from conftest import ROOT, SMALL
 from support import Command, made, the_error
 
 from gristmill.runs import Record
 
 pytest_plugins = ["end_to_end", "shared_store"]
+
+LIGHT = """
+import atexit, sys
+heavy = ("fsspec", "s3fs", "botocore", "gristmill.remote.upkeep", "prefect", "tensorflow")
+atexit.register(lambda: sys.stderr.write(",".join(name for name in heavy if name in sys.modules)))
+from gristmill.cli import main
+main()
+"""
+"""The command, which says at its end what it has loaded of what a run with nothing to do has no need for."""
 
 Go = Callable[[str], None]
 
@@ -47,6 +59,11 @@ def test_what_runs_on_one_machine_is_fresh_and_serves_on_another(
     (status,) = command("ls", "--json").json
     assert (status["state"], status["champion"]) == ("fresh", 1)
     assert [run["id"] for run in command("runs", "small", "--json").json] == [ran.json["id"]]
+
+    line, environment = [sys.executable, "-c", LIGHT, "run", "small"], os.environ | {"PYTHONPATH": str(ROOT)}
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}  # who would have to be asked
+    warm = subprocess.run(line, env=environment | nobody, capture_output=True, text=True, timeout=300, check=False)
+    assert (warm.returncode, warm.stderr) == (0, "")
 
     shutil.rmtree(project / "there/train")  # a stage that another setting does not touch is not run again for it
     changed = command("run", "small", "--set", "evaluate.ar_order=2", "--json")

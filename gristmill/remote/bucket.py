@@ -19,6 +19,7 @@ from gristmill.errors import RequestError, StoreError
 from gristmill.urls import without_user
 
 _AT_A_TIME = 4  # files that are sent or fetched side by side
+_PATIENCE = 10.0  # seconds for which a store that could not be reached is not tried again
 _BLOCK = 1 << 20  # bytes that are hashed at once
 _FAILURES = {"botocore.exceptions": ("BotoCoreError", "ClientError"), "aiohttp": ("ClientError",)}
 """What libraries below fsspec raise besides `OSError`, by module."""
@@ -29,6 +30,7 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
+        self._lost = (float("-inf"), "")  # when it could not be reached last, and why
 
     def where(self, name: str) -> str:
         """Return the URL of a file, for messages."""
@@ -173,6 +175,9 @@ class Bucket:
     @contextmanager
     def _told(self, name: str) -> Iterator[None]:
         """Turn failures into a `StoreError`; a file that is not there is for the caller to tell of."""
+        when, why = self._lost
+        if time.monotonic() - when < _PATIENCE:  # each attempt takes seconds
+            raise self._unreachable(name, why)
         try:
             yield
         except FileNotFoundError as error:
@@ -184,10 +189,14 @@ class Bucket:
                 f"{self.where(name)}: not allowed ({_line(error)}). Correct the credentials, or what they may do."
             ) from None
         except _failures() as error:
-            raise StoreError(
-                f"{self.where(name)}: the shared store cannot be reached ({_line(error)}). "
-                "Look at the network, AWS_ENDPOINT_URL and the credentials, and run again."
-            ) from None
+            self._lost = (time.monotonic(), _line(error))
+            raise self._unreachable(name, _line(error)) from None
+
+    def _unreachable(self, name: str, why: str) -> StoreError:
+        return StoreError(
+            f"{self.where(name)}: the shared store cannot be reached ({why}). "
+            "Look at the network, AWS_ENDPOINT_URL and the credentials, and run again."
+        )
 
 
 def _failures() -> tuple[type[Exception], ...]:

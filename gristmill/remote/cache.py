@@ -7,11 +7,11 @@ from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gristmill.artifact import Artifact, Reference, read_manifest
+from gristmill.artifact import Artifact, Reference, artifact_name, read_manifest
 from gristmill.drafts import draft_beside
 from gristmill.errors import CorruptArtifact
 from gristmill.runs import Runs
-from gristmill.store import Store, artifact_name
+from gristmill.store import Store
 from gristmill.upkeep import Garbage
 
 logger = logging.getLogger(__name__)

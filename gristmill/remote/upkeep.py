@@ -10,12 +10,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from gristmill import identity
-from gristmill.artifact import Artifact, Reference, parse_manifest, read_manifest, verify
+from gristmill.artifact import Artifact, Reference, artifact_name, parse_manifest, read_manifest, verify
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.registry import Registry
 from gristmill.remote.sharing import ORPHAN_AGE, Remote, object_name
 from gristmill.runs import Runs
-from gristmill.store import Store, artifact_name
+from gristmill.store import Store
 from gristmill.upkeep import Garbage, Verdict, first_running
 
 _SKEW = 3600.0  # seconds by which the clocks of machines and server may differ

@@ -4,13 +4,14 @@ import itertools
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from buckets import made_of, names, publish
 from support import heard, said
 
-from gristmill.errors import StoreError
+from gristmill.errors import RequestError, StoreError
 from gristmill.lineage import Git
 from gristmill.promotions import Promotion
 from gristmill.registry import Registry
@@ -18,6 +19,7 @@ from gristmill.remote.sharing import Remote
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Store
 from gristmill.tables import write_document
+from gristmill.upkeep import verify_registry
 
 pytest_plugins = ["shared_store"]
 
@@ -162,3 +164,36 @@ def test_what_reads_goes_on_without_the_server_and_what_writes_does_not(
     assert champion is not None
     with pytest.raises(StoreError, match="the shared store cannot be reached"):
         publish(here, "b")
+
+
+def test_what_a_folder_holds_is_shared_when_it_becomes_a_cache(machine: Machine, tmp_path: Path) -> None:
+    alone = Store(tmp_path / "here")
+    Registry(alone).promote("small", register(alone, "a"), "before it was shared")
+    Registry(machine("here")).pull()
+
+    there = machine("there")
+    Registry(there).pull("small")
+    Runs(there).pull("small")
+
+    champion = Registry(there).champion("small", verified=True)
+    assert champion is not None
+    assert champion.run == Runs(there).read("small", champion.run).id
+    assert (tmp_path / "here/shared-with").read_text() == (tmp_path / "there/shared-with").read_text()
+
+
+def test_a_folder_with_a_history_of_its_own_is_no_cache(machine: Machine, tmp_path: Path) -> None:
+    register(machine("here"), "a")
+    register(Store(tmp_path / "there"), "b")
+    with pytest.raises(RequestError, match=r"another one of this number is at s3://.*give the shared store a new"):
+        Registry(machine("there")).pull("small")
+
+
+def test_bundles_are_fetched_when_they_are_used_and_not_to_be_listed(machine: Machine) -> None:
+    register(machine("here"), "a")
+    there = Registry(machine("there"))
+    there.pull("small")
+    (version,) = there.versions("small")
+    assert [verdict.kind for verdict in verify_registry(there)] == ["registry file"]
+    assert there.is_elsewhere(version)
+    assert there.bundle(version) == there.folder(version)
+    assert not there.is_elsewhere(version)

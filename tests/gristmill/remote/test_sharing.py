@@ -14,11 +14,11 @@ from s3fs import S3FileSystem
 from support import heard, said
 
 from gristmill import identity
-from gristmill.artifact import MANIFEST
+from gristmill.artifact import MANIFEST, artifact_name
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.files import files_below
 from gristmill.remote.sharing import Remote, object_name
-from gristmill.store import Store, artifact_name
+from gristmill.store import Store
 
 pytest_plugins = ["shared_store"]
 

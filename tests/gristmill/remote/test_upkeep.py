@@ -11,7 +11,7 @@ import pytest
 from buckets import age, made_of, names, publish, spoil
 
 from gristmill import identity
-from gristmill.artifact import Artifact
+from gristmill.artifact import Artifact, artifact_name
 from gristmill.errors import StoreError
 from gristmill.lineage import Git
 from gristmill.registry import Registry
@@ -19,7 +19,7 @@ from gristmill.remote.cache import evict, share_all
 from gristmill.remote.sharing import Remote, object_name
 from gristmill.remote.upkeep import remove_shared, repair_shared, shared_garbage, verify_shared
 from gristmill.runs import Record, Runs, StageRecord
-from gristmill.store import Store, artifact_name
+from gristmill.store import Store
 from gristmill.tables import write_document
 from gristmill.upkeep import needed
 
