@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, SMALL
 from support import Forked, made, records, wait_until, write_project
 
+from gristmill.entrypoints import import_own
 from gristmill.errors import WorkError
 from gristmill.project import Project
 from gristmill.result import Result
@@ -69,6 +70,11 @@ def cluster(prefect_api: str) -> Iterator[Any]:
         n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
     ) as started:
         yield started
+
+
+def try_once(project: str, pipeline: str) -> None:
+    """Run a pipeline as far as its scores, which is where it needs its locks; the rest takes long."""
+    import_own("flows.trial").trial(pipeline, ["train.epochs=1"], project)
 
 
 def contents(record: Record) -> dict[str, str]:
@@ -169,9 +175,10 @@ def test_ten_pipelines_on_one_store_all_train_at_the_same_time(
     )
     (project / "mine.py").write_text(MEETS.format(mark=str(mark), count=TEN))
 
-    running = [forked.start(project, "-q", "run", name, "--set", "train.epochs=1") for name in names]
+    running = [forked.call(try_once, str(project), name) for name in names]
     for process in running:
         process.join(600)
 
-    assert [process.exitcode for process in running] == [0] * TEN, (project / "err").read_text()
+    assert [process.exitcode for process in running] == [0] * TEN
+    assert {records(project, name)[0].outcome for name in names} == {"succeeded"}
     assert len(list(mark.iterdir())) == TEN  # each was in its training, holding its lock, until all were in theirs
