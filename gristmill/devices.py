@@ -120,7 +120,7 @@ def update_together(learner: keras.Model, batch: tuple[tf.Tensor, ...], strategy
     for metric in learner.metrics:
         if metric.name == "loss":
             metric.update_state(tf.add_n(losses), sample_weight=size)
-        else:
+        elif metric.name == "compile_metrics":  # and not of a layer of the user's own
             metric.update_state(batch[1], tf.concat(made, axis=0))
 
 
