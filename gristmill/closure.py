@@ -26,6 +26,8 @@ from gristmill.files import Memo
 
 PACKAGE = Path(__file__).parent
 
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_WITHOUT_EFFECT = ("type_comment", "kind")  # fields: of a comment, and of u"" before a string
 _OUTSIDE = {f"gristmill.{name}" for name in ("cli", "config", "domains", "project", "wording")}
 
 # What is read from a source file depends on the Python that parses it and on this very module, as it was loaded.
@@ -175,13 +177,24 @@ def _parsed(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, ...]]
 
 def _imported(tree: ast.AST, base: tuple[str, ...]) -> Iterator[str]:
     """Yield the dotted names that import statements anywhere in `tree` mention; `base` resolves relative ones."""
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = base[: len(base) - node.level + 1] if node.level else ()
             origin = [*above, *([node.module] if node.module else [])]
             yield from (".".join([*origin, alias.name]) for alias in node.names)  # each may be a submodule
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield every statement in `tree`, without a look into expressions, in which nothing is imported."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for _, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                waiting += [item for item in value if isinstance(item, ast.stmt | ast.excepthandler | ast.match_case)]
 
 
 def _with_parents(module: str) -> Iterator[str]:
@@ -193,23 +206,21 @@ def _with_parents(module: str) -> Iterator[str]:
 def _normalised(node: Any) -> Any:
     """Return a syntax tree as nested tuples, without positions, docstrings and empty fields.
 
-    Written out, and not `ast.dump`, because that prints the same code differently from one Python to the next.
+    Written out, and not `ast.dump`, because that prints the same code differently from one Python to the next. With a
+    new store every module is read before anything else is done, so it makes no detour for what is empty.
     """
-    if isinstance(node, ast.AST):
-        fields = ((name, _normalised(value)) for name, value in _fields(node))
-        return (type(node).__name__, *((name, value) for name, value in fields if value not in (None, ())))
     if isinstance(node, list):
-        return tuple(_normalised(item) for item in node)
-    return None if node is None else repr(node)
-
-
-def _fields(node: ast.AST) -> Iterator[tuple[str, Any]]:
-    documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-    for name, value in ast.iter_fields(node):
-        if name == "body" and documented:
-            yield name, [item for item in value if not _is_bare_string(item)]
-        elif name not in ("type_comment", "kind"):
-            yield name, value
+        return tuple([_normalised(item) for item in node])
+    if not isinstance(node, ast.AST):
+        return None if node is None else repr(node)
+    found: list[Any] = [type(node).__name__]
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if name == "body" and isinstance(node, _DOCUMENTED):
+            value = [item for item in value or () if not _is_bare_string(item)]
+        if value is not None and value != [] and name not in _WITHOUT_EFFECT:
+            found.append((name, _normalised(value)))
+    return tuple(found)
 
 
 def _is_bare_string(node: ast.stmt) -> bool:
