@@ -102,7 +102,7 @@ def test_a_mistake_is_one_line(project: Path, old: str, new: str, said: str) -> 
         ("defaults = 3", "defaults: expected a table. Received: 3."),
         ("[pipelines]\na = 3", "[pipelines.a]: expected a table. Received: 3."),
         ("[pipelines.a]", "[pipelines.a] domain: missing. Known: generation, regression, text, timeseries, vision"),
-        ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, runner, pipelines."),
+        ("[pipelnes.a]", "unknown table 'pipelnes'. Did you mean 'pipelines'? Known: defaults, pipelines, runner."),
         (
             "[defaults]\nstoer = 'x'",
             "[defaults] unknown key 'stoer'. Did you mean 'store'? Known: deny, keep_runs, store.",
