@@ -118,7 +118,7 @@ def main(what: str, count: int, parts: int, runners: list[str]) -> None:
             first = first or digests
             same = "the same bytes" if digests == first else "OTHER BYTES"
             print(
-                f"{count:,} {what} in {parts} parts by {runner}: {seconds:.0f} s, {count / seconds:,.0f}/s, {same}",
+                f"{count:,} {what} in {parts} parts by {runner}: {seconds:.0f} s, {count / seconds:,.1f}/s, {same}",
                 flush=True,
             )
 

@@ -63,3 +63,27 @@ def test_the_users_own_configuration_of_keras_changes_nothing(tmp_path: Path) ->
     )
     assert done.stdout.split() == ["tensorflow", "float32", "1e-07", "channels_last", "float32"]
     assert done.stderr == ""
+
+
+def test_threads_are_limited_before_tensorflow_begins_and_never_behind_its_back() -> None:
+    code = (
+        "from gristmill.backend import import_keras, set_threads\n"
+        "set_threads(1)\nimport_keras()\n"
+        "import tensorflow as tf\n"
+        "pools = tf.config.threading\n"
+        "print(pools.get_intra_op_parallelism_threads(), pools.get_inter_op_parallelism_threads())\n"
+        "tf.constant(1)\nset_threads(2)\n"
+        "try:\n    import_keras()\nexcept Exception as error:\n    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "1 1",
+        "TensorFlow has begun in this process without [runner] threads = 2. "
+        "Start a new process, in which gristmill loads it.",
+    ]

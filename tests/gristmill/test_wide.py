@@ -1,5 +1,6 @@
 """What decides how wide a run is, and what a worker must have in common with who sends it work."""
 
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -104,6 +105,15 @@ def test_an_address_where_nobody_answers_is_told_in_a_line(monkeypatch: pytest.M
     assert said.startswith("[runner] address: no Dask scheduler answers at tcp://127.0.0.1:9 (")
     assert said.endswith("Start it (dask scheduler), or correct the address.")
     assert "\n" not in said
+
+
+def test_dask_that_is_not_installed_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(RequestError) as told:
+        cluster.Cluster(None, 1)
+    assert str(told.value) == (
+        "[runner] kind: \"dask\" needs distributed, which is not installed. Run: pip install 'gristmill[dask]'."
+    )
 
 
 @pytest.mark.parametrize(
