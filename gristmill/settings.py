@@ -154,9 +154,7 @@ class Fit(Settings):
     clip_norm: PositiveFloat | Literal["none"] = 1.0  # global gradient norm; keeps recurrent nets from exploding
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # of the initial weights, dropout and the order of batches
     strategy: Literal["one", "mirrored"] = "one"  # device; or all, each of which learns from a part of every batch
-    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = (
-        "float32"  # mixed: inner layers compute in 16 bits
-    )
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed: inner layers in 16 bits
 
     @field_validator("schedule")
     @classmethod
