@@ -19,6 +19,7 @@ from gristmill.kinds import kinds, settings_of
 from gristmill.schema import schema
 from gristmill.settings import Settings
 from gristmill.timeseries.settings import Harmonics, Train
+from gristmill.wide.settings import Runner
 
 ROOT = Path(__file__).parent.parent.parent
 CHOICES = {
@@ -39,6 +40,7 @@ def tables_within(annotation: Any) -> Iterator[type[Settings]]:
 
 CLASSES = [
     *tables_within(Defaults),
+    *tables_within(Runner),
     *tables_within(Sweep),
     *tables_within(Axes),
     *(inner for classes in CHOICES.values() for kind in classes for inner in tables_within(kind)),
