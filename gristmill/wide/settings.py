@@ -11,12 +11,8 @@ class Runner(Settings):
     """How pipelines of one call, trials of a sweep and blocks of a backtest are spread; without it, they are not."""
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
-    workers: PositiveInt | None = (
-        None  # units at a time, where --jobs does not say; this machine's cores, or the cluster's workers
-    )
-    threads: PositiveInt | None = (
-        None  # of TensorFlow, in every process and in plain runs too; TensorFlow's own choice if not set
-    )
+    workers: PositiveInt | None = None  # units at a time, unless --jobs says; the cores, or a cluster's, if not set
+    threads: PositiveInt | None = None  # of TensorFlow, in plain runs too; TensorFlow's own choice if not set
     address: str | None = None  # of a Dask scheduler that runs: "tcp://host:8786"; a cluster on this machine if not set
 
     @model_validator(mode="after")
