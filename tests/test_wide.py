@@ -14,10 +14,10 @@ from support import Forked, made, records, wait_until, write_project
 
 from gristmill.entrypoints import import_own
 from gristmill.errors import WorkError
+from gristmill.processes import is_running
 from gristmill.project import Project
 from gristmill.result import Result
 from gristmill.runs import Record
-from gristmill.store import is_running
 
 pytest_plugins = ["end_to_end"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
