@@ -94,7 +94,7 @@ def connected(address: str) -> Any:
 
     _hush()
     try:
-        return distributed.Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
+        return distributed.Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, ImportError) as error:
         why = str(error).partition("\n")[0] or type(error).__name__
         raise WorkError(
@@ -122,7 +122,7 @@ def _start(workers: int) -> Any:
     from distributed import LocalCluster
 
     _hush()
-    return LocalCluster(  # type: ignore[no-untyped-call]
+    return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
         processes=True,
