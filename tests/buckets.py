@@ -1,15 +1,18 @@
 """Helpers of the tests with a store that machines share: what lies there, spoilt or made old, and small artifacts."""
 
-from datetime import timedelta
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fsspec.core import url_to_fs
 from moto.s3.models import s3_backends
 
 from gristmill import identity
-from gristmill.artifact import Artifact
+from gristmill.artifact import Artifact, Reference
 from gristmill.identity import Identity
 from gristmill.remote.sharing import Remote
+from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Store
 
 
@@ -47,3 +50,25 @@ def publish(store: Store, name: str = "a", content: str = "weights", replace: bo
         (draft.path / "name").write_text(name)
         (draft.path / "empty").touch()
         return store.publish(draft, made_of(name), replace)
+
+
+def write_record(
+    store: Store, made: Mapping[str, Reference], outcome: Any = "succeeded", days: float = 0, host: str = ""
+) -> Record:
+    """Write the record of a run that began days ago, on a machine of the store's own or another, and what it made."""
+    began = datetime.now(UTC) - timedelta(days=days)
+    written = Record(
+        id=f"{began:%Y%m%dT%H%M%S-%f}-00",
+        pipeline="small",
+        domain="timeseries",
+        settings={},
+        overrides=[],
+        started=began,
+        outcome=outcome,
+        stages={label: StageRecord(reference=one, cached=False, seconds=1.0) for label, one in made.items()},
+        versions={},
+        host=host or f"host of {store.root.name}",
+        pid=os.getpid(),
+    )
+    Runs(store)._write(written)
+    return written

@@ -3,12 +3,11 @@
 import itertools
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from buckets import made_of, names, publish
+from buckets import made_of, names, publish, write_record
 from support import heard, said
 
 from gristmill.errors import RequestError, StoreError
@@ -16,7 +15,7 @@ from gristmill.lineage import Git
 from gristmill.promotions import Promotion
 from gristmill.registry import Registry
 from gristmill.remote.sharing import Remote
-from gristmill.runs import Record, Runs, StageRecord
+from gristmill.runs import Record, Runs
 from gristmill.store import Store
 from gristmill.tables import write_document
 from gristmill.upkeep import verify_registry
@@ -28,23 +27,7 @@ Machine = Callable[[str], Store]
 
 def record(store: Store, name: str = "a", outcome: Any = "succeeded") -> Record:
     """Write the record of a run whose bundle is an artifact of this name."""
-    made = exported(store, name)
-    now = datetime.now(UTC)
-    written = Record(
-        id=f"{now:%Y%m%dT%H%M%S-%f}-00",
-        pipeline="small",
-        domain="timeseries",
-        settings={},
-        overrides=[],
-        started=now,
-        outcome=outcome,
-        stages={"export": StageRecord(reference=made, cached=False, seconds=1.0)},
-        versions={},
-        host=f"host of {store.root.name}",
-        pid=1,
-    )
-    Runs(store)._write(written)
-    return written
+    return write_record(store, {"export": exported(store, name)}, outcome)
 
 
 def exported(store: Store, name: str) -> Any:

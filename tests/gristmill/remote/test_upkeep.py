@@ -3,12 +3,11 @@
 import os
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from buckets import age, made_of, names, publish, spoil
+from buckets import age, made_of, names, publish, spoil, write_record
 
 from gristmill import identity
 from gristmill.artifact import Artifact, artifact_name
@@ -18,7 +17,7 @@ from gristmill.registry import Registry
 from gristmill.remote.cache import evict, share_all
 from gristmill.remote.sharing import Remote, object_name
 from gristmill.remote.upkeep import remove_shared, repair_shared, shared_garbage, verify_shared
-from gristmill.runs import Record, Runs, StageRecord
+from gristmill.runs import Record, Runs
 from gristmill.store import Store
 from gristmill.tables import write_document
 from gristmill.upkeep import needed
@@ -35,25 +34,7 @@ def manifest_of(name: str) -> str:
 
 def record(store: Store, artifact: Artifact, outcome: Any = "succeeded", days: float = 0, host: str = "") -> Record:
     """Write the record of a run that began days ago and made one artifact."""
-    began = datetime.now(UTC) - timedelta(days=days)
-    written = Record(
-        id=f"{began:%Y%m%dT%H%M%S-%f}-00",
-        pipeline="small",
-        domain="timeseries",
-        settings={},
-        overrides=[],
-        started=began,
-        outcome=outcome,
-        stages={
-            "train": StageRecord(reference=artifact.reference, cached=False, seconds=1.0),
-            "export": StageRecord(reference=artifact.reference, cached=False, seconds=1.0),
-        },
-        versions={},
-        host=host or f"host of {store.root.name}",
-        pid=os.getpid(),
-    )
-    Runs(store)._write(written)
-    return written
+    return write_record(store, dict.fromkeys(("train", "export"), artifact.reference), outcome, days, host)
 
 
 def damages(store: Store) -> dict[str, str]:
