@@ -15,7 +15,11 @@ from tasks.train import train
 
 @flow(name="vision", flow_run_name="{pipeline}", persist_result=False)
 def vision(
-    pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None
+    pipeline: str,
+    overrides: list[str] | None = None,
+    refresh: str | None = None,
+    project: str | None = None,
+    jobs: int | None = None,
 ) -> dict[str, Any]:
     """Ingest photos, bring them to one size, show them to a base that stays as it is, train, evaluate, export.
 
@@ -24,11 +28,12 @@ def vision(
         overrides: assignments such as `train.epochs=5`.
         refresh: a stage to do again even if its result is in the store.
         project: folder of `pipelines.toml`; found from the current folder upward if not given.
+        jobs: chunks of photos that a cluster's workers do at a time; as `[runner]` says if not given.
 
     Returns:
         The run record.
     """
-    with recorded(pipeline, overrides or [], refresh, project) as run:
+    with recorded(pipeline, overrides or [], refresh, project, jobs=jobs) as run:
         photos = ingest(run)
         images = preprocess(run, photos)
         seen = [features(run, images)] if "features" in run.stages else []

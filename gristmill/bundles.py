@@ -8,13 +8,12 @@ space and outlives its replacement and removal; bytes that are damaged in place 
 that of a bundle which was damaged and could not be restored.
 """
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from gristmill.artifact import Reference
 from gristmill.errors import CorruptArtifact
-from gristmill.files import flush_folder
+from gristmill.files import flush_folder, link
 from gristmill.store import Store, writing
 
 
@@ -99,8 +98,5 @@ def _link_files(source: Path, target: Path) -> None:
         own = target / path.relative_to(source)
         if path.is_dir():
             own.mkdir()
-            continue
-        try:
-            own.hardlink_to(path)
-        except OSError:  # another owner's, too many links, no links here; what fails for another reason fails again
-            shutil.copyfile(path, own)
+        else:
+            link(path, own)

@@ -27,6 +27,8 @@ class Stage:
     ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # table to keys that cannot change its result
     axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its own table that counts, argument that is counted)
     point: Mapping[str, int] = field(default_factory=dict)  # argument to number from 0, of one point
+    function: str = ""  # of its module that does it: the stage's name, or `chunk`
+    chunked: bool = False  # its module has `chunks`, which counts what `chunk` can do of its work, anywhere
 
     @property
     def label(self) -> str:
@@ -34,6 +36,10 @@ class Stage:
         return " ".join(
             [self.name, *(["/".join(str(number + 1) for number in self.point.values())] if self.point else [])]
         )
+
+    def chunk(self, number: int) -> "Stage":
+        """Return one chunk of the work, from 0 on, as a point: what it writes is an artifact for the stage alone."""
+        return replace(self, function="chunk", point={"number": number}, chunked=False)
 
     def argument(self, name: str) -> str:
         """Return the argument that takes the folder of a stage it reads: the stage's name, unless a table has it."""
@@ -98,8 +104,8 @@ STAGES: dict[str, tuple[Stage, ...]] = {
         Stage("export", ("export",), ("preprocess", "train", "evaluate", "refit"), _NETWORKS),
     ),
     "vision": (
-        Stage("ingest", ("source", "ingest", "schema"), (), (*_IMAGES, "tensorflow-datasets")),
-        Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES),
+        Stage("ingest", ("source", "ingest", "schema"), (), (*_IMAGES, "tensorflow-datasets"), chunked=True),
+        Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES, chunked=True),
         Stage(
             "features",
             ("model",),
@@ -107,6 +113,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             _NETWORKS,
             when=_head_alone_learns,
             ignores={"model": ("units", "dropout")},
+            chunked=True,
         ),
         Stage("train", ("model", "augment", "train"), ("preprocess", "features"), _NETWORKS, resumable=True),
         Stage("evaluate", ("evaluate",), ("preprocess", "train", "features"), (*_NETWORKS, "scipy")),
@@ -131,6 +138,11 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
         for found in points.values()
         for stage in found
     ]
+
+
+def fans_out(domain: str, tables: Mapping[str, Settings]) -> bool:
+    """Whether a pipeline has stages of several points or chunks, which can be made side by side."""
+    return any(stage.point or stage.chunked for stage in stages_of(domain, tables))
 
 
 def begun_from(stage: Stage) -> Stage:

@@ -9,6 +9,7 @@ it worked out anew.
 import contextlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -58,6 +59,14 @@ def rename_folder(aside: Path, final: Path) -> None:
     """
     aside.rename(final)
     sync(final.parent)
+
+
+def link(path: Path, own: Path) -> None:
+    """Give a file, which nobody writes to any more, a second place; where the disk cannot link, it is copied."""
+    try:
+        own.hardlink_to(path)
+    except OSError:  # another owner's, too many links, no links here; what fails for another reason fails again
+        shutil.copyfile(path, own)
 
 
 def files_below(folder: Path) -> list[Path]:

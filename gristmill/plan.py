@@ -62,10 +62,13 @@ def identity_of(pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], mod
     """
     tables = {name: pipeline.tables[name] for name in stage.tables}
     starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
+    settings = {name: _counted(stage, name, table) for name, table in tables.items()}
+    if stage.point:
+        settings[stage.name] = settings.get(stage.name, {}) | dict(stage.point)
     return identity.identify(
         stage.name,
         code=code_closure(starts, modules),
-        settings={name: _counted(stage, name, table) for name, table in tables.items()},
+        settings=settings,
         inputs=inputs,
         libraries=identity.versions(stage.libraries, extras.libraries_of(tables.values())),
     )
@@ -74,13 +77,10 @@ def identity_of(pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], mod
 def _counted(stage: Stage, name: str, table: Settings) -> dict[str, object]:
     """Return the values of a table that can change a stage's result.
 
-    The own table of a stage that fans out has the point in place of the counts: so more points leave those that are
-    there as they are.
+    Of a stage that fans out these are not the counts of its points: more points leave those that are there as they are.
     """
-    own = name == stage.name
-    left_out = {*stage.ignores.get(name, ()), *(key for key, _ in stage.axes if own)}
-    values = {key: value for key, value in identity_values(table).items() if key not in left_out}
-    return values | dict(stage.point) if own else values
+    left_out = {*stage.ignores.get(name, ()), *(key for key, _ in stage.axes if name == stage.name)}
+    return {key: value for key, value in identity_values(table).items() if key not in left_out}
 
 
 def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:

@@ -73,7 +73,8 @@ class Project:
             name: the pipeline.
             refresh: a stage to do again.
             steps: the plan, where it was made already.
-            jobs: blocks of a backtest that are made at a time; as `[runner]` says if not given.
+            jobs: blocks of a backtest that are made at a time, or chunks of photos on a cluster; as `[runner]` says if
+                not given.
 
         Raises:
             GristmillError: the work could not be done.
@@ -82,7 +83,7 @@ class Project:
         if plan.is_fresh(steps):
             return self._result(nothing_to_do.record_of_fresh(self.catalogue, name, self._assignments(name), steps))
         pipeline = self.catalogue.pipeline(name)
-        fans_out = any(stage.point for stage in domains.stages_of(pipeline.domain, pipeline.tables))
+        fans_out = domains.fans_out(pipeline.domain, pipeline.tables)
         parameters = {"refresh": refresh} | ({"jobs": jobs} if fans_out else {})
         return self._result(self._through_flow(pipeline.domain, name, parameters))
 

@@ -5,9 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from gristmill import plan
 from gristmill.artifact import Reference
-from gristmill.errors import WorkError
-from gristmill.wide.pool import opened
-from gristmill.wide.unit import Unit
+from gristmill.wide.pieces import made_by_workers
 from tasks.progress import EpochProgress
 from tasks.stage import Run, note, produce
 
@@ -31,26 +29,9 @@ def _side_by_side(run: Run, points: list[str], prepared: Reference) -> dict[str,
     missing = [step.stage for step in steps if step.stage in points and step.state != "fresh"]
     if len(missing) < 2:
         return {}
-    shared = {
-        "pipeline": run.pipeline.name,
-        "overrides": run.record().overrides,
-        "refresh": run.refresh,
-        "project": str(run.catalogue.root),
-        "prepared": prepared,
-    }
     found: dict[str, Reference] = {}
-    with opened(run.catalogue.runner, run.jobs and min(run.jobs, len(missing))) as pool:
-        for number, done in pool.do(Unit("point", {**shared, "point": point}) for point in missing):
-            point = missing[number]
-            if done.failed:
-                raise WorkError(f"{point} of {run.pipeline.name}: {done.failed}")
-            reference: Reference = done.value["reference"]
-            artifact = run.catalogue.store.find(reference["stage"], reference["key"])
-            if artifact is None:
-                raise WorkError(
-                    f"{point} of {run.pipeline.name} was made, but is not in the store {run.catalogue.store.root}. "
-                    "Have all workers use one store."
-                )
-            note(run, point, artifact, done.value["cached"], done.value["seconds"])
-            found[point] = reference
+    blocks = [{"stage": point} for point in missing]
+    for number, block in made_by_workers(run.catalogue, run.jobs, run.asked(prepared), blocks):
+        note(run, missing[number], block.artifact, block.cached, block.seconds)
+        found[missing[number]] = block.artifact.reference
     return found

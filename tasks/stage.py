@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from gristmill.registry import Version
 from gristmill.remote.cache import evict, share_all
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
+from gristmill.wide.pieces import made_by_workers
 from gristmill.wide.pool import at_once
 
 logger = logging.getLogger(__name__)
@@ -46,6 +48,11 @@ class Run:
     jobs: int | None = 1  # points of a stage that are done at a time; None for as many as a cluster has workers
 
     @property
+    def spreads(self) -> bool:
+        """Whether others do chunks of its work: those of a cluster; the cores of this machine have threads for it."""
+        return self.jobs != 1 and self.catalogue.runner.kind == "dask"
+
+    @property
     def stages(self) -> dict[str, domains.Stage]:
         """The stages by label, those that fan out point by point."""
         stages = domains.stages_of(self.pipeline.domain, self.pipeline.tables)
@@ -54,6 +61,13 @@ class Run:
     def points(self, name: str) -> list[str]:
         """Return the labels of the points that a stage fans out to."""
         return [label for label, stage in self.stages.items() if stage.name == name]
+
+    def asked(self, *inputs: Reference) -> dict[str, Any]:
+        """Return what the flow `piece` has to know of this run and of what a piece reads."""
+        overrides = self.record().overrides
+        return {
+            "pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": list(inputs)
+        }  # fmt: skip
 
     def record(self) -> Record:
         """Return the run's record as it stands."""
@@ -128,9 +142,14 @@ def produce(
     return artifact.reference
 
 
-def make(run: Run, label: str, *inputs: Reference, **extras: Any) -> tuple[Artifact, bool]:
-    """Return a stage's artifact and whether it was there; its arguments are those of `produce`. Nothing is noted."""
+def make(run: Run, label: str, *inputs: Reference, chunk: int | None = None, **extras: Any) -> tuple[Artifact, bool]:
+    """Return the artifact of a stage, or of a chunk of it, and whether it was there. Nothing is noted.
+
+    The other arguments are those of `produce`.
+    """
     stage, store = run.stages[label], run.catalogue.store
+    if chunk is not None:
+        stage = stage.chunk(chunk)
     provide((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
     data = plan.located(run.catalogue, run.pipeline, stage)
     watch = Watch(file for found in data.values() if not found.url for file in found.files)
@@ -146,7 +165,7 @@ def make(run: Run, label: str, *inputs: Reference, **extras: Any) -> tuple[Artif
             return artifact, True
         if again:  # from the start
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-        folders = _folders(stage, inputs, store)
+        folders = _folders(stage, inputs, store, by_stat=chunk is not None)  # that the run has hashed, which waits
         fetch(data.values(), store)
         files = _files(data)
         scratch = (
@@ -155,7 +174,8 @@ def make(run: Run, label: str, *inputs: Reference, **extras: Any) -> tuple[Artif
             else {}
         )
         with store.draft(made_of) as draft:
-            _work(run, stage, draft, made_of, folders | files | scratch | dict(stage.point) | extras)
+            spread = partial(_by_workers, run, label, inputs) if stage.chunked and run.spreads else None
+            _work(run, stage, draft, made_of, folders | files | scratch | dict(stage.point) | extras, spread)
             watch.check()
             if plan.located(run.catalogue, run.pipeline, stage) != data:
                 raise SourceChanged(f"{', '.join(data)}: files came or went while they were read. Run again.")
@@ -173,13 +193,15 @@ def _files(data: Mapping[str, Located]) -> dict[str, tuple[Path, ...]]:
     return found
 
 
-def _folders(reader: domains.Stage, inputs: Iterable[Reference], store: Store) -> dict[str, Path | list[Path]]:
+def _folders(
+    reader: domains.Stage, inputs: Iterable[Reference], store: Store, by_stat: bool
+) -> dict[str, Path | list[Path]]:
     """Return the verified folders of the artifacts a stage reads, by its arguments; of a stage that fans out a list."""
     folders: dict[str, Path | list[Path]] = {}
     fanned = {stage.name for stages in domains.STAGES.values() for stage in stages if stage.axes}
     for label, reference in zip(reader.inputs, inputs, strict=True):
         name = label.split()[0]  # of a point, the stage
-        path, argument = store.open(reference).path, reader.argument(name)
+        path, argument = store.open(reference, by_stat).path, reader.argument(name)
         if name in fanned:
             folders[argument] = [*cast(list[Path], folders.get(argument, [])), path]
         else:
@@ -195,15 +217,32 @@ def _found(store: Store, made_of: Identity) -> Artifact | None:
         return None
 
 
-def _work(run: Run, stage: domains.Stage, draft: Draft, made_of: Identity, arguments: dict[str, Any]) -> None:
-    """Call the stage's core function to fill the draft, and measure it."""
+def _by_workers(run: Run, label: str, inputs: Iterable[Reference], count: int) -> list[Path]:
+    """Have workers do the chunks of a stage's work, and return the folders that they filled."""
+    chunks = [{"stage": label, "chunk": number} for number in range(count)]
+    made = dict(made_by_workers(run.catalogue, run.jobs, run.asked(*inputs), chunks))
+    return [made[number].artifact.path for number in range(count)]
+
+
+def _work(
+    run: Run,
+    stage: domains.Stage,
+    draft: Draft,
+    made_of: Identity,
+    arguments: dict[str, Any],
+    spread: Callable[[int], list[Path]] | None,
+) -> None:
+    """Call the stage's core function to fill the draft, and measure it; `spread` has workers do the chunks of it."""
     if "tensorflow" in stage.libraries:
         import_keras()
     load_closure(made_of.parts["code"])
-    core = getattr(importlib.import_module(domains.module_of(run.pipeline.domain, stage.name)), stage.name)
-    tables = {name: run.pipeline.tables[name] for name in stage.tables}
+    module = importlib.import_module(domains.module_of(run.pipeline.domain, stage.name))
+    core = getattr(module, stage.function or stage.name)
+    given = {name: run.pipeline.tables[name] for name in stage.tables} | arguments
     began = time.perf_counter()
-    draft.counts = core(**tables, **arguments, out=draft.path)
+    if spread and (count := module.chunks(**given)) > 1:
+        given["chunks"] = spread(count)
+    draft.counts = core(**given, out=draft.path)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
     draft.measures = {"seconds": round(time.perf_counter() - began, 3), "peak_memory_mib": round(peak, 1)}
 

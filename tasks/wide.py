@@ -25,8 +25,8 @@ def run_pipelines(
     for name in pipelines:
         pipeline = catalogue.pipeline(name)
         parameters = {"pipeline": name, "overrides": list(overrides.get(name, [])), "refresh": refresh}
-        fans_out = any(stage.point for stage in domains.stages_of(pipeline.domain, pipeline.tables))
-        units.append(Unit(pipeline.domain, parameters | ({"jobs": 1} if fans_out else {})))
+        alone = {"jobs": 1} if domains.fans_out(pipeline.domain, pipeline.tables) else {}
+        units.append(Unit(pipeline.domain, parameters | alone))
     ended: dict[str, dict[str, Any] | str] = {}
     for number, done in _spread(catalogue, units, jobs):
         name = pipelines[number]

@@ -1,6 +1,7 @@
 """Pipelines, blocks and trials side by side: by processes and by Dask, to the same bytes as one after the other."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 from conftest import ROOT, SMALL
+from small_base import write_weights
+from small_photos import write_photos
 from support import Forked, made, records, wait_until, write_project
 
 from gristmill.entrypoints import import_own
@@ -36,6 +39,15 @@ import os, pathlib, signal
 def build(shape):
     pathlib.Path({mark!r}, str(os.getpid())).touch()
     signal.pause()
+"""
+PHOTOS = """
+[pipelines.photos]
+domain = "vision"
+source = { kind = "folder", path = "photos" }
+preprocess = { size = 32, test = 0.25, validation = 0.25 }
+model = { kind = "transfer", base = "MobileNetV3Small", weights = "small.weights.h5", cut = "expanded_conv_project" }
+train = { epochs = 1, batch_size = 8 }
+export = { formats = ["keras"] }
 """
 TEN = 10
 MEETS = """
@@ -127,6 +139,24 @@ def test_on_dask_pipelines_give_what_they_give_here_and_one_that_fails_fails_alo
     assert isinstance(failed, WorkError)
     assert str(failed).startswith("broken: worker tcp://127.0.0.1:")
     assert str(failed).endswith(": ValueError: no such network")
+
+
+def test_photos_in_chunks_on_dask_become_what_they_become_here(project: Path, cluster: Any) -> None:
+    write_photos(project / "photos", ["disc", "square"], 8)
+    write_weights(project)
+    (project / "pipelines.toml").write_text(PHOTOS)
+    here = Project.open(project).run("photos").record
+    shutil.rmtree(project / "data/store")
+    runner = f'[runner]\nkind = "dask"\naddress = "{cluster.scheduler_address}"\n'
+    (project / "pipelines.toml").write_text(runner + PHOTOS)
+
+    there = Project.open(project).run("photos").record
+
+    assert contents(there) == contents(here)
+    opened = Project.open(project)
+    chunks = [item.path for item in opened.collect() if "no recent run" in item.reason]
+    assert sorted(path.parent.parent.name for path in chunks) == ["features"] * 3 + ["preprocess"] * 3  # one a part
+    assert all(step.state == "fresh" for step in opened.plan("photos"))
 
 
 def test_a_unit_on_dask_whose_process_is_killed_is_tried_again_and_ends_with_who_sent_it(

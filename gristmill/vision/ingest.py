@@ -1,20 +1,24 @@
 """Ingest: a source's photos as they are, in shards; those that are unreadable are counted and left out."""
 
 import hashlib
+import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from gristmill.classification.classes import by_class, quartiles, refuse_unlearnable
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, SourceChanged, shown
 from gristmill.expectations.checks import Violation, bound_violations, class_violations, refuse
+from gristmill.sources import archives
 from gristmill.sources.images import ImageSource, Photo
-from gristmill.tables import write_document, write_table
+from gristmill.sources.images.folder import Folder
+from gristmill.tables import read_document, write_document, write_table
 from gristmill.vision import images, shards
 from gristmill.vision.images import Header
 from gristmill.vision.settings import Ingest, Schema
@@ -22,12 +26,19 @@ from gristmill.vision.settings import Ingest, Schema
 SHARD_BYTES = 64 << 20
 RENAMED = "source_"  # what the source's name of a column begins with where ingest writes one of that name
 
+_CHUNK = 2048  # photos
 _AHEAD = 4  # photos in memory for each thread
 _NAMED = 3  # photos left out that a message names
 
 
 def ingest(
-    *, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
+    *,
+    source: ImageSource,
+    ingest: Ingest,
+    out: Path,
+    paths: tuple[Path, ...] = (),
+    schema: Schema | None = None,
+    chunks: Sequence[Path] = (),
 ) -> dict[str, int]:
     """Check the photos of a source one by one, and write them with their labels.
 
@@ -44,17 +55,20 @@ def ingest(
         out: folder to write to.
         paths: the located files, if the source reads files.
         schema: what the photos that can be used must be.
+        chunks: the folders that `chunk` filled, in their order, if others have looked at the photos.
 
     Returns:
         Counts of photos, classes, and photos left out.
 
     Raises:
         DataError: too many photos cannot be used, or what is left breaks the schema or is nothing to learn from.
+        SourceChanged: a photo is not the one that others have looked at.
     """
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     with shards.filling(out, SHARD_BYTES) as written:
-        for photo, header in _checked(source.photos(paths), ingest.max_pixels):
+        photos = source.photos(paths)
+        for photo, header in _told(photos, chunks) if chunks else _checked(photos, ingest.max_pixels):
             if isinstance(header, str):
                 skipped.append({"id": photo.id, "reason": header})
                 continue
@@ -72,6 +86,51 @@ def ingest(
     write_document(out / "summary.json", _summary(index, classes, skipped))
     counts = {"photos": len(rows), "classes": len(classes), "skipped": len(skipped)}
     return {name: count for name, count in counts.items() if count}
+
+
+def chunks(*, source: ImageSource, ingest: Ingest, paths: tuple[Path, ...] = (), schema: Schema | None = None) -> int:
+    """Return in how many chunks the photos can be looked at, which is most of the work: those of a folder in several.
+
+    Arguments as of `ingest`.
+    """
+    packed = any(path.name.lower().endswith(archives.SUFFIXES) for path in paths)
+    return math.ceil(len(paths) / _CHUNK) if isinstance(source, Folder) and not packed else 1
+
+
+def chunk(
+    *,
+    source: Folder,
+    ingest: Ingest,
+    number: int,
+    out: Path,
+    paths: tuple[Path, ...] = (),
+    schema: Schema | None = None,
+) -> dict[str, int]:
+    """Look at one chunk of photos; arguments as of `ingest`.
+
+    Writes `looked.json`, an object a photo: the `sha256` of its bytes, and `width`, `height` and `format`, or the
+    `reason` why it is left out.
+    """
+    photos = source.photos(paths, slice(number * _CHUNK, (number + 1) * _CHUNK))
+    looked = [
+        {"sha256": _sha256(photo), **({"reason": header} if isinstance(header, str) else vars(header))}
+        for photo, header in _checked(photos, ingest.max_pixels)
+    ]
+    write_document(out / "looked.json", looked)
+    return {"photos": len(looked)}
+
+
+def _told(photos: Iterable[Photo], chunks: Iterable[Path]) -> Iterator[tuple[Photo, Header | str]]:
+    """Yield each photo with what those said who have looked at it."""
+    looked = chain.from_iterable(read_document(folder / "looked.json") for folder in chunks)
+    for photo, seen in zip(photos, looked, strict=True):
+        if seen.pop("sha256") != _sha256(photo):
+            raise SourceChanged(f"photo {photo.id!r}: changed while it was read. Run again once nothing writes to it.")
+        yield photo, seen["reason"] if "reason" in seen else Header(**seen)
+
+
+def _sha256(photo: Photo) -> str:
+    return hashlib.sha256(photo.encoded).hexdigest()
 
 
 def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, Header | str]]:
@@ -98,7 +157,7 @@ def _look_at(photo: Photo, max_pixels: int) -> Header | str:
 
 def _row(photo: Photo, header: Header, place: shards.Place) -> dict[str, Any]:
     named = {"id": photo.id, "label": photo.label, "part": photo.part}
-    own = {**named, **vars(header), "sha256": hashlib.sha256(photo.encoded).hexdigest(), **vars(place)}
+    own = {**named, **vars(header), "sha256": _sha256(photo), **vars(place)}
     metadata = {f"{RENAMED}{name}" if name in own else name: value for name, value in photo.metadata.items()}
     if len(metadata) != len(photo.metadata):
         name = next(name for name in photo.metadata if name in own and f"{RENAMED}{name}" in photo.metadata)

@@ -1,5 +1,6 @@
 """What preprocess publishes and every later stage reads: images of one size in shards, their labels, their parts."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +60,15 @@ class Prepared(Labelled):
         """Return batches of (pixels uint8, label int64) of a part, in the order of the index."""
         import tensorflow as tf
 
-        records = tf.data.TFRecordDataset(tf.constant([str(path) for path in self.shards(part)], tf.string))
-        batches = records.batch(batch).map(self.decode, num_parallel_calls=tf.data.AUTOTUNE)
         known = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
-        return batches.apply(known).prefetch(tf.data.AUTOTUNE)
+        return self.batches(self.shards(part), batch).apply(known)
+
+    def batches(self, shards: Sequence[Path], batch: int = 256) -> "tf.data.Dataset":
+        """Return batches of (pixels uint8, label int64) of some shards."""
+        import tensorflow as tf
+
+        records = tf.data.TFRecordDataset(tf.constant([str(path) for path in shards], tf.string))
+        return records.batch(batch).map(self.decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
     def decode(self, records: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
         """Return the pixels and labels of serialised examples, (batch,)."""
@@ -92,6 +98,11 @@ class Prepared(Labelled):
             made[begin : begin + len(batch)] = batch
             begin += len(batch)
         return made
+
+
+def edges(images: int, shards: int) -> list[int]:
+    """Return where the shards of a part begin among its images, and where the last one ends."""
+    return [int(edge) for edge in np.linspace(0, images, shards + 1)]
 
 
 def read(folder: Path) -> Prepared:

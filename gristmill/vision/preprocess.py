@@ -3,8 +3,9 @@
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,10 @@ from gristmill.classification.labelled import PARTS
 from gristmill.classification.repeats import repeated
 from gristmill.classification.split import mixed, split
 from gristmill.errors import DataError
+from gristmill.files import link
 from gristmill.tables import read_document, read_table, write_document, write_table
 from gristmill.vision import images, shards
-from gristmill.vision.prepared import Layout, write_layout
+from gristmill.vision.prepared import Layout, edges, write_layout
 from gristmill.vision.settings import Preprocess
 
 SHARD_BYTES = 32 << 20  # of pixels
@@ -25,7 +27,7 @@ _QUALITY = 95  # of JPEG, of 100
 _PLACE = ["shard", "offset", "size"]  # where ingest wrote a photo
 
 
-def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
+def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Sequence[Path] = ()) -> dict[str, int]:
     """Split ingested photos and write them as pixels of one form.
 
     Writes
@@ -37,6 +39,12 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
 
     Shards are made by threads: Pillow and TensorFlow let go of Python's lock while they decode, resize and write.
 
+    Args:
+        preprocess: size, form and parts.
+        ingest: folder of the ingested photos.
+        out: folder to write to.
+        chunks: the folders that `chunk` filled, in their order, if others have made the shards.
+
     Returns:
         Counts of images in each part, of shards, and of images of a part that are in another too, if there are any.
 
@@ -44,6 +52,39 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         DataError: a class is left without an image to train on.
         RequestError: parts that leave nothing to train or to test on.
     """
+    ordered, layout = _plan(preprocess, ingest)
+    planned = list(_planned(ordered, layout))
+    if chunks:
+        for folder, (name, _) in zip(chunks, planned, strict=True):
+            link(folder / name, out / name)
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            written = [pool.submit(shards.write, out / name, _examples(rows, layout, ingest)) for name, rows in planned]
+            for shard in written:
+                shard.result()
+    write_table(out / "index.parquet", ordered.drop(columns=["sha256", *_PLACE]))
+    write_layout(layout, out)
+    shared = repeated(ordered, ordered["sha256"])
+    write_document(out / "summary.json", {"repeated": shared})
+    counts = {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)}
+    return counts | {f"{found['part']}_images_also_in_{found['also_in']}": found["count"] for found in shared}
+
+
+def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
+    """Return how many shards there are to write; arguments as of `preprocess`."""
+    return len(list(_planned(*_plan(preprocess, ingest))))
+
+
+def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
+    """Write one of the shards, and nothing else; arguments as of `preprocess`."""
+    ordered, layout = _plan(preprocess, ingest)
+    name, rows = list(_planned(ordered, layout))[number]
+    shards.write(out / name, _examples(rows, layout, ingest))
+    return {"images": len(rows)}
+
+
+def _plan(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, Layout]:
+    """Return ingest's rows in the order in which they are written, with the part of each, and what they become."""
     index, classes = read_table(ingest / "index.parquet"), read_document(ingest / "summary.json")["classes"]
     ordered = _ordered(index.assign(part=split(index, classes, preprocess)), preprocess.seed)
     layout = Layout(
@@ -54,17 +95,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         classes=classes,
         counts={part: int((ordered["part"] == part).sum()) for part in PARTS},
     )
-    planned = list(_planned(ordered, layout))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        written = [pool.submit(shards.write, out / name, _examples(rows, layout, ingest)) for name, rows in planned]
-        for shard in written:
-            shard.result()
-    write_table(out / "index.parquet", ordered.drop(columns=["sha256", *_PLACE]))
-    write_layout(layout, out)
-    shared = repeated(ordered, ordered["sha256"])
-    write_document(out / "summary.json", {"repeated": shared})
-    counts = {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)}
-    return counts | {f"{found['part']}_images_also_in_{found['also_in']}": found["count"] for found in shared}
+    return ordered, layout
 
 
 def _ordered(index: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -79,9 +110,8 @@ def _planned(ordered: pd.DataFrame, layout: Layout) -> Iterator[tuple[str, pd.Da
     for part, images_in_part in layout.counts.items():
         count = math.ceil(images_in_part * layout.bytes_per_image / SHARD_BYTES)
         rows = ordered[ordered["part"] == part]
-        edges = np.linspace(0, len(rows), count + 1).astype(int)
-        for number in range(count):
-            yield f"{part}-{number:05d}-of-{count:05d}.tfrecord", rows.iloc[edges[number] : edges[number + 1]]
+        for number, (begin, end) in enumerate(pairwise(edges(len(rows), count))):
+            yield f"{part}-{number:05d}-of-{count:05d}.tfrecord", rows.iloc[begin:end]
 
 
 def _examples(rows: pd.DataFrame, layout: Layout, ingest: Path) -> Iterator[bytes]:

@@ -70,13 +70,17 @@ EVERY = [pytest.param(domain, stage, id=f"{domain} {stage.name}") for domain in 
 
 @pytest.mark.parametrize(("domain", "stage"), EVERY)
 def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: str, stage: Stage) -> None:
-    core = getattr(importlib.import_module(module_of(domain, stage.name)), stage.name)
+    module = importlib.import_module(module_of(domain, stage.name))
+    core = getattr(module, stage.name)
 
     resumes = {"scratch", "logs", "on_epoch"} if stage.resumable else set()
     places = {"files"} if "model" in stage.tables else {"paths"} if "source" in stage.tables else set()
     counted = {argument for _, argument in stage.axes}
     read = {*stage.tables, *map(stage.argument, begun_from(stage).inputs), "out"}
-    assert set(inspect.signature(core).parameters) == read | resumes | places | counted
+    chunks = {"chunks"} if stage.chunked else set()
+    assert set(inspect.signature(core).parameters) == read | resumes | places | counted | chunks
+    for name, others in {"chunks": set(), "chunk": {"number", "out"}}.items() if stage.chunked else ():
+        assert set(inspect.signature(getattr(module, name)).parameters) == (read - {"out"}) | places | others
     assert len(read) == len(stage.tables) + len(begun_from(stage).inputs) + 1
 
 

@@ -22,11 +22,12 @@ class Folder(Files):
     kind: Literal["folder"]
     parts: bool = False  # the folder above the class is named train, validation (or valid, val) or test
 
-    def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
+    def photos(self, paths: Sequence[Path], which: slice = slice(None)) -> Iterator[Photo]:
         """Yield every photo, sorted by path; its id is its path from the folder of the classes, or of the parts, on.
 
         Args:
             paths: the located files; archives (.zip, .tar, .tar.gz, .tgz) count as folders of their names.
+            which: of all of them are read and yielded.
 
         Raises:
             DataError: there is no photo, a file cannot be read, or a part is named otherwise.
@@ -36,7 +37,7 @@ class Folder(Files):
                 raise DataError(f"{commonpath(paths)}: no photo in it. Expected {', '.join(PHOTOS)} in folders.")
             parts = {path: part_of_folder(path) if self.parts else None for path in found}
             top = commonpath(path.parents[1 + self.parts] for path in found)
-            for path, read in found.items():
+            for path, read in list(found.items())[which]:
                 yield Photo(path.relative_to(top).as_posix(), read(), path.parent.name, parts[path])
 
     def class_names(self, paths: Sequence[Path]) -> None:

@@ -1,6 +1,7 @@
 """Images ready for training, made up: prepared folders that hold what they are given."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ def write_prepared(folder: Path, parts: Mapping[str, Part], classes: Sequence[st
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for part, (pixels, labels) in parts.items():
-        for number, rows in enumerate(np.array_split(np.arange(len(pixels)), shards)):
+        for number, (begin, end) in enumerate(pairwise(prepared.edges(len(pixels), shards))):
             path = folder / f"{part}-{number:05}-of-{shards:05}.tfrecord"
             with tf.io.TFRecordWriter(str(path)) as writer:
-                for row in rows:
+                for row in range(begin, end):
                     writer.write(_example(pixels[row], labels[row]))
         index += [{"id": f"{part} {row}", "label": label, "part": part} for row, label in enumerate(labels)]
     height, width, channels = next(iter(parts.values()))[0].shape[1:]

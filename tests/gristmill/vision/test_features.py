@@ -67,3 +67,27 @@ def test_the_head_changes_no_bit_and_the_base_does(weights: Path, tmp_path: Path
 
     assert headed["train"].tobytes() == plain["train"].tobytes()
     assert flat["train"].shape == (11, counts["features"]) == (11, 6 * 5 * 24)
+
+
+def test_features_that_others_made_are_those_that_it_makes_itself(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BATCH", 2)
+    monkeypatch.setattr(module, "_CHUNK", 5)
+    data = tmp_path / "prepared"
+    write_prepared(data, PARTS, ["a", "b", "c"], shards=4)
+    model = Transfer.model_validate(SMALL | CUT | {"weights": "sought.weights.h5"})
+    chunks = [tmp_path / f"chunk {n}" for n in range(module.chunks(model=model, preprocess=data, files=[weights]))]
+    for number, folder in enumerate(chunks):
+        folder.mkdir()
+        module.chunk(model=model, preprocess=data, number=number, out=folder, files=[weights])
+    alone, joined = tmp_path / "alone", tmp_path / "joined"
+    alone.mkdir()
+    joined.mkdir()
+
+    told = features(model=model, preprocess=data, out=alone, files=[weights])
+
+    assert len(chunks) == 4  # two of the 11 images to train on, in shards of 2 or 3
+    assert features(model=model, preprocess=data, out=joined, chunks=chunks) == told
+    for part in PARTS:
+        assert (joined / f"{part}.npy").read_bytes() == (alone / f"{part}.npy").read_bytes()

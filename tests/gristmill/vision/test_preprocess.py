@@ -177,3 +177,28 @@ def test_a_photo_that_cannot_be_decoded_after_all_is_named(tmp_path: Path, monke
 
     with pytest.raises(DataError, match=r"photo 'odd': the file is empty\. Mend it or leave it out"):
         preprocessed(tmp_path / "ingest", tmp_path / "out")
+
+
+def test_shards_that_others_wrote_are_those_that_it_writes_itself(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "SHARD_BYTES", 6 * 6 * 3 * 10)
+    preprocessed(source, tmp_path / "alone")
+    settings = Preprocess(size=(6, 6))
+    chunks = [tmp_path / f"chunk {number}" for number in range(stage.chunks(preprocess=settings, ingest=source))]
+    counts = []
+    for number, folder in enumerate(chunks):
+        folder.mkdir()
+        counts.append(stage.chunk(preprocess=settings, ingest=source, number=number, out=folder))
+    (tmp_path / "joined").mkdir()
+    monkeypatch.setattr(images, "decoded", None)  # nothing is done again
+
+    stage.preprocess(preprocess=settings, ingest=source, out=tmp_path / "joined", chunks=chunks)
+
+    assert len(chunks) > 3
+    assert sum(count["images"] for count in counts) == len(GIVEN)
+    assert contents(tmp_path / "joined") == contents(tmp_path / "alone")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}

@@ -1,4 +1,4 @@
-"""The flow of one point of a stage that fans out, for a worker: another process keeps the record of its run."""
+"""The flow of one piece of a stage, for a worker: another process keeps the record of its run."""
 
 import time
 from pathlib import Path
@@ -13,19 +13,26 @@ from tasks.progress import EpochProgress
 from tasks.stage import Run, make
 
 
-@flow(name="point", flow_run_name="{point} {pipeline}", persist_result=False)
-def point(
-    pipeline: str, overrides: list[str], refresh: str | None, point: str, prepared: Reference, project: str
+@flow(name="piece", flow_run_name="{stage} {chunk} {pipeline}", persist_result=False)
+def piece(
+    pipeline: str,
+    overrides: list[str],
+    refresh: str | None,
+    stage: str,
+    inputs: list[Reference],
+    project: str,
+    chunk: int | None = None,
 ) -> dict[str, Any]:
-    """Make one block of a backtest.
+    """Make one block of a backtest, or one chunk of what another stage has to do.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
         overrides: assignments of the run.
         refresh: the stage that the run does again.
-        point: the block's label, such as `backtest 2/1`.
-        prepared: the artifact that it reads.
+        stage: the label of the stage or of its point, such as `backtest 2/1`.
+        inputs: the artifacts that it reads.
         project: folder of `pipelines.toml`.
+        chunk: number of the chunk, from 0 on; None for all of it.
 
     Returns:
         Its `reference`, whether it was there (`cached`), and the `seconds` that it took.
@@ -34,5 +41,6 @@ def point(
     catalogue = load(Path(project), {pipeline: overrides})
     set_threads(catalogue.runner.threads)
     run = Run("", catalogue, catalogue.pipeline(pipeline), refresh)
-    artifact, cached = make(run, point, prepared, on_epoch=EpochProgress(pipeline))
+    trains = {"on_epoch": EpochProgress(pipeline)} if chunk is None else {}
+    artifact, cached = make(run, stage, *inputs, chunk=chunk, **trains)
     return {"reference": artifact.reference, "cached": cached, "seconds": time.perf_counter() - began}
