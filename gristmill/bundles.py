@@ -14,7 +14,8 @@ from pathlib import Path
 from gristmill.artifact import Reference
 from gristmill.errors import CorruptArtifact
 from gristmill.files import flush_folder, link
-from gristmill.store import Store, writing
+from gristmill.store import Store
+from gristmill.writing import writing
 
 
 class Bundles:

@@ -16,7 +16,8 @@ import httpx
 from gristmill.errors import DataError
 from gristmill.files import sync
 from gristmill.places import Located
-from gristmill.store import Store, writing
+from gristmill.store import Store
+from gristmill.writing import writing
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from pydantic import BaseModel
 
 from gristmill import sealed
 from gristmill.errors import CorruptArtifact
-from gristmill.store import PIPELINE, Store, writing
+from gristmill.store import PIPELINE, Store
+from gristmill.writing import writing
 
 logger = logging.getLogger(__name__)
 

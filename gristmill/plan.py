@@ -3,7 +3,6 @@
 Nothing is imported to know it, neither Prefect nor TensorFlow nor pandas, so that nothing to do costs nothing.
 """
 
-import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gristmill import extras, identity
-from gristmill.artifact import Artifact, read_manifest
+from gristmill.artifact import Artifact
 from gristmill.closure import Module, code_closure, read_modules, source_name, with_imports
 from gristmill.config import Catalogue, Pipeline, toml_value
 from gristmill.domains import Stage, module_of, stages_of
@@ -173,7 +172,7 @@ def _step(
     inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}
     made_of = identity_of(pipeline, stage, inputs | data, modules)
     try:
-        artifact = store.find(stage.name, made_of.key)
+        artifact = store.look(stage.name, made_of.key)
     except CorruptArtifact as damage:
         return Step(stage.label, "run", f"corrupt: {damage}")
     except StoreError as error:  # who runs is told before anything begins
@@ -193,9 +192,12 @@ def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, A
     """Return what the last result of a stage was made of: of the newest that is still there."""
     for record in _runs(pipeline, store):
         if reference := record.references.get(stage.label):
-            with contextlib.suppress(CorruptArtifact):  # collected or damaged: an older one can still tell what changed
-                path = store.path(stage.name, reference["key"])
-                return dict(read_manifest(path, stage.name, reference["key"])["made_of"])
+            try:
+                return dict(store.manifest(reference)["made_of"])
+            except CorruptArtifact:  # collected or damaged: an older one can still tell what changed
+                continue
+            except StoreError:  # the shared store, which alone has it, cannot be asked
+                return None
     return None
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from gristmill import sealed
 from gristmill.errors import CorruptArtifact
 from gristmill.ledger import Entry, Ledger
-from gristmill.store import Store, writing
+from gristmill.store import Store
+from gristmill.writing import writing
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from gristmill.errors import RequestError, WorkError
 from gristmill.files import write_atomically
 from gristmill.processes import is_running
 from gristmill.retraining import Retraining, same_recipe
-from gristmill.store import PIPELINE, Store, writing
+from gristmill.store import PIPELINE, Store
+from gristmill.writing import writing
 
 logger = logging.getLogger(__name__)
 

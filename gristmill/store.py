@@ -8,6 +8,7 @@
     root/logs/<pipeline>/<key[:12]>/    the course of a training, for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced by request
     root/shared-with  the URL of the shared store that this is a cache of
+    root/elsewhere/                 manifests of what only the shared store has (`elsewhere.py`)
     root/memo/  root/locks/         what came of files by their stat, locks; both may be deleted at any time
 
 An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place: what can be seen is
@@ -29,12 +30,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gristmill import elsewhere
 from gristmill.artifact import Artifact, Reference, artifact_name, read_manifest, verify, write_manifest
 from gristmill.drafts import draft_beside, remove_abandoned
-from gristmill.errors import CorruptArtifact, StoreError
+from gristmill.errors import CorruptArtifact
 from gristmill.files import Memo, flush_folder, rename_folder, write_atomically
 from gristmill.identity import Identity
 from gristmill.locks import locked
+from gristmill.writing import writing
 
 if TYPE_CHECKING:
     from gristmill.remote.sharing import Remote
@@ -94,6 +97,24 @@ class Store:
             raise
         return self.fetch(artifact_name(stage, key), stage, key, path)
 
+    def look(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
+        """Return the artifact with this key as `find` does; where only the shared store has it, its files stay there.
+
+        Args:
+            stage: of the artifact.
+            key: of the artifact.
+            anew: ask the shared store what it has, also where it was asked before.
+
+        Raises:
+            CorruptArtifact: the artifact is here, but a file of it is not the one that was published.
+            StoreError: the shared store would have to be asked, and cannot be reached.
+        """
+        path = self.path(stage, key)
+        if self.remote is None or path.is_dir():
+            return self.find(stage, key)
+        manifest = self._manifest_elsewhere(stage, key, anew)
+        return Artifact(path, manifest) if manifest else None
+
     def open(self, reference: Reference, by_stat: bool = False) -> Artifact:
         """Return a referenced artifact for reading, after hashing every byte of it.
 
@@ -145,14 +166,24 @@ class Store:
 
         Raises:
             CorruptArtifact: it is gone or altered.
+            StoreError: the shared store would have to be asked, and cannot be reached.
         """
         stage, key = reference["stage"], reference["key"]
         try:
             return read_manifest(self.path(stage, key), stage, key)
         except CorruptArtifact:
-            if self.remote and (shared := self.remote.manifest(artifact_name(stage, key), stage, key)):
+            if shared := self._manifest_elsewhere(stage, key):
                 return shared
             raise
+
+    def _manifest_elsewhere(self, stage: str, key: str, anew: bool = False) -> dict[str, Any] | None:
+        """Return the manifest that the shared store has; it is asked once, or `anew`."""
+        if self.remote is None:
+            return None
+        manifest = None if anew else elsewhere.recall(self.root, stage, key)
+        if manifest is None and (manifest := self.remote.manifest(artifact_name(stage, key), stage, key)):
+            elsewhere.remember(self.root, manifest)
+        return manifest
 
     def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
         """Fetch a folder by the name of its manifest to where it is to lie; None where the shared store has it not.
@@ -164,6 +195,7 @@ class Store:
         with self.aside(final) as draft:
             manifest = self.remote.fetch(shared_as, stage, key, draft, digest)
             if manifest is None:
+                elsewhere.forget(self.root, stage, key)
                 return None
             flush_folder(draft)
             if digest and final.is_dir() and any(final.iterdir()):
@@ -280,22 +312,3 @@ class Store:
             yield locked(descriptor, wait)
         finally:
             os.close(descriptor)
-
-
-@contextlib.contextmanager
-def writing(root: Path) -> Iterator[None]:
-    """Turn the failures of the store's disk into a `StoreError` that names the store; leave all others alone."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StoreError(f"{root}: the disk is full. Free space (gristmill gc) and run again.") from None
-        if error.filename is None and error.errno not in (errno.EIO, errno.EROFS):
-            raise
-        place = Path(error.filename or root)
-        if place.is_relative_to(root) or root.is_relative_to(place):
-            raise StoreError(
-                f"{place}: the store is not writable ({error.strerror}). "
-                "Mend it, or set GRISTMILL_STORE or [defaults] store."
-            ) from None
-        raise

@@ -13,7 +13,7 @@ from typing import Any
 from gristmill import config, plan, points
 from gristmill.artifact import Reference
 from gristmill.config import Catalogue, Pipeline
-from gristmill.errors import RequestError
+from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.leaderboard import Outcome
 from gristmill.runs import Runs
 from gristmill.urls import masked
@@ -101,8 +101,12 @@ def outcome(catalogue: Catalogue, pipeline: Pipeline) -> Outcome | None:
     made = {step.stage: step.artifact for step in plan.plan(catalogue, pipeline) if step.artifact}
     if LAST not in made:
         return None
-    scores = json.loads((made[LAST].path / "scores.json").read_text())
-    train, evaluate = made["train"], made[LAST].manifest
+    try:
+        scored = catalogue.store.open(made[LAST].reference, by_stat=True)
+    except CorruptArtifact:  # gone from the shared store since it was seen there
+        return None
+    scores = json.loads((scored.path / "scores.json").read_text())
+    train, evaluate = made["train"], scored.manifest
     return Outcome(
         scores,
         train.manifest["measures"]["seconds"],

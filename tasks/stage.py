@@ -211,7 +211,7 @@ def _folders(
 
 def _found(store: Store, made_of: Identity) -> Artifact | None:
     try:
-        return store.find(made_of.stage, made_of.key)
+        return store.look(made_of.stage, made_of.key, anew=True)
     except CorruptArtifact as damage:
         logger.warning("%s It is made again.", damage)
         return None

@@ -32,7 +32,8 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingeste
     """
     step, *_ = plan.plan(catalogue, pipeline)
     if step.artifact:
-        yield Ingested(step.artifact.path, step.artifact.counts)
+        ingested = catalogue.store.open(step.artifact.reference, by_stat=True)
+        yield Ingested(ingested.path, ingested.counts)
         return
     stage, *_ = stages_of(pipeline.domain, pipeline.tables)
     tables = {name: pipeline.tables[name] for name in stage.tables}

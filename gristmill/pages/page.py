@@ -10,7 +10,8 @@ from pathlib import Path
 from gristmill.files import write_atomically
 from gristmill.pages.rendering import rendered
 from gristmill.pages.sections import Section
-from gristmill.store import Store, writing
+from gristmill.store import Store
+from gristmill.writing import writing
 
 INDEX = "_index"  # the page of all pipelines, none of which can be called so
 

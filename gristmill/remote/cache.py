@@ -7,6 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from gristmill import elsewhere
 from gristmill.artifact import Artifact, Reference, artifact_name, read_manifest
 from gristmill.drafts import draft_beside
 from gristmill.errors import CorruptArtifact
@@ -60,6 +61,7 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
         excess -= artifact.bytes
         evicted.append(Garbage(path, "used least recently; the shared store has it", artifact.bytes))
         if not dry_run:
+            elsewhere.remember(store.root, shared)
             _remove(path)
     if evicted and not dry_run:
         freed = sum(item.bytes for item in evicted) / 1e9

@@ -7,7 +7,8 @@ from contextlib import suppress
 from gristmill.artifact import MANIFEST, Artifact, read_manifest, verify
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
 from gristmill.files import write_atomically
-from gristmill.store import Store, writing
+from gristmill.store import Store
+from gristmill.writing import writing
 
 logger = logging.getLogger(__name__)
 

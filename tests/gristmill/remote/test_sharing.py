@@ -239,3 +239,30 @@ def test_a_server_that_overwrites_what_is_to_be_created_is_refused(
         machine("here").check_writable()
     assert names(shared) == []
     S3FileSystem.clear_instance_cache()
+
+
+def test_a_look_leaves_the_files_where_they_are_and_asks_once(machine: Machine, tmp_path: Path) -> None:
+    made = publish(machine("here"))
+    there = machine("there")
+
+    seen = there.look("train", made_of().key)
+
+    assert seen is not None
+    assert (seen.reference, seen.manifest) == (made.reference, made.manifest)
+    assert list(there.artifacts()) == []
+    elsewhere = Store(tmp_path / "there", Remote("s3://nowhere-at-all/prefix"))
+    assert elsewhere.look("train", made_of().key) == seen
+    assert elsewhere.look("train", made_of().key, anew=True) is None
+    assert there.open(seen.reference).path == there.path("train", made_of().key)
+
+
+def test_what_was_seen_and_is_gone_is_forgotten_when_it_is_wanted(machine: Machine, shared: str) -> None:
+    made, there = publish(machine("here")), machine("there")
+    assert there.look("train", made_of().key)
+    Remote(shared).bucket.remove(NAME)
+
+    assert there.look("train", made_of().key, anew=True) is None
+    assert there.look("train", made_of().key)  # as it was seen
+    with pytest.raises(CorruptArtifact, match=r"manifest.json: cannot be read"):
+        there.open(made.reference)
+    assert there.look("train", made_of().key) is None
