@@ -1,5 +1,6 @@
 """What tests share: a small project on real data, one Prefect server for the session, the command as a process."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -79,6 +80,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("shared_data"):
             item.add_marker(pytest.mark.skip(reason=f"needs the real data sets in {SHARED}, which are not there"))
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector, which Keras calls for every network, pass over all that was loaded by now."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gristmill.errors import DataError
@@ -74,6 +74,7 @@ def test_every_series_has_its_own_start_and_end(frequency: str, parts: list[tupl
         pd.date_range(pd.Timestamp("2001-01-01") + pd.Timedelta(hours=hours), periods=len(there) + 2, freq=frequency)
         for hours, there in parts
     ]
+    assume(not frequency.endswith("bh") or all(times[0].hour != 17 for times in grids))  # pandas' other word for 9
     kept = [np.array([True, *there, True]) for _, there in parts]
     grid = laid_out(*(times[mask] for times, mask in zip(grids, kept, strict=True)), frequency=frequency)
     assert grid.times.tolist() == [time for times in grids for time in times]
