@@ -11,20 +11,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-core test-rest faults audit lint docs bench schema lock clean
+.PHONY: run test test-core test-flows test-processes faults audit lint docs bench schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
 
-# In two halves side by side: the end-to-end tests mostly wait for other processes.
+# In three parts side by side, also on two cores: the last one mostly waits for other processes.
 test: .venv/installed
-	$(MAKE) --no-print-directory --jobs=2 test-core test-rest
+	$(MAKE) --no-print-directory --jobs=3 test-core test-flows test-processes
 
 test-core:
 	$(BIN)/pytest tests/gristmill gristmill/timeseries
 
-test-rest:
-	$(BIN)/pytest tests --ignore=tests/gristmill
+test-flows:
+	$(BIN)/pytest tests --ignore=tests/gristmill -m "not e2e"
+
+test-processes:
+	$(BIN)/pytest tests --ignore=tests/gristmill -m e2e
 
 faults: .venv/installed
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests

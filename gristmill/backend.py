@@ -1,13 +1,12 @@
 """Keras as every stage gets it: on TensorFlow, at its defaults whatever the user's configuration says, and quiet."""
 
 import contextlib
-import gc
 import logging
 import os
-import sys
 from collections.abc import Iterator
 
 from gristmill.errors import WorkError
+from gristmill.imports import collector_spared
 
 THREADS = "GRISTMILL_THREADS"  # how many TensorFlow uses in this process, and in those that it starts
 
@@ -46,24 +45,6 @@ def import_keras() -> None:
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
     _limit_threads(int(os.environ.get(THREADS, 0)))
-
-
-@contextlib.contextmanager
-def collector_spared() -> Iterator[None]:
-    """Import within the block what is large and stays: Python's garbage collector never looks at it.
-
-    TensorFlow makes half a million objects. To look for garbage among them takes a quarter of the time of its import,
-    and then a third of a second whenever a network is built, for Keras collects before it.
-    """
-    before, collects = len(sys.modules), gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if len(sys.modules) > before:
-            gc.freeze()
-        if collects:
-            gc.enable()
 
 
 def _limit_threads(count: int) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gristmill.closure import PACKAGE
 from gristmill.errors import WorkError
+from gristmill.imports import collector_spared
 from gristmill.processes import end_with_parent
 
 
@@ -20,7 +21,8 @@ def import_own(module: str) -> ModuleType:
     root = str(PACKAGE.parent)
     sys.path.insert(0, root)
     try:
-        return importlib.import_module(module)
+        with collector_spared():
+            return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:
             raise

@@ -26,6 +26,7 @@ from gristmill import config
 from gristmill.domains import DOMAINS
 
 pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.e2e
 
 WRITTEN = [page for page in pages() if page not in GENERATED]
 WALKED = [page for page in WRITTEN if any(block.language in ("console", "python") for block in blocks(page))]

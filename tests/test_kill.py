@@ -35,6 +35,7 @@ from gristmill.runs import Runs
 from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.e2e
 
 KILLS = 200 if Fault.full else 6
 

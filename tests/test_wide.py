@@ -23,7 +23,7 @@ from gristmill.result import Result
 from gristmill.runs import Record
 
 pytest_plugins = ["end_to_end"]
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 

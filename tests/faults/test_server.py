@@ -15,6 +15,7 @@ from gristmill.runs import Runs
 from gristmill.store import Store
 
 pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.e2e
 
 TOML = with_model('kind = "held.py:build"', "epochs = 1")
 

@@ -19,6 +19,7 @@ from gristmill.project import Project
 from gristmill.runs import Record
 
 pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.e2e
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -7,16 +7,17 @@ import json
 import tokenize
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+from gristmill import schema as module
 from gristmill.axes import Axes, Sweep
 from gristmill.config import Defaults, load, tables_of
 from gristmill.domains import DOMAINS
 from gristmill.kinds import kinds, settings_of
-from gristmill.schema import schema
 from gristmill.settings import Settings
 from gristmill.timeseries.settings import Harmonics, Train
 from gristmill.wide.settings import Runner
@@ -45,6 +46,18 @@ CLASSES = [
     *tables_within(Axes),
     *(inner for classes in CHOICES.values() for kind in classes for inner in tables_within(kind)),
 ]
+
+
+@cache
+def written() -> str:
+    """The schema as a file has it, made once."""
+    return json.dumps(module.schema())
+
+
+def schema() -> dict[str, Any]:
+    """The schema, anew for each test."""
+    found: dict[str, Any] = json.loads(written())
+    return found
 
 
 def name_of(kind: type[Settings]) -> str:
