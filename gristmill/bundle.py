@@ -4,9 +4,11 @@
 of the code that trained, and compares its predictions with the scored ones.
 """
 
+import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 
 Inputs = npt.NDArray[Any]  # numbers, or texts as objects, (rows,)
+Reload = Callable[[Path, Iterable[str], Path], None]  # predicts by a bundle what `write_inputs` wrote, in each format
 
 _ROWS, _BYTES = 1024, 4 << 20  # inputs, and bytes of them, that a model is shown at a time
 
@@ -36,10 +39,13 @@ def export_network(network: "keras.Model", formats: Iterable[str], out: Path) ->
         FORMATS[form].write(network, out / FORMATS[form].place)
 
 
-def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: Inputs, tolerance: float) -> float:
+def check_parity(
+    reload: Reload, bundle: Path, formats: Iterable[str], inputs: Inputs, scored: Inputs, tolerance: float
+) -> float:
     """Reload every format in a fresh process, predict, and return the largest difference from what was scored.
 
     Args:
+        reload: has a fresh process do it (`fresh_process`).
         bundle: folder with the exported files, unpublished or verified.
         formats: which of them to check.
         inputs: raw model inputs, the rows that were scored.
@@ -51,7 +57,7 @@ def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: I
     """
     with TemporaryDirectory() as folder:
         write_inputs(inputs, Path(folder))
-        run_fresh(bundle, formats, Path(folder))
+        reload(bundle, formats, Path(folder))
         largest = 0.0
         for form in formats:
             predicted = np.load(Path(folder) / f"{form}.npy", allow_pickle=False)
@@ -65,15 +71,27 @@ def check_parity(bundle: Path, formats: Iterable[str], inputs: Inputs, scored: I
     return largest
 
 
-def run_fresh(bundle: Path, formats: Iterable[str], folder: Path) -> None:
-    """Predict what `write_inputs` wrote with each format in a new Python, into `folder/<format>.npy`."""
-    line, environment = command("gristmill.bundle", str(bundle), str(folder), *formats)
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise ParityError(
-            f"the exported model could not be reloaded in a fresh process (exit {done.returncode}): {last[0]}"
-        )
+@contextmanager
+def fresh_process() -> Iterator[Reload]:
+    """Start a Python that loads TensorFlow while the block still writes, and give what has it predict, once.
+
+    It predicts into `folder/<format>.npy`.
+    """
+    line, environment = command("gristmill.bundle")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+
+        def reload(bundle: Path, formats: Iterable[str], folder: Path) -> None:
+            _, said = process.communicate(json.dumps([str(bundle), str(folder), *formats]))
+            if process.returncode != 0:
+                last = said.strip().splitlines()[-1:] or ["no message"]
+                ended = f"in a fresh process (exit {process.returncode}): {last[0]}"
+                raise ParityError(f"the exported model could not be reloaded {ended}")
+
+        try:
+            yield reload
+        finally:
+            process.kill()
 
 
 def write_inputs(inputs: Inputs, folder: Path) -> None:
@@ -142,7 +160,7 @@ def in_blocks(predict: Predictor) -> Predictor:
 
 if __name__ == "__main__":
     import_keras()
-    _bundle, _folder = Path(sys.argv[1]), Path(sys.argv[2])
-    for _form in sys.argv[3:]:
-        _predicted = load(_bundle, _form)(read_inputs(_folder))
-        np.save(_folder / f"{_form}.npy", _predicted, allow_pickle=False)
+    _bundle, _folder, *_formats = json.load(sys.stdin)
+    for _form in _formats:
+        _predicted = load(Path(_bundle), _form)(read_inputs(Path(_folder)))
+        np.save(Path(_folder, f"{_form}.npy"), _predicted, allow_pickle=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SMALL
-from support import Command, Forked, Said, reload_here, write_project
+from support import Command, Forked, Said, here, write_project
 
 from gristmill import bundle
 from gristmill.cli import main
@@ -58,7 +58,7 @@ def parity_here() -> Iterator[None]:
     """Have export reload its models in this process: the fresh one it starts takes seconds, and has its own tests."""
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "run_fresh", reload_here)
+        patch.setattr(bundle, "fresh_process", here)
         yield
 
 

@@ -162,7 +162,7 @@ def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     os.chdir(folder)
-    bundle.run_fresh = reload_here
+    bundle.fresh_process = here
     first()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs are born deaf to
     fit.PAUSE = 0.0  # a checkpoint after every epoch, to be killed behind
@@ -171,10 +171,16 @@ def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]
 
 
 def reload_here(exported: Path, formats: Iterable[str], folder: Path) -> None:
-    """Stand in for `bundle.run_fresh`, whose fresh process takes seconds: reload the models in this process."""
+    """Reload the models in this process, and predict what `write_inputs` wrote."""
     for form in formats:
         predicted = bundle.load(exported, form)(bundle.read_inputs(folder))
         np.save(folder / f"{form}.npy", predicted, allow_pickle=False)
+
+
+@contextmanager
+def here(reload: bundle.Reload = reload_here) -> Iterator[bundle.Reload]:
+    """Stand in for `bundle.fresh_process`, which takes seconds to start."""
+    yield reload
 
 
 def newest_epoch(project: Path) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SMALL
-from support import Command, assert_all_whole, edit, published, records, reload_here, write_project
+from support import Command, assert_all_whole, edit, here, published, records, write_project
 
 from gristmill import bundle, identity
 from gristmill.lineage import Git
@@ -33,7 +33,7 @@ def two_versions(finished_store: Path, tmp_path_factory: pytest.TempPathFactory,
     write_project(folder, SMALL)
     shutil.copytree(finished_store, folder / "data/store")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "run_fresh", reload_here)
+        patch.setattr(bundle, "fresh_process", here)
         patch.setattr("gristmill.serving.git_of", lambda project: COMMIT if project == folder else None)
         Project.open(folder).promote("small")
         Project.open(folder, {"small": ["preprocess.history=6"]}).run("small")

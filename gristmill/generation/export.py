@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from gristmill import bundle
 from gristmill import network as networks
 from gristmill.bundle import check_parity, refuse_other_than_scored
 from gristmill.formats import FORMATS
@@ -42,15 +43,16 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     Raises:
         ParityError: the reloaded model tells something else.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
-    tokenizer = data.tokenizer()
-    shown = proof(tokens_of(data), data.layout.length)
-    scored = np.load(evaluate / "proof.npy", allow_pickle=False)
-    made = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(shown)).numpy()
-    refuse_other_than_scored(made, scored, export.tolerance)
-    serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORM].place)
-    write_document(out / "signature.json", signature(data.layout, tokenizer))  # says what loading the model needs
-    parity = check_parity(out, ["next_token"], shown, scored, export.tolerance)
+    with bundle.fresh_process() as reload:
+        data, network = prepared.read(preprocess), networks.read(train)
+        tokenizer = data.tokenizer()
+        shown = proof(tokens_of(data), data.layout.length)
+        scored = np.load(evaluate / "proof.npy", allow_pickle=False)
+        made = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(shown)).numpy()
+        refuse_other_than_scored(made, scored, export.tolerance)
+        serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORM].place)
+        write_document(out / "signature.json", signature(data.layout, tokenizer))  # says what loading the model needs
+        parity = check_parity(reload, out, ["next_token"], shown, scored, export.tolerance)
     write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": parity})
     return {"formats": 1, "parity_sequences": len(shown)}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from gristmill import bundle
 from gristmill import network as networks
 from gristmill.bundle import check_parity, export_network, refuse_other_than_scored
 from gristmill.regression import prepared
@@ -24,15 +25,16 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     Raises:
         ParityError: a reloaded model predicts something else.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
-    inputs = data.inputs
-    made = predicted(network, inputs)
-    refuse_other_than_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
-    export_network(network, export.formats, out)
-    rows = np.flatnonzero(data.parts == "test")[:_PROVED]
-    tolerance = export.tolerance * float(data.truth[data.parts == "train"].std())
-    scored = made[rows, np.newaxis].astype(np.float32)
-    difference = check_parity(out, export.formats, inputs[rows], scored, tolerance)
+    with bundle.fresh_process() as reload:
+        data, network = prepared.read(preprocess), networks.read(train)
+        inputs = data.inputs
+        made = predicted(network, inputs)
+        refuse_other_than_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
+        export_network(network, export.formats, out)
+        rows = np.flatnonzero(data.parts == "test")[:_PROVED]
+        tolerance = export.tolerance * float(data.truth[data.parts == "train"].std())
+        scored = made[rows, np.newaxis].astype(np.float32)
+        difference = check_parity(reload, out, export.formats, inputs[rows], scored, tolerance)
     write_document(out / "signature.json", signature(data.layout, export))
     write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": difference})
     return {"formats": len(export.formats), "parity_rows": len(rows)}

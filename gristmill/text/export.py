@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gristmill import bundle
 from gristmill import network as networks
 from gristmill.bundle import check_parity, in_blocks, refuse_other_than_scored
 from gristmill.classification.predictions import scored_probabilities
@@ -47,17 +48,18 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     Raises:
         ParityError: the reloaded model predicts something else.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
-    texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
-    rows = proved(texts)
-    scored = scored_probabilities(data.classes, evaluate)[rows]
-    made = in_blocks(network.predict_on_batch)(tokens_of(data, rows))
-    refuse_other_than_scored(made, scored, export.tolerance)
-    serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORM].place)
-    write_document(
-        out / "signature.json", signature(data.layout)
-    )  # before the model is loaded: it says what that needs
-    parity = check_parity(out, [FORM], texts[rows], scored, export.tolerance)
+    with bundle.fresh_process() as reload:
+        data, network = prepared.read(preprocess), networks.read(train)
+        texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
+        rows = proved(texts)
+        scored = scored_probabilities(data.classes, evaluate)[rows]
+        made = in_blocks(network.predict_on_batch)(tokens_of(data, rows))
+        refuse_other_than_scored(made, scored, export.tolerance)
+        serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORM].place)
+        write_document(
+            out / "signature.json", signature(data.layout)
+        )  # before the model is loaded: it says what that needs
+        parity = check_parity(reload, out, [FORM], texts[rows], scored, export.tolerance)
     write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": parity})
     for name in _PROJECTED:
         if (evaluate / name).exists():

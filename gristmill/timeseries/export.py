@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from gristmill import bundle
 from gristmill import network as networks
 from gristmill.bundle import check_parity, export_network, refuse_other_than_scored
 from gristmill.identity import digest_of_file
@@ -38,18 +39,21 @@ def export(
     Raises:
         ParityError: a reloaded model predicts something else.
     """
-    data, training = prepared.read(preprocess), read_document(train / "training.json")
-    exported = refit or train
-    network = networks.read(exported)
-    export_network(network, export.formats, out)
-    starts = data.origins("test")[:_PROVED]
-    predicted = by_network(network, data)(starts)
-    if refit is None:
-        forecast = levels_of(predicted, training["quantiles"])[0].ravel()
-        scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
-        refuse_other_than_scored(forecast, scored, tolerance=0)
-    tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
-    difference = check_parity(out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance)
+    with bundle.fresh_process() as reload:
+        data, training = prepared.read(preprocess), read_document(train / "training.json")
+        exported = refit or train
+        network = networks.read(exported)
+        export_network(network, export.formats, out)
+        starts = data.origins("test")[:_PROVED]
+        predicted = by_network(network, data)(starts)
+        if refit is None:
+            forecast = levels_of(predicted, training["quantiles"])[0].ravel()
+            scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
+            refuse_other_than_scored(forecast, scored, tolerance=0)
+        tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
+        difference = check_parity(
+            reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance
+        )
     write_document(out / "signature.json", signature(data, network.input_shape[1] is None, training, export))
     lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
     scores = read_document(evaluate / "scores.json")

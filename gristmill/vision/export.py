@@ -39,14 +39,15 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         ParityError: a reloaded model predicts something else.
         RequestError: a format whose extra is not installed.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
-    layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
-    proved = max(1, min(_PROVED, _PROVED_BYTES // layout.bytes_per_image))
-    pixels = next(data.dataset("test", batch=proved).as_numpy_iterator())[0]
-    refuse_other_than_scored(in_blocks(network.predict_on_batch)(pixels), scored[:proved], export.tolerance)
-    write_formats(network, layout, export.formats, out)
-    shown = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
-    told: dict[str, Any] = {"parity": check_parity(out, shown, pixels, scored[:proved], export.tolerance)}
+    with bundle.fresh_process() as reload:
+        data, network = prepared.read(preprocess), networks.read(train)
+        layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
+        proved = max(1, min(_PROVED, _PROVED_BYTES // layout.bytes_per_image))
+        pixels = next(data.dataset("test", batch=proved).as_numpy_iterator())[0]
+        refuse_other_than_scored(in_blocks(network.predict_on_batch)(pixels), scored[:proved], export.tolerance)
+        write_formats(network, layout, export.formats, out)
+        shown = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
+        told: dict[str, Any] = {"parity": check_parity(reload, out, shown, pixels, scored[:proved], export.tolerance)}
     if "lite" in export.formats:
         told[QUANTIZED] = quantized_scores(out, data, scored)
     write_document(out / "signature.json", signature(layout, export.formats))

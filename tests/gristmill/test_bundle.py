@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,14 +32,22 @@ def exported(tmp_path_factory: pytest.TempPathFactory, network: "keras.Model") -
     return folder
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, **predictions: np.ndarray) -> None:
-    """Have the fresh process answer with these predictions."""
+def answering(**predictions: np.ndarray) -> bundle.Reload:
+    """Return a stand-in for the fresh process, which answers with these predictions."""
 
-    def run_fresh(bundle: Path, formats: object, folder: Path) -> None:
+    def reload(exported: Path, formats: Iterable[str], folder: Path) -> None:
         for form, predicted in predictions.items():
             np.save(folder / f"{form}.npy", predicted)
 
-    monkeypatch.setattr(bundle, "run_fresh", run_fresh)
+    return reload
+
+
+def test_a_process_that_is_not_asked_is_gone_at_the_end() -> None:
+    with pytest.raises(KeyError), bundle.fresh_process() as reload:
+        raise KeyError("something before")
+
+    with pytest.raises(ValueError, match="closed file"):
+        reload(Path("bundle"), ("keras",), Path("folder"))
 
 
 def test_only_the_formats_asked_for_are_written(tmp_path: Path, network: "keras.Model", exported: Path) -> None:
@@ -64,9 +73,10 @@ def test_every_format_holds_in_a_fresh_process(tmp_path: Path, network: "keras.M
     bundle.export_network(network, formats, tmp_path)
     scored = network.predict(INPUTS, verbose=0)
 
-    assert bundle.check_parity(tmp_path, formats, INPUTS, scored, tolerance=1e-5) <= 1e-5
-    with pytest.raises(ParityError, match="the exported onnx model differs"):
-        bundle.check_parity(tmp_path, ("onnx",), INPUTS, scored + 0.1, tolerance=1e-5)
+    with bundle.fresh_process() as reload:
+        assert bundle.check_parity(reload, tmp_path, formats, INPUTS, scored, tolerance=1e-5) <= 1e-5
+    with pytest.raises(ParityError, match="the exported onnx model differs"), bundle.fresh_process() as reload:
+        bundle.check_parity(reload, tmp_path, ("onnx",), INPUTS, scored + 0.1, tolerance=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +119,12 @@ def test_a_loaded_format_predicts_what_the_network_does(
     assert isinstance(made, np.ndarray)
 
 
-def test_the_largest_difference_of_all_formats_is_returned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_largest_difference_of_all_formats_is_returned(tmp_path: Path) -> None:
     scored = np.zeros((3, 2), np.float32)
-    answering(monkeypatch, keras=scored + 0.25, saved_model=scored - np.array([0, 0.5], np.float32))
+    reload = answering(keras=scored + 0.25, saved_model=scored - np.array([0, 0.5], np.float32))
 
-    assert bundle.check_parity(tmp_path, ("keras", "saved_model"), INPUTS, scored, tolerance=0.5) == 0.5
-    assert bundle.check_parity(tmp_path, ("keras",), INPUTS, scored, tolerance=0.5) == 0.25
+    assert bundle.check_parity(reload, tmp_path, ("keras", "saved_model"), INPUTS, scored, tolerance=0.5) == 0.5
+    assert bundle.check_parity(reload, tmp_path, ("keras",), INPUTS, scored, tolerance=0.5) == 0.25
 
 
 @pytest.mark.parametrize(
@@ -129,14 +139,12 @@ def test_the_largest_difference_of_all_formats_is_returned(monkeypatch: pytest.M
     ],
     ids=["above", "below", "nan", "inf", "columns", "rows"],
 )
-def test_one_format_that_differs_is_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, predicted: np.ndarray
-) -> None:
+def test_one_format_that_differs_is_refused_by_name(tmp_path: Path, predicted: np.ndarray) -> None:
     scored = np.zeros((2, 2), np.float32)
-    answering(monkeypatch, saved_model=scored, keras=predicted)
+    reload = answering(saved_model=scored, keras=predicted)
 
     with pytest.raises(ParityError, match=r"the exported keras model differs from the scored one by .*than 0\.5"):
-        bundle.check_parity(tmp_path, ("saved_model", "keras"), INPUTS, scored, tolerance=0.5)
+        bundle.check_parity(reload, tmp_path, ("saved_model", "keras"), INPUTS, scored, tolerance=0.5)
 
 
 @pytest.mark.slow
@@ -145,8 +153,9 @@ def test_a_format_that_cannot_be_reloaded_is_refused(exported: Path, tmp_path: P
     whole = (exported / "model.keras").read_bytes()
     (tmp_path / "model.keras").write_bytes(whole[: len(whole) // 2])
 
-    with pytest.raises(ParityError, match=r"could not be reloaded in a fresh process \(exit 1\)") as caught:
-        bundle.check_parity(tmp_path, ("keras",), INPUTS, np.zeros((5, 2), np.float32), tolerance=1.0)
+    refused = pytest.raises(ParityError, match=r"could not be reloaded in a fresh process \(exit 1\)")
+    with refused as caught, bundle.fresh_process() as reload:
+        bundle.check_parity(reload, tmp_path, ("keras",), INPUTS, np.zeros((5, 2), np.float32), tolerance=1.0)
 
     assert len(str(caught.value).splitlines()) == 1
     assert os.listdir(tmp_path) == ["model.keras"]  # noqa: PTH208  # nothing is left in the bundle

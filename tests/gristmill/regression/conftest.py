@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from support import reload_here
+from support import here
 
 from gristmill import bundle
 from gristmill.regression.ingest import TableSource
@@ -111,6 +111,6 @@ def run_stages(
     read: dict[str, Any] = {stage: folders[stage] for stage in ("preprocess", "train")}
     evaluate(evaluate=Evaluate(), **read, out=folders["evaluate"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "run_fresh", reload_here)
+        patch.setattr(bundle, "fresh_process", here)
         export(export=Export(), **read, evaluate=folders["evaluate"], out=folders["export"])
     return folders

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from support import reload_here
+from support import here
 
 from gristmill import bundle
 from gristmill.classification.labelled import PARTS
@@ -55,7 +55,7 @@ def exported(folders: Folders, out: Path) -> Path:
     from gristmill.text.export import export
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "run_fresh", reload_here)
+        patch.setattr(bundle, "fresh_process", here)
         export(export=Export(), **folders, out=out)
     return out
 

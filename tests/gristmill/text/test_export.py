@@ -18,7 +18,7 @@ from small_judged_texts import (
     run_to_evaluate,
     texts_of,
 )
-from support import reload_here
+from support import here, reload_here
 
 from gristmill import bundle
 from gristmill import network as networks
@@ -156,7 +156,7 @@ def test_a_reloaded_model_that_predicts_something_else_is_refused(
         reload_here(folder, formats, scratch)
         np.save(scratch / "saved_model.npy", np.roll(np.load(scratch / "saved_model.npy"), 1, axis=0))
 
-    monkeypatch.setattr(bundle, "run_fresh", crooked)
+    monkeypatch.setattr(bundle, "fresh_process", lambda: here(crooked))
 
     with pytest.raises(ParityError, match="the exported saved_model model differs from the scored one by"):
         attempt()

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_judged_texts import reload_here
 from small_scored_texts import FILLING, TELLING, Folders, embedding, folders_below, judge
+from support import here
 
 from gristmill import bundle
 from gristmill.classification.predictions import read_predictions
@@ -50,7 +50,7 @@ def run(root: Path, rows: pd.DataFrame) -> Folders:
     judge(folders, embedding(prepared.read(folders["preprocess"])), Evaluate())
     (root / "export").mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "run_fresh", reload_here)
+        patch.setattr(bundle, "fresh_process", here)
         export(export=Export(), **folders, out=root / "export")
     return folders | {"export": root / "export"}
 

@@ -1,13 +1,13 @@
 """A bundle holds the network that was scored, and one that is not is refused."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_runs import CUT, Folders, assembled, run_stages, with_bundle, with_refit
-from support import reload_here
+from support import here, reload_here
 
 from gristmill import bundle
 from gristmill import network as networks
@@ -139,11 +139,11 @@ def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_ju
 def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
     refitted: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def of_the_judged(exported: Path, formats: tuple[str, ...], folder: Path) -> None:
+    def of_the_judged(exported: Path, formats: Iterable[str], folder: Path) -> None:
         made = networks.read(refitted["train"]).predict(bundle.read_inputs(folder), verbose=0)
         np.save(folder / "keras.npy", made)
 
-    monkeypatch.setattr(bundle, "run_fresh", of_the_judged)
+    monkeypatch.setattr(bundle, "fresh_process", lambda: here(of_the_judged))
 
     with pytest.raises(ParityError, match=r"the exported keras model differs from the scored one by "):
         with_bundle(refitted, KERAS_OF_ALL, tmp_path)
@@ -166,12 +166,12 @@ def test_predictions_that_are_not_the_networks_are_refused(attempt: Tampered, tm
 def test_a_reloaded_model_that_predicts_something_else_is_refused(
     attempt: Tampered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crooked(exported: Path, formats: tuple[str, ...], folder: Path) -> None:
+    def crooked(exported: Path, formats: Iterable[str], folder: Path) -> None:
         reload_here(exported, formats, folder)
         made = np.load(folder / "keras.npy")
         np.save(folder / "keras.npy", made + 1)
 
-    monkeypatch.setattr(bundle, "run_fresh", crooked)
+    monkeypatch.setattr(bundle, "fresh_process", lambda: here(crooked))
 
     with pytest.raises(ParityError, match=r"the exported keras model differs from the scored one by 1, more than"):
         attempt(0.0)

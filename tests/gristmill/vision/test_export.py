@@ -2,13 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from small_classifier import CLASSES, Folders
-from support import reload_here
+from support import here, reload_here
 
 from gristmill import bundle
 from gristmill import network as networks
@@ -148,12 +148,12 @@ def test_another_network_than_the_scored_one_is_refused(attempt: Attempt, monkey
 def test_a_reloaded_model_that_predicts_something_else_is_refused(
     attempt: Attempt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crooked(exported: Path, formats: tuple[str, ...], folder: Path) -> None:
+    def crooked(exported: Path, formats: Iterable[str], folder: Path) -> None:
         reload_here(exported, formats, folder)
         made = np.load(folder / "keras.npy")
         np.save(folder / "keras.npy", np.roll(made, 1, axis=0))
 
-    monkeypatch.setattr(bundle, "run_fresh", crooked)
+    monkeypatch.setattr(bundle, "fresh_process", lambda: here(crooked))
 
     with pytest.raises(ParityError, match="the exported keras model differs from the scored one by"):
         attempt()

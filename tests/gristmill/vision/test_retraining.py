@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from small_photos import write_photos
-from support import reload_here
+from support import here
 
 from gristmill import bundle
 from gristmill import network as networks
@@ -49,7 +49,7 @@ def run(root: Path, photos: Path, size: int = 16) -> Folders:
     read = {stage: folders[stage] for stage in ("preprocess", "train")}
     evaluate(evaluate=Evaluate(baseline_side=4), **read, out=folders["evaluate"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "run_fresh", reload_here)
+        patch.setattr(bundle, "fresh_process", here)
         export(export=Export(formats=("keras",)), **read, evaluate=folders["evaluate"], out=folders["export"])
     return folders
 
