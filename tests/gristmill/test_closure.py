@@ -47,6 +47,7 @@ CLOSURES = {
         "gristmill.backend",  # imports TensorFlow, which writes the TFRecord shards
         "gristmill.disk",  # tells of one that is full where TensorFlow writes
         "gristmill.errors",
+        "gristmill.imports",
         "gristmill.tables",
         "gristmill.timeseries",
         "gristmill.timeseries.ahead",
@@ -188,6 +189,7 @@ CLOSURES = {
         "gristmill.extras",
         "gristmill.formats",
         "gristmill.identity",  # hashes the weights, for the lineage
+        "gristmill.imports",
         "gristmill.network",
         "gristmill.npy",
         "gristmill.processes",
