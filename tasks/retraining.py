@@ -24,6 +24,7 @@ from gristmill.retraining import Champion, Retraining, worth_judging, worth_trai
 from gristmill.runs import Runs
 from gristmill.serving import register
 from gristmill.tables import read_document
+from gristmill.wide.pool import at_once
 from tasks.page import show_judgement, worth_no_failure
 from tasks.stage import Run, opened
 
@@ -52,7 +53,7 @@ def retraining(pipeline: str, overrides: list[str], project: str | None) -> Iter
         registry.pull(pipeline)
         champion = registry.champion(pipeline, verified=True)
         with opened(catalogue, _changed(settings, own), [*overrides, *own]) as run:
-            yield replace(run, champion=champion)
+            yield replace(run, champion=champion, jobs=at_once(catalogue.runner, None))
 
 
 def _own_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:

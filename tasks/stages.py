@@ -5,7 +5,7 @@ from typing import Any
 
 from gristmill.artifact import Reference
 from gristmill.domains import START
-from tasks.backtest import backtest
+from tasks.backtest import backtests
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.features import features
@@ -30,7 +30,10 @@ def up_to(last: str, run: Run, made: Mapping[str, Reference]) -> dict[str, Refer
     for label, stage in run.stages.items():
         if label not in references:
             inputs = [references[name] for name in stage.inputs]
-            references[label] = backtest(run, label, *inputs) if stage.point else _TASKS[stage.name](run, *inputs)
+            if stage.point:
+                references |= zip(run.points(stage.name), backtests(run, *inputs), strict=True)
+            else:
+                references[label] = _TASKS[stage.name](run, *inputs)
         if stage.name == last:
             break
     return references

@@ -21,6 +21,7 @@ from gristmill.processes import is_running
 from gristmill.project import Project
 from gristmill.result import Result
 from gristmill.runs import Record
+from tasks import backtest
 
 pytest_plugins = ["end_to_end"]
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
@@ -89,6 +90,19 @@ def try_once(project: str, pipeline: str) -> None:
     import_own("flows.trial").trial(pipeline, ["train.epochs=1"], project)
 
 
+def note_pieces(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return a list to which the pieces are added, by their stages, that workers are asked for from now on."""
+    asked: list[list[str]] = []
+    ask = backtest.made_by_workers
+
+    def noted(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Any:
+        asked.append([piece["stage"] for piece in pieces])
+        return ask(catalogue, jobs, common, pieces)
+
+    monkeypatch.setattr(backtest, "made_by_workers", noted)
+    return asked
+
+
 def contents(record: Record) -> dict[str, str]:
     """Return what a run made, by digest; of the bundle, whose files hold their time, what it was made of."""
     made_of = {label: reference["digest"] for label, reference in record.references.items()}
@@ -122,6 +136,21 @@ def test_blocks_of_a_backtest_side_by_side_are_those_made_one_by_one_and_noted_a
     assert contents(run) == contents(alone)
     assert made(run) == set(run.stages) == set(alone.stages)
     assert {run.pid} == {record.pid for record in records(project)} == {os.getpid()}  # the workers keep no record
+
+
+def test_a_retraining_makes_its_blocks_side_by_side_too(
+    project: Path, alone: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "pipelines.toml").write_text(f"[runner]\nworkers = 2\n{NET}")
+    side_by_side = note_pieces(monkeypatch)
+
+    run = Project.open(project).retrain("small")
+
+    assert run.retraining is not None
+    blocks = [label for label in alone.stages if label.startswith("backtest")]
+    assert blocks
+    assert made(run) == set(run.stages) >= set(blocks)
+    assert side_by_side == [blocks]
 
 
 def test_on_dask_pipelines_give_what_they_give_here_and_one_that_fails_fails_alone(
