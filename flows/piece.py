@@ -9,6 +9,7 @@ from prefect import flow
 from gristmill.artifact import Reference
 from gristmill.backend import set_threads
 from gristmill.config import load
+from gristmill.wide.pieces import Piece
 from tasks.progress import EpochProgress
 from tasks.stage import Run, make
 
@@ -19,6 +20,7 @@ def piece(
     overrides: list[str],
     refresh: str | None,
     stage: str,
+    key: str,
     inputs: list[Reference],
     project: str,
     chunk: int | None = None,
@@ -30,17 +32,18 @@ def piece(
         overrides: assignments of the run.
         refresh: the stage that the run does again.
         stage: the label of the stage or of its point, such as `backtest 2/1`.
+        key: that its artifact must have.
         inputs: the artifacts that it reads.
         project: folder of `pipelines.toml`.
         chunk: number of the chunk, from 0 on; None for all of it.
 
     Returns:
-        Its `reference`, whether it was there (`cached`), and the `seconds` that it took.
+        The name of its `stage`, whether it was there (`cached`), and the `seconds` that it took.
     """
     began = time.perf_counter()
     catalogue = load(Path(project), {pipeline: overrides})
     set_threads(catalogue.runner.threads)
     run = Run("", catalogue, catalogue.pipeline(pipeline), refresh)
     trains = {"on_epoch": EpochProgress(pipeline)} if chunk is None else {}
-    artifact, cached = make(run, stage, *inputs, chunk=chunk, **trains)
-    return {"reference": artifact.reference, "cached": cached, "seconds": time.perf_counter() - began}
+    artifact, cached = make(run, stage, *inputs, piece=Piece(stage, key, chunk), **trains)
+    return {"stage": artifact.manifest["stage"], "cached": cached, "seconds": time.perf_counter() - began}

@@ -5,9 +5,10 @@ from prefect.cache_policies import NO_CACHE
 
 from gristmill import plan
 from gristmill.artifact import Reference
-from gristmill.wide.pieces import made_by_workers
+from gristmill.closure import read_modules
+from gristmill.wide.pieces import Piece, made_by_workers
 from tasks.progress import EpochProgress
-from tasks.stage import Run, note, produce
+from tasks.stage import Run, note, produce, read_by
 
 
 @task(task_run_name="{point} {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
@@ -29,8 +30,13 @@ def _side_by_side(run: Run, points: list[str], prepared: Reference) -> dict[str,
     missing = [step.stage for step in steps if step.stage in points and step.state != "fresh"]
     if len(missing) < 2:
         return {}
+    modules = read_modules(run.catalogue.store.memo)
+    blocks = []
+    for point in missing:
+        stage = run.stages[point]
+        _, digests = read_by(run, stage, [prepared])
+        blocks.append(Piece(point, plan.identity_of(run.pipeline, stage, digests, modules).key))
     found: dict[str, Reference] = {}
-    blocks = [{"stage": point} for point in missing]
     for number, block in made_by_workers(run.catalogue, run.jobs, run.asked(prepared), blocks):
         note(run, missing[number], block.artifact, block.cached, block.seconds)
         found[missing[number]] = block.artifact.reference

@@ -19,9 +19,9 @@ from gristmill import domains, plan
 from gristmill.artifact import Artifact, Reference
 from gristmill.backend import import_keras, set_threads
 from gristmill.closure import load_closure, read_modules
-from gristmill.config import Catalogue, Pipeline, load
+from gristmill.config import FILE, Catalogue, Pipeline, load
 from gristmill.downloads import fetch
-from gristmill.errors import CorruptArtifact, SourceChanged, StoreError
+from gristmill.errors import CorruptArtifact, SourceChanged, StoreError, WorkError
 from gristmill.files import Watch
 from gristmill.identity import Identity, versions
 from gristmill.places import Located, provide
@@ -29,7 +29,7 @@ from gristmill.registry import Version
 from gristmill.remote.cache import evict, share_all
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
-from gristmill.wide.pieces import made_by_workers
+from gristmill.wide.pieces import Piece, made_by_workers
 from gristmill.wide.pool import at_once
 
 logger = logging.getLogger(__name__)
@@ -103,6 +103,8 @@ def opened(
     run = runs.start(pipeline, overrides, versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
     try:
         yield Run(run.id, catalogue, pipeline, refresh)
+        stages = runs.read(pipeline.name, run.id).stages.values() if store.remote else ()
+        share_all(store, (stage.reference for stage in stages if stage.cached))  # what a record names, all find
     except Exception as error:
         with suppress(StoreError):  # a full disk: the error to tell is the first
             runs.finish(pipeline.name, run.id, "failed", f"{type(error).__name__}: {error}")
@@ -111,10 +113,11 @@ def opened(
         with suppress(StoreError):
             runs.finish(pipeline.name, run.id, "interrupted")
         raise
-    stages = runs.read(pipeline.name, run.id).stages.values() if store.remote else ()
-    share_all(store, (stage.reference for stage in stages if stage.cached))  # what a record names, all machines find
     runs.finish(pipeline.name, run.id, "succeeded")
-    evict(store)
+    try:
+        evict(store)
+    except StoreError as error:
+        logger.warning("%s The cache is left as large as it is.", error)
 
 
 def produce(
@@ -142,21 +145,19 @@ def produce(
     return artifact.reference
 
 
-def make(run: Run, label: str, *inputs: Reference, chunk: int | None = None, **extras: Any) -> tuple[Artifact, bool]:
-    """Return the artifact of a stage, or of a chunk of it, and whether it was there. Nothing is noted.
+def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, **extras: Any) -> tuple[Artifact, bool]:
+    """Return the artifact of a stage, or of the piece that another process asks for, and whether it was there.
 
-    The other arguments are those of `produce`.
+    Nothing is noted. The other arguments are those of `produce`.
     """
+    chunk = piece.chunk if piece else None
     stage, store = run.stages[label], run.catalogue.store
-    if chunk is not None:
-        stage = stage.chunk(chunk)
-    provide((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
-    data = plan.located(run.catalogue, run.pipeline, stage)
-    watch = Watch(file for found in data.values() if not found.url for file in found.files)
-    digests = plan.digests_of(data, store) | {
-        name: ref["digest"] for name, ref in zip(stage.inputs, inputs, strict=True)
-    }
+    stage = stage if chunk is None else stage.chunk(chunk)
+    data, digests = read_by(run, stage, inputs)
+    watch = Watch(file for found in data.values() if not found.url for file in found.files if chunk is None)
     made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo))
+    if piece and piece.key != made_of.key:
+        raise WorkError(f"{FILE}, the data or the code are not those that the run began with. Run again.")
     again = run.refresh == stage.name
     if not again and (artifact := _found(store, made_of)):
         return artifact, True
@@ -165,7 +166,7 @@ def make(run: Run, label: str, *inputs: Reference, chunk: int | None = None, **e
             return artifact, True
         if again:  # from the start
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-        folders = _folders(stage, inputs, store, by_stat=chunk is not None)  # that the run has hashed, which waits
+        folders = _folders(stage, inputs, store, by_stat=chunk is not None)  # whoever asks for it has hashed them
         fetch(data.values(), store)
         files = _files(data)
         scratch = (
@@ -174,14 +175,22 @@ def make(run: Run, label: str, *inputs: Reference, chunk: int | None = None, **e
             else {}
         )
         with store.draft(made_of) as draft:
-            spread = partial(_by_workers, run, label, inputs) if stage.chunked and run.spreads else None
+            spread = partial(_by_workers, run, label, inputs, digests) if stage.chunked and run.spreads else None
             _work(run, stage, draft, made_of, folders | files | scratch | dict(stage.point) | extras, spread)
             watch.check()
-            if plan.located(run.catalogue, run.pipeline, stage) != data:
+            if chunk is None and plan.located(run.catalogue, run.pipeline, stage) != data:
                 raise SourceChanged(f"{', '.join(data)}: files came or went while they were read. Run again.")
             artifact = store.publish(draft, made_of, replace=again)
         shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
     return artifact, False
+
+
+def read_by(run: Run, stage: domains.Stage, inputs: Iterable[Reference]) -> tuple[dict[str, Located], dict[str, str]]:
+    """Return where the data lies that a stage reads, and the digests of that and of its inputs."""
+    provide((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
+    data = plan.located(run.catalogue, run.pipeline, stage)
+    made = {name: reference["digest"] for name, reference in zip(stage.inputs, inputs, strict=True)}
+    return data, plan.digests_of(data, run.catalogue.store) | made
 
 
 def _files(data: Mapping[str, Located]) -> dict[str, tuple[Path, ...]]:
@@ -217,9 +226,13 @@ def _found(store: Store, made_of: Identity) -> Artifact | None:
         return None
 
 
-def _by_workers(run: Run, label: str, inputs: Iterable[Reference], count: int) -> list[Path]:
+def _by_workers(
+    run: Run, label: str, inputs: Iterable[Reference], digests: Mapping[str, str], count: int
+) -> list[Path]:
     """Have workers do the chunks of a stage's work, and return the folders that they filled."""
-    chunks = [{"stage": label, "chunk": number} for number in range(count)]
+    stage, modules = run.stages[label], read_modules(run.catalogue.store.memo)
+    identities = [plan.identity_of(run.pipeline, stage.chunk(number), digests, modules) for number in range(count)]
+    chunks = [Piece(label, made_of.key, number) for number, made_of in enumerate(identities)]
     made = dict(made_by_workers(run.catalogue, run.jobs, run.asked(*inputs), chunks))
     return [made[number].artifact.path for number in range(count)]
 

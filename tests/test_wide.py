@@ -96,7 +96,7 @@ def note_pieces(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     ask = backtest.made_by_workers
 
     def noted(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Any:
-        asked.append([piece["stage"] for piece in pieces])
+        asked.append([piece.stage for piece in pieces])
         return ask(catalogue, jobs, common, pieces)
 
     monkeypatch.setattr(backtest, "made_by_workers", noted)

@@ -26,7 +26,7 @@ from gristmill.vision.settings import Ingest, Schema
 SHARD_BYTES = 64 << 20
 RENAMED = "source_"  # what the source's name of a column begins with where ingest writes one of that name
 
-_CHUNK = 2048  # photos
+_CHUNK = 8192  # photos
 _AHEAD = 4  # photos in memory for each thread
 _NAMED = 3  # photos left out that a message names
 

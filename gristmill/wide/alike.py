@@ -18,7 +18,7 @@ def surroundings() -> dict[str, str]:
     """Return the versions that are in keys, by distribution, and that of gristmill, whose code is told by a digest."""
     libraries = {library for domain in domains.DOMAINS for library in domains.libraries_of(domain)}
     ours = f"{metadata.version('gristmill')}, code {_digest()}"
-    return {"gristmill": ours} | versions((*sorted(libraries), "prefect"))
+    return {"gristmill": ours} | versions((), (*sorted(libraries), "prefect"))
 
 
 def amiss(here: dict[str, str], there: dict[str, str], project: str) -> str:
@@ -30,8 +30,8 @@ def amiss(here: dict[str, str], there: dict[str, str], project: str) -> str:
         project: the folder of the project.
     """
     for name, version in there.items():
-        if here.get(name) != version:
-            return f"{name} {here.get(name, 'missing')} is installed, where {version} is asked for. Install the same."
+        if (own := here.get(name, "not installed")) != version:
+            return f"{name}: {own}, where {version} is asked for. Install the same."
     if not (Path(project) / FILE).is_file():
         return f"{project}: no {FILE}. A worker needs the project's folder at the same place: share or copy it."
     return ""

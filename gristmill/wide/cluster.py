@@ -39,7 +39,8 @@ class Cluster:
             address = str(self._cluster.scheduler_address)
         self._address = address
         self._client = connected(self._address)
-        self.workers = workers or threads_of(self._client, self._address)
+        threads = threads_of(self._client, self._address)  # asked also where it is told: without workers all would wait
+        self.workers = workers or threads
         self._futures: list[Any] = []
         self._given_up = False
 

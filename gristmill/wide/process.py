@@ -68,8 +68,13 @@ class Processes:
         with self._lock:
             if not self._open:
                 raise WorkerDied("given up")
-            worker = self._idle.pop() if self._idle else Worker()
-            self._all += [] if worker in self._all else [worker]
+            while self._idle and self._idle[-1].process.poll() is not None:  # it had nothing to do for a while
+                self._idle.pop()
+            if self._idle:
+                worker = self._idle.pop()
+            else:
+                worker = Worker()
+                self._all.append(worker)
         done = worker.do(unit, alike.surroundings())
         self._idle.append(worker)
         return done

@@ -17,6 +17,7 @@ _ENDING = (Status.closing, Status.closed, Status.failed)  # of a Dask worker, wh
 _PAUSE = 0.5  # seconds between looks whether the unit is still wanted
 
 _idle: list[tuple[Any, Worker]] = []  # processes that wait, each with what it was started for
+_taking = threading.Lock()  # held by whichever of this worker's threads looks for one
 
 
 def attempt(unit: dict[str, Any], environment: dict[str, str], surroundings: dict[str, str]) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def attempt(unit: dict[str, Any], environment: dict[str, str], surroundings: dic
         surroundings: versions that must be installed here too.
     """
     asked = Unit(**unit)
-    purpose = (asked.parameters["project"], environment)
+    purpose = (asked.parameters["project"], environment, surroundings)  # of other versions there may be others by now
     worker, over = _take(purpose, environment), threading.Event()
     threading.Thread(target=_end_where_cancelled, args=(worker, get_worker(), _key(), over), daemon=True).start()
     try:
@@ -47,12 +48,13 @@ def _key() -> str:
 
 
 def _take(purpose: Any, environment: dict[str, str]) -> Worker:
-    for entry in list(_idle):
-        if entry[1].process.poll() is not None:
-            _idle.remove(entry)
-        elif entry[0] == purpose:
-            _idle.remove(entry)
-            return entry[1]
+    with _taking:
+        for entry in list(_idle):
+            if entry[1].process.poll() is not None:
+                _idle.remove(entry)
+            elif entry[0] == purpose:
+                _idle.remove(entry)
+                return entry[1]
     return Worker(environment)
 
 

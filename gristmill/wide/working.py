@@ -18,6 +18,8 @@ from typing import Any
 
 from gristmill.backend import import_keras
 from gristmill.entrypoints import import_own
+from gristmill.errors import GristmillError
+from gristmill.launch import set_up_prefect
 from gristmill.lines import Lines
 from gristmill.wide import alike
 from gristmill.wide.unit import Done
@@ -63,22 +65,23 @@ def main() -> None:
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     here = alike.surroundings()
-    first = True
+    ready = False
     while True:
         asked = requests.get(timeout=IDLE)
-        unit = asked["unit"]
-        if amiss := alike.amiss(here, asked["surroundings"], unit["parameters"]["project"]):
-            done = Done(failed=amiss)
-        else:
-            if first:
+        amiss = alike.amiss(here, asked["surroundings"], asked["unit"]["parameters"]["project"])
+        try:
+            if not amiss and not ready:
                 _set_up()
-                first = False
-            done = _done(**unit)
+                ready = True
+            done = Done(failed=amiss) if amiss else _done(**asked["unit"])
+        except GristmillError as error:  # what it needs is not to be had here
+            done = Done(failed=str(error))
         print(json.dumps(asdict(done)), file=answers, flush=True)
 
 
 def _set_up() -> None:
     """Load what takes seconds: Prefect, an API for it where none is named, and TensorFlow."""
+    set_up_prefect()
     import_own("tasks.stage")
     _log_to_page()
     from gristmill.server import ensure_api

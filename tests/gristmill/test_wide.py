@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from gristmill import config
 from gristmill.errors import RequestError, WorkError
-from gristmill.wide import alike, cluster
+from gristmill.wide import alike, cluster, process
 from gristmill.wide.pool import ATTEMPTS, Pool, at_once
 from gristmill.wide.settings import ALONE, Runner
 from gristmill.wide.unit import Done, Unit, WorkerDied
@@ -90,8 +90,10 @@ def test_a_worker_that_differs_says_in_what(project: Path) -> None:
     assert here["tensorflow"] == metadata.version("tensorflow")
     assert alike.amiss(here, here, str(project)) == ""
     other = here | {"tensorflow": "2.0"}
-    said = f"tensorflow {here['tensorflow']} is installed, where 2.0 is asked for. Install the same."
+    said = f"tensorflow: {here['tensorflow']}, where 2.0 is asked for. Install the same."
     assert alike.amiss(here, other, str(project)) == said
+    without = {name: version for name, version in here.items() if name != "ruptures"}
+    assert alike.amiss(without, here, str(project)).startswith("ruptures: not installed, where ")
     assert alike.amiss(here, here, "/nowhere") == (
         "/nowhere: no pipelines.toml. A worker needs the project's folder at the same place: share or copy it."
     )
@@ -105,6 +107,39 @@ def test_an_address_where_nobody_answers_is_told_in_a_line(monkeypatch: pytest.M
     assert said.startswith("[runner] address: no Dask scheduler answers at tcp://127.0.0.1:9 (")
     assert said.endswith("Start it (dask scheduler), or correct the address.")
     assert "\n" not in said
+
+
+def test_a_cluster_without_workers_is_told_also_where_it_is_said_how_many_to_use() -> None:
+    from distributed import LocalCluster
+
+    with (
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty,
+        pytest.raises(WorkError, match=r"has no workers. Start some: dask worker tcp://127.0.0.1:\d+ --nthreads 1"),
+    ):
+        cluster.Cluster(empty.scheduler_address, 4)
+
+
+class Idler:
+    """A worker process that has ended, or has not."""
+
+    def __init__(self, status: int | None = None) -> None:
+        self.process, self.status = self, status
+
+    def poll(self) -> int | None:
+        return self.status
+
+    def do(self, unit: Unit, surroundings: object) -> Done:
+        assert self.status is None, "it has ended"
+        return Done(unit.flow)
+
+
+def test_a_worker_that_ended_while_it_waited_is_given_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "Worker", Idler)
+    workers = process.Processes(2)
+    workers._idle = [Idler(), Idler(0), Idler(0)]
+
+    assert workers.attempt(Unit("one", {})) == Done("one")
+    assert [idler.poll() for idler in workers._idle] == [None]
 
 
 def test_dask_that_is_not_installed_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

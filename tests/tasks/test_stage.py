@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,12 +15,14 @@ from failing import without_locks
 from scoreboard import Fault
 from support import STAGE_NAMES, Forked, assert_all_whole, edit, made, nothing, published, records, write_project
 
-from gristmill.errors import DataError, SourceChanged
+from gristmill.config import load
+from gristmill.errors import DataError, SourceChanged, WorkError
 from gristmill.identity import digest_of_file
 from gristmill.runs import Record, Runs
 from gristmill.store import Store
 from gristmill.timeseries import ingest as core
-from tasks.stage import Run, produce, recorded
+from gristmill.wide.pieces import Piece
+from tasks.stage import Run, make, produce, recorded
 
 pytest_plugins = ["end_to_end"]
 
@@ -279,3 +282,18 @@ def run_at_once(project: Path, forked: Forked, processes: int, first: Callable[[
     assert all(record.references == written[0].references for record in written)
     assert drafts(project) == []
     return written
+
+
+def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(project) as run:
+        made_there, _ = make(run, "ingest", piece=None)
+        toml = project / "pipelines.toml"
+        toml.write_text(toml.read_text().replace('time = "month"', 'time = "month"\ngaps = "interpolate"'))
+        monkeypatch.setattr(core, "ingest", never)
+        changed = replace(run, catalogue=load(project), pipeline=load(project).pipeline("small"))
+
+        with pytest.raises(WorkError, match=r"pipelines\.toml, the data or the code are not those .* Run again\."):
+            make(changed, "ingest", piece=Piece("ingest", made_there.reference["key"]))
+        assert make(run, "ingest", piece=Piece("ingest", made_there.reference["key"]))[1]
