@@ -61,7 +61,7 @@ def _store(project: Project) -> Finding:
     free = f"{shutil.disk_usage(root).free / 2**30:.1f} GiB free"
     if remote is None:
         return Finding("store", f"{root}, writable, {free}")
-    kept = f", of which {remote.limit / 1e9:g} GB are used" if remote.limit else ""
+    kept = f", of which {remote.limit / 1e9:g} GB may be used" if remote.limit else ""
     return Finding("store", f"{remote.bucket.url}, reached, writable; cache {root}, {free}{kept}")
 
 

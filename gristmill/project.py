@@ -93,7 +93,11 @@ class Project:
         return runner.kind == "dask" or at_once(runner, jobs) != 1
 
     def run_all(
-        self, names: Iterable[str], refresh: str | None = None, jobs: int | None = None
+        self,
+        names: Iterable[str],
+        refresh: str | None = None,
+        jobs: int | None = None,
+        steps: Mapping[str, list[Step]] | None = None,
     ) -> dict[str, Result | WorkError]:
         """Bring pipelines up to date side by side; one that fails does not stop the rest.
 
@@ -101,11 +105,12 @@ class Project:
             names: the pipelines.
             refresh: a stage to do again, in each of them.
             jobs: pipelines at a time, each in a process of its own; as `[runner]` says if not given.
+            steps: the plan of each, where they were made already.
 
         Returns:
             For each its run, or why it failed.
         """
-        steps = {name: self.plan(name, refresh) for name in names}
+        steps = {name: self.plan(name, refresh) for name in names} if steps is None else steps
         stale = [name for name in steps if not plan.is_fresh(steps[name])]
         parameters = {"pipelines": stale, "overrides": self._overrides, "refresh": refresh, "jobs": jobs}
         ended = launch(self.catalogue, stale, "wide", parameters, trains=False) if stale else {}
@@ -268,6 +273,7 @@ class Project:
             from gristmill.remote.cache import evict
             from gristmill.remote.upkeep import remove_shared, shared_garbage
 
+            self.runs.pull()  # what began, or went on, meanwhile
             needed = [*upkeep.needed(self.store, self.catalogue.keep_runs), *tried]
             shared = list(shared_garbage(self.store, needed))
             for item in [] if dry_run else shared:

@@ -54,6 +54,7 @@ class Record(BaseModel):
     stages: dict[str, StageRecord] = {}
     versions: dict[str, str]
     host: str
+    cache: str = ""  # of the shared store that it was written in; nothing where the store is not shared
     pid: int
     retraining: Retraining | None = None  # what it was for, where it was a retraining
     trial: bool = False  # of a sweep: it ended with scores, and made no model to serve
@@ -87,7 +88,8 @@ class Runs:
         """
         if self._store.remote:
             folder = f"runs/{pipeline}/" if pipeline else "runs/"
-            self._store.remote.mirror(folder, self._store.root, rf"runs/{PIPELINE}/{_ID}\.json", _may_have_changed)
+            names = rf"runs/{PIPELINE}/{_ID}\.json"
+            self._store.remote.mirror(folder, self._store.root, names, self._may_have_changed)
 
     def start(self, pipeline: Pipeline, overrides: list[str], versions: dict[str, str], trial: bool = False) -> Record:
         """Begin a record and return it."""
@@ -101,6 +103,7 @@ class Runs:
             started=now,
             versions=versions,
             host=socket.gethostname(),
+            cache=self._store.cache,
             pid=os.getpid(),
             trial=trial,
         )
@@ -176,6 +179,14 @@ class Runs:
         """Return the names of all pipelines that were ever run."""
         return sorted(folder.name for folder in self._root.glob("*") if folder.is_dir())
 
+    def _may_have_changed(self, path: Path) -> bool:
+        """Whether a record that is here may have gone on elsewhere: another cache's that says running."""
+        try:
+            record = Record.model_validate_json(path.read_bytes())
+        except (ValidationError, OSError):
+            return True
+        return record.outcome == "running" and record.cache != self._store.cache
+
     def _write(self, record: Record) -> None:
         path = self._root / record.pipeline / f"{record.id}.json"
         content = (record.model_dump_json(indent=2) + "\n").encode()
@@ -184,15 +195,6 @@ class Runs:
             write_atomically(path, content)
         if self._store.remote:
             self._store.remote.bucket.write(f"runs/{record.pipeline}/{record.id}.json", content)
-
-
-def _may_have_changed(path: Path) -> bool:
-    """Whether a record that is here may have gone on: another machine's that says running."""
-    try:
-        record = Record.model_validate_json(path.read_bytes())
-    except (ValidationError, OSError):
-        return True
-    return record.outcome == "running" and record.host != socket.gethostname()
 
 
 def _as_it_stands(record: Record) -> Record:

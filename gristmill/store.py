@@ -27,6 +27,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ from gristmill.artifact import Artifact, Reference, artifact_name, read_manifest
 from gristmill.drafts import draft_beside, remove_abandoned
 from gristmill.errors import CorruptArtifact
 from gristmill.files import Memo, flush_folder, rename_folder, write_atomically
-from gristmill.identity import Identity
+from gristmill.identity import Identity, digest_of
 from gristmill.locks import locked
 from gristmill.writing import writing
 
@@ -63,6 +64,29 @@ class Store:
     def __init__(self, root: Path, remote: "Remote | None" = None) -> None:
         self.root, self.remote = root, remote
         self.memo = Memo(root / "memo")
+
+    @cached_property
+    def cache(self) -> str:
+        """What this cache of a shared store is called in the records of its runs; nothing where none is shared.
+
+        Not by the host: several caches may lie on one, and several hosts may share one.
+        """
+        if self.remote is None:
+            return ""
+        file, name = self.root / "cache-name", os.urandom(8).hex()
+        if not file.exists():
+            with writing(self.root), contextlib.suppress(FileExistsError):
+                aside = self.root / f".cache-name.{name}"
+                self.root.mkdir(parents=True, exist_ok=True)
+                aside.write_text(name)
+                file.hardlink_to(aside)  # which, unlike a rename, fails where another process was first
+            aside.unlink(missing_ok=True)
+        return file.read_text()
+
+    @property
+    def elsewhere(self) -> Path:
+        """The folder that tells what the shared store was seen to have."""
+        return elsewhere.folder_of(self.root, self.remote.bucket.url if self.remote else "")
 
     def path(self, stage: str, key: str) -> Path:
         """Return where the artifact with this key lies, or would."""
@@ -180,9 +204,9 @@ class Store:
         """Return the manifest that the shared store has; it is asked once, or `anew`."""
         if self.remote is None:
             return None
-        manifest = None if anew else elsewhere.recall(self.root, stage, key)
+        manifest = None if anew else elsewhere.recall(self.elsewhere, stage, key)
         if manifest is None and (manifest := self.remote.manifest(artifact_name(stage, key), stage, key)):
-            elsewhere.remember(self.root, manifest)
+            elsewhere.remember(self.elsewhere, manifest)
         return manifest
 
     def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
@@ -192,15 +216,26 @@ class Store:
         """
         if self.remote is None:
             return None
-        with self.aside(final) as draft:
+        with self.lock(f"fetch-{digest_of(shared_as)[:32]}"), self.aside(final) as draft:
+            if there := self._fetched(final, stage, key, digest):  # by another process, while this one waited
+                return there
             manifest = self.remote.fetch(shared_as, stage, key, draft, digest)
             if manifest is None:
-                elsewhere.forget(self.root, stage, key)
+                elsewhere.forget(self.elsewhere, stage, key)
                 return None
             flush_folder(draft)
             if digest and final.is_dir() and any(final.iterdir()):
                 self.quarantine(final)
             return self._used(self.place(Artifact(draft, manifest), final))
+
+    def _fetched(self, final: Path, stage: str, key: str, digest: str | None) -> Artifact | None:
+        """Return what lies in a folder if it is sound, and the one that is asked for."""
+        with contextlib.suppress(CorruptArtifact):
+            there = Artifact(final, read_manifest(final, stage, key))
+            if digest in (None, there.manifest["digest"]):
+                verify(there, self.memo.digests)
+                return self._used(there)
+        return None
 
     def share(self, artifact: Artifact, shared_as: str) -> None:
         """Upload an artifact that is here, as far as the shared store has nothing under its name."""
@@ -257,7 +292,7 @@ class Store:
         final = self.path(made_of.stage, made_of.key)
         flush_folder(draft.path)
         name = artifact_name(made_of.stage, made_of.key)
-        while self.remote and not self.remote.push(name, made, replace):
+        while self.remote and not self.remote.push(name, made, replace, patient=True):
             if winner := self.fetch(
                 name, made_of.stage, made_of.key, final
             ):  # of another machine; not if it is damaged
@@ -283,10 +318,9 @@ class Store:
         return Artifact(final, draft.manifest)
 
     def _used(self, artifact: Artifact) -> Artifact:
-        """Note on the folder, no file of which is touched, that it was used: what was not is the first to go."""
-        if self.remote:
-            with contextlib.suppress(OSError):  # which is worth no failure
-                os.utime(artifact.path)
+        """Note on the folder, no file of which is touched, that it was used: no `gc` takes it from a run under way."""
+        with contextlib.suppress(OSError):  # which is worth no failure
+            os.utime(artifact.path)
         return artifact
 
     def quarantine(self, path: Path) -> Path:

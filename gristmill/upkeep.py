@@ -108,7 +108,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     for path in sorted(store.root.glob("logs/*/*")):
         if path.name not in shown and _touched(path) < since:
             yield _sized(path, "logs of a training that no recent run or version refers to")
-    for path in sorted(store.root.glob("elsewhere/*/*.json")):
+    for path in sorted(store.root.glob("elsewhere/*/*/*.json")):
         if path.stem not in keys and path.stat().st_mtime < since:
             yield _sized(path, "of an artifact on the shared store that no recent run or version refers to")
     for path in sorted(store.root.glob("scratch/*")) if running == float("inf") else []:

@@ -53,7 +53,7 @@ def publish(store: Store, name: str = "a", content: str = "weights", replace: bo
 
 
 def write_record(
-    store: Store, made: Mapping[str, Reference], outcome: Any = "succeeded", days: float = 0, host: str = ""
+    store: Store, made: Mapping[str, Reference], outcome: Any = "succeeded", days: float = 0, cache: str = "another"
 ) -> Record:
     """Write the record of a run that began days ago, on a machine of the store's own or another, and what it made."""
     began = datetime.now(UTC) - timedelta(days=days)
@@ -67,7 +67,8 @@ def write_record(
         outcome=outcome,
         stages={label: StageRecord(reference=one, cached=False, seconds=1.0) for label, one in made.items()},
         versions={},
-        host=host or f"host of {store.root.name}",
+        host=f"host of {store.root.name}",
+        cache=cache,
         pid=os.getpid(),
     )
     Runs(store)._write(written)

@@ -15,6 +15,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from s3fs import S3FileSystem
 from werkzeug.serving import make_server
 
+from gristmill.remote import sharing
 from gristmill.remote.sharing import Remote
 from gristmill.store import Store
 
@@ -59,7 +60,8 @@ def machine(shared: str, tmp_path: Path) -> Callable[[str], Store]:
 
 @pytest.fixture
 def unreachable(shared: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of a shared store whose server does not answer."""
+    """The URL of a shared store whose server does not answer, and for whom nobody waits."""
+    monkeypatch.setattr(sharing, "_PAUSES", ())
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     S3FileSystem.clear_instance_cache()  # which remembers the server

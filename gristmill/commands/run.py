@@ -46,7 +46,7 @@ def _side_by_side(
     project: Project, names: list[str], refresh: str | None, jobs: int | None, as_json: bool
 ) -> tuple[list[Result], list[WorkError]]:
     steps = {name: _planned(project, name, refresh, as_json) for name in names}
-    ended = project.run_all(names, refresh, jobs)
+    ended = project.run_all(names, refresh, jobs, steps)
     found = {name: result for name, result in ended.items() if isinstance(result, Result)}
     for name in () if as_json else found:
         if not is_fresh(steps[name]):

@@ -3,6 +3,7 @@
 fsspec and what it brings are imported at the first operation: a run that asks the shared store nothing loads nothing.
 """
 
+import errno
 import hashlib
 import os
 import re
@@ -21,6 +22,8 @@ from gristmill.urls import without_user
 _AT_A_TIME = 4  # files that are sent or fetched side by side
 _PATIENCE = 10.0  # seconds for which a store that could not be reached is not tried again
 _BLOCK = 1 << 20  # bytes that are hashed at once
+_CONFLICTS = 5  # attempts at a file that another machine is just creating
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what only a file of this machine fails with
 _FAILURES = {"botocore.exceptions": ("BotoCoreError", "ClientError"), "aiohttp": ("ClientError",)}
 """What libraries below fsspec raise besides `OSError`, by module."""
 
@@ -71,11 +74,18 @@ class Bucket:
         with self._told(name):
             fs, root = self._open()
             self._make_folder(fs, f"{root}/{name}")
-            try:
-                fs.pipe_file(f"{root}/{name}", content, mode="create")
-            except FileExistsError:
-                return bool(fs.cat_file(f"{root}/{name}") == content)
-        return True
+            for attempt in range(_CONFLICTS):
+                try:
+                    fs.pipe_file(f"{root}/{name}", content, mode="create")
+                    return True
+                except OSError as error:
+                    code = _code(error)
+                    if isinstance(error, FileExistsError) or code == "PreconditionFailed":
+                        return bool(fs.cat_file(f"{root}/{name}") == content)
+                    if code != "ConditionalRequestConflict" or attempt == _CONFLICTS - 1:
+                        raise
+                    time.sleep(2.0**attempt / 10)  # another one is being written: who was first is not known yet
+        raise AssertionError("either written or raised")
 
     def upload(self, files: Mapping[str, Path]) -> None:
         """Send files, by the names they get."""
@@ -180,15 +190,16 @@ class Bucket:
             raise self._unreachable(name, why)
         try:
             yield
-        except FileNotFoundError as error:
-            if "bucket does not exist" not in str(error):
-                raise
-            raise StoreError(f"{self.url}: {_line(error)}. Make it, or correct [defaults] store.") from None
-        except PermissionError as error:
-            raise StoreError(
-                f"{self.where(name)}: not allowed ({_line(error)}). Correct the credentials, or what they may do."
-            ) from None
         except _failures() as error:
+            if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
+                raise  # of a file of this machine
+            if isinstance(error, FileNotFoundError):
+                if "bucket does not exist" not in str(error):
+                    raise
+                raise StoreError(f"{self.url}: {_line(error)}. Make it, or correct [defaults] store.") from None
+            if isinstance(error, PermissionError):
+                why = f"not allowed ({_line(error)}). Correct the credentials, or what they may do."
+                raise StoreError(f"{self.where(name)}: {why}") from None
             self._lost = (time.monotonic(), _line(error))
             raise self._unreachable(name, _line(error)) from None
 
@@ -203,6 +214,12 @@ def _failures() -> tuple[type[Exception], ...]:
     """Return the failures of the system and of those libraries that are loaded."""
     loaded = ((sys.modules[module], names) for module, names in _FAILURES.items() if module in sys.modules)
     return (OSError, *(getattr(module, name) for module, names in loaded for name in names))
+
+
+def _code(error: BaseException) -> str | None:
+    """Return the code by which an S3 server named a failure, which s3fs tells of as an `OSError`."""
+    response = getattr(error.__cause__, "response", None)
+    return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 
 def _size_and_age(info: Mapping[str, Any]) -> tuple[int, float]:

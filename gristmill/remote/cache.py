@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import socket
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -49,7 +48,7 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
     if excess <= 0:
         return []
     evicted: list[Garbage] = []
-    since = _first_running_here(Runs(store))
+    since = _first_running_here(store)
     for used, path, artifact in found:
         if excess <= 0 or used >= since:
             break
@@ -61,7 +60,7 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
         excess -= artifact.bytes
         evicted.append(Garbage(path, "used least recently; the shared store has it", artifact.bytes))
         if not dry_run:
-            elsewhere.remember(store.root, shared)
+            elsewhere.remember(store.elsewhere, shared)
             _remove(path)
     if evicted and not dry_run:
         freed = sum(item.bytes for item in evicted) / 1e9
@@ -76,10 +75,11 @@ def _by_use(store: Store) -> Iterator[tuple[float, Path, Artifact]]:
             yield path.stat().st_mtime, path, Artifact(path, read_manifest(path, path.parent.parent.name, path.name))
 
 
-def _first_running_here(runs: Runs) -> float:
-    """Return when the oldest run under way on this machine began, in seconds since the epoch; infinity if none is."""
+def _first_running_here(store: Store) -> float:
+    """Return when the oldest run under way in this cache began, in seconds since the epoch; infinity if none is."""
+    runs = Runs(store)
     records = (record for pipeline in runs.pipelines() for record in runs.newest_first(pipeline))
-    own = (record for record in records if record.outcome == "running" and record.host == socket.gethostname())
+    own = (record for record in records if record.outcome == "running" and record.cache == store.cache)
     return min((record.started.timestamp() for record in own), default=float("inf"))
 
 

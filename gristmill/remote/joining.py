@@ -19,7 +19,8 @@ def joined(store: Store) -> bool:
     """Whether a cache is one of its shared store by now; False, after a warning, where that cannot be reached.
 
     Raises:
-        RequestError: the shared store has other versions or promotions under the same numbers.
+        RequestError: it is the cache of another shared store, or the shared store has other versions or promotions
+            under the same numbers.
     """
     try:
         _join(store)
@@ -35,8 +36,12 @@ def _join(store: Store) -> None:
         return
     bucket, mark = store.remote.bucket, store.root / _MARK
     with suppress(FileNotFoundError):
-        if mark.read_text() == bucket.url:
+        if (known := mark.read_text()) == bucket.url:
             return
+        raise RequestError(
+            f"{store.root}: the cache of {known}, not of {bucket.url}, which would get all that is here. Give that a "
+            f"cache of its own, by GRISTMILL_CACHE or [defaults] cache. If it shall have all, remove {mark}."
+        )
     for folder in sorted(store.root.glob("registry/*/bundles/[!.]*")):
         with suppress(CorruptArtifact, OSError, ValueError, KeyError):  # its version is marked as damaged everywhere
             own = json.loads((folder / MANIFEST).read_bytes())

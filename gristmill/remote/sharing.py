@@ -11,7 +11,9 @@ that was killed is invisible, and of two machines that made one artifact both en
 
 import logging
 import re
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +26,7 @@ from gristmill.remote.bucket import Bucket
 logger = logging.getLogger(__name__)
 
 ORPHAN_AGE = 24 * 3600  # seconds after which an object that no manifest names belongs to no upload under way
+_PAUSES = (15, 60, 120)  # seconds between attempts at an upload
 _YOUNG = ORPHAN_AGE / 2  # an object that is older is uploaded anew, so that no `gc` takes it before its manifest comes
 
 
@@ -34,17 +37,27 @@ class Remote:
         """Name a shared store; `limit` is how many bytes of artifacts the cache may have."""
         self.bucket, self.limit = Bucket(url), limit
 
-    def push(self, name: str, artifact: Artifact, replace: bool = False) -> bool:
+    def push(self, name: str, artifact: Artifact, replace: bool = False, patient: bool = False) -> bool:
         """Upload a finished folder; return False where another result is there under its name.
 
         Args:
             name: of the manifest.
             artifact: the folder, with the manifest in it.
             replace: whether the result takes the place of one that is there.
+            patient: try for some minutes to reach the shared store: hours of work may be in the folder.
 
         Raises:
             StoreError: the shared store cannot be reached.
         """
+        for pause in _PAUSES if patient else ():
+            try:
+                return self._pushed(name, artifact, replace)
+            except StoreError as error:
+                logger.warning("%s Tried again in %d s.", error, pause)
+                time.sleep(pause)
+        return self._pushed(name, artifact, replace)
+
+    def _pushed(self, name: str, artifact: Artifact, replace: bool) -> bool:
         own, folder = artifact.manifest, artifact.path
         if not replace and (shared := self.manifest(name, own["stage"], own["key"])):
             return bool(shared["digest"] == own["digest"])
@@ -94,8 +107,10 @@ class Remote:
         try:
             self.bucket.download({path: object_name(sha256) for path, sha256 in hashes.items()})
         except FileNotFoundError:
-            gone = next(named for named in map(object_name, hashes.values()) if self.bucket.look(named) is None)
-            self._drop(name, f"{self.bucket.where(gone)}: gone, though a manifest names it.")
+            gone = [named for named in map(object_name, hashes.values()) if self.bucket.look(named) is None]
+            if not gone:  # another machine has just healed it
+                raise StoreError(f"{self.bucket.where(name)}: changed while it was fetched. Run again.") from None
+            self._drop(name, f"{self.bucket.where(gone[0])}: gone, though a manifest names it.")
             return None
         for path, sha256 in hashes.items():
             if identity.digest_of_file(path) != sha256:
@@ -141,13 +156,20 @@ class Remote:
         """Remove an object that came damaged, with a manifest that names it, if it does so a second time."""
         damaged = object_name(sha256)
         where = self.bucket.where(damaged)
-        if self.bucket.digest(damaged) == sha256:
-            raise StoreError(f"{where}: came damaged over the network, though it is sound there. Run again.")
+        with suppress(FileNotFoundError):  # another machine that met it was first
+            if self.bucket.digest(damaged) == sha256:
+                raise StoreError(f"{where}: came damaged over the network, though it is sound there. Run again.")
         self.bucket.remove(damaged)
         self._drop(name, f"{where}: altered since it was published (its SHA-256 does not hold).")
 
     def _drop(self, name: str, damage: str) -> None:
-        """Remove the manifest of what is damaged: nobody uses it then, and whoever makes or has it shares it anew."""
+        """Remove the manifest of what is damaged: nobody uses it then, and whoever makes or has it shares it anew.
+
+        That of a bundle stays: nobody can make it again, and whoever has it must see that it is damaged.
+        """
+        if name.startswith("registry/"):
+            logger.warning("%s It is not used. Where a cache has it whole, run: gristmill verify --repair.", damage)
+            return
         logger.warning("%s Removed from the shared store, with its manifest; it is not used.", damage)
         self.bucket.remove(name)
 

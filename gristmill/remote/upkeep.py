@@ -37,7 +37,10 @@ def verify_shared(store: Store) -> Iterator[Verdict]:
     bucket, sound = store.remote.bucket, set[str]()
     listing = bucket.below("")
     for name in sorted(name for name in listing if name.startswith("objects/")):
-        holds = bucket.digest(name) == PurePosixPath(name).name
+        try:
+            holds = bucket.digest(name) == PurePosixPath(name).name
+        except FileNotFoundError:  # another machine's `gc` has just removed it
+            continue
         sound |= {name} if holds else set()
         damage = None if holds else f"{bucket.where(name)}: altered since it was published (its SHA-256 does not hold)."
         yield Verdict(bucket.where(name), damage, "shared object")
@@ -77,7 +80,6 @@ def repair_shared(verdict: Verdict, store: Store) -> Verdict:
                 bucket.write(name, content)
                 return replace(verdict, repair="Written again from the cache.")
         return verdict
-    bucket.remove(name)
     artifact = re.fullmatch(_MANIFEST, name)
     stage, key = (artifact["stage"], artifact["key"]) if artifact else (None, None)
     folder = store.path(stage, key) if stage and key else store.root / name.removesuffix(".json")
@@ -85,8 +87,12 @@ def repair_shared(verdict: Verdict, store: Store) -> Verdict:
         own = json.loads((folder / "manifest.json").read_bytes())
         held = Artifact(folder, read_manifest(folder, own["stage"], own["key"]))
         verify(held)
+        bucket.remove(name)
         store.share(held, name)
         return replace(verdict, repair="Uploaded again from the cache.")
+    if name.startswith("registry/"):
+        return replace(verdict, repair="Left as it is: a machine whose cache has it can repair it.")
+    bucket.remove(name)
     return replace(verdict, repair=_MADE_AGAIN)
 
 

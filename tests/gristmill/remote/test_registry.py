@@ -180,3 +180,29 @@ def test_bundles_are_fetched_when_they_are_used_and_not_to_be_listed(machine: Ma
     assert there.is_elsewhere(version)
     assert there.bundle(version) == there.folder(version)
     assert not there.is_elsewhere(version)
+
+
+def test_a_cache_of_one_shared_store_is_not_given_to_another(machine: Machine, shared: str) -> None:
+    here = machine("here")
+    register(here, "a")
+    Registry(here).pull()
+    other = Store(here.root, Remote(f"{shared}-another"))
+
+    with pytest.raises(RequestError) as refused:
+        Registry(other).pull()
+
+    assert str(refused.value).startswith(f"{here.root}: the cache of {shared}, not of {shared}-another, which ")
+    assert names(f"{shared}-another") == []
+
+
+def test_a_run_goes_on_for_all_caches_but_the_one_it_is_written_in(machine: Machine) -> None:
+    here, there = machine("here"), machine("there")
+    assert len({here.cache, there.cache, ""}) == 3
+    assert Store(here.root, here.remote).cache == here.cache
+    begun = write_record(here, {}, "running", cache=here.cache)
+    Runs(there).pull()
+    Runs(here)._write(begun.model_copy(update={"outcome": "succeeded"}))  # on the same host as far as anybody knows
+
+    Runs(there).pull()
+
+    assert Runs(there).read("small", begun.id).outcome == "succeeded"

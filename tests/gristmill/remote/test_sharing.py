@@ -1,11 +1,13 @@
 """Artifacts on a shared store: whole or not to be seen, the same for all machines, never used where damaged."""
 
+import errno
 import json
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +19,8 @@ from gristmill import identity
 from gristmill.artifact import MANIFEST, artifact_name
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.files import files_below
+from gristmill.remote import sharing
+from gristmill.remote.bucket import Bucket
 from gristmill.remote.sharing import Remote, object_name
 from gristmill.store import Store
 
@@ -24,6 +28,7 @@ pytest_plugins = ["shared_store"]
 
 Machine = Callable[[str], Store]
 NAME = artifact_name("train", made_of().key)
+METHODS = ("cat_file", "pipe_file", "put", "get", "info", "find", "rm_file", "split_path")  # those that we call
 WEIGHTS = object_name(identity.digest_of_bytes(b"weights"))
 
 
@@ -250,9 +255,10 @@ def test_a_look_leaves_the_files_where_they_are_and_asks_once(machine: Machine, 
     assert seen is not None
     assert (seen.reference, seen.manifest) == (made.reference, made.manifest)
     assert list(there.artifacts()) == []
-    elsewhere = Store(tmp_path / "there", Remote("s3://nowhere-at-all/prefix"))
-    assert elsewhere.look("train", made_of().key) == seen
-    assert elsewhere.look("train", made_of().key, anew=True) is None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Remote, "manifest", None)
+        assert there.look("train", made_of().key) == seen
+    assert Store(tmp_path / "there", Remote("s3://nowhere-at-all/prefix")).look("train", made_of().key) is None
     assert there.open(seen.reference).path == there.path("train", made_of().key)
 
 
@@ -266,3 +272,91 @@ def test_what_was_seen_and_is_gone_is_forgotten_when_it_is_wanted(machine: Machi
     with pytest.raises(CorruptArtifact, match=r"manifest.json: cannot be read"):
         there.open(made.reference)
     assert there.look("train", made_of().key) is None
+
+
+def test_a_server_that_comes_back_gets_what_was_made_meanwhile(
+    machine: Machine, shared: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sharing, "_PAUSES", (0, 0))
+    attempts = iter([StoreError("away."), StoreError("away."), None])
+    pushed = Remote._pushed
+
+    def flaky(self: Remote, *arguments: Any) -> bool:
+        if failure := next(attempts):
+            raise failure
+        return pushed(self, *arguments)
+
+    monkeypatch.setattr(Remote, "_pushed", flaky)
+    with heard(caplog):
+        made = publish(machine("here"))
+
+    assert said(caplog) == ["away. Tried again in 0 s."]
+    assert machine("there").open(made.reference).reference == made.reference
+
+
+def test_who_waited_while_another_fetched_takes_what_that_one_has(machine: Machine, shared: str) -> None:
+    made, there = publish(machine("here")), machine("there")
+    fetched = there.open(made.reference)
+    Remote(shared).bucket.remove(NAME)
+
+    again = there.fetch(NAME, "train", made_of().key, fetched.path, made.reference["digest"])
+
+    assert again is not None
+    assert again.reference == made.reference
+    assert not list((there.root / "quarantine").glob("*"))
+
+
+def test_a_full_disk_of_this_machine_is_told_as_such(
+    machine: Machine, shared: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    publish(machine("here"))
+
+    def full(*arguments: Any, **options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "there/train/file"))
+
+    answer_by(monkeypatch, get=full)
+    there = machine("there")
+
+    with pytest.raises(StoreError, match=rf"{tmp_path}/there: the disk is full"):
+        there.find("train", made_of().key)
+    assert there.look("train", made_of().key)  # the server is asked as before
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [("PreconditionFailed", OSError(22, "other words")), ("ConditionalRequestConflict", OSError(5, "io"))],
+)
+def test_who_was_first_is_told_by_the_code_of_any_server(
+    machine: Machine, shared: str, monkeypatch: pytest.MonkeyPatch, code: str, raised: OSError
+) -> None:
+    bucket = Remote(shared).bucket
+    assert bucket.create("one", b"first")
+    create, answers = bucket._open()[0].pipe_file, iter([code])
+
+    def answering(*arguments: Any, **options: Any) -> Any:
+        if said := next(answers, None):
+            raise raised from Refused(said)
+        return create(*arguments, **options)
+
+    answer_by(monkeypatch, pipe_file=answering)
+
+    assert not bucket.create("one", b"second")
+    assert next(answers, None) is None  # it was answered so
+
+
+def answer_by(monkeypatch: pytest.MonkeyPatch, **methods: Callable[..., Any]) -> None:
+    """Have some methods of the file system of every bucket be others."""
+    opened = Bucket._open
+
+    def open_with(self: Bucket) -> tuple[Any, str]:
+        fs, root = opened(self)
+        return SimpleNamespace(**{name: getattr(fs, name) for name in METHODS} | methods), root
+
+    monkeypatch.setattr(Bucket, "_open", open_with)
+
+
+class Refused(Exception):
+    """What botocore raises: an error with the server's answer."""
+
+    def __init__(self, code: str) -> None:
+        self.response = {"Error": {"Code": code}}

@@ -1,7 +1,6 @@
 """Care of a shared store: damage found and healed, nothing removed that a machine needs, the cache kept small."""
 
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,11 @@ def manifest_of(name: str) -> str:
     return artifact_name("train", made_of(name).key)
 
 
-def record(store: Store, artifact: Artifact, outcome: Any = "succeeded", days: float = 0, host: str = "") -> Record:
+def record(
+    store: Store, artifact: Artifact, outcome: Any = "succeeded", days: float = 0, cache: str = "another"
+) -> Record:
     """Write the record of a run that began days ago and made one artifact."""
-    return write_record(store, dict.fromkeys(("train", "export"), artifact.reference), outcome, days, host)
+    return write_record(store, dict.fromkeys(("train", "export"), artifact.reference), outcome, days, cache)
 
 
 def damages(store: Store) -> dict[str, str]:
@@ -133,7 +134,7 @@ def test_what_is_made_while_a_run_is_under_way_stays(machine: Machine, shared: s
     here = machine("here")
     publish(here, "made")
     age(shared, manifest_of("made"))
-    record(here, publish(here, "other"), "running", days=3, host="elsewhere")
+    record(here, publish(here, "other"), "running", days=3)
     assert unneeded(machine("there")) == set()
 
 
@@ -193,7 +194,7 @@ def test_what_the_shared_store_lacks_stays_in_the_cache(machine: Machine, shared
 
 def test_what_was_used_since_a_run_here_began_stays(machine: Machine, shared: str) -> None:
     store = limited(machine, shared, 0.5)
-    record(store, publish(store, "d"), "running", host=socket.gethostname())
+    record(store, publish(store, "d"), "running", cache=store.cache)
     assert store.find("train", made_of("a").key)
     evict(store)
     assert in_cache(store) == ["a"]
