@@ -1,6 +1,6 @@
-"""How time and memory grow with the data: a long series, a table, photos and documents, once, ten and a hundred times.
+"""How time and memory grow with the data of each domain, once, ten and a hundred times.
 
-    benchmarks/growth.py [series table photos documents] [--counts 1000 10000 100000] [--write]
+    benchmarks/growth.py [series table photos documents writing] [--counts 1000 10000 100000] [--write]
 
 Data is generated; `gristmill run` takes it in a project and a store of its own, with one epoch of training. Seconds
 are of ingest, preprocess, train and evaluate, as the manifests have them, and of the whole process; the peak is of its
@@ -70,6 +70,15 @@ def write_documents(folder: Path, count: int) -> None:
         place.write_text(" ".join(vocabulary[word] for word in drawn))
 
 
+def write_writing(folder: Path, count: int) -> None:
+    """Write one text of so many characters: made words, as frequent as words are (Zipf), in lines."""
+    random = np.random.default_rng(0)
+    syllables = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu"]
+    vocabulary = [a + b + c for a in syllables for b in syllables for c in syllables]
+    words = [vocabulary[word] for word in np.minimum(random.zipf(1.3, count // 6), len(vocabulary)) - 1]
+    (folder / "data.txt").write_text("\n".join(" ".join(words[at : at + 8]) for at in range(0, len(words), 8)))
+
+
 @dataclass(frozen=True)
 class Growing:
     """A pipeline on data of any size."""
@@ -129,6 +138,18 @@ domain = "text"
 source = { kind = "folder", path = "data" }
 preprocess = { length = 200, validation = 0.05, test = 0.05 }
 model = { kind = "embedding" }
+train = { epochs = 1 }
+""",
+    ),
+    "writing": Growing(
+        "characters of a text to go on with",
+        20_000,
+        write_writing,
+        """
+domain = "generation"
+source = { kind = "files", path = "data.txt" }
+preprocess = { length = 64, validation = 0.05, test = 0.05 }
+model = { kind = "gru", recurrent = [32] }
 train = { epochs = 1 }
 """,
     ),

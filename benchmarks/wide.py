@@ -1,29 +1,26 @@
-"""Many small series, or many small photos, in parts that are spread over workers, and the same parts one by one.
+"""Many small series, or many small photos, spread over workers, and the same work one after the other.
 
-    benchmarks/wide.py series [count] [parts] [runner...]     10,000 series of 60 months in 8 parts if not given
-    benchmarks/wide.py photos [count] [parts] [runner...]     100,000 photos of 32 x 32 in 8 parts if not given
+    benchmarks/wide.py [series photos] [--count N] [--parts 8] [--runners 1 2 dask:2] [--rounds 1] [--write]
 
-A runner is `1`, `2`, `4`: so many processes; `dask:2`: a Dask cluster on this machine of so many workers; or
-`tcp://host:8786`: one that runs. Each runs the same pipelines, a part each, in a store of its own, with one thread of
-TensorFlow a process; what they make is compared by digest. Prints seconds of the whole command and parts of a second.
+By default 10,000 series of 60 months and 100,000 photos of 32 x 32, each in 8 parts, a pipeline a part. One part is
+one pipeline, whose photos a Dask cluster has in chunks. A runner is `1`, `2`, `4`: so many processes; `dask:2`: a Dask
+cluster on this machine of so many workers; or `tcp://host:8786`: one that runs. Each runs the same pipelines in a store
+of its own, with one thread of TensorFlow a process; what they make is compared by digest.
 """
 
 import json
-import os
-import subprocess
-import sys
+import statistics
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measuring import GRISTMILL, arguments, in_turn, process, table, tell
 from PIL import Image
 
-GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
 COUNTS = {"series": 10_000, "photos": 100_000}
-PARTS = 8
-RUNNERS = ("1", "2", "dask:2")
+RUNNERS = ["1", "2", "dask:2"]
 MONTHS = 60
 SIDE = 32
 PIPELINES = {
@@ -87,44 +84,52 @@ def runner_table(runner: str) -> str:
 
 
 def timed(folder: Path, pipelines: str, parts: int, runner: str) -> tuple[float, list[str]]:
-    """Run all parts by a runner in a store of its own, and return the seconds and the digests of all they made."""
+    """Run all parts by a runner in a new store, and return the seconds and the digests of all they made."""
     (folder / "pipelines.toml").write_text(runner_table(runner) + pipelines)
-    store = folder / "store" / runner.replace("/", "-").replace(":", "-")
     names = [f"part{part}" for part in range(parts)]
-    began = time.perf_counter()
-    done = subprocess.run(
-        [GRISTMILL, "-q", "run", *names, "--json"],
-        cwd=folder,
-        env=os.environ | {"GRISTMILL_STORE": str(store)},
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    seconds = time.perf_counter() - began
-    runs = json.loads(done.stdout)
-    references = [stage["reference"] for run in runs for stage in run["stages"].values()]
+    with tempfile.TemporaryDirectory() as store:
+        done = process([GRISTMILL, "-q", "run", *names, "--json"], folder, GRISTMILL_STORE=store)
+    read = json.loads(done.printed)
+    references = [stage["reference"] for run in (read if parts > 1 else [read]) for stage in run["stages"].values()]
     # A bundle's files hold when they were written: of it, what it was made of.
-    return seconds, [found["key" if found["stage"] == "export" else "digest"] for found in references]
+    return done.seconds, [found["key" if found["stage"] == "export" else "digest"] for found in references]
 
 
-def main(what: str, count: int, parts: int, runners: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as temporary:
-        folder, first = Path(temporary), list[str]()
+def rows(what: str, count: int, parts: int, runners: list[str], rounds: int) -> list[list[str]]:
+    """Run the same parts by each runner in turn and return a row of the table for each."""
+    with tempfile.TemporaryDirectory() as below:
+        folder = Path(below)
         for part in range(parts):
             {"series": write_series, "photos": write_photos}[what](folder, part, count // parts)
         pipelines = "".join(PIPELINES[what].format(part=part) for part in range(parts))
-        for runner in runners:
-            seconds, digests = timed(folder, pipelines, parts, runner)
-            first = first or digests
-            same = "the same bytes" if digests == first else "OTHER BYTES"
-            print(
-                f"{count:,} {what} in {parts} parts by {runner}: {seconds:.0f} s, {count / seconds:,.1f}/s, {same}",
-                flush=True,
-            )
+        found = in_turn({runner: partial(timed, folder, pipelines, parts, runner) for runner in runners}, rounds)
+    first = statistics.median(seconds for seconds, _ in found[runners[0]])
+    _, expected = found[runners[0]][0]
+    told = []
+    for runner, done in found.items():
+        seconds = statistics.median(seconds for seconds, _ in done)
+        same = "the same" if all(digests == expected for _, digests in done) else "OTHERS"
+        work = [f"{count:,} {what}", str(parts), f"`{runner}`", f"{seconds:.0f}", f"{count / seconds:,.0f}"]
+        told.append([*work, f"{first / seconds:.2f}", same])
+    return told
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("kinds", nargs="*", default=list(COUNTS), metavar="|".join(COUNTS))
+    parser.add_argument("--count", type=int, help="of series or photos, in all parts together")
+    parser.add_argument("--parts", type=int, default=8, help="pipelines")
+    parser.add_argument("--runners", nargs="+", default=RUNNERS)
+    parser.add_argument("--rounds", type=int, default=1)
+    asked = parser.parse_args()
+    if unknown := set(asked.kinds) - COUNTS.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}. Known: {', '.join(COUNTS)}.")
+    found: list[list[str]] = []
+    for kind in asked.kinds:
+        found += rows(kind, asked.count or COUNTS[kind], asked.parts, asked.runners, asked.rounds)
+    columns = ["data", "pipelines", "runner", "s", "items a second", "times as fast as the first", "bytes made"]
+    tell("Wide runs" if asked.parts > 1 else "Photos in chunks", table(columns, found), asked.write)
 
 
 if __name__ == "__main__":
-    _what, *_rest = sys.argv[1:] or ["series"]
-    _numbers = [int(word) for word in _rest[:2]]
-    _count, _parts = (*_numbers, *(COUNTS[_what], PARTS)[len(_numbers) :])
-    main(_what, _count, _parts, _rest[2:] or list(RUNNERS))
+    main()
