@@ -13,7 +13,7 @@ import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,12 @@ from PIL import Image
 STAGES = ("ingest", "preprocess", "train", "evaluate")
 SIDE = 160  # of a photo
 WORDS = 120  # of a document, in the mean
+
+
+def made_words(syllables: int) -> list[str]:
+    """Return all words of so many of ten syllables."""
+    ten = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu")
+    return list(map("".join, product(ten, repeat=syllables)))
 
 
 def write_series(folder: Path, count: int) -> None:
@@ -58,8 +64,7 @@ def write_photos(folder: Path, count: int) -> None:
 def write_documents(folder: Path, count: int) -> None:
     """Write texts of made words, as frequent as words are (Zipf), the last fifth of them as their class says."""
     random = np.random.default_rng(0)
-    syllables = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu"]
-    vocabulary = [a + b + c + d for a in syllables for b in syllables for c in syllables for d in syllables]
+    vocabulary = made_words(4)
     for number in range(count):
         label = number % 2
         length = random.poisson(WORDS)
@@ -73,8 +78,7 @@ def write_documents(folder: Path, count: int) -> None:
 def write_writing(folder: Path, count: int) -> None:
     """Write one text of so many characters: made words, as frequent as words are (Zipf), in lines."""
     random = np.random.default_rng(0)
-    syllables = ["ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu"]
-    vocabulary = [a + b + c for a in syllables for b in syllables for c in syllables]
+    vocabulary = made_words(3)
     words = [vocabulary[word] for word in np.minimum(random.zipf(1.3, count // 6), len(vocabulary)) - 1]
     (folder / "data.txt").write_text("\n".join(" ".join(words[at : at + 8]) for at in range(0, len(words), 8)))
 
