@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 from gristmill.artifact import Reference
 from gristmill.config import Pipeline
-from gristmill.registry import Registry, Version
+from gristmill.registry import Registry
 from gristmill.retraining import News
 from gristmill.runs import Runs
+from gristmill.version import Version
 
 
 class Known(NamedTuple):

@@ -15,13 +15,14 @@ from gristmill.pages.retraining import write_retraining
 from gristmill.places import Located
 from gristmill.plan import Step
 from gristmill.promotions import Promotion
-from gristmill.registry import Registry, Version
+from gristmill.registry import Registry
 from gristmill.result import Result
 from gristmill.runs import Record, Runs
 from gristmill.serving import Serving
 from gristmill.status import Status
 from gristmill.sweeps import Trial
 from gristmill.swept import Swept
+from gristmill.version import Version
 from gristmill.wide.pool import at_once
 
 if TYPE_CHECKING:

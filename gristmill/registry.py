@@ -17,35 +17,19 @@ from pathlib import Path
 from typing import Any
 
 from gristmill import sealed
-from gristmill.artifact import Reference
 from gristmill.bundles import Bundles
 from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.ledger import Entry, Ledger
+from gristmill.ledger import Ledger
 from gristmill.lineage import Git, exported
 from gristmill.promotions import Promotion, Promotions
 from gristmill.runs import Record
 from gristmill.store import Store
 from gristmill.tables import read_document
+from gristmill.version import Version
 
 logger = logging.getLogger(__name__)
 
 Damages = dict[int, CorruptArtifact]  # of versions that cannot be used, by number
-
-
-class Version(Entry):
-    """An exported model with all that is known of it. Its settings, libraries and artifacts are its run's."""
-
-    domain: str
-    run: str  # id of the run's record
-    settings: dict[str, Any]
-    overrides: list[str]
-    references: dict[str, Reference]  # by stage, those of points by their labels
-    scores: dict[str, Any]  # the bundle's: model, baselines, headline
-    versions: dict[str, str]  # of libraries
-    git: Git
-    code: dict[str, str]  # digest of the code that each stage's result depends on
-    made: datetime  # when it was registered
-    decision: dict[str, Any]  # verdict, why, and what a retraining tells
 
 
 class Registry:

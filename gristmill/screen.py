@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from gristmill.doctor import Finding
     from gristmill.leaderboard import Place
-    from gristmill.registry import Version
     from gristmill.status import Status
+    from gristmill.version import Version
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,11 @@ from gristmill.errors import CorruptArtifact, DataError, RequestError
 from gristmill.lineage import code_of, git_of
 from gristmill.places import locate
 from gristmill.promotions import Promotion
-from gristmill.registry import Registry, Version
+from gristmill.registry import Registry
 from gristmill.runs import Record, Runs
 from gristmill.settings import Files, Settings
 from gristmill.store import Store
+from gristmill.version import Version
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,15 +7,12 @@
     root/downloads/<sha256>/        files from URLs (`downloads.py`)
     root/logs/<pipeline>/<key[:12]>/    the course of a training, for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced by request
-    root/shared-with  the URL of the shared store that this is a cache of
-    root/elsewhere/                 manifests of what only the shared store has (`elsewhere.py`)
     root/memo/  root/locks/         what came of files by their stat, locks; both may be deleted at any time
 
 An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place: what can be seen is
 whole. Locks only save work: two builders of one key publish equal content, and the second takes the first's.
 
-Where the store is shared by several machines (`remote/`), this folder is the cache of one of them: what is not in it is
-fetched, and what is made is uploaded before it can be seen here.
+Where the store is shared by several machines, this folder is the cache of one of them (`remote/store.py`).
 """
 
 import contextlib
@@ -31,12 +28,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gristmill import elsewhere
 from gristmill.artifact import Artifact, Reference, artifact_name, read_manifest, verify, write_manifest
 from gristmill.drafts import draft_beside, remove_abandoned
 from gristmill.errors import CorruptArtifact
 from gristmill.files import Memo, flush_folder, rename_folder, write_atomically
-from gristmill.identity import Identity, digest_of
+from gristmill.identity import Identity
 from gristmill.locks import locked
 from gristmill.writing import writing
 
@@ -61,32 +57,16 @@ class Draft:
 class Store:
     """All artifacts of a project, below one local folder: a cache, where a store is shared."""
 
-    def __init__(self, root: Path, remote: "Remote | None" = None) -> None:
-        self.root, self.remote = root, remote
+    remote: "Remote | None" = None  # what `SharedStore` is a cache of
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self.memo = Memo(root / "memo")
 
     @cached_property
     def cache(self) -> str:
-        """What this cache of a shared store is called in the records of its runs; nothing where none is shared.
-
-        Not by the host: several caches may lie on one, and several hosts may share one.
-        """
-        if self.remote is None:
-            return ""
-        file, name = self.root / "cache-name", os.urandom(8).hex()
-        if not file.exists():
-            with writing(self.root), contextlib.suppress(FileExistsError):
-                aside = self.root / f".cache-name.{name}"
-                self.root.mkdir(parents=True, exist_ok=True)
-                aside.write_text(name)
-                file.hardlink_to(aside)  # which, unlike a rename, fails where another process was first
-            aside.unlink(missing_ok=True)
-        return file.read_text()
-
-    @property
-    def elsewhere(self) -> Path:
-        """The folder that tells what the shared store was seen to have."""
-        return elsewhere.folder_of(self.root, self.remote.bucket.url if self.remote else "")
+        """What the cache of a shared store is called in the records of its runs; nothing where none is shared."""
+        return ""
 
     def path(self, stage: str, key: str) -> Path:
         """Return where the artifact with this key lies, or would."""
@@ -110,16 +90,11 @@ class Store:
             StoreError: the shared store would have to be asked, and cannot be reached.
         """
         path = self.path(stage, key)
-        try:
-            if path.is_dir():
-                artifact = Artifact(path, read_manifest(path, stage, key))
-                verify(artifact, self.memo.digests)
-                return self._used(artifact)
-        except CorruptArtifact:
-            if fetched := self.fetch(artifact_name(stage, key), stage, key, path):
-                return fetched
-            raise
-        return self.fetch(artifact_name(stage, key), stage, key, path)
+        if not path.is_dir():
+            return None
+        artifact = Artifact(path, read_manifest(path, stage, key))
+        verify(artifact, self.memo.digests)
+        return self.used(artifact)
 
     def look(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
         """Return the artifact with this key as `find` does; where only the shared store has it, its files stay there.
@@ -133,11 +108,7 @@ class Store:
             CorruptArtifact: the artifact is here, but a file of it is not the one that was published.
             StoreError: the shared store would have to be asked, and cannot be reached.
         """
-        path = self.path(stage, key)
-        if self.remote is None or path.is_dir():
-            return self.find(stage, key)
-        manifest = self._manifest_elsewhere(stage, key, anew)
-        return Artifact(path, manifest) if manifest else None
+        return self.find(stage, key)
 
     def open(self, reference: Reference, by_stat: bool = False) -> Artifact:
         """Return a referenced artifact for reading, after hashing every byte of it.
@@ -169,21 +140,13 @@ class Store:
         Raises:
             CorruptArtifact: it is gone, or a file of it is not the one that was published.
         """
-        try:
-            artifact = Artifact(path, read_manifest(path, reference["stage"], reference["key"]))
-            verify(artifact, self.memo.digests if by_stat else None)
-            if artifact.reference != reference:
-                raise CorruptArtifact(
-                    f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
-                )
-            return self._used(artifact)
-        except CorruptArtifact:
-            fetched = shared_as and self.fetch(
-                shared_as, reference["stage"], reference["key"], path, reference["digest"]
+        artifact = Artifact(path, read_manifest(path, reference["stage"], reference["key"]))
+        verify(artifact, self.memo.digests if by_stat else None)
+        if artifact.reference != reference:
+            raise CorruptArtifact(
+                f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
             )
-            if fetched:
-                return fetched
-            raise
+        return self.used(artifact)
 
     def manifest(self, reference: Reference) -> dict[str, Any]:
         """Return what a referenced artifact was made of, without its files, which may be on the shared store alone.
@@ -193,54 +156,10 @@ class Store:
             StoreError: the shared store would have to be asked, and cannot be reached.
         """
         stage, key = reference["stage"], reference["key"]
-        try:
-            return read_manifest(self.path(stage, key), stage, key)
-        except CorruptArtifact:
-            if shared := self._manifest_elsewhere(stage, key):
-                return shared
-            raise
-
-    def _manifest_elsewhere(self, stage: str, key: str, anew: bool = False) -> dict[str, Any] | None:
-        """Return the manifest that the shared store has; it is asked once, or `anew`."""
-        if self.remote is None:
-            return None
-        manifest = None if anew else elsewhere.recall(self.elsewhere, stage, key)
-        if manifest is None and (manifest := self.remote.manifest(artifact_name(stage, key), stage, key)):
-            elsewhere.remember(self.elsewhere, manifest)
-        return manifest
-
-    def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
-        """Fetch a folder by the name of its manifest to where it is to lie; None where the shared store has it not.
-
-        What is in its place is moved to quarantine, unless it is sound and any result is as good.
-        """
-        if self.remote is None:
-            return None
-        with self.lock(f"fetch-{digest_of(shared_as)[:32]}"), self.aside(final) as draft:
-            if there := self._fetched(final, stage, key, digest):  # by another process, while this one waited
-                return there
-            manifest = self.remote.fetch(shared_as, stage, key, draft, digest)
-            if manifest is None:
-                elsewhere.forget(self.elsewhere, stage, key)
-                return None
-            flush_folder(draft)
-            if digest and final.is_dir() and any(final.iterdir()):
-                self.quarantine(final)
-            return self._used(self.place(Artifact(draft, manifest), final))
-
-    def _fetched(self, final: Path, stage: str, key: str, digest: str | None) -> Artifact | None:
-        """Return what lies in a folder if it is sound, and the one that is asked for."""
-        with contextlib.suppress(CorruptArtifact):
-            there = Artifact(final, read_manifest(final, stage, key))
-            if digest in (None, there.manifest["digest"]):
-                verify(there, self.memo.digests)
-                return self._used(there)
-        return None
+        return read_manifest(self.path(stage, key), stage, key)
 
     def share(self, artifact: Artifact, shared_as: str) -> None:
-        """Upload an artifact that is here, as far as the shared store has nothing under its name."""
-        if self.remote:
-            self.remote.push(shared_as, artifact)
+        """Upload an artifact that is here, where the store is shared and has nothing under its name."""
 
     def artifacts(self) -> Iterator[Path]:
         """Yield the folder of every published artifact, sound or not."""
@@ -251,8 +170,6 @@ class Store:
         with writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             write_atomically(self.root / ".writable", b"\n")  # which asks for room too
-        if self.remote:
-            self.remote.bucket.prove_writable()
 
     @contextlib.contextmanager
     def draft(self, made_of: Identity) -> Iterator[Draft]:
@@ -289,14 +206,11 @@ class Store:
         is dropped, unless `replace`. A corrupt one is moved to quarantine.
         """
         made = Artifact(draft.path, write_manifest(draft.path, made_of, draft.counts, draft.measures))
-        final = self.path(made_of.stage, made_of.key)
         flush_folder(draft.path)
-        name = artifact_name(made_of.stage, made_of.key)
-        while self.remote and not self.remote.push(name, made, replace, patient=True):
-            if winner := self.fetch(
-                name, made_of.stage, made_of.key, final
-            ):  # of another machine; not if it is damaged
-                return winner
+        return self.settle(made, self.path(made_of.stage, made_of.key), replace)
+
+    def settle(self, made: Artifact, final: Path, replace: bool) -> Artifact:
+        """Put a flushed draft with its manifest where it can be seen, as `publish` ends; return what is there."""
         if replace and final.exists():
             self.quarantine(final)
         return self.place(made, final)
@@ -317,7 +231,7 @@ class Store:
                 rename_folder(draft.path, final)
         return Artifact(final, draft.manifest)
 
-    def _used(self, artifact: Artifact) -> Artifact:
+    def used(self, artifact: Artifact) -> Artifact:
         """Note on the folder, no file of which is touched, that it was used: no `gc` takes it from a run under way."""
         with contextlib.suppress(OSError):  # which is worth no failure
             os.utime(artifact.path)

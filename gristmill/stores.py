@@ -33,9 +33,10 @@ def store_of(root: Path, defaults: "Defaults") -> Store:
     if place.startswith("s3://"):
         extras.need(f"[defaults] store: {place!r}", "s3")
     from gristmill.remote.sharing import Remote  # late: a store that is a folder needs none of it
+    from gristmill.remote.store import SharedStore
 
     limit = defaults.cache_gb
-    return Store(_folder(root, cache), Remote(place, None if limit is None else limit * 1e9))
+    return SharedStore(_folder(root, cache), Remote(place, None if limit is None else limit * 1e9))
 
 
 def _from_environment(name: str) -> str | None:

@@ -13,9 +13,10 @@ from gristmill.drafts import is_abandoned
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
 from gristmill.promotions import POINTER
-from gristmill.registry import Registry, Version
+from gristmill.registry import Registry
 from gristmill.runs import Runs
 from gristmill.store import LOGS_KEY, Store
+from gristmill.version import Version
 
 _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as abandoned
 

@@ -19,11 +19,12 @@ from gristmill.config import Pipeline
 from gristmill.deployments import schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.known import last_known
-from gristmill.registry import Registry, Version
+from gristmill.registry import Registry
 from gristmill.retraining import Champion, Retraining, worth_judging, worth_training
 from gristmill.runs import Runs
 from gristmill.serving import register
 from gristmill.tables import read_document
+from gristmill.version import Version
 from gristmill.wide.pool import at_once
 from tasks.page import show_judgement, worth_no_failure
 from tasks.stage import Run, opened

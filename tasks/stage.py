@@ -25,10 +25,10 @@ from gristmill.errors import CorruptArtifact, SourceChanged, StoreError, WorkErr
 from gristmill.files import Watch
 from gristmill.identity import Identity, versions
 from gristmill.places import Located, provide
-from gristmill.registry import Version
 from gristmill.remote.cache import evict, share_all
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Draft, Store
+from gristmill.version import Version
 from gristmill.wide.pieces import Piece, made_by_workers
 from gristmill.wide.pool import at_once
 

@@ -17,7 +17,7 @@ from werkzeug.serving import make_server
 
 from gristmill.remote import sharing
 from gristmill.remote.sharing import Remote
-from gristmill.store import Store
+from gristmill.remote.store import SharedStore
 
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 BUCKET = "shared"
@@ -53,9 +53,9 @@ def shared(s3: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def machine(shared: str, tmp_path: Path) -> Callable[[str], Store]:
+def machine(shared: str, tmp_path: Path) -> Callable[[str], SharedStore]:
     """Give the store of a machine, by the machine's name: the shared one with a cache of its own."""
-    return lambda name: Store(tmp_path / name, Remote(shared))
+    return lambda name: SharedStore(tmp_path / name, Remote(shared))
 
 
 @pytest.fixture

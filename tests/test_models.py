@@ -12,9 +12,10 @@ from support import Command, assert_all_whole, edit, here, published, records, w
 from gristmill import bundle, identity
 from gristmill.lineage import Git
 from gristmill.project import Project
-from gristmill.registry import Registry, Version
+from gristmill.registry import Registry
 from gristmill.runs import Record, StageRecord
 from gristmill.store import Store
+from gristmill.version import Version
 
 pytest_plugins = ["end_to_end"]
 

@@ -14,10 +14,10 @@ from gristmill.leaderboard import Place, leaderboard
 from gristmill.lineage import Git, git_of
 from gristmill.plan import is_fresh
 from gristmill.promotions import Promotion
-from gristmill.registry import Version
 from gristmill.retraining import Drift, Judgement
 from gristmill.runs import Record
 from gristmill.tables import read_document, read_table
+from gristmill.version import Version
 
 if TYPE_CHECKING:
     from gristmill.project import Project

@@ -60,7 +60,7 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
         excess -= artifact.bytes
         evicted.append(Garbage(path, "used least recently; the shared store has it", artifact.bytes))
         if not dry_run:
-            elsewhere.remember(store.elsewhere, shared)
+            elsewhere.remember(elsewhere.folder_of(store.root, store.remote.bucket.url), shared)
             _remove(path)
     if evicted and not dry_run:
         freed = sum(item.bytes for item in evicted) / 1e9

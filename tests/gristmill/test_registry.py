@@ -20,10 +20,11 @@ from gristmill.artifact import Artifact, Reference
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
 from gristmill.lineage import Git
 from gristmill.promotions import Promotion
-from gristmill.registry import Registry, Version
+from gristmill.registry import Registry
 from gristmill.runs import Record, StageRecord
 from gristmill.store import Store
 from gristmill.tables import write_document
+from gristmill.version import Version
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
 GIT = Git(commit="c" * 40, dirty=True)

@@ -16,12 +16,12 @@ from gristmill.checks.trainings import LEARNED, REPRODUCIBLE, Check
 from gristmill.leaderboard import Outcome, Place
 from gristmill.lineage import Git
 from gristmill.promotions import Promotion
-from gristmill.registry import Version
 from gristmill.retraining import Drift, ErrorDrift, InputDrift, Judgement
 from gristmill.runs import Record
 from gristmill.sweeps import Point
 from gristmill.tables import write_table
 from gristmill.timeseries.settings import Schema
+from gristmill.version import Version
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 SCORES = {"headline": {"metric": "mae", "model": 1.0, "baseline": 2.0}, "best_baseline": "naive", "parity": 1e-6}

@@ -15,6 +15,7 @@ from gristmill.lineage import Git
 from gristmill.promotions import Promotion
 from gristmill.registry import Registry
 from gristmill.remote.sharing import Remote
+from gristmill.remote.store import SharedStore
 from gristmill.runs import Record, Runs
 from gristmill.store import Store
 from gristmill.tables import write_document
@@ -186,7 +187,7 @@ def test_a_cache_of_one_shared_store_is_not_given_to_another(machine: Machine, s
     here = machine("here")
     register(here, "a")
     Registry(here).pull()
-    other = Store(here.root, Remote(f"{shared}-another"))
+    other = SharedStore(here.root, Remote(f"{shared}-another"))
 
     with pytest.raises(RequestError) as refused:
         Registry(other).pull()
@@ -198,7 +199,7 @@ def test_a_cache_of_one_shared_store_is_not_given_to_another(machine: Machine, s
 def test_a_run_goes_on_for_all_caches_but_the_one_it_is_written_in(machine: Machine) -> None:
     here, there = machine("here"), machine("there")
     assert len({here.cache, there.cache, ""}) == 3
-    assert Store(here.root, here.remote).cache == here.cache
+    assert SharedStore(here.root, here.remote).cache == here.cache
     begun = write_record(here, {}, "running", cache=here.cache)
     Runs(there).pull()
     Runs(here)._write(begun.model_copy(update={"outcome": "succeeded"}))  # on the same host as far as anybody knows

@@ -22,6 +22,7 @@ from gristmill.files import files_below
 from gristmill.remote import sharing
 from gristmill.remote.bucket import Bucket
 from gristmill.remote.sharing import Remote, object_name
+from gristmill.remote.store import SharedStore
 from gristmill.store import Store
 
 pytest_plugins = ["shared_store"]
@@ -64,7 +65,7 @@ def test_equal_bytes_are_there_once(machine: Machine, shared: str) -> None:
 
 def test_what_is_here_is_found_without_a_request(machine: Machine, tmp_path: Path) -> None:
     made = publish(machine("here"))
-    unreachable = Store(tmp_path / "here", Remote("s3://nowhere-at-all/prefix"))
+    unreachable = SharedStore(tmp_path / "here", Remote("s3://nowhere-at-all/prefix"))
     found = unreachable.find("train", made_of().key)
     assert found is not None
     assert unreachable.open(found.reference).reference == made.reference
@@ -182,7 +183,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(
 
 def upload_until_killed(root: Path, url: str) -> None:
     """Publish, and be killed when all objects are there and the manifest is not."""
-    store = Store(root, Remote(url))
+    store = SharedStore(root, Remote(url))
     assert store.remote
 
     def die(name: str, content: bytes) -> bool:
@@ -213,7 +214,7 @@ def test_an_upload_that_is_killed_is_invisible_and_the_next_one_heals(machine: M
 
 def test_a_server_that_cannot_be_reached_is_one_line(unreachable: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as raised:
-        Store(tmp_path / "cache", Remote(unreachable)).find("train", made_of().key)
+        SharedStore(tmp_path / "cache", Remote(unreachable)).find("train", made_of().key)
     message = str(raised.value)
     assert message.startswith(
         f"{unreachable}/{NAME}: the shared store cannot be reached (Could not connect to the endpoint"
@@ -223,7 +224,7 @@ def test_a_server_that_cannot_be_reached_is_one_line(unreachable: str, tmp_path:
 
 
 def test_a_bucket_that_is_not_there_is_told(s3: dict[str, str], shared: str, tmp_path: Path) -> None:
-    store = Store(tmp_path / "cache", Remote("s3://no-such-bucket/prefix"))
+    store = SharedStore(tmp_path / "cache", Remote("s3://no-such-bucket/prefix"))
     with pytest.raises(StoreError, match=r"^s3://no-such-bucket/prefix: The specified bucket does not exist\. Make it"):
         store.check_writable()
 
@@ -258,7 +259,7 @@ def test_a_look_leaves_the_files_where_they_are_and_asks_once(machine: Machine, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Remote, "manifest", None)
         assert there.look("train", made_of().key) == seen
-    assert Store(tmp_path / "there", Remote("s3://nowhere-at-all/prefix")).look("train", made_of().key) is None
+    assert SharedStore(tmp_path / "there", Remote("s3://nowhere-at-all/prefix")).look("train", made_of().key) is None
     assert there.open(seen.reference).path == there.path("train", made_of().key)
 
 

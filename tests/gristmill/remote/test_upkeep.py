@@ -15,6 +15,7 @@ from gristmill.lineage import Git
 from gristmill.registry import Registry
 from gristmill.remote.cache import evict, share_all
 from gristmill.remote.sharing import Remote, object_name
+from gristmill.remote.store import SharedStore
 from gristmill.remote.upkeep import remove_shared, repair_shared, shared_garbage, verify_shared
 from gristmill.runs import Record, Runs
 from gristmill.store import Store
@@ -169,7 +170,7 @@ def limited(machine: Machine, shared: str, artifacts: float) -> Store:
     sizes = {publish(store, name, "x" * 1000).bytes for name in "abc"}
     for when, name in enumerate("bca"):
         os.utime(store.path("train", made_of(name).key), (1e9 + when, 1e9 + when))
-    return Store(store.root, Remote(shared, max(sizes) * artifacts))
+    return SharedStore(store.root, Remote(shared, max(sizes) * artifacts))
 
 
 def test_the_least_recently_used_go_first_until_the_rest_fits(machine: Machine, shared: str) -> None:

@@ -1,0 +1,24 @@
+"""A version of a pipeline's model, as the registry's ledger has it."""
+
+from datetime import datetime
+from typing import Any
+
+from gristmill.artifact import Reference
+from gristmill.ledger import Entry
+from gristmill.lineage import Git
+
+
+class Version(Entry):
+    """An exported model with all that is known of it. Its settings, libraries and artifacts are its run's."""
+
+    domain: str
+    run: str  # id of the run's record
+    settings: dict[str, Any]
+    overrides: list[str]
+    references: dict[str, Reference]  # by stage, those of points by their labels
+    scores: dict[str, Any]  # the bundle's: model, baselines, headline
+    versions: dict[str, str]  # of libraries
+    git: Git
+    code: dict[str, str]  # digest of the code that each stage's result depends on
+    made: datetime  # when it was registered
+    decision: dict[str, Any]  # verdict, why, and what a retraining tells
