@@ -167,16 +167,10 @@ def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, *
         if again:  # from the start
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
         folders = _folders(stage, inputs, store, by_stat=chunk is not None)  # whoever asks for it has hashed them
-        fetch(data.values(), store)
-        files = _files(data)
-        scratch = (
-            {"scratch": store.scratch(made_of.key), "logs": store.logs(run.pipeline.name, made_of.key)}
-            if stage.resumable
-            else {}
-        )
+        arguments = folders | _arguments(run, stage, data, made_of.key) | extras
         with store.draft(made_of) as draft:
             spread = partial(_by_workers, run, label, inputs, digests) if stage.chunked and run.spreads else None
-            _work(run, stage, draft, made_of, folders | files | scratch | dict(stage.point) | extras, spread)
+            _work(run.pipeline.domain, stage, draft, made_of, arguments, spread)
             watch.check()
             if chunk is None and plan.located(run.catalogue, run.pipeline, stage) != data:
                 raise SourceChanged(f"{', '.join(data)}: files came or went while they were read. Run again.")
@@ -191,6 +185,14 @@ def read_by(run: Run, stage: domains.Stage, inputs: Iterable[Reference]) -> tupl
     data = plan.located(run.catalogue, run.pipeline, stage)
     made = {name: reference["digest"] for name, reference in zip(stage.inputs, inputs, strict=True)}
     return data, plan.digests_of(data, run.catalogue.store) | made
+
+
+def _arguments(run: Run, stage: domains.Stage, data: Mapping[str, Located], key: str) -> dict[str, Any]:
+    """Return a stage's tables, its point, the files that it reads, fetched, and the folders that it keeps."""
+    store = run.catalogue.store
+    fetch(data.values(), store)
+    kept = {"scratch": store.scratch(key), "logs": store.logs(run.pipeline.name, key)} if stage.resumable else {}
+    return {name: run.pipeline.tables[name] for name in stage.tables} | _files(data) | kept | dict(stage.point)
 
 
 def _files(data: Mapping[str, Located]) -> dict[str, tuple[Path, ...]]:
@@ -238,7 +240,7 @@ def _by_workers(
 
 
 def _work(
-    run: Run,
+    domain: str,
     stage: domains.Stage,
     draft: Draft,
     made_of: Identity,
@@ -249,13 +251,12 @@ def _work(
     if "tensorflow" in stage.libraries:
         import_keras()
     load_closure(made_of.parts["code"])
-    module = importlib.import_module(domains.module_of(run.pipeline.domain, stage.name))
+    module = importlib.import_module(domains.module_of(domain, stage.name))
     core = getattr(module, stage.function or stage.name)
-    given = {name: run.pipeline.tables[name] for name in stage.tables} | arguments
     began = time.perf_counter()
-    if spread and (count := module.chunks(**given)) > 1:
-        given["chunks"] = spread(count)
-    draft.counts = core(**given, out=draft.path)
+    if spread and (count := module.chunks(**arguments)) > 1:
+        arguments = arguments | {"chunks": spread(count)}
+    draft.counts = core(**arguments, out=draft.path)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
     draft.measures = {"seconds": round(time.perf_counter() - began, 3), "peak_memory_mib": round(peak, 1)}
 

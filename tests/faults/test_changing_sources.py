@@ -1,6 +1,7 @@
 """Sources that are written to while a run reads them: nothing of it is kept under the old hash."""
 
 import importlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,21 @@ from support import Command, published, the_error
 pytest_plugins = ["end_to_end"]
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
+TRIED = list(WRITERS) if Fault.full else ["text", "vision"]
+
 
 @pytest.mark.fault(18)
-@pytest.mark.parametrize("domain", WRITERS if Fault.full else ["text", "vision"])
+@pytest.mark.parametrize(
+    ("domain", "archive"), [(domain, False) for domain in TRIED] + [("vision", True)], ids=[*TRIED, "archive"]
+)
 def test_a_run_whose_source_is_written_to_meanwhile_fails_and_keeps_nothing(
-    domain: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, fault: Fault
+    domain: str, archive: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command, fault: Fault
 ) -> None:
-    """Plain text, a table, lines of JSON, a folder of photos."""
-    (tmp_path / "pipelines.toml").write_text(TOML)
+    """Plain text, a table, lines of JSON, a folder of photos, or an archive of them."""
+    (tmp_path / "pipelines.toml").write_text(TOML.replace('"photos"', f'"photos{".zip" * archive}"'))
     WRITERS[domain](tmp_path, 2)
+    if archive:
+        shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path, "photos")
     monkeypatch.chdir(tmp_path)
     ingest = importlib.import_module(f"gristmill.{domain}.ingest")
     real, changed = ingest.ingest, []
