@@ -202,7 +202,8 @@ def main() -> None:
     parser.add_argument("--arrivals", type=int, default=60)
     options = parser.parse_args()
     sys.path.insert(0, str(ROOT))
-    ensure_api(meanwhile=import_keras)
+    import_keras()
+    ensure_api()
     print(
         "| series | arrivals | judged | promoted | rejected | alarms | shift alarmed at its arrival | never | always | "
         "gated | gated less the better of the two | s |"

@@ -99,8 +99,10 @@ def data_of(catalogue: Catalogue, name: str) -> dict[str, Located]:
 
 def _ready(name: str, meanwhile: Callable[[], None]) -> tuple[Any, str]:
     """Return a flow and its API's address, with something done while Prefect's temporary server starts."""
-    from gristmill.server import ensure_api  # late, with what it needs to start a server
+    from gristmill.server import starting_api  # late, with what it needs to start a server
 
     set_up_prefect()
+    api = starting_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET)
     flow = getattr(import_own(f"flows.{name}"), name)
-    return flow, ensure_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET, meanwhile=meanwhile)
+    meanwhile()
+    return flow, api()

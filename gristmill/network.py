@@ -7,6 +7,7 @@ programs is written by export.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -19,6 +20,8 @@ import tensorflow as tf
 from gristmill import npy
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.wording import reason
+
+_BATCH = 1024  # rows
 
 
 def write(network: keras.Model, folder: Path) -> None:
@@ -47,6 +50,17 @@ def read(folder: Path) -> keras.Model:
             for name, variable in zip(sorted(arrays), network.variables, strict=True):
                 variable.assign(arrays[name])
     return network
+
+
+def predictions(network: keras.Model, inputs: Any) -> npt.NDArray[np.float32]:
+    """Return a network's predictions, (rows, …), of an array or a dictionary of them, (rows, …).
+
+    Those of `Model.predict`, which makes an input pipeline for each call: twenty times as long for some hundred rows.
+    """
+    rows = len(keras.tree.flatten(inputs)[0])
+    batches = ((begin, begin + _BATCH) for begin in range(0, rows, _BATCH))
+    made = [network.predict_on_batch(keras.tree.map_structure(itemgetter(slice(*at)), inputs)) for at in batches]
+    return np.concatenate(made)
 
 
 def _declared(weights: Path) -> list[tuple[tuple[int, ...], str]]:

@@ -13,8 +13,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from gristmill.errors import RequestError, WorkError
+from gristmill.imports import collector_spared
 from gristmill.processes import command
 from gristmill.urls import without_user
 
@@ -46,34 +48,36 @@ _GUARDED = {"PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
 _started: dict[str, "subprocess.Popen[bytes]"] = {}  # by address; referenced, so that the pipe to it stays open
 
 
-def ensure_api(show_log: bool = False, meanwhile: Callable[[], None] = lambda: None, schedules: bool = False) -> str:
+def ensure_api(show_log: bool = False, schedules: bool = False) -> str:
     """Return the address of a Prefect API that answers, and have this process use it.
 
     A temporary server lives as long as this process, so that what Prefect still has to say at the exit arrives.
 
     Args:
         show_log: let a temporary server write to standard error.
-        meanwhile: called while a temporary server starts, which takes seconds.
         schedules: have a temporary server look after schedules and triggers, and show its page.
 
     Raises:
         WorkError: the API that the settings name does not answer or lets nobody in, or the temporary server does not
             start.
     """
-    from prefect.context import refresh_global_settings_context
-    from prefect.settings import PREFECT_API_URL
+    return starting_api(show_log, schedules)()
+
+
+def starting_api(show_log: bool = False, schedules: bool = False) -> Callable[[], str]:
+    """Start the temporary server of `ensure_api`, which takes seconds, if need be; return what waits for the API.
+
+    Raises:
+        WorkError: the API that the settings name does not answer or lets nobody in.
+    """
+    with collector_spared():
+        from prefect.settings import PREFECT_API_URL
 
     named: str | None = PREFECT_API_URL.value()
     if named:
         _check(named)
-        meanwhile()
-        return named
-    process, url = _start(show_log, schedules)
-    meanwhile()
-    _wait_for(url, process)
-    os.environ["PREFECT_API_URL"] = url
-    refresh_global_settings_context()
-    return url
+        return lambda: named
+    return partial(_used, *_start(show_log, schedules))
 
 
 def ensure_named_api(command: str) -> str:
@@ -172,6 +176,16 @@ def _start(show_log: bool, schedules: bool) -> tuple["subprocess.Popen[bytes]", 
     return process, url
 
 
+def _used(process: "subprocess.Popen[bytes]", url: str) -> str:
+    """Wait for a temporary server and have this process use it."""
+    from prefect.context import refresh_global_settings_context
+
+    _wait_for(url, process)
+    os.environ["PREFECT_API_URL"] = url
+    refresh_global_settings_context()
+    return url
+
+
 def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
@@ -194,10 +208,12 @@ def _end_with_parent() -> None:
 
 
 def _serve(port: int) -> None:
-    import uvicorn
-
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="error")
+    with collector_spared():
+        import uvicorn
+        from prefect.server.api.server import create_app
+
+    uvicorn.run(create_app, factory=True, host="127.0.0.1", port=port, log_level="error")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.network import tensors
+from gristmill.network import predictions, tensors
 from gristmill.regression.prepared import Inputs, Layout, Values
 
 _UNKNOWN = ""  # no name is empty, so none is taken for the mark of unknown names
@@ -45,11 +45,10 @@ def around(core: keras.Model, layout: Layout) -> keras.Model:
 
 def encoded(inputs: Inputs, layout: Layout) -> npt.NDArray[np.float32]:
     """Return encoded rows, (rows, features)."""
-    rows: npt.NDArray[np.float32] = encoder(layout).predict(tensors(inputs), batch_size=1024, verbose=0)
-    return rows
+    return predictions(encoder(layout), tensors(inputs))
 
 
 def predicted(network: keras.Model, inputs: Inputs) -> Values:
     """Return a published network's predictions, (rows,)."""
-    made: Values = network.predict(tensors(inputs), batch_size=1024, verbose=0)[:, 0].astype(np.float64)
+    made: Values = predictions(network, tensors(inputs))[:, 0].astype(np.float64)
     return made

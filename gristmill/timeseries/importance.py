@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from gristmill.importance import Order, drawn, importance
+from gristmill.network import predictions
 from gristmill.timeseries.predictions import Forecasts, levels_of
 from gristmill.timeseries.prepared import Layout, Prepared
 from gristmill.timeseries.scoring import measure, past_errors
@@ -45,7 +46,7 @@ def importance_of_channels(
     def error(feature: str, order: Order) -> float:
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
-        made = network.predict(shuffled, batch_size=1024, verbose=0).astype(np.float64)
+        made = predictions(network, shuffled).astype(np.float64)
         measured = measure(truth, levels_of(made, quantiles)[0], *units)[metric]
         return math.nan if measured is None else measured
 

@@ -37,12 +37,13 @@ class Forecasts:
 
 def by_network(network: "keras.Model", data: Prepared) -> Forecaster:
     """Return a function from origins to the network's whole output, (windows, horizon, outputs)."""
+    from gristmill.network import predictions  # late: a report reads what was forecast without TensorFlow
 
     def forecast(starts: Origins) -> Array:
         if not len(starts):  # Keras predicts no empty batch
             return np.empty((0, *network.output_shape[1:]))
         blocks = [starts[begin : begin + _BLOCK] for begin in range(0, len(starts), _BLOCK)]
-        made = [network.predict(data.histories(block), batch_size=1024, verbose=0) for block in blocks]
+        made = [predictions(network, data.histories(block)) for block in blocks]
         return np.concatenate(made).astype(np.float64)
 
     return forecast

@@ -82,11 +82,13 @@ def main() -> None:
 def _set_up() -> None:
     """Load what takes seconds: Prefect, an API for it where none is named, and TensorFlow."""
     set_up_prefect()
+    from gristmill.server import starting_api
+
+    api = starting_api()
     import_own("tasks.stage")
     _log_to_page()
-    from gristmill.server import ensure_api
-
-    ensure_api(meanwhile=import_keras)
+    import_keras()
+    api()
 
 
 if __name__ == "__main__":
