@@ -13,11 +13,10 @@ logger = logging.getLogger(__name__)
 @contextlib.contextmanager
 def epochs() -> Iterator[None]:
     """Draw training as it goes."""
-    if not screen.err.is_terminal or screen.is_quiet():
+    if not screen.err().is_terminal or screen.is_quiet():
         with progress.listening(_tell_epoch):
             yield
         return
-    # Imported late: it takes as long as a whole table, and runs with nothing to do draw no bar.
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
     columns = [
@@ -27,7 +26,7 @@ def epochs() -> Iterator[None]:
         TextColumn("{task.fields[losses]}"),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=screen.err, transient=True) as bar:
+    with Progress(*columns, console=screen.err(), transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
         def draw(pipeline: str, epoch: Epoch) -> None:

@@ -182,7 +182,7 @@ def _end(lost: WorkError) -> None:
     """End this process, whatever its threads are at: the next run goes on as it does after a kill."""
     try:
         screen.show_error(lost)
-        screen.err.show_cursor()  # which a bar has hidden
+        screen.err().show_cursor()  # which a bar has hidden
         sys.stdout.flush()
     finally:  # also where nobody reads any more
         os._exit(lost.exit_status)

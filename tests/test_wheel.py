@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(unpacked: Path) -> 
     assert Path("gristmill/templates/report.html") in shipped
     assert Path("gristmill/py.typed") in shipped
     (metadata,) = unpacked.glob("*.dist-info")
-    assert "gristmill = gristmill.cli:main" in (metadata / "entry_points.txt").read_text()
+    assert "gristmill = gristmill.__main__:main" in (metadata / "entry_points.txt").read_text()
     assert (metadata / "licenses/LICENSE").is_file()
 
 

@@ -1,5 +1,6 @@
 """The command `run`: pipelines brought up to date, one after the other or side by side."""
 
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -35,7 +36,7 @@ def run(
 
 def _one(project: Project, name: str, refresh: str | None, jobs: int | None, as_json: bool) -> Result:
     steps = _planned(project, name, refresh, as_json)
-    with bar.epochs():
+    with nullcontext() if is_fresh(steps) else bar.epochs():
         result = project.run(name, refresh, steps, jobs)
     if not as_json:
         _show(result, steps)

@@ -36,7 +36,7 @@ SCORES = {
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-    for console in (screen.out, screen.err):
+    for console in (screen.out(), screen.err()):
         monkeypatch.setattr(console, "_color_system", None)  # found where there was one when it was made
 
 
