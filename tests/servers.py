@@ -25,11 +25,13 @@ class Server:
     def api(self) -> str:
         return f"http://127.0.0.1:{self.port}/api"
 
-    def answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.api}/health", timeout=10).is_success
-        except httpx.TransportError:
-            return False
+
+def answers(api: str) -> bool:
+    """Whether a Prefect API answers."""
+    try:
+        return httpx.get(f"{api}/health", timeout=10).is_success
+    except httpx.TransportError:
+        return False
 
 
 @contextmanager
@@ -42,7 +44,7 @@ def serving(home: Path) -> Iterator[Server]:
     )
     started = Server(port, process)
     try:
-        wait_until(started.answers, "the server")
+        wait_until(lambda: answers(started.api), "the server")
         yield started
     finally:
         process.kill()

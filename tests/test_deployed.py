@@ -20,6 +20,7 @@ from typing import Any
 import httpx
 import pytest
 from conftest import ROOT, SMALL
+from servers import answers
 from support import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -107,7 +108,7 @@ class Site:
 
     def start_server(self) -> None:
         self.start("server", "server", "start", "--host", "127.0.0.1", "--port", str(self.port))
-        self.wait(self.answers, "the server")
+        self.wait(lambda: answers(self.api), "the server")
 
     def start_worker(self, name: str) -> None:
         self.start(name, "worker", "start", "--pool", "gristmill", "--type", "process", "--name", name)
@@ -125,12 +126,6 @@ class Site:
         )
         assert (done.returncode, done.stderr) == (0, ""), done.stdout
         return done.stdout
-
-    def answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.api}/health").is_success
-        except httpx.HTTPError:
-            return False
 
     def post(self, path: str, **body: Any) -> Any:
         """Return what the server answers, asked again while its SQLite is busy, as Prefect's own client does."""
@@ -165,7 +160,7 @@ class Site:
         """Look every now and then whether something holds; fail with where the logs are."""
         deadline = time.monotonic() + PATIENCE
         while not holds():
-            states = {name: self.states(name) for name in SCHEDULES} if self.answers() else "no server"
+            states = {name: self.states(name) for name in SCHEDULES} if answers(self.api) else "no server"
             assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}: {states}, logs in {self.folder}"
             time.sleep(0.3)
 
@@ -309,5 +304,4 @@ def test_schedules_run_in_one_process_without_a_server_or_a_worker(project: Path
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     assert [verdict for verdict, _ in verdicts(project, "small")][1] == "nothing new"
-    with pytest.raises(httpx.TransportError):  # its server has ended with it
-        httpx.get(f"{address[1]}/api/health")
+    wait_until(lambda: not answers(f"{address[1]}/api"), "its server to end with it")

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from conftest import ROOT, SMALL
 from scoreboard import Fault
+from servers import answers
 from support import (
     STAGE_NAMES,
     Command,
@@ -223,12 +223,12 @@ def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_
             lambda: newest_epoch(project) >= 2 or first.poll() is not None, "the checkpoint of epoch 2", PATIENCE
         )
         run, page = records(project)[-1].pid, page_of(project)
-        assert answers(page)
+        assert answers(f"{page}/api")
     finally:
         first.kill()
         first.wait()
     wait_until(lambda: not is_running(run), "the run to end")
-    wait_until(lambda: not answers(page), "the server to end")
+    wait_until(lambda: not answers(f"{page}/api"), "the server to end")
     assert_all_whole(store)
     assert published(store, "train") == []
     assert [record.outcome for record in Runs(Store(store)).newest_first("small")] == ["interrupted"]
@@ -267,14 +267,6 @@ def page_of(project: Path) -> str:
     found = re.search(r"http://127\.0\.0\.1:\d+", (project / "out").read_text())
     assert found, (project / "err").read_text()
     return found[0]
-
-
-def answers(page: str) -> bool:
-    """Whether a Prefect server answers."""
-    try:
-        return httpx.get(f"{page}/api/health").is_success
-    except httpx.TransportError:
-        return False
 
 
 def verdicts(project: Path) -> list[str | None]:
