@@ -35,6 +35,10 @@ LOADED = (  # what a run of the command line loads
     *(f"gristmill.timeseries.{stage}" for stage in ("ingest", "preprocess", "train", "evaluate", "export")),
     "gristmill.pages.run",
 )
+CONDITIONS = (
+    "Goal: at most 3 s beyond the script with no server running. What starting a server adds is what the two columns "
+    "differ by in the first row and the last."
+)
 HISTORY, VALIDATION, TEST, BATCH, RATE, SEED = 60, 300, 235, 64, 2e-3, 42
 
 PIPELINE = f"""
@@ -236,7 +240,8 @@ def shown(found: dict[str, list]) -> list[str]:
             for part in split["cold"]
         ],
     )
-    return [*whole, "", *where, "", f"Medians of {len(found['bare'])} rounds in turn, after one that made byte code."]
+    rounds = f"Medians of {len(found['bare'])} rounds in turn, after one that made byte code."
+    return [*whole, "", *where, "", f"{rounds} {CONDITIONS}"]
 
 
 def told_of_imports(loaded: list[tuple[str, float]]) -> str:

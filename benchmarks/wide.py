@@ -127,7 +127,7 @@ def main() -> None:
     found: list[list[str]] = []
     for kind in asked.kinds:
         found += rows(kind, asked.count or COUNTS[kind], asked.parts, asked.runners, asked.rounds)
-    columns = ["data", "pipelines", "runner", "s", "items a second", "times as fast as the first", "bytes made"]
+    columns = ["data", "pipelines", "runner", "s", "items a second", "times as fast as the first", "digests"]
     tell("Wide runs" if asked.parts > 1 else "Photos in chunks", table(columns, found), asked.write)
 
 

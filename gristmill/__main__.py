@@ -8,9 +8,9 @@ from gristmill.imports import collector_spared
 def main() -> None:
     """Run the command line. At the end Python looks for garbage in all that there is, which is left to the system."""
     with collector_spared():
-        from gristmill.cli import main
+        from gristmill import cli
     try:
-        main()
+        cli.main()
     finally:
         gc.freeze()
 

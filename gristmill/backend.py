@@ -9,18 +9,22 @@ from gristmill.errors import WorkError
 from gristmill.imports import collector_spared
 
 THREADS = "GRISTMILL_THREADS"  # how many TensorFlow uses in this process, and in those that it starts
+LINEAR_ALGEBRA = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""How many the linear algebra of NumPy and SciPy uses, whichever it is: looked at when they are imported."""
 
 
 def set_threads(count: int | None) -> None:
-    """Have TensorFlow use so many threads, or as many as it chooses, from when Keras is imported by `import_keras`.
+    """Have TensorFlow, NumPy and SciPy use so many threads, or as many as they choose, from when they are imported.
 
     Sums of floats may be taken in another order by another number of threads, so it is one for every process of a
     project: that of a plain run, of a trial, of a Dask cluster's worker, of the reloading of what is exported.
     """
+    names = (THREADS, *LINEAR_ALGEBRA)
     if count:
-        os.environ[THREADS] = str(count)
-    else:
-        os.environ.pop(THREADS, None)
+        os.environ |= dict.fromkeys(names, str(count))
+    elif THREADS in os.environ:  # which another project has set here
+        for name in names:
+            os.environ.pop(name, None)
 
 
 def import_keras() -> None:

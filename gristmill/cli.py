@@ -194,6 +194,9 @@ def main() -> None:
     on_loss(_end)
     try:
         app(standalone_mode=True)
+    except BrokenPipeError:  # who read what is printed has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (GristmillError, OSError) as error:  # of the second kind are the failures of disks and permissions
         if screen.debugging():
             raise

@@ -23,7 +23,6 @@ from typing import Any
 from gristmill import STARTED_NS, identity
 from gristmill.errors import WorkError
 from gristmill.files import Memo
-from gristmill.imports import collector_spared
 
 PACKAGE = Path(__file__).parent
 
@@ -94,8 +93,7 @@ def load_closure(code: Iterable[str]) -> None:
         loaded, file = module in sys.modules, PACKAGE.parent / files[module] if module in files else None
         if file and _remove_foreign_bytecode(file) and loaded:
             raise WorkError(f"{file}: its byte code was of another version and is removed now. Run again.")
-        with collector_spared():
-            importlib.import_module(module)
+        importlib.import_module(module)
         if file is None or max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS:
             raise WorkError(
                 f"{file or module}: changed after this process started. Run again, so that what runs is what is hashed."

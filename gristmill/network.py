@@ -55,7 +55,8 @@ def read(folder: Path) -> keras.Model:
 def predictions(network: keras.Model, inputs: Any) -> npt.NDArray[np.float32]:
     """Return a network's predictions, (rows, …), of an array or a dictionary of them, (rows, …).
 
-    Those of `Model.predict`, which makes an input pipeline for each call: twenty times as long for some hundred rows.
+    Those of `Model.predict`, which makes an input pipeline for each call; that takes longer than some thousand rows do.
+    Not for a network of several devices, each of which would be shown all rows.
     """
     rows = len(keras.tree.flatten(inputs)[0])
     batches = ((begin, begin + _BATCH) for begin in range(0, rows, _BATCH))

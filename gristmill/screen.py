@@ -1,6 +1,6 @@
 """What the command line shows: tables and bars on a terminal, plain lines elsewhere.
 
-Rich is imported late: a run with nothing to do takes a fifth of a second, of which that would be a tenth.
+Rich is imported late: a run with nothing to do shows no table.
 """
 
 import importlib.util
@@ -133,7 +133,7 @@ def show_status(found: "Iterable[Status]") -> None:
 def show_plan(name: str, steps: list[Step]) -> None:
     """Print the steps of a run and why each would be done, or that nothing is to be done."""
     if is_fresh(steps):
-        sys.stdout.write(f"{name}: all fresh, nothing to do\n")
+        print(f"{name}: all fresh, nothing to do", flush=True)  # without rich
         return
     table = _table("stage", "", "because")
     for (stage, state, reason), points in itertools.groupby(

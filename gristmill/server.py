@@ -77,7 +77,9 @@ def starting_api(show_log: bool = False, schedules: bool = False) -> Callable[[]
     if named:
         _check(named)
         return lambda: named
-    return partial(_used, *_start(show_log, schedules))
+    running = [] if schedules else [(url, process) for url, process in _started.items() if process.poll() is None]
+    url, process = running[0] if running else _start(show_log, schedules)  # left by a call that failed before its use
+    return partial(_use_when_ready, url, process)
 
 
 def ensure_named_api(command: str) -> str:
@@ -157,7 +159,7 @@ def _amiss(url: str) -> str:
     return ""
 
 
-def _start(show_log: bool, schedules: bool) -> tuple["subprocess.Popen[bytes]", str]:
+def _start(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[bytes]"]:
     port = _free_port()
     own = f"http://127.0.0.1:{port}"
     line, environment = command("gristmill.server", str(port))
@@ -173,10 +175,10 @@ def _start(show_log: bool, schedules: bool) -> tuple["subprocess.Popen[bytes]", 
     )
     url = f"{own}/api"
     _started[url] = process
-    return process, url
+    return url, process
 
 
-def _used(process: "subprocess.Popen[bytes]", url: str) -> str:
+def _use_when_ready(url: str, process: "subprocess.Popen[bytes]") -> str:
     """Wait for a temporary server and have this process use it."""
     from prefect.context import refresh_global_settings_context
 

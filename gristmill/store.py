@@ -55,7 +55,10 @@ class Draft:
 
 
 class Store:
-    """All artifacts of a project, below one local folder: a cache, where a store is shared."""
+    """All artifacts of a project, below one local folder.
+
+    What is said here of a store that is shared holds for `SharedStore`, which adds it.
+    """
 
     remote: "Remote | None" = None  # what `SharedStore` is a cache of
 
@@ -94,7 +97,7 @@ class Store:
             return None
         artifact = Artifact(path, read_manifest(path, stage, key))
         verify(artifact, self.memo.digests)
-        return self.used(artifact)
+        return self.note_use(artifact)
 
     def look(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
         """Return the artifact with this key as `find` does; where only the shared store has it, its files stay there.
@@ -146,7 +149,7 @@ class Store:
             raise CorruptArtifact(
                 f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
             )
-        return self.used(artifact)
+        return self.note_use(artifact)
 
     def manifest(self, reference: Reference) -> dict[str, Any]:
         """Return what a referenced artifact was made of, without its files, which may be on the shared store alone.
@@ -231,7 +234,7 @@ class Store:
                 rename_folder(draft.path, final)
         return Artifact(final, draft.manifest)
 
-    def used(self, artifact: Artifact) -> Artifact:
+    def note_use(self, artifact: Artifact) -> Artifact:
         """Note on the folder, no file of which is touched, that it was used: no `gc` takes it from a run under way."""
         with contextlib.suppress(OSError):  # which is worth no failure
             os.utime(artifact.path)

@@ -167,7 +167,7 @@ def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, *
         if again:  # from the start
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
         folders = _folders(stage, inputs, store, by_stat=chunk is not None)  # whoever asks for it has hashed them
-        arguments = folders | _arguments(run, stage, data, made_of.key) | extras
+        arguments = _arguments(run, stage, data, made_of.key) | folders | extras
         with store.draft(made_of) as draft:
             spread = partial(_by_workers, run, label, inputs, digests) if stage.chunked and run.spreads else None
             _work(run.pipeline.domain, stage, draft, made_of, arguments, spread)

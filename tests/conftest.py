@@ -115,7 +115,7 @@ def gristmill(project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         *words: str, api: str | None = None, code: Path = ROOT, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         environment = os.environ | {"PYTHONPATH": str(code)} | ({"PREFECT_API_URL": api} if api else {}) | variables
-        command = [sys.executable, "-c", "from gristmill.cli import main; main()", *words]
+        command = [sys.executable, "-m", "gristmill", *words]
         return subprocess.run(
             command, cwd=project, env=environment, capture_output=True, text=True, timeout=300, check=False
         )

@@ -1,6 +1,7 @@
 """The command line: what it prints and writes, its exit statuses, and how little it loads with nothing to do."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -46,9 +47,10 @@ NEXT_MONTHS = ["1774-01-01", "1774-02-01"]  # after the 300 of the small project
 def test_what_has_nothing_to_compute_imports_none_of_the_heavy_libraries(
     finished: Path, words: list[str], last: str | None
 ) -> None:
+    heavy = HEAVY if last is None else [*HEAVY, "rich"]  # which a line without a table needs not
     script = (
         "import atexit, sys\n"
-        f"atexit.register(lambda: sys.stderr.write(','.join(name for name in {HEAVY} if name in sys.modules)))\n"
+        f"atexit.register(lambda: sys.stderr.write(','.join(name for name in {heavy} if name in sys.modules)))\n"
         "from gristmill.cli import main\n"
         "main()\n"
     )
@@ -59,6 +61,24 @@ def test_what_has_nothing_to_compute_imports_none_of_the_heavy_libraries(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert last is None or done.stdout.splitlines() == [last]
+
+
+@pytest.mark.parametrize("words", [("run", "small"), ("ls",), ("show", "small", "--json")])
+def test_where_nobody_reads_what_is_printed_it_ends_without_a_word(finished: Path, words: tuple[str, ...]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "gristmill", *words],
+            cwd=finished,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Command) -> None:
@@ -131,6 +151,24 @@ def test_the_version_is_told_where_there_is_no_project(
     monkeypatch.chdir(tmp_path)
     said = command("--version")
     assert (said.status, said.out) == (0, f"gristmill {metadata.version('gristmill')}\n")
+
+
+def test_the_package_is_the_program_and_leaves_its_memory_to_the_system_at_the_end(tmp_path: Path) -> None:
+    script = (
+        "import runpy, sys\n"
+        "class Loop:\n"
+        "    def __init__(self): self.own = self\n"
+        "    def __del__(self): print('collected')\n"
+        "loop = Loop()\n"
+        "if sys.argv[1:]: runpy.run_module('gristmill', run_name='__main__')\n"
+    )
+
+    def printed(*words: str) -> list[str]:
+        line = [sys.executable, "-c", script, *words]
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    assert printed() == ["collected"]
+    assert printed("--version") == [f"gristmill {metadata.version('gristmill')}"]
 
 
 @pytest.mark.slow

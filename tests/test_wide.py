@@ -76,11 +76,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_her
 
 @pytest.fixture(scope="module")
 def cluster(prefect_api: str) -> Iterator[Any]:
-    """A Dask cluster of one worker on loopback, which outlives those who send it work."""
+    """A Dask cluster of two workers on loopback, which outlives those who send it work."""
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
     ) as started:
         yield started
 
@@ -126,10 +126,12 @@ def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fai
     assert f"bundle  {project / 'data/store/export'}" in said.stdout
 
 
+@pytest.mark.parametrize("kind", ["processes", "dask"])
 def test_blocks_of_a_backtest_side_by_side_are_those_made_one_by_one_and_noted_as_made(
-    project: Path, alone: Record
+    project: Path, alone: Record, cluster: Any, kind: str
 ) -> None:
-    (project / "pipelines.toml").write_text(f"[runner]\nworkers = 2\n{NET}")
+    runner = {"processes": "workers = 2", "dask": f'kind = "dask"\naddress = "{cluster.scheduler_address}"'}[kind]
+    (project / "pipelines.toml").write_text(f"[runner]\n{runner}\n{NET}")
 
     run = Project.open(project).run("small").record
 
@@ -213,8 +215,7 @@ def test_a_unit_on_dask_whose_process_is_killed_is_tried_again_and_ends_with_who
     (second,) = {int(path.name) for path in mark.iterdir()} - {first}
 
     wait_until(lambda: not is_running(second), "the unit's process to end with who sent it")
-    (worker,) = cluster.workers.values()
-    assert worker.process.is_alive()  # Dask's own, for the next to come
+    assert all(worker.process.is_alive() for worker in cluster.workers.values())  # Dask's own, for the next to come
     assert records(project, "broken")[-1].outcome == "interrupted"
 
 

@@ -36,7 +36,7 @@ def run(
 
 def _one(project: Project, name: str, refresh: str | None, jobs: int | None, as_json: bool) -> Result:
     steps = _planned(project, name, refresh, as_json)
-    with nullcontext() if is_fresh(steps) else bar.epochs():
+    with nullcontext() if is_fresh(steps) else bar.epochs():  # which takes longer to load than all that is left to do
         result = project.run(name, refresh, steps, jobs)
     if not as_json:
         _show(result, steps)

@@ -109,7 +109,7 @@ class SharedStore(Store):
             flush_folder(draft)
             if digest and final.is_dir() and any(final.iterdir()):
                 self.quarantine(final)
-            return self.used(self.place(Artifact(draft, manifest), final))
+            return self.note_use(self.place(Artifact(draft, manifest), final))
 
     def _fetched(self, final: Path, stage: str, key: str, digest: str | None) -> Artifact | None:
         """Return what lies in a folder if it is sound, and the one that is asked for."""
@@ -117,7 +117,7 @@ class SharedStore(Store):
             there = Artifact(final, read_manifest(final, stage, key))
             if digest in (None, there.manifest["digest"]):
                 verify(there, self.memo.digests)
-                return self.used(there)
+                return self.note_use(there)
         return None
 
     def _manifest_elsewhere(self, stage: str, key: str, anew: bool = False) -> dict[str, Any] | None:

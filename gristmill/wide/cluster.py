@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gristmill import extras
-from gristmill.backend import THREADS
+from gristmill.backend import LINEAR_ALGEBRA, THREADS
 from gristmill.errors import WorkError
 from gristmill.urls import without_user
 from gristmill.wide import alike
@@ -140,8 +140,11 @@ def _hush() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def _environment(scheduler: str) -> dict[str, str]:
+def _environment(scheduler: str) -> dict[str, str | None]:
     """Return the variables that a unit's process needs: store and data at the same places, an API it can reach.
+
+    Dask has a worker's linear algebra use one thread, which changes the last digits; here it uses as many as where the
+    unit comes from, or, by None, its own choice.
 
     One that listens at this machine's loopback alone, as temporary servers do, is none of another machine's: there a
     worker uses the API that its own settings name, or starts a temporary server of its own.
@@ -149,7 +152,8 @@ def _environment(scheduler: str) -> dict[str, str]:
     api = os.environ.get("PREFECT_API_URL", "")
     reached = api and (_is_loopback(scheduler) or not _is_loopback(api))
     names = [*_PASSED_ON, *(["PREFECT_API_URL"] if reached else [])]
-    return {name: os.environ[name] for name in names if name in os.environ}
+    threads = {name: os.environ.get(name) for name in LINEAR_ALGEBRA}
+    return {name: os.environ[name] for name in names if name in os.environ} | threads
 
 
 def _is_loopback(address: str) -> bool:

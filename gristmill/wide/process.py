@@ -18,13 +18,11 @@ _PATIENCE = 30  # seconds for a worker to end when it is told to
 class Worker:
     """A process that does what it is told to; it ends with this one, however that goes."""
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        """Start it, with variables besides those of this process."""
+    def __init__(self, environment: Mapping[str, str | None] | None = None) -> None:
+        """Start it, with variables besides those of this process, and without those that are None."""
         line, variables = command("gristmill.wide.working")
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            line, env=variables | dict(environment or {}), stdin=pipe, stdout=pipe, text=True
-        )
+        given = {name: value for name, value in (variables | dict(environment or {})).items() if value is not None}
+        self.process = subprocess.Popen(line, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def do(self, unit: Unit, surroundings: Mapping[str, str]) -> Done:
         """Have it do something and return what came of it.

@@ -12,7 +12,7 @@ class Runner(Settings):
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
     workers: PositiveInt | None = None  # units at a time, unless --jobs says; the cores, or a cluster's, if not set
-    threads: PositiveInt | None = None  # of TensorFlow, in plain runs too; TensorFlow's own choice if not set
+    threads: PositiveInt | None = None  # of TensorFlow, NumPy and SciPy, in plain runs too; their own choice if not set
     address: str | None = None  # of a Dask scheduler that runs: "tcp://host:8786"; a cluster on this machine if not set
 
     @model_validator(mode="after")

@@ -20,12 +20,12 @@ _idle: list[tuple[Any, Worker]] = []  # processes that wait, each with what it w
 _taking = threading.Lock()  # held by whichever of this worker's threads looks for one
 
 
-def attempt(unit: dict[str, Any], environment: dict[str, str], surroundings: dict[str, str]) -> dict[str, Any]:
+def attempt(unit: dict[str, Any], environment: dict[str, str | None], surroundings: dict[str, str]) -> dict[str, Any]:
     """Do a unit in this worker's place and return what came of it, or under `died` how its process ended.
 
     Args:
         unit: a flow and its parameters.
-        environment: variables for the process.
+        environment: variables for the process, and, by None, those that it is not to have.
         surroundings: versions that must be installed here too.
     """
     asked = Unit(**unit)
@@ -47,7 +47,7 @@ def _key() -> str:
     return str(get_worker().get_current_task())
 
 
-def _take(purpose: Any, environment: dict[str, str]) -> Worker:
+def _take(purpose: Any, environment: dict[str, str | None]) -> Worker:
     with _taking:
         for entry in list(_idle):
             if entry[1].process.poll() is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.backend import stderr_closed
+from gristmill.backend import LINEAR_ALGEBRA, THREADS, set_threads, stderr_closed
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -63,6 +63,22 @@ def test_the_users_own_configuration_of_keras_changes_nothing(tmp_path: Path) ->
     )
     assert done.stdout.split() == ["tensorflow", "float32", "1e-07", "channels_last", "float32"]
     assert done.stderr == ""
+
+
+def test_threads_of_linear_algebra_are_those_of_the_project_that_was_opened_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = (THREADS, *LINEAR_ALGEBRA)
+    for name in names:
+        monkeypatch.setenv(name, "7")  # given back at the end
+    monkeypatch.delenv(THREADS)
+
+    set_threads(None)
+    assert {os.environ[name] for name in LINEAR_ALGEBRA} == {"7"}  # the user's own
+    set_threads(2)
+    assert {os.environ[name] for name in names} == {"2"}
+    set_threads(None)
+    assert not any(name in os.environ for name in names)
 
 
 def test_threads_are_limited_before_tensorflow_begins_and_never_behind_its_back() -> None:

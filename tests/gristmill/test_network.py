@@ -71,6 +71,30 @@ def test_a_network_comes_back_with_all_it_holds(written: "tuple[keras.Model, Pat
         assert variable.dtype == original.dtype
 
 
+@pytest.mark.parametrize("rows", [1, 5, 2500])
+def test_predictions_are_those_of_keras_whatever_the_number_of_rows(rows: int) -> None:
+    network, inputs = build(), np.random.default_rng(1).normal(size=(rows, 6)).astype(np.float32)
+
+    found = networks.predictions(network, inputs)
+
+    assert np.array_equal(found, network.predict(inputs, batch_size=1024, verbose=0))
+
+
+def test_predictions_of_several_inputs_are_cut_alike() -> None:
+    from keras import Input, Model, layers
+
+    numbers, names = Input((2,), name="numbers"), Input((1,), dtype="string", name="names")
+    known = layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(names)
+    network = Model({"numbers": numbers, "names": names}, layers.Concatenate()([numbers, known]))
+    drawn = np.random.default_rng(2).normal(size=(1500, 2)).astype(np.float32)
+    inputs = networks.tensors({"numbers": drawn, "names": np.array([["a"], ["b"], ["c"]] * 500, object)})
+
+    found = networks.predictions(network, inputs)
+
+    assert np.array_equal(found[:, :2], drawn)
+    assert found[:, 2:].argmax(axis=1).tolist() == [1, 2, 0] * 500
+
+
 def test_equal_networks_give_equal_bytes(written: "tuple[keras.Model, Path]", tmp_path: Path) -> None:
     networks.write(build(), tmp_path)
 

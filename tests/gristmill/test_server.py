@@ -227,6 +227,18 @@ def test_a_temporary_server_that_does_not_start_is_said(monkeypatch: pytest.Monk
     assert "PREFECT_API_URL" not in os.environ
 
 
+def test_a_server_whose_start_nobody_waited_for_is_taken_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+    gone, left = SimpleNamespace(poll=lambda: 1), SimpleNamespace(poll=lambda: None)
+    monkeypatch.setattr(server, "_started", {"http://gone": gone, "http://left": left})
+    monkeypatch.setattr(server, "_start", lambda *_: ("http://new", left))
+    monkeypatch.setattr(server, "_use_when_ready", lambda url, process: used.append(url) or url)
+
+    assert server.starting_api()() == "http://left"
+    assert server.starting_api(schedules=True)() == "http://new"
+    assert used == ["http://left", "http://new"]
+
+
 CODE = """
 import sys
 from prefect.settings import PREFECT_API_URL

@@ -1,5 +1,6 @@
 """What decides how wide a run is, and what a worker must have in common with who sends it work."""
 
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -8,9 +9,11 @@ import pytest
 from pydantic import ValidationError
 
 from gristmill import config
+from gristmill.backend import LINEAR_ALGEBRA
 from gristmill.errors import RequestError, WorkError
 from gristmill.wide import alike, cluster, process
 from gristmill.wide.pool import ATTEMPTS, Pool, at_once
+from gristmill.wide.process import Worker
 from gristmill.wide.settings import ALONE, Runner
 from gristmill.wide.unit import Done, Unit, WorkerDied
 
@@ -164,3 +167,21 @@ def test_an_api_that_listens_on_this_machine_alone_is_not_named_to_another(
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", api)
     assert ("PREFECT_API_URL" in cluster._environment(scheduler)) == passed
+
+
+@pytest.mark.parametrize("asked", [None, "3"])
+def test_a_dask_workers_process_has_as_many_threads_as_where_its_work_comes_from(
+    asked: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = f"import json, os; input(); print(json.dumps({{'value': [os.environ.get(n) for n in {LINEAR_ALGEBRA}]}}))"
+    for name in LINEAR_ALGEBRA:
+        monkeypatch.setenv(name, asked) if asked else monkeypatch.delenv(name, raising=False)
+    environment = cluster._environment("tcp://127.0.0.1:8786")
+    monkeypatch.setattr(process, "command", lambda _: ([sys.executable, "-c", told], dict(os.environ)))
+    for name in LINEAR_ALGEBRA:
+        monkeypatch.setenv(name, "1")  # as Dask has it in a worker
+
+    worker = Worker(environment)
+
+    assert worker.do(Unit("piece", {}), {}).value == [asked] * len(LINEAR_ALGEBRA)
+    worker.end()

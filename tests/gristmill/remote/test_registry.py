@@ -23,7 +23,7 @@ from gristmill.upkeep import verify_registry
 
 pytest_plugins = ["shared_store"]
 
-Machine = Callable[[str], Store]
+Machine = Callable[[str], SharedStore]
 
 
 def record(store: Store, name: str = "a", outcome: Any = "succeeded") -> Record:

@@ -1,11 +1,14 @@
 """Artifacts on a shared store: whole or not to be seen, the same for all machines, never used where damaged."""
 
+import asyncio
 import errno
+import itertools
 import json
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,11 +26,10 @@ from gristmill.remote import sharing
 from gristmill.remote.bucket import Bucket
 from gristmill.remote.sharing import Remote, object_name
 from gristmill.remote.store import SharedStore
-from gristmill.store import Store
 
 pytest_plugins = ["shared_store"]
 
-Machine = Callable[[str], Store]
+Machine = Callable[[str], SharedStore]
 NAME = artifact_name("train", made_of().key)
 METHODS = ("cat_file", "pipe_file", "put", "get", "info", "find", "rm_file", "split_path")  # those that we call
 WEIGHTS = object_name(identity.digest_of_bytes(b"weights"))
@@ -85,11 +87,39 @@ def test_of_two_machines_that_make_one_artifact_both_end_with_the_first_ones(mac
     assert found.reference == first.reference
 
 
+def publish_with_another(root: Path, url: str, content: str, begin: Barrier) -> None:
+    """Publish as soon as another process does, too."""
+    store = SharedStore(root, Remote(url))
+    with store.draft(made_of()) as draft:
+        (draft.path / "weights").write_text(content)
+        begin.wait()
+        store.publish(draft, made_of())
+
+
+@pytest.mark.slow
+def test_of_processes_that_publish_at_the_same_time_all_end_with_one_result(machine: Machine, shared: str) -> None:
+    processes, machines = multiprocessing.get_context("spawn"), ["here", "there", "third"]
+    begin = processes.Barrier(len(machines))
+    started = [
+        processes.Process(target=publish_with_another, args=(machine(name).root, shared, name, begin))
+        for name in machines
+    ]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+
+    assert [process.exitcode for process in started] == [0, 0, 0]
+    found = [machine(name).find("train", made_of().key) for name in machines]
+    assert len({artifact.reference["digest"] for artifact in found if artifact}) == 1
+    assert len({(artifact.path / "weights").read_text() for artifact in found if artifact}) == 1
+    assert all(found)
+
+
 def test_a_machine_that_loses_in_the_last_moment_takes_the_winners(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = machine("here"), machine("there")
-    assert there.remote
     create = there.remote.bucket.create
 
     def create_later(name: str, content: bytes) -> bool:
@@ -181,29 +211,41 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(
     assert not list(machine("there").root.parent.glob("**/outside"))
 
 
-def upload_until_killed(root: Path, url: str) -> None:
-    """Publish, and be killed when all objects are there and the manifest is not."""
-    store = SharedStore(root, Remote(url))
-    assert store.remote
+def upload_until_killed(root: Path, url: str, objects: int) -> None:
+    """Publish, and be killed when so many of three objects are there."""
+    store, put, sent = SharedStore(root, Remote(url)), S3FileSystem._put_file, asyncio.Semaphore(0)
+    numbers = itertools.count(1)
 
-    def die(name: str, content: bytes) -> bool:
+    def die(*_: object) -> bool:
         os.kill(os.getpid(), signal.SIGKILL)
         return False
 
+    async def put_until(fs: S3FileSystem, *arguments: Any, **options: Any) -> None:
+        if next(numbers) > objects:
+            for _ in range(objects):
+                await sent.acquire()
+            die()
+        await put(fs, *arguments, **options)
+        sent.release()
+
+    S3FileSystem._put_file = put_until
     store.remote.bucket.create = die  # type: ignore[method-assign]
     publish(store)
 
 
 @pytest.mark.slow
-def test_an_upload_that_is_killed_is_invisible_and_the_next_one_heals(machine: Machine, shared: str) -> None:
+@pytest.mark.parametrize("objects", [0, 1, 3])
+def test_an_upload_that_is_killed_is_invisible_and_the_next_one_heals(
+    machine: Machine, shared: str, objects: int
+) -> None:
     process = multiprocessing.get_context("spawn").Process(
-        target=upload_until_killed, args=(machine("here").root, shared)
+        target=upload_until_killed, args=(machine("here").root, shared, objects)
     )
     process.start()
     process.join()
 
     assert process.exitcode == -signal.SIGKILL
-    assert len(names(shared, "objects")) == 3
+    assert len(names(shared, "objects")) == objects
     assert machine("here").find("train", made_of().key) is None
     assert machine("there").find("train", made_of().key) is None
     made = publish(machine("here"))

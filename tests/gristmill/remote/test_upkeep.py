@@ -24,7 +24,7 @@ from gristmill.upkeep import needed
 
 pytest_plugins = ["shared_store"]
 
-Machine = Callable[[str], Store]
+Machine = Callable[[str], SharedStore]
 WEIGHTS = object_name(identity.digest_of_bytes(b"weights"))
 
 
@@ -41,14 +41,12 @@ def record(
 
 def damages(store: Store) -> dict[str, str]:
     """Return what verification finds damaged, by name."""
-    assert store.remote
     found = {str(verdict.path): verdict.damage for verdict in verify_shared(store)}
     return {url.removeprefix(f"{store.remote.bucket.url}/"): damage for url, damage in found.items() if damage}
 
 
 def unneeded(store: Store, keep_runs: int = 1) -> set[str]:
     """Return the names of what can be removed, after this machine has heard of all runs."""
-    assert store.remote
     Runs(store).pull()
     Registry(store).pull()
     found = shared_garbage(store, needed(store, keep_runs))
@@ -121,7 +119,6 @@ def test_what_no_run_of_any_machine_needs_is_named_and_objects_only_a_day_later(
         object_name(identity.digest_of_bytes(b"weights of old")),
         object_name(identity.digest_of_bytes(b"old")),
     }
-    assert third.remote
     for item in list(shared_garbage(third, needed(third, 1))):
         remove_shared(item, third.remote)
     assert unneeded(third) == set()
@@ -144,7 +141,6 @@ def test_an_old_object_that_is_uploaded_again_is_young(machine: Machine, shared:
     for name in names(shared):
         age(shared, name)
     there = machine("there")
-    assert there.remote
     named = [item for item in shared_garbage(there, []) if str(item.path).endswith(WEIGHTS)]
     publish(there, "b")  # which has the same weights, and uploads them anew
 
