@@ -77,6 +77,30 @@ FIGURES = (
     ),
     *(
         Figure(
+            f"{data}, the whole process",
+            "Growth",
+            rf"^\| {data} \|{ANY * 7} ([\d,]+) \| ([\d,]+) \|",
+            "{} s, {} MiB",
+        )
+        for data in (
+            "10,000,000 observations of a CSV file",
+            "1,000,000 rows of a CSV file",
+            "40,000 photos of 160 pixels",
+            "50,000 documents of 120 words",
+            "2,000,000 characters of a text to go on with",
+        )
+    ),
+    *(
+        Figure(
+            f"{data} in 8 pipelines, two at a time by {how}, beside one after the other",
+            "Wide runs",
+            rf"^\| {data} \| 8 \| `{runner}` \|{ANY * 2} ([\d.]+)",
+        )
+        for data in ("10,000 series", "100,000 photos")
+        for runner, how in (("2", "processes"), ("dask:2", "Dask"))
+    ),
+    *(
+        Figure(
             f"`{name}` as good as the course's code",
             "Time to quality",
             rf"^\| {name} \| gristmill \|{ANY * 5} ([\d.]+) \|",

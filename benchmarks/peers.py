@@ -35,8 +35,8 @@ CONDITIONS = (
     "Medians of rounds in turn; in brackets the median of gristmill's time divided by the tool's. Goals: nothing to do "
     "in a third of DVC's time and sooner than Metaflow. Metaflow's runs after the first are `resume`, which the user "
     "asks for and which takes over what succeeded: `run` does everything again, and sees the edit. DVC sees what "
-    "`deps` names; the imported module is not named, as it stands in no other file of the project. DVC's analytics and "
-    "look for updates are off."
+    "`deps` names; that the imported module is not among it is the slip that is tried. DVC's analytics and look for "
+    "updates are off."
 )
 
 Seconds = tuple[float, float, float]  # of a first run, of one with nothing to do, of one with epochs changed

@@ -25,9 +25,8 @@ def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Intervals) -
 def with_baselines(forecasts: Forecasts, data: Prepared, part: str, settings: Evaluate, names: list[str]) -> Forecasts:
     """Return forecasts with those of the named baselines, each fitted on what lies before the part."""
     made = {name: np.empty_like(forecasts.truth) for name in names}
-    owner = data.series_of(forecasts.starts)
-    for series in np.unique(owner):
-        mine, (first, end) = owner == series, data.bounds[series]
+    for series, mine in data.by_series(forecasts.starts):
+        first, end = data.bounds[series]
         fitted = max(1, int(data.part(part)[series, 0] - first))
         chosen = baselines(settings, fitted)
         for channel in range(forecasts.truth.shape[-1]):

@@ -4,6 +4,7 @@ All series lie one after the other in one array, (observations, columns): target
 known ahead. The known columns are shifted: at position t stands what is known of t + horizon (`shape.py`).
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,13 @@ class Prepared:
     def targets(self, starts: Origins) -> Values:
         """Return what windows are judged on, in raw units: (windows, horizon, targets)."""
         return self.values[windows.target_index(starts, self.layout.horizon), : len(self.layout.targets)]
+
+    def by_series(self, starts: Origins) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+        """Yield each series that has some of these origins, and at which positions they stand."""
+        owner = self.series_of(starts)
+        order = np.argsort(owner, kind="stable")
+        present, begins = np.unique(owner[order], return_index=True)
+        yield from zip(present.tolist(), np.split(order, begins[1:]), strict=True)
 
     def series_of(self, starts: Origins) -> npt.NDArray[np.int64]:
         """Return which series each window belongs to: (windows,)."""

@@ -46,9 +46,8 @@ def groups(data: Prepared, forecasts: Forecasts) -> Iterator[tuple[str, str, Any
         yield from (("step", str(step + 1), np.s_[:, step : step + 1]) for step in range(horizon))
     if targets > 1:
         yield from (("channel", name, np.s_[:, :, at : at + 1]) for at, name in enumerate(data.layout.targets))
-    owner = data.series_of(forecasts.starts)
-    if len(present := np.unique(owner)) > 1:
-        yield from (("series", data.ids[series], owner == series) for series in present)
+    if len(found := list(data.by_series(forecasts.starts))) > 1:
+        yield from (("series", data.ids[series], mine) for series, mine in found)
 
 
 def measure(truth: Array, forecast: Array, step: Array, squared: Array) -> dict[str, float | None]:
@@ -90,14 +89,14 @@ def past_errors(
     not move before the part has 0.
     """
     absolute, squared = np.zeros_like(forecasts.truth), np.zeros_like(forecasts.truth)
-    owner, targets = data.series_of(forecasts.starts), forecasts.truth.shape[-1]
-    for series in np.unique(owner):
+    targets = forecasts.truth.shape[-1]
+    for series, mine in data.by_series(forecasts.starts):
         first, begin = data.bounds[series, 0], data.part(part)[series, 0]
         past = data.values[first:begin, :targets].astype(np.float64)
         if len(past) < 2:
             continue
         lag = season if season and season < len(past) else 1
         errors = past[lag:] - past[:-lag]
-        absolute[owner == series] = np.abs(errors).mean(axis=0)
-        squared[owner == series] = np.sqrt(np.square(errors).mean(axis=0))
+        absolute[mine] = np.abs(errors).mean(axis=0)
+        squared[mine] = np.sqrt(np.square(errors).mean(axis=0))
     return absolute, squared
