@@ -81,13 +81,14 @@ def test_predictions_are_those_of_keras_whatever_the_number_of_rows(rows: int) -
 
 
 def test_predictions_of_several_inputs_are_cut_alike() -> None:
+    import tensorflow as tf
     from keras import Input, Model, layers
 
     numbers, names = Input((2,), name="numbers"), Input((1,), dtype="string", name="names")
     known = layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(names)
     network = Model({"numbers": numbers, "names": names}, layers.Concatenate()([numbers, known]))
     drawn = np.random.default_rng(2).normal(size=(1500, 2)).astype(np.float32)
-    inputs = networks.tensors({"numbers": drawn, "names": np.array([["a"], ["b"], ["c"]] * 500, object)})
+    inputs = {"numbers": drawn, "names": tf.constant([["a"], ["b"], ["c"]] * 500)}
 
     found = networks.predictions(network, inputs)
 
