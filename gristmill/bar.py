@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from gristmill import progress, screen
+from gristmill import console, progress, screen
 from gristmill.epoch import Epoch
 
 logger = logging.getLogger(__name__)
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 @contextlib.contextmanager
 def epochs() -> Iterator[None]:
     """Draw training as it goes."""
-    if not screen.err().is_terminal or screen.is_quiet():
+    if not console.err().is_terminal or screen.is_quiet():
         with progress.listening(_tell_epoch):
             yield
         return
@@ -26,7 +26,7 @@ def epochs() -> Iterator[None]:
         TextColumn("{task.fields[losses]}"),
         TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=screen.err(), transient=True) as bar:
+    with Progress(*columns, console=console.err(), transient=True) as bar:
         tasks: dict[str, TaskID] = {}
 
         def draw(pipeline: str, epoch: Epoch) -> None:

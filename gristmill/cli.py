@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from gristmill import bar, screen
+from gristmill import bar, console, screen
 from gristmill.arguments import Jobs, Json, Name, Refresh, Set
 from gristmill.commands import check, course, init, models, operations, report, run, schema, upkeep
 from gristmill.errors import GristmillError, WorkError
@@ -182,7 +182,7 @@ def _end(lost: WorkError) -> None:
     """End this process, whatever its threads are at: the next run goes on as it does after a kill."""
     try:
         screen.show_error(lost)
-        screen.err().show_cursor()  # which a bar has hidden
+        console.err().show_cursor()  # which a bar has hidden
         sys.stdout.flush()
     finally:  # also where nobody reads any more
         os._exit(lost.exit_status)

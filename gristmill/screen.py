@@ -1,7 +1,4 @@
-"""What the command line shows: tables and bars on a terminal, plain lines elsewhere.
-
-Rich is imported late: a run with nothing to do shows no table.
-"""
+"""What the command line shows: tables and bars on a terminal, plain lines elsewhere."""
 
 import importlib.util
 import itertools
@@ -10,9 +7,9 @@ import logging
 import shlex
 import sys
 from collections.abc import Container, Iterable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from gristmill.console import err, escape, out
 from gristmill.lines import Lines
 from gristmill.plan import Step, is_fresh
 from gristmill.result import scores_table
@@ -23,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from rich.console import Console
     from rich.table import Table
 
     from gristmill.doctor import Finding
@@ -46,33 +42,9 @@ _STATES = {
     "no data": "[red]no data[/]",
 }
 _FINDINGS = {True: "[green]ok[/]", False: "[red]no[/]", None: "–"}
-_WIDE = 200  # characters of a line of a table that is read by a program
 _ABOUT = 60  # characters of what a pipeline is about, at most
 
 _debug = False
-
-
-@cache
-def out() -> "Console":
-    """Return where results are printed."""
-    from rich.console import Console
-
-    return Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
-
-
-@cache
-def err() -> "Console":
-    """Return where it is told what happens meanwhile, and errors."""
-    from rich.console import Console
-
-    return Console(highlight=False, emoji=False, soft_wrap=True, stderr=True)
-
-
-def escape(text: str) -> str:
-    """Return text as one that rich takes for no markup."""
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def set_up(level: int, debug: bool) -> None:

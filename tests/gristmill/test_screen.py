@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill import screen
+from gristmill import console, screen
 from gristmill.artifact import Reference
 from gristmill.doctor import Finding
 from gristmill.errors import DataError, RequestError
@@ -36,8 +36,8 @@ SCORES = {
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-    for console in (screen.out(), screen.err()):
-        monkeypatch.setattr(console, "_color_system", None)  # found where there was one when it was made
+    for printer in (console.out(), console.err()):
+        monkeypatch.setattr(printer, "_color_system", None)  # found where there was one when it was made
 
 
 @pytest.fixture
