@@ -53,10 +53,12 @@ def launch(
     from httpx import TransportError
 
     from gristmill.refusals import concerns, refusals_told
-    from gristmill.server import watched
+    from gristmill.server import is_temporary, watched, without_heartbeats
 
+    watch = watched(url, _lose) if _ends else nullcontext()
+    heartbeats = without_heartbeats() if is_temporary(url) else nullcontext()  # where nobody listens
     try:
-        with refusals_told(url), watched(url, _lose) if _ends else nullcontext():
+        with refusals_told(url), watch, heartbeats:
             return run(project=str(catalogue.root), **parameters)
     except TransportError as error:
         if not concerns(error, url):

@@ -99,6 +99,18 @@ def ensure_named_api(command: str) -> str:
     return without_user(ensure_api())
 
 
+def is_temporary(url: str) -> bool:
+    """Whether an API is that of a server which this process started and which ends with it."""
+    return url in _started
+
+
+def without_heartbeats() -> contextlib.AbstractContextManager[object]:
+    """Have flows send none: each would wait at its end, for up to a second, for the thread that does."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+
+
 @contextlib.contextmanager
 def watched(url: str, lost: Callable[[str, str], object]) -> Iterator[None]:
     """Look in the background whether an API still answers; where it has not for long, call `lost` with it and why."""

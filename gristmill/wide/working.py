@@ -52,7 +52,12 @@ def _log_to_page() -> None:
 
 
 def _done(flow: str, parameters: dict[str, Any]) -> Done:
-    ended = getattr(import_own(f"flows.{flow}"), flow)(**parameters, return_state=True).result(raise_on_failure=False)
+    from gristmill.server import without_heartbeats
+
+    with without_heartbeats():  # who sent the unit notices the end of this process
+        ended = getattr(import_own(f"flows.{flow}"), flow)(**parameters, return_state=True).result(
+            raise_on_failure=False
+        )
     return Done(failed=f"{type(ended).__name__}: {ended}") if isinstance(ended, Exception) else Done(ended)
 
 
