@@ -29,6 +29,7 @@ class Stage:
     point: Mapping[str, int] = field(default_factory=dict)  # argument to number from 0, of one point
     function: str = ""  # of its module that does it: the stage's name, or `chunk`
     chunked: bool = False  # its module has `chunks`, which counts what `chunk` can do of its work, anywhere
+    threaded: bool = False  # by itself it keeps all cores of this machine busy: no use in giving chunks to processes
 
     @property
     def label(self) -> str:
@@ -91,7 +92,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             resumable=True,
             axes=(("windows", "window"), ("seeds", "seed")),
         ),
-        Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS)),
+        Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS), chunked=True),
         Stage(
             "refit",
             ("model", "train"),
@@ -104,8 +105,10 @@ STAGES: dict[str, tuple[Stage, ...]] = {
         Stage("export", ("export",), ("preprocess", "train", "evaluate", "refit"), _NETWORKS),
     ),
     "vision": (
-        Stage("ingest", ("source", "ingest", "schema"), (), (*_IMAGES, "tensorflow-datasets"), chunked=True),
-        Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES, chunked=True),
+        Stage(
+            "ingest", ("source", "ingest", "schema"), (), (*_IMAGES, "tensorflow-datasets"), chunked=True, threaded=True
+        ),
+        Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES, chunked=True, threaded=True),
         Stage(
             "features",
             ("model",),
@@ -114,6 +117,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             when=_head_alone_learns,
             ignores={"model": ("units", "dropout")},
             chunked=True,
+            threaded=True,
         ),
         Stage("train", ("model", "augment", "train"), ("preprocess", "features"), _NETWORKS, resumable=True),
         Stage("evaluate", ("evaluate",), ("preprocess", "train", "features"), (*_NETWORKS, "scipy")),

@@ -47,10 +47,9 @@ class Run:
     champion: Version | None = None  # that serves when a retraining begins: what it judges a challenger beside
     jobs: int | None = 1  # points of a stage that are done at a time; None for as many as a cluster has workers
 
-    @property
-    def spreads(self) -> bool:
-        """Whether others do chunks of its work: those of a cluster; the cores of this machine have threads for it."""
-        return self.jobs != 1 and self.catalogue.runner.kind == "dask"
+    def spreads(self, stage: domains.Stage) -> bool:
+        """Whether others do chunks of a stage's work."""
+        return stage.chunked and self.jobs != 1 and not (stage.threaded and self.catalogue.runner.kind == "processes")
 
     @property
     def stages(self) -> dict[str, domains.Stage]:
@@ -169,7 +168,7 @@ def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, *
         folders = _folders(stage, inputs, store, by_stat=chunk is not None)  # whoever asks for it has hashed them
         arguments = _arguments(run, stage, data, made_of.key) | folders | extras
         with store.draft(made_of) as draft:
-            spread = partial(_by_workers, run, label, inputs, digests) if stage.chunked and run.spreads else None
+            spread = partial(_by_workers, run, label, inputs, digests) if run.spreads(stage) else None
             _work(run.pipeline.domain, stage, draft, made_of, arguments, spread)
             watch.check()
             if chunk is None and plan.located(run.catalogue, run.pipeline, stage) != data:

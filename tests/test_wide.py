@@ -8,7 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT, SMALL
 from small_base import write_weights
@@ -50,6 +53,16 @@ model = { kind = "transfer", base = "MobileNetV3Small", weights = "small.weights
 train = { epochs = 1, batch_size = 8 }
 export = { formats = ["keras"] }
 """
+SERIES = """
+[pipelines.many]
+domain = "timeseries"
+source = { kind = "parquet", path = "many.parquet" }
+ingest = { time = "hour", target = "y", series = "name" }
+preprocess = { history = 4, horizon = 1, stride = 40, validation = 0, test = 400 }
+model = { kind = "linear" }
+evaluate = { season = 24 }
+export = { formats = ["keras"] }
+"""
 TEN = 10
 MEETS = """
 import os, pathlib, time
@@ -79,9 +92,11 @@ def cluster(prefect_api: str) -> Iterator[Any]:
     """A Dask cluster of two workers on loopback, which outlives those who send it work."""
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
-    ) as started:
+    with patch.dict(os.environ):  # which it changes, for its workers have one thread for linear algebra
+        started = LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+        )
+    with started:
         yield started
 
 
@@ -109,6 +124,22 @@ def contents(record: Record) -> dict[str, str]:
     return made_of | {"export": record.references["export"]["key"]}
 
 
+def chunks_of(project: Project) -> list[str]:
+    """Return the stages of the chunks in the store, one name a chunk."""
+    return sorted(item.path.parent.parent.name for item in project.collect() if "no recent run" in item.reason)
+
+
+def write_many_series(path: Path) -> None:
+    """Write six series of noise with days, more than one worker looks at."""
+    hours, random = 24_000, np.random.default_rng(0)
+    days = 10 * np.sin(2 * np.pi * np.arange(hours) / 24)
+    frames = [
+        {"name": name, "hour": pd.date_range("2020", periods=hours, freq="h"), "y": days + random.normal(size=hours)}
+        for name in "abcdef"
+    ]
+    pd.concat(map(pd.DataFrame, frames)).to_parquet(path)
+
+
 def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fails_alone(
     project: Path, gristmill: Gristmill, prefect_api: str, alone: Record
 ) -> None:
@@ -126,12 +157,17 @@ def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fai
     assert f"bundle  {project / 'data/store/export'}" in said.stdout
 
 
+def runner_of(kind: str, cluster: Any) -> str:
+    """Return the table of a runner of two workers."""
+    how = {"processes": "workers = 2", "dask": f'kind = "dask"\naddress = "{cluster.scheduler_address}"'}
+    return f"[runner]\n{how[kind]}\n"
+
+
 @pytest.mark.parametrize("kind", ["processes", "dask"])
 def test_blocks_of_a_backtest_side_by_side_are_those_made_one_by_one_and_noted_as_made(
     project: Path, alone: Record, cluster: Any, kind: str
 ) -> None:
-    runner = {"processes": "workers = 2", "dask": f'kind = "dask"\naddress = "{cluster.scheduler_address}"'}[kind]
-    (project / "pipelines.toml").write_text(f"[runner]\n{runner}\n{NET}")
+    (project / "pipelines.toml").write_text(runner_of(kind, cluster) + NET)
 
     run = Project.open(project).run("small").record
 
@@ -158,8 +194,7 @@ def test_a_retraining_makes_its_blocks_side_by_side_too(
 def test_on_dask_pipelines_give_what_they_give_here_and_one_that_fails_fails_alone(
     project: Path, cluster: Any, alone: Record
 ) -> None:
-    runner = f'[runner]\nkind = "dask"\naddress = "{cluster.scheduler_address}"\n'
-    (project / "pipelines.toml").write_text(runner + NET + BROKEN)
+    (project / "pipelines.toml").write_text(runner_of("dask", cluster) + NET + BROKEN)
     (project / "mine.py").write_text(FAILS)
 
     ended = Project.open(project).run_all(["small", "broken"])
@@ -178,25 +213,38 @@ def test_photos_in_chunks_on_dask_become_what_they_become_here(project: Path, cl
     (project / "pipelines.toml").write_text(PHOTOS)
     here = Project.open(project).run("photos").record
     shutil.rmtree(project / "data/store")
-    runner = f'[runner]\nkind = "dask"\naddress = "{cluster.scheduler_address}"\n'
-    (project / "pipelines.toml").write_text(runner + PHOTOS)
+    (project / "pipelines.toml").write_text(runner_of("dask", cluster) + PHOTOS)
 
     there = Project.open(project).run("photos").record
 
     assert contents(there) == contents(here)
     opened = Project.open(project)
-    chunks = [item.path for item in opened.collect() if "no recent run" in item.reason]
-    assert sorted(path.parent.parent.name for path in chunks) == ["features"] * 3 + ["preprocess"] * 3  # one a part
+    assert chunks_of(opened) == ["features"] * 3 + ["preprocess"] * 3  # one a part
     assert all(step.state == "fresh" for step in opened.plan("photos"))
+
+
+@pytest.mark.parametrize("kind", ["processes", "dask"])
+def test_scores_of_series_that_are_spread_over_workers_are_those_made_here(
+    project: Path, cluster: Any, kind: str
+) -> None:
+    write_many_series(project / "many.parquet")
+    (project / "pipelines.toml").write_text(SERIES)
+    here = Project.open(project).run("many").record
+    shutil.rmtree(project / "data/store")
+    (project / "pipelines.toml").write_text(runner_of(kind, cluster) + SERIES)
+
+    there = Project.open(project).run("many").record
+
+    assert contents(there) == contents(here)
+    assert chunks_of(Project.open(project)) == ["evaluate"] * 2
 
 
 def test_a_unit_on_dask_whose_process_is_killed_is_tried_again_and_ends_with_who_sent_it(
     project: Path, cluster: Any, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     mark = tmp_path_factory.mktemp("mark")
-    runner = f'[runner]\nkind = "dask"\naddress = "{cluster.scheduler_address}"\n'
     (project / "pipelines.toml").write_text(
-        f"{runner}{BROKEN}\n[pipelines.broken.sweep]\nseeds = 1\ntrain.epochs = [1]\n"
+        f"{runner_of('dask', cluster)}{BROKEN}\n[pipelines.broken.sweep]\nseeds = 1\ntrain.epochs = [1]\n"
     )
     (project / "mine.py").write_text(PAUSES.format(mark=str(mark)))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": prefect_api}

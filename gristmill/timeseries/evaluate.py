@@ -1,6 +1,7 @@
 """Evaluate: forecasts beside the baselines', their intervals, and what they say of anomalies and regimes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ import pandas as pd
 from gristmill import importance
 from gristmill import network as networks
 from gristmill.tables import read_document, write_document, write_table
-from gristmill.timeseries import anomalies, changes, prepared, rolling
+from gristmill.timeseries import anomalies, apart, changes, prepared, rolling
 from gristmill.timeseries.anomalies import ForecasterOf
-from gristmill.timeseries.forecasts import baselines_of, calibrated, with_baselines, with_intervals
+from gristmill.timeseries.forecasts import calibrated, with_intervals
 from gristmill.timeseries.importance import importance_of_channels
-from gristmill.timeseries.predictions import Forecaster, Forecasts, as_rows, by_network, forecast_part, levels_of
+from gristmill.timeseries.predictions import Array, Forecaster, Forecasts, as_rows, by_network, forecast_part, levels_of
 from gristmill.timeseries.prepared import MODEL, Prepared
 from gristmill.timeseries.scoring import score_table
 from gristmill.timeseries.settings import Evaluate
@@ -26,7 +27,13 @@ _LABELS = ("part", "by", "group", "forecaster", "examples")
 
 
 def evaluate(
-    *, evaluate: Evaluate, preprocess: Path, train: Path, out: Path, backtest: Sequence[Path] = ()
+    *,
+    evaluate: Evaluate,
+    preprocess: Path,
+    train: Path,
+    out: Path,
+    backtest: Sequence[Path] = (),
+    chunks: Sequence[Path] = (),
 ) -> dict[str, int]:
     """Forecast every window of the validation and the test part, and score what came out.
 
@@ -40,12 +47,14 @@ def evaluate(
         train: folder of the trained network.
         out: folder to write to.
         backtest: folders of the backtest's blocks.
+        chunks: the folders that `chunk` filled, in their order, if others have looked at the series by themselves.
     """
     data, network = prepared.read(preprocess), networks.read(train)
     quantiles = read_document(train / "training.json")["quantiles"]
     level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
     settings = with_season(evaluate, data)
-    made = forecast_parts(data, network, settings, quantiles)
+    found = apart.read(chunks, data) if chunks else apart.look(data, settings)
+    made = forecast_parts(data, network, found.baselines, quantiles)
     blocks = rolling.read_blocks(data, backtest)
     calibration = rolling.pooled(blocks) if blocks else made.get("validation")
     calibrated_on = "backtest" if blocks else "validation" if calibration else None
@@ -65,25 +74,45 @@ def evaluate(
         summary["backtest"] = rolling.summarised(judged)
     if calibration:
         summary["anomalies"] = look_for_anomalies(data, by_median(network, quantiles), calibration, settings, out)
-    summary["segments"] = look_for_changes(data, settings.season, out)
+    summary["segments"] = look_for_changes(data, found.segments, settings.season, out)
     write_patterns(data, settings.season, out)
     write_document(out / "scores.json", summary)
     metric = summary["headline"]["metric"]
-    if found := importance_of_channels(data, network, metric, settings.season, quantiles):
-        write_document(out / importance.FILE, found)
+    if weighed := importance_of_channels(data, network, metric, settings.season, quantiles):
+        write_document(out / importance.FILE, weighed)
     return {f"{part}_windows": len(forecasts.starts) for part, forecasts in made.items()}
 
 
+def chunks(*, evaluate: Evaluate, preprocess: Path, train: Path, backtest: Sequence[Path] = ()) -> int:
+    """Return in how many stretches the series can be looked at by themselves; arguments as of `evaluate`."""
+    return len(apart.stretches(prepared.read_parts(preprocess)[1]))
+
+
+def chunk(
+    *,
+    evaluate: Evaluate,
+    preprocess: Path,
+    train: Path,
+    number: int,
+    out: Path,
+    backtest: Sequence[Path] = (),
+) -> dict[str, int]:
+    """Look at a stretch of the series; arguments as of `evaluate`."""
+    data = prepared.read(preprocess)
+    stretch = apart.stretches(data.bounds)[number]
+    apart.write(apart.look(data, with_season(evaluate, data), stretch), out)
+    return {"series": stretch.stop - stretch.start}
+
+
 def forecast_parts(
-    data: Prepared, network: keras.Model, settings: Evaluate, quantiles: list[float] | None
+    data: Prepared,
+    network: keras.Model,
+    by_baselines: dict[str, dict[str, Array]],
+    quantiles: list[float] | None,
 ) -> dict[str, Forecasts]:
-    """Return the forecasts of validation, where there is one, and test, by the model and the same baselines."""
-    parts = [part for part in ("validation", "test") if len(data.origins(part))]
-    names = baselines_of(data, parts[0], settings)  # those that every part has the past for
-    return {
-        part: with_baselines(forecast_part(data, part, network, quantiles), data, part, settings, names)
-        for part in parts
-    }
+    """Return the forecasts of each part by the model, with those of the baselines beside them."""
+    by_model = {part: forecast_part(data, part, network, quantiles) for part in by_baselines}
+    return {part: replace(own, made=own.made | by_baselines[part]) for part, own in by_model.items()}
 
 
 def by_median(network: keras.Model, quantiles: list[float] | None) -> ForecasterOf:
@@ -144,26 +173,11 @@ def look_for_anomalies(
     }
 
 
-def look_for_changes(data: Prepared, season: int | None, out: Path) -> dict[str, Any]:
-    """Write the regimes of every series' first target, and return how well an injected change is found."""
-    found = []
-    for name, (begin, end) in zip(data.ids, data.bounds, strict=True):
-        values = data.values[begin:end, 0].astype(np.float64)
-        for segment in changes.segments(values, season):
-            times = data.times[[begin + segment.begin, begin + segment.end - 1]]
-            found.append(
-                {
-                    "unique_id": name,
-                    "begin": times[0],
-                    "end": times[1],
-                    "level": segment.level,
-                    "slope": segment.slope,
-                    "deviation": segment.deviation,
-                }
-            )
-    write_table(out / "segments.parquet", pd.DataFrame(found))
+def look_for_changes(data: Prepared, segments: pd.DataFrame, season: int | None, out: Path) -> dict[str, Any]:
+    """Write the regimes of the series, and return how well an injected change is found in the longest."""
+    write_table(out / "segments.parquet", segments)
     begin, end = data.bounds[int(np.diff(data.bounds).argmax())]
     return {
-        "found": len(found),
+        "found": len(segments),
         "shifts": changes.score_changes(data.values[begin:end, 0].astype(np.float64), season, 0),
     }

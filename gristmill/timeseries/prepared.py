@@ -95,11 +95,25 @@ class Prepared:
         owner = self.series_of(starts)
         order = np.argsort(owner, kind="stable")
         present, begins = np.unique(owner[order], return_index=True)
-        yield from zip(present.tolist(), np.split(order, begins[1:]), strict=True)
+        yield from zip(present.tolist(), np.split(order, begins)[1:], strict=True)
 
     def series_of(self, starts: Origins) -> npt.NDArray[np.int64]:
         """Return which series each window belongs to: (windows,)."""
         return np.searchsorted(self.bounds[:, 0], starts, side="right") - 1
+
+    def only(self, stretch: slice) -> "Prepared":
+        """Return a stretch of the series, at least one, as if there were no others but for the scale."""
+        bounds = self.bounds[stretch]
+        begin, end = bounds[0, 0], bounds[-1, 1]
+        return replace(
+            self,
+            ids=self.ids[stretch],
+            times=self.times[begin:end],
+            values=self.values[begin:end],
+            filled=self.filled[begin:end],
+            bounds=bounds - begin,
+            parts=self.parts[stretch] - begin,
+        )
 
     def cut_at(self, parts: Bounds) -> "Prepared":
         """Return the same series cut elsewhere, with the scale of the new training part."""

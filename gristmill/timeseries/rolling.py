@@ -74,7 +74,7 @@ def _score_block(block: Block, blocks: Sequence[Block], settings: Evaluate, leve
     forecasts, others = block.forecasts, [other for other in blocks if other.window != block.window]
     if forecasts.low is None and others:
         forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, settings, level))
-    made = with_baselines(forecasts, data, "test", settings, baselines_of(data, "test", settings))
+    made = with_baselines(forecasts, data, "test", settings, baselines_of(data, settings, "test"))
     table = score_table(data, "test", made, settings.season, level)
     table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
     begin, end = data.times[made.starts.min()], data.times[made.starts.max() + data.layout.horizon - 1]

@@ -120,18 +120,21 @@ def threads_of(client: Any, address: str) -> int:
 
 
 def _start(workers: int) -> Any:
+    import dask
     from distributed import LocalCluster
 
     _hush()
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        memory_limit=0,  # a worker's own process does the work; its memory is not Dask's to count
-        silence_logs=logging.CRITICAL,
-    )
+    # What it has in mind for its workers would stay in this process's environment, one thread for linear algebra too.
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+            memory_limit=0,  # a worker's own process does the work; its memory is not Dask's to count
+            silence_logs=logging.CRITICAL,
+        )
 
 
 def _hush() -> None:

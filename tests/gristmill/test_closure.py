@@ -132,6 +132,7 @@ CLOSURES = {
         "gristmill.tables",
         "gristmill.timeseries",
         "gristmill.timeseries.anomalies",
+        "gristmill.timeseries.apart",
         "gristmill.timeseries.baselines",
         "gristmill.timeseries.changes",
         "gristmill.timeseries.evaluate",

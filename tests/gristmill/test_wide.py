@@ -169,6 +169,19 @@ def test_an_api_that_listens_on_this_machine_alone_is_not_named_to_another(
     assert ("PREFECT_API_URL" in cluster._environment(scheduler)) == passed
 
 
+@pytest.mark.slow
+def test_a_cluster_that_is_started_here_leaves_the_threads_of_this_process_as_they_are() -> None:
+    before = {name: os.environ.get(name) for name in LINEAR_ALGEBRA}
+
+    started = cluster.Cluster(None, 1)
+
+    try:
+        assert {name: os.environ.get(name) for name in LINEAR_ALGEBRA} == before
+        assert cluster._environment(ADDRESS).items() >= before.items()
+    finally:
+        started.close()
+
+
 @pytest.mark.parametrize("asked", [None, "3"])
 def test_a_dask_workers_process_has_as_many_threads_as_where_its_work_comes_from(
     asked: str | None, monkeypatch: pytest.MonkeyPatch
@@ -176,7 +189,7 @@ def test_a_dask_workers_process_has_as_many_threads_as_where_its_work_comes_from
     told = f"import json, os; input(); print(json.dumps({{'value': [os.environ.get(n) for n in {LINEAR_ALGEBRA}]}}))"
     for name in LINEAR_ALGEBRA:
         monkeypatch.setenv(name, asked) if asked else monkeypatch.delenv(name, raising=False)
-    environment = cluster._environment("tcp://127.0.0.1:8786")
+    environment = cluster._environment(ADDRESS)
     monkeypatch.setattr(process, "command", lambda _: ([sys.executable, "-c", told], dict(os.environ)))
     for name in LINEAR_ALGEBRA:
         monkeypatch.setenv(name, "1")  # as Dask has it in a worker

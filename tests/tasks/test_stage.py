@@ -16,6 +16,7 @@ from scoreboard import Fault
 from support import STAGE_NAMES, Forked, assert_all_whole, edit, made, nothing, published, records, write_project
 
 from gristmill.config import load
+from gristmill.domains import STAGES
 from gristmill.errors import DataError, SourceChanged, WorkError
 from gristmill.identity import digest_of_file
 from gristmill.runs import Record, Runs
@@ -297,3 +298,28 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
         with pytest.raises(WorkError, match=r"pipelines\.toml, the data or the code are not those .* Run again\."):
             make(changed, "ingest", piece=Piece("ingest", made_there.reference["key"]))
         assert make(run, "ingest", piece=Piece("ingest", made_there.reference["key"]))[1]
+
+
+@pytest.mark.parametrize(
+    ("runner", "jobs", "spread"),
+    [
+        ("", None, set()),
+        ("", 2, {"timeseries evaluate"}),
+        ("[runner]\nworkers = 2\n", None, {"timeseries evaluate"}),
+        ("[runner]\nworkers = 2\n", 1, set()),
+        (
+            '[runner]\nkind = "dask"\n',
+            None,
+            {"timeseries evaluate", "vision ingest", "vision preprocess", "vision features"},
+        ),
+    ],
+)
+def test_chunks_are_done_by_others_where_threads_of_this_machine_do_not_do_them(
+    runner: str, jobs: int | None, spread: set[str], project: Path
+) -> None:
+    (project / "pipelines.toml").write_text(runner + SMALL)
+
+    with recorded("small", [], None, str(project), jobs=jobs) as run:
+        found = {f"{domain} {stage.name}" for domain in STAGES for stage in STAGES[domain] if run.spreads(stage)}
+
+    assert found == spread

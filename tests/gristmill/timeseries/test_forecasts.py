@@ -86,7 +86,7 @@ def test_intervals_lie_around_the_models_forecast() -> None:
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_baselines_are_those_of_each_series_and_channel_fitted_on_what_lies_before_the_part(part: str) -> None:
     settings = Evaluate(season=4, ar_order=2)
-    names = baselines_of(DATA, part, settings)
+    names = baselines_of(DATA, settings, part)
     made = with_baselines(forecast_part(DATA, part, NETWORK, None), DATA, part, settings, names)
 
     assert list(made.made) == [MODEL, *names]
@@ -105,7 +105,7 @@ def test_baselines_are_those_of_each_series_and_channel_fitted_on_what_lies_befo
 def test_no_baseline_of_a_part_changes_with_what_comes_after_its_windows(part: str) -> None:
     settings = Evaluate(season=4, ar_order=2)
     begin = int(DATA.part(part)[1, 0])  # of the second series, which is the last
-    names = baselines_of(DATA, part, settings)
+    names = baselines_of(DATA, settings, part)
     changed = assembled(*TABLES, inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 20])
     changed.values[begin:] = 1e4
 
@@ -122,18 +122,27 @@ def test_no_baseline_of_a_part_changes_with_what_comes_after_its_windows(part: s
 
 def test_only_baselines_that_every_series_has_the_past_for_are_chosen() -> None:
     """Before the test part one series has 50 observations, the other 30."""
-    assert "seasonal naive 30" in baselines_of(DATA, "test", Evaluate(season=30))
-    assert "seasonal naive 31" not in baselines_of(DATA, "test", Evaluate(season=31))
-    assert "moving average 31" not in baselines_of(DATA, "test", Evaluate(moving_average=31))
+    assert "seasonal naive 30" in baselines_of(DATA, Evaluate(season=30), "test")
+    assert "seasonal naive 31" not in baselines_of(DATA, Evaluate(season=31), "test")
+    assert "moving average 31" not in baselines_of(DATA, Evaluate(moving_average=31), "test")
+
+
+def test_of_several_parts_each_has_the_past_for_the_baselines_that_are_chosen() -> None:
+    """A series may have windows in the test part alone, of which it has seen less than others of the validation."""
+    late = assembled(TABLES[0], TABLES[1][:13], inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 47])
+
+    assert "moving average 4" in baselines_of(late, Evaluate(moving_average=4), "validation")
+    assert "moving average 4" not in baselines_of(late, Evaluate(moving_average=4), "validation", "test")
+    assert "moving average 3" in baselines_of(late, Evaluate(), "validation", "test")
 
 
 def test_a_series_without_a_window_in_the_part_does_not_count() -> None:
     short = assembled(TABLES[0], TABLES[1][:12], inputs=1, history=5, horizon=2, test=10, starts=[0, 48])
 
     assert np.unique(short.series_of(short.origins("test"))).tolist() == [0, 1]
-    assert "seasonal naive 40" not in baselines_of(short, "test", Evaluate(season=40))
+    assert "seasonal naive 40" not in baselines_of(short, Evaluate(season=40), "test")
     shorter = assembled(TABLES[0], TABLES[1][:5], inputs=1, history=5, horizon=2, test=10, starts=[0, 55])
-    assert "seasonal naive 40" in baselines_of(shorter, "test", Evaluate(season=40))
+    assert "seasonal naive 40" in baselines_of(shorter, Evaluate(season=40), "test")
 
 
 def test_the_table_has_a_row_a_window_step_and_target() -> None:

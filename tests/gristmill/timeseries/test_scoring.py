@@ -184,7 +184,7 @@ def test_values_of_a_series_without_a_past_to_scale_by_do_not_count_in_scaled_er
 
     table = score_table(data, "test", made, None, 0.9).set_index(["by", "group", "forecaster"])
 
-    assert baselines_of(data, "test", Evaluate()) == ["naive"]
+    assert baselines_of(data, Evaluate(), "test") == ["naive"]
     known = with_baselines(made, data, "test", Evaluate(), ["naive"]).made["naive"]
     assert np.array_equal(known[:, 0], data.values[made.starts - 1])
     unit = np.abs(np.diff(data.values[:28, 0].astype(float))).mean()
