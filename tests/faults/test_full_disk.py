@@ -4,6 +4,7 @@ Each step of a run, a retraining and a promotion may meet either: in full all of
 """
 
 import errno
+import gc
 import re
 import shutil
 from collections.abc import Callable
@@ -81,6 +82,8 @@ class Served:
 
     def try_on(self, disk: AbstractContextManager[T]) -> tuple[str | None, T]:
         """Return what the command says on a broken disk, None where it succeeds, and what the disk tells."""
+        gc.collect()
+        gc.freeze()  # what TensorFlow keeps of every training; looked through at each, it would make the last ones slow
         shutil.rmtree(self.store)
         shutil.copytree(self._before, self.store)
         with disk as told:
