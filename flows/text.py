@@ -14,7 +14,11 @@ from tasks.train import train
 
 @flow(name="text", flow_run_name="{pipeline}", persist_result=False)
 def text(
-    pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None
+    pipeline: str,
+    overrides: list[str] | None = None,
+    refresh: str | None = None,
+    project: str | None = None,
+    jobs: int | None = None,
 ) -> dict[str, Any]:
     """Ingest texts, make tokens of them, train, evaluate, export.
 
@@ -23,11 +27,12 @@ def text(
         overrides: assignments such as `train.epochs=5`.
         refresh: a stage to do again even if its result is in the store.
         project: folder of `pipelines.toml`; found from the current folder upward if not given.
+        jobs: stretches of texts of which a cluster's workers make tokens at a time; as `[runner]` says if not given.
 
     Returns:
         The run record.
     """
-    with recorded(pipeline, overrides or [], refresh, project) as run:
+    with recorded(pipeline, overrides or [], refresh, project, jobs=jobs) as run:
         texts = ingest(run)
         tokens = preprocess(run, texts)
         network = train(run, tokens)

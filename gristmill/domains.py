@@ -75,7 +75,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     ),
     "text": (
         Stage("ingest", ("source", "ingest", "schema"), (), (*_TABLES, "tensorflow", "tensorflow-datasets")),
-        Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS),
+        Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS, chunked=True, threaded=True),
         Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
         Stage("evaluate", ("evaluate",), ("preprocess", "train", "ingest"), (*_NETWORKS, "scipy")),
         Stage("export", ("export",), ("preprocess", "train", "evaluate", "ingest"), _NETWORKS),

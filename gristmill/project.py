@@ -74,8 +74,8 @@ class Project:
             name: the pipeline.
             refresh: a stage to do again.
             steps: the plan, where it was made already.
-            jobs: blocks of a backtest that are made at a time, or chunks of photos on a cluster; as `[runner]` says if
-                not given.
+            jobs: blocks of a backtest that are made at a time, or chunks of series, and, on a cluster, of photos and
+                texts; as `[runner]` says if not given.
 
         Raises:
             GristmillError: the work could not be done.

@@ -63,6 +63,15 @@ model = { kind = "linear" }
 evaluate = { season = 24 }
 export = { formats = ["keras"] }
 """
+TEXTS = """
+[pipelines.long]
+domain = "text"
+source = { kind = "parquet", path = "long.parquet" }
+ingest = { text = "text", label = "label" }
+preprocess = { vocabulary = 20, length = 10, validation = 0.1, test = 0.2 }
+model = { kind = "embedding" }
+train = { epochs = 1 }
+"""
 TEN = 10
 MEETS = """
 import os, pathlib, time
@@ -138,6 +147,14 @@ def write_many_series(path: Path) -> None:
         for name in "abcdef"
     ]
     pd.concat(map(pd.DataFrame, frames)).to_parquet(path)
+
+
+def write_long_texts(path: Path) -> None:
+    """Write more characters than one worker makes tokens of, in few and long words, which are soon read."""
+    random = np.random.default_rng(0)
+    words = np.array([[letter * 10_000 for letter in letters] for letters in ("abcdefgh", "stuvwxyz")])
+    texts = [" ".join(random.choice(words[at % 2], 40)) for at in range(90)]
+    pd.DataFrame({"text": texts, "label": [("early", "late")[at % 2] for at in range(90)]}).to_parquet(path)
 
 
 def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fails_alone(
@@ -237,6 +254,19 @@ def test_scores_of_series_that_are_spread_over_workers_are_those_made_here(
 
     assert contents(there) == contents(here)
     assert chunks_of(Project.open(project)) == ["evaluate"] * 2
+
+
+def test_tokens_that_workers_of_dask_make_of_texts_are_those_made_here(project: Path, cluster: Any) -> None:
+    write_long_texts(project / "long.parquet")
+    (project / "pipelines.toml").write_text(TEXTS)
+    here = Project.open(project).run("long").record
+    shutil.rmtree(project / "data/store")
+    (project / "pipelines.toml").write_text(runner_of("dask", cluster) + TEXTS)
+
+    there = Project.open(project).run("long").record
+
+    assert contents(there) == contents(here)
+    assert chunks_of(Project.open(project)) == ["preprocess"] * 2
 
 
 def test_a_unit_on_dask_whose_process_is_killed_is_tried_again_and_ends_with_who_sent_it(

@@ -53,7 +53,15 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Characters:
     Raises:
         DataError: there are too few.
     """
-    found = most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules))
+    return of(most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules)), size, rules)
+
+
+def of(found: Sequence[int], size: int, rules: Rules) -> Characters:
+    """Return the tokenizer of these characters, as `split` gives them; `size` was asked for.
+
+    Raises:
+        DataError: there are too few.
+    """
     return Characters(vocabulary([chr(point) for point in found], size, rules), rules)
 
 

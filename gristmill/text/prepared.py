@@ -74,10 +74,7 @@ class Prepared(Labelled):
     @cached_property
     def _all(self) -> Sequences:
         """The sequences of all parts."""
-        column = pq.read_table(self.folder / "tokens.parquet", page_checksum_verification=True)["tokens"]
-        lists = column.combine_chunks()
-        starts = lists.offsets.to_numpy().astype(np.int64)
-        return Sequences(lists.values.to_numpy(), starts)
+        return read_tokens(self.folder)
 
 
 def read(folder: Path) -> Prepared:
@@ -95,3 +92,10 @@ def write_tokens(sequences: Sequences, out: Path) -> None:
     """Write `tokens.parquet`: a column of lists."""
     lists = pa.ListArray.from_arrays(pa.array(sequences.starts.astype(np.int32)), pa.array(sequences.values))
     write_table(out / "tokens.parquet", pd.DataFrame({"tokens": pd.Series(lists, dtype=pd.ArrowDtype(lists.type))}))
+
+
+def read_tokens(folder: Path) -> Sequences:
+    """Read what `write_tokens` wrote."""
+    column = pq.read_table(folder / "tokens.parquet", page_checksum_verification=True)["tokens"]
+    lists = column.combine_chunks()
+    return Sequences(lists.values.to_numpy(), lists.offsets.to_numpy().astype(np.int64))

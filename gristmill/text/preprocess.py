@@ -1,6 +1,7 @@
 """Preprocess: texts split into parts and made sequences of tokens (`prepared.py`)."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gristmill.classification.labelled import PARTS
 from gristmill.classification.repeats import repeated
 from gristmill.classification.split import split
 from gristmill.tables import read_document, read_table, write_document, write_table
+from gristmill.text import coded
 from gristmill.text import tokenizer as tokenizers
 from gristmill.text.prepared import Layout, write_layout, write_tokens
 from gristmill.text.sequences import Sequences
@@ -20,7 +22,7 @@ from gristmill.text.special import UNKNOWN
 from gristmill.text.tokenizer import Tokenizer, encoded
 
 
-def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
+def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Sequence[Path] = ()) -> dict[str, int]:
     """Split ingested texts, fit the tokenizer on those to train on, and write all as tokens.
 
     Writes
@@ -33,6 +35,12 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     - `summary.json`: by part the share of tokens that are `unknown`, and how many texts were `cut` or are `empty`,
       without a token; and `repeated`, which parts share equal texts (`repeats.py`).
 
+    Args:
+        preprocess: what a token is, the length and the parts.
+        ingest: folder of the ingested texts.
+        out: folder to write to.
+        chunks: the folders that `chunk` filled, in their order, if others have made the tokens.
+
     Returns:
         Counts of texts in each part, of tokens of the vocabulary and of a sequence, and of texts of a part that are in
         another too, if there are any.
@@ -41,10 +49,12 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         DataError: a class is left without a text to train on, or the texts to train on hold fewer than two tokens.
         RequestError: settings that do not fit the texts or each other, or an extra of the package is missing.
     """
-    texts, classes = read_table(ingest / "texts.parquet"), read_document(ingest / "summary.json")["classes"]
-    ordered = _ordered(texts.assign(part=split(texts, classes, preprocess)))
-    tokenizer = tokenizers.fit(ordered.loc[ordered["part"] == "train", "text"].tolist(), preprocess)
-    tokens = encoded(tokenizer, ordered["text"].tolist())
+    ordered, classes = _ordered(preprocess, ingest)
+    if chunks:
+        tokenizer, tokens = coded.joined(map(coded.read, chunks), preprocess)
+    else:
+        tokenizer = tokenizers.fit(ordered.loc[ordered["part"] == "train", "text"].tolist(), preprocess)
+        tokens = encoded(tokenizer, ordered["text"].tolist())
     index = ordered.drop(columns="text").assign(tokens=tokens.lengths, characters=ordered["text"].str.len())
     training = (index["part"] == "train").to_numpy()
     layout = Layout(
@@ -68,15 +78,31 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     return counts | {f"{pair['part']}_texts_also_in_{pair['also_in']}": pair["count"] for pair in found}
 
 
+def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
+    """Return in how many stretches the texts can be made tokens; arguments as of `preprocess`."""
+    return len(coded.stretches(_ordered(preprocess, ingest)[0]["text"], preprocess))
+
+
+def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
+    """Make tokens of a stretch of the texts, of a vocabulary of its own; arguments as of `preprocess`."""
+    ordered, _ = _ordered(preprocess, ingest)
+    own = ordered.iloc[coded.stretches(ordered["text"], preprocess)[number]]
+    trained = int((own["part"] == "train").sum())  # which come first
+    coded.write(coded.code(own["text"].tolist(), trained, preprocess), out)
+    return {"texts": len(own)}
+
+
 def vocabulary(tokenizer: Tokenizer, training: Sequences) -> pd.DataFrame:
     """Return each `token` and its `count` in sequences, by id."""
     counts = np.bincount(training.values, minlength=len(tokenizer.tokens))
     return pd.DataFrame({"token": pd.Series(tokenizer.tokens, dtype="str"), "count": counts.astype(np.int64)})
 
 
-def _ordered(texts: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows part by part, each in ingest's order: training mixes them itself."""
-    return pd.concat([texts[texts["part"] == part] for part in PARTS], ignore_index=True)
+def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Return ingest's rows part by part, each in ingest's order, for training mixes them itself; and the classes."""
+    texts, classes = read_table(ingest / "texts.parquet"), read_document(ingest / "summary.json")["classes"]
+    texts = texts.assign(part=split(texts, classes, preprocess))
+    return pd.concat([texts[texts["part"] == part] for part in PARTS], ignore_index=True), classes
 
 
 def _length(lengths: npt.NDArray[np.int64], asked: Length) -> int:

@@ -1,7 +1,7 @@
 """What all levels of tokens share: how texts are read, and how often each token is in them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,7 +55,12 @@ def most_frequent(texts: Sequence[str], size: int, split: Callable[[tf.Tensor], 
     total: Counter[Any] = Counter()
     for tokens, counts in counted.as_numpy_iterator():
         total.update(dict(zip(tokens.tolist(), counts.tolist(), strict=True)))
-    return sorted(total, key=lambda token: (-total[token], token))[:size]
+    return ranked(total, size)
+
+
+def ranked(counts: Mapping[Any, int], size: int) -> list[Any]:
+    """Return the tokens with the highest counts, `size` at most, of equal ones those that sort first."""
+    return sorted(counts, key=lambda token: (-counts[token], token))[:size]
 
 
 def batches_of(texts: Sequence[str]) -> tf.data.Dataset:

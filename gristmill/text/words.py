@@ -82,7 +82,15 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Words:
     Raises:
         DataError: there are too few.
     """
-    found = most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules))
+    return of(most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules)), size, rules)
+
+
+def of(found: Sequence[bytes], size: int, rules: Rules) -> Words:
+    """Return the tokenizer of these words, as `split` gives them; `size` was asked for.
+
+    Raises:
+        DataError: there are too few.
+    """
     words = [word.decode() for word in found]
     return Words(vocabulary(["\n" if word == _LINE_END else word for word in words], size, rules), rules)
 

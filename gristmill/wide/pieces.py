@@ -1,4 +1,4 @@
-"""Pieces of stages, blocks of a backtest or chunks of photos, made by workers who share this project's store."""
+"""Pieces of stages, blocks of a backtest or chunks of others, made by workers who share this project's store."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

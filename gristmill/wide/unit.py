@@ -8,7 +8,7 @@ from typing import Any
 class Unit:
     """A flow with its parameters, all of them JSON values; what it makes is found in the store."""
 
-    flow: str  # a whole run: a domain's; up to the scores: `trial`; a block of a backtest, a chunk of photos: `piece`
+    flow: str  # a whole run: a domain's; up to the scores: `trial`; a block of a backtest, a chunk of a stage: `piece`
     parameters: dict[str, Any]  # among them `pipeline` and `project`, the folder
 
 

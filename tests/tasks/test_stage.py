@@ -310,7 +310,7 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
         (
             '[runner]\nkind = "dask"\n',
             None,
-            {"timeseries evaluate", "vision ingest", "vision preprocess", "vision features"},
+            {"text preprocess", "timeseries evaluate", "vision ingest", "vision preprocess", "vision features"},
         ),
     ],
 )
