@@ -27,7 +27,7 @@ def text(
         overrides: assignments such as `train.epochs=5`.
         refresh: a stage to do again even if its result is in the store.
         project: folder of `pipelines.toml`; found from the current folder upward if not given.
-        jobs: stretches of texts of which a cluster's workers make tokens at a time; as `[runner]` says if not given.
+        jobs: chunks of texts that a cluster elsewhere does at a time; as `[runner]` says if not given.
 
     Returns:
         The run record.

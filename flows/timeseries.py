@@ -29,8 +29,7 @@ def timeseries(
         overrides: assignments such as `train.epochs=5`.
         refresh: a stage to do again even if its result is in the store.
         project: folder of `pipelines.toml`; found from the current folder upward if not given.
-        jobs: blocks of the backtest that are made at a time, or stretches of many series whose forecasts are scored;
-            as `[runner]` says if not given.
+        jobs: blocks of the backtest, or chunks of series, that are made at a time; as `[runner]` says if not given.
 
     Returns:
         The run record.

@@ -28,7 +28,7 @@ def vision(
         overrides: assignments such as `train.epochs=5`.
         refresh: a stage to do again even if its result is in the store.
         project: folder of `pipelines.toml`; found from the current folder upward if not given.
-        jobs: chunks of photos that a cluster's workers do at a time; as `[runner]` says if not given.
+        jobs: chunks of photos that a cluster elsewhere does at a time; as `[runner]` says if not given.
 
     Returns:
         The run record.

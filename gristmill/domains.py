@@ -28,8 +28,8 @@ class Stage:
     axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its own table that counts, argument that is counted)
     point: Mapping[str, int] = field(default_factory=dict)  # argument to number from 0, of one point
     function: str = ""  # of its module that does it: the stage's name, or `chunk`
-    chunked: bool = False  # its module has `chunks`, which counts what `chunk` can do of its work, anywhere
-    threaded: bool = False  # by itself it keeps all cores of this machine busy: no use in giving chunks to processes
+    chunked: tuple[str, ...] | None = None  # inputs that `chunks` and `chunk` of its module read, if it has them
+    threaded: bool = False  # by itself it keeps all cores of this machine busy: chunks are for other machines
 
     @property
     def label(self) -> str:
@@ -40,7 +40,7 @@ class Stage:
 
     def chunk(self, number: int) -> "Stage":
         """Return one chunk of the work, from 0 on, as a point: what it writes is an artifact for the stage alone."""
-        return replace(self, function="chunk", point={"number": number}, chunked=False)
+        return replace(self, function="chunk", point={"number": number}, inputs=self.chunked or (), chunked=None)
 
     def argument(self, name: str) -> str:
         """Return the argument that takes the folder of a stage it reads: the stage's name, unless a table has it."""
@@ -75,7 +75,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     ),
     "text": (
         Stage("ingest", ("source", "ingest", "schema"), (), (*_TABLES, "tensorflow", "tensorflow-datasets")),
-        Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS, chunked=True, threaded=True),
+        Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS, chunked=("ingest",), threaded=True),
         Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
         Stage("evaluate", ("evaluate",), ("preprocess", "train", "ingest"), (*_NETWORKS, "scipy")),
         Stage("export", ("export",), ("preprocess", "train", "evaluate", "ingest"), _NETWORKS),
@@ -92,7 +92,13 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             resumable=True,
             axes=(("windows", "window"), ("seeds", "seed")),
         ),
-        Stage("evaluate", ("evaluate",), ("preprocess", "train", "backtest"), (*_NETWORKS, *_STATISTICS), chunked=True),
+        Stage(
+            "evaluate",
+            ("evaluate",),
+            ("preprocess", "train", "backtest"),
+            (*_NETWORKS, *_STATISTICS),
+            chunked=("preprocess",),
+        ),
         Stage(
             "refit",
             ("model", "train"),
@@ -106,9 +112,9 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     ),
     "vision": (
         Stage(
-            "ingest", ("source", "ingest", "schema"), (), (*_IMAGES, "tensorflow-datasets"), chunked=True, threaded=True
+            "ingest", ("source", "ingest", "schema"), (), (*_IMAGES, "tensorflow-datasets"), chunked=(), threaded=True
         ),
-        Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES, chunked=True, threaded=True),
+        Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES, chunked=("ingest",), threaded=True),
         Stage(
             "features",
             ("model",),
@@ -116,7 +122,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             _NETWORKS,
             when=_head_alone_learns,
             ignores={"model": ("units", "dropout")},
-            chunked=True,
+            chunked=("preprocess",),
             threaded=True,
         ),
         Stage("train", ("model", "augment", "train"), ("preprocess", "features"), _NETWORKS, resumable=True),
@@ -146,7 +152,7 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
 
 def fans_out(domain: str, tables: Mapping[str, Settings]) -> bool:
     """Whether a pipeline has stages of several points or chunks, which can be made side by side."""
-    return any(stage.point or stage.chunked for stage in stages_of(domain, tables))
+    return any(stage.point or stage.chunked is not None for stage in stages_of(domain, tables))
 
 
 def begun_from(stage: Stage) -> Stage:

@@ -53,12 +53,11 @@ def launch(
     from httpx import TransportError
 
     from gristmill.refusals import concerns, refusals_told
-    from gristmill.server import is_temporary, watched, without_heartbeats
+    from gristmill.server import heartbeats_if_heard, watched
 
     watch = watched(url, _lose) if _ends else nullcontext()
-    heartbeats = without_heartbeats() if is_temporary(url) else nullcontext()  # where nobody listens
     try:
-        with refusals_told(url), watch, heartbeats:
+        with refusals_told(url), watch, heartbeats_if_heard(url):
             return run(project=str(catalogue.root), **parameters)
     except TransportError as error:
         if not concerns(error, url):

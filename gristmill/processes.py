@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 PARENT = "GRISTMILL_PARENT"  # names the process with which the runs that it starts are to end
+TEMPORARY = "GRISTMILL_TEMPORARY_API"  # the address of a server for one run, told to the processes that do its units
 
 _PAUSE = 0.5  # seconds between looks at whether the parent is still there
 

@@ -17,7 +17,7 @@ from functools import partial
 
 from gristmill.errors import RequestError, WorkError
 from gristmill.imports import collector_spared
-from gristmill.processes import command
+from gristmill.processes import TEMPORARY, command
 from gristmill.urls import without_user
 
 PATIENCE = 60  # seconds for a cold start with a new database; 16 were seen
@@ -79,7 +79,7 @@ def starting_api(show_log: bool = False, schedules: bool = False) -> Callable[[]
         return lambda: named
     running = [] if schedules else [(url, process) for url, process in _started.items() if process.poll() is None]
     url, process = running[0] if running else _start(show_log, schedules)  # left by a call that failed before its use
-    return partial(_use_when_ready, url, process)
+    return partial(_use_when_ready, url, process, schedules)
 
 
 def ensure_named_api(command: str) -> str:
@@ -99,16 +99,15 @@ def ensure_named_api(command: str) -> str:
     return without_user(ensure_api())
 
 
-def is_temporary(url: str) -> bool:
-    """Whether an API is that of a server which this process started and which ends with it."""
-    return url in _started
+def heartbeats_if_heard(url: str) -> contextlib.AbstractContextManager[object]:
+    """Have flows send none to a temporary server, which ends with its run and tells nobody.
 
-
-def without_heartbeats() -> contextlib.AbstractContextManager[object]:
-    """Have flows send none: each would wait at its end, for up to a second, for the thread that does."""
+    Each would wait at its end, for up to a second, for the thread that sends them.
+    """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    temporary = url == os.environ.get(TEMPORARY)
+    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}) if temporary else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
@@ -190,12 +189,12 @@ def _start(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[byte
     return url, process
 
 
-def _use_when_ready(url: str, process: "subprocess.Popen[bytes]") -> str:
+def _use_when_ready(url: str, process: "subprocess.Popen[bytes]", schedules: bool) -> str:
     """Wait for a temporary server and have this process use it."""
     from prefect.context import refresh_global_settings_context
 
     _wait_for(url, process)
-    os.environ["PREFECT_API_URL"] = url
+    os.environ |= {"PREFECT_API_URL": url} | ({} if schedules else {TEMPORARY: url})
     refresh_global_settings_context()
     return url
 

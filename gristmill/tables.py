@@ -17,11 +17,11 @@ def write_table(path: Path, frame: "pd.DataFrame") -> None:
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
-def read_table(path: Path) -> "pd.DataFrame":
-    """Read a table that `write_table` wrote; a page whose checksum does not hold raises `OSError`."""
+def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
+    """Read a table that `write_table` wrote, or some columns; a page whose checksum does not hold raises `OSError`."""
     import pyarrow.parquet as pq
 
-    frame: pd.DataFrame = pq.read_table(path, page_checksum_verification=True).to_pandas()
+    frame: pd.DataFrame = pq.read_table(path, columns=columns, page_checksum_verification=True).to_pandas()
     return frame
 
 

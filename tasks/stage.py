@@ -45,11 +45,12 @@ class Run:
     refresh: str | None  # a stage to do again even if its result is there
     start: Reference | None = None  # the network whose weights training begins from
     champion: Version | None = None  # that serves when a retraining begins: what it judges a challenger beside
-    jobs: int | None = 1  # points of a stage that are done at a time; None for as many as a cluster has workers
+    jobs: int | None = 1  # points or chunks of a stage done at a time; None for as many as a cluster has workers
 
     def spreads(self, stage: domains.Stage) -> bool:
         """Whether others do chunks of a stage's work."""
-        return stage.chunked and self.jobs != 1 and not (stage.threaded and self.catalogue.runner.kind == "processes")
+        elsewhere = self.catalogue.runner.address is not None
+        return stage.chunked is not None and self.jobs != 1 and (elsewhere or not stage.threaded)
 
     @property
     def stages(self) -> dict[str, domains.Stage]:
@@ -84,7 +85,7 @@ def recorded(
 ) -> Iterator[Run]:
     """Open a run of a pipeline, as `pipelines.toml` has it now, and close its record with the outcome.
 
-    With `jobs` the points of a stage are done side by side: so many at a time, or, by None, as `[runner]` says.
+    With `jobs` the points or chunks of a stage are done side by side: so many at a time; by None as `[runner]` says.
     """
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
     with opened(catalogue, catalogue.pipeline(pipeline), overrides, refresh, trial) as run:
@@ -232,9 +233,12 @@ def _by_workers(
 ) -> list[Path]:
     """Have workers do the chunks of a stage's work, and return the folders that they filled."""
     stage, modules = run.stages[label], read_modules(run.catalogue.store.memo)
-    identities = [plan.identity_of(run.pipeline, stage.chunk(number), digests, modules) for number in range(count)]
+    others = {*stage.inputs} - {*stage.chunk(0).inputs}
+    read = [reference for name, reference in zip(stage.inputs, inputs, strict=True) if name not in others]
+    known = {name: digest for name, digest in digests.items() if name not in others}
+    identities = [plan.identity_of(run.pipeline, stage.chunk(number), known, modules) for number in range(count)]
     chunks = [Piece(label, made_of.key, number) for number, made_of in enumerate(identities)]
-    made = dict(made_by_workers(run.catalogue, run.jobs, run.asked(*inputs), chunks))
+    made = dict(made_by_workers(run.catalogue, run.jobs, run.asked(*read), chunks))
     return [made[number].artifact.path for number in range(count)]
 
 
@@ -253,8 +257,10 @@ def _work(
     module = importlib.import_module(domains.module_of(domain, stage.name))
     core = getattr(module, stage.function or stage.name)
     began = time.perf_counter()
-    if spread and (count := module.chunks(**arguments)) > 1:
-        arguments = arguments | {"chunks": spread(count)}
+    if spread:
+        others = {stage.argument(name.split()[0]) for name in {*stage.inputs} - {*stage.chunk(0).inputs}}
+        count = module.chunks(**{name: value for name, value in arguments.items() if name not in others})
+        arguments = arguments | ({"chunks": spread(count)} if count > 1 else {})
     draft.counts = core(**arguments, out=draft.path)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
     draft.measures = {"seconds": round(time.perf_counter() - began, 3), "peak_memory_mib": round(peak, 1)}

@@ -58,7 +58,7 @@ SERIES = """
 domain = "timeseries"
 source = { kind = "parquet", path = "many.parquet" }
 ingest = { time = "hour", target = "y", series = "name" }
-preprocess = { history = 4, horizon = 1, stride = 40, validation = 0, test = 400 }
+preprocess = { history = 4, horizon = 1, validation = 0, test = 40 }
 model = { kind = "linear" }
 evaluate = { season = 24 }
 export = { formats = ["keras"] }
@@ -139,13 +139,11 @@ def chunks_of(project: Project) -> list[str]:
 
 
 def write_many_series(path: Path) -> None:
-    """Write six series of noise with days, more than one worker looks at."""
-    hours, random = 24_000, np.random.default_rng(0)
+    """Write series of noise with days, more than one worker looks at."""
+    hours, random = 300, np.random.default_rng(0)
     days = 10 * np.sin(2 * np.pi * np.arange(hours) / 24)
-    frames = [
-        {"name": name, "hour": pd.date_range("2020", periods=hours, freq="h"), "y": days + random.normal(size=hours)}
-        for name in "abcdef"
-    ]
+    times = pd.date_range("2020", periods=hours, freq="h")
+    frames = [{"name": f"s{at}", "hour": times, "y": days + random.normal(size=hours)} for at in range(110)]
     pd.concat(map(pd.DataFrame, frames)).to_parquet(path)
 
 
@@ -153,8 +151,8 @@ def write_long_texts(path: Path) -> None:
     """Write more characters than one worker makes tokens of, in few and long words, which are soon read."""
     random = np.random.default_rng(0)
     words = np.array([[letter * 10_000 for letter in letters] for letters in ("abcdefgh", "stuvwxyz")])
-    texts = [" ".join(random.choice(words[at % 2], 40)) for at in range(90)]
-    pd.DataFrame({"text": texts, "label": [("early", "late")[at % 2] for at in range(90)]}).to_parquet(path)
+    texts = [" ".join(random.choice(words[at % 2], 40)) for at in range(180)]
+    pd.DataFrame({"text": texts, "label": [("early", "late")[at % 2] for at in range(180)]}).to_parquet(path)
 
 
 def test_pipelines_side_by_side_give_what_one_gives_alone_and_one_that_fails_fails_alone(

@@ -53,10 +53,10 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Characters:
     Raises:
         DataError: there are too few.
     """
-    return of(most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules)), size, rules)
+    return tokenizer_of(most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules)), size, rules)
 
 
-def of(found: Sequence[int], size: int, rules: Rules) -> Characters:
+def tokenizer_of(found: Sequence[int], size: int, rules: Rules) -> Characters:
     """Return the tokenizer of these characters, as `split` gives them; `size` was asked for.
 
     Raises:

@@ -1,9 +1,9 @@
 """Texts as tokens of a vocabulary of their own, which any worker can make of some of them, and all of them together."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import tensorflow as tf
 
+from gristmill.stretches import stretches
 from gristmill.tables import read_table, write_table
 from gristmill.text import characters, words
 from gristmill.text.prepared import read_tokens, write_tokens
@@ -22,7 +23,7 @@ from gristmill.text.settings import Tokens
 from gristmill.text.special import SPECIAL, UNKNOWN
 from gristmill.text.tokenizer import Tokenizer
 
-SOME = 1 << 25  # characters: some seconds of work, of which a worker is worth its start
+SOME = 1 << 26  # characters: some seconds of work, of which a worker is worth its start
 
 _LEVELS: dict[str, Any] = {"word": words, "character": characters}  # whose tokens are found in each text by itself
 _KINDS: dict[str, Any] = {"word": pa.binary(), "character": pa.int32()}
@@ -37,12 +38,9 @@ class Coded:
     sequences: Sequences  # of places in `tokens`
 
 
-def stretches(texts: "pd.Series[str]", settings: Tokens) -> list[slice]:
-    """Return texts in stretches of about `SOME` characters; subwords are found in all of them at once."""
-    lengths = texts.str.len().to_numpy(np.int64)
-    groups = (np.cumsum(lengths) - lengths) // SOME
-    begins = np.unique(groups, return_index=True)[1].tolist() if settings.level in _LEVELS else [0]
-    return [slice(begin, end) for begin, end in pairwise([*begins, len(texts)])]
+def cut(characters: Iterable[int], settings: Tokens) -> list[slice]:
+    """Return texts of so many characters in stretches of about `SOME`; subwords are found in all of them at once."""
+    return stretches(characters, SOME if settings.level in _LEVELS else math.inf)
 
 
 def code(texts: Sequence[str], trained: int, settings: Tokens) -> Coded:
@@ -74,21 +72,27 @@ def joined(parts: Iterable[Coded], settings: Tokens) -> tuple[Tokenizer, Sequenc
     for part in parts:
         total.update({token: count for token, count in zip(part.tokens, part.counts.tolist(), strict=True) if count})
     found = ranked(total, settings.vocabulary - len(SPECIAL))
-    tokenizer: Tokenizer = _LEVELS[settings.level].of(found, settings.vocabulary, Rules.of(settings, lines=False))
+    tokenizer: Tokenizer = _LEVELS[settings.level].tokenizer_of(
+        found, settings.vocabulary, Rules.of(settings, lines=False)
+    )
     ids = {token: number for number, token in enumerate(found, len(SPECIAL))}
-    known = [np.array([ids.get(token, UNKNOWN) for token in part.tokens], np.int32) for part in parts]
-    values = [own[part.sequences.values] for own, part in zip(known, parts, strict=True)]
-    lengths = np.concatenate([part.sequences.lengths for part in parts])
-    return tokenizer, Sequences(np.concatenate(values), starts_of(lengths))
+    starts = starts_of(np.concatenate([part.sequences.lengths for part in parts]))
+    values, end = np.empty(starts[-1], np.int32), 0
+    for part in parts:
+        begin, end = end, end + len(part.sequences.values)
+        values[begin:end] = np.array([ids.get(token, UNKNOWN) for token in part.tokens], np.int32)[
+            part.sequences.values
+        ]
+    return tokenizer, Sequences(values, starts)
 
 
 def write(coded: Coded, out: Path) -> None:
-    """Write `tokens.parquet`, a list of places a text, and `vocabulary.parquet`, `token` and `count` by place."""
+    """Write `tokens.parquet`, a list of places a text, and `counted.parquet`, `token` and `count` by place."""
     write_tokens(coded.sequences, out)
-    write_table(out / "vocabulary.parquet", pd.DataFrame({"token": coded.tokens, "count": coded.counts}))
+    write_table(out / "counted.parquet", pd.DataFrame({"token": coded.tokens, "count": coded.counts}))
 
 
 def read(folder: Path) -> Coded:
     """Read what `write` wrote."""
-    table = read_table(folder / "vocabulary.parquet")
+    table = read_table(folder / "counted.parquet")
     return Coded(table["token"].tolist(), table["count"].to_numpy(), read_tokens(folder))

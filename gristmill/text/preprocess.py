@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.parquet as pq
 
 from gristmill.classification.labelled import PARTS
 from gristmill.classification.repeats import repeated
@@ -49,14 +50,16 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
         DataError: a class is left without a text to train on, or the texts to train on hold fewer than two tokens.
         RequestError: settings that do not fit the texts or each other, or an extra of the package is missing.
     """
-    ordered, classes = _ordered(preprocess, ingest)
+    rows, classes = _ordered(preprocess, ingest)
+    texts = _texts(ingest).loc[rows.index]
+    training = (rows["part"] == "train").to_numpy()
     if chunks:
+        tokenizers.refuse_blank(texts[training])
         tokenizer, tokens = coded.joined(map(coded.read, chunks), preprocess)
     else:
-        tokenizer = tokenizers.fit(ordered.loc[ordered["part"] == "train", "text"].tolist(), preprocess)
-        tokens = encoded(tokenizer, ordered["text"].tolist())
-    index = ordered.drop(columns="text").assign(tokens=tokens.lengths, characters=ordered["text"].str.len())
-    training = (index["part"] == "train").to_numpy()
+        tokenizer = tokenizers.fit(texts[training].tolist(), preprocess)
+        tokens = encoded(tokenizer, texts.tolist())
+    index = rows.assign(tokens=tokens.lengths, characters=texts.str.len())
     layout = Layout(
         level=preprocess.level,
         vocabulary=len(tokenizer.tokens),
@@ -71,7 +74,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens.between(0, layout.counts["train"])))
-    found = repeated(ordered, ordered["text"])
+    found = repeated(rows, texts)
     write_document(out / "summary.json", {**_by_part(tokens, layout), "repeated": found})
     counts = {f"{part}_texts": count for part, count in layout.counts.items()}
     counts |= {"vocabulary": layout.vocabulary, "length": layout.length}
@@ -80,15 +83,16 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
 
 def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
     """Return in how many stretches the texts can be made tokens; arguments as of `preprocess`."""
-    return len(coded.stretches(_ordered(preprocess, ingest)[0]["text"], preprocess))
+    rows, _ = _ordered(preprocess, ingest)
+    return len(coded.cut(_texts(ingest).str.len()[rows.index], preprocess))
 
 
 def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
     """Make tokens of a stretch of the texts, of a vocabulary of its own; arguments as of `preprocess`."""
-    ordered, _ = _ordered(preprocess, ingest)
-    own = ordered.iloc[coded.stretches(ordered["text"], preprocess)[number]]
+    (rows, _), texts = _ordered(preprocess, ingest), _texts(ingest)
+    own = rows[coded.cut(texts.str.len()[rows.index], preprocess)[number]]
     trained = int((own["part"] == "train").sum())  # which come first
-    coded.write(coded.code(own["text"].tolist(), trained, preprocess), out)
+    coded.write(coded.code(texts.loc[own.index].tolist(), trained, preprocess), out)
     return {"texts": len(own)}
 
 
@@ -99,10 +103,19 @@ def vocabulary(tokenizer: Tokenizer, training: Sequences) -> pd.DataFrame:
 
 
 def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return ingest's rows part by part, each in ingest's order, for training mixes them itself; and the classes."""
-    texts, classes = read_table(ingest / "texts.parquet"), read_document(ingest / "summary.json")["classes"]
-    texts = texts.assign(part=split(texts, classes, preprocess))
-    return pd.concat([texts[texts["part"] == part] for part in PARTS], ignore_index=True), classes
+    """Return ingest's rows without the text, part by part, each in ingest's order, for training mixes them itself.
+
+    The index is the place in ingest's table. The classes are the second that is returned.
+    """
+    names = pq.read_schema(ingest / "texts.parquet").names
+    rows = read_table(ingest / "texts.parquet", [name for name in names if name != "text"])
+    classes = read_document(ingest / "summary.json")["classes"]
+    rows = rows.assign(part=split(rows, classes, preprocess))
+    return pd.concat([rows[rows["part"] == part] for part in PARTS]), classes
+
+
+def _texts(ingest: Path) -> "pd.Series[str]":
+    return read_table(ingest / "texts.parquet", ["text"])["text"]
 
 
 def _length(lengths: npt.NDArray[np.int64], asked: Length) -> int:

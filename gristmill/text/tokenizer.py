@@ -4,7 +4,7 @@ Token 0 is padding, 1 stands for all that is not in the vocabulary. What a token
 (`words.py`), a character (`characters.py`) or a piece of a word (`subwords.py`). Everything runs in a graph.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,10 +56,15 @@ def fit(texts: Sequence[str], settings: Tokens, lines: bool = False) -> Tokenize
         DataError: the texts hold fewer than two tokens.
         RequestError: a vocabulary that does not fit the texts, or an extra of the package is missing.
     """
-    if not any(text.strip() for text in texts):
-        raise DataError("the training texts hold nothing but white space: there is nothing to learn from.")
+    refuse_blank(texts)
     made: Tokenizer = _LEVELS[settings.level].fit(texts, settings.vocabulary, Rules.of(settings, lines))
     return made
+
+
+def refuse_blank(texts: Iterable[str]) -> None:
+    """Raise `DataError` where the texts to train on hold nothing but white space."""
+    if not any(text.strip() for text in texts):
+        raise DataError("the training texts hold nothing but white space: there is nothing to learn from.")
 
 
 def write(tokenizer: Tokenizer, folder: Path) -> None:

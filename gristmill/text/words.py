@@ -82,10 +82,10 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Words:
     Raises:
         DataError: there are too few.
     """
-    return of(most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules)), size, rules)
+    return tokenizer_of(most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules)), size, rules)
 
 
-def of(found: Sequence[bytes], size: int, rules: Rules) -> Words:
+def tokenizer_of(found: Sequence[bytes], size: int, rules: Rules) -> Words:
     """Return the tokenizer of these words, as `split` gives them; `size` was asked for.
 
     Raises:

@@ -83,23 +83,15 @@ def evaluate(
     return {f"{part}_windows": len(forecasts.starts) for part, forecasts in made.items()}
 
 
-def chunks(*, evaluate: Evaluate, preprocess: Path, train: Path, backtest: Sequence[Path] = ()) -> int:
+def chunks(*, evaluate: Evaluate, preprocess: Path) -> int:
     """Return in how many stretches the series can be looked at by themselves; arguments as of `evaluate`."""
-    return len(apart.stretches(prepared.read_parts(preprocess)[1]))
+    return len(apart.cut(prepared.read_parts(preprocess)[1]))
 
 
-def chunk(
-    *,
-    evaluate: Evaluate,
-    preprocess: Path,
-    train: Path,
-    number: int,
-    out: Path,
-    backtest: Sequence[Path] = (),
-) -> dict[str, int]:
+def chunk(*, evaluate: Evaluate, preprocess: Path, number: int, out: Path) -> dict[str, int]:
     """Look at a stretch of the series; arguments as of `evaluate`."""
     data = prepared.read(preprocess)
-    stretch = apart.stretches(data.bounds)[number]
+    stretch = apart.cut(data.bounds)[number]
     apart.write(apart.look(data, with_season(evaluate, data), stretch), out)
     return {"series": stretch.stop - stretch.start}
 
@@ -107,12 +99,12 @@ def chunk(
 def forecast_parts(
     data: Prepared,
     network: keras.Model,
-    by_baselines: dict[str, dict[str, Array]],
+    simple: dict[str, dict[str, Array]],
     quantiles: list[float] | None,
 ) -> dict[str, Forecasts]:
     """Return the forecasts of each part by the model, with those of the baselines beside them."""
-    by_model = {part: forecast_part(data, part, network, quantiles) for part in by_baselines}
-    return {part: replace(own, made=own.made | by_baselines[part]) for part, own in by_model.items()}
+    by_model = {part: forecast_part(data, part, network, quantiles) for part in simple}
+    return {part: replace(own, made=own.made | simple[part]) for part, own in by_model.items()}
 
 
 def by_median(network: keras.Model, quantiles: list[float] | None) -> ForecasterOf:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from gristmill import extras
 from gristmill.backend import LINEAR_ALGEBRA, THREADS
 from gristmill.errors import WorkError
+from gristmill.processes import TEMPORARY
 from gristmill.urls import without_user
 from gristmill.wide import alike
 from gristmill.wide.unit import Done, Unit, WorkerDied
@@ -154,7 +155,7 @@ def _environment(scheduler: str) -> dict[str, str | None]:
     """
     api = os.environ.get("PREFECT_API_URL", "")
     reached = api and (_is_loopback(scheduler) or not _is_loopback(api))
-    names = [*_PASSED_ON, *(["PREFECT_API_URL"] if reached else [])]
+    names = [*_PASSED_ON, *(["PREFECT_API_URL", TEMPORARY] if reached else [])]
     threads = {name: os.environ.get(name) for name in LINEAR_ALGEBRA}
     return {name: os.environ[name] for name in names if name in os.environ} | threads
 

@@ -8,7 +8,7 @@ from gristmill.settings import Settings
 
 
 class Runner(Settings):
-    """How pipelines of one call, trials of a sweep and blocks of a backtest are spread; without it, they are not."""
+    """How pipelines of one call, trials, blocks of a backtest and chunks of one stage are spread; else they are not."""
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
     workers: PositiveInt | None = None  # units at a time, unless --jobs says; the cores, or a cluster's, if not set

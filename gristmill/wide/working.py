@@ -51,10 +51,10 @@ def _log_to_page() -> None:
         logger.addHandler(warnings)
 
 
-def _done(flow: str, parameters: dict[str, Any]) -> Done:
-    from gristmill.server import without_heartbeats
+def _done(flow: str, parameters: dict[str, Any], api: str) -> Done:
+    from gristmill.server import heartbeats_if_heard
 
-    with without_heartbeats():  # who sent the unit notices the end of this process
+    with heartbeats_if_heard(api):
         ended = getattr(import_own(f"flows.{flow}"), flow)(**parameters, return_state=True).result(
             raise_on_failure=False
         )
@@ -70,22 +70,21 @@ def main() -> None:
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
     here = alike.surroundings()
-    ready = False
+    api = ""
     while True:
         asked = requests.get(timeout=IDLE)
         amiss = alike.amiss(here, asked["surroundings"], asked["unit"]["parameters"]["project"])
         try:
-            if not amiss and not ready:
-                _set_up()
-                ready = True
-            done = Done(failed=amiss) if amiss else _done(**asked["unit"])
+            if not amiss and not api:
+                api = _set_up()
+            done = Done(failed=amiss) if amiss else _done(**asked["unit"], api=api)
         except GristmillError as error:  # what it needs is not to be had here
             done = Done(failed=str(error))
         print(json.dumps(asdict(done)), file=answers, flush=True)
 
 
-def _set_up() -> None:
-    """Load what takes seconds: Prefect, an API for it where none is named, and TensorFlow."""
+def _set_up() -> str:
+    """Load what takes seconds: Prefect, an API for it where none is named, and TensorFlow; return the API's address."""
     set_up_prefect()
     from gristmill.server import starting_api
 
@@ -93,7 +92,7 @@ def _set_up() -> None:
     import_own("tasks.stage")
     _log_to_page()
     import_keras()
-    api()
+    return api()
 
 
 if __name__ == "__main__":

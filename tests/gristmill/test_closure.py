@@ -129,6 +129,7 @@ CLOSURES = {
         "gristmill.importance",
         "gristmill.network",
         "gristmill.npy",
+        "gristmill.stretches",
         "gristmill.tables",
         "gristmill.timeseries",
         "gristmill.timeseries.anomalies",

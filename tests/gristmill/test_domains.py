@@ -77,10 +77,11 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     places = {"files"} if "model" in stage.tables else {"paths"} if "source" in stage.tables else set()
     counted = {argument for _, argument in stage.axes}
     read = {*stage.tables, *map(stage.argument, begun_from(stage).inputs), "out"}
-    chunks = {"chunks"} if stage.chunked else set()
+    chunks = set() if stage.chunked is None else {"chunks"}
     assert set(inspect.signature(core).parameters) == read | resumes | places | counted | chunks
-    for name, others in {"chunks": set(), "chunk": {"number", "out"}}.items() if stage.chunked else ():
-        assert set(inspect.signature(getattr(module, name)).parameters) == (read - {"out"}) | places | others
+    for name, others in {"chunks": set(), "chunk": {"number", "out"}}.items() if chunks else ():
+        own = {*stage.tables, *map(stage.argument, stage.chunk(0).inputs)}
+        assert set(inspect.signature(getattr(module, name)).parameters) == own | places | others
     assert len(read) == len(stage.tables) + len(begun_from(stage).inputs) + 1
 
 

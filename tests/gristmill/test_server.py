@@ -232,11 +232,29 @@ def test_a_server_whose_start_nobody_waited_for_is_taken_by_the_next_call(monkey
     gone, left = SimpleNamespace(poll=lambda: 1), SimpleNamespace(poll=lambda: None)
     monkeypatch.setattr(server, "_started", {"http://gone": gone, "http://left": left})
     monkeypatch.setattr(server, "_start", lambda *_: ("http://new", left))
-    monkeypatch.setattr(server, "_use_when_ready", lambda url, process: used.append(url) or url)
+    monkeypatch.setattr(server, "_use_when_ready", lambda url, *_: used.append(url) or url)
 
     assert server.starting_api()() == "http://left"
     assert server.starting_api(schedules=True)() == "http://new"
     assert used == ["http://left", "http://new"]
+
+
+@pytest.mark.parametrize(
+    ("url", "schedules", "seconds"),
+    [("http://own", False, None), ("http://own", True, 30), ("http://named", False, 30)],
+)
+def test_flows_send_heartbeats_where_a_server_outlives_them(
+    url: str, schedules: bool, seconds: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    monkeypatch.setattr(os, "environ", {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"})
+    monkeypatch.setattr(server, "_wait_for", lambda *_: None)
+    monkeypatch.setattr("prefect.context.refresh_global_settings_context", lambda: None)
+    server._use_when_ready("http://own", SimpleNamespace(), schedules)
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 30}), server.heartbeats_if_heard(url):
+        assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() == seconds
 
 
 CODE = """

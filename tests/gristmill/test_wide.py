@@ -4,6 +4,7 @@ import os
 import sys
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pydantic import ValidationError
@@ -11,7 +12,8 @@ from pydantic import ValidationError
 from gristmill import config
 from gristmill.backend import LINEAR_ALGEBRA
 from gristmill.errors import RequestError, WorkError
-from gristmill.wide import alike, cluster, process
+from gristmill.processes import TEMPORARY
+from gristmill.wide import alike, cluster, process, working
 from gristmill.wide.pool import ATTEMPTS, Pool, at_once
 from gristmill.wide.process import Worker
 from gristmill.wide.settings import ALONE, Runner
@@ -170,16 +172,32 @@ def test_an_api_that_listens_on_this_machine_alone_is_not_named_to_another(
 
 
 @pytest.mark.slow
-def test_a_cluster_that_is_started_here_leaves_the_threads_of_this_process_as_they_are() -> None:
-    before = {name: os.environ.get(name) for name in LINEAR_ALGEBRA}
+def test_a_cluster_that_is_started_here_leaves_the_threads_of_this_process_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in LINEAR_ALGEBRA:
+        monkeypatch.delenv(name, raising=False)
 
     started = cluster.Cluster(None, 1)
 
     try:
-        assert {name: os.environ.get(name) for name in LINEAR_ALGEBRA} == before
-        assert cluster._environment(ADDRESS).items() >= before.items()
+        assert [name for name in LINEAR_ALGEBRA if name in os.environ] == []
     finally:
         started.close()
+
+
+@pytest.mark.parametrize(("server", "seconds"), [("http://own", None), ("http://named", 180)])
+def test_a_worker_sends_no_heartbeats_to_a_server_for_one_run(
+    server: str, seconds: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+
+    ended = SimpleNamespace(result=lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value())
+    monkeypatch.setattr(working, "import_own", lambda _: SimpleNamespace(piece=lambda **_: ended))
+    monkeypatch.setenv(TEMPORARY, "http://own")
+    monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", raising=False)
+
+    assert working._done("piece", {}, server) == Done(seconds)
 
 
 @pytest.mark.parametrize("asked", [None, "3"])

@@ -307,8 +307,9 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
         ("", 2, {"timeseries evaluate"}),
         ("[runner]\nworkers = 2\n", None, {"timeseries evaluate"}),
         ("[runner]\nworkers = 2\n", 1, set()),
+        ('[runner]\nkind = "dask"\n', None, {"timeseries evaluate"}),
         (
-            '[runner]\nkind = "dask"\n',
+            '[runner]\nkind = "dask"\naddress = "tcp://head:8786"\n',
             None,
             {"text preprocess", "timeseries evaluate", "vision ingest", "vision preprocess", "vision features"},
         ),

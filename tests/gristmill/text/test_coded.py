@@ -14,7 +14,12 @@ from gristmill.text.settings import Preprocess
 
 RANDOM = np.random.default_rng(0)
 WORDS = ["film", "Ünder", "été", "don’t", "it's", "good!", "bad...", "(so)", "日本", "end"]
-TEXTS = ["" if at == 3 else " ".join(RANDOM.choice(WORDS, RANDOM.integers(1, 8))) + f" own{at}" for at in range(60)]
+TEXTS = [" ".join(RANDOM.choice(WORDS, RANDOM.integers(1, 8))) + f" own{at}" for at in range(60)]
+TEXTS[3], TEXTS[4], TEXTS[5] = (
+    "",
+    "a\0b \x1e c\u2028d",
+    " \t\x85 " * 200,
+)  # the last one alone: a stretch without a word
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +56,7 @@ def made_in_chunks(asked: dict[str, Any], folder: Path) -> tuple[int, dict[str, 
         {"punctuation": "separate", "lower": False},
         {"punctuation": "keep", "length": 3, "truncate": "pre"},
         {"level": "character"},
-        {"level": "character", "vocabulary": 9},
+        {"level": "character", "vocabulary": 9, "lower": False},
     ],
     ids=str,
 )
@@ -77,8 +82,16 @@ def test_subwords_are_found_in_all_texts_at_once(tmp_path: Path) -> None:
     assert preprocess.chunks(**asked) == 1
 
 
-def test_stretches_without_a_word_to_learn_from_are_refused_where_they_are_joined(tmp_path: Path) -> None:
-    asked = {"preprocess": Preprocess(), "ingest": ingested(tmp_path / "ingest", ["same " * 20] * 60)}
+@pytest.mark.parametrize("level", ["word", "character"])
+@pytest.mark.parametrize("text", ["aa" * 50, " \t" * 50], ids=["one token", "blank"])
+def test_texts_without_anything_to_learn_from_are_refused_in_the_same_words(
+    tmp_path: Path, level: str, text: str
+) -> None:
+    asked = {"preprocess": Preprocess(level=level), "ingest": ingested(tmp_path / "ingest", [text] * 60)}
 
-    with pytest.raises(DataError, match="hold one token, 'same'"):
+    with pytest.raises(DataError) as alone:
+        preprocess.preprocess(**asked, out=tmp_path)
+    with pytest.raises(DataError) as joined:
         made_in_chunks(asked, tmp_path / "joined")
+
+    assert str(joined.value) == str(alone.value)
