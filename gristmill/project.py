@@ -74,8 +74,8 @@ class Project:
             name: the pipeline.
             refresh: a stage to do again.
             steps: the plan, where it was made already.
-            jobs: blocks of a backtest that are made at a time, or chunks of series, and, on a cluster elsewhere, of photos and
-                texts; as `[runner]` says if not given.
+            jobs: blocks of a backtest that are made at a time, or chunks of series, or, on a cluster elsewhere, of
+                photos and texts; as `[runner]` says if not given.
 
         Raises:
             GristmillError: the work could not be done.

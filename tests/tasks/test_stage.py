@@ -22,8 +22,8 @@ from gristmill.identity import digest_of_file
 from gristmill.runs import Record, Runs
 from gristmill.store import Store
 from gristmill.timeseries import ingest as core
-from gristmill.wide.pieces import Piece
-from tasks.stage import Run, make, produce, recorded
+from gristmill.wide.pieces import Made, Piece
+from tasks.stage import Run, _by_workers, make, produce, recorded
 
 pytest_plugins = ["end_to_end"]
 
@@ -298,6 +298,30 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
         with pytest.raises(WorkError, match=r"pipelines\.toml, the data or the code are not those .* Run again\."):
             make(changed, "ingest", piece=Piece("ingest", made_there.reference["key"]))
         assert make(run, "ingest", piece=Piece("ingest", made_there.reference["key"]))[1]
+
+
+def test_chunks_bear_the_same_keys_where_what_they_do_not_read_has_changed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, list[str]]] = []
+
+    def by_workers(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Iterator[tuple[int, Made]]:
+        asked.append((common["inputs"], [piece.key for piece in pieces]))
+        yield from ((number, Made(artifact, True, 0.0)) for number in range(len(pieces)))
+
+    monkeypatch.setattr("tasks.stage.made_by_workers", by_workers)
+    with opened(project) as run:
+        series = produce(run, "ingest")
+        windows = produce(run, "preprocess", series)
+        artifact = run.catalogue.store.open(windows)
+        for trained in ("a" * 64, "b" * 64, "a" * 64):
+            digests = {"preprocess": windows["digest"], "train": trained}
+            _by_workers(run, "evaluate", (windows, {"digest": trained}), digests, 2)
+
+    (inputs, keys), *others = asked
+    assert inputs == [windows]
+    assert others == [(inputs, keys)] * 2
+    assert len(set(keys)) == 2
 
 
 @pytest.mark.parametrize(
