@@ -231,15 +231,19 @@ def _found(store: Store, made_of: Identity) -> Artifact | None:
 def _by_workers(
     run: Run, label: str, inputs: Iterable[Reference], digests: Mapping[str, str], count: int
 ) -> list[Path]:
-    """Have workers do the chunks of a stage's work, and return the folders that they filled."""
-    stage, modules = run.stages[label], read_modules(run.catalogue.store.memo)
+    """Have workers do the chunks of a stage's work that are not there, and return the verified folders of all."""
+    stage, store, modules = run.stages[label], run.catalogue.store, read_modules(run.catalogue.store.memo)
     others = {*stage.inputs} - {*stage.chunk(0).inputs}
     read = [reference for name, reference in zip(stage.inputs, inputs, strict=True) if name not in others]
     known = {name: digest for name, digest in digests.items() if name not in others}
-    identities = [plan.identity_of(run.pipeline, stage.chunk(number), known, modules) for number in range(count)]
-    chunks = [Piece(label, made_of.key, number) for number, made_of in enumerate(identities)]
-    made = dict(made_by_workers(run.catalogue, run.jobs, run.asked(*read), chunks))
-    return [made[number].artifact.path for number in range(count)]
+    wanted = [plan.identity_of(run.pipeline, stage.chunk(number), known, modules) for number in range(count)]
+    made = [None if run.refresh == stage.name else _found(store, made_of) for made_of in wanted]
+    missing = [number for number, artifact in enumerate(made) if artifact is None]
+    if missing:
+        pieces = [Piece(label, wanted[number].key, number) for number in missing]
+        for at, piece in made_by_workers(run.catalogue, run.jobs, run.asked(*read), pieces):
+            made[missing[at]] = piece.artifact
+    return [store.open(cast(Artifact, artifact).reference).path for artifact in made]
 
 
 def _work(

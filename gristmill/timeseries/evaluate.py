@@ -85,13 +85,14 @@ def evaluate(
 
 def chunks(*, evaluate: Evaluate, preprocess: Path) -> int:
     """Return in how many stretches the series can be looked at by themselves; arguments as of `evaluate`."""
-    return len(apart.cut(prepared.read_parts(preprocess)[1]))
+    _, bounds, _ = prepared.read_parts(preprocess)
+    return len(apart.cut(bounds, len(read_document(preprocess / "layout.json")["targets"])))
 
 
 def chunk(*, evaluate: Evaluate, preprocess: Path, number: int, out: Path) -> dict[str, int]:
     """Look at a stretch of the series; arguments as of `evaluate`."""
     data = prepared.read(preprocess)
-    stretch = apart.cut(data.bounds)[number]
+    stretch = apart.cut(data.bounds, len(data.layout.targets))[number]
     apart.write(apart.look(data, with_season(evaluate, data), stretch), out)
     return {"series": stretch.stop - stretch.start}
 

@@ -300,7 +300,7 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
         assert make(run, "ingest", piece=Piece("ingest", made_there.reference["key"]))[1]
 
 
-def test_chunks_bear_the_same_keys_where_what_they_do_not_read_has_changed(
+def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has_changed(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, list[str]]] = []
@@ -318,9 +318,14 @@ def test_chunks_bear_the_same_keys_where_what_they_do_not_read_has_changed(
             digests = {"preprocess": windows["digest"], "train": trained}
             _by_workers(run, "evaluate", (windows, {"digest": trained}), digests, 2)
 
+        there = {asked[0][1][0]: artifact}
+        monkeypatch.setattr("tasks.stage._found", lambda store, made_of: there.get(made_of.key))
+        _by_workers(run, "evaluate", (windows, {"digest": "c" * 64}), digests, 2)
+        _by_workers(replace(run, refresh="evaluate"), "evaluate", (windows, {"digest": "c" * 64}), digests, 2)
+
     (inputs, keys), *others = asked
     assert inputs == [windows]
-    assert others == [(inputs, keys)] * 2
+    assert others == [(inputs, keys), (inputs, keys), (inputs, keys[1:]), (inputs, keys)]
     assert len(set(keys)) == 2
 
 
