@@ -46,12 +46,8 @@ def cut(characters: Iterable[int], settings: Tokens) -> list[slice]:
 def code(texts: Sequence[str], trained: int, settings: Tokens) -> Coded:
     """Return texts as tokens; the first `trained` are to train on."""
     level, kind, rules = _LEVELS[settings.level], _KINDS[settings.level], Rules.of(settings, lines=False)
-    made = [
-        (pa.array(tokens.flat_values.numpy(), kind), tokens.row_lengths().numpy())
-        for tokens in batches_of(texts).map(
-            lambda batch: level.split(batch, rules), num_parallel_calls=tf.data.AUTOTUNE
-        )
-    ]
+    batches = batches_of(texts).map(lambda batch: level.split(batch, rules), num_parallel_calls=tf.data.AUTOTUNE)
+    made = [(pa.array(tokens.flat_values.numpy(), kind), tokens.row_lengths().numpy()) for tokens in batches]
     found = pa.concat_arrays([tokens for tokens, _ in made]).dictionary_encode()
     places, starts = found.indices.to_numpy(), starts_of(np.concatenate([lengths for _, lengths in made]))
     counts = np.bincount(places[: starts[trained]], minlength=len(found.dictionary))
@@ -80,9 +76,8 @@ def joined(parts: Iterable[Coded], settings: Tokens) -> tuple[Tokenizer, Sequenc
     values, end = np.empty(starts[-1], np.int32), 0
     for part in parts:
         begin, end = end, end + len(part.sequences.values)
-        values[begin:end] = np.array([ids.get(token, UNKNOWN) for token in part.tokens], np.int32)[
-            part.sequences.values
-        ]
+        known = np.array([ids.get(token, UNKNOWN) for token in part.tokens], np.int32)
+        values[begin:end] = known[part.sequences.values]
     return tokenizer, Sequences(values, starts)
 
 

@@ -42,7 +42,7 @@ def parts_of(data: Prepared) -> list[str]:
 
 
 def look(data: Prepared, settings: Evaluate, stretch: slice = slice(None)) -> Apart:
-    """Find it out of a stretch of the series; the same baselines for each, those that all have the past for.
+    """Look at a stretch of the series; the baselines are those that all of them have the past for.
 
     Args:
         data: all series.
