@@ -147,7 +147,7 @@ def test_whichever_step_of_a_command_fails_one_line_tells_and_the_champion_serve
     found = served(TRAINED if fault.full else SMALL, command_, "small").try_each()
 
     fault.tried(len(found))
-    for message in filter(None, found):
+    for message in {message.partition(": ")[2]: message for message in found if message}.values():  # one of a kind
         fault.said(message)
 
 
