@@ -178,6 +178,15 @@ def runner_of(kind: str, cluster: Any) -> str:
     return f"[runner]\n{how[kind]}\n"
 
 
+def run_with_and_without(project: Path, runner: str, toml: str, name: str) -> tuple[Record, Record]:
+    """Return the records of a pipeline's run in this process, and of one with a runner, in a new store."""
+    (project / "pipelines.toml").write_text(toml)
+    here = Project.open(project).run(name).record
+    shutil.rmtree(project / "data/store")
+    (project / "pipelines.toml").write_text(runner + toml)
+    return here, Project.open(project).run(name).record
+
+
 @pytest.mark.parametrize("kind", ["processes", "dask"])
 def test_blocks_of_a_backtest_side_by_side_are_those_made_one_by_one_and_noted_as_made(
     project: Path, alone: Record, cluster: Any, kind: str
@@ -225,12 +234,8 @@ def test_on_dask_pipelines_give_what_they_give_here_and_one_that_fails_fails_alo
 def test_photos_in_chunks_on_dask_become_what_they_become_here(project: Path, cluster: Any) -> None:
     write_photos(project / "photos", ["disc", "square"], 8)
     write_weights(project)
-    (project / "pipelines.toml").write_text(PHOTOS)
-    here = Project.open(project).run("photos").record
-    shutil.rmtree(project / "data/store")
-    (project / "pipelines.toml").write_text(runner_of("dask", cluster) + PHOTOS)
 
-    there = Project.open(project).run("photos").record
+    here, there = run_with_and_without(project, runner_of("dask", cluster), PHOTOS, "photos")
 
     assert contents(there) == contents(here)
     opened = Project.open(project)
@@ -243,12 +248,8 @@ def test_scores_of_series_that_are_spread_over_workers_are_those_made_here(
     project: Path, cluster: Any, kind: str
 ) -> None:
     write_many_series(project / "many.parquet")
-    (project / "pipelines.toml").write_text(SERIES)
-    here = Project.open(project).run("many").record
-    shutil.rmtree(project / "data/store")
-    (project / "pipelines.toml").write_text(runner_of(kind, cluster) + SERIES)
 
-    there = Project.open(project).run("many").record
+    here, there = run_with_and_without(project, runner_of(kind, cluster), SERIES, "many")
 
     assert contents(there) == contents(here)
     assert chunks_of(Project.open(project)) == ["evaluate"] * 2
@@ -256,12 +257,8 @@ def test_scores_of_series_that_are_spread_over_workers_are_those_made_here(
 
 def test_tokens_that_workers_of_dask_make_of_texts_are_those_made_here(project: Path, cluster: Any) -> None:
     write_long_texts(project / "long.parquet")
-    (project / "pipelines.toml").write_text(TEXTS)
-    here = Project.open(project).run("long").record
-    shutil.rmtree(project / "data/store")
-    (project / "pipelines.toml").write_text(runner_of("dask", cluster) + TEXTS)
 
-    there = Project.open(project).run("long").record
+    here, there = run_with_and_without(project, runner_of("dask", cluster), TEXTS, "long")
 
     assert contents(there) == contents(here)
     assert chunks_of(Project.open(project)) == ["preprocess"] * 2
