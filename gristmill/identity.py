@@ -1,12 +1,13 @@
 """Every hash gristmill makes.
 
 An artifact's key is the SHA-256 of what can change its content: the stage, the code that computes it (`closure.py`),
-its settings, the digests of its inputs and the versions of the libraries it uses. Nothing else names an artifact, so
-a key that is found is a result that is right. Golden tests pin keys (`tests/gristmill/test_identity.py`).
+its settings, the digests of its inputs and the versions of Python and of the libraries it uses. Nothing else names an
+artifact, so a key that is found is a result that is right. Golden tests pin keys (`tests/gristmill/test_identity.py`).
 """
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,12 @@ from typing import Any
 
 from gristmill.errors import WorkError
 
-FORMAT = 1  # raise it when the layout of artifacts changes: every key changes with it
+FORMAT = 2  # raise it when the layout of artifacts or of keys changes: every key changes with it
+PYTHON = "python"  # stands among the libraries
+
+# Without the patch release: 3.11 and 3.12 differ in semantics and in the standard library, while 3.11.8 only fixes
+# faults of 3.11.7. Few results would change by that, and each of them would be made again at every security release.
+_PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def identify(
         code: module name to hash of its normalised source (`closure.code_closure`).
         settings: table name to the values that can change the result.
         inputs: name to digest of what the stage reads: artifacts of other stages, files of a source.
-        libraries: distribution name to version (`versions`).
+        libraries: distribution name to version, and Python's (`versions`).
     """
     parts = {
         "stage": stage,
@@ -87,7 +93,7 @@ def _tagged(value: Any) -> Any:
 
 
 def versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the installed version of each distribution, from its metadata: nothing is imported.
+    """Return the version of Python and the installed one of each distribution, from its metadata: nothing is imported.
 
     Args:
         libraries: what gristmill does not work without.
@@ -97,7 +103,7 @@ def versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -> dict[s
         WorkError: one of the libraries is not installed.
     """
     try:
-        found = {name: _version(name) for name in libraries}
+        found = {PYTHON: _PYTHON_VERSION} | {name: _version(name) for name in libraries}
     except metadata.PackageNotFoundError as error:
         raise WorkError(f"{error.name} is not installed. Install gristmill's requirements.") from None
     for name in extras:

@@ -167,6 +167,20 @@ def test_a_run_promotes_nothing(served: Path, command: Command, parity_here: Non
     assert command("models", "small", "--json").json["champion"] == 2
 
 
+def test_versions_made_under_an_earlier_format_of_keys_predict_and_verify_though_every_stage_is_stale(
+    served: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = {number: command("predict", "small", "--version", number).out for number in ("1", "2")}
+    earlier = identity.FORMAT
+    monkeypatch.setattr(identity, "FORMAT", earlier + 1)
+
+    assert command("plan", "small", "--json").json[0]["reason"] == f"artifact format {earlier} → {earlier + 1}"
+    assert {number: command("predict", "small", "--version", number).out for number in by} == by
+    assert command("predict", "small").out == by["2"]
+    assert command("verify").status == 0
+    assert command("models", "small", "--json").json["damaged"] == {}
+
+
 def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(
     served: Path, command: Command, parity_here: None, prefect_api: str
 ) -> None:

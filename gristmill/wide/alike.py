@@ -15,7 +15,7 @@ _OURS = ("gristmill", "flows", "tasks")
 
 @cache
 def surroundings() -> dict[str, str]:
-    """Return the versions that are in keys, by distribution, and that of gristmill, whose code is told by a digest."""
+    """Return the versions in keys, of Python and by distribution, and gristmill's, with a digest of its code."""
     libraries = {library for domain in domains.DOMAINS for library in domains.libraries_of(domain)}
     ours = f"{metadata.version('gristmill')}, code {_digest()}"
     return {"gristmill": ours} | versions((), (*sorted(libraries), "prefect"))

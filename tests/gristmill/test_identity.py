@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import platform
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ PARTS: dict[str, Any] = {
     "code": {"gristmill.timeseries.train": "aa", "gristmill.fit": "bb"},
     "settings": {"train": {"epochs": 50, "learning_rate": 1e-3, "patience": None}, "model": {"kind": "dense"}},
     "inputs": {"preprocess": "cc"},
-    "libraries": {"keras": "3.15.1", "numpy": "2.1.0"},
+    "libraries": {"python": "3.11", "keras": "3.15.1", "numpy": "2.1.0"},
 }
+
+PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
@@ -100,8 +103,8 @@ def same(one: Any, other: Any) -> bool:
 def test_a_key_is_pinned() -> None:
     """Keys outlive releases: change this only together with FORMAT."""
     made_of = identify(**PARTS)
-    assert made_of.key == "a1f6d8a64f05e9439d7c4cb57a4341c85219cafd17434c0451684457e2f65fa9"
-    assert (made_of.stage, made_of.parts["format"]) == ("train", 1)
+    assert made_of.key == "7efe313ae32658f634cd4e991bea1485e579c99a8c6ba318727a97879e7c4822"
+    assert (made_of.stage, made_of.parts["format"]) == ("train", 2)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +118,7 @@ def test_a_key_is_pinned() -> None:
         {"inputs": {"preprocess": "cd"}},
         {"inputs": {"ingest": "cc"}},
         {"libraries": PARTS["libraries"] | {"numpy": "2.1.1"}},
+        {"libraries": PARTS["libraries"] | {"python": "3.12"}},
     ],
 )
 def test_every_part_is_in_the_key(changed: dict[str, Any]) -> None:
@@ -133,7 +137,8 @@ def test_a_file_has_the_sha256_of_its_bytes(tmp_path: Path) -> None:
 
 
 def test_versions_are_those_that_are_installed() -> None:
-    assert identity.versions(("pydantic", "numpy")) == {name: metadata.version(name) for name in ("pydantic", "numpy")}
+    installed = {name: metadata.version(name) for name in ("pydantic", "numpy")}
+    assert identity.versions(("pydantic", "numpy")) == {"python": PYTHON} | installed
 
 
 def test_a_library_that_is_not_installed_is_said() -> None:
@@ -145,6 +150,7 @@ def test_an_extra_may_be_missing_and_counts_as_that() -> None:
     found = identity.versions(("numpy",), ("pydantic", "no-such-library"))
 
     assert found == {
+        "python": PYTHON,
         "numpy": metadata.version("numpy"),
         "pydantic": metadata.version("pydantic"),
         "no-such-library": "not installed",
