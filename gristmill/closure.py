@@ -107,7 +107,8 @@ def _remove_foreign_bytecode(file: Path) -> bool:
         return False
     header, content = cached.read_bytes()[:16], cached.read_bytes()[16:]
     source = file.stat()
-    if header[8:] != struct.pack("<LL", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF):
+    by_time = not any(header[4:8])  # else by a hash of the source (PEP 552), which Python may be told not to check
+    if by_time and header[8:] != struct.pack("<LL", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF):
         return False  # Python sees for itself that it is of another version
     own = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
     with contextlib.suppress(ValueError, EOFError, TypeError):  # not byte code at all

@@ -6,6 +6,7 @@ import py_compile
 import sys
 from dataclasses import replace
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -553,24 +554,33 @@ def test_to_a_user_s_file_belongs_what_it_imports_from_beside_it(
     assert with_imports(tmp_path / "net.py") == tuple(tmp_path / name for name in ["net.py", *found])
 
 
-class TestByteCode:
-    """Python runs byte code whose source had the same size and second; that may be another source."""
+def compiled(
+    file: Path, source: str, then: str | None = None, by: PycInvalidationMode = PycInvalidationMode.TIMESTAMP
+) -> Path:
+    """Write and compile a module, then give it another source of the same time; return the byte code."""
+    file.write_text(source)
+    stat = file.stat()
+    cached = Path(py_compile.compile(str(file), doraise=True, invalidation_mode=by))
+    file.write_text(source if then is None else then)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    return cached
 
-    def test_byte_code_of_other_source_is_removed(self, tmp_path: Path) -> None:
+
+class TestByteCode:
+    """Python runs byte code whose source had the same size and second, or that says not to look at the source."""
+
+    @pytest.mark.parametrize("by", PycInvalidationMode)
+    def test_byte_code_of_other_source_is_removed(self, tmp_path: Path, by: PycInvalidationMode) -> None:
         file = tmp_path / "module.py"
-        file.write_text("answer = 1 - 2\n")
-        stat = file.stat()
-        cached = Path(py_compile.compile(str(file), doraise=True))
-        file.write_text("answer = 1 * 2\n")
-        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        cached = compiled(file, "answer = 1 - 2\n", then="answer = 1 * 2\n", by=by)
         assert closure._remove_foreign_bytecode(file)
         assert not cached.exists()
         assert not closure._remove_foreign_bytecode(file)
 
-    def test_its_own_is_kept(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("by", PycInvalidationMode)
+    def test_its_own_is_kept(self, tmp_path: Path, by: PycInvalidationMode) -> None:
         file = tmp_path / "module.py"
-        file.write_text('"""Doc."""\n\n\ndef f(x: int) -> int:\n    return x + 1\n')
-        cached = Path(py_compile.compile(str(file), doraise=True))
+        cached = compiled(file, '"""Doc."""\n\n\ndef f(x: int) -> int:\n    return x + 1\n', by=by)
         assert not closure._remove_foreign_bytecode(file)
         assert cached.exists()
 
