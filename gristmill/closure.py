@@ -4,11 +4,12 @@ The code closure is found by parsing source, never by importing it: the modules 
 `gristmill` module reachable from them by an import statement, wherever it stands. Comments, docstrings and layout
 do not count. Outside the closure are modules that only hold names and values (those are hashed as values) and
 modules that only present results. Of a user's own file, and of what lies beside it, the bytes count as data; only what
-belongs to it is found here.
+belongs to it is found here. What else it imports is found in `imported.py`.
 """
 
 import ast
 import contextlib
+import importlib.machinery
 import importlib.util
 import marshal
 import os
@@ -30,8 +31,15 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _WITHOUT_EFFECT = ("type_comment", "kind")  # fields: of a comment, and of u"" before a string
 _OUTSIDE = {f"gristmill.{name}" for name in ("cli", "config", "domains", "project", "wording")}
 
+# The suffixes of what Python can import, in the order in which it tries them.
+_SUFFIXES = (
+    *importlib.machinery.EXTENSION_SUFFIXES,
+    *importlib.machinery.SOURCE_SUFFIXES,
+    *importlib.machinery.BYTECODE_SUFFIXES,
+)
+
 # What is read from a source file depends on the Python that parses it and on this very module, as it was loaded.
-_READER = f"{sys.version} {identity.digest_of_file(Path(__file__))}"
+READER = f"{sys.version} {identity.digest_of_file(Path(__file__))}"
 
 
 @dataclass(frozen=True)
@@ -50,36 +58,39 @@ def read_modules(memo: Memo, package: Path = PACKAGE) -> dict[str, Module]:
         package: the folder of the `gristmill` package.
     """
     files = _files_of(package)
-    read = memo.recall(package.parent, files.values(), partial(_read, package), _READER)
+    read = memo.recall(package.parent, files.values(), partial(_read, package), READER)
     return {
         name: Module(read[file]["digest"], frozenset(files.keys() & read[file]["imports"]))
         for name, file in files.items()
     }
 
 
-def code_closure(starts: Iterable[str], modules: Mapping[str, Module]) -> dict[str, str]:
+def code_closure(starts: Iterable[str], modules: Mapping[str, Module], named: Iterable[str] = ()) -> dict[str, str]:
     """Return the normalised-source hash of `starts` and of every gristmill module they can reach by import.
 
     Args:
         starts: dotted names, such as `gristmill.timeseries.train`.
         modules: all there are (`read_modules`).
+        named: further starts, which a user's own code imports. Each of them counts: the rule for what lies outside
+            was made for gristmill's code, not for what others do with these modules.
 
     Returns:
         Module name to hash, sorted by name. Names that are not modules of the package, or lie outside the
         closure by rule, are left out.
     """
     found: dict[str, str] = {}
-    waiting = [name for start in starts for name in _with_parents(start) if name in modules]
+    always = modules.keys() & {*named}
+    waiting = [*always, *(name for start in starts for name in _with_parents(start) if name in modules)]
     while waiting:
         name = waiting.pop()
-        if name not in found and not _is_outside(name):
+        if name not in found and (name in always or not _is_outside(name)):
             found[name] = modules[name].digest
             waiting.extend(modules[name].imports)
     return dict(sorted(found.items()))
 
 
 def load_closure(code: Iterable[str]) -> None:
-    """Import every module of a code closure, and refuse where what is loaded may not be what was hashed.
+    """Import every gristmill module of a code closure, and refuse where what is loaded may not be what was hashed.
 
     A module that was edited after this process started may have been imported before or after the edit. Called
     before a stage works: an edit made later does no harm to what is loaded by then. Python itself runs byte code whose
@@ -89,15 +100,43 @@ def load_closure(code: Iterable[str]) -> None:
         WorkError: a source file is newer than this process, or the byte code of a loaded one was not its own.
     """
     files = _files_of(PACKAGE)
-    for module in code:
+    for module in filter(_is_ours, code):
         loaded, file = module in sys.modules, PACKAGE.parent / files[module] if module in files else None
         if file and _remove_foreign_bytecode(file) and loaded:
-            raise WorkError(f"{file}: its byte code was of another version and is removed now. Run again.")
+            raise _foreign(file)
         importlib.import_module(module)
-        if file is None or max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS:
-            raise WorkError(
-                f"{file or module}: changed after this process started. Run again, so that what runs is what is hashed."
-            )
+        if file is None or _is_new(file):
+            raise _changed(file or module)
+
+
+def check_loaded(files: Mapping[Path, str]) -> None:
+    """Refuse where a module that this process has loaded may not be what was hashed; the others are loaded as they are.
+
+    Args:
+        files: file to the module that is loaded from it, or whose version it says.
+
+    Raises:
+        WorkError: the file of a loaded module is newer than this process, or its byte code was not its own.
+    """
+    for file, module in files.items():
+        foreign = file.suffix == ".py" and _remove_foreign_bytecode(file)
+        if module in sys.modules and foreign:
+            raise _foreign(file)
+        if module in sys.modules and _is_new(file):
+            raise _changed(file)
+
+
+def _is_new(file: Path) -> bool:
+    """Whether a file was changed, or came here, after this process started."""
+    return max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS
+
+
+def _changed(what: Path | str) -> WorkError:
+    return WorkError(f"{what}: changed after this process started. Run again, so that what runs is what is hashed.")
+
+
+def _foreign(file: Path) -> WorkError:
+    return WorkError(f"{file}: its byte code was of another version and is removed now. Run again.")
 
 
 def _remove_foreign_bytecode(file: Path) -> bool:
@@ -118,9 +157,14 @@ def _remove_foreign_bytecode(file: Path) -> bool:
     return True
 
 
-def source_name(module: str) -> str:
-    """Return a module's file as people name it: `gristmill/timeseries/windows.py`."""
-    return _files_of(PACKAGE).get(module, module.replace(".", "/") + ".py")
+def source_name(name: str) -> str:
+    """Return what stands in a closure as people name it: a gristmill module's file, `gristmill/timeseries/windows.py`.
+
+    Files of other packages stand there as such.
+    """
+    if not _is_ours(name):
+        return name
+    return _files_of(PACKAGE).get(name, name.replace(".", "/") + ".py")
 
 
 def with_imports(file: Path) -> tuple[Path, ...]:
@@ -133,11 +177,25 @@ def with_imports(file: Path) -> tuple[Path, ...]:
     return (file, *sorted(found - {file}))
 
 
+def imports_of(file: Path, package: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the dotted names that a source file of a package mentions in import statements, and their parents."""
+    return parsed(file.read_bytes(), package)[1]
+
+
+def module_file(at: Path) -> Path | None:
+    """Return the file that Python runs for a module or package at a path without suffix; None if there is none."""
+    tried = (*(at / f"__init__{suffix}" for suffix in _SUFFIXES), *(Path(f"{at}{suffix}") for suffix in _SUFFIXES))
+    return next((path for path in tried if path.is_file()), None)
+
+
 def _beside(file: Path, folder: Path) -> Iterator[Path]:
-    _, imports = _parsed(file.read_bytes(), file.parent.relative_to(folder).parts)
-    for name in imports:
-        at = folder.joinpath(*name.split("."))
-        yield from (path for path in (at.with_suffix(".py"), at / "__init__.py") if path.is_file())
+    for name in imports_of(file, file.parent.relative_to(folder).parts):
+        if found := module_file(folder.joinpath(*name.split("."))):
+            yield found
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] == PACKAGE.name
 
 
 def _is_outside(module: str) -> bool:
@@ -161,13 +219,13 @@ def _files_of(package: Path) -> dict[str, str]:
 
 def _read(package: Path, file: Path) -> dict[str, Any]:
     """Return the digest of a module's normalised source and what it imports that may be of its own package."""
-    digest, imports = _parsed(file.read_bytes(), file.parent.relative_to(package.parent).parts)
+    digest, imports = parsed(file.read_bytes(), file.parent.relative_to(package.parent).parts)
     return {"digest": digest, "imports": [name for name in imports if name.startswith(package.name)]}
 
 
 @cache
-def _parsed(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the digest and the imports of source text that lies in the package `base`."""
+def parsed(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the digest of normalised source text, and the names that it imports, in the package `base`."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):  # told when it is imported

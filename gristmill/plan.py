@@ -16,6 +16,7 @@ from gristmill.config import Catalogue, Pipeline, toml_value
 from gristmill.domains import Stage, module_of, stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.identity import Identity
+from gristmill.imported import NOTHING, Imported, read_imported
 from gristmill.own import Own
 from gristmill.places import Located, locate
 from gristmill.runs import Record, Runs
@@ -37,11 +38,11 @@ class Step:
 
 def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -> list[Step]:
     """Return the steps of a pipeline, each fresh or with the reason why it would run."""
-    store = catalogue.store
-    modules = read_modules(store.memo)
+    memo = catalogue.store.memo
+    modules, imported = read_modules(memo), read_imported(catalogue.root, pipeline.tables.values(), memo)
     steps: dict[str, Step] = {}
     for stage in stages_of(pipeline.domain, pipeline.tables):
-        steps[stage.label] = _step(catalogue, pipeline, stage, store, modules, steps, refresh)
+        steps[stage.label] = _step(catalogue, pipeline, stage, modules, imported, steps, refresh)
     return list(steps.values())
 
 
@@ -50,7 +51,9 @@ def is_fresh(steps: list[Step]) -> bool:
     return all(step.state == "fresh" for step in steps)
 
 
-def identity_of(pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], modules: Mapping[str, Module]) -> Identity:
+def identity_of(
+    pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], modules: Mapping[str, Module], imported: Imported
+) -> Identity:
     """Return the identity of a stage's result.
 
     Args:
@@ -58,18 +61,20 @@ def identity_of(pipeline: Pipeline, stage: Stage, inputs: Mapping[str, str], mod
         stage: which stage.
         inputs: name to digest of all it reads, places among them (`source.path`).
         modules: those of gristmill (`closure.read_modules`).
+        imported: what the pipeline's own code imports; it counts where the stage runs that code.
     """
     tables = {name: pipeline.tables[name] for name in stage.tables}
+    own = imported if any(isinstance(table, Own) for table in tables.values()) else NOTHING
     starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
     settings = {name: _counted(stage, name, table) for name, table in tables.items()}
     if stage.point:
         settings[stage.name] = settings.get(stage.name, {}) | dict(stage.point)
     return identity.identify(
         stage.name,
-        code=code_closure(starts, modules),
+        code={**code_closure(starts, modules, own.modules), **own.code},
         settings=settings,
         inputs=inputs,
-        libraries=identity.versions(stage.libraries, extras.libraries_of(tables.values())),
+        libraries={**own.libraries, **identity.versions(stage.libraries, extras.libraries_of(tables.values()))},
     )
 
 
@@ -150,16 +155,18 @@ def _step(
     catalogue: Catalogue,
     pipeline: Pipeline,
     stage: Stage,
-    store: Store,
     modules: Mapping[str, Module],
+    imported: Imported,
     before: Mapping[str, Step],
     refresh: str | None,
 ) -> Step:
+    store = catalogue.store
     if refresh == stage.name:
         return Step(stage.label, "run", "asked by --refresh")
     unknown = [name for name in stage.inputs if before[name].artifact is None]
     if unknown:
-        own = list(_own_reasons(identity_of(pipeline, stage, {}, modules), _last_made_of(stage, pipeline, store)))
+        made_of = identity_of(pipeline, stage, {}, modules, imported)
+        own = list(_own_reasons(made_of, _last_made_of(stage, pipeline, store)))
         return (
             Step(stage.label, "run", "; ".join(own))
             if own
@@ -170,7 +177,7 @@ def _step(
     except DataError as error:
         return Step(stage.label, "no data", str(error))
     inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}
-    made_of = identity_of(pipeline, stage, inputs | data, modules)
+    made_of = identity_of(pipeline, stage, inputs | data, modules, imported)
     try:
         artifact = store.look(stage.name, made_of.key)
     except CorruptArtifact as damage:
@@ -226,14 +233,23 @@ def _own_reasons(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str
     """Yield what differs in a stage itself, whatever it reads."""
     if last is None:
         return
+    if last["format"] != made_of.parts["format"]:  # its parts may mean something else
+        yield f"artifact format {last['format']} → {made_of.parts['format']}"
+        return
     for name, before, after in _changes(last["settings"], made_of.parts["settings"]):
         yield _setting_changed(name, before, after)
     for module, *_ in _changes(last["code"], made_of.parts["code"]):
         yield f"code {source_name(module)}"
     for name, before, after in _changes(last["libraries"], made_of.parts["libraries"]):
-        yield f"library {name} {before} → {after}"
-    if last["format"] != made_of.parts["format"]:
-        yield f"artifact format {last['format']} → {made_of.parts['format']}"
+        yield _library_changed(name, before, after)
+
+
+def _library_changed(name: str, before: str | None, after: str | None) -> str:
+    """Return how a version changed; a library that came or went is named with the one that it has or had."""
+    named = name if name == identity.PYTHON else f"library {name}"
+    if before is None:
+        return f"with {named} {after}"
+    return f"without {named} {before}" if after is None else f"{named} {before} → {after}"
 
 
 def _setting_changed(name: str, before: Any, after: Any) -> str:

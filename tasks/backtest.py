@@ -8,7 +8,7 @@ from gristmill.artifact import Reference
 from gristmill.closure import read_modules
 from gristmill.wide.pieces import Piece, made_by_workers
 from tasks.progress import EpochProgress
-from tasks.stage import Run, note, produce, read_by
+from tasks.stage import Run, imported_by, note, produce, read_by
 
 
 @task(task_run_name="{point} {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
@@ -35,7 +35,8 @@ def _side_by_side(run: Run, points: list[str], prepared: Reference) -> dict[str,
     for point in missing:
         stage = run.stages[point]
         _, digests = read_by(run, stage, [prepared])
-        blocks.append(Piece(point, plan.identity_of(run.pipeline, stage, digests, modules).key))
+        made_of = plan.identity_of(run.pipeline, stage, digests, modules, imported_by(run, stage))
+        blocks.append(Piece(point, made_of.key))
     found: dict[str, Reference] = {}
     for number, block in made_by_workers(run.catalogue, run.jobs, run.asked(prepared), blocks):
         note(run, missing[number], block.artifact, block.cached, block.seconds)

@@ -18,12 +18,13 @@ from prefect.states import Completed
 from gristmill import domains, plan
 from gristmill.artifact import Artifact, Reference
 from gristmill.backend import import_keras, set_threads
-from gristmill.closure import load_closure, read_modules
+from gristmill.closure import check_loaded, load_closure, read_modules
 from gristmill.config import FILE, Catalogue, Pipeline, load
 from gristmill.downloads import fetch
 from gristmill.errors import CorruptArtifact, SourceChanged, StoreError, WorkError
 from gristmill.files import Watch
 from gristmill.identity import Identity, versions
+from gristmill.imported import Imported, read_imported
 from gristmill.places import Located, provide
 from gristmill.remote.cache import evict, share_all
 from gristmill.runs import Record, Runs, StageRecord
@@ -154,8 +155,10 @@ def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, *
     stage, store = run.stages[label], run.catalogue.store
     stage = stage if chunk is None else stage.chunk(chunk)
     data, digests = read_by(run, stage, inputs)
-    watch = Watch(file for found in data.values() if not found.url for file in found.files if chunk is None)
-    made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo))
+    imported = imported_by(run, stage)
+    read = [file for found in data.values() if not found.url for file in found.files if chunk is None]
+    watch = Watch([*read, *imported.files])
+    made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo), imported)
     if piece and piece.key != made_of.key:
         raise WorkError(f"{FILE}, the data or the code are not those that the run began with. Run again.")
     again = run.refresh == stage.name
@@ -168,6 +171,7 @@ def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, *
             shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
         folders = _folders(stage, inputs, store, by_stat=chunk is not None)  # whoever asks for it has hashed them
         arguments = _arguments(run, stage, data, made_of.key) | folders | extras
+        check_loaded(imported.files)
         with store.draft(made_of) as draft:
             spread = partial(_by_workers, run, label, inputs, digests) if run.spreads(stage) else None
             _work(run.pipeline.domain, stage, draft, made_of, arguments, spread)
@@ -185,6 +189,12 @@ def read_by(run: Run, stage: domains.Stage, inputs: Iterable[Reference]) -> tupl
     data = plan.located(run.catalogue, run.pipeline, stage)
     made = {name: reference["digest"] for name, reference in zip(stage.inputs, inputs, strict=True)}
     return data, plan.digests_of(data, run.catalogue.store) | made
+
+
+def imported_by(run: Run, stage: domains.Stage) -> Imported:
+    """Return what the own code that a stage runs imports."""
+    tables = (run.pipeline.tables[name] for name in stage.tables)
+    return read_imported(run.catalogue.root, tables, run.catalogue.store.memo)
 
 
 def _arguments(run: Run, stage: domains.Stage, data: Mapping[str, Located], key: str) -> dict[str, Any]:
@@ -236,7 +246,9 @@ def _by_workers(
     others = {*stage.inputs} - {*stage.chunk(0).inputs}
     read = [reference for name, reference in zip(stage.inputs, inputs, strict=True) if name not in others]
     known = {name: digest for name, digest in digests.items() if name not in others}
-    wanted = [plan.identity_of(run.pipeline, stage.chunk(number), known, modules) for number in range(count)]
+    imported = imported_by(run, stage)
+    chunks = [stage.chunk(number) for number in range(count)]
+    wanted = [plan.identity_of(run.pipeline, chunk, known, modules, imported) for chunk in chunks]
     made = [None if run.refresh == stage.name else _found(store, made_of) for made_of in wanted]
     missing = [number for number, artifact in enumerate(made) if artifact is None]
     if missing:

@@ -19,6 +19,20 @@ pytestmark = pytest.mark.usefixtures("parity_here")
 
 TOML = with_model('kind = "dense"\nunits = [4]', "epochs = 2\nlearning_rate = 0.001")
 
+MINE = """
+import installed_tool
+from gristmill.text.special import PADDING
+from own_layers.widths import WIDTH
+
+
+def build(shape):
+    import keras
+
+    window = keras.Input((shape.history, shape.columns))
+    hidden = keras.layers.Dense(WIDTH)(shape.lags(window))
+    return keras.Model(window, keras.layers.Dense(shape.outputs)(hidden))
+"""
+
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -152,6 +166,66 @@ def test_an_edit_two_imports_away_trains_again_and_equal_weights_stop_it_there(
     assert made(record) == {"train"}
     assert len(published(edited / "data/store", "train")) == 2
     assert plan_of(gristmill("plan", "small", "--json", code=code)) == {}
+
+
+@pytest.mark.fault(33)
+@pytest.mark.slow
+def test_an_own_model_is_trained_again_after_an_edit_of_what_it_imports_from_elsewhere(
+    project: Path, code: Path, gristmill: Gristmill, prefect_api: str, tmp_path: Path
+) -> None:
+    packages = tmp_path / "packages"
+    metadata, widths = packages / "installed_tool-1.5.dist-info", packages / "own_layers/widths.py"
+    for file, content in {
+        project / "pipelines.toml": with_model('kind = "mine.py:build"', "epochs = 1"),
+        project / "mine.py": MINE,
+        packages / "installed_tool.py": "",
+        metadata / "METADATA": "Metadata-Version: 2.1\nName: installed-tool\nVersion: 1.5\n",
+        metadata / "RECORD": "installed_tool.py,,\n",
+        packages / "own_layers/__init__.py": "",
+        widths: "WIDTH = 2\n",
+    }.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+
+    def call(*words: str) -> subprocess.CompletedProcess[str]:
+        return gristmill(*words, "small", "--json", code=code, api=prefect_api, PYTHONPATH=f"{code}:{packages}")
+
+    def ran() -> set[str]:
+        done = call("run")
+        assert done.returncode == 0, done.stderr
+        return made(Record.model_validate_json(done.stdout))
+
+    def trained() -> dict[str, int]:
+        return {
+            artifact.name: json.loads((artifact / "manifest.json").read_text())["counts"]["parameters"]
+            for artifact in published(project / "data/store", "train")
+        }
+
+    depending = {"evaluate": "depends on train", "export": "depends on train"}
+    assert ran() == set(STAGE_NAMES)
+    assert plan_of(call("plan")) == {}
+    (first,) = trained().values()
+
+    stat = widths.stat()
+    widths.write_text("WIDTH = 3\n")  # of the same length and second, which byte code could not tell
+    os.utime(widths, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert plan_of(call("plan")) == {"train": "code own_layers/widths.py"} | depending
+    assert ran() == {"train", "evaluate", "export"}
+    assert len(trained()) == 2
+    assert max(trained().values()) > first
+    assert plan_of(call("plan")) == {}
+
+    edit(metadata / "METADATA", "1.5", "1.6")
+    assert plan_of(call("plan")) == {"train": "library installed-tool 1.5 → 1.6"} | depending
+    edit(metadata / "METADATA", "1.6", "1.5")
+
+    (packages / "own_layers/unused.py").write_text("")
+    widths.write_text("WIDTH = 3  # a comment\n")
+    assert plan_of(call("plan")) == {}
+
+    with (code / "gristmill/text/special.py").open("a") as source:
+        source.write("\nUNUSED = 1\n")
+    assert plan_of(call("plan")) == {"train": "code gristmill/text/special.py"} | depending
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,35 @@
 """Code closures: all that can change a result and nothing else, and source that is parsed once as long as it stands."""
 
 import ast
+import importlib
 import os
 import py_compile
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from tempfile import TemporaryDirectory
+from types import ModuleType
 
 import pytest
 
 from gristmill import closure, config
-from gristmill.closure import PACKAGE, code_closure, load_closure, read_modules, source_name, with_imports
+from gristmill.closure import (
+    PACKAGE,
+    check_loaded,
+    code_closure,
+    load_closure,
+    read_modules,
+    source_name,
+    with_imports,
+)
 from gristmill.domains import DOMAINS, STAGES, Stage, module_of
 from gristmill.errors import WorkError
 from gristmill.files import Memo
 from gristmill.identity import digest_of_file
+from gristmill.imported import NOTHING
 from gristmill.kinds import kinds
 from gristmill.plan import identity_of
 
@@ -404,7 +417,7 @@ class TestMemory:
             texts.append(source.decode())
             return parse(source)
 
-        closure._parsed.cache_clear()
+        closure.parsed.cache_clear()
         monkeypatch.setattr(ast, "parse", parse_and_note)
         return texts
 
@@ -412,7 +425,7 @@ class TestMemory:
         package, memo = write(tmp_path, {"a": "import gristmill.b", "b": "x = 1"}), Memo(tmp_path / "memo")
         before = read_modules(memo, package)
         assert sorted(parsed) == ["", "import gristmill.b", "x = 1"]
-        closure._parsed.cache_clear()
+        closure.parsed.cache_clear()
         assert read_modules(memo, package) == before
         (package / "b.py").write_text("x = 2")
         after = read_modules(memo, package)
@@ -441,14 +454,14 @@ class TestMemory:
     ) -> None:
         package, memo = write(tmp_path, {}), Memo(tmp_path / "memo")
         read_modules(memo, package)
-        closure._parsed.cache_clear()
-        monkeypatch.setattr(closure, "_READER", "another")
+        closure.parsed.cache_clear()
+        monkeypatch.setattr(closure, "READER", "another")
         read_modules(memo, package)
         assert parsed == ["", ""]
 
     def test_it_is_this_python_and_this_module_that_read(self) -> None:
-        assert sys.version in closure._READER
-        assert digest_of_file(PACKAGE / "closure.py") in closure._READER
+        assert sys.version in closure.READER
+        assert digest_of_file(PACKAGE / "closure.py") in closure.READER
 
 
 def test_an_edit_counts_in_a_process_that_lives_on_though_its_times_may_not_tell(tmp_path: Path) -> None:
@@ -472,7 +485,7 @@ def code_of(stage: Stage, project: Path, model: str) -> list[str]:
     """The modules in the key of a stage of the small pipeline."""
     pipeline = config.load(project, {"small": [f"model.kind={model}"]}).pipeline("small")
     stage = replace(stage, tables=tuple(name for name in stage.tables if name in pipeline.tables))  # no schema
-    return list(identity_of(pipeline, stage, {}, read_modules(Memo(project / "memo"))).parts["code"])
+    return list(identity_of(pipeline, stage, {}, read_modules(Memo(project / "memo")), NOTHING).parts["code"])
 
 
 @pytest.mark.fault(19)
@@ -515,6 +528,7 @@ def test_source_names_are_the_files_people_know() -> None:
     assert source_name("gristmill.timeseries.windows") == "gristmill/timeseries/windows.py"
     assert source_name("gristmill.timeseries") == "gristmill/timeseries/__init__.py"
     assert source_name("gristmill.gone") == "gristmill/gone.py"
+    assert source_name("own_layers/widths.py") == "own_layers/widths.py"
 
 
 def test_a_module_older_than_the_process_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -527,6 +541,40 @@ def test_a_module_newer_than_the_process_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(closure, "STARTED_NS", max(stat.st_mtime_ns, stat.st_ctime_ns) - 1)
     with pytest.raises(WorkError, match=r"errors\.py: changed after this process started\. Run again"):
         load_closure(["gristmill.errors"])
+
+
+def test_files_of_other_packages_in_a_closure_are_not_imported_as_modules() -> None:
+    load_closure(["no_such_package/widths.py"])
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_file_of_a_package_that_is_newer_than_the_process_is_refused_where_it_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    (tmp_path / "widths.py").write_text("WIDTH = 2\n")
+    if loaded:
+        monkeypatch.setitem(sys.modules, "own_layers.widths", ModuleType("own_layers.widths"))
+
+    with pytest.raises(WorkError, match=r"widths\.py: changed after this process") if loaded else nullcontext():
+        check_loaded({tmp_path / "widths.py": "own_layers.widths"})
+    monkeypatch.setattr(closure, "STARTED_NS", 2**63)
+    check_loaded({tmp_path / "widths.py": "own_layers.widths"})
+
+
+@pytest.mark.fault(33)
+@pytest.mark.parametrize("loaded", [True, False])
+def test_byte_code_of_other_source_is_not_run_of_a_package_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    cached = compiled(tmp_path / "widths.py", "WIDTH = 2\n", then="WIDTH = 3\n")
+    monkeypatch.setattr(closure, "STARTED_NS", 2**63)
+    if loaded:
+        monkeypatch.setitem(sys.modules, "own_layers.widths", ModuleType("own_layers.widths"))
+
+    with pytest.raises(WorkError, match=r"widths\.py: its byte code was of another") if loaded else nullcontext():
+        check_loaded({tmp_path / "widths.py": "own_layers.widths"})
+    assert not cached.exists()
 
 
 @pytest.mark.fault(19)
@@ -543,6 +591,10 @@ def test_a_module_newer_than_the_process_is_refused(monkeypatch: pytest.MonkeyPa
         ({"net.py": "from p.q import f", "p/q.py": "from .. import top", "top.py": ""}, ["p/q.py", "top.py"]),
         ({"net.py": "import layers", "layers.py": "("}, ["layers.py"]),
         ({"net.py": "(", "layers.py": ""}, []),
+        ({"net.py": "import layers", f"layers{EXTENSION_SUFFIXES[0]}": ""}, [f"layers{EXTENSION_SUFFIXES[0]}"]),
+        ({"net.py": "import layers", "layers.pyc": ""}, ["layers.pyc"]),
+        ({"net.py": "import layers", "layers.py": "", "layers.pyc": ""}, ["layers.py"]),
+        ({"net.py": "import p", "p.py": "", "p/__init__.py": ""}, ["p/__init__.py"]),
     ],
 )
 def test_to_a_user_s_file_belongs_what_it_imports_from_beside_it(
@@ -583,6 +635,19 @@ class TestByteCode:
         cached = compiled(file, '"""Doc."""\n\n\ndef f(x: int) -> int:\n    return x + 1\n', by=by)
         assert not closure._remove_foreign_bytecode(file)
         assert cached.exists()
+
+    def test_python_runs_the_source_in_place_of_byte_code_that_says_not_to_look_at_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        file = tmp_path / "unchecked_module.py"
+        compiled(file, "ANSWER = 1\n", then="ANSWER = 1234\n", by=PycInvalidationMode.UNCHECKED_HASH)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.setattr(closure, "STARTED_NS", 2**63)
+
+        check_loaded({file: "unchecked_module"})
+
+        assert importlib.import_module("unchecked_module").ANSWER == 1234
+        del sys.modules["unchecked_module"]
 
     def test_a_damaged_one_is_removed(self, tmp_path: Path) -> None:
         file = tmp_path / "module.py"

@@ -14,6 +14,7 @@ from gristmill import config
 from gristmill.closure import read_modules
 from gristmill.config import SCHEMA, Choice, Pipeline, tables_of
 from gristmill.domains import DOMAINS, STAGES, Stage, begun_from, module_of, stages_of
+from gristmill.imported import NOTHING
 from gristmill.kinds import kinds, settings_of
 from gristmill.plan import identity_of
 from gristmill.settings import Settings
@@ -49,7 +50,7 @@ def keys(project: Path, *assignments: str) -> dict[str, str]:
 def keys_of(of: Pipeline, project: Path) -> dict[str, str]:
     modules = read_modules(Store(project / "data/store").memo)
     return {
-        stage.label: identity_of(of, stage, dict.fromkeys(stage.inputs, "0"), modules).key
+        stage.label: identity_of(of, stage, dict.fromkeys(stage.inputs, "0"), modules, NOTHING).key
         for stage in stages_of(of.domain, of.tables)
     }
 

@@ -1,6 +1,7 @@
 """A user's own code is found by name, hashed with all it imports, and refused in one line where it does not fit."""
 
 import os
+import py_compile
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from gristmill.closure import read_modules, with_imports
 from gristmill.config import load
 from gristmill.domains import stages_of
 from gristmill.errors import DataError, RequestError
+from gristmill.imported import read_imported
 from gristmill.own import Own, is_own
 from gristmill.plan import digests_of, identity_of, located
 from gristmill.settings import identity_values, places
@@ -62,7 +64,8 @@ def key_of_train(project: Path) -> str:
     pipeline, store = catalogue.pipeline("mine"), catalogue.store
     (stage,) = (stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
     inputs = digests_of(located(catalogue, pipeline, stage), store) | {"preprocess": "0"}
-    return identity_of(pipeline, stage, inputs, read_modules(store.memo)).key
+    imported = read_imported(catalogue.root, pipeline.tables.values(), store.memo)
+    return identity_of(pipeline, stage, inputs, read_modules(store.memo), imported).key
 
 
 @pytest.mark.parametrize(
@@ -176,6 +179,26 @@ def test_an_edit_counts_in_the_process_that_has_loaded_the_file_before(mine: Pat
 
     assert first == (7, 3, ["a"])
     assert load_mine(mine) == ((7, ["a"], 3) if file == "mine.py" else (8, 3, ["a"]))
+
+
+@pytest.mark.parametrize("file", ["mine.py", "parts/sizes.py"])
+def test_byte_code_that_says_not_to_look_at_its_source_is_not_run(mine: Path, file: str) -> None:
+    path = mine / file
+    py_compile.compile(str(path), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    path.write_text(path.read_text().replace("units, names)\n", "names, units)\n").replace("SIZE = 7", "SIZE = 8"))
+
+    assert load_mine(mine) == ((7, ["a"], 3) if file == "mine.py" else (8, 3, ["a"]))
+
+
+def test_byte_code_without_source_counts_as_a_file_that_is_imported(mine: Path) -> None:
+    source, before = mine / "parts/sizes.py", key_of_train(mine.parent)
+    for size in (8, 9):
+        source.write_text(f"SIZE = {size}\n")
+        py_compile.compile(str(source), str(source.with_suffix(".pyc")), doraise=True)
+        source.unlink()
+        assert key_of_train(mine.parent) != before
+        assert load_mine(mine) == (size, 3, ["a"])
+        before = key_of_train(mine.parent)
 
 
 @pytest.mark.fault(29)

@@ -18,6 +18,7 @@ from gristmill.config import Catalogue
 from gristmill.domains import STAGES, Stage, stages_of
 from gristmill.files import files_below
 from gristmill.identity import Identity
+from gristmill.imported import NOTHING
 from gristmill.plan import Step, digests_of, identity_of, is_fresh, located, plan
 from gristmill.runs import Outcome, Record, Runs, StageRecord
 from gristmill.store import Store
@@ -63,7 +64,7 @@ def fill(
     run = runs.start(pipeline, list(assignments), {})
     done: dict[str, Reference] = {}
     for stage in stages_of(pipeline.domain, pipeline.tables):
-        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), read_modules(store.memo))
+        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), read_modules(store.memo), NOTHING)
         if change := (was or {}).get(stage.label):
             made_of = changed(made_of, change)
         if not store.find(stage.name, made_of.key):
@@ -318,8 +319,22 @@ def age_library(parts: dict[str, Any]) -> None:
     parts["libraries"]["numpy"] = "1.0"
 
 
+def age_python(parts: dict[str, Any]) -> None:
+    parts["libraries"]["python"] = "3.10"
+
+
+def add_library(parts: dict[str, Any]) -> None:
+    parts["libraries"]["torch"] = "2.1"
+
+
+def drop_library(parts: dict[str, Any]) -> None:
+    del parts["libraries"]["numpy"]
+
+
 def age_format(parts: dict[str, Any]) -> None:
+    """Of another format nothing else is told: its parts may mean something else."""
     parts["format"] = 0
+    parts["code"]["gristmill.timeseries.windows"] = "00"
 
 
 @pytest.mark.parametrize(
@@ -328,6 +343,9 @@ def age_format(parts: dict[str, Any]) -> None:
         (edit_code, "code gristmill/timeseries/windows.py"),
         (move_code, "code gristmill/timeseries/cutting.py; code gristmill/timeseries/windows.py"),
         (age_library, f"library numpy 1.0 → {identity.versions(('numpy',))['numpy']}"),
+        (age_python, f"python 3.10 → {sys.version_info.major}.{sys.version_info.minor}"),
+        (add_library, "without library torch 2.1"),
+        (drop_library, f"with library numpy {identity.versions(('numpy',))['numpy']}"),
         (age_format, f"artifact format 0 → {identity.FORMAT}"),
     ],
 )
@@ -471,7 +489,7 @@ def test_points_have_keys_of_their_own_that_do_not_hold_how_many_there_are(proje
         pipeline = catalogue.pipeline("small")
         modules = read_modules(catalogue.store.memo)
         points = [stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "backtest"]
-        return {stage.label: identity_of(pipeline, stage, {}, modules) for stage in points}
+        return {stage.label: identity_of(pipeline, stage, {}, modules, NOTHING) for stage in points}
 
     found = parts(*BACKTEST)
     assert [made_of.parts["settings"]["backtest"] for made_of in found.values()] == [
@@ -542,7 +560,10 @@ def test_an_export_depends_on_the_libraries_of_its_formats_alone(
     modules = read_modules(Store(tmp_path / "data/store").memo)
 
     def keys() -> dict[str, str]:
-        return {stage.name: identity_of(small, stage, {}, modules).key for stage in stages_of("vision", small.tables)}
+        return {
+            stage.name: identity_of(small, stage, {}, modules, NOTHING).key
+            for stage in stages_of("vision", small.tables)
+        }
 
     before, version = keys(), identity._version
     monkeypatch.setattr(identity, "_version", lambda name: "0.1" if name == "tf2onnx" else version(name))
