@@ -15,7 +15,8 @@ _NUMBERS = {os.strerror(number): number for number in errorcode}
 def told_as_python(path: Path) -> Iterator[None]:
     """Tell of a disk that is full or broken as Python does: by an `OSError` with its number.
 
-    TensorFlow has classes of its own for it, and ends its message with the kernel's words.
+    TensorFlow has classes of its own for it, and ends its message with the kernel's words. They are read here, and here
+    alone: its classes do not tell a full disk from a file that may not grow, and no attribute holds the number.
     """
     try:
         yield

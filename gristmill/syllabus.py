@@ -24,7 +24,6 @@ from gristmill.sweeps import Trial
 from gristmill.wording import problem_lines
 
 FILE = "data/course.toml"
-FAILED = "failed"  # begins what is told of a row that could not be run
 
 
 class Code(Settings):
@@ -58,6 +57,7 @@ class Result:
     by_seed: Mapping[int, Outcome]  # of the seeds that have one
     missing: str = ""  # why seeds have none here
     kept: frozenset[int] = frozenset()  # seeds whose outcome is of an earlier run, maybe on another machine
+    failed: bool = False  # whether seeds have none because their runs failed
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -126,28 +126,28 @@ def result(
         earlier: outcomes by seed that stand for those that are missing here (`kept.py`).
     """
     asked = sweeps.by_seed(catalogue, row.pipeline, row.seeds)
-    made, missing = _made(catalogue, row, asked, tried)
+    made, missing, failed = _made(catalogue, row, asked, tried)
     stand_ins = {trial.seed: (earlier or {})[trial.seed] for trial in asked if trial.seed in (earlier or {})}
     found = stand_ins | made
-    return Result(row, dict(sorted(found.items())), missing, frozenset(found) - frozenset(made))
+    return Result(row, dict(sorted(found.items())), missing, frozenset(found) - frozenset(made), failed)
 
 
 def _made(
     catalogue: Catalogue, row: Row, asked: list[Trial], tried: Callable[[str, list[Trial]], list[Outcome | None]]
-) -> tuple[dict[int, Outcome], str]:
-    """Return the outcomes by seed that are in this store, and why there are none of others."""
+) -> tuple[dict[int, Outcome], str, bool]:
+    """Return the outcomes by seed that are in this store, why there are none of others, and whether those failed."""
     pipeline = catalogue.pipeline(row.pipeline)
     if any(step.state == "no data" for step in plan.plan(catalogue, pipeline)):
-        return {}, f"no data here ({_source(pipeline)}); it runs where there is."
+        return {}, f"no data here ({_source(pipeline)}); it runs where there is.", False
     try:
         found = tried(row.pipeline, asked)
     except GristmillError as error:  # of this row alone: the others are shown all the same
-        return {}, f"{FAILED}: {error}"
+        return {}, f"failed: {error}", True
     made = {trial.seed: outcome for trial, outcome in zip(asked, found, strict=True) if outcome}
     without = [trial for trial in asked if trial.seed not in made]
     records = [Runs(catalogue.store).latest_trial(trial.pipeline) for trial in without]
     errors = [record.error for record in records if record and record.error]
-    return made, f"{FAILED}: {errors[0]}" if errors else "" if made else "not run yet."
+    return made, f"failed: {errors[0]}" if errors else "" if made else "not run yet.", bool(errors)
 
 
 def _source(pipeline: Pipeline) -> str:

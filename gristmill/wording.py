@@ -13,7 +13,7 @@ from gristmill.urls import masked
 S = TypeVar("S", bound=Settings)
 
 _COUNT_OR_SHARE = "a whole number, or a share below 1"
-_COUNT_OR_SHARE_MISSED = {"a valid integer", "less than 1"}  # what Pydantic says where a number is neither
+_COUNT_OR_SHARE_MISSED = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors where a number is neither
 
 
 def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
@@ -64,7 +64,7 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
 
     What does not hold of the table as a whole comes without a key: its name stands before the line.
     """
-    reasons: dict[str, tuple[list[str], Any]] = {}
+    reasons: dict[str, tuple[list[str], set[tuple[str, Any]], Any]] = {}
     for detail in error.errors(include_url=False):
         # A location is the key, then positions in an array, then branches of a union, which mean little to a reader.
         if not detail["loc"]:
@@ -81,10 +81,11 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
         elif detail["type"] == "too_short" and detail["input"]:
             continue  # short only because its mistakes, told elsewhere, are out
         else:
-            messages, _ = reasons.setdefault(key, ([], detail["input"]))
+            messages, missed, _ = reasons.setdefault(key, ([], set(), detail["input"]))
             messages.append(_expected(detail["msg"]))
-    for key, (messages, received) in reasons.items():
-        expected = _COUNT_OR_SHARE if {*messages} >= _COUNT_OR_SHARE_MISSED else " or ".join(dict.fromkeys(messages))
+            missed.add((detail["type"], detail.get("ctx", {}).get("lt")))
+    for key, (messages, missed, received) in reasons.items():
+        expected = _COUNT_OR_SHARE if missed >= _COUNT_OR_SHARE_MISSED else " or ".join(dict.fromkeys(messages))
         shown = "nothing" if received is None else f"{masked(received)!r} ({_toml_type(received)})"
         yield f"{key}: expected {expected}. Received: {shown}."
 

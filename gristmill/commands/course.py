@@ -13,7 +13,7 @@ from gristmill.pages.course import write_markdown, write_page
 from gristmill.pages.run import report_path
 from gristmill.project import Project
 from gristmill.sweeps import Trial
-from gristmill.syllabus import FAILED, Result, Row
+from gristmill.syllabus import Result, Row
 from gristmill.wording import suggestion
 
 
@@ -40,7 +40,7 @@ def course(
         kept.write(results, root)
         typer.echo(f"table   {write_markdown(results, root)}")
     typer.echo(f"page    {write_page(results, project.store)}")
-    failed = any(result.missing.startswith(FAILED) for result in results if result.row.pipeline in running)
+    failed = any(result.failed for result in results if result.row.pipeline in running)
     raise typer.Exit(1 if failed else 0)
 
 

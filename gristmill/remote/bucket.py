@@ -194,7 +194,7 @@ class Bucket:
             if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
                 raise  # of a file of this machine
             if isinstance(error, FileNotFoundError):
-                if "bucket does not exist" not in str(error):
+                if _code(error) != "NoSuchBucket":
                     raise
                 raise StoreError(f"{self.url}: {_line(error)}. Make it, or correct [defaults] store.") from None
             if isinstance(error, PermissionError):
@@ -218,7 +218,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 def _code(error: BaseException) -> str | None:
     """Return the code by which an S3 server named a failure, which s3fs tells of as an `OSError`."""
-    response = getattr(error.__cause__, "response", None)
+    response = getattr(error.__cause__ or error.__context__, "response", None)
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 

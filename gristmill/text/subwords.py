@@ -109,7 +109,11 @@ def read(folder: Path, tokens: list[str], rules: Rules) -> Subwords:
 
 
 def _explained(error: RuntimeError, size: int) -> GristmillError:
-    """Return what SentencePiece's error means for the settings, if it is known, else what it says."""
+    """Return what SentencePiece's error means for the settings, if it is known, else what it says.
+
+    Its text is read here, and here alone: all its errors are a `RuntimeError` without attributes, and how many subwords
+    the characters take depends on how it normalises them.
+    """
     found = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
     if not found:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")

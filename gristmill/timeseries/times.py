@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.tseries.api import guess_datetime_format
 
 from gristmill.errors import DataError, RequestError, shown, such
 from gristmill.sources import Rows
@@ -16,6 +17,7 @@ from gristmill.timeseries.settings import Ingest
 PARTS = ("year", "month", "day", "hour", "minute", "second")
 _RANGES = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
 _IN_UTC = r"(?:Z|UTC|GMT|[+-]00(?::?00)?)$"
+_MISSING = {"", "nan", "nat"}  # what pandas takes for no time, in lower case
 _QUARTER = r"^(\d{4})[- ]?[Qq]([1-4])$"
 _REMEDY = "Mend it, set time_format in the table 'ingest', or name another column as time."
 
@@ -64,11 +66,12 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
     """Read text; without a format it is guessed from the first cell."""
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a day before its month
-            warnings.filterwarnings("error", "Could not infer format")
+            if time_format is None:
+                _check_guess(cells)
             first = pd.to_datetime(cells.dropna().iloc[:1], format=time_format, errors="coerce")
             aware = first.dt.tz is not None
             times = pd.to_datetime(cells, format=time_format, errors="coerce", utc=aware)
-    except (ValueError, UserWarning, re.error) as error:
+    except (ValueError, re.error) as error:
         received = shown(cells.iloc[0])
         raise DataError(
             f"{rows.name}, column {cells.name!r}: not times, from {received} on: {error} {_REMEDY}"
@@ -76,6 +79,13 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
     _refuse(rows, cells, times.isna().to_numpy(), "not a time in the format of the first row")
     converted = int((~cells.str.contains(_IN_UTC)).sum()) if aware else 0
     return pd.DatetimeIndex(times).as_unit("us"), converted
+
+
+def _check_guess(cells: "pd.Series[Any]") -> None:
+    """Raise `ValueError` where no format can be guessed: pandas would read each cell in whatever format fits it."""
+    first = next((cell for cell in cells.dropna() if cell.lower() not in _MISSING), None)
+    if first is not None and guess_datetime_format(first) is None:
+        raise ValueError("the format cannot be guessed.")
 
 
 def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:

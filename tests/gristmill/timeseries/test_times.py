@@ -110,6 +110,15 @@ def test_a_cell_that_is_no_time_is_refused_with_its_row(cells: list[Any], row: i
     )
 
 
+@pytest.mark.parametrize("empty", [[], [None], [""], ["NaT"]])
+@pytest.mark.filterwarnings("error")
+def test_text_whose_format_cannot_be_guessed_is_refused_though_each_cell_could_be_read(empty: list[Any]) -> None:
+    assert refusal({"t": [*empty, "Mar 2020", "2020-04-01"]}).endswith(
+        "on: the format cannot be guessed. Mend it, set time_format in the table 'ingest', or name another column as "
+        "time."
+    )
+
+
 def test_a_missing_timestamp_is_refused() -> None:
     cells = pd.Series([datetime.datetime(2020, 1, 1), pd.NaT])
     assert "row 3, column 't': not a time: an empty cell (1 such cell)" in refusal({"t": cells})
