@@ -7,14 +7,16 @@ import socket
 import time
 from pathlib import Path
 
-from gristmill.processes import is_running
+from gristmill.processes import identity, is_running
 
 _KEY = 16  # characters of the key that a draft's name begins with
+_NAME = re.compile(r"\.[0-9a-f]+~(?P<pid>\d+)(?:~(?P<process>[\w-]+))?~\d+~(?P<host>.+)")
 
 
 def draft_beside(final: Path) -> Path:
     """Return a name for a folder beside `final`, whose name begins with a key; it tells the process that uses it."""
-    return final.parent / f".{final.name[:_KEY]}~{os.getpid()}~{time.monotonic_ns()}~{socket.gethostname()}"
+    process = filter(None, (str(os.getpid()), identity(os.getpid())))  # of some systems the id is all that is known
+    return final.parent / "~".join([f".{final.name[:_KEY]}", *process, str(time.monotonic_ns()), socket.gethostname()])
 
 
 def remove_abandoned(final: Path) -> None:
@@ -26,5 +28,7 @@ def remove_abandoned(final: Path) -> None:
 
 def is_abandoned(draft: Path) -> bool:
     """Whether the process that a draft's name gives is known to be gone: it ran on this host and runs no more."""
-    named = re.fullmatch(r"\.[0-9a-f]+~(\d+)~\d+~(.+)", draft.name)
-    return named is not None and named[2] == socket.gethostname() and not is_running(int(named[1]))
+    named = _NAME.fullmatch(draft.name)
+    if named is None or named["host"] != socket.gethostname():
+        return False
+    return not is_running(int(named["pid"]), named["process"] or "")

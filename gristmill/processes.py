@@ -1,6 +1,7 @@
 """Processes: gristmill's modules in new ones, whatever the user's folder holds; runs that end with their parent."""
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -23,15 +24,31 @@ def command(module: str, *words: str) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-P", "-m", module, *words], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def is_running(pid: int) -> bool:
-    """Whether a process with this id exists on this host."""
+def identity(pid: int) -> str:
+    """Return when a process began, which tells it from a later one with the same id; empty if the system cannot say.
+
+    The id alone is not enough: in a container that is started again, the new run is process 1, as the killed one was.
+    """
+    try:
+        if sys.platform == "darwin":
+            return _began(pid)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        # The name of the program, in parentheses, may hold spaces; the start is the 20th field after it.
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return ""
+    return f"{boot}-{ticks}"
+
+
+def is_running(pid: int, known: str = "") -> bool:
+    """Whether a process with this id exists on this host, and is the one of which `identity` is known, if it is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return True
+    return not known or identity(pid) in ("", known)
 
 
 def end_with_parent() -> None:
@@ -43,6 +60,15 @@ def end_with_parent() -> None:
     parent = int(os.environ.get(PARENT, os.getpid()))
     if parent != os.getpid():  # which loads the flows too
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _began(pid: int) -> str:
+    """Return to the second when a process of macOS began, in letters and digits."""
+    import subprocess  # late: elsewhere nobody needs it
+
+    line, fixed = ["/bin/ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C", "TZ": "UTC"}
+    told = subprocess.run(line, env=fixed, capture_output=True, text=True, check=False).stdout
+    return "".join(re.findall(r"\w+", told))
 
 
 def _watch(parent: int) -> None:

@@ -19,7 +19,7 @@ from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError, WorkError
 from gristmill.files import write_atomically
-from gristmill.processes import is_running
+from gristmill.processes import identity, is_running
 from gristmill.retraining import Retraining, same_recipe
 from gristmill.store import PIPELINE, Store
 from gristmill.writing import writing
@@ -56,6 +56,7 @@ class Record(BaseModel):
     host: str
     cache: str = ""  # of the shared store that it was written in; nothing where the store is not shared
     pid: int
+    process: str = ""  # when the process began: a later one may have the same pid; empty if the system cannot say
     retraining: Retraining | None = None  # what it was for, where it was a retraining
     trial: bool = False  # of a sweep: it ended with scores, and made no model to serve
 
@@ -105,6 +106,7 @@ class Runs:
             host=socket.gethostname(),
             cache=self._store.cache,
             pid=os.getpid(),
+            process=identity(os.getpid()),
             trial=trial,
         )
         self._write(record)
@@ -199,8 +201,10 @@ class Runs:
 
 def _as_it_stands(record: Record) -> Record:
     """Return a record that says running as interrupted where its process is gone; of another host's, after a week."""
+    if record.outcome != "running":
+        return record
     if record.host == socket.gethostname():
-        gone = not is_running(record.pid)
+        gone = not is_running(record.pid, record.process)
     else:
         gone = datetime.now(UTC) - record.started > timedelta(days=7)
-    return record.model_copy(update={"outcome": "interrupted"}) if record.outcome == "running" and gone else record
+    return record.model_copy(update={"outcome": "interrupted"}) if gone else record

@@ -53,7 +53,13 @@ def publish(store: Store, name: str = "a", content: str = "weights", replace: bo
 
 
 def write_record(
-    store: Store, made: Mapping[str, Reference], outcome: Any = "succeeded", days: float = 0, cache: str = "another"
+    store: Store,
+    made: Mapping[str, Reference],
+    outcome: Any = "succeeded",
+    days: float = 0,
+    cache: str = "another",
+    host: str = "",
+    process: str = "",
 ) -> Record:
     """Write the record of a run that began days ago, on a machine of the store's own or another, and what it made."""
     began = datetime.now(UTC) - timedelta(days=days)
@@ -67,9 +73,10 @@ def write_record(
         outcome=outcome,
         stages={label: StageRecord(reference=one, cached=False, seconds=1.0) for label, one in made.items()},
         versions={},
-        host=f"host of {store.root.name}",
+        host=host or f"host of {store.root.name}",
         cache=cache,
         pid=os.getpid(),
+        process=process,
     )
     Runs(store)._write(written)
     return written

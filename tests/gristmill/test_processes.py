@@ -1,12 +1,16 @@
-"""A process that a run lives in ends with the one that started it."""
+"""A process that a run lives in ends with the one that started it, and is known from a later one with its id."""
 
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import ROOT
+
+from gristmill.processes import identity, is_running
 
 RUN = """
 import signal
@@ -37,3 +41,34 @@ def test_a_run_is_gone_as_soon_as_its_parent_is() -> None:
 
     rest, _ = parent.communicate(timeout=60)  # which ends when both have closed it
     assert (rest, parent.returncode) == ("", -signal.SIGKILL)
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that waits, whose program has a name like a part of what the system tells of it."""
+    program = tmp_path / "a) S 1 (b"
+    program.symlink_to(sys.executable)
+    with subprocess.Popen([program, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+@pytest.mark.fault(32)
+def test_a_process_is_known_from_a_later_one_with_its_id(waiting: "subprocess.Popen[bytes]") -> None:
+    began = identity(waiting.pid)
+    assert began
+    assert began == identity(waiting.pid) != identity(os.getpid())
+
+    assert is_running(waiting.pid, began)
+    assert not is_running(waiting.pid, identity(os.getpid()))
+    assert is_running(waiting.pid)  # nothing is known of it but its id
+
+    waiting.kill()
+    waiting.wait()
+    assert identity(waiting.pid) == ""
+    assert not is_running(waiting.pid, began)
+
+
+def test_what_the_system_says_nothing_of_is_taken_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.processes.identity", lambda pid: "")
+    assert is_running(os.getpid(), "began at another time")

@@ -186,6 +186,19 @@ def test_running_by_a_living_process_is_running(pipeline: Pipeline, runs: Runs) 
     assert runs.read("small", runs.start(pipeline, [], {}).id).outcome == "running"
 
 
+@pytest.mark.fault(32)
+def test_running_by_a_process_whose_pid_another_one_has_now_is_interrupted(
+    tmp_path: Path, pipeline: Pipeline, runs: Runs
+) -> None:
+    """As in a container that is started again, where each run is process 1."""
+    begun = runs.start(pipeline, [], {})
+    earlier = {"outcome": "running", "finished": None, "pid": os.getpid()}
+    record = file_of(tmp_path, 1, process=f"{begun.process}0", **earlier)
+    unknown = file_of(tmp_path, 2, **earlier)  # of a system that says of a process no more than its pid
+    found = {each.id: each.outcome for each in runs.newest_first("small")}
+    assert found == {begun.id: "running", unknown.id: "running", record.id: "interrupted"}
+
+
 @pytest.mark.parametrize(("days", "outcome"), [(0, "running"), (6, "running"), (8, "interrupted")])
 def test_running_on_another_host_cannot_be_told_and_is_believed_for_a_week(
     tmp_path: Path, runs: Runs, days: int, outcome: str

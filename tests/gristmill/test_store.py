@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ import pytest
 from failing import limited
 from support import note_hashed
 
-from gristmill import identity
+from gristmill import identity, processes
 from gristmill.artifact import Artifact
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.files import files_below
@@ -419,17 +420,29 @@ def test_without_locks_the_work_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.fault(1)
+@pytest.mark.fault(32)
 def test_the_draft_of_a_dead_process_is_removed_by_the_next(tmp_path: Path, dead_pid: int) -> None:
     with Store(tmp_path).draft(MADE_OF) as draft:
         beside, name = draft.path.parent, draft.path.name
+    this, parent = (f"~{pid}~{processes.identity(pid)}~" for pid in (os.getpid(), os.getppid()))
     left = beside / name.replace(f"~{os.getpid()}~", f"~{dead_pid}~")
-    living = beside / name.replace(f"~{os.getpid()}~", f"~{os.getppid()}~")
+    reused = beside / name.replace(this, f"~{os.getpid()}~began-earlier~")
+    living = beside / name.replace(this, parent)
     far = beside / (left.name + ".example.org")
-    for path in (left, living, far):
+    for path in (left, reused, living, far):
         path.mkdir()
         (path / "data.txt").write_text("half")
     with Store(tmp_path).draft(MADE_OF):
-        assert [path.exists() for path in (left, living, far)] == [False, True, True]
+        assert [path.exists() for path in (left, reused, living, far)] == [False, False, True, True]
+
+
+def test_a_draft_whose_name_does_not_say_when_its_process_began_goes_by_the_pid(tmp_path: Path, dead_pid: int) -> None:
+    beside, host = Store(tmp_path).path("train", MADE_OF.key).parent, socket.gethostname()
+    left, living = (beside / f".{MADE_OF.key[:16]}~{pid}~1~{host}" for pid in (dead_pid, os.getpid()))
+    for path in (left, living):
+        path.mkdir(parents=True)
+    with Store(tmp_path).draft(MADE_OF):
+        assert [path.exists() for path in (left, living)] == [False, True]
 
 
 def test_the_draft_of_another_key_is_left_alone(tmp_path: Path, dead_pid: int) -> None:

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from support import heard, said
 
-from gristmill import identity
+from gristmill import identity, processes
 from gristmill.artifact import Artifact
 from gristmill.bundles import Bundles
+from gristmill.drafts import draft_beside
 from gristmill.errors import CorruptArtifact
 from gristmill.files import files_below
 from gristmill.lineage import Git
@@ -62,6 +63,7 @@ def record(
     pipeline: str = "small",
     retraining: Retraining | None = None,
     trial: bool = False,
+    process: str = "",
 ) -> Record:
     """Record a run that gave these artifacts."""
     began = datetime.now(UTC) if outcome == "running" else BEGAN + timedelta(days=day)
@@ -81,6 +83,7 @@ def record(
         versions={},
         host=socket.gethostname(),
         pid=os.getpid(),
+        process=process,
         retraining=retraining,
         trial=trial,
     )
@@ -386,6 +389,32 @@ def test_a_stray_file_is_in_nobodys_way(store: Store) -> None:
     remove(list(garbage(store, keep_runs=1)))
     assert not lone.path.exists()
     assert (lone.path.parent / ".notes.txt~").exists()
+
+
+@pytest.mark.fault(32)
+def test_a_run_whose_pid_another_process_has_now_keeps_nothing(store: Store) -> None:
+    made, left = publish(store, "train", 1), store.scratch("killed")
+    (left / "epoch-000001").mkdir(parents=True)
+    age(left)
+    record(store, 2, publish(store, "train", 2))
+    record(store, 1, made, outcome="running")
+    assert named(store, keep_runs=1) == {}
+
+    record(store, 1, made, outcome="running", process="began at another time")
+
+    assert set(named(store, keep_runs=1)) == {made.path, left}
+
+
+@pytest.mark.fault(32)
+def test_the_draft_of_a_process_whose_pid_another_one_has_now_is_garbage(store: Store) -> None:
+    final = publish(store, "train", 1).path
+    record(store, 1, publish(store, "train", 1))
+    living = draft_beside(final)
+    left = living.with_name(living.name.replace(began := processes.identity(os.getpid()), f"{began}0"))
+    for path in (living, left):
+        path.mkdir()
+
+    assert named(store, keep_runs=1) == {left: "left behind by a process that died"}
 
 
 def test_drafts_are_garbage_once_their_process_is_gone(store: Store, dead_pid: int) -> None:

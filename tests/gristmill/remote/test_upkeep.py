@@ -1,6 +1,7 @@
 """Care of a shared store: damage found and healed, nothing removed that a machine needs, the cache kept small."""
 
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,17 @@ def test_what_was_used_since_a_run_here_began_stays(machine: Machine, shared: st
     assert store.find("train", made_of("a").key)
     evict(store)
     assert in_cache(store) == ["a"]
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize(("process", "kept"), [("", ["a", "b", "c"]), ("began at another time", [])])
+def test_a_run_whose_pid_another_process_has_now_keeps_nothing_in_the_cache(
+    machine: Machine, shared: str, process: str, kept: list[str]
+) -> None:
+    store = limited(machine, shared, 0.5)
+    write_record(store, {}, "running", 1e4, store.cache, socket.gethostname(), process)
+    evict(store)
+    assert in_cache(store) == kept
 
 
 def test_a_cache_without_a_limit_keeps_all(machine: Machine) -> None:
