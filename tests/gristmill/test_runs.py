@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ROOT
 
 from gristmill import config
 from gristmill.artifact import Reference
@@ -197,6 +199,23 @@ def test_running_by_a_process_whose_pid_another_one_has_now_is_interrupted(
     unknown = file_of(tmp_path, 2, **earlier)  # of a system that says of a process no more than its pid
     found = {each.id: each.outcome for each in runs.newest_first("small")}
     assert found == {begun.id: "running", unknown.id: "running", record.id: "interrupted"}
+
+
+@pytest.mark.fault(32)
+def test_a_run_that_was_process_1_of_a_container_is_interrupted_in_the_next_one(project: Path) -> None:
+    container = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    if not shutil.which("unshare") or subprocess.run([*container, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs unshare, and leave to have processes counted from 1 on again")
+
+    def told(code: str) -> str:
+        code = f"import os; from gristmill.project import Project; project = Project.open(); {code}"
+        line, environment = [*container, sys.executable, "-c", code], os.environ | {"PYTHONPATH": str(ROOT)}
+        return subprocess.run(line, env=environment, capture_output=True, text=True, check=True).stdout
+
+    started = "project.runs.start(project.catalogue.pipeline('small'), [], {})"
+    assert told(f"print({started}.pid, flush=True); os._exit(0)") == "1\n"  # as a kill ends it: nothing is closed
+
+    assert told("print(os.getpid(), project.runs.latest('small').outcome)") == "1 interrupted\n"
 
 
 @pytest.mark.parametrize(("days", "outcome"), [(0, "running"), (6, "running"), (8, "interrupted")])
