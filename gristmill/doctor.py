@@ -9,7 +9,7 @@ from importlib import metadata
 
 from gristmill import extras
 from gristmill.backend import import_keras
-from gristmill.errors import DataError, GristmillError, StoreError
+from gristmill.errors import DataError, GristmillError, RequestError, StoreError
 from gristmill.project import Project
 from gristmill.urls import without_user
 from gristmill.wide import cluster
@@ -53,10 +53,11 @@ def _library(name: str) -> Finding:
 
 
 def _store(project: Project) -> Finding:
-    root, remote = project.store.root, project.store.remote
+    root = project.store.root
     try:
         project.store.check_writable()
-    except StoreError as error:
+        remote = project.store.remote
+    except (RequestError, StoreError) as error:
         return Finding("store", str(error), sound=False)
     free = f"{shutil.disk_usage(root).free / 2**30:.1f} GiB free"
     if remote is None:

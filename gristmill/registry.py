@@ -45,17 +45,11 @@ class Registry:
         """Fetch the versions and promotions of other machines, of one pipeline or of all, where the store is shared.
 
         A bundle is fetched when it is used. Where the shared store cannot be reached, a warning tells.
-
-        Raises:
-            RequestError: the cache has a registry of its own, with other versions under the same numbers.
         """
         if self._store.remote:
-            from gristmill.remote.joining import joined
-
-            if joined(self._store):
-                self._promotions.pull(pipeline)
-                self._versions.pull(pipeline)  # after the promotions, so that all that are known have theirs
-                self.repair_pointers()  # of pipelines that were promoted elsewhere only
+            self._promotions.pull(pipeline)
+            self._versions.pull(pipeline)  # after the promotions, so that all that are known have theirs
+            self.repair_pointers()  # of pipelines that were promoted elsewhere only
 
     def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
         """Make the bundle of a run a version and return it; one that is a version already stays the version it is.

@@ -60,11 +60,14 @@ class Store:
     What is said here of a store that is shared holds for `SharedStore`, which adds it.
     """
 
-    remote: "Remote | None" = None  # what `SharedStore` is a cache of
-
     def __init__(self, root: Path) -> None:
         self.root = root
         self.memo = Memo(root / "memo")
+
+    @property
+    def remote(self) -> "Remote | None":
+        """The shared store that a `SharedStore` is a cache of; None for a folder of its own."""
+        return None
 
     @cached_property
     def cache(self) -> str:

@@ -11,6 +11,7 @@ from buckets import names, spoil
 from conftest import ROOT, SMALL
 from support import Command, made, the_error
 
+from gristmill.files import files_below
 from gristmill.runs import Record
 
 pytest_plugins = ["end_to_end", "shared_store"]
@@ -115,3 +116,52 @@ def test_a_sweep_on_another_machine_tries_nothing_again_and_care_is_taken_of_all
     assert command("verify").status == 0
     collected = command("gc", "--dry-run")
     assert (collected.status, collected.out) == (0, "Would free 0.0 MiB in 0 items.\n")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api", "parity_here")
+def test_a_cache_is_not_used_for_another_store(
+    project: Path, shared: str, go: Go, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0]\n")
+    go("here")
+    ran = command("run", "small")  # the first use of the cache
+    assert ran.status == 0, ran.err
+    there = {path: path.read_bytes() for path in files_below(project / "here")}
+
+    another = f"{shared}-another"
+    monkeypatch.setenv("GRISTMILL_STORE", another)
+    said = f"{project / 'here'}: this folder is the cache of {shared}, and the store is {another}. Correct GRISTMILL_"
+    words = ("plan", "run", "retrain", "sweep", "promote", "predict", "models", "runs", "show")
+    for asked in (*([word, "small"] for word in words), ["ls"], ["verify"], ["gc"], ["doctor"]):
+        refused = command(*asked)
+        assert refused.status == 2, asked
+        assert the_error(refused).startswith(said), asked
+
+    assert names(another) == []
+    assert {path: path.read_bytes() for path in files_below(project / "here")} == there
+
+    monkeypatch.setenv("GRISTMILL_STORE", shared)
+    assert command("run", "small").status == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_api", "parity_here")
+def test_a_bucket_that_does_not_exist_is_an_error_and_a_new_prefix_is_not(
+    project: Path, shared: str, go: Go, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go("here")
+    monkeypatch.setenv("GRISTMILL_STORE", "s3://shraed/store")
+    for word in ("plan", "run", "models", "runs"):
+        refused = command(word, "small")
+        assert refused.status == 2, word
+        assert the_error(refused) == (
+            "s3://shraed/store: The specified bucket does not exist. "
+            "Create it, or correct GRISTMILL_STORE or [defaults] store."
+        ), word
+    assert not (project / "here/shared-with").exists()
+
+    monkeypatch.setenv("GRISTMILL_STORE", shared)
+    assert command("run", "small").status == 0
+    assert (project / "here/shared-with").read_text() == shared
+    assert len(names(shared, "artifacts")) == 5

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,19 @@ class Bucket:
         """Return the URL of a file, for messages."""
         return f"{self.url}/{name}"
 
+    def check_exists(self) -> None:
+        """Raise `RequestError` where the bucket does not exist: its name may be mistyped."""
+        with self._told(""):
+            fs, root = self._open()
+            try:
+                fs.info(f"{root}/runs")  # a new store is empty: what is below need not be there
+            except FileNotFoundError as error:
+                if _is_of_bucket(error):
+                    raise RequestError(self._no_bucket(error)) from None
+
     def read(self, name: str) -> bytes | None:
         """Return what a file holds, None where there is none."""
-        with self._told(name), suppress(FileNotFoundError):
+        with self._told(name), _missing_is_none():
             fs, root = self._open()
             content: bytes = fs.cat_file(f"{root}/{name}")
             return content
@@ -54,8 +64,9 @@ class Bucket:
             fs, root = self._open()
             found = fs.cat([f"{root}/{name}" for name in asked], on_error="return") if asked else {}
             for failure in found.values():
-                if isinstance(failure, Exception) and not isinstance(failure, FileNotFoundError):
-                    raise failure
+                if isinstance(failure, Exception):
+                    with _missing_is_none():
+                        raise failure
             return {path.removeprefix(f"{root}/"): read for path, read in found.items() if isinstance(read, bytes)}
 
     def write(self, name: str, content: bytes) -> None:
@@ -113,14 +124,14 @@ class Bucket:
         """Return the files in a folder and in those within: name to size in bytes and age in seconds."""
         with self._told(folder):
             fs, root = self._open()
-            with suppress(FileNotFoundError):
+            with _missing_is_none():
                 found: dict[str, dict[str, Any]] = fs.find(f"{root}/{folder}", detail=True)
                 return {path.removeprefix(f"{root}/"): _size_and_age(info) for path, info in found.items()}
         return {}
 
     def look(self, name: str) -> tuple[int, float] | None:
         """Return a file's size in bytes and its age in seconds, None where there is none."""
-        with self._told(name), suppress(FileNotFoundError):
+        with self._told(name), _missing_is_none():
             fs, root = self._open()
             return _size_and_age(fs.info(f"{root}/{name}"))
         return None
@@ -141,7 +152,7 @@ class Bucket:
 
     def remove(self, name: str) -> None:
         """Remove a file that may be gone already."""
-        with self._told(name), suppress(FileNotFoundError):
+        with self._told(name), _missing_is_none():
             fs, root = self._open()
             fs.rm_file(f"{root}/{name}")
 
@@ -194,20 +205,38 @@ class Bucket:
             if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
                 raise  # of a file of this machine
             if isinstance(error, FileNotFoundError):
-                if _code(error) != "NoSuchBucket":
+                if not _is_of_bucket(error):
                     raise
-                raise StoreError(f"{self.url}: {_line(error)}. Make it, or correct [defaults] store.") from None
+                raise StoreError(self._no_bucket(error)) from None
             if isinstance(error, PermissionError):
                 why = f"not allowed ({_line(error)}). Correct the credentials, or what they may do."
                 raise StoreError(f"{self.where(name)}: {why}") from None
             self._lost = (time.monotonic(), _line(error))
             raise self._unreachable(name, _line(error)) from None
 
+    def _no_bucket(self, error: FileNotFoundError) -> str:
+        return f"{self.url}: {_line(error)}. Create it, or correct GRISTMILL_STORE or [defaults] store."
+
     def _unreachable(self, name: str, why: str) -> StoreError:
         return StoreError(
-            f"{self.where(name)}: the shared store cannot be reached ({why}). "
+            f"{self.where(name).rstrip('/')}: the shared store cannot be reached ({why}). "
             "Look at the network, AWS_ENDPOINT_URL and the credentials, and run again."
         )
+
+
+@contextmanager
+def _missing_is_none() -> Iterator[None]:
+    """Suppress that a file is not there, but not that the whole bucket is not."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if _is_of_bucket(error):
+            raise
+
+
+def _is_of_bucket(error: FileNotFoundError) -> bool:
+    """Whether it is the bucket that does not exist."""
+    return _code(error) == "NoSuchBucket"
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -18,6 +18,7 @@ from gristmill.artifact import Artifact, Reference, artifact_name, read_manifest
 from gristmill.errors import CorruptArtifact
 from gristmill.files import flush_folder
 from gristmill.identity import digest_of
+from gristmill.remote.joining import is_cache_of, join
 from gristmill.remote.sharing import Remote
 from gristmill.store import Store
 from gristmill.writing import writing
@@ -27,9 +28,26 @@ class SharedStore(Store):
     """All artifacts of a project on a shared store, and those of them that one machine has."""
 
     def __init__(self, root: Path, remote: Remote) -> None:
+        """Name a shared store and the folder that is its cache, or is to be.
+
+        Raises:
+            RequestError: the folder is the cache of another shared store.
+        """
         super().__init__(root)
-        self.remote: Remote = remote
+        self._remote = remote
         self._elsewhere = elsewhere.folder_of(root, remote.bucket.url)
+        is_cache_of(root, remote.bucket.url)
+
+    @cached_property
+    def remote(self) -> Remote:
+        """The shared store, of which the folder becomes the cache at the first use: nothing is read or written before.
+
+        Raises:
+            StoreError: the folder is not its cache yet, and the shared store cannot be reached.
+            RequestError: it does not exist, the folder has a history of its own, or is by now the cache of another one.
+        """
+        join(self.root, self._remote)
+        return self._remote
 
     @cached_property
     def cache(self) -> str:

@@ -131,7 +131,7 @@ def test_a_file_that_is_no_record_is_left_where_it_is(machine: Machine, shared: 
     for name in ("runs/small/../../../outside.json", "runs/.hidden/a.json", "runs/small/a.txt"):
         Remote(shared).bucket.write(name, b"{}")
     Runs(machine("here")).pull()
-    assert not machine("here").root.exists()
+    assert [path.name for path in machine("here").root.iterdir()] == ["shared-with"]
 
 
 def test_what_reads_goes_on_without_the_server_and_what_writes_does_not(
@@ -184,16 +184,21 @@ def test_bundles_are_fetched_when_they_are_used_and_not_to_be_listed(machine: Ma
 
 
 def test_a_cache_of_one_shared_store_is_not_given_to_another(machine: Machine, shared: str) -> None:
-    here = machine("here")
+    another = f"{shared}-another"
+    here, early = machine("here"), SharedStore(machine("here").root, Remote(another))
     register(here, "a")
-    Registry(here).pull()
-    other = SharedStore(here.root, Remote(f"{shared}-another"))
 
     with pytest.raises(RequestError) as refused:
-        Registry(other).pull()
+        SharedStore(here.root, Remote(another))
 
-    assert str(refused.value).startswith(f"{here.root}: the cache of {shared}, not of {shared}-another, which ")
-    assert names(f"{shared}-another") == []
+    assert str(refused.value) == (
+        f"{here.root}: this folder is the cache of {shared}, and the store is {another}. Correct GRISTMILL_STORE or "
+        "[defaults] store, or set GRISTMILL_CACHE or [defaults] cache to another folder. "
+        f"To upload to {another} what this folder holds, remove {here.root / 'shared-with'}."
+    )
+    with pytest.raises(RequestError, match="this folder is the cache of"):
+        publish(early)  # which was opened when the folder was the cache of none
+    assert names(another) == []
 
 
 def test_a_run_goes_on_for_all_caches_but_the_one_it_is_written_in(machine: Machine) -> None:

@@ -20,12 +20,14 @@ from support import heard, said
 
 from gristmill import identity
 from gristmill.artifact import MANIFEST, artifact_name
-from gristmill.errors import CorruptArtifact, StoreError
+from gristmill.errors import CorruptArtifact, RequestError, StoreError
 from gristmill.files import files_below
+from gristmill.registry import Registry
 from gristmill.remote import sharing
 from gristmill.remote.bucket import Bucket
 from gristmill.remote.sharing import Remote, object_name
 from gristmill.remote.store import SharedStore
+from gristmill.runs import Runs
 
 pytest_plugins = ["shared_store"]
 
@@ -65,12 +67,13 @@ def test_equal_bytes_are_there_once(machine: Machine, shared: str) -> None:
     assert len(names(shared, "objects")) == 4  # the weights, nothing, and two names
 
 
-def test_what_is_here_is_found_without_a_request(machine: Machine, tmp_path: Path) -> None:
+def test_what_is_here_is_found_without_a_request(machine: Machine, request: pytest.FixtureRequest) -> None:
     made = publish(machine("here"))
-    unreachable = SharedStore(tmp_path / "here", Remote("s3://nowhere-at-all/prefix"))
-    found = unreachable.find("train", made_of().key)
+    request.getfixturevalue("unreachable")
+    here = machine("here")
+    found = here.find("train", made_of().key)
     assert found is not None
-    assert unreachable.open(found.reference).reference == made.reference
+    assert here.open(found.reference).reference == made.reference
 
 
 def test_of_two_machines_that_make_one_artifact_both_end_with_the_first_ones(machine: Machine) -> None:
@@ -258,17 +261,34 @@ def test_a_server_that_cannot_be_reached_is_one_line(unreachable: str, tmp_path:
     with pytest.raises(StoreError) as raised:
         SharedStore(tmp_path / "cache", Remote(unreachable)).find("train", made_of().key)
     message = str(raised.value)
-    assert message.startswith(
-        f"{unreachable}/{NAME}: the shared store cannot be reached (Could not connect to the endpoint"
-    )
+    assert message.startswith(f"{unreachable}: the shared store cannot be reached (Could not connect to the endpoint")
     assert message.endswith("Look at the network, AWS_ENDPOINT_URL and the credentials, and run again.")
     assert "\n" not in message
 
 
-def test_a_bucket_that_is_not_there_is_told(s3: dict[str, str], shared: str, tmp_path: Path) -> None:
+def test_a_bucket_that_does_not_exist_is_an_error_and_no_folder_becomes_its_cache(shared: str, tmp_path: Path) -> None:
     store = SharedStore(tmp_path / "cache", Remote("s3://no-such-bucket/prefix"))
-    with pytest.raises(StoreError, match=r"^s3://no-such-bucket/prefix: The specified bucket does not exist\. Make it"):
-        store.check_writable()
+    said = r"^s3://no-such-bucket/prefix: The specified bucket does not exist\. Create it, or correct GRISTMILL_STORE"
+    for use in (store.check_writable, Runs(store).pull, Registry(store).pull, lambda: store.look("train", NAME)):
+        with pytest.raises(RequestError, match=said):
+            use()
+    assert not (store.root / "shared-with").exists()
+
+    assert publish(SharedStore(store.root, Remote(shared)))  # a store that nobody has used before
+    assert (store.root / "shared-with").read_text() == shared
+
+
+@pytest.mark.parametrize("read", ["read", "below", "look"])
+def test_a_bucket_that_does_not_exist_is_not_an_empty_one(shared: str, read: str) -> None:
+    assert not getattr(Bucket(shared), read)("runs")
+    with pytest.raises(StoreError, match="The specified bucket does not exist"):
+        getattr(Bucket("s3://no-such-bucket/prefix"), read)("runs")
+
+
+def test_files_of_a_bucket_that_does_not_exist_are_not_just_left_out(shared: str) -> None:
+    assert Bucket(shared).read_all(["runs"]) == {}
+    with pytest.raises(StoreError, match="The specified bucket does not exist"):
+        Bucket("s3://no-such-bucket/prefix").read_all(["runs"])
 
 
 def test_a_server_that_overwrites_what_is_to_be_created_is_refused(
@@ -289,7 +309,7 @@ def test_a_server_that_overwrites_what_is_to_be_created_is_refused(
     S3FileSystem.clear_instance_cache()
 
 
-def test_a_look_leaves_the_files_where_they_are_and_asks_once(machine: Machine, tmp_path: Path) -> None:
+def test_a_look_leaves_the_files_where_they_are_and_asks_once(machine: Machine, shared: str, tmp_path: Path) -> None:
     made = publish(machine("here"))
     there = machine("there")
 
@@ -301,7 +321,8 @@ def test_a_look_leaves_the_files_where_they_are_and_asks_once(machine: Machine, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Remote, "manifest", None)
         assert there.look("train", made_of().key) == seen
-    assert SharedStore(tmp_path / "there", Remote("s3://nowhere-at-all/prefix")).look("train", made_of().key) is None
+    (tmp_path / "there/shared-with").unlink()  # which makes it the cache of another store
+    assert SharedStore(tmp_path / "there", Remote(f"{shared}-another")).look("train", made_of().key) is None
     assert there.open(seen.reference).path == there.path("train", made_of().key)
 
 
