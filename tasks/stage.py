@@ -32,6 +32,7 @@ from gristmill.store import Draft, Store
 from gristmill.version import Version
 from gristmill.wide.pieces import Piece, made_by_workers
 from gristmill.wide.pool import at_once
+from tasks.pulled import check_store_outlasts_run
 
 logger = logging.getLogger(__name__)
 
@@ -97,8 +98,13 @@ def recorded(
 def opened(
     catalogue: Catalogue, pipeline: Pipeline, overrides: list[str], refresh: str | None = None, trial: bool = False
 ) -> Iterator[Run]:
-    """Open a run of a pipeline whose settings are known, and close its record with the outcome."""
+    """Open a run of a pipeline whose settings are known, and close its record with the outcome.
+
+    Raises:
+        WorkError: the store would be lost with a copy of the project that Prefect has made.
+    """
     set_threads(catalogue.runner.threads)
+    check_store_outlasts_run(catalogue)
     store, runs = catalogue.store, Runs(catalogue.store)
     store.check_writable()
     run = runs.start(pipeline, overrides, versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
