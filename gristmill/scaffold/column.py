@@ -18,6 +18,7 @@ _FEW = 50  # different names that a category has at most
 _SHARE = 0.2  # of the rows: more different names tell too little each
 _MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
 _STRAY = 0.1  # of the cells: with fewer that are none, a column is meant to hold numbers
+_MOSTLY = 0.5  # of the cells: with fewer that are none, a column could be the target if they were numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,8 @@ class Column:
     name: str
     cells: "pd.Series[Any]"  # empty ones missing
     numbers: "pd.Series[float] | None"  # None where a cell is none
+    plain: "pd.Series[Any]"  # the cells without the marks of missing values that the source can be given
+    decimal: str = "."  # mark of decimals in the cells
 
     @cached_property
     def empty(self) -> int:
@@ -48,27 +51,51 @@ class Column:
         return named or bool((np.diff(values) == 1).all())
 
     @cached_property
-    def strays(self) -> list[str]:
-        """Cells that are no numbers, in a column of which nearly all are; none where it holds numbers or names."""
-        if self.numbers is not None or self.cells.dtype.kind == "M":
-            return []
-        cells = self.cells.dropna().astype("str")
-        strays = cells[pd.to_numeric(cells, errors="coerce").isna()]
-        return strays.unique().tolist() if len(strays) <= _STRAY * len(cells) else []
+    def bad(self) -> "pd.Series[bool]":
+        """Which cells are neither empty nor a number that the source can read."""
+        return self.plain.notna() & ~(self._read.abs() < LARGEST)
 
     @cached_property
     def spoilt(self) -> str:
         """What keeps a column from holding numbers that is meant to, and what to do; empty where nothing does."""
-        if self.strays:
-            return f"holds {shown(self.strays[0])} beside numbers: empty such cells"
-        if self.numbers is not None or self.cells.dtype.kind == "M":
+        if self.numbers is not None or not self.bad.any():
             return ""
-        cells = self.cells.dropna().astype("str").str.strip()
-        decorated = cells[cells.str.fullmatch(_DECORATED)]
-        if len(decorated) < max(1, (1 - _STRAY) * len(cells)):
+        there = int(self.plain.notna().sum())
+        if self.bad.sum() <= _STRAY * there:
+            return f"holds {shown(self.cells[self.bad].iloc[0])} among numbers: empty such cells"
+        decorated = self._decorated
+        if decorated.sum() < max(1, (1 - _STRAY) * there):
             return ""
-        marked = decorated[pd.to_numeric(decorated, errors="coerce").isna()].tolist()
-        return f"holds {shown(marked[0])}: take out all but digits and the mark of decimals" if marked else ""
+        marked = self.plain[decorated & self._read.isna()]
+        return f"holds {shown(marked.iloc[0])}: take out all but digits and the mark of decimals" if len(marked) else ""
+
+    @cached_property
+    def first_bad(self) -> int | None:
+        """Position of the first cell that keeps a column of mostly numbers from holding numbers; None for others."""
+        if self.numbers is not None or not self.bad.any():
+            return None
+        return int(self.bad.argmax()) if self._holds_mostly_numbers or self.spoilt else None
+
+    @cached_property
+    def cleaned(self) -> "Column":
+        """The column as it would be without the cells that are no numbers, or without the marks in all of them."""
+        if self.first_bad is None:
+            return self
+        kept = ~self.bad if self._holds_mostly_numbers else self.plain.notna()
+        return Column(self.name, self.plain[kept], self._read[kept], self.plain[kept], self.decimal)
+
+    @property
+    def _holds_mostly_numbers(self) -> bool:
+        return bool(self.bad.sum() < _MOSTLY * self.plain.notna().sum())
+
+    @cached_property
+    def _read(self) -> "pd.Series[float]":
+        return as_numbers(self.plain, self.decimal)
+
+    @property
+    def _decorated(self) -> "pd.Series[bool]":
+        """Which cells are numbers, or would be without currency, percent or marks of thousands."""
+        return self.plain.astype("str").str.strip().str.fullmatch(_DECORATED) & self.plain.notna()
 
     @property
     def is_named_like_id(self) -> bool:
@@ -101,12 +128,17 @@ def unmarked(cells: "pd.Series[str]") -> "pd.Series[str]":
     return cells.mask(cells.str.strip().isin(marks_in(cells)))
 
 
+def as_numbers(cells: "pd.Series[Any]", decimal: str) -> "pd.Series[float]":
+    """Return the cells of a file as numbers, as its source reads them; NaN where one is empty or no number."""
+    plain = cells.astype("str").mask(cells.isna())
+    if decimal == ",":
+        plain = plain.mask(plain.str.contains(".", regex=False, na=False)).str.replace(",", ".", regex=False)
+    return pd.to_numeric(plain, errors="coerce").astype("float64")
+
+
 def numbers_in(cells: "pd.Series[str]", decimal: str) -> "pd.Series[float] | None":
     """Return the cells of a CSV file as numbers, as its source would; None where one is no finite number."""
     if cells.notna().sum() == 0:
         return None
-    if decimal == "," and cells.str.contains(".", regex=False, na=False).any():
-        return None
-    plain = cells.str.replace(decimal, ".", regex=False) if decimal != "." else cells
-    values = pd.to_numeric(plain, errors="coerce").astype("float64")
+    values = as_numbers(cells, decimal)
     return values if (cells.isna() | (values.abs() < LARGEST)).all() else None

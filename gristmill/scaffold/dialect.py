@@ -47,13 +47,14 @@ def dialect(path: Path) -> list[Guess]:
 
 
 def has_decimal_commas(columns: Iterable["pd.Series[str]"]) -> bool:
-    """Whether columns of numbers hold 1,5 and none 1.5."""
+    """Whether columns of numbers, but for a few cells that are none, hold 1,5 and none 1.5."""
     there = dict.fromkeys(",.", False)
     for column in columns:
         cells = column.dropna().str.strip()
-        for mark in there:
-            fits = cells.str.fullmatch(rf"[-+]?\d*{re.escape(mark)}?\d+").all()
-            there[mark] |= bool(fits and cells.str.contains(mark, regex=False).any())
+        for mark, thousands in (",.", ".,"):
+            number = rf"[-+]?(\d*\{mark}?\d+|\d{{1,3}}(\{thousands}\d{{3}})+(\{mark}\d+)?)"
+            fits = cells[cells.str.fullmatch(number)]
+            there[mark] |= len(fits) >= _ALIKE * len(cells) and bool(fits.str.contains(mark, regex=False).any())
     return there[","] and not there["."]
 
 

@@ -54,7 +54,7 @@ def propose(data: Data, target: str | None) -> Draft:
 def _refuse_classes(table: Table, target: str | None) -> None:
     """Refuse a target of names."""
     column = table.columns.get(target) if target else None
-    if column and column.numbers is None and column.is_category and not column.spoilt:
+    if column and column.numbers is None and column.is_category and column.first_bad is None:
         raise RequestError(
             f"--target {target}: {column.distinct} classes, and no domain here tells classes of tables apart. Name a "
             "column of numbers, or write the classes as 0 and 1 to predict how likely one is."

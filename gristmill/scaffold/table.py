@@ -129,7 +129,7 @@ def _untyped(frame: pd.DataFrame, separator: str) -> tuple[dict[str, Column], li
     columns, marked = {}, {}
     for name, cells in plain.items():
         numbers = numbers_in(cells, decimal)
-        columns[name] = Column(name, frame[name] if numbers is None else cells, numbers)
+        columns[name] = Column(name, frame[name] if numbers is None else cells, numbers, cells, decimal)
         if numbers is not None and (marks := marks_in(frame[name])):
             marked[name] = marks
     if marked:
@@ -149,7 +149,7 @@ def _typed(source: Jsonl | Parquet, files: tuple[Path, ...], names: list[str]) -
         if found := as_texts or as_numbers:
             read[name] = found
             numbers = as_numbers.frame[name] if as_numbers and not _are_booleans(found.frame[name]) else None
-            columns[name] = Column(name, found.frame[name], numbers)
+            columns[name] = Column(name, found.frame[name], numbers, found.frame[name])
     if not columns:
         rows = source.read(files, names, [])  # which tells why
         raise DataError(f"{rows.name}: no column that can be used.")

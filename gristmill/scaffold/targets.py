@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from gristmill.errors import DataError, RequestError
+from gristmill.errors import DataError, RequestError, shown, such
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import Table
 
@@ -35,25 +35,26 @@ def target_of(table: Table, named: str | None, taken: Collection[str], first: bo
         first: whether the first column of numbers is guessed, or the last.
 
     Raises:
-        DataError: the column asked for cannot be used, or there is no column of numbers.
+        DataError: the column asked for cannot be used, there is no column of numbers, or a few cells of the column that
+            would be chosen are no numbers.
     """
     if named is not None:
         return _asked_for(table, table.column(named), taken), "as asked for"
-    usable = [
-        column
-        for column in table.columns.values()
-        if column.numbers is not None and column.name not in taken and not column.useless
-    ]
-    if not usable:
-        left = {column.name: _why_none(column) for column in table.columns.values() if column.name not in taken}
-        told = "; ".join(f"{name!r} {why}" for name, why in list(left.items())[:_NAMED]) or "there is no other column"
-        raise DataError(f"{table.rows.name}: no column of numbers to predict ({told}). Mend one, or add it.")
-    likely = [column for column in usable if not column.is_named_like_id] or usable
+    free = [column for column in table.columns.values() if column.name not in taken]
+    meant = [column for column in free if column.cleaned.numbers is not None and not column.cleaned.useless]
+    if not meant:
+        told = "; ".join(f"{column.name!r} {_why_none(column)}" for column in free[:_NAMED])
+        raise DataError(
+            f"{table.rows.name}: no column of numbers to predict ({told or 'there is no other column'}). "
+            "Mend one, or add it."
+        )
+    likely = [column for column in meant if not column.is_named_like_id] or meant
     chosen, which = (likely[0], "first") if first else (likely[-1], "last")
-    ids = " but what is named like an id" if len(likely) < len(usable) else ""
-    several = f"the {which} of {len(likely)} columns of numbers{ids}; another by --target"
-    why = several if len(likely) > 1 else f"the only column of numbers{ids}"
-    return chosen, why + _passed_over(table, chosen, taken, first)
+    _refuse_bad_cells(table, chosen)
+    sound = [column for column in likely if column.numbers is not None]
+    ids = " but what is named like an id" if len(likely) < len(meant) else ""
+    several = f"the {which} of {len(sound)} columns of numbers{ids}; another by --target"
+    return chosen, several if len(sound) > 1 else f"the only column of numbers{ids}"
 
 
 def class_of(table: Table, taken: Collection[str], named: str | None) -> tuple[Column, str]:
@@ -115,14 +116,16 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _passed_over(table: Table, chosen: Column, taken: Collection[str], first: bool) -> str:
-    """Return what is to be said of a column that would be the target but for a few cells; empty where there is none."""
-    columns = [column for column in table.columns.values() if column.name not in taken]
-    candidates = (column for column in (columns if first else reversed(columns)) if column is chosen or column.spoilt)
-    likely = next(candidates)
-    if likely is chosen:
-        return ""
-    return f"; not {likely.name!r}, which {likely.spoilt} to take it"
+def _refuse_bad_cells(table: Table, column: Column) -> None:
+    """Refuse a target of mostly numbers by its first cell that is none."""
+    if column.first_bad is None:
+        return
+    bad = int(column.bad.sum())
+    raise DataError(
+        f"{table.rows.where(column.first_bad)}, column {column.name!r}: expected a number, found "
+        f"{shown(column.cells.iloc[column.first_bad])} ({such(bad, 'cell')}). Write digits and the decimal mark only, "
+        "or leave such cells empty; or name another column by --target."
+    )
 
 
 def _asked_for(table: Table, column: Column, taken: Collection[str]) -> Column:
@@ -130,6 +133,7 @@ def _asked_for(table: Table, column: Column, taken: Collection[str]) -> Column:
         raise DataError(
             f"{table.rows.name}: the column {column.name!r} holds times or names. Name another by --target."
         )
+    _refuse_bad_cells(table, column)
     if column.numbers is None or column.useless:
         raise DataError(f"{table.rows.name}: the column {column.name!r} {_why_none(column)}. Mend it, or name another.")
     return column

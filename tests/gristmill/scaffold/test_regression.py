@@ -53,22 +53,48 @@ def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Pro
         "Not used: 'id', which numbers the rows.",
         "Not used: 'name', which holds text of 60 kinds.",
         "Not used: 'country', 'empty', each of which holds one value.",
-        "Not used: 'stray', which holds 'ca. 3' beside numbers: empty such cells, and it can be used.",
+        "Not used: 'stray', which holds 'ca. 3' among numbers: empty such cells, and it can be used.",
     ]
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
     assert whys["missing"] == "rows with an empty cell: 1 of 60"
     assert whys["target"] == "the last of 3 columns of numbers; another by --target"
 
 
-def test_a_target_says_which_column_it_stands_in_for(proposed: Propose) -> None:
-    draft = proposed(COLUMNS | {"rent": [*range(57), "free", "free", "free"]})
+@pytest.mark.parametrize("bad", [["free"] * 3, ["n/a ", "free", "12 EUR"], ["free"] * 20])
+def test_a_target_with_cells_that_are_no_numbers_is_not_replaced_by_another(proposed: Propose, bad: list[str]) -> None:
+    columns = COLUMNS | {"rent": [*range(0, 2 * (60 - len(bad)), 2), *bad]}
+    row = columns["rent"].index("free") + 2  # n/a stands for no value, and is no mistake
 
-    (target, *_) = draft.tables["ingest"]
-    assert (target.value, target.why) == (
-        "price",
-        "the last of 3 columns of numbers; another by --target; "
-        "not 'rent', which holds 'free' beside numbers: empty such cells to take it",
+    with pytest.raises(DataError) as raised:
+        proposed(columns)
+
+    assert f"given.csv row {row}, column 'rent': expected a number, found 'free' (" in str(raised.value)
+    assert str(raised.value).endswith("or leave such cells empty; or name another column by --target.")
+    assert proposed(columns, target="price").values()["ingest"]["target"] == "price"
+    with pytest.raises(DataError, match=f"row {row}, column 'rent': expected a number, found 'free'"):
+        proposed(columns, target="rent")
+
+
+def test_what_could_be_no_target_if_it_were_numbers_stops_nothing(proposed: Propose) -> None:
+    draft = proposed(
+        COLUMNS
+        | {
+            "zone": ["A1", "A2", "3"] * 20,
+            "house_id": [*range(59), "new"],
+            "same": [5] * 58 + ["five", None],
+        }
     )
+
+    assert draft.values()["ingest"]["target"] == "price"
+
+
+def test_a_bad_cell_among_decimal_commas_is_named(tmp_path: Path) -> None:
+    rows = [f"{at % 7};{at},5" for at in range(60)]
+    rows[31] = "3;12 EUR"
+    (tmp_path / "given.csv").write_text("\n".join(["x;y", *rows]))
+
+    with pytest.raises(DataError, match=r"given\.csv row 33, column 'y': expected a number, found '12 EUR' \(1 such"):
+        propose(data_at(str(tmp_path / "given.csv"), tmp_path), None)
 
 
 def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
@@ -102,7 +128,7 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
         proposed(COLUMNS, target="town")
     with pytest.raises(DataError, match=r"the column 'name' holds no numbers\. Mend it, or name another"):
         proposed(COLUMNS, target="name")
-    with pytest.raises(DataError, match=r"the column 'stray' holds 'ca\. 3' beside numbers"):
+    with pytest.raises(DataError, match=r"row 60, column 'stray': expected a number, found 'ca\. 3' \(2 such"):
         proposed(COLUMNS, target="stray")
     with pytest.raises(DataError, match="no column 'rent'"):
         proposed(COLUMNS, target="rent")
@@ -146,7 +172,7 @@ def test_a_target_of_two_values_is_said_to_be_a_number(proposed: Propose) -> Non
 @pytest.mark.parametrize("form", ["${:,.2f}", "{:.1f}%", "{:.0f} €", "EUR"])
 def test_numbers_with_marks_are_told_with_what_to_take_out(proposed: Propose, form: str) -> None:
     cells = [form.format(1000.5 + 7 * at) if form != "EUR" else f"1.{at + 100},5" for at in range(40)]
-    said = f"'price' holds {cells[0]!r}: take out all but digits and the mark of decimals"
+    said = f"row 2, column 'price': expected a number, found {cells[0]!r} (40 such cells)"
     with pytest.raises(DataError) as raised:
         proposed({"price": cells})
 

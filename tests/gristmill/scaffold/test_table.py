@@ -86,6 +86,20 @@ def test_decimal_commas_are_seen(tmp_path: Path) -> None:
     assert table.column("day").numbers is None
 
 
+def test_decimal_commas_are_seen_in_a_column_with_a_few_cells_that_are_no_numbers(tmp_path: Path) -> None:
+    rows = [f"{at},5;1.{at:03},25" for at in range(20)]
+    rows[12] = "12 EUR;7,5"
+    table = read(tmp_path, "\n".join(["value;large", *rows]))
+
+    assert settings(table)["decimal"] == ","
+    value, large = table.column("value"), table.column("large")
+    assert value.numbers is None
+    assert value.first_bad == 12
+    assert value.spoilt.startswith("holds '12 EUR' among numbers")
+    assert large.first_bad == 0
+    assert large.spoilt.startswith("holds '1.000,25': take out all but digits")
+
+
 def test_points_beside_commas_stay_points(tmp_path: Path) -> None:
     table = read(tmp_path, "value;pair\n1.5;1,2\n2.5;3,4\n")
 
@@ -208,6 +222,7 @@ def test_columns_that_tell_nothing_are_known(tmp_path: Path) -> None:
     assert table.column("customer_id").useless == "numbers the rows"
     assert table.column("same").useless == "holds one value"
     assert table.column("few").useless == "holds one value"
-    assert table.column("stray").strays == ["2 kg"]
+    stray = table.column("stray")
+    assert stray.cells[stray.bad].tolist() == ["2 kg"]
     with pytest.raises(DataError, match=r"no column 'other'\. Columns: 'row', 'customer_id'"):
         table.column("other")

@@ -191,14 +191,25 @@ def test_the_first_column_of_numbers_is_the_target_unless_one_is_named(proposed:
             proposed(columns, target=name)
 
 
-def test_a_target_says_which_column_it_stands_in_for(proposed: Propose) -> None:
-    sold = [*values(114), *["closed"] * 6]
-    (_, target) = proposed({"date": DAYS.strftime("%Y-%m-%d"), "sold": sold, "price": values(120)}).tables["ingest"]
+@pytest.mark.parametrize("closed", [6, 40])
+def test_a_target_with_cells_that_are_no_numbers_is_not_replaced_by_another(proposed: Propose, closed: int) -> None:
+    days, sold = DAYS.strftime("%Y-%m-%d"), [*values(120 - closed), *["closed"] * closed]
+    columns = {"date": days, "sold": sold, "price": values(120)}
 
-    assert (target.value, target.why) == (
-        "price",
-        "the only column of numbers; not 'sold', which holds 'closed' beside numbers: empty such cells to take it",
-    )
+    with pytest.raises(DataError, match=f"row {122 - closed}, column 'sold': expected a number, found 'closed'"):
+        proposed(columns)
+    assert proposed(columns, target="price").values()["ingest"]["target"] == "price"
+    later = {"date": days, "price": values(120), "sold": sold}
+    assert proposed(later).values()["ingest"]["target"] == "price"  # which is the first anyway
+
+
+def test_a_bad_cell_among_decimal_commas_is_named(tmp_path: Path) -> None:
+    rows = [f"{day:%d.%m.%Y};{at},5" for at, day in enumerate(DAYS)]
+    rows[50] = f"{DAYS[50]:%d.%m.%Y};5O,5"
+    (tmp_path / "given.csv").write_text("\n".join(["date;y", *rows]))
+
+    with pytest.raises(DataError, match=r"given\.csv row 52, column 'y': expected a number, found '5O,5' \(1 such"):
+        propose(data_at(str(tmp_path / "given.csv"), tmp_path), None)
 
 
 def test_marks_of_missing_values_are_holes_to_be_filled(proposed: Propose) -> None:
@@ -262,7 +273,10 @@ def test_what_the_test_part_holds_decides_nothing(proposed: Propose) -> None:
     [
         ({"name": ["a", "b"] * 20, "y": values(40)}, "no column of times among 'name', 'y'"),
         ({"date": DAYS[:40].strftime("%Y-%m-%d"), "name": ["a", "b"] * 20}, "no column of numbers to predict"),
-        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [*values(39), "much"]}, "'y' holds 'much' beside numbers"),
+        (
+            {"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [*values(39), "much"]},
+            "row 41, column 'y': expected a number, found 'much'",
+        ),
         ({"date": DAYS[:8].strftime("%Y-%m-%d"), "y": values(8)}, "8 times are too few"),
         ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [3] * 40}, "'y' holds one value"),
         (
