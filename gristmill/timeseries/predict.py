@@ -1,5 +1,6 @@
 """Predict: the values after a file's last row, by an exported bundle."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,14 +56,9 @@ def predict(
         raise RequestError(f"--history {history}: this model sees {signature['history']} values, no other number.")
     settings = ingest.model_copy(update={"frequency": signature["frequency"]})
     ingestion.ingest(source=source, ingest=settings, paths=paths, out=scratch)
-    seen = history or signature["history"]
+    ends = Ends.of(read_table(scratch / "series.parquet"), history or signature["history"])
     known = Known(signature, preprocess, scratch)
-    exported = Exported(export, signature)
-    forecasts = [
-        exported.after(str(name), series, known, seen, steps or signature["horizon"])
-        for name, series in read_table(scratch / "series.parquet").groupby("unique_id", sort=False)
-    ]
-    made = pd.concat(forecasts, ignore_index=True)
+    made = Exported(export, signature).after(ends, known, steps or signature["horizon"])
     return made if ingest.series else made.drop(columns="unique_id")
 
 
@@ -70,6 +66,46 @@ def anchor_of(signature: dict[str, Any]) -> "pd.Timestamp | int":
     """Return the first time of the data that an exported model was fitted on."""
     anchor = signature["anchor"]
     return anchor if isinstance(anchor, int) else pd.Timestamp(anchor)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The last rows of each series, as many as the model sees."""
+
+    names: pd.Index  # (series,)
+    rows: pd.DataFrame  # (series * seen,), series after series
+    seen: int
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, seen: int) -> "Ends":
+        """Return the ends of ingested series.
+
+        Raises:
+            DataError: a series is shorter.
+        """
+        lengths = table.groupby("unique_id", sort=False).size()
+        short = lengths[lengths < seen]
+        if len(short):
+            raise DataError(
+                f"series {short.index[0]!r}: {short.iloc[0]} rows, but the model sees {seen}. Give it at least as many."
+            )
+        ends = np.cumsum(lengths.to_numpy())
+        return cls(lengths.index, table.iloc[(ends[:, np.newaxis] + np.arange(-seen, 0)).ravel()], seen)
+
+    def values(self, columns: list[str]) -> Values:
+        """Return columns of the rows: (series, seen, columns)."""
+        return self.by_series(self.rows[columns])
+
+    def by_series(self, rows: pd.DataFrame) -> Values:
+        """Return as many rows of each series as an array: (series, rows, columns)."""
+        return rows.to_numpy(np.float32).reshape(len(self.names), len(rows) // len(self.names), rows.shape[1])
+
+    def times_after(self, steps: int, frequency: str) -> pd.Index:
+        """Return the times of the steps after each series, series after series."""
+        numbers, lasts = pd.factorize(self.rows["ds"].iloc[self.seen - 1 :: self.seen])
+        first, *more = [grid.after(last, steps, frequency) for last in lasts]
+        times: pd.Index = first.append(more).take((numbers[:, np.newaxis] * steps + np.arange(steps)).ravel())
+        return times
 
 
 class Known:
@@ -82,20 +118,31 @@ class Known:
         self._columns = read_document(scratch / "summary.json")["known"]
         self._future = read_table(scratch / "future.parquet") if self._columns else None
 
-    def of(self, name: str, series: pd.DataFrame, times: pd.Index) -> Values:
-        """Return the known columns of a series at its own times and at those to forecast: (rows, known)."""
-        made = ahead.features(pd.Index(series["ds"]).append(times), self._settings, self._anchor, self._frequency)
+    def of(self, ends: Ends, times: pd.Index) -> Values:
+        """Return the known columns of the ends of series and of the steps after them: (series, seen + steps, known)."""
+        past, future = (
+            ends.by_series(ahead.features(at, self._settings, self._anchor, self._frequency))
+            for at in (pd.Index(ends.rows["ds"]), times)
+        )
+        made = np.concatenate([past, future], axis=1)
         if self._future is None:
-            return made.to_numpy(np.float32)
-        future = self._future[self._future["unique_id"] == name].set_index("ds")[self._columns].reindex(times)
-        if future.isna().to_numpy().any():
-            first = times[int(future.isna().any(axis=1).to_numpy().argmax())]
+            return made
+        own = np.concatenate([ends.values(self._columns), self._ahead(self._future, ends, times)], axis=1)
+        return np.concatenate([own, made], axis=2)
+
+    def _ahead(self, future: pd.DataFrame, ends: Ends, times: pd.Index) -> Values:
+        """Return the file's columns of the steps after each series: (series, steps, columns)."""
+        steps = len(times) // len(ends.names)
+        wanted = pd.DataFrame({"unique_id": ends.names.repeat(steps), "ds": times})
+        found = wanted.merge(future, how="left", on=["unique_id", "ds"])
+        missing = found[self._columns].isna().any(axis=1).to_numpy()
+        if missing.any():
+            name, first = wanted.iloc[int(missing.argmax())]
             raise DataError(
                 f"series {name!r}: {', '.join(map(repr, self._columns))} must be known for all steps to forecast, but "
                 f"{first} is missing. Add rows with these columns filled and the target empty."
             )
-        own = np.concatenate([series[self._columns].to_numpy(), future.to_numpy()])
-        return np.column_stack([own, made.to_numpy()]).astype(np.float32)
+        return ends.by_series(found[self._columns])
 
 
 class Exported:
@@ -107,43 +154,42 @@ class Exported:
         path = export / "intervals.json"
         self._intervals: Intervals | None = restored(read_document(path)) if path.exists() else None
 
-    def after(self, name: str, series: pd.DataFrame, known: Known, seen: int, steps: int) -> pd.DataFrame:
-        """Return the forecasts of the steps after a series' last row."""
-        signature, targets = self._signature, self._signature["targets"]
-        if len(series) < seen:
-            raise DataError(
-                f"series {name!r}: {len(series)} rows, but the model sees {seen}. Give it at least as many."
-            )
-        horizon = signature["horizon"]
-        rounds = -(-steps // horizon)
-        times = grid.after(series["ds"].iloc[-1], rounds * horizon, signature["frequency"])
-        beside = known.of(name, series, times)
-        values = series[[*targets, *signature["inputs"]]].to_numpy(np.float32)
-        low, high = (np.full((len(times), len(targets)), np.nan) for _ in range(2))
-        for at in range(rounds):
-            window = np.column_stack([values, beside[horizon : len(values) + horizon]])[-seen:]
-            points, low_ahead, high_ahead = self._forecast(window)
-            values = np.concatenate([values, self._continued(values, points)])
+    def after(self, ends: Ends, known: Known, steps: int) -> pd.DataFrame:
+        """Return the forecasts of the steps after each series' last row, of all series at a time."""
+        signature, targets, seen = self._signature, self._signature["targets"], ends.seen
+        horizon, count = signature["horizon"], len(ends.names)
+        rounded = -(-steps // horizon) * horizon
+        times = ends.times_after(rounded, signature["frequency"])
+        beside = known.of(ends, times)
+        values = ends.values([*targets, *signature["inputs"]])
+        low, high = (np.full((count, rounded, len(targets)), np.nan) for _ in range(2))
+        for at in range(0, rounded, horizon):
+            windows = np.concatenate([values[:, at:], beside[:, at + horizon : at + horizon + seen]], axis=2)
+            points, low_ahead, high_ahead = self._forecast(windows)
+            values = np.concatenate([values, self._continued(values, points)], axis=1)
             if at == 0 and low_ahead is not None:
-                low[:horizon], high[:horizon] = low_ahead, high_ahead
-        columns: dict[str, Any] = {"unique_id": name, "ds": times[:steps]}
+                low[:, :horizon], high[:, :horizon] = low_ahead, high_ahead
+        asked = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
+        columns: dict[str, Any] = {"unique_id": ends.names.repeat(steps), "ds": times.take(asked)}
         for at, target in enumerate(targets):
-            columns[target] = values[len(series) : len(series) + steps, at]
+            columns[target] = values[:, seen : seen + steps, at].ravel()
             if not np.isnan(low).all():
-                columns |= {f"{target} low": low[:steps, at], f"{target} high": high[:steps, at]}
+                columns |= {
+                    f"{target} {end}": found[:, :steps, at].ravel() for end, found in (("low", low), ("high", high))
+                }
         return pd.DataFrame(columns)
 
-    def _forecast(self, window: Values) -> tuple[Values, Any, Any]:
-        """Return forecast and interval of one window: (horizon, targets) each, None for no interval."""
-        made = self._model(window[np.newaxis])
+    def _forecast(self, windows: Values) -> tuple[Values, Any, Any]:
+        """Return forecasts and intervals of windows: (windows, horizon, targets) each, None for no interval."""
+        made = self._model(windows)
         if quantiles := self._signature["quantiles"]:
-            return levels_of(made[0], quantiles)
-        if self._intervals is None or len(window) <= self._intervals.lag:  # too short to tell how sure a forecast is
-            return made[0], None, None
-        half = self._intervals.half_widths(window[np.newaxis])[0]
-        return made[0], made[0] - half, made[0] + half
+            return levels_of(made, quantiles)
+        if self._intervals is None or windows.shape[1] <= self._intervals.lag:  # too short to tell how sure they are
+            return made, None, None
+        half = self._intervals.half_widths(windows)
+        return made, made - half, made + half
 
     def _continued(self, values: Values, points: Values) -> Values:
         """Return forecasts as observations: inputs that are not forecast stay at their last value."""
-        inputs = np.repeat(values[-1:, points.shape[1] :], len(points), axis=0)
-        return np.column_stack([points, inputs]).astype(np.float32)
+        inputs = np.repeat(values[:, -1:, points.shape[2] :], points.shape[1], axis=1)
+        return np.concatenate([points, inputs], axis=2).astype(np.float32)

@@ -1,11 +1,16 @@
 """Forecasts of many series of several columns, some of them known ahead, are those that were scored."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 from small_runs import Folders, Predict, run_stages, with_bundle
 
+from gristmill import bundle
 from gristmill.errors import DataError
+from gristmill.formats import Predictor
 from gristmill.sources.csv import Csv
 from gristmill.timeseries import prepared
 from gristmill.timeseries.models.linear import Linear
@@ -95,6 +100,33 @@ def test_a_forecast_is_the_one_that_was_scored_of_the_same_past(
         assert rows["ds"].tolist() == found["ds"].tolist()
         for name, column in (("model", "sales"), ("low", "sales low"), ("high", "sales high")):
             assert found[column].to_numpy() == pytest.approx(rows[name].to_numpy(), rel=1e-4), name
+
+
+def test_all_series_are_forecast_in_one_batch_as_each_by_itself(
+    several: Folders, forecast: Predict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, batches = until("2024-03-20"), []
+    early = (rows["shop"] == "south") & (rows["day"] >= "2024-03-18")
+    rows.loc[early, ["sales", "returns", "price"]] = np.nan  # the series end on different days
+    alone = [forecast(several, rows[rows["shop"] == shop], SALES, SALES_CUT, steps=5) for shop in ("north", "south")]
+    load = bundle.load
+
+    def counted(export: Path, form: str) -> Predictor:
+        model = load(export, form)
+
+        def predict(inputs: Any) -> Any:
+            batches.append(len(inputs))
+            return model(inputs)
+
+        return predict
+
+    monkeypatch.setattr(bundle, "load", counted)
+
+    made = forecast(several, rows, SALES, SALES_CUT, steps=5)
+
+    assert batches == [2, 2]  # five steps are two horizons
+    pd.testing.assert_frame_equal(made, pd.concat(alone, ignore_index=True), rtol=1e-6)
+    assert made.groupby("unique_id")["ds"].min().tolist() == [pd.Timestamp("2024-03-20"), pd.Timestamp("2024-03-18")]
 
 
 def test_what_is_known_of_the_future_counts(several: Folders, forecast: Predict) -> None:
