@@ -1,12 +1,13 @@
 """What a retraining asks of examples, which have no order in time: each is known by its content alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.retraining import News
+from gristmill.retraining import Lost, News
 
 Mask = npt.NDArray[np.bool_]  # (examples,)
 
@@ -37,6 +38,20 @@ def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
     """Return how many rows are equal in some columns, each paired with one of the other table at most."""
     counts = [table.groupby(columns, sort=False).size() for table in (now, before)]
     return int(np.minimum(*counts[0].align(counts[1], fill_value=0)).sum())
+
+
+def lost(now: "pd.Series[Any]", before: "pd.Series[Any]", name: Callable[[int], str], what: str = "examples") -> Lost:
+    """Return how many examples are missing; a changed one, which is missing and new, does not count.
+
+    Args:
+        now: content of each example.
+        before: content of each earlier example.
+        name: names an earlier example by its position.
+        what: is counted.
+    """
+    missing = ~before.isin(now).to_numpy()
+    count = min(int(missing.sum()), max(0, len(before) - len(now)))
+    return Lost(count, len(before), what, name(int(missing.argmax())) if count else "")
 
 
 def unlearned(tested: "pd.Series[Any]", *learned: "pd.Series[Any]") -> Mask:

@@ -1,12 +1,13 @@
-"""What data of a pipeline is known already: judged by a retraining, or trained on by the champion."""
+"""What data of a pipeline is known already: read by a run, judged by a retraining, or trained on by the champion."""
 
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.registry import Registry
 from gristmill.retraining import News
-from gristmill.runs import Runs
+from gristmill.runs import Record, Runs
 from gristmill.version import Version
 
 
@@ -35,3 +36,23 @@ def last_known(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Ver
     if judged and judged.retraining and not newer and not stands_in:
         return Known(judged.references["ingest"], judged.retraining.news)
     return Known(champion.references["ingest"], News(later=0)) if champion else None
+
+
+def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Record]:
+    """Yield the successful runs of a pipeline that ingested the same data set as its settings ask for, newest first.
+
+    Another source or another table `ingest` is another data set; `max_lost` changes no data.
+
+    Args:
+        name: of the pipeline.
+        settings: by table.
+        runs: the records.
+    """
+    for record in runs.newest_first(name):
+        if record.outcome == "succeeded" and "ingest" in record.stages and _read(record.settings) == _read(settings):
+            yield record
+
+
+def _read(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the settings that say what is read."""
+    return settings["source"], {key: value for key, value in settings["ingest"].items() if key != "max_lost"}

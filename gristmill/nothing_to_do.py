@@ -4,6 +4,7 @@ from gristmill import domains, identity, plan
 from gristmill.artifact import Reference
 from gristmill.config import Catalogue
 from gristmill.known import last_known
+from gristmill.lost import check_lost
 from gristmill.plan import Step
 from gristmill.registry import Registry
 from gristmill.retraining import Retraining
@@ -20,6 +21,7 @@ def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps
         last = runs.latest(name)
     if last and _tells(last, references):
         return last
+    check_lost(catalogue, catalogue.pipeline(name), references["ingest"])  # data went back too
     run = _start(catalogue, name, overrides)
     for stage, reference in references.items():
         runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
@@ -37,6 +39,7 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     ingest, *_ = plan.plan(catalogue, pipeline)
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
+    check_lost(catalogue, pipeline, known.ingest)
     found = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
     run = _start(catalogue, name, overrides)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))

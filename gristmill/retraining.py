@@ -45,6 +45,16 @@ class News(BaseModel):
         return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "nothing"
 
 
+@dataclass(frozen=True)
+class Lost:
+    """How much of earlier data is missing."""
+
+    count: int
+    known: int  # earlier
+    what: str  # is counted: rows, lines
+    first: str  # names the first that is missing; empty where none is
+
+
 class ErrorDrift(BaseModel):
     """A champion's errors on what came since it was trained, beside those on what was held out of its training."""
 
@@ -179,14 +189,14 @@ def worth_training(judgeable: int, gate: Gate) -> tuple[Verdict, str] | None:
 
 
 def same_recipe(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iterable[str]) -> bool:
-    """Whether a challenger of today would be the one that was judged: all settings but schedule and schema are equal.
+    """Whether a challenger of today would be the one that was judged: all settings that can change it are equal.
 
     Args:
         judged: settings by table.
         today: settings by table.
         asked: assignments that the retraining made itself, which today's settings need not have.
     """
-    keys = {assignment.partition("=")[0] for assignment in asked}
+    keys = {"ingest.max_lost", *(assignment.partition("=")[0] for assignment in asked)}
 
     def counted(settings: Mapping[str, Any]) -> dict[str, Any]:
         return {

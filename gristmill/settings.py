@@ -116,6 +116,7 @@ Pair = Annotated[
 
 Sizes = Annotated[tuple[PositiveInt, ...], Field(strict=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+AnyShare = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(BaseModel):

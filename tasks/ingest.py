@@ -6,6 +6,7 @@ from prefect.client.schemas.objects import State, TaskRun
 
 from gristmill.artifact import Reference
 from gristmill.errors import SourceChanged
+from gristmill.lost import check_lost
 from tasks.stage import Run, produce
 
 
@@ -23,5 +24,7 @@ async def _changed_meanwhile(task: object, task_run: TaskRun, state: State) -> b
     retry_condition_fn=_changed_meanwhile,
 )
 def ingest(run: Run) -> Reference:
-    """Read the source, check it and write it as Parquet."""
-    return produce(run, "ingest")
+    """Read the source, check it and write it as Parquet; stop where it has lost rows."""
+    made = produce(run, "ingest")
+    check_lost(run.catalogue, run.pipeline, run.record().references["ingest"])
+    return made

@@ -11,9 +11,10 @@ import pandas as pd
 from gristmill import examples
 from gristmill.classification.predictions import Probabilities, misses, read_predictions
 from gristmill.drift import look_at_mean_error, look_at_names
+from gristmill.errors import shown
 from gristmill.examples import CONTENT
 from gristmill.judgement import Contest
-from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, InputDrift, News, incomparable
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, InputDrift, Lost, News, incomparable
 from gristmill.tables import read_document, read_table
 
 
@@ -70,6 +71,16 @@ class Kind:
             before: folder of the earlier ones; None if there are none.
         """
         return examples.compared(_said(self._ingested(ingest)), _said(self._ingested(before)) if before else None)
+
+    def lost(self, ingest: Path, before: Path) -> Lost:
+        """Count the earlier examples that are missing.
+
+        Args:
+            ingest: folder of the examples.
+            before: folder of the earlier ones.
+        """
+        now, then = self._ingested(ingest), self._ingested(before)
+        return examples.lost(now.contents, then.contents, lambda at: shown(then.rows["id"].iloc[at]))
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Score the champion on examples that it has not seen, and compare these with those that it has.

@@ -16,12 +16,13 @@ import pandas as pd
 
 from gristmill import examples
 from gristmill.drift import look_at_errors, look_at_share
+from gristmill.errors import shown
 from gristmill.examples import CONTENT
 from gristmill.generation import prepared
 from gristmill.generation.prepared import whole_text
 from gristmill.generation.scores import MODEL
 from gristmill.judgement import Contest
-from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, News, incomparable
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, Lost, News, incomparable
 from gristmill.tables import read_document, read_table
 from gristmill.text.special import UNKNOWN
 
@@ -47,6 +48,17 @@ def news(ingest: Path, before: Path | None) -> News:
         return News(later=now.count("\n") - then.count("\n"))
     found = examples.compared(*(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then)))
     return News(later=0, late=found.later, removed=found.removed)
+
+
+def lost(ingest: Path, before: Path) -> Lost:
+    """Count the earlier lines that are missing.
+
+    Args:
+        ingest: folder of the texts.
+        before: folder of the earlier ones.
+    """
+    now, then = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
+    return examples.lost(now, then, lambda at: shown(then.iloc[at]), "lines")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:

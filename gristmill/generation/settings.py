@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.expectations.settings import Bounds, Expectations
 from gristmill.freshness import Gate, Schedule
-from gristmill.settings import Fit, Settings, Share
+from gristmill.settings import AnyShare, Fit, Settings, Share
 from gristmill.text.settings import Tokens
 
 Temperatures = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)]
@@ -16,6 +16,7 @@ class Ingest(Settings):
     """What is refused."""
 
     max_characters: PositiveInt = 20_000_000  # in all: counting 6 in a row takes up to 100 bytes of memory for each
+    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
 
 
 class Schema(Expectations):

@@ -9,11 +9,12 @@ import pandas as pd
 
 from gristmill import bundle, examples
 from gristmill.drift import look_at_draws, look_at_mean_error, look_at_names
+from gristmill.errors import shown
 from gristmill.examples import CONTENT, Mask
 from gristmill.judgement import Contest
 from gristmill.regression import prepared
 from gristmill.regression.prepared import MODEL, Layout, Prepared, Values, raw_inputs
-from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, News, incomparable
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, Lost, News, incomparable
 from gristmill.tables import read_document, read_table
 
 
@@ -32,6 +33,21 @@ def news(ingest: Path, before: Path | None) -> News:
         _roles(read_document(ingest / "summary.json")), _roles(read_document(before / "summary.json"))
     )
     return examples.compared(_contents(now).to_frame(), _contents(then).to_frame())
+
+
+def lost(ingest: Path, before: Path) -> Lost:
+    """Count the earlier rows that are missing.
+
+    Args:
+        ingest: folder of the table.
+        before: folder of the earlier one.
+    """
+    now, then = (read_table(folder / "table.parquet") for folder in (ingest, before))
+
+    def name(at: int) -> str:
+        return ", ".join(f"{column} = {shown(value)}" for column, value in then.iloc[at].items())
+
+    return examples.lost(_contents(now), _contents(then), name, "rows")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:

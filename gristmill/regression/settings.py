@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 
 from gristmill.expectations.settings import TableSchema
 from gristmill.freshness import Gate, Schedule
-from gristmill.settings import Column, Columns, Fit, Settings, Share
+from gristmill.settings import AnyShare, Column, Columns, Fit, Settings, Share
 
 Part = NonNegativeInt | Share  # this many rows, or this share of them
 
@@ -18,6 +18,7 @@ class Ingest(Settings):
     numbers: Columns = ()  # columns of numbers to predict from
     categories: Columns = ()  # columns of names to predict from
     missing: Literal["error", "drop"] = "error"  # rows with an empty cell
+    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":

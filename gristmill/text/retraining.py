@@ -51,4 +51,5 @@ def unknown(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[np.floa
 
 
 TEXTS = Kind("texts.parquet", "text", _judged, _looks)
-news, drift, judgeable, contest = TEXTS.news, TEXTS.drift, TEXTS.judgeable, TEXTS.contest
+news, lost, drift = TEXTS.news, TEXTS.lost, TEXTS.drift
+judgeable, contest = TEXTS.judgeable, TEXTS.contest

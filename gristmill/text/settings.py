@@ -8,7 +8,7 @@ from gristmill.classification.settings import Part
 from gristmill.classification.settings import Train as ClassifierTrain
 from gristmill.expectations.settings import Bounds, Classes, TableSchema
 from gristmill.freshness import Gate, Schedule
-from gristmill.settings import Column, Columns, OptionalColumn, Settings, Share
+from gristmill.settings import AnyShare, Column, Columns, OptionalColumn, Settings, Share
 
 Length = PositiveInt | Share  # tokens; below 1 that share of the training texts is not cut
 
@@ -23,6 +23,7 @@ class Ingest(Settings):
     names: dict[str, str] = Field(default_factory=dict)  # of classes, by what stands for them in the data: 0 = "dull"
     missing: Literal["error", "drop"] = "error"  # rows without text or label
     max_characters: PositiveInt = 1_000_000  # of one text: a longer one is refused
+    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
 
 
 class Schema(TableSchema):

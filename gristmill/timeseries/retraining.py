@@ -11,7 +11,7 @@ import pandas as pd
 from gristmill.drift import look_at_errors, look_at_numbers
 from gristmill.errors import RequestError
 from gristmill.judgement import Contest
-from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, News, incomparable
+from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, Lost, News, incomparable
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
 from gristmill.timeseries.predictions import Forecasts, read_predictions
@@ -66,6 +66,27 @@ def news(ingest: Path, before: Path | None) -> News:
         revised=int(changed.sum()),
         removed=int((both["_merge"] == "right_only").sum()),
     )
+
+
+def lost(ingest: Path, before: Path) -> Lost:
+    """Count the earlier observations that are missing; one that was filled is none.
+
+    Args:
+        ingest: folder of the series.
+        before: folder of the earlier ones.
+    """
+    now, then = (_observed(folder) for folder in (ingest, before))
+    missing = np.ones(len(then), bool)
+    if now["ds"].dtype.kind == then["ds"].dtype.kind:
+        missing = (then.merge(now, how="left", on=_KEYS, indicator=True)["_merge"] == "left_only").to_numpy()
+    series, time = then.iloc[int(missing.argmax())]
+    first = f"{str(time).removesuffix(' 00:00:00')} of series {series!r}" if missing.any() else ""
+    return Lost(int(missing.sum()), len(then), "rows", first)
+
+
+def _observed(ingest: Path) -> pd.DataFrame:
+    table = read_table(ingest / "series.parquet")
+    return table.loc[~table["filled"], _KEYS]
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:

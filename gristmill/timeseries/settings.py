@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 
 from gristmill import freshness
 from gristmill.expectations.settings import TableSchema
-from gristmill.settings import Columns, Fit, OptionalColumn, Settings, Share
+from gristmill.settings import AnyShare, Columns, Fit, OptionalColumn, Settings, Share
 
 Part = PositiveInt | Share  # this many observations, or this share of the series
 CalendarPart = Literal["hour", "weekday", "weekend", "month"]
@@ -26,6 +26,7 @@ class Ingest(Settings):
     frequency: str | None = None  # pandas alias such as "MS" or "D", a number for integers; inferred if not set
     duplicates: Literal["error", "first", "last", "mean"] = "error"  # which row counts where several have one time
     gaps: Literal["error", "interpolate", "forward_fill", "seasonal", "drop"] = "error"  # missing times, empty values
+    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":

@@ -72,4 +72,5 @@ def _form(signature: Mapping[str, Any]) -> Form:
 
 
 PHOTOS = Kind("index.parquet", "sha256", _judged, _looks)
-news, drift, judgeable, contest = PHOTOS.news, PHOTOS.drift, PHOTOS.judgeable, PHOTOS.contest
+news, lost, drift = PHOTOS.news, PHOTOS.lost, PHOTOS.drift
+judgeable, contest = PHOTOS.judgeable, PHOTOS.contest

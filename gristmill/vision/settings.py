@@ -7,14 +7,15 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from gristmill.classification.settings import Part, Train
 from gristmill.expectations.settings import Bounds, Classes, Expectations
 from gristmill.freshness import Gate, Schedule
-from gristmill.settings import Columns, Pair, Settings
+from gristmill.settings import AnyShare, Columns, Pair, Settings
 
 
 class Ingest(Settings):
     """What is taken from the source, and what is refused."""
 
     max_pixels: PositiveInt = 50_000_000  # of one image, by its header: more is refused before it is decoded
-    corrupt: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of images that may be unreadable; they are left out
+    corrupt: AnyShare = 0.01  # share of images that may be unreadable; they are left out
+    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
 
 
 class Schema(Expectations):

@@ -1,0 +1,64 @@
+"""A source that loses rows stops runs and retrainings before anything is made of what is left."""
+
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from support import Command, made, records
+
+from gristmill.errors import DataError
+
+pytest_plugins = ["end_to_end"]
+pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
+
+LINES = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()
+
+
+def write(project: Path, months: int) -> None:
+    """Write the first so many months of the small project's series."""
+    (project / "series.csv").write_text("\n".join(LINES[: months + 1]) + "\n")
+
+
+def test_a_file_that_lost_rows_is_refused_until_it_is_restored_or_accepted(finished: Path, command: Command) -> None:
+    first = records(finished)[-1]
+    write(finished, 200)
+
+    said = command("run", "small")
+
+    assert said.status == 1
+    assert (
+        f"series.csv: 100 of the 300 rows that run {first.id} read are missing, the first: 1765-09-01 of series "
+        "'sunspots'. ingest.max_lost = 0.05 allows 15. Restore them, accept"
+    ) in " ".join(said.err.split())
+    refused = records(finished)[-1]
+    assert (refused.outcome, list(refused.stages)) == ("failed", ["ingest"])
+
+    write(finished, 300)
+    assert command("run", "small").status == 0  # which finds all that was made
+
+    write(finished, 290)
+    assert command("run", "small").status == 0  # the loss of few rows
+    write(finished, 200)
+    assert command("run", "small", "--set", "ingest.max_lost=1").status == 0
+    accepted = records(finished)[-1]
+    assert made(accepted) >= {"preprocess", "train"}
+    assert command("run", "small").status == 0
+    assert records(finished)[-1].id == accepted.id
+
+    write(finished, 300)
+    assert command("run", "small").status == 0
+    write(finished, 200)
+    said = command("run", "small")
+    assert said.status == 1  # although nothing is to be made
+    assert "100 of the 300 rows" in said.err
+
+
+def test_a_retraining_of_a_file_that_lost_rows_is_refused(finished: Path) -> None:
+    from flows.retrain import retrain
+
+    write(finished, 250)
+
+    with pytest.raises(DataError, match=r"50 of the 300 rows that run .* read are missing"):
+        retrain("small", [], str(finished))
+
+    assert list(records(finished)[-1].stages) == ["ingest"]
