@@ -2,6 +2,7 @@
 
 import logging
 import os
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,13 +35,13 @@ class Cluster:
             WorkError: nobody answers at the address, or the cluster has no worker.
         """
         extras.need('[runner] kind: "dask"', "dask")
-        self._cluster = None
-        if address is None:
-            self._cluster = _start(workers or os.cpu_count() or 1)
-            address = str(self._cluster.scheduler_address)
-        self._address = address
-        self._client = connected(self._address)
-        threads = threads_of(self._client, self._address)  # asked also where it is told: without workers all would wait
+        with ExitStack() as opened:  # closes what is open already where a later step fails
+            if address is None:
+                address = str(opened.enter_context(_start(workers or os.cpu_count() or 1)).scheduler_address)
+            self._address = address
+            self._client = opened.enter_context(connected(address))
+            threads = threads_of(self._client, address)  # asked also where it is told: without workers all would wait
+            self._opened = opened.pop_all()
         self.workers = workers or threads
         self._futures: list[Any] = []
         self._given_up = False
@@ -81,9 +82,7 @@ class Cluster:
         self._given_up = True
         if self._client.status == "running":  # else the scheduler is gone
             self._client.cancel(self._futures, force=True)
-        self._client.close()
-        if self._cluster:
-            self._cluster.close()
+        self._opened.close()
 
 
 def connected(address: str) -> Any:

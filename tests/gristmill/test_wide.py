@@ -1,13 +1,16 @@
 """What decides how wide a run is, and what a worker must have in common with who sends it work."""
 
+import multiprocessing
 import os
 import sys
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NoReturn
 
 import pytest
 from pydantic import ValidationError
+from support import wait_until
 
 from gristmill import config
 from gristmill.backend import LINEAR_ALGEBRA
@@ -117,11 +120,30 @@ def test_an_address_where_nobody_answers_is_told_in_a_line(monkeypatch: pytest.M
 def test_a_cluster_without_workers_is_told_also_where_it_is_said_how_many_to_use() -> None:
     from distributed import LocalCluster
 
-    with (
-        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty,
-        pytest.raises(WorkError, match=r"has no workers. Start some: dask worker tcp://127.0.0.1:\d+ --nthreads 1"),
-    ):
-        cluster.Cluster(empty.scheduler_address, 4)
+    with LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as empty:
+        with pytest.raises(
+            WorkError, match=r"has no workers. Start some: dask worker tcp://127.0.0.1:\d+ --nthreads 1"
+        ):
+            cluster.Cluster(empty.scheduler_address, 4)
+        clients = empty.scheduler.clients
+        wait_until(lambda: set(clients) == {"fire-and-forget"}, "the refused client to leave")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("limit", "value"), [("PATIENCE", 1e-6), ("threads_of", None)], ids=["connect", "count"])
+def test_a_cluster_that_was_started_here_and_cannot_be_used_is_closed(
+    limit: str, value: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = set(multiprocessing.active_children())
+    monkeypatch.setattr(cluster, limit, value or interrupt)
+
+    with pytest.raises(WorkError if value else KeyboardInterrupt):
+        cluster.Cluster(None, 1)
+
+    wait_until(lambda: not set(multiprocessing.active_children()) - before, "the processes of the cluster to end")
 
 
 class Idler:
