@@ -171,19 +171,23 @@ def _amiss(url: str) -> str:
 
 
 def _start(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[bytes]"]:
-    port = _free_port()
-    own = f"http://127.0.0.1:{port}"
-    line, environment = command("gristmill.server", str(port))
-    # The page asks the API at the port that the settings name, not at the one that the program listens at.
-    kind = _KEEPING | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _ENVIRONMENT
-    process = subprocess.Popen(
-        line,
-        env=environment | kind | _GUARDED | {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=None if show_log else subprocess.DEVNULL,
-        process_group=0,  # Ctrl-C ends the run, which still has something to say to it
-    )
+    # The server inherits the listening socket, so that no other program can take its port before it listens. This
+    # process closes its own copy: requests to a server that has ended are then refused, and do not wait for an answer.
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        own = f"http://127.0.0.1:{port}"
+        line, environment = command("gristmill.server", str(listening.fileno()))
+        # The page asks the API at the port that the settings name, not at the one that the program listens at.
+        kind = _KEEPING | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _ENVIRONMENT
+        process = subprocess.Popen(
+            line,
+            env=environment | kind | _GUARDED | {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own},
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=None if show_log else subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C ends the run, which still has something to say to it
+        )
     url = f"{own}/api"
     _started[url] = process
     return url, process
@@ -208,25 +212,20 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise WorkError("Prefect's temporary server did not start. Run with -v before the command to see its log.")
 
 
-def _free_port() -> int:
-    with contextlib.closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _serve(port: int) -> None:
+def _serve(descriptor: int) -> None:
+    """Serve Prefect's API on a listening socket that this process has inherited."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with collector_spared():
         import uvicorn
         from prefect.server.api.server import create_app
 
-    uvicorn.run(create_app, factory=True, host="127.0.0.1", port=port, log_level="error")
+    with socket.socket(fileno=descriptor) as listening:
+        uvicorn.Server(uvicorn.Config(create_app, factory=True, log_level="error")).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A Prefect server of a test's own, to be stopped, killed and held by its id, and processes that use it."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -37,12 +38,15 @@ def answers(api: str) -> bool:
 @contextmanager
 def serving(home: Path) -> Iterator[Server]:
     """Start a Prefect server with its own database and wait until it answers; at the end it is killed."""
-    port = server._free_port()
-    line, environment = server.command("gristmill.server", str(port))
-    process = subprocess.Popen(
-        line, env=environment | server._ENVIRONMENT | {"PREFECT_HOME": str(home)}, stdin=subprocess.PIPE
-    )
-    started = Server(port, process)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        line, environment = server.command("gristmill.server", str(listening.fileno()))
+        process = subprocess.Popen(
+            line,
+            env=environment | server._ENVIRONMENT | {"PREFECT_HOME": str(home)},
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.PIPE,
+        )
+        started = Server(listening.getsockname()[1], process)
     try:
         wait_until(lambda: answers(started.api), "the server")
         yield started

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import prefect
 import pytest
@@ -225,6 +226,25 @@ def test_a_temporary_server_that_does_not_start_is_said(monkeypatch: pytest.Monk
     with pytest.raises(WorkError, match=r"^Prefect's temporary server did not start\. Run with -v"):
         server.ensure_api()
     assert "PREFECT_API_URL" not in os.environ
+
+
+def test_the_port_of_a_temporary_server_is_its_own_from_the_start_and_free_when_it_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, ports = subprocess.Popen, []
+
+    def start(line: list[str], *, env: dict[str, str], **options: Any) -> "subprocess.Popen[bytes]":
+        ports.append(int(env["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"].rpartition(":")[2]))
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", ports[0])).close()
+        return real(line, env=env, **options)
+
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(WorkError, match="did not start"):
+        server.ensure_api()
+
+    assert not answers("127.0.0.1", ports[0])
 
 
 def test_a_server_whose_start_nobody_waited_for_is_taken_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
