@@ -53,11 +53,11 @@ def launch(
     from httpx import TransportError
 
     from gristmill.refusals import concerns, refusals_told
-    from gristmill.server import heartbeats_if_heard, watched
+    from gristmill.server import runs_watched_by, watched
 
     watch = watched(url, _lose) if _ends else nullcontext()
     try:
-        with refusals_told(url), watch, heartbeats_if_heard(url):
+        with refusals_told(url), watch, runs_watched_by(url):
             return run(project=str(catalogue.root), **parameters)
     except TransportError as error:
         if not concerns(error, url):

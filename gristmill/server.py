@@ -99,15 +99,22 @@ def ensure_named_api(command: str) -> str:
     return without_user(ensure_api())
 
 
-def heartbeats_if_heard(url: str) -> contextlib.AbstractContextManager[object]:
-    """Have flows send none to a temporary server, which ends with its run and tells nobody.
+@contextlib.contextmanager
+def runs_watched_by(url: str) -> Iterator[None]:
+    """Tag the runs of flows that start here, and have them send heartbeats where their server outlives them.
 
-    Each would wait at its end, for up to a second, for the thread that sends them.
+    By both, the automation *gristmill: silent runs* of a server finds a run whose process is gone. A temporary server
+    has no such automation and ends with its run, which would wait at its end, for up to a second, for the thread that
+    sends heartbeats.
     """
+    from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    temporary = url == os.environ.get(TEMPORARY)
-    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}) if temporary else contextlib.nullcontext()
+    from gristmill.deployments import HEARTBEAT, TAG  # late, for the temporary server starts from this module too
+
+    heartbeat = None if url == os.environ.get(TEMPORARY) else HEARTBEAT
+    with tags(TAG), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: heartbeat}):
+        yield
 
 
 @contextlib.contextmanager

@@ -95,12 +95,12 @@ class Site:
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
 
-    def start(self, name: str, *words: str) -> None:
-        """Start one of Prefect's programs, in a folder that is not the project's."""
+    def start(self, name: str, *words: str, code: str = PREFECT) -> None:
+        """Start one of Prefect's programs, in a folder that is not the project's, or the command in the project."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
-                [sys.executable, "-P", "-c", PREFECT, *words],
-                cwd=self.folder,
+                [sys.executable, "-P", "-c", code, *words],
+                cwd=self.folder if code == PREFECT else self.project,
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -141,6 +141,11 @@ class Site:
         """Return the retrainings of a pipeline, as the server has them."""
         deployments = {"name": {"any_": [f"{pipeline}-retrain"]}}
         found: list[dict[str, Any]] = self.post("flow_runs/filter", deployments=deployments)
+        return found
+
+    def local_runs(self) -> list[dict[str, Any]]:
+        """Return the runs of no deployment, as the server has them."""
+        found: list[dict[str, Any]] = self.post("flow_runs/filter", flow_runs={"deployment_id": {"is_null_": True}})
         return found
 
     def events(self, name: str) -> list[dict[str, Any]]:
@@ -234,6 +239,13 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     os.kill(killed, signal.SIGKILL)
     assert site.states("lost") == ["Running"]
     site.let_go("lost")
+
+    # So is a `gristmill run` on this server.
+    site.hold("told")
+    site.start("local", "run", "told", code=GRISTMILL)
+    site.wait((site.project / "told.pid").exists, "the local run to build its network")
+    site.stop("local", signal.SIGKILL)
+    assert [run["state_name"] for run in site.local_runs()] == ["Running"]
     site.start_worker("second")
 
     # Two events at once give one retraining.
@@ -265,6 +277,8 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
     # What was lost first has been found by its silence.
     site.wait_for("lost", lambda states: states == ["Crashed"], "the lost one to be found")
     assert site.runs("lost")[0]["state"]["message"] == "No heartbeat for 90 s: its process is gone."
+    site.wait(lambda: site.local_runs()[0]["state_name"] != "Running", "the local run to be found")
+    assert [run["state"]["message"] for run in site.local_runs()] == ["No heartbeat for 90 s: its process is gone."]
     refused = [event["payload"]["reason"] for event in site.events("prefect.automation.action.failed")]
     assert [reason for reason in refused if "COMPLETED" in reason] == []  # no run that was done was taken for lost
 

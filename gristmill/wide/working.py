@@ -52,9 +52,9 @@ def _log_to_page() -> None:
 
 
 def _done(flow: str, parameters: dict[str, Any], api: str) -> Done:
-    from gristmill.server import heartbeats_if_heard
+    from gristmill.server import runs_watched_by
 
-    with heartbeats_if_heard(api):
+    with runs_watched_by(api):
         ended = getattr(import_own(f"flows.{flow}"), flow)(**parameters, return_state=True).result(
             raise_on_failure=False
         )

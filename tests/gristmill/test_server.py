@@ -21,7 +21,7 @@ import pytest
 from scoreboard import Fault
 from support import wait_until
 
-from gristmill import server
+from gristmill import deployments, server
 from gristmill.errors import WorkError
 from gristmill.processes import is_running
 
@@ -263,18 +263,20 @@ def test_a_server_whose_start_nobody_waited_for_is_taken_by_the_next_call(monkey
     ("url", "schedules", "seconds"),
     [("http://own", False, None), ("http://own", True, 30), ("http://named", False, 30)],
 )
-def test_flows_send_heartbeats_where_a_server_outlives_them(
+def test_runs_are_tagged_and_send_heartbeats_where_a_server_outlives_them(
     url: str, schedules: bool, seconds: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from prefect.context import TagsContext
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    monkeypatch.setattr(os, "environ", {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"})
+    monkeypatch.setattr(os, "environ", {})
     monkeypatch.setattr(server, "_wait_for", lambda *_: None)
     monkeypatch.setattr("prefect.context.refresh_global_settings_context", lambda: None)
     server._use_when_ready("http://own", SimpleNamespace(), schedules)
 
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 30}), server.heartbeats_if_heard(url):
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}), server.runs_watched_by(url):
         assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() == seconds
+        assert TagsContext.get().current_tags == {deployments.TAG}
 
 
 CODE = """

@@ -208,8 +208,8 @@ def test_a_cluster_that_is_started_here_leaves_the_threads_of_this_process_as_th
         started.close()
 
 
-@pytest.mark.parametrize(("server", "seconds"), [("http://own", None), ("http://named", 180)])
-def test_a_worker_sends_no_heartbeats_to_a_server_for_one_run(
+@pytest.mark.parametrize(("server", "seconds"), [("http://own", None), ("http://named", 30)])
+def test_a_worker_sends_heartbeats_to_a_server_that_outlives_the_run(
     server: str, seconds: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
