@@ -60,6 +60,7 @@ class Pipeline:
     description: str
     tables: Mapping[str, Settings]
     sweep: Sweep | None = None  # what `gristmill sweep` tries in place of these settings
+    overrides: tuple[str, ...] = ()  # assignments of `--set` that were made in the settings of the file
 
     def values(self) -> dict[str, Any]:
         """Return all settings as JSON values, defaults filled in."""
@@ -92,9 +93,29 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         overrides: pipeline name to assignments such as `train.epochs=5`, checked like the file itself.
 
     Raises:
-        RequestError: no file, not TOML, or settings that do not hold; one line for each problem.
+        RequestError: no file, not TOML, or settings that do not hold; one line for each problem. A problem that the
+            file alone does not have names the assignments of `--set` that cause it.
     """
     root = find_root() if root is None else root
+    changes = {name: tuple(assignments) for name, assignments in (overrides or {}).items()}
+    try:
+        return read(root, changes)
+    except RequestError as error:
+        lines = str(error).splitlines()
+    in_file = _problems_of_file(root)
+    raise RequestError("\n".join(line if line in in_file else _caused_by_set(line, changes) for line in lines))
+
+
+def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
+    """Read a `pipelines.toml` as `load` does; each problem names the file, whether the file or `changes` cause it.
+
+    Args:
+        root: the project's folder.
+        changes: pipeline name to assignments.
+
+    Raises:
+        RequestError: no file, not TOML, or settings that do not hold; one line for each problem.
+    """
     file = root / FILE
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -106,13 +127,12 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
     defaults = validated(Defaults, raw.get("defaults", {}), "[defaults]", problems)
     runner = validated(Runner, raw["runner"], "[runner]", problems) if "runner" in raw else ALONE
     tables = raw.get("pipelines", {})
-    changes = overrides or {}
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
     sound = [made for name, table in tables.items() if (made := _pipeline(name, table, problems))]
     for made in sound:
         problems.extend(denied(f"pipelines.{made.name}", made.tables, defaults.deny if defaults else ()))
     wrong = [f"{FILE} {problem}" for problem in problems]
-    pipelines = {made.name: _with_schema(made, root, not changes.get(made.name), wrong) for made in sound}
+    pipelines = {made.name: _with_schema(made, root, changes.get(made.name, ()), wrong) for made in sound}
     wrong.extend(strays(root, tables))
     if wrong or defaults is None or runner is None:
         raise RequestError("\n".join(wrong))
@@ -143,7 +163,7 @@ def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, 
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         name, *keys = path.strip().split(".")
-        value, said = _read_value(text.strip()), f"--set {masked(assignment)}:"
+        value, said = _read_value(text.strip()), f"{_as_given(assignment)}:"
         if not equals or not name or len(keys) > 1 or "" in keys or not (keys or isinstance(value, dict)):
             raise RequestError(f"{said} expected TABLE.KEY=VALUE, such as train.epochs=5, or TABLE={{KEY = VALUE}}.")
         if not keys:
@@ -169,6 +189,55 @@ def toml_value(value: Any) -> str:
 
 def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+def _problems_of_file(root: Path) -> list[str]:
+    """Return the problems that the file has without any assignment."""
+    try:
+        read(root, {})
+    except RequestError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _caused_by_set(line: str, changes: Mapping[str, tuple[str, ...]]) -> str:
+    """Return a problem with the assignments that cause it.
+
+    The assignment stands in place of the file, table and key that the problem names. Where it sets another key of the
+    table, or there are several pipelines, the place is named too.
+    """
+    changed = {name: assignments for name, assignments in changes.items() if assignments}
+    for name, assignments in changed.items():
+        if not line.startswith((f"{FILE} [pipelines.{name}]", f"{FILE} [pipelines.{name}.")):
+            continue
+        problem = line.removeprefix(f"{FILE} ")
+        for assignment in reversed(assignments):
+            if what := _without_place(problem, name, assignment):
+                return f"{_as_given(assignment)}: {what if len(changed) == 1 else problem}"
+        tables = {assignment: assignment.partition("=")[0].partition(".")[0].strip() for assignment in assignments}
+        touching = [one for one, table in tables.items() if problem.startswith(f"[pipelines.{name}.{table}]")]
+        return f"{', '.join(map(_as_given, touching or assignments))}: {line}"
+    return line
+
+
+def _without_place(problem: str, name: str, assignment: str) -> str | None:
+    """Return what is wrong with the value that an assignment sets; None if the problem is another value's."""
+    table, _, key = assignment.partition("=")[0].strip().partition(".")
+    pipeline_place, table_place = f"[pipelines.{name}] ", f"[pipelines.{name}.{table}] "
+    if problem.startswith(f"{pipeline_place}unknown key {table!r}."):
+        return problem.removeprefix(pipeline_place)
+    if not problem.startswith(table_place):
+        return None
+    what = problem.removeprefix(table_place)
+    if not key or what.startswith((f"unknown key {key!r}.", f"{key}[", f"{key}.")):
+        return what
+    return what.removeprefix(f"{key}: ") if what.startswith(f"{key}: ") else None
+
+
+def _as_given(assignment: str) -> str:
+    """Return an assignment as the command line takes it, on one line and without secrets."""
+    text = str(masked(assignment))
+    return f"--set {text if text.isprintable() else repr(text)}"
 
 
 def _read_value(text: str) -> Any:
@@ -218,15 +287,16 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     return Pipeline(name, table["domain"], table.get("description", ""), tables, sweep)
 
 
-def _with_schema(pipeline: Pipeline, root: Path, as_in_file: bool, wrong: list[str]) -> Pipeline:
-    """Return a pipeline with its schema, if there is one, as one of its tables.
+def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], wrong: list[str]) -> Pipeline:
+    """Return a pipeline with its schema, if there is one, as one of its tables, and with the assignments made in it.
 
     Rules of columns that it does not name are mistakes, unless it leaves them out by assignments made for this call.
     """
+    pipeline = replace(pipeline, overrides=overrides)
     schema = read_schema(root, pipeline.name, schema_of(pipeline.domain), wrong)
     if schema is None:
         return pipeline
-    if as_in_file:
+    if not overrides:
         refuse_unknown(schema, [column for _, column in columns(pipeline.tables["ingest"])], wrong)
     return replace(pipeline, tables={**pipeline.tables, SCHEMA: schema})
 

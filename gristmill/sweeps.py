@@ -78,7 +78,7 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
     for assignments in every:
         label = ", ".join(assignment for assignment in assignments if assignment not in common) or AS_IT_IS
         try:
-            changed = config.load(catalogue.root, {name: [*shared, *assignments]})
+            changed = config.read(catalogue.root, {name: (*shared, *assignments)})
             _refuse_without_choice(changed.pipeline(name))
         except RequestError as error:
             for line in str(error).splitlines():

@@ -143,7 +143,7 @@ def kept(project: Path) -> dict[Path, bytes]:
         pytest.param(
             nothing,
             "run small --set train.epoch=5",
-            f"pipelines.toml [pipelines.small.train] unknown key 'epoch'. Did you mean 'epochs'? Known: {TRAIN}.",
+            f"--set train.epoch=5: unknown key 'epoch'. Did you mean 'epochs'? Known: {TRAIN}.",
             id="assignment to an unknown key",
         ),
         pytest.param(
@@ -219,15 +219,16 @@ def kept(project: Path) -> dict[Path, bytes]:
         pytest.param(
             nothing,
             "run small --set train.quantiles=[0.5,0.05]",
-            "pipelines.toml [pipelines.small.train] quantiles: expected levels each above the one before. "
+            "--set train.quantiles=[0.5,0.05]: expected levels each above the one before. "
             "Received: [0.5, 0.05] (array).",
             id="quantiles that do not ascend",
         ),
         pytest.param(
             in_toml('kind = "linear"', 'kind = "dense"\n[pipelines.small.train]\nschedule = "sweep"'),
             "run small --set train.learning_rate=find",
-            'pipelines.toml [pipelines.small.train] schedule: expected "cosine" or "constant" beside learning_rate = '
-            "\"find\"; a sweep starts at a number. Received: 'sweep' (string).",
+            "--set train.learning_rate=find: pipelines.toml [pipelines.small.train] schedule: "
+            'expected "cosine" or "constant" beside learning_rate = "find"; '
+            "a sweep starts at a number. Received: 'sweep' (string).",
             id="two searches for the learning rate",
         ),
         pytest.param(

@@ -17,10 +17,13 @@ URLS = {
 }
 
 
+FILE = "pipelines.toml [pipelines.small.source] path:"
+
+
 def refusal(url: str) -> str:
     """Return the line that refuses a URL."""
     return (
-        f"error: pipelines.toml [pipelines.small.source] path: expected a URL without {URLS[url]}, for it is shown and "
+        f"error: {FILE} expected a URL without {URLS[url]}, for it is shown and "
         f"kept; or fetch the file and give its path. Received: '{url.partition('://')[0]}://…' (string).\n"
     )
 
@@ -50,7 +53,8 @@ def test_a_secret_in_the_file_is_refused_and_shown_nowhere(
 
 @pytest.mark.parametrize("url", URLS)
 def test_a_secret_that_is_set_for_one_call_is_shown_nowhere(finished: Path, command: Command, url: str) -> None:
-    assert command("run", "small", "--set", f"source.path={url}").err == refusal(url)
+    named = f"--set source.path={url.partition('://')[0]}://…:"
+    assert command("run", "small", "--set", f"source.path={url}").err == refusal(url).replace(FILE, named)
     for wrong in (f"source={url}", f"source.path.more={url}", f"description={url}", f"model.kind={url}"):
         said = command("run", "small", "--set", wrong)
         assert said.status == 2

@@ -302,34 +302,82 @@ def test_an_assignment_in_what_is_no_table_is_refused(project: Path) -> None:
 @pytest.mark.parametrize(
     ("assignment", "said"),
     [
-        ("train.epoch=5", ".train] unknown key 'epoch'. Did you mean 'epochs'?"),
-        ("trian.epochs=5", "] unknown key 'trian'. Did you mean 'train'?"),
-        ("train.epochs=five", ".train] epochs: expected a valid integer. Received: 'five' (string)."),
-        ("train.epochs=true", ".train] epochs: expected a valid integer. Received: True (boolean)."),
-        ("train.epochs=-1", ".train] epochs: expected greater than 0. Received: -1 (integer)."),
-        ("train.epochs=5\nseed=3", ".train] epochs: expected a valid integer. Received: '5\\nseed=3' (string)."),
-        ("train.int=5", ".train] unknown key 'int'."),
-        ("train.seed=4294967296", ".train] seed: expected less than 4294967296. Received: 4294967296 (integer)."),
-        (
-            "train.learning_rate=inf",
-            ".train] learning_rate: expected a finite number or 'find'. Received: inf (float).",
-        ),
-        ("train.clip_norm=inf", ".train] clip_norm: expected a finite number or 'none'. Received: inf (float)."),
-        ("export.tolerance=nan", ".export] tolerance: expected a finite number. Received: nan (float)."),
-        ("export.formats=[]", ".export] formats: expected at least 1 item after validation, not 0. Received: [] (arr"),
-        ("model.kind=dens", ".model] kind: unknown model 'dens'. Did you mean 'dense'?"),
+        ("train.epoch=5", "unknown key 'epoch'. Did you mean 'epochs'?"),
+        ("trian.epochs=5", "unknown key 'trian'. Did you mean 'train'?"),
+        ("train.epochs=five", "expected a valid integer. Received: 'five' (string)."),
+        ("train.epochs=true", "expected a valid integer. Received: True (boolean)."),
+        ("train.epochs = -1", "expected greater than 0. Received: -1 (integer)."),
+        ("train.int=5", "unknown key 'int'."),
+        ("train.seed=4294967296", "expected less than 4294967296. Received: 4294967296 (integer)."),
+        ("train.learning_rate=inf", "expected a finite number or 'find'. Received: inf (float)."),
+        ("train.clip_norm=inf", "expected a finite number or 'none'. Received: inf (float)."),
+        ("export.tolerance=nan", "expected a finite number. Received: nan (float)."),
+        ("export.formats=[]", "expected at least 1 item after validation, not 0. Received: [] (array)."),
+        ("model.kind=dens", "unknown model 'dens'. Did you mean 'dense'?"),
+        ("model={kind = 'dens'}", "kind: unknown model 'dens'. Did you mean 'dense'?"),
         (
             "ingest.time=2020-01-01",
-            ".ingest] time: expected a name, or an array of names. Received: datetime.date(2020",
+            "expected a name, or an array of names. Received: datetime.date(2020, 1, 1) (date).",
         ),
-        ("ingest.time=[1]", ".ingest] time[0]: expected a valid string. Received: 1 (integer)."),
-        ("export.formats=keras", ".export] formats: expected a valid array. Received: 'keras' (string)."),
+        ("ingest.time=[1]", "time[0]: expected a valid string. Received: 1 (integer)."),
+        ("export.formats=keras", "expected a valid array. Received: 'keras' (string)."),
+        ("sweep.seeds=0", "expected greater than 0. Received: 0 (integer)."),
     ],
 )
-def test_what_is_set_is_checked_like_the_file(project: Path, assignment: str, said: str) -> None:
+def test_what_is_set_is_checked_like_the_file_and_named_in_its_place(project: Path, assignment: str, said: str) -> None:
     with pytest.raises(RequestError) as raised:
         loaded(project, assignment)
-    assert str(raised.value).startswith(HEAD + said)
+    assert str(raised.value).startswith(f"--set {assignment}: {said}")
+    assert "pipelines.toml" not in str(raised.value)
+
+
+def test_an_assignment_of_several_lines_is_named_in_one(project: Path) -> None:
+    with pytest.raises(RequestError) as raised:
+        loaded(project, "train.epochs=5\nseed=3")
+    assert str(raised.value) == (
+        "--set 'train.epochs=5\\nseed=3': expected a valid integer. Received: '5\\nseed=3' (string)."
+    )
+
+
+def test_a_column_on_the_deny_list_is_refused_in_an_assignment_too(project: Path) -> None:
+    file = project / "pipelines.toml"
+    file.write_text('[defaults]\ndeny = ["*_id"]\n' + file.read_text())
+    with pytest.raises(RequestError, match=r"^--set ingest\.target=user_id: the column 'user_id' is denied by"):
+        loaded(project, "ingest.target=user_id")
+
+
+@pytest.mark.parametrize(
+    ("assignments", "said"),
+    [
+        (
+            ["train.seed=1", "train.learning_rate=find"],
+            "--set train.seed=1, --set train.learning_rate=find: pipelines.toml [pipelines.small.train] schedule: "
+            'expected "cosine" or "constant" beside learning_rate = "find"; a sweep starts at a number. '
+            "Received: 'sweep' (string).",
+        ),
+        (
+            ["preprocess.history=6", "ingest.inputs=sunspots"],
+            "--set ingest.inputs=sunspots: pipelines.toml [pipelines.small.ingest] expected each column in one role; "
+            "'sunspots' is named more than once.",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_those_of_the_file_are_named_with_the_table(
+    project: Path, assignments: list[str], said: str
+) -> None:
+    with (project / "pipelines.toml").open("a") as file:
+        file.write('\n[pipelines.small.train]\nschedule = "sweep"\n')
+    with pytest.raises(RequestError) as raised:
+        loaded(project, *assignments)
+    assert str(raised.value) == said
+
+
+def test_of_several_pipelines_the_one_that_an_assignment_does_not_fit_is_named(project: Path) -> None:
+    file = project / "pipelines.toml"
+    file.write_text(file.read_text() + file.read_text().replace("small", "other").replace("linear", "dense"))
+    with pytest.raises(RequestError) as raised:
+        load(project, {"small": ["model.units=[3]"], "other": ["model.units=[3]"]})
+    assert str(raised.value) == "--set model.units=[3]: [pipelines.small.model] unknown key 'units'. Known: kind, l2."
 
 
 @pytest.mark.parametrize("separator", [";;", "", '"'])
@@ -337,7 +385,7 @@ def test_a_separator_that_separates_nothing_is_refused(project: Path, separator:
     with pytest.raises(RequestError) as raised:
         loaded(project, f"source.separator={separator}")
     message = str(raised.value)
-    assert message.startswith(f"{HEAD}.source] separator: expected ")
+    assert message.startswith(f"--set source.separator={separator}: expected ")
     assert message.endswith(f". Received: {separator!r} (string).")
     assert "expected String should" not in message
 
@@ -361,6 +409,17 @@ def test_a_mistake_of_the_file_is_told_before_what_is_set(project: Path, text: s
         loaded(project, "train.epochs=5")
     (line,) = str(raised.value).splitlines()
     assert line.startswith(f"pipelines.toml {said}")
+
+
+def test_mistakes_of_the_file_name_the_file_and_those_of_an_assignment_name_it(project: Path) -> None:
+    file = project / "pipelines.toml"
+    file.write_text(file.read_text().replace("horizon = 2", "horizon = 0"))
+    with pytest.raises(RequestError) as raised:
+        loaded(project, "preprocess.history=0")
+    assert str(raised.value).splitlines() == [
+        "--set preprocess.history=0: expected greater than 0. Received: 0 (integer).",
+        f"{HEAD}.preprocess] horizon: expected greater than 0. Received: 0 (integer).",
+    ]
 
 
 @pytest.mark.parametrize(
