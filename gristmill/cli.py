@@ -123,7 +123,9 @@ def sweep(
 @app.command()
 def show(
     name: Name,
-    run: Annotated[str | None, typer.Option(help="A run's id; the last successful one if not given.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="A run's id; the last successful one of the own settings if not given.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show a run: scores beside baselines, lineage, the version it is."""

@@ -12,14 +12,14 @@ from gristmill.runs import Record, Runs, StageRecord
 
 
 def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps: list[Step]) -> Record:
-    """Return the last record if it tells of these artifacts; else write one that does (settings went back)."""
+    """Return the last record if it tells of these artifacts and overrides; else write one (settings went back)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
     runs = Runs(catalogue.store)
     last = runs.latest(name)
-    if catalogue.store.remote and not _tells(last, references):
+    if catalogue.store.remote and not _tells(last, references, overrides):
         runs.pull(name)  # what all this was made by may have been another machine
         last = runs.latest(name)
-    if last and _tells(last, references):
+    if last and _tells(last, references, overrides):
         return last
     check_lost(catalogue, catalogue.pipeline(name), references["ingest"])  # data went back too
     run = _start(catalogue, name, overrides)
@@ -47,8 +47,14 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     return runs.finish(name, run.id, "succeeded")
 
 
-def _tells(last: Record | None, references: dict[str, Reference]) -> bool:
-    return last is not None and last.outcome == "succeeded" and last.references == references
+def _tells(last: Record | None, references: dict[str, Reference], overrides: list[str]) -> bool:
+    """Whether a record stands for this run; one with other overrides does not, even if they come to the same."""
+    return (
+        last is not None
+        and last.outcome == "succeeded"
+        and last.references == references
+        and last.assigned == overrides
+    )
 
 
 def _start(catalogue: Catalogue, name: str, overrides: list[str]) -> Record:

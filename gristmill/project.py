@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill import config, domains, nothing_to_do, plan, status, sweeps, syllabus, upkeep
+from gristmill.artifact import Reference
 from gristmill.backend import set_threads
 from gristmill.config import Catalogue
 from gristmill.errors import RequestError, WorkError
@@ -34,9 +35,8 @@ logger = logging.getLogger(__name__)
 class Project:
     """A folder with a `pipelines.toml`."""
 
-    def __init__(self, catalogue: Catalogue, overrides: Mapping[str, list[str]] | None = None) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
-        self._overrides = dict(overrides or {})
         set_threads(catalogue.runner.threads)
         self.store = catalogue.store
         self.runs = Runs(catalogue.store)
@@ -49,9 +49,10 @@ class Project:
 
         Args:
             root: the folder of `pipelines.toml`.
-            overrides: pipeline name to assignments such as `train.epochs=5`.
+            overrides: pipeline name to assignments such as `train.epochs=5`. The project's runs, results and
+                predictions are then of these settings.
         """
-        return cls(config.load(None if root is None else Path(root), overrides), overrides)
+        return cls(config.load(None if root is None else Path(root), overrides))
 
     def status(self) -> Iterator[Status]:
         """Yield how each pipeline stands, in the file's order."""
@@ -113,7 +114,8 @@ class Project:
         """
         steps = {name: self.plan(name, refresh) for name in names} if steps is None else steps
         stale = [name for name in steps if not plan.is_fresh(steps[name])]
-        parameters = {"pipelines": stale, "overrides": self._overrides, "refresh": refresh, "jobs": jobs}
+        overrides = {name: self._assignments(name) for name in stale}
+        parameters = {"pipelines": stale, "overrides": overrides, "refresh": refresh, "jobs": jobs}
         ended = launch(self.catalogue, stale, "wide", parameters, trains=False) if stale else {}
         found: dict[str, Result | WorkError] = {}
         for name in steps:
@@ -125,7 +127,7 @@ class Project:
         return found
 
     def result(self, name: str, run: str | None = None) -> Result:
-        """Return a run that was, by its id, or the last successful one.
+        """Return a run that was, by its id, or the last successful one of the pipeline's own settings.
 
         Raises:
             RequestError: there is none.
@@ -168,11 +170,9 @@ class Project:
         return found or self._through_flow("retrain", name, {})
 
     def record(self, name: str, run: str | None = None) -> Record:
-        """Return the record of a run, or of the last successful one."""
+        """Return the record of a run, or of the last successful one of the pipeline's own settings."""
         self.catalogue.pipeline(name)
-        if run:
-            self.runs.pull(name)
-        return self.runs.read(name, run) if run else self._serving.record(name)
+        return self._serving.record(name, run)
 
     def report(self, record: Record) -> Path:
         """Render the report on a run and return its path."""
@@ -207,10 +207,20 @@ class Project:
         known = self.registry.versions(record.pipeline)
         return [version.number for version in known if version.references["export"] == bundle]
 
-    def promote(self, name: str, version: int | None = None) -> Promotion:
-        """Make a version the champion; without a number register the last successful run's bundle and promote that."""
+    def promote(self, name: str, version: int | None = None, run: str | None = None) -> Promotion:
+        """Make a version the champion, or the model of a run, which becomes a version.
+
+        Args:
+            name: the pipeline.
+            version: number of a version.
+            run: id of a run, by whatever settings; the last successful one of the pipeline's own if neither is given.
+
+        Raises:
+            RequestError: there is none, or both are given.
+            CorruptArtifact: its bundle is damaged.
+        """
         self.catalogue.pipeline(name)
-        return self._serving.promote(name, version)
+        return self._serving.promote(name, version, run)
 
     def rollback(self, name: str) -> Promotion:
         """Make the last sound version that served before the champion the champion."""
@@ -220,7 +230,7 @@ class Project:
     def predict(
         self, name: str, place: str | None = None, version: int | None = None, **options: int | str | None
     ) -> "pd.DataFrame":
-        """Predict by the champion, or by the model of the last successful run where none was promoted.
+        """Predict by the champion; where none was promoted, by the last successful run of the pipeline's own settings.
 
         Args:
             name: the pipeline.
@@ -266,7 +276,7 @@ class Project:
         """Remove what no run, version or sweep needs, and return what it was; with `dry_run` only return it."""
         self.runs.pull()
         self.registry.pull()
-        tried = list(sweeps.kept(self.catalogue, syllabus.trials(self.catalogue)))
+        tried = [*sweeps.kept(self.catalogue, syllabus.trials(self.catalogue)), *self._own_runs()]
         found = list(upkeep.garbage(self.store, self.catalogue.keep_runs, tried))
         if not dry_run:
             upkeep.remove(found)
@@ -291,7 +301,13 @@ class Project:
         return data_of(self.catalogue, name)
 
     def _assignments(self, name: str) -> list[str]:
-        return self._overrides.get(name, [])
+        return list(self.catalogue.pipeline(name).overrides)
+
+    def _own_runs(self) -> Iterator[Reference]:
+        """Yield the artifacts of the runs that `ls` shows and `predict` falls back on, however many came after them."""
+        for pipeline in self.catalogue.pipelines.values():
+            if record := self.runs.latest_own(pipeline):
+                yield from record.references.values()
 
     def _result(self, record: Record) -> Result:
         return Result(record, self.catalogue.pipeline(record.pipeline).description, self.store)

@@ -66,6 +66,20 @@ class Record(BaseModel):
         return not self.trial and (not self.retraining or "export" in self.stages)
 
     @property
+    def assigned(self) -> list[str]:
+        """The overrides that the user gave; those that a retraining makes itself are not among them."""
+        asked = self.retraining.asked if self.retraining else []
+        return [assignment for assignment in self.overrides if assignment not in asked]
+
+    def is_own(self, pipeline: Pipeline) -> bool:
+        """Whether this is a run of a pipeline's own settings, and not one that tried others by `--set`.
+
+        A run with the assignments that the pipeline was loaded with, usually none, is its own even if the file has
+        changed since. So is a run with others, as long as they come to the same settings.
+        """
+        return self.assigned == list(pipeline.overrides) or self.settings == pipeline.values()
+
+    @property
     def seconds(self) -> float:
         if self.finished or self.outcome == "running":
             return ((self.finished or datetime.now(UTC)) - self.started).total_seconds()
@@ -153,9 +167,14 @@ class Runs:
                 logger.warning("%s: not a run record (%s); passed over", path, str(error).splitlines()[0])
 
     def latest(self, pipeline: str, outcome: Outcome | None = None) -> Record | None:
-        """Return the newest record, of any outcome or of one, of the runs that make a model to serve."""
+        """Return the newest record, of any outcome or of one, of the runs that make a model, by whatever settings."""
         records = (record for record in self.newest_first(pipeline) if outcome in (None, record.outcome))
         return next((record for record in records if record.made_model), None)
+
+    def latest_own(self, pipeline: Pipeline) -> Record | None:
+        """Return the newest record of a successful run of a pipeline's own settings that made a model to serve."""
+        records = (record for record in self.newest_first(pipeline.name) if record.outcome == "succeeded")
+        return next((record for record in records if record.made_model and record.is_own(pipeline)), None)
 
     def latest_trial(self, pipeline: Pipeline) -> Record | None:
         """Return the newest record of a sweep's trial with the settings of a pipeline."""

@@ -1,8 +1,12 @@
-"""What serves a pipeline: its champion, a version that is named, or, where none was promoted, the last run's model."""
+"""What serves a pipeline: its champion, a version that is named, or, where none was promoted, the last run's model.
+
+The last run is that of the pipeline's own settings: a run with `--set` serves only where it is promoted by its id.
+"""
 
 import importlib
 import inspect
 import logging
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill import config, domains, plan
 from gristmill.backend import import_keras
-from gristmill.config import Catalogue
+from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, RequestError
 from gristmill.lineage import code_of, git_of
 from gristmill.places import locate
@@ -36,29 +40,37 @@ class Serving:
         self._runs = Runs(catalogue.store)
         self._registry = Registry(catalogue.store)
 
-    def record(self, name: str) -> Record:
-        """Return the record of a pipeline's last successful run.
+    def record(self, name: str, run: str | None = None) -> Record:
+        """Return the record of a run, or of the last successful one of a pipeline's own settings.
 
         Raises:
             RequestError: there is none.
         """
         self._runs.pull(name)
-        record = self._runs.latest(name, "succeeded")
+        if run:
+            return self._runs.read(name, run)
+        pipeline = self._catalogue.pipeline(name)
+        record, newest = self._runs.latest_own(pipeline), self._runs.latest(name, "succeeded")
         if record is None:
-            raise RequestError(f"pipeline {name!r} has no successful run yet. Run: gristmill run {name}.")
+            raise _no_own_run(pipeline, newest)
+        if newest and newest.id != record.id:
+            other = _assigned(newest) or "no --set"
+            logger.info("%s: using run %s; the newer run %s had %s", name, record.id, newest.id, other)
         return record
 
-    def promote(self, name: str, number: int | None = None) -> Promotion:
-        """Make a version the champion; that of the last successful run's model, registered here, if none is given.
+    def promote(self, name: str, number: int | None = None, run: str | None = None) -> Promotion:
+        """Make a version the champion, or the model of a run, which becomes a version; by default that of `record`.
 
         Raises:
-            RequestError: there is no such version, or no run.
+            RequestError: there is no such version, or no such run, or it made no model.
             CorruptArtifact: its bundle is damaged.
         """
+        if number and run:
+            raise RequestError(f"--run {run}: version {number} is given too. Leave one of them out.")
         self._registry.pull(name)
         if number is None:
             decision = {"verdict": "promoted", "why": "asked for"}
-            number = register(self._catalogue.root, self._store, self.record(name), decision).number
+            number = register(self._catalogue.root, self._store, self.record(name, run), decision).number
         return self._registry.promote(name, number, "asked for")
 
     def rollback(self, name: str) -> Promotion:
@@ -127,7 +139,7 @@ class Serving:
         return pieces
 
     def _served(self, name: str, number: int | None) -> tuple[Version | Record, Path]:
-        """Return a version, else the champion, else the last successful run, and the verified folder of its bundle."""
+        """Return a version, else the champion, else the run of `record`, and the verified folder of its bundle."""
         self._catalogue.pipeline(name)
         self._registry.pull(name)
         if number is not None:
@@ -164,6 +176,23 @@ class Serving:
             ).files
         except DataError as error:  # of a pipeline's data; of a place that is asked for it is the request that is wrong
             raise RequestError(str(error)) from None
+
+
+def _no_own_run(pipeline: Pipeline, newest: Record | None) -> RequestError:
+    """Return the error of a pipeline none of whose successful runs, the newest of which is given, is its own."""
+    name, sets = pipeline.name, " ".join(f"--set {shlex.quote(assignment)}" for assignment in pipeline.overrides)
+    run = f"gristmill run {name} {sets}".strip()
+    if newest is None:
+        return RequestError(f"pipeline {name!r} has no successful run yet. Run: {run}.")
+    settings = f"with {sets}" if sets else "of its own settings"
+    return RequestError(
+        f"pipeline {name!r} has no successful run {settings} yet; the last run had {_assigned(newest) or 'no --set'}. "
+        f"Run: {run}, or promote that run: gristmill promote {name} --run {newest.id}."
+    )
+
+
+def _assigned(record: Record) -> str:
+    return " ".join(f"--set {assignment}" for assignment in record.assigned)
 
 
 def register(project: Path, store: Store, record: Record, decision: dict[str, Any]) -> Version:

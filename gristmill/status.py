@@ -27,7 +27,7 @@ class Status:
     domain: str
     description: str
     state: State
-    headline: dict[str, Any] | None  # metric, model, baseline: of the last successful run
+    headline: dict[str, Any] | None  # metric, model, baseline: of the last successful run of its own settings
     champion: int | None = None  # the version that serves
 
 
@@ -37,7 +37,7 @@ def status(catalogue: Catalogue) -> Iterator[Status]:
     runs.pull()
     registry.pull()
     for name, pipeline in catalogue.pipelines.items():
-        last = runs.latest(name, "succeeded")
+        last = runs.latest_own(pipeline)
         steps = plan.plan(catalogue, pipeline)
         state: State = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):

@@ -45,7 +45,9 @@ def points(project: Path) -> int:
     """How many points the small pipeline's history has."""
     opened = Project.open(project)
     (status,) = opened.status()
-    return len(history(opened, Entry(status, list(opened.runs.newest_first("small")))))
+    return len(
+        history(opened, Entry(status, opened.catalogue.pipeline("small"), list(opened.runs.newest_first("small"))))
+    )
 
 
 def test_all_pipelines_stand_on_one_page_those_that_were_run_first(finished: Path, command: Command) -> None:
@@ -101,14 +103,20 @@ def test_no_report_takes_the_place_of_another_page(project: Path, what: str) -> 
     assert not reports & pages
 
 
-def test_a_score_by_other_settings_than_those_of_the_file_says_so(finished: Path) -> None:
+def test_scores_are_those_of_the_own_settings_and_a_run_that_tried_others_adds_no_point(finished: Path) -> None:
     (record,) = records(finished)
+    before = rows(write_index(Project.open(finished)))["small"]
     other = record.settings | {"train": record.settings["train"] | {"epochs": 1}}
-    again(finished, overrides=["train.epochs=1"], settings=other)
-    assert rows(write_index(Project.open(finished)))["small"][3].endswith(" (with train.epochs=1)")
+    without = {label: stage for label, stage in record.stages.items() if label != "evaluate"}
+    tried = again(finished, overrides=["train.epochs=1"], settings=other, stages=without)
 
-    again(finished, overrides=["train.epochs=1"], settings=record.settings)  # the file has it now
-    assert rows(write_index(Project.open(finished)))["small"][3].split()[2:] == []
+    after = rows(write_index(Project.open(finished)))["small"]
+
+    assert after[:-1] == before[:-1]
+    assert after[-1] == f"{tried.started:%Y-%m-%d %H:%M}"  # the last run
+    assert points(finished) == 1
+    again(finished, overrides=["train.epochs=50"], settings=record.settings, stages=record.stages)  # as in the file
+    assert points(finished) == 2
 
 
 def test_bytes_of_the_last_run_are_told_by_stage(finished: Path, command: Command) -> None:

@@ -37,8 +37,8 @@ def two_versions(finished_store: Path, tmp_path_factory: pytest.TempPathFactory,
         patch.setattr(bundle, "fresh_process", here)
         patch.setattr("gristmill.serving.git_of", lambda project: COMMIT if project == folder else None)
         Project.open(folder).promote("small")
-        Project.open(folder, {"small": ["preprocess.history=6"]}).run("small")
-        Project.open(folder).promote("small")
+        second = Project.open(folder, {"small": ["preprocess.history=6"]}).run("small").record
+        Project.open(folder).promote("small", run=second.id)
     return folder / "data/store"
 
 
@@ -93,9 +93,9 @@ def test_the_same_bundle_of_another_run_is_the_same_version(finished: Path, comm
     command("promote", "small")
     assert command("-q", "run", "small", "--set", "train.epochs=7").status == 0  # of no effect on the closed form
 
-    assert command("promote", "small").out == "small: v1 is the champion\n"
-    assert [version["number"] for version in command("models", "small", "--json").json["versions"]] == [1]
     first, second = records(finished)
+    assert command("promote", "small", "--run", second.id).out == "small: v1 is the champion\n"
+    assert [version["number"] for version in command("models", "small", "--json").json["versions"]] == [1]
     for run in (first, second):
         assert command("show", "small", "--run", run.id, "--json").json["versions"] == [1]
 
@@ -123,7 +123,7 @@ def test_ls_and_show_name_the_versions(served: Path, command: Command) -> None:
     heading, row = command("ls").out.splitlines()
     assert row[heading.index("champion") :].split()[0] == "v2"
     first, second = records(served)
-    assert command("show", "small", "--json").json["versions"] == [2]
+    assert command("show", "small", "--json").json["versions"] == [1]  # the last run of the pipeline's own settings
     assert "registered as v2\n" in command("show", "small", "--run", second.id).out
     assert "registered as v1\n" in command("show", "small", "--run", first.id).out
 
@@ -194,7 +194,8 @@ def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(
     assert (said.status, said.out, said.err) == (0, before, "")
     assert command("verify").status == 0
     assert command("models", "small", "--json").json["damaged"] == {}
-    assert command("promote", "small").out == "small: v3 is the champion (before: v2)\n"  # it has other bytes
+    again = records(served)[-1].id
+    assert command("promote", "small", "--run", again).out == "small: v3 is the champion (before: v2)\n"  # other bytes
 
 
 def test_where_nothing_was_promoted_the_last_run_predicts(finished: Path, command: Command) -> None:
@@ -202,6 +203,70 @@ def test_where_nothing_was_promoted_the_last_run_predicts(finished: Path, comman
     assert by_run.status == 0
     command("promote", "small")
     assert command("predict", "small").out == by_run.out
+
+
+def test_a_run_that_tried_other_settings_stands_for_the_pipeline_nowhere(
+    finished: Path, command: Command, parity_here: None, prefect_api: str
+) -> None:
+    (own,) = records(finished)
+    asked = {words: command(*words.split()) for words in ("ls", "predict small", "show small --json")}
+    assert command("-q", "run", "small", "--set", "preprocess.history=6").status == 0
+    tried = records(finished)[-1]
+
+    assert command("ls").out == asked["ls"].out
+    told = f"small: using run {own.id}; the newer run {tried.id} had --set preprocess.history=6\n"
+    for words in ("predict small", "show small --json"):
+        said = command(*words.split())
+        assert (said.status, said.out, said.err) == (0, asked[words].out, told)
+    assert own.id in Path(command("report", "small").out.strip()).read_text()
+    assert command("promote", "small").out == "small: v1 is the champion\n"
+    assert versions(finished)[1].run == own.id
+    assert command("-q", "predict", "small").err == ""
+
+
+def test_a_run_that_tried_other_settings_is_promoted_by_its_id(
+    finished: Path, command: Command, parity_here: None, prefect_api: str
+) -> None:
+    (own,) = records(finished)
+    assert command("-q", "run", "small", "--set", "preprocess.history=6").status == 0
+    tried = records(finished)[-1]
+    before = command("predict", "small").out
+
+    assert command("promote", "small", "--run", tried.id).out == "small: v1 is the champion\n"
+
+    assert (versions(finished)[1].run, versions(finished)[1].overrides) == (tried.id, ["preprocess.history=6"])
+    assert command("predict", "small").out != before
+    both = command("promote", "small", "1", "--run", own.id)
+    assert (both.status, both.err) == (
+        2,
+        f"error: --run {own.id}: version 1 is given too. Leave one of them out.\n",
+    )
+    other = command("promote", "small", "--run", "2020")
+    assert (other.status, other.err) == (
+        2,
+        f"error: no run '2020' of pipeline 'small'. Known: {tried.id}, {own.id}.\n",
+    )
+
+
+def test_where_only_other_settings_were_tried_the_way_to_a_model_is_told(finished: Path, command: Command) -> None:
+    (own,) = records(finished)
+    other = own.settings | {"train": own.settings["train"] | {"epochs": 3}}
+    file = finished / f"data/store/runs/small/{own.id}.json"
+    tried = own.model_copy(update={"overrides": ["train.epochs=3"], "settings": other})
+    file.write_text(tried.model_dump_json())
+
+    for words in ("predict small", "show small", "report small", "promote small"):
+        said = command(*words.split())
+        assert (said.status, said.out, said.err) == (
+            2,
+            "",
+            "error: pipeline 'small' has no successful run of its own settings yet; the last run had "
+            f"--set train.epochs=3. Run: gristmill run small, or promote that run: gristmill promote small "
+            f"--run {own.id}.\n",
+        )
+    assert command("ls", "--json").json[0]["headline"] is None
+    assert command("promote", "small", "--run", own.id).out == "small: v1 is the champion\n"
+    assert command("predict", "small").status == 0
 
 
 def test_a_flipped_byte_in_the_champions_bundle_has_the_version_before_it_serve(served: Path, command: Command) -> None:
@@ -260,7 +325,8 @@ def test_a_rollback_leads_to_who_served_before_not_to_the_next_lower_number(
 ) -> None:
     assert command("rollback", "small").out == "small: v1 is the champion (before: v2)\n"
     assert command("-q", "run", "small", "--set", "preprocess.history=8").status == 0
-    assert command("promote", "small").out == "small: v3 is the champion (before: v1)\n"
+    third = records(served)[-1].id
+    assert command("promote", "small", "--run", third).out == "small: v3 is the champion (before: v1)\n"
 
     assert command("rollback", "small").out == "small: v1 is the champion (before: v3)\n"
     assert command("rollback", "small").err == FIRST
@@ -373,7 +439,10 @@ def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_asi
         f"{folder}/champion.json: gone. Written again from the latest promotion.",
     )
     assert json.loads((folder / "champion.json").read_bytes())["version"] == 2
-    assert command("promote", "small").out == "small: v3 is the champion (before: v2)\n"  # and never another v2
+    second = records(served)[-1].id
+    assert (
+        command("promote", "small", "--run", second).out == "small: v3 is the champion (before: v2)\n"
+    )  # and never another v2
     sound = command("verify")
     assert (sound.status, sound.out.partition(" artifacts, ")[2]) == (
         0,
@@ -461,8 +530,8 @@ def test_gc_leaves_versions_what_they_serve_by(
     served: Path, command: Command, parity_here: None, prefect_api: str
 ) -> None:
     toml = served / "pipelines.toml"
-    toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())
-    assert command("-q", "run", "small", "--set", "preprocess.history=8").status == 0
+    toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text().replace("history = 12", "history = 8"))
+    assert command("-q", "run", "small").status == 0
     by = {number: command("predict", "small", "--version", number).out for number in ("1", "2")}
     first, second, third = records(served)
 

@@ -64,11 +64,63 @@ def test_settings_switched_back_and_forth_leave_records_that_tell_of_the_right_a
     assert planned(Project.open().plan("small")) == planned(Project.open(overrides=there).plan("small")) == {}
 
 
+def test_settings_that_were_tried_and_then_written_into_the_file_are_the_pipelines_own(finished: Path) -> None:
+    toml = finished / "pipelines.toml"
+    own = toml.read_text()
+    tried = Project.open(overrides={"small": ["train.epochs=7"]}).run("small").record
+    assert Project.open().record("small") == records(finished)[0]
+
+    toml.write_text(f"{own}\n[pipelines.small.train]\nepochs = 7\n")
+    assert Project.open().record("small") == tried  # ls says that these settings are fresh
+    adopted = Project.open().run("small").record
+
+    assert (adopted.overrides, adopted.references) == ([], tried.references)
+    toml.write_text(f"{own}\n[pipelines.small.train]\nepochs = 8\n")
+    assert Project.open().record("small") == adopted
+
+
+def test_a_project_with_other_settings_has_the_runs_of_these(finished: Path) -> None:
+    (own,) = records(finished)
+    other = Project.open(overrides={"small": ["preprocess.history=6"]})
+    with pytest.raises(RequestError) as raised:
+        other.predict("small")
+    assert str(raised.value) == (
+        "pipeline 'small' has no successful run with --set preprocess.history=6 yet; the last run had no --set. "
+        f"Run: gristmill run small --set preprocess.history=6, or promote that run: gristmill promote small --run "
+        f"{own.id}."
+    )
+
+    tried = other.run("small").record
+
+    assert other.record("small") == other.result("small").record == tried
+    assert Project.open().result("small").record == own
+    assert not other.predict("small").equals(Project.open().predict("small"))
+    assert other.promote("small").version == 1
+    assert other.models("small")[0][0].run == tried.id
+
+
+def test_the_run_that_predicts_is_kept_however_many_settings_are_tried_after_it(finished: Path) -> None:
+    toml = finished / "pipelines.toml"
+    toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())
+    for epochs in (3, 4):
+        Project.open(overrides={"small": [f"train.epochs={epochs}"]}).run("small")
+    project = Project.open()
+    before = project.predict("small")
+
+    freed = project.collect()
+
+    assert [item.path.parent.parent.name for item in freed] == ["train"]  # of the first that was tried
+    assert project.predict("small").equals(before)
+    assert planned(project.plan("small")) == {}
+
+
 def test_what_a_pipeline_no_longer_refers_to_is_collected_and_what_it_does_is_kept(finished: Path) -> None:
     toml = finished / "pipelines.toml"
     toml.write_text("[defaults]\nkeep_runs = 1\n" + toml.read_text())
     first = Project.open().record("small").references["train"]
-    second = Project.open(overrides={"small": ["train.epochs=7"]}).run("small").record.references["train"]
+    own = toml.read_text()
+    toml.write_text(f"{own}\n[pipelines.small.train]\nepochs = 7\n")
+    second = Project.open().run("small").record.references["train"]
     store = Store(finished / "data/store")
 
     freed = Project.open().collect()
@@ -76,6 +128,7 @@ def test_what_a_pipeline_no_longer_refers_to_is_collected_and_what_it_does_is_ke
     assert [item.path for item in freed] == [store.path("train", first["key"])]
     assert not store.path("train", first["key"]).exists()
     assert store.open(second).reference == second
+    toml.write_text(own)
     assert planned(Project.open().plan("small")) == {
         "train": "settings train.epochs 7 → 50",
         "evaluate": "depends on train",

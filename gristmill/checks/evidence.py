@@ -94,7 +94,7 @@ def _left(project: "Project", name: str) -> Left | None:
     today = {step.stage: step.artifact.reference for step in steps if step.artifact} if is_fresh(steps) else None
     of_today = (record for record in project.runs.newest_first(name) if record.references == today)
     record = next((record for record in of_today if record.outcome == "succeeded"), None)
-    record = record or project.runs.latest(name, "succeeded")
+    record = record or project.runs.latest_own(project.catalogue.pipeline(name))
     if record is None:
         return None
     with contextlib.suppress(CorruptArtifact):

@@ -35,12 +35,16 @@ def promote(
         typer.Argument(
             metavar="[VERSION]",
             parser=number_of,
-            help="A version; the model of the last successful run, made a version, if not given.",
+            help="A version; the model of a run, made a version, if not given.",
         ),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(help="A run's id, also one with --set; the last successful one of the own settings if not given."),
     ] = None,
 ) -> None:
     """Have a version serve: make it the champion."""
-    _tell(Project.open().promote(name, version))
+    _tell(Project.open().promote(name, version, run))
 
 
 def rollback(name: Name) -> None:
@@ -68,7 +72,7 @@ def predict(
     ] = None,
     version: ByVersion = None,
 ) -> None:
-    """Predict by the champion; by the last successful run's model where none was promoted."""
+    """Predict by the champion; where none was promoted, by the last successful run of the pipeline's own settings."""
     writer = _writer(output)
     writer(Project.open().predict(name, input_, version, text=text, steps=steps, history=history))
 
@@ -87,7 +91,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="The same writes the same.")] = 42,
     version: ByVersion = None,
 ) -> None:
-    """Write a text by the champion, or the last successful run's model, shown while it is written."""
+    """Write a text, shown while it is written, by the model that `predict` would take."""
     options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     screen.show_text(Project.open().generate(name, prompt, version, **options))
 

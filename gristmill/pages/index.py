@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gristmill.artifact import Artifact, read_manifest
+from gristmill.config import Pipeline
 from gristmill.domains import STAGES
 from gristmill.errors import CorruptArtifact
 from gristmill.pages import course
@@ -31,6 +32,7 @@ class Entry:
     """A pipeline: how it stands, and its runs without the trials of sweeps, newest first."""
 
     status: Status
+    pipeline: Pipeline
     records: list[Record]
 
     @property
@@ -40,14 +42,19 @@ class Entry:
 
     @property
     def made(self) -> list[Record]:
-        """The runs that made a model to serve, newest first."""
-        return [record for record in self.records if record.outcome == "succeeded" and record.made_model]
+        """The successful runs of its own settings that made a model to serve, newest first."""
+        succeeded = (record for record in self.records if record.outcome == "succeeded" and record.made_model)
+        return [record for record in succeeded if record.is_own(self.pipeline)]
 
 
 def write_index(project: Project) -> Path:
     """Render the page of all pipelines and return its path: `reports/_index.html` in the store."""
     entries = [
-        Entry(status, [record for record in project.runs.newest_first(status.name) if not record.trial])
+        Entry(
+            status,
+            project.catalogue.pipeline(status.name),
+            [record for record in project.runs.newest_first(status.name) if not record.trial],
+        )
         for status in project.status()
     ]
     states = Counter(str(entry.status.state) for entry in entries)
@@ -115,28 +122,20 @@ def _standing(project: Project, entries: Sequence[Entry]) -> Section:
                 status.domain,
                 status.state,
                 f"v{status.champion}" if status.champion else "–",
-                _scored(project, entry),
+                f"{headline['metric']} {headline['model']:.4g}" if headline else "–",
                 f"{headline['baseline']:.4g}" if headline else "–",
                 sparkline(headline["metric"], points) if headline and points else "",
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),
             ]
         )
     note = (
-        "Scores are those of the last successful run on its test part; (with …) is what was set for that run alone. "
-        "The small pictures have a dot for every run that made something, by whatever settings, over time; the dashed "
-        "line is the best baseline of each. A name is a link where its report was rendered: gristmill report NAME."
+        "Scores are those of the last successful run of the pipeline's own settings on its test part. The small "
+        "pictures have a dot for each of these runs that made something, over time; the dashed line is the best "
+        "baseline of each. Runs that tried other settings by --set are listed by gristmill runs NAME. A name is a link "
+        "where its report was rendered: gristmill report NAME."
     )
     headings = ["pipeline", "domain", "state", "champion", "score", "best baseline", "scores over time", "last run"]
     return Section("Run so far", note, tables=[Table("", headings, rows, words=True)])
-
-
-def _scored(project: Project, entry: Entry) -> str:
-    """Return the score of the last successful run, and what was set for it alone where `pipelines.toml` has it not."""
-    if not (headline := entry.status.headline):
-        return "–"
-    run, pipeline = entry.made[0], project.catalogue.pipeline(entry.name)
-    alone = f" (with {', '.join(run.overrides)})" if run.overrides and run.settings != pipeline.values() else ""
-    return f"{headline['metric']} {headline['model']:.4g}{alone}"
 
 
 def _retrainings(store: Store, entries: Sequence[Entry]) -> Section:
@@ -175,7 +174,7 @@ def _stored(store: Store, entries: Sequence[Entry]) -> Section:
         [pipeline, *(_mib(by_stage[name]) if name in by_stage else "" for name in shown), _mib(by_stage.total())]
         for pipeline, by_stage in taken.items()
     ]
-    note = "MiB that the last successful run's artifacts take. Pipelines that share a stage's result share its bytes."
+    note = "MiB that the artifacts of these runs take. Pipelines that share a stage's result share its bytes."
     return Section("Stored", note, tables=[Table("", ["pipeline", *shown, "all"], rows)])
 
 

@@ -96,7 +96,7 @@ def test_the_page_shows_training_and_scores(project: Path, prefect_api: str) -> 
     assert "| **model** |" in page
     assert "| naive |" in page
     assert "data:image/png;base64," in page
-    record = Project.open(project).record("small")
+    record = Project.open(project, {"small": ["train.epochs=2"]}).record("small")
     assert record.overrides == ["train.epochs=2"]
     assert record.settings["train"]["epochs"] == 2
 

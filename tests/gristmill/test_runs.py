@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gristmill import config
 from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError, StoreError, WorkError
+from gristmill.retraining import News, Retraining
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Store
 from gristmill.timeseries.settings import Train
@@ -131,6 +133,44 @@ def test_the_trials_of_a_sweep_are_no_runs_of_the_pipeline_but_found_by_their_se
     assert runs.latest_trial(seeded(43)) == second
     assert runs.latest_trial(seeded(44)) is None
     assert (run.made_model, first.made_model) == (True, False)
+
+
+def asked(*assignments: str) -> Retraining:
+    """A retraining that made assignments itself."""
+    return Retraining(champion=None, news=News(later=1), unjudged=1, asked=list(assignments))
+
+
+SCORED = {"export": TRAIN}  # a retraining that exported made a model
+
+
+@pytest.mark.parametrize(
+    ("changed", "own"),
+    [
+        ({"settings": seeded(1).values()}, True),  # the file has changed since
+        ({"overrides": ["train.seed=1"], "settings": seeded(1).values()}, False),
+        ({"overrides": ["train.seed=42"], "settings": seeded(42).values()}, True),  # as the file has it
+        ({"overrides": ["train.seed=1"], "retraining": asked("train.seed=1"), "stages": SCORED}, True),
+        ({"overrides": ["train.epochs=1", "gate=1"], "retraining": asked("gate=1"), "stages": SCORED}, False),
+        ({"trial": True}, False),
+        ({"outcome": "failed"}, False),
+        ({"retraining": asked()}, False),  # it exported nothing
+    ],
+)
+def test_the_latest_run_of_the_own_settings_is_none_that_tried_others(
+    tmp_path: Path, runs: Runs, changed: dict[str, Any], own: bool
+) -> None:
+    first = file_of(tmp_path, 1)
+    later = file_of(tmp_path, 2, **changed)
+    assert runs.latest_own(seeded(42)) == (later if own else first)
+
+
+def test_of_a_pipeline_with_assignments_the_runs_that_had_them_are_its_own(tmp_path: Path, runs: Runs) -> None:
+    pipeline = replace(seeded(1), overrides=("train.seed=1",))
+    file_of(tmp_path, 1)
+    assert runs.latest_own(pipeline) is None
+    tried = file_of(tmp_path, 2, overrides=["train.seed=1"], settings=seeded(1).values())
+    file_of(tmp_path, 3)
+    assert runs.latest_own(pipeline) == tried
 
 
 def test_pipelines_keep_apart(tmp_path: Path, runs: Runs) -> None:
