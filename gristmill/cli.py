@@ -11,9 +11,9 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from gristmill import bar, console, screen
-from gristmill.arguments import Jobs, Json, Name, Refresh, Set
+from gristmill.arguments import Jobs, Json, Name, Refresh, Set, number_of
 from gristmill.commands import check, course, init, models, operations, report, run, schema, upkeep
-from gristmill.errors import GristmillError, WorkError
+from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.launch import QUIET, on_loss, set_up_prefect
 from gristmill.project import Project
 
@@ -126,18 +126,26 @@ def show(
     run: Annotated[
         str | None, typer.Option(help="A run's id; the last successful one of the own settings if not given.")
     ] = None,
+    version: Annotated[
+        int | None, typer.Option("--version", metavar="N", parser=number_of, help="The run that made this version.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a run: scores beside baselines, lineage, the version it is."""
+    """Show a run: scores beside baselines, lineage, the version it is and its bundle."""
+    if run and version:
+        raise RequestError(f"--run {run}: --version {version} is given too. Leave one of them out.")
     project = Project.open()
-    result = project.result(name, run)
-    record, logs, versions = result.record, result.logs, project.versions_of(result.record)
+    result = project.result(name, project.version(name, version).run if version else run)
+    record, logs, made = result.record, result.logs, project.versions_of(result.record)
+    bundle, versions = project.folder_of(made[0]) if made else None, [one.number for one in made]
     scores = result.evaluation if "evaluate" in record.references else None
     if as_json:
         run_ = record.model_dump(mode="json")
-        screen.show_json({"run": run_, "scores": scores, "logs": logs, "versions": versions})
+        screen.show_json({"run": run_, "scores": scores, "logs": logs, "versions": versions, "bundle": bundle})
     else:
         screen.show_record(record, scores, versions)
+        if bundle:
+            screen.show_bundle(bundle)
         if "train" in logs:
             screen.show_logs(logs["train"])
 

@@ -200,12 +200,27 @@ class Project:
         """Return the number of the version that serves, without looking at its bundle."""
         return status.champion(name, self.registry)
 
-    def versions_of(self, record: Record) -> list[int]:
+    def version(self, name: str, number: int) -> Version:
+        """Return one version of a pipeline's model.
+
+        Raises:
+            RequestError: there is none of this number.
+            CorruptArtifact: its file is damaged.
+        """
+        self.catalogue.pipeline(name)
+        self.registry.pull(name)
+        return self.registry.version(name, number)
+
+    def folder_of(self, version: Version) -> Path | None:
+        """Return the folder of a version's bundle; None where only the shared store has it."""
+        return None if self.registry.is_elsewhere(version) else self.registry.folder(version)
+
+    def versions_of(self, record: Record) -> list[Version]:
         """Return the versions that a run's bundle is, newest first: more than one only if one's file was damaged."""
         self.registry.pull(record.pipeline)
         bundle = record.references.get("export")
         known = self.registry.versions(record.pipeline)
-        return [version.number for version in known if version.references["export"] == bundle]
+        return [version for version in known if version.references["export"] == bundle]
 
     def promote(self, name: str, version: int | None = None, run: str | None = None) -> Promotion:
         """Make a version the champion, or the model of a run, which becomes a version.

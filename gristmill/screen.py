@@ -134,7 +134,12 @@ def show_scores(scores: dict[str, Any]) -> None:
 def show_places(report: "Path", bundle: "Path") -> None:
     """Print where report and bundle lie."""
     out().print(f"report  {report}", markup=False)
-    out().print(f"bundle  {bundle}", markup=False)
+    show_bundle(bundle)
+
+
+def show_bundle(folder: "Path", version: int | None = None) -> None:
+    """Print the folder of exported models, on one line however narrow the terminal is."""
+    out().print(f"bundle{f' of v{version}' if version else ''}  {folder}", markup=False)
 
 
 def show_logs(folder: "Path") -> None:
@@ -221,7 +226,8 @@ def show_models(versions: "Iterable[Version]", champion: int | None, damaged: Co
         score, baseline = _headline(version.scores["headline"])
         serves = "[green]champion[/] " if version.number == champion else ""
         mark = f"{serves}[red]damaged[/]" if version.number in damaged else serves
-        why = escape(f"{version.decision['verdict']}: {version.decision['why']}")
+        sets = f", with {', '.join(version.overrides)}" if version.overrides else ""
+        why = escape(f"{version.decision['verdict']}: {version.decision['why']}{sets}")
         made = f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}"
         table.add_row(f"v{version.number}", mark, made, version.run, score, baseline, str(version.git), why)
     _print(table)

@@ -10,6 +10,7 @@ from conftest import SMALL
 from support import Command, assert_all_whole, edit, here, published, records, write_project
 
 from gristmill import bundle, identity
+from gristmill.console import out
 from gristmill.lineage import Git
 from gristmill.project import Project
 from gristmill.registry import Registry
@@ -106,7 +107,8 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
     said = command("models", "small")
 
     assert (said.status, said.err) == (0, "")
-    heading, *rows = (line.split() for line in said.out.splitlines())
+    heading, *rows, last = (line.split() for line in said.out.splitlines())
+    assert last == ["bundle", "of", "v2", str(model_of(served, 2).parent)]
     assert all(f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" in said.out for version in versions(served).values())
     assert heading == ["version", "made", "run", "score", "best", "baseline", "commit", "why"]
     assert [row[:2] for row in rows] == [
@@ -115,7 +117,37 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
     ]
     assert second.id in rows[0]
     assert first.id in rows[1]
-    assert all(" ".join(row).endswith("0123456789ab and changes promoted: asked for") for row in rows)
+    asked = "0123456789ab and changes promoted: asked for"
+    assert [" ".join(row).partition(asked)[1:] for row in rows] == [(asked, ", with preprocess.history=6"), (asked, "")]
+
+
+def test_the_folder_of_a_version_is_told_on_one_line(
+    served: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gristmill.console._WIDE", 40)
+    out.cache_clear()
+    first, second = records(served)
+    folders = {number: str(model_of(served, number).parent) for number in (1, 2)}
+    try:
+        assert f"\nbundle of v2  {folders[2]}\n" in command("models", "small").out
+        assert f"\nbundle  {folders[2]}\n" in command("show", "small", "--run", second.id).out
+    finally:
+        out.cache_clear()
+    listed = command("models", "small", "--json").json["versions"]
+    assert {version["number"]: version["bundle"] for version in listed} == folders
+    assert [version["overrides"] for version in listed] == [["preprocess.history=6"], []]
+    for number, run in ((1, first), (2, second)):
+        shown = command("show", "small", "--version", f"v{number}", "--json").json
+        assert (shown["run"]["id"], shown["versions"], shown["bundle"]) == (run.id, [number], folders[number])
+        assert Path(shown["bundle"]).is_dir()
+
+
+def test_the_run_of_a_version_that_is_not_there_cannot_be_shown(served: Path, command: Command) -> None:
+    assert command("show", "small", "--version", "7").err == (
+        "error: pipeline 'small' has no version 7. Known: v2, v1.\n"
+    )
+    both = command("show", "small", "--version", "1", "--run", "2020")
+    assert (both.status, both.err) == (2, "error: --run 2020: --version 1 is given too. Leave one of them out.\n")
 
 
 def test_ls_and_show_name_the_versions(served: Path, command: Command) -> None:
@@ -137,6 +169,7 @@ def test_without_versions_nothing_is_listed(finished: Path, command: Command) ->
     assert command("ls", "--json").json[0]["champion"] is None
     assert command("show", "small", "--json").json["versions"] == []
     assert "registered as" not in command("show", "small").out
+    assert command("show", "small", "--json").json["bundle"] is None
 
 
 def test_the_champion_predicts_and_each_version_when_asked(served: Path, command: Command) -> None:

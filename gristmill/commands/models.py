@@ -19,11 +19,14 @@ def models(name: Name, as_json: Json = False) -> None:
     versions, promotions = project.models(name)
     champion, damaged = project.champion(name), project.damaged(name)
     if as_json:
-        kept = [version.model_dump(mode="json") for version in versions]
+        kept = [version.model_dump(mode="json") | {"bundle": project.folder_of(version)} for version in versions]
         moves = [promotion.model_dump(mode="json") for promotion in promotions]
         screen.show_json({"champion": champion, "versions": kept, "promotions": moves, "damaged": damaged})
     elif versions:
         screen.show_models(versions, champion, damaged)
+        serving = next((version for version in versions if version.number == champion), None)
+        if serving and (folder := project.folder_of(serving)):
+            screen.show_bundle(folder, champion)
     else:
         typer.echo(f"{name}: no version yet. Have the last run's model be one and serve: gristmill promote {name}")
 
