@@ -186,7 +186,7 @@ def _name_and_version(folder: Path) -> tuple[str, str] | None:
 
 
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
 def _read_all(sources: Iterable[_Source], memo: Memo) -> dict[str, dict[str, Any]]:
