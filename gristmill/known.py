@@ -49,10 +49,14 @@ def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Re
         runs: the records.
     """
     for record in runs.newest_first(name):
-        if record.outcome == "succeeded" and "ingest" in record.stages and _read(record.settings) == _read(settings):
+        if record.outcome == "succeeded" and "ingest" in record.stages and same_data(record.settings, settings):
             yield record
 
 
-def _read(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """Return the settings that say what is read."""
+def same_data(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether two pipelines' settings ask for the same data set."""
+    return _of_data(settings) == _of_data(others)
+
+
+def _of_data(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
     return settings["source"], {key: value for key, value in settings["ingest"].items() if key != "max_lost"}

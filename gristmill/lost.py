@@ -3,25 +3,26 @@
 import importlib
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
-from gristmill import domains, plan
 from gristmill.artifact import Reference
 from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.known import good_runs
+from gristmill.own_source import located
 from gristmill.runs import Runs
 
 logger = logging.getLogger(__name__)
 
 
-def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) -> None:
-    """Compare ingested data with that of the last good run; where it is the same, nothing is read.
+def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | Path) -> None:
+    """Compare ingested data with that of the last good run; where both are one artifact, nothing is read.
 
     Args:
         catalogue: of the project.
         pipeline: with its settings of today.
-        ingested: the data of today.
+        ingested: the data of today, as an artifact or in a folder.
 
     Raises:
         DataError: more of it is missing than `ingest.max_lost` allows.
@@ -30,15 +31,18 @@ def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) ->
     runs.pull(pipeline.name)
     last = next(good_runs(pipeline.name, pipeline.values(), runs), None)
     table: Any = pipeline.tables["ingest"]
-    if last is None or last.references["ingest"]["digest"] == ingested["digest"] or table.max_lost == 1:
+    if last is None or table.max_lost == 1:
         return
+    if not isinstance(ingested, Path):
+        if last.references["ingest"]["digest"] == ingested["digest"]:
+            return
+        ingested = store.open(ingested, by_stat=True).path
     try:
         before = store.open(last.references["ingest"], by_stat=True).path
     except (CorruptArtifact, StoreError) as error:
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return
-    compare = importlib.import_module(f"gristmill.{pipeline.domain}.retraining").lost
-    lost = compare(store.open(ingested, by_stat=True).path, before)
+    lost = importlib.import_module(f"gristmill.{pipeline.domain}.retraining").lost(ingested, before)
     if lost.count > table.max_lost * lost.known:
         raise DataError(
             f"{_place(catalogue, pipeline)}: {lost.count:,} of the {lost.known:,} {lost.what} that run {last.id} read "
@@ -50,9 +54,7 @@ def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference) ->
 
 def _place(catalogue: Catalogue, pipeline: Pipeline) -> str:
     """Return where the source of a pipeline lies."""
-    ingest, *_ = domains.stages_of(pipeline.domain, pipeline.tables)
-    data = plan.located(catalogue, pipeline, ingest)
-    files = [file for at, found in data.items() if at.startswith("source.") for file in found.files]
+    files = [file for found in located(catalogue, pipeline).values() for file in found.files]
     if len(files) == 1:
         return str(files[0])
     return f"{os.path.commonpath(files)} ({len(files)} files)" if files else f"[pipelines.{pipeline.name}.source]"

@@ -122,8 +122,11 @@ class Project:
             came = ended.get(name)
             if isinstance(came, str):
                 found[name] = WorkError(f"{name}: {came}")
-            else:
+                continue
+            try:
                 found[name] = self._result(Record.model_validate(came)) if came else self.run(name, steps=steps[name])
+            except WorkError as error:  # of data that went back
+                found[name] = WorkError(f"{name}: {error}")
         return found
 
     def result(self, name: str, run: str | None = None) -> Result:

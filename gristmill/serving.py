@@ -8,15 +8,17 @@ import inspect
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from gristmill import config, domains, plan
+from gristmill import config, own_source
 from gristmill.backend import import_keras
 from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, RequestError
 from gristmill.lineage import code_of, git_of
+from gristmill.lost import check_lost
 from gristmill.places import locate
 from gristmill.promotions import Promotion
 from gristmill.registry import Registry
@@ -112,18 +114,24 @@ class Serving:
             from gristmill.standins import reader_of
 
             source = reader_of(place, source, name, getattr(module, "PLAIN", False))
-        paths = () if "text" in given else self._input(name, place, source, suffixes)
+        read = {"source": source, "ingest": tables["ingest"], "export": export}
         with TemporaryDirectory() as folder:
-            frame: pd.DataFrame = module.predict(
-                source=source,
-                ingest=tables["ingest"],
-                preprocess=tables["preprocess"],
-                paths=paths,
-                export=export,
-                scratch=Path(folder),
-                **given,
-            )
-        return frame
+            ask = partial(module.predict, **read, preprocess=tables["preprocess"], scratch=Path(folder), **given)
+            if "text" in given:
+                return cast("pd.DataFrame", ask(paths=()))
+            if place:
+                return cast("pd.DataFrame", ask(paths=self._asked_for(place, source, suffixes)))
+            own = own_source.of(self._catalogue.pipeline(name), served, tables["ingest"])
+            try:
+                paths = own_source.files_of(self._catalogue, own, suffixes)
+                if not hasattr(module, "read_source"):
+                    return cast("pd.DataFrame", ask(paths=paths))
+                module.read_source(**read, paths=paths, out=Path(folder))
+                check_lost(self._catalogue, own, Path(folder))
+                data = Path(folder)
+            except DataError as broken:
+                data = own_source.last_good(self._store, own, served, broken)
+            return cast("pd.DataFrame", ask(paths=(), ingested=data))
 
     def generate(self, name: str, prompt: str, version: int | None, options: Mapping[str, float]) -> Iterator[str]:
         """Yield a text, as `Project.generate` says."""
@@ -150,24 +158,8 @@ class Serving:
         record = self.record(name)
         return record, self._store.open(record.references["export"]).path
 
-    def _input(
-        self, name: str, place: str | None, source: Settings, suffixes: tuple[str, ...] | None
-    ) -> tuple[Path, ...]:
-        """Return the files to predict from; `suffixes` are those of single items, where the source has others."""
-        if place is None:
-            pipeline = self._catalogue.pipeline(name)
-            (ingest, *_) = domains.stages_of(pipeline.domain, pipeline.tables)
-            data = plan.located(self._catalogue, pipeline, ingest)
-            own = [found for at, found in data.items() if at.startswith("source.")]
-            from gristmill.downloads import fetch
-
-            fetch(own, self._store)
-            files = tuple(file for found in own for file in found.files)
-            if suffixes and not all(file.name.lower().endswith(suffixes) for file in files):
-                raise RequestError(
-                    f"[pipelines.{name}.source] is not made of single files to predict from. Give --input FILE|FOLDER."
-                )
-            return files
+    def _asked_for(self, place: str, source: Settings, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
+        """Return the files at a place; `suffixes` are those of single items, where the source has others."""
         if suffixes is None and isinstance(source, Files):
             suffixes = source.suffixes
         try:

@@ -10,7 +10,8 @@ from gristmill import bundle
 from gristmill.regression.ingest import TableSource, complete, whole_rows
 from gristmill.regression.prepared import raw_inputs
 from gristmill.regression.settings import Ingest, Preprocess
-from gristmill.tables import read_document
+from gristmill.sources import Rows
+from gristmill.tables import read_document, read_table
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ def predict(
     paths: tuple[Path, ...],
     export: Path,
     scratch: Path,
+    ingested: Path | None = None,
 ) -> pd.DataFrame:
     """Return the rows' columns, and the prediction in a column of the target's name.
 
@@ -36,11 +38,12 @@ def predict(
         paths: files with rows to predict.
         export: folder of the verified bundle.
         scratch: not used.
+        ingested: folder of a table that is ingested already, in place of files.
 
     Raises:
         DataError: a file cannot be read, lacks a value in each row, or in any where `ingest.missing` allows none.
     """
-    rows = source.read(paths, ingest.categories, ingest.numbers)
+    rows = source.read(paths, ingest.categories, ingest.numbers) if ingested is None else _stored(ingested, ingest)
     sound, whole = complete(rows, ingest), whole_rows(rows, ingest)
     form = read_document(export / "signature.json")["formats"][0]
     predicted = np.full(len(sound), np.nan, np.float32)
@@ -51,3 +54,8 @@ def predict(
     for name in ingest.categories:
         columns[name] = columns[name].convert_dtypes()  # integers beside an empty cell had become 3.0
     return columns.assign(**{ingest.target: predicted})
+
+
+def _stored(ingested: Path, ingest: Ingest) -> Rows:
+    """Return the columns to predict from of an ingested table."""
+    return Rows(read_table(ingested / "table.parquet")[[*ingest.numbers, *ingest.categories]])

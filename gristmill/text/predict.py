@@ -17,7 +17,7 @@ from gristmill.settings import Settings
 from gristmill.sources import Rows
 from gristmill.sources.texts import TableSource
 from gristmill.sources.texts.folder import Folder
-from gristmill.tables import read_document
+from gristmill.tables import read_document, read_table
 from gristmill.text.settings import Ingest
 from gristmill.wording import suggestion
 
@@ -44,6 +44,7 @@ def predict(
     paths: tuple[Path, ...],
     export: Path,
     scratch: Path,
+    ingested: Path | None = None,
     text: str | None = None,
 ) -> pd.DataFrame:
     """Return one row a text: where it stands, `label`, `probability` of that label, and `p_<class>` of each class.
@@ -60,6 +61,7 @@ def predict(
         paths: files with texts.
         export: folder of the verified bundle.
         scratch: not used.
+        ingested: folder of texts that are ingested already, in place of files.
         text: one text, instead of files.
 
     Raises:
@@ -68,7 +70,12 @@ def predict(
         RequestError: `text` is empty.
     """
     signature: dict[str, Any] = read_document(export / "signature.json")
-    texts = of_files(source, ingest, paths, signature["classes"]) if text is None else of_request(text)
+    if text is not None:
+        texts = of_request(text)
+    elif ingested is not None:
+        texts = of_ingest(ingested, "file" if isinstance(source, Folder) else "id")
+    else:
+        texts = of_files(source, ingest, paths, signature["classes"])
     there = np.array([value is not None for value in texts.values])
     probabilities = np.full((len(there), len(signature["classes"])), np.nan)
     judge, whole = loaded(export, signature["formats"][0]), texts.values[there]
@@ -106,6 +113,12 @@ def of_request(text: str) -> Texts:
     if not text.strip():
         raise RequestError("--text: it is empty. Give a text to classify.")
     return Texts(np.array([text], object), {})
+
+
+def of_ingest(folder: Path, called: str) -> Texts:
+    """Return ingested texts, their ids in a column of this name."""
+    table = read_table(folder / "texts.parquet")
+    return Texts(table["text"].to_numpy(object), {called: table["id"].tolist()})
 
 
 def of_files(source: TableSource, ingest: Ingest, paths: Sequence[Path], classes: Sequence[str]) -> Texts:

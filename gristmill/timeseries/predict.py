@@ -28,6 +28,7 @@ def predict(
     paths: tuple[Path, ...],
     export: Path,
     scratch: Path,
+    ingested: Path | None = None,
     steps: int | None = None,
     history: int | None = None,
 ) -> pd.DataFrame:
@@ -44,6 +45,7 @@ def predict(
             steps to forecast that hold these columns and no value.
         export: folder of the verified bundle.
         scratch: an empty folder for the ingested series.
+        ingested: folder of series that are ingested already, in place of files.
         steps: how many values to forecast; the model's horizon if not set.
         history: how many values to show the model, where it takes any number.
 
@@ -54,12 +56,35 @@ def predict(
     signature = read_document(export / "signature.json")
     if history and history != signature["history"] and not signature["any_length"]:
         raise RequestError(f"--history {history}: this model sees {signature['history']} values, no other number.")
-    settings = ingest.model_copy(update={"frequency": signature["frequency"]})
-    ingestion.ingest(source=source, ingest=settings, paths=paths, out=scratch)
-    ends = Ends.of(read_table(scratch / "series.parquet"), history or signature["history"])
-    known = Known(signature, preprocess, scratch)
+    if ingested is None:
+        read_source(source=source, ingest=ingest, paths=paths, export=export, out=scratch)
+    folder = ingested or scratch
+    _refuse_other_frequency(read_document(folder / "summary.json")["frequency"], signature["frequency"])
+    ends = Ends.of(read_table(folder / "series.parquet"), history or signature["history"])
+    known = Known(signature, preprocess, folder)
     made = Exported(export, signature).after(ends, known, steps or signature["horizon"])
     return made if ingest.series else made.drop(columns="unique_id")
+
+
+def read_source(
+    *, source: ingestion.TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path
+) -> None:
+    """Ingest files to forecast from; arguments as of `predict`.
+
+    Raises:
+        DataError: a file cannot be read, or does not hold what the settings say.
+    """
+    frequency = read_document(export / "signature.json")["frequency"]
+    settings = ingest.model_copy(update={"frequency": frequency})
+    ingestion.ingest(source=source, ingest=settings, paths=paths, out=out)
+
+
+def _refuse_other_frequency(found: str, expected: str) -> None:
+    if found != expected:
+        raise DataError(
+            f"the ingested series have frequency {found}, but the model forecasts at {expected}. Give it other rows by "
+            "--input."
+        )
 
 
 def anchor_of(signature: dict[str, Any]) -> "pd.Timestamp | int":
@@ -111,12 +136,12 @@ class Ends:
 class Known:
     """What is known of the past and of the steps to forecast: the file's columns, the calendar, harmonics."""
 
-    def __init__(self, signature: dict[str, Any], preprocess: Preprocess, scratch: Path) -> None:
+    def __init__(self, signature: dict[str, Any], preprocess: Preprocess, ingested: Path) -> None:
         self._frequency = signature["frequency"]
         self._anchor = anchor_of(signature)
         self._settings = preprocess
-        self._columns = read_document(scratch / "summary.json")["known"]
-        self._future = read_table(scratch / "future.parquet") if self._columns else None
+        self._columns = read_document(ingested / "summary.json")["known"]
+        self._future = read_table(ingested / "future.parquet") if self._columns else None
 
     def of(self, ends: Ends, times: pd.Index) -> Values:
         """Return the known columns of the ends of series and of the steps after them: (series, seen + steps, known)."""

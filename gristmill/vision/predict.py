@@ -1,7 +1,8 @@
 """Predict: what photos show, by an exported bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from gristmill.classification.predictions import Probabilities
 from gristmill.errors import DataError
 from gristmill.settings import Settings
 from gristmill.sources.images.folder import PHOTOS
-from gristmill.tables import read_document
+from gristmill.tables import read_document, read_table
 from gristmill.vision import images
 from gristmill.vision.images import Pixels
 from gristmill.vision.settings import Ingest, Preprocess
@@ -41,6 +42,7 @@ def predict(
     paths: tuple[Path, ...],
     export: Path,
     scratch: Path,
+    ingested: Path | None = None,
 ) -> pd.DataFrame:
     """Return one row a file: `file`, `label`, `probability` of that label, and `p_<class>` of each class.
 
@@ -51,6 +53,7 @@ def predict(
         paths: image files.
         export: folder of the verified bundle.
         scratch: see `source`.
+        ingested: folder of photos that are ingested already, in place of files.
 
     Raises:
         DataError: a file that is no sound image.
@@ -59,11 +62,22 @@ def predict(
     height, width = signature["size"]
     form = Form(height, width, signature["channels"], signature["fit"])
     model = bundle.load(export, signature["formats"][0])
-    made = []
-    for begin in range(0, len(paths), _BATCH):
-        photos = [read(path, form, ingest.max_pixels) for path in paths[begin : begin + _BATCH]]
-        made.append(model(np.stack(photos)))
-    return as_rows(paths, np.concatenate(made), signature["classes"])
+    names = [str(path) for path in paths]
+    photos: Iterator[Pixels] = (read(path, form, ingest.max_pixels) for path in paths)
+    if ingested is not None:
+        index = read_table(ingested / "index.parquet")
+        names, photos = index["id"].tolist(), stored(ingested, index, form)
+    made = [model(np.stack(batch)) for _ in range(0, len(names), _BATCH) if (batch := [*islice(photos, _BATCH)])]
+    return as_rows(names, np.concatenate(made), signature["classes"])
+
+
+def stored(ingested: Path, index: pd.DataFrame, form: Form) -> Iterator[Pixels]:
+    """Yield the pixels of ingested photos in the form that the model takes."""
+    from gristmill.vision import shards  # late: without ingested photos TensorFlow's records are not needed
+
+    for shard, offset, size in index[["shard", "offset", "size"]].itertuples(index=False):
+        record = shards.read(ingested, shards.Place(shard, offset, size))
+        yield images.decoded(shards.bytes_of(record, "image"), form)
 
 
 def read(path: Path, form: Form, max_pixels: int) -> Pixels:
@@ -78,10 +92,10 @@ def read(path: Path, form: Form, max_pixels: int) -> Pixels:
         raise DataError(f"{path}: {error}. Mend it or leave it out.") from None
 
 
-def as_rows(paths: Sequence[Path], probabilities: Probabilities, classes: list[str]) -> pd.DataFrame:
+def as_rows(names: Sequence[str], probabilities: Probabilities, classes: list[str]) -> pd.DataFrame:
     """Return one row a file."""
     columns: dict[str, Any] = {
-        "file": [str(path) for path in paths],
+        "file": names,
         "label": np.array(classes, object)[probabilities.argmax(axis=1)],
         "probability": probabilities.max(axis=1),
     }

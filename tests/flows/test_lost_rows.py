@@ -6,7 +6,8 @@ import pytest
 from conftest import ROOT
 from support import Command, made, records
 
-from gristmill.errors import DataError
+from gristmill.errors import DataError, WorkError
+from gristmill.project import Project
 
 pytest_plugins = ["end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
@@ -51,6 +52,9 @@ def test_a_file_that_lost_rows_is_refused_until_it_is_restored_or_accepted(finis
     said = command("run", "small")
     assert said.status == 1  # although nothing is to be made
     assert "100 of the 300 rows" in said.err
+    (side_by_side,) = Project.open(finished).run_all(["small"]).values()
+    assert isinstance(side_by_side, WorkError)
+    assert "100 of the 300 rows" in str(side_by_side)
 
 
 def test_a_retraining_of_a_file_that_lost_rows_is_refused(finished: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from small_projects import TOML, WRITERS
 
@@ -79,4 +80,9 @@ def test_a_model_of_examples_is_kept_fresh(domain: str, tmp_path: Path) -> None:
     assert champion.number == (2 if better else 1)
     assert told(retrained()) == ("nothing new", "0 rows that no retraining has judged, fewer than 2")
     if domain != "generation":
-        assert len(Project.open(tmp_path).predict(domain)) == 60
+        made = Project.open(tmp_path).predict(domain)
+        assert len(made) == 60
+        (tmp_path / Project.open(tmp_path).catalogue.pipeline(domain).values()["source"]["path"]).rename(tmp_path / "x")
+        again = Project.open(tmp_path).predict(domain)  # by what was read last
+        same = [name for name in made if name != "file"]
+        pd.testing.assert_frame_equal(again[same], made[same])
