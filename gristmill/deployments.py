@@ -9,6 +9,7 @@ from typing import Any
 
 from gristmill.config import Catalogue, Pipeline
 from gristmill.freshness import Schedule, span
+from gristmill.telemetry import NO_CLIENT_REPORTS
 
 FILE = "prefect.yaml"
 POOL = "gristmill"
@@ -138,4 +139,4 @@ def _trigger(pipeline: str) -> dict[str, Any]:
 
 
 def _work_pool(name: str) -> dict[str, Any]:
-    return {"name": name, "job_variables": {"env": dict(ENVIRONMENT)}}
+    return {"name": name, "job_variables": {"env": ENVIRONMENT | NO_CLIENT_REPORTS}}

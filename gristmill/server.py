@@ -18,7 +18,10 @@ from functools import partial
 from gristmill.errors import RequestError, WorkError
 from gristmill.imports import collector_spared
 from gristmill.processes import TEMPORARY, command
+from gristmill.telemetry import opt_out
 from gristmill.urls import without_user
+
+opt_out()  # every command imports this module, which imports Prefect later
 
 PATIENCE = 60  # seconds for a cold start with a new database; 16 were seen
 SILENCE = 40  # seconds without an answer after which a run's API is lost; Prefect's own client asks for longer

@@ -23,6 +23,7 @@ SHARED = ROOT.parent / "shared"
 # Before anything imports Keras or Prefect.
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["PREFECT_LOGGING_LEVEL"] = "CRITICAL"
+os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 for _name in ("GRISTMILL_CACHE", "GRISTMILL_DATA", "GRISTMILL_STORE", "PREFECT_API_URL"):
     os.environ.pop(_name, None)
