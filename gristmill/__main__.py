@@ -1,14 +1,18 @@
 """Where the command line begins and ends: `gristmill`, or `python -m gristmill`."""
 
 import gc
+import sys
 
 from gristmill.imports import collector_spared
 
 
 def main() -> None:
     """Run the command line. At the end Python looks for garbage in all that there is, which is left to the system."""
-    with collector_spared():
-        from gristmill import cli
+    try:
+        with collector_spared():
+            from gristmill import cli
+    except KeyboardInterrupt:  # Ctrl-C in the first moment; from here on `cli.main` answers it
+        sys.exit(130)
     try:
         cli.main()
     finally:

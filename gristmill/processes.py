@@ -71,6 +71,23 @@ def _began(pid: int) -> str:
     return "".join(re.findall(r"\w+", told))
 
 
+def terminate_on_interrupt() -> None:
+    """Have Ctrl-C end this process as SIGTERM does, and not reach the processes that it starts: it ends them itself.
+
+    Threads and processes inherit the blocked signal, so call this before any is started. A process that ignores SIGINT,
+    as a shell's background jobs do, goes on ignoring it.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        threading.Thread(target=_pass_interrupts_on, daemon=True).start()
+
+
+def _pass_interrupts_on() -> None:
+    main = threading.main_thread().ident or 0
+    while signal.sigwait({signal.SIGINT}):
+        signal.pthread_kill(main, signal.SIGTERM)  # a signal to the process may not wake the main thread
+
+
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_PAUSE)

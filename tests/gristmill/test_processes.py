@@ -72,3 +72,37 @@ def test_a_process_is_known_from_a_later_one_with_its_id(waiting: "subprocess.Po
 def test_what_the_system_says_nothing_of_is_taken_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gristmill.processes.identity", lambda pid: "")
     assert is_running(os.getpid(), "began at another time")
+
+
+INTERRUPTED = """
+import signal
+import subprocess
+import sys
+from gristmill.processes import terminate_on_interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+terminate_on_interrupt()
+try:
+    code = "print('here', flush=True); input(); print('left alone')"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    signal.pause()
+finally:
+    child.communicate(b"\\n")
+"""
+
+
+def test_ctrl_c_ends_a_process_as_sigterm_does_and_leaves_those_that_it_started_to_it() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "here\n"
+
+    os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+
+    rest, _ = parent.communicate(timeout=60)
+    assert (rest, parent.returncode) == ("left alone\n", 7)
