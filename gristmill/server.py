@@ -74,15 +74,29 @@ def starting_api(show_log: bool = False, schedules: bool = False) -> Callable[[]
         WorkError: the API that the settings name does not answer or lets nobody in.
     """
     with collector_spared():
-        from prefect.settings import PREFECT_API_URL
-
-    named: str | None = PREFECT_API_URL.value()
+        named = named_api()
     if named:
         _check(named)
         return lambda: named
     running = [] if schedules else [(url, process) for url, process in _started.items() if process.poll() is None]
     url, process = running[0] if running else _start(show_log, schedules)  # left by a call that failed before its use
     return partial(_use_when_ready, url, process, schedules)
+
+
+def named_api() -> str | None:
+    """Return the address of the Prefect API that the settings name, None where they name none."""
+    from prefect.settings import PREFECT_API_URL
+
+    named: str | None = PREFECT_API_URL.value()
+    return named
+
+
+def use_api(url: str) -> None:
+    """Have this process use an API."""
+    from prefect.context import refresh_global_settings_context
+
+    os.environ["PREFECT_API_URL"] = url
+    refresh_global_settings_context()
 
 
 def ensure_named_api(command: str) -> str:
@@ -92,9 +106,7 @@ def ensure_named_api(command: str) -> str:
         RequestError: they name none; the message begins with `command`.
         WorkError: it does not answer.
     """
-    from prefect.settings import PREFECT_API_URL
-
-    if not PREFECT_API_URL.value():
+    if not named_api():
         raise RequestError(
             f"{command}: no Prefect server is named. Start one (prefect server start) and set PREFECT_API_URL to its "
             "address, such as http://127.0.0.1:4200/api."
@@ -205,11 +217,9 @@ def _start(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[byte
 
 def _use_when_ready(url: str, process: "subprocess.Popen[bytes]", schedules: bool) -> str:
     """Wait for a temporary server and have this process use it."""
-    from prefect.context import refresh_global_settings_context
-
     _wait_for(url, process)
-    os.environ |= {"PREFECT_API_URL": url} | ({} if schedules else {TEMPORARY: url})
-    refresh_global_settings_context()
+    os.environ |= {} if schedules else {TEMPORARY: url}
+    use_api(url)
     return url
 
 

@@ -7,6 +7,7 @@
     root/downloads/<sha256>/        files from URLs (`downloads.py`)
     root/logs/<pipeline>/<key[:12]>/    the course of a training, for TensorBoard
     root/quarantine/                artifacts that failed verification or were replaced by request
+    root/schedule.json              the `gristmill schedule` that runs here (`announcement.py`)
     root/memo/  root/locks/         what came of files by their stat, locks; both may be deleted at any time
 
 An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place: what can be seen is

@@ -1,17 +1,20 @@
 """The schedules of a project in this one process, which starts a process for each run: no worker, no work pool."""
 
+import asyncio
 import logging
 import os
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
-from prefect import serve
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.context import refresh_global_settings_context
 from prefect.deployments.runner import RunnerDeployment
+from prefect.runner import Runner
 from prefect.schedules import Schedule
 
+from gristmill.announcement import announced
 from gristmill.config import Catalogue, Pipeline
 from gristmill.deployments import ENVIRONMENT, retraining
 from gristmill.processes import PARENT
@@ -19,13 +22,14 @@ from gristmill.refusals import refusals_told
 from tasks.lookout import end_silent_runs
 
 
-def keep_fresh(catalogue: Catalogue, pipelines: list[Pipeline], limit: int) -> None:
+def keep_fresh(catalogue: Catalogue, pipelines: list[Pipeline], limit: int, own_api: str | None = None) -> None:
     """Retrain pipelines by their schedules until interrupted.
 
     Args:
         catalogue: the project; it becomes this process's folder, in which the runs work.
         pipelines: those with a schedule.
         limit: runs at a time.
+        own_api: address of the temporary server of this process, which other commands are to find.
     """
     os.chdir(catalogue.root)
     os.environ.update(ENVIRONMENT)
@@ -34,7 +38,12 @@ def keep_fresh(catalogue: Catalogue, pipelines: list[Pipeline], limit: int) -> N
     refresh_global_settings_context()
     with refusals_told(), get_client(sync_client=True) as client:
         end_silent_runs(client)
-    serve(*(_served(retraining(pipeline)) for pipeline in pipelines), limit=limit, print_starting_message=False)
+        runner = Runner(limit=limit)
+        for pipeline in pipelines:
+            runner.add_deployment(_served(retraining(pipeline)))
+    names = [pipeline.name for pipeline in pipelines]
+    with announced(catalogue.store, own_api, names) if own_api else nullcontext():
+        asyncio.run(runner.start())
 
 
 def _level() -> str:

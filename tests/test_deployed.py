@@ -3,11 +3,13 @@
 One story in the order of its waits: what is lost first is found last, while the rest goes on.
 """
 
+import contextlib
 import json
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -22,6 +24,8 @@ import pytest
 from conftest import ROOT, SMALL
 from servers import answers
 from support import wait_until
+
+from gristmill.processes import is_running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -309,13 +313,61 @@ def test_schedules_run_in_one_process_without_a_server_or_a_worker(project: Path
         process = subprocess.Popen([sys.executable, "-P", "-c", GRISTMILL, "schedule"], env=environment, stdout=out)
     try:
         wait_until(lambda: len(verdicts(project, "small")) >= 2, "two retrainings by the clock", PATIENCE)
-        told, page = (project / "out").read_text().splitlines()
+        told, api, page = (project / "out").read_text().splitlines()
         assert told == "small-retrain every 10 seconds"
         address = re.fullmatch(r"Prefect's page (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)", page)
         assert address
+        assert api == f"api  {address[1]}/api"
         assert httpx.get(f"{address[1]}/ui-settings").json()["api_url"] == f"{address[1]}/api"
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     assert [verdict for verdict, _ in verdicts(project, "small")][1] == "nothing new"
     wait_until(lambda: not answers(f"{address[1]}/api"), "its server to end with it")
+
+
+@pytest.mark.fault(30)
+def test_updated_finds_the_schedule_of_its_store_and_ctrl_c_ends_all_of_it(project: Path) -> None:
+    """Ctrl-C in a terminal reaches the schedule and the processes that it has started."""
+    (project / "pipelines.toml").write_text(PIPELINE.format(name="small", schedule="on_event = true"))
+    (project / "series.csv").rename(project / "small.csv")
+    (project / "held.py").write_text(HELD)
+    (project / "small.hold").touch()
+    environment = os.environ | {"PREFECT_HOME": str(project / "prefect"), "PYTHONPATH": str(ROOT)}
+    for name in ("PREFECT_API_URL", "PREFECT_LOGGING_LEVEL"):
+        environment.pop(name, None)
+    announced, log = project / "data/store/schedule.json", project / "out"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", GRISTMILL, "schedule"],
+            cwd=project,
+            env=environment,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    try:
+        wait_until(announced.exists, "the schedule to say where its server is", PATIENCE)
+        api = json.loads(announced.read_text())["api"]
+        assert f"api  {api}\n" in log.read_text()
+        told = subprocess.run(
+            [sys.executable, "-P", "-c", GRISTMILL, "updated", "small"],
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert (told.returncode, told.stderr) == (0, "")
+        wait_until((project / "small.pid").exists, "the retraining to build its network", PATIENCE)
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(60) == 0
+    run = int((project / "small.pid").read_text())
+    wait_until(lambda: not is_running(run), "the retraining to end")
+    wait_until(lambda: not answers(api), "the server to end")
+    assert "Traceback" not in log.read_text()
+    assert not announced.exists()
+    with contextlib.closing(sqlite3.connect(project / "prefect/prefect.db")) as database:
+        assert database.execute("select state_name from flow_run").fetchall() == [("Cancelled",)]

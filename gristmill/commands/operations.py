@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from gristmill import deployments
+from gristmill import announcement, deployments
 from gristmill.arguments import Name, pipelines_like
 from gristmill.config import Catalogue, Pipeline, load
 from gristmill.entrypoints import import_own
 from gristmill.errors import RequestError
 from gristmill.files import write_atomically
-from gristmill.server import ensure_api, ensure_named_api
+from gristmill.processes import terminate_on_interrupt
+from gristmill.server import ensure_api, ensure_named_api, named_api, use_api
 from gristmill.urls import without_user
 
 logger = logging.getLogger(__name__)
@@ -52,24 +53,45 @@ def schedule(
     """Retrain pipelines by their schedules in this process, until it is interrupted; no worker is needed."""
     catalogue = load()
     pipelines = _scheduled(catalogue, names)
+    terminate_on_interrupt()
+    named = named_api()
     url = ensure_api(schedules=True)
     for pipeline in pipelines:
         typer.echo(_told(pipeline))
+    typer.echo(f"api  {without_user(url)}")
     typer.echo(f"Prefect's page {without_user(url).removesuffix('/api')} (Ctrl-C ends it)")
-    import_own("tasks.scheduling").keep_fresh(catalogue, pipelines, limit)
+    import_own("tasks.scheduling").keep_fresh(catalogue, pipelines, limit, None if named else url)
 
 
 def updated(name: Name) -> None:
     """Tell Prefect that a pipeline's data has changed: it is retrained where its [schedule] has on_event = true."""
-    pipeline = load().pipeline(name)
-    if not deployments.schedule_of(pipeline).on_event:
+    catalogue = load()
+    if not deployments.schedule_of(catalogue.pipeline(name)).on_event:
         raise RequestError(
             f"[pipelines.{name}.schedule] on_event is not set, so nothing waits for the event. "
             "Set it to true and deploy again."
         )
+    if not named_api():
+        use_api(_api_of_schedule(catalogue, name))
     ensure_named_api("updated")
     import_own("tasks.announcing").data_updated(name)
     typer.echo(f"{deployments.UPDATED} emitted for {deployments.resource(name)}")
+
+
+def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
+    """Return the address of the temporary server of the `gristmill schedule` that retrains a pipeline."""
+    found = announcement.find(catalogue.store)
+    if found is None:
+        raise RequestError(
+            f"updated: no gristmill schedule runs on the store {catalogue.store.root}, and no Prefect server is named. "
+            "Start gristmill schedule, or set PREFECT_API_URL to a server's address, such as http://127.0.0.1:4200/api."
+        )
+    if name not in found.pipelines:
+        raise RequestError(
+            f"updated: the gristmill schedule that runs, process {found.pid}, retrains {', '.join(found.pipelines)} "
+            f"and not {name}. Start it with {name} too."
+        )
+    return found.api
 
 
 def _told(pipeline: Pipeline) -> str:

@@ -1,5 +1,6 @@
 """`deploy`, `schedule`, `updated`: the file they write, and what they refuse before they talk to a server."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from end_to_end import Command
 from support import Said
 
 from gristmill import config, deployments
+from gristmill.announcement import announced
 
 pytest_plugins = ["end_to_end"]
 
@@ -39,9 +41,28 @@ def test_deploy_needs_a_server_that_outlasts_it(command: Command, project: Path)
 
 
 @pytest.mark.usefixtures("_no_server")
-def test_updated_needs_a_server_that_outlasts_it(command: Command, project: Path) -> None:
+def test_updated_needs_a_schedule_or_a_server(command: Command, project: Path) -> None:
     (project / "pipelines.toml").write_text(ON_EVENT)
-    assert command("updated", "small") == Said(2, "", f"error: updated: {NO_SERVER}\n")
+    assert command("updated", "small") == Said(
+        2,
+        "",
+        f"error: updated: no gristmill schedule runs on the store {project / 'data/store'}, and no Prefect server is "
+        "named. Start gristmill schedule, or set PREFECT_API_URL to a server's address, such as "
+        "http://127.0.0.1:4200/api.\n",
+    )
+
+
+@pytest.mark.usefixtures("_no_server")
+def test_updated_refuses_a_pipeline_that_the_schedule_leaves_out(command: Command, project: Path) -> None:
+    (project / "pipelines.toml").write_text(ON_EVENT)
+    with announced(config.load(project).store, "http://127.0.0.1:4321/api", ["one", "two"]):
+        said = command("updated", "small")
+    assert said == Said(
+        2,
+        "",
+        f"error: updated: the gristmill schedule that runs, process {os.getpid()}, retrains one, two and not small. "
+        "Start it with small too.\n",
+    )
 
 
 @pytest.mark.usefixtures("project")
