@@ -138,7 +138,9 @@ def show(
     result = project.result(name, project.version(name, version).run if version else run)
     record, logs, made = result.record, result.logs, project.versions_of(result.record)
     bundle, versions = project.folder_of(made[0]) if made else None, [one.number for one in made]
-    scores = result.evaluation if "evaluate" in record.references else None
+    scores = result.evaluation if result.is_scored else None
+    if scores is None and "evaluate" in record.references:
+        screen.say(f"the scores of run {record.id} were removed by gristmill gc")
     if as_json:
         run_ = record.model_dump(mode="json")
         screen.show_json({"run": run_, "scores": scores, "logs": logs, "versions": versions, "bundle": bundle})

@@ -83,6 +83,17 @@ class Result:
         return evaluation
 
     @property
+    def is_scored(self) -> bool:
+        """Whether there are scores: the run came as far, and they were not collected since."""
+        reference = self.record.references.get("evaluate")
+        if reference is None:
+            return False
+        with suppress(CorruptArtifact):
+            self.folder("evaluate")
+            return True
+        return self.store.path("evaluate", reference["key"]).exists()  # a damaged one is still told when it is read
+
+    @property
     def report(self) -> Path:
         """The HTML file of the report, rendered now."""
         return write_report(self.record, self.description, self.store)

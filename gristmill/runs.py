@@ -27,6 +27,7 @@ from gristmill.writing import writing
 logger = logging.getLogger(__name__)
 
 _ID = r"[\w-]+"  # of a run
+_MAX_LISTED = 5  # runs that an error names: a pipeline may have thousands
 
 Outcome = Literal["running", "succeeded", "failed", "interrupted"]
 
@@ -151,8 +152,10 @@ class Runs:
         """
         path = self._root / pipeline / f"{run}.json"
         if not re.fullmatch(_ID, run) or not path.is_file():
-            known = ", ".join(record.id for record in self.newest_first(pipeline)) or "none"
-            raise RequestError(f"no run {run!r} of pipeline {pipeline!r}. Known: {known}.")
+            known = [record.id for record in self.newest_first(pipeline)]
+            listed = ", ".join(known[:_MAX_LISTED]) or "none"
+            more = f". All {len(known)}: gristmill runs {pipeline}" if len(known) > _MAX_LISTED else ""
+            raise RequestError(f"no run {run!r} of pipeline {pipeline!r}. Known: {listed}{more}.")
         try:
             return _as_it_stands(Record.model_validate_json(path.read_bytes()))
         except ValidationError:

@@ -244,6 +244,29 @@ def test_show_tells_how_to_open_the_logs_of_a_training(finished: Path, command: 
     assert f"logs    tensorboard --logdir {folder}" in command("show", "small").out
 
 
+def test_a_run_whose_scores_were_collected_is_shown_without_them(finished: Path, command: Command) -> None:
+    (record,) = records(finished)
+    (scored,) = published(finished / "data/store", "evaluate")
+    before = command("show", "small")
+    shutil.rmtree(scored)
+
+    said = command("show", "small", "--run", record.id)
+
+    assert (said.status, said.err) == (0, f"the scores of run {record.id} were removed by gristmill gc\n")
+    assert said.out.splitlines()[0] == before.out.splitlines()[0]
+    assert "mae" not in said.out
+    assert said.out.splitlines()[-5:] == before.out.splitlines()[-5:]  # the stages
+    assert command("show", "small", "--json").json["scores"] is None
+
+
+def test_a_run_whose_scores_are_damaged_is_not_shown(finished: Path, command: Command) -> None:
+    (scored,) = published(finished / "data/store", "evaluate")
+    (scored / "scores.json").write_text("{}")
+    said = command("show", "small")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith(f"error: {scored}/scores.json: altered since it was published")
+
+
 def test_runs_lists_the_newest_first(finished: Path, command: Command) -> None:
     command("run", "small", "--refresh", "ingest")
 

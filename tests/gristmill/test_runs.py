@@ -281,6 +281,11 @@ def test_a_run_that_is_not_there_is_said_with_those_that_are(tmp_path: Path, run
     with pytest.raises(RequestError) as raised:
         runs.read("small", "20250101")
     assert str(raised.value) == f"no run '20250101' of pipeline 'small'. Known: {ids[1]}, {ids[0]}."
+    ids += [file_of(tmp_path, day).id for day in range(3, 9)]
+    with pytest.raises(
+        RequestError, match=rf"Known: {ids[7]}, {ids[6]}, .*, {ids[3]}\. All 8: gristmill runs small\.$"
+    ):
+        runs.read("small", "20250101")
     with pytest.raises(RequestError, match=r"no run 'x' of pipeline 'other'\. Known: none\."):
         runs.read("other", "x")
 
