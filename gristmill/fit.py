@@ -264,13 +264,13 @@ class _Keeper(keras.callbacks.Callback):
                 kept.append(logs[name])
 
     def _judge(self) -> None:
-        """Count the epochs since the best; without patience the last epoch is the one to keep."""
+        """Count the epochs since the first best one; without patience the last epoch is the one to keep."""
         accuracy = self._course.accuracies[-1] if self._course.accuracies else None
         self._course.stopped = self._goal.reached(self._course.losses[-1], accuracy)
         patience, losses = self._patience, self._course.val_losses
         if patience is None:
             self._course.best_epoch = self.done
-        elif losses[-1] <= min(losses):
+        elif losses[-1] < min(losses[:-1], default=math.inf):
             self._course.best_epoch, self._course.waited = self.done, 0
             self._best = dict(_named(self._network.variables, "best"))
         else:

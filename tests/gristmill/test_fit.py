@@ -339,6 +339,15 @@ def test_patience_keeps_the_weights_of_the_best_epoch(stopped: Trained) -> None:
     assert course.val_losses[-1] > min(course.val_losses)
 
 
+def test_patience_ends_a_training_whose_validation_loss_stays_the_same(tmp_path: Path) -> None:
+    how: dict[str, Any] = {**PATIENCE, "loss": lambda truth, forecast: 0.0 * (truth - forecast)}
+    train(tmp_path, until=2, **how)
+    _, course = train(tmp_path, **how)  # resumed after two epochs
+
+    assert course.val_losses == [0.0] * 4
+    assert (course.best_epoch, course.waited, course.stopped) == (1, 3, True)
+
+
 def test_without_patience_the_last_weights_are_kept(quick: Trained) -> None:
     course = quick.course
 
