@@ -1,52 +1,79 @@
 """Signs that the world has moved away from what a model was trained on.
 
-Two are looked for. Its errors: a run of large ones longer than held-out data lets expect, which is the truest sign.
-Its inputs: how far new values lie from those it was trained on, beside how far blocks of the training data as long lie
-from the rest of it. So neither seasons nor slow swings, which training data has too, are taken for drift.
+Three are looked for. Its errors on new data: whether they are larger than on held-out data, which is the truest sign.
+Its inputs: how far level and spread of new values are from those of blocks of the training data that are as long. So
+neither seasons nor slow swings, which training data has too, are taken for drift. And whether it is clearly worse than
+the best baseline.
 
 Examples without an order in time are draws: their errors are compared by the mean, their inputs by the usual tests.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import ndtri
 from scipy.stats import MonteCarloMethod, chi2_contingency, ks_2samp, permutation_test
+from scipy.stats import t as student
 
-from gristmill.retraining import ErrorDrift, InputDrift, MeanDrift
+from gristmill.judgement import Contest, independent_blocks, standard_error
+from gristmill.retraining import CHAMPION, BaselineDrift, Drift, ErrorDrift, InputDrift, MeanDrift
 
 Values = npt.NDArray[np.float64]
 
 LARGE = 0.9  # quantile of the errors on held-out data beyond which an error counts as large
-RARE = 0.01  # probability under which inputs count as moved
-_BLOCKS = 100  # of the training data that new values are compared with, at least
+RARE = 0.01  # probability under which a sign is an alarm
+_LAST = 12  # errors that are compared alone, lest a change be lost among many earlier ones
+_BLOCKS = 20  # of the training data that new values are compared with, side by side, at least
+_SPREAD = 4  # values from which on a spread is estimated
+_HIGHEST = 0.99  # correlation that is reckoned with at most
+_ROUNDING = 1e-18  # variance that a column without any may have by rounding
 _REMEMBERED = 20_000  # training values at most, the last ones
 _DRAWS = 2_000  # of chance, for tests that count how often it does as much
 _BATCH = 4_000_000  # numbers that are shuffled at a time
 _SEED = 0
 
 
-def look_at_errors(new: Iterable[Values], before: Iterable[Values]) -> ErrorDrift | None:
-    """Compare a champion's new errors with those on held-out data; each is given series by series, in time's order.
+def one_look(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputDrift]) -> Drift:
+    """Return all signs of one look, with alarms that come in 1 of 100 looks at most where nothing has changed.
 
-    Large errors come in runs even where nothing has changed. How long these are is taken from the held-out data, as a
-    Markov chain of large and other errors: of n errors n · P(large) · P(no more large) · P(one more large)^(r - 1) runs
-    of r or more are to be expected, which bounds the probability that there is one.
+    Each probability is adjusted for how many signs there are, so that many columns raise no more false alarms than one.
+
+    Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6(2),
+    1979.
     """
-    fresh, known = list(new), list(before)
+    signs: list[Any] = [*([errors] if errors else []), *inputs]
+    least_first = sorted(range(len(signs)), key=lambda at: signs[at].probability)
+    adjusted = 0.0
+    for rank, at in enumerate(least_first):
+        adjusted = max(adjusted, min(1.0, (len(signs) - rank) * signs[at].probability))
+        signs[at] = signs[at].model_copy(update={"probability": adjusted, "alarm": adjusted < RARE})
+    return Drift(errors=signs.pop(0) if errors else None, inputs=signs)
+
+
+def look_at_errors(new: Iterable[Values], before: Iterable[Values]) -> ErrorDrift | None:
+    """Compare a champion's new errors with those on held-out data; each is given stretch by stretch, in time's order.
+
+    All new errors are compared, and the last ones alone, lest a change be lost among many earlier ones. Errors that are
+    not finite count as larger than all others.
+    """
+    fresh, known = ([np.where(np.isnan(errors), np.inf, errors) for errors in stretches] for stretches in (new, before))
     if not sum(map(len, fresh)) or not sum(map(len, known)):
         return None
-    large = float(np.quantile(np.concatenate(known), LARGE))
-    run, run_before = (max(_longest_run(errors > large) for errors in series) for series in (fresh, known))
-    count = sum(map(len, fresh))
-    probability = _chance_of_run(run, count, [errors > large for errors in known])
+    latest, held_out = np.concatenate(fresh), np.concatenate(known)
+    large = float(np.quantile(held_out, LARGE, method="inverted_cdf"))
+    run, run_before = (max(_longest_run(errors > large) for errors in stretches) for stretches in (fresh, known))
+    scored = [normal_scores(errors, held_out) for errors in known]
+    looks = [_chance_of_errors(normal_scores(latest[-last:], held_out), scored) for last in (len(latest), _LAST)]
+    probability = min(1.0, len(looks) * min(looks))
     return ErrorDrift(
-        count=count,
-        mean=float(np.concatenate(fresh).mean()),
-        mean_before=float(np.concatenate(known).mean()),
+        count=len(latest),
+        mean=float(latest.mean()),
+        mean_before=float(held_out.mean()),
         large=large,
         run=run,
         run_before=run_before,
@@ -59,47 +86,154 @@ def _longest_run(marks: npt.NDArray[np.bool_]) -> int:
     return max((len(list(group)) for mark, group in groupby(marks.tolist()) if mark), default=0)
 
 
-def _chance_of_run(run: int, count: int, known: list[npt.NDArray[np.bool_]]) -> float:
-    """Return a bound on the probability that so many errors hold such a run, by the marks of large held-out ones."""
-    if run == 0:
+def _chance_of_errors(new: Values, known: list[Values]) -> float:
+    """Return how likely a mean of normal scores as high is, were the new errors like the held-out ones.
+
+    It is Welch's t test. Errors depend on their neighbours, as in an autoregression of the first order, so that each
+    mean counts for as many independent errors as have its variance. The correlation is taken from the held-out errors
+    alone, so more errors that are all large are never less of an alarm. Of few held-out errors it is underestimated:
+    its bias is taken away, and one standard error is added. No mean is rarer than it was among held-out errors.
+
+    Sources: Welch, "The Generalization of 'Student's' Problem when Several Different Population Variances are
+    Involved", Biometrika 34, 1947; Bayley & Hammersley, "The 'Effective' Number of Independent Observations in an
+    Autocorrelated Time Series", Supplement to the Journal of the Royal Statistical Society 8(2), 1946; Kendall, "Note
+    on Bias in the Estimation of Autocorrelation", Biometrika 41, 1954.
+    """
+    held_out = np.concatenate(known)
+    count, middle = len(held_out), held_out.mean()
+    squares = float(np.square(held_out - middle).sum())
+    if count < 2 or squares == 0:
         return 1.0
-    share = float(np.concatenate(known).mean())
-    followed = sum(int((marks[:-1] & marks[1:]).sum()) for marks in known)
-    tried = sum(int(marks[:-1].sum()) for marks in known)
-    more = (1 + followed) / (2 + tried)  # Laplace's rule: never 0 or 1
-    more = min(1.0, more + math.sqrt(more * (1 - more) / (2 + tried)))  # and, of few, more than they may say
-    return min(1.0, count * share * (1 - more) * more ** (run - 1))
+    products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in known)
+    correlation = products / squares
+    correlation += (1 + 3 * correlation) / count
+    correlation += math.sqrt(max(0.0, 1 - correlation**2) / count)
+    correlation = min(max(correlation, 0.0), _HIGHEST)
+    share, share_before = (_variance_of_mean(length, correlation) for length in (len(new), count))
+    freedom = 1 / share_before - 1
+    if freedom < 1:
+        return 1.0
+    welch = (share + share_before) ** 2 / (share**3 + share_before**2 / freedom)
+    error = math.sqrt(squares / (count - 1) * (share + share_before))
+    probability = float(student.sf((new.mean() - middle) / error, min(welch, freedom)))
+    return max(probability, float((_moving_means(held_out, min(len(new), count)) >= new.mean()).mean()))
+
+
+def _variance_of_mean(count: int, correlation: float) -> float:
+    """Return the variance of the mean of so many values of an autoregression, where one value has 1."""
+    lags = np.arange(1, count)
+    return float(1 + 2 * ((1 - lags / count) * correlation**lags).sum()) / count
+
+
+def normal_scores(values: Values, known: Values) -> Values:
+    """Return where values lie among known ones, as quantiles of the normal distribution: no value is far out.
+
+    Source: van der Waerden, "Order Tests for the Two-Sample Problem and Their Power", Indagationes Mathematicae 14,
+    1952.
+    """
+    ordered = np.sort(known)
+    below, upto = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    scores: Values = ndtri((0.5 * (below + upto) + 0.5) / (len(known) + 1))
+    return scores
+
+
+def _open_scores(values: Values, known: Values) -> Values:
+    """Return normal scores that go on beyond the known values, by one at most for a standard deviation."""
+    beyond = np.maximum(values - known.max(), 0) + np.minimum(values - known.min(), 0)
+    opened: Values = normal_scores(values, known) + np.clip(beyond / max(known.std(), _ROUNDING), -1, 1)
+    return opened
+
+
+def _moving_means(values: Values, length: int) -> Values:
+    means: Values = np.convolve(values, np.full(length, 1 / length), mode="valid")
+    return means
 
 
 def look_at_numbers(name: str, new: Values, trained: Values) -> InputDrift:
-    """Compare the newest numbers with those trained on by the Kolmogorov-Smirnov statistic.
+    """Compare level and spread of the newest numbers with those of blocks of the training data, each as long.
 
-    What is likely is taken from blocks of the training data, each as long as the numbers that are compared, beside the
-    rest of it: the usual table holds for independent draws, and series are none. So many numbers are compared that
-    there are a hundred blocks, of which none overlap: fewer could call nothing rare.
+    Blocks, because series are no independent draws: seasons and slow swings, which training data has too, are no drift.
+    So many numbers are compared that there are twenty blocks side by side. Of them the normal scores are compared: by
+    their mean, and by the deviation from it, where there are four or more and it is larger than usual.
     """
     trained = trained[-_REMEMBERED:]
     length = min(len(new), max(1, len(trained) // _BLOCKS))
-    found = distance(new[-length:], trained)
-    begins = np.arange(len(trained) % length, len(trained), length)
-    chosen = begins[np.linspace(0, len(begins) - 1, min(len(begins), 5 * _BLOCKS)).astype(int)]
-    blocks = [np.s_[begin : begin + length] for begin in chosen]
-    usual = [distance(trained[block], np.delete(trained, block)) for block in blocks]
-    probability = (1 + sum(statistic >= found for statistic in usual)) / (1 + len(usual))
+    scores, newest = normal_scores(trained, trained), _open_scores(new[-length:], trained)
+    level, squares = (_moving_means(values, length) for values in (scores, scores**2))
+    looks = [("level", *_compared(float(newest.mean()), level, length, two_sided=True))]
+    if length >= _SPREAD:
+        spread, usual = (np.log(0.1 + np.sqrt(np.maximum(0, found))) for found in (newest.var(), squares - level**2))
+        looks.append(("spread", *_compared(float(spread), usual, length, two_sided=False)))
+    what, statistic, least = min(looks, key=lambda look: look[2])
+    probability = min(1.0, len(looks) * least)
     return InputDrift(
         name=name,
-        test=f"Kolmogorov-Smirnov of the last {length}",
-        statistic=found,
+        test=f"{what} of the last {length} (t statistic)",
+        statistic=statistic,
         probability=probability,
         alarm=probability < RARE,
     )
 
 
-def distance(one: Values, other: Values) -> float:
-    """Return the largest difference between the empirical distribution functions of two samples, 0 to 1."""
-    at = np.concatenate([one, other])
-    shares = (np.searchsorted(np.sort(sample), at, side="right") / len(sample) for sample in (one, other))
-    return float(np.abs(np.subtract(*shares)).max())
+def _compared(newest: float, usual: Values, length: int, two_sided: bool) -> tuple[float, float]:
+    """Return how far a block's figure is from those of all blocks of the training data, as t, and how likely that is.
+
+    Blocks depend on each other. As far as the correlations of blocks side by side are positive, the mean of all blocks
+    is less certain, and their variance seems smaller than it is. No figure is rarer than it was in the training data.
+
+    Sources: Meketon & Schmeiser, "Overlapping Batch Means: Something for Nothing?", Winter Simulation Conference 1984;
+    Geyer, "Practical Markov Chain Monte Carlo", Statistical Science 7(4), 1992, for the sum of correlations; Kendall as
+    below.
+    """
+    middle, blocks = usual.mean(), (len(usual) + length - 1) // length
+    apart, off = usual - middle, newest - middle
+    if blocks < 3:
+        return 0.0, 1.0
+    variance = max(float((apart**2).mean()), _ROUNDING)
+    of_mean = (1 + 2 * sum(_positive_correlations(apart, variance, length, blocks))) / blocks  # where a block's is 1
+    if of_mean >= 1:
+        return 0.0, 1.0
+    statistic, freedom = off / math.sqrt(variance * (1 + of_mean) / (1 - of_mean)), blocks - 1
+    if two_sided:
+        probability, share = 2 * student.sf(abs(statistic), freedom), (abs(apart) >= abs(off)).mean()
+    else:
+        probability, share = student.sf(statistic, freedom), (apart >= off).mean()
+    return float(statistic), max(float(probability), float(share))
+
+
+def _positive_correlations(apart: Values, variance: float, length: int, blocks: int) -> Iterator[float]:
+    """Yield how blocks correlate that are one length apart, two, and so on, until they do no longer."""
+    for lag in range(length, len(apart) - length, length):
+        correlation = float(apart[:-lag] @ apart[lag:]) / len(apart) / variance
+        correlation += (1 + 3 * max(correlation, 0.0)) / blocks  # the bias of few
+        if correlation <= 0:
+            return
+        yield min(correlation, 1.0)
+
+
+def look_at_baseline(contest: Contest, best: str | None) -> BaselineDrift | None:
+    """Compare a champion's errors with the best baseline's on what a challenger was judged on; None without both.
+
+    It is a t test of the paired differences, by the standard error of the moving-block bootstrap. A champion whose
+    error is not finite is worse than any baseline.
+    """
+    if best is None or CHAMPION not in contest.errors:
+        return None
+    champion, baseline = contest.errors[CHAMPION], contest.errors[best]
+    difference, probability = champion - baseline, 1.0
+    error, blocks = standard_error(difference, contest.block), independent_blocks(len(difference), contest.block)
+    if not np.isfinite(champion).all():
+        probability = 0.0
+    elif error:
+        probability = float(student.sf(difference.mean() / error * math.sqrt(1 - 1 / blocks), blocks - 1))
+    return BaselineDrift(
+        name=best,
+        metric=contest.metric,
+        champion=float(champion.mean()),
+        baseline=float(baseline.mean()),
+        probability=probability,
+        alarm=probability < RARE,
+    )
 
 
 def look_at_mean_error(new: Values, test: Values) -> MeanDrift | None:
@@ -149,11 +283,16 @@ def look_at_names(name: str, new: Iterable[str], trained: Iterable[str]) -> Inpu
     table = counts.fillna(0).sort_index().to_numpy(np.int64).T
     statistic, probability = 0.0, 1.0  # of a single name
     if table.shape[1] > 1:
-        drawn = MonteCarloMethod(
-            n_resamples=_DRAWS, batch=max(1, _BATCH // table.size), rng=np.random.default_rng(_SEED)
+        statistic = float(chi2_contingency(table, correction=False).statistic)
+        probability = _counted(
+            lambda draws: chi2_contingency(
+                table,
+                correction=False,
+                method=MonteCarloMethod(
+                    n_resamples=draws, batch=max(1, _BATCH // table.size), rng=np.random.default_rng(_SEED)
+                ),
+            )
         )
-        found = chi2_contingency(table, correction=False, method=drawn)
-        statistic, probability = float(found.statistic), float(found.pvalue)
     return InputDrift(
         name=name, test="chi-square", statistic=statistic, probability=probability, alarm=probability < RARE
     )
@@ -168,13 +307,23 @@ def chance_of_higher_mean(new: Values, test: Values) -> float:
     if min(len(new), len(test)) < 2:
         return 1.0
     new, test = (values[:: -(-len(values) // _REMEMBERED)] for values in (new, test))
-    found = permutation_test(
-        (new, test),
-        lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
-        vectorized=True,
-        n_resamples=_DRAWS,
-        batch=max(1, _BATCH // (len(new) + len(test))),
-        alternative="greater",
-        rng=np.random.default_rng(_SEED),
+    return _counted(
+        lambda draws: permutation_test(
+            (new, test),
+            lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
+            vectorized=True,
+            n_resamples=draws,
+            batch=max(1, _BATCH // (len(new) + len(test))),
+            alternative="greater",
+            rng=np.random.default_rng(_SEED),
+        )
     )
-    return float(found.pvalue)
+
+
+def _counted(test: Callable[[int], Any]) -> float:
+    """Return the probability that a test counts in draws of chance; one that is rare, in ten times as many.
+
+    Among many columns only what is much rarer than `RARE` is an alarm, and fewer draws could not show it.
+    """
+    probability = float(test(_DRAWS).pvalue)
+    return probability if probability >= RARE else float(test(10 * _DRAWS).pvalue)

@@ -113,4 +113,3 @@ class Gate(Settings):
 
     window: PositiveInt = 30  # observations or rows it is judged on, the last ones; with fewer new ones it waits
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the champion's error by which its own must be lower
-    baseline: Literal["require", "report"] = "report"  # whether it must also be as good as the best baseline

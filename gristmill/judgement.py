@@ -1,4 +1,4 @@
-"""Whether a challenger is promoted: its errors beside the champion's and the baselines', all on the same new data."""
+"""Whether a challenger is promoted: its errors, the champion's and the baselines', all on the same new data."""
 
 import math
 from dataclasses import dataclass
@@ -29,8 +29,10 @@ class Contest:
 def judge(contest: Contest, gate: Gate, best: str | None) -> Judgement:
     """Return who won, and why.
 
-    The challenger must be better than the champion by the gate's margin, a share of the champion's error. Where
-    baselines are required it must also be no worse than the best of them. Without a champion that alone counts.
+    With a champion the challenger must be better than it by the gate's margin, a share of the champion's error. A
+    baseline never protects a champion that loses to it. A champion whose error is not finite loses to any challenger
+    whose error is. Without a champion the challenger must not be worse than the best baseline by more than one standard
+    error.
 
     Args:
         contest: all errors.
@@ -38,8 +40,9 @@ def judge(contest: Contest, gate: Gate, best: str | None) -> Judgement:
         best: the best baseline (`best_baseline`).
     """
     scores = {name: float(errors.mean()) for name, errors in contest.errors.items()}
-    difference = contest.errors[CHAMPION] - contest.errors[CHALLENGER] if CHAMPION in scores else None
-    promoted, why = _decided(contest.metric, scores, best, gate)
+    compared = CHAMPION in scores and math.isfinite(scores[CHAMPION]) and math.isfinite(scores[CHALLENGER])
+    difference = contest.errors[CHAMPION] - contest.errors[CHALLENGER] if compared else None
+    promoted, why = (_against_champion if CHAMPION in scores else _against_baseline)(contest, scores, best, gate)
     return Judgement(
         metric=contest.metric,
         scores=scores,
@@ -52,54 +55,100 @@ def judge(contest: Contest, gate: Gate, best: str | None) -> Judgement:
     )
 
 
-def best_baseline(scores: dict[str, Any]) -> str | None:
+def best_baseline(scores: dict[str, Any], contest: Contest) -> str | None:
     """Return the baseline that was best on the validation part; on the test part where there is no other.
 
     One that is chosen on what it is then judged on would be the luckiest of many, which no model is asked to beat.
+    Baselines whose scores or judged errors are not finite are left out.
 
     Args:
         scores: of a challenger, as evaluate writes them.
+        contest: what is judged.
     """
     metric, higher = scores["headline"]["metric"], scores["headline"].get("higher_is_better", False)
+    sound = {name: by_part for name, by_part in scores["baselines"].items() if np.isfinite(contest.errors[name]).all()}
     for part in ("validation", "test"):
-        found = {name: by_part.get(part, {}).get(metric) for name, by_part in scores["baselines"].items()}
-        known = {name: value for name, value in found.items() if value is not None}
+        found = {name: by_part.get(part, {}).get(metric) for name, by_part in sound.items()}
+        known = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
         if known:
             best: str = (max if higher else min)(known, key=lambda name: known[name])
             return best
     return None
 
 
-def _decided(metric: str, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
-    own, told = scores[CHALLENGER], f"{metric} {scores[CHALLENGER]:.5g}"
+def _against_champion(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
+    own, champion, told = scores[CHALLENGER], scores[CHAMPION], f"{contest.metric} {scores[CHALLENGER]:.5g}"
     if not math.isfinite(own):
-        return False, f"{told}: not all that it gives are finite numbers"
-    if best is not None and gate.baseline == "require" and not own <= scores[best]:
-        return False, f"{told}, worse than {best} with {scores[best]:.5g}"
-    if CHAMPION not in scores:
-        beside = f", beside {scores[best]:.5g} of {best}" if best else ""
-        return True, f"{told}{beside}; there was no champion"
-    asked = scores[CHAMPION] * (1 - gate.margin)
-    beside = f"against the champion's {scores[CHAMPION]:.5g}" + (f" less {gate.margin:.0%}" if gate.margin else "")
-    return own < asked, f"{told} {beside}"
+        return False, _not_finite(told)
+    promoted = not math.isfinite(champion) or own < champion * (1 - gate.margin)
+    why = f"{told} against the champion's {champion:.5g}" + (f" less {gate.margin:.0%}" if gate.margin else "")
+    if promoted and best is not None and own > scores[best]:
+        why += f"; still worse than {best} with {scores[best]:.5g}"
+    return promoted, why
+
+
+def _against_baseline(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
+    """Judge a first model. Where there are too few items for a standard error, the means alone decide."""
+    own, told = scores[CHALLENGER], f"{contest.metric} {scores[CHALLENGER]:.5g}"
+    if not math.isfinite(own):
+        return False, _not_finite(told)
+    if best is None:
+        return True, f"{told}; there was no champion"
+    baseline = f"{best} with {scores[best]:.5g}"
+    if own <= scores[best]:
+        return True, f"{told}, not worse than {baseline}; there was no champion"
+    error = standard_error(contest.errors[CHALLENGER] - contest.errors[best], contest.block)
+    if error is None:
+        return False, f"{told}, worse than {baseline}; too few items for a standard error"
+    if own - scores[best] > error:
+        return False, f"{told}, worse than {baseline} by more than one standard error, {error:.2g}"
+    return True, f"{told}, worse than {baseline} by at most one standard error, {error:.2g}; there was no champion"
+
+
+def _not_finite(told: str) -> str:
+    return f"{told}: not all predictions are finite numbers"
 
 
 def bootstrap(differences: Errors, block: int = 1) -> tuple[float, float] | None:
     """Return an interval around the mean of differences that may depend on their neighbours; None of too few.
 
     Blocks of consecutive differences are drawn with replacement, as long as the cube root of their number, and at
-    least as long as `block`. Fewer than five of them side by side say too little.
+    least as long as `block`. Fewer than five of them side by side say too little, and so do differences that are not
+    finite.
 
     Source: Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", Annals of Statistics 17(3),
     1989.
     """
+    means = _drawn_means(differences, block)
+    if means is None:
+        return None
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def standard_error(differences: Errors, block: int = 1) -> float | None:
+    """Return the standard error of the mean of such differences by the same bootstrap; None of too few."""
+    means = _drawn_means(differences, block)
+    return None if means is None else float(means.std())
+
+
+def independent_blocks(count: int, block: int = 1) -> float:
+    """Return how many blocks of the bootstrap fit side by side into so many differences."""
+    return count / _length(count, block)
+
+
+def _length(count: int, block: int) -> int:
+    return max(block, round(math.cbrt(count)))
+
+
+def _drawn_means(differences: Errors, block: int) -> Errors | None:
+    """Return the means of bootstrap samples, (draws,)."""
     count = len(differences)
-    length = max(block, round(count ** (1 / 3)))
-    if count < _FEWEST * length:
+    length = _length(count, block)
+    if count < _FEWEST * length or not np.isfinite(differences).all():
         return None
     sums = np.convolve(differences, np.ones(length), mode="valid")  # of each block
     blocks = -(-count // length)
     random: Any = np.random.default_rng(_SEED)
-    means = sums[random.integers(0, len(sums), size=(_DRAWS, blocks))].sum(axis=1) / (blocks * length)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    means: Errors = sums[random.integers(0, len(sums), size=(_DRAWS, blocks))].sum(axis=1) / (blocks * length)
+    return means

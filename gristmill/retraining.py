@@ -1,12 +1,13 @@
 """What a retraining finds and decides, kept in its run record."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel
+from pydantic import BaseModel, PlainSerializer
 
 from gristmill.errors import RequestError
 from gristmill.freshness import Gate, Schedule, span
@@ -14,6 +15,14 @@ from gristmill.settings import Settings
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # their names among what is judged, beside the baselines'
 LEVEL = 0.95  # of the interval around the difference between the two
+
+
+def _in_json(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
+
+
+Number = Annotated[float, PlainSerializer(_in_json, when_used="json")]
+"""A number of a record, which need not be finite: JSON has no other word for it than text."""
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
 Verdict = Literal["nothing new", "waiting", "rejected", "promoted"]
@@ -56,34 +65,54 @@ class Lost:
 
 
 class ErrorDrift(BaseModel):
-    """A champion's errors on what came since it was trained, beside those on what was held out of its training."""
+    """A champion's errors on what came since it was trained, compared with those on data held out of its training."""
 
     count: int
-    mean: float
-    mean_before: float
-    large: float  # an error beyond it counts as large
+    mean: Number
+    mean_before: Number
+    large: Number  # an error beyond it counts as large
     run: int  # the longest run of large errors
     run_before: int
-    probability: float  # of a run as long, were nothing different
+    probability: Number  # of errors as large, were nothing different
     alarm: bool
 
     def __str__(self) -> str:
-        return f"{self.run} errors in a row above {self.large:.4g}, probability {self.probability:.2g}"
+        return (
+            f"mean error {self.mean:.4g} of {self.count:,} new ones, {self.mean_before:.4g} on held-out data, "
+            f"{self.run} in a row above {self.large:.4g}, probability {self.probability:.2g}"
+        )
 
 
 class MeanDrift(BaseModel):
     """A champion's mean error on new examples, which have no order in time, beside that of its test part."""
 
     count: int
-    mean: float
-    mean_before: float
-    probability: float  # of a mean as far above, were nothing different
+    mean: Number
+    mean_before: Number
+    probability: Number  # of a mean as far above, were nothing different
     alarm: bool
 
     def __str__(self) -> str:
         return (
             f"mean error {self.mean:.4g} of {self.count:,} new examples, {self.mean_before:.4g} in the test part, "
-            f"probability {self.probability:.3f}"
+            f"probability {self.probability:.2g}"
+        )
+
+
+class BaselineDrift(BaseModel):
+    """A champion's error on new data, compared with the best baseline's on the same data."""
+
+    name: str
+    metric: str
+    champion: Number
+    baseline: Number
+    probability: Number  # of a champion as much worse, were it as good as the baseline
+    alarm: bool
+
+    def __str__(self) -> str:
+        return (
+            f"the champion is worse than {self.name}: {self.metric} {self.champion:.5g} against {self.baseline:.5g}, "
+            f"probability {self.probability:.2g}"
         )
 
 
@@ -92,38 +121,43 @@ class InputDrift(BaseModel):
 
     name: str
     test: str
-    statistic: float
-    probability: float  # of one as large, were nothing different
+    statistic: Number
+    probability: Number  # of one as large, were nothing different
     alarm: bool
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.test} {self.statistic:.3f}, probability {self.probability:.3f}"
+        return f"{self.name}: {self.test} {self.statistic:.3f}, probability {self.probability:.2g}"
 
 
 class Drift(BaseModel):
-    """Both signs together."""
+    """All signs together. Probabilities of errors and inputs are adjusted for how many signs were looked at."""
 
     errors: ErrorDrift | MeanDrift | None  # None where no new value could be predicted yet
     inputs: list[InputDrift]
+    baseline: BaselineDrift | None = None  # None before a challenger was judged
 
     @property
     def alarms(self) -> list[str]:
         """Each alarm in words."""
-        signs = [*([self.errors] if self.errors else []), *self.inputs]
-        return [str(sign) for sign in signs if sign.alarm]
+        return [str(sign) for sign in (self.errors, *self.inputs, self.baseline) if sign and sign.alarm]
 
 
 class Judgement(BaseModel):
     """What came of a contest."""
 
     metric: str
-    scores: dict[str, float]  # by name, lower is better
+    scores: dict[str, Number]  # by name, lower is better
     items: int  # judged
-    difference: float | None  # champion's error minus the challenger's; None without a champion
+    difference: Number | None  # champion's error minus the challenger's; None where there are not two finite ones
     interval: tuple[float, float] | None  # of the difference
     best_baseline: str | None
     promoted: bool
     why: str
+
+    @property
+    def best_first(self) -> list[tuple[str, float]]:
+        """Names and scores, the best first, those that are not finite last."""
+        return sorted(self.scores.items(), key=lambda item: (not math.isfinite(item[1]), item[1]))
 
 
 class Retraining(BaseModel):

@@ -13,7 +13,7 @@ from gristmill.console import err, escape, out
 from gristmill.lines import Lines
 from gristmill.plan import Step, is_fresh
 from gristmill.result import scores_table
-from gristmill.retraining import CHALLENGER, CHAMPION
+from gristmill.retraining import CHALLENGER, CHAMPION, LEVEL, Retraining
 from gristmill.runs import Record
 
 if TYPE_CHECKING:
@@ -160,6 +160,12 @@ def show_record(record: Record, scores: dict[str, Any] | None, versions: Iterabl
         out().print(f"registered as {', '.join(f'v{number}' for number in versions)}", markup=False)
     if scores:
         show_scores(scores)
+    if found := record.retraining:
+        since = f"since version {found.champion} was trained" if found.champion else "there was no champion"
+        out().print(f"news    {found.news}, {since}; {found.unjudged:,} not judged before", markup=False)
+        for alarm in found.drift.alarms if found.drift else []:
+            out().print(f"alarm   {alarm}", markup=False)
+        _show_decision(record.pipeline, found)
     table = _table("stage", "this run", "key", "digest", "s")
     for name, stage in record.stages.items():
         table.add_row(
@@ -174,22 +180,27 @@ def show_record(record: Record, scores: dict[str, Any] | None, versions: Iterabl
 
 def show_retraining(record: Record, report: "Path") -> None:
     """Print how a retraining ended: who was judged, the verdict, where the report lies."""
-    found = record.retraining
-    if found is None:
-        return
+    if record.retraining:
+        _show_decision(record.pipeline, record.retraining)
+        out().print(f"report  {report}", markup=False)
+
+
+def _show_decision(pipeline: str, found: Retraining) -> None:
+    """Print who was judged in a retraining, and the verdict."""
     if judged := found.judgement:
         table = _table("judged on what came", judged.metric)
-        for name, score in sorted(judged.scores.items(), key=lambda item: item[1]):
+        for name, score in judged.best_first:
             table.add_row(f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name), f"{score:.5g}")
         _print(table)
         if judged.interval:
             low, high = judged.interval
             out().print(
-                f"the champion's error less the challenger's: {judged.difference:.4g} ({low:.4g} to {high:.4g})"
+                f"the champion's error less the challenger's: {judged.difference:.4g} ({low:.4g} to {high:.4g}, "
+                f"{LEVEL:.0%} interval of {judged.items:,} items)",
+                markup=False,
             )
     version = f" as version {found.version}" if found.version else ""
-    out().print(f"{record.pipeline}: {found.verdict}{version} ({found.why})", markup=False)
-    out().print(f"report  {report}", markup=False)
+    out().print(f"{pipeline}: {found.verdict or 'not ended'}{version} ({found.why})", markup=False)
 
 
 def show_leaderboard(places: "list[Place]", report: "Path") -> None:

@@ -53,7 +53,6 @@ def show_judgement(run: Run, judged: Judgement) -> None:
     """Create a markdown artifact with all who were judged, the best first, and what was decided."""
     if TaskRunContext.get() is None:
         return
-    best_first = sorted(judged.scores.items(), key=lambda item: item[1])
     lines = [
         f"**{'Promote' if judged.promoted else 'Reject'}**: {judged.why}",
         "",
@@ -61,7 +60,7 @@ def show_judgement(run: Run, judged: Judgement) -> None:
         "|---|---:|",
         *(
             f"| {f'**{name}**' if name in (CHALLENGER, CHAMPION) else name} | {score:.5g} |"
-            for name, score in best_first
+            for name, score in judged.best_first
         ),
     ]
     with worth_no_failure():

@@ -18,6 +18,7 @@ from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.deployments import schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
+from gristmill.judgement import Contest
 from gristmill.known import last_known
 from gristmill.registry import Registry
 from gristmill.retraining import Champion, Retraining, worth_judging, worth_training
@@ -100,9 +101,7 @@ def watch_champion(run: Run, found: Retraining, ingested: Reference) -> Retraini
     if champion is None or not found.news.later:
         return found
     drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _compared(run, champion))
-    for alarm in drift.alarms:
-        logger.warning("%s drifts: %s", run.pipeline.name, alarm)
-        _emit(run, "gristmill.drift.detected", {"alarm": alarm, "champion": champion.number})
+    _raise_alarms(run, champion, drift.alarms)
     return _told(run, found.model_copy(update={"drift": drift}))
 
 
@@ -136,15 +135,33 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
     challenger, champion = _made(run, made), _compared(run, run.champion) if run.champion else None
     contest = _domain(run.pipeline.domain).contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]
-    best = judgement.best_baseline(read_document(challenger["evaluate"] / "scores.json"))
+    best = judgement.best_baseline(read_document(challenger["evaluate"] / "scores.json"), contest)
     judged = judgement.judge(contest, gate, best)
     logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
     show_judgement(run, judged)
-    found = found.model_copy(update={"judgement": judged})
+    found = _with_baseline(run, found, contest, best).model_copy(update={"judgement": judged})
     if not judged.promoted:
         _emit(run, "gristmill.model.rejected", {"why": judged.why})
         found = found.ended("rejected", judged.why)
     return _told(run, found)
+
+
+def _with_baseline(run: Run, found: Retraining, contest: Contest, best: str | None) -> Retraining:
+    """Return what was found with an alarm where the champion is clearly worse than the best baseline."""
+    from gristmill.drift import look_at_baseline  # late: scipy.stats and pandas take a second to load
+
+    sign = look_at_baseline(contest, best)
+    if run.champion is None or found.drift is None or sign is None:
+        return found
+    if sign.alarm:
+        _raise_alarms(run, run.champion, [str(sign)])
+    return found.model_copy(update={"drift": found.drift.model_copy(update={"baseline": sign})})
+
+
+def _raise_alarms(run: Run, champion: Version, alarms: list[str]) -> None:
+    for alarm in alarms:
+        logger.warning("%s drifts: %s", run.pipeline.name, alarm)
+        _emit(run, "gristmill.drift.detected", {"alarm": alarm, "champion": champion.number})
 
 
 @task(task_run_name="promote challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)

@@ -39,7 +39,7 @@ model = {{ kind = "held.py:build", name = "{name}" }}
 train = {{ epochs = 1 }}
 evaluate = {{ ar_order = 3 }}
 export = {{ formats = ["keras"] }}
-gate = {{ window = 5, baseline = "report" }}
+gate = {{ window = 5 }}
 schedule = {{ {schedule} }}
 """
 

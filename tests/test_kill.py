@@ -65,7 +65,7 @@ LONG = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', "
 """Epochs of a few tenths of a second, and enough of them to be cut off three times."""
 
 
-ANY_MODEL = '\n[pipelines.small.gate]\nwindow = 20\nbaseline = "report"\n'
+ANY_MODEL = "\n[pipelines.small.gate]\nwindow = 20\n"
 """A gate that a model passes which no baseline is asked about."""
 
 

@@ -14,7 +14,7 @@ from gristmill.leaderboard import Place, leaderboard
 from gristmill.lineage import Git, git_of
 from gristmill.plan import is_fresh
 from gristmill.promotions import Promotion
-from gristmill.retraining import Drift, Judgement
+from gristmill.retraining import CHAMPION, Drift, Judgement
 from gristmill.runs import Record
 from gristmill.tables import read_document, read_table
 from gristmill.version import Version
@@ -61,9 +61,7 @@ class Evidence:
 def gather(project: "Project", name: str, checks: list[Check]) -> Evidence:
     """Return what is seen of a pipeline."""
     retrainings = [record.retraining for record in project.runs.newest_first(name) if record.retraining]
-    judgements = [
-        found.judgement for found in retrainings if found.judgement and found.judgement.difference is not None
-    ]
+    judgements = [found.judgement for found in retrainings if found.judgement and CHAMPION in found.judgement.scores]
     pipeline = project.catalogue.pipeline(name)
     tried = [(trial, sweeps.outcome(project.catalogue, trial.pipeline)) for trial in _trials(project, pipeline)]
     return Evidence(

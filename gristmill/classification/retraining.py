@@ -10,7 +10,7 @@ import pandas as pd
 
 from gristmill import examples
 from gristmill.classification.predictions import Probabilities, misses, read_predictions
-from gristmill.drift import look_at_mean_error, look_at_names
+from gristmill.drift import look_at_mean_error, look_at_names, one_look
 from gristmill.errors import shown
 from gristmill.examples import CONTENT
 from gristmill.judgement import Contest
@@ -96,7 +96,7 @@ class Kind:
         if rows.empty:
             return Drift(errors=None, inputs=[])
         trained, tested = (before.part(folders["preprocess"], part) for part in ("train", "test"))
-        return Drift(
+        return one_look(
             errors=look_at_mean_error(
                 _misses(self.judge(folders["export"], ingest, rows), labels, now.classes),
                 misses(read_predictions(folders["evaluate"], "test")),

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill import examples
-from gristmill.drift import look_at_errors, look_at_share
+from gristmill.drift import look_at_errors, look_at_share, one_look
 from gristmill.errors import shown
 from gristmill.examples import CONTENT
 from gristmill.generation import prepared
@@ -75,7 +75,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
         return Drift(errors=None, inputs=[])
     held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
     new, known = _told(folders, now, end), _told(folders, then, held_out)
-    return Drift(
+    return one_look(
         errors=look_at_errors([new.bits / new.characters], [known.bits / known.characters]),
         inputs=[
             look_at_share("unknown tokens", new.unknown / new.tokens, known.unknown / known.tokens, "held-out text")

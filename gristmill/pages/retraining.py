@@ -59,13 +59,18 @@ def _drift(drift: Drift) -> Section:
         headings, cells = [name.replace("_", " ") for name in facts], [_figure(value) for value in facts.values()]
         tables.append(Table("The champion's errors, and those on what was held out of its training", headings, [cells]))
     if drift.inputs:
-        rows = [[sign.name, sign.test, f"{sign.statistic:.3f}", f"{sign.probability:.3f}"] for sign in drift.inputs]
-        tables.append(Table("Inputs beside its training data", ["column", "test", "statistic", "probability"], rows))
-    return Section("Drift", f"Alarm: {alarms}." if alarms else "No alarm.", tables=tables)
+        rows = [[sign.name, sign.test, f"{sign.statistic:.3f}", f"{sign.probability:.2g}"] for sign in drift.inputs]
+        tables.append(Table("Inputs and its training data", ["column", "test", "statistic", "probability"], rows))
+    if sign := drift.baseline:
+        cells = [_figure(value) for value in (sign.champion, sign.baseline, sign.probability)]
+        headings = ["metric", "champion", sign.name, "probability"]
+        tables.append(Table("The champion and the best baseline", headings, [[sign.metric, *cells]]))
+    note = "Probabilities are adjusted for the number of tests: with nothing changed, 1 of 100 looks raises an alarm."
+    return Section("Drift", f"{f'Alarm: {alarms}' if alarms else 'No alarm'}. {note}", tables=tables)
 
 
 def _judgement(judged: Judgement) -> Section:
-    rows = [[name, f"{score:.5g}"] for name, score in sorted(judged.scores.items(), key=lambda item: item[1])]
+    rows = [[name, f"{score:.5g}"] for name, score in judged.best_first]
     note = f"Judged on {judged.items:,} that none of them was trained on; lower is better."
     if judged.best_baseline:
         note += f" The best baseline before it came to this was {judged.best_baseline}."

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill import bundle, examples
-from gristmill.drift import look_at_draws, look_at_mean_error, look_at_names
+from gristmill.drift import look_at_draws, look_at_mean_error, look_at_names, one_look
 from gristmill.errors import shown
 from gristmill.examples import CONTENT, Mask
 from gristmill.judgement import Contest
@@ -65,7 +65,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     if fresh.empty:
         return Drift(errors=None, inputs=[])
     trained, tested = known.table[known.parts == "train"], _tested(folders)
-    return Drift(
+    return one_look(
         errors=look_at_mean_error(
             np.abs(fresh[layout.target].to_numpy() - _served(folders, layout, fresh)),
             np.abs(tested["y"].to_numpy() - tested[MODEL].to_numpy()),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.drift import look_at_errors, look_at_numbers
+from gristmill.drift import look_at_errors, look_at_numbers, one_look
 from gristmill.errors import RequestError
 from gristmill.judgement import Contest
 from gristmill.retraining import CHALLENGER, CHAMPION, Champion, Drift, Folders, Lost, News, incomparable
@@ -106,8 +106,8 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     usual = _usual(trained, columns)
     fresh = _together(table[table["ds"] > trained["ds"].max()], usual)
     before = _together(trained, usual)
-    return Drift(
-        errors=look_at_errors(_new_errors(served, usual), _held_out(champion.folders, usual)),
+    return one_look(
+        errors=look_at_errors([_new_errors(served, usual)], _held_out(champion.folders, usual)),
         inputs=[
             look_at_numbers(name, fresh[name].to_numpy(), before[name].to_numpy()) for name in columns if len(fresh)
         ],
@@ -133,28 +133,30 @@ def _together(table: pd.DataFrame, usual: Usual) -> pd.DataFrame:
     return pd.DataFrame(values, columns=mean.columns).groupby(known["ds"].to_numpy()).mean()
 
 
-def _new_errors(served: Served, usual: Usual) -> Iterator[Array]:
-    """Yield the champion's errors on what came since it was trained, series by series."""
+def _new_errors(served: Served, usual: Usual) -> Array:
+    """Return the champion's errors on what came since it was trained."""
     data, starts = served.data, served.data.origins("test")
-    yield from _by_series(data, starts, np.abs(data.targets(starts) - served.forecast(starts)), usual)
+    return _errors_over_time(data, starts, np.abs(data.targets(starts) - served.forecast(starts)), usual)
 
 
 def _held_out(champion: Folders, usual: Usual) -> Iterator[Array]:
-    """Yield the champion's errors on what it was not fitted on, part by part and series by series."""
+    """Yield the champion's errors on what it was not fitted on, part by part."""
     data = prepared.read(champion["preprocess"])
     for part in PARTS[1:]:
         starts, rows = data.origins(part), read_predictions(champion["evaluate"], part)
         misses = np.abs((rows["y"] - rows[MODEL]).to_numpy()).reshape(-1, data.layout.horizon, len(data.layout.targets))
-        yield from _by_series(data, starts, misses, usual)
+        yield _errors_over_time(data, starts, misses, usual)
 
 
-def _by_series(data: Prepared, starts: Origins, misses: Array, usual: Usual) -> Iterator[Array]:
-    """Yield the mean error of each window, (windows,) of one series in its own deviations; no series that is new."""
-    series, deviation = data.series_of(starts), usual[1][data.layout.targets]
-    for number in np.unique(series):
-        if data.ids[number] in deviation.index:
-            unit = deviation.loc[data.ids[number]].to_numpy()
-            yield (misses[series == number] / unit).mean(axis=(1, 2))
+def _errors_over_time(data: Prepared, starts: Origins, misses: Array, usual: Usual) -> Array:
+    """Return the mean error of the windows that begin at each time, in order; no series that is new.
+
+    Errors are in each series' own deviations. Series are averaged, for what disturbs one often disturbs the others.
+    """
+    deviation = usual[1][data.layout.targets].reindex(data.ids)
+    units = deviation.to_numpy()[data.series_of(starts)]  # (windows, targets), NaN of a series that is new
+    known = ~np.isnan(units).any(axis=1)
+    return _by_time((misses / units[:, np.newaxis]).mean(axis=(1, 2))[known], data.times[starts][known])
 
 
 def contest(challenger: Folders, champion: Champion | None) -> Contest:
@@ -199,7 +201,13 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
 def _over_time(errors: Array, counted: npt.NDArray[np.bool_], times: pd.Index, kept: npt.NDArray[np.bool_]) -> Array:
     """Return the mean error of each time that windows begin at, in order, of those values that are counted."""
     sums = np.where(counted, errors, 0.0)[kept].sum(axis=(1, 2)) / counted[kept].sum(axis=(1, 2))
-    return np.asarray(pd.Series(sums, index=times[kept]).groupby(level=0).mean(), np.float64)
+    return _by_time(sums, times[kept])
+
+
+def _by_time(errors: Array, times: pd.Index) -> Array:
+    """Return the mean error at each time, in order; infinite where one is no number, which pandas would leave out."""
+    whole = pd.Series(np.where(np.isnan(errors), np.inf, errors), index=times)
+    return np.asarray(whole.groupby(level=0).mean(), np.float64)
 
 
 def _served(ingest: Path, champion: Champion, trained: pd.DataFrame) -> Served:

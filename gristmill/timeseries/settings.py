@@ -116,12 +116,6 @@ class Export(Settings):
     refit: bool = False  # train once more on everything, by the judged recipe, and export that network
 
 
-class Gate(freshness.Gate):
-    """What a challenger must show; no forecast is served that a baseline beats."""
-
-    baseline: Literal["require", "report"] = "require"  # whether it must also be as good as the best baseline
-
-
 class Schedule(freshness.Schedule):
     """When a pipeline is retrained, and from where."""
 
@@ -137,7 +131,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "backtest": Backtest,
     "evaluate": Evaluate,
     "export": Export,
-    "gate": Gate,
+    "gate": freshness.Gate,
     "schedule": Schedule,
 }
 """Table name to its class, or to the package that holds one module a `kind`."""

@@ -19,7 +19,7 @@ pytest_plugins = ["end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
 
 DENSE = with_model('kind = "dense"\nunits = [2]', "epochs = 3")
-GATE = '\n[pipelines.small.gate]\nwindow = 20\nbaseline = "report"\n'
+GATE = "\n[pipelines.small.gate]\nwindow = 20\n"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import math
 import os
 import re
 import shutil
@@ -21,7 +22,7 @@ from gristmill import config
 from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.errors import RequestError, StoreError, WorkError
-from gristmill.retraining import News, Retraining
+from gristmill.retraining import Drift, Judgement, MeanDrift, News, Retraining
 from gristmill.runs import Record, Runs, StageRecord
 from gristmill.store import Store
 from gristmill.timeseries.settings import Train
@@ -89,6 +90,29 @@ def test_a_record_tells_of_a_run_as_it_goes(pipeline: Pipeline, runs: Runs) -> N
     assert (ended.overrides, ended.versions) == (["train.epochs=5"], {"numpy": "2.1.0"})
     assert ended.finished is not None
     assert ended.seconds == (ended.finished - ended.started).total_seconds()
+
+
+@pytest.mark.fault(34)
+def test_a_record_keeps_scores_that_are_not_finite(runs: Runs, pipeline: Pipeline) -> None:
+    made = runs.start(pipeline, [], {})
+    judged = Judgement(
+        metric="mae",
+        scores={"challenger": 1.0, "champion": math.nan, "naive": math.inf},
+        items=3,
+        difference=None,
+        interval=None,
+        best_baseline=None,
+        promoted=True,
+        why="",
+    )
+    errors = MeanDrift(count=3, mean=math.inf, mean_before=1.0, probability=0.0, alarm=True)
+    found = Retraining(
+        champion=1, news=News(later=3), unjudged=3, drift=Drift(errors=errors, inputs=[]), judgement=judged
+    )
+
+    runs.note_retraining("small", made.id, found)
+
+    assert str(runs.read("small", made.id).retraining) == str(found)
 
 
 def test_records_come_newest_first(tmp_path: Path, runs: Runs) -> None:

@@ -13,7 +13,7 @@ from gristmill.errors import RequestError
 from gristmill.freshness import Gate
 from gristmill.retraining import CHALLENGER, CHAMPION, Champion
 from gristmill.sources.csv import Csv
-from gristmill.tables import read_document, read_table
+from gristmill.tables import read_document, read_table, write_table
 from gristmill.timeseries.models.linear import Linear
 from gristmill.timeseries.retraining import contest, drift, news, overrides
 from gristmill.timeseries.settings import Export, Ingest, Preprocess, Train
@@ -114,7 +114,9 @@ def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: 
     assert found.errors.count == 29
     assert found.errors.mean == pytest.approx(np.abs(made - truth).mean() / unit, rel=1e-4)
     assert found.errors.mean_before == pytest.approx(held_out / unit, rel=1e-4)
-    assert [(column.name, column.test) for column in found.inputs] == [("sunspots", "Kolmogorov-Smirnov of the last 2")]
+    assert [(column.name, column.test) for column in found.inputs] == [
+        ("sunspots", "spread of the last 10 (t statistic)")
+    ]
     assert not found.alarms
 
 
@@ -204,7 +206,7 @@ def test_series_of_different_scale_are_judged_in_their_own_units(tmp_path: Path)
 
 @pytest.mark.parametrize("shifted", ["large", "small"])
 def test_a_shift_of_any_series_is_an_alarm(shifted: str, tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(1)
     walks = {shop: (random.normal(size=240) + 9) * scale for shop, scale in (("large", 1_000.0), ("small", 1.0))}
 
     cut = Preprocess(history=5, validation=20, test=20)
@@ -215,3 +217,19 @@ def test_a_shift_of_any_series_is_an_alarm(shifted: str, tmp_path: Path) -> None
 
     assert not calm.alarms
     assert [column.alarm for column in found.inputs] == [True]
+
+
+@pytest.mark.fault(34)
+def test_a_forecast_that_is_no_number_is_not_left_out_of_the_mean_over_series(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    walks = {shop: random.normal(size=80).cumsum() for shop in ("one", "other")}
+    challenger = shops(tmp_path / "now", walks, Preprocess(history=5, validation=10, test=15))
+    file = challenger["evaluate"] / "predictions.parquet"
+    rows = read_table(file)
+    rows.loc[rows[(rows["part"] == "test") & (rows["unique_id"] == "one")].index[3], "naive"] = np.nan
+    write_table(file, rows)
+
+    found = contest(challenger, None)
+
+    assert not np.isfinite(found.errors["naive"]).all()
+    assert np.isfinite(found.errors[CHALLENGER]).all()
