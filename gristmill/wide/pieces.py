@@ -53,7 +53,7 @@ def made_by_workers(
             piece = pieces[number]
             who = f"{piece} of {common['pipeline']}"
             if done.failed:
-                kind = SourceChanged if f"{SourceChanged.__name__}: " in done.failed else WorkError
+                kind = SourceChanged if done.error == SourceChanged.__name__ else WorkError
                 raise kind(f"{who}: {done.failed}")
             artifact = catalogue.store.find(done.value["stage"], piece.key)
             if artifact is None:

@@ -5,6 +5,7 @@ when the unit is cancelled, which the scheduler also does when the one who sent 
 """
 
 import threading
+from dataclasses import asdict, replace
 from typing import Any
 
 from distributed import Status, get_worker
@@ -40,7 +41,7 @@ def attempt(unit: dict[str, Any], environment: dict[str, str | None], surroundin
         over.set()
     _idle.append((purpose, worker))
     failed = done.failed and f"worker {get_worker().address}: {done.failed}"
-    return {"value": done.value, "failed": failed}
+    return asdict(replace(done, failed=failed))
 
 
 def _key() -> str:

@@ -18,6 +18,7 @@ class Done:
 
     value: Any = None
     failed: str | None = None
+    error: str | None = None  # the name of the error's class, where its flow raised one
 
 
 class WorkerDied(Exception):

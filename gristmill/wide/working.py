@@ -58,7 +58,10 @@ def _done(flow: str, parameters: dict[str, Any], api: str) -> Done:
         ended = getattr(import_own(f"flows.{flow}"), flow)(**parameters, return_state=True).result(
             raise_on_failure=False
         )
-    return Done(failed=f"{type(ended).__name__}: {ended}") if isinstance(ended, Exception) else Done(ended)
+    if not isinstance(ended, Exception):
+        return Done(ended)
+    error = type(ended).__name__
+    return Done(failed=f"{error}: {ended}", error=error)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import sys
+from contextlib import nullcontext
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,10 @@ from support import wait_until
 
 from gristmill import config
 from gristmill.backend import LINEAR_ALGEBRA
-from gristmill.errors import RequestError, WorkError
+from gristmill.errors import RequestError, SourceChanged, WorkError
 from gristmill.processes import TEMPORARY
-from gristmill.wide import alike, cluster, process, working
+from gristmill.wide import alike, cluster, pieces, process, working
+from gristmill.wide.pieces import Piece, made_by_workers
 from gristmill.wide.pool import ATTEMPTS, Pool, at_once
 from gristmill.wide.process import Worker
 from gristmill.wide.settings import ALONE, Runner
@@ -220,6 +222,36 @@ def test_a_worker_sends_heartbeats_to_a_server_that_outlives_the_run(
     monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", raising=False)
 
     assert working._done("piece", {}, server) == Done(seconds)
+
+
+def test_a_worker_says_of_what_class_an_error_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = SimpleNamespace(result=lambda **_: SourceChanged("series.csv: changed"))
+    monkeypatch.setattr(working, "import_own", lambda _: SimpleNamespace(piece=lambda **_: ended))
+
+    done = working._done("piece", {}, "http://own")
+
+    assert done == Done(failed="SourceChanged: series.csv: changed", error="SourceChanged")
+
+
+@pytest.mark.parametrize(
+    ("done", "raised"),
+    [
+        (Done(failed="changed while it was read", error="SourceChanged"), SourceChanged),
+        (Done(failed="DataError: a row says SourceChanged: no", error="DataError"), WorkError),
+        (Done(failed="its process ended with status -9"), WorkError),
+    ],
+)
+def test_a_piece_fails_by_the_class_of_its_error_whatever_the_message(
+    project: Path, monkeypatch: pytest.MonkeyPatch, done: Done, raised: type[WorkError]
+) -> None:
+    pool = SimpleNamespace(do=lambda _: iter([(0, done)]))
+    monkeypatch.setattr(pieces, "opened", lambda *_: nullcontext(pool))
+
+    with pytest.raises(WorkError) as told:
+        list(made_by_workers(config.load(), 1, {"pipeline": "small"}, [Piece("ingest", "key")]))
+
+    assert type(told.value) is raised
+    assert str(told.value) == f"ingest of small: {done.failed}"
 
 
 @pytest.mark.parametrize("asked", [None, "3"])
