@@ -22,6 +22,7 @@ from gristmill.extras import need
 from gristmill.formats import FORMATS, Predictor
 from gristmill.processes import command
 from gristmill.tables import read_document, write_document
+from gristmill.wording import number
 
 if TYPE_CHECKING:
     import keras
@@ -64,8 +65,9 @@ def check_parity(
             difference = float(np.abs(predicted - scored).max()) if predicted.shape == scored.shape else float("inf")
             if not difference <= tolerance:
                 raise ParityError(
-                    f"the exported {form} model differs from the scored one by {difference:g}, "
-                    f"more than {tolerance:g}. Nothing was exported; look for layers that do not save all they learned."
+                    f"the exported {form} model differs from the scored one by {number(difference)}, "
+                    f"more than {number(tolerance)}. Nothing was exported; look for layers that do not save all they "
+                    "learned."
                 )
             largest = max(largest, difference)
     return largest
@@ -141,7 +143,7 @@ def refuse_other_than_scored(made: Inputs, scored: Inputs, tolerance: float) -> 
     difference = float(np.abs(made - scored).max()) if made.shape == scored.shape else float("inf")
     if not difference <= tolerance:  # nor no number
         raise ParityError(
-            f"the network to export gives other predictions than were scored (by {difference:g}). "
+            f"the network to export gives other predictions than were scored (by {number(difference)}). "
             "Nothing was exported; run again with --refresh evaluate."
         )
 

@@ -27,6 +27,7 @@ from gristmill.learning_rate import Loss, Trial
 from gristmill.precision import scaling
 from gristmill.settings import Fit
 from gristmill.tensorboard import Curves
+from gristmill.wording import number
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +167,7 @@ def _first_rate(network: keras.Model, batches: tf.data.Dataset, settings: Fit, l
         return [], settings.learning_rate
     trials = learning_rate.search(network, batches, settings, loss)
     found = learning_rate.suggest(trials)
-    logger.info("learning rate %.3g, found in %d updates", found, len(trials))
+    logger.info("learning rate %s, found in %d updates", number(found, 3), len(trials))
     return trials, found
 
 
@@ -228,7 +229,7 @@ class _Keeper(keras.callbacks.Callback):
         if not all(math.isfinite(value) for value in (loss, val_loss) if value is not None):
             raise Diverged(
                 f"the loss became {loss} (validation: {val_loss}) in epoch {epoch + 1}, at the learning rate "
-                f"{self._rate:.3g}. Lower train.learning_rate, or look for wild values."
+                f"{number(self._rate, 3)}. Lower train.learning_rate, or look for wild values."
             )
         self._course.losses.append(loss)
         self._course.rates.append(self._rate)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gristmill.freshness import Gate
 from gristmill.retraining import CHALLENGER, CHAMPION, LEVEL, Judgement
+from gristmill.wording import number
 
 Errors = npt.NDArray[np.float64]
 
@@ -77,32 +78,37 @@ def best_baseline(scores: dict[str, Any], contest: Contest) -> str | None:
 
 
 def _against_champion(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
-    own, champion, told = scores[CHALLENGER], scores[CHAMPION], f"{contest.metric} {scores[CHALLENGER]:.5g}"
+    own, champion, told = scores[CHALLENGER], scores[CHAMPION], f"{contest.metric} {_score(scores[CHALLENGER])}"
     if not math.isfinite(own):
         return False, _not_finite(told)
     promoted = not math.isfinite(champion) or own < champion * (1 - gate.margin)
-    why = f"{told} against the champion's {champion:.5g}" + (f" less {gate.margin:.0%}" if gate.margin else "")
+    why = f"{told} against the champion's {_score(champion)}" + (f" less {gate.margin:.0%}" if gate.margin else "")
     if promoted and best is not None and own > scores[best]:
-        why += f"; still worse than {best} with {scores[best]:.5g}"
+        why += f"; still worse than {best} with {_score(scores[best])}"
     return promoted, why
 
 
 def _against_baseline(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
     """Judge a first model. Where there are too few items for a standard error, the means alone decide."""
-    own, told = scores[CHALLENGER], f"{contest.metric} {scores[CHALLENGER]:.5g}"
+    own, told = scores[CHALLENGER], f"{contest.metric} {_score(scores[CHALLENGER])}"
     if not math.isfinite(own):
         return False, _not_finite(told)
     if best is None:
         return True, f"{told}; there was no champion"
-    baseline = f"{best} with {scores[best]:.5g}"
+    baseline = f"{best} with {_score(scores[best])}"
     if own <= scores[best]:
         return True, f"{told}, not worse than {baseline}; there was no champion"
     error = standard_error(contest.errors[CHALLENGER] - contest.errors[best], contest.block)
     if error is None:
         return False, f"{told}, worse than {baseline}; too few items for a standard error"
+    shown = number(error, digits=2)
     if own - scores[best] > error:
-        return False, f"{told}, worse than {baseline} by more than one standard error, {error:.2g}"
-    return True, f"{told}, worse than {baseline} by at most one standard error, {error:.2g}; there was no champion"
+        return False, f"{told}, worse than {baseline} by more than one standard error, {shown}"
+    return True, f"{told}, worse than {baseline} by at most one standard error, {shown}; there was no champion"
+
+
+def _score(value: float) -> str:
+    return number(value, digits=5)
 
 
 def _not_finite(told: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, PlainSerializer
 from gristmill.errors import RequestError
 from gristmill.freshness import Gate, Schedule, span
 from gristmill.settings import Settings
+from gristmill.wording import number
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # their names among what is judged, beside the baselines'
 LEVEL = 0.95  # of the interval around the difference between the two
@@ -78,8 +79,8 @@ class ErrorDrift(BaseModel):
 
     def __str__(self) -> str:
         return (
-            f"mean error {self.mean:.4g} of {self.count:,} new ones, {self.mean_before:.4g} on held-out data, "
-            f"{self.run} in a row above {self.large:.4g}, probability {self.probability:.2g}"
+            f"mean error {number(self.mean)} of {self.count:,} new ones, {number(self.mean_before)} on held-out data, "
+            f"{self.run} in a row above {number(self.large)}, probability {number(self.probability, 2)}"
         )
 
 
@@ -94,8 +95,8 @@ class MeanDrift(BaseModel):
 
     def __str__(self) -> str:
         return (
-            f"mean error {self.mean:.4g} of {self.count:,} new examples, {self.mean_before:.4g} in the test part, "
-            f"probability {self.probability:.2g}"
+            f"mean error {number(self.mean)} of {self.count:,} new examples, {number(self.mean_before)} in the test part, "
+            f"probability {number(self.probability, 2)}"
         )
 
 
@@ -111,8 +112,8 @@ class BaselineDrift(BaseModel):
 
     def __str__(self) -> str:
         return (
-            f"the champion is worse than {self.name}: {self.metric} {self.champion:.5g} against {self.baseline:.5g}, "
-            f"probability {self.probability:.2g}"
+            f"the champion is worse than {self.name}: {self.metric} {number(self.champion, 5)} against {number(self.baseline, 5)}, "
+            f"probability {number(self.probability, 2)}"
         )
 
 
@@ -126,7 +127,7 @@ class InputDrift(BaseModel):
     alarm: bool
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.test} {self.statistic:.3f}, probability {self.probability:.2g}"
+        return f"{self.name}: {self.test} {self.statistic:.3f}, probability {number(self.probability, 2)}"
 
 
 class Drift(BaseModel):

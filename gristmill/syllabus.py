@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt, ValidationError
 
-from gristmill import plan, sweeps
+from gristmill import plan, sweeps, wording
 from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import GristmillError, RequestError
 from gristmill.leaderboard import Outcome
@@ -159,5 +159,5 @@ def _source(pipeline: Pipeline) -> str:
 def means(values: Iterable[float]) -> str:
     """Return the mean of some scores, and their standard deviation where there are several."""
     found = list(values)
-    spread = f" ± {statistics.stdev(found):.2g}" if len(found) > 1 else ""
-    return f"{statistics.mean(found):.4g}{spread}"
+    spread = f" ± {wording.number(statistics.stdev(found), 2)}" if len(found) > 1 else ""
+    return f"{wording.number(statistics.mean(found))}{spread}"

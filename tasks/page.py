@@ -37,10 +37,7 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     lines = [
         f"| | {' | '.join(metrics)} |",
         f"|---|{'---:|' * len(metrics)}",
-        *(
-            f"| {name} | {' | '.join(wording.score(metric, values.get(metric)) for metric in metrics)} |"
-            for name, values in named.items()
-        ),
+        *(f"| {' | '.join(row)} |" for row in wording.score_rows(metrics, named.items())),
         "",
         f"![forecast and truth](data:image/png;base64,{base64.b64encode(picture).decode()})",
     ]
@@ -53,14 +50,15 @@ def show_judgement(run: Run, judged: Judgement) -> None:
     """Create a markdown artifact with all who were judged, the best first, and what was decided."""
     if TaskRunContext.get() is None:
         return
+    names, scores = zip(*judged.best_first, strict=True)
     lines = [
         f"**{'Promote' if judged.promoted else 'Reject'}**: {judged.why}",
         "",
         f"| | {judged.metric} |",
         "|---|---:|",
         *(
-            f"| {f'**{name}**' if name in (CHALLENGER, CHAMPION) else name} | {score:.5g} |"
-            for name, score in judged.best_first
+            f"| {f'**{name}**' if name in (CHALLENGER, CHAMPION) else name} | {score} |"
+            for name, score in zip(names, wording.numbers(scores, digits=5), strict=True)
         ),
     ]
     with worth_no_failure():

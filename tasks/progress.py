@@ -9,6 +9,7 @@ from prefect.context import TaskRunContext
 
 from gristmill import progress
 from gristmill.epoch import Epoch
+from gristmill.wording import number
 from tasks.page import artifact_key, worth_no_failure
 
 _PAUSE = 1.0  # seconds between updates of the page; each costs about 10 ms, which fast epochs would feel
@@ -32,7 +33,7 @@ class EpochProgress:
 
     def _show(self, epoch: Epoch) -> None:
         done = 100 * epoch.number / epoch.of
-        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {epoch.loss:.4g}"
+        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {number(epoch.loss)}"
         if self._artifact is None:
             created = create_progress_artifact(done, key=artifact_key(self._pipeline, "training"), description=text)
             self._artifact = cast(UUID, created)  # a coroutine only where an event loop runs; tasks are not async

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gristmill import domains, sweeps
+from gristmill import domains, sweeps, wording
 from gristmill.config import Catalogue, find_root, load
 from gristmill.errors import RequestError
 from gristmill.runs import Runs
@@ -76,5 +76,5 @@ def _score(root: Path, pipeline: str, trial: list[str]) -> str:
         catalogue = load(root, {pipeline: trial})
         outcome = sweeps.outcome(catalogue, catalogue.pipeline(pipeline))
         if outcome and outcome.validation is not None:
-            return f": {outcome.metric} {outcome.validation:.4g} on {outcome.chosen_on}"
+            return f": {outcome.metric} {wording.number(outcome.validation)} on {outcome.chosen_on}"
     return ""

@@ -4,6 +4,7 @@ from typing import Any
 
 from gristmill.checks.evidence import Evidence, Left
 from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
+from gristmill.wording import numbers
 
 
 def in_schema(seen: Evidence) -> Finding:
@@ -36,7 +37,8 @@ def beneficial(left: Left) -> Finding:
     if idle:
         return missing(f"the error does not rise when shuffled: {', '.join(idle)}. Run without, and compare")
     least, error = features[-1], left.importance["error"]
-    told = f"least {least['feature']}, by {least['rise']:.3g} on {error:.3g}"
+    rise, whole = numbers([least["rise"], error], digits=3)
+    told = f"least {least['feature']}, by {rise} on {whole}"
     return passes(f"each of {len(features)} raises the error when shuffled: {told}")
 
 

@@ -7,6 +7,7 @@ from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, p
 from gristmill.config import Pipeline
 from gristmill.leaderboard import Place, best
 from gristmill.retraining import CHALLENGER, CHAMPION
+from gristmill.wording import numbers
 
 
 def reviewed(seen: Evidence) -> Finding:
@@ -51,10 +52,8 @@ def staleness_known(seen: Evidence) -> Finding:
         return missing(
             f"gristmill retrain {seen.pipeline.name}, once data has come, sets the champion beside a fresh model"
         )
-    old, fresh = judged.scores[CHAMPION], judged.scores[CHALLENGER]
-    return passes(
-        f"on {judged.items:,} newer examples {judged.metric} {old:.4g} of the champion, {fresh:.4g} of a fresh model"
-    )
+    old, fresh = numbers([judged.scores[CHAMPION], judged.scores[CHALLENGER]])
+    return passes(f"on {judged.items:,} newer examples {judged.metric} {old} of the champion, {fresh} of a fresh model")
 
 
 @of_run
@@ -66,7 +65,8 @@ def better_than_simple(left: Left) -> Finding:
         if headline.get("higher_is_better")
         else headline["model"] < headline["baseline"]
     )
-    told = f"{headline['metric']} {headline['model']:.4g} on the test part, {headline['baseline']:.4g} of {baseline}"
+    model, other = numbers([headline["model"], headline["baseline"]])
+    told = f"{headline['metric']} {model} on the test part, {other} of {baseline}"
     return passes(told) if better else missing(f"{told}: serve that, or find a model that is better")
 
 

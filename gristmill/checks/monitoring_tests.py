@@ -7,6 +7,7 @@ from gristmill.checks.evidence import Evidence, Left
 from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes
 from gristmill.deployments import schedule_of, when
 from gristmill.freshness import span
+from gristmill.wording import number
 
 _SHOWN = ("keras", "numpy", "tensorflow")  # of the libraries
 
@@ -35,7 +36,7 @@ def no_skew(left: Left) -> Finding:
     """Whether what is served predicts what was scored, from raw values on."""
     if not left.proved:
         return missing("the bundle was compared on no example: give the test part some")
-    told = f"the bundle, with preprocessing inside, repeats what was scored to {left.scores['parity']:.2g}"
+    told = f"the bundle, with preprocessing inside, repeats what was scored to {number(left.scores['parity'], 2)}"
     return passes(f"from raw values of {left.proved:,} examples {told}")
 
 

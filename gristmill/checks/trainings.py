@@ -20,6 +20,7 @@ from gristmill.errors import Diverged
 from gristmill.identity import digest_of_file
 from gristmill.settings import Settings
 from gristmill.tables import read_document, read_table
+from gristmill.wording import number
 
 Verdict = Literal["passed", "failed", "not applicable"]
 
@@ -128,7 +129,8 @@ def by_heart(trainee: Trainee, folder: Path) -> Iterator[Check]:
         return
     epochs, layout = read_table(trained / "epochs.parquet"), few.layout
     losses, classes = epochs["loss"].to_numpy(), layout.get("classes")
-    told = f"loss {losses[0]:.4g} → {losses[-1]:.2g} in {len(losses)} updates, to fall below {_FALLEN:.0%} of its start"
+    fell = f"loss {number(losses[0])} → {number(losses[-1], 2)}"
+    told = f"{fell} in {len(losses)} updates, to fall below {_FALLEN:.0%} of its start"
     learned = losses[-1] <= _FALLEN * losses[0]
     if classes:
         right = float(epochs["accuracy"].iloc[-1])
@@ -141,7 +143,7 @@ def by_heart(trainee: Trainee, folder: Path) -> Iterator[Check]:
 def _at_chance(loss: float, ways: int) -> Check:
     """Return whether a first loss is about that of a network that holds all ways for as likely: ln(ways)."""
     chance = math.log(ways)
-    told = f"first loss {loss:.4g}, where {ways:,} ways as likely as each other give {chance:.4g}"
+    told = f"first loss {number(loss)}, where {ways:,} ways as likely as each other give {number(chance)}"
     return Check(CHANCE, "passed" if loss <= _ABOVE * chance else "failed", told, decides=False)
 
 

@@ -1,6 +1,6 @@
 """What a report on any classifier shows: its scores beside the baselines', confusion, calibration, slices."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from gristmill.classification.labelled import PARTS, Labelled
 from gristmill.pages.pictures import as_png, as_svg
 from gristmill.pages.sections import Section, Table
 from gristmill.tables import read_document, read_table
-from gristmill.wording import score
+from gristmill.wording import numbers, score, score_column, score_rows
 
 METRICS = {
     "accuracy": "accuracy",
@@ -73,9 +73,10 @@ def verdict(scores: dict[str, Any]) -> str:
     stands = "beats" if model > baseline else "does not beat"
     change = (1 - model) / (1 - baseline) - 1 if baseline < 1 else 0.0
     errors = f", {abs(change):.0%} {'fewer' if change < 0 else 'more'} errors" if change else ""
+    own, other = numbers([model, baseline])
     return (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: accuracy "
-        f"{score('accuracy', model)} against {score('accuracy', baseline)}{errors}. Nothing was fitted on the test "
+        f"{own} against {other}{errors}. Nothing was fitted on the test "
         "part. Precision, recall and F1 are means over the classes."
     )
 
@@ -99,8 +100,7 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
     baselines = sorted(scores["baselines"].items(), key=lambda item: -item[1][part]["accuracy"])
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
     shown = {key: name for key, name in METRICS.items() if key in scores["model"][part]}
-    rows = [[name, *(score(key, values[key]) for key in shown)] for name, values in named]
-    return Table(f"{part.capitalize()} part", ["classifier", *shown.values()], rows)
+    return Table(f"{part.capitalize()} part", ["classifier", *shown.values()], score_rows(shown, named))
 
 
 def confusion_section(found: Judged) -> Section:
@@ -112,10 +112,7 @@ def confusion_section(found: Judged) -> Section:
         "The test part, coloured by the share of the true class. Precision is the share of what was taken for a class "
         f"that is of it, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}"
     )
-    rows = [
-        [row["group"], f"{row['examples']:,}", *(_cell(key, row[key]) for key in ("precision", "recall", "f1"))]
-        for row in _worst(model, "f1").to_dict("records")
-    ]
+    rows = _by_group(_worst(model, "f1"), ("precision", "recall", "f1"))
     return Section(
         "Confusion matrix", note, [picture], [Table("", ["class", "examples", "precision", "recall", "F1"], rows)]
     )
@@ -141,15 +138,9 @@ def slice_sections(found: Judged) -> Iterator[Section]:
         model = groups[groups["forecaster"] == "model"]
         baseline = groups[groups["forecaster"] == found.best].set_index("group")["accuracy"]
         shown = found.scores["shown"]
-        rows = [
-            [
-                row["group"],
-                f"{row['examples']:,}",
-                *(_cell(key, row[key]) for key in shown),
-                score("accuracy", baseline[row["group"]]),
-            ]
-            for row in _worst(model, "accuracy").to_dict("records")
-        ]
+        worst = _worst(model, "accuracy")
+        others = score_column("accuracy", baseline.loc[worst["group"]].tolist())
+        rows = [[*row, other] for row, other in zip(_by_group(worst, shown), others, strict=True)]
         headings = ["", "examples", *(METRICS[key] for key in shown), f"accuracy of {found.best}"]
         tables.append(Table(column + _limited(model, "groups", "accuracy"), headings, rows))
     if tables:
@@ -186,5 +177,10 @@ def _limited(rows: pd.DataFrame, what: str, metric: str) -> str:
     return lowest if len(rows) > _SHOWN else ""
 
 
-def _cell(metric: str, value: float) -> str:
-    return score(metric, None if pd.isna(value) else value)
+def _by_group(rows: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
+    """Return the cells of each group: its name, how many examples it has, its scores."""
+    examples = [f"{count:,}" for count in rows["examples"]]
+    columns = [
+        score_column(key, [None if pd.isna(value) else value for value in rows[key].tolist()]) for key in metrics
+    ]
+    return [list(row) for row in zip(rows["group"], examples, *columns, strict=True)]

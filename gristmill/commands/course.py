@@ -14,7 +14,7 @@ from gristmill.pages.run import report_path
 from gristmill.project import Project
 from gristmill.sweeps import Trial
 from gristmill.syllabus import Result, Row
-from gristmill.wording import suggestion
+from gristmill.wording import number, suggestion
 
 
 def course(
@@ -73,7 +73,7 @@ def _told(result: Result) -> str:
         return result.missing
     first = result.outcomes[0]
     code = f", the course's code {syllabus.means(result.row.code.scores)}" if result.row.code else ""
-    baseline = f"{first.scores['headline']['baseline']:.4g}"
+    baseline = number(first.scores["headline"]["baseline"])
     figures = f"{first.metric} {syllabus.means(result.tests)} (baseline {baseline}{code})"
     if not result.kept:
         return figures

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.expectations.checks import quoted
+from gristmill.wording import number
 
 _EXACT = 2**53  # below it a float tells every whole number from the next
 _WHOLE = 'all whole so far; "integer" would refuse the first that is not'
@@ -51,8 +52,8 @@ def number_lines(values: "pd.Series[float]", holes: float) -> list[Line]:
     least, most = _rounded(low - room, room, ROUND_FLOOR), _rounded(high + room, room, ROUND_CEILING)
     return [
         Line("type", "number", _WHOLE if whole else "whole or not"),
-        Line("min", max(least, 0) if low >= 0 else least, f"seen: {low:g}"),
-        Line("max", min(most, 0) if low < 0 and high <= 0 else most, f"seen: {high:g}"),
+        Line("min", max(least, 0) if low >= 0 else least, f"seen: {number(low, 6)}"),
+        Line("max", min(most, 0) if low < 0 and high <= 0 else most, f"seen: {number(high, 6)}"),
         missing_line(holes),
     ]
 

@@ -13,7 +13,7 @@ from gristmill.pages.pictures import as_png, as_svg
 from gristmill.pages.sections import Passage, Section, Table
 from gristmill.tables import read_document, read_table
 from gristmill.text.projector import visible
-from gristmill.wording import score
+from gristmill.wording import numbers, score_rows
 
 METRICS = {
     "bits_per_character": "bits a character",
@@ -57,9 +57,10 @@ def verdict(scores: dict[str, Any]) -> str:
     stands = "beats" if model < baseline else "does not beat"
     change = model / baseline - 1
     size = f", {abs(change):.1%} {'fewer' if change < 0 else 'more'}" if change else ""
+    own, others = numbers([model, baseline])
     return (
-        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: {model:.4g} {name} "
-        f"against {baseline:.4g}{size}. Nothing was fitted on the test part. The baselines count in the training part; "
+        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: {own} {name} "
+        f"against {others}{size}. Nothing was fitted on the test part. The baselines count in the training part; "
         "how far they lean on shorter contexts is chosen on validation."
     )
 
@@ -70,10 +71,8 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
     baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][first])
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
     shown = {key: name for key, name in METRICS.items() if key in scores["model"][part]}
-    rows = [
-        [name, *(f"{values[key]:.1%}" if key == "accuracy" else score(key, values[key]) for key in shown)]
-        for name, values in named
-    ]
+    bits = score_rows([key for key in shown if key != "accuracy"], named)
+    rows = [[*row, f"{values['accuracy']:.1%}"] for row, (_, values) in zip(bits, named, strict=True)]
     title = f"{part.capitalize()} part, {scores['tokens'][part]:,} tokens"
     unknown = scores["unknown"][part]
     return Table(title + (f", {unknown:.2%} of them unknown" if unknown else ""), ["", *shown.values()], rows)

@@ -10,6 +10,7 @@ from gristmill.pages.page import beside, linked, render_page
 from gristmill.pages.sections import Section, Table
 from gristmill.store import Store
 from gristmill.syllabus import Result, means
+from gristmill.wording import number
 
 MARKDOWN = "docs/course.md"
 PAGE = "_course"
@@ -95,8 +96,8 @@ def _cells(result: Result) -> list[str]:
         f"{outcomes[0].metric} {means(result.tests)} ({_seeds(len(outcomes), row.seeds)})",
         code,
         row.published,
-        f"{scores['headline']['baseline']:.4g} {scores['best_baseline']}",
-        f"{statistics.mean(outcome.seconds for outcome in outcomes):.0f}",
+        f"{number(scores['headline']['baseline'])} {scores['best_baseline']}",
+        f"{statistics.mean(outcome.seconds for outcome in outcomes):,.0f}",
         max(outcome.made for outcome in outcomes)[:10],
     ]
 

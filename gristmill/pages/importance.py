@@ -6,6 +6,7 @@ from pathlib import Path
 from gristmill.importance import FILE
 from gristmill.pages.sections import Section, Table
 from gristmill.tables import read_document
+from gristmill.wording import number, numbers
 
 
 def importance_sections(evaluate: Path, metrics: dict[str, str]) -> Iterator[Section]:
@@ -20,23 +21,24 @@ def importance_sections(evaluate: Path, metrics: dict[str, str]) -> Iterator[Sec
     found = read_document(evaluate / FILE)
     metric = metrics[found["metric"]]
     note = (
-        f"By how much the {metric} on the {found['part']} part ({found['error']:.4g} of {found['examples']:,} "
+        f"By how much the {metric} on the {found['part']} part ({number(found['error'])} of {found['examples']:,} "
         f"{found['of']}) rises when one feature is shuffled among them: mean and standard deviation of "
         f"{found['repeats']} shuffles. About 0 says that the model does without it, not that it tells nothing: "
         "features that are correlated share what they tell, and each looks unimportant beside the other. And a "
         "shuffled feature makes examples that never were."
     )
-    rows = [
-        [
-            feature["feature"],
-            f"{feature['rise']:+.4g}",
-            f"{feature['deviation']:.2g}",
-            _share(feature["rise"], found["error"]),
-        ]
-        for feature in found["features"]
-    ]
+    names = [feature["feature"] for feature in found["features"]]
+    rises = _beside(found["error"], [feature["rise"] for feature in found["features"]], sign=True)
+    deviations = _beside(found["error"], [feature["deviation"] for feature in found["features"]])
+    shares = [_share(feature["rise"], found["error"]) for feature in found["features"]]
+    rows = [list(row) for row in zip(names, rises, deviations, shares, strict=True)]
     headings = ["feature", f"rise of {metric}", "±", f"of the {metric}"]
     yield Section("Importance of the features", note, tables=[Table("", headings, rows)])
+
+
+def _beside(error: float, values: list[float], sign: bool = False) -> list[str]:
+    """Return a column with decimals that suit the error too: rounding errors do not ask for more."""
+    return numbers([error, *values], digits=3, sign=sign)[1:]
 
 
 def _share(rise: float, error: float) -> str:

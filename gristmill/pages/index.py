@@ -19,6 +19,7 @@ from gristmill.project import Project
 from gristmill.runs import Record
 from gristmill.status import Status
 from gristmill.store import Store
+from gristmill.wording import number
 
 TITLE = "All pipelines"
 
@@ -122,8 +123,8 @@ def _standing(project: Project, entries: Sequence[Entry]) -> Section:
                 status.domain,
                 status.state,
                 f"v{status.champion}" if status.champion else "–",
-                f"{headline['metric']} {headline['model']:.4g}" if headline else "–",
-                f"{headline['baseline']:.4g}" if headline else "–",
+                f"{headline['metric']} {number(headline['model'])}" if headline else "–",
+                number(headline["baseline"]) if headline else "–",
                 sparkline(headline["metric"], points) if headline and points else "",
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),
             ]

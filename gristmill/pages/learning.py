@@ -10,6 +10,7 @@ import pandas as pd
 from gristmill.pages.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend
 from gristmill.pages.sections import Section, Table
 from gristmill.tables import read_document, read_table
+from gristmill.wording import number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,8 +50,8 @@ def training_note(training: dict[str, Any]) -> str:
     """Say which epoch was kept and why."""
     ended = "stopped early" if training["stopped_early"] else "ran all its epochs"
     return (
-        f"Training {ended}: {training['epochs']} epochs from a learning rate of {training['learning_rate']:.3g}, the "
-        f"weights of epoch {training['best_epoch']} were kept."
+        f"Training {ended}: {training['epochs']} epochs from a learning rate of "
+        f"{number(training['learning_rate'], 3)}, the weights of epoch {training['best_epoch']} were kept."
     )
 
 
@@ -78,7 +79,7 @@ def rate_figure(rates: Any, losses: Any, smoothed: Any = None, taken: float | No
         axes.plot(rates, smoothed, color=MODEL, label="smoothed")
         axes.set_ylim(0.8 * min(smoothed), 1.1 * np.max(smoothed[: max(2, len(smoothed) // 2)]))
     if taken is not None:
-        axes.axvline(taken, color=ACCENT, linewidth=0.8, linestyle="--", label=f"taken: {taken:.2g}")
+        axes.axvline(taken, color=ACCENT, linewidth=0.8, linestyle="--", label=f"taken: {number(taken, 2)}")
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("loss")

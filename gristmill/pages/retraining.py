@@ -10,6 +10,7 @@ from gristmill.pages.sections import Section, Table
 from gristmill.retraining import LEVEL, Drift, Judgement, Retraining
 from gristmill.runs import Record, Runs
 from gristmill.store import Store
+from gristmill.wording import number, numbers
 
 _EARLIER = 50  # retrainings that are listed
 
@@ -59,7 +60,7 @@ def _drift(drift: Drift) -> Section:
         headings, cells = [name.replace("_", " ") for name in facts], [_figure(value) for value in facts.values()]
         tables.append(Table("The champion's errors, and those on what was held out of its training", headings, [cells]))
     if drift.inputs:
-        rows = [[sign.name, sign.test, f"{sign.statistic:.3f}", f"{sign.probability:.2g}"] for sign in drift.inputs]
+        rows = [[sign.name, sign.test, f"{sign.statistic:.3f}", number(sign.probability, 2)] for sign in drift.inputs]
         tables.append(Table("Inputs and its training data", ["column", "test", "statistic", "probability"], rows))
     if sign := drift.baseline:
         cells = [_figure(value) for value in (sign.champion, sign.baseline, sign.probability)]
@@ -70,15 +71,16 @@ def _drift(drift: Drift) -> Section:
 
 
 def _judgement(judged: Judgement) -> Section:
-    rows = [[name, f"{score:.5g}"] for name, score in judged.best_first]
+    names, scores = zip(*judged.best_first, strict=True)
+    rows = [list(row) for row in zip(names, numbers(scores, digits=5), strict=True)]
     note = f"Judged on {judged.items:,} that none of them was trained on; lower is better."
     if judged.best_baseline:
         note += f" The best baseline before it came to this was {judged.best_baseline}."
     if judged.difference is not None and judged.interval is not None:
-        low, high = judged.interval
+        difference, low, high = numbers([judged.difference, *judged.interval])
         note += (
-            f" The champion's error less the challenger's is {judged.difference:.4g}, {LEVEL:.0%} interval by a "
-            f"moving-block bootstrap {low:.4g} to {high:.4g}."
+            f" The champion's error less the challenger's is {difference}, {LEVEL:.0%} interval by a "
+            f"moving-block bootstrap {low} to {high}."
         )
     return Section("Challenger, champion, baselines", note, tables=[Table("", ["", judged.metric], rows)])
 
@@ -102,4 +104,4 @@ def _earlier(pipeline: str, runs: Runs) -> Section:
 
 
 def _figure(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gristmill.pages.pictures import BASELINE, MODEL
+from gristmill.wording import numbers
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -60,9 +61,10 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 
 def _told(metric: str, points: Sequence[Point]) -> str:
     first, last = points[0], points[-1]
+    before, now = numbers([first.model, last.model])
     if len(points) == 1:
-        return f"{metric} of one run, {last.when:%Y-%m-%d}: {last.model:.4g}; dashed: the best baseline's"
+        return f"{metric} of one run, {last.when:%Y-%m-%d}: {now}; dashed: the best baseline's"
     return (
-        f"{metric} of {len(points)} runs, {first.when:%Y-%m-%d} to {last.when:%Y-%m-%d}: {first.model:.4g} to "
-        f"{last.model:.4g}; dashed: the best baselines'"
+        f"{metric} of {len(points)} runs, {first.when:%Y-%m-%d} to {last.when:%Y-%m-%d}: {before} to {now}; "
+        "dashed: the best baselines'"
     )

@@ -11,6 +11,7 @@ from gristmill.regression import prepared
 from gristmill.regression.prepared import PARTS, Layout, Prepared
 from gristmill.regression.settings import Preprocess
 from gristmill.tables import read_document, read_table
+from gristmill.wording import number
 
 _MOST_NAMES = 1000  # of a category: each takes a column of every encoded row
 
@@ -63,13 +64,13 @@ def refuse_unusable(train: pd.DataFrame, target: str) -> None:
         constant = values.min() == values.max()
         if constant and name == target:
             raise DataError(
-                f"all {len(values)} values of the target {name!r} in the training part are {values[0]:g}: there is "
-                "nothing to learn. Check the target column."
+                f"all {len(values)} values of the target {name!r} in the training part are {number(values[0], 6)}: "
+                "there is nothing to learn. Check the target column."
             )
         if not constant and deviation < 1000 * step:
             raise DataError(
-                f"the values of {name!r} vary by {deviation:g} around {values.mean():g}, where 32-bit numbers are "
-                f"{step:g} apart. Subtract a constant from the column."
+                f"the values of {name!r} vary by {number(deviation, 6)} around {number(values.mean(), 6)}, where "
+                f"32-bit numbers are {number(step, 6)} apart. Subtract a constant from the column."
             )
 
 

@@ -13,7 +13,7 @@ from gristmill.pages.sections import Section, Table
 from gristmill.regression import figures, prepared
 from gristmill.regression.prepared import PARTS, Prepared
 from gristmill.tables import read_document, read_table
-from gristmill.wording import score
+from gristmill.wording import number, numbers, score_column, score_rows
 
 METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 
@@ -42,12 +42,13 @@ def verdict(scores: dict[str, Any]) -> str:
     """Say how the model stands beside its best baseline, and how much it explains."""
     headline, explained = scores["headline"], scores["model"]["test"]["r2"]
     stands = "beats" if headline["model"] < headline["baseline"] else "does not beat"
+    model, baseline = numbers([headline["model"], headline["baseline"]])
     said = (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
-        f"{METRICS[headline['metric']]} {headline['model']:.4g} against {headline['baseline']:.4g}. "
+        f"{METRICS[headline['metric']]} {model} against {baseline}. "
     )
     if explained is not None:
-        said += f"R², the share of the test part's variance that it explains, is {explained:.4g}. "
+        said += f"R², the share of the test part's variance that it explains, is {number(explained)}. "
     return said + "Nothing was fitted on the test part."
 
 
@@ -56,8 +57,7 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
     metric = scores["headline"]["metric"]
     baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][metric])
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
-    rows = [[name, *(score(key, values[key]) for key in METRICS)] for name, values in named]
-    return Table(f"{part.capitalize()} part", ["prediction", *METRICS.values()], rows)
+    return Table(f"{part.capitalize()} part", ["prediction", *METRICS.values()], score_rows(METRICS, named))
 
 
 def prediction_sections(data: Prepared, predictions: pd.DataFrame) -> Iterator[Section]:
@@ -92,16 +92,11 @@ def category_table(data: Prepared, predictions: pd.DataFrame, category: str, bes
     errors = pd.DataFrame({name: (truth - predictions[name]).abs() for name in ("model", best)})[test]
     grouped = errors.groupby(data.table.loc[test, category])
     means = grouped.mean().assign(rows=grouped.size()).sort_values("model", ascending=False, kind="stable")
-    known = data.layout.categories[category]
-    rows = [
-        [
-            str(name) if name in known else f"{name} (new)",
-            f"{values['rows']:,.0f}",
-            score("mae", values["model"]),
-            score("mae", values[best]),
-        ]
-        for name, values in means.head(_SHOWN).iterrows()
-    ]
+    known, shown = data.layout.categories[category], means.head(_SHOWN)
+    names = [str(name) if name in known else f"{name} (new)" for name in shown.index]
+    errors_of = [score_column("mae", shown[column].tolist()) for column in ("model", best)]
+    counts = [f"{count:,}" for count in shown["rows"]]
+    rows = [list(row) for row in zip(names, counts, *errors_of, strict=True)]
     return Table(category, ["", "rows", "MAE of the model", f"MAE of {best}"], rows)
 
 
@@ -119,7 +114,7 @@ def statistics_table(summary: dict[str, Any]) -> Table:
     """Return statistics of each column of numbers, the target first."""
     columns = summary["statistics"]
     names = list(columns[summary["target"]])
-    rows = [[column, *(f"{values[name]:.4g}" for name in names)] for column, values in columns.items()]
+    rows = [[column, *numbers([values[name] for name in names])] for column, values in columns.items()]
     return Table("Numbers", ["", *names], rows)
 
 

@@ -20,6 +20,7 @@ from gristmill.text.prepared import Layout, Prepared
 from gristmill.text.settings import Train
 from gristmill.text.shape import Shape
 from gristmill.training import refuse_misshapen, write_trained
+from gristmill.wording import number
 
 _SHOWN, _TOKENS = 32, 8  # made-up texts that padding must not change, and tokens of each at most
 _ALIKE = 1e-4  # largest difference of a logit, absolute and relative
@@ -94,8 +95,8 @@ def refuse_moved_by_padding(network: keras.Model, layout: Layout) -> None:
     alone, among = (answer(tf.constant(tokens, tf.int32)).numpy() for tokens in (texts, filled))
     if not np.allclose(alone, among, rtol=_ALIKE, atol=_ALIKE):
         raise RequestError(
-            f"padding changes what the model's network says of a text, by {np.abs(alone - among).max():.2g} in a "
-            "logit: it would be served at another length than it is trained at. Mask it (`mask_zero=True`, "
+            f"padding changes what the model's network says of a text, by {number(np.abs(alone - among).max(), 2)} in "
+            "a logit: it would be served at another length than it is trained at. Mask it (`mask_zero=True`, "
             f"gristmill.text.pooling), or take Input((shape.length,)), ({layout.length},)."
         )
 

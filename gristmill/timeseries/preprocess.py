@@ -13,6 +13,7 @@ from gristmill.timeseries import ahead, materialize, prepared
 from gristmill.timeseries.prepared import PARTS, Bounds, Layout, Prepared, fit_scale, inside
 from gristmill.timeseries.settings import Preprocess
 from gristmill.timeseries.split import split_all
+from gristmill.wording import number
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
@@ -98,16 +99,16 @@ def refuse_unusable(train: pd.DataFrame, targets: list[str]) -> None:
         values = train[name].to_numpy()
         if not len(values) or values.min() == values.max():
             raise DataError(
-                f"all {len(values)} values of {name!r} in the training part are {values[0]:g}: there is nothing to "
-                "learn. Check the target column."
+                f"all {len(values)} values of {name!r} in the training part are {number(values[0], 6)}: there is "
+                "nothing to learn. Check the target column."
                 if len(values)
                 else "the training part is empty. Set smaller parts in the table 'preprocess'."
             )
         step, deviation = np.spacing(np.float32(np.abs(values).max())), values.std()
         if deviation < 1000 * step:
             raise DataError(
-                f"the values of {name!r} vary by {deviation:g} around {values.mean():g}, where 32-bit numbers are "
-                f"{step:g} apart. Subtract a constant from the target column."
+                f"the values of {name!r} vary by {number(deviation, 6)} around {number(values.mean(), 6)}, where "
+                f"32-bit numbers are {number(step, 6)} apart. Subtract a constant from the target column."
             )
 
 

@@ -15,7 +15,7 @@ from gristmill.tables import read_document, read_table
 from gristmill.timeseries import figures, patterns, prepared
 from gristmill.timeseries.predictions import read_predictions
 from gristmill.timeseries.prepared import PARTS, Prepared
-from gristmill.wording import score
+from gristmill.wording import MISSING, number, numbers, score_column, score_rows
 
 METRICS = {
     "mae": "MAE",
@@ -91,9 +91,10 @@ def verdict(scores: dict[str, Any]) -> str:
     headline = scores["headline"]
     gain = 1 - headline["model"] / headline["baseline"] if headline["baseline"] else 0.0
     stands = "beats" if gain > 0 else "does not beat"
+    model, baseline = numbers([headline["model"], headline["baseline"]])
     said = (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
-        f"{METRICS[headline['metric']]} {headline['model']:.4g} against {headline['baseline']:.4g} ({gain:+.1%}). "
+        f"{METRICS[headline['metric']]} {model} against {baseline} ({gain:+.1%}). "
     )
     said += _on_validation(scores, gain > 0)
     if (coverage := scores["model"]["test"].get("coverage")) is not None:
@@ -108,7 +109,8 @@ def _on_validation(scores: dict[str, Any], beats: bool) -> str:
     metric = scores["headline"]["metric"]
     own = scores["model"]["validation"][metric]
     error, best = min((by_part["validation"][metric], name) for name, by_part in scores["baselines"].items())
-    said = f"On the validation part it {'does not' if beats else 'does'}: {own:.4g} against {error:.4g} of {best}. "
+    shown = numbers([own, error])
+    said = f"On the validation part it {'does not' if beats else 'does'}: {shown[0]} against {shown[1]} of {best}. "
     return said if beats != (own < error) else ""
 
 
@@ -118,8 +120,7 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
     baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][metric])
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
     shown = METRICS | (INTERVALS if "coverage" in scores["model"][part] else {})
-    rows = [[name, *(score(key, values.get(key)) for key in shown)] for name, values in named]
-    return _told(f"{part.capitalize()} part", ["forecast", *shown.values()], rows)
+    return _told(f"{part.capitalize()} part", ["forecast", *shown.values()], score_rows(shown, named))
 
 
 def forecast_sections(found: Found) -> Iterator[Section]:
@@ -152,8 +153,8 @@ def forecast_note(found: Found) -> str:
         spikes = found_anomalies["spikes"]
         note += (
             f". Values outside the interval of {found_anomalies['level']:.1%}: {found_anomalies['flagged']}; of "
-            f"{spikes['injected']} injected spikes of {spikes['size']:.3g}, {spikes['recall']:.0%} were found, and "
-            f"{spikes['precision']:.0%} of what was flagged then was injected"
+            f"{spikes['injected']} injected spikes of {number(spikes['size'], 3)}, {spikes['recall']:.0%} were found, "
+            f"and {spikes['precision']:.0%} of what was flagged then was injected"
         )
     return note + "."
 
@@ -182,15 +183,10 @@ def grouped_table(rows: pd.DataFrame, best: str) -> Table:
     """Return the model's scores for each group, beside the best baseline's error."""
     metrics = {key: name for key, name in (METRICS | INTERVALS).items() if key in rows}
     baseline = rows[rows["forecaster"] == best].set_index("group")["mae"]
-    model = rows[rows["forecaster"] == "model"].to_dict("records")
-    cells = [
-        [
-            row["group"],
-            *(score(key, None if pd.isna(row[key]) else row[key]) for key in metrics),
-            f"{baseline[row['group']]:.4g}",
-        ]
-        for row in model
-    ]
+    model = rows[rows["forecaster"] == "model"]
+    columns = [score_column(key, _known(model[key])) for key in metrics]
+    columns.append(score_column("mae", _known(baseline.loc[model["group"]])))
+    cells = [list(row) for row in zip(model["group"], *columns, strict=True)]
     return _told("", ["", *metrics.values(), f"MAE of {best}"], cells)
 
 
@@ -212,11 +208,16 @@ def backtest_table(scores: dict[str, Any]) -> Table:
     """Return mean and spread of the errors over blocks and seeds."""
     named = scores["backtest"]["forecasters"]
     rest = sorted((name for name in named if name != "model"), key=lambda name: named[name]["mae"]["mean"])
-    rows = []
-    for name in ["model", *rest]:
-        spread = (score("mae", named[name]["mae"][over]) for over in ("over_windows", "over_seeds"))
-        rows.append([name, *(score(key, named[name][key]["mean"]) for key in METRICS), *spread])
-    return _told("", ["forecast", *METRICS.values(), "± blocks", "± seeds"], rows)
+    spread = {"± blocks": "over_windows", "± seeds": "over_seeds"}
+    shown = [
+        (
+            name,
+            {key: named[name][key]["mean"] for key in METRICS}
+            | {heading: named[name]["mae"][over] for heading, over in spread.items()},
+        )
+        for name in ["model", *rest]
+    ]
+    return _told("", ["forecast", *METRICS.values(), *spread], score_rows([*METRICS, *spread], shown))
 
 
 def refit_section(found: Found) -> Section:
@@ -229,7 +230,7 @@ def refit_section(found: Found) -> Section:
     )
     if not len(epochs):
         return Section("Refit", note)
-    note += f" It ran {training['epochs']} epochs from a learning rate of {training['learning_rate']:.3g}."
+    note += f" It ran {training['epochs']} epochs from a learning rate of {number(training['learning_rate'], 3)}."
     return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))])
 
 
@@ -259,13 +260,16 @@ def data_note(summary: dict[str, Any], scores: dict[str, Any]) -> str:
         f"{repairs or 'nothing had to be repaired'}."
     )
     for target, scored in (summary["imputation"] or {}).items():
-        errors = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in scored["mae"].items())
+        named = zip(scored["mae"], numbers(list(scored["mae"].values())), strict=True)
+        errors = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in named)
         note += (
             f" Of {target}, {scored['hidden']:,} known values were hidden and filled; mean absolute error: {errors}."
         )
     shifts = scores["segments"]["shifts"]
     if shifts:
-        told = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in shifts.items() if value is not None)
+        told = ", ".join(
+            f"{name.replace('_', ' ')} {number(value, 3)}" for name, value in shifts.items() if value is not None
+        )
         note += f" Regimes: {scores['segments']['found']} found; of level shifts injected into the series: {told}."
     return note
 
@@ -286,14 +290,18 @@ def statistics_table(summary: dict[str, Any]) -> Table:
     """Return statistics of each column."""
     columns = summary["statistics"]
     names = list(next(iter(columns.values())))
-    rows = [[column, *(f"{values[name]:.4g}" for name in names)] for column, values in columns.items()]
+    rows = [[column, *numbers([values[name] for name in names])] for column, values in columns.items()]
     return Table("Columns", ["", *(name.replace("_", " ") for name in names)], rows)
 
 
 def _told(title: str, headings: list[str], rows: list[list[str]]) -> Table:
     """Return a table without the columns that tell nothing."""
-    told = [at for at, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {score("", None)}]
+    told = [at for at, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {MISSING}]
     return Table(title, [headings[at] for at in told], [[row[at] for at in told] for row in rows])
+
+
+def _known(values: "pd.Series[float]") -> list[float | None]:
+    return [None if pd.isna(value) else value for value in values.tolist()]
 
 
 def _time(at: Any) -> str:

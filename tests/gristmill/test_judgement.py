@@ -24,6 +24,7 @@ def contest(challenger: float, champion: float | None = None, **baselines: float
     [
         (contest(1.0, 2.0, naive=3.0), 0.0, True, "mae 1 against the champion's 2"),
         (contest(2.0, 2.0, naive=3.0), 0.0, False, "mae 2 against the champion's 2"),
+        (contest(29086.4, 17.261, naive=3.0), 0.0, False, "mae 29,086 against the champion's 17.261"),
         (contest(1.95, 2.0, naive=3.0), 0.05, False, "mae 1.95 against the champion's 2 less 5%"),
         (contest(1.85, 2.0, naive=3.0), 0.05, True, "mae 1.85 against the champion's 2 less 5%"),
         (contest(3.0, 2.0, naive=1.0), 0.0, False, "mae 3 against the champion's 2"),

@@ -6,7 +6,16 @@ import pytest
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from gristmill.settings import Settings, Share, Sizes
-from gristmill.wording import problem_lines, score, suggestion, unknown_pipeline
+from gristmill.wording import (
+    number,
+    numbers,
+    problem_lines,
+    score,
+    score_rows,
+    standing,
+    suggestion,
+    unknown_pipeline,
+)
 
 
 class Table(Settings):
@@ -123,7 +132,7 @@ def test_a_sound_table_has_no_problem() -> None:
     [
         ("mae", 12.34567, "12.35"),
         ("mae", 0.0, "0"),
-        ("rmse", 123456.0, "1.235e+05"),
+        ("rmse", 123456.0, "123,456"),
         ("skill", 0.1234, "+12.3%"),
         ("skill", -0.5, "-50.0%"),
         ("skill", None, "–"),
@@ -132,6 +141,81 @@ def test_a_sound_table_has_no_problem() -> None:
 )
 def test_a_score_is_shown_the_same_everywhere(metric: str, value: float | None, shown: str) -> None:
     assert score(metric, value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [
+        (12680.4, 4, "12,680"),
+        (29086.4, 5, "29,086"),
+        (17.2614, 5, "17.261"),
+        (9.99996, 4, "10"),
+        (0.46731, 4, "0.4673"),
+        (17.0, 4, "17"),
+        (100.0, 2, "100"),
+        (1e-5, 3, "0.00001"),
+        (-0.25, 4, "-0.25"),
+        (1.388e-17, 4, "0"),
+        (-1.388e-17, 4, "0"),
+        (3.2e-8, 4, "3.2e-08"),  # a loss; with all its zeros nobody could read it
+        (1.5e18, 4, "1.5e+18"),
+        (float("nan"), 4, "nan"),
+    ],
+)
+def test_a_number_is_shown_as_people_write_it(value: float, digits: int, shown: str) -> None:
+    assert number(value, digits) == shown
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([12.918, 29.9, None], ["12.92", "29.90", "–"]),
+        ([29086.0, 17.261], ["29,086.00", "17.26"]),
+        ([0.0503, 1.388e-17, -1.388e-17], ["0.0503", "0.0000", "0.0000"]),
+        ([5.021, 3e-7], ["5.021", "0.000"]),  # next to nothing compared with 5: no decimals for it
+        ([14.22, 0.01234], ["14.22000", "0.01234"]),
+        ([0.5, 0.25], ["0.50", "0.25"]),
+        ([3.0, 4.0], ["3", "4"]),
+        ([4.2e-9, 1e-17], ["4.2e-09", "0"]),
+        ([float("nan"), 2.5], ["nan", "2.5"]),
+        ([None], ["–"]),
+        ([], []),
+    ],
+)
+def test_the_numbers_of_a_column_have_the_same_decimals(values: list[float | None], shown: list[str]) -> None:
+    assert numbers(values) == shown
+
+
+def test_a_sign_stands_before_every_number_of_a_column() -> None:
+    assert numbers([0.5, -0.25, 0.0], sign=True) == ["+0.50", "-0.25", "+0.00"]
+
+
+def test_each_metric_of_a_table_of_scores_has_its_own_decimals() -> None:
+    named = [("model", {"mae": 12680.4, "skill": 0.25}), ("naive", {"mae": 14000.0, "skill": None})]
+    assert score_rows(["mae", "skill", "mape"], named) == [
+        ["model", "12,680", "+25.0%", "–"],
+        ["naive", "14,000", "–", "–"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("metric", "model", "baseline", "higher", "said"),
+    [
+        ("mae", 12.918, 12.96, False, "beats the best baseline by 0.3%: test mae 12.92, ar 12.96"),
+        ("mae", 12.9599, 12.96, False, "beats the best baseline by less than 0.1%: test mae 12.96, ar 12.96"),
+        ("mae", 2.5, 2.0, False, "worse than the best baseline by 25.0%: test mae 2.5, ar 2.0; consider"),
+        ("mae", 2.0, 0.0, False, "worse than the best baseline: test mae 2, ar 0; consider"),
+        ("mae", float("nan"), 2.0, False, "worse than the best baseline: test mae nan, ar 2; consider"),
+        ("mae", 2.0, 2.0, False, "as good as the best baseline: test mae 2, ar 2"),
+        ("accuracy", 0.985, 0.9, True, "beats the best baseline by 0.085: test accuracy 0.985, ar 0.900"),
+        ("accuracy", 0.9, 0.985, True, "worse than the best baseline by 0.085: test accuracy 0.900, ar 0.985; con"),
+    ],
+)
+def test_a_run_says_whether_its_model_beats_the_best_baseline(
+    metric: str, model: float, baseline: float, higher: bool, said: str
+) -> None:
+    headline = {"metric": metric, "model": model, "baseline": baseline, "higher_is_better": higher}
+    assert standing({"headline": headline, "best_baseline": "ar"}).startswith(said)
 
 
 @pytest.mark.parametrize("key", ["int", "str", "constrained-float", "a[0]"])

@@ -6,6 +6,7 @@ from small_writers import Folders
 from gristmill.generation import prepared, report
 from gristmill.pages.sections import Passage, Section
 from gristmill.tables import read_document, read_table
+from gristmill.wording import numbers
 
 pytest_plugins = ["small_writers"]
 
@@ -26,10 +27,11 @@ def test_the_sections_come_in_the_order_of_what_is_asked_first(shown: dict[str, 
 def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[str, Section], written: Folders) -> None:
     scores = read_document(written["evaluate"] / "scores.json")
     model, best = scores["headline"]["model"], scores["headline"]["baseline"]
+    own, others = numbers([model, best])
 
     assert shown["Scores"].note == (
-        f"The model does not beat its best baseline, Witten-Bell 4-gram, on the test part: {model:.4g} bits a "
-        f"character against {best:.4g}, {model / best - 1:.1%} more. Nothing was fitted on the test part. "
+        f"The model does not beat its best baseline, Witten-Bell 4-gram, on the test part: {own} bits a "
+        f"character against {others}, {model / best - 1:.1%} more. Nothing was fitted on the test part. "
         "The baselines count in the training part; how far they lean on shorter contexts is chosen on validation."
     )
     validation, test = shown["Scores"].tables
@@ -39,7 +41,7 @@ def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[st
     )
     assert test.headings == ["", "bits a character", "bits a token", "perplexity", "next token right"]
     assert [row[0] for row in test.rows] == ["model", "Witten-Bell 4-gram", "bigram", "unigram"]
-    assert test.rows[0][1:3] == [f"{model:.4g}"] * 2
+    assert [float(cell) for cell in test.rows[0][1:3]] == pytest.approx([model] * 2, abs=5e-4)
     assert test.rows[0][4] == f"{scores['model']['test']['accuracy']:.1%}"
 
 
@@ -56,7 +58,7 @@ def test_a_verdict_of_fewer_bits_is_a_win() -> None:
     said = report.verdict({"headline": headline, "best_baseline": "bigram"})
 
     assert said.startswith(
-        "The model beats its best baseline, bigram, on the test part: 1.5 bits a character against 2, 25.0% fewer. "
+        "The model beats its best baseline, bigram, on the test part: 1.5 bits a character against 2.0, 25.0% fewer. "
     )
 
 

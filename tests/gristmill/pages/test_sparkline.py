@@ -52,5 +52,5 @@ def test_one_run_is_a_dot_in_the_middle_on_or_off_a_whole_line() -> None:
 def test_it_is_told_in_words_which_are_escaped() -> None:
     svg = sparkline("a<b", points((0, 1.25, 3.0), (9, 1.5, 3.0)))
 
-    assert 'title="a&lt;b of 2 runs, 2026-01-01 to 2026-01-10: 1.25 to 1.5; dashed: the best baselines&#39;"' in svg
+    assert 'title="a&lt;b of 2 runs, 2026-01-01 to 2026-01-10: 1.25 to 1.50; dashed: the best baselines&#39;"' in svg
     assert "of one run, 2026-01-01: 1.25;" in sparkline("mae", points((0, 1.25, 3.0)))
