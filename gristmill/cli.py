@@ -71,10 +71,13 @@ def options(
 
 
 @app.command()
-def ls(as_json: Json = False) -> None:
+def ls(
+    everything: Annotated[bool, typer.Option("--all", help="List pipelines whose data is absent too.")] = False,
+    as_json: Json = False,
+) -> None:
     """List the pipelines: state, headline score beside the best baseline's, champion."""
     found = list(Project.open().status())
-    screen.show_json([vars(status) for status in found]) if as_json else screen.show_status(found)
+    screen.show_json([vars(status) for status in found]) if as_json else screen.show_status(found, everything)
 
 
 @app.command()

@@ -3,6 +3,8 @@
 Rich is imported late: a run with nothing to do shows no table.
 """
 
+import os
+import shutil
 import sys
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,6 +21,13 @@ def out() -> "Console":
     from rich.console import Console
 
     return Console(highlight=False, emoji=False, soft_wrap=True, width=None if sys.stdout.isatty() else _WIDE)
+
+
+def width() -> int | None:
+    """Return how many characters a line of a table may have; None where no terminal shows it."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+        return None
+    return shutil.get_terminal_size().columns
 
 
 @cache

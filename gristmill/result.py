@@ -73,7 +73,7 @@ class Result:
 
     @property
     def headline(self) -> dict[str, Any] | None:
-        """The score to know first, `metric`, `model` and `baseline`; None where there is none."""
+        """The score to know first: `metric`, `model`, `baseline` and `validation`; None where there is none."""
         return status.headline(self.record, self.store)
 
     @property
@@ -160,10 +160,17 @@ def best_first(evaluation: dict[str, Any], part: str) -> Iterator[tuple[str, dic
 
 
 def scores_table(evaluation: dict[str, Any]) -> Table:
-    """Return the test scores that are shown first, the model before the baselines."""
-    metrics = evaluation["shown"]
+    """Return the scores that are shown first, the model before the baselines.
+
+    They are the headline's metric on the validation part, then the metrics of the test part. The first two headings
+    have a line for the part and one for the metric.
+    """
+    first, metrics = evaluation["headline"]["metric"], evaluation["shown"]
+    named = list(best_first(evaluation, "test"))
+    validation = [by_part.get("validation", {}).get(first) for _, by_part in named]
+    test = wording.score_rows(metrics, [(name, by_part["test"]) for name, by_part in named])
     rows = [
-        [name, *(wording.score(metric, by_part["test"].get(metric)) for metric in metrics)]
-        for name, by_part in best_first(evaluation, "test")
+        [name, chosen_on, *cells]
+        for (name, *cells), chosen_on in zip(test, wording.score_column(first, validation), strict=True)
     ]
-    return Table("", ["test part", *metrics], rows)
+    return Table("", ["scores", f"validation\n{first}", f"test\n{metrics[0]}", *metrics[1:]], rows)

@@ -95,8 +95,8 @@ class MeanDrift(BaseModel):
 
     def __str__(self) -> str:
         return (
-            f"mean error {number(self.mean)} of {self.count:,} new examples, {number(self.mean_before)} in the test part, "
-            f"probability {number(self.probability, 2)}"
+            f"mean error {number(self.mean)} of {self.count:,} new examples, {number(self.mean_before)} in the test "
+            f"part, probability {number(self.probability, 2)}"
         )
 
 
@@ -112,8 +112,8 @@ class BaselineDrift(BaseModel):
 
     def __str__(self) -> str:
         return (
-            f"the champion is worse than {self.name}: {self.metric} {number(self.champion, 5)} against {number(self.baseline, 5)}, "
-            f"probability {number(self.probability, 2)}"
+            f"the champion is worse than {self.name}: {self.metric} {number(self.champion, 5)} against "
+            f"{number(self.baseline, 5)}, probability {number(self.probability, 2)}"
         )
 
 

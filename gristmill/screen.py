@@ -6,15 +6,19 @@ import json
 import logging
 import shlex
 import sys
-from collections.abc import Container, Iterable
+import textwrap
+from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gristmill.console import err, escape, out
+from gristmill import wording
+from gristmill.console import err, escape, out, width
 from gristmill.lines import Lines
 from gristmill.plan import Step, is_fresh
 from gristmill.result import scores_table
 from gristmill.retraining import CHALLENGER, CHAMPION, LEVEL, Retraining
 from gristmill.runs import Record
+from gristmill.status import headline_of
+from gristmill.text_table import Column, lines
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +46,14 @@ _STATES = {
     "no data": "[red]no data[/]",
 }
 _FINDINGS = {True: "[green]ok[/]", False: "[red]no[/]", None: "–"}
-_ABOUT = 60  # characters of what a pipeline is about, at most
+_INDENT = " " * 8  # as wide as the words `model`, `report` and `bundle` below the scores of a run
+
+_BASELINE = "best\nbaseline"
+# Columns that give way where the terminal is narrow, as `text_table.lines` takes them; names and ids never do.
+_PIPELINES_GIVE_WAY = [("about", 15), ("about", 0), ("domain", 0), ("champion", 0), (_BASELINE, 0), ("score", 0)]
+_RUNS_GIVE_WAY = [("with", 24), ("s", 0), (_BASELINE, 0), ("with", 12), ("outcome", 9), ("with", 0), ("outcome", 0)]
+_POINTS_GIVE_WAY = [("parameters", 0), ("train s", 0), ("point", 30), ("seeds", 0), ("± over seeds", 0)]
+_VERSIONS_GIVE_WAY = [("why", 24), ("commit", 0), ("made", 0), ("why", 10), (_BASELINE, 0), ("why", 0)]
 
 _debug = False
 
@@ -85,21 +96,24 @@ def show_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def show_status(found: "Iterable[Status]") -> None:
-    """Print the catalogue."""
-    from rich.text import Text
-
-    table = _table("pipeline", "domain", "state", "score", "best baseline", "champion", "about")
-    for status in found:
-        table.add_row(
-            status.name,
-            status.domain,
-            _STATES[status.state],
-            *_headline(status.headline),
-            f"v{status.champion}" if status.champion else "",
-            Text(status.description),
-        )
-    _print(table)
+def show_status(found: "Iterable[Status]", everything: bool = True) -> None:
+    """Print the catalogue; without `everything` only the number of those pipelines that need data."""
+    known = list(found)
+    shown = [status for status in known if everything or not status.needs_data]
+    scores = [wording.headline_pair(status.headline) if status.headline else ("", "") for status in shown]
+    columns = [
+        _column("pipeline", [status.name for status in shown]),
+        _column("domain", [status.domain for status in shown]),
+        _column("state", [_STATES[status.state] for status in shown]),
+        _column("score", [score for score, _ in scores], numbers=True),
+        _column(_BASELINE, [baseline for _, baseline in scores], numbers=True),
+        _column("champion", [f"v{status.champion}" if status.champion else "" for status in shown]),
+        _column("about", [escape(status.description) for status in shown]),
+    ]
+    if shown:
+        _print_columns(columns, _PIPELINES_GIVE_WAY)
+    if hidden := len(known) - len(shown):
+        out().print(f"{hidden}{' more' * bool(shown)} {'needs' if hidden == 1 else 'need'} data: gristmill ls --all")
 
 
 def show_plan(name: str, steps: list[Step]) -> None:
@@ -123,12 +137,15 @@ def show_name(name: str) -> None:
 
 
 def show_scores(scores: dict[str, Any]) -> None:
-    """Print test scores, the model first, then the baselines from the best on."""
+    """Print scores, the model first, then the baselines from the best on, and whether the model beats them."""
     found = scores_table(scores)
-    table = _table(*found.headings)
-    for name, *figures in found.rows:
-        table.add_row("[bold]model[/]" if name == "model" else escape(name), *figures)
-    _print(table)
+    names, *figures = zip(*found.rows, strict=True)
+    bold = ["[bold]model[/]" if name == "model" else escape(name) for name in names]
+    numbers = [_column(heading, cells, True) for heading, cells in zip(found.headings[1:], figures, strict=True)]
+    _print_columns([_column(found.headings[0], bold), *numbers], [(name, 0) for name in found.headings[:2:-1]])
+    said = f"model   {wording.standing(scores)}"
+    room = width() or len(said)
+    out().print("\n".join(textwrap.wrap(said, room, subsequent_indent=_INDENT)), markup=False)
 
 
 def show_places(report: "Path", bundle: "Path") -> None:
@@ -188,14 +205,14 @@ def show_retraining(record: Record, report: "Path") -> None:
 def _show_decision(pipeline: str, found: Retraining) -> None:
     """Print who was judged in a retraining, and the verdict."""
     if judged := found.judgement:
-        table = _table("judged on what came", judged.metric)
-        for name, score in judged.best_first:
-            table.add_row(f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name), f"{score:.5g}")
-        _print(table)
+        names, scores = zip(*judged.best_first, strict=True)
+        bold = [f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name) for name in names]
+        shown = wording.numbers(scores, digits=5)
+        _print_columns([_column("judged on what came", bold), _column(judged.metric, shown, numbers=True)])
         if judged.interval:
-            low, high = judged.interval
+            difference, low, high = wording.numbers([judged.difference, *judged.interval])
             out().print(
-                f"the champion's error less the challenger's: {judged.difference:.4g} ({low:.4g} to {high:.4g}, "
+                f"the champion's error less the challenger's: {difference} ({low} to {high}, "
                 f"{LEVEL:.0%} interval of {judged.items:,} items)",
                 markup=False,
             )
@@ -208,21 +225,25 @@ def show_leaderboard(places: "list[Place]", report: "Path") -> None:
     from gristmill.pages.sweep import leaderboard, verdict
 
     found = leaderboard(places)
-    table = _table(*found.headings)
-    for row in found.rows:
-        table.add_row(*map(escape, row))
-    _print(table)
+    columns = zip(found.headings, zip(*found.rows, strict=True), strict=True)
+    _print_columns(
+        [_column(heading, map(escape, cells), heading != "point") for heading, cells in columns], _POINTS_GIVE_WAY
+    )
     out().print(verdict(places), markup=False)
     out().print(f"report  {report}", markup=False)
 
 
 def show_runs(rows: "list[tuple[Record, dict[str, Any] | None]]") -> None:
     """Print runs side by side."""
-    table = _table("run", "outcome", "s", "score", "best baseline", "with")
-    for record, headline in rows:
-        overrides = escape(", ".join(record.overrides))
-        table.add_row(record.id, _outcome(record), f"{record.seconds:.1f}", *_headline(headline), overrides)
-    _print(table)
+    records = [record for record, _ in rows]
+    columns = [
+        _column("run", [record.id for record in records]),
+        _column("outcome", [_outcome(record) for record in records]),
+        _column("s", [f"{record.seconds:,.1f}" for record in records], numbers=True),
+        *_headline_columns([headline for _, headline in rows]),
+        _column("with", [escape(", ".join(record.overrides)) for record in records]),
+    ]
+    _print_columns(columns, _RUNS_GIVE_WAY)
 
 
 def _outcome(record: Record) -> str:
@@ -232,16 +253,24 @@ def _outcome(record: Record) -> str:
 
 def show_models(versions: "Iterable[Version]", champion: int | None, damaged: Container[int]) -> None:
     """Print versions side by side; which one is the champion, which cannot be used."""
-    table = _table("version", "", "made", "run", "score", "best baseline", "commit", "why")
-    for version in versions:
-        score, baseline = _headline(version.scores["headline"])
-        serves = "[green]champion[/] " if version.number == champion else ""
-        mark = f"{serves}[red]damaged[/]" if version.number in damaged else serves
-        sets = f", with {', '.join(version.overrides)}" if version.overrides else ""
-        why = escape(f"{version.decision['verdict']}: {version.decision['why']}{sets}")
-        made = f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}"
-        table.add_row(f"v{version.number}", mark, made, version.run, score, baseline, str(version.git), why)
-    _print(table)
+    known = list(versions)
+    serves = ["[green]champion[/] " if version.number == champion else "" for version in known]
+    broken = ["[red]damaged[/]" if version.number in damaged else "" for version in known]
+    sets = [f", with {', '.join(version.overrides)}" if version.overrides else "" for version in known]
+    whys = [
+        f"{version.decision['verdict']}: {version.decision['why']}{tried}"
+        for version, tried in zip(known, sets, strict=True)
+    ]
+    columns = [
+        _column("version", [f"v{version.number}" for version in known]),
+        _column("", ["".join(marks).strip() for marks in zip(serves, broken, strict=True)]),
+        _column("made", [f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" for version in known]),
+        _column("run", [version.run for version in known]),
+        *_headline_columns([headline_of(version.scores) for version in known]),
+        _column("commit", [escape(str(version.git)) for version in known]),
+        _column("why", map(escape, whys)),
+    ]
+    _print_columns(columns, _VERSIONS_GIVE_WAY)
 
 
 def show_text(pieces: Iterable[str]) -> None:
@@ -269,15 +298,26 @@ def show_findings(findings: "list[Finding]") -> None:
     _print(table)
 
 
+def _column(heading: str, cells: Iterable[str], numbers: bool = False) -> Column:
+    """Return a column of cells with markup."""
+    from rich.text import Text
+
+    return Column(heading, [Text.from_markup(cell, emoji=False) for cell in cells], numbers)
+
+
+def _print_columns(columns: Sequence[Column], give_way: Sequence[tuple[str, int]] = ()) -> None:
+    for line in lines(columns, width(), give_way):
+        out().print(line)
+
+
 def _table(*headings: str) -> "Table":
+    """Return a table whose last column holds sentences, which are wrapped where the terminal is narrow."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in headings:
-        if heading == "about":
-            table.add_column(heading, overflow="ellipsis", no_wrap=True, max_width=_ABOUT)
-        else:
-            table.add_column(heading, overflow="fold")
+    for heading in headings[:-1]:
+        table.add_column(heading, no_wrap=True)
+    table.add_column(headings[-1], overflow="fold")
     return table
 
 
@@ -285,7 +325,7 @@ def _print(table: "Table") -> None:
     """Print a table without the blanks that fill its last column."""
     from rich.text import Text
 
-    for line in out().render_lines(table, pad=False):
+    for line in out().render_lines(table, out().options.update(width=width() or out().width), pad=False):
         text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
         text.rstrip()
         out().print(text)
@@ -295,8 +335,12 @@ def _number(value: Any) -> str:
     return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # no exponent where the digits can be written
 
 
-def _headline(headline: dict[str, Any] | None) -> tuple[str, str]:
-    """Return a model's score and its best baseline's as a table shows them."""
-    if not headline:
-        return "", ""
-    return f"{headline['metric']} {headline['model']:.4g}", f"{headline['baseline']:.4g}"
+def _headline_columns(headlines: Sequence[dict[str, Any] | None]) -> list[Column]:
+    """Return the columns of a pipeline's scores: on validation, on the test part, of the best baseline there."""
+    metrics = [headline["metric"] if headline else "" for headline in headlines]
+    named = {metric for metric in metrics if metric}
+    (metric,) = named if len(named) == 1 else ("score",)
+    headings = {"validation": f"validation\n{metric}", "model": f"test\n{metric}", "baseline": _BASELINE}
+    shown = wording.numbers([(headline or {}).get(key) for headline in headlines for key in headings])
+    columns = [_column(heading, shown[at :: len(headings)], True) for at, heading in enumerate(headings.values())]
+    return columns if len(named) < 2 else [_column("metric", metrics), *columns]

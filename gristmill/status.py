@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -27,8 +27,13 @@ class Status:
     domain: str
     description: str
     state: State
-    headline: dict[str, Any] | None  # metric, model, baseline: of the last successful run of its own settings
+    headline: dict[str, Any] | None  # of the last successful run of its own settings, as `headline_of` returns it
     champion: int | None = None  # the version that serves
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether there is neither data to run it on nor a model of an earlier run."""
+        return self.state == "no data" and self.headline is None and self.champion is None
 
 
 def status(catalogue: Catalogue) -> Iterator[Status]:
@@ -52,8 +57,17 @@ def headline(record: Record, store: Store) -> dict[str, Any] | None:
         return None
     path = store.path("evaluate", record.references["evaluate"]["key"]) / "scores.json"
     with contextlib.suppress(OSError, ValueError):  # collected or damaged: `verify` tells, a list need not
-        return dict(json.loads(path.read_text())["headline"])
+        return headline_of(json.loads(path.read_text()))
     return None
+
+
+def headline_of(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the headline of an evaluation: metric, the model's score and its best baseline's on the test part.
+
+    `validation` is the model's score on the validation part, None where there is no such part.
+    """
+    headline = scores["headline"]
+    return {**headline, "validation": scores["model"].get("validation", {}).get(headline["metric"])}
 
 
 def champion(name: str, registry: Registry) -> int | None:

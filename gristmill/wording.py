@@ -106,6 +106,12 @@ def score_rows(metrics: Iterable[str], named: Iterable[tuple[str, Mapping[str, f
     return [list(row) for row in zip(names, *columns, strict=True)]
 
 
+def headline_pair(headline: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a model's score with its metric, and its best baseline's score: `mae 12.92` and `12.96`."""
+    model, baseline = numbers([headline["model"], headline["baseline"]])
+    return f"{headline['metric']} {model}", baseline
+
+
 def standing(evaluation: Mapping[str, Any]) -> str:
     """Return in one line whether the model beats the baseline that is best on the test part, and by how much.
 

@@ -15,7 +15,9 @@ import pytest
 from support import STAGE_NAMES, Command, assert_all_whole, edit, published, records
 
 from gristmill.identity import identify
+from gristmill.project import Project
 from gristmill.store import Store
+from gristmill.wording import headline_pair
 
 pytest_plugins = ["end_to_end"]
 
@@ -95,16 +97,19 @@ def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Com
         ["evaluate", "run?", "depends", "on", "preprocess"],
         ["export", "run?", "depends", "on", "preprocess"],
     ]
-    assert lines[7].split() == ["test", "part", *SHOWN]
-    rows = {line[:WIDEST].strip(): line[WIDEST:].split() for line in lines[8:14]}
+    assert (lines[7].split(), lines[8].split()) == (["validation", "test"], ["scores", "mae", *SHOWN])
+    rows = {line[:WIDEST].strip(): line[WIDEST:].split() for line in lines[9:15]}
     assert set(rows) == {"model", *BASELINES}
     assert next(iter(rows)) == "model"
-    assert len(rows["model"]) == len(SHOWN)
-    assert all(rows[name][-1] == "–" and len(rows[name]) == len(SHOWN) for name in BASELINES)  # without intervals
-    assert rows["naive"][SHOWN.index("skill")] == "+0.0%"
-    errors = [float(rows[name][0]) for name in list(rows)[1:]]
+    assert len(rows["model"]) == 1 + len(SHOWN)
+    assert all(rows[name][-1] == "–" and len(rows[name]) == 1 + len(SHOWN) for name in BASELINES)  # without intervals
+    assert rows["naive"][1 + SHOWN.index("skill")] == "+0.0%"
+    errors = [float(rows[name][1]) for name in list(rows)[1:]]
     assert errors == sorted(errors)
-    (report, bundle) = (line.split("  ", 1) for line in lines[14:])
+    validation = Project.open().result("small").scores_of("validation").loc["model", "mae"]
+    assert float(rows["model"][0]) == pytest.approx(validation, rel=1e-3)
+    assert "the best baseline by " in lines[15]
+    (report, bundle) = (line.split("  ", 1) for line in lines[16:])
     assert (report[0], bundle[0]) == ("report", "bundle")
     assert "small" in Path(report[1]).read_text()
     assert (Path(bundle[1]) / "model.keras").is_file()
@@ -122,7 +127,7 @@ def test_quiet_prints_results_and_neither_plan_nor_progress(
 
     assert (said.status, said.err) == (0, "")
     lines = said.out.splitlines()
-    assert lines[0].split() == ["test", "part", *SHOWN]
+    assert lines[1].split() == ["scores", "mae", *SHOWN]
     assert lines[-1].startswith("bundle  ")
     assert command(*words).out == "small: all fresh, nothing to do\n"
 
@@ -277,7 +282,7 @@ def test_runs_lists_the_newest_first(finished: Path, command: Command) -> None:
     assert [run["outcome"] for run in said.json] == ["succeeded", "succeeded"]
     assert [run["headline"]["metric"] for run in said.json] == ["mae", "mae"]
     printed = command("runs", "small").out.splitlines()
-    assert [line.split()[0] for line in printed[1:]] == [run["id"] for run in said.json]
+    assert [line.split()[0] for line in printed[2:]] == [run["id"] for run in said.json]
 
 
 def test_ls_shows_state_and_headline(finished: Path, command: Command) -> None:
@@ -296,7 +301,8 @@ def test_ls_shows_state_and_headline(finished: Path, command: Command) -> None:
         ("other", "fresh"),  # equal settings and data have equal keys
         ("lost", "no data"),
     ]
-    assert said.json[0]["headline"] == scores["headline"]
+    validation = scores["model"]["validation"]["mae"]
+    assert said.json[0]["headline"] == scores["headline"] | {"validation": validation}
     assert said.json[0]["description"] == "A few years of sunspots"
     edit(
         finished / "pipelines.toml",
@@ -304,8 +310,11 @@ def test_ls_shows_state_and_headline(finished: Path, command: Command) -> None:
         '[pipelines.small.model]\nkind = "dense"',
     )
     assert [pipeline["state"] for pipeline in command("ls", "--json").json] == ["stale", "fresh", "no data"]
-    row = command("ls").out.splitlines()[1].split()
-    assert row[:5] == ["small", "timeseries", "stale", "mae", f"{scores['headline']['model']:.4g}"]
+    *_, row, other, hidden = command("ls").out.splitlines()
+    assert row.split()[:5] == ["small", "timeseries", "stale", *headline_pair(scores["headline"])[0].split()]
+    assert other.startswith("other ")
+    assert hidden == "1 more needs data: gristmill ls --all"
+    assert command("ls", "--all").out.splitlines()[-1].split()[:4] == ["lost", "timeseries", "no", "data"]
 
 
 def test_report_writes_a_page_and_prints_its_path(finished: Path, command: Command) -> None:
@@ -530,4 +539,4 @@ def test_the_installed_command_is_this_one(finished: Path) -> None:
     done = subprocess.run([installed, "ls"], cwd=finished, capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[1].split()[:3] == ["small", "timeseries", "fresh"]
+    assert done.stdout.splitlines()[2].split()[:3] == ["small", "timeseries", "fresh"]

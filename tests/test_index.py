@@ -15,6 +15,7 @@ from gristmill.pages.run import report_path
 from gristmill.project import Project
 from gristmill.retraining import News, Retraining, Verdict
 from gristmill.runs import Record
+from gristmill.wording import headline_pair
 
 pytest_plugins = ["end_to_end"]
 
@@ -68,8 +69,7 @@ def test_all_pipelines_stand_on_one_page_those_that_were_run_first(finished: Pat
             "timeseries",
             "fresh",
             "–",
-            f"mae {scores['model']:.4g}",
-            f"{scores['baseline']:.4g}",
+            *headline_pair(scores),
             "1 dots",
             f"{record.started:%Y-%m-%d %H:%M}",
         ],

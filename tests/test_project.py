@@ -33,7 +33,8 @@ def test_a_run_returns_its_record_with_scores_report_and_bundle(finished: Path) 
         "keras", "numpy", "pandas", "prefect", "pyarrow", "ruptures", "scipy", "statsmodels", "tensorflow",
     }  # fmt: skip
     assert result.evaluation["model"]["test"]["mae"] > 0
-    assert result.headline == result.evaluation["headline"]
+    validation = result.scores_of("validation").loc["model", "mae"]
+    assert result.headline == result.evaluation["headline"] | {"validation": validation}
     assert result.report.is_file()
     assert (result.bundle / "signature.json").is_file()
 

@@ -16,6 +16,7 @@ from gristmill.result import Result
 
 pytest_plugins = ["end_to_end"]
 
+SHOWN = ["mae", "rmse", "mape", "mase", "skill", "coverage"]
 BASELINES = {"autoregression", "drift", "exponential smoothing", "moving average 3", "naive"}
 
 
@@ -64,8 +65,10 @@ def test_as_text_a_run_is_its_scores_and_what_was_made(finished: Path) -> None:
     assert re.fullmatch(
         rf"run {result.record.id}, succeeded, \d+\.\d s; made: ingest, preprocess, train, evaluate, export", note
     )
-    assert headings.split() == ["test", "part", "mae", "rmse", "mape", "mase", "skill", "coverage"]
-    assert model.split()[:2] == ["model", f"{result.scores.loc['model', 'mae']:.4g}"]
+    assert headings.split() == ["scores", "validation", "mae", "test", *SHOWN]
+    name, *shown = model.split()[:3]
+    parts = [result.scores_of(part).loc["model", "mae"] for part in ("validation", "test")]
+    assert (name, [float(cell) for cell in shown]) == ("model", pytest.approx(parts, rel=1e-3))
     assert len(baselines) == len(BASELINES)
     assert len({len(line) for line in (headings, model, *baselines)}) == 1  # aligned
 
@@ -81,7 +84,10 @@ def test_a_cell_shows_scores_and_the_forecast_and_changes_nothing_around_it(fini
     assert all(one.startswith(".gristmill-cell") for one in selectors)
     assert cell.count("<style") == cell.count("<svg") == 1  # the picture brings no style for the whole page
     first, *_ = re.findall(r"<tr><td>(.*?)</tr>", cell.partition("<tbody>")[2])
-    assert first.startswith(f"model</td><td>{result.scores.loc['model', 'mae']:.4g}</td>")
+    name, chosen_on, test, *_ = first.removesuffix("</td>").split("</td><td>")
+    assert name == "model"
+    assert float(chosen_on) == pytest.approx(result.scores_of("validation").loc["model", "mae"], rel=1e-3)
+    assert float(test) == pytest.approx(result.scores.loc["model", "mae"], rel=1e-3)
     assert "currentColor" in cell
     assert str(finished) not in cell
 

@@ -24,7 +24,8 @@ def as_text(section: Section) -> str:
 
 def _lines(table: Table) -> Iterator[str]:
     """Yield the lines of a table, its figures right-aligned under their headings."""
-    widths = [max(map(len, column)) for column in zip(table.headings, *table.rows, strict=True)]
-    for first, *others in [table.headings, *table.rows]:
+    headings = [heading.replace("\n", " ") for heading in table.headings]
+    widths = [max(map(len, column)) for column in zip(headings, *table.rows, strict=True)]
+    for first, *others in [headings, *table.rows]:
         figures = (f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True))
         yield "  ".join([f"{first:<{widths[0]}}", *figures])

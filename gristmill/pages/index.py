@@ -19,7 +19,7 @@ from gristmill.project import Project
 from gristmill.runs import Record
 from gristmill.status import Status
 from gristmill.store import Store
-from gristmill.wording import number
+from gristmill.wording import MISSING, headline_pair
 
 TITLE = "All pipelines"
 
@@ -123,8 +123,7 @@ def _standing(project: Project, entries: Sequence[Entry]) -> Section:
                 status.domain,
                 status.state,
                 f"v{status.champion}" if status.champion else "–",
-                f"{headline['metric']} {number(headline['model'])}" if headline else "–",
-                number(headline["baseline"]) if headline else "–",
+                *(headline_pair(headline) if headline else (MISSING, MISSING)),
                 sparkline(headline["metric"], points) if headline and points else "",
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),
             ]

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; the first column names the row, the others hold figures, or words."""
+    """Rows of text under headings; the first column names the row, the others hold figures, or words.
+
+    A heading may have two lines.
+    """
 
     title: str
     headings: list[str]

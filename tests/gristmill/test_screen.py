@@ -23,9 +23,10 @@ BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
 SCORES = {
     "shown": ["mae", "mape", "skill"],
     "headline": {"metric": "mae", "model": 2.0, "baseline": 2.667},
-    "model": {"test": {"mae": 2.0, "mape": None, "skill": 0.25}},
+    "best_baseline": "ar",
+    "model": {"test": {"mae": 2.0, "mape": None, "skill": 0.25}, "validation": {"mae": 2.5}},
     "baselines": {
-        "naive": {"test": {"mae": 4.0, "mape": 10.0, "skill": -0.5}},
+        "naive": {"test": {"mae": 4.0, "mape": 10.0, "skill": -0.5}, "validation": {"mae": 3.25}},
         "ar": {"test": {"mae": 2.667, "mape": 9.0, "skill": 0.0}},
         "mean": {"test": {"mae": 3.0, "mape": 12.0, "skill": -0.125}},
     },
@@ -34,7 +35,7 @@ SCORES = {
 
 @pytest.fixture(autouse=True)
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     for printer in (console.out(), console.err()):
         monkeypatch.setattr(printer, "_color_system", None)  # found where there was one when it was made
@@ -134,11 +135,55 @@ def test_no_line_of_a_table_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -
     ]
 
 
-def test_a_long_description_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_status([Status("small", "timeseries", "long " * 50, "fresh", None)])
-    line = capsys.readouterr().out.splitlines()[1]
-    assert line.endswith("long long…")
-    assert len(line) < 150
+PIPELINES = [
+    Status(
+        "sunspots_of_many_years", "timeseries", "long " * 50, "fresh",
+        {"metric": "mae", "model": 12680.4, "baseline": 13001.0}, 12,
+    ),
+    Status(
+        "songs", "generation", "of [red]", "never run",
+        {"metric": "bits_per_character", "model": 2.0311, "baseline": 2.25},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        (None, "pipeline domain state score baseline champion about"),
+        (120, "pipeline domain state score baseline champion about"),
+        (92, "pipeline domain state score baseline champion"),
+        (80, "pipeline state score baseline champion"),
+        (70, "pipeline state score baseline"),
+        (60, "pipeline state score"),
+        (40, "pipeline state"),
+    ],
+)
+def test_on_a_narrow_terminal_other_columns_than_the_names_give_way(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int | None, headings: str
+) -> None:
+    if columns:
+        monkeypatch.setenv("COLUMNS", str(columns))
+    screen.show_status(PIPELINES)
+    *_, heading, many_years, songs = capsys.readouterr().out.splitlines()
+    assert heading.split() == headings.split()
+    assert (many_years.split()[0], songs.split()[0]) == ("sunspots_of_many_years", "songs")
+    assert len(many_years) <= (columns or 1000)
+    assert many_years.endswith("…") == (columns == 120)
+
+
+def test_without_all_pipelines_that_need_data_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    lost = Status("lost", "timeseries", "", "no data", None)
+    trained = Status("trained", "timeseries", "", "no data", {"metric": "mae", "model": 2.0, "baseline": 3.0})
+    served = Status("served", "timeseries", "", "no data", None, champion=1)
+    screen.show_status([PIPELINES[1], lost, trained, served, lost], everything=False)
+    *shown, last = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown[2:]] == ["songs", "trained", "served"]
+    assert last == "2 more need data: gristmill ls --all"
+    screen.show_status([lost], everything=False)
+    assert capsys.readouterr().out == "1 needs data: gristmill ls --all\n"
+    screen.show_status([lost])
+    assert "lost" in capsys.readouterr().out
 
 
 def test_a_printed_frame_has_six_digits_and_no_exponents(capsys: pytest.CaptureFixture[str]) -> None:
@@ -212,23 +257,26 @@ def test_points_of_a_stage_that_share_a_reason_are_one_line(capsys: pytest.Captu
 
 def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.CaptureFixture[str]) -> None:
     screen.show_scores(SCORES)
-    assert rows(capsys.readouterr().out) == [
-        ["test", "part", "mae", "mape", "skill"],
-        ["model", "2", "–", "+25.0%"],
-        ["ar", "2.667", "9", "+0.0%"],
-        ["mean", "3", "12", "-12.5%"],
-        ["naive", "4", "10", "-50.0%"],
+    assert capsys.readouterr().out.splitlines() == [
+        "  validation   test",
+        "scores   mae    mae  mape   skill",
+        "model   2.50  2.000     –  +25.0%",
+        "ar         –  2.667     9   +0.0%",
+        "mean       –  3.000    12  -12.5%",
+        "naive   3.25  4.000    10  -50.0%",
+        "model   beats the best baseline by 25.0%: test mae 2.000, ar 2.667",
     ]
 
 
 def test_the_baselines_are_sorted_by_the_metric_of_the_headline(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_scores(SCORES | {"shown": ["mape", "coverage"], "headline": {"metric": "mape"}})
-    assert rows(capsys.readouterr().out) == [
-        ["test", "part", "mape", "coverage"],
-        ["model", "–", "–"],
-        ["ar", "9", "–"],
-        ["naive", "10", "–"],
-        ["mean", "12", "–"],
+    headline = {"metric": "mape", "model": 11.0, "baseline": 9.0}
+    screen.show_scores(SCORES | {"shown": ["mape", "coverage"], "headline": headline})
+    assert rows(capsys.readouterr().out)[1:-1] == [
+        ["scores", "mape", "mape", "coverage"],
+        ["model", "–", "–", "–"],
+        ["ar", "–", "9", "–"],
+        ["naive", "–", "10", "–"],
+        ["mean", "–", "12", "–"],
     ]
 
 
@@ -247,12 +295,37 @@ def test_a_run_is_shown_with_outcome_overrides_and_lineage(capsys: pytest.Captur
 
 
 def test_runs_stand_side_by_side_with_or_without_a_score(capsys: pytest.CaptureFixture[str]) -> None:
-    headline = {"metric": "mae", "model": 2.0, "baseline": 2.667}
+    headline = {"metric": "mae", "model": 2.0, "baseline": 2.667, "validation": 2.5}
     failed = record(id="20200102T000000-0000", outcome="failed", overrides=["model.units=[5]"])
     screen.show_runs([(failed, None), (record(), headline)])
-    assert rows(capsys.readouterr().out)[1:] == [
-        ["20200102T000000-0000", "failed", "90.0", "model.units=[5]"],
-        ["20200101T000000-0000", "succeeded", "90.0", "mae", "2", "2.667"],
+    assert rows(capsys.readouterr().out) == [
+        ["validation", "test", "best"],
+        ["run", "outcome", "s", "mae", "mae", "baseline", "with"],
+        ["20200102T000000-0000", "failed", "90.0", "–", "–", "–", "model.units=[5]"],
+        ["20200101T000000-0000", "succeeded", "90.0", "2.500", "2.000", "2.667"],
+    ]
+
+
+def test_the_id_of_a_run_is_whole_however_narrow_the_terminal_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headline = {"metric": "mae", "model": 29086.4, "baseline": 17.261, "validation": None}
+    shown = record(id="20200102T000000-0000-12", overrides=["train.learning_rate=0.003", "model.units=[20, 10]"])
+    for columns in (120, 80, 60, 40):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        screen.show_runs([(shown, headline)])
+        *_, line = capsys.readouterr().out.splitlines()
+        assert line.startswith("20200102T000000-0000-12 ")
+        assert len(line) <= max(columns, 60)
+        assert "29,086.40" in line
+
+
+def test_runs_scored_by_several_metrics_name_them(capsys: pytest.CaptureFixture[str]) -> None:
+    scored = [{"metric": metric, "model": 2.0, "baseline": 2.5, "validation": 3.0} for metric in ("mae", "mase")]
+    screen.show_runs([(record(), headline) for headline in scored])
+    assert [line[3:] for line in rows(capsys.readouterr().out)[2:]] == [
+        ["mae", "3.0", "2.0", "2.5"],
+        ["mase", "3.0", "2.0", "2.5"],
     ]
 
 
