@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import sys
 from importlib import metadata
@@ -16,11 +17,14 @@ from gristmill.commands import check, course, init, models, operations, report, 
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.launch import QUIET, on_loss, set_up_prefect
 from gristmill.project import Project
+from gristmill.wording import meant
 
 INTERRUPTED = 130
 NOT_PROMOTED = 3
 
 EVERYWHERE = ("debug", "verbose", "quiet")  # options that stand before the name of a command or behind it
+
+UsageError: Any = typer.BadParameter.__base__  # of the option parser, whose own module has moved between versions
 
 
 class _Commands(TyperGroup):
@@ -28,6 +32,8 @@ class _Commands(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that is asked for; what of its arguments is for all of them goes to all of them."""
+        if not args[0].startswith("-") and not ctx.resilient_parsing:
+            self.command_named(ctx, args[0])
         name, command, rest = super().resolve_command(ctx, args)
         common = {flag: param.name for param in self.params if param.name in EVERYWHERE for flag in param.opts}
         options = [param for param in command.params if isinstance(param, TyperOption)] if command else []
@@ -39,6 +45,17 @@ class _Commands(TyperGroup):
             else:
                 own.append(word)
         return name, command, own
+
+    def command_named(self, ctx: Any, name: str) -> Any:
+        """Return a command.
+
+        Raises:
+            RequestError: there is none of that name.
+        """
+        command = self.get_command(ctx, name)
+        if command is None:
+            raise RequestError(f"unknown command {name!r}.{meant(name, self.commands)} All: gristmill help.")
+        return command
 
 
 app = typer.Typer(
@@ -58,7 +75,7 @@ def options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show warnings and results only.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", "-V", callback=_tell_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Turn raw data into trained, tested, exported TensorFlow models, and keep them fresh.
@@ -189,6 +206,21 @@ for _command in (
     app.command()(_command)
 
 
+@app.command()
+def help(  # noqa: A001 - the name of the command
+    ctx: typer.Context,
+    command: Annotated[str | None, typer.Argument(metavar="[COMMAND]", help="A command; all if not given.")] = None,
+) -> None:
+    """Print what gristmill can do, or how one command is used."""
+    above: Any = ctx.parent
+    if command is None:
+        typer.echo(above.get_help())
+        return
+    found = above.command.command_named(above, command)
+    with found.make_context(command, [], parent=above, resilient_parsing=True) as context:
+        typer.echo(context.get_help())
+
+
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
@@ -203,12 +235,27 @@ def _end(lost: WorkError) -> None:
         os._exit(lost.exit_status)
 
 
+def _refused(error: Any) -> RequestError:
+    """Return what the option parser does not accept as an error like all others: one line that suggests a remedy."""
+    context = error.ctx
+    words = ["gristmill", "help"] + ([context.info_name] if context and context.parent else [])
+    where = " ".join(words)
+    if name := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
+        shared = context.parent.command.params if context.parent else []
+        known = [*context.command.params, *(param for param in shared if param.name in EVERYWHERE)]
+        flags = [flag for param in known for flag in param.opts if flag.startswith("-")]
+        return RequestError(f"unknown option {name!r}.{meant(name, flags)} All: {where}.")
+    said = " ".join(error.format_message().split())
+    said = re.sub(r"Input should be ([^,]*).*", r"expected \1", said)  # Pydantic's words, as everywhere else
+    return RequestError(f"{said[:1].lower()}{said[1:].rstrip('.')}. See: {where}.")
+
+
 def main() -> None:
     """Run a command; print an error as one line and exit with its status."""
     signal.signal(signal.SIGTERM, _interrupt)
     on_loss(_end)
     try:
-        app(standalone_mode=True)
+        status = app(prog_name="gristmill", standalone_mode=False) or 0
     except BrokenPipeError:  # who read what is printed has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -217,9 +264,16 @@ def main() -> None:
             raise
         screen.show_error(error)
         sys.exit(error.exit_status if isinstance(error, GristmillError) else 1)
+    except UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # of a bare `gristmill`
+            error.show()
+        else:
+            screen.show_error(_refused(error))
+        sys.exit(error.exit_code)
     except BaseException as error:
-        stopped = isinstance(error, SystemExit) and error.code == INTERRUPTED  # how typer answers a KeyboardInterrupt
-        if stopped or type(error).__name__ == "TerminationSignal":  # how Prefect answers SIGTERM
-            screen.say("interrupted; what a run had finished is kept, and the next one goes on from there")
-            sys.exit(INTERRUPTED)
-        raise
+        if type(error).__name__ != "TerminationSignal":  # how Prefect answers SIGTERM
+            raise
+        status = INTERRUPTED
+    if status == INTERRUPTED:  # also how typer answers a KeyboardInterrupt
+        screen.say("interrupted; what a run had finished is kept, and the next one goes on from there")
+    sys.exit(status)

@@ -531,6 +531,49 @@ def test_help_names_every_command(command: Command) -> None:
         assert f"\n  {name} " in said.out
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("rnu small", "unknown command 'rnu'. Did you mean 'run'? All: gristmill help."),
+        ("help rnu", "unknown command 'rnu'. Did you mean 'run'? All: gristmill help."),
+        ("run small --jbos 2", "unknown option '--jbos'. Did you mean '--jobs'? All: gristmill help run."),
+        ("models small --quite", "unknown option '--quite'. Did you mean '--quiet'? All: gristmill help models."),
+        ("--verson", "unknown option '--verson'. Did you mean '--version'? All: gristmill help."),
+        ("plan", "missing argument 'name'. See: gristmill help plan."),
+        ("plan small other", "unexpected extra argument"),
+        ("run small --jobs x", "invalid value for '--jobs': expected a valid integer. See: gristmill help run."),
+        ("run small --jobs 0", "invalid value for '--jobs': expected greater than or equal to 1. See: gristmill"),
+        ("run small --set", "option '--set' requires an argument."),
+    ],
+)
+def test_what_the_option_parser_refuses_is_one_line_like_every_error(
+    project: Path, command: Command, words: str, error: str
+) -> None:
+    said = command(*words.split())
+
+    assert (said.status, said.out) == (2, "")
+    (line,) = said.err.splitlines()
+    assert line.startswith("error: ")
+    assert error in line
+
+
+def test_help_is_a_command_too(command: Command) -> None:
+    assert command("help") == command("--help")
+    assert command("help", "predict") == command("predict", "--help")
+    assert "--temperature" in command("help", "generate").out
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_the_version_is_printed(command: Command, flag: str) -> None:
+    assert command(flag).out == f"gristmill {metadata.version('gristmill')}\n"
+
+
+def test_the_command_alone_prints_its_help(command: Command) -> None:
+    said = command()
+    assert said.status == 2
+    assert said.err == command("help").out
+
+
 def test_the_installed_command_is_this_one(finished: Path) -> None:
     installed = Path(sys.executable).with_name("gristmill")
     if not installed.exists():
