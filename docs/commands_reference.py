@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import typer
 from typer.models import OptionInfo, ParamMeta
 from typer.utils import get_params_from_function
 
@@ -87,7 +88,8 @@ def _kinds(parameter: ParamMeta) -> list[Any]:
 
 
 def _parameters(command: Command) -> list[ParamMeta]:
-    return [*get_params_from_function(command).values()]
+    found = get_params_from_function(command).values()
+    return [parameter for parameter in found if parameter.annotation is not typer.Context]
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
+from gristmill import progress
 from gristmill.errors import WorkError
 from gristmill.imports import collector_spared
 
@@ -33,6 +35,8 @@ def import_keras() -> None:
     Raises:
         WorkError: this process has Keras on another backend already, or TensorFlow with other threads.
     """
+    if "keras" not in sys.modules:
+        progress.begin("tensorflow", "loading")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")

@@ -93,14 +93,16 @@ def ls(
     as_json: Json = False,
 ) -> None:
     """List the pipelines: state, headline score beside the best baseline's, champion."""
-    found = list(Project.open().status())
+    with bar.working("data", "reading"):
+        found = list(Project.open().status())
     screen.show_json([vars(status) for status in found]) if as_json else screen.show_status(found, everything)
 
 
 @app.command()
 def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = False) -> None:
     """Print what a run would do, and why."""
-    steps = Project.open(overrides={name: set_ or []}).plan(name, refresh)
+    with bar.working("data", "reading"):
+        steps = Project.open(overrides={name: set_ or []}).plan(name, refresh)
     if as_json:
         screen.show_json([{"stage": step.stage, "state": step.state, "reason": step.reason} for step in steps])
     else:
@@ -114,7 +116,7 @@ app.command()(run.run)
 def retrain(name: Name, set_: Set = None, as_json: Json = False) -> None:
     """Retrain where the data has changed; the new model serves where it is better. Exit 3: judged and not promoted."""
     project = Project.open(overrides={name: set_ or []})
-    with bar.epochs():
+    with bar.working("data", "reading"):
         record = project.retrain(name)
     if as_json:
         screen.show_json(record.model_dump(mode="json"))
@@ -132,7 +134,8 @@ def sweep(
 ) -> None:
     """Try the settings that a pipeline's sweep names; choose by validation. Exit 1: a trial failed."""
     project = Project.open(overrides={name: set_ or []})
-    swept = project.sweep(name, jobs)
+    with bar.working("data", "reading"):
+        swept = project.sweep(name, jobs)
     if as_json:
         screen.show_json([place.as_json(place is swept.best) for place in swept.places])
     else:
@@ -154,11 +157,12 @@ def show(
     """Show a run: scores beside baselines, lineage, the version it is and its bundle."""
     if run and version:
         raise RequestError(f"--run {run}: --version {version} is given too. Leave one of them out.")
-    project = Project.open()
-    result = project.result(name, project.version(name, version).run if version else run)
-    record, logs, made = result.record, result.logs, project.versions_of(result.record)
-    bundle, versions = project.folder_of(made[0]) if made else None, [one.number for one in made]
-    scores = result.evaluation if result.is_scored else None
+    with bar.working("run", "reading"):
+        project = Project.open()
+        result = project.result(name, project.version(name, version).run if version else run)
+        record, logs, made = result.record, result.logs, project.versions_of(result.record)
+        bundle, versions = project.folder_of(made[0]) if made else None, [one.number for one in made]
+        scores = result.evaluation if result.is_scored else None
     if scores is None and "evaluate" in record.references:
         screen.say(f"the scores of run {record.id} were removed by gristmill gc")
     if as_json:
@@ -175,10 +179,11 @@ def show(
 @app.command()
 def runs(name: Name, as_json: Json = False) -> None:
     """List a pipeline's runs, newest first, with their scores."""
-    project = Project.open()
-    project.catalogue.pipeline(name)
-    project.runs.pull(name)
-    rows = [(record, project.headline(record)) for record in project.runs.newest_first(name)]
+    with bar.working("runs", "reading"):
+        project = Project.open()
+        project.catalogue.pipeline(name)
+        project.runs.pull(name)
+        rows = [(record, project.headline(record)) for record in project.runs.newest_first(name)]
     if as_json:
         screen.show_json([record.model_dump(mode="json") | {"headline": headline} for record, headline in rows])
     else:

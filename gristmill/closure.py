@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).parent
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _WITHOUT_EFFECT = ("type_comment", "kind")  # fields: of a comment, and of u"" before a string
-_OUTSIDE = {f"gristmill.{name}" for name in ("cli", "config", "domains", "project", "wording")}
+_OUTSIDE = {f"gristmill.{name}" for name in ("cli", "config", "domains", "progress", "project", "wording")}
 
 # The suffixes of what Python can import, in the order in which it tries them.
 _SUFFIXES = (

@@ -1,4 +1,4 @@
-"""Progress of training, told to whoever listens in this process: the command line draws it."""
+"""What this process is doing, for whoever listens in it: the command line shows it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from gristmill.epoch import Epoch
 
 Listener = Callable[[str, Epoch], None]
+WorkListener = Callable[[str, str, bool], None]
 
 _listeners: list[Listener] = []
+_work_listeners: list[WorkListener] = []
 
 
 def tell(pipeline: str, epoch: Epoch) -> None:
@@ -16,11 +18,27 @@ def tell(pipeline: str, epoch: Epoch) -> None:
         listener(pipeline, epoch)
 
 
+def begin(what: str, how: str = "started", logged: bool = True) -> None:
+    """Tell every listener of work that may take seconds, before it begins: `train started`, `prefect starting`.
+
+    Args:
+        what: the work.
+        how: what becomes of it.
+        logged: whether it is worth a line of a log, not only a line that vanishes.
+    """
+    for listener in _work_listeners:
+        listener(what, how, logged)
+
+
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Have `listener` called within the block."""
+def listening(listener: Listener, on_work: WorkListener | None = None) -> Iterator[None]:
+    """Have `listener` called after each epoch within the block, and `on_work` before work begins."""
     _listeners.append(listener)
+    if on_work:
+        _work_listeners.append(on_work)
     try:
         yield
     finally:
         _listeners.remove(listener)
+        if on_work:
+            _work_listeners.remove(on_work)

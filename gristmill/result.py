@@ -162,15 +162,15 @@ def best_first(evaluation: dict[str, Any], part: str) -> Iterator[tuple[str, dic
 def scores_table(evaluation: dict[str, Any]) -> Table:
     """Return the scores that are shown first, the model before the baselines.
 
-    They are the headline's metric on the validation part, then the metrics of the test part. The first two headings
-    have a line for the part and one for the metric.
+    They are the headline's metric on the validation and the test part, then the other metrics on the test part. The
+    first two headings have a line for the part and one for the metric.
     """
-    first, metrics = evaluation["headline"]["metric"], evaluation["shown"]
+    first = evaluation["headline"]["metric"]
+    others = [metric for metric in evaluation["shown"] if metric != first]
     named = list(best_first(evaluation, "test"))
-    validation = [by_part.get("validation", {}).get(first) for _, by_part in named]
-    test = wording.score_rows(metrics, [(name, by_part["test"]) for name, by_part in named])
-    rows = [
-        [name, chosen_on, *cells]
-        for (name, *cells), chosen_on in zip(test, wording.score_column(first, validation), strict=True)
-    ]
-    return Table("", ["scores", f"validation\n{first}", f"test\n{metrics[0]}", *metrics[1:]], rows)
+    headline = [by_part.get(part, {}).get(first) for _, by_part in named for part in ("validation", "test")]
+    shown = wording.score_column(first, headline)  # both parts in the same decimals
+    rows = wording.score_rows(others, [(name, by_part["test"]) for name, by_part in named])
+    for row, validation, test in zip(rows, shown[::2], shown[1::2], strict=True):
+        row[1:1] = [validation, test]
+    return Table("", ["scores", f"validation\n{first}", f"test\n{first}", *others], rows)

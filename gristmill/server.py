@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from gristmill import progress
 from gristmill.errors import RequestError, WorkError
 from gristmill.imports import collector_spared
 from gristmill.processes import TEMPORARY, command
@@ -73,19 +74,21 @@ def starting_api(show_log: bool = False, schedules: bool = False) -> Callable[[]
     Raises:
         WorkError: the API that the settings name does not answer or lets nobody in.
     """
-    with collector_spared():
-        named = named_api()
-    if named:
+    if named := named_api():
         _check(named)
-        return lambda: named
+        address = named
+        return lambda: address
     running = [] if schedules else [(url, process) for url, process in _started.items() if process.poll() is None]
     url, process = running[0] if running else _start(show_log, schedules)  # left by a call that failed before its use
     return partial(_use_when_ready, url, process, schedules)
 
 
 def named_api() -> str | None:
-    """Return the address of the Prefect API that the settings name, None where they name none."""
-    from prefect.settings import PREFECT_API_URL
+    """Return the address of the Prefect API that the settings name, None where they name none. Load Prefect first."""
+    if "prefect" not in sys.modules:
+        progress.begin("prefect", "starting")
+    with collector_spared():
+        from prefect.settings import PREFECT_API_URL
 
     named: str | None = PREFECT_API_URL.value()
     return named

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
-from gristmill import config, own_source
+from gristmill import config, own_source, progress
 from gristmill.backend import import_keras
 from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, RequestError
@@ -29,6 +29,7 @@ from gristmill.version import Version
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class Serving:
             raise RequestError(f"{name} is a generation pipeline, whose model writes. Run: gristmill generate {name}.")
         tables = config.restore(served.domain, served.settings)  # those of its run: today's may ask for another column
         import_keras()
+        progress.begin("predict", logged=False)
         module = importlib.import_module(f"gristmill.{served.domain}.predict")
         if unknown := sorted(given.keys() - inspect.signature(module.predict).parameters.keys()):
             raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not take it. Leave it out.")
@@ -140,8 +142,8 @@ class Serving:
             writers = ", ".join(known for known, its in domains_of.items() if its == "generation") or "none"
             raise RequestError(f"{name} is a {domain} pipeline, whose model writes no text. Known that do: {writers}.")
         _, export = self._served(name, version)
-        logger.info("loading the model, which takes some seconds")
         import_keras()
+        progress.begin("model", "loading", logged=False)
         generate = importlib.import_module("gristmill.generation.generate").generate
         pieces: Iterator[str] = generate(export=export, prompt=prompt, **options)
         return pieces

@@ -54,8 +54,8 @@ def number(value: float, digits: int = _DIGITS) -> str:
 def numbers(values: Sequence[float | None], digits: int = _DIGITS, sign: bool = False) -> list[str]:
     """Return the numbers of a column, all with the same number of decimals.
 
-    The smallest value has `digits` significant digits, unless it is next to nothing compared with the largest:
-    `12.92`, `29.90` and `0.00` for 12.918, 29.9 and 1.4e-17.
+    Each value has `digits` significant digits or more, one less where it is much smaller than the largest, none where
+    it is next to nothing: `12.918`, `29.900`, `0.118` and `0.000` for 12.918, 29.9, 0.118 and 1.4e-17.
 
     Args:
         values: the numbers; None for a cell without a value.
@@ -75,11 +75,16 @@ def _shape(values: Sequence[float], digits: int) -> str:
     largest = max(sizes)
     if not _TINY <= largest < _HUGE:
         return f".{digits}g"
-    least = min(size for size in sizes if size >= largest / _RANGE)
-    decimals = max(0, digits - 1 - int(f"{least:.{digits - 1}e}".partition("e")[2]))
+    relevant = [size for size in sizes if size >= largest / _RANGE]
+    decimals = max(0, *(_decimals(size, digits - (size < largest / 10)) for size in relevant))
     while decimals and all(f"{value:.{decimals}f}".endswith("0") for value in values):
         decimals -= 1
     return f"z,.{decimals}f"
+
+
+def _decimals(size: float, digits: int) -> int:
+    """Return the decimals by which a size has so many significant digits."""
+    return digits - 1 - int(f"{size:.{digits - 1}e}".partition("e")[2])
 
 
 def score(metric: str, value: float | None) -> str:
@@ -137,7 +142,7 @@ def _lead(model: float, baseline: float, higher: bool) -> str:
     """Return by how much two scores differ: errors in percent of the baseline's, other scores as they are."""
     difference = abs(model - baseline)
     if higher:
-        return f" by {number(difference, 2)}"
+        return f" by {number(difference, 3)}"
     if not baseline or not math.isfinite(difference):
         return ""
     share = difference / baseline

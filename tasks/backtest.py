@@ -3,7 +3,7 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from gristmill import plan
+from gristmill import plan, progress
 from gristmill.artifact import Reference
 from gristmill.closure import read_modules
 from gristmill.wide.pieces import Piece, made_by_workers
@@ -37,6 +37,7 @@ def _side_by_side(run: Run, points: list[str], prepared: Reference) -> dict[str,
         _, digests = read_by(run, stage, [prepared])
         made_of = plan.identity_of(run.pipeline, stage, digests, modules, imported_by(run, stage))
         blocks.append(Piece(point, made_of.key))
+    progress.begin("backtest")
     found: dict[str, Reference] = {}
     for number, block in made_by_workers(run.catalogue, run.jobs, run.asked(prepared), blocks):
         note(run, missing[number], block.artifact, block.cached, block.seconds)

@@ -13,7 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from gristmill import config, judgement
+from gristmill import config, judgement, progress
 from gristmill.artifact import Reference
 from gristmill.config import Pipeline
 from gristmill.deployments import schedule_of
@@ -100,6 +100,7 @@ def watch_champion(run: Run, found: Retraining, ingested: Reference) -> Retraini
     champion = run.champion
     if champion is None or not found.news.later:
         return found
+    progress.begin("drift")
     drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _compared(run, champion))
     _raise_alarms(run, champion, drift.alarms)
     return _told(run, found.model_copy(update={"drift": drift}))
@@ -132,6 +133,7 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
 @task(task_run_name="judge challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def judge(run: Run, found: Retraining, made: References) -> Retraining:
     """Compare challenger, champion and baselines on data that is newer than anything the champion was trained on."""
+    progress.begin("judge")
     challenger, champion = _made(run, made), _compared(run, run.champion) if run.champion else None
     contest = _domain(run.pipeline.domain).contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from prefect.states import Completed
 
-from gristmill import domains, plan
+from gristmill import domains, plan, progress
 from gristmill.artifact import Artifact, Reference
 from gristmill.backend import import_keras, set_threads
 from gristmill.closure import check_loaded, load_closure, read_modules
@@ -170,6 +170,8 @@ def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, *
     again = run.refresh == stage.name
     if not again and (artifact := _found(store, made_of)):
         return artifact, True
+    if piece is None:
+        progress.begin(label)
     with store.lock(made_of.key):
         if not again and (artifact := _found(store, made_of)):  # made by another run while this one waited
             return artifact, True

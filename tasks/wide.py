@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gristmill import domains, sweeps, wording
+from gristmill import domains, progress, sweeps, wording
 from gristmill.config import Catalogue, find_root, load
 from gristmill.errors import RequestError
 from gristmill.runs import Runs
@@ -28,6 +28,7 @@ def run_pipelines(
         alone = {"jobs": 1} if domains.fans_out(pipeline.domain, pipeline.tables) else {}
         units.append(Unit(pipeline.domain, parameters | alone))
     ended: dict[str, dict[str, Any] | str] = {}
+    progress.begin("pipelines")
     for number, done in _spread(catalogue, units, jobs):
         name = pipelines[number]
         ended[name] = done.failed or done.value
@@ -42,6 +43,7 @@ def try_trials(pipeline: str, trials: list[list[str]], jobs: int | None, project
     """Run trials of a pipeline and say what each came to; arguments as of the flow `sweep`."""
     catalogue = _catalogue(project)
     units = [Unit("trial", {"pipeline": pipeline, "overrides": trial}) for trial in trials]
+    progress.begin("trials")
     for number, done in _spread(catalogue, units, jobs):
         told = ", ".join(trials[number])
         if done.failed:

@@ -113,7 +113,8 @@ def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Com
     assert (report[0], bundle[0]) == ("report", "bundle")
     assert "small" in Path(report[1]).read_text()
     assert (Path(bundle[1]) / "model.keras").is_file()
-    progress = said.err.splitlines()
+    started, *progress = said.err.splitlines()
+    assert started == "ingest     started"
     assert [line.split()[0] for line in progress] == STAGE_NAMES
     assert "done in" in progress[0]
     assert all(" fresh (" in line for line in progress[1:])
@@ -320,7 +321,7 @@ def test_ls_shows_state_and_headline(finished: Path, command: Command) -> None:
 def test_report_writes_a_page_and_prints_its_path(finished: Path, command: Command) -> None:
     said = command("report", "small")
 
-    assert (said.status, said.err) == (0, "")
+    assert (said.status, said.err) == (0, "report     started\n")
     page = Path(said.out.strip())
     assert page.is_relative_to(finished)
     content = page.read_text()
@@ -436,7 +437,7 @@ def test_verify_finds_damage_and_repair_lets_the_next_run_heal_it(finished: Path
 
     found = command("verify")
 
-    assert (found.status, found.err) == (1, "")
+    assert (found.status, found.err) == (1, "verify     started\n")
     assert found.out.splitlines() == [
         f"{table}: altered since it was published (its SHA-256 does not hold).",
         "5 artifacts verified, 1 damaged.",

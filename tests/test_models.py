@@ -107,10 +107,11 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
     said = command("models", "small")
 
     assert (said.status, said.err) == (0, "")
-    heading, *rows, last = (line.split() for line in said.out.splitlines())
+    above, heading, *rows, last = (line.split() for line in said.out.splitlines())
     assert last == ["bundle", "of", "v2", str(model_of(served, 2).parent)]
     assert all(f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" in said.out for version in versions(served).values())
-    assert heading == ["version", "made", "run", "score", "best", "baseline", "commit", "why"]
+    assert above == ["validation", "test", "best"]
+    assert heading == ["version", "made", "run", "mae", "mae", "baseline", "commit", "why"]
     assert [row[:2] for row in rows] == [
         ["v2", "champion"],
         ["v1", f"{versions(served)[1].made.astimezone():%Y-%m-%d}"],
@@ -152,7 +153,7 @@ def test_the_run_of_a_version_that_is_not_there_cannot_be_shown(served: Path, co
 
 def test_ls_and_show_name_the_versions(served: Path, command: Command) -> None:
     assert command("ls", "--json").json[0]["champion"] == 2
-    heading, row = command("ls").out.splitlines()
+    _, heading, row = command("ls").out.splitlines()
     assert row[heading.index("champion") :].split()[0] == "v2"
     first, second = records(served)
     assert command("show", "small", "--json").json["versions"] == [1]  # the last run of the pipeline's own settings
@@ -319,7 +320,7 @@ def test_a_flipped_byte_in_the_champions_bundle_has_the_version_before_it_serve(
         "Or make one: gristmill run small, then gristmill promote small.\n",
     )
     listed = command("models", "small")
-    assert listed.out.splitlines()[1].split()[:3] == ["v2", "champion", "damaged"]
+    assert listed.out.splitlines()[2].split()[:3] == ["v2", "champion", "damaged"]
     assert command("models", "small", "--json").json["damaged"] == {"2": f"{model}: {ALTERED}"}
     assert command("rollback", "small").out == "small: v1 is the champion (before: v2)\n"
     assert command("predict", "small").err == ""

@@ -73,13 +73,13 @@ def test_a_schema_is_proposed_from_the_data_that_is_named_today(finished: Path, 
 
     command("schema", "small", "--write")
     assert "proposed from 300 rows," in file.read_text()  # not what the last run read
-    assert "seen: 1234.5" not in file.read_text()
+    assert "seen: 1,234.5" not in file.read_text()
 
     file.unlink()
     edit(finished / "pipelines.toml", "series.csv", "other.csv")
     command("schema", "small", "--write")
     assert "proposed from 200 rows," in file.read_text()
-    assert "seen: 1234.5" in file.read_text()
+    assert "seen: 1,234.5" in file.read_text()
 
 
 def test_a_schema_is_proposed_before_the_first_run(project: Path, command: Command) -> None:

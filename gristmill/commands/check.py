@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gristmill import domains, plan, screen
+from gristmill import bar, domains, plan, screen
 from gristmill.arguments import Json, Name
 from gristmill.backend import import_keras
 from gristmill.config import Pipeline
@@ -27,18 +27,20 @@ def check(name: Name, as_json: Json = False) -> None:
     heart, or trains otherwise the second time.
     """
     project = Project.open()
-    trainee = _trainee(project, project.catalogue.pipeline(name))
-    import_keras()
+    with bar.working("data", "reading"):
+        trainee = _trainee(project, project.catalogue.pipeline(name))
+        import_keras()
     logging.getLogger("gristmill.fit").setLevel(logging.WARNING)  # which tells of trainings that are kept
     from gristmill.checks import evidence, rubric, trainings
 
     found = []
-    for one in trainings.checks(trainee):
+    for one in bar.each(trainings.checks(trainee), "check"):
         found.append(one)
         if not as_json:
             _tell(one.verdict, one.name, one.measured)
-    seen = evidence.gather(project, name, found)
-    judged = rubric.judge(seen)
+    with bar.working("rubric"):
+        seen = evidence.gather(project, name, found)
+        judged = rubric.judge(seen)
     screen.show_json(_as_json(name, found, judged)) if as_json else _show_rubric(seen, judged)
     raise typer.Exit(1 if any(one.decides and one.verdict == "failed" for one in found) else 0)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill import kept, sweeps, syllabus
+from gristmill import bar, kept, sweeps, syllabus
 from gristmill.arguments import Jobs, pipelines_like
 from gristmill.errors import RequestError
 from gristmill.leaderboard import Outcome
@@ -33,7 +33,8 @@ def course(
         raise RequestError(f"course: {suggestion('pipeline', name, known)}")
     running = set() if cached else set(names or known)
     root = project.catalogue.root
-    results = list(_results(project, rows, running, jobs, kept.read(root)))
+    with bar.working("course", "reading"):
+        results = list(_results(project, rows, running, jobs, kept.read(root)))
     for result in results:
         typer.echo(f"course {result.row.course}  {result.row.pipeline:20}  {_told(result)}")
     if any(result.outcomes for result in results):  # with none it would be a table of dashes in place of one of figures

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gristmill import bar
 from gristmill.config import toml_value
 from gristmill.errors import RequestError
 from gristmill.wording import suggestion
@@ -42,19 +43,20 @@ def init(
     ] = None,
 ) -> None:
     """Look at data and write a first pipelines.toml that runs as it is; each guess says what it rests on."""
-    from gristmill.scaffold import write
-    from gristmill.scaffold.data import data_at
-
     if domain not in DOMAINS:
         problem = suggestion("domain", domain, DOMAINS) if domain else f"missing. Known: {', '.join(DOMAINS)}."
         raise RequestError(f"--domain: {problem}")
     if not data:
         raise RequestError("--data: missing. Name the file or the folder to learn from.")
-    write.refuse_existing(folder)
-    found = data_at(data, folder)
-    pipeline = write.pipeline_name(name, found.called)
-    draft: Draft = importlib.import_module(f"gristmill.scaffold.{domain}").propose(found, target)
-    path = write.write_project(folder, pipeline, draft)
+    with bar.working("data", "reading"):
+        from gristmill.scaffold import write
+        from gristmill.scaffold.data import data_at
+
+        write.refuse_existing(folder)
+        found = data_at(data, folder)
+        pipeline = write.pipeline_name(name, found.called)
+        draft: Draft = importlib.import_module(f"gristmill.scaffold.{domain}").propose(found, target)
+        path = write.write_project(folder, pipeline, draft)
     for line in told(draft, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
         typer.echo(line)
     typer.echo(f"\nwritten  {path}, with each guess explained: change what is wrong")

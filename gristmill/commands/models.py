@@ -1,12 +1,13 @@
 """The commands on a pipeline's models: which there are, which one serves, what it predicts or writes."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gristmill import screen
+from gristmill import bar, screen
 from gristmill.arguments import ByVersion, Json, Name, number_of
 from gristmill.errors import RequestError
 from gristmill.project import Project
@@ -15,9 +16,10 @@ from gristmill.promotions import Promotion
 
 def models(name: Name, as_json: Json = False) -> None:
     """List the versions of a pipeline's model, newest first: scores, commit, why; the champion; what is damaged."""
-    project = Project.open()
-    versions, promotions = project.models(name)
-    champion, damaged = project.champion(name), project.damaged(name)
+    with bar.working("bundles", "reading"):
+        project = Project.open()
+        versions, promotions = project.models(name)
+        champion, damaged = project.champion(name), project.damaged(name)
     if as_json:
         kept = [version.model_dump(mode="json") | {"bundle": project.folder_of(version)} for version in versions]
         moves = [promotion.model_dump(mode="json") for promotion in promotions]
@@ -47,12 +49,16 @@ def promote(
     ] = None,
 ) -> None:
     """Have a version serve: make it the champion."""
-    _tell(Project.open().promote(name, version, run))
+    with bar.working("bundle", "reading"):
+        promotion = Project.open().promote(name, version, run)
+    _tell(promotion)
 
 
 def rollback(name: Name) -> None:
     """Have the version that served before the champion serve."""
-    _tell(Project.open().rollback(name))
+    with bar.working("bundle", "reading"):
+        promotion = Project.open().rollback(name)
+    _tell(promotion)
 
 
 def predict(
@@ -77,7 +83,9 @@ def predict(
 ) -> None:
     """Predict by the champion; where none was promoted, by the last successful run of the pipeline's own settings."""
     writer = _writer(output)
-    writer(Project.open().predict(name, input_, version, text=text, steps=steps, history=history))
+    with bar.working("bundle", "reading"):
+        frame = Project.open().predict(name, input_, version, text=text, steps=steps, history=history)
+    writer(frame)
 
 
 def generate(
@@ -96,7 +104,10 @@ def generate(
 ) -> None:
     """Write a text, shown while it is written, by the model that `predict` would take."""
     options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    screen.show_text(Project.open().generate(name, prompt, version, **options))
+    with bar.working("bundle", "reading"):
+        pieces = Project.open().generate(name, prompt, version, **options)
+        first = [*itertools.islice(pieces, 1)]  # for which the model is loaded
+    screen.show_text(itertools.chain(first, pieces))
 
 
 def _tell(promotion: Promotion) -> None:

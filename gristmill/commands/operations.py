@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill import announcement, deployments
+from gristmill import announcement, bar, deployments
 from gristmill.arguments import Name, pipelines_like
 from gristmill.config import Catalogue, Pipeline, load
 from gristmill.entrypoints import import_own
@@ -37,7 +37,9 @@ def deploy(
     typer.echo(f"wrote {file}")
     if write_only:
         return
-    logger.info("applying it to %s", ensure_named_api("deploy"))
+    with bar.working():
+        url = ensure_named_api("deploy")
+    logger.info("applying it to %s", url)
     import_own("tasks.deploying").deploy(catalogue.root, pool, notify)
     waiting = [pipeline for pipeline in catalogue.pipelines.values() if _waits(pipeline)]
     typer.echo(f"deployed {len(catalogue.pipelines)} pipelines, of which {len(waiting)} are retrained without asking")
@@ -54,8 +56,9 @@ def schedule(
     catalogue = load()
     pipelines = _scheduled(catalogue, names)
     terminate_on_interrupt()
-    named = named_api()
-    url = ensure_api(schedules=True)
+    with bar.working():
+        named = named_api()
+        url = ensure_api(schedules=True)
     for pipeline in pipelines:
         typer.echo(_told(pipeline))
     typer.echo(f"api  {without_user(url)}")
@@ -71,9 +74,10 @@ def updated(name: Name) -> None:
             f"[pipelines.{name}.schedule] on_event is not set, so nothing waits for the event. "
             "Set it to true and deploy again."
         )
-    if not named_api():
-        use_api(_api_of_schedule(catalogue, name))
-    ensure_named_api("updated")
+    with bar.working():
+        if not named_api():
+            use_api(_api_of_schedule(catalogue, name))
+        ensure_named_api("updated")
     import_own("tasks.announcing").data_updated(name)
     typer.echo(f"{deployments.UPDATED} emitted for {deployments.resource(name)}")
 

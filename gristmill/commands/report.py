@@ -1,9 +1,11 @@
 """The command `report`: a page of one run, or of all pipelines."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gristmill import bar, progress
 from gristmill.arguments import pipelines_like
 from gristmill.errors import RequestError
 from gristmill.pages.index import write_index
@@ -21,8 +23,15 @@ def report(
     """Render the report on a run, or with no name the page of all pipelines, and print its path."""
     if run and not name:
         raise RequestError(f"report --run {run}: name its pipeline too: gristmill report NAME --run {run}.")
-    project = Project.open()
-    path = project.report(project.record(name, run)) if name else write_index(project)
+    with bar.working("report"):
+        project = Project.open()
+        path = _drawn(project, name, run) if name else write_index(project)
     typer.echo(path)
     if open_:
         typer.launch(str(path))
+
+
+def _drawn(project: Project, name: str, run: str | None) -> Path:
+    record = project.record(name, run)
+    progress.begin("report")
+    return project.report(record)

@@ -1,6 +1,5 @@
 """The command `run`: pipelines brought up to date, one after the other or side by side."""
 
-from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -36,7 +35,7 @@ def run(
 
 def _one(project: Project, name: str, refresh: str | None, jobs: int | None, as_json: bool) -> Result:
     steps = _planned(project, name, refresh, as_json)
-    with nullcontext() if is_fresh(steps) else bar.epochs():  # which takes longer to load than all that is left to do
+    with bar.working():
         result = project.run(name, refresh, steps, jobs)
     if not as_json:
         _show(result, steps)
@@ -47,7 +46,8 @@ def _side_by_side(
     project: Project, names: list[str], refresh: str | None, jobs: int | None, as_json: bool
 ) -> tuple[list[Result], list[WorkError]]:
     steps = {name: _planned(project, name, refresh, as_json) for name in names}
-    ended = project.run_all(names, refresh, jobs, steps)
+    with bar.working():
+        ended = project.run_all(names, refresh, jobs, steps)
     found = {name: result for name, result in ended.items() if isinstance(result, Result)}
     for name in () if as_json else found:
         if not is_fresh(steps[name]):
@@ -57,7 +57,8 @@ def _side_by_side(
 
 
 def _planned(project: Project, name: str, refresh: str | None, as_json: bool) -> list[Step]:
-    steps = project.plan(name, refresh)
+    with bar.working("data", "reading"):
+        steps = project.plan(name, refresh)
     if not as_json and (is_fresh(steps) or not screen.is_quiet()):
         screen.show_plan(name, steps)
     return steps

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill import screen
+from gristmill import bar, screen
 from gristmill.arguments import Name
 from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import RequestError
@@ -36,8 +36,9 @@ def schema(
     typer.echo(file.read_text(encoding="utf-8"))
     from gristmill.expectations.today import ingested_today
 
-    with ingested_today(catalogue, pipeline) as data:
-        typer.echo(f"Today's data holds it: {_told(data.counts)}.")
+    with bar.working("data", "reading"), ingested_today(catalogue, pipeline) as data:
+        told = _told(data.counts)
+    typer.echo(f"Today's data holds it: {told}.")
 
 
 def _write(catalogue: Catalogue, pipeline: Pipeline, file: Path) -> None:
@@ -52,7 +53,7 @@ def _write(catalogue: Catalogue, pipeline: Pipeline, file: Path) -> None:
     from gristmill.expectations.today import ingested_today
     from gristmill.expectations.writing import as_toml, propose
 
-    with ingested_today(catalogue, pipeline) as data:
+    with bar.working("data", "reading"), ingested_today(catalogue, pipeline) as data:
         proposal = propose(pipeline.domain, data.folder, pipeline.tables["ingest"])
     file.parent.mkdir(exist_ok=True)
     write_atomically(file, as_toml(pipeline.name, _told(data.counts), proposal))  # half of one stops every command

@@ -5,14 +5,16 @@ from typing import Annotated
 
 import typer
 
-from gristmill import screen
+from gristmill import bar, progress, screen
 from gristmill.arguments import pipelines_like
 from gristmill.project import Project
 
 
 def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or move aside.")] = False) -> None:
     """Hash everything in the store; exit 1 if something is damaged, or with --repair if something cannot be mended."""
-    verdicts = Project.open().verify(repair)
+    with bar.working():
+        progress.begin("verify")
+        verdicts = Project.open().verify(repair)
     damaged = [verdict for verdict in verdicts if verdict.damage]
     for verdict in damaged:
         typer.echo(f"{verdict.damage} {verdict.repair}".rstrip())
@@ -29,7 +31,9 @@ def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or mov
 
 def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False) -> None:
     """Remove artifacts that no recent run and no version needs."""
-    found = Project.open().collect(dry_run)
+    with bar.working():
+        progress.begin("gc")
+        found = Project.open().collect(dry_run)
     for item in found:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
     freed = sum(item.bytes for item in found) / 2**20
@@ -50,6 +54,8 @@ def doctor(
     project = Project.open()
     for name in names or []:
         project.catalogue.pipeline(name)
-    findings = list(examine(project, names or []))
+    with bar.working():
+        progress.begin("doctor")
+        findings = list(examine(project, names or []))
     screen.show_findings(findings)
     raise typer.Exit(1 if any(finding.sound is False for finding in findings) else 0)

@@ -8,6 +8,7 @@ from gristmill.leaderboard import Place, best
 from gristmill.pages.page import beside, render_page
 from gristmill.pages.sections import Section, Table
 from gristmill.store import Store
+from gristmill.wording import number, numbers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,16 +18,18 @@ _LONGEST = 120  # characters of a label that fit into the picture
 
 def leaderboard(places: list[Place]) -> Table:
     """Return the points as a table, the best first."""
+    scores = [score for place in places for score in (place.mean("validation"), place.spread("validation"))]
+    shown = numbers(scores)
     rows = [
         [
             place.point.label,
-            _figure(place.mean("validation")),
-            _figure(place.spread("validation")),
+            mean,
+            spread,
             f"{len(place.outcomes)} of {place.of}",
             f"{place.outcomes[0].parameters:,}" if place.outcomes and place.outcomes[0].parameters else "",
-            f"{place.seconds:.1f}" if place.outcomes else "",
+            f"{place.seconds:,.1f}" if place.outcomes else "",
         ]
-        for place in places
+        for place, mean, spread in zip(places, shown[::2], shown[1::2], strict=True)
     ]
     return Table("", ["point", _measure(places), "± over seeds", "seeds", "parameters", "train s"], rows)
 
@@ -37,11 +40,12 @@ def verdict(places: list[Place]) -> str:
     if first is None:
         return "No point came to a score with all its seeds."
     outcome, spread = first.outcomes[0], first.spread("test")
-    found = _figure(first.mean("test")) + (f" ± {_figure(spread)}" if spread is not None else "")
-    baseline = f"{outcome.scores['headline']['baseline']:.4g} of {outcome.scores['best_baseline']}"
+    found, baseline = numbers([first.mean("test"), outcome.scores["headline"]["baseline"]])
+    if spread is not None:
+        found += f" ± {number(spread)}"
     return (
         f"Best on {outcome.chosen_on}: {first.point.label}. "
-        f"Its {outcome.metric} is {found} on the test part, beside {baseline}."
+        f"Its {outcome.metric} is {found} on the test part, beside {baseline} of {outcome.scores['best_baseline']}."
     )
 
 
@@ -79,7 +83,3 @@ def _measure(places: list[Place]) -> str:
     """Return what the points are compared by: `mae on validation`."""
     outcomes = [outcome for place in places for outcome in place.outcomes]
     return f"{outcomes[0].metric} on {outcomes[0].chosen_on}" if outcomes else "score"
-
-
-def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gristmill.progress import Epoch, listening, tell
+from gristmill.progress import Epoch, begin, listening, tell
 
 EPOCH = Epoch(number=1, of=5, loss=0.5, val_loss=None)
 
@@ -31,3 +31,13 @@ def test_a_listener_is_gone_after_an_error() -> None:
         raise ZeroDivisionError
     tell("small", EPOCH)
     assert heard == []
+
+
+def test_a_listener_hears_of_work_before_it_begins() -> None:
+    heard: list[tuple[str, str, bool]] = []
+    begin("train")
+    with listening(lambda *_: None, lambda *work: heard.append(work)):
+        begin("train")
+        begin("tensorflow", "loading", logged=False)
+    begin("train")
+    assert heard == [("train", "started", True), ("tensorflow", "loading", False)]

@@ -258,12 +258,12 @@ def test_points_of_a_stage_that_share_a_reason_are_one_line(capsys: pytest.Captu
 def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.CaptureFixture[str]) -> None:
     screen.show_scores(SCORES)
     assert capsys.readouterr().out.splitlines() == [
-        "  validation   test",
-        "scores   mae    mae  mape   skill",
-        "model   2.50  2.000     –  +25.0%",
-        "ar         –  2.667     9   +0.0%",
-        "mean       –  3.000    12  -12.5%",
-        "naive   3.25  4.000    10  -50.0%",
+        "   validation   test",
+        "scores    mae    mae  mape   skill",
+        "model   2.500  2.000     –  +25.0%",
+        "ar          –  2.667     9   +0.0%",
+        "mean        –  3.000    12  -12.5%",
+        "naive   3.250  4.000    10  -50.0%",
         "model   beats the best baseline by 25.0%: test mae 2.000, ar 2.667",
     ]
 
@@ -317,7 +317,7 @@ def test_the_id_of_a_run_is_whole_however_narrow_the_terminal_is(
         *_, line = capsys.readouterr().out.splitlines()
         assert line.startswith("20200102T000000-0000-12 ")
         assert len(line) <= max(columns, 60)
-        assert "29,086.40" in line
+        assert "29,086.4" in line
 
 
 def test_runs_scored_by_several_metrics_name_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ def test_what_is_small_beside_the_error_is_zero_and_not_an_exponent(tmp_path: Pa
 
     assert "the MAE on the validation part (12,680 of 2,000 rows)" in section.note
     assert section.tables[0].rows == [
-        ["area", "+14,382.6", "321.4", "+113%"],
-        ["town", "+0.0", "0.0", "+0%"],
-        ["rooms", "-12.3", "4.0", "-0%"],
+        ["area", "+14,383", "321.4", "+113%"],
+        ["town", "+0", "0.0", "+0%"],
+        ["rooms", "-12", "4.0", "-0%"],
     ]
