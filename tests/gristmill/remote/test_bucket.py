@@ -25,7 +25,7 @@ def test_a_bucket_that_is_not_there_is_known_by_the_code_of_the_answer(caused: b
     with pytest.raises(StoreError) as raised, Bucket("s3://none/prefix")._told("file"):
         translate(answer, caused)
 
-    assert str(raised.value) == "s3://none/prefix: Unknown. Make it, or correct [defaults] store."
+    assert str(raised.value) == "s3://none/prefix: Unknown. Create it, or correct GRISTMILL_STORE or [defaults] store."
 
 
 def test_a_file_that_is_not_there_is_for_the_caller_though_its_name_sounds_like_a_missing_bucket() -> None:
