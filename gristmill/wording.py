@@ -20,7 +20,7 @@ _RANGE = 10_000  # a value smaller than the largest of its column by this factor
 _TINY, _HUGE = 1e-6, 1e15  # sizes outside of which a number is written with an exponent
 _ROUNDING = 1e-12  # smaller sizes are rounding errors, shown as 0
 
-_PERCENT = {"skill": "+,.1%", "coverage": ",.1%"}  # metrics that are shares, and their formats
+_PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, and their formats
 
 _COUNT_OR_SHARE = "a whole number, or a share below 1"
 _COUNT_OR_SHARE_MISSED = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors where a number is neither
