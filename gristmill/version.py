@@ -6,6 +6,7 @@ from typing import Any
 from gristmill.artifact import Reference
 from gristmill.ledger import Entry
 from gristmill.lineage import Git
+from gristmill.ranking import rank
 
 
 class Version(Entry):
@@ -22,3 +23,13 @@ class Version(Entry):
     code: dict[str, str]  # digest of the code that each stage's result depends on
     made: datetime  # when it was registered
     decision: dict[str, Any]  # verdict, why, and what a retraining tells
+
+    @property
+    def loses_to_baseline(self) -> str | None:
+        """How its test score compares with that of a baseline that is better; None where there is none."""
+        headline, name = self.scores["headline"], self.scores["best_baseline"]
+        higher = headline.get("higher_is_better", False)
+        if rank(headline["model"], higher) <= rank(headline["baseline"], higher):
+            return None
+        scores = f"{headline['model']:.4g} against {headline['baseline']:.4g}"
+        return f"loses to the baseline {name}: {headline['metric']} {scores} on the test part"

@@ -73,7 +73,9 @@ def test_the_last_runs_model_is_registered_and_promoted_once(
     said = command("promote", "small")
 
     assert (said.status, said.out, said.err) == (0, "small: v1 is the champion\n", "")
-    assert command("promote", "small").out == "small: v1 is the champion\n"
+    with monkeypatch.context() as patch:
+        patch.setattr(Version, "loses_to_baseline", "loses to the baseline naive")
+        assert command("promote", "small").err == "warning: v1 loses to the baseline naive\n"
     assert command("promote", "small", "v1").out == "small: v1 is the champion\n"
     (run,), listed = records(finished), command("models", "small", "--json").json
     assert (listed["champion"], len(listed["versions"]), len(listed["promotions"])) == (1, 1, 1)

@@ -50,8 +50,12 @@ def promote(
 ) -> None:
     """Have a version serve: make it the champion."""
     with bar.working("bundle", "reading"):
-        promotion = Project.open().promote(name, version, run)
+        project = Project.open()
+        promotion = project.promote(name, version, run)
+        lost = project.version(name, promotion.version).loses_to_baseline
     _tell(promotion)
+    if lost:
+        screen.say(f"warning: v{promotion.version} {lost}")
 
 
 def rollback(name: Name) -> None:
