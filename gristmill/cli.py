@@ -251,6 +251,7 @@ def _refused(error: Any) -> RequestError:
         flags = [flag for param in known for flag in param.opts if flag.startswith("-")]
         return RequestError(f"unknown option {name!r}.{meant(name, flags)} All: {where}.")
     said = " ".join(error.format_message().split())
+    said = re.sub(r"Input should be (greater|less)", r"Input should be a number \1", said)
     said = re.sub(r"Input should be ([^,]*).*", r"expected \1", said)  # Pydantic's words, as everywhere else
     return RequestError(f"{said[:1].lower()}{said[1:].rstrip('.')}. See: {where}.")
 

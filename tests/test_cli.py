@@ -543,7 +543,10 @@ def test_help_names_every_command(command: Command) -> None:
         ("plan", "missing argument 'name'. See: gristmill help plan."),
         ("plan small other", "unexpected extra argument"),
         ("run small --jobs x", "invalid value for '--jobs': expected a valid integer. See: gristmill help run."),
-        ("run small --jobs 0", "invalid value for '--jobs': expected greater than or equal to 1. See: gristmill"),
+        (
+            "run small --jobs 0",
+            "invalid value for '--jobs': expected a number greater than or equal to 1. See: gristmill",
+        ),
         ("run small --set", "option '--set' requires an argument."),
     ],
 )

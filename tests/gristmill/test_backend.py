@@ -48,6 +48,25 @@ def test_no_descriptor_is_left_open() -> None:
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
+def test_a_sign_of_life_is_given_before_prefect_and_tensorflow_are_imported() -> None:
+    code = (
+        "import sys\n"
+        "from gristmill import backend, progress, server\n"
+        "def say(what, how, logged): print(what, how, what in sys.modules)\n"
+        "with progress.listening(print, say):\n"
+        "    for _ in range(2): server.starting_api(), backend.import_keras()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["prefect starting False", "tensorflow loading False"]
+
+
 def test_the_users_own_configuration_of_keras_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "keras.json").write_text('{"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first"}')
     code = (
