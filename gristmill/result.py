@@ -12,6 +12,7 @@ from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.pages.cell import as_html, as_text
 from gristmill.pages.run import write_report
 from gristmill.pages.sections import Section, Table
+from gristmill.ranking import rank
 from gristmill.runs import Record
 from gristmill.store import Store
 from gristmill.tables import read_document, read_table
@@ -156,7 +157,7 @@ def best_first(evaluation: dict[str, Any], part: str) -> Iterator[tuple[str, dic
     metric, higher = evaluation["headline"]["metric"], evaluation["headline"].get("higher_is_better", False)
     baselines = [(name, by_part) for name, by_part in evaluation["baselines"].items() if part in by_part]
     yield "model", evaluation["model"]
-    yield from sorted(baselines, key=lambda item: item[1][part][metric], reverse=higher)
+    yield from sorted(baselines, key=lambda item: rank(item[1][part][metric], higher))
 
 
 def scores_table(evaluation: dict[str, Any]) -> Table:

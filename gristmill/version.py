@@ -7,6 +7,7 @@ from gristmill.artifact import Reference
 from gristmill.ledger import Entry
 from gristmill.lineage import Git
 from gristmill.ranking import rank
+from gristmill.wording import numbers
 
 
 class Version(Entry):
@@ -31,5 +32,5 @@ class Version(Entry):
         higher = headline.get("higher_is_better", False)
         if rank(headline["model"], higher) <= rank(headline["baseline"], higher):
             return None
-        scores = f"{headline['model']:.4g} against {headline['baseline']:.4g}"
-        return f"loses to the baseline {name}: {headline['metric']} {scores} on the test part"
+        model, baseline = numbers([headline["model"], headline["baseline"]])
+        return f"loses to the baseline {name}: {headline['metric']} {model} against {baseline} on the test part"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from gristmill import importance
 from gristmill import network as networks
+from gristmill.ranking import rank
 from gristmill.regression import prepared
 from gristmill.regression.baselines import baselines
 from gristmill.regression.encoder import predicted
@@ -54,7 +55,7 @@ def scored(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | 
 def summarised(scores: dict[str, Any]) -> dict[str, Any]:
     """Return the model's scores, the baselines', the best of them and the headline, the mean absolute error."""
     rest = {name: by_part for name, by_part in scores.items() if name != MODEL}
-    best = min(rest, key=lambda name: rest[name]["test"][_HEADLINE])
+    best = min(rest, key=lambda name: rank(rest[name]["test"][_HEADLINE]))
     return {
         "model": scores[MODEL],
         "baselines": rest,

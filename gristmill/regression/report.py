@@ -10,6 +10,7 @@ from gristmill.pages.importance import importance_sections
 from gristmill.pages.learning import training_sections
 from gristmill.pages.pictures import as_png, as_svg
 from gristmill.pages.sections import Section, Table
+from gristmill.ranking import rank
 from gristmill.regression import figures, prepared
 from gristmill.regression.prepared import PARTS, Prepared
 from gristmill.tables import read_document, read_table
@@ -55,7 +56,7 @@ def verdict(scores: dict[str, Any]) -> str:
 def scores_table(scores: dict[str, Any], part: str) -> Table:
     """Return a part's scores, the model first, then the baselines from the best on."""
     metric = scores["headline"]["metric"]
-    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][metric])
+    baselines = sorted(scores["baselines"].items(), key=lambda item: rank(item[1][part][metric]))
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
     return Table(f"{part.capitalize()} part", ["prediction", *METRICS.values()], score_rows(METRICS, named))
 

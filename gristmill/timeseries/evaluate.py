@@ -1,5 +1,6 @@
 """Evaluate: forecasts beside the baselines', their intervals, and what they say of anomalies and regimes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pandas as pd
 
 from gristmill import importance
 from gristmill import network as networks
+from gristmill.ranking import rank
 from gristmill.tables import read_document, write_document, write_table
 from gristmill.timeseries import anomalies, apart, changes, prepared, rolling
 from gristmill.timeseries.anomalies import ForecasterOf
@@ -132,7 +134,8 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
     baselines = {
         name: {part: point_scores(scored[name][part]) for part in scored[name]} for name in scored if name != MODEL
     }
-    best = min(baselines, key=lambda name: baselines[name]["test"][metric])
+    best = min(baselines, key=lambda name: rank(baselines[name]["test"][metric]))
+    model, baseline = scored[MODEL]["test"][metric], baselines[best]["test"][metric]
     return {
         "model": scored[MODEL],
         "baselines": baselines,
@@ -140,8 +143,8 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
         "shown": [name for name in _SHOWN if name in scored[MODEL]["test"]],
         "headline": {
             "metric": metric,
-            "model": scored[MODEL]["test"][metric],
-            "baseline": baselines[best]["test"][metric],
+            "model": math.nan if model is None else model,
+            "baseline": math.nan if baseline is None else baseline,
         },
     }
 

@@ -11,6 +11,7 @@ from gristmill.pages.importance import importance_sections
 from gristmill.pages.learning import learning_figure, training_sections
 from gristmill.pages.pictures import as_png, as_svg
 from gristmill.pages.sections import Section, Table
+from gristmill.ranking import rank
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import figures, patterns, prepared
 from gristmill.timeseries.predictions import read_predictions
@@ -108,7 +109,11 @@ def _on_validation(scores: dict[str, Any], beats: bool) -> str:
         return ""
     metric = scores["headline"]["metric"]
     own = scores["model"]["validation"][metric]
-    error, best = min((by_part["validation"][metric], name) for name, by_part in scores["baselines"].items())
+    errors = {name: by_part["validation"][metric] for name, by_part in scores["baselines"].items()}
+    best = min(errors, key=lambda name: rank(errors[name]))
+    error = errors[best]
+    if own is None or error is None:
+        return ""
     shown = numbers([own, error])
     said = f"On the validation part it {'does not' if beats else 'does'}: {shown[0]} against {shown[1]} of {best}. "
     return said if beats != (own < error) else ""
@@ -117,7 +122,7 @@ def _on_validation(scores: dict[str, Any], beats: bool) -> str:
 def scores_table(scores: dict[str, Any], part: str) -> Table:
     """Return a part's scores, the model first, then the baselines from the best on."""
     metric = scores["headline"]["metric"]
-    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][metric])
+    baselines = sorted(scores["baselines"].items(), key=lambda item: rank(item[1][part][metric]))
     named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
     shown = METRICS | (INTERVALS if "coverage" in scores["model"][part] else {})
     return _told(f"{part.capitalize()} part", ["forecast", *shown.values()], score_rows(shown, named))

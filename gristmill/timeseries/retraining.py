@@ -192,6 +192,8 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     times = data.times[starts]
     errors = {name: np.abs(forecast - truth) / unit for name, forecast in made.items()}
     errors[CHALLENGER] = errors.pop(MODEL)
+    if not kept.any():
+        raise incomparable("no forecast of the judging window has as long a history as the champion needs")
     counted = ~np.isnan(unit)
     return Contest(
         metric, {name: _over_time(made, counted, times, kept) for name, made in errors.items()}, data.layout.horizon

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from gristmill.artifact import Reference
 from gristmill.doctor import Finding
 from gristmill.errors import DataError, RequestError
 from gristmill.plan import Step
+from gristmill.retraining import Drift, InputDrift, Judgement, News, Retraining
 from gristmill.runs import Record, StageRecord
 from gristmill.status import Status
 
@@ -291,6 +293,46 @@ def test_a_run_is_shown_with_outcome_overrides_and_lineage(capsys: pytest.Captur
         "with model.units=[5]",
         "stage this run key digest s",
         "train fresh kkkkkkkkkkkk dddddddddddd 1.5",
+    ]
+
+
+def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.CaptureFixture[str]) -> None:
+    judged = Judgement(
+        metric="mae",
+        scores={"challenger": 3.79, "champion": 11.3, "ar": 3.54, "wild": math.nan},
+        items=24,
+        difference=7.51,
+        interval=(5.0, 9.0),
+        best_baseline="ar",
+        promoted=True,
+        why="mae 3.79 against the champion's 11.3; still worse than ar with 3.54",
+    )
+    moved = InputDrift(name="rain", test="level", statistic=9.0, probability=0.001, alarm=True)
+    found = Retraining(
+        champion=1,
+        news=News(later=24, revised=2),
+        unjudged=26,
+        drift=Drift(errors=None, inputs=[moved]),
+        judgement=judged,
+        verdict="promoted",
+        why=judged.why,
+        version=2,
+    )
+
+    screen.show_record(record(retraining=found), None)
+
+    assert [" ".join(words) for words in rows(capsys.readouterr().out)] == [
+        "small run 20200101T000000-0000: retraining, promoted, 90.0 s",
+        "news 24 new, 2 revised, since version 1 was trained; 26 not judged before",
+        "alarm rain: level 9.000, probability 0.001",
+        "judged on what came mae",
+        "ar 3.54",
+        "challenger 3.79",
+        "champion 11.3",
+        "wild nan",
+        "the champion's error less the challenger's: 7.51 (5 to 9, 95% interval of 24 items)",
+        "small: promoted as version 2 (mae 3.79 against the champion's 11.3; still worse than ar with 3.54)",
+        "stage this run key digest s",
     ]
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from small_runs import Folders, assembled, run_stages
 
 from gristmill import network as networks
+from gristmill.result import best_first
 from gristmill.sources.csv import Csv
 from gristmill.tables import read_document, read_table
 from gristmill.timeseries import prepared
@@ -297,6 +299,20 @@ def test_a_missing_score_is_null(judge: Judge) -> None:
     table = read_table(folder / "scores.parquet")
     assert summarised(table)["model"] == scores["model"]
     assert set(point_scores(scores["model"]["test"])) == METRICS
+
+
+@pytest.mark.fault(34)
+def test_a_score_that_is_no_number_is_neither_best_nor_in_the_way() -> None:
+    rows = [
+        {"part": "test", "by": "all", "group": "", "forecaster": name, "examples": 9, "mae": mae, "mase": mae}
+        for name, mae in {"model": np.nan, "naive": np.nan, "ar": 2.0, "drift": 3.0}.items()
+    ]
+
+    found = summarised(pd.DataFrame(rows))
+
+    assert (found["best_baseline"], found["headline"]["baseline"]) == ("ar", 2.0)
+    assert np.isnan(found["headline"]["model"])  # which lists can show
+    assert [name for name, _ in best_first(found, "test")] == ["model", "ar", "drift", "naive"]
 
 
 def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_in_no_part(

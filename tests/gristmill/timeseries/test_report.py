@@ -211,6 +211,20 @@ def test_the_verdict_tells_where_the_validation_part_decides_otherwise(
     assert said in report.verdict(scores)
 
 
+def test_a_score_that_validation_does_not_have_is_compared_with_nothing(rolled: Folders, tmp_path: Path) -> None:
+    """MASE has no unit where no series moved before the validation part."""
+    scores = read_document(rolled["evaluate"] / "scores.json")
+    assert scores["headline"]["metric"] == "mase"
+    scores["model"]["validation"]["mase"] = None
+    for at, by_part in enumerate(scores["baselines"].values()):
+        by_part["validation"]["mase"] = None if at else 1.0
+
+    shown = by_title(changed(rolled, tmp_path, **scores))["Scores"]
+
+    assert "On the validation part" not in shown.note
+    assert [row[5] for row in shown.tables[0].rows][:2] == ["–", "1"]
+
+
 def test_columns_without_a_figure_are_left_out() -> None:
     scores = {
         "headline": {"metric": "mae"},

@@ -219,6 +219,16 @@ def test_a_shift_of_any_series_is_an_alarm(shifted: str, tmp_path: Path) -> None
     assert [column.alarm for column in found.inputs] == [True]
 
 
+def test_a_champion_that_sees_more_history_than_there_is_cannot_be_judged(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    long, short = ({shop: random.normal(size=count) for shop in names} for count, names in ((80, "ab"), (18, "cd")))
+    champion = served_shops(tmp_path / "before", long, 60, Preprocess(history=20, validation=10, test=10))
+    challenger = shops(tmp_path / "now", short, Preprocess(history=2, validation=3, test=3))
+
+    with pytest.raises(RequestError, match=r"^no forecast of the judging window has as long a history as the champion"):
+        contest(challenger, champion)
+
+
 @pytest.mark.fault(34)
 def test_a_forecast_that_is_no_number_is_not_left_out_of_the_mean_over_series(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
