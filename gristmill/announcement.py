@@ -43,8 +43,8 @@ def announced(store: Store, api: str, pipelines: list[str]) -> Iterator[None]:
     with store.lock(_LOCK, wait=False) as first:
         if not first:
             logger.warning(
-                "another gristmill schedule runs on the store %s. gristmill updated reaches that one; "
-                "for this one set PREFECT_API_URL=%s",
+                "another gristmill schedule is already running on the store %s, and gristmill updated uses it; "
+                "to reach this schedule, set PREFECT_API_URL=%s",
                 store.root,
                 api,
             )

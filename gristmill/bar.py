@@ -1,4 +1,4 @@
-"""A sign of life while a command works: a line that vanishes on a terminal, plain lines elsewhere."""
+"""Progress display of a command: a transient line on a terminal, plain log lines elsewhere."""
 
 import contextlib
 import itertools
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 0.7  # seconds after which a command that is quick as a rule says on a terminal what it is doing
+PATIENCE = 0.7  # seconds before a usually quick command shows on a terminal what it is doing
 
 
 @contextlib.contextmanager
 def working(what: str = "", how: str = "started") -> Iterator[None]:
-    """Show what is done within the block, as `progress` tells it.
+    """Show the work within the block, as `progress` reports it.
 
-    `what` is for a block that is quick as a rule: it is shown on a terminal, and only if the block takes long.
+    Pass `what` for a block that is usually quick: it is shown only on a terminal, and only if the block takes long.
     """
     line = _Line()
     late = threading.Timer(PATIENCE, line.work_late, (what, how))
@@ -44,7 +44,7 @@ def working(what: str = "", how: str = "started") -> Iterator[None]:
 
 
 def each(items: Iterable[T], what: str) -> Iterator[T]:
-    """Yield items; show `what` while each is waited for, elsewhere than on a terminal only before the first."""
+    """Yield items; show `what` while waiting for each one on a terminal, otherwise only before the first."""
     waiting = iter(items)
     for count in itertools.count():
         with working():

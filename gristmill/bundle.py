@@ -66,8 +66,8 @@ def check_parity(
             if not difference <= tolerance:
                 raise ParityError(
                     f"the exported {form} model differs from the scored one by {number(difference)}, "
-                    f"more than {number(tolerance)}. Nothing was exported; look for layers that do not save all they "
-                    "learned."
+                    f"more than {number(tolerance)}. Nothing was exported; look for layers that do not save all their "
+                    "weights."
                 )
             largest = max(largest, difference)
     return largest

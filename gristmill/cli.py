@@ -89,7 +89,7 @@ def options(
 
 @app.command()
 def ls(
-    everything: Annotated[bool, typer.Option("--all", help="List pipelines whose data is absent too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list pipelines whose data is missing.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the pipelines: state, headline score beside the best baseline's, champion."""
@@ -147,16 +147,17 @@ def sweep(
 def show(
     name: Name,
     run: Annotated[
-        str | None, typer.Option(help="A run's id; the last successful one of the own settings if not given.")
+        str | None,
+        typer.Option(help="A run's ID; the last successful run of the pipeline's own settings if not given."),
     ] = None,
     version: Annotated[
         int | None, typer.Option("--version", metavar="N", parser=number_of, help="The run that made this version.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a run: scores beside baselines, lineage, the version it is and its bundle."""
+    """Show a run: the scores of model and baselines, lineage, and the version and bundle made from it."""
     if run and version:
-        raise RequestError(f"--run {run}: --version {version} is given too. Leave one of them out.")
+        raise RequestError(f"--run {run}: cannot be combined with --version {version}. Use one of them.")
     with bar.working("run", "reading"):
         project = Project.open()
         result = project.result(name, project.version(name, version).run if version else run)
@@ -216,7 +217,7 @@ def help(  # noqa: A001 - the name of the command
     ctx: typer.Context,
     command: Annotated[str | None, typer.Argument(metavar="[COMMAND]", help="A command; all if not given.")] = None,
 ) -> None:
-    """Print what gristmill can do, or how one command is used."""
+    """Print the help of gristmill, or of one command."""
     above: Any = ctx.parent
     if command is None:
         typer.echo(above.get_help())
@@ -281,5 +282,5 @@ def main() -> None:
             raise
         status = INTERRUPTED
     if status == INTERRUPTED:  # also how typer answers a KeyboardInterrupt
-        screen.say("interrupted; what a run had finished is kept, and the next one goes on from there")
+        screen.say("interrupted; finished work is kept, and the next run resumes from it")
     sys.exit(status)

@@ -71,8 +71,8 @@ def code_closure(starts: Iterable[str], modules: Mapping[str, Module], named: It
     Args:
         starts: dotted names, such as `gristmill.timeseries.train`.
         modules: all there are (`read_modules`).
-        named: further starts, which a user's own code imports. Each of them counts: the rule for what lies outside
-            was made for gristmill's code, not for what others do with these modules.
+        named: gristmill modules that a user's own code imports. All of them are hashed, even those outside the
+            closure by rule: the rule holds only for gristmill's own use of them.
 
     Returns:
         Module name to hash, sorted by name. Names that are not modules of the package, or lie outside the
@@ -132,11 +132,11 @@ def _is_new(file: Path) -> bool:
 
 
 def _changed(what: Path | str) -> WorkError:
-    return WorkError(f"{what}: changed after this process started. Run again, so that what runs is what is hashed.")
+    return WorkError(f"{what}: changed after this process started. Run again to load the hashed code.")
 
 
 def _foreign(file: Path) -> WorkError:
-    return WorkError(f"{file}: its byte code was of another version and is removed now. Run again.")
+    return WorkError(f"{file}: its byte code was compiled from another source and was removed. Run again.")
 
 
 def _remove_foreign_bytecode(file: Path) -> bool:
@@ -158,9 +158,9 @@ def _remove_foreign_bytecode(file: Path) -> bool:
 
 
 def source_name(name: str) -> str:
-    """Return what stands in a closure as people name it: a gristmill module's file, `gristmill/timeseries/windows.py`.
+    """Return the display name of a closure entry: a gristmill module's file, `gristmill/timeseries/windows.py`.
 
-    Files of other packages stand there as such.
+    Files of other packages are already given as paths.
     """
     if not _is_ours(name):
         return name

@@ -1,9 +1,9 @@
 """Signs that the world has moved away from what a model was trained on.
 
-Three are looked for. Its errors on new data: whether they are larger than on held-out data, which is the truest sign.
-Its inputs: how far level and spread of new values are from those of blocks of the training data that are as long. So
-neither seasons nor slow swings, which training data has too, are taken for drift. And whether it is clearly worse than
-the best baseline.
+There are three signs. Errors: the model's errors on new data are larger than on held-out data, which is the most direct
+sign. Inputs: the level or spread of new values differs from that of all training blocks of the same length; comparing
+blocks avoids alarms for seasons and slow swings, which occur in the training data, too. Baseline: the model is clearly
+worse than the best baseline.
 
 Examples without an order in time are draws: their errors are compared by the mean, their inputs by the usual tests.
 """
@@ -27,11 +27,11 @@ Values = npt.NDArray[np.float64]
 
 LARGE = 0.9  # quantile of the errors on held-out data beyond which an error counts as large
 RARE = 0.01  # probability under which a sign is an alarm
-_LAST = 12  # errors that are compared alone, lest a change be lost among many earlier ones
-_BLOCKS = 20  # of the training data that new values are compared with, side by side, at least
-_SPREAD = 4  # values from which on a spread is estimated
-_HIGHEST = 0.99  # correlation that is reckoned with at most
-_ROUNDING = 1e-18  # variance that a column without any may have by rounding
+_LAST = 12  # newest errors that are also tested alone, so that earlier errors do not hide a change
+_BLOCKS = 20  # minimum number of disjoint training blocks that new values are compared with
+_SPREAD = 4  # minimum number of values to estimate a spread
+_HIGHEST = 0.99  # upper limit of the estimated correlation
+_ROUNDING = 1e-18  # variance that rounding may give a constant column
 _REMEMBERED = 20_000  # training values at most, the last ones
 _DRAWS = 2_000  # of chance, for tests that count how often it does as much
 _BATCH = 4_000_000  # numbers that are shuffled at a time
@@ -39,9 +39,9 @@ _SEED = 0
 
 
 def one_look(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputDrift]) -> Drift:
-    """Return all signs of one look, with alarms that come in 1 of 100 looks at most where nothing has changed.
+    """Return all signs of one check; at most 1 in 100 checks raises a false alarm.
 
-    Each probability is adjusted for how many signs there are, so that many columns raise no more false alarms than one.
+    Each p-value is adjusted for the number of signs, so many columns raise no more false alarms than one.
 
     Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6(2),
     1979.
@@ -87,12 +87,12 @@ def _longest_run(marks: npt.NDArray[np.bool_]) -> int:
 
 
 def _chance_of_errors(new: Values, known: list[Values]) -> float:
-    """Return how likely a mean of normal scores as high is, were the new errors like the held-out ones.
+    """Return the p-value of the mean normal score of the new errors, by Welch's t test against the held-out errors.
 
-    It is Welch's t test. Errors depend on their neighbours, as in an autoregression of the first order, so that each
-    mean counts for as many independent errors as have its variance. The correlation is taken from the held-out errors
-    alone, so more errors that are all large are never less of an alarm. Of few held-out errors it is underestimated:
-    its bias is taken away, and one standard error is added. No mean is rarer than it was among held-out errors.
+    The test models autocorrelated errors as a first-order autoregression and uses the effective number of independent
+    errors for each mean. The correlation is estimated from the held-out errors only, so additional large errors never
+    weaken an alarm. With few held-out errors the estimate is too low: it is corrected for bias, and one standard error
+    is added. The p-value is never smaller than the share of held-out means that are as high.
 
     Sources: Welch, "The Generalization of 'Student's' Problem when Several Different Population Variances are
     Involved", Biometrika 34, 1947; Bayley & Hammersley, "The 'Effective' Number of Independent Observations in an
@@ -138,7 +138,7 @@ def normal_scores(values: Values, known: Values) -> Values:
 
 
 def _open_scores(values: Values, known: Values) -> Values:
-    """Return normal scores that go on beyond the known values, by one at most for a standard deviation."""
+    """Return normal scores, extended beyond the known values by at most one per standard deviation."""
     beyond = np.maximum(values - known.max(), 0) + np.minimum(values - known.min(), 0)
     opened: Values = normal_scores(values, known) + np.clip(beyond / max(known.std(), _ROUNDING), -1, 1)
     return opened
@@ -152,9 +152,9 @@ def _moving_means(values: Values, length: int) -> Values:
 def look_at_numbers(name: str, new: Values, trained: Values) -> InputDrift:
     """Compare level and spread of the newest numbers with those of blocks of the training data, each as long.
 
-    Blocks, because series are no independent draws: seasons and slow swings, which training data has too, are no drift.
-    So many numbers are compared that there are twenty blocks side by side. Of them the normal scores are compared: by
-    their mean, and by the deviation from it, where there are four or more and it is larger than usual.
+    Blocks are compared because the values of a series are not independent: seasons and slow swings, which also occur
+    in the training data, are not drift. The block length leaves at least twenty disjoint training blocks. Normal scores
+    are compared by their mean and, in blocks of four or more values, by their spread, of which only growth counts.
     """
     trained = trained[-_REMEMBERED:]
     length = min(len(new), max(1, len(trained) // _BLOCKS))
@@ -176,10 +176,10 @@ def look_at_numbers(name: str, new: Values, trained: Values) -> InputDrift:
 
 
 def _compared(newest: float, usual: Values, length: int, two_sided: bool) -> tuple[float, float]:
-    """Return how far a block's figure is from those of all blocks of the training data, as t, and how likely that is.
+    """Return the t statistic of a block's figure against those of all training blocks, and its p-value.
 
-    Blocks depend on each other. As far as the correlations of blocks side by side are positive, the mean of all blocks
-    is less certain, and their variance seems smaller than it is. No figure is rarer than it was in the training data.
+    Blocks are correlated. Positive correlations of adjacent blocks make the mean of all blocks less certain and their
+    variance too small; both are corrected. The p-value is never smaller than the figure's share of training blocks.
 
     Sources: Meketon & Schmeiser, "Overlapping Batch Means: Something for Nothing?", Winter Simulation Conference 1984;
     Geyer, "Practical Markov Chain Monte Carlo", Statistical Science 7(4), 1992, for the sum of correlations; Kendall as
@@ -321,9 +321,9 @@ def chance_of_higher_mean(new: Values, test: Values) -> float:
 
 
 def _counted(test: Callable[[int], Any]) -> float:
-    """Return the probability that a test counts in draws of chance; one that is rare, in ten times as many.
+    """Return the p-value of a test by random draws; a small one is computed from ten times as many draws.
 
-    Among many columns only what is much rarer than `RARE` is an alarm, and fewer draws could not show it.
+    With many columns only p-values far below `RARE` raise an alarm, which needs more draws.
     """
     probability = float(test(_DRAWS).pvalue)
     return probability if probability >= RARE else float(test(10 * _DRAWS).pvalue)

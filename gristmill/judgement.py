@@ -1,4 +1,4 @@
-"""Whether a challenger is promoted: its errors, the champion's and the baselines', all on the same new data."""
+"""Decision to promote a challenger, by its errors, the champion's and the baselines' on the same new data."""
 
 import math
 from dataclasses import dataclass
@@ -133,7 +133,7 @@ def bootstrap(differences: Errors, block: int = 1) -> tuple[float, float] | None
 
 
 def standard_error(differences: Errors, block: int = 1) -> float | None:
-    """Return the standard error of the mean of such differences by the same bootstrap; None of too few."""
+    """Return the standard error of the mean difference by the same bootstrap; None with fewer than five blocks."""
     means = _drawn_means(differences, block)
     return None if means is None else float(means.std())
 

@@ -1,4 +1,4 @@
-"""What data of a pipeline is known already: read by a run, judged by a retraining, or trained on by the champion."""
+"""Known data of a pipeline: read by a run, judged by a retraining, or in the champion's training set."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple

@@ -12,7 +12,7 @@ from gristmill.runs import Record, Runs, StageRecord
 
 
 def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps: list[Step]) -> Record:
-    """Return the last record if it tells of these artifacts and overrides; else write one (settings went back)."""
+    """Return the last record if it has these artifacts and overrides; otherwise write one (settings were reverted)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
     runs = Runs(catalogue.store)
     last = runs.latest(name)
@@ -48,7 +48,7 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
 
 
 def _tells(last: Record | None, references: dict[str, Reference], overrides: list[str]) -> bool:
-    """Whether a record stands for this run; one with other overrides does not, even if they come to the same."""
+    """Whether a record describes this run; other overrides do not match, even if the settings are equal."""
     return (
         last is not None
         and last.outcome == "succeeded"

@@ -1,4 +1,4 @@
-"""What this process is doing, for whoever listens in it: the command line shows it."""
+"""Progress of the work in this process, reported to listeners such as the command line."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +23,8 @@ def begin(what: str, how: str = "started", logged: bool = True) -> None:
 
     Args:
         what: the work.
-        how: what becomes of it.
-        logged: whether it is worth a line of a log, not only a line that vanishes.
+        how: its state, such as `started`.
+        logged: whether to log it too, not only show it on a terminal.
     """
     for listener in _work_listeners:
         listener(what, how, logged)

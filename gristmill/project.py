@@ -248,7 +248,7 @@ class Project:
     def predict(
         self, name: str, place: str | None = None, version: int | None = None, **options: int | str | None
     ) -> "pd.DataFrame":
-        """Predict by the champion; where none was promoted, by the last successful run of the pipeline's own settings.
+        """Predict with the champion; without one, with the last successful run of the pipeline's own settings.
 
         Args:
             name: the pipeline.

@@ -92,7 +92,7 @@ class Result:
         with suppress(CorruptArtifact):
             self.folder("evaluate")
             return True
-        return self.store.path("evaluate", reference["key"]).exists()  # a damaged one is still told when it is read
+        return self.store.path("evaluate", reference["key"]).exists()  # reading a damaged one still raises an error
 
     @property
     def report(self) -> Path:

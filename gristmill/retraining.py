@@ -23,7 +23,7 @@ def _in_json(value: float) -> float | str:
 
 
 Number = Annotated[float, PlainSerializer(_in_json, when_used="json")]
-"""A number of a record, which need not be finite: JSON has no other word for it than text."""
+"""Number in a record; infinite values and NaN are stored as text, since JSON cannot express them."""
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
 Verdict = Literal["nothing new", "waiting", "rejected", "promoted"]

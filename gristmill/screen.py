@@ -208,11 +208,11 @@ def _show_decision(pipeline: str, found: Retraining) -> None:
         names, scores = zip(*judged.best_first, strict=True)
         bold = [f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name) for name in names]
         shown = wording.numbers(scores, digits=5)
-        _print_columns([_column("judged on what came", bold), _column(judged.metric, shown, numbers=True)])
+        _print_columns([_column("judged on new data", bold), _column(judged.metric, shown, numbers=True)])
         if judged.interval:
             difference, low, high = wording.numbers([judged.difference, *judged.interval])
             out().print(
-                f"the champion's error less the challenger's: {difference} ({low} to {high}, "
+                f"the champion's error minus the challenger's: {difference} ({low} to {high}, "
                 f"{LEVEL:.0%} interval of {judged.items:,} items)",
                 markup=False,
             )

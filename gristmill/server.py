@@ -211,7 +211,7 @@ def _start(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[byte
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=None if show_log else subprocess.DEVNULL,
-            process_group=0,  # Ctrl-C ends the run, which still has something to say to it
+            process_group=0,  # Ctrl-C must not reach the server: the run still reports its end to it
         )
     url = f"{own}/api"
     _started[url] = process

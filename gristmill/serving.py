@@ -1,6 +1,6 @@
-"""What serves a pipeline: its champion, a version that is named, or, where none was promoted, the last run's model.
+"""Models that serve a pipeline: the champion, a given version or, if none was promoted, the last run's model.
 
-The last run is that of the pipeline's own settings: a run with `--set` serves only where it is promoted by its id.
+The last run is that of the pipeline's own settings: a run with `--set` serves only if it is promoted by its ID.
 """
 
 import importlib
@@ -69,7 +69,7 @@ class Serving:
             CorruptArtifact: its bundle is damaged.
         """
         if number and run:
-            raise RequestError(f"--run {run}: version {number} is given too. Leave one of them out.")
+            raise RequestError(f"--run {run}: cannot be combined with version {number}. Use one of them.")
         self._registry.pull(name)
         if number is None:
             decision = {"verdict": "promoted", "why": "asked for"}
@@ -173,7 +173,7 @@ class Serving:
 
 
 def _no_own_run(pipeline: Pipeline, newest: Record | None) -> RequestError:
-    """Return the error of a pipeline none of whose successful runs, the newest of which is given, is its own."""
+    """Return the error for a pipeline without a successful run of its own settings; `newest` is its newest one."""
     name, sets = pipeline.name, " ".join(f"--set {shlex.quote(assignment)}" for assignment in pipeline.overrides)
     run = f"gristmill run {name} {sets}".strip()
     if newest is None:

@@ -160,7 +160,7 @@ def assert_interrupted(project: Path, status: int | None) -> None:
     """Assert that a process, interrupted in training, ended with one line, whole artifacts and a record of it."""
     assert (status, (project / "err").read_text()) == (
         130,
-        "interrupted; what a run had finished is kept, and the next one goes on from there\n",
+        "interrupted; finished work is kept, and the next run resumes from it\n",
     )
     (project / "err").unlink()
     assert_all_whole(project / "data/store")

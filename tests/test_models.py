@@ -150,7 +150,7 @@ def test_the_run_of_a_version_that_is_not_there_cannot_be_shown(served: Path, co
         "error: pipeline 'small' has no version 7. Known: v2, v1.\n"
     )
     both = command("show", "small", "--version", "1", "--run", "2020")
-    assert (both.status, both.err) == (2, "error: --run 2020: --version 1 is given too. Leave one of them out.\n")
+    assert (both.status, both.err) == (2, "error: --run 2020: cannot be combined with --version 1. Use one of them.\n")
 
 
 def test_ls_and_show_name_the_versions(served: Path, command: Command) -> None:
@@ -275,7 +275,7 @@ def test_a_run_that_tried_other_settings_is_promoted_by_its_id(
     both = command("promote", "small", "1", "--run", own.id)
     assert (both.status, both.err) == (
         2,
-        f"error: --run {own.id}: version 1 is given too. Leave one of them out.\n",
+        f"error: --run {own.id}: cannot be combined with version 1. Use one of them.\n",
     )
     other = command("promote", "small", "--run", "2020")
     assert (other.status, other.err) == (

@@ -38,7 +38,7 @@ def beneficial(left: Left) -> Finding:
         return missing(f"the error does not rise when shuffled: {', '.join(idle)}. Run without, and compare")
     least, error = features[-1], left.importance["error"]
     rise, whole = numbers([least["rise"], error], digits=3)
-    told = f"least {least['feature']}, by {rise} on {whole}"
+    told = f"{least['feature']} raises it least, by {rise} from {whole}"
     return passes(f"each of {len(features)} raises the error when shuffled: {told}")
 
 

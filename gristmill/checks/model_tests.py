@@ -53,7 +53,8 @@ def staleness_known(seen: Evidence) -> Finding:
             f"gristmill retrain {seen.pipeline.name}, once data has come, sets the champion beside a fresh model"
         )
     old, fresh = numbers([judged.scores[CHAMPION], judged.scores[CHALLENGER]])
-    return passes(f"on {judged.items:,} newer examples {judged.metric} {old} of the champion, {fresh} of a fresh model")
+    scores = f"{judged.metric} {old} for the champion, {fresh} for a fresh model"
+    return passes(f"on {judged.items:,} newer examples: {scores}")
 
 
 @of_run

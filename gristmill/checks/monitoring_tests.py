@@ -36,7 +36,7 @@ def no_skew(left: Left) -> Finding:
     """Whether what is served predicts what was scored, from raw values on."""
     if not left.proved:
         return missing("the bundle was compared on no example: give the test part some")
-    told = f"the bundle, with preprocessing inside, repeats what was scored to {number(left.scores['parity'], 2)}"
+    told = f"the bundle, with preprocessing, reproduces the scored predictions to {number(left.scores['parity'], 2)}"
     return passes(f"from raw values of {left.proved:,} examples {told}")
 
 

@@ -40,12 +40,14 @@ def promote(
         typer.Argument(
             metavar="[VERSION]",
             parser=number_of,
-            help="A version; the model of a run, made a version, if not given.",
+            help="A version; if not given, the model of a run becomes a new version.",
         ),
     ] = None,
     run: Annotated[
         str | None,
-        typer.Option(help="A run's id, also one with --set; the last successful one of the own settings if not given."),
+        typer.Option(
+            help="A run's ID, also with --set; the last successful run of the pipeline's own settings if not given."
+        ),
     ] = None,
 ) -> None:
     """Have a version serve: make it the champion."""
@@ -85,7 +87,7 @@ def predict(
     ] = None,
     version: ByVersion = None,
 ) -> None:
-    """Predict by the champion; where none was promoted, by the last successful run of the pipeline's own settings."""
+    """Predict with the champion; without one, with the last successful run of the pipeline's own settings."""
     writer = _writer(output)
     with bar.working("bundle", "reading"):
         frame = Project.open().predict(name, input_, version, text=text, steps=steps, history=history)
@@ -106,7 +108,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="The same writes the same.")] = 42,
     version: ByVersion = None,
 ) -> None:
-    """Write a text, shown while it is written, by the model that `predict` would take."""
+    """Generate text with the model that `predict` would use; print it as it is generated."""
     options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     with bar.working("bundle", "reading"):
         pieces = Project.open().generate(name, prompt, version, **options)

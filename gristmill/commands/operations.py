@@ -87,13 +87,13 @@ def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
     found = announcement.find(catalogue.store)
     if found is None:
         raise RequestError(
-            f"updated: no gristmill schedule runs on the store {catalogue.store.root}, and no Prefect server is named. "
+            f"updated: no gristmill schedule uses the store {catalogue.store.root}, and PREFECT_API_URL is not set. "
             "Start gristmill schedule, or set PREFECT_API_URL to a server's address, such as http://127.0.0.1:4200/api."
         )
     if name not in found.pipelines:
         raise RequestError(
-            f"updated: the gristmill schedule that runs, process {found.pid}, retrains {', '.join(found.pipelines)} "
-            f"and not {name}. Start it with {name} too."
+            f"updated: the running gristmill schedule (process {found.pid}) retrains {', '.join(found.pipelines)}, "
+            f"but not {name}. Restart it with {name} included."
         )
     return found.api
 

@@ -16,7 +16,7 @@ class Ingest(Settings):
     """What is refused."""
 
     max_characters: PositiveInt = 20_000_000  # in all: counting 6 in a row takes up to 100 bytes of memory for each
-    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
+    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
 
 class Schema(Expectations):

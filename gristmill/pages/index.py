@@ -129,10 +129,10 @@ def _standing(project: Project, entries: Sequence[Entry]) -> Section:
             ]
         )
     note = (
-        "Scores are those of the last successful run of the pipeline's own settings on its test part. The small "
-        "pictures have a dot for each of these runs that made something, over time; the dashed line is the best "
-        "baseline of each. Runs that tried other settings by --set are listed by gristmill runs NAME. A name is a link "
-        "where its report was rendered: gristmill report NAME."
+        "Scores are test scores of the last successful run of the pipeline's own settings. The small charts show one "
+        "dot for each of these runs that made something, over time; the dashed line is the best baseline of each. Runs "
+        "that tried other settings with --set are listed by gristmill runs NAME. A name links to its report if that "
+        "was rendered with gristmill report NAME."
     )
     headings = ["pipeline", "domain", "state", "champion", "score", "best baseline", "scores over time", "last run"]
     return Section("Run so far", note, tables=[Table("", headings, rows, words=True)])
@@ -174,7 +174,7 @@ def _stored(store: Store, entries: Sequence[Entry]) -> Section:
         [pipeline, *(_mib(by_stage[name]) if name in by_stage else "" for name in shown), _mib(by_stage.total())]
         for pipeline, by_stage in taken.items()
     ]
-    note = "MiB that the artifacts of these runs take. Pipelines that share a stage's result share its bytes."
+    note = "Size of these runs' artifacts in MiB. Pipelines that share a stage's result share its bytes."
     return Section("Stored", note, tables=[Table("", ["pipeline", *shown, "all"], rows)])
 
 

@@ -61,12 +61,12 @@ def _drift(drift: Drift) -> Section:
         tables.append(Table("The champion's errors, and those on what was held out of its training", headings, [cells]))
     if drift.inputs:
         rows = [[sign.name, sign.test, f"{sign.statistic:.3f}", number(sign.probability, 2)] for sign in drift.inputs]
-        tables.append(Table("Inputs and its training data", ["column", "test", "statistic", "probability"], rows))
+        tables.append(Table("Inputs against the training data", ["column", "test", "statistic", "probability"], rows))
     if sign := drift.baseline:
         cells = [_figure(value) for value in (sign.champion, sign.baseline, sign.probability)]
         headings = ["metric", "champion", sign.name, "probability"]
         tables.append(Table("The champion and the best baseline", headings, [[sign.metric, *cells]]))
-    note = "Probabilities are adjusted for the number of tests: with nothing changed, 1 of 100 looks raises an alarm."
+    note = "Probabilities are adjusted for the number of tests: about 1 in 100 checks is a false alarm."
     return Section("Drift", f"{f'Alarm: {alarms}' if alarms else 'No alarm'}. {note}", tables=tables)
 
 
@@ -79,8 +79,8 @@ def _judgement(judged: Judgement) -> Section:
     if judged.difference is not None and judged.interval is not None:
         difference, low, high = numbers([judged.difference, *judged.interval])
         note += (
-            f" The champion's error less the challenger's is {difference}, {LEVEL:.0%} interval by a "
-            f"moving-block bootstrap {low} to {high}."
+            f" The champion's error minus the challenger's is {difference} ({LEVEL:.0%} moving-block bootstrap "
+            f"interval: {low} to {high})."
         )
     return Section("Challenger, champion, baselines", note, tables=[Table("", ["", judged.metric], rows)])
 

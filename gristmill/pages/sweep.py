@@ -45,7 +45,7 @@ def verdict(places: list[Place]) -> str:
         found += f" ± {number(spread)}"
     return (
         f"Best on {outcome.chosen_on}: {first.point.label}. "
-        f"Its {outcome.metric} is {found} on the test part, beside {baseline} of {outcome.scores['best_baseline']}."
+        f"Its {outcome.metric} is {found} on the test part, against {baseline} for {outcome.scores['best_baseline']}."
     )
 
 

@@ -18,7 +18,7 @@ class Ingest(Settings):
     numbers: Columns = ()  # columns of numbers to predict from
     categories: Columns = ()  # columns of names to predict from
     missing: Literal["error", "drop"] = "error"  # rows with an empty cell
-    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
+    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":

@@ -31,8 +31,8 @@ def is_cache_of(root: Path, url: str) -> bool:
     if known != url:
         raise RequestError(
             f"{root}: this folder is the cache of {known}, and the store is {url}. Correct GRISTMILL_STORE or "
-            f"[defaults] store, or set GRISTMILL_CACHE or [defaults] cache to another folder. To upload to {url} what "
-            f"this folder holds, remove {mark}."
+            f"[defaults] store, or set GRISTMILL_CACHE or [defaults] cache to another folder. To upload this "
+            f"folder's contents to {url}, remove {mark}."
         )
     return True
 

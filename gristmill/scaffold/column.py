@@ -18,7 +18,7 @@ _FEW = 50  # different names that a category has at most
 _SHARE = 0.2  # of the rows: more different names tell too little each
 _MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
 _STRAY = 0.1  # of the cells: with fewer that are none, a column is meant to hold numbers
-_MOSTLY = 0.5  # of the cells: with fewer that are none, a column could be the target if they were numbers
+_MOSTLY = 0.5  # share of bad cells below which a column could be the target once they are corrected
 
 
 @dataclass(frozen=True, eq=False)

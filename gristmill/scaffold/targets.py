@@ -46,13 +46,13 @@ def target_of(table: Table, named: str | None, taken: Collection[str], first: bo
         told = "; ".join(f"{column.name!r} {_why_none(column)}" for column in free[:_NAMED])
         raise DataError(
             f"{table.rows.name}: no column of numbers to predict ({told or 'there is no other column'}). "
-            "Mend one, or add it."
+            "Fix one of them, or add such a column."
         )
     likely = [column for column in meant if not column.is_named_like_id] or meant
     chosen, which = (likely[0], "first") if first else (likely[-1], "last")
     _refuse_bad_cells(table, chosen)
     sound = [column for column in likely if column.numbers is not None]
-    ids = " but what is named like an id" if len(likely) < len(meant) else ""
+    ids = " not named like an ID" if len(likely) < len(meant) else ""
     several = f"the {which} of {len(sound)} columns of numbers{ids}; another by --target"
     return chosen, several if len(sound) > 1 else f"the only column of numbers{ids}"
 
@@ -123,8 +123,8 @@ def _refuse_bad_cells(table: Table, column: Column) -> None:
     bad = int(column.bad.sum())
     raise DataError(
         f"{table.rows.where(column.first_bad)}, column {column.name!r}: expected a number, found "
-        f"{shown(column.cells.iloc[column.first_bad])} ({such(bad, 'cell')}). Write digits and the decimal mark only, "
-        "or leave such cells empty; or name another column by --target."
+        f"{shown(column.cells.iloc[column.first_bad])} ({such(bad, 'cell')}). Use only digits and the decimal mark, "
+        "leave such cells empty, or choose another column with --target."
     )
 
 

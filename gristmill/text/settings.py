@@ -23,7 +23,7 @@ class Ingest(Settings):
     names: dict[str, str] = Field(default_factory=dict)  # of classes, by what stands for them in the data: 0 = "dull"
     missing: Literal["error", "drop"] = "error"  # rows without text or label
     max_characters: PositiveInt = 1_000_000  # of one text: a longer one is refused
-    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
+    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
 
 class Schema(TableSchema):

@@ -95,8 +95,8 @@ def refuse_moved_by_padding(network: keras.Model, layout: Layout) -> None:
     alone, among = (answer(tf.constant(tokens, tf.int32)).numpy() for tokens in (texts, filled))
     if not np.allclose(alone, among, rtol=_ALIKE, atol=_ALIKE):
         raise RequestError(
-            f"padding changes what the model's network says of a text, by {number(np.abs(alone - among).max(), 2)} in "
-            "a logit: it would be served at another length than it is trained at. Mask it (`mask_zero=True`, "
+            f"padding changes the network's output for a text by {number(np.abs(alone - among).max(), 2)} in a logit: "
+            "the served length differs from the trained one. Mask the padding (`mask_zero=True`, "
             f"gristmill.text.pooling), or take Input((shape.length,)), ({layout.length},)."
         )
 

@@ -82,8 +82,8 @@ def read_source(
 def _refuse_other_frequency(found: str, expected: str) -> None:
     if found != expected:
         raise DataError(
-            f"the ingested series have frequency {found}, but the model forecasts at {expected}. Give it other rows by "
-            "--input."
+            f"the ingested series have frequency {found}, but the model forecasts at {expected}. Use --input to "
+            "name rows of that frequency."
         )
 
 

@@ -26,7 +26,7 @@ class Ingest(Settings):
     frequency: str | None = None  # pandas alias such as "MS" or "D", a number for integers; inferred if not set
     duplicates: Literal["error", "first", "last", "mean"] = "error"  # which row counts where several have one time
     gaps: Literal["error", "interpolate", "forward_fill", "seasonal", "drop"] = "error"  # missing times, empty values
-    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
+    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":

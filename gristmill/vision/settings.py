@@ -15,7 +15,7 @@ class Ingest(Settings):
 
     max_pixels: PositiveInt = 50_000_000  # of one image, by its header: more is refused before it is decoded
     corrupt: AnyShare = 0.01  # share of images that may be unreadable; they are left out
-    max_lost: AnyShare = 0.05  # share of what the last good run read that may be missing; more stops a run
+    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
 
 class Schema(Expectations):

@@ -40,7 +40,7 @@ class Cluster:
                 address = str(opened.enter_context(_start(workers or os.cpu_count() or 1)).scheduler_address)
             self._address = address
             self._client = opened.enter_context(connected(address))
-            threads = threads_of(self._client, address)  # asked also where it is told: without workers all would wait
+            threads = threads_of(self._client, address)  # always asked: without workers all tasks would wait
             self._opened = opened.pop_all()
         self.workers = workers or threads
         self._futures: list[Any] = []

@@ -61,8 +61,8 @@ def test_a_second_schedule_says_that_another_is_found(store: Store, caplog: pyte
     assert found is not None
     assert found.api == API
     assert [record.getMessage() for record in caplog.records] == [
-        f"another gristmill schedule runs on the store {store.root}. gristmill updated reaches that one; "
-        "for this one set PREFECT_API_URL=http://127.0.0.1:5/api"
+        f"another gristmill schedule is already running on the store {store.root}, and gristmill updated uses it; "
+        "to reach this schedule, set PREFECT_API_URL=http://127.0.0.1:5/api"
     ]
 
 

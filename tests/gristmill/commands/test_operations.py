@@ -46,8 +46,8 @@ def test_updated_needs_a_schedule_or_a_server(command: Command, project: Path) -
     assert command("updated", "small") == Said(
         2,
         "",
-        f"error: updated: no gristmill schedule runs on the store {project / 'data/store'}, and no Prefect server is "
-        "named. Start gristmill schedule, or set PREFECT_API_URL to a server's address, such as "
+        f"error: updated: no gristmill schedule uses the store {project / 'data/store'}, and PREFECT_API_URL is "
+        "not set. Start gristmill schedule, or set PREFECT_API_URL to a server's address, such as "
         "http://127.0.0.1:4200/api.\n",
     )
 
@@ -60,8 +60,8 @@ def test_updated_refuses_a_pipeline_that_the_schedule_leaves_out(command: Comman
     assert said == Said(
         2,
         "",
-        f"error: updated: the gristmill schedule that runs, process {os.getpid()}, retrains one, two and not small. "
-        "Start it with small too.\n",
+        f"error: updated: the running gristmill schedule (process {os.getpid()}) retrains one, two, but not small. "
+        "Restart it with small included.\n",
     )
 
 

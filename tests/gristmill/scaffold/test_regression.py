@@ -159,7 +159,7 @@ def test_ids_are_no_targets_where_there_are_others(proposed: Propose) -> None:
 
     target, numbers = draft.tables["ingest"]
     assert target.value == "y"
-    assert target.why == "the last of 2 columns of numbers but what is named like an id; another by --target"
+    assert target.why == "the last of 2 columns of numbers not named like an ID; another by --target"
     assert numbers.value == ["x", "agent_id"]
 
 
