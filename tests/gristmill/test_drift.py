@@ -303,8 +303,8 @@ def test_alarms_of_examples_are_told_in_words() -> None:
     unknown = look_at_share("unknown tokens", np.full(10, 0.5), np.full(90, 0.25))
 
     assert Drift(errors=errors, inputs=[unknown]).alarms == [
-        "mean error 1 of 20 new examples, 0.05 in the test part, probability 5e-05",
-        "unknown tokens: share above that of the test part by 0.250, probability 5e-05",
+        "mean error 1 of 20 new examples, 0.05 in the test part, probability 0.00005",
+        "unknown tokens: share above that of the test part by 0.250, probability 0.00005",
     ]
     kept = Drift(errors=errors, inputs=[])
     assert Drift.model_validate_json(kept.model_dump_json()) == kept

@@ -325,7 +325,7 @@ def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.C
         "small run 20200101T000000-0000: retraining, promoted, 90.0 s",
         "news 24 new, 2 revised, since version 1 was trained; 26 not judged before",
         "alarm rain: level 9.000, probability 0.001",
-        "judged on what came mae",
+        "judged on new data mae",
         "ar 3.54",
         "challenger 3.79",
         "champion 11.30",
