@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from gristmill import plan
 from gristmill.artifact import Reference
 from gristmill.config import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, StoreError
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | Path) -> None:
-    """Compare ingested data with that of the last good run; where both are one artifact, nothing is read.
+    """Compare ingested data with that of the last good run; where the files are the same, nothing is read.
 
     Args:
         catalogue: of the project.
@@ -33,12 +34,15 @@ def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | P
     table: Any = pipeline.tables["ingest"]
     if last is None or table.max_lost == 1:
         return
+    known = last.references["ingest"]
     if not isinstance(ingested, Path):
-        if last.references["ingest"]["digest"] == ingested["digest"]:
+        if known["digest"] == ingested["digest"]:
             return
         ingested = store.open(ingested, by_stat=True).path
     try:
-        before = store.open(last.references["ingest"], by_stat=True).path
+        if store.manifest(known)["made_of"]["inputs"] == plan.digests_of(located(catalogue, pipeline), store):
+            return
+        before = store.open(known, by_stat=True).path
     except (CorruptArtifact, StoreError) as error:
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return
