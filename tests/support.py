@@ -161,6 +161,7 @@ def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]
 
     for descriptor, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    os.environ.pop("COLUMNS", None)  # set for every process that starts here by readline, which pdb imports
     os.chdir(folder)
     bundle.fresh_process = here
     first()

@@ -105,12 +105,24 @@ def test_output_may_differ_in_numbers_and_in_what_is_left_out() -> None:
 
 
 def test_lines_come_in_order_but_those_of_a_table_of_scores() -> None:
-    page = ("read", "test part  mae  rmse", "naive      2    4", "drift      3    5", "report  x.html")
-    scores = "test part  mae  rmse\ndrift      4    5\nnaive      5    6\n"
+    page = ("read", "scores     mae  rmse", "naive      2    4", "drift      3    5", "report  x.html")
+    scores = "scores     mae  rmse\ndrift      4    5\nnaive      5    6\n"
 
     assert differences(page, f"read\n{scores}report  x.html\n") == []
     assert differences(page, f"{scores}read\nreport  x.html\n") != []
     assert differences(("written", "…", "next"), "next\nwritten\n") == ["- next"]
+
+
+def test_lines_that_a_terminal_shows_only_for_a_while_are_left_out() -> None:
+    printed = "prefect    starting\ntensorflow loading\nbacktest 1/2 started\ntrain      done in 3.4 s\n"
+    assert differences(("train      done in 1.2 s",), printed) == []
+    assert differences(("train      done in 1.2 s",), f"{printed}it has started\n") != []
+
+
+def test_whether_a_model_beats_the_best_baseline_may_differ() -> None:
+    shown = ("model   beats the best baseline by 0.3%: test mae 12.92, autoregression 12.96",)
+    assert differences(shown, "model   worse than the best baseline by 2.0%: test mae 13.2, naive 12.9\n") == []
+    assert differences(shown, "model   unknown\n") != []
 
 
 def test_what_is_not_run_is_still_there() -> None:
