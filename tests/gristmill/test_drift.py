@@ -22,6 +22,7 @@ from gristmill.drift import (
 )
 from gristmill.judgement import Contest
 from gristmill.retraining import CHALLENGER, CHAMPION, Drift, InputDrift
+from gristmill.wording import number
 
 BEFORE = np.tile([1.0] * 8 + [5.0, 9.0], 20)
 BEFORE[[10, 30]], BEFORE[[19, 39]] = 9.0, 5.0  # twice two large errors follow each other
@@ -236,8 +237,8 @@ def test_alarms_are_told_in_words() -> None:
     assert errors is not None
     assert Drift(errors=errors, inputs=[moved]).alarms == [
         f"mean error 9 of 20 new ones, {errors.mean_before:.4g} on held-out data, "
-        f"20 in a row above {errors.large:.4g}, probability {errors.probability:.2g}",
-        f"rain: level of the last 30 (t statistic) {moved.statistic:.3f}, probability {moved.probability:.2g}",
+        f"20 in a row above {errors.large:.4g}, probability {number(errors.probability, 2)}",
+        f"rain: level of the last 30 (t statistic) {moved.statistic:.3f}, probability 0.000089",
     ]
     assert Drift(errors=None, inputs=[]).alarms == []
 
