@@ -30,6 +30,7 @@ from gristmill.wording import suggestion, unknown_pipeline, validated
 
 FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that stands in a file of its own
+_RETIRED = {("gate", "baseline")}  # tables and keys of settings that records of earlier versions may hold
 Choice = type[Settings] | tuple[str, ...]  # what a table holds, or the packages of what it may hold, by kind
 
 
@@ -332,18 +333,25 @@ def may_be_own(choice: Choice) -> bool:
 def restore(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
     """Return the tables of a pipeline from the values that a run record keeps.
 
+    Keys that gristmill had when the record was written and has no more are ignored: a champion keeps serving.
+
     Raises:
         RequestError: they were written for settings that this version does not have.
     """
     problems: list[str] = []
     made = {
-        name: _table(choice, values.get(name, {}), name, name, problems) for name, choice in tables_of(domain).items()
+        name: _table(choice, _without_retired(name, values.get(name, {})), name, name, problems)
+        for name, choice in tables_of(domain).items()
     }
     if SCHEMA in values:
         made[SCHEMA] = validated(schema_of(domain), values[SCHEMA], SCHEMA, problems)
     if problems:
         raise RequestError(f"the settings of this run do not fit this version ({problems[0]}) Run the pipeline again.")
     return {name: table for name, table in made.items() if table is not None}
+
+
+def _without_retired(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if (table, key) not in _RETIRED}
 
 
 def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:

@@ -11,19 +11,20 @@ Examples without an order in time are draws: their errors are compared by the me
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
-from scipy.stats import MonteCarloMethod, chi2_contingency, ks_2samp, permutation_test
+from scipy.stats import MonteCarloMethod, chi2_contingency, ks_2samp, permutation_test, ttest_ind
 from scipy.stats import t as student
 
 from gristmill.judgement import Contest, independent_blocks, standard_error
 from gristmill.retraining import CHAMPION, BaselineDrift, Drift, ErrorDrift, InputDrift, MeanDrift
 
 Values = npt.NDArray[np.float64]
+Sign = TypeVar("Sign", ErrorDrift, MeanDrift, InputDrift, ErrorDrift | MeanDrift)
 
 LARGE = 0.9  # quantile of the errors on held-out data beyond which an error counts as large
 RARE = 0.01  # probability under which a sign is an alarm
@@ -41,18 +42,23 @@ _SEED = 0
 def one_look(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputDrift]) -> Drift:
     """Return all signs of one check; at most 1 in 100 checks raises a false alarm.
 
-    Each p-value is adjusted for the number of signs, so many columns raise no more false alarms than one.
+    Errors and inputs share that equally. The p-value of an input is adjusted for the number of inputs as well, so many
+    columns raise no more false alarms than one, and do not hide errors that have grown.
 
     Source: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6(2),
     1979.
     """
-    signs: list[Any] = [*([errors] if errors else []), *inputs]
-    least_first = sorted(range(len(signs)), key=lambda at: signs[at].probability)
-    adjusted = 0.0
-    for rank, at in enumerate(least_first):
-        adjusted = max(adjusted, min(1.0, (len(signs) - rank) * signs[at].probability))
-        signs[at] = signs[at].model_copy(update={"probability": adjusted, "alarm": adjusted < RARE})
-    return Drift(errors=signs.pop(0) if errors else None, inputs=signs)
+    families = 2 if errors and inputs else 1
+    signs, adjusted = list(inputs), 0.0
+    for rank, at in enumerate(sorted(range(len(signs)), key=lambda at: signs[at].probability)):
+        adjusted = max(adjusted, families * (len(signs) - rank) * signs[at].probability)
+        signs[at] = _adjusted(signs[at], adjusted)
+    return Drift(errors=_adjusted(errors, families * errors.probability) if errors else None, inputs=signs)
+
+
+def _adjusted(sign: Sign, probability: float) -> Sign:
+    probability = min(1.0, probability)
+    return sign.model_copy(update={"probability": probability, "alarm": probability < RARE})
 
 
 def look_at_errors(new: Iterable[Values], before: Iterable[Values]) -> ErrorDrift | None:
@@ -102,8 +108,8 @@ def _chance_of_errors(new: Values, known: list[Values]) -> float:
     held_out = np.concatenate(known)
     count, middle = len(held_out), held_out.mean()
     squares = float(np.square(held_out - middle).sum())
-    if count < 2 or squares == 0:
-        return 1.0
+    if squares == 0:  # all held-out errors are equal: that larger ones come next has this chance
+        return 1 / (count + 1) if new.mean() > middle else 1.0
     products = sum(float((stretch[:-1] - middle) @ (stretch[1:] - middle)) for stretch in known)
     correlation = products / squares
     correlation += (1 + 3 * correlation) / count
@@ -145,7 +151,8 @@ def _open_scores(values: Values, known: Values) -> Values:
 
 
 def _moving_means(values: Values, length: int) -> Values:
-    means: Values = np.convolve(values, np.full(length, 1 / length), mode="valid")
+    sums = np.cumsum(np.concatenate([[0.0], values]))
+    means: Values = (sums[length:] - sums[:-length]) / length
     return means
 
 
@@ -224,6 +231,8 @@ def look_at_baseline(contest: Contest, best: str | None) -> BaselineDrift | None
     error, blocks = standard_error(difference, contest.block), independent_blocks(len(difference), contest.block)
     if not np.isfinite(champion).all():
         probability = 0.0
+    elif error == 0:  # the same difference in every item
+        probability = 0.0 if difference.mean() > 0 else 1.0
     elif error:
         probability = float(student.sf(difference.mean() / error * math.sqrt(1 - 1 / blocks), blocks - 1))
     return BaselineDrift(
@@ -291,7 +300,8 @@ def look_at_names(name: str, new: Iterable[str], trained: Iterable[str]) -> Inpu
                 method=MonteCarloMethod(
                     n_resamples=draws, batch=max(1, _BATCH // table.size), rng=np.random.default_rng(_SEED)
                 ),
-            )
+            ),
+            tail=float(chi2_contingency(table, correction=False).pvalue),
         )
     return InputDrift(
         name=name, test="chi-square", statistic=statistic, probability=probability, alarm=probability < RARE
@@ -316,14 +326,19 @@ def chance_of_higher_mean(new: Values, test: Values) -> float:
             batch=max(1, _BATCH // (len(new) + len(test))),
             alternative="greater",
             rng=np.random.default_rng(_SEED),
-        )
+        ),
+        tail=float(ttest_ind(new, test, equal_var=False, alternative="greater").pvalue),
     )
 
 
-def _counted(test: Callable[[int], Any]) -> float:
+def _counted(test: Callable[[int], Any], tail: float) -> float:
     """Return the p-value of a test by random draws; a small one is computed from ten times as many draws.
 
-    With many columns only p-values far below `RARE` raise an alarm, which needs more draws.
+    With many columns only p-values far below `RARE` raise an alarm. One that is too small for so many draws is that of
+    the usual distribution, `tail`.
     """
+    draws = 10 * _DRAWS
     probability = float(test(_DRAWS).pvalue)
-    return probability if probability >= RARE else float(test(10 * _DRAWS).pvalue)
+    if probability < RARE:
+        probability = float(test(draws).pvalue)
+    return min(probability, tail) if probability <= 1 / draws and not math.isnan(tail) else probability

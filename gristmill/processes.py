@@ -11,6 +11,7 @@ from pathlib import Path
 PARENT = "GRISTMILL_PARENT"  # names the process with which the runs that it starts are to end
 TEMPORARY = "GRISTMILL_TEMPORARY_API"  # the address of a server for one run, told to the processes that do its units
 
+_ENDED = "ended"  # identity of a process that ended and whose parent has not asked how
 _PAUSE = 0.5  # seconds between looks at whether the parent is still there
 
 
@@ -33,11 +34,11 @@ def identity(pid: int) -> str:
         if sys.platform == "darwin":
             return _began(pid)
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        # The name of the program, in parentheses, may hold spaces; the start is the 20th field after it.
-        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        # The name of the program, in parentheses, may hold spaces; the state follows it, the start is the 20th field.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    return f"{boot}-{ticks}"
+    return _ENDED if fields[0] in "ZX" else f"{boot}-{fields[19]}"
 
 
 def is_running(pid: int, known: str = "") -> bool:

@@ -53,7 +53,7 @@ _BASELINE = "best\nbaseline"
 _PIPELINES_GIVE_WAY = [("about", 15), ("about", 0), ("domain", 0), ("champion", 0), (_BASELINE, 0), ("score", 0)]
 _RUNS_GIVE_WAY = [("with", 24), ("s", 0), (_BASELINE, 0), ("with", 12), ("outcome", 9), ("with", 0), ("outcome", 0)]
 _POINTS_GIVE_WAY = [("parameters", 0), ("train s", 0), ("point", 30), ("seeds", 0), ("± over seeds", 0)]
-_VERSIONS_GIVE_WAY = [("why", 24), ("commit", 0), ("made", 0), ("why", 10), (_BASELINE, 0), ("why", 0)]
+_VERSIONS_GIVE_WAY = [("why", 24), ("commit", 0), ("made", 0), ("why", 10), (_BASELINE, 0), ("why", 0), ("with", 12)]
 
 _debug = False
 
@@ -256,11 +256,7 @@ def show_models(versions: "Iterable[Version]", champion: int | None, damaged: Co
     known = list(versions)
     serves = ["[green]champion[/] " if version.number == champion else "" for version in known]
     broken = ["[red]damaged[/]" if version.number in damaged else "" for version in known]
-    sets = [f", with {', '.join(version.overrides)}" if version.overrides else "" for version in known]
-    whys = [
-        f"{version.decision['verdict']}: {version.decision['why']}{tried}"
-        for version, tried in zip(known, sets, strict=True)
-    ]
+    whys = [f"{version.decision['verdict']}: {version.decision['why']}" for version in known]
     columns = [
         _column("version", [f"v{version.number}" for version in known]),
         _column("", ["".join(marks).strip() for marks in zip(serves, broken, strict=True)]),
@@ -268,6 +264,7 @@ def show_models(versions: "Iterable[Version]", champion: int | None, damaged: Co
         _column("run", [version.run for version in known]),
         *_headline_columns([headline_of(version.scores) for version in known]),
         _column("commit", [escape(str(version.git)) for version in known]),
+        _column("with", [escape(", ".join(version.overrides)) for version in known]),
         _column("why", map(escape, whys)),
     ]
     _print_columns(columns, _VERSIONS_GIVE_WAY)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_origin
 
 from pydantic import ValidationError
 
+from gristmill.ranking import rank
 from gristmill.settings import Settings
 from gristmill.urls import masked
 
@@ -130,10 +131,11 @@ def standing(evaluation: Mapping[str, Any]) -> str:
     higher = headline.get("higher_is_better", False)
     shown = numbers([model, baseline])
     figures = f"test {metric} {shown[0]}, {name} {shown[1]}"
-    if model == baseline:
+    own, best = rank(model, higher), rank(baseline, higher)
+    if own == best:
         return f"as good as the best baseline: {figures}"
-    lead, better = _lead(model, baseline, higher), model > baseline if higher else model < baseline
-    if better:
+    lead = _lead(model, baseline, higher) if model is not None and baseline is not None else ""
+    if own < best:
         return f"beats the best baseline{lead}: {figures}"
     return f"worse than the best baseline{lead}: {figures}; consider other settings, or the baseline"
 

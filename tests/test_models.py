@@ -113,15 +113,15 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
     assert last == ["bundle", "of", "v2", str(model_of(served, 2).parent)]
     assert all(f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" in said.out for version in versions(served).values())
     assert above == ["validation", "test", "best"]
-    assert heading == ["version", "made", "run", "mae", "mae", "baseline", "commit", "why"]
+    assert heading == ["version", "made", "run", "mae", "mae", "baseline", "commit", "with", "why"]
     assert [row[:2] for row in rows] == [
         ["v2", "champion"],
         ["v1", f"{versions(served)[1].made.astimezone():%Y-%m-%d}"],
     ]
     assert second.id in rows[0]
     assert first.id in rows[1]
-    asked = "0123456789ab and changes promoted: asked for"
-    assert [" ".join(row).partition(asked)[1:] for row in rows] == [(asked, ", with preprocess.history=6"), (asked, "")]
+    commit, why = "0123456789ab and changes ", "promoted: asked for"
+    assert [" ".join(row).partition(commit)[2] for row in rows] == [f"preprocess.history=6 {why}", why]
 
 
 def test_the_folder_of_a_version_is_told_on_one_line(

@@ -10,6 +10,7 @@ from gristmill.classification import scores
 from gristmill.classification.labelled import Labelled, Labels
 from gristmill.classification.predictions import Probabilities
 from gristmill.errors import RequestError
+from gristmill.ranking import rank
 from gristmill.wording import suggestion
 
 Made = dict[str, Probabilities]  # by forecaster: the model, then the baselines
@@ -93,7 +94,7 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
         values = {key: None if pd.isna(value) else value for key, value in row.items() if key not in _LABELS}
         scored.setdefault(row["forecaster"], {})[row["part"]] = values
     model = scored.pop(MODEL)
-    best = max(scored, key=lambda name: scored[name]["test"]["accuracy"])
+    best = min(scored, key=lambda name: rank(scored[name]["test"]["accuracy"], higher_is_better=True))
     return {
         "model": model,
         "baselines": scored,

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.generation.baselines import Told
+from gristmill.ranking import rank
 
 MODEL = "model"
 
@@ -51,7 +52,7 @@ def summarised(scores: Scores) -> dict[str, Any]:
     rest = {name: by_part for name, by_part in scores.items() if name != MODEL}
     first, *others = scores[MODEL]["test"]
     shown = [first, *(name for name in others if name != "bits_per_token")]  # which the perplexity tells too
-    best = min(rest, key=lambda name: rest[name]["test"][first])
+    best = min(rest, key=lambda name: rank(rest[name]["test"][first]))
     return {
         "model": scores[MODEL],
         "baselines": rest,

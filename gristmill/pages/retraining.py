@@ -66,7 +66,10 @@ def _drift(drift: Drift) -> Section:
         cells = [_figure(value) for value in (sign.champion, sign.baseline, sign.probability)]
         headings = ["metric", "champion", sign.name, "probability"]
         tables.append(Table("The champion and the best baseline", headings, [[sign.metric, *cells]]))
-    note = "Probabilities are adjusted for the number of tests: about 1 in 100 checks is a false alarm."
+    note = (
+        "Probabilities of errors and inputs are adjusted for the number of tests: together they raise a false alarm in "
+        "about 1 of 100 checks. The comparison with a baseline is a test of its own."
+    )
     return Section("Drift", f"{f'Alarm: {alarms}' if alarms else 'No alarm'}. {note}", tables=tables)
 
 
