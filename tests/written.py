@@ -10,7 +10,7 @@ from conftest import ROOT
 
 DOCS = ROOT / "docs"
 _SCORES = re.compile(r"scores\b|point ")  # how the heading of a table begins that is sorted by a score
-_BEGUN = re.compile(r"\w+( \S+)? +(started|starting|loading)")  # a line that a terminal shows for a while only
+_BEGUN = re.compile(r"\w+( \d+/\d+)? +(started|starting|loading)")  # a line that a terminal shows for a while only
 _COLUMNS = re.compile(" {2,}")  # between two of a table
 GENERATED = {"reference/commands.md", "reference/settings.md"}  # tests compare them with what generates them
 
