@@ -82,7 +82,7 @@ def test_the_command_works_from_the_wheel_on_what_the_checkout_made(
     report = gristmill("report", "small", code=unpacked)
 
     assert (plan.returncode, plan.stdout, plan.stderr) == (0, "small: all fresh, nothing to do\n", "")
-    assert (report.returncode, report.stderr) == (0, "")
+    assert (report.returncode, report.stderr) == (0, "report     started\n")
     assert "A few years of sunspots" in Path(report.stdout.strip()).read_text()
 
 
