@@ -9,7 +9,7 @@ import pytest
 from conftest import SMALL
 from support import Command, assert_all_whole, edit, here, published, records, write_project
 
-from gristmill import bundle, identity
+from gristmill import bundle, identity, sealed
 from gristmill.console import out
 from gristmill.lineage import Git
 from gristmill.project import Project
@@ -215,6 +215,16 @@ def test_versions_made_under_an_earlier_format_of_keys_predict_and_verify_though
     assert command("predict", "small").out == by["2"]
     assert command("verify").status == 0
     assert command("models", "small", "--json").json["damaged"] == {}
+
+
+def test_a_version_with_a_setting_that_gristmill_has_no_more_predicts(served: Path, command: Command) -> None:
+    before = command("predict", "small").out
+    (file,) = served.glob("data/store/registry/small/versions/*2.json")
+    version = versions(served)[2]
+    version.settings["gate"]["baseline"] = "require"
+    sealed.replace(file, version)
+
+    assert command("predict", "small").out == before
 
 
 def test_a_refreshed_export_leaves_the_version_that_serves_as_it_is(

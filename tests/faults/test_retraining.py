@@ -14,6 +14,7 @@ from gristmill.project import Project
 from gristmill.registry import Registry
 from gristmill.retraining import CHALLENGER, CHAMPION, Judgement
 from gristmill.store import Store
+from gristmill.wording import number
 
 pytest_plugins = ["end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
@@ -101,7 +102,8 @@ def test_a_model_worse_than_the_champion_is_not_served_and_the_reason_is_kept(
     verdict, why, judgement = judged(serving)
     assert (done.status, verdict) == (3, "rejected")
     assert judgement.scores[CHALLENGER] > judgement.scores[CHAMPION]
-    assert f"{judgement.scores[CHALLENGER]:.5g} against the champion's {judgement.scores[CHAMPION]:.5g}" in why
+    challenger, champion = (number(judgement.scores[name], digits=5) for name in (CHALLENGER, CHAMPION))
+    assert f"{challenger} against the champion's {champion}" in why
     assert why in " ".join(done.out.split())
     assert served(serving) == (1, [1])
     assert_report_tells(serving, why)

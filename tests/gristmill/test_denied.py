@@ -61,7 +61,7 @@ def test_columns_that_no_pattern_matches_are_taken(tmp_path: Path) -> None:
 
 def test_what_is_set_for_a_call_is_held_against_the_list_too(tmp_path: Path) -> None:
     write(tmp_path, ROWS.format('target = "a", numbers = "b"'))
-    with pytest.raises(RequestError, match="numbers: the column 'email' is denied by 'email'"):
+    with pytest.raises(RequestError, match="the column 'email' is denied by 'email'"):
         load(tmp_path, {"it": ['ingest.numbers=["b", "email"]']})
 
 

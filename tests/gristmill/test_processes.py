@@ -64,6 +64,8 @@ def test_a_process_is_known_from_a_later_one_with_its_id(waiting: "subprocess.Po
     assert is_running(waiting.pid)  # nothing is known of it but its id
 
     waiting.kill()
+    os.waitid(os.P_PID, waiting.pid, os.WEXITED | os.WNOWAIT)
+    assert not is_running(waiting.pid, began)  # although its parent has not asked yet how it ended
     waiting.wait()
     assert identity(waiting.pid) == ""
     assert not is_running(waiting.pid, began)
