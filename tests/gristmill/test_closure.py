@@ -143,6 +143,7 @@ CLOSURES = {
         "gristmill.importance",
         "gristmill.network",
         "gristmill.npy",
+        "gristmill.ranking",
         "gristmill.stretches",
         "gristmill.tables",
         "gristmill.timeseries",
