@@ -573,7 +573,11 @@ def test_byte_code_of_other_source_is_not_run_of_a_package_either(
     if loaded:
         monkeypatch.setitem(sys.modules, "own_layers.widths", ModuleType("own_layers.widths"))
 
-    with pytest.raises(WorkError, match=r"widths\.py: its byte code was of another") if loaded else nullcontext():
+    with (
+        pytest.raises(WorkError, match=r"widths\.py: its byte code was compiled from another")
+        if loaded
+        else nullcontext()
+    ):
         check_loaded({tmp_path / "widths.py": "own_layers.widths"})
     assert not cached.exists()
 

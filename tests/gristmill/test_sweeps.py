@@ -204,7 +204,7 @@ def test_the_leaderboard_as_a_table(project: Path) -> None:
 def test_the_verdict_tells_the_test_score_of_the_best_alone(project: Path) -> None:
     found = places(project, [outcome(4.0, 7.0)] * 2, [outcome(2.0, 0.25), outcome(2.0, 0.75)])
     assert sweep.verdict(found) == (
-        "Best on validation: b. Its score is 0.5 ± 0.3536 on the test part, beside 0.5 of naive."
+        "Best on validation: b. Its score is 0.5 ± 0.3536 on the test part, against 0.5 for naive."
     )
 
 

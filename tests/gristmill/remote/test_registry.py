@@ -194,7 +194,7 @@ def test_a_cache_of_one_shared_store_is_not_given_to_another(machine: Machine, s
     assert str(refused.value) == (
         f"{here.root}: this folder is the cache of {shared}, and the store is {another}. Correct GRISTMILL_STORE or "
         "[defaults] store, or set GRISTMILL_CACHE or [defaults] cache to another folder. "
-        f"To upload to {another} what this folder holds, remove {here.root / 'shared-with'}."
+        f"To upload this folder's contents to {another}, remove {here.root / 'shared-with'}."
     )
     with pytest.raises(RequestError, match="this folder is the cache of"):
         publish(early)  # which was opened when the folder was the cache of none

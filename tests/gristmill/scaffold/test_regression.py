@@ -69,7 +69,7 @@ def test_a_target_with_cells_that_are_no_numbers_is_not_replaced_by_another(prop
         proposed(columns)
 
     assert f"given.csv row {row}, column 'rent': expected a number, found 'free' (" in str(raised.value)
-    assert str(raised.value).endswith("or leave such cells empty; or name another column by --target.")
+    assert str(raised.value).endswith("leave such cells empty, or choose another column with --target.")
     assert proposed(columns, target="price").values()["ingest"]["target"] == "price"
     with pytest.raises(DataError, match=f"row {row}, column 'rent': expected a number, found 'free'"):
         proposed(columns, target="rent")

@@ -168,9 +168,8 @@ def test_a_network_that_padding_moves_is_refused(pad: str) -> None:
         refuse_moved_by_padding(unmasked(None), layout_of(LENGTH, pad))
 
     assert re.sub(r"by [0-9.e-]+ in", "by N in", str(refused.value)) == (
-        "padding changes what the model's network says of a text, by N in a logit: it would be served at another "
-        "length than it is trained at. Mask it (`mask_zero=True`, gristmill.text.pooling), or take "
-        "Input((shape.length,)), (12,)."
+        "padding changes the network's output for a text by N in a logit: the served length differs from the trained "
+        "one. Mask the padding (`mask_zero=True`, gristmill.text.pooling), or take Input((shape.length,)), (12,)."
     )
 
 
@@ -185,7 +184,7 @@ def test_an_own_model_that_padding_moves_is_refused_before_it_is_trained(tmp_pat
     file = tmp_path / "mine.py"
     file.write_text(OWN.replace('pooled(features, tokens, "max")', "keras.ops.max(features, axis=1)"))
 
-    with pytest.raises(RequestError, match="padding changes what the model's network says of a text"):
+    with pytest.raises(RequestError, match="padding changes the network's output for a text"):
         run(tmp_path, Own.model_validate({"kind": "mine.py:build", "dimensions": 7}), files=[file])
 
     assert not (tmp_path / "scratch").exists()
