@@ -256,7 +256,7 @@ def test_the_windows_are_read_by_plain_tf_data(ran: Ran) -> None:
 def test_the_report_shows_groups_backtest_and_lineage(ran: Ran, command: Command) -> None:
     said = command("report", "shop")
 
-    assert (said.status, said.err) == (0, "")
+    assert (said.status, said.err) == (0, "report     started\n")
     page = Path(said.out.strip()).read_text()
     for heading in (
         "Scores",
