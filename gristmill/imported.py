@@ -85,7 +85,7 @@ def _names_elsewhere(file: Path) -> set[str]:
     folder, names = file.parent, set[str]()
     for own in with_imports(file):
         names.update(imports_of(own, own.parent.relative_to(folder).parts))
-    # Python looks beside the file first of all; a folder without __init__.py may lie there as well as elsewhere.
+    # Python searches the file's own folder first. A namespace package can have parts both there and elsewhere.
     tops = {top for top in map(_top, names) if module_file(folder / top)}
     return {name for name in names if _top(name) not in tops and not module_file(folder.joinpath(*name.split(".")))}
 
@@ -144,8 +144,9 @@ def _providers(memo: Memo, home: Path) -> Mapping[str, list[Path]]:
 
     `importlib.metadata.packages_distributions` returns the same for all folders, but reads every file each time.
     """
-    # A name that pip begins with ~ is what an upgrade left that failed.
-    folders = sorted(name for name in os.listdir(home) if name.endswith(".dist-info") and name[0] != "~")  # noqa: PTH208
+    # pip starts the name of what a failed upgrade left with ~.
+    names = os.listdir(home)  # noqa: PTH208 - names are wanted, and a Path for each of hundreds takes time
+    folders = sorted(name for name in names if name.endswith(".dist-info") and name[0] != "~")
     found = defaultdict(list)
     for folder, tops in memo.recall(home, folders, _top_levels, _READER).items():
         for top in tops:

@@ -332,7 +332,7 @@ def drop_library(parts: dict[str, Any]) -> None:
 
 
 def age_format(parts: dict[str, Any]) -> None:
-    """Of another format nothing else is told: its parts may mean something else."""
+    """Change the format and a part: `plan` names only the format, since parts of another one are not comparable."""
     parts["format"] = 0
     parts["code"]["gristmill.timeseries.windows"] = "00"
 
