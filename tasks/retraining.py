@@ -15,6 +15,7 @@ from prefect.events import emit_event
 
 from gristmill import config, judgement, progress
 from gristmill.artifact import Reference
+from gristmill.assignments import override
 from gristmill.config import Pipeline
 from gristmill.deployments import schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
@@ -73,7 +74,7 @@ def _own_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
 
 def _changed(settings: Pipeline, assignments: list[str]) -> Pipeline:
     """Return a pipeline with assignments made in it."""
-    return replace(settings, tables=config.restore(settings.domain, config.override(settings.values(), assignments)))
+    return replace(settings, tables=config.restore(settings.domain, override(settings.values(), assignments)))
 
 
 @task(task_run_name="look for news of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gristmill import config
-from gristmill.config import Catalogue, find_root, load, override, toml_value
+from gristmill.config import Catalogue, find_root, load, toml_value
 from gristmill.errors import RequestError
 from gristmill.sources.csv import Csv
 from gristmill.timeseries.models.dense import Dense
@@ -237,15 +237,6 @@ def test_several_are_set_in_order_and_a_table_is_made_where_there_is_none(projec
 def test_another_kind_brings_its_own_settings(project: Path) -> None:
     pipeline = load(project, {"small": ["model.kind=dense", "model.units=[3]"]}).pipeline("small")
     assert pipeline.tables["model"] == Dense(kind="dense", units=(3,))
-
-
-def test_nothing_is_set_in_the_table_that_was_given() -> None:
-    table = {"train": {"epochs": 1}}
-    assert override(table, ["train.epochs=2", "model.kind=dense"]) == {
-        "train": {"epochs": 2},
-        "model": {"kind": "dense"},
-    }
-    assert table == {"train": {"epochs": 1}}
 
 
 def test_a_whole_table_is_set_in_place_of_the_one_in_the_file(project: Path) -> None:
