@@ -48,6 +48,16 @@ def test_the_headline_is_the_first_metric_beside_the_best_baseline(characters: i
     }
 
 
+@pytest.mark.fault(34)
+def test_a_baseline_whose_score_is_not_finite_is_never_the_best() -> None:
+    lost, near = (Outcome(np.array([bits]), np.array([False])) for bits in (np.nan, 9.0))
+    outcomes = {"model": FOUR, "lost": lost, "near": near}  # min() would take the NaN that comes first
+
+    found = summarised({name: {"test": measured(outcome, 4)} for name, outcome in outcomes.items()})
+
+    assert found["best_baseline"] == "near"
+
+
 @pytest.mark.parametrize(("count", "lengths"), [(0, []), (3, [3]), (4, [4]), (9, [4, 4, 1])])
 def test_blocks_lie_end_to_end_and_the_last_may_be_shorter(count: int, lengths: list[int]) -> None:
     values = list(range(count))
