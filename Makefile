@@ -21,7 +21,7 @@ test: .venv/installed
 	$(MAKE) --no-print-directory --jobs=3 test-core test-flows test-processes
 
 test-core:
-	$(BIN)/pytest tests/gristmill gristmill/timeseries
+	$(BIN)/pytest tests/gristmill gristmill/domains/timeseries
 
 test-flows:
 	$(BIN)/pytest tests --ignore=tests/gristmill -m "not e2e"
@@ -52,7 +52,7 @@ docs: .venv/installed
 
 # What is generated from settings and commands: the schema for editors, two pages of the documentation.
 schema: .venv/installed
-	$(BIN)/python -m gristmill.schema > pipelines.schema.json
+	$(BIN)/python -m gristmill.config.json_schema > pipelines.schema.json
 	$(BIN)/python docs/settings_reference.py > docs/reference/settings.md
 	$(BIN)/python docs/commands_reference.py > docs/reference/commands.md
 

@@ -31,9 +31,9 @@ import pandas as pd
 from course_vision import Made
 from timeseries import run
 
-from gristmill import network as networks
-from gristmill.config import load
-from gristmill.tables import read_table
+from gristmill.config.catalogue import load
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_table
 
 SEEDS = (42, 43, 44)  # the catalogue's, and the two after it, as a sweep takes them
 EPOCHS = {
@@ -55,7 +55,7 @@ def gristmill(name: str, seed: int, epochs: int | None, store: str) -> tuple[Mad
     found = run(store, name, f"train.seed={seed}", *([f"train.epochs={epochs}"] if epochs else []))
     keys = {stage: done["reference"]["key"] for stage, done in found["stages"].items()}
     folders = {stage: Path(store, stage, key[:2], key) for stage, key in keys.items()}
-    package = f"gristmill.{found['domain']}"
+    package = f"gristmill.domains.{found['domain']}"
     data = importlib.import_module(f"{package}.prepared").read(folders["preprocess"])
     probabilities_of = importlib.import_module(f"{package}.predictions").probabilities_of
     made = probabilities_of(networks.read(folders["train"]), data, "train")

@@ -113,7 +113,7 @@ evaluate = { season = 1440, ar_order = 5 }
         10_000,
         write_table,
         """
-domain = "regression"
+domain = "tabular"
 source = { kind = "csv", path = "data.csv" }
 ingest = { target = "y", numbers = ["x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7"], categories = "colour" }
 preprocess = { validation = 0.05, test = 0.05 }

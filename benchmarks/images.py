@@ -26,13 +26,13 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from measuring import arguments, table, tell
 
+from gristmill.domains.vision import prepared
+from gristmill.domains.vision.augment import augmented
+from gristmill.domains.vision.ingest import ingest
+from gristmill.domains.vision.prepared import Prepared
+from gristmill.domains.vision.preprocess import preprocess
+from gristmill.domains.vision.settings import Augment, Ingest, Preprocess
 from gristmill.sources.images.folder import Folder
-from gristmill.vision import prepared
-from gristmill.vision.augment import augmented
-from gristmill.vision.ingest import ingest
-from gristmill.vision.prepared import Prepared
-from gristmill.vision.preprocess import preprocess
-from gristmill.vision.settings import Augment, Ingest, Preprocess
 
 SIDE = 150
 BATCH = 32

@@ -11,7 +11,7 @@ from measuring import GRISTMILL, arguments, process, run, table, tell
 
 DATA = {
     "timeseries": ("nile", "grunfeld", "co2", "macrodata"),
-    "regression": ("engel", "fair", "statecrime"),
+    "tabular": ("engel", "fair", "statecrime"),
     "text": ("movie-reviews",),
 }
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from gristmill.project import Project
+from gristmill.project.project import Project
 
 ROOT = Path(__file__).parent.parent
 GRISTMILL = str(Path(sys.executable).with_name("gristmill"))

@@ -21,7 +21,7 @@ AVOIDED = ("prefect", "tensorflow", "keras", "pandas", "numpy", "pyarrow")
 LOADED = f"""
 import atexit, sys
 atexit.register(lambda: print([name for name in {AVOIDED} if name in sys.modules] or "none"))
-from gristmill.cli import main
+from gristmill.cli.app import main
 sys.argv = ["gristmill", "run", "sunspots"]
 main()
 """

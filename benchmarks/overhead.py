@@ -29,11 +29,11 @@ import httpx
 from measuring import GRISTMILL, ROOT, Process, Ran, arguments, in_turn, process, run, table, tell
 
 LOADED = (  # what a run of the command line loads
-    "gristmill.cli",
+    "gristmill.cli.app",
     "flows.timeseries",
     "keras",
-    *(f"gristmill.timeseries.{stage}" for stage in ("ingest", "preprocess", "train", "evaluate", "export")),
-    "gristmill.pages.run",
+    *(f"gristmill.domains.timeseries.{stage}" for stage in ("ingest", "preprocess", "train", "evaluate", "export")),
+    "gristmill.reports.run",
 )
 CONDITIONS = (
     "Goal: at most 3 s beyond the script with no server running. What starting a server adds is what the two columns "

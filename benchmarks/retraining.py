@@ -25,13 +25,13 @@ os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 import numpy as np
 import pandas as pd
 
-from gristmill.backend import import_keras
-from gristmill.config import restore
-from gristmill.judgement import bootstrap
-from gristmill.project import Project
-from gristmill.registry import Registry
-from gristmill.server import ensure_api
-from gristmill.sources.csv import Csv
+from gristmill.config.catalogue import restore
+from gristmill.prefect_runtime.server import ensure_api
+from gristmill.project.project import Project
+from gristmill.registry.registry import Registry
+from gristmill.retraining.gate import bootstrap
+from gristmill.sources.tables.csv import Csv
+from gristmill.training.keras_backend import import_keras
 
 ROOT = Path(__file__).parent.parent
 SHIFTED = 30  # the arrival from which on the level is another
@@ -141,8 +141,8 @@ def drifting(drift: dict[str, Any] | None) -> bool:
 
 def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> dict[str, float]:
     """Return the mean absolute error on the last arrival by each way."""
-    from gristmill.timeseries.ingest import ingest
-    from gristmill.timeseries.served import Served
+    from gristmill.domains.timeseries.ingest import ingest
+    from gristmill.domains.timeseries.served import Served
 
     project = Project.open(folder)
     registry, store = Registry(project.catalogue.store), project.catalogue.store
@@ -167,10 +167,10 @@ def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> di
 
 def trained_on_everything(folder: Path) -> Any:
     """Return the network of the pipeline's recipe trained on all there is."""
-    from gristmill.timeseries import prepared
-    from gristmill.timeseries.forecaster import fit_forecaster
-    from gristmill.timeseries.preprocess import preprocess
-    from gristmill.timeseries.refit import of_everything
+    from gristmill.domains.timeseries import prepared
+    from gristmill.domains.timeseries.forecaster import fit_forecaster
+    from gristmill.domains.timeseries.preprocess import preprocess
+    from gristmill.domains.timeseries.refit import of_everything
 
     project = Project.open(folder)
     tables: Any = project.catalogue.pipeline("replay").tables

@@ -23,8 +23,8 @@ import tensorflow_datasets as tfds
 from course_text import UNKNOWN
 from measuring import arguments, table, tell
 
-from gristmill.text import tokenizer
-from gristmill.text.settings import Tokens
+from gristmill.domains.text import tokenizer
+from gristmill.domains.text.settings import Tokens
 
 VOCABULARY, PIECES = 10_000, 8_000
 ROUNDS = 5

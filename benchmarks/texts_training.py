@@ -22,13 +22,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from timeseries import ROOT, SEEDS
 
-from gristmill import network as networks
-from gristmill.project import Project
-from gristmill.text import prepared
-from gristmill.text.ingest import ingest
-from gristmill.text.predictions import probabilities_of
-from gristmill.text.preprocess import preprocess
-from gristmill.text.train import train
+from gristmill.domains.text import prepared
+from gristmill.domains.text.ingest import ingest
+from gristmill.domains.text.predictions import probabilities_of
+from gristmill.domains.text.preprocess import preprocess
+from gristmill.domains.text.train import train
+from gristmill.project.project import Project
+from gristmill.training import saved_network as networks
 
 WAYS = ("padded", "bucketed")
 

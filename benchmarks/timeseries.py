@@ -22,8 +22,8 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from gristmill.project import Project
-from gristmill.tables import read_table
+from gristmill.project.project import Project
+from gristmill.util.table_io import read_table
 
 ROOT = Path(__file__).parent.parent
 GRISTMILL = str(Path(sys.executable).with_name("gristmill"))
@@ -54,9 +54,9 @@ def choose(name: str, choices: list[str]) -> None:
 
 def backtest(name: str, assignments: list[str]) -> Iterator[float]:
     """Yield the mean absolute error of each block of a pipeline's backtest, with settings changed."""
-    from gristmill.timeseries.backtest import backtest as core
-    from gristmill.timeseries.ingest import ingest
-    from gristmill.timeseries.preprocess import preprocess
+    from gristmill.domains.timeseries.backtest import backtest as core
+    from gristmill.domains.timeseries.ingest import ingest
+    from gristmill.domains.timeseries.preprocess import preprocess
 
     project = Project.open(ROOT, {name: assignments})
     tables: Any = project.catalogue.pipeline(name).tables

@@ -24,11 +24,11 @@ import tensorflow as tf
 from course_timeseries import dense, windowed_dataset
 from measuring import arguments, table, tell
 
-from gristmill.fit import Update, fit
-from gristmill.seeds import seeded
-from gristmill.timeseries.feed import WindowFeed
-from gristmill.timeseries.prepared import Layout, Prepared
-from gristmill.timeseries.settings import Train
+from gristmill.domains.timeseries.feed import WindowFeed
+from gristmill.domains.timeseries.prepared import Layout, Prepared
+from gristmill.domains.timeseries.settings import Train
+from gristmill.training.fit import Update, fit
+from gristmill.training.seeds import seeded
 
 BATCH = 32
 ROUNDS = 7

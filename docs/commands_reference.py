@@ -12,7 +12,7 @@ import typer
 from typer.models import OptionInfo, ParamMeta
 from typer.utils import get_params_from_function
 
-from gristmill import cli
+from gristmill.cli import app as cli
 
 OPENING = """\
 # Commands

@@ -9,15 +9,15 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from gristmill.config import toml_value
-from gristmill.schema import schema
+from gristmill.config.catalogue import toml_value
+from gristmill.config.json_schema import schema
 
 NAMES = {
     "timeseries": "Time series",
     "vision": "Vision",
     "text": "Text",
     "generation": "Generation",
-    "regression": "Regression",
+    "tabular": "Regression",
 }
 FLOAT32 = 1e38  # a bound beyond is that of the type, and tells a reader nothing
 OPENING = """\

@@ -1,5 +1,5 @@
 """Prefect flows, one a domain."""
 
-from gristmill.telemetry import opt_out
+from gristmill.util.telemetry import opt_out
 
 opt_out()  # Prefect, which every module here imports, reports from its import on

@@ -6,10 +6,10 @@ from typing import Any
 
 from prefect import flow
 
-from gristmill.artifact import Reference
-from gristmill.backend import set_threads
-from gristmill.config import load
-from gristmill.wide.pieces import Piece
+from gristmill.config.catalogue import load
+from gristmill.store.artifact import Reference
+from gristmill.training.keras_backend import set_threads
+from gristmill.workers.chunks import Piece
 from tasks.progress import EpochProgress
 from tasks.stage import Run, make
 

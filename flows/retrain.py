@@ -5,15 +5,7 @@ from typing import Any
 from prefect import flow
 
 from tasks.ingest import ingest
-from tasks.retraining import (
-    count_judgeable,
-    from_champion,
-    judge,
-    look_for_news,
-    promote,
-    retraining,
-    watch_champion,
-)
+from tasks.retraining import count_judgeable, from_champion, judge, look_for_news, promote, retraining, watch_champion
 from tasks.stages import up_to
 
 

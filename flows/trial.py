@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from gristmill.sweeps import LAST
+from gristmill.sweeps.trials import LAST
 from tasks.ingest import ingest
 from tasks.stage import recorded
 from tasks.stages import up_to

@@ -3,14 +3,14 @@
 import gc
 import sys
 
-from gristmill.imports import collector_spared
+from gristmill.util.gc_freeze import collector_spared
 
 
 def main() -> None:
     """Run the command line. At the end Python looks for garbage in all that there is, which is left to the system."""
     try:
         with collector_spared():
-            from gristmill import cli
+            from gristmill.cli import app as cli
     except KeyboardInterrupt:  # Ctrl-C in the first moment; from here on `cli.main` answers it
         sys.exit(130)
     try:

@@ -1,5 +1,5 @@
 """Prefect tasks, one a stage: each asks the store, calls the core where there is work, and passes on a reference."""
 
-from gristmill.telemetry import opt_out
+from gristmill.util.telemetry import opt_out
 
 opt_out()  # Prefect, which every module here imports, reports from its import on

@@ -7,8 +7,8 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.events import Event, Resource, emit_event, get_events_client
 from prefect.flows import Flow
 
-from gristmill.deployments import ENDED, TAG, UPDATED, resource
-from gristmill.refusals import refusals_told
+from gristmill.config.deployments import ENDED, TAG, UPDATED, resource
+from gristmill.prefect_runtime.api_errors import refusals_told
 
 
 def data_updated(pipeline: str) -> None:

@@ -3,10 +3,11 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from gristmill import plan, progress
-from gristmill.artifact import Reference
-from gristmill.closure import read_modules
-from gristmill.wide.pieces import Piece, made_by_workers
+from gristmill.runs import plan
+from gristmill.store.artifact import Reference
+from gristmill.store.code_closure import read_modules
+from gristmill.training import progress
+from gristmill.workers.chunks import Piece, made_by_workers
 from tasks.progress import EpochProgress
 from tasks.stage import Run, imported_by, note, produce, read_by
 

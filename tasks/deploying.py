@@ -12,10 +12,10 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
 
-from gristmill.deployments import FILE
+from gristmill.config.deployments import FILE
 from gristmill.errors import WorkError
-from gristmill.processes import command
-from gristmill.refusals import refusals_told
+from gristmill.prefect_runtime.api_errors import refusals_told
+from gristmill.util.processes import command
 from tasks.lookout import end_silent_runs, watch_for_late_runs
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from gristmill.artifact import Reference
+from gristmill.store.artifact import Reference
 from tasks.page import show_scores
 from tasks.stage import Run, produce
 

@@ -4,9 +4,9 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from gristmill.artifact import Reference
 from gristmill.errors import SourceChanged
-from gristmill.lost import check_lost
+from gristmill.retraining.lost_rows import check_lost
+from gristmill.store.artifact import Reference
 from tasks.stage import Run, produce
 
 

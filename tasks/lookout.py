@@ -13,7 +13,7 @@ from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, S
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
-from gristmill.deployments import ENDED, HEARTBEAT, TAG
+from gristmill.config.deployments import ENDED, HEARTBEAT, TAG
 from gristmill.errors import RequestError
 
 SILENCE = timedelta(seconds=3 * HEARTBEAT)

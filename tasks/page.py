@@ -12,10 +12,10 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.context import TaskRunContext
 from prefect.exceptions import PrefectException
 
-from gristmill import wording
-from gristmill.artifact import Artifact
-from gristmill.retraining import CHALLENGER, CHAMPION, Judgement
-from gristmill.tables import read_document
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
+from gristmill.settings import messages as wording
+from gristmill.store.artifact import Artifact
+from gristmill.util.table_io import read_document
 from tasks.stage import Run
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     if TaskRunContext.get() is None:
         return
     scores = read_document(evaluated.path / "scores.json")
-    picture = importlib.import_module(f"gristmill.{run.pipeline.domain}.report").headline_picture(
+    picture = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.report").headline_picture(
         {"evaluate": evaluated.path}
     )
     named = {

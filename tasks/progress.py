@@ -7,9 +7,9 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
-from gristmill import progress
-from gristmill.epoch import Epoch
-from gristmill.wording import number
+from gristmill.settings.messages import number
+from gristmill.training import progress
+from gristmill.training.epoch import Epoch
 from tasks.page import artifact_key, worth_no_failure
 
 _PAUSE = 1.0  # seconds between updates of the page; each costs about 10 ms, which fast epochs would feel

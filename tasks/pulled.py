@@ -5,7 +5,7 @@ import re
 from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 
-from gristmill.config import Catalogue
+from gristmill.config.catalogue import Catalogue
 from gristmill.errors import WorkError
 
 _FETCHES = re.compile(r"(.*\.)?(a?git_clone|pull_\w+)")  # Prefect's pull steps and those of its integrations

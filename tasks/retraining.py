@@ -13,21 +13,23 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
-from gristmill import config, judgement, progress
-from gristmill.artifact import Reference
-from gristmill.assignments import override
-from gristmill.config import Pipeline
-from gristmill.deployments import schedule_of
+from gristmill.config import catalogue as config
+from gristmill.config.assignments import override
+from gristmill.config.catalogue import Pipeline
+from gristmill.config.deployments import schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
-from gristmill.judgement import Contest
-from gristmill.known import last_known
-from gristmill.registry import Registry
-from gristmill.retraining import Champion, Retraining, worth_judging, worth_training
-from gristmill.runs import Runs
-from gristmill.serving import register
-from gristmill.tables import read_document
-from gristmill.version import Version
-from gristmill.wide.pool import at_once
+from gristmill.project.serving import register
+from gristmill.registry.registry import Registry
+from gristmill.registry.version import Version
+from gristmill.retraining import gate as judgement
+from gristmill.retraining.gate import Contest
+from gristmill.retraining.last_judged import last_known
+from gristmill.runs.records import Runs
+from gristmill.runs.retraining_record import Champion, Retraining, worth_judging, worth_training
+from gristmill.store.artifact import Reference
+from gristmill.training import progress
+from gristmill.util.table_io import read_document
+from gristmill.workers.pool import at_once
 from tasks.page import show_judgement, worth_no_failure
 from tasks.stage import Run, opened
 
@@ -151,7 +153,7 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
 
 def _with_baseline(run: Run, found: Retraining, contest: Contest, best: str | None) -> Retraining:
     """Return what was found with an alarm where the champion is clearly worse than the best baseline."""
-    from gristmill.drift import look_at_baseline  # late: scipy.stats and pandas take a second to load
+    from gristmill.retraining.drift import look_at_baseline  # late: scipy.stats and pandas take a second to load
 
     sign = look_at_baseline(contest, best)
     if run.champion is None or found.drift is None or sign is None:
@@ -191,7 +193,7 @@ def _overtaken(found: Retraining, version: int) -> Retraining:
 
 
 def _domain(name: str) -> Any:
-    return importlib.import_module(f"gristmill.{name}.retraining")
+    return importlib.import_module(f"gristmill.domains.{name}.retraining")
 
 
 def _compared(run: Run, version: Version) -> Champion:

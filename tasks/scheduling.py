@@ -14,11 +14,11 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.runner import Runner
 from prefect.schedules import Schedule
 
-from gristmill.announcement import announced
-from gristmill.config import Catalogue, Pipeline
-from gristmill.deployments import ENVIRONMENT, retraining
-from gristmill.processes import PARENT
-from gristmill.refusals import refusals_told
+from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.deployments import ENVIRONMENT, retraining
+from gristmill.prefect_runtime.api_errors import refusals_told
+from gristmill.prefect_runtime.schedule_announcement import announced
+from gristmill.util.processes import PARENT
 from tasks.lookout import end_silent_runs
 
 

@@ -15,23 +15,25 @@ from typing import Any, cast
 
 from prefect.states import Completed
 
-from gristmill import domains, plan, progress
-from gristmill.artifact import Artifact, Reference
-from gristmill.backend import import_keras, set_threads
-from gristmill.closure import check_loaded, load_closure, read_modules
-from gristmill.config import FILE, Catalogue, Pipeline, load
-from gristmill.downloads import fetch
+from gristmill.config import stages as domains
+from gristmill.config.catalogue import FILE, Catalogue, Pipeline, load
 from gristmill.errors import CorruptArtifact, SourceChanged, StoreError, WorkError
-from gristmill.files import Watch
-from gristmill.identity import Identity, versions
-from gristmill.imported import Imported, read_imported
-from gristmill.places import Located, provide
-from gristmill.remote.cache import evict, share_all
-from gristmill.runs import Record, Runs, StageRecord
-from gristmill.store import Draft, Store
-from gristmill.version import Version
-from gristmill.wide.pieces import Piece, made_by_workers
-from gristmill.wide.pool import at_once
+from gristmill.keys import Identity, versions
+from gristmill.maintenance.eviction import evict, share_all
+from gristmill.registry.version import Version
+from gristmill.runs import plan
+from gristmill.runs.downloads import fetch
+from gristmill.runs.locations import Located, provide
+from gristmill.runs.records import Record, Runs, StageRecord
+from gristmill.store.artifact import Artifact, Reference
+from gristmill.store.code_closure import check_loaded, load_closure, read_modules
+from gristmill.store.imported_code import Imported, read_imported
+from gristmill.store.store import Draft, Store
+from gristmill.training import progress
+from gristmill.training.keras_backend import import_keras, set_threads
+from gristmill.util.files import Watch
+from gristmill.workers.chunks import Piece, made_by_workers
+from gristmill.workers.pool import at_once
 from tasks.pulled import check_store_outlasts_run
 
 logger = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gristmill.artifact import Reference
-from gristmill.domains import START
+from gristmill.config.stages import START
+from gristmill.store.artifact import Reference
 from tasks.backtest import backtests
 from tasks.evaluate import evaluate
 from tasks.export import export

@@ -6,12 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gristmill import domains, progress, sweeps, wording
-from gristmill.config import Catalogue, find_root, load
+from gristmill.config import stages as domains
+from gristmill.config.catalogue import Catalogue, find_root, load
 from gristmill.errors import RequestError
-from gristmill.runs import Runs
-from gristmill.wide.pool import at_once, opened
-from gristmill.wide.unit import Done, Unit
+from gristmill.runs.records import Runs
+from gristmill.settings import messages as wording
+from gristmill.sweeps import trials as sweeps
+from gristmill.training import progress
+from gristmill.workers.pool import at_once, opened
+from gristmill.workers.unit import Done, Unit
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from scoreboard import Scoreboard, fault
+
+from helpers.scoreboard import Scoreboard, fault
 
 __all__ = ["fault"]  # a fixture
 
@@ -103,7 +104,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a Prefect server on loopback, with its own database, for the whole session."""
     os.environ["PREFECT_HOME"] = str(tmp_path_factory.mktemp("prefect"))
-    from gristmill.server import ensure_api
+    from gristmill.prefect_runtime.server import ensure_api
 
     return ensure_api()
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import ROOT
-from scoreboard import Fault
-from support import STAGE_NAMES, Command, edit, published, records, the_error, with_model
 
-pytest_plugins = ["end_to_end"]
+from conftest import ROOT
+from helpers.scoreboard import Fault
+from helpers.support import STAGE_NAMES, Command, edit, published, records, the_error, with_model
+
+pytest_plugins = ["helpers.end_to_end"]
 
 Change = Callable[[Path], object]
 
@@ -691,7 +692,7 @@ def run_plainly(project: Path, *words: str, api: str = "") -> subprocess.Complet
     hidden = ("PREFECT_", "TF_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     return subprocess.run(
-        [sys.executable, "-c", "from gristmill.cli import main; main()", *words],
+        [sys.executable, "-c", "from gristmill.cli.app import main; main()", *words],
         cwd=project,
         env=environment | {"PYTHONPATH": str(ROOT)} | ({"PREFECT_API_URL": api} if api else {}),
         capture_output=True,

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_photos import write_photos
-from support import Command
 
-pytest_plugins = ["end_to_end"]
+from helpers.small_photos import write_photos
+from helpers.support import Command
+
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 TOML = """

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_writers import TEXT
-from support import Command, edit
 
-from gristmill.project import Project
+from gristmill.project.project import Project
+from helpers.small_writers import TEXT
+from helpers.support import Command, edit
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 TOML = """

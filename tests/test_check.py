@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from support import Command, edit, records
+from helpers.support import Command, edit, records
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 
 def test_a_finished_run_is_checked_and_its_tests_are_told(finished: Path, command: Command) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support import STAGE_NAMES, Command, assert_all_whole, edit, published, records
 
-from gristmill.identity import identify
-from gristmill.project import Project
-from gristmill.store import Store
-from gristmill.wording import headline_pair
+from gristmill.keys import identify
+from gristmill.project.project import Project
+from gristmill.settings.messages import headline_pair
+from gristmill.store.store import Store
+from helpers.support import STAGE_NAMES, Command, assert_all_whole, edit, published, records
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -53,7 +53,7 @@ def test_what_has_nothing_to_compute_imports_none_of_the_heavy_libraries(
     script = (
         "import atexit, sys\n"
         f"atexit.register(lambda: sys.stderr.write(','.join(name for name in {heavy} if name in sys.modules)))\n"
-        "from gristmill.cli import main\n"
+        "from gristmill.cli.app import main\n"
         "main()\n"
     )
 
@@ -135,7 +135,7 @@ def test_quiet_prints_results_and_neither_plan_nor_progress(
 
 def test_debug_behind_the_command_shows_the_traceback(project: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "from gristmill.cli import main; main()", "plan", "smal", "--debug"],
+        [sys.executable, "-c", "from gristmill.cli.app import main; main()", "plan", "smal", "--debug"],
         cwd=project,
         capture_output=True,
         text=True,

@@ -21,11 +21,11 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import ROOT, SMALL
-from servers import answers
-from support import wait_until
 
-from gristmill.processes import is_running
+from conftest import ROOT, SMALL
+from gristmill.util.processes import is_running
+from helpers.servers import answers
+from helpers.support import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -65,7 +65,7 @@ def build(shape, name):
 # A worker stops itself by SIGINT, which a shell's background jobs, and so their children, are born deaf to.
 HEARING = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 PREFECT = f"{HEARING}runpy.run_module('prefect', run_name='__main__')"
-GRISTMILL = f"{HEARING}from gristmill.cli import main; main()"
+GRISTMILL = f"{HEARING}from gristmill.cli.app import main; main()"
 SCHEDULES = {"clock": 'interval = "40 seconds"', "told": "on_event = true", "lost": "on_event = true"}
 PATIENCE = 200  # seconds, for anything
 ROWS = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()

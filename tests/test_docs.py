@@ -17,15 +17,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from conftest import ROOT
-from reader import NOT_RUN, Reader, reason_not_to_run, write_stand_ins
-from support import Forked
-from written import DOCS, GENERATED, Command, anchors, blocks, commands, differences, links, pages, path_of, text_of
+from gristmill.config import catalogue as config
+from gristmill.config.stages import DOMAINS
+from helpers.reader import NOT_RUN, Reader, reason_not_to_run, write_stand_ins
+from helpers.support import Forked
+from helpers.written import (
+    DOCS,
+    GENERATED,
+    Command,
+    anchors,
+    blocks,
+    commands,
+    differences,
+    links,
+    pages,
+    path_of,
+    text_of,
+)
 
-from gristmill import config
-from gristmill.domains import DOMAINS
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.e2e
 
 WRITTEN = [page for page in pages() if page not in GENERATED]
@@ -51,7 +63,7 @@ BEFORE = {
         "gristmill run visitors --set model.l2=0.2",
         PROMOTE_WITH.format("visitors", "model.l2=0.2"),
     ],
-    "reference/regression.md": ["gristmill run hello_line", "gristmill run flats"],
+    "reference/tabular.md": ["gristmill run hello_line", "gristmill run flats"],
     "reference/generation.md": ["gristmill run songs"],
     "reference/text.md": ["gristmill run letters"],
 }
@@ -191,7 +203,7 @@ LEAST: dict[str, dict[str, Any]] = {
         "preprocess": {"history": 8},
         "model": {"kind": "linear"},
     },
-    "regression": {
+    "tabular": {
         "source": {"kind": "csv", "path": "a.csv"},
         "ingest": {"target": "y", "numbers": "x"},
         "model": {"kind": "dense"},
@@ -215,7 +227,7 @@ LEAST: dict[str, dict[str, Any]] = {
 
 def _domains() -> dict[str, str]:
     """Return the domain of every pipeline that the catalogue, the stand-ins or a page gives one."""
-    texts = [(ROOT / config.FILE).read_text(), (ROOT / "tests/stand_ins.toml").read_text()]
+    texts = [(ROOT / config.FILE).read_text(), (ROOT / "tests/helpers/stand_ins.toml").read_text()]
     texts += [block.text for page in WRITTEN for block in blocks(page) if block.language == "toml"]
     tables = [tomllib.loads(text).get("pipelines", {}) for text in texts]
     return {name: table["domain"] for found in tables for name, table in found.items() if "domain" in table}

@@ -8,20 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from conftest import ROOT
-from support import STAGE_NAMES, edit, made, planned, published, with_model, write_project
+from gristmill.project.project import Project
+from gristmill.runs.records import Record
+from helpers.support import STAGE_NAMES, edit, made, planned, published, with_model, write_project
 
-from gristmill.project import Project
-from gristmill.runs import Record
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here")
 
 TOML = with_model('kind = "dense"\nunits = [4]', "epochs = 2\nlearning_rate = 0.001")
 
 MINE = """
 import installed_tool
-from gristmill.text.special import PADDING
+from gristmill.domains.text.special import PADDING
 from own_layers.widths import WIDTH
 
 
@@ -55,7 +55,7 @@ def edited(project: Path, base: Path) -> Path:
 @pytest.fixture
 def remembered(edited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have all digests remembered with the files' stat, though the files have not rested for two seconds yet."""
-    monkeypatch.setattr("gristmill.files._REST_NS", 0)
+    monkeypatch.setattr("gristmill.util.files._REST_NS", 0)
     assert planned(Project.open().plan("small")) == {}
     remembered = [json.loads(file.read_text())["files"] for file in (edited / "data/store/memo").iterdir()]
     assert {"series.csv", "series.parquet"} <= {name for files in remembered for name in files}
@@ -89,13 +89,13 @@ def test_nothing_edited_nothing_runs(edited: Path, code: Path, gristmill: Gristm
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [
-        pytest.param("gristmill/checkpoint.py", "KEPT = 2\n", "KEPT  =  2  # the last two\n", id="comment"),
-        pytest.param("gristmill/checkpoint.py", "Return (epochs done,", "Give (epochs done,", id="docstring"),
-        pytest.param("gristmill/checkpoint.py", '"""Checkpoints', '"""\n\nCheckpoints', id="module docstring"),
-        pytest.param("gristmill/pages/run.py", "sections = ", "unused, sections = 1, ", id="report"),
-        pytest.param("gristmill/timeseries/models/linear.py", "= 1.0  #", "= 2.0  #", id="a model not chosen"),
+        pytest.param("gristmill/training/checkpoint.py", "KEPT = 2\n", "KEPT  =  2  # the last two\n", id="comment"),
+        pytest.param("gristmill/training/checkpoint.py", "Return (epochs done,", "Give (epochs done,", id="docstring"),
+        pytest.param("gristmill/training/checkpoint.py", '"""Checkpoints', '"""\n\nCheckpoints', id="module docstring"),
+        pytest.param("gristmill/reports/run.py", "sections = ", "unused, sections = 1, ", id="report"),
+        pytest.param("gristmill/domains/timeseries/models/linear.py", "= 1.0  #", "= 2.0  #", id="a model not chosen"),
         pytest.param("tasks/stage.py", "logger = ", "UNUSED = 1\nlogger = ", id="a task's module"),
-        pytest.param("gristmill/domains.py", "DOMAINS = tuple(STAGES)", "DOMAINS = (*STAGES,)", id="domains"),
+        pytest.param("gristmill/config/stages.py", "DOMAINS = tuple(STAGES)", "DOMAINS = (*STAGES,)", id="domains"),
     ],
 )
 def test_an_edit_that_no_result_depends_on_runs_nothing(
@@ -107,7 +107,7 @@ def test_an_edit_that_no_result_depends_on_runs_nothing(
 
 
 def test_a_new_model_runs_nothing_and_is_known(edited: Path, code: Path, gristmill: Gristmill) -> None:
-    models = code / "gristmill/timeseries/models"
+    models = code / "gristmill/domains/timeseries/models"
     (models / "wide.py").write_text((models / "dense.py").read_text().replace('"dense"', '"wide"'))
 
     assert plan_of(gristmill("plan", "small", "--json", code=code)) == {}
@@ -128,14 +128,14 @@ def test_a_touched_source_runs_nothing(edited: Path, gristmill: Gristmill) -> No
 @pytest.mark.parametrize(
     ("file", "named", "depending"),
     [
-        ("gristmill/checkpoint.py", ["train"], ["evaluate", "export"]),
-        ("gristmill/timeseries/models/dense.py", ["train"], ["evaluate", "export"]),
-        ("gristmill/timeseries/changes.py", ["evaluate"], ["export"]),
-        ("gristmill/timeseries/baselines.py", ["evaluate"], ["export"]),
-        ("gristmill/timeseries/patterns.py", ["evaluate"], ["export"]),
-        ("gristmill/timeseries/windows.py", ["preprocess", "train", "evaluate", "export"], []),
-        ("gristmill/sources/csv.py", ["ingest"], ["preprocess", "train", "evaluate", "export"]),
-        ("gristmill/tables.py", STAGE_NAMES, []),
+        ("gristmill/training/checkpoint.py", ["train"], ["evaluate", "export"]),
+        ("gristmill/domains/timeseries/models/dense.py", ["train"], ["evaluate", "export"]),
+        ("gristmill/domains/timeseries/changes.py", ["evaluate"], ["export"]),
+        ("gristmill/domains/timeseries/baselines.py", ["evaluate"], ["export"]),
+        ("gristmill/domains/timeseries/patterns.py", ["evaluate"], ["export"]),
+        ("gristmill/domains/timeseries/windows.py", ["preprocess", "train", "evaluate", "export"], []),
+        ("gristmill/sources/tables/csv.py", ["ingest"], ["preprocess", "train", "evaluate", "export"]),
+        ("gristmill/util/table_io.py", STAGE_NAMES, []),
     ],
 )
 def test_an_edit_in_a_helper_is_named_by_the_stages_that_reach_it(
@@ -156,7 +156,7 @@ def test_an_edit_in_a_helper_is_named_by_the_stages_that_reach_it(
 def test_an_edit_two_imports_away_trains_again_and_equal_weights_stop_it_there(
     edited: Path, code: Path, gristmill: Gristmill, prefect_api: str
 ) -> None:
-    with (code / "gristmill/checkpoint.py").open("a") as source:  # train imports fit, fit imports checkpoint
+    with (code / "gristmill/training/checkpoint.py").open("a") as source:  # train imports fit, fit imports checkpoint
         source.write("\nUNUSED = 1\n")
 
     done = gristmill("run", "small", "--json", code=code, api=prefect_api)
@@ -223,9 +223,9 @@ def test_an_own_model_is_trained_again_after_an_edit_of_what_it_imports_from_els
     widths.write_text("WIDTH = 3  # a comment\n")
     assert plan_of(call("plan")) == {}
 
-    with (code / "gristmill/text/special.py").open("a") as source:
+    with (code / "gristmill/domains/text/special.py").open("a") as source:
         source.write("\nUNUSED = 1\n")
-    assert plan_of(call("plan")) == {"train": "code gristmill/text/special.py"} | depending
+    assert plan_of(call("plan")) == {"train": "code gristmill/domains/text/special.py"} | depending
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import Command
 
-from gristmill.project import Project
+from gristmill.project.project import Project
+from helpers.support import Command
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 WRITER = """
 [pipelines.writer]

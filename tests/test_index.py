@@ -5,19 +5,19 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from conftest import SMALL
-from support import Command, records
+from gristmill.course.page import write_page
+from gristmill.project.overview_page import Entry, history, write_index
+from gristmill.project.project import Project
+from gristmill.reports.page import beside, page_path
+from gristmill.reports.run import report_path
+from gristmill.runs.records import Record
+from gristmill.runs.retraining_record import News, Retraining, Verdict
+from gristmill.settings.messages import headline_pair
+from helpers.support import Command, records
 
-from gristmill.pages.course import write_page
-from gristmill.pages.index import Entry, history, write_index
-from gristmill.pages.page import beside, page_path
-from gristmill.pages.run import report_path
-from gristmill.project import Project
-from gristmill.retraining import News, Retraining, Verdict
-from gristmill.runs import Record
-from gristmill.wording import headline_pair
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 
 def rows(page: Path) -> dict[str, list[str]]:

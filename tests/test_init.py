@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from support import Command
 
-from gristmill.commands.init import told
-from gristmill.places import locate
-from gristmill.project import Project
+from gristmill.cli.commands.init import told
+from gristmill.project.project import Project
+from gristmill.runs.locations import locate
 from gristmill.scaffold.draft import Draft, Guess
+from helpers.support import Command
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 STATSMODELS = "package://statsmodels/datasets"
 NILE = f"{STATSMODELS}/nile/nile.csv"
@@ -99,11 +99,11 @@ def test_a_project_that_is_there_is_kept(command: Command, here: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
-        ([], 2, "--domain: missing. Known: regression, text, timeseries, vision."),
+        ([], 2, "--domain: missing. Known: tabular, text, timeseries, vision."),
         (
             ["--domain", "visoin"],
             2,
-            "--domain: unknown domain 'visoin'. Did you mean 'vision'? Known: regression, text, ",
+            "--domain: unknown domain 'visoin'. Did you mean 'vision'? Known: tabular, text, ",
         ),
         (["--domain", "text"], 2, "--data: missing. Name the file or the folder to learn from."),
         (["--domain", "text", "--data", "none.csv"], 1, "--data: no such file '"),
@@ -143,8 +143,8 @@ def write_few_reviews(path: Path) -> None:
     [
         ("timeseries", NILE, "naive"),
         ("timeseries", f"{STATSMODELS}/grunfeld/grunfeld.csv", "moving average 3"),
-        ("regression", f"{STATSMODELS}/engel/engel.csv", "mean"),
-        ("regression", f"{STATSMODELS}/statecrime/statecrime.csv", "mean"),
+        ("tabular", f"{STATSMODELS}/engel/engel.csv", "mean"),
+        ("tabular", f"{STATSMODELS}/statecrime/statecrime.csv", "mean"),
         ("text", "reviews.csv", "majority class"),
     ],
     ids=["nile", "grunfeld", "engel", "statecrime", "reviews"],

@@ -12,10 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import ROOT, SMALL
-from scoreboard import Fault
-from servers import answers
-from support import (
+from gristmill.registry.registry import Registry
+from gristmill.runs.records import Runs
+from gristmill.store.store import Store
+from gristmill.util.processes import is_running
+from helpers.scoreboard import Fault
+from helpers.servers import answers
+from helpers.support import (
     STAGE_NAMES,
     Command,
     Forked,
@@ -29,12 +34,7 @@ from support import (
     write_project,
 )
 
-from gristmill.processes import is_running
-from gristmill.registry import Registry
-from gristmill.runs import Runs
-from gristmill.store import Store
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.e2e
 
 KILLS = 200 if Fault.full else 6
@@ -43,7 +43,7 @@ SHORT = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', 
 """Its last table is that of export."""
 
 FRESH = """
-from gristmill.backend import import_keras
+from gristmill.training.keras_backend import import_keras
 import_keras()
 from gristmill import cli, fit
 fit.PAUSE = 0.0
@@ -56,7 +56,7 @@ PATIENCE = 300  # seconds, for a schedule that starts a server, and then a proce
 SCHEDULE = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from gristmill.cli import main
+from gristmill.cli.app import main
 main()
 """
 """The command, which hears SIGINT: a shell's background jobs, and so their children, are born deaf to it."""

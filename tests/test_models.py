@@ -6,19 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from conftest import SMALL
-from support import Command, assert_all_whole, edit, here, published, records, write_project
+from gristmill import keys as identity
+from gristmill.cli.console import out
+from gristmill.export import bundle
+from gristmill.project.project import Project
+from gristmill.registry.lineage import Git
+from gristmill.registry.registry import Registry
+from gristmill.registry.version import Version
+from gristmill.runs.records import Record, StageRecord
+from gristmill.store.store import Store
+from gristmill.util import sealed_json as sealed
+from helpers.support import Command, assert_all_whole, edit, here, published, records, write_project
 
-from gristmill import bundle, identity, sealed
-from gristmill.console import out
-from gristmill.lineage import Git
-from gristmill.project import Project
-from gristmill.registry import Registry
-from gristmill.runs import Record, StageRecord
-from gristmill.store import Store
-from gristmill.version import Version
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 COMMIT = Git(commit="0123456789ab" + "c" * 28, dirty=True)
 ALTERED = "altered since it was published (its SHA-256 does not hold)."
@@ -36,7 +38,7 @@ def two_versions(finished_store: Path, tmp_path_factory: pytest.TempPathFactory,
     shutil.copytree(finished_store, folder / "data/store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle, "fresh_process", here)
-        patch.setattr("gristmill.serving.git_of", lambda project: COMMIT if project == folder else None)
+        patch.setattr("gristmill.project.serving.git_of", lambda project: COMMIT if project == folder else None)
         Project.open(folder).promote("small")
         second = Project.open(folder, {"small": ["preprocess.history=6"]}).run("small").record
         Project.open(folder).promote("small", run=second.id)
@@ -127,7 +129,7 @@ def test_models_are_listed_side_by_side(served: Path, command: Command) -> None:
 def test_the_folder_of_a_version_is_told_on_one_line(
     served: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.console._WIDE", 40)
+    monkeypatch.setattr("gristmill.cli.console._WIDE", 40)
     out.cache_clear()
     first, second = records(served)
     folders = {number: str(model_of(served, number).parent) for number in (1, 2)}
@@ -595,7 +597,7 @@ def test_gc_leaves_versions_what_they_serve_by(
 def test_the_champion_writes_and_each_version_when_asked(
     project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gristmill.generation import generate
+    from gristmill.domains.generation import generate
 
     (project / "pipelines.toml").write_text(
         '[pipelines.writer]\ndomain = "generation"\nsource = { kind = "files", path = "text.txt" }\n'

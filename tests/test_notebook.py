@@ -13,11 +13,12 @@ from typing import Any
 
 import nbformat
 import pytest
-from conftest import ROOT, SMALL
 from nbclient import NotebookClient
-from written import blocks
 
-pytest_plugins = ["end_to_end"]
+from conftest import ROOT, SMALL
+from helpers.written import blocks
+
+pytest_plugins = ["helpers.end_to_end"]
 
 NOTEBOOK = ROOT / "docs/how-to/notebook.ipynb"
 SWEPT = f"{SMALL}\n[pipelines.small.sweep]\nmodel.l2 = [0.1, 1.0]\n".replace("small", "sunspots")

@@ -11,25 +11,25 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pytest
-from browser import NAMES, Browser, executable, running
+
 from conftest import ROOT, SMALL
-from support import write_project
+from gristmill.course import rows as syllabus
+from gristmill.course.page import write_page
+from gristmill.project.overview_page import write_index
+from gristmill.project.project import Project
+from gristmill.reports.page import render_page
+from gristmill.reports.retraining import write_retraining
+from gristmill.reports.sections import Passage, Section, Table
+from gristmill.runs.retraining_record import Drift, ErrorDrift, InputDrift, Judgement, News, Retraining
+from gristmill.store.store import Store
+from gristmill.sweeps.leaderboard import Outcome, Place
+from gristmill.sweeps.page import write_sweep
+from gristmill.sweeps.trials import Point
+from gristmill.util.table_io import read_document
+from helpers.browser import NAMES, Browser, executable, running
+from helpers.support import write_project
 
-from gristmill import syllabus
-from gristmill.leaderboard import Outcome, Place
-from gristmill.pages.course import write_page
-from gristmill.pages.index import write_index
-from gristmill.pages.page import render_page
-from gristmill.pages.retraining import write_retraining
-from gristmill.pages.sections import Passage, Section, Table
-from gristmill.pages.sweep import write_sweep
-from gristmill.project import Project
-from gristmill.retraining import Drift, ErrorDrift, InputDrift, Judgement, News, Retraining
-from gristmill.store import Store
-from gristmill.sweeps import Point
-from gristmill.tables import read_document
-
-pytest_plugins = ["end_to_end", "small_judged", "small_scored_texts", "small_writers"]
+pytest_plugins = ["helpers.end_to_end", "helpers.small_judged", "helpers.small_scored_texts", "helpers.small_writers"]
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ WIDTHS = [1280, 390]  # pixels: of a desk, of a phone
 PAPER = 718  # pixels of a page of A4 between its margins
 LINE = """
 [pipelines.line]
-domain = "regression"
+domain = "tabular"
 description = "A line"
 source = { kind = "inline", x = [-1, 0, 1, 2, 3, 4, 10], y = [-3, -1, 1, 3, 5, 7, 19] }
 ingest = { target = "y", numbers = ["x"] }
@@ -140,7 +140,7 @@ def pages(
 
 def _page_of(domain: str, folders: Folders, store: Store) -> Path:
     """Render what a domain shows of a run, from the folders of its stages."""
-    sections = importlib.import_module(f"gristmill.{domain}.report").sections(folders)
+    sections = importlib.import_module(f"gristmill.domains.{domain}.report").sections(folders)
     return render_page(store, domain, domain, f"A small run of {domain}", {"domain": domain}, sections)
 
 

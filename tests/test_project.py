@@ -7,14 +7,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support import STAGE_NAMES, made, planned, records
 
 from gristmill.errors import DataError, RequestError
-from gristmill.places import Located
-from gristmill.project import Project
-from gristmill.store import Store
+from gristmill.project.project import Project
+from gristmill.runs.locations import Located
+from gristmill.store.store import Store
+from helpers.support import STAGE_NAMES, made, planned, records
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 

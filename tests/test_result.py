@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import note_hashed
 
-from gristmill import files
 from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.project import Project
-from gristmill.result import Result
+from gristmill.project.project import Project
+from gristmill.project.result import Result
+from gristmill.util import files
+from helpers.support import note_hashed
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 SHOWN = ["mae", "rmse", "mape", "mase", "skill", "coverage"]
 BASELINES = {"autoregression", "drift", "exponential smoothing", "moving average 3", "naive"}

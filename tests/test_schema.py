@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from support import Command, edit, made, planned, records
 
-from gristmill.project import Project
-from gristmill.registry import Registry
-from gristmill.store import Store
+from gristmill.project.project import Project
+from gristmill.registry.registry import Registry
+from gristmill.store.store import Store
+from helpers.support import Command, edit, made, planned, records
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
 

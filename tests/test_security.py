@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from conftest import ROOT
-from support import Command
-
-from gristmill import downloads
-from gristmill.sources import archives, csv, packed
+from gristmill.domains.text.settings import Ingest as Texts
+from gristmill.domains.vision.settings import Ingest as Photos
+from gristmill.runs import downloads
+from gristmill.sources import archives, packed
 from gristmill.sources.images import arrays
-from gristmill.text.settings import Ingest as Texts
-from gristmill.vision.settings import Ingest as Photos
+from gristmill.sources.tables import csv
+from helpers.support import Command
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 GIB, MIB = 1 << 30, 1 << 20
 LIMITS = [
@@ -60,6 +61,6 @@ def test_a_cell_is_written_as_the_data_has_it(
     finished: Path, command: Command, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = pd.DataFrame({"id": [text], "probability": [-0.5]})
-    monkeypatch.setattr("gristmill.project.Project.predict", lambda *_, **__: made)
+    monkeypatch.setattr("gristmill.project.project.Project.predict", lambda *_, **__: made)
     assert command("predict", "small", "--output", "out.csv").status == 0
     assert (finished / "out.csv").read_text() == f"id,probability\n{text},-0.5\n"

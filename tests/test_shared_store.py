@@ -7,20 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from buckets import names, spoil
+
 from conftest import ROOT, SMALL
-from support import Command, made, the_error
+from gristmill.runs.records import Record
+from gristmill.util.files import files_below
+from helpers.buckets import names, spoil
+from helpers.support import Command, made, the_error
 
-from gristmill.files import files_below
-from gristmill.runs import Record
-
-pytest_plugins = ["end_to_end", "shared_store"]
+pytest_plugins = ["helpers.end_to_end", "helpers.shared_store"]
 
 LIGHT = """
 import atexit, sys
-heavy = ("fsspec", "s3fs", "botocore", "gristmill.remote.upkeep", "prefect", "tensorflow")
+heavy = ("fsspec", "s3fs", "botocore", "gristmill.maintenance.shared", "prefect", "tensorflow")
 atexit.register(lambda: sys.stderr.write(",".join(name for name in heavy if name in sys.modules)))
-from gristmill.cli import main
+from gristmill.cli.app import main
 main()
 """
 """The command, which says at its end what it has loaded of what a run with nothing to do has no need for."""

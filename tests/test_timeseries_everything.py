@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+
 from conftest import ROOT
-from support import Command, assert_all_whole, records
+from gristmill.keys import digest_of_file
+from gristmill.project.project import Project
+from helpers.support import Command, assert_all_whole, records
 
-from gristmill.identity import digest_of_file
-from gristmill.project import Project
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.slow
 
 DAYS = 120
@@ -121,7 +121,7 @@ class Ran:
 def gristmill(root: Path, api: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-c", "from gristmill.cli import main; main()", *words],
+        [sys.executable, "-c", "from gristmill.cli.app import main; main()", *words],
         cwd=root,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": api},
         capture_output=True,

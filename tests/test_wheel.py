@@ -8,9 +8,10 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+
 from conftest import ROOT
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -13,20 +13,20 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, SMALL
-from small_base import write_weights
-from small_photos import write_photos
-from support import Forked, made, records, wait_until, write_project
 
-from gristmill.entrypoints import import_own
+from conftest import ROOT, SMALL
 from gristmill.errors import WorkError
-from gristmill.processes import is_running
-from gristmill.project import Project
-from gristmill.result import Result
-from gristmill.runs import Record
+from gristmill.prefect_runtime.entrypoints import import_own
+from gristmill.project.project import Project
+from gristmill.project.result import Result
+from gristmill.runs.records import Record
+from gristmill.util.processes import is_running
+from helpers.small_base import write_weights
+from helpers.small_photos import write_photos
+from helpers.support import Forked, made, records, wait_until, write_project
 from tasks import backtest
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
@@ -273,7 +273,7 @@ def test_a_unit_on_dask_whose_process_is_killed_is_tried_again_and_ends_with_who
     )
     (project / "mine.py").write_text(PAUSES.format(mark=str(mark)))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": prefect_api}
-    line = [sys.executable, "-c", "from gristmill.cli import main; main()", "sweep", "broken"]
+    line = [sys.executable, "-c", "from gristmill.cli.app import main; main()", "sweep", "broken"]
     with (project / "err").open("wb") as err:
         parent = subprocess.Popen(line, cwd=project, env=environment, stdout=err, stderr=err)
     try:

@@ -4,7 +4,7 @@ from typing import Any
 
 from gristmill.checks.evidence import Evidence, Left
 from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
-from gristmill.wording import numbers
+from gristmill.settings.messages import numbers
 
 
 def in_schema(seen: Evidence) -> Finding:

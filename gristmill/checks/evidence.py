@@ -4,23 +4,22 @@ import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gristmill import importance, sweeps
 from gristmill.checks.trainings import Check
-from gristmill.config import Pipeline
+from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.domains.common import permutation_importance as importance
 from gristmill.errors import CorruptArtifact
-from gristmill.leaderboard import Place, leaderboard
-from gristmill.lineage import Git, git_of
-from gristmill.plan import is_fresh
-from gristmill.promotions import Promotion
-from gristmill.retraining import CHAMPION, Drift, Judgement
-from gristmill.runs import Record
-from gristmill.tables import read_document, read_table
-from gristmill.version import Version
-
-if TYPE_CHECKING:
-    from gristmill.project import Project
+from gristmill.registry.lineage import Git, git_of
+from gristmill.registry.promotions import Promotion
+from gristmill.registry.registry import Registry
+from gristmill.registry.version import Version
+from gristmill.runs.plan import is_fresh, plan
+from gristmill.runs.records import Record, Runs
+from gristmill.runs.retraining_record import CHAMPION, Drift, Judgement
+from gristmill.sweeps import trials as sweeps
+from gristmill.sweeps.leaderboard import Place, leaderboard
+from gristmill.util.table_io import read_document, read_table
 
 _SLICE = 30  # examples that a slice has at least: what a model does in fewer is chance
 
@@ -58,45 +57,46 @@ class Evidence:
     today: datetime
 
 
-def gather(project: "Project", name: str, checks: list[Check]) -> Evidence:
+def gather(catalogue: Catalogue, name: str, checks: list[Check]) -> Evidence:
     """Return what is seen of a pipeline."""
-    retrainings = [record.retraining for record in project.runs.newest_first(name) if record.retraining]
+    runs, registry = Runs(catalogue.store), Registry(catalogue.store)
+    retrainings = [record.retraining for record in runs.newest_first(name) if record.retraining]
     judgements = [found.judgement for found in retrainings if found.judgement and CHAMPION in found.judgement.scores]
-    pipeline = project.catalogue.pipeline(name)
-    tried = [(trial, sweeps.outcome(project.catalogue, trial.pipeline)) for trial in _trials(project, pipeline)]
+    pipeline = catalogue.pipeline(name)
+    tried = [(trial, sweeps.outcome(catalogue, trial.pipeline)) for trial in _trials(catalogue, pipeline)]
     return Evidence(
         pipeline=pipeline,
-        deny=project.catalogue.deny,
+        deny=catalogue.deny,
         checks={check.name: check for check in checks},
-        left=_left(project, name),
+        left=_left(catalogue, runs, name),
         places=leaderboard(tried),
-        champion=project.registry.champion(name),
-        promotion=next(project.registry.promotions(name), None),
+        champion=registry.champion(name),
+        promotion=next(registry.promotions(name), None),
         judgement=next(iter(judgements), None),
         drift=next((found.drift for found in retrainings if found.drift), None),
-        git=git_of(project.catalogue.root),
+        git=git_of(catalogue.root),
         today=datetime.now(UTC),
     )
 
 
-def _trials(project: "Project", pipeline: Pipeline) -> list[sweeps.Trial]:
-    return sweeps.trials(project.catalogue, pipeline.name, []) if pipeline.sweep else []
+def _trials(catalogue: Catalogue, pipeline: Pipeline) -> list[sweeps.Trial]:
+    return sweeps.trials(catalogue, pipeline.name, []) if pipeline.sweep else []
 
 
-def _left(project: "Project", name: str) -> Left | None:
+def _left(catalogue: Catalogue, runs: Runs, name: str) -> Left | None:
     """Return what the run of today left, or else the last one; None where something of it is gone or damaged.
 
     A run by other settings (`--set`) may have come after that of today: it says nothing of today's pipeline.
     """
-    steps = project.plan(name)
+    steps = plan(catalogue, catalogue.pipeline(name))
     today = {step.stage: step.artifact.reference for step in steps if step.artifact} if is_fresh(steps) else None
-    of_today = (record for record in project.runs.newest_first(name) if record.references == today)
+    of_today = (record for record in runs.newest_first(name) if record.references == today)
     record = next((record for record in of_today if record.outcome == "succeeded"), None)
-    record = record or project.runs.latest_own(project.catalogue.pipeline(name))
+    record = record or runs.latest_own(catalogue.pipeline(name))
     if record is None:
         return None
     with contextlib.suppress(CorruptArtifact):
-        artifacts = {label: project.store.open(reference) for label, reference in record.references.items()}
+        artifacts = {label: catalogue.store.open(reference) for label, reference in record.references.items()}
         train, evaluate, export = (artifacts[stage] for stage in ("train", "evaluate", "export"))
         scores = read_document(export.path / "scores.json")
         weighed = evaluate.path / importance.FILE

@@ -4,10 +4,10 @@ from typing import Any
 
 from gristmill.checks.evidence import Evidence, Left
 from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
-from gristmill.config import Pipeline
-from gristmill.leaderboard import Place, best
-from gristmill.retraining import CHALLENGER, CHAMPION
-from gristmill.wording import numbers
+from gristmill.config.catalogue import Pipeline
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
+from gristmill.settings.messages import numbers
+from gristmill.sweeps.leaderboard import Place, best
 
 
 def reviewed(seen: Evidence) -> Finding:

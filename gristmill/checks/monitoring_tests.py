@@ -5,9 +5,9 @@ import math
 from gristmill.checks.data_tests import in_schema
 from gristmill.checks.evidence import Evidence, Left
 from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes
-from gristmill.deployments import schedule_of, when
-from gristmill.freshness import span
-from gristmill.wording import number
+from gristmill.config.deployments import schedule_of, when
+from gristmill.settings.messages import number
+from gristmill.settings.schedule import span
 
 _SHOWN = ("keras", "numpy", "tensorflow")  # of the libraries
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from gristmill.checks.few import Folders
-from gristmill.domains import module_of
+from gristmill.config.stages import module_of
+from gristmill.domains.common.few_examples import Folders
 from gristmill.errors import Diverged
-from gristmill.identity import digest_of_file
-from gristmill.settings import Settings
-from gristmill.tables import read_document, read_table
-from gristmill.wording import number
+from gristmill.keys import digest_of_file
+from gristmill.settings.base import Settings
+from gristmill.settings.messages import number
+from gristmill.util.table_io import read_document, read_table
 
 Verdict = Literal["passed", "failed", "not applicable"]
 
@@ -71,7 +71,7 @@ class Trainee:
         made = {name: out / name for name in self.folders}
         for folder in made.values():
             folder.mkdir()
-        importlib.import_module(f"gristmill.{self.domain}.cut").cut(self.folders, made, most)
+        importlib.import_module(f"gristmill.domains.{self.domain}.cut").cut(self.folders, made, most)
         return replace(self, folders=made)
 
     def with_settings(self, table: str, **values: Any) -> "Trainee":

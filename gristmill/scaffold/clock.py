@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.timeseries.grid import infer_frequency, on_grid
+from gristmill.domains.timeseries.settings import Ingest
+from gristmill.domains.timeseries.times import PARTS, read_times
 from gristmill.errors import DataError, shown
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import Table
-from gristmill.sources import Rows
-from gristmill.timeseries.grid import infer_frequency, on_grid
-from gristmill.timeseries.settings import Ingest
-from gristmill.timeseries.times import PARTS, read_times
+from gristmill.sources.rows import Rows
 
 _HINTS = {"date", "dates", "datetime", "datum", "time", "times", "timestamp", "ds", "period", "year", "yr", "jahr"}
 _HINTS |= {"month", "week", "day", "hour", "quarter", "t", "step", "index", "obs", "unnamed"}

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.errors import shown
-from gristmill.sources import LARGEST
+from gristmill.sources.rows import LARGEST
 
 _IDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # words in the names of columns
 _NAMES = {"id", "ids", "identifier", "key", "uuid"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gristmill.errors import RequestError
-from gristmill.places import SEARCH_PATH, locate, search_folders
+from gristmill.runs.locations import SEARCH_PATH, locate, search_folders
 
 _UP = 2  # steps from the project to a folder that it shares with its data
 

@@ -12,8 +12,8 @@ import pandas as pd
 from gristmill.errors import DataError, shown
 from gristmill.scaffold.draft import Guess
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
-from gristmill.sources.csv import named_tabs
 from gristmill.sources.packed import content_of
+from gristmill.sources.tables.csv import named_tabs
 
 _SAMPLE = 1 << 18  # bytes that the separator is sought in
 _SEPARATORS = ",;\t|: "  # of those that cut alike into as many cells the first counts

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gristmill.config import toml_value
+from gristmill.config.catalogue import toml_value
 
 _COLUMN = 34  # characters before a comment, where the setting is not longer
 _WIDTH = 110  # of a line

@@ -89,7 +89,7 @@ def _remedy(times: "pd.Series[Any]", candidates: list[Column]) -> str:
         )
     return (
         "neither one column nor two tell series apart: these are no series of times. Keep one row for each time, add a "
-        "column that names the series, or take --domain regression."
+        "column that names the series, or take --domain tabular."
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.wording import number
+from gristmill.settings.messages import number
 
 _DAY = 86_400_000_000_000  # nanoseconds
 _LONGEST, _FARTHEST = 168, 24  # observations of history and horizon, where days have many

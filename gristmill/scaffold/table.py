@@ -14,11 +14,11 @@ from gristmill.scaffold.column import Column, marks_in, numbers_in, unmarked
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.dialect import dialect, has_decimal_commas
 from gristmill.scaffold.draft import Guess, values_of
-from gristmill.sources import Rows
-from gristmill.sources.csv import Csv
 from gristmill.sources.decoded import decoded
-from gristmill.sources.jsonl import Jsonl
-from gristmill.sources.parquet import Parquet
+from gristmill.sources.rows import Rows
+from gristmill.sources.tables.csv import Csv
+from gristmill.sources.tables.jsonl import Jsonl
+from gristmill.sources.tables.parquet import Parquet
 
 _KINDS: dict[str, type[Csv | Jsonl | Parquet]] = {"csv": Csv, "jsonl": Jsonl, "parquet": Parquet}
 _LINES = 1000  # of JSON that are looked at for keys

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from gristmill.domains.text.ingest import ingest
+from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.scaffold import generation
 from gristmill.scaffold.column import Column
@@ -20,12 +22,10 @@ from gristmill.scaffold.targets import class_of, refuse_target
 from gristmill.sources import archives
 from gristmill.sources.packed import content_of
 from gristmill.sources.parts import PARTS
-from gristmill.sources.texts import TableSource
+from gristmill.sources.text_source import TableSource
 from gristmill.sources.texts.folder import TEXTS, Folder
-from gristmill.tables import read_document
-from gristmill.tables import read_table as read_parquet
-from gristmill.text.ingest import ingest
-from gristmill.text.settings import Ingest
+from gristmill.util.table_io import read_document
+from gristmill.util.table_io import read_table as read_parquet
 
 _UNCUT = 0.95  # of the texts
 _LONGEST = 500  # tokens

@@ -7,6 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.timeseries.ingest import ingest
+from gristmill.domains.timeseries.preprocess import preprocess
+from gristmill.domains.timeseries.season import find_season
+from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError
 from gristmill.scaffold.clock import Clock, find_clock, holes, stray_in
 from gristmill.scaffold.column import Column
@@ -17,12 +21,8 @@ from gristmill.scaffold.panel import names_in, series_of
 from gristmill.scaffold.rhythm import Rhythm, rhythm_of
 from gristmill.scaffold.table import Table, read_table
 from gristmill.scaffold.targets import left_out, target_of
-from gristmill.tables import read_document
-from gristmill.tables import read_table as read_parquet
-from gristmill.timeseries.ingest import ingest
-from gristmill.timeseries.preprocess import preprocess
-from gristmill.timeseries.season import find_season
-from gristmill.timeseries.settings import Ingest, Preprocess
+from gristmill.util.table_io import read_document
+from gristmill.util.table_io import read_table as read_parquet
 
 _LEAST = 12  # times that can be cut into three parts with a window each
 _FEW, _MANY = 200, 20_000  # times: below the parts are larger, above epochs are fewer

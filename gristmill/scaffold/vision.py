@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gristmill.classification.classes import refuse_unlearnable
+from gristmill.domains.common.classification.classes import refuse_unlearnable
+from gristmill.domains.vision import images
+from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError
-from gristmill.kinds import settings_of
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.draft import Draft, Guess, values_of
 from gristmill.scaffold.pace import pace
 from gristmill.scaffold.photos import source_of
-from gristmill.sources.images import ImageSource
-from gristmill.vision import images
-from gristmill.vision.settings import Ingest
+from gristmill.settings.kinds import settings_of
+from gristmill.sources.photo import ImageSource
 
 _DRAWN = 48  # pixels: smaller images are digits, letters, …, which turned or mirrored are others
 _SIDES = ((2_000, 128), (10_000, 96))  # photos at most, and pixels a side of what their network sees

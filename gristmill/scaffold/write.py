@@ -4,7 +4,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from gristmill import config
+from gristmill.config import catalogue as config
 from gristmill.errors import RequestError
 from gristmill.scaffold.draft import Draft, as_toml
 

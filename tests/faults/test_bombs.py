@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bounded import bounded, linux
 from PIL import Image
-from scoreboard import Fault
+
+from helpers.bounded import bounded, linux
+from helpers.scoreboard import Fault
 
 pytestmark = linux
 
@@ -26,14 +27,14 @@ def read(path):
 TEXTS = """
 import pandas, pyarrow
 from gristmill.sources.decoded import decoded
-from gristmill.sources.csv import Csv
-from gristmill.sources.jsonl import Jsonl
+from gristmill.sources.tables.csv import Csv
+from gristmill.sources.tables.jsonl import Jsonl
 def read(path):
     kind = Csv if ".csv" in path else Jsonl
     kind(kind=kind.__name__.lower(), path=path).read([Path(path)], ["t"], ["y"])
 """
 PHOTOS = """
-from gristmill.vision.images import check
+from gristmill.domains.vision.images import check
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 def read(path):
     check(Path(path).read_bytes(), 50_000_000)

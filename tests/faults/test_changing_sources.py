@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scoreboard import Fault
-from small_projects import TOML, WRITERS
-from support import Command, published, the_error
 
-pytest_plugins = ["end_to_end"]
+from helpers.scoreboard import Fault
+from helpers.small_projects import TOML, WRITERS
+from helpers.support import Command, published, the_error
+
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 TRIED = list(WRITERS) if Fault.full else ["text", "vision"]
@@ -29,7 +30,7 @@ def test_a_run_whose_source_is_written_to_meanwhile_fails_and_keeps_nothing(
     if archive:
         shutil.make_archive(str(tmp_path / "photos"), "zip", tmp_path, "photos")
     monkeypatch.chdir(tmp_path)
-    ingest = importlib.import_module(f"gristmill.{domain}.ingest")
+    ingest = importlib.import_module(f"gristmill.domains.{domain}.ingest")
     real, changed = ingest.ingest, []
 
     def slow(*, paths: tuple[Path, ...], **arguments: Any) -> dict[str, int]:

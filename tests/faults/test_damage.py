@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import SMALL
-from scoreboard import Fault
-from small_projects import TOML, WRITERS
-from support import Command, assert_all_whole, the_error, write_project
+from gristmill.keys import digest_of_file
+from gristmill.project.project import Project
+from gristmill.training import saved_network as network
+from helpers.scoreboard import Fault
+from helpers.small_projects import TOML, WRITERS
+from helpers.support import Command, assert_all_whole, the_error, write_project
 
-from gristmill import network
-from gristmill.identity import digest_of_file
-from gristmill.project import Project
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
 
 Damage = Callable[[Path], object]

@@ -7,12 +7,12 @@ from modulefinder import ModuleFinder
 from pathlib import Path
 
 import pytest
-from scoreboard import Fault
 
-from gristmill import closure
-from gristmill.closure import PACKAGE, code_closure, read_modules
-from gristmill.domains import DOMAINS, STAGES, module_of
-from gristmill.files import Memo
+from gristmill.config.stages import DOMAINS, STAGES, module_of
+from gristmill.store import code_closure as closure
+from gristmill.store.code_closure import PACKAGE, code_closure, read_modules
+from gristmill.util.files import Memo
+from helpers.scoreboard import Fault
 
 pytestmark = pytest.mark.fault(19)
 

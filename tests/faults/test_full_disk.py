@@ -16,15 +16,15 @@ from typing import TypeVar
 
 import numpy as np
 import pytest
+
 from conftest import SMALL
-from failing import Act, at_step, fill, full, limited, refuse
-from scoreboard import Fault
-from support import Command, assert_all_whole, the_error, with_model, write_project
+from gristmill.registry.registry import Registry
+from gristmill.store.store import Store
+from helpers.failing import Act, at_step, fill, full, limited, refuse
+from helpers.scoreboard import Fault
+from helpers.support import Command, assert_all_whole, the_error, with_model, write_project
 
-from gristmill.registry import Registry
-from gristmill.store import Store
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
 
 FULL = "{store}: the disk is full. Free space (gristmill gc) and run again."

@@ -9,22 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import SMALL
-from damage import attempt, damaged, tried
-from given_photos import encoded, ingested, noise, photos
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scoreboard import Fault
 
-from gristmill import config, identity, sealed
-from gristmill.artifact import read_manifest, write_manifest
+from conftest import SMALL
+from gristmill import keys as identity
+from gristmill.config import catalogue as config
 from gristmill.errors import CorruptArtifact, DataError, RequestError, WorkError
-from gristmill.promotions import Promotion
-from gristmill.runs import Record, Runs
-from gristmill.sources.csv import Csv
-from gristmill.sources.images import Photo
-from gristmill.sources.jsonl import Jsonl
-from gristmill.store import Store
+from gristmill.registry.promotions import Promotion
+from gristmill.runs.records import Record, Runs
+from gristmill.sources.photo import Photo
+from gristmill.sources.tables.csv import Csv
+from gristmill.sources.tables.jsonl import Jsonl
+from gristmill.store.artifact import read_manifest, write_manifest
+from gristmill.store.store import Store
+from gristmill.util import sealed_json as sealed
+from helpers.damage import attempt, damaged, tried
+from helpers.given_photos import encoded, ingested, noise, photos
+from helpers.scoreboard import Fault
 
 DEEP = b"[" * 100_000
 DIGITS = b"9" * 5_000

@@ -20,17 +20,18 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from scoreboard import Fault
-from support import Command, published, records
 
-from gristmill import bundle, identity
-from gristmill import network as networks
-from gristmill.artifact import MANIFEST
+from gristmill import keys as identity
+from gristmill.domains.vision import pretrained
+from gristmill.domains.vision.shape import Shape
 from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.vision import pretrained
-from gristmill.vision.shape import Shape
+from gristmill.export import bundle
+from gristmill.store.artifact import MANIFEST
+from gristmill.training import saved_network as networks
+from helpers.scoreboard import Fault
+from helpers.support import Command, published, records
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.fault(28)
 
 Config = dict[str, Any]

@@ -5,17 +5,17 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import changes
 import pytest
-from scoreboard import Fault
-from support import Forked, assert_all_whole
 
-from gristmill import checkpoint
-from gristmill.registry import Registry
-from gristmill.store import Store
-from gristmill.upkeep import verify_registry
+from gristmill.maintenance.local import verify_registry
+from gristmill.registry.registry import Registry
+from gristmill.store.store import Store
+from gristmill.training import checkpoint
+from helpers import changes
+from helpers.scoreboard import Fault
+from helpers.support import Forked, assert_all_whole
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 Killed = Callable[[str, Path], Iterator[Path]]
 

@@ -5,18 +5,18 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+
 from conftest import SMALL
-from scoreboard import Fault
-from support import Command, published, records, with_model, write_project
+from gristmill.config.stages import STAGES
+from gristmill.project.project import Project
+from gristmill.registry.registry import Registry
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
+from gristmill.settings.messages import number
+from gristmill.store.store import Store
+from helpers.scoreboard import Fault
+from helpers.support import Command, published, records, with_model, write_project
 
-from gristmill.domains import STAGES
-from gristmill.project import Project
-from gristmill.registry import Registry
-from gristmill.retraining import CHALLENGER, CHAMPION, Judgement
-from gristmill.store import Store
-from gristmill.wording import number
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
 
 RULES = """

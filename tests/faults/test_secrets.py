@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from scoreboard import Fault
-from support import Command, edit
 
-pytest_plugins = ["end_to_end"]
+from helpers.scoreboard import Fault
+from helpers.support import Command, edit
+
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.fault(29)
 
 SHA256 = f'"\nsha256 = "{"ab" * 32}'

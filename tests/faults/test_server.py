@@ -7,14 +7,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from scoreboard import Fault
-from servers import Server, serving, use, use_impatiently
-from support import Forked, assert_all_whole, made, published, records, wait_until, with_model, write_project
 
-from gristmill.runs import Runs
-from gristmill.store import Store
+from gristmill.runs.records import Runs
+from gristmill.store.store import Store
+from helpers.scoreboard import Fault
+from helpers.servers import Server, serving, use, use_impatiently
+from helpers.support import Forked, assert_all_whole, made, published, records, wait_until, with_model, write_project
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.e2e
 
 TOML = with_model('kind = "held.py:build"', "epochs = 1")

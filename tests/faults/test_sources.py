@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import SMALL
-from scoreboard import Fault
-from small_photos import write_photos
-from support import Command, assert_all_whole, published, records, the_error
 
-pytest_plugins = ["end_to_end"]
+from conftest import SMALL
+from helpers.scoreboard import Fault
+from helpers.small_photos import write_photos
+from helpers.support import Command, assert_all_whole, published, records, the_error
+
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 SHAPES = """
@@ -161,7 +162,7 @@ def test_rows_in_disorder_are_refused_where_no_setting_mends_them(
 
 TABLES = """
 [pipelines.line]
-domain = "regression"
+domain = "tabular"
 source = { kind = "csv", path = "a.csv" }
 ingest = { target = "y", numbers = "x" }
 preprocess = { validation = 0, test = 4 }

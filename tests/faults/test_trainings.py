@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from failing import full
-from scoreboard import Fault
-from support import Command, edit, published, records, the_error, with_model, write_project
 
 from gristmill.errors import StoreError
-from gristmill.project import Project
-from gristmill.registry import Registry
-from gristmill.store import Store
+from gristmill.project.project import Project
+from gristmill.registry.registry import Registry
+from gristmill.store.store import Store
+from helpers.failing import full
+from helpers.scoreboard import Fault
+from helpers.support import Command, edit, published, records, the_error, with_model, write_project
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
 
 DENSE = with_model('kind = "dense"\nunits = [2]', "epochs = 3")
@@ -28,7 +28,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory, parity_here: None, prefect_a
     folder = tmp_path_factory.mktemp("begun")
     write_project(folder, DENSE)
     with pytest.MonkeyPatch.context() as patch, full("train", "weights.npz", folder / "data/store"):
-        patch.setattr("gristmill.fit.PAUSE", 0.0)
+        patch.setattr("gristmill.training.fit.PAUSE", 0.0)
         with pytest.raises(StoreError, match="the disk is full"):
             Project.open(folder).run("small")
     return folder

@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_writers import TEXT
-from support import Command, made, planned, records
 
-from gristmill.project import Project
+from gristmill.project.project import Project
+from helpers.small_writers import TEXT
+from helpers.support import Command, made, planned, records
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
 TOML = """

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+
 from conftest import ROOT
-from support import Command, made, records
-
 from gristmill.errors import DataError, WorkError
-from gristmill.project import Project
+from gristmill.project.project import Project
+from helpers.support import Command, made, records
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
 LINES = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()

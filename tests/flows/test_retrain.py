@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from conftest import ROOT
-from support import edit
-
-from gristmill import network as networks
-from gristmill import screen
+from gristmill.cli import output as screen
 from gristmill.errors import RequestError, WorkError
-from gristmill.pages.retraining import write_retraining
-from gristmill.project import Project
-from gristmill.registry import Registry
-from gristmill.runs import Record
-from gristmill.serving import register
+from gristmill.project.project import Project
+from gristmill.project.serving import register
+from gristmill.registry.registry import Registry
+from gristmill.reports.retraining import write_retraining
+from gristmill.runs.records import Record
+from gristmill.training import saved_network as networks
+from helpers.support import edit
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here")
 
 RULES = """
@@ -386,7 +386,7 @@ def test_what_was_judged_is_known_without_prefect(
 ) -> None:
     retrain(300)
     retrain(330, "gate.margin=0.9")
-    monkeypatch.setattr("gristmill.launch.import_own", None)  # nothing can be run
+    monkeypatch.setattr("gristmill.prefect_runtime.launch.import_own", None)  # nothing can be run
 
     record = Project.open(project, {"small": ["gate.margin=0.9"]}).retrain("small")
 

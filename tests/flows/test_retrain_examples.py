@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_projects import TOML, WRITERS
 
-from gristmill.project import Project
-from gristmill.registry import Registry
-from gristmill.runs import Record
+from gristmill.project.project import Project
+from gristmill.registry.registry import Registry
+from gristmill.runs.records import Record
+from helpers.small_projects import TOML, WRITERS
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
 
 RULES = """

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from conftest import ROOT, SMALL
-from support import Command, assert_all_whole, made, newest_epoch, published, records, wait_until, write_project
+from gristmill.project.project import Project
+from gristmill.runs.records import Record
+from gristmill.util.processes import is_running
+from helpers.support import Command, assert_all_whole, made, newest_epoch, published, records, wait_until, write_project
 
-from gristmill.processes import is_running
-from gristmill.project import Project
-from gristmill.runs import Record
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.e2e
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
@@ -39,7 +39,7 @@ LIGHT = """
 import atexit, sys
 heavy = ("prefect", "tensorflow", "keras")
 atexit.register(lambda: sys.stderr.write(",".join(name for name in heavy if name in sys.modules)))
-from gristmill.cli import main
+from gristmill.cli.app import main
 main()
 """
 """The command, which says at its end what it has loaded of the libraries that take long."""
@@ -66,7 +66,7 @@ def swept(project: Path, swept_store: Path) -> Path:
 def start(project: Path, *words: str, api: str) -> "subprocess.Popen[bytes]":
     """Start the command in a project; what it prints goes to the files `out` and `err` there."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": api}
-    line = [sys.executable, "-c", "from gristmill.cli import main; main()", *words]
+    line = [sys.executable, "-c", "from gristmill.cli.app import main; main()", *words]
     with (project / "out").open("wb") as out, (project / "err").open("wb") as err:
         return subprocess.Popen(line, cwd=project, env=environment, stdout=out, stderr=err)
 

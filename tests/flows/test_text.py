@@ -15,7 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from support import (
+
+from gristmill.project.project import Project
+from gristmill.util.table_io import read_table
+from helpers.support import (
     ROOT,
     Command,
     Forked,
@@ -29,10 +32,7 @@ from support import (
     wait_until,
 )
 
-from gristmill.project import Project
-from gristmill.tables import read_table
-
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
 TOML = """

@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from support import STAGE_NAMES, with_model
 
+from gristmill.domains.timeseries import ingest as core
 from gristmill.errors import DataError
-from gristmill.project import Project
-from gristmill.timeseries import ingest as core
+from gristmill.project.project import Project
+from helpers.support import STAGE_NAMES, with_model
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here")
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_base import write_weights
-from small_photos import write_photos, write_tfds
-from support import ROOT, made, planned
 
 from gristmill.errors import RequestError
-from gristmill.project import Project
+from gristmill.project.project import Project
+from helpers.small_base import write_weights
+from helpers.small_photos import write_photos, write_tfds
+from helpers.support import ROOT, made, planned
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
 TOML = """

@@ -12,7 +12,7 @@ import sys
 
 class Interrupt:
     def find_spec(self, name, *_):
-        if name == "gristmill.cli":
+        if name == "gristmill.cli.app":
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, Interrupt())

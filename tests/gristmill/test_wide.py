@@ -11,18 +11,22 @@ from typing import NoReturn
 
 import pytest
 from pydantic import ValidationError
-from support import wait_until
 
-from gristmill import config
-from gristmill.backend import LINEAR_ALGEBRA
+from gristmill.config import catalogue as config
 from gristmill.errors import RequestError, SourceChanged, WorkError
-from gristmill.processes import TEMPORARY
-from gristmill.wide import alike, cluster, pieces, process, working
-from gristmill.wide.pieces import Piece, made_by_workers
-from gristmill.wide.pool import ATTEMPTS, Pool, at_once
-from gristmill.wide.process import Worker
-from gristmill.wide.settings import ALONE, Runner
-from gristmill.wide.unit import Done, Unit, WorkerDied
+from gristmill.settings.runner import ALONE, Runner
+from gristmill.training.keras_backend import LINEAR_ALGEBRA
+from gristmill.util.processes import TEMPORARY
+from gristmill.workers import chunks as pieces
+from gristmill.workers import dask_cluster as cluster
+from gristmill.workers import environment as alike
+from gristmill.workers import process
+from gristmill.workers import worker_main as working
+from gristmill.workers.chunks import Piece, made_by_workers
+from gristmill.workers.pool import ATTEMPTS, Pool, at_once
+from gristmill.workers.process import Worker
+from gristmill.workers.unit import Done, Unit, WorkerDied
+from helpers.support import wait_until
 
 ADDRESS = "tcp://127.0.0.1:8786"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from gristmill.deployments import FILE, entrypoint
+from gristmill.config.deployments import FILE, entrypoint
 from gristmill.errors import WorkError
 from tasks.deploying import deploy, make_pool
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 
-from gristmill import config
-from gristmill.deployments import FILE, prefect_yaml
-from gristmill.runs import Runs
-from gristmill.store import Store
+from conftest import ROOT
+from gristmill.config import catalogue as config
+from gristmill.config.deployments import FILE, prefect_yaml
+from gristmill.runs.records import Runs
+from gristmill.store.store import Store
 from tasks.deploying import deploy
 from tasks.pulled import _FETCHES
 

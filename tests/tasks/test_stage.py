@@ -10,22 +10,32 @@ from threading import Thread
 from typing import Any, NoReturn
 
 import pytest
-from conftest import SMALL
-from failing import without_locks
-from scoreboard import Fault
-from support import STAGE_NAMES, Forked, assert_all_whole, edit, made, nothing, published, records, write_project
 
-from gristmill.config import load
-from gristmill.domains import STAGES
+from conftest import SMALL
+from gristmill.config.catalogue import load
+from gristmill.config.stages import STAGES
+from gristmill.domains.timeseries import ingest as core
 from gristmill.errors import DataError, SourceChanged, WorkError
-from gristmill.identity import digest_of_file
-from gristmill.runs import Record, Runs
-from gristmill.store import Store
-from gristmill.timeseries import ingest as core
-from gristmill.wide.pieces import Made, Piece
+from gristmill.keys import digest_of_file
+from gristmill.runs.records import Record, Runs
+from gristmill.store.store import Store
+from gristmill.workers.chunks import Made, Piece
+from helpers.failing import without_locks
+from helpers.scoreboard import Fault
+from helpers.support import (
+    STAGE_NAMES,
+    Forked,
+    assert_all_whole,
+    edit,
+    made,
+    nothing,
+    published,
+    records,
+    write_project,
+)
 from tasks.stage import Run, _by_workers, make, produce, recorded
 
-pytest_plugins = ["end_to_end"]
+pytest_plugins = ["helpers.end_to_end"]
 
 Core = Callable[..., dict[str, int]]
 

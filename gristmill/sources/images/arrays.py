@@ -14,14 +14,15 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTu
 
 from pydantic import Field
 
-from gristmill import npy
 from gristmill.errors import DataError
-from gristmill.settings import Files
+from gristmill.settings.base import Files
 from gristmill.sources import archives
+from gristmill.sources import pixel_table as pixels
 from gristmill.sources.archives import told
-from gristmill.sources.images import Photo, pixels
 from gristmill.sources.packed import unpacked
 from gristmill.sources.parts import PARTS
+from gristmill.sources.photo import Photo
+from gristmill.util import npy_header as npy
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from gristmill.errors import DataError
-from gristmill.settings import Files
+from gristmill.settings.base import Files
 from gristmill.sources import archives
-from gristmill.sources.images import Photo
 from gristmill.sources.parts import part_of_folder
+from gristmill.sources.photo import Photo
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 

@@ -10,11 +10,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gristmill.errors import DataError, shown
-from gristmill.settings import Column, Columns, Files, Place
-from gristmill.sources import archives, refuse_missing
-from gristmill.sources.images import Photo
+from gristmill.settings.base import Column, Columns, Files, Place
+from gristmill.sources import archives
 from gristmill.sources.images.folder import PHOTOS
 from gristmill.sources.parts import part_of_cell
+from gristmill.sources.photo import Photo
+from gristmill.sources.rows import refuse_missing
 
 _LISTS = (".csv", ".tsv")  # in an archive
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from gristmill.sources.datasets import Dataset
-from gristmill.sources.images import Photo
+from gristmill.sources.photo import Photo
 
 
 class Tfds(Dataset):

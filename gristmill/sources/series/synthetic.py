@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
-from gristmill.settings import Settings
-from gristmill.sources import Rows, refuse_missing
+from gristmill.settings.base import Settings
+from gristmill.sources.rows import Rows, refuse_missing
 
 
 class Synthetic(Settings):

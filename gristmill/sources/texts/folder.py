@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from gristmill.errors import DataError
-from gristmill.settings import Files
-from gristmill.sources import Rows, archives, refuse_missing
+from gristmill.settings.base import Files
+from gristmill.sources import archives
 from gristmill.sources.decoded import decoded
 from gristmill.sources.parts import part_of_folder
+from gristmill.sources.rows import Rows, refuse_missing
 
 TEXTS = (".txt", ".txt.gz")
 

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gristmill.settings import Settings
-from gristmill.sources import Rows, refuse_missing
+from gristmill.settings.base import Settings
+from gristmill.sources.rows import Rows, refuse_missing
 
 Texts = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 Labels = Annotated[tuple[str | int, ...], Field(strict=False, min_length=1)]

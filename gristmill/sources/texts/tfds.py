@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from gristmill.errors import DataError
-from gristmill.sources import Rows, refuse_missing
 from gristmill.sources.datasets import Dataset, Example, folder_of
+from gristmill.sources.rows import Rows, refuse_missing
 
 
 class Tfds(Dataset):

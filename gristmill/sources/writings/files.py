@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from gristmill.settings import Files
-from gristmill.sources import below
+from gristmill.settings.base import Files
 from gristmill.sources.decoded import decoded
-from gristmill.sources.writings import Document
+from gristmill.sources.document import Document
+from gristmill.sources.rows import below
 
 _PLAIN = (".txt", ".text", ".md")
 

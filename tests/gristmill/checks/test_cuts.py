@@ -5,24 +5,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from small_prepared import spotted, write_prepared
-from small_runs import assembled
-from small_tokens import telling
-from small_tokens import write_tokens as write_texts
 
-from gristmill.checks.few import met_by_a_plane
-from gristmill.generation import cut as cut_tokens
-from gristmill.generation import prepared as tokens
-from gristmill.generation.feed import validation_of
-from gristmill.generation.settings import Train
-from gristmill.regression import cut as cut_rows
-from gristmill.regression import prepared as rows
-from gristmill.text import cut as cut_texts
-from gristmill.text import prepared as texts
-from gristmill.timeseries import cut as cut_series
-from gristmill.timeseries import prepared as series
-from gristmill.vision import cut as cut_images
-from gristmill.vision import prepared as images
+from gristmill.domains.common.few_examples import met_by_a_plane
+from gristmill.domains.generation import cut as cut_tokens
+from gristmill.domains.generation import prepared as tokens
+from gristmill.domains.generation.feed import validation_of
+from gristmill.domains.generation.settings import Train
+from gristmill.domains.tabular import cut as cut_rows
+from gristmill.domains.tabular import prepared as rows
+from gristmill.domains.text import cut as cut_texts
+from gristmill.domains.text import prepared as texts
+from gristmill.domains.timeseries import cut as cut_series
+from gristmill.domains.timeseries import prepared as series
+from gristmill.domains.vision import cut as cut_images
+from gristmill.domains.vision import prepared as images
+from helpers.small_prepared import spotted, write_prepared
+from helpers.small_runs import assembled
+from helpers.small_tokens import telling
+from helpers.small_tokens import write_tokens as write_texts
 
 Folders = dict[str, Path]
 

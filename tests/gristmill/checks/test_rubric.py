@@ -9,19 +9,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gristmill import config
 from gristmill.checks.evidence import Evidence, Left, slices_behind
 from gristmill.checks.rubric import SECTIONS, Judged, judge, meaning, points
 from gristmill.checks.trainings import LEARNED, REPRODUCIBLE, Check
-from gristmill.leaderboard import Outcome, Place
-from gristmill.lineage import Git
-from gristmill.promotions import Promotion
-from gristmill.retraining import Drift, ErrorDrift, InputDrift, Judgement
-from gristmill.runs import Record
-from gristmill.sweeps import Point
-from gristmill.tables import write_table
-from gristmill.timeseries.settings import Schema
-from gristmill.version import Version
+from gristmill.config import catalogue as config
+from gristmill.domains.timeseries.settings import Schema
+from gristmill.registry.lineage import Git
+from gristmill.registry.promotions import Promotion
+from gristmill.registry.version import Version
+from gristmill.runs.records import Record
+from gristmill.runs.retraining_record import Drift, ErrorDrift, InputDrift, Judgement
+from gristmill.sweeps.leaderboard import Outcome, Place
+from gristmill.sweeps.trials import Point
+from gristmill.util.table_io import write_table
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 SCORES = {"headline": {"metric": "mae", "model": 1.0, "baseline": 2.0}, "best_baseline": "naive", "parity": 1e-6}

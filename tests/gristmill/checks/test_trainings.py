@@ -9,27 +9,27 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from small_prepared import spotted, write_prepared
-from small_runs import assembled
-from small_tokens import telling
-from small_tokens import write_tokens as write_texts
 
 from gristmill.checks.trainings import CHANCE, LEARNED, REPRODUCIBLE, Check, Trainee, by_heart, checks, twice
-from gristmill.generation import prepared as tokens
-from gristmill.generation.models.gru import Gru
-from gristmill.generation.settings import Train as GenerationTrain
-from gristmill.regression import prepared as rows
-from gristmill.regression.models.dense import Dense as RowsDense
-from gristmill.regression.settings import Train as RegressionTrain
-from gristmill.settings import Settings
-from gristmill.text.models.embedding import Embedding
-from gristmill.text.settings import Train as TextTrain
-from gristmill.timeseries import prepared as series
-from gristmill.timeseries.models.dense import Dense as SeriesDense
-from gristmill.timeseries.models.linear import Linear
-from gristmill.timeseries.settings import Train as SeriesTrain
-from gristmill.vision.models.dense import Dense as ImagesDense
-from gristmill.vision.settings import Augment, Train
+from gristmill.domains.generation import prepared as tokens
+from gristmill.domains.generation.models.gru import Gru
+from gristmill.domains.generation.settings import Train as GenerationTrain
+from gristmill.domains.tabular import prepared as rows
+from gristmill.domains.tabular.models.dense import Dense as RowsDense
+from gristmill.domains.tabular.settings import Train as RegressionTrain
+from gristmill.domains.text.models.embedding import Embedding
+from gristmill.domains.text.settings import Train as TextTrain
+from gristmill.domains.timeseries import prepared as series
+from gristmill.domains.timeseries.models.dense import Dense as SeriesDense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.settings import Train as SeriesTrain
+from gristmill.domains.vision.models.dense import Dense as ImagesDense
+from gristmill.domains.vision.settings import Augment, Train
+from gristmill.settings.base import Settings
+from helpers.small_prepared import spotted, write_prepared
+from helpers.small_runs import assembled
+from helpers.small_tokens import telling
+from helpers.small_tokens import write_tokens as write_texts
 
 
 def of_rows(folder: Path, model: Any = None) -> Trainee:
@@ -40,7 +40,7 @@ def of_rows(folder: Path, model: Any = None) -> Trainee:
     layout = rows.Layout("y", ["a", "b"], {}, nothing, one)
     rows.write(rows.Prepared(table, np.repeat(["train", "validation"], [50, 10]), layout), folder)
     model = model or RowsDense(kind="dense", units=(16,))
-    return Trainee("regression", {"model": model, "train": RegressionTrain(patience=3)}, {"preprocess": folder}, ())
+    return Trainee("tabular", {"model": model, "train": RegressionTrain(patience=3)}, {"preprocess": folder}, ())
 
 
 def of_series(folder: Path, model: Any = None) -> Trainee:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.errors import DataError, RequestError
-from gristmill.places import locate
+from gristmill.runs.locations import locate
 from gristmill.scaffold.data import data_at
 
 

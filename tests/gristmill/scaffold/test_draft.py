@@ -5,7 +5,7 @@ import tomllib
 from gristmill.scaffold.draft import Draft, Guess, as_toml
 
 DRAFT = Draft(
-    "regression",
+    "tabular",
     'price of "houses": 3 rows',
     {
         "source": [Guess("kind", "csv"), Guess("path", "in/C:\\häuser\t.csv", "as given")],
@@ -29,7 +29,7 @@ def test_a_draft_reads_back_as_it_was() -> None:
     assert read == {
         "pipelines": {
             "houses": {
-                "domain": "regression",
+                "domain": "tabular",
                 "description": DRAFT.seen,
                 "source": DRAFT.values()["source"],
                 "ingest": DRAFT.values()["ingest"],

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from gristmill import config
+from gristmill.config import catalogue as config
 from gristmill.errors import RequestError
 from gristmill.scaffold.draft import Draft, Guess
 from gristmill.scaffold.write import is_store_ignored, pipeline_name, refuse_existing, write_project
 
 DRAFT = Draft(
-    "regression",
+    "tabular",
     "y of a line",
     {
         "source": [Guess("kind", "inline"), Guess("x", [1.0, 2.0]), Guess("y", [1.0, 2.0])],

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from damage import attempt, damaged, tried
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.errors import DataError
 from gristmill.sources import archives, packed
 from gristmill.sources.archives import gathered, opened
+from helpers.damage import attempt, damaged, tried
 
 PACKERS = {".tar": "w:", ".tar.gz": "w:gz", ".tgz": "w:gz"}
 CONTENT = {"b/2.jpg": b"two", "a/1.jpg": b"one", "b/10.JPG": b"ten"}

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from gristmill.errors import DataError
-from gristmill.sources import Rows, below, joined, refuse_missing
+from gristmill.sources.rows import Rows, below, joined, refuse_missing
 
 ONE = pd.DataFrame({"y": [1.0, 2.0]}, index=[2, 5])
 OTHER = pd.DataFrame({"y": [3.0, 4.0]}, index=[2, 3])

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gristmill.errors import DataError
-from gristmill.sources.images import Photo
 from gristmill.sources.images.arrays import Arrays
+from gristmill.sources.photo import Photo
 
 GREY = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
 COLOUR = np.random.default_rng(1).integers(0, 256, (5, 4, 3, 3), np.uint8)

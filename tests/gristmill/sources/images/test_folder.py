@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import SHARED
-from small_photos import write_photos
 
+from conftest import SHARED
 from gristmill.errors import DataError
-from gristmill.places import locate
-from gristmill.sources.images import Photo
+from gristmill.runs.locations import locate
 from gristmill.sources.images.folder import Folder
+from gristmill.sources.photo import Photo
+from helpers.small_photos import write_photos
 
 
 def photos(place: Path | str, root: Path = Path("/"), **settings: bool) -> list[Photo]:

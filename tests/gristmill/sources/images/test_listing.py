@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_photos import write_photos
 
 from gristmill.errors import DataError
-from gristmill.places import locate
-from gristmill.settings import places
-from gristmill.sources.images import Photo
+from gristmill.runs.locations import locate
+from gristmill.settings.base import places
 from gristmill.sources.images.listing import Listing
+from gristmill.sources.photo import Photo
+from helpers.small_photos import write_photos
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from PIL import Image
 from pydantic import ValidationError
-from small_photos import photo, write_tfds
 
+from conftest import SHARED
 from gristmill.errors import DataError
-from gristmill.places import locate
-from gristmill.settings import identity_values, places
-from gristmill.sources.images import Photo
+from gristmill.runs.locations import locate
+from gristmill.settings.base import identity_values, places
 from gristmill.sources.images.tfds import Tfds
+from gristmill.sources.photo import Photo
+from helpers.small_photos import photo, write_tfds
 
 NAME = "tiny_horses_or_humans"
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gristmill.errors import DataError
-from gristmill.places import locate
-from gristmill.sources import Rows
+from gristmill.runs.locations import locate
+from gristmill.sources.rows import Rows
 from gristmill.sources.texts import folder
 from gristmill.sources.texts.folder import Folder
 

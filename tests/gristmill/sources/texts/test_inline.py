@@ -6,10 +6,10 @@ import pytest
 from pydantic import ValidationError
 
 from gristmill.errors import DataError
-from gristmill.kinds import kinds, settings_of
-from gristmill.settings import identity_values
+from gristmill.settings.base import identity_values
+from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.messages import problem_lines
 from gristmill.sources.texts.inline import Inline
-from gristmill.wording import problem_lines
 
 TOY = {"kind": "inline", "texts": ["I love my dog", "I hate rain"], "labels": [1, "bad"]}
 
@@ -53,6 +53,6 @@ def test_the_texts_are_in_the_key() -> None:
 
 
 def test_in_a_text_pipeline_inline_means_texts() -> None:
-    packages = ("gristmill.sources", "gristmill.sources.texts")
+    packages = ("gristmill.sources.tables", "gristmill.sources.texts")
     assert settings_of("inline", *packages) is Inline
     assert {"csv", "folder", "inline", "jsonl", "parquet", "tfds"} <= set(kinds(*packages))

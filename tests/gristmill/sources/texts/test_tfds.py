@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SHARED
 
+from conftest import SHARED
 from gristmill.errors import DataError
-from gristmill.places import locate
-from gristmill.sources import Rows
+from gristmill.runs.locations import locate
+from gristmill.sources.rows import Rows
 from gristmill.sources.texts.tfds import Tfds
 
 NAME = "tiny_reviews"

@@ -4,11 +4,11 @@ import gzip
 from pathlib import Path
 
 import pytest
-from conftest import SHARED
 
+from conftest import SHARED
 from gristmill.errors import DataError
-from gristmill.places import locate
-from gristmill.sources.writings import Document
+from gristmill.runs.locations import locate
+from gristmill.sources.document import Document
 from gristmill.sources.writings.files import TextFiles
 
 

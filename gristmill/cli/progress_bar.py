@@ -1,0 +1,143 @@
+"""Progress display of a command: a transient line on a terminal, plain log lines elsewhere."""
+
+import contextlib
+import itertools
+import logging
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from gristmill.cli import console
+from gristmill.cli import output as screen
+from gristmill.settings.messages import number
+from gristmill.training import progress
+from gristmill.training.epoch import Epoch
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+    from rich.progress import Progress, TaskID
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 0.7  # seconds before a usually quick command shows on a terminal what it is doing
+
+
+@contextlib.contextmanager
+def working(what: str = "", how: str = "started") -> Iterator[None]:
+    """Show the work within the block, as `progress` reports it.
+
+    Pass `what` for a block that is usually quick: it is shown only on a terminal, and only if the block takes long.
+    """
+    line = _Line()
+    late = threading.Timer(PATIENCE, line.work_late, (what, how))
+    with progress.listening(line.epoch, line.work), contextlib.closing(line):
+        if what:
+            late.start()
+        try:
+            yield
+        finally:
+            late.cancel()
+            if what:
+                late.join()
+
+
+def each(items: Iterable[T], what: str) -> Iterator[T]:
+    """Yield items; show `what` while waiting for each one on a terminal, otherwise only before the first."""
+    waiting = iter(items)
+    for count in itertools.count():
+        with working():
+            if count == 0 or _is_drawn():
+                progress.begin(what)
+            try:
+                item = next(waiting)
+            except StopIteration:
+                return
+        yield item
+
+
+class _Line:
+    """The last line of a terminal, or lines of the log. Rich is imported when there is something to draw."""
+
+    def __init__(self) -> None:
+        self._begun = False  # whether anything was to be shown
+        self._live: Live | None = None
+        self._bars: Progress | None = None  # of the training under way
+        self._of: dict[str, TaskID] = {}  # the bar of each pipeline
+
+    def work(self, what: str, how: str, logged: bool) -> None:
+        """Show what begins."""
+        self._begun = True
+        if screen.is_quiet():
+            return
+        if not _is_drawn():
+            if logged:
+                logger.info("%-10s %s", what, how)
+            return
+        from rich.spinner import Spinner
+
+        self._bars, self._of = None, {}
+        self._draw(Spinner("dots", f"{what:<10} {how}"))
+
+    def work_late(self, what: str, how: str) -> None:
+        """Show what has been going on, unless something else has been shown meanwhile."""
+        if not self._begun:
+            self.work(what, how, logged=False)
+
+    def epoch(self, pipeline: str, epoch: Epoch) -> None:
+        """Show that a pipeline's training finished an epoch."""
+        if screen.is_quiet():
+            return
+        if not _is_drawn():
+            _tell_epoch(epoch)
+            return
+        if self._bars is None:
+            self._bars = _bars()
+        if pipeline not in self._of:
+            self._of[pipeline] = self._bars.add_task("train", total=epoch.of, losses="")
+        self._bars.update(self._of[pipeline], completed=epoch.number, losses=_losses(epoch))
+        self._draw(self._bars)
+
+    def close(self) -> None:
+        """Remove the line."""
+        if self._live:
+            self._live.stop()
+
+    def _draw(self, shown: "RenderableType") -> None:
+        from rich.live import Live
+
+        if self._live is None:
+            self._live = Live(shown, console=console.err(), transient=True)
+            self._live.start(refresh=True)
+        elif self._live.renderable is not shown:
+            self._live.update(shown, refresh=True)
+
+
+def _is_drawn() -> bool:
+    return sys.stderr.isatty() and console.err().is_interactive
+
+
+def _bars() -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[losses]}"),
+        TimeRemainingColumn(),
+        console=console.err(),
+    )
+
+
+def _tell_epoch(epoch: Epoch) -> None:
+    if epoch.number in (1, epoch.of) or epoch.number % max(1, epoch.of // 10) == 0:
+        logger.info("train      epoch %d of %d, %s", epoch.number, epoch.of, _losses(epoch))
+
+
+def _losses(epoch: Epoch) -> str:
+    validation = f", validation {number(epoch.val_loss)}" if epoch.val_loss is not None else ""
+    return f"loss {number(epoch.loss)}{validation}"

@@ -1,0 +1,107 @@
+"""The JSON Schema of `pipelines.toml`, so that editors complete and check it.
+
+`python -m gristmill.config.json_schema` prints it; `pipelines.schema.json` is kept current by a test. A field's
+description is the comment behind it in the settings class.
+"""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import ModelSchema
+
+from gristmill.config.catalogue import Choice, Defaults, may_be_own, tables_of
+from gristmill.config.stages import DOMAINS
+from gristmill.settings.base import Settings
+from gristmill.settings.custom_code import Own
+from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.runner import Runner
+from gristmill.settings.sweep import Sweep
+
+_OWN = {
+    "description": inspect.getdoc(Own),
+    "type": "object",
+    "properties": {"kind": {"type": "string", "pattern": r"\.py:[A-Za-z_]\w*$"}},
+    "required": ["kind"],
+}
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema of a whole `pipelines.toml`."""
+    choices = {
+        domain: {table: list(_classes(choice)) for table, choice in tables_of(domain).items()} for domain in DOMAINS
+    }
+    classes: list[type[Settings]] = [Defaults, Runner, Sweep]
+    classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
+    references, definitions = models_json_schema(
+        [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
+    )
+    pipelines = [_pipeline(domain, tables, references) for domain, tables in choices.items()]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "pipelines.toml of a gristmill project",
+        "type": "object",
+        "properties": {
+            "defaults": references[Defaults, "validation"],
+            "runner": references[Runner, "validation"],
+            "pipelines": {"type": "object", "additionalProperties": {"oneOf": pipelines}},
+        },
+        "additionalProperties": False,
+        **definitions,
+    }
+
+
+def _classes(choice: Choice) -> Iterator[type[Settings]]:
+    """Yield the classes a table may have: its own, or one for each kind of its packages."""
+    if isinstance(choice, tuple):
+        yield from (settings_of(kind, *choice) for kind in kinds(*choice))
+    else:
+        yield choice
+
+
+def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: dict[Any, Any]) -> dict[str, Any]:
+    options = {table: [references[kind, "validation"] for kind in classes] for table, classes in tables.items()}
+    for table, choice in tables_of(domain).items():
+        if may_be_own(choice):
+            options[table].append(_OWN)
+    needed = [
+        table for table, classes in tables.items() if any(f.is_required() for f in classes[0].model_fields.values())
+    ]
+    return {
+        "type": "object",
+        "properties": {
+            "domain": {"const": domain},
+            "description": {"type": "string"},
+            "sweep": {
+                **references[Sweep, "validation"],
+                "propertyNames": {"enum": [*Sweep.model_fields, *tables]},
+            },
+            **{table: found[0] if len(found) == 1 else {"oneOf": found} for table, found in options.items()},
+        },
+        "required": ["domain", *needed],
+        "additionalProperties": False,
+    }
+
+
+class _Described(GenerateJsonSchema):
+    """Has every field described, those of tables within tables too."""
+
+    def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
+        definition = super().model_schema(schema)
+        _describe(schema["cls"], definition)
+        return definition
+
+
+def _describe(kind: type[Settings], definition: JsonSchemaValue) -> None:
+    """Give each field the comment behind it as its description, in the class that declares it."""
+    for owner in reversed([base for base in kind.__mro__ if issubclass(base, Settings)]):
+        for name, comment in re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(owner), re.MULTILINE):
+            if name in definition.get("properties", {}):
+                definition["properties"][name]["description"] = comment
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))

@@ -1,0 +1,119 @@
+"""How a classifier stands beside its baselines: a row for each part, forecaster and group of examples."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.common.classification import scores
+from gristmill.domains.common.classification.labelled import Labelled, Labels
+from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.errors import RequestError
+from gristmill.settings.messages import suggestion
+from gristmill.util.ranking import rank
+
+Made = dict[str, Probabilities]  # by forecaster: the model, then the baselines
+Row = dict[str, Any]
+
+MODEL = "model"
+
+_LABELS = ("part", "forecaster", "by", "group", "examples")
+_SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # where there is no room for all
+
+
+def refuse_unknown(slices: tuple[str, ...], data: Labelled) -> None:
+    """Refuse slices by a column that the examples do not have, or whose name means something else in the scores."""
+    for name in slices:
+        if name not in data.columns:
+            raise RequestError(f"evaluate.slices: {suggestion('column', name, data.columns)}")
+
+
+def score_table(data: Labelled, part: str, made: Made, slices: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
+
+    `by` is `all`, `class` or a column of the metadata. A class has precision, recall and F1 alone; elsewhere these are
+    means over the classes that have examples.
+    """
+    rows = []
+    for name, probabilities in made.items():
+        labels = {"part": part, "forecaster": name}
+        rows += [labels | row for row in by_group(data, part, probabilities, slices)]
+        rows += [labels | row for row in by_class(data, part, probabilities)]
+    return pd.DataFrame(rows)
+
+
+def by_group(data: Labelled, part: str, probabilities: Probabilities, slices: tuple[str, ...]) -> Iterator[Row]:
+    """Yield the scores of the whole part, and of the examples that share a value of a column."""
+    index, truth = data.rows(part), data.labels(part)
+    yield {"by": "all", "group": "", "examples": len(truth)} | measure(truth, probabilities)
+    for column in slices:
+        values = index[column].fillna("–").astype(str)
+        for value in sorted(values.unique()):
+            own = (values == value).to_numpy()
+            measured = measure(truth[own], probabilities[own])
+            yield {"by": column, "group": value, "examples": int(own.sum())} | measured
+
+
+def by_class(data: Labelled, part: str, probabilities: Probabilities) -> Iterator[Row]:
+    """Yield the scores of each class."""
+    classes = data.classes
+    counts = scores.confusion(data.labels(part), probabilities.argmax(axis=1), len(classes))
+    measured = zip(scores.precision(counts), scores.recall(counts), scores.f1(counts), strict=True)
+    for name, examples, (precision, recall, f1) in zip(classes, counts.sum(axis=1), measured, strict=True):
+        yield {
+            "by": "class",
+            "group": name,
+            "examples": int(examples),
+            "precision": precision,
+            "recall": recall,
+            "f1": f1,
+        }
+
+
+def measure(truth: Labels, probabilities: Probabilities) -> dict[str, float | None]:
+    """Return the metrics of some examples; `roc_auc` where there are two classes."""
+    predicted, classes = probabilities.argmax(axis=1), probabilities.shape[1]
+    counts = scores.confusion(truth, predicted, classes)
+    measured = {
+        "accuracy": scores.accuracy(truth, predicted),
+        "precision": float(np.nanmean(scores.precision(counts))),
+        "recall": float(np.nanmean(scores.recall(counts))),
+        "f1": float(np.nanmean(scores.f1(counts))),
+        "log_loss": scores.log_loss(truth, probabilities),
+        "brier": scores.brier(truth, probabilities),
+        "ece": scores.ece(truth, probabilities),
+    }
+    return measured | ({"roc_auc": scores.roc_auc(truth, probabilities)} if classes == 2 else {})
+
+
+def summarised(table: pd.DataFrame) -> dict[str, Any]:
+    """Return `model.<part>.<metric>`, `baselines.<name>.<part>.<metric>`, the best baseline and the headline."""
+    scored: dict[str, dict[str, Any]] = {}
+    for row in table[table["by"] == "all"].to_dict("records"):
+        values = {key: None if pd.isna(value) else value for key, value in row.items() if key not in _LABELS}
+        scored.setdefault(row["forecaster"], {})[row["part"]] = values
+    model = scored.pop(MODEL)
+    best = min(scored, key=lambda name: rank(scored[name]["test"]["accuracy"], higher_is_better=True))
+    return {
+        "model": model,
+        "baselines": scored,
+        "best_baseline": best,
+        "shown": [name for name in _SHOWN if name in model["test"]],
+        "headline": {
+            "metric": "accuracy",
+            "model": model["test"]["accuracy"],
+            "baseline": scored[best]["test"]["accuracy"],
+            "higher_is_better": True,
+        },
+    }
+
+
+def described(data: Labelled, probabilities: Probabilities) -> dict[str, Any]:
+    """Return what else is known of the test part: the confusion of the classes, and how honest probabilities are."""
+    truth, classes = data.labels("test"), data.classes
+    return {
+        "classes": classes,
+        "confusion": scores.confusion(truth, probabilities.argmax(axis=1), len(classes)).tolist(),
+        "calibration": scores.reliability(truth, probabilities),
+    }

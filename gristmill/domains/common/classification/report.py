@@ -1,0 +1,186 @@
+"""What a report on any classifier shows: its scores beside the baselines', confusion, calibration, slices."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gristmill.domains.common.classification import figures
+from gristmill.domains.common.classification.labelled import PARTS, Labelled
+from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.sections import Section, Table
+from gristmill.settings.messages import numbers, score, score_column, score_rows
+from gristmill.util.table_io import read_document, read_table
+
+METRICS = {
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "roc_auc": "ROC-AUC",
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "ece": "ECE",
+}
+
+_SHOWN = 30  # classes or groups that a table shows at most
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a run left in its artifacts of how the model stands, read once."""
+
+    evaluate: Path
+    train: Path
+    scores: dict[str, Any]
+    table: pd.DataFrame
+
+    @property
+    def best(self) -> str:
+        """The best baseline."""
+        return str(self.scores["best_baseline"])
+
+    def by(self, what: str) -> pd.DataFrame:
+        """Return the scores of the test part by class or by a column of the metadata."""
+        return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
+
+
+def read_judged(folders: dict[str, Path]) -> Judged:
+    """Read what evaluate wrote, given the folders of a run's artifacts."""
+    evaluate = folders["evaluate"]
+    scores, table = read_document(evaluate / "scores.json"), read_table(evaluate / "scores.parquet")
+    return Judged(evaluate, folders["train"], scores, table)
+
+
+def headline_picture(folders: dict[str, Path]) -> bytes:
+    """Return the confusion of the classes as a PNG, from the folder of `evaluate` alone."""
+    scores = read_document(folders["evaluate"] / "scores.json")
+    return as_png(figures.confusion_figure(scores["confusion"], scores["classes"]))
+
+
+def scores_section(found: Judged) -> Section:
+    """Return how the model stands beside its baselines, part by part."""
+    tables = [scores_table(found.scores, part) for part in PARTS if part in found.scores["model"]]
+    return Section("Scores", f"{verdict(found.scores)} {learned_gap(found.train, found.scores)}", tables=tables)
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """Say in a sentence how the model stands beside its best baseline."""
+    headline = scores["headline"]
+    model, baseline = headline["model"], headline["baseline"]
+    stands = "beats" if model > baseline else "does not beat"
+    change = (1 - model) / (1 - baseline) - 1 if baseline < 1 else 0.0
+    errors = f", {abs(change):.0%} {'fewer' if change < 0 else 'more'} errors" if change else ""
+    own, other = numbers([model, baseline])
+    return (
+        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: accuracy "
+        f"{own} against {other}{errors}. Nothing was fitted on the test "
+        "part. Precision, recall and F1 are means over the classes."
+    )
+
+
+def learned_gap(train: Path, scores: dict[str, Any]) -> str:
+    """Say how much better the training part is classified than examples that nothing was fitted on."""
+    epochs = read_table(train / "epochs.parquet")
+    if "accuracy" not in epochs:
+        return ""
+    kept = epochs[epochs["epoch"] == read_document(train / "training.json")["best_epoch"]].iloc[0]
+    learned = kept["accuracy"]
+    points = {part: 100 * (learned - values["accuracy"]) for part, values in scores["model"].items()}
+    return (
+        f"Accuracy on the training part, measured while the network learned, was {score('accuracy', learned)} in the "
+        f"epoch that was kept: {' and '.join(f'{gap:+.1f} points beside {part}' for part, gap in points.items())}."
+    )
+
+
+def scores_table(scores: dict[str, Any], part: str) -> Table:
+    """Return a part's scores, the model first, then the baselines from the best on."""
+    baselines = sorted(scores["baselines"].items(), key=lambda item: -item[1][part]["accuracy"])
+    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
+    shown = {key: name for key, name in METRICS.items() if key in scores["model"][part]}
+    return Table(f"{part.capitalize()} part", ["classifier", *shown.values()], score_rows(shown, named))
+
+
+def confusion_section(found: Judged) -> Section:
+    """Return what each class is taken for, and how well it is found."""
+    picture = as_svg(figures.confusion_figure(found.scores["confusion"], found.scores["classes"]))
+    classes = found.by("class")
+    model = classes[classes["forecaster"] == "model"]
+    note = (
+        "The test part, coloured by the share of the true class. Precision is the share of what was taken for a class "
+        f"that is of it, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}"
+    )
+    rows = _by_group(_worst(model, "f1"), ("precision", "recall", "f1"))
+    return Section(
+        "Confusion matrix", note, [picture], [Table("", ["class", "examples", "precision", "recall", "F1"], rows)]
+    )
+
+
+def calibration_section(found: Judged) -> Section:
+    """Return how often the model is right beside how sure it says it is."""
+    bins, test = found.scores["calibration"], found.scores["model"]["test"]
+    examples = sum(one["examples"] for one in bins)
+    confidence = sum(one["examples"] * one["confidence"] for one in bins) / examples
+    note = (
+        f"On the test part the model is right in {test['accuracy']:.1%} of the examples and is {confidence:.1%} sure "
+        f"in the mean; over the bins both are {test['ece']:.1%} apart (ECE)."
+    )
+    return Section("Calibration", note, pictures=[as_svg(figures.calibration_figure(bins))])
+
+
+def slice_sections(found: Judged) -> Iterator[Section]:
+    """Yield the scores by columns of the metadata."""
+    tables = []
+    for column in [by for by in found.table["by"].unique() if by not in ("all", "class")]:
+        groups = found.by(column)
+        model = groups[groups["forecaster"] == "model"]
+        baseline = groups[groups["forecaster"] == found.best].set_index("group")["accuracy"]
+        shown = found.scores["shown"]
+        worst = _worst(model, "accuracy")
+        others = score_column("accuracy", baseline.loc[worst["group"]].tolist())
+        rows = [[*row, other] for row, other in zip(_by_group(worst, shown), others, strict=True)]
+        headings = ["", "examples", *(METRICS[key] for key in shown), f"accuracy of {found.best}"]
+        tables.append(Table(column + _limited(model, "groups", "accuracy"), headings, rows))
+    if tables:
+        yield Section("Slices", "The test part by what is known of its examples.", tables=tables)
+
+
+def counts_table(data: Labelled) -> Table:
+    """Return how many examples each class has in each part."""
+    counts = pd.crosstab(data.index["label"], data.index["part"]).reindex(
+        index=range(len(data.classes)), columns=list(PARTS), fill_value=0
+    )
+    rows = [[data.classes[label], *(f"{count:,}" for count in row)] for label, row in enumerate(counts.to_numpy())]
+    total = ["all", *(f"{count:,}" for count in counts.sum())]
+    return Table("Examples by class and part", ["class", *PARTS], [*rows, total])
+
+
+def repeats_note(repeated: list[dict[str, Any]]) -> str:
+    """Say which parts share examples; nothing where none does."""
+    return "".join(
+        f" {found['count']:,} of the {found['part']} part stand in the {found['also_in']} part too, such as "
+        f"{found['pairs'][0][0]} ({found['pairs'][0][1]} there), which flatters its score."
+        for found in repeated
+    )
+
+
+def _worst(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return as many rows as a table shows: all in their order, or those of the lowest score."""
+    return rows if len(rows) <= _SHOWN else rows.nsmallest(_SHOWN, metric)
+
+
+def _limited(rows: pd.DataFrame, what: str, metric: str) -> str:
+    """Say which rows are shown where not all are."""
+    lowest = f" Of {len(rows)} {what} the {_SHOWN} with the lowest {metric}; all are in scores.parquet."
+    return lowest if len(rows) > _SHOWN else ""
+
+
+def _by_group(rows: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
+    """Return the cells of each group: its name, how many examples it has, its scores."""
+    examples = [f"{count:,}" for count in rows["examples"]]
+    columns = [
+        score_column(key, [None if pd.isna(value) else value for value in rows[key].tolist()]) for key in metrics
+    ]
+    return [list(row) for row in zip(rows["group"], examples, *columns, strict=True)]

@@ -1,0 +1,181 @@
+"""What a retraining asks of any classifier: which examples are new, how the champion fares on them, who errs least."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.common.classification.predictions import Probabilities, misses, read_predictions
+from gristmill.errors import shown
+from gristmill.retraining import example_diff as examples
+from gristmill.retraining.drift import look_at_mean_error, look_at_names, one_look
+from gristmill.retraining.example_diff import CONTENT
+from gristmill.retraining.gate import Contest
+from gristmill.runs.retraining_record import (
+    CHALLENGER,
+    CHAMPION,
+    Champion,
+    Drift,
+    Folders,
+    InputDrift,
+    Lost,
+    News,
+    incomparable,
+)
+from gristmill.util.table_io import read_document, read_table
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Examples as ingest left them."""
+
+    folder: Path
+    rows: pd.DataFrame
+    contents: "pd.Series[str]"  # of each row
+    classes: list[str]
+
+    @property
+    def labels(self) -> npt.NDArray[np.object_]:
+        """The class of each row."""
+        return np.array(self.classes, object)[self.rows["label"]]
+
+    def of(self, index: pd.DataFrame) -> "Ingested":
+        """Return the examples that an index names, in its order."""
+        rows = self.rows.set_index("id").loc[index["id"]].reset_index()
+        contents = self.contents.set_axis(self.rows["id"]).loc[index["id"]].reset_index(drop=True)
+        return Ingested(self.folder, rows, contents, self.classes)
+
+    def part(self, preprocess: Path, *names: str) -> "Ingested":
+        """Return the examples of some parts, as they were split."""
+        index = read_table(preprocess / "index.parquet")
+        return self.of(index[index["part"].isin(names)])
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Examples that a champion has not seen, and what it was trained on."""
+
+    now: Ingested  # all that is ingested now
+    rows: pd.DataFrame  # those of it that are new, a row at least
+    known: Ingested  # the champion's test part
+    champion: Folders
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a domain keeps its examples and shows them to a champion, and by it what a retraining asks."""
+
+    table: str  # ingest's, a row an example: id, label (position of the class), part (of the source, or missing)
+    content: str  # the column by which two examples are the same
+    judge: Callable[[Path, Path, pd.DataFrame], Probabilities]  # folders of export and ingest, rows of the table
+    looks: Callable[[Fresh], list[InputDrift]]  # how far the examples themselves have moved
+
+    def news(self, ingest: Path, before: Path | None) -> News:
+        """Count the examples that are not among earlier ones, those of another class or part, and those that are gone.
+
+        Args:
+            ingest: folder of the examples.
+            before: folder of the earlier ones; None if there are none.
+        """
+        return examples.compared(_said(self._ingested(ingest)), _said(self._ingested(before)) if before else None)
+
+    def lost(self, ingest: Path, before: Path) -> Lost:
+        """Count the earlier examples that are missing.
+
+        Args:
+            ingest: folder of the examples.
+            before: folder of the earlier ones.
+        """
+        now, then = self._ingested(ingest), self._ingested(before)
+        return examples.lost(now.contents, then.contents, lambda at: shown(then.rows["id"].iloc[at]))
+
+    def drift(self, ingest: Path, champion: Champion) -> Drift:
+        """Score the champion on examples that it has not seen, and compare these with those that it has.
+
+        Args:
+            ingest: folder of the examples.
+            champion: the version that serves.
+        """
+        folders = champion.folders
+        now, before = self._comparable(ingest, folders)
+        new = ~now.contents.isin(before.contents).to_numpy()
+        rows, labels = now.rows[new], now.labels[new]
+        if rows.empty:
+            return Drift(errors=None, inputs=[])
+        trained, tested = (before.part(folders["preprocess"], part) for part in ("train", "test"))
+        return one_look(
+            errors=look_at_mean_error(
+                _misses(self.judge(folders["export"], ingest, rows), labels, now.classes),
+                misses(read_predictions(folders["evaluate"], "test")),
+            ),
+            inputs=[
+                look_at_names("label", labels, trained.labels),
+                *self.looks(Fresh(now, rows, tested, folders)),
+            ],
+        )
+
+    def judgeable(self, challenger: Folders, champion: Champion) -> int:
+        """Return how many examples of the challenger's test part neither model is trained or chosen on.
+
+        Args:
+            challenger: folders of its artifacts up to preprocess.
+            champion: the version that serves.
+        """
+        return len(self._unlearned(challenger, champion).rows)
+
+    def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
+        """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test part.
+
+        Beside a champion those examples count that neither was trained or chosen on.
+
+        Args:
+            challenger: folders of its artifacts.
+            champion: the version that serves; None without one.
+        """
+        rows, errors = read_predictions(challenger["evaluate"], "test"), {}
+        if champion is not None:
+            left = self._unlearned(challenger, champion)
+            rows = rows.set_index("id").loc[left.rows["id"]]
+            judged = self.judge(champion.folders["export"], challenger["ingest"], left.rows)
+            errors[CHAMPION] = _misses(judged, left.labels, left.classes)
+        baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
+        errors |= {CHALLENGER: misses(rows)} | {name: misses(rows, name) for name in baselines}
+        return Contest("error rate", errors)
+
+    def _unlearned(self, challenger: Folders, champion: Champion) -> Ingested:
+        now, before = self._comparable(challenger["ingest"], champion.folders)
+        tested = now.part(challenger["preprocess"], "test")
+        learned = (
+            own.part(folders["preprocess"], "train", "validation").contents
+            for own, folders in ((now, challenger), (before, champion.folders))
+        )
+        return tested.of(tested.rows[examples.unlearned(tested.contents, *learned)])
+
+    def _comparable(self, ingest: Path, champion: Folders) -> tuple[Ingested, Ingested]:
+        """Return examples and those of the champion, which must have the same classes."""
+        now, before = self._ingested(ingest), self._ingested(champion["ingest"])
+        if now.classes != before.classes:
+            raise incomparable(
+                f"the champion's classes are {', '.join(before.classes)}, those of the data {', '.join(now.classes)}"
+            )
+        return now, before
+
+    def _ingested(self, ingest: Path) -> Ingested:
+        rows = read_table(ingest / self.table)
+        return Ingested(ingest, rows, rows[self.content], read_document(ingest / "summary.json")["classes"])
+
+
+def _said(found: Ingested) -> pd.DataFrame:
+    """Return content, class and part of examples."""
+    return pd.DataFrame({CONTENT: found.contents, "label": found.labels, "part": found.rows["part"].fillna("")})
+
+
+def _misses(
+    probabilities: Probabilities, labels: npt.NDArray[np.object_], classes: list[str]
+) -> npt.NDArray[np.float64]:
+    """Return 1 for each example that is taken for another class, else 0."""
+    missed: npt.NDArray[np.float64] = (np.array(classes, object)[probabilities.argmax(axis=1)] != labels).astype(float)
+    return missed

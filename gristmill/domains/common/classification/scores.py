@@ -1,0 +1,96 @@
+"""Measures of classifiers: truth (examples,) as positions of classes, probabilities (examples, classes) that sum to 1.
+
+Sources: Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950;
+Hanley & McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve", Radiology
+143(1), 1982; Guo, Pleiss, Sun & Weinberger, "On calibration of modern neural networks", ICML 2017.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import rankdata
+
+from gristmill.domains.common.classification.labelled import Labels
+
+Values = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+BINS = 15  # of confidence, as Guo et al. have them
+_LEAST = 1e-7  # a probability is taken for at least this: one certain error would make the log loss infinite
+
+
+def accuracy(truth: Labels, predicted: Labels) -> float:
+    """Share of the examples whose class is the predicted one, 0 to 1; higher is better."""
+    return float((truth == predicted).mean())
+
+
+def log_loss(truth: Labels, probabilities: Values) -> float:
+    """Mean negative logarithm of the true class's probability, from 0 (certain and right) up; lower is better."""
+    own = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.clip(own, _LEAST, 1)).mean())
+
+
+def brier(truth: Labels, probabilities: Values) -> float:
+    """Mean squared distance to the certain truth, summed over classes: 0 to 2; lower is better."""
+    own = probabilities[np.arange(len(truth)), truth]
+    return float((np.square(probabilities).sum(axis=1) - 2 * own + 1).mean())
+
+
+def confusion(truth: Labels, predicted: Labels, classes: int) -> Counts:
+    """Count the examples of each class by what they were taken for: (true class, predicted class)."""
+    counted: Counts = np.bincount(truth * classes + predicted, minlength=classes**2)
+    return counted.reshape(classes, classes)
+
+
+def precision(counts: Counts) -> Values:
+    """Share of what was taken for a class that is of it; 0 if nothing was, NaN for a class without examples."""
+    return _share(np.diag(counts), counts.sum(axis=0), counts)
+
+
+def recall(counts: Counts) -> Values:
+    """Share of a class that was taken for it; NaN for a class without examples."""
+    return _share(np.diag(counts), counts.sum(axis=1), counts)
+
+
+def f1(counts: Counts) -> Values:
+    """Harmonic mean of precision and recall, 0 if one of them is; NaN for a class without examples."""
+    return _share(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1), counts)
+
+
+def roc_auc(truth: Labels, probabilities: Values) -> float | None:
+    """Chance that an example of the second class has a higher probability of it than one of the first; a tie is half.
+
+    0.5 is guessing, 1 best; None where one of the two classes has no example.
+    """
+    ranks, second = rankdata(probabilities[:, 1]), truth == 1
+    above, below = int(second.sum()), int((~second).sum())
+    return float((ranks[second].sum() - above * (above + 1) / 2) / (above * below)) if above and below else None
+
+
+def reliability(truth: Labels, probabilities: Values) -> list[dict[str, float]]:
+    """Return how sure and how right the predictions of each of the bins of confidence were, empty bins left out.
+
+    Confidence is the predicted class's probability. A bin holds its upper end, and `low` is its lower one.
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    owner = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    return [
+        {
+            "low": float(at / BINS),
+            "examples": int((owner == at).sum()),
+            "confidence": float(confidence[owner == at].mean()),
+            "accuracy": float(right[owner == at].mean()),
+        }
+        for at in np.unique(owner)
+    ]
+
+
+def ece(truth: Labels, probabilities: Values) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy over the bins, 0 to 1; lower is better."""
+    bins = reliability(truth, probabilities)
+    return sum(one["examples"] * abs(one["accuracy"] - one["confidence"]) for one in bins) / len(truth)
+
+
+def _share(part: Counts, whole: Counts, counts: Counts) -> Values:
+    """Return part / whole, 0 where whole is 0, NaN where the class has no example."""
+    shares = part / np.maximum(whole, 1)
+    return np.where(counts.sum(axis=1) > 0, shares, np.nan)

@@ -1,0 +1,21 @@
+"""Gated recurrent units."""
+
+from typing import TYPE_CHECKING, Literal
+
+from gristmill.domains.generation.recurrent import Recurrent, stacked
+from gristmill.domains.generation.shape import Shape
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Gru(Recurrent):
+    """Recurrent layers with gates and no state beside their output (Cho et al., EMNLP 2014)."""
+
+    kind: Literal["gru"]
+
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network from tokens to logits of the next one."""
+        from keras import layers
+
+        return stacked(self, layers.GRU, shape, "gru")

@@ -1,0 +1,137 @@
+"""What a report on a network that writes shows: scores, samples, where the text is hard, training, network, data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gristmill.domains.generation import figures, prepared
+from gristmill.domains.generation.prepared import PARTS, Prepared
+from gristmill.domains.text.projector import visible
+from gristmill.reports.learning import network_section, training_sections
+from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.sections import Passage, Section, Table
+from gristmill.settings.messages import numbers, score_rows
+from gristmill.util.table_io import read_document, read_table
+
+METRICS = {
+    "bits_per_character": "bits a character",
+    "bits_per_token": "bits a token",
+    "perplexity": "perplexity",
+    "accuracy": "next token right",
+}
+
+_FREQUENT = 20  # tokens that are listed
+
+
+def sections(folders: dict[str, Path]) -> Iterator[Section]:
+    """Yield the sections of a report from the folders of a run's artifacts."""
+    scores = read_document(folders["evaluate"] / "scores.json")
+    yield Section(
+        "Scores", verdict(scores), tables=[scores_table(scores, part) for part in PARTS if part in told(scores)]
+    )
+    yield samples_section(read_table(folders["evaluate"] / "samples.parquet"))
+    yield bits_section(folders["evaluate"], scores)
+    yield from training_sections(folders["train"])
+    yield network_section(folders["evaluate"])
+    yield data_section(prepared.read(folders["preprocess"]), scores)
+
+
+def headline_picture(folders: dict[str, Path]) -> bytes:
+    """Return the bits along the test part as a PNG, from the folder of `evaluate` alone."""
+    scores = read_document(folders["evaluate"] / "scores.json")
+    return as_png(figures.bits_figure(test_bits(folders["evaluate"]), scores["best_baseline"]))
+
+
+def told(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the model's scores by part."""
+    by_part: dict[str, dict[str, float]] = scores["model"]
+    return by_part
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """Say in a sentence how the model stands beside its best baseline."""
+    headline = scores["headline"]
+    name, model, baseline = METRICS[headline["metric"]], headline["model"], headline["baseline"]
+    stands = "beats" if model < baseline else "does not beat"
+    change = model / baseline - 1
+    size = f", {abs(change):.1%} {'fewer' if change < 0 else 'more'}" if change else ""
+    own, others = numbers([model, baseline])
+    return (
+        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: {own} {name} "
+        f"against {others}{size}. Nothing was fitted on the test part. The baselines count in the training part; "
+        "how far they lean on shorter contexts is chosen on validation."
+    )
+
+
+def scores_table(scores: dict[str, Any], part: str) -> Table:
+    """Return a part's scores, the model first, then the baselines from the best on."""
+    first = scores["headline"]["metric"]
+    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][first])
+    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
+    shown = {key: name for key, name in METRICS.items() if key in scores["model"][part]}
+    bits = score_rows([key for key in shown if key != "accuracy"], named)
+    rows = [[*row, f"{values['accuracy']:.1%}"] for row, (_, values) in zip(bits, named, strict=True)]
+    title = f"{part.capitalize()} part, {scores['tokens'][part]:,} tokens"
+    unknown = scores["unknown"][part]
+    return Table(title + (f", {unknown:.2%} of them unknown" if unknown else ""), ["", *shown.values()], rows)
+
+
+def samples_section(samples: pd.DataFrame) -> Section:
+    """Return what the model wrote at each temperature."""
+    prompt = samples["prompt"].iloc[0]
+    note = f"Each goes on from the same {len(prompt):,} characters. The lower the temperature, the likelier each token."
+    passages = [
+        Passage(f"Temperature {temperature:g}", text)
+        for temperature, text in zip(samples["temperature"], samples["text"], strict=True)
+    ]
+    return Section("Samples", note, passages=[Passage("Prompt", prompt), *passages])
+
+
+def bits_section(evaluated: Path, scores: dict[str, Any]) -> Section:
+    """Return how hard the test part is from its beginning to its end."""
+    bits, best = test_bits(evaluated), scores["best_baseline"]
+    better = (bits["model"] < bits[best]).mean()
+    note = f"Means of up to 1,000 tokens; the model takes fewer bits than {best} in {better:.0%} of them."
+    return Section("Along the test part", note, [as_svg(figures.bits_figure(bits, best))])
+
+
+def test_bits(evaluated: Path) -> pd.DataFrame:
+    """Return the rows of the test part of `bits.parquet`."""
+    bits = read_table(evaluated / "bits.parquet")
+    return bits[bits["part"] == "test"].reset_index(drop=True)
+
+
+def data_section(data: Prepared, scores: dict[str, Any]) -> Section:
+    """Return how much text each part holds, and the most frequent tokens."""
+    layout = data.layout
+    seen = "windows of the stream" if layout.after_each else "the beginnings of lines"
+    note = (
+        f"A vocabulary of {layout.vocabulary:,} {layout.level}s, padding and unknown among them; the network is shown "
+        f"{seen}, of {layout.length} tokens at most."
+    )
+    unknown = data.unknown
+    rows = [
+        [
+            part,
+            f"{layout.characters[part]:,}",
+            f"{layout.tokens[part]:,}",
+            f"{unknown[part]:.2%}",
+            _told(scores, part),
+        ]
+        for part in PARTS
+    ]
+    vocabulary = data.vocabulary.nlargest(_FREQUENT, "count", keep="all").head(_FREQUENT)
+    frequent = [
+        [visible(name), f"{count:,}"] for name, count in zip(vocabulary["token"], vocabulary["count"], strict=True)
+    ]
+    tables = [
+        Table("", ["part", "characters", "tokens", "unknown", "tokens told"], rows),
+        Table("Most frequent tokens of the training part", ["token", "count"], frequent),
+    ]
+    return Section("Data", note, tables=tables)
+
+
+def _told(scores: dict[str, Any], part: str) -> str:
+    return f"{scores['tokens'][part]:,}" if part in scores["tokens"] else "–"

@@ -1,0 +1,18 @@
+"""The schema that is proposed for texts to go on with."""
+
+from pathlib import Path
+
+from gristmill.data_schema.proposal import Proposal, size_lines
+from gristmill.domains.generation.settings import Ingest
+from gristmill.util.table_io import read_table
+
+
+def propose(folder: Path, ingest: Ingest) -> Proposal:
+    """Return the rules that ingested texts suggest: their lengths.
+
+    Args:
+        folder: of the ingest artifact.
+        ingest: the settings that it was made by.
+    """
+    table = read_table(folder / "texts.parquet")
+    return {"characters": size_lines(table["text"].str.len(), "of a text")}

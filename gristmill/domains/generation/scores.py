@@ -1,0 +1,72 @@
+"""How well next tokens are told: bits, perplexity, and how often the likeliest token was the one that came."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.domains.generation.baselines import Told
+from gristmill.util.ranking import rank
+
+MODEL = "model"
+
+Scores = dict[str, dict[str, dict[str, float]]]  # by model, part and metric
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a part's tokens, (tokens,) each."""
+
+    bits: npt.NDArray[np.float64]  # -log2 of the probability that the token was given
+    right: npt.NDArray[np.bool_]  # whether the likeliest token came
+
+    @classmethod
+    def of(cls, told: Told, came: npt.NDArray[np.int32]) -> "Outcome":
+        """Return the outcome of what was told of the tokens that came."""
+        return cls(-np.log2(told.probability), told.guess == came)
+
+
+def measured(outcome: Outcome, characters: int | None) -> dict[str, float]:
+    """Return the scores of a part.
+
+    `bits_per_character` is the bits of all its tokens by its characters: it compares models of different tokens, if
+    these stand for all of the text.
+    `perplexity` is 2 to the `bits_per_token`: among so many equally likely tokens a guess would be as hard.
+
+    Args:
+        outcome: of the tokens that are told.
+        characters: that these tokens stand for; None where they do not stand for all of the text.
+    """
+    per_token = float(outcome.bits.mean())
+    by_character = {} if characters is None else {"bits_per_character": float(outcome.bits.sum()) / characters}
+    return by_character | {
+        "bits_per_token": per_token,
+        "perplexity": 2**per_token,
+        "accuracy": float(outcome.right.mean()),
+    }
+
+
+def summarised(scores: Scores) -> dict[str, Any]:
+    """Return the model's scores, the baselines', the best of them, and the headline: the first metric, in bits."""
+    rest = {name: by_part for name, by_part in scores.items() if name != MODEL}
+    first, *others = scores[MODEL]["test"]
+    shown = [first, *(name for name in others if name != "bits_per_token")]  # which the perplexity tells too
+    best = min(rest, key=lambda name: rank(rest[name]["test"][first]))
+    return {
+        "model": scores[MODEL],
+        "baselines": rest,
+        "best_baseline": best,
+        "shown": shown,
+        "headline": {
+            "metric": first,
+            "model": scores[MODEL]["test"][first],
+            "baseline": rest[best]["test"][first],
+            "higher_is_better": False,
+        },
+    }
+
+
+def blocks(count: int, size: int) -> list[slice]:
+    """Return slices of `size` of so many tokens, one after the other; the last one may be shorter."""
+    return [slice(begin, begin + size) for begin in range(0, count, size)]

@@ -1,0 +1,167 @@
+"""The SavedModel that goes on from a prompt: the tokenizer, the network and the choice of each token in one graph.
+
+`serving_default` takes `prompt`, UTF-8 strings (batch,), and numbers `length`, `temperature`, `top_k`, `top_p` and
+`seed`; it gives `text` (batch,), each prompt as it is and `length` tokens more. A text does not depend on its batch,
+and comes again with its seed.
+
+For those who show a text while it is written there are the steps: `encode` (one prompt to `tokens`, and to `context`,
+what the network is shown at first), `next` (tokens, `position` from 0 on, and the numbers above to one token), `decode`
+(tokens to text). `probabilities` takes tokens (batch, n) and gives those of the next token, (batch, vocabulary).
+
+A token is drawn from the network's probabilities at a temperature, from the `top_k` likeliest alone if that is above 0,
+and of those from the fewest that have the probability `top_p` together (Holtzman et al., "The curious case of neural
+text degeneration", ICLR 2020). At temperature 0 it is the likeliest. Padding and unknown are never written.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from gristmill.domains.text.special import PADDING, UNKNOWN
+from gristmill.domains.text.tokenizer import Tokenizer
+from gristmill.training.tf_disk_errors import told_as_python
+
+_COLDEST = 1e-6  # temperature; below it the likeliest token is taken
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn; numbers or scalar tensors."""
+
+    temperature: tf.Tensor | float
+    top_k: tf.Tensor | int  # 0: all
+    top_p: tf.Tensor | float  # 1: all
+    seed: tf.Tensor | int
+
+
+class Writer:
+    """A network with the tokenizer of what it reads and writes."""
+
+    def __init__(self, network: keras.Model, tokenizer: Tokenizer, length: int) -> None:
+        """Write by a network that is shown the last `length` tokens."""
+        self._network = network
+        self._tokenizer = tokenizer
+        self._length = length
+        self.start = start_of(tokenizer.tokens)
+
+    def logits(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return the logits of the token after sequences, (batch, n): (batch, vocabulary)."""
+        made = self._network(tokens[:, -self._length :], training=False)
+        return made[:, -1] if len(made.shape) == 3 else made
+
+    def probabilities(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return the probabilities of the token after sequences, (batch, n): (batch, vocabulary)."""
+        return tf.nn.softmax(self.logits(tokens))
+
+    def next(self, tokens: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+        """Return the token that is written after some, (n,), as the one of this number: a scalar."""
+        return drawn(self.logits(tokens[tf.newaxis])[0], position, sampling)
+
+    def context(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return what the network is shown of a prompt's tokens, (n,): what begins a text where there are none."""
+        return tf.concat([tf.fill([tf.cast(tf.size(tokens) == 0, tf.int32)], self.start), tokens], axis=0)
+
+    def written(self, tokens: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+        """Return the tokens, (length,), that go on from a prompt's tokens, (n,)."""
+        context = self.context(tokens)
+
+        def step(at: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return at + 1, tf.concat([seen, self.next(seen, at, sampling)[tf.newaxis]], axis=0)
+
+        shapes = (tf.TensorShape(()), tf.TensorShape((None,)))
+        _, seen = tf.while_loop(lambda at, _: at < length, step, (tf.constant(0), context), shape_invariants=shapes)
+        return seen[tf.size(context) :]
+
+    def write(self, prompts: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+        """Return prompts, (batch,), as they are, each with `length` tokens more: texts (batch,)."""
+        tokens = self._tokenizer.encode(prompts)
+        more = tf.map_fn(
+            lambda one: self.written(one, length, sampling),
+            tokens,
+            fn_output_signature=tf.TensorSpec((None,), tf.int32),
+        )
+        before = self._tokenizer.decode(tokens.to_tensor(PADDING))  # which need not be the prompt: it may hold capitals
+        after = self._tokenizer.decode(tf.concat([tokens, more], axis=1).to_tensor(PADDING))
+        new = tf.strings.substr(after, tf.strings.length(before), tf.strings.length(after))
+        return tf.strings.join([prompts, new])
+
+    def encode(self, prompt: tf.Tensor) -> tf.Tensor:
+        """Return the tokens of one prompt: (n,)."""
+        return self._tokenizer.encode(prompt[tf.newaxis]).flat_values
+
+    def decode(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Return the text of some tokens, (n,)."""
+        return self._tokenizer.decode(tokens[tf.newaxis])[0]
+
+
+def start_of(tokens: list[str]) -> int:
+    """Return what a network is shown before a text that has no token: the end of the line before it."""
+    return tokens.index("\n") if "\n" in tokens else UNKNOWN
+
+
+def drawn(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+    """Return a token drawn by its logits, (vocabulary,): an int32 scalar that depends on seed and position alone."""
+    number = tf.range(tf.size(logits))
+    logits = tf.where((number == PADDING) | (number == UNKNOWN), -float("inf"), logits)
+    order = tf.argsort(logits, direction="DESCENDING", stable=True)
+    temperature = tf.cast(sampling.temperature, tf.float32)
+    sorted_logits = tf.gather(logits, order) / tf.maximum(temperature, _COLDEST)
+    limit = tf.where(tf.cast(sampling.top_k, tf.int32) > 0, tf.cast(sampling.top_k, tf.int32), tf.size(logits))
+    sorted_logits = tf.where(number < limit, sorted_logits, -float("inf"))
+    likelier = tf.cumsum(tf.nn.softmax(sorted_logits), exclusive=True)
+    kept = (number == 0) | (likelier < tf.cast(sampling.top_p, tf.float32))
+    seed = tf.stack([tf.cast(sampling.seed, tf.int64), tf.cast(position, tf.int64)])
+    rank = tf.random.stateless_categorical(tf.where(kept, sorted_logits, -float("inf"))[tf.newaxis], 1, seed)[0, 0]
+    return tf.gather(order, tf.where(temperature < _COLDEST, tf.constant(0, tf.int64), rank))
+
+
+def write(network: keras.Model, tokenizer: Tokenizer, length: int, place: Path) -> None:
+    """Write a SavedModel with all signatures."""
+    writer = Writer(network, tokenizer, length)
+
+    def serve(
+        prompt: tf.Tensor,
+        length: tf.Tensor,
+        temperature: tf.Tensor,
+        top_k: tf.Tensor,
+        top_p: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        return {"text": writer.write(prompt, length, Sampling(temperature, top_k, top_p, seed))}
+
+    def step(
+        tokens: tf.Tensor,
+        position: tf.Tensor,
+        temperature: tf.Tensor,
+        top_k: tf.Tensor,
+        top_p: tf.Tensor,
+        seed: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        return {"token": writer.next(tokens, position, Sampling(temperature, top_k, top_p, seed))}
+
+    def encode(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
+        tokens = writer.encode(prompt)
+        return {"tokens": tokens, "context": writer.context(tokens)}
+
+    many, one = tf.TensorSpec((None,), tf.string, name="prompt"), tf.TensorSpec((), tf.string, name="prompt")
+    tokens = tf.TensorSpec((None,), tf.int32, name="tokens")
+    sampling = [
+        tf.TensorSpec((), kind, name=name)
+        for name, kind in (("temperature", tf.float32), ("top_k", tf.int32), ("top_p", tf.float32), ("seed", tf.int64))
+    ]
+    archive = keras.export.ExportArchive()
+    for resource in (network, *tokenizer.trackables):
+        archive.track(resource)
+    archive.add_endpoint("serving_default", serve, [many, tf.TensorSpec((), tf.int32, name="length"), *sampling])
+    archive.add_endpoint("next", step, [tokens, tf.TensorSpec((), tf.int32, name="position"), *sampling])
+    archive.add_endpoint("encode", encode, [one])
+    archive.add_endpoint("decode", lambda tokens: {"text": writer.decode(tokens)}, [tokens])
+    archive.add_endpoint(
+        "probabilities",
+        lambda tokens: {"probabilities": writer.probabilities(tokens)},
+        [tf.TensorSpec((None, None), tf.int32, name="tokens")],
+    )
+    with told_as_python(place):
+        archive.write_out(place, verbose=False)

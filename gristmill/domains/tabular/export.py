@@ -1,0 +1,56 @@
+"""Export: the tested network as a bundle that takes raw values, proved in a fresh process."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular.encoder import predicted
+from gristmill.domains.tabular.prepared import MODEL, Layout
+from gristmill.domains.tabular.settings import Export
+from gristmill.export import bundle
+from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, read_table, write_document
+
+_PROVED = 10_000  # rows at most whose predictions are compared
+
+
+def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
+    """Write the network in each format and publish it only if every one predicts what was scored.
+
+    Writes `saved_model/`, `model.keras`, `signature.json` and `scores.json` (with the parity difference).
+
+    Raises:
+        ParityError: a reloaded model predicts something else.
+    """
+    with bundle.fresh_process() as reload:
+        data, network = prepared.read(preprocess), networks.read(train)
+        inputs = data.inputs
+        made = predicted(network, inputs)
+        refuse_other_than_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
+        export_network(network, export.formats, out)
+        rows = np.flatnonzero(data.parts == "test")[:_PROVED]
+        tolerance = export.tolerance * float(data.truth[data.parts == "train"].std())
+        scored = made[rows, np.newaxis].astype(np.float32)
+        difference = check_parity(reload, out, export.formats, inputs[rows], scored, tolerance)
+    write_document(out / "signature.json", signature(data.layout, export))
+    write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": difference})
+    return {"formats": len(export.formats), "parity_rows": len(rows)}
+
+
+def signature(layout: Layout, settings: Export) -> dict[str, Any]:
+    """Return what a caller must know to use the model."""
+    taken = {"numbers": ("float32", layout.numbers), "categories": ("string", list(layout.categories))}
+    return {
+        "inputs": {
+            name: {"dtype": dtype, "shape": [None, len(columns)], "columns": columns, "holds": "raw values, row by row"}
+            for name, (dtype, columns) in taken.items()
+            if columns
+        },
+        "output": {"dtype": "float32", "shape": [None, 1], "columns": [layout.target], "holds": "in its own units"},
+        "target": layout.target,
+        "names": layout.categories,
+        "formats": list(settings.formats),
+    }

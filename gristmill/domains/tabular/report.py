@@ -1,0 +1,129 @@
+"""What a report on tables shows: scores, predictions against truth, residuals, categories, training, data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gristmill.domains.common import permutation_importance
+from gristmill.domains.tabular import figures, prepared
+from gristmill.domains.tabular.prepared import PARTS, Prepared
+from gristmill.reports.importance import importance_sections
+from gristmill.reports.learning import training_sections
+from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.sections import Section, Table
+from gristmill.settings.messages import number, numbers, score_column, score_rows
+from gristmill.util.ranking import rank
+from gristmill.util.table_io import read_document, read_table
+
+METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
+
+_SHOWN = 12  # names of a category that a table shows at most
+
+
+def sections(folders: dict[str, Path]) -> Iterator[Section]:
+    """Yield the sections of a report from the folders of a run's artifacts."""
+    data, scores = prepared.read(folders["preprocess"]), read_document(folders["evaluate"] / "scores.json")
+    predictions = read_table(folders["evaluate"] / "predictions.parquet")
+    parts = [part for part in reversed(PARTS) if part in scores["model"]]
+    yield Section("Scores", verdict(scores), tables=[scores_table(scores, part) for part in parts])
+    yield from prediction_sections(data, predictions)
+    yield from category_sections(data, predictions, scores["best_baseline"])
+    yield from importance_sections(folders["evaluate"] / permutation_importance.FILE, METRICS)
+    yield from training_sections(folders["train"])
+    yield data_section(read_document(folders["ingest"] / "summary.json"), data)
+
+
+def headline_picture(folders: dict[str, Path]) -> bytes:
+    """Return predictions against truth as a PNG, from the folder of `evaluate` alone."""
+    return as_png(figures.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """Say how the model stands beside its best baseline, and how much it explains."""
+    headline, explained = scores["headline"], scores["model"]["test"]["r2"]
+    stands = "beats" if headline["model"] < headline["baseline"] else "does not beat"
+    model, baseline = numbers([headline["model"], headline["baseline"]])
+    said = (
+        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
+        f"{METRICS[headline['metric']]} {model} against {baseline}. "
+    )
+    if explained is not None:
+        said += f"R², the share of the test part's variance that it explains, is {number(explained)}. "
+    return said + "Nothing was fitted on the test part."
+
+
+def scores_table(scores: dict[str, Any], part: str) -> Table:
+    """Return a part's scores, the model first, then the baselines from the best on."""
+    metric = scores["headline"]["metric"]
+    baselines = sorted(scores["baselines"].items(), key=lambda item: rank(item[1][part][metric]))
+    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
+    return Table(f"{part.capitalize()} part", ["prediction", *METRICS.values()], score_rows(METRICS, named))
+
+
+def prediction_sections(data: Prepared, predictions: pd.DataFrame) -> Iterator[Section]:
+    """Yield the line itself where there is one column of numbers, predictions against truth, and the residuals."""
+    numbers, target = data.layout.numbers, data.layout.target
+    if len(numbers) == 1 and not data.layout.categories:
+        picture = as_svg(figures.line_figure(data.table[numbers[0]], predictions, target))
+        yield Section("The line", f"{target} by {numbers[0]}, as the model sees it.", pictures=[picture])
+    yield Section(
+        "Truth and prediction",
+        f"Each row's {target} against what the model makes of it.",
+        pictures=[as_svg(figures.scatter_figure(predictions))],
+    )
+    test = predictions[predictions["part"] == "test"]
+    yield Section(
+        "Residuals", "Truth minus prediction, on the test part.", pictures=[as_svg(figures.residual_figure(test))]
+    )
+
+
+def category_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> Iterator[Section]:
+    """Yield the errors on the test part by the names of each category."""
+    tables = [category_table(data, predictions, name, best) for name in data.layout.categories]
+    if tables:
+        note = f"Mean absolute error on the test part, the worst first; at most {_SHOWN} names of a category."
+        yield Section("Error by category", note, tables=tables)
+
+
+def category_table(data: Prepared, predictions: pd.DataFrame, category: str, best: str) -> Table:
+    """Return the error of model and best baseline for each name of a category; new ones stood not in training."""
+    test = predictions["part"] == "test"
+    truth = predictions["y"]
+    errors = pd.DataFrame({name: (truth - predictions[name]).abs() for name in ("model", best)})[test]
+    grouped = errors.groupby(data.table.loc[test, category])
+    means = grouped.mean().assign(rows=grouped.size()).sort_values("model", ascending=False, kind="stable")
+    known, shown = data.layout.categories[category], means.head(_SHOWN)
+    names = [str(name) if name in known else f"{name} (new)" for name in shown.index]
+    errors_of = [score_column("mae", shown[column].tolist()) for column in ("model", best)]
+    counts = [f"{count:,}" for count in shown["rows"]]
+    rows = [list(row) for row in zip(names, counts, *errors_of, strict=True)]
+    return Table(category, ["", "rows", "MAE of the model", f"MAE of {best}"], rows)
+
+
+def data_section(summary: dict[str, Any], data: Prepared) -> Section:
+    """Return what was read, how it was split, and statistics."""
+    counts = summary["counts"]
+    dropped = f"{counts['dropped']:,} with an empty cell were dropped" if "dropped" in counts else "none was dropped"
+    note = f"{counts['rows']:,} rows, {dropped}. Features of an encoded row: {data.layout.features:,}."
+    parts = Table("Parts", ["part", "rows"], [[part, f"{(data.parts == part).sum():,}"] for part in PARTS])
+    tables = [parts, statistics_table(summary), *([names_table(summary)] if summary["names"] else [])]
+    return Section("Data", note, tables=tables)
+
+
+def statistics_table(summary: dict[str, Any]) -> Table:
+    """Return statistics of each column of numbers, the target first."""
+    columns = summary["statistics"]
+    names = list(columns[summary["target"]])
+    rows = [[column, *numbers([values[name] for name in names])] for column, values in columns.items()]
+    return Table("Numbers", ["", *names], rows)
+
+
+def names_table(summary: dict[str, Any]) -> Table:
+    """Return how many names each category has, and the most frequent ones."""
+    rows = []
+    for column, found in summary["names"].items():
+        frequent = ", ".join(f"{name} ({count:,})" for name, count in found["most_frequent"].items())
+        rows.append([column, f"{found['different']:,}", frequent])
+    return Table("Categories", ["", "names", "most frequent"], rows)

@@ -1,0 +1,128 @@
+"""Evaluate: a classifier of texts beside the baselines, where it errs, and what its embedding knows of words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.common.classification.judged import (
+    MODEL,
+    Made,
+    described,
+    refuse_unknown,
+    score_table,
+    summarised,
+)
+from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.predictions import as_rows, surest_errors
+from gristmill.domains.text import baselines, prepared, projector
+from gristmill.domains.text.predictions import probabilities_of, texts_of
+from gristmill.domains.text.prepared import LENGTH, Prepared
+from gristmill.domains.text.projector import Embedding
+from gristmill.domains.text.settings import Evaluate
+from gristmill.domains.text.telling import telling_tokens
+from gristmill.training import saved_network as networks
+from gristmill.training.layer_table import layers
+from gristmill.util.table_io import write_document, write_table
+
+_ERRORS = 20  # that are kept
+_SHOWN = 600  # characters of a text that are kept
+_QUARTERS = (0.25, 0.5, 0.75)
+
+
+def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
+    """Classify every text of the validation and the test part, and score what came out.
+
+    Writes
+    - `predictions.parquet` (one row a text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
+    - `errors.parquet`: the surest errors, with their text, of long ones its beginning and its end.
+    - `telling.parquet`: the tokens that tell the classes apart.
+    - where the network has an embedding, `vecs.tsv` and `meta.tsv` for the Embedding Projector, `neighbours.parquet`
+      and `embedding2d.parquet`.
+
+    Args:
+        evaluate: slices, and the words whose nearest tokens are shown; of no words, the most telling tokens.
+        ingest: folder of the raw texts.
+        preprocess: folder of the prepared texts.
+        train: folder of the trained network.
+        out: folder to write to.
+
+    Raises:
+        RequestError: a slice that is no column of the source's metadata, or a word that is no token.
+    """
+    data, network = prepared.read(preprocess), networks.read(train)
+    refuse_unknown(evaluate.slices, data)
+    slices = tuple(name for name in evaluate.slices if name != LENGTH)
+    embedding = projector.embedding_of(network, data.vocabulary["token"].tolist())
+    projector.refuse_unknown_words(evaluate.neighbours, embedding)
+    parts = [part for part in ("validation", "test") if len(data.rows(part))]
+    texts = texts_of(data, ["train", *parts], ingest)
+    others = baselines.predictions_of(data, texts, parts)
+    made = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
+    rows = {part: as_rows(data, part, made[part][MODEL], others[part]) for part in parts}
+    table = scored(data, made, slices)
+    write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
+    write_table(out / "scores.parquet", table)
+    write_table(out / "layers.parquet", layers(network))
+    write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
+    known = write_embedding(data, embedding, evaluate.neighbours, out)
+    write_document(out / "scores.json", summarised(table) | described(data, made["test"][MODEL]) | known)
+    return {f"{part}_texts": len(rows[part]) for part in parts}
+
+
+def scored(data: Prepared, made: dict[str, Made], slices: tuple[str, ...]) -> pd.DataFrame:
+    """Return the scores of all parts, by class and by slices, that by length among them."""
+    index, names = by_length(data.index)
+    sliced = Labelled(index, data.classes)
+    tables = [score_table(sliced, part, of_part, (LENGTH, *slices)) for part, of_part in made.items()]
+    table = pd.concat(tables, ignore_index=True)
+    return table.assign(group=table["group"].where(table["by"] != LENGTH, table["group"].map(names)))
+
+
+def by_length(index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the index with a column of the quarter of lengths that each text is in, and the name of each quarter.
+
+    The quarters are those of the training texts. A quarter is named by the lengths in it: `1-86`. In the column it is a
+    number, since names would not sort by length.
+    """
+    tokens = index["tokens"].to_numpy(np.int64)
+    training = tokens[(index["part"] == "train").to_numpy()]
+    inner = np.unique(np.quantile(training, _QUARTERS, method="inverted_cdf")).tolist()
+    highs = [high for high in inner if high < tokens.max()]
+    lows = [tokens.min(), *(high + 1 for high in highs)]
+    named = [
+        f"{low}-{high}" if low < high else f"{low}" for low, high in zip(lows, [*highs, tokens.max()], strict=True)
+    ]
+    groups = np.searchsorted(highs, tokens, side="left")
+    return index.assign(**{LENGTH: groups.astype(str)}), {str(at): name for at, name in enumerate(named)}
+
+
+def errors(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
+    """Return the surest errors: `id`, `label`, `predicted`, `probability`, `text`."""
+    found = surest_errors(rows, _ERRORS)
+    shown = [cut(texts[at]) for at in found.index]
+    return found[["id", "label", "predicted", "probability"]].assign(text=pd.Series(shown, found.index, dtype="str"))
+
+
+def cut(text: str) -> str:
+    """Return a text in one line, its beginning and its end where it is long: a verdict often stands at the end."""
+    line = " ".join(text.split())
+    half = _SHOWN // 2
+    return line if len(line) <= _SHOWN else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
+
+
+def write_embedding(data: Prepared, found: Embedding | None, words: tuple[str, ...], out: Path) -> dict[str, Any]:
+    """Write what tells of the classes and where the embedding has it; return what `scores.json` tells of it."""
+    telling = telling_tokens(data)
+    write_table(out / "telling.parquet", telling)
+    if found is None:
+        return {}
+    projector.write_projector(found, data.vocabulary["count"].tolist(), out)
+    write_table(
+        out / "neighbours.parquet",
+        projector.neighbours(found, words or telling["token"].head(projector.ASKED).tolist()),
+    )
+    places, shares = projector.placed(found, telling)
+    write_table(out / "embedding2d.parquet", places)
+    return {"embedding": {"layer": found.layer, "dimensions": int(found.vectors.shape[1]), "shares": shares}}

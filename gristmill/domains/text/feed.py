@@ -1,0 +1,126 @@
+"""What a classifier of texts is trained on: sequences in memory, those of like length in the same batch.
+
+A batch is as long as its longest text, so a recurrent network spends few steps on padding. Measured in
+`benchmarks/texts_training.py`.
+"""
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from gristmill.domains.common.classification.truth import Truth
+from gristmill.domains.text.prepared import Prepared
+from gristmill.domains.text.sequences import Sequences
+from gristmill.domains.text.settings import Train
+from gristmill.training.feed import Gather, GatheredFeed
+from gristmill.training.fit import Batch, Feed
+from gristmill.training.seeds import shuffled
+
+_POOL = 50  # batches that are sorted by length together: the more, the less padding, and the less chance in the order
+_VALIDATED = 256  # texts in a batch for validation
+
+
+def feed_of(data: Prepared, truth: Truth, settings: Train, width: int | None) -> Feed:
+    """Return the feed of the training part.
+
+    Args:
+        data: the texts.
+        truth: their labels.
+        settings: epochs, batch size, seed and how batches are made.
+        width: tokens that the network takes; None for any number.
+    """
+    fixed = data.layout.length if settings.batches == "padded" else width
+    gather = gather_of(data, truth, "train", fixed)
+    lengths = data.sequences("train").lengths
+    positions = tf.range(len(lengths), dtype=tf.int64)
+    if fixed is not None:
+        return GatheredFeed(positions, gather, settings, updates=settings.steps_per_epoch)
+    return BucketedFeed(positions, gather, settings, lengths)
+
+
+def validation_of(data: Prepared, truth: Truth, width: int | None) -> tf.data.Dataset | None:
+    """Return batches of the validation part, the shortest texts first; None where it is empty."""
+    lengths = data.sequences("validation").lengths
+    if not len(lengths):
+        return None
+    order = tf.data.Dataset.from_tensor_slices(np.argsort(lengths, kind="stable"))
+    return order.batch(_VALIDATED).map(gather_of(data, truth, "validation", width))
+
+
+def width_of(network: keras.Model) -> int | None:
+    """Return how many tokens a network takes; None for any number."""
+    width: int | None = network.input_shape[1]
+    return width
+
+
+def gather_of(data: Prepared, truth: Truth, part: str, width: int | None) -> Gather:
+    """Return what gives the batch of the texts at some positions of a part, as `Truth` wants it."""
+    sequences, labels = data.sequences(part), tf.constant(data.labels(part))
+    texts = Texts(sequences, data.layout.pad)
+
+    def gather(positions: tf.Tensor) -> Batch:
+        return truth.batch(texts.batch(positions, width), tf.gather(labels, positions))
+
+    return gather
+
+
+class Texts:
+    """Sequences held in TensorFlow's memory, from which batches are gathered within a graph."""
+
+    def __init__(self, sequences: Sequences, pad: str) -> None:
+        self._values = tf.constant(np.append(sequences.values, np.int32(0)))  # the last one stands for padding
+        self._starts = tf.constant(sequences.starts, tf.int64)
+        self._before = pad == "pre"
+
+    def batch(self, positions: tf.Tensor, width: int | None = None) -> tf.Tensor:
+        """Return the texts at some positions, filled up with 0: int32 (batch, width).
+
+        Args:
+            positions: int64 (batch,).
+            width: of the batch; that of its longest text, one token at least, if None.
+        """
+        starts, ends = tf.gather(self._starts, positions), tf.gather(self._starts, positions + 1)
+        lengths = ends - starts
+        wide = tf.maximum(tf.reduce_max(lengths), 1) if width is None else tf.constant(width, tf.int64)
+        steps = tf.range(wide)[tf.newaxis]  # (1, wide)
+        places = (ends - wide if self._before else starts)[:, tf.newaxis] + steps  # (batch, wide)
+        inside = steps >= (wide - lengths)[:, tf.newaxis] if self._before else steps < lengths[:, tf.newaxis]
+        padding = tf.size(self._values, tf.int64) - 1
+        made = tf.gather(self._values, tf.where(inside, places, padding))
+        return tf.ensure_shape(made, (positions.shape[0], width))
+
+
+class BucketedFeed(GatheredFeed):
+    """Texts in an order drawn from seed and epoch alone, in batches of like length; an element is an epoch.
+
+    The texts are shuffled and cut into pools of some dozens of batches. Each pool is sorted by length and cut into
+    batches, and the batches of all pools are shuffled. Texts left over from the batches stay as they were drawn, and
+    come last.
+    """
+
+    def __init__(self, positions: tf.Tensor, gather: Gather, settings: Train, lengths: npt.NDArray[np.int64]) -> None:
+        """Feed the texts at some positions.
+
+        Args:
+            positions: int64 (texts,), of a length that is known.
+            gather: gives the batch of the texts at some positions.
+            settings: epochs, batch_size, steps_per_epoch, seed.
+            lengths: int64, of the texts by position.
+        """
+        super().__init__(positions, gather, settings, updates=settings.steps_per_epoch)
+        self._lengths = tf.constant(lengths)
+
+    def _order(self, epoch: tf.Tensor) -> tf.Tensor:
+        drawn = super()._order(epoch)
+        size = self._settings.batch_size
+        whole = drawn.shape[0] // size * size
+        if not whole:
+            return drawn
+        texts = drawn[:whole]
+        pools = tf.range(whole, dtype=tf.int64) // (size * _POOL)
+        keys = pools * (tf.reduce_max(self._lengths) + 1) + tf.gather(self._lengths, texts)
+        sorted_texts = tf.gather(texts, tf.argsort(keys, stable=True))
+        batches = tf.reshape(sorted_texts, (whole // size, size))
+        batches = shuffled(batches, self._settings.seed, -1 - epoch)  # a seed that no order of texts is drawn from
+        return tf.concat([tf.reshape(batches, (whole,)), drawn[whole:]], axis=0)

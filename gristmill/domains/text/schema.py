@@ -1,0 +1,25 @@
+"""The schema that is proposed for labelled texts."""
+
+from pathlib import Path
+
+from gristmill.data_schema.proposal import Proposal, class_lines, column, missing_line, name_lines, size_lines
+from gristmill.domains.text.ingest import OWN, RENAMED
+from gristmill.domains.text.settings import Ingest
+from gristmill.util.table_io import read_document, read_table
+
+
+def propose(folder: Path, ingest: Ingest) -> Proposal:
+    """Return the rules that ingested texts suggest: their lengths, their classes, and column by column.
+
+    Args:
+        folder: of the ingest artifact.
+        ingest: the settings that it was made by.
+    """
+    summary, table = read_document(folder / "summary.json"), read_table(folder / "texts.parquet")
+    holes = summary["dropped"] / (len(table) + summary["dropped"])
+    proposal = {column(name): [missing_line(holes)] for name in (ingest.text, ingest.label)}
+    for name in ingest.metadata:
+        cells = table[f"{RENAMED}{name}" if name in OWN else name]
+        proposal[column(name)] = name_lines(cells.dropna(), float(cells.isna().mean()))
+    sizes = size_lines(table["text"].str.len(), "of a text")
+    return proposal | {"characters": sizes, "classes": class_lines(summary["counts"])}

@@ -1,0 +1,101 @@
+"""Export: the tested network as a bundle that takes raw values, proved in a fresh process."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries.predictions import by_network, levels_of, read_predictions
+from gristmill.domains.timeseries.prepared import MODEL, Prepared
+from gristmill.domains.timeseries.settings import Export
+from gristmill.export import bundle
+from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
+from gristmill.keys import digest_of_file
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, write_document
+
+_PROVED = 10_000  # windows at most whose forecasts are compared
+
+
+def export(
+    *, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path, refit: Path | None = None
+) -> dict[str, int]:
+    """Write the network in each format and publish it only if every one predicts what was scored.
+
+    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference) and, where there
+    are any, `intervals.json`. A network that was trained once more on everything is exported in place of the judged
+    one, whose scores it carries; it is compared with its own predictions.
+
+    Args:
+        export: which formats, and how exactly each must repeat the predictions.
+        preprocess: folder of the prepared series.
+        train: folder of the judged network.
+        evaluate: folder of its scores.
+        out: folder to write to.
+        refit: folder of the network that was trained once more on everything, where there is one.
+
+    Raises:
+        ParityError: a reloaded model predicts something else.
+    """
+    with bundle.fresh_process() as reload:
+        data, training = prepared.read(preprocess), read_document(train / "training.json")
+        exported = refit or train
+        network = networks.read(exported)
+        export_network(network, export.formats, out)
+        starts = data.origins("test")[:_PROVED]
+        predicted = by_network(network, data)(starts)
+        if refit is None:
+            forecast = levels_of(predicted, training["quantiles"])[0].ravel()
+            scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
+            refuse_other_than_scored(forecast, scored, tolerance=0)
+        tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
+        difference = check_parity(
+            reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance
+        )
+    write_document(out / "signature.json", signature(data, network.input_shape[1] is None, training, export))
+    lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
+    scores = read_document(evaluate / "scores.json")
+    write_document(out / "scores.json", scores | {"parity": difference, "weights": lineage, "refit": refit is not None})
+    if (evaluate / "intervals.json").exists():
+        shutil.copyfile(evaluate / "intervals.json", out / "intervals.json")
+    return {"formats": len(export.formats), "parity_windows": len(starts)}
+
+
+def signature(data: Prepared, any_length: bool, training: dict[str, Any], settings: Export) -> dict[str, object]:
+    """Return what a caller must know to use the model."""
+    layout = data.layout
+    columns = [*layout.targets, *layout.inputs, *layout.known]
+    outputs = [
+        f"{name} quantile {level:g}" if level else name
+        for name in layout.targets
+        for level in (training["quantiles"] or [None])
+    ]
+    steps = None if any_length else layout.history
+    ahead = f"; the last {len(layout.known)} columns are read {layout.horizon} steps ahead" if layout.known else ""
+    return {
+        "input": {
+            "name": "history",
+            "dtype": "float32",
+            "shape": [None, steps, len(columns)],
+            "columns": columns,
+            "holds": f"the last {layout.history} observations, in the data's own units{ahead}",
+        },
+        "output": {
+            "dtype": "float32",
+            "shape": [None, layout.horizon, len(outputs)],
+            "columns": outputs,
+            "holds": f"the next {layout.horizon} observations, in the data's own units",
+        },
+        "targets": layout.targets,
+        "inputs": layout.inputs,
+        "known": layout.known,
+        "frequency": layout.frequency,
+        "anchor": data.times.min().item() if data.times.dtype == "int64" else str(data.times.min()),
+        "history": layout.history,
+        "any_length": any_length,
+        "horizon": layout.horizon,
+        "quantiles": training["quantiles"],
+        "formats": list(settings.formats),
+    }

@@ -1,0 +1,56 @@
+"""What training is fed: batches of standardised windows, gathered by index, so that windows take no memory."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from gristmill.domains.timeseries.prepared import Layout, Prepared
+from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.windows import history_index, sequence_index, target_index
+from gristmill.training.feed import GatheredFeed
+from gristmill.training.fit import Batch
+
+_CACHED_BYTES = 256 << 20  # validation windows are kept between epochs where they take less
+
+
+def scaled(values: Any, layout: Layout, targets_only: bool = False) -> Any:
+    """Return values (…, columns) in deviations from the training part's means."""
+    count = len(layout.targets) if targets_only else len(layout.mean)
+    return ((values - layout.mean[:count]) / layout.deviation[:count]).astype("float32")
+
+
+class WindowFeed(GatheredFeed):
+    """Batches of (window, target): (batch, history, columns) and (batch, horizon, targets).
+
+    Where the network learns sequences, targets are (batch, history, horizon, targets).
+    """
+
+    def __init__(self, data: Prepared, settings: Train) -> None:
+        self._data = data
+        self._targets = settings.targets
+        self._values = tf.constant(scaled(data.values, data.layout), tf.float32)
+        super().__init__(tf.constant(data.origins("train"), tf.int64), self._windows, settings)
+
+    def validation(self) -> tf.data.Dataset | None:
+        """Return the validation windows in large batches, or None where there are none."""
+        origins = self._data.origins("validation")
+        if not len(origins):
+            return None
+        batches = tf.data.Dataset.from_tensor_slices(origins).batch(1024).map(self._windows)
+        small = len(origins) * self._bytes_per_window() < _CACHED_BYTES
+        return batches.cache() if small else batches
+
+    def _windows(self, origins: tf.Tensor) -> Batch:
+        """Return windows and their targets by their origins (…,)."""
+        layout = self._data.layout
+        if self._targets == "sequence":
+            ahead = sequence_index(origins, layout.history, layout.horizon)
+        else:
+            ahead = target_index(origins, layout.horizon)
+        targets = tf.gather(self._values[:, : len(layout.targets)], ahead)
+        return tf.gather(self._values, history_index(origins, layout.history)), targets
+
+    def _bytes_per_window(self) -> int:
+        layout = self._data.layout
+        steps = layout.history * layout.horizon if self._targets == "sequence" else layout.horizon
+        return 4 * (layout.history * len(layout.mean) + steps * len(layout.targets))

@@ -1,0 +1,154 @@
+"""Ingest: a source's rows as regular series, checked, mended where the settings say so, and counted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.data_schema.checks import column_violations, frequency_violations, refuse
+from gristmill.domains.timeseries.grid import infer_frequency, on_grid
+from gristmill.domains.timeseries.mending import mend
+from gristmill.domains.timeseries.observations import Observations, in_order, number_series, without_duplicates
+from gristmill.domains.timeseries.settings import Ingest, Schema
+from gristmill.domains.timeseries.times import read_times
+from gristmill.domains.timeseries.zones import settle
+from gristmill.errors import RequestError
+from gristmill.sources.rows import Rows
+from gristmill.util.table_io import write_document, write_table
+
+RESERVED = ("unique_id", "ds", "filled")  # columns that ingest writes itself
+
+
+class TableSource(Protocol):
+    """A source that reads columns of a table."""
+
+    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows: ...
+
+
+def ingest(
+    *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
+) -> dict[str, int]:
+    """Read the series, put each in order on its regular grid, fill its holes and write them.
+
+    Writes
+    - `series.parquet`: `unique_id`, `ds` (naive timestamp, or int64 for numbered observations), a float64 column for
+      each target, input and known column under its own name, and `filled`: a value of this row stood not in the source.
+      Each series goes from where the last of its targets begins to where the first of them ends.
+      With `gaps = "drop"` rows with a hole are left out, and what remains counts as consecutive observations.
+    - `future.parquet`, where columns are known ahead: `unique_id`, `ds` and those columns in the rows after that.
+    - `summary.json`: columns, frequency, span, counts, statistics, and how well holes are filled.
+
+    Args:
+        source: how to read the table.
+        ingest: what its columns mean, and what to do about holes and duplicates.
+        out: folder to write to.
+        paths: the located files, if the source reads files.
+        schema: what the rows must hold as the source has them, before anything is mended.
+
+    Returns:
+        Counts of rows and of what was mended, those that are not zero.
+
+    Raises:
+        DataError: the data does not hold what the settings say, or breaks the schema.
+        RequestError: the settings contradict each other.
+    """
+    names = _columns(ingest)
+    rows = source.read(paths, [*ingest.time, *([ingest.series] if ingest.series else [])], names)
+    ordered, repairs = _ordered(rows, ingest, names)
+    frequency = ingest.frequency or infer_frequency(ordered.times, rows.name, ordered.firsts)
+    if schema:
+        of_columns = column_violations(rows.frame, schema.columns, rows.where)
+        refuse([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
+    mended = mend(_laid_out(ordered, frequency, ingest, rows), ingest, frequency, rows.name)
+    series, future = mended.series, mended.future
+    counts = {
+        "rows": len(series.times),
+        "series": len(series.ids) if len(series.ids) > 1 else 0,
+        "filled": int(mended.filled.sum()),
+        "dropped": mended.dropped,
+        "empty_at_the_ends": mended.empty,
+        "known_ahead": len(future.times),
+        **repairs,
+    }
+    counts = {name: count for name, count in counts.items() if count}
+    write_table(out / "series.parquet", _table(series, names).assign(filled=mended.filled))
+    if ingest.known:
+        write_table(out / "future.parquet", _table(future, ingest.known))
+    write_document(
+        out / "summary.json",
+        {
+            "targets": ingest.target,
+            "inputs": ingest.inputs,
+            "known": ingest.known,
+            "frequency": frequency,
+            "series": len(series.ids),
+            "first": str(series.times.min()),
+            "last": str(series.times.max()),
+            "counts": counts,
+            "statistics": {name: _statistics(series.columns[name]) for name in names},
+            "imputation": mended.imputation,
+        },
+    )
+    return counts
+
+
+def _columns(ingest: Ingest) -> list[str]:
+    """Return the columns of numbers, none of them twice."""
+    names = [*ingest.target, *ingest.inputs, *ingest.known]
+    wrong = [name for name in names if names.count(name) > 1 or name in RESERVED]
+    if wrong or not ingest.target or not ingest.time:
+        raise RequestError(
+            "the table 'ingest': expected at least one column as time and as target, each of target, inputs and known "
+            f"once, and none named {', '.join(RESERVED)}. Received: {wrong or [*ingest.time, *names]}."
+        )
+    if ingest.time_format == "integer" and ingest.timezone:
+        raise RequestError("the table 'ingest': numbered observations have no timezone. Leave it out.")
+    return names
+
+
+def _ordered(rows: Rows, ingest: Ingest, names: list[str]) -> tuple[Observations, dict[str, int]]:
+    """Return the rows in order, one for each time of a series."""
+    numbers, ids = number_series(rows, ingest.series, ingest.target[0])
+    times, converted = read_times(rows, ingest)
+    if isinstance(times, pd.DatetimeIndex):
+        times, more = settle(times, ingest.timezone, ingest.frequency, numbers, rows)
+        converted += more
+    columns = {name: rows.frame[name].to_numpy(np.float64) for name in names}
+    ordered, out_of_order = in_order(times, numbers, ids, columns)
+    single = without_duplicates(ordered, ingest.duplicates, rows.where)
+    return single, {
+        "duplicates": len(ordered.times) - len(single.times),
+        "out_of_order": out_of_order,
+        "converted_to_utc": converted,
+    }
+
+
+def _laid_out(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) -> Observations:
+    """Return the series on every point of their grids; what has no row is NaN."""
+
+    def where(row: int) -> str:
+        return rows.where(int(ordered.positions[row]))
+
+    grid = on_grid(ordered.times, ordered.firsts, frequency, ingest.frequency is None, where)
+    series = np.repeat(np.arange(len(grid.sizes)), grid.sizes)
+    columns = {name: grid.spread(values) for name, values in ordered.columns.items()}
+    return Observations(ordered.ids, series, grid.times, columns)
+
+
+def _table(rows: Observations, names: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"unique_id": rows.ids[rows.series], "ds": rows.times, **{name: rows.columns[name] for name in names}}
+    )
+
+
+def _statistics(values: npt.NDArray[np.float64]) -> dict[str, float]:
+    """Return what is worth knowing of a column at a glance."""
+    quantiles = np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])
+    return {
+        "mean": float(values.mean()),
+        "deviation": float(values.std()),
+        **dict(zip(("min", "quarter", "median", "three_quarters", "max"), quantiles.tolist(), strict=True)),
+    }

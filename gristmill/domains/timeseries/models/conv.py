@@ -1,0 +1,32 @@
+"""Causal convolutions, each reaching twice as far back as the one before."""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import PositiveInt
+
+from gristmill.domains.timeseries.shape import Shape
+from gristmill.settings.base import Settings, Sizes
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Conv(Settings):
+    """Dilated causal convolutions, as WaveNet stacks them (van den Oord et al., arXiv 1609.03499, 2016)."""
+
+    kind: Literal["conv"]
+    filters: Sizes = (32, 32, 32)  # of each layer; its dilation is 1, 2, 4, …
+    kernel: PositiveInt = 3  # values a filter spans
+
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network, which takes windows of any length; the last step forecasts."""
+        import keras
+
+        window = keras.Input((None, shape.columns))
+        features = window
+        for layer, width in enumerate(self.filters):
+            features = keras.layers.Conv1D(
+                width, self.kernel, padding="causal", dilation_rate=2**layer, activation="relu"
+            )(features)
+        forecast = keras.layers.Dense(shape.outputs)(features if shape.sequence else features[:, -1])
+        return keras.Model(window, forecast, name="conv")

@@ -1,0 +1,28 @@
+"""Dense layers on the lags: the course's first network."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from gristmill.domains.timeseries.shape import Shape
+from gristmill.settings.base import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Dense(Settings):
+    """A stack of dense layers over the whole history."""
+
+    kind: Literal["dense"]
+    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (20, 10)  # of each hidden layer, relu; [] for none
+
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network on the lags of a window."""
+        import keras
+
+        window = keras.Input((shape.history, shape.columns))
+        features = shape.lags(window)
+        for width in self.units:
+            features = keras.layers.Dense(width, activation="relu")(features)
+        return keras.Model(window, keras.layers.Dense(shape.outputs)(features), name="dense")

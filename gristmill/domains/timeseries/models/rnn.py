@@ -1,0 +1,31 @@
+"""Simple recurrent layers: the course's week-3 network."""
+
+from typing import TYPE_CHECKING, Literal
+
+from gristmill.domains.timeseries.shape import Shape
+from gristmill.settings.base import Settings, Sizes
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Rnn(Settings):
+    """Each step sees the value and the layer's own last output."""
+
+    kind: Literal["rnn"]
+    units: Sizes = (32,)  # of each layer, one on the other
+
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network, which takes windows of any length."""
+        import keras
+
+        from gristmill.domains.timeseries.recurrent import stack
+
+        return keras.Sequential(
+            [
+                keras.Input((None, shape.columns)),
+                *stack(keras.layers.SimpleRNN, self.units, shape.sequence),
+                keras.layers.Dense(shape.outputs),
+            ],
+            name="rnn",
+        )

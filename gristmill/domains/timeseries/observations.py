@@ -1,0 +1,129 @@
+"""Rows put in order: by series and time, one row for each time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.errors import DataError, such
+from gristmill.sources.rows import Rows
+
+Integers = npt.NDArray[np.int64]
+Columns = dict[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Values of all series, ordered by series and time."""
+
+    ids: pd.Index  # (series,) their names, sorted
+    series: Integers  # (rows,) number of each row's series, ascending
+    times: pd.Index  # (rows,) ascending within a series
+    columns: Columns  # (rows,) each
+    positions: Integers = field(default_factory=lambda: np.empty(0, np.int64))  # (rows,) in the source; none on a grid
+
+    @property
+    def firsts(self) -> Integers:
+        """Return the position of each series' first row."""
+        return np.searchsorted(self.series, np.arange(len(self.ids)))
+
+    def kept(self, rows: npt.NDArray[np.bool_]) -> "Observations":
+        """Return the rows for which `rows` is true."""
+        if rows.all():
+            return self
+        return Observations(
+            self.ids,
+            self.series[rows],
+            self.times[rows],
+            {name: values[rows] for name, values in self.columns.items()},
+            self.positions[rows] if len(self.positions) else self.positions,
+        )
+
+    def of_series(self, number: int) -> str:
+        """Return ` of series 'A'`, where there is more than one."""
+        return f" of series {self.ids[number]!r}" if len(self.ids) > 1 else ""
+
+
+def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[Integers, pd.Index]:
+    """Return the number of each row's series and the names of all, sorted.
+
+    Args:
+        rows: the table.
+        column: names the series, as text or whole numbers; None for a single one.
+        otherwise: the name of a single one.
+
+    Raises:
+        DataError: a cell of the column is empty.
+    """
+    if column is None:
+        return np.zeros(len(rows.frame), np.int64), pd.Index([otherwise])
+    cells = rows.frame[column]
+    empty = cells.isna().to_numpy()
+    if empty.any():
+        raise DataError(
+            f"{rows.where(int(empty.argmax()))}, column {column!r}: an empty cell, so the row belongs to no series "
+            f"({such(empty.sum(), 'cell')}). Mend it, or name another column as series in the table 'ingest'."
+        )
+    numbers, names = pd.factorize(cells)
+    ids = pd.Index(names).astype("str")
+    order = np.argsort(ids.to_numpy(object))
+    return np.argsort(order)[numbers], ids[order]
+
+
+def in_order(times: pd.Index, series: Integers, ids: pd.Index, columns: Columns) -> tuple[Observations, int]:
+    """Return the rows in order, those of equal times as in the source, and how many stood behind a later one."""
+    order = np.argsort(series, kind="stable")
+    backwards = _steps(times[order], series[order]) < 0
+    if backwards.any():
+        order = np.lexsort((times.to_numpy(), series))
+    sorted_columns = {name: values[order] for name, values in columns.items()}
+    return Observations(ids, series[order], times[order], sorted_columns, order), int(backwards.sum())
+
+
+def without_duplicates(
+    rows: Observations, policy: Literal["error", "first", "last", "mean"], where: Callable[..., str]
+) -> Observations:
+    """Return the rows with one for each time of a series.
+
+    Args:
+        rows: in order.
+        policy: which row counts: the first or last of the source, or the mean of all, empty cells left out.
+        where: names the rows at positions of the source.
+
+    Raises:
+        DataError: a time stands twice, under the policy `error`.
+    """
+    again = _steps(rows.times, rows.series) == 0
+    if not again.any():
+        return rows
+    if policy == "error":
+        second = int(again.argmax()) + 1
+        raise DataError(
+            f"{where(*sorted(rows.positions[second - 1 : second + 1]))}: both are {rows.times[second]}"
+            f"{rows.of_series(rows.series[second])} ({again.sum()} duplicates). "
+            "Keep one row a time, or say which counts by duplicates in the table 'ingest'."
+        )
+    kept = np.append(~again, True) if policy == "last" else np.append(True, ~again)
+    single = rows.kept(kept)
+    if policy == "mean":
+        starts = np.flatnonzero(kept)
+        return replace(single, columns={name: _means(values, starts) for name, values in rows.columns.items()})
+    return single
+
+
+def _steps(times: pd.Index, series: Integers) -> Integers:
+    """Return the distance from each time to the next; 1 from one series to another."""
+    values = times.asi8 if isinstance(times, pd.DatetimeIndex) else times.to_numpy()
+    return np.where(np.diff(series) == 0, np.diff(values), 1)
+
+
+def _means(values: npt.NDArray[np.float64], starts: Integers) -> npt.NDArray[np.float64]:
+    """Return the mean of each group of rows, without missing values; NaN where there is no other."""
+    there = ~np.isnan(values)
+    counts = np.add.reduceat(there.astype(np.int64), starts)
+    sums = np.add.reduceat(np.where(there, values, 0.0), starts)
+    means: npt.NDArray[np.float64] = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
+    return means

@@ -1,0 +1,220 @@
+"""Predict: the values after a file's last row, by an exported bundle."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.timeseries import ahead, grid
+from gristmill.domains.timeseries import ingest as ingestion
+from gristmill.domains.timeseries.intervals import Intervals, restored
+from gristmill.domains.timeseries.predictions import levels_of
+from gristmill.domains.timeseries.settings import Ingest, Preprocess
+from gristmill.errors import DataError, RequestError
+from gristmill.export import bundle
+from gristmill.util.table_io import read_document, read_table
+
+Values = npt.NDArray[np.float32]
+
+
+def predict(
+    *,
+    source: ingestion.TableSource,
+    ingest: Ingest,
+    preprocess: Preprocess,
+    paths: tuple[Path, ...],
+    export: Path,
+    scratch: Path,
+    ingested: Path | None = None,
+    steps: int | None = None,
+    history: int | None = None,
+) -> pd.DataFrame:
+    """Return the forecasts after the last row of each series: `unique_id`, `ds`, one column a target, intervals.
+
+    Intervals, `<target> low` and `<target> high`, are given for the model's horizon; beyond it each forecast is fed
+    back as if it had been observed, inputs that are not forecast stay at their last value, and no interval is known.
+
+    Args:
+        source: how to read the files; the pipeline's own.
+        ingest: what their columns mean; the frequency comes from the bundle.
+        preprocess: what the model is shown of the calendar.
+        paths: files with at least `history` rows of each series and, where the model knows columns ahead, rows for the
+            steps to forecast that hold these columns and no value.
+        export: folder of the verified bundle.
+        scratch: an empty folder for the ingested series.
+        ingested: folder of series that are ingested already, in place of files.
+        steps: how many values to forecast; the model's horizon if not set.
+        history: how many values to show the model, where it takes any number.
+
+    Raises:
+        DataError: a file cannot be read, is shorter than the model's history, or does not hold what is known ahead.
+        RequestError: a history that the model does not take.
+    """
+    signature = read_document(export / "signature.json")
+    if history and history != signature["history"] and not signature["any_length"]:
+        raise RequestError(f"--history {history}: this model sees {signature['history']} values, no other number.")
+    if ingested is None:
+        read_source(source=source, ingest=ingest, paths=paths, export=export, out=scratch)
+    folder = ingested or scratch
+    _refuse_other_frequency(read_document(folder / "summary.json")["frequency"], signature["frequency"])
+    ends = Ends.of(read_table(folder / "series.parquet"), history or signature["history"])
+    known = Known(signature, preprocess, folder)
+    made = Exported(export, signature).after(ends, known, steps or signature["horizon"])
+    return made if ingest.series else made.drop(columns="unique_id")
+
+
+def read_source(
+    *, source: ingestion.TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path
+) -> None:
+    """Ingest files to forecast from; arguments as of `predict`.
+
+    Raises:
+        DataError: a file cannot be read, or does not hold what the settings say.
+    """
+    frequency = read_document(export / "signature.json")["frequency"]
+    settings = ingest.model_copy(update={"frequency": frequency})
+    ingestion.ingest(source=source, ingest=settings, paths=paths, out=out)
+
+
+def _refuse_other_frequency(found: str, expected: str) -> None:
+    if found != expected:
+        raise DataError(
+            f"the ingested series have frequency {found}, but the model forecasts at {expected}. Use --input to "
+            "name rows of that frequency."
+        )
+
+
+def anchor_of(signature: dict[str, Any]) -> "pd.Timestamp | int":
+    """Return the first time of the data that an exported model was fitted on."""
+    anchor = signature["anchor"]
+    return anchor if isinstance(anchor, int) else pd.Timestamp(anchor)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The last rows of each series, as many as the model sees."""
+
+    names: pd.Index  # (series,)
+    rows: pd.DataFrame  # (series * seen,), series after series
+    seen: int
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, seen: int) -> "Ends":
+        """Return the ends of ingested series.
+
+        Raises:
+            DataError: a series is shorter.
+        """
+        lengths = table.groupby("unique_id", sort=False).size()
+        short = lengths[lengths < seen]
+        if len(short):
+            raise DataError(
+                f"series {short.index[0]!r}: {short.iloc[0]} rows, but the model sees {seen}. Give it at least as many."
+            )
+        ends = np.cumsum(lengths.to_numpy())
+        return cls(lengths.index, table.iloc[(ends[:, np.newaxis] + np.arange(-seen, 0)).ravel()], seen)
+
+    def values(self, columns: list[str]) -> Values:
+        """Return columns of the rows: (series, seen, columns)."""
+        return self.by_series(self.rows[columns])
+
+    def by_series(self, rows: pd.DataFrame) -> Values:
+        """Return as many rows of each series as an array: (series, rows, columns)."""
+        return rows.to_numpy(np.float32).reshape(len(self.names), len(rows) // len(self.names), rows.shape[1])
+
+    def times_after(self, steps: int, frequency: str) -> pd.Index:
+        """Return the times of the steps after each series, series after series."""
+        numbers, lasts = pd.factorize(self.rows["ds"].iloc[self.seen - 1 :: self.seen])
+        first, *more = [grid.after(last, steps, frequency) for last in lasts]
+        times: pd.Index = first.append(more).take((numbers[:, np.newaxis] * steps + np.arange(steps)).ravel())
+        return times
+
+
+class Known:
+    """What is known of the past and of the steps to forecast: the file's columns, the calendar, harmonics."""
+
+    def __init__(self, signature: dict[str, Any], preprocess: Preprocess, ingested: Path) -> None:
+        self._frequency = signature["frequency"]
+        self._anchor = anchor_of(signature)
+        self._settings = preprocess
+        self._columns = read_document(ingested / "summary.json")["known"]
+        self._future = read_table(ingested / "future.parquet") if self._columns else None
+
+    def of(self, ends: Ends, times: pd.Index) -> Values:
+        """Return the known columns of the ends of series and of the steps after them: (series, seen + steps, known)."""
+        past, future = (
+            ends.by_series(ahead.features(at, self._settings, self._anchor, self._frequency))
+            for at in (pd.Index(ends.rows["ds"]), times)
+        )
+        made = np.concatenate([past, future], axis=1)
+        if self._future is None:
+            return made
+        own = np.concatenate([ends.values(self._columns), self._ahead(self._future, ends, times)], axis=1)
+        return np.concatenate([own, made], axis=2)
+
+    def _ahead(self, future: pd.DataFrame, ends: Ends, times: pd.Index) -> Values:
+        """Return the file's columns of the steps after each series: (series, steps, columns)."""
+        steps = len(times) // len(ends.names)
+        wanted = pd.DataFrame({"unique_id": ends.names.repeat(steps), "ds": times})
+        found = wanted.merge(future, how="left", on=["unique_id", "ds"])
+        missing = found[self._columns].isna().any(axis=1).to_numpy()
+        if missing.any():
+            name, first = wanted.iloc[int(missing.argmax())]
+            raise DataError(
+                f"series {name!r}: {', '.join(map(repr, self._columns))} must be known for all steps to forecast, but "
+                f"{first} is missing. Add rows with these columns filled and the target empty."
+            )
+        return ends.by_series(found[self._columns])
+
+
+class Exported:
+    """An exported model that forecasts as far as asked."""
+
+    def __init__(self, export: Path, signature: dict[str, Any]) -> None:
+        self._signature = signature
+        self._model = bundle.load(export, signature["formats"][0])
+        path = export / "intervals.json"
+        self._intervals: Intervals | None = restored(read_document(path)) if path.exists() else None
+
+    def after(self, ends: Ends, known: Known, steps: int) -> pd.DataFrame:
+        """Return the forecasts of the steps after each series' last row, of all series at a time."""
+        signature, targets, seen = self._signature, self._signature["targets"], ends.seen
+        horizon, count = signature["horizon"], len(ends.names)
+        rounded = -(-steps // horizon) * horizon
+        times = ends.times_after(rounded, signature["frequency"])
+        beside = known.of(ends, times)
+        values = ends.values([*targets, *signature["inputs"]])
+        low, high = (np.full((count, rounded, len(targets)), np.nan) for _ in range(2))
+        for at in range(0, rounded, horizon):
+            windows = np.concatenate([values[:, at:], beside[:, at + horizon : at + horizon + seen]], axis=2)
+            points, low_ahead, high_ahead = self._forecast(windows)
+            values = np.concatenate([values, self._continued(values, points)], axis=1)
+            if at == 0 and low_ahead is not None:
+                low[:, :horizon], high[:, :horizon] = low_ahead, high_ahead
+        asked = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
+        columns: dict[str, Any] = {"unique_id": ends.names.repeat(steps), "ds": times.take(asked)}
+        for at, target in enumerate(targets):
+            columns[target] = values[:, seen : seen + steps, at].ravel()
+            if not np.isnan(low).all():
+                columns |= {
+                    f"{target} {end}": found[:, :steps, at].ravel() for end, found in (("low", low), ("high", high))
+                }
+        return pd.DataFrame(columns)
+
+    def _forecast(self, windows: Values) -> tuple[Values, Any, Any]:
+        """Return forecasts and intervals of windows: (windows, horizon, targets) each, None for no interval."""
+        made = self._model(windows)
+        if quantiles := self._signature["quantiles"]:
+            return levels_of(made, quantiles)
+        if self._intervals is None or windows.shape[1] <= self._intervals.lag:  # too short to tell how sure they are
+            return made, None, None
+        half = self._intervals.half_widths(windows)
+        return made, made - half, made + half
+
+    def _continued(self, values: Values, points: Values) -> Values:
+        """Return forecasts as observations: inputs that are not forecast stay at their last value."""
+        inputs = np.repeat(values[:, -1:, points.shape[2] :], points.shape[1], axis=1)
+        return np.concatenate([points, inputs], axis=2).astype(np.float32)

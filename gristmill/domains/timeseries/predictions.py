@@ -1,0 +1,99 @@
+"""A network's forecasts beside what came, and the table they are kept in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.timeseries.prepared import MODEL, Prepared
+from gristmill.domains.timeseries.windows import Origins, target_index
+from gristmill.util.table_io import read_table
+
+if TYPE_CHECKING:
+    import keras
+
+Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
+Output = npt.NDArray[Any]  # (…, outputs): targets, or targets x quantiles
+Forecaster = Callable[[Origins], Array]
+
+_BLOCK = 65_536  # windows that a network is shown at a time
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """What was forecast for some windows, beside what came; each (windows, horizon, targets)."""
+
+    starts: Origins
+    truth: Array
+    made: dict[str, Array] = field(default_factory=dict)  # by forecaster: the model, then the baselines
+    low: Array | None = None  # of the model's interval
+    high: Array | None = None
+
+
+def by_network(network: "keras.Model", data: Prepared) -> Forecaster:
+    """Return a function from origins to the network's whole output, (windows, horizon, outputs)."""
+    from gristmill.training.saved_network import (
+        predictions,  # late: a report reads what was forecast without TensorFlow
+    )
+
+    def forecast(starts: Origins) -> Array:
+        if not len(starts):  # Keras predicts no empty batch
+            return np.empty((0, *network.output_shape[1:]))
+        blocks = [starts[begin : begin + _BLOCK] for begin in range(0, len(starts), _BLOCK)]
+        made = [predictions(network, data.histories(block)) for block in blocks]
+        return np.concatenate(made).astype(np.float64)
+
+    return forecast
+
+
+def levels_of(made: Output, quantiles: list[float] | None) -> tuple[Output, Output | None, Output | None]:
+    """Return forecast, low and high of a network's output (…, outputs), each (…, targets).
+
+    Of quantiles the median is the forecast and the outer two are the interval; of points there is no interval.
+    """
+    if quantiles is None:
+        return made, None, None
+    by_level = made.reshape(*made.shape[:-1], made.shape[-1] // len(quantiles), len(quantiles))
+    return by_level[..., quantiles.index(0.5)], by_level[..., 0], by_level[..., -1]
+
+
+def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: list[float] | None) -> Forecasts:
+    """Return the model's forecasts of a part, with their interval where it has learned quantiles."""
+    starts = data.origins(part)
+    made, low, high = levels_of(by_network(network, data)(starts), quantiles)
+    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: made}, low, high)
+
+
+def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:
+    """Return forecasts as a table with one row a window, step and target; `low` and `high` are NaN if not known."""
+    windows, horizon, targets = forecasts.truth.shape
+    positions = target_index(forecasts.starts, horizon)
+    each = partial(np.repeat, repeats=targets)
+    owners = np.repeat(data.series_of(forecasts.starts), horizon * targets)
+    frame = pd.DataFrame(
+        {
+            **labels,
+            "unique_id": np.array(data.ids, object)[owners],
+            "channel": np.tile(np.array(data.layout.targets, object), windows * horizon),
+            "ds": data.times[each(positions.ravel())],
+            "step": np.tile(each(np.arange(1, horizon + 1)), windows),
+            "y": forecasts.truth.ravel(),
+            MODEL: forecasts.made[MODEL].ravel(),
+            "low": np.nan if forecasts.low is None else forecasts.low.ravel(),
+            "high": np.nan if forecasts.high is None else forecasts.high.ravel(),
+        }
+    )
+    for name, made in forecasts.made.items():
+        frame[name] = made.ravel()
+    return frame
+
+
+def read_predictions(folder: Path, part: str) -> pd.DataFrame:
+    """Return the rows of a part from the folder of `evaluate`."""
+    predictions = read_table(folder / "predictions.parquet")
+    return predictions[predictions["part"] == part]

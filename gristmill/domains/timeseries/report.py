@@ -1,0 +1,314 @@
+"""What a report on time series shows: scores, forecast, residuals, training, patterns, data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gristmill.domains.common import permutation_importance
+from gristmill.domains.timeseries import figures, patterns, prepared
+from gristmill.domains.timeseries.predictions import read_predictions
+from gristmill.domains.timeseries.prepared import PARTS, Prepared
+from gristmill.reports.importance import importance_sections
+from gristmill.reports.learning import learning_figure, training_sections
+from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.sections import Section, Table
+from gristmill.settings.messages import MISSING, number, numbers, score_column, score_rows
+from gristmill.util.ranking import rank
+from gristmill.util.table_io import read_document, read_table
+
+METRICS = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "mape": "MAPE %",
+    "smape": "sMAPE %",
+    "mase": "MASE",
+    "rmsse": "RMSSE",
+    "skill": "skill",
+}
+INTERVALS = {"coverage": "coverage", "width": "width", "pinball": "pinball"}
+
+_SHOWN = 12  # series, steps or channels that a table shows at most
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run left in its artifacts, read once."""
+
+    folders: dict[str, Path]
+    data: Prepared
+    scores: dict[str, Any]
+    table: pd.DataFrame
+
+    @property
+    def best(self) -> str:
+        """The best baseline."""
+        return str(self.scores["best_baseline"])
+
+    def by(self, what: str) -> pd.DataFrame:
+        """Return the scores of the test part by step, series or channel."""
+        return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
+
+
+def sections(folders: dict[str, Path]) -> Iterator[Section]:
+    """Yield the sections of a report from the folders of a run's artifacts."""
+    found = Found(
+        folders,
+        prepared.read(folders["preprocess"]),
+        read_document(folders["evaluate"] / "scores.json"),
+        read_table(folders["evaluate"] / "scores.parquet"),
+    )
+    yield Section(
+        "Scores",
+        verdict(found.scores),
+        tables=[scores_table(found.scores, part) for part in PARTS if part in found.scores["model"]],
+    )
+    yield from forecast_sections(found)
+    yield from score_sections(found)
+    yield from importance_sections(folders["evaluate"] / permutation_importance.FILE, METRICS)
+    yield from training_sections(folders["train"])
+    if "refit" in folders:
+        yield refit_section(found)
+    yield patterns_section(found)
+    yield data_section(found)
+
+
+def headline_picture(folders: dict[str, Path]) -> bytes:
+    """Return the forecast against the truth as a PNG, from the folder of `evaluate` alone."""
+    best = read_document(folders["evaluate"] / "scores.json")["best_baseline"]
+    return as_png(figures.forecast_figure(one_step(read_predictions(folders["evaluate"], "test")), best))
+
+
+def one_step(predictions: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
+    """Return the forecasts one step ahead of the first series, of one channel, in the order of time."""
+    rows: pd.DataFrame = predictions[predictions["step"] == 1]
+    rows = rows[rows["unique_id"] == rows["unique_id"].iloc[0]]
+    return rows[rows["channel"] == (channel or rows["channel"].iloc[0])]
+
+
+def verdict(scores: dict[str, Any]) -> str:
+    """Say in a sentence how the model stands beside its best baseline, and how honest its intervals are."""
+    headline = scores["headline"]
+    gain = 1 - headline["model"] / headline["baseline"] if headline["baseline"] else 0.0
+    stands = "beats" if gain > 0 else "does not beat"
+    model, baseline = numbers([headline["model"], headline["baseline"]])
+    said = (
+        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
+        f"{METRICS[headline['metric']]} {model} against {baseline} ({gain:+.1%}). "
+    )
+    said += _on_validation(scores, gain > 0)
+    if (coverage := scores["model"]["test"].get("coverage")) is not None:
+        said += f"Its {scores['level']:.0%} intervals covered {coverage:.1%} of the test part. "
+    return said + "Nothing was fitted on the test part. Skill is the share of the naive forecast's error that is saved."
+
+
+def _on_validation(scores: dict[str, Any], beats: bool) -> str:
+    """Say how the model stands on the validation part where that is otherwise than on the test part."""
+    if "validation" not in scores["model"]:
+        return ""
+    metric = scores["headline"]["metric"]
+    own = scores["model"]["validation"][metric]
+    errors = {name: by_part["validation"][metric] for name, by_part in scores["baselines"].items()}
+    best = min(errors, key=lambda name: rank(errors[name]))
+    error = errors[best]
+    if own is None or error is None:
+        return ""
+    shown = numbers([own, error])
+    said = f"On the validation part it {'does not' if beats else 'does'}: {shown[0]} against {shown[1]} of {best}. "
+    return said if beats != (own < error) else ""
+
+
+def scores_table(scores: dict[str, Any], part: str) -> Table:
+    """Return a part's scores, the model first, then the baselines from the best on."""
+    metric = scores["headline"]["metric"]
+    baselines = sorted(scores["baselines"].items(), key=lambda item: rank(item[1][part][metric]))
+    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
+    shown = METRICS | (INTERVALS if "coverage" in scores["model"][part] else {})
+    return _told(f"{part.capitalize()} part", ["forecast", *shown.values()], score_rows(shown, named))
+
+
+def forecast_sections(found: Found) -> Iterator[Section]:
+    """Yield forecast and truth with what was flagged, and the residuals."""
+    test = read_predictions(found.folders["evaluate"], "test")
+    path = found.folders["evaluate"] / "anomalies.parquet"
+    flagged = read_table(path) if path.exists() else pd.DataFrame({"unique_id": [], "channel": []})
+    pictures = []
+    for channel in found.data.layout.targets:
+        first = one_step(test, channel)
+        own = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
+        pictures.append(as_svg(figures.forecast_figure(first, found.best, own)))
+    yield Section("Forecast and truth", forecast_note(found), pictures=pictures)
+    yield Section(
+        "Residuals",
+        "Truth minus forecast, one step ahead, on the test part.",
+        pictures=[as_svg(figures.residual_figure(one_step(test)))],
+    )
+
+
+def forecast_note(found: Found) -> str:
+    """Say what the picture of the forecast shows."""
+    layout = found.data.layout
+    note = "The test part, each value forecast one step ahead"
+    if layout.horizon > 1:
+        note += f"; the model forecasts {layout.horizon} at once"
+    if len(found.data.ids) > 1:
+        note += f"; the first of {len(found.data.ids)} series"
+    if found_anomalies := found.scores.get("anomalies"):
+        spikes = found_anomalies["spikes"]
+        note += (
+            f". Values outside the interval of {found_anomalies['level']:.1%}: {found_anomalies['flagged']}; of "
+            f"{spikes['injected']} injected spikes of {number(spikes['size'], 3)}, {spikes['recall']:.0%} were found, "
+            f"and {spikes['precision']:.0%} of what was flagged then was injected"
+        )
+    return note + "."
+
+
+def score_sections(found: Found) -> Iterator[Section]:
+    """Yield the scores by step, channel, series and block of the backtest, where there are several."""
+    if len(steps := found.by("step")):
+        picture = as_svg(figures.step_figure(steps, "mae", found.best))
+        yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, found.best)])
+    if len(channels := found.by("channel")):
+        yield Section("By channel", "", tables=[grouped_table(channels, found.best)])
+    if len(series := found.by("series")):
+        worst = series[series["forecaster"] == "model"].sort_values("skill")["group"]
+        chosen = [*worst.head(_SHOWN // 2), *worst.iloc[_SHOWN // 2 :].tail(_SHOWN // 2)]
+        note = f"{len(worst)} series: those with the lowest and the highest skill. All are in scores.parquet."
+        table = grouped_table(series.set_index("group").loc[chosen].reset_index(), found.best)
+        yield Section("By series", note, tables=[table])
+    if "backtest" in found.scores:
+        blocks = read_table(found.folders["evaluate"] / "backtest.parquet")
+        best = found.best if found.best in set(blocks["forecaster"]) else "naive"
+        picture = as_svg(figures.backtest_figure(blocks, best))
+        yield Section("Backtest", backtest_note(found.scores), [picture], [backtest_table(found.scores)])
+
+
+def grouped_table(rows: pd.DataFrame, best: str) -> Table:
+    """Return the model's scores for each group, beside the best baseline's error."""
+    metrics = {key: name for key, name in (METRICS | INTERVALS).items() if key in rows}
+    baseline = rows[rows["forecaster"] == best].set_index("group")["mae"]
+    model = rows[rows["forecaster"] == "model"]
+    columns = [score_column(key, _known(model[key])) for key in metrics]
+    columns.append(score_column("mae", _known(baseline.loc[model["group"]])))
+    cells = [list(row) for row in zip(model["group"], *columns, strict=True)]
+    return _told("", ["", *metrics.values(), f"MAE of {best}"], cells)
+
+
+def backtest_note(scores: dict[str, Any]) -> str:
+    """Say what the blocks are, and how honest the intervals were there."""
+    summary = scores["backtest"]
+    networks = "a network" if summary["seeds"] == 1 else f"{summary['seeds']} networks"
+    said = (
+        f"Blocks before the test part ({summary['windows']}), each forecast by {networks} trained on what came before "
+        "it. ± is the standard deviation of the MAE over blocks, and over seeds."
+    )
+    if coverage := summary["forecasters"]["model"].get("coverage"):
+        how = ", each block's calibrated on the other blocks," if scores["calibrated_on"] else ""
+        said += f" The {scores['level']:.0%} intervals{how} covered {coverage['mean']:.1%}."
+    return said
+
+
+def backtest_table(scores: dict[str, Any]) -> Table:
+    """Return mean and spread of the errors over blocks and seeds."""
+    named = scores["backtest"]["forecasters"]
+    rest = sorted((name for name in named if name != "model"), key=lambda name: named[name]["mae"]["mean"])
+    spread = {"± blocks": "over_windows", "± seeds": "over_seeds"}
+    shown = [
+        (
+            name,
+            {key: named[name][key]["mean"] for key in METRICS}
+            | {heading: named[name]["mae"][over] for heading, over in spread.items()},
+        )
+        for name in ["model", *rest]
+    ]
+    return _told("", ["forecast", *METRICS.values(), *spread], score_rows([*METRICS, *spread], shown))
+
+
+def refit_section(found: Found) -> Section:
+    """Return how the exported network was trained once more, on everything."""
+    folder = found.folders["refit"]
+    training, epochs = read_document(folder / "training.json"), read_table(folder / "epochs.parquet")
+    note = (
+        f"The exported network was trained once more by the judged recipe, on all {len(found.data.values):,} "
+        "observations. The scores are those of the judged network."
+    )
+    if not len(epochs):
+        return Section("Refit", note)
+    note += f" It ran {training['epochs']} epochs from a learning rate of {number(training['learning_rate'], 3)}."
+    return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))])
+
+
+def patterns_section(found: Found) -> Section:
+    """Return what the training part of the longest series shows: trend, season, remainder, autocorrelation."""
+    folder = found.folders["evaluate"]
+    notes = read_document(folder / "patterns.json")
+    pictures = [as_svg(figures.decomposition_figure(read_table(folder / "decomposition.parquet")))]
+    pictures.append(as_svg(figures.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])))
+    return Section("Patterns in the training part", " ".join(patterns.sentences(notes)), pictures=pictures)
+
+
+def data_section(found: Found) -> Section:
+    """Return the series with their parts and regimes, what was repaired, and statistics."""
+    summary, data = read_document(found.folders["ingest"] / "summary.json"), found.data
+    segments = read_table(found.folders["evaluate"] / "segments.parquet")
+    pictures = [as_svg(figures.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
+    return Section("Data", data_note(summary, found.scores), pictures, [parts_table(data), statistics_table(summary)])
+
+
+def data_note(summary: dict[str, Any], scores: dict[str, Any]) -> str:
+    """Say what was read, what was repaired and how well, and how regimes were found."""
+    counts = summary["counts"]
+    repairs = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if name != "rows")
+    note = (
+        f"{counts['rows']:,} observations of {', '.join(summary['targets'])}, frequency {summary['frequency']}; "
+        f"{repairs or 'nothing had to be repaired'}."
+    )
+    for target, scored in (summary["imputation"] or {}).items():
+        named = zip(scored["mae"], numbers(list(scored["mae"].values())), strict=True)
+        errors = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in named)
+        note += (
+            f" Of {target}, {scored['hidden']:,} known values were hidden and filled; mean absolute error: {errors}."
+        )
+    shifts = scores["segments"]["shifts"]
+    if shifts:
+        told = ", ".join(
+            f"{name.replace('_', ' ')} {number(value, 3)}" for name, value in shifts.items() if value is not None
+        )
+        note += f" Regimes: {scores['segments']['found']} found; of level shifts injected into the series: {told}."
+    return note
+
+
+def parts_table(data: Prepared) -> Table:
+    """Return where the parts of the first series lie."""
+    rows = []
+    for part in PARTS:
+        begin, end = data.part(part)[0]
+        if end > begin:
+            times = [_time(data.times[at]) for at in (begin, end - 1)]
+            rows.append([part, f"{end - begin:,}", f"{len(data.origins(part)):,}", *times])
+    title = "Parts" if len(data.ids) == 1 else f"Parts of {data.ids[0]}; windows of all {len(data.ids)} series"
+    return Table(title, ["part", "observations", "windows", "first", "last"], rows)
+
+
+def statistics_table(summary: dict[str, Any]) -> Table:
+    """Return statistics of each column."""
+    columns = summary["statistics"]
+    names = list(next(iter(columns.values())))
+    rows = [[column, *numbers([values[name] for name in names])] for column, values in columns.items()]
+    return Table("Columns", ["", *(name.replace("_", " ") for name in names)], rows)
+
+
+def _told(title: str, headings: list[str], rows: list[list[str]]) -> Table:
+    """Return a table without the columns that tell nothing."""
+    told = [at for at, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {MISSING}]
+    return Table(title, [headings[at] for at in told], [[row[at] for at in told] for row in rows])
+
+
+def _known(values: "pd.Series[float]") -> list[float | None]:
+    return [None if pd.isna(value) else value for value in values.tolist()]
+
+
+def _time(at: Any) -> str:
+    return f"{at:%Y-%m-%d %H:%M}".removesuffix(" 00:00") if isinstance(at, pd.Timestamp) else str(at)

@@ -1,0 +1,30 @@
+"""The schema that is proposed for series."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from gristmill.data_schema.proposal import Line, Proposal, column, name_lines, number_lines
+from gristmill.domains.timeseries.settings import Ingest
+from gristmill.util.table_io import read_document, read_table
+
+
+def propose(folder: Path, ingest: Ingest) -> Proposal:
+    """Return the rules that ingested series suggest: their frequency, and column by column.
+
+    Args:
+        folder: of the ingest artifact.
+        ingest: the settings that it was made by.
+    """
+    summary, series = read_document(folder / "summary.json"), read_table(folder / "series.parquet")
+    counts = summary["counts"]
+    holes = sum(counts.get(name, 0) for name in ("filled", "dropped", "empty_at_the_ends"))
+    share = holes / (holes + len(series) - counts.get("filled", 0))
+    tables = [series, read_table(folder / "future.parquet")] if ingest.known else [series]
+    proposal = {"": [Line("frequency", summary["frequency"], "of the times")]}
+    if ingest.series:
+        proposal[column(ingest.series)] = name_lines(series["unique_id"], 0.0)
+    for name in (*ingest.target, *ingest.inputs, *ingest.known):
+        values = pd.concat([table[name] for table in tables if name in table])
+        proposal[column(name)] = number_lines(values, share)
+    return proposal

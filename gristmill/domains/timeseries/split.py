@@ -1,0 +1,55 @@
+"""Split by time: where training, validation and test lie in each series."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.timeseries.prepared import PARTS, Bounds
+from gristmill.domains.timeseries.settings import Preprocess
+from gristmill.errors import DataError
+
+
+def split(length: int, validation: float, test: float) -> dict[str, tuple[int, int]]:
+    """Return the positions of train, validation and test, in this order.
+
+    A size below 1 is a share of the series; from 1 on it is a number of observations.
+
+        >>> split(100, validation=0.2, test=10)
+        {'train': (0, 70), 'validation': (70, 90), 'test': (90, 100)}
+    """
+    sizes = [max(1, round(size * length)) if 0 < size < 1 else int(size) for size in (validation, test)]
+    ends = (length - sum(sizes), length - sizes[1], length)
+    if ends[0] < 1:
+        raise DataError(
+            f"the series has {length} observations, but validation takes {sizes[0]} and test {sizes[1]}. "
+            "Give it more rows, or set smaller parts in the table 'preprocess'."
+        )
+    return {"train": (0, ends[0]), "validation": (ends[0], ends[1]), "test": (ends[1], ends[2])}
+
+
+def split_all(times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings: Preprocess) -> tuple[Bounds, Bounds]:
+    """Return where each series lies, (series, 2), and where its parts do, (series, 3, 2).
+
+    All series are cut at the same times, so that none is trained on a day that another is tested on.
+
+    Args:
+        times: of all observations, series by series.
+        lengths: observations of each series.
+        settings: sizes of validation and test, of the whole span from the first time of any series to the last.
+    """
+    ordered = np.sort(times.to_numpy(), kind="stable")  # soon done: each series is in order already
+    grid = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    parts = split(len(grid), settings.validation, settings.test)
+    starts = [grid[parts[part][0]] for part in PARTS[1:] if parts[part][0] < len(grid)]
+    ends = np.cumsum(lengths)
+    bounds = np.column_stack([ends - lengths, ends])
+    cuts = reached(times.to_numpy(), bounds, np.array(starts))
+    edges = np.column_stack([bounds[:, 0], cuts, bounds[:, 1]])  # (series, 4)
+    return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
+
+
+def reached(times: npt.NDArray[Any], bounds: Bounds, moments: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return the position at which each series reaches each moment: (series, moments)."""
+    return np.array([begin + np.searchsorted(times[begin:end], moments) for begin, end in bounds])

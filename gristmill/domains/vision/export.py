@@ -1,0 +1,101 @@
+"""Export: the tested classifier as a bundle that takes uint8 pixels, proved in a fresh process."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from gristmill.domains.common.classification.predictions import Probabilities, scored_probabilities
+from gristmill.domains.common.classification.scores import accuracy
+from gristmill.domains.vision import prepared, serving
+from gristmill.domains.vision.prepared import Layout, Prepared
+from gristmill.domains.vision.settings import Export
+from gristmill.export import bundle
+from gristmill.export.bundle import check_parity, export_network, in_blocks, refuse_other_than_scored
+from gristmill.export.formats import FORMATS
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, write_document
+
+QUANTIZED = "lite_quantized"  # is written beside `lite`
+
+_IMAGE = "image -> probabilities, classes (their names, in the same order) and label (the likeliest name)"
+_ENCODED = (
+    "encoded -> the same, of the bytes of JPEG, PNG, WebP, BMP or GIF files, brought to the size as training photos "
+    "were; a probability may differ by some hundredths from that of `image`. A JPEG is turned upright as its EXIF "
+    "orientation says; that of other files is not honoured, nor the palette of a BMP: turn or convert these first"
+)
+_PROVED, _PROVED_BYTES = 1000, 64 << 20  # images, and bytes of them, at most whose probabilities are compared
+
+
+def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
+    """Write the network in each format and publish it only if every one predicts what was scored.
+
+    Writes `saved_model/`, `model.keras`, `model.tflite` with `model_quantized.tflite`, `model.onnx`: those asked for;
+    `signature.json`, and `scores.json` with the parity difference and how good the quantised network is.
+
+    Raises:
+        ParityError: a reloaded model predicts something else.
+        RequestError: a format whose extra is not installed.
+    """
+    with bundle.fresh_process() as reload:
+        data, network = prepared.read(preprocess), networks.read(train)
+        layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
+        proved = max(1, min(_PROVED, _PROVED_BYTES // layout.bytes_per_image))
+        pixels = next(data.dataset("test", batch=proved).as_numpy_iterator())[0]
+        refuse_other_than_scored(in_blocks(network.predict_on_batch)(pixels), scored[:proved], export.tolerance)
+        write_formats(network, layout, export.formats, out)
+        shown = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
+        told: dict[str, Any] = {"parity": check_parity(reload, out, shown, pixels, scored[:proved], export.tolerance)}
+    if "lite" in export.formats:
+        told[QUANTIZED] = quantized_scores(out, data, scored)
+    write_document(out / "signature.json", signature(layout, export.formats))
+    write_document(out / "scores.json", read_document(evaluate / "scores.json") | told)
+    return {"formats": len(export.formats), "parity_images": len(pixels)}
+
+
+def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], out: Path) -> None:
+    """Write each format; beside a LiteRT file its quantised one."""
+    if "saved_model" in formats:
+        serving.write(network, layout, out / FORMATS["saved_model"].place)
+    others = [form for form in formats if form != "saved_model"]
+    export_network(network, [*others, QUANTIZED] if "lite" in formats else others, out)
+
+
+def quantized_scores(out: Path, data: Prepared, scored: Probabilities) -> dict[str, float]:
+    """Return how the quantised network does on the test part, beside the one that was scored."""
+    model, truth = bundle.load(out, QUANTIZED), data.labels("test")
+    made = np.concatenate([model(pixels) for pixels, _ in data.dataset("test").as_numpy_iterator()])
+    return {
+        "accuracy": accuracy(truth, made.argmax(axis=1)),
+        "float_accuracy": accuracy(truth, scored.argmax(axis=1)),
+        "same_label": accuracy(scored.argmax(axis=1), made.argmax(axis=1)),  # share of the images
+        "largest_difference": float(np.abs(made - scored).max()),  # of a probability
+    }
+
+
+def signature(layout: Layout, formats: Sequence[str]) -> dict[str, Any]:
+    """Return what a caller must know to use the model."""
+    told: dict[str, Any] = {
+        "input": {
+            "name": "image",
+            "dtype": "uint8",
+            "shape": [None, layout.height, layout.width, layout.channels],
+            "holds": f"{'grey' if layout.channels == 1 else 'RGB'} from 0 to 255, brought to the size by {layout.fit}",
+        },
+        "output": {
+            "dtype": "float32",
+            "shape": [None, len(layout.classes)],
+            "columns": layout.classes,
+            "holds": "the probability of each class",
+        },
+        "classes": layout.classes,
+        "size": [layout.height, layout.width],
+        "channels": layout.channels,
+        "fit": layout.fit,
+        "formats": list(formats),
+    }
+    if "saved_model" in formats:
+        told["signatures"] = {"serving_default": _IMAGE, "serving_bytes": _ENCODED}
+    return told

@@ -1,0 +1,64 @@
+"""Convolutions with pooling after each, then dense layers: the course's networks for clothes, horses and cats."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from gristmill.domains.vision.shape import Shape
+from gristmill.errors import RequestError
+from gristmill.settings.base import Settings, Sizes
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Cnn(Settings):
+    """A stack of convolutions, each followed by a pool, below dense layers."""
+
+    kind: Literal["cnn"]
+    filters: Annotated[Sizes, Field(min_length=1)] = (64, 64)  # of each convolution, relu
+    kernel: PositiveInt = 3  # pixels a side
+    padding: Literal["valid", "same"] = "valid"  # valid loses kernel - 1 pixels a convolution, same none
+    pool: PositiveInt = 2  # pixels a side of which the largest is kept; 1 for none
+    batch_norm: bool = False  # after each convolution, before its relu
+    pooling: Literal["flatten", "average"] = "flatten"  # of the last maps: every place counts, or their means
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share left out before the dense layers, in training
+    units: Sizes = (128,)  # of each dense layer, relu; [] for none
+
+    def build(self, shape: Shape) -> "keras.Model":
+        """Return the network on the pixels of an image.
+
+        Raises:
+            RequestError: the stack is too deep for the size of the images.
+        """
+        import keras
+
+        self._refuse_too_deep(shape)
+        image = keras.Input((shape.height, shape.width, shape.channels), name="image")
+        features = keras.layers.Rescaling(1 / 255)(image)
+        for width in self.filters:
+            convolution = keras.layers.Conv2D(width, self.kernel, padding=self.padding, use_bias=not self.batch_norm)
+            features = convolution(features)
+            if self.batch_norm:
+                features = keras.layers.BatchNormalization()(features)
+            features = keras.layers.MaxPooling2D(self.pool)(keras.layers.ReLU()(features))
+        average = self.pooling == "average"
+        features = (keras.layers.GlobalAveragePooling2D() if average else keras.layers.Flatten())(features)
+        features = keras.layers.Dropout(self.dropout)(features)
+        for width in self.units:
+            features = keras.layers.Dense(width, activation="relu")(features)
+        return keras.Model(image, keras.layers.Dense(shape.outputs)(features), name="cnn")
+
+    def _refuse_too_deep(self, shape: Shape) -> None:
+        """Refuse a stack of which one layer would have nothing left to work on."""
+        lost = self.kernel - 1 if self.padding == "valid" else 0
+        left = [shape.height, shape.width]
+        for number in range(1, len(self.filters) + 1):
+            for layer in ("convolution", "pool"):
+                taken, left = left, [side - lost if layer == "convolution" else side // self.pool for side in left]
+                if min(left) < 1:
+                    raise RequestError(
+                        f"model.filters: {layer} {number} of {len(self.filters)} takes maps of {taken[0]} x {taken[1]} "
+                        f"pixels and would leave none of them (images: {shape.height} x {shape.width}). Take fewer "
+                        "filters, padding = 'same', a smaller kernel or pool, or a larger preprocess.size."
+                    )

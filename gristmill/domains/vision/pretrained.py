@@ -1,0 +1,146 @@
+"""Networks of keras.applications as bases: built for a size, filled with weights, cut and frozen.
+
+Weights are read as arrays only: neither pickles nor whole models, either of which can carry code.
+"""
+
+import difflib
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+from keras import ops
+
+from gristmill.domains.vision.shape import Shape
+from gristmill.errors import RequestError, WorkError
+from gristmill.settings.messages import reason
+
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet's red, green and blue, from 0 to 1, as in keras.applications
+DEVIATION = (0.229, 0.224, 0.225)
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # the same from 0 to 255, as Caffe's networks were trained with
+
+
+def load(name: str, weights: str, shape: Shape) -> keras.Model:
+    """Return a network of keras.applications without its top, for images of a shape.
+
+    Args:
+        name: its class there.
+        weights: `imagenet`, which Keras fetches, `none`, or the path of a file.
+        shape: of the images.
+
+    Raises:
+        RequestError: it does not take such images, or the weights are not its own.
+        WorkError: the weights cannot be fetched.
+    """
+    if shape.channels != 3:
+        raise RequestError(
+            f"model.base: {name} takes colour images. Received: preprocess.channels = {shape.channels}. Set it to 3."
+        )
+    form = (shape.height, shape.width, 3)
+    fetched = "imagenet" if weights == "imagenet" else None
+    try:
+        network = getattr(keras.applications, name)(include_top=False, weights=fetched, input_shape=form)
+    except ValueError as error:
+        raise RequestError(
+            f"model.base: {name} cannot be built for images of {shape.height} x {shape.width} pixels "
+            f"({reason(error)}). Set another preprocess.size."
+        ) from None
+    except Exception as error:
+        if type(error) is not Exception:  # what Keras raises where a download fails
+            raise
+        raise WorkError(
+            f"model.weights: those of {name} for ImageNet cannot be fetched ({reason(error)}). "
+            "Try again, or set model.weights to a file of them."
+        ) from None
+    if weights not in ("imagenet", "none"):
+        _load_file(network, name, Path(weights))
+    return network
+
+
+def _load_file(network: keras.Model, name: str, file: Path) -> None:
+    """Fill a network with the weights of a file: by structure from `.weights.h5`, by order of layers from `.h5`."""
+    if file.suffix != ".h5":
+        raise RequestError(f"{file}: weights are read from .weights.h5 or .h5. Set model.weights to such a file.")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of containers that a file of another Keras does not have
+            network.load_weights(file)
+    except (KeyError, OSError, ValueError) as error:
+        raise RequestError(
+            f"{file}: not the weights of {name} without its top ({reason(error)}). "
+            "Correct model.base, or set model.weights to a file of this network."
+        ) from None
+    if name.startswith("EfficientNetB"):
+        _scale_stem(network)
+
+
+def _scale_stem(network: keras.Model) -> None:
+    """Do in the first convolution what Keras does in a layer that it adds for weights it fetches, and only then."""
+    kernel = network.get_layer("stem_conv").kernel  # (height, width, channels, filters)
+    kernel.assign(kernel / ops.sqrt(ops.reshape(DEVIATION, (3, 1))))
+
+
+def cut(network: keras.Model, layer: str) -> keras.Model:
+    """Return a network up to and including a layer.
+
+    Raises:
+        RequestError: it has no such layer, or the layer gives no maps.
+    """
+    output = network.layers[_position(network, layer, "cut")].output
+    if len(output.shape) != 4:
+        raise RequestError(
+            f"model.cut: layer '{layer}' of {network.name} gives {tuple(output.shape[1:])} for each image. "
+            "Expected (height, width, channels): choose a layer that gives maps."
+        )
+    return keras.Model(network.input, output, name=network.name)
+
+
+def freeze(network: keras.Model, train_from: str | None) -> None:
+    """Make a network trainable from one layer on, in the order of its layers, or not at all.
+
+    Batch normalisation stays as it is, in inference mode, everywhere: a few small batches would spoil what pretrained
+    weights rely on.
+
+    Args:
+        network: changed in place.
+        train_from: its first layer that is trained; none if None.
+
+    Raises:
+        RequestError: it has no such layer.
+    """
+    begin = len(network.layers) if train_from is None else _position(network, train_from, "train_from")
+    for position, layer in enumerate(network.layers):
+        layer.trainable = position >= begin and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+def featuriser(network: keras.Model, pixels: str, pooling: Literal["average", "flatten"]) -> keras.Model:
+    """Return the base: pixels, 0 to 255, to the features (batch, features) that a network's maps are pooled to."""
+    image = keras.Input(network.input_shape[1:], name="image")
+    maps = network(preprocessed(image, pixels))
+    pool = keras.layers.GlobalAveragePooling2D() if pooling == "average" else keras.layers.Flatten()
+    return keras.Model(image, pool(maps), name="base")
+
+
+def preprocessed(image: Any, pixels: str) -> Any:
+    """Return pixels as a network takes them, by layers that are kept with it.
+
+    Args:
+        image: red, green and blue from 0 to 255, (batch, height, width, 3).
+        pixels: `tf` for -1 to 1; `torch` for standardised; `caffe` for centred, blue first; `own` for as they are.
+    """
+    if pixels == "tf":
+        return keras.layers.Rescaling(1 / 127.5, -1)(image)
+    if pixels == "torch":
+        scale = [1 / (255 * deviation) for deviation in DEVIATION]
+        offset = [-mean / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True)]
+        return keras.layers.Rescaling(scale, offset)(image)
+    if pixels == "caffe":
+        return ops.flip(keras.layers.Rescaling(1, [-mean for mean in CAFFE_MEAN])(image), axis=-1)
+    return image
+
+
+def _position(network: keras.Model, layer: str, key: str) -> int:
+    names = [found.name for found in network.layers]
+    if layer not in names:
+        near = difflib.get_close_matches(layer, names, n=5, cutoff=0)
+        raise RequestError(f"model.{key}: {network.name} has no layer {layer!r}. Nearest: {', '.join(near)}.")
+    return names.index(layer)

@@ -1,0 +1,107 @@
+"""Train: a classifier of images, published as one that takes pixels and gives probabilities."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gristmill.domains.common.classification.settings import Train
+from gristmill.domains.common.classification.truth import Truth
+from gristmill.domains.vision import prepared
+from gristmill.domains.vision.augment import augmented, changes
+from gristmill.domains.vision.feed import features_feed, feed_of, floats, validation_of
+from gristmill.domains.vision.prepared import Prepared
+from gristmill.domains.vision.published import published
+from gristmill.domains.vision.settings import Augment
+from gristmill.domains.vision.shape import Shape
+from gristmill.settings.custom_code import Own
+from gristmill.training.fit import OnEpoch, fit
+from gristmill.training.outputs import refuse_misshapen, write_trained
+from gristmill.training.seeds import seeded
+
+_SAMPLES, _VARIANTS = 6, 5  # images that are drawn in the report, and how often each is changed
+
+
+class Model(Protocol):
+    """Settings that can build their network."""
+
+    def build(self, shape: Shape) -> keras.Model: ...
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """Settings that name a file of weights."""
+
+    def located(self, files: Sequence[Path]) -> Model: ...
+
+
+def train(
+    *,
+    model: Model | Own,
+    augment: Augment,
+    train: Train,
+    preprocess: Path,
+    out: Path,
+    scratch: Path,
+    logs: Path,
+    on_epoch: OnEpoch,
+    files: Sequence[Path] = (),
+    features: Path | None = None,
+) -> dict[str, int]:
+    """Fit the model on the training images; choose the epoch on the validation images where `patience` is set.
+
+    Writes the network from pixels to probabilities (`network.py`), `epochs.parquet`, `training.json` and, where images
+    are changed, `samples.npy`: uint8 (images, 1 + variants, height, width, channels), the first as it is.
+
+    Of a network whose base stays as it is, the head alone is fitted, on features that are computed already.
+
+    Args:
+        model: settings of the model.
+        augment: how training images are changed.
+        train: settings of the training.
+        preprocess: folder of the prepared images.
+        out: folder to write to.
+        scratch: folder of the checkpoints.
+        logs: folder of TensorBoard's logs.
+        on_epoch: called after each epoch.
+        files: of the user's own model, its file first; or the weights that the model names.
+        features: folder of the features that the network's layer "base" gives, for its layer "head" to be fitted on.
+
+    Raises:
+        RequestError: settings that do not go together.
+        Diverged: the loss is not a finite number.
+    """
+    data = prepared.read(preprocess)
+    network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
+    learner = network.get_layer("head") if features else network
+    feed = features_feed(features, data, truth, train) if features else feed_of(data, truth, augment, train)
+    validation = validation_of(data, truth, features)
+    loss, goal = truth.loss(), truth.goal()
+    course = fit(learner, feed, validation, train, loss, scratch, on_epoch, logs, goal=goal)
+    write_trained(published(network), course, out)
+    if changes(augment):
+        np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
+    return {"parameters": network.count_params(), "epochs": len(course.losses)}
+
+
+def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Model:
+    """Return the model's network, from pixels to logits."""
+    shape = data.layout.shape
+    if isinstance(model, Own):
+        network = model.load(files)(shape)
+    else:
+        network = (model.located(files) if isinstance(model, Weighted) else model).build(shape)
+    refuse_misshapen(network, "image", [(shape.height, shape.width, shape.channels)], (shape.outputs,))
+    return network
+
+
+def samples(data: Prepared, augment: Augment, seed: int) -> prepared.Pixels:
+    """Return the first training images, each as it is and as it is changed."""
+    images, _ = next(iter(data.dataset("train", _SAMPLES)))
+    variants = [augmented(floats(images), augment, tf.constant([seed, draw], tf.int64)) for draw in range(_VARIANTS)]
+    stacked = tf.stack([floats(images), *variants], axis=1)
+    made: prepared.Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
+    return made

@@ -1,0 +1,178 @@
+"""What a run came to, as Python, notebooks and the command line look at it: scores, predictions, pictures, models."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gristmill.errors import CorruptArtifact, RequestError
+from gristmill.project import status
+from gristmill.reports.cell import as_html, as_text
+from gristmill.reports.run import write_report
+from gristmill.reports.sections import Section, Table
+from gristmill.runs.records import Record
+from gristmill.settings import messages as wording
+from gristmill.store.store import Store
+from gristmill.util.ranking import rank
+from gristmill.util.table_io import read_document, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """A run of a pipeline with what it made, which is read from the store when it is asked for.
+
+    As the last value of a notebook's cell it shows scores beside baselines and the first picture of the report.
+
+    What reads raises `RequestError` where the run has no such thing, and `CorruptArtifact` where what it made is gone
+    (`gristmill gc`) or altered.
+    """
+
+    record: Record
+    description: str  # of the pipeline
+    store: Store = field(compare=False)
+
+    @property
+    def scores(self) -> "pd.DataFrame":
+        """Scores on the test part: a row for the model, then one for each baseline, the best first."""
+        return self.scores_of("test")
+
+    def scores_of(self, part: str) -> "pd.DataFrame":
+        """Return scores on a part: a row for the model, then one for each baseline, the best first.
+
+        Args:
+            part: `test`, `validation`, or another that the domain scores.
+
+        Raises:
+            RequestError: the part was not scored.
+        """
+        import pandas as pd
+
+        evaluation = self.evaluation
+        if part not in evaluation["model"]:
+            known = ", ".join(evaluation["model"])
+            raise RequestError(f"{self._named}: part {part!r} was not scored. Known: {known}.")
+        return pd.DataFrame({name: by_part[part] for name, by_part in best_first(evaluation, part)}).T
+
+    @property
+    def predictions(self) -> "pd.DataFrame":
+        """What model and baselines made of each row that was scored, beside the truth; `part` tells which it is of."""
+        path = self.folder("evaluate") / "predictions.parquet"
+        if not path.exists():
+            raise RequestError(
+                f"{self._named}: a {self.record.domain} pipeline predicts no rows. See scores and report."
+            )
+        return read_table(path)
+
+    @property
+    def history(self) -> "pd.DataFrame":
+        """The training: `epoch`, `loss`, `val_loss`, `rate`; no row where the weights are computed in one step."""
+        return read_table(self.folder("train") / "epochs.parquet")
+
+    @property
+    def headline(self) -> dict[str, Any] | None:
+        """The score to know first: `metric`, `model`, `baseline` and `validation`; None where there is none."""
+        return status.headline(self.record, self.store)
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """All that was scored, as JSON values: model and baselines by part, the best baseline, the headline."""
+        evaluation: dict[str, Any] = read_document(self.folder("evaluate") / "scores.json")
+        return evaluation
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether there are scores: the run came as far, and they were not collected since."""
+        reference = self.record.references.get("evaluate")
+        if reference is None:
+            return False
+        with suppress(CorruptArtifact):
+            self.folder("evaluate")
+            return True
+        return self.store.path("evaluate", reference["key"]).exists()  # reading a damaged one still raises an error
+
+    @property
+    def report(self) -> Path:
+        """The HTML file of the report, rendered now."""
+        return write_report(self.record, self.description, self.store)
+
+    @property
+    def bundle(self) -> Path:
+        """The folder of the exported models."""
+        return self.folder("export")
+
+    @property
+    def logs(self) -> dict[str, Path]:
+        """The folders of TensorBoard's logs of the run's trainings, by stage."""
+        references = self.record.references.items()
+        folders = {label: self.store.logs(self.record.pipeline, ref["key"]) for label, ref in references}
+        return {label: folder for label, folder in folders.items() if folder.is_dir()}
+
+    def folder(self, stage: str) -> Path:
+        """Return the folder of what a stage made, after hashing those of its files that were touched since."""
+        if stage not in self.record.references:
+            known = ", ".join(self.record.references) or "none"
+            raise RequestError(f"{self._named}: it has no result of {stage}. Known: {known}.")
+        return self.store.open(self.record.references[stage], by_stat=True).path
+
+    def __repr__(self) -> str:
+        return as_text(self._told())
+
+    def _repr_html_(self) -> str:
+        return as_html(replace(self._told(), pictures=self._pictures()))
+
+    def _told(self) -> Section:
+        """Return the run in a few lines with its scores, or with why there are none."""
+        record = self.record
+        outcome = f"{record.outcome}: {record.error}" if record.error else record.outcome
+        made = dict.fromkeys(label.split()[0] for label, stage in record.stages.items() if not stage.cached)
+        note = f"run {record.id}, {outcome}, {record.seconds:.1f} s; made: {', '.join(made) or 'nothing'}"
+        if "evaluate" not in record.references:
+            return Section(record.pipeline, note)
+        try:
+            return Section(record.pipeline, note, tables=[scores_table(self.evaluation)])
+        except CorruptArtifact as damage:
+            return Section(record.pipeline, f"{note}. {damage}")
+
+    def _pictures(self) -> list[str]:
+        """Return the pictures of the first section of the report that has some; none where an artifact is gone."""
+        if "evaluate" not in self.record.references:
+            return []
+        sections = importlib.import_module(f"gristmill.domains.{self.record.domain}.report").sections
+        with suppress(CorruptArtifact):
+            folders = {stage: self.folder(stage) for stage in self.record.references}
+            return next((section.pictures for section in sections(folders) if section.pictures), [])
+        return []
+
+    @property
+    def _named(self) -> str:
+        return f"run {self.record.id} of {self.record.pipeline}"
+
+
+def best_first(evaluation: dict[str, Any], part: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the scores by part of the model, then of the baselines that have the part, the best first."""
+    metric, higher = evaluation["headline"]["metric"], evaluation["headline"].get("higher_is_better", False)
+    baselines = [(name, by_part) for name, by_part in evaluation["baselines"].items() if part in by_part]
+    yield "model", evaluation["model"]
+    yield from sorted(baselines, key=lambda item: rank(item[1][part][metric], higher))
+
+
+def scores_table(evaluation: dict[str, Any]) -> Table:
+    """Return the scores that are shown first, the model before the baselines.
+
+    They are the headline's metric on the validation and the test part, then the other metrics on the test part. The
+    first two headings have a line for the part and one for the metric.
+    """
+    first = evaluation["headline"]["metric"]
+    others = [metric for metric in evaluation["shown"] if metric != first]
+    named = list(best_first(evaluation, "test"))
+    headline = [by_part.get(part, {}).get(first) for _, by_part in named for part in ("validation", "test")]
+    shown = wording.score_column(first, headline)  # both parts in the same decimals
+    rows = wording.score_rows(others, [(name, by_part["test"]) for name, by_part in named])
+    for row, validation, test in zip(rows, shown[::2], shown[1::2], strict=True):
+        row[1:1] = [validation, test]
+    return Table("", ["scores", f"validation\n{first}", f"test\n{first}", *others], rows)

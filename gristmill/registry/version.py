@@ -1,0 +1,36 @@
+"""A version of a pipeline's model, as the registry's ledger has it."""
+
+from datetime import datetime
+from typing import Any
+
+from gristmill.registry.ledger import Entry
+from gristmill.registry.lineage import Git
+from gristmill.settings.messages import numbers
+from gristmill.store.artifact import Reference
+from gristmill.util.ranking import rank
+
+
+class Version(Entry):
+    """An exported model with all that is known of it. Its settings, libraries and artifacts are its run's."""
+
+    domain: str
+    run: str  # id of the run's record
+    settings: dict[str, Any]
+    overrides: list[str]
+    references: dict[str, Reference]  # by stage, those of points by their labels
+    scores: dict[str, Any]  # the bundle's: model, baselines, headline
+    versions: dict[str, str]  # of libraries
+    git: Git
+    code: dict[str, str]  # digest of the code that each stage's result depends on
+    made: datetime  # when it was registered
+    decision: dict[str, Any]  # verdict, why, and what a retraining tells
+
+    @property
+    def loses_to_baseline(self) -> str | None:
+        """How its test score compares with that of a baseline that is better; None where there is none."""
+        headline, name = self.scores["headline"], self.scores["best_baseline"]
+        higher = headline.get("higher_is_better", False)
+        if rank(headline["model"], higher) <= rank(headline["baseline"], higher):
+            return None
+        model, baseline = numbers([headline["model"], headline["baseline"]])
+        return f"loses to the baseline {name}: {headline['metric']} {model} against {baseline} on the test part"

@@ -1,0 +1,87 @@
+"""What every report shows of a training: its curves, the rate it began with, and the network."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend
+from gristmill.reports.sections import Section, Table
+from gristmill.settings.messages import number
+from gristmill.util.table_io import read_document, read_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_INDENT = "\u2003"  # an em space, which a web page keeps
+
+
+def training_sections(train: Path) -> Iterator[Section]:
+    """Yield how the network learned, and at which rate."""
+    training, epochs = read_document(train / "training.json"), read_table(train / "epochs.parquet")
+    if not len(epochs):
+        return
+    pictures = [as_svg(learning_figure(epochs, training["best_epoch"]))]
+    if (path := train / "learning_rates.parquet").exists():
+        trials = read_table(path)
+        taken = training["learning_rate"]
+        pictures.append(as_svg(rate_figure(trials["rate"], trials["loss"], trials["smoothed"], taken)))
+    elif epochs["rate"].is_monotonic_increasing and epochs["rate"].nunique() > 1:  # the course's sweep
+        pictures.append(as_svg(rate_figure(epochs["rate"], epochs["loss"])))
+    yield Section("Training", training_note(training), pictures=pictures)
+
+
+def network_section(evaluated: Path) -> Section:
+    """Return the layers of the network."""
+    layers = read_table(evaluated / "layers.parquet")
+    outer = layers[layers["depth"] == 0]
+    parameters, trained = outer["parameters"].sum(), outer["trainable"].sum()
+    note = f"{parameters:,} parameters, {trained:,} of them trained. Outputs of one example."
+    rows = [
+        [_INDENT * depth + name, kind, output, *(f"{count:,}" if count else "" for count in counts)]
+        for depth, name, kind, output, *counts in layers.itertuples(index=False)
+    ]
+    return Section("Network", note, tables=[Table("", ["layer", "type", "output", "parameters", "trained"], rows)])
+
+
+def training_note(training: dict[str, Any]) -> str:
+    """Say which epoch was kept and why."""
+    ended = "stopped early" if training["stopped_early"] else "ran all its epochs"
+    return (
+        f"Training {ended}: {training['epochs']} epochs from a learning rate of "
+        f"{number(training['learning_rate'], 3)}, the weights of epoch {training['best_epoch']} were kept."
+    )
+
+
+def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
+    """Draw loss, and accuracy where it was measured, of training and validation by epoch."""
+    measures = [name for name in ("loss", "accuracy") if name in epochs]
+    figure, every = canvas(2.6, columns=len(measures))
+    for axes, name in zip(every, measures, strict=True):
+        axes.plot(epochs["epoch"], epochs[name], color=MODEL, label="training")
+        if f"val_{name}" in epochs:
+            axes.plot(epochs["epoch"], epochs[f"val_{name}"], color=BASELINE, label="validation")
+        axes.axvline(best, color=ACCENT, linewidth=0.8, linestyle="--", label="kept")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    every[0].set_yscale("log")
+    return figure
+
+
+def rate_figure(rates: Any, losses: Any, smoothed: Any = None, taken: float | None = None) -> "Figure":
+    """Draw the loss against the learning rate: of a range test with what it took, or of a sweep by epoch."""
+    figure, (axes,) = canvas(2.6)
+    axes.plot(rates, losses, color=TRUTH, linewidth=0.8, alpha=0.7, label="loss")
+    if smoothed is not None:
+        axes.plot(rates, smoothed, color=MODEL, label="smoothed")
+        axes.set_ylim(0.8 * min(smoothed), 1.1 * np.max(smoothed[: max(2, len(smoothed) // 2)]))
+    if taken is not None:
+        axes.axvline(taken, color=ACCENT, linewidth=0.8, linestyle="--", label=f"taken: {number(taken, 2)}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss")
+    legend(axes, loc="upper left")
+    return figure

@@ -1,0 +1,105 @@
+"""A user's own code, plugged in by name: `kind = "my_models.py:build"`.
+
+The file lies in the project. Its bytes, and those of every file beside it that it imports, are hashed like data, so an
+edit in any of them makes what it built stale.
+"""
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from gristmill.errors import RequestError
+from gristmill.settings.base import Code, Settings
+
+
+class Own(Settings):
+    """A function in a file of the project; all further keys of its table are its keyword arguments."""
+
+    kind: str
+    file: Code
+    function: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or {"file", "function", "arguments"} <= set(raw):
+            return raw
+        file, _, function = str(raw["kind"]).rpartition(":")
+        arguments = {key: value for key, value in raw.items() if key != "kind"}
+        return {"kind": raw["kind"], "file": file, "function": function, "arguments": arguments}
+
+    def load(self, files: Sequence[Path]) -> Callable[..., Any]:
+        """Return the function, called with this table's arguments.
+
+        Args:
+            files: the file, and those beside it that it imports.
+
+        Raises:
+            RequestError: the file cannot be imported, has no such function, or it does not take these arguments.
+        """
+        file, beside = files[0], _Beside(files)
+        try:
+            with beside:
+                spec = importlib.util.spec_from_file_location(f"gristmill_own_{file.stem}", file)
+                if spec is None or spec.loader is None:
+                    raise RequestError(f"{file}: not a Python file.")
+                module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+        except (ImportError, SyntaxError, NameError) as error:
+            raise RequestError(f"{file}: cannot be imported ({error}). Mend it.") from None
+        function = getattr(module, self.function, None)
+        if not callable(function):
+            raise RequestError(f"{file}: no function {self.function!r}. Correct kind = {self.kind!r}.")
+        try:
+            inspect.signature(function).bind(None, **self.arguments)
+        except TypeError as error:
+            raise RequestError(
+                f"{file}: {self.function}() does not take what its table gives it ({error}). It is called with the "
+                f"shape and then {', '.join(self.arguments) or 'nothing else'}."
+            ) from None
+
+        def call(shape: Any) -> Any:
+            with beside:  # what it imports when it is called
+                return function(shape, **self.arguments)
+
+        return call
+
+
+class _Beside:
+    """Lets a file import those beside it; afterwards none of them is left for code of another place to meet.
+
+    Nor is byte code used, whose source was as old to the second and as long, which an edit may be too.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._folder = str(files[0].parent)
+        self._files = {str(file) for file in files}
+        self._modules: dict[str, ModuleType] = {}
+        for file in files:
+            Path(importlib.util.cache_from_source(str(file))).unlink(missing_ok=True)
+        importlib.invalidate_caches()
+
+    def __enter__(self) -> None:
+        sys.path.insert(0, self._folder)
+        sys.modules |= self._modules
+
+    def __exit__(self, *error: object) -> None:
+        sys.path.remove(self._folder)
+        self._modules = {
+            name: module for name, module in sys.modules.items() if getattr(module, "__file__", None) in self._files
+        }
+        for name in self._modules:
+            del sys.modules[name]
+
+
+def is_own(kind: object) -> bool:
+    """Whether a `kind` names a function in a file."""
+    file, colon, function = str(kind).rpartition(":")
+    return bool(colon) and file.endswith(".py") and function.isidentifier()

@@ -1,0 +1,213 @@
+"""How things are worded for people: mistakes in settings, numbers, scores."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_origin
+
+from pydantic import ValidationError
+
+from gristmill.settings.base import Settings
+from gristmill.util.ranking import rank
+from gristmill.util.urls import masked
+
+S = TypeVar("S", bound=Settings)
+
+MISSING = "–"  # in place of a value that a table does not have
+
+_DIGITS = 4  # significant digits of a number
+_RANGE = 10_000  # a value smaller than the largest of its column by this factor does not ask for decimals
+_TINY, _HUGE = 1e-6, 1e15  # sizes outside of which a number is written with an exponent
+_ROUNDING = 1e-12  # smaller sizes are rounding errors, shown as 0
+
+_PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, and their formats
+
+_COUNT_OR_SHARE = "a whole number, or a share below 1"
+_COUNT_OR_SHARE_MISSED = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors where a number is neither
+
+
+def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
+    """Return `unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense, dlinear.`"""
+    names = sorted(known)
+    return f"unknown {what} {masked(received)!r}.{meant(str(received), names)} Known: {', '.join(names) or 'none'}."
+
+
+def unknown_pipeline(received: str, known: Iterable[str]) -> str:
+    """Return `unknown pipeline 'sunspot'. Did you mean 'sunspots'? All: gristmill ls.`, for there may be many."""
+    return f"unknown pipeline {received!r}.{meant(received, known, most=3)} All: gristmill ls."
+
+
+def meant(received: str, known: Iterable[str], most: int = 1) -> str:
+    """Return ` Did you mean 'sunspots'?`, or nothing where no known name is like it."""
+    close = difflib.get_close_matches(received, known, n=most)
+    return f" Did you mean {', '.join(map(repr, close))}?" if close else ""
+
+
+def number(value: float, digits: int = _DIGITS) -> str:
+    """Return a number as people write it: digits in groups, no exponent, no zeros after the last decimal.
+
+    `12,680` for 12680.4, `0.4673` for 0.46731, `17` for 17.0, `0.00001` for 1e-5, `0` for 1.4e-17.
+    """
+    return numbers([value], digits)[0]
+
+
+def numbers(values: Sequence[float | None], digits: int = _DIGITS, sign: bool = False) -> list[str]:
+    """Return the numbers of a column, all with the same number of decimals.
+
+    Each value has `digits` significant digits or more, one less where it is much smaller than the largest, none where
+    it is next to nothing: `12.918`, `29.900`, `0.118` and `0.000` for 12.918, 29.9, 0.118 and 1.4e-17.
+
+    Args:
+        values: the numbers; None for a cell without a value.
+        digits: significant digits.
+        sign: show the sign of positive numbers too.
+    """
+    found = [0.0 if value is not None and abs(value) < _ROUNDING else value for value in values]
+    shape = "+" * sign + _shape([value for value in found if value is not None and math.isfinite(value)], digits)
+    return [MISSING if value is None else format(value, shape) for value in found]
+
+
+def _shape(values: Sequence[float], digits: int) -> str:
+    """Return the format of a column of finite numbers."""
+    sizes = [abs(value) for value in values if value]
+    if not sizes:
+        return ",.0f"
+    largest = max(sizes)
+    if not _TINY <= largest < _HUGE:
+        return f".{digits}g"
+    relevant = [size for size in sizes if size >= largest / _RANGE]
+    decimals = max(0, *(_decimals(size, digits - (size < largest / 10)) for size in relevant))
+    while decimals and all(f"{value:.{decimals}f}".endswith("0") for value in values):
+        decimals -= 1
+    return f"z,.{decimals}f"
+
+
+def _decimals(size: float, digits: int) -> int:
+    """Return the decimals by which a size has so many significant digits."""
+    return digits - 1 - int(f"{size:.{digits - 1}e}".partition("e")[2])
+
+
+def score(metric: str, value: float | None) -> str:
+    """Return a score as it is shown everywhere: shares in percent, a dash for one that cannot be computed."""
+    return score_column(metric, [value])[0]
+
+
+def score_column(metric: str, values: Sequence[float | None]) -> list[str]:
+    """Return a column of scores of one metric, all with the same number of decimals."""
+    if metric not in _PERCENT:
+        return numbers(values)
+    return [MISSING if value is None else format(value, _PERCENT[metric]) for value in values]
+
+
+def score_rows(metrics: Iterable[str], named: Iterable[tuple[str, Mapping[str, float | None]]]) -> list[list[str]]:
+    """Return the rows of a table of scores, each a name and its cells; a column has one number of decimals.
+
+    Args:
+        metrics: the columns.
+        named: the rows: a name and its scores by metric.
+    """
+    names, found = zip(*named, strict=True)
+    columns = [score_column(metric, [row.get(metric) for row in found]) for metric in metrics]
+    return [list(row) for row in zip(names, *columns, strict=True)]
+
+
+def headline_pair(headline: Mapping[str, Any]) -> tuple[str, str]:
+    """Return a model's score with its metric, and its best baseline's score: `mae 12.92` and `12.96`."""
+    model, baseline = numbers([headline["model"], headline["baseline"]])
+    return f"{headline['metric']} {model}", baseline
+
+
+def standing(evaluation: Mapping[str, Any]) -> str:
+    """Return in one line whether the model beats the baseline that is best on the test part, and by how much.
+
+    `beats the best baseline by 0.3%: test mae 12.92, autoregression 12.96`.
+
+    Args:
+        evaluation: as evaluate wrote it to `scores.json`.
+    """
+    headline, name = evaluation["headline"], evaluation["best_baseline"]
+    metric, model, baseline = headline["metric"], headline["model"], headline["baseline"]
+    higher = headline.get("higher_is_better", False)
+    shown = numbers([model, baseline])
+    figures = f"test {metric} {shown[0]}, {name} {shown[1]}"
+    own, best = rank(model, higher), rank(baseline, higher)
+    if own == best:
+        return f"as good as the best baseline: {figures}"
+    lead = _lead(model, baseline, higher) if model is not None and baseline is not None else ""
+    if own < best:
+        return f"beats the best baseline{lead}: {figures}"
+    return f"worse than the best baseline{lead}: {figures}; consider other settings, or the baseline"
+
+
+def _lead(model: float, baseline: float, higher: bool) -> str:
+    """Return by how much two scores differ: errors in percent of the baseline's, other scores as they are."""
+    difference = abs(model - baseline)
+    if higher:
+        return f" by {number(difference, 3)}"
+    if not baseline or not math.isfinite(difference):
+        return ""
+    share = difference / baseline
+    return f" by {share:,.1%}" if share >= 0.0005 else " by less than 0.1%"
+
+
+def reason(error: Exception) -> str:
+    """Return the first sentence of what is behind an error of Keras's.
+
+    `Unknown activation 'x'`, of `<class 'Dense'> could not be deserialized. ... Exception encountered: Unknown
+    activation 'x'. Please ...`
+    """
+    cause = re.split(r"Exception encountered: |Example error message for object <.*>:\s", str(error))[-1].strip()
+    return re.split(r"\.\s+[A-Z]|\n", cause)[0].rstrip(".:") or type(error).__name__
+
+
+def validated(kind: type[S], raw: Any, where: str, problems: list[str]) -> S | None:
+    """Return a table as settings, or None after adding a line to `problems` for each mistake, `where` before it."""
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        problems.extend(f"{where} {line}" for line in problem_lines(error, kind))
+        return None
+
+
+def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str]:
+    """Yield one line for each key of `table` that does not hold: the key, why, what was received.
+
+    What does not hold of the table as a whole comes without a key: its name stands before the line.
+    """
+    reasons: dict[str, tuple[list[str], set[tuple[str, Any]], Any]] = {}
+    for detail in error.errors(include_url=False):
+        # A location is the key, then positions in an array, then branches of a union, which mean little to a reader.
+        if not detail["loc"]:
+            yield f"expected {_expected(detail['msg'])}."
+            continue
+        name, *inner = detail["loc"]
+        key = f"{name}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
+        if inner and name in table.model_fields and get_origin(table.model_fields[str(name)].annotation) is dict:
+            key = f"{name}.{inner[0]}"  # the keys of such a table are the user's own
+        if detail["type"] == "extra_forbidden":
+            yield suggestion("key", key, table.model_fields)
+        elif detail["type"] == "missing":
+            yield f"{key}: missing. It has no default."
+        elif detail["type"] == "too_short" and detail["input"]:
+            continue  # short only because its mistakes, told elsewhere, are out
+        else:
+            messages, missed, _ = reasons.setdefault(key, ([], set(), detail["input"]))
+            messages.append(_expected(detail["msg"]))
+            missed.add((detail["type"], detail.get("ctx", {}).get("lt")))
+    for key, (messages, missed, received) in reasons.items():
+        expected = _COUNT_OR_SHARE if missed >= _COUNT_OR_SHARE_MISSED else " or ".join(dict.fromkeys(messages))
+        shown = "nothing" if received is None else f"{masked(received)!r} ({_toml_type(received)})"
+        yield f"{key}: expected {expected}. Received: {shown}."
+
+
+def _expected(message: str) -> str:
+    """Return what Pydantic asks for, in the words of TOML."""
+    message = re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", message)
+    message = re.sub(r"a valid dictionary( or instance of \w+)?", "a table", message)
+    return message.replace("a valid tuple", "a valid array")
+
+
+def _toml_type(value: Any) -> str:
+    names = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
+    return names.get(type(value), type(value).__name__)

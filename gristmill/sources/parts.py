@@ -1,0 +1,34 @@
+"""How sources name their parts. A package, since each module of `gristmill.sources.rows` is a kind of source."""
+
+from pathlib import Path
+
+from gristmill.errors import DataError, shown
+
+PARTS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
+"""What a part may be called, in lower case, to its name."""
+
+
+def part_of_cell(cell: str, where: str, column: str) -> str:
+    """Return the part that a cell names.
+
+    Raises:
+        DataError: it names none.
+    """
+    if cell.lower() not in PARTS:
+        raise DataError(f"{where}, column {column!r}: {shown(cell)}. Expected one of {', '.join(PARTS)}.")
+    return PARTS[cell.lower()]
+
+
+def part_of_folder(path: Path) -> str:
+    """Return the part that the folder above a file's class names.
+
+    Raises:
+        DataError: it names none.
+    """
+    name = path.parent.parent.name
+    if name.lower() not in PARTS:
+        raise DataError(
+            f"{path}: the folder above its class is {name!r}. Expected {', '.join(PARTS)}: rename it, or leave out "
+            "the source's parts."
+        )
+    return PARTS[name.lower()]

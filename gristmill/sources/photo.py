@@ -1,0 +1,33 @@
+"""Where photos come from, one file a kind. A source is a settings class with a method that yields them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One labelled photo, its bytes as they were found."""
+
+    id: str  # unique in its source: path below the common folder, or position
+    encoded: bytes  # JPEG, PNG, WebP, BMP or GIF; not looked at yet
+    label: str  # name of the class
+    part: str | None = None  # train, validation or test, where the source says
+    metadata: Mapping[str, str] = field(default_factory=dict)  # further columns of the source, to slice scores by
+
+
+class ImageSource(Protocol):
+    """A source of photos."""
+
+    def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
+        """Yield every photo, in an order that depends on the files alone.
+
+        Raises:
+            DataError: naming the file that cannot be read.
+        """
+        ...
+
+    def class_names(self, paths: Sequence[Path]) -> list[str] | None:
+        """Return the classes in the source's own order; None where it has none, and they are sorted by name."""
+        ...

@@ -1,0 +1,119 @@
+"""What trials came to, and the leaderboard of the points that they belong to: the best by validation first."""
+
+import itertools
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gristmill.sweeps.trials import Point, Trial
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial came to."""
+
+    scores: Mapping[str, Any]  # as evaluate wrote them
+    seconds: float  # of training
+    parameters: int | None  # of the network; None of a model that has none
+    made: str  # when it was scored, ISO 8601
+    versions: Mapping[str, str]  # of the libraries that it was scored with
+
+    @property
+    def metric(self) -> str:
+        return str(self.scores["headline"]["metric"])
+
+    @property
+    def validation(self) -> float | None:
+        """The score to choose by: of the validation part, or the mean of a backtest's; None where there is neither."""
+        by_part = self.scores["model"].get("validation")
+        if by_part is not None:
+            return _known(by_part[self.metric])
+        blocks = self.scores.get("backtest")
+        return _known(blocks["forecasters"]["model"][self.metric]["mean"]) if blocks else None
+
+    @property
+    def chosen_on(self) -> str:
+        """What `validation` is the score of, in words."""
+        return "validation" if self.scores["model"].get("validation") is not None else "backtest"
+
+    @property
+    def test(self) -> float | None:
+        """The score that tells how good what was chosen is."""
+        return _known(self.scores["model"]["test"][self.metric])
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point on the leaderboard."""
+
+    point: "Point"
+    outcomes: list[Outcome]  # of the seeds that came to one
+    of: int  # seeds in all
+
+    def mean(self, part: str) -> float | None:
+        """Return the mean score over the seeds; None where one is missing."""
+        found = self.values(part)
+        return statistics.mean(found) if found and len(found) == len(self.outcomes) else None
+
+    def spread(self, part: str) -> float | None:
+        """Return the standard deviation over the seeds, of two or more."""
+        found = self.values(part)
+        return statistics.stdev(found) if len(found) > 1 else None
+
+    def values(self, part: str) -> list[float]:
+        """Return the scores of the seeds that have one."""
+        return [value for outcome in self.outcomes if (value := getattr(outcome, part)) is not None]
+
+    @property
+    def seconds(self) -> float:
+        return statistics.mean(outcome.seconds for outcome in self.outcomes)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every seed came to scores."""
+        return len(self.outcomes) == self.of
+
+    def as_json(self, chosen: bool) -> dict[str, Any]:
+        """Return it as JSON values, by seed; the test part's are of the point that was chosen alone."""
+        parts = ("validation", "test") if chosen else ("validation",)
+        return {
+            "point": list(self.point.assignments),
+            "chosen": chosen,
+            "seeds": self.of,
+            "mean": {part: self.mean(part) for part in parts},
+            "scores": {part: self.values(part) for part in parts},
+            "seconds": [outcome.seconds for outcome in self.outcomes],
+            "parameters": self.outcomes[0].parameters if self.outcomes else None,
+        }
+
+
+def leaderboard(tried: "Iterable[tuple[Trial, Outcome | None]]") -> list[Place]:
+    """Return the points of trials that stand side by side, the best by validation first, those without a score last."""
+    places = []
+    for _, group in itertools.groupby(tried, key=lambda item: item[0].point.assignments):
+        found = list(group)
+        places.append(Place(found[0][0].point, [outcome for _, outcome in found if outcome], len(found)))
+    better = -1 if any(_higher_is_better(place) for place in places) else 1
+
+    def order(place: Place) -> tuple[bool, float]:
+        mean = place.mean("validation")
+        return mean is None or not place.whole, math.inf if mean is None else better * mean
+
+    return sorted(places, key=order)
+
+
+def best(places: list[Place]) -> Place | None:
+    """Return the point to take: the first one, if all its seeds came to a score."""
+    first = places[0]
+    return first if first.whole and first.mean("validation") is not None else None
+
+
+def _higher_is_better(place: Place) -> bool:
+    return any(outcome.scores["headline"].get("higher_is_better", False) for outcome in place.outcomes)
+
+
+def _known(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

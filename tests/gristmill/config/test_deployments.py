@@ -1,0 +1,138 @@
+"""What of a project runs on a Prefect server: the content of `prefect.yaml`."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conftest import ROOT, SMALL
+from gristmill.config import catalogue as config
+from gristmill.config import deployments
+from gristmill.settings.schedule import Schedule
+
+
+def deployed(project: Path, schedule: str = "", pool: str = deployments.POOL) -> list[dict[str, Any]]:
+    """Return the deployments of the small pipeline with these lines in its schedule, as Prefect reads them."""
+    (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.schedule]\n{schedule}\n")
+    content = deployments.prefect_yaml(config.load(project), pool)
+    found: list[dict[str, Any]] = yaml.safe_load(content)["deployments"]
+    return found
+
+
+def test_the_repositorys_file_is_current() -> None:
+    """Written by `gristmill deploy --write-only`."""
+    assert (ROOT / "prefect.yaml").read_text() == deployments.prefect_yaml(config.load(ROOT))
+
+
+def test_a_pipeline_has_a_deployment_to_run_it_and_one_to_retrain_it(project: Path) -> None:
+    env = {
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "gristmill,tasks",
+        "DO_NOT_TRACK": "1",
+    }
+    work_pool = {"name": "gristmill", "job_variables": {"env": env}}
+    assert deployed(project) == [
+        {
+            "name": "small",
+            "description": "Brings the pipeline small up to date. A few years of sunspots",
+            "tags": ["gristmill", "timeseries", "small"],
+            "entrypoint": "gristmill.prefect_runtime.entrypoints.timeseries",
+            "parameters": {"pipeline": "small"},
+            "schedules": [],
+            "triggers": [],
+            "work_pool": work_pool,
+        },
+        {
+            "name": "small-retrain",
+            "description": "Retrains the pipeline small, when asked. A few years of sunspots",
+            "tags": ["gristmill", "timeseries", "small"],
+            "entrypoint": "gristmill.prefect_runtime.entrypoints.retrain",
+            "parameters": {"pipeline": "small"},
+            "schedules": [],
+            "triggers": [],
+            "concurrency_limit": {"limit": 1, "collision_strategy": "CANCEL_NEW"},
+            "work_pool": work_pool,
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "clock"),
+    [
+        (
+            'cron = "0 6 * * 1"\ntimezone = "Europe/Berlin"',
+            {"cron": "0 6 * * 1", "timezone": "Europe/Berlin"},
+        ),
+        ('interval = "6 hours"', {"interval": 21600, "anchor_date": "2020-01-01T00:00:00+00:00"}),
+        ('rrule = "FREQ=MONTHLY;BYDAY=1MO"', {"rrule": "FREQ=MONTHLY;BYDAY=1MO", "timezone": "UTC"}),
+    ],
+)
+def test_a_schedule_is_the_retrainings_alone(project: Path, lines: str, clock: dict[str, Any]) -> None:
+    run, retrain = deployed(project, lines)
+    assert (run["schedules"], retrain["schedules"]) == ([], [clock])
+
+
+def test_prefect_takes_every_clock_as_it_stands(project: Path) -> None:
+    from prefect.cli.deploy._models import PrefectYamlModel
+
+    for lines in ('cron = "0 6 * * MON"', 'interval = "1 second"', 'rrule = "FREQ=DAILY;BYHOUR=6"'):
+        assert PrefectYamlModel.model_validate({"deployments": deployed(project, lines)}).deployments[1].schedules
+
+
+def test_an_event_about_the_pipelines_data_retrains_it_and_no_other(project: Path) -> None:
+    run, retrain = deployed(project, "on_event = true")
+    assert run["triggers"] == []
+    assert retrain["triggers"] == [
+        {
+            "name": "gristmill: retrain small when its data is updated",
+            "type": "event",
+            "expect": ["gristmill.data.updated"],
+            "match": {"prefect.resource.id": "gristmill.pipeline.small"},
+        }
+    ]
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(("collision", "strategy"), [("skip", "CANCEL_NEW"), ("wait", "ENQUEUE")])
+def test_one_retraining_at_a_time_by_the_strategy_asked_for(project: Path, collision: str, strategy: str) -> None:
+    _, retrain = deployed(project, f'collision = "{collision}"')
+    assert retrain["concurrency_limit"] == {"limit": 1, "collision_strategy": strategy}
+
+
+def test_another_work_pool_is_named_in_every_deployment(project: Path) -> None:
+    assert [one["work_pool"]["name"] for one in deployed(project, pool="gpus")] == ["gpus", "gpus"]
+
+
+def test_the_file_says_where_it_comes_from_and_holds_no_place_of_this_machine(project: Path) -> None:
+    content = deployments.prefect_yaml(config.load(project))
+    assert content.splitlines()[0] == (
+        "# Generated from pipelines.toml by `gristmill deploy`, and written over by it: edit pipelines.toml."
+    )
+    assert str(project) not in content
+    assert content == deployments.prefect_yaml(config.load(project))
+
+
+def test_a_description_fills_in_no_secret(project: Path) -> None:
+    text = (project / "pipelines.toml").read_text()
+    (project / "pipelines.toml").write_text(
+        text.replace("A few years of sunspots", "{{ prefect.blocks.secret.password }}")
+    )
+    run, retrain = yaml.safe_load(deployments.prefect_yaml(config.load(project)))["deployments"]
+    assert run["description"].endswith("up to date. { { prefect.blocks.secret.password }}")
+    assert retrain["description"].endswith("when asked. { { prefect.blocks.secret.password }}")
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({}, "when asked"),
+        ({"cron": "0 6 * * 1", "timezone": "Europe/Berlin"}, "by cron 0 6 * * 1 (Europe/Berlin)"),
+        ({"interval": "6 hours"}, "every 6 hours"),
+        ({"rrule": "FREQ=DAILY"}, "by the rule FREQ=DAILY (UTC)"),
+        ({"on_event": True}, "when its data is updated"),
+        ({"interval": "1 day", "on_event": True}, "every 1 day and when its data is updated"),
+    ],
+)
+def test_when_a_pipeline_is_retrained_is_told_in_words(values: dict[str, Any], told: str) -> None:
+    assert deployments.when(Schedule(**values)) == told

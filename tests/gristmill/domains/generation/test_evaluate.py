@@ -1,0 +1,178 @@
+"""Every token of validation and test is told once, from half a window at least, and scored beside models of counts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pydantic import ValidationError
+
+from gristmill.domains.generation import prepared
+from gristmill.domains.generation.evaluate import evaluate
+from gristmill.domains.generation.predictions import outcome_of, proof, tokens_of
+from gristmill.domains.generation.settings import Evaluate, Preprocess
+from gristmill.errors import RequestError
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, read_table
+from helpers.small_writers import EVALUATE, LENGTH, Folders, run
+
+pytest_plugins = ["helpers.small_writers"]
+
+BASELINES = ["unigram", "bigram", "Witten-Bell 4-gram"]
+
+
+def told_one_by_one(folders: Folders, part: str) -> tuple[list[float], list[bool]]:
+    """Return the bits of each scored token and whether it was guessed, from as much context as evaluate gives it."""
+    data, network = prepared.read(folders["preprocess"]), networks.read(folders["train"])
+    tokens = tokens_of(data)
+    begin, _ = tokens.bounds[part]
+    bits, right = [], []
+    for position in tokens.scored(part).tolist():
+        half = LENGTH // 2
+        seen = half + 1 + (position - begin) % (LENGTH - half) if data.layout.after_each else LENGTH
+        context = tokens.values[max(position - seen, position - tokens.before[position]) : position]
+        logits = network(tf.constant(context[np.newaxis]))[0].numpy()
+        logits = logits[-1] if data.layout.after_each else logits
+        probabilities = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        bits.append(-np.log2(probabilities[tokens.values[position]]))
+        right.append(probabilities.argmax() == tokens.values[position])
+    return bits, right
+
+
+@pytest.mark.parametrize("run", ["written", "in_lines"])
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_every_token_is_told_once_from_what_came_before_it(run: str, part: str, request: pytest.FixtureRequest) -> None:
+    folders: Folders = request.getfixturevalue(run)
+    data = prepared.read(folders["preprocess"])
+
+    outcome = outcome_of(networks.read(folders["train"]), data, tokens_of(data), part)
+
+    bits, right = told_one_by_one(folders, part)
+    assert outcome.bits == pytest.approx(bits, rel=1e-4)
+    assert outcome.right.tolist() == right
+
+
+def test_scores_are_those_of_the_outcomes(written: Folders) -> None:
+    scores = read_document(written["evaluate"] / "scores.json")
+    bits, right = told_one_by_one(written, "test")
+    characters = prepared.read(written["preprocess"]).layout.characters["test"]
+
+    assert scores["model"]["test"] == pytest.approx(
+        {
+            "bits_per_character": sum(bits) / characters,
+            "bits_per_token": np.mean(bits),
+            "perplexity": 2 ** np.mean(bits),
+            "accuracy": np.mean(right),
+        },
+        rel=1e-4,
+    )
+    assert scores["shown"] == ["bits_per_character", "perplexity", "accuracy"]
+    assert scores["tokens"]["test"] == len(bits)
+    assert scores["unknown"] == {"validation": 0, "test": 0}
+
+
+def test_baselines_are_scored_as_the_model_and_the_best_is_the_headlines(written: Folders) -> None:
+    scores = read_document(written["evaluate"] / "scores.json")
+
+    assert list(scores["baselines"]) == BASELINES
+    by_name = {name: by_part["test"]["bits_per_character"] for name, by_part in scores["baselines"].items()}
+    assert scores["best_baseline"] == BASELINES[-1] == min(by_name, key=lambda name: by_name[name])
+    assert scores["headline"] == {
+        "metric": "bits_per_character",
+        "model": scores["model"]["test"]["bits_per_character"],
+        "baseline": by_name[BASELINES[-1]],
+        "higher_is_better": False,
+    }
+
+
+def test_of_lines_the_first_token_is_not_told_and_so_nothing_is_scored_by_character(in_lines: Folders) -> None:
+    scores = read_document(in_lines["evaluate"] / "scores.json")
+    data = prepared.read(in_lines["preprocess"])
+
+    assert scores["headline"]["metric"] == "bits_per_token"
+    assert list(scores["model"]["test"]) == ["bits_per_token", "perplexity", "accuracy"]
+    assert scores["tokens"]["test"] == data.layout.tokens["test"] - len(data.lines("test"))
+    assert scores["unknown"]["test"] == 5 / scores["tokens"]["test"]  # the mice of the last five lines
+
+
+def test_bits_are_kept_by_thousands_of_tokens(written: Folders) -> None:
+    table = read_table(written["evaluate"] / "bits.parquet")
+    scores = read_document(written["evaluate"] / "scores.json")
+
+    assert table.columns.tolist() == ["part", "position", "model", *BASELINES]
+    assert table["part"].tolist() == ["validation", "test"]
+    assert table["model"].iloc[1] == pytest.approx(scores["model"]["test"]["bits_per_token"])
+
+
+def test_samples_go_on_from_the_beginning_of_the_test_part(written: Folders, in_lines: Folders) -> None:
+    samples = read_table(written["evaluate"] / "samples.parquet")
+
+    assert samples["temperature"].tolist() == [0.5, 1.0]
+    assert samples["prompt"].tolist() == ["the "] * 2
+    assert all(text.startswith("the ") and len(text) == 4 + 12 for text in samples["text"])
+    assert samples["text"].nunique() == 2
+    words = read_table(in_lines["evaluate"] / "samples.parquet")
+    assert [len(text.split()) for text in words["text"]] == [1 + 12] * 2
+
+
+def test_the_proof_is_what_the_network_tells(written: Folders) -> None:
+    data = prepared.read(written["preprocess"])
+    shown = proof(tokens_of(data), LENGTH)
+
+    kept = np.load(written["evaluate"] / "proof.npy", allow_pickle=False)
+
+    assert shown.shape == (64, LENGTH)
+    logits = networks.read(written["train"])(tf.constant(shown))[:, -1]
+    assert kept == pytest.approx(tf.nn.softmax(logits).numpy())
+
+
+def test_the_same_again_writes_the_same(written: Folders, tmp_path: Path) -> None:
+    counts = evaluate(evaluate=EVALUATE, preprocess=written["preprocess"], train=written["train"], out=tmp_path)
+
+    tokens = prepared.read(written["preprocess"]).layout.tokens
+    assert counts == {f"{part}_tokens": tokens[part] for part in ("validation", "test")}
+    made = {path.name: path.read_bytes() for path in written["evaluate"].iterdir()}
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == made
+    json.loads(made["scores.json"], parse_constant=pytest.fail)  # NaN is no JSON
+
+
+def test_a_prompt_without_a_token_is_refused(in_lines: Folders, tmp_path: Path) -> None:
+    with pytest.raises(RequestError) as refused:
+        evaluate(
+            evaluate=Evaluate(prompt=" !"),
+            preprocess=in_lines["preprocess"],
+            train=in_lines["train"],
+            out=tmp_path,
+        )
+
+    assert str(refused.value) == (
+        "evaluate.prompt: ' !' holds no word. Write one into it, or leave it out: samples then go on from the "
+        "beginning of the test part."
+    )
+
+
+def test_no_temperature_to_write_at_is_refused() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Evaluate(temperatures=())
+
+    (error,) = refused.value.errors()
+    assert (error["loc"], error["type"]) == (("temperatures",), "too_short")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"level": "word"}, {"level": "word", "punctuation": "keep"}, {"lower": True}, {"vocabulary": 8}],
+    ids=str,
+)
+def test_where_tokens_do_not_stand_for_all_of_the_text_nothing_is_told_by_character(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    """Words lose white space, small letters capitals, and unknown tokens what they stand for."""
+    folders = run(tmp_path, Preprocess(length=LENGTH, **settings), Evaluate(order=2, temperatures=(1.0,), sample=1))
+
+    scores = read_document(folders["evaluate"] / "scores.json")
+
+    assert scores["headline"]["metric"] == "bits_per_token"
+    assert "bits_per_character" not in scores["model"]["test"]

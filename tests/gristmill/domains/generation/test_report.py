@@ -1,0 +1,97 @@
+"""The report of a network that writes says what the artifacts hold, and shows samples as they are."""
+
+import pytest
+
+from gristmill.domains.generation import prepared, report
+from gristmill.reports.sections import Passage, Section
+from gristmill.settings.messages import numbers
+from gristmill.util.table_io import read_document, read_table
+from helpers.small_writers import Folders
+
+pytest_plugins = ["helpers.small_writers"]
+
+
+def by_title(folders: Folders) -> dict[str, Section]:
+    return {section.title: section for section in report.sections(folders)}
+
+
+@pytest.fixture(scope="module")
+def shown(written: Folders) -> dict[str, Section]:
+    return by_title(written)
+
+
+def test_the_sections_come_in_the_order_of_what_is_asked_first(shown: dict[str, Section]) -> None:
+    assert list(shown) == ["Scores", "Samples", "Along the test part", "Training", "Network", "Data"]
+
+
+def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[str, Section], written: Folders) -> None:
+    scores = read_document(written["evaluate"] / "scores.json")
+    model, best = scores["headline"]["model"], scores["headline"]["baseline"]
+    own, others = numbers([model, best])
+
+    assert shown["Scores"].note == (
+        f"The model does not beat its best baseline, Witten-Bell 4-gram, on the test part: {own} bits a "
+        f"character against {others}, {model / best - 1:.1%} more. Nothing was fitted on the test part. "
+        "The baselines count in the training part; how far they lean on shorter contexts is chosen on validation."
+    )
+    validation, test = shown["Scores"].tables
+    assert (validation.title, test.title) == (
+        f"Validation part, {scores['tokens']['validation']} tokens",
+        f"Test part, {scores['tokens']['test']} tokens",
+    )
+    assert test.headings == ["", "bits a character", "bits a token", "perplexity", "next token right"]
+    assert [row[0] for row in test.rows] == ["model", "Witten-Bell 4-gram", "bigram", "unigram"]
+    assert [float(cell) for cell in test.rows[0][1:3]] == pytest.approx([model] * 2, abs=5e-4)
+    assert test.rows[0][4] == f"{scores['model']['test']['accuracy']:.1%}"
+
+
+def test_lines_have_no_bits_a_character_and_say_how_much_is_unknown(in_lines: Folders) -> None:
+    table = by_title(in_lines)["Scores"].tables[1]
+
+    assert table.title == "Test part, 20 tokens, 25.00% of them unknown"
+    assert table.headings == ["", "bits a token", "perplexity", "next token right"]
+
+
+def test_a_verdict_of_fewer_bits_is_a_win() -> None:
+    headline = {"metric": "bits_per_character", "model": 1.5, "baseline": 2.0}
+
+    said = report.verdict({"headline": headline, "best_baseline": "bigram"})
+
+    assert said.startswith(
+        "The model beats its best baseline, bigram, on the test part: 1.5 bits a character against 2.0, 25.0% fewer. "
+    )
+
+
+def test_samples_are_passages_as_they_were_written(shown: dict[str, Section], written: Folders) -> None:
+    samples = read_table(written["evaluate"] / "samples.parquet")
+
+    assert shown["Samples"].passages == [
+        Passage("Prompt", "the "),
+        Passage("Temperature 0.5", samples["text"][0]),
+        Passage("Temperature 1", samples["text"][1]),
+    ]
+
+
+def test_the_data_are_counted_by_part(shown: dict[str, Section], written: Folders) -> None:
+    layout = prepared.read(written["preprocess"]).layout
+    counts, frequent = shown["Data"].tables
+
+    assert shown["Data"].note == (
+        f"A vocabulary of {layout.vocabulary} characters, padding and unknown among them; the network is shown windows "
+        "of the stream, of 8 tokens at most."
+    )
+    assert counts.rows[0] == ["train", f"{layout.characters['train']}", f"{layout.tokens['train']}", "0.00%", "–"]
+    assert counts.rows[2][-1] == f"{layout.tokens['test']}"
+    assert ["␣", frequent.rows[2][1]] in frequent.rows
+    assert "\\n" in [name for name, _ in frequent.rows]
+
+
+def test_what_is_unknown_is_told_of_each_part(in_lines: Folders) -> None:
+    counts = by_title(in_lines)["Data"].tables[0]
+
+    assert counts.headings == ["part", "characters", "tokens", "unknown", "tokens told"]
+    assert [row[3] for row in counts.rows] == ["0.00%", "0.00%", f"{5 / int(counts.rows[2][2]):.2%}"]
+
+
+def test_the_headline_picture_is_a_png_of_the_evaluation_alone(written: Folders) -> None:
+    assert report.headline_picture({"evaluate": written["evaluate"]}).startswith(b"\x89PNG\r\n\x1a\n")

@@ -1,0 +1,204 @@
+"""What was added to a text, how many bits the champion takes for it, and who takes the fewest."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.generation import prepared, retraining
+from gristmill.domains.generation.evaluate import evaluate
+from gristmill.domains.generation.preprocess import preprocess
+from gristmill.domains.generation.retraining import contest, drift, judgeable, news, pieces
+from gristmill.domains.generation.settings import Preprocess
+from gristmill.errors import RequestError
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, read_table, write_table
+from helpers.small_writers import EVALUATE, LENGTH, Folders, network
+
+WORDS = ["the cat", "a dog", "the mouse", "a bird", "no cow"]
+VERBS = ["sat.", "ran off.", "ate a lot."]
+LINES = [f"{who} {what}" for what, who in itertools.product(VERBS, WORDS)] * 20  # 300
+
+
+def ingested(folder: Path, *documents: list[str]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = ["\n".join(lines) for lines in documents]
+    write_table(folder / "texts.parquet", pd.DataFrame({"id": [str(at) for at in range(len(texts))], "text": texts}))
+    return folder
+
+
+def run(root: Path, lines: list[str], **settings: Any) -> Folders:
+    """Run the stages up to evaluate; the network's weights are random."""
+    folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
+    for folder in folders.values():
+        folder.mkdir(parents=True)
+    ingested(folders["ingest"], lines)
+    cut = Preprocess(**{"length": LENGTH, "validation": 0.1, "test": 0.2} | settings)
+    preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
+    networks.write(network(prepared.read(folders["preprocess"]).layout), folders["train"])
+    evaluate(evaluate=EVALUATE, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
+    return folders
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    return run(tmp_path_factory.mktemp("champion"), LINES[:200])
+
+
+@pytest.fixture(scope="module")
+def challenger(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    return run(tmp_path_factory.mktemp("challenger"), LINES)
+
+
+def bits_of(folders: Folders, text: str, begin: int) -> np.ndarray:
+    """Return the bits of each character from a place on, told one by one as evaluate does."""
+    data, model = prepared.read(folders["preprocess"]), networks.read(folders["train"])
+    numbers = {token: number for number, token in enumerate(data.tokenizer().tokens)}
+    ids = np.array([numbers[character] for character in text])
+    half = LENGTH // 2
+    starts = begin + (np.arange(begin, len(text)) - begin) // half * half - half - 1  # where each one's window begins
+    windows = ids[np.minimum(starts[:, np.newaxis] + np.arange(LENGTH), len(ids) - 1)]
+    logits = np.asarray(model(windows))[np.arange(len(windows)), np.arange(begin, len(text)) - starts - 1]
+    chances = np.exp(logits - logits.max(axis=1, keepdims=True))
+    chances /= chances.sum(axis=1, keepdims=True)
+    return -np.log2(chances[np.arange(len(chances)), ids[begin:]])
+
+
+def test_lines_are_new_at_the_end_and_late_before_it(champion: Folders, tmp_path: Path) -> None:
+    before = champion["ingest"]
+
+    assert news(before, None).later == 200
+    assert news(before, before).rows == 0
+    assert news(ingested(tmp_path / "a", LINES[:230]), before).model_dump()["later"] == 30
+    assert news(ingested(tmp_path / "b", LINES[:200], LINES[200:207]), before).later == 7
+    longer = [*LINES[:199], f"{LINES[199]} And more.", *LINES[200:207]]  # the last line had not ended
+    assert news(ingested(tmp_path / "longer", longer), before).model_dump()["later"] == 7
+    first = news(ingested(tmp_path / "c", ["a new beginning", *LINES[:200]]), before)
+    assert first.model_dump() == {"later": 0, "late": 1, "revised": 0, "removed": 0}
+    changed = news(ingested(tmp_path / "d", [*LINES[:99], "another line", *LINES[100:200]]), before)
+    assert changed.model_dump() == {"later": 0, "late": 1, "revised": 0, "removed": 1}
+
+
+def test_pieces_are_the_text() -> None:
+    text = "\n".join(LINES) + "\n"
+    found = pieces(text)
+    assert "".join(found) == text
+    assert all(piece.endswith("\n") and len(piece) < 520 for piece in found)
+    assert pieces("") == []
+
+
+def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_part(
+    champion: Folders, tmp_path: Path
+) -> None:
+    found = drift(ingested(tmp_path / "now", LINES), Champion(champion, {}))
+
+    text = "\n".join(LINES) + "\n"
+    begin = len("\n".join(LINES[:200])) + 1
+    bits = bits_of(champion, text, begin)
+    lengths = [len(piece) for piece in pieces(text[begin:])]
+    each = [part.mean() for part in np.split(bits, np.cumsum(lengths)[:-1])]
+    assert found.errors is not None
+    assert found.errors.count == len(lengths)
+    assert found.errors.mean == pytest.approx(np.mean(each), rel=1e-4)
+    counts = prepared.read(champion["preprocess"]).layout.characters
+    held_out = bits_of(champion, text[:begin], counts["train"])
+    assert len(held_out) == counts["validation"] + counts["test"]
+    lengths = [len(piece) for piece in pieces(text[counts["train"] : begin])]
+    each = [part.mean() for part in np.split(held_out, np.cumsum(lengths)[:-1])]
+    assert found.errors.mean_before == pytest.approx(np.mean(each), rel=1e-4)
+    assert [(column.name, column.statistic, column.alarm) for column in found.inputs] == [("unknown tokens", 0, False)]
+
+
+def test_characters_that_it_never_met_are_an_alarm(
+    champion: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retraining, "_PIECE", 50)  # of two pieces in the test part nothing could be called rare
+    found = drift(ingested(tmp_path / "now", LINES[:200], ["ZZZZ QQQQ %%%% &&&&"] * 200), Champion(champion, {}))
+    assert found.inputs[0].alarm
+
+
+def test_of_a_text_that_has_changed_before_its_end_there_is_nothing_to_say(champion: Folders, tmp_path: Path) -> None:
+    for lines in (LINES[:200], ["new", *LINES]):
+        found = drift(ingested(tmp_path / str(len(lines)), lines), Champion(champion, {}))
+        assert (found.errors, found.inputs) == (None, [])
+
+
+def test_all_are_judged_on_the_same_text_that_nobody_was_trained_on(champion: Folders, challenger: Folders) -> None:
+
+    found = contest(challenger, Champion(champion, {}))
+
+    text = "\n".join(LINES) + "\n"
+    begin = len(text) - prepared.read(challenger["preprocess"]).layout.characters["test"]
+    layout = prepared.read(champion["preprocess"]).layout
+    assert begin > layout.characters["train"] + layout.characters["validation"]
+    assert found.metric == "bits_per_character"
+    for name, folders in ((CHAMPION, champion), (CHALLENGER, challenger)):
+        assert found.errors[name].mean() == pytest.approx(bits_of(folders, text, begin).mean(), rel=1e-4)
+    scores = read_document(challenger["evaluate"] / "scores.json")
+    assert found.errors[CHALLENGER].mean() == pytest.approx(scores["model"]["test"]["bits_per_character"], rel=1e-4)
+    assert set(found.errors) == {CHAMPION, CHALLENGER, *scores["baselines"]}
+    for name, by_part in scores["baselines"].items():
+        assert found.errors[name] == pytest.approx(by_part["test"]["bits_per_character"])
+    assert {len(errors) for errors in found.errors.values()} == {len(pieces(text[begin:]))}
+    assert judgeable(challenger, Champion(champion, {})) == text[begin:].count("\n")
+
+
+def test_a_challenger_with_a_larger_test_part_is_judged_beyond_what_the_champion_knows(
+    champion: Folders, tmp_path: Path
+) -> None:
+    challenger = run(tmp_path / "challenger", LINES, test=0.6)
+
+    found = contest(challenger, Champion(champion, {}))
+
+    text, then = "\n".join(LINES) + "\n", "\n".join(LINES[:200]) + "\n"
+    begin = len(then) - prepared.read(champion["preprocess"]).layout.characters["test"]
+    assert found.errors[CHALLENGER].mean() == pytest.approx(bits_of(challenger, text, begin).mean(), rel=1e-4)
+
+
+def test_without_a_champion_the_blocks_of_the_test_part_count(champion: Folders) -> None:
+    found = contest(champion, None)
+    rows = read_table(champion["evaluate"] / "bits.parquet").query("part == 'test'")
+    assert found.metric == "bits_per_token"
+    assert found.errors[CHALLENGER].tolist() == rows["model"].tolist()
+    assert found.errors["bigram"].tolist() == rows["bigram"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "why"),
+    [
+        (["new", *LINES], {}, "the text that the champion was trained on has changed before its end"),
+        (
+            LINES,
+            {"level": "word", "vocabulary": 9},
+            "the challenger's tokens differ from the other's and do not stand for all of the text",
+        ),
+        (LINES, {"vocabulary": 12}, "20.50% of the challenger's tokens are unknown, which say nothing of the text"),
+        (
+            LINES,
+            {"level": "word", "examples": "prefixes"},
+            "networks that were trained on prefixes of lines are not told by character",
+        ),
+    ],
+)
+def test_what_cannot_be_compared_is_told(
+    champion: Folders, tmp_path: Path, lines: list[str], settings: dict[str, Any], why: str
+) -> None:
+    challenger = run(tmp_path / "challenger", lines, **settings)
+    with pytest.raises(RequestError) as raised:
+        contest(challenger, Champion(champion, {}))
+    assert str(raised.value) == (
+        f"{why}: champion and challenger cannot be compared. Run the pipeline, look at its scores, and promote that "
+        "run: gristmill promote NAME."
+    )
+
+
+def test_a_text_that_has_lost_its_end_judges_nothing(challenger: Folders, tmp_path: Path) -> None:
+    layout = prepared.read(challenger["preprocess"]).layout
+    learned = layout.characters["train"] + layout.characters["validation"]
+    text = ("\n".join(LINES) + "\n")[:learned]
+    shorter = run(tmp_path / "shorter", text.splitlines())
+    assert judgeable(shorter, Champion(challenger, {})) == 0

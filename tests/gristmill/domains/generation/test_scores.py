@@ -1,0 +1,68 @@
+"""Scores of next tokens, by hand-computed numbers."""
+
+import numpy as np
+import pytest
+
+from gristmill.domains.generation.baselines import Told
+from gristmill.domains.generation.scores import Outcome, blocks, measured, summarised
+
+FOUR = Outcome(np.array([1.0, 2.0, 3.0, 2.0]), np.array([True, False, False, True]))
+
+
+def test_the_metrics_of_four_tokens_by_hand() -> None:
+    assert measured(FOUR, 16) == {
+        "bits_per_character": 0.5,
+        "bits_per_token": 2.0,
+        "perplexity": 4.0,
+        "accuracy": 0.5,
+    }
+    assert "bits_per_character" not in measured(FOUR, None)
+
+
+def test_the_outcome_of_a_token_is_the_bits_of_its_probability() -> None:
+    told = Told(np.array([0.5, 0.125, 1.0]), np.array([2, 3, 4], np.int32))
+
+    outcome = Outcome.of(told, np.array([2, 4, 4], np.int32))
+
+    assert (outcome.bits.tolist(), outcome.right.tolist()) == ([1.0, 3.0, 0.0], [True, False, True])
+
+
+@pytest.mark.parametrize(("characters", "metric"), [(16, "bits_per_character"), (None, "bits_per_token")])
+def test_the_headline_is_the_first_metric_beside_the_best_baseline(characters: int | None, metric: str) -> None:
+    worse, worst = (Outcome(FOUR.bits + more, FOUR.right) for more in (1, 2))
+    scores = {
+        name: {"test": measured(outcome, characters)}
+        for name, outcome in {"model": FOUR, "far": worst, "near": worse}.items()
+    }
+
+    found = summarised(scores)
+
+    assert found["best_baseline"] == "near"
+    assert list(found["baselines"]) == ["far", "near"]
+    assert found["shown"] == [metric, "perplexity", "accuracy"]
+    assert found["headline"] == {
+        "metric": metric,
+        "model": scores["model"]["test"][metric],
+        "baseline": scores["near"]["test"][metric],
+        "higher_is_better": False,
+    }
+
+
+@pytest.mark.fault(34)
+def test_a_baseline_whose_score_is_not_finite_is_never_the_best() -> None:
+    lost, near = (Outcome(np.array([bits]), np.array([False])) for bits in (np.nan, 9.0))
+    outcomes = {"model": FOUR, "lost": lost, "near": near}  # min() would take the NaN that comes first
+
+    found = summarised({name: {"test": measured(outcome, 4)} for name, outcome in outcomes.items()})
+
+    assert found["best_baseline"] == "near"
+
+
+@pytest.mark.parametrize(("count", "lengths"), [(0, []), (3, [3]), (4, [4]), (9, [4, 4, 1])])
+def test_blocks_lie_end_to_end_and_the_last_may_be_shorter(count: int, lengths: list[int]) -> None:
+    values = list(range(count))
+
+    found = [values[one] for one in blocks(count, 4)]
+
+    assert [len(block) for block in found] == lengths
+    assert [value for block in found for value in block] == values

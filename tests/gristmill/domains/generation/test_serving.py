@@ -1,0 +1,70 @@
+"""How tokens are drawn: at a temperature, from the likeliest alone, the same for the same seed."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gristmill.domains.generation.serving import Sampling, drawn, start_of
+
+SHARES = [0.0, 0.0, 0.5, 0.25, 0.15, 0.1]  # of tokens; the first two are padding and unknown
+
+
+def tokens(count: int, shares: list[float] | None = None, **sampling: float) -> list[int]:
+    """Return so many tokens drawn by their shares, as one text would have them."""
+    logits = tf.math.log(tf.constant(shares or SHARES))
+    settings = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 1} | sampling
+
+    @tf.function
+    def draw(position: tf.Tensor) -> tf.Tensor:
+        return drawn(logits, position, Sampling(**settings))
+
+    return [int(draw(tf.constant(position))) for position in range(count)]
+
+
+def shares_of(drawn_tokens: list[int]) -> list[float]:
+    return (np.bincount(drawn_tokens, minlength=6) / len(drawn_tokens)).tolist()
+
+
+def test_tokens_are_drawn_by_their_probabilities() -> None:
+    assert shares_of(tokens(2000)) == pytest.approx(SHARES, abs=0.04)
+
+
+def test_a_low_temperature_takes_likely_tokens_more_often() -> None:
+    squared = np.square(SHARES) / np.square(SHARES).sum()
+
+    assert shares_of(tokens(2000, temperature=0.5)) == pytest.approx(squared.tolist(), abs=0.04)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "possible"),
+    [
+        ({"temperature": 0.0}, {2}),
+        ({"top_k": 1}, {2}),
+        ({"top_k": 2}, {2, 3}),
+        ({"top_k": 99}, {2, 3, 4, 5}),
+        ({"top_p": 0.01}, {2}),
+        ({"top_p": 0.5}, {2}),
+        ({"top_p": 0.51}, {2, 3}),
+        ({"top_p": 0.8}, {2, 3, 4}),
+        ({"top_k": 2, "top_p": 0.6}, {2}),  # of the two that are left the first has 2/3
+    ],
+    ids=str,
+)
+def test_only_the_likeliest_are_drawn_from(sampling: dict[str, float], possible: set[int]) -> None:
+    assert set(tokens(200, **sampling)) == possible
+
+
+def test_padding_and_unknown_are_never_drawn() -> None:
+    assert set(tokens(100, [0.5, 0.4, 0.05, 0.05])) == {2, 3}
+    assert set(tokens(10, [0.5, 0.4, 0.06, 0.04], temperature=0.0)) == {2}
+
+
+def test_a_seed_draws_the_same_and_another_one_does_not() -> None:
+    assert tokens(50) == tokens(50)
+    assert tokens(50) != tokens(50, seed=2)
+    assert len(set(tokens(50))) > 1
+
+
+def test_a_text_begins_after_the_end_of_a_line() -> None:
+    assert start_of(["", "[UNK]", "a", "\n"]) == 3
+    assert start_of(["", "[UNK]", "a"]) == 1

@@ -1,0 +1,103 @@
+"""A bundle holds the network that was scored, in each format, and one that is not is refused."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular.export import export
+from gristmill.domains.tabular.settings import Export
+from gristmill.errors import ParityError
+from gristmill.export import bundle
+from gristmill.util.table_io import read_document, read_table, write_table
+
+pytest_plugins = ["helpers.end_to_end"]
+
+Folders = dict[str, Path]
+Attempt = Callable[[float], Path]
+
+
+@pytest.fixture
+def attempt(line: Folders, tmp_path: Path, parity_here: None) -> Attempt:
+    """Return a function that changes one scored prediction by so much and exports into a folder."""
+
+    def call(change: float) -> Path:
+        tampered, out = tmp_path / "evaluate", tmp_path / "export"
+        shutil.copytree(line["evaluate"], tampered)
+        out.mkdir()
+        predictions = read_table(tampered / "predictions.parquet")
+        predictions.loc[0, "model"] += change
+        write_table(tampered / "predictions.parquet", predictions)
+        stages = {"preprocess": line["preprocess"], "train": line["train"], "evaluate": tampered}
+        export(export=Export(formats=("keras",)), **stages, out=out)
+        return out
+
+    return call
+
+
+def test_a_bundle_says_what_its_model_takes_and_gives(mixed: Folders) -> None:
+    names = {path.name for path in mixed["export"].iterdir()}
+    assert names == {"model.keras", "saved_model", "scores.json", "signature.json"}
+    signature = read_document(mixed["export"] / "signature.json")
+    numbers, categories = signature["inputs"]["numbers"], signature["inputs"]["categories"]
+    assert (numbers["dtype"], numbers["shape"]) == ("float32", [None, 2])
+    assert numbers["columns"] == ["area", "rooms of it"]
+    assert (categories["dtype"], categories["shape"], categories["columns"]) == ("string", [None, 1], ["part"])
+    assert signature["names"] == {"part": ["Köln", "Ulm"]}
+    assert signature["output"]["columns"] == ["price"]
+    assert signature["formats"] == ["saved_model", "keras"]
+
+
+def test_a_model_of_numbers_alone_has_one_input(line: Folders) -> None:
+    assert list(read_document(line["export"] / "signature.json")["inputs"]) == ["numbers"]
+
+
+def test_scores_are_those_of_evaluate_with_the_parity(mixed: Folders) -> None:
+    scores = read_document(mixed["export"] / "scores.json")
+    assert 0 <= scores.pop("parity") <= 1e-4 * prepared.read(mixed["preprocess"]).truth.std()
+    assert scores == read_document(mixed["evaluate"] / "scores.json")
+
+
+@pytest.mark.parametrize("run", ["mixed", "line"])
+@pytest.mark.parametrize("form", ["saved_model", "keras"])
+def test_each_format_predicts_from_raw_values_what_was_scored(
+    run: str, form: str, request: pytest.FixtureRequest
+) -> None:
+    folders: Folders = request.getfixturevalue(run)
+    data, scored = prepared.read(folders["preprocess"]), read_table(folders["evaluate"] / "predictions.parquet")
+
+    made = bundle.load(folders["export"], form)(data.inputs)
+
+    assert made[:, 0] == pytest.approx(scored["model"], abs=1e-4 * data.truth.std())
+
+
+def test_the_saved_model_is_called_by_the_names_of_its_inputs(mixed: Folders) -> None:
+    """As another program would, which knows nothing but the signature."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(mixed["export"] / "saved_model")
+    numbers, categories = tf.constant([[100.0, 3.0]] * 2), tf.constant([["Ulm"], ["nowhere"]])
+    (made,) = model.signatures["serving_default"](numbers=numbers, categories=categories).values()
+
+    assert made.shape == (2, 1)
+    assert np.isfinite(made.numpy()).all()
+
+
+@pytest.mark.slow
+def test_a_fresh_process_predicts_the_same(mixed: Folders, tmp_path: Path) -> None:
+    export(export=Export(), **{stage: mixed[stage] for stage in ("preprocess", "train", "evaluate")}, out=tmp_path)
+    assert json.loads((tmp_path / "scores.json").read_text())["parity"] < 1e-2
+
+
+def test_what_was_scored_may_be_exported(attempt: Attempt) -> None:
+    assert (attempt(0.0) / "signature.json").exists()
+
+
+def test_predictions_that_are_not_the_networks_are_refused(attempt: Attempt, tmp_path: Path) -> None:
+    with pytest.raises(ParityError, match=r"the network to export gives other predictions .*--refresh evaluate"):
+        attempt(0.01)
+    assert list((tmp_path / "export").iterdir()) == []

@@ -1,0 +1,150 @@
+"""Which rows are new, how the champion fares on them, and who errs least on what nobody was trained on."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular.encoder import predicted
+from gristmill.domains.tabular.ingest import ingest
+from gristmill.domains.tabular.models.dense import Dense
+from gristmill.domains.tabular.retraining import contest, drift, judgeable, news
+from gristmill.domains.tabular.settings import Ingest, Preprocess, Train
+from gristmill.errors import RequestError
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.sources.tables.csv import Csv
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, read_table
+
+Folders = dict[str, Path]
+Houses = tuple[Csv, Ingest, Path]
+Ingested = Callable[..., Path]
+
+
+@pytest.fixture
+def ingested(of_houses: Houses, tmp_path: Path) -> Ingested:
+    """Return a function that ingests the houses, changed."""
+    source, meaning, houses = of_houses
+
+    def call(change: Callable[[pd.DataFrame], pd.DataFrame], meaning: Ingest = meaning) -> Path:
+        out = tmp_path / f"ingest {len(list(tmp_path.iterdir()))}"
+        out.mkdir()
+        file = out / "houses.csv"
+        change(pd.read_csv(houses)).to_csv(file, index=False)
+        ingest(source=source, ingest=meaning, out=out, paths=(file,))
+        return out
+
+    return call
+
+
+def more(houses: pd.DataFrame, count: int = 40, rise: float = 0, town: str = "Ulm") -> pd.DataFrame:
+    """Return the houses and some new ones, whose price has risen."""
+    area = np.arange(count) * 3 + 50
+    new = pd.DataFrame({"area": area, "rooms of it": 3, "part": town, "price": 2.0 * area + 30.5 + rise})
+    return pd.concat([houses, new], ignore_index=True)
+
+
+@pytest.fixture
+def later(of_houses: Houses, run_on: Callable[..., Folders], tmp_path: Path) -> Folders:
+    """The folders of a challenger: trained on the houses and 40 new ones, a third of them its test part."""
+    source, meaning, houses = of_houses
+    file = tmp_path / "more.csv"
+    more(pd.read_csv(houses)).to_csv(file, index=False)
+    cut, how = Preprocess(validation=10, test=0.4), Train(epochs=2, learning_rate=0.05, batch_size=8)
+    return run_on(source, meaning, cut, Dense(kind="dense", units=(4,)), how, (file,))
+
+
+def test_rows_are_new_or_gone_wherever_they_stand(mixed: Folders, ingested: Ingested) -> None:
+    champion = mixed["ingest"]
+
+    assert news(champion, None).later == 60
+    assert news(ingested(lambda houses: houses.sample(frac=1, random_state=0)), champion).rows == 0
+    assert news(ingested(more), champion).model_dump() == {"later": 40, "late": 0, "revised": 0, "removed": 0}
+    changed = news(ingested(lambda houses: houses.assign(price=houses["price"].where(houses.index > 2, 1.5))), champion)
+    assert (changed.later, changed.removed, str(changed)) == (3, 3, "3 new, 3 removed")
+
+
+def test_a_champion_that_knows_such_rows_raises_no_alarm(mixed: Folders, ingested: Ingested) -> None:
+    def alike(houses: pd.DataFrame) -> pd.DataFrame:
+        again = houses.sample(30, random_state=0)
+        return pd.concat([houses, again.assign(price=again["price"] + 0.01)], ignore_index=True)
+
+    found = drift(ingested(alike), Champion(mixed, {}))
+
+    assert found.errors is not None
+    assert found.errors.count == 30
+    assert found.errors.mean_before == read_document(mixed["evaluate"] / "scores.json")["model"]["test"]["mae"]
+    data, network = prepared.read(mixed["preprocess"]), networks.read(mixed["train"])
+    rows = data.table.sample(30, random_state=0)
+    made = predicted(network, prepared.raw_inputs(rows, data.layout.numbers, ["part"]))
+    assert found.errors.mean == pytest.approx(np.abs(made - rows["price"] - 0.01).mean(), rel=1e-4)
+    assert [(column.name, column.test) for column in found.inputs] == [
+        ("area", "Kolmogorov-Smirnov"),
+        ("rooms of it", "Kolmogorov-Smirnov"),
+        ("price", "Kolmogorov-Smirnov"),
+        ("part", "chi-square"),
+    ]
+    assert found.alarms == []
+
+
+def test_other_prices_and_another_town_are_alarms(mixed: Folders, ingested: Ingested) -> None:
+    found = drift(ingested(lambda houses: more(houses, rise=5_000, town="Bonn")), Champion(mixed, {}))
+    assert [alarm.split(" ")[0] for alarm in found.alarms] == ["mean", "rooms", "price:", "part:"]
+
+
+def test_without_a_new_row_there_is_nothing_to_say(mixed: Folders, ingested: Ingested) -> None:
+    found = drift(ingested(lambda houses: pd.concat([houses, houses.head(5)])), Champion(mixed, {}))
+    assert (found.errors, found.inputs) == (None, [])
+
+
+def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later: Folders) -> None:
+
+    found = contest(later, Champion(mixed, {}))
+
+    known, data = prepared.read(mixed["preprocess"]), prepared.read(later["preprocess"])
+    learned = set(known.table[known.parts != "test"].itertuples(index=False, name=None))
+    rows = data.table[data.parts == "test"]
+    left = np.array([row not in learned for row in rows.itertuples(index=False, name=None)])
+    assert 0 < left.sum() < len(left)
+    assert judgeable(later, Champion(mixed, {})) == left.sum()
+    truth, inputs = data.truth[data.parts == "test"][left], data.inputs[data.parts == "test"][left]
+    assert (found.metric, found.block) == ("mae", 1)
+    assert set(found.errors) == {CHALLENGER, CHAMPION, "mean", "least squares"}
+    for name, folders in ((CHALLENGER, later), (CHAMPION, mixed)):
+        made = predicted(networks.read(folders["train"]), inputs)
+        assert found.errors[name] == pytest.approx(np.abs(made - truth), rel=1e-4, abs=1e-3)
+    tested = read_table(later["evaluate"] / "predictions.parquet").query("part == 'test'")[left]
+    assert found.errors["mean"].tolist() == (tested["y"] - tested["mean"]).abs().tolist()
+
+
+def test_without_a_champion_all_of_the_test_part_counts(mixed: Folders) -> None:
+    found = contest(mixed, None)
+    assert set(found.errors) == {CHALLENGER, "mean", "least squares"}
+    scores = read_document(mixed["evaluate"] / "scores.json")
+    assert found.errors[CHALLENGER].mean() == pytest.approx(scores["model"]["test"]["mae"])
+
+
+def test_a_test_part_that_the_champion_learned_from_judges_nothing(mixed: Folders, tmp_path: Path) -> None:
+    data = prepared.read(mixed["preprocess"])
+    known = tmp_path / "preprocess"
+    known.mkdir()
+    prepared.write(prepared.Prepared(data.table, np.full(60, "train"), data.layout), known)
+
+    assert judgeable(mixed, Champion(mixed | {"preprocess": known}, {})) == 0
+    assert judgeable(mixed, Champion(mixed, {})) == 14
+
+
+def test_other_columns_cannot_be_compared(mixed: Folders, ingested: Ingested) -> None:
+    meaning = Ingest(target="price", numbers=("area",), categories=("part",))
+    now = ingested(lambda houses: houses, meaning)
+
+    for ask in (lambda: news(now, mixed["ingest"]), lambda: drift(now, Champion(mixed, {}))):
+        with pytest.raises(RequestError) as raised:
+            ask()
+        assert str(raised.value) == (
+            "the champion's numbers are ['area', 'rooms of it'], those of the data ['area']: champion and challenger "
+            "cannot be compared. Run the pipeline, look at its scores, and promote that run: gristmill promote NAME."
+        )

@@ -1,0 +1,144 @@
+"""The trained network takes and gives raw values, learns from the training part alone, and is kept with its course."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular.encoder import predicted
+from gristmill.domains.tabular.models.dense import Dense
+from gristmill.domains.tabular.prepared import Layout, Prepared
+from gristmill.domains.tabular.settings import Train
+from gristmill.domains.tabular.train import train
+from gristmill.errors import Diverged, RequestError
+from gristmill.settings.custom_code import Own
+from gristmill.training import saved_network as networks
+from gristmill.training.epoch import Epoch
+from gristmill.util.table_io import read_document, read_table
+
+Fit = Callable[..., Path]
+
+PARTS = np.array(["train"] * 12 + ["validation"] * 4 + ["test"] * 4)
+TABLE = pd.DataFrame({"x": np.arange(20.0), "town": ["a", "b"] * 10, "y": 3 * np.arange(20.0) + np.tile([0.0, 9], 10)})
+LAYOUT = Layout("y", ["x"], {"town": ["a", "b"]}, {"x": 5.5, "y": 20.0}, {"x": 3.5, "y": 10.0})
+DATA = Prepared(TABLE, PARTS, LAYOUT)
+
+
+@pytest.fixture
+def fit(tmp_path: Path) -> Fit:
+    """Return a function that trains on rows into a folder of that name."""
+
+    def call(
+        name: str = "out", data: Prepared = DATA, model: Any = None, told: Any = None, files: Any = (), **how: Any
+    ) -> Path:
+        folder, out = tmp_path / f"{name}.prepared", tmp_path / name
+        folder.mkdir()
+        out.mkdir()
+        prepared.write(data, folder)
+        counts = train(
+            model=model or Dense(kind="dense", units=(4,)),
+            train=Train(**{"epochs": 2} | how),
+            preprocess=folder,
+            out=out,
+            scratch=tmp_path / f"{name}.scratch",
+            logs=tmp_path / f"{name}.logs",
+            on_epoch=(told if told is not None else []).append,
+            files=files,
+        )
+        assert counts["parameters"] == networks.read(out).count_params()
+        assert counts["epochs"] == len(read_table(out / "epochs.parquet"))
+        return out
+
+    return call
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return a folder's files by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
+    told: list[Epoch] = []
+
+    out = fit(told=told, epochs=3)
+
+    assert sorted(content(out)) == ["architecture.json", "epochs.parquet", "training.json", "weights.npz"]
+    assert [epoch.number for epoch in told] == [1, 2, 3]
+    assert read_table(out / "epochs.parquet")["loss"].tolist() == [epoch.loss for epoch in told]
+    assert networks.read(out).count_params() == (4 + 1) * 4 + (4 + 1)
+
+
+def test_one_neuron_learns_the_plane(fit: Fit) -> None:
+    """By plain gradient descent; the town adds 9 to three times x."""
+    plane = Dense(kind="dense", units=())
+    out = fit(model=plane, epochs=60, batch_size=1, optimizer="sgd", learning_rate=0.05)
+
+    assert predicted(networks.read(out), DATA.inputs) == pytest.approx(TABLE["y"], abs=0.05)
+
+
+def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
+    """The validation loss of the published network, computed anew on raw values, is the lowest one of its course."""
+    out = fit(epochs=12, patience=2, learning_rate=0.1, schedule="constant", batch_size=4)
+
+    made = predicted(networks.read(out), DATA.inputs)
+    loss = np.square((made - DATA.truth) / LAYOUT.deviation["y"])[PARTS == "validation"].mean()
+    epochs = read_table(out / "epochs.parquet")
+    assert loss == pytest.approx(epochs["val_loss"].min(), rel=1e-4)
+    assert read_document(out / "training.json")["best_epoch"] == epochs["val_loss"].argmin() + 1
+
+
+def test_nothing_learned_changes_when_the_test_part_does(fit: Fit) -> None:
+    changed = TABLE.assign(y=TABLE["y"].where(PARTS != "test", -1e6), x=TABLE["x"].where(PARTS != "test", 1e6))
+
+    first, second = fit("first", patience=1), fit("second", data=Prepared(changed, PARTS, LAYOUT), patience=1)
+
+    assert content(first) == content(second)
+
+
+def test_equal_settings_give_equal_bytes_and_another_seed_other_weights(fit: Fit) -> None:
+    first, second, other = fit("first", epochs=1), fit("second", epochs=1), fit("other", epochs=1, seed=7)
+
+    assert content(first) == content(second)
+    assert content(first)["weights.npz"] != content(other)["weights.npz"]
+    assert content(first)["architecture.json"] == content(other)["architecture.json"]
+
+
+def test_patience_without_a_validation_part_is_refused(fit: Fit) -> None:
+    parts = np.where(PARTS == "validation", "train", PARTS)
+    with pytest.raises(RequestError, match=r"train\.patience .* preprocess\.validation is 0"):
+        fit(data=Prepared(TABLE, parts, LAYOUT), patience=2)
+
+
+def test_without_a_validation_part_there_is_no_loss_of_it(fit: Fit) -> None:
+    out = fit(data=Prepared(TABLE, np.where(PARTS == "validation", "train", PARTS), LAYOUT))
+    assert read_table(out / "epochs.parquet").columns.tolist() == ["epoch", "loss", "rate"]
+
+
+def test_a_training_that_diverges_writes_nothing(fit: Fit, tmp_path: Path) -> None:
+    with pytest.raises(Diverged):
+        fit(learning_rate=1e38, clip_norm="none", optimizer="sgd")
+    assert content(tmp_path / "out") == {}
+
+
+def own(tmp_path: Path, body: str) -> dict[str, Any]:
+    """Return a user's own model, as `fit` takes it."""
+    file = tmp_path / "mine.py"
+    file.write_text(f"import keras\n\ndef build(features, width):\n    {body}\n")
+    return {"model": Own.model_validate({"kind": "mine.py:build", "width": 5}), "files": [file]}
+
+
+def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:
+    body = "return keras.Sequential([keras.Input((features,)), keras.layers.Dense(width), keras.layers.Dense(1)])"
+    out = fit(**own(tmp_path, body), epochs=1)
+    assert networks.read(out).count_params() == (4 + 1) * 5 + (5 + 1)
+
+
+def test_a_network_of_another_shape_is_refused(fit: Fit, tmp_path: Path) -> None:
+    body = "return keras.Sequential([keras.Input((features,)), keras.layers.Dense(2)])"
+    message = r"takes \(4,\) and gives \(2,\) for each row; expected it to take \(4,\) and give \(1,\)"
+    with pytest.raises(RequestError, match=message):
+        fit(**own(tmp_path, body))

@@ -1,0 +1,29 @@
+"""The embedding model's network, flattened and pooled."""
+
+import keras
+import numpy as np
+import pytest
+
+from gristmill.domains.text.models.embedding import Embedding
+from gristmill.domains.text.shape import Shape
+
+TOKENS = np.random.default_rng(0).integers(1, 30, (4, 7)).astype(np.int32)
+
+
+def test_flattened_every_place_has_weights_of_its_own() -> None:
+    network = Embedding(kind="embedding", dimensions=3, pooling="flatten", units=(6,)).build(Shape(30, 7, 2))
+
+    assert network.input_shape == (None, 7)
+    assert network.count_params() == 30 * 3 + (7 * 3 + 1) * 6 + 7
+    assert [type(layer).__name__ for layer in network.layers if layer.weights] == ["Embedding", "Dense", "Dense"]
+
+
+def test_averaged_and_without_dense_layers_it_is_linear_in_the_counts_of_tokens() -> None:
+    keras.utils.set_random_seed(0)
+    network = Embedding(kind="embedding", dimensions=3, units=()).build(Shape(30, 7, 4))
+    vectors, weights, bias = network.get_weights()
+
+    expected = vectors[TOKENS].mean(axis=1) @ weights + bias
+
+    assert network.input_shape == (None, None)
+    assert np.asarray(network(TOKENS)) == pytest.approx(expected, abs=1e-6)

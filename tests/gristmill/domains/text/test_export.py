@@ -1,0 +1,200 @@
+"""A text classifier's bundle holds the network that was scored, behind its tokenizer, and another one is refused."""
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gristmill.domains.text import export as exporting
+from gristmill.domains.text.export import export, proved, signature
+from gristmill.domains.text.prepared import Layout, read
+from gristmill.domains.text.settings import Export, Preprocess
+from gristmill.errors import ParityError, RequestError
+from gristmill.export import bundle
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, read_table, write_table
+from helpers.small_judged_texts import (
+    CLASSES,
+    LENGTH,
+    TESTED,
+    Folders,
+    exported,
+    probabilities,
+    raw_texts,
+    run_to_evaluate,
+    texts_of,
+)
+from helpers.support import here, reload_here
+
+pytest_plugins = ["helpers.end_to_end", "helpers.small_judged_texts"]
+
+Attempt = Callable[..., Path]
+
+
+@pytest.fixture
+def attempt(judged: Folders, tmp_path: Path, parity_here: None) -> Attempt:
+    """Return a function that changes the last scored probability by so much and exports into a folder."""
+
+    def call(change: float = 0.0) -> Path:
+        tampered, out = tmp_path / "evaluate", tmp_path / "export"
+        shutil.copytree(judged["evaluate"], tampered)
+        out.mkdir()
+        predictions = read_table(tampered / "predictions.parquet")
+        predictions.loc[predictions.index[-1], f"p_{CLASSES[0]}"] += change
+        write_table(tampered / "predictions.parquet", predictions)
+        assert export(export=Export(), **(judged | {"evaluate": tampered}), out=out) == {
+            "formats": 1,
+            "parity_texts": TESTED,
+        }
+        return out
+
+    return call
+
+
+def test_a_bundle_holds_the_model_its_signature_the_scores_and_the_embedding(bundled: Folders) -> None:
+    assert {path.name for path in bundled["export"].iterdir()} == {
+        "saved_model",
+        "scores.json",
+        "signature.json",
+        "vecs.tsv",
+        "meta.tsv",
+    }
+    assert (bundled["export"] / "vecs.tsv").read_text() == "of vecs.tsv\n"
+    told = read_document(bundled["export"] / "signature.json")
+    assert told == {
+        "input": {
+            "name": "text",
+            "dtype": "string",
+            "shape": [None],
+            "holds": "raw UTF-8 texts; the model makes words of them and sees 6 at most",
+        },
+        "output": {
+            "dtype": "float32",
+            "shape": [None, 3],
+            "columns": CLASSES,
+            "holds": "the probability of each class",
+        },
+        "classes": CLASSES,
+        "level": "word",
+        "length": LENGTH,
+        "vocabulary": read(bundled["preprocess"]).layout.vocabulary,
+        "formats": ["saved_model"],
+        "signatures": {
+            "serving_default": (
+                "text -> probabilities, classes (their names, in the same order), label (the likeliest name) and known "
+                "(how many of its tokens are in the vocabulary)"
+            )
+        },
+    }
+    scores = read_document(bundled["export"] / "scores.json")
+    assert 0 <= scores.pop("parity") <= 1e-4
+    assert scores == read_document(bundled["evaluate"] / "scores.json")
+
+
+def test_raw_strings_get_the_scored_probabilities(bundled: Folders) -> None:
+    made = bundle.load(bundled["export"], "saved_model")(raw_texts(texts_of(TESTED, 2)))
+
+    assert made == pytest.approx(probabilities(bundled), abs=1e-5)
+    assert np.ptp(made, axis=0).min() > 0.01  # else a constant would do
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["word", "subword"])
+def test_a_fresh_process_repeats_what_was_scored(tmp_path: Path, level: str) -> None:
+    settings = Preprocess.model_validate({"level": level, "vocabulary": 60, "length": LENGTH})
+    folders = run_to_evaluate(tmp_path, settings)
+    out = tmp_path / "export"
+    out.mkdir()
+
+    export(export=Export(), **folders, out=out)
+
+    assert read_document(out / "scores.json")["parity"] <= 1e-4
+    assert read_document(out / "signature.json").get("needs", []) == ["tensorflow_text"] * (level == "subword")
+
+
+def test_a_network_without_an_embedding_has_nothing_to_project(judged: Folders, tmp_path: Path) -> None:
+    bare, out = tmp_path / "evaluate", tmp_path / "export"
+    shutil.copytree(judged["evaluate"], bare, ignore=shutil.ignore_patterns("*.tsv"))
+    out.mkdir()
+
+    exported(judged | {"evaluate": bare}, out)
+
+    assert {path.name for path in out.iterdir()} == {"saved_model", "scores.json", "signature.json"}
+
+
+def test_probabilities_that_are_not_the_networks_are_refused(attempt: Attempt, tmp_path: Path) -> None:
+    with pytest.raises(
+        ParityError,
+        match=r"^the network to export gives other predictions than were scored \(by 0\.0[0-9]+\)\. Nothing was "
+        r"exported; run again with --refresh evaluate\.$",
+    ):
+        attempt(0.01)
+
+    assert not list((tmp_path / "export").iterdir())
+
+
+def test_another_network_than_the_scored_one_is_refused(attempt: Attempt, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_other(folder: Path) -> object:
+        network = real(folder)
+        network.set_weights([weights + 0.5 for weights in network.get_weights()])
+        return network
+
+    real = networks.read
+    monkeypatch.setattr(networks, "read", read_other)
+
+    with pytest.raises(ParityError, match="gives other predictions than were scored"):
+        attempt()
+
+
+def test_a_reloaded_model_that_predicts_something_else_is_refused(
+    attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crooked(folder: Path, formats: Iterable[str], scratch: Path) -> None:
+        reload_here(folder, formats, scratch)
+        np.save(scratch / "saved_model.npy", np.roll(np.load(scratch / "saved_model.npy"), 1, axis=0))
+
+    monkeypatch.setattr(bundle, "fresh_process", lambda: here(crooked))
+
+    with pytest.raises(ParityError, match="the exported saved_model model differs from the scored one by"):
+        attempt()
+
+
+def test_other_texts_than_those_scored_are_refused(judged: Folders, tmp_path: Path) -> None:
+    """So the proof is made from raw strings, not from the tokens that preprocess wrote."""
+    other = tmp_path / "ingest"
+    other.mkdir()
+    texts = read_table(judged["ingest"] / "texts.parquet")
+    write_table(other / "texts.parquet", texts.assign(text=texts["text"].str[::-1]))
+
+    with pytest.raises(ParityError, match="the exported saved_model model differs from the scored one by"):
+        exported(judged | {"ingest": other}, tmp_path)
+
+
+def test_the_proof_takes_texts_from_all_over_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = raw_texts(["a" * number for number in range(100)])
+
+    assert proved(texts).tolist() == list(range(100))
+    monkeypatch.setattr(exporting, "_PROVED", 4)
+    assert proved(texts).tolist() == [0, 33, 66, 99]
+    monkeypatch.setattr(exporting, "_CHARACTERS", 250)  # two of the longest
+    assert proved(texts).tolist() == [0, 99]
+
+
+def test_a_model_of_subwords_says_what_it_needs_and_is_refused_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout("subword", 60, LENGTH, "post", "post", ["no", "yes"], {})
+    told = signature(layout)
+    (tmp_path / "signature.json").write_text('{"needs": ["tensorflow_text"]}')
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+
+    with pytest.raises(RequestError) as refused:
+        bundle.load(tmp_path, "saved_model")
+
+    assert told["needs"] == ["tensorflow_text"]
+    assert str(refused.value) == (
+        "the model's graph needs tensorflow_text, which is not installed. Run: pip install 'gristmill[subwords]'."
+    )

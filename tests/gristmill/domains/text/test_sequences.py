@@ -1,0 +1,60 @@
+"""Sequences end to end in one array are what a list of arrays would be."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.domains.text.sequences import Sequences, starts_of
+
+LISTS = st.lists(st.lists(st.integers(1, 9), max_size=6), max_size=6)
+
+
+def sequences(lists: list[list[int]]) -> Sequences:
+    values = np.array([value for one in lists for value in one], np.int32)
+    return Sequences(values, starts_of(np.array([len(one) for one in lists], np.int64)))
+
+
+def listed(made: Sequences) -> list[list[int]]:
+    return [one.tolist() for one in made]
+
+
+@given(LISTS, st.integers(0, 6), st.integers(0, 6))
+def test_a_stretch_holds_the_sequences_between(lists: list[list[int]], begin: int, more: int) -> None:
+    begin = min(begin, len(lists))
+    made = sequences(lists).between(begin, min(begin + more, len(lists)))
+
+    assert listed(made) == lists[begin : begin + more]
+    assert made.lengths.tolist() == [len(one) for one in lists[begin : begin + more]]
+
+
+@given(LISTS, st.randoms())
+def test_sequences_are_taken_in_any_order(lists: list[list[int]], random: np.random.Generator) -> None:
+    order = [random.randrange(len(lists)) for _ in lists]
+
+    assert listed(sequences(lists).taken(np.array(order, np.int64))) == [lists[at] for at in order]
+
+
+@given(LISTS, st.integers(1, 7))
+def test_long_sequences_lose_their_end_or_their_beginning(lists: list[list[int]], length: int) -> None:
+    assert listed(sequences(lists).cut(length, "post")) == [one[:length] for one in lists]
+    assert listed(sequences(lists).cut(length, "pre")) == [one[-length:] for one in lists]
+
+
+@given(LISTS, st.integers(0, 3))
+def test_short_sequences_are_filled_up_with_zeros(lists: list[list[int]], begin: int) -> None:
+    begin = min(begin, len(lists))
+    made = sequences(lists).between(begin, len(lists))
+
+    assert made.padded(6, "post").tolist() == [[*one, *[0] * (6 - len(one))] for one in lists[begin:]]
+    assert made.padded(6, "pre").tolist() == [[*[0] * (6 - len(one)), *one] for one in lists[begin:]]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 9])
+def test_batches_hold_all_in_order(size: int) -> None:
+    lists = [[1], [], [2, 3], [4]]
+
+    batches = [listed(batch) for batch in sequences(lists).batches(size)]
+
+    assert [one for batch in batches for one in batch] == lists
+    assert {len(batch) for batch in batches[:-1]} <= {size}

@@ -1,0 +1,127 @@
+"""A tokenizer is fitted, kept, read again and exported, and gives the same tokens everywhere."""
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gristmill.domains.text import tokenizer
+from gristmill.domains.text.settings import Tokens
+from gristmill.domains.text.tokenizer import Tokenizer, encoded, padded
+from gristmill.errors import DataError
+
+TEXTS = ["The quick brown fox.", "It jumps over the lazy dog!", "Die Füchsin springt nicht.", "The end, the fox says."]
+SHOWN = ["the FOX jumps", "", "Füchsin Ж!"]
+LEVELS = pytest.mark.parametrize("level", ["word", "character", "subword"])
+
+LOADED = """
+import sys
+import tensorflow as tf
+import tensorflow_text
+module = tf.saved_model.load(sys.argv[1])
+for level in ("word", "character", "subword"):
+    print(getattr(module, level)(tf.constant(sys.argv[2:])).numpy().tolist())
+"""
+
+
+@LEVELS
+@pytest.mark.parametrize("lines", [False, True])
+def test_it_gives_the_same_tokens_when_read_again(level: str, lines: bool, tmp_path: Path) -> None:
+    made = tokenizer.fit(TEXTS, Tokens(level=level, vocabulary=50), lines)
+    tokenizer.write(made, tmp_path)
+
+    again = tokenizer.read(tmp_path)
+
+    assert (again.tokens, again.rules) == (made.tokens, made.rules)
+    assert again.encode(tf.constant(SHOWN)).to_list() == made.encode(tf.constant(SHOWN)).to_list()
+
+
+@pytest.mark.slow
+def test_exported_ones_take_raw_texts_in_a_fresh_process(tmp_path: Path) -> None:
+    archive, expected = keras.export.ExportArchive(), []
+    for level in ("word", "character", "subword"):
+        made = tokenizer.fit(TEXTS, Tokens(level=level, vocabulary=50))
+        for resource in made.trackables:
+            archive.track(resource)
+        serve = partial(served, made)
+        archive.add_endpoint(level, serve, [tf.TensorSpec((None,), tf.string)])
+        expected.append(str(serve(tf.constant(SHOWN)).numpy().tolist()))
+    archive.write_out(tmp_path / "saved", verbose=False)
+
+    command = [sys.executable, "-c", LOADED, str(tmp_path / "saved"), *SHOWN]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert run.stdout.splitlines()[-3:] == expected
+
+
+def served(made: Tokenizer, texts: tf.Tensor) -> tf.Tensor:
+    return padded(made.encode(texts), 6, "pre", "post")
+
+
+@LEVELS
+def test_many_texts_are_encoded_as_each_alone(level: str) -> None:
+    made = tokenizer.fit(TEXTS, Tokens(level=level, vocabulary=50))
+    texts = [*SHOWN, *TEXTS] * 50  # more than are encoded at a time
+
+    tokens = encoded(made, texts)
+
+    alone = [made.encode(tf.constant([text]))[0].numpy().tolist() for text in [*SHOWN, *TEXTS]]
+    assert [one.tolist() for one in tokens] == alone * 50
+    assert tokens.values.dtype == np.int32
+
+
+def test_no_text_has_no_tokens() -> None:
+    assert len(encoded(tokenizer.fit(TEXTS, Tokens()), [])) == 0
+
+
+@pytest.mark.parametrize("width", [2, 4, None])
+@pytest.mark.parametrize("pad", ["pre", "post"])
+@pytest.mark.parametrize("truncate", ["pre", "post"])
+def test_padding_and_cutting_in_a_graph_are_those_of_the_sequences(width: int | None, pad: str, truncate: str) -> None:
+    texts = ["the fox jumps", "", "dog", "the lazy dog"]
+    made = tokenizer.fit(TEXTS, Tokens())
+    graph = tf.function(lambda given: padded(made.encode(given), width, pad, truncate))
+
+    expected = encoded(made, texts).cut(width or 3, truncate).padded(width or 3, pad)
+
+    assert graph(tf.constant(texts)).numpy().tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(
+    ("texts", "settings", "message"),
+    [
+        (
+            ["", " \n"],
+            Tokens(),
+            "the training texts hold nothing but white space: there is nothing to learn from.",
+        ),
+        (
+            ["!!", "?"],
+            Tokens(),
+            "the training texts hold no token, by preprocess.level = 'word', vocabulary = 10000 and punctuation = "
+            "'strip': there is nothing to learn from.",
+        ),
+        (
+            ["aa", "a"],
+            Tokens(level="character"),
+            "the training texts hold one token, 'a', by preprocess.level = 'character', vocabulary = 10000 and "
+            "punctuation = 'strip': there is nothing to learn from.",
+        ),
+        (
+            ["to be or not to be"],
+            Tokens(vocabulary=3),
+            "the training texts hold one token, 'be', by preprocess.level = 'word', vocabulary = 3 and punctuation = "
+            "'strip': there is nothing to learn from.",
+        ),
+    ],
+)
+def test_a_vocabulary_of_one_is_refused(texts: list[str], settings: Tokens, message: str) -> None:
+    with pytest.raises(DataError) as refused:
+        tokenizer.fit(texts, settings)
+
+    assert str(refused.value) == message

@@ -1,0 +1,196 @@
+"""Values that stand out are flagged, and what merely saw them is not."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.domains.timeseries import anomalies
+from gristmill.domains.timeseries.anomalies import flag, score_spikes
+from gristmill.domains.timeseries.intervals import Intervals
+from gristmill.domains.timeseries.prepared import Prepared
+from gristmill.domains.timeseries.windows import Origins
+from helpers.small_runs import assembled
+
+Network = Callable[[Prepared], Callable[[Origins], Any]]
+
+WAVE = 10 * np.sin(np.arange(120) * 2 * np.pi / 12)
+CUT: dict[str, Any] = {"history": 12, "horizon": 2, "test": 60}
+
+
+def echoing(data: Prepared) -> Callable[[Origins], Any]:
+    """Forecast the value a season ago plus half of what was unexpected last: what is spoilt spoils what follows."""
+
+    def forecast(starts: Origins) -> Any:
+        seen = data.histories(starts)[:, :, : len(data.layout.targets)].astype(np.float64)
+        return np.repeat(seen[:, :1] + 0.5 * (seen[:, -1:] - wave(starts - 1)), 2, axis=1)
+
+    def wave(positions: Origins) -> npt.NDArray[np.float64]:
+        return WAVE[(positions - data.bounds[data.series_of(positions), 0])][:, np.newaxis, np.newaxis]
+
+    return forecast
+
+
+def intervals(targets: int = 1) -> Intervals:
+    """Return half widths of 3 where a window steps as the wave does."""
+    return Intervals(0.999, np.ones((2, targets)), np.full(targets, 3.0), 100)
+
+
+def spoilt(*spikes: int, size: float = 50.0) -> Prepared:
+    """Return the wave with spikes at positions."""
+    values = WAVE.copy()
+    values[list(spikes)] += size
+    return assembled(values, **CUT)
+
+
+def positions(data: Prepared, found: Any) -> list[int]:
+    return [int(data.times.get_loc(time)) for time in found["ds"]]
+
+
+def test_a_spike_is_found_and_not_its_echo() -> None:
+    data = spoilt(80)
+    alone = np.abs(data.targets(np.arange(60, 119))[:, 0] - echoing(data)(np.arange(60, 119))[:, 0]) > 6
+
+    found = flag(data, "test", echoing, intervals())
+
+    assert alone.sum() > 1  # without care its neighbours stand out too, and the value a season later
+    assert positions(data, found) == [80]
+
+
+def test_a_flagged_value_is_told_with_what_was_expected() -> None:
+    data = spoilt(80)
+
+    (row,) = flag(data, "test", echoing, intervals()).to_dict("records")
+
+    half = intervals().half_widths(data.histories(np.array([80])))[0, 0, 0]
+    assert set(row) == {"unique_id", "channel", "ds", "y", "expected", "low", "high"}
+    assert (row["unique_id"], row["channel"], row["ds"]) == ("series 0", "y", data.times[80])
+    assert row["y"] == pytest.approx(WAVE[80] + 50)
+    assert row["expected"] == pytest.approx(WAVE[80], abs=1e-5)
+    assert row["low"] == pytest.approx(WAVE[80] - half, abs=1e-4)
+    assert row["high"] == pytest.approx(WAVE[80] + half, abs=1e-4)
+
+
+@pytest.mark.parametrize("spikes", [(70, 90), (80, 81), (80, 81, 82, 95), (60,), (119,), (60, 119)])
+def test_all_spikes_are_found_neighbours_and_the_ends_of_the_part_among_them(spikes: tuple[int, ...]) -> None:
+    data = spoilt(*spikes)
+
+    assert positions(data, flag(data, "test", echoing, intervals())) == list(spikes)
+
+
+def test_a_spike_before_the_part_is_not_told() -> None:
+    data = spoilt(40)
+
+    assert positions(data, flag(data, "test", echoing, intervals())) == []
+
+
+def test_nothing_that_stands_out_is_an_empty_table() -> None:
+    found = flag(spoilt(), "test", echoing, intervals())
+
+    assert len(found) == 0
+    assert found.columns.tolist() == ["unique_id", "channel", "ds", "y", "expected", "low", "high"]
+
+
+def test_the_series_are_left_as_they_are() -> None:
+    data = spoilt(80)
+    before = data.values.copy()
+
+    flag(data, "test", echoing, intervals())
+    score_spikes(data, "test", echoing, intervals(), error=10.0)
+
+    assert np.array_equal(data.values, before)
+
+
+def test_every_value_of_the_part_is_judged_whatever_stride_and_horizon_but_not_what_was_filled() -> None:
+    data = assembled(WAVE, **CUT | {"stride": 7, "horizon": 5}, filled=[70, 71])
+
+    assert anomalies._every_origin(data, "test").tolist() == [at for at in range(60, 120) if at not in (70, 71)]
+
+
+def test_a_spike_at_the_end_of_a_series_does_not_hide_one_at_the_begin_of_the_next() -> None:
+    """Their positions are neighbours; their windows have nothing to do with each other."""
+    first, second = WAVE.copy(), WAVE[:60].copy()
+    first[119] += 50
+    second[13] += 50
+    data = assembled(first, second, **CUT, starts=[0, 60])
+
+    found = flag(data, "test", echoing, intervals())
+
+    assert found["unique_id"].tolist() == ["series 0", "series 1"]
+    assert found["ds"].tolist() == [data.times[119], data.times[120 + 13]]
+
+
+def test_each_channel_is_judged_by_itself() -> None:
+    values = np.column_stack([WAVE, WAVE])
+    values[80, 1] += 50
+    values[100, 0] -= 50
+    data = assembled(values, **CUT)
+
+    found = flag(data, "test", echoing, intervals(2))
+
+    assert found["channel"].tolist() == ["y1", "y"]
+    assert positions(data, found) == [80, 100]
+
+
+def test_a_level_that_shifts_for_good_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each round takes the first value that stands out; the level never comes back."""
+    monkeypatch.setattr(anomalies, "_ROUNDS", 5)
+    values = WAVE.copy()
+    values[80:] += 50
+
+    found = flag(assembled(values, **CUT), "test", echoing, intervals())
+
+    assert found["ds"].tolist() == assembled(values, **CUT).times[80:85].tolist()
+
+
+def test_injected_spikes_are_found_where_forecasts_are_good() -> None:
+    values = np.tile(WAVE, 3)
+    data = assembled(values, history=12, horizon=2, test=240)
+
+    def good(of: Prepared) -> Callable[[Origins], Any]:
+        return lambda starts: np.repeat(of.histories(starts)[:, :1, :1], 2, axis=1)  # a season ago
+
+    told = score_spikes(data, "test", good, intervals(), error=4.0)
+
+    assert told == {"injected": 4, "size": 20.0, "recall": 1.0, "precision": 1.0}
+
+
+def test_spikes_too_small_to_stand_out_are_not_found() -> None:
+    told = score_spikes(spoilt(), "test", echoing, intervals(), error=0.1)
+
+    assert told == {"injected": 1, "size": 0.5, "recall": 0.0, "precision": 0.0}
+
+
+def test_what_stands_out_anyway_counts_as_false() -> None:
+    told = score_spikes(spoilt(70), "test", echoing, intervals(), error=10.0)
+
+    assert told == {"injected": 1, "size": 50.0, "recall": 1.0, "precision": 0.5}
+
+
+@given(
+    lengths=st.lists(st.integers(1, 12), min_size=1, max_size=4),
+    marks=st.sets(st.integers(0, 47)),
+    left_out=st.sets(st.integers(0, 47)),
+    reach=st.integers(1, 8),
+)
+def test_which_windows_see_a_marked_value_equals_a_loop(
+    lengths: list[int], marks: set[int], left_out: set[int], reach: int
+) -> None:
+    owner_of = np.repeat(np.arange(len(lengths)), lengths)
+    starts = np.array([at for at in range(sum(lengths)) if at not in left_out], np.int64)
+    owner, marked = owner_of[starts], np.isin(starts, list(marks))
+
+    found = anomalies._follows(marked, starts, owner, reach)
+
+    expected = [
+        any(
+            marked[other] and owner[other] == owner[mine] and starts[mine] - reach <= starts[other] < starts[mine]
+            for other in range(len(starts))
+        )
+        for mine in range(len(starts))
+    ]
+    assert found.tolist() == expected

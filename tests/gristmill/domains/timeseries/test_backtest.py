@@ -1,0 +1,217 @@
+"""Blocks of a rolling origin lie where they should, each forecast by a network of what came before it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries.backtest import backtest, block_parts
+from gristmill.domains.timeseries.forecaster import fit_forecaster
+from gristmill.domains.timeseries.models.dense import Dense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.prepared import Prepared
+from gristmill.domains.timeseries.settings import Backtest, Train
+from gristmill.errors import DataError
+from gristmill.util.table_io import read_document, read_table
+from helpers.small_runs import assembled
+
+Run = Callable[..., tuple[Path, dict[str, int]]]
+
+VALUES = np.random.default_rng(0).normal(size=100).cumsum() + 50
+DATA = assembled(VALUES, history=5, horizon=2, validation=10, test=20)
+LINEAR = Linear(kind="linear")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return a function that makes one block into a folder of that name."""
+
+    def call(
+        name: str = "block",
+        data: Prepared = DATA,
+        model: Any = LINEAR,
+        how: Train | None = None,
+        window: int = 0,
+        seed: int = 0,
+        **laid: Any,
+    ) -> tuple[Path, dict[str, int]]:
+        folder, out = tmp_path / f"{name}.prepared", tmp_path / name
+        folder.mkdir()
+        out.mkdir()
+        prepared.write(data, folder)
+        counts = backtest(
+            model=model,
+            train=how or Train(),
+            backtest=Backtest(**{"windows": 3, "size": 10} | laid),
+            window=window,
+            seed=seed,
+            preprocess=folder,
+            out=out,
+            scratch=tmp_path / f"{name}.scratch",
+            logs=tmp_path / f"{name}.logs",
+            on_epoch=lambda epoch: None,
+        )
+        return out, counts
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("laid", "window", "validated", "expected"),
+    [
+        ({"size": 10}, 0, False, [[0, 68], [68, 68], [70, 80]]),
+        ({"size": 10}, 1, False, [[0, 58], [58, 58], [60, 70]]),
+        ({"size": 10}, 2, False, [[0, 48], [48, 48], [50, 60]]),
+        ({"size": 10, "training": 40}, 0, False, [[28, 68], [68, 68], [70, 80]]),
+        ({"size": 10, "training": 40}, 1, False, [[18, 58], [58, 58], [60, 70]]),
+        ({"size": 10, "gap": 0}, 0, False, [[0, 70], [70, 70], [70, 80]]),
+        ({"size": 10, "gap": 7}, 1, False, [[0, 53], [53, 53], [60, 70]]),
+        ({}, 0, False, [[0, 58], [58, 58], [60, 80]]),  # as large as the test part
+        ({"size": 10}, 0, True, [[0, 58], [58, 68], [70, 80]]),  # as much validation as the validation part
+        ({"size": 10, "training": 20}, 1, True, [[28, 48], [48, 58], [60, 70]]),
+        ({"size": 30}, 2, False, [[0, 0], [0, 0], [0, 20]]),  # nothing left to train on
+    ],
+)
+def test_blocks_by_hand(laid: dict[str, Any], window: int, validated: bool, expected: list[list[int]]) -> None:
+    parts = block_parts(DATA, Backtest(windows=3, **laid), window, validated)
+
+    assert parts.tolist() == [expected]
+
+
+def test_blocks_of_ragged_series_lie_at_the_same_times() -> None:
+    """Months 0 to 59; the test part is months 50 to 59, the block months 45 to 49, the gap months 43 and 44."""
+    spans = [(0, 60), (44, 60), (20, 40), (55, 60), (30, 48)]
+    tables = [np.arange(begin, end, dtype=float) for begin, end in spans]
+    data = assembled(*tables, starts=[begin for begin, _ in spans], scale="none", history=1, horizon=2, test=10)
+
+    parts = block_parts(data, Backtest(windows=1, size=5), 0, with_validation=False)
+
+    months = [[[data.values[at, 0] for at in range(begin, end)] for begin, end in series] for series in parts]
+    assert months[0] == [list(range(43)), [], list(range(45, 50))]
+    assert months[1] == [[], [], list(range(45, 50))]
+    assert months[2] == [list(range(20, 40)), [], []]
+    assert months[3] == [[], [], []]
+    assert months[4] == [list(range(30, 43)), [], [45, 46, 47]]
+
+
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 15), st.integers(1, 50)), min_size=1, max_size=4),
+    test=st.integers(1, 8),
+    size=st.one_of(st.none(), st.integers(1, 8)),
+    gap=st.one_of(st.none(), st.integers(0, 5)),
+    training=st.one_of(st.just("expanding"), st.integers(1, 20)),
+    window=st.integers(0, 3),
+    validated=st.booleans(),
+)
+def test_all_that_is_trained_on_lies_before_the_block_in_all_series(
+    spans: list[tuple[int, int]], test: int, size: Any, gap: Any, training: Any, window: int, validated: bool
+) -> None:
+    tables = [np.arange(start, start + length, dtype=float) for start, length in spans]
+    starts = [start for start, _ in spans]
+    try:
+        data = assembled(*tables, starts=starts, scale="none", history=1, validation=4, test=test)
+    except DataError:
+        return
+    parts = block_parts(data, Backtest(windows=4, size=size, gap=gap, training=training), window, validated)
+    train, validation, block = (
+        {int(data.values[at, 0]) for begin, end in parts[:, part] for at in range(begin, end)} for part in range(3)
+    )
+    tested = {int(data.values[at, 0]) for begin, end in data.part("test") for at in range(begin, end)}
+
+    assert not validation or validated
+    assert (parts[:, :, 0] <= parts[:, :, 1]).all()
+    assert (parts >= data.bounds[:, np.newaxis, :1]).all()
+    assert (parts <= data.bounds[:, np.newaxis, 1:]).all()
+    distance = 1 if gap is None else gap
+    for earlier, later, apart in ((train, validation, 0), (train | validation, block, distance), (block, tested, 0)):
+        if earlier and later:
+            assert max(earlier) + apart < min(later)
+
+
+def test_a_block_is_forecast_by_a_network_of_what_came_before_it(run: Run, tmp_path: Path) -> None:
+    out, counts = run(window=1)
+    cut = DATA.cut_at(np.array([[[0, 58], [58, 58], [60, 70]]]))
+
+    network, _ = fit_forecaster(LINEAR, Train(), cut, tmp_path, tmp_path, lambda epoch: None)
+
+    starts = cut.origins("test")
+    assert counts == {"train_windows": 58 - 5 - 2 + 1, "windows": 9}
+    table = read_table(out / "predictions.parquet")
+    assert table.columns.tolist() == [
+        "window", "seed", "unique_id", "channel", "ds", "step", "y", "model", "low", "high",
+    ]  # fmt: skip
+    assert table[["low", "high"]].isna().all(axis=None)  # intervals are calibrated on the blocks, not within them
+    assert set(table["window"]) == {1}
+    assert table["ds"].tolist() == [DATA.times[start + step] for start in starts for step in (0, 1)]
+    assert table["y"].to_numpy() == pytest.approx(DATA.targets(starts).ravel())
+    forecast = np.asarray(network(DATA.histories(starts)))
+    assert table["model"].to_numpy() == pytest.approx(forecast.ravel(), rel=1e-5)
+    assert read_document(out / "block.json") == {"window": 1, "seed": 0, "best_epoch": 0}
+    ids, bounds, parts = prepared.read_parts(out)
+    assert (ids, bounds.tolist(), parts.tolist()) == (["series 0"], [[0, 100]], cut.parts.tolist())
+
+
+def test_no_forecast_of_a_block_changes_with_what_comes_from_its_origin_on(run: Run) -> None:
+    changed = VALUES.copy()
+    changed[66:] += 1e4
+
+    before, after = (
+        read_table(run(name, data, window=1)[0] / "predictions.parquet")["model"].to_numpy().reshape(-1, 2)
+        for name, data in (
+            ("before", DATA),
+            ("after", assembled(changed, history=5, horizon=2, validation=10, test=20)),
+        )
+    )
+
+    assert np.array_equal(before[:7], after[:7])  # origins 60 to 66
+    assert np.abs(before[7:] - after[7:]).min() > 1
+
+
+def test_seeds_give_other_networks_and_windows_their_own_data(run: Run) -> None:
+    model, how = Dense(kind="dense", units=(3,)), Train(epochs=1, seed=5)
+    forecasts = {
+        (window, seed): read_table(
+            run(f"{window}-{seed}", model=model, how=how, window=window, seed=seed)[0] / "predictions.parquet"
+        )
+        for window, seed in ((0, 0), (0, 1), (1, 0))
+    }
+
+    assert np.abs(forecasts[0, 0]["model"] - forecasts[0, 1]["model"]).max() > 1e-3
+    assert forecasts[0, 0]["ds"].min() > forecasts[1, 0]["ds"].min()
+    again = read_table(run("again", model=model, how=Train(epochs=1, seed=6))[0] / "predictions.parquet")
+    assert np.array_equal(again["model"], forecasts[0, 1]["model"])  # the seed is added to the training's
+
+
+def test_patience_is_judged_on_validation_windows_before_the_gap(run: Run) -> None:
+    model, how = Dense(kind="dense", units=(3,)), Train(epochs=9, patience=1, learning_rate=0.1)
+
+    out, counts = run(model=model, how=how)
+
+    assert prepared.read_parts(out)[2].tolist() == [[[0, 58], [58, 68], [70, 80]]]
+    assert counts["train_windows"] == 58 - 5 - 2 + 1
+    assert 1 <= read_document(out / "block.json")["best_epoch"] <= 9
+
+
+def test_quantiles_give_an_interval(run: Run) -> None:
+    out, _ = run(model=Dense(kind="dense", units=()), how=Train(loss="quantile", epochs=1))
+
+    assert read_table(out / "predictions.parquet")[["low", "high"]].notna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("laid", "window", "said"),
+    [
+        ({"windows": 9}, 8, r"backtest window 9 has 0 windows to train on and 0 to forecast\."),
+        ({"windows": 7, "gap": 3}, 6, r"backtest window 7 has 1 windows to train on and 9 to forecast\. Set fewer"),
+        ({"size": 1}, 0, r"backtest window 1 has \d+ windows to train on and 0 to forecast\."),
+        ({"training": 2}, 0, r"backtest window 1 has 1 windows to train on and 9 to forecast\."),
+    ],
+)
+def test_too_many_or_too_small_blocks_are_refused(run: Run, laid: dict[str, Any], window: int, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        run(window=window, **laid)

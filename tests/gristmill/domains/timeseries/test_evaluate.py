@@ -1,0 +1,329 @@
+"""The model's scores stand beside the baselines', each computed from the predictions that are written."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries.baselines import autoregression, moving_average, naive, seasonal_naive
+from gristmill.domains.timeseries.evaluate import evaluate, point_scores, summarised
+from gristmill.domains.timeseries.intervals import calibrate, restored
+from gristmill.domains.timeseries.models.dense import Dense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.predictions import read_predictions
+from gristmill.domains.timeseries.prepared import Prepared
+from gristmill.domains.timeseries.settings import Backtest, Evaluate, Ingest, Preprocess, Train
+from gristmill.domains.timeseries.train import train
+from gristmill.domains.timeseries.windows import target_index
+from gristmill.project.result import best_first
+from gristmill.sources.tables.csv import Csv
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, read_table
+from helpers.small_runs import Folders, assembled, run_stages
+
+pytest_plugins = ["helpers.small_runs"]
+
+METRICS = {"mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"}
+INTERVAL = {"pinball", "coverage", "width"}
+
+Judge = Callable[..., tuple[Path, dict[str, int]]]
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    """Return a function that trains a linear model on series and evaluates it into a folder of that name."""
+
+    def call(
+        data: Prepared, name: str = "judged", model: Any = None, how: Train | None = None, **settings: Any
+    ) -> tuple[Path, dict[str, int]]:
+        folders = [tmp_path / f"{name}.{stage}" for stage in ("prepared", "trained", "evaluated")]
+        for folder in folders:
+            folder.mkdir()
+        prepared.write(data, folders[0])
+        train(
+            model=model or Linear(kind="linear"),
+            train=how or Train(),
+            preprocess=folders[0],
+            out=folders[1],
+            scratch=tmp_path / f"{name}.scratch",
+            logs=tmp_path / f"{name}.logs",
+            on_epoch=lambda epoch: None,
+        )
+        counts = evaluate(evaluate=Evaluate(**settings), preprocess=folders[0], train=folders[1], out=folders[2])
+        return folders[2], counts
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def with_blocks(tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: Ingest, series_file: Path) -> Folders:
+    """The folders of a run with a backtest of two blocks."""
+    root, cut = tmp_path_factory.mktemp("rolled"), Preprocess(history=12, horizon=2, validation=0, test=30)
+    return run_stages(root, source, meaning, series_file, cut, Linear(kind="linear"), Train(), Backtest(windows=2))
+
+
+def test_predictions_have_a_row_a_window_and_step_and_a_column_a_forecaster(solved: Folders) -> None:
+    data, predictions = prepared.read(solved["preprocess"]), read_table(solved["evaluate"] / "predictions.parquet")
+
+    columns = predictions.columns.tolist()
+    assert columns[:9] == ["part", "unique_id", "channel", "ds", "step", "y", "model", "low", "high"]
+    assert {"naive", "moving average 3", "seasonal naive 24", "autoregression"} <= set(columns[9:])
+    assert predictions["part"].unique().tolist() == ["validation", "test"]
+    for part in ("validation", "test"):
+        rows, positions = read_predictions(solved["evaluate"], part), target_index(data.origins(part), 2).ravel()
+        assert rows["step"].tolist() == [1, 2] * len(data.origins(part))
+        assert rows["ds"].tolist() == data.times[positions].tolist()
+        assert np.array_equal(rows["y"], data.values[positions, 0])
+        assert rows[["low", "high"]].isna().all(axis=None) == (part == "validation")  # which calibrates them
+    assert not predictions.drop(columns=["low", "high"]).isna().any(axis=None)
+
+
+def test_forecasts_are_those_of_the_network_and_the_baselines(solved: Folders) -> None:
+    data = prepared.read(solved["preprocess"])
+    series = data.values[:, 0].astype(np.float64)
+
+    for part in ("validation", "test"):
+        rows, starts = read_predictions(solved["evaluate"], part), data.origins(part)
+        expected = {
+            "model": networks.read(solved["train"]).predict(data.histories(starts), verbose=0),
+            "naive": naive(series, starts, 2),
+            "moving average 3": moving_average(series, starts, 2, 3),
+            "seasonal naive 24": seasonal_naive(series, starts, 2, 24),
+            "autoregression": autoregression(series, starts, 2, int(data.part(part)[0, 0]), 3),
+        }
+        for name, forecast in expected.items():
+            assert rows[name].to_numpy() == pytest.approx(forecast.ravel(), rel=1e-4), name
+
+
+def test_scores_are_those_of_the_predictions(solved: Folders) -> None:
+    data, scores = prepared.read(solved["preprocess"]), read_document(solved["evaluate"] / "scores.json")
+    predictions = read_predictions(solved["evaluate"], "test")
+
+    names = [name for name in predictions.columns[6:] if name not in ("low", "high")]
+    assert ["model", *scores["baselines"]] == names
+    past = data.values[: data.part("test")[0, 0], 0].astype(np.float64)
+    for name in names:
+        found = scores["model"]["test"] if name == "model" else scores["baselines"][name]["test"]
+        errors = predictions["y"] - predictions[name]
+        assert set(found) == (METRICS | INTERVAL if name == "model" else METRICS)
+        assert found["mae"] == pytest.approx(np.mean(np.abs(errors)))
+        assert found["rmse"] == pytest.approx(np.sqrt(np.mean(errors**2)))
+        assert found["mase"] == pytest.approx(np.mean(np.abs(errors)) / np.mean(np.abs(past[24:] - past[:-24])))
+    covered = (predictions["low"] <= predictions["y"]) & (predictions["y"] <= predictions["high"])
+    assert scores["model"]["test"]["coverage"] == pytest.approx(covered.mean())
+    assert scores["model"]["validation"]["coverage"] is None  # calibrated there, so it says nothing
+    assert scores["level"] == 0.9
+
+
+def test_the_best_baseline_of_the_test_part_is_the_reference_and_skill_is_against_the_naive_one(
+    solved: Folders,
+) -> None:
+    scores = read_document(solved["evaluate"] / "scores.json")
+    best = min(scores["baselines"], key=lambda name: scores["baselines"][name]["test"]["mae"])
+
+    assert scores["best_baseline"] == best
+    assert scores["headline"] == {
+        "metric": "mae",
+        "model": scores["model"]["test"]["mae"],
+        "baseline": scores["baselines"][best]["test"]["mae"],
+    }
+    for part in ("validation", "test"):
+        reference = scores["baselines"]["naive"][part]["mae"]
+        assert scores["baselines"]["naive"][part]["skill"] == 0
+        assert scores["model"][part]["skill"] == pytest.approx(1 - scores["model"][part]["mae"] / reference)
+
+
+def test_steps_are_scored_by_themselves(solved: Folders) -> None:
+    table, predictions = read_table(solved["evaluate"] / "scores.parquet"), read_predictions(solved["evaluate"], "test")
+
+    for step in (1, 2):
+        rows = predictions[predictions["step"] == step]
+        chosen = (table["by"] == "step") & (table["group"] == str(step)) & (table["part"] == "test")
+        found = table[chosen].set_index("forecaster").loc["model", "mae"]
+        assert found == pytest.approx((rows["y"] - rows["model"]).abs().mean())
+
+
+def test_intervals_are_calibrated_on_validation_alone(solved: Folders) -> None:
+    data, folder = prepared.read(solved["preprocess"]), solved["evaluate"]
+    rows, starts = read_predictions(folder, "validation"), data.origins("validation")
+    truth, made = (rows[name].to_numpy().reshape(-1, 2, 1) for name in ("y", "model"))
+
+    kept = restored(read_document(folder / "intervals.json"))
+
+    by_hand = calibrate(truth, made, data.histories(starts), 0.9)
+    assert kept.factors == pytest.approx(by_hand.factors, rel=1e-5)
+    assert (kept.level, kept.windows) == (0.9, 29)
+    test = read_predictions(folder, "test")
+    half = kept.half_widths(data.histories(data.origins("test"))).ravel()
+    assert (test["high"] - test["model"]).to_numpy() == pytest.approx(half)
+    assert read_document(folder / "scores.json")["calibrated_on"] == "validation"
+
+
+def test_scores_and_intervals_of_validation_do_not_change_when_values_of_test_do(
+    solved: Folders, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "changed", tmp_path / "out"
+    shutil.copytree(solved["preprocess"], folder)
+    out.mkdir()
+    data = prepared.read(folder)
+    values = data.values.copy()
+    values[data.part("test")[0, 0] :] += 1000
+    prepared.write(replace(data, values=values), folder)
+
+    evaluate(evaluate=Evaluate(season=24, ar_order=3), preprocess=folder, train=solved["train"], out=out)
+
+    before, after = (read_document(place / "scores.json") for place in (solved["evaluate"], out))
+    assert after["model"]["validation"] == before["model"]["validation"]
+    for baseline in before["baselines"]:
+        assert after["baselines"][baseline]["validation"] == before["baselines"][baseline]["validation"]
+    assert after["model"]["test"]["mae"] != before["model"]["test"]["mae"]
+    assert (out / "intervals.json").read_bytes() == (solved["evaluate"] / "intervals.json").read_bytes()
+
+
+def test_without_a_validation_part_the_test_part_alone_is_scored_and_no_interval_is_known(judge: Judge) -> None:
+    values = np.random.default_rng(0).normal(size=90).cumsum()
+
+    folder, counts = judge(assembled(values, history=6, validation=0, test=20), ar_order=2)
+
+    assert counts == {"test_windows": 20}
+    scores = read_document(folder / "scores.json")
+    assert list(scores["model"]) == ["test"]
+    assert set(scores["model"]["test"]) == METRICS
+    assert {part for by_part in scores["baselines"].values() for part in by_part} == {"test"}
+    assert not (folder / "intervals.json").exists()
+    assert not (folder / "anomalies.parquet").exists()
+
+
+def test_a_spike_in_the_test_part_is_flagged(judge: Judge) -> None:
+    values = 50 + 10 * np.sin(np.arange(200) * 2 * np.pi / 12) + np.random.default_rng(0).normal(size=200) / 10
+    values[180] += 15
+
+    folder, _ = judge(assembled(values, history=12, horizon=2, validation=60, test=40), anomaly_level=0.999)
+
+    flagged = read_table(folder / "anomalies.parquet")
+    assert 15 - 1 < (flagged["y"] - flagged["expected"]).max() < 15 + 1
+    assert assembled(values).times[180] in set(flagged["ds"])
+    told = read_document(folder / "scores.json")["anomalies"]
+    assert told["flagged"] == len(flagged) < 4
+    assert told["level"] == 0.999
+    assert set(told["spikes"]) == {"injected", "size", "recall", "precision"}
+
+
+def test_segments_are_told_for_every_series(judge: Judge) -> None:
+    random = np.random.default_rng(0)
+    data = assembled(
+        *(random.normal(size=length) for length in (60, 50)), history=6, validation=8, test=10, starts=[0, 10]
+    )
+
+    folder, _ = judge(data)
+
+    segments = read_table(folder / "segments.parquet")
+    assert segments.columns.tolist() == ["unique_id", "begin", "end", "level", "slope", "deviation"]
+    for name, (begin, end) in zip(data.ids, data.bounds, strict=True):
+        own = segments[segments["unique_id"] == name]
+        assert own["begin"].iloc[0] == data.times[begin]
+        assert own["end"].iloc[-1] == data.times[end - 1]
+    assert read_document(folder / "scores.json")["segments"]["found"] == len(segments)
+
+
+def test_a_backtest_calibrates_the_intervals_and_is_told(with_blocks: Folders) -> None:
+    scores, blocks = (
+        read_document(with_blocks["evaluate"] / "scores.json"),
+        read_table(with_blocks["evaluate"] / "backtest.parquet"),
+    )
+
+    assert scores["calibrated_on"] == "backtest"
+    assert restored(read_document(with_blocks["evaluate"] / "intervals.json")).windows == 2 * 29
+    assert (scores["backtest"]["windows"], scores["backtest"]["seeds"]) == (2, 1)
+    model = blocks[blocks["forecaster"] == "model"]
+    assert scores["backtest"]["forecasters"]["model"]["mae"]["mean"] == pytest.approx(model["mae"].mean())
+    assert set(scores["backtest"]["forecasters"]) == set(blocks["forecaster"])
+    assert blocks["end"].max() < read_predictions(with_blocks["evaluate"], "test")["ds"].min()
+
+
+def test_quantiles_give_the_interval_and_no_other_is_calibrated(judge: Judge) -> None:
+    values = np.random.default_rng(0).normal(size=90)
+    how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3)
+
+    folder, _ = judge(assembled(values, history=6, validation=20, test=20), model=Dense(kind="dense"), how=how)
+
+    scores = read_document(folder / "scores.json")
+    assert scores["level"] == pytest.approx(0.8)
+    assert set(scores["model"]["test"]) == METRICS | INTERVAL
+    assert read_table(folder / "predictions.parquet")[["low", "high"]].notna().all(axis=None)
+    assert not (folder / "intervals.json").exists()
+
+
+def test_what_a_network_of_quantiles_did_not_expect_is_flagged(judge: Judge) -> None:
+    """By how far values lie from the median, as validation calibrates it."""
+    values = np.random.default_rng(0).normal(size=190)
+    values[-5] += 30
+    data = assembled(values, history=6, validation=60, test=60)
+    how = Train(loss="quantile", quantiles=(0.1, 0.5, 0.9), epochs=3)
+
+    folder, _ = judge(data, model=Dense(kind="dense"), how=how)
+
+    flagged = read_table(folder / "anomalies.parquet")
+    assert data.times[-5] in flagged["ds"].tolist()
+    assert read_document(folder / "scores.json")["anomalies"]["flagged"] == len(flagged)
+
+
+def test_series_and_channels_of_different_units_are_compared_by_the_scaled_error(judge: Judge) -> None:
+    random = np.random.default_rng(0)
+    tables = [random.normal(size=(60, 2)).cumsum(axis=0) * size for size in (1, 1000)]
+
+    folder, _ = judge(assembled(*tables, history=6, validation=10, test=10))
+
+    scores, table = read_document(folder / "scores.json"), read_table(folder / "scores.parquet")
+    assert scores["headline"]["metric"] == "mase"
+    assert scores["headline"]["model"] == scores["model"]["test"]["mase"]
+    best = min(scores["baselines"], key=lambda name: scores["baselines"][name]["test"]["mase"])
+    assert scores["best_baseline"] == best
+    assert set(table["by"]) == {"all", "channel", "series"}
+
+
+def test_a_missing_score_is_null(judge: Judge) -> None:
+    values = np.r_[np.random.default_rng(0).normal(size=70), np.zeros(10)]
+
+    folder, _ = judge(assembled(values, history=6, validation=10, test=10))
+
+    scores = read_document(folder / "scores.json")
+    assert scores["model"]["test"]["mape"] is None
+    assert scores["baselines"]["naive"]["test"]["mape"] is None
+    table = read_table(folder / "scores.parquet")
+    assert summarised(table)["model"] == scores["model"]
+    assert set(point_scores(scores["model"]["test"])) == METRICS
+
+
+@pytest.mark.fault(34)
+def test_a_score_that_is_no_number_is_neither_best_nor_in_the_way() -> None:
+    rows = [
+        {"part": "test", "by": "all", "group": "", "forecaster": name, "examples": 9, "mae": mae, "mase": mae}
+        for name, mae in {"model": np.nan, "naive": np.nan, "ar": 2.0, "drift": 3.0}.items()
+    ]
+
+    found = summarised(pd.DataFrame(rows))
+
+    assert (found["best_baseline"], found["headline"]["baseline"]) == ("ar", 2.0)
+    assert np.isnan(found["headline"]["model"])  # which lists can show
+    assert [name for name, _ in best_first(found, "test")] == ["model", "ar", "drift", "naive"]
+
+
+def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_in_no_part(
+    solved: Folders, tmp_path: Path
+) -> None:
+    """140 values are known where validation begins, 170 where test does."""
+    longer = Evaluate(moving_average=150)
+    counts = evaluate(evaluate=longer, preprocess=solved["preprocess"], train=solved["train"], out=tmp_path)
+
+    assert counts == {"validation_windows": 29, "test_windows": 29}
+    scores = read_document(tmp_path / "scores.json")
+    assert "moving average 150" not in scores["baselines"]
+    assert all(list(by_part) == list(scores["model"]) for by_part in scores["baselines"].values())
+    assert not read_table(tmp_path / "predictions.parquet").drop(columns=["low", "high"]).isna().any(axis=None)

@@ -1,0 +1,218 @@
+"""A bundle holds the network that was scored, and one that is not is refused."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries.export import export, signature
+from gristmill.domains.timeseries.models.gru import Gru
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.settings import Export, Ingest, Train
+from gristmill.errors import ParityError
+from gristmill.export import bundle
+from gristmill.keys import digest_of_file
+from gristmill.sources.tables.csv import Csv
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, read_table, write_table
+from helpers.small_runs import CUT, Folders, assembled, run_stages, with_bundle, with_refit
+from helpers.support import here, reload_here
+
+pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
+
+KERAS_OF_ALL = Export(formats=("keras",), refit=True)
+
+Tampered = Callable[[float], Path]
+
+
+@pytest.fixture(scope="module")
+def refitted(tmp_path_factory: pytest.TempPathFactory, solved: Folders, parity_here: None) -> Folders:
+    """The folders of a run whose network was trained once more on everything, exported."""
+    root = tmp_path_factory.mktemp("refitted")
+    return with_bundle(with_refit(solved, Linear(kind="linear"), Train(), root), KERAS_OF_ALL, root)
+
+
+@pytest.fixture
+def attempt(solved: Folders, tmp_path: Path, parity_here: None) -> Tampered:
+    """Return a function that changes one scored prediction by so many deviations and exports into a folder."""
+
+    def call(deviations: float) -> Path:
+        tampered, out = tmp_path / "evaluate", tmp_path / "export"
+        shutil.copytree(solved["evaluate"], tampered)
+        out.mkdir()
+        predictions = read_table(tampered / "predictions.parquet")
+        predictions.loc[predictions.index[-1], "model"] += (
+            deviations * prepared.read(solved["preprocess"]).layout.deviation[0]
+        )
+        write_table(tampered / "predictions.parquet", predictions)
+        stages = {"preprocess": solved["preprocess"], "train": solved["train"], "evaluate": tampered}
+        export(export=Export(formats=("keras",)), **stages, out=out)
+        return out
+
+    return call
+
+
+@pytest.mark.slow
+def test_a_bundle_holds_both_formats_the_signature_the_scores_and_the_intervals(exported: Folders) -> None:
+    assert {path.name for path in exported["export"].iterdir()} == {
+        "intervals.json",
+        "model.keras",
+        "saved_model",
+        "scores.json",
+        "signature.json",
+    }
+    assert read_document(exported["export"] / "signature.json") == {
+        "input": {
+            "name": "history",
+            "dtype": "float32",
+            "shape": [None, 12, 1],
+            "columns": ["sunspots"],
+            "holds": "the last 12 observations, in the data's own units",
+        },
+        "output": {
+            "dtype": "float32",
+            "shape": [None, 2, 1],
+            "columns": ["sunspots"],
+            "holds": "the next 2 observations, in the data's own units",
+        },
+        "targets": ["sunspots"],
+        "inputs": [],
+        "known": [],
+        "frequency": "MS",
+        "anchor": "1749-01-01 00:00:00",
+        "history": 12,
+        "any_length": False,
+        "horizon": 2,
+        "quantiles": None,
+        "formats": ["saved_model", "keras"],
+    }
+    intervals = [exported[stage] / "intervals.json" for stage in ("evaluate", "export")]
+    assert intervals[0].read_bytes() == intervals[1].read_bytes()
+
+
+@pytest.mark.slow
+def test_scores_are_those_of_evaluate_with_the_parity_and_whose_they_are(exported: Folders) -> None:
+    scores = read_document(exported["export"] / "scores.json")
+    (deviation,) = prepared.read(exported["preprocess"]).layout.deviation
+    judged = digest_of_file(exported["train"] / "weights.npz")
+
+    assert 0 <= scores.pop("parity") <= 1e-4 * deviation
+    assert scores.pop("weights") == {"judged": judged, "exported": judged}
+    assert scores.pop("refit") is False
+    assert scores == read_document(exported["evaluate"] / "scores.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["saved_model", "keras"])
+def test_each_format_predicts_from_raw_values_what_was_scored(exported: Folders, form: str) -> None:
+    data, predictions = prepared.read(exported["preprocess"]), read_table(exported["evaluate"] / "predictions.parquet")
+
+    made = bundle.load(exported["export"], form)(data.histories(data.origins("test")))
+
+    scored = predictions.loc[predictions["part"] == "test", "model"].to_numpy().reshape(-1, 2, 1)
+    assert made == pytest.approx(scored, abs=1e-4 * data.layout.deviation[0])
+
+
+def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_judged_one(refitted: Folders) -> None:
+    data, scores = prepared.read(refitted["preprocess"]), read_document(refitted["export"] / "scores.json")
+    windows = data.histories(data.origins("test"))
+
+    made = bundle.load(refitted["export"], "keras")(windows)
+
+    again, judged = (networks.read(refitted[stage]).predict(windows, verbose=0) for stage in ("refit", "train"))
+    assert made == pytest.approx(again, rel=1e-6)
+    assert np.abs(made - judged).max() > 1e-3
+    assert scores["model"] == read_document(refitted["evaluate"] / "scores.json")["model"]
+    truth = data.targets(data.origins("test"))
+    assert scores["model"]["test"]["mae"] == pytest.approx(np.abs(truth - judged).mean(), rel=1e-5)
+    assert scores["refit"] is True
+    assert scores["weights"] == {
+        "judged": digest_of_file(refitted["train"] / "weights.npz"),
+        "exported": digest_of_file(refitted["refit"] / "weights.npz"),
+    }
+    assert scores["weights"]["judged"] != scores["weights"]["exported"]
+
+
+def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
+    refitted: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_the_judged(exported: Path, formats: Iterable[str], folder: Path) -> None:
+        made = networks.read(refitted["train"]).predict(bundle.read_inputs(folder), verbose=0)
+        np.save(folder / "keras.npy", made)
+
+    monkeypatch.setattr(bundle, "fresh_process", lambda: here(of_the_judged))
+
+    with pytest.raises(ParityError, match=r"the exported keras model differs from the scored one by "):
+        with_bundle(refitted, KERAS_OF_ALL, tmp_path)
+
+
+def test_what_was_scored_may_be_exported(attempt: Tampered) -> None:
+    assert (attempt(0.0) / "signature.json").exists()
+
+
+def test_predictions_that_are_not_the_networks_are_refused(attempt: Tampered, tmp_path: Path) -> None:
+    with pytest.raises(
+        ParityError, match=r"the network to export gives other predictions than were scored \(by .*Nothing"
+    ):
+        attempt(0.01)
+
+    assert not (tmp_path / "export" / "signature.json").exists()  # so the folder is no bundle
+    assert not (tmp_path / "export" / "scores.json").exists()
+
+
+def test_a_reloaded_model_that_predicts_something_else_is_refused(
+    attempt: Tampered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crooked(exported: Path, formats: Iterable[str], folder: Path) -> None:
+        reload_here(exported, formats, folder)
+        made = np.load(folder / "keras.npy")
+        np.save(folder / "keras.npy", made + 1)
+
+    monkeypatch.setattr(bundle, "fresh_process", lambda: here(crooked))
+
+    with pytest.raises(ParityError, match=r"the exported keras model differs from the scored one by 1, more than"):
+        attempt(0.0)
+    assert not (tmp_path / "export" / "signature.json").exists()
+
+
+def test_the_signature_names_every_column_and_quantile() -> None:
+    data = assembled(np.random.default_rng(0).normal(size=(30, 4)), inputs=1, known=1, history=5, horizon=3, test=5)
+
+    made = signature(data, any_length=True, training={"quantiles": [0.1, 0.9]}, settings=Export())
+
+    assert made["input"] == {
+        "name": "history",
+        "dtype": "float32",
+        "shape": [None, None, 4],
+        "columns": ["y", "y1", "y2", "y3"],
+        "holds": "the last 5 observations, in the data's own units; the last 1 columns are read 3 steps ahead",
+    }
+    assert made["output"] == {
+        "dtype": "float32",
+        "shape": [None, 3, 4],
+        "columns": ["y quantile 0.1", "y quantile 0.9", "y1 quantile 0.1", "y1 quantile 0.9"],
+        "holds": "the next 3 observations, in the data's own units",
+    }
+    assert (made["targets"], made["inputs"], made["known"]) == (["y", "y1"], ["y2"], ["y3"])
+    assert made["any_length"] is True
+
+
+@pytest.mark.slow
+def test_a_model_of_any_length_is_exported_as_one(
+    tmp_path: Path, source: Csv, meaning: Ingest, series_file: Path, parity_here: None
+) -> None:
+    folders = run_stages(
+        tmp_path, source, meaning, series_file, CUT, Gru(kind="gru", units=(3,)), Train(epochs=1, loss="quantile")
+    )
+
+    bundled = with_bundle(folders, Export())["export"]
+
+    told = read_document(bundled / "signature.json")
+    assert (told["any_length"], told["input"]["shape"]) == (True, [None, None, 1])
+    assert told["quantiles"] == [0.05, 0.5, 0.95]
+    assert not (bundled / "intervals.json").exists()
+    for form in ("saved_model", "keras"):
+        assert bundle.load(bundled, form)(np.ones((2, 30, 1), np.float32)).shape == (2, 2, 3)

@@ -1,0 +1,151 @@
+"""Forecasts of what comes after a file's last row."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.timeseries.intervals import restored
+from gristmill.domains.timeseries.models.gru import Gru
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.settings import Export, Harmonics, Ingest, Preprocess, Train
+from gristmill.errors import DataError, RequestError
+from gristmill.export import bundle
+from gristmill.sources.tables.csv import Csv
+from gristmill.util.table_io import read_document
+from helpers.small_runs import CUT, MEANING, Folders, Predict, run_stages, with_bundle
+
+pytest_plugins = ["helpers.end_to_end", "helpers.small_runs"]
+
+SOURCE = Csv(kind="csv", path="rows.csv")
+RECENT = [f"{month:%Y-%m}" for month in pd.date_range("1990-03-01", periods=15, freq="MS")]  # the last is 1991-05
+VALUES = np.random.default_rng(0).uniform(10, 90, size=15).round(1)
+WHOLE = pd.DataFrame({"month": RECENT, "sunspots": VALUES})
+
+
+@pytest.fixture(scope="module")
+def single(solved: Folders, tmp_path_factory: pytest.TempPathFactory, parity_here: None) -> Folders:
+    """The linear run on sunspots with its bundle."""
+    return with_bundle(solved, Export(formats=("keras",)), tmp_path_factory.mktemp("single"))
+
+
+@pytest.fixture(scope="module")
+def recurrent(tmp_path_factory: pytest.TempPathFactory, series_file: Path, parity_here: None) -> Folders:
+    """A run whose model learns quantiles and takes histories of any length, with its bundle."""
+    root, how = tmp_path_factory.mktemp("recurrent"), Train(epochs=2, loss="quantile", quantiles=(0.1, 0.5, 0.9))
+    folders = run_stages(root, SOURCE, MEANING, series_file, CUT, Gru(kind="gru", units=(3,)), how)
+    return with_bundle(folders, Export(formats=("keras",)))
+
+
+def test_the_horizon_after_the_last_row_is_forecast(single: Folders, forecast: Predict) -> None:
+    made = forecast(single, WHOLE)
+
+    assert made.columns.tolist() == ["ds", "sunspots", "sunspots low", "sunspots high"]
+    assert made["ds"].tolist() == [pd.Timestamp("1991-06-01"), pd.Timestamp("1991-07-01")]
+    window = VALUES[-12:].astype(np.float32).reshape(1, 12, 1)
+    points = bundle.load(single["export"], "keras")(window)[0, :, 0]
+    assert made["sunspots"].to_numpy() == pytest.approx(points, rel=1e-5)
+    half = restored(read_document(single["export"] / "intervals.json")).half_widths(window)[0, :, 0]
+    assert made["sunspots low"].to_numpy() == pytest.approx(points - half, rel=1e-5)
+    assert made["sunspots high"].to_numpy() == pytest.approx(points + half, rel=1e-5)
+
+
+def test_beyond_the_horizon_forecasts_are_fed_back_and_no_interval_is_known(single: Folders, forecast: Predict) -> None:
+    network = bundle.load(single["export"], "keras")
+    known = VALUES.astype(np.float32).tolist()
+    for _ in range(3):  # two at a time
+        known += network(np.array(known[-12:], np.float32).reshape(1, 12, 1))[0, :, 0].tolist()
+
+    made = forecast(single, WHOLE, steps=5)
+
+    assert made["ds"].tolist() == pd.date_range("1991-06-01", periods=5, freq="MS").tolist()
+    assert made["sunspots"].to_numpy() == pytest.approx(known[15:20], rel=1e-4)
+    assert made["sunspots low"].isna().tolist() == [False, False, True, True, True]
+    assert made["sunspots high"].isna().tolist() == [False, False, True, True, True]
+
+
+def test_fewer_steps_than_the_horizon_are_its_first(single: Folders, forecast: Predict) -> None:
+    one, both = forecast(single, WHOLE, steps=1), forecast(single, WHOLE)
+
+    assert len(one) == 1
+    assert one.iloc[0].tolist() == both.iloc[0].tolist()
+
+
+def test_only_the_last_values_count(single: Folders, forecast: Predict) -> None:
+    recent, changed = WHOLE.iloc[-12:], WHOLE.copy()
+    changed.loc[14, "sunspots"] = 999
+
+    assert forecast(single, WHOLE).equals(forecast(single, recent))
+    assert not forecast(single, changed).equals(forecast(single, recent))
+
+
+def test_rows_out_of_order_are_put_in_order(single: Folders, forecast: Predict) -> None:
+    assert forecast(single, WHOLE.iloc[::-1]).equals(forecast(single, WHOLE))
+
+
+def test_a_file_shorter_than_the_history_is_refused(single: Folders, forecast: Predict) -> None:
+    with pytest.raises(
+        DataError, match=r"series 'sunspots': 11 rows, but the model sees 12\. Give it at least as many"
+    ):
+        forecast(single, WHOLE.iloc[:11])
+
+
+def test_a_file_of_another_frequency_is_refused(single: Folders, forecast: Predict) -> None:
+    days = [f"{day:%Y-%m-%d}" for day in pd.date_range("2020-01-01", periods=15)]
+
+    with pytest.raises(DataError, match="row 3: 2020-01-02 00:00:00 is not on the grid of frequency MS"):
+        forecast(single, WHOLE.assign(month=days))
+
+
+def test_gaps_are_treated_as_the_settings_say(single: Folders, forecast: Predict) -> None:
+    rows = WHOLE.drop(index=7)
+
+    with pytest.raises(DataError, match="the first at 1990-10"):
+        forecast(single, rows)
+    filling = MEANING.model_copy(update={"gaps": "interpolate"})
+    assert forecast(single, rows, filling)["ds"].iloc[0] == pd.Timestamp("1991-06-01")
+
+
+def test_quantiles_are_the_forecast_and_its_interval(recurrent: Folders, forecast: Predict) -> None:
+    made = forecast(recurrent, WHOLE)
+
+    window = VALUES[-12:].astype(np.float32).reshape(1, 12, 1)
+    by_level = bundle.load(recurrent["export"], "keras")(window)[0]  # (steps, quantiles)
+    for column, level in (("sunspots low", 0), ("sunspots", 1), ("sunspots high", 2)):
+        assert made[column].to_numpy() == pytest.approx(by_level[:, level], rel=1e-5)
+
+
+def test_a_model_of_any_length_is_shown_as_much_as_asked(recurrent: Folders, forecast: Predict) -> None:
+    network = bundle.load(recurrent["export"], "keras")
+
+    for history in (5, 15):
+        made = forecast(recurrent, WHOLE, history=history)
+        expected = network(VALUES[-history:].astype(np.float32).reshape(1, history, 1))[0, :, 1]
+        assert made["sunspots"].to_numpy() == pytest.approx(expected, rel=1e-4)
+    with pytest.raises(DataError, match="15 rows, but the model sees 16"):
+        forecast(recurrent, WHOLE, history=16)
+
+
+def test_a_model_of_one_length_is_shown_no_other(single: Folders, forecast: Predict) -> None:
+    with pytest.raises(RequestError, match=r"--history 15: this model sees 12 values, no other number\."):
+        forecast(single, WHOLE, history=15)
+    assert forecast(single, WHOLE, history=12).equals(forecast(single, WHOLE))
+
+
+def test_numbered_observations_go_on_counting(tmp_path: Path, forecast: Predict, parity_here: None) -> None:
+    """A wave of five observations is known for any number, so it is forecast without error."""
+    rows = pd.DataFrame({"n": np.arange(7, 87)}).assign(
+        y=lambda table: np.sin(2 * np.pi * (table["n"] - 7) / 5).round(6)
+    )
+    rows.to_csv(tmp_path / "all.csv", index=False)
+    meaning = Ingest(time=("n",), target=("y",), time_format="integer")
+    cut = Preprocess(history=3, horizon=3, validation=10, test=10, harmonics=(Harmonics(period=5),))
+    model = Linear(kind="linear", l2=1e-6)
+    folders = run_stages(tmp_path, SOURCE, meaning, tmp_path / "all.csv", cut, model, Train())
+    run = with_bundle(folders, Export(formats=("keras",)))
+
+    made = forecast(run, rows.iloc[:40], meaning, cut, steps=4)
+
+    assert made["ds"].tolist() == [47, 48, 49, 50]
+    assert made["y"].to_numpy() == pytest.approx(rows["y"].iloc[40:44].to_numpy(), abs=1e-3)

@@ -1,0 +1,192 @@
+"""The judged recipe, repeated on everything: to the bit, once, and going on where it was cut off."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries.forecaster import fit_forecaster
+from gristmill.domains.timeseries.models.dense import Dense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.prepared import Prepared
+from gristmill.domains.timeseries.refit import of_everything, refit
+from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.train import train
+from gristmill.project.project import Project
+from gristmill.settings.custom_code import Own
+from gristmill.training import saved_network as networks
+from gristmill.training.epoch import Epoch
+from gristmill.util.table_io import read_document, read_table
+from helpers.small_runs import assembled
+from helpers.support import Command, made, records
+
+pytest_plugins = ["helpers.end_to_end"]
+
+Fit = Callable[..., Path]
+Judge = Callable[..., tuple[Path, Fit]]
+
+CUT = {"history": 6, "horizon": 2, "validation": 20, "test": 10}
+DATA = assembled(np.random.default_rng(0).normal(size=90).cumsum() + 100, **CUT)
+DENSE = Dense(kind="dense", units=(4,))
+LINEAR = Linear(kind="linear")
+SEARCHED = {"epochs": 12, "patience": 2, "learning_rate": "find", "batch_size": 8}  # and stops early
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    """Return a function that trains a network, and gives its folder and what trains it once more into another."""
+
+    def call(name: str = "judged", data: Prepared = DATA, model: Any = DENSE, files: Any = (), **how: Any) -> Any:
+        given = tmp_path / f"{name}.prepared"
+        given.mkdir()
+        prepared.write(data, given)
+        learn = {"model": model, "train": Train(**{"epochs": 2} | how), "preprocess": given, "files": files}
+
+        def again(name: str = "refit", on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> Path:
+            counts = refit(**learn, train_folder=judged, **places(name), on_epoch=on_epoch)
+            network, training = networks.read(tmp_path / name), read_document(tmp_path / name / "training.json")
+            assert counts["parameters"] == network.count_params()
+            assert counts.get("epochs", 0) == training["epochs"]
+            return tmp_path / name
+
+        def places(name: str) -> dict[str, Path]:
+            (tmp_path / name).mkdir(exist_ok=True)
+            return {at: tmp_path / f"{name}.{at}" for at in ("scratch", "logs")} | {"out": tmp_path / name}
+
+        judged = tmp_path / name
+        train(**learn, **places(name), on_epoch=lambda epoch: None)
+        return judged, again
+
+    return call
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return a folder's files by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def predicted(folder: Path) -> Any:
+    """Return the published network's forecasts of the validation part, from raw values."""
+    return np.asarray(networks.read(folder)(DATA.histories(DATA.origins("validation"))))
+
+
+@pytest.mark.parametrize("model", [DENSE, LINEAR], ids=["dense", "linear"])
+def test_it_is_another_network_on_the_scale_that_was_judged_and_leaves_the_judged_one_as_it_is(
+    judge: Judge, model: Any
+) -> None:
+    judged, again = judge(model=model)
+    before = content(judged)
+
+    out = again()
+
+    assert content(judged) == before
+    assert sorted(content(out)) == sorted(before)
+    layers = [networks.read(folder).get_layer("standardise") for folder in (judged, out)]
+    assert np.array_equal(np.asarray(layers[0].scale), np.asarray(layers[1].scale))
+    assert np.abs(predicted(judged) - predicted(out)).max() > 1e-3
+
+
+def test_everything_is_all_windows_up_to_the_last_observation() -> None:
+    everything = of_everything(DATA)
+
+    assert everything.parts.tolist() == [[[0, 90], [90, 90], [90, 90]]]
+    assert everything.layout == DATA.layout
+    assert len(everything.origins("train")) == 90 - 6 - 2 + 1
+
+
+def test_the_closed_form_is_that_of_all_windows(judge: Judge, tmp_path: Path) -> None:
+    _, again = judge(model=LINEAR)
+
+    network, _ = fit_forecaster(LINEAR, Train(), of_everything(DATA), tmp_path, tmp_path, lambda epoch: None)
+
+    assert predicted(again()) == pytest.approx(np.asarray(network(DATA.histories(DATA.origins("validation")))))
+
+
+def test_it_runs_as_many_epochs_as_the_judged_network_kept_at_the_rates_of_its_schedule(judge: Judge) -> None:
+    """At the learning rate that was found, without a validation part to stop on."""
+    told: list[Epoch] = []
+    judged, again = judge(**SEARCHED)
+
+    out = again(on_epoch=told.append)
+
+    first, second = (read_document(folder / "training.json") for folder in (judged, out))
+    assert first["best_epoch"] < first["epochs"] <= 12
+    assert second["epochs"] == second["best_epoch"] == first["best_epoch"]
+    assert second["learning_rate"] == first["learning_rate"]
+    assert [epoch.number for epoch in told] == list(range(1, second["epochs"] + 1))
+    epochs = read_table(out / "epochs.parquet")
+    assert "val_loss" not in epochs
+    assert epochs["rate"].tolist() == read_table(judged / "epochs.parquet")["rate"].tolist()[: len(epochs)]
+    assert epochs["rate"].nunique() == len(epochs)  # they fall: not on a schedule of its own, which would end at zero
+
+
+def test_it_is_to_the_bit_a_training_on_everything_for_those_epochs_at_that_rate(judge: Judge) -> None:
+    how = {"batch_size": 8, "schedule": "constant", "loss": "quantile", "seed": 1}
+    judged, again = judge(**SEARCHED | how)
+    kept = read_document(judged / "training.json")
+
+    repeated = {"epochs": kept["best_epoch"], "learning_rate": kept["learning_rate"]}
+    plain, _ = judge("plain", of_everything(DATA), **repeated | how)
+
+    assert 1 < kept["best_epoch"] < kept["epochs"]
+    assert kept["quantiles"] == [0.05, 0.5, 0.95]
+    assert content(again()) == content(plain)
+
+
+def test_cut_off_it_goes_on_to_the_weights_of_an_unbroken_one(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(epoch: Epoch) -> None:
+        if epoch.number == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("gristmill.training.fit.PAUSE", 0.0)  # a checkpoint after every epoch
+    told: list[Epoch] = []
+    _, again = judge(epochs=5)
+    unbroken = again("unbroken")
+
+    with pytest.raises(KeyboardInterrupt):
+        again("cut", on_epoch=interrupt)
+    out = again("cut", on_epoch=told.append)
+
+    assert [epoch.number for epoch in told] == [3, 4, 5]
+    assert content(out) == content(unbroken)
+
+
+def test_a_users_own_function_builds_the_network_again(judge: Judge, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import keras\n\ndef build(shape):\n"
+        "    window = keras.Input((shape.history, shape.columns))\n"
+        "    return keras.Model(window, keras.layers.Dense(shape.outputs)(keras.layers.Flatten()(window)))\n"
+    )
+
+    judged, again = judge(model=Own.model_validate({"kind": "mine.py:build"}), files=[file], epochs=1)
+
+    assert predicted(again()).shape == predicted(judged).shape
+
+
+@pytest.mark.slow
+def test_asked_for_later_the_judged_network_is_neither_trained_nor_scored_again(
+    finished: Path, command: Command, parity_here: None
+) -> None:
+    judged = records(finished)[-1].references
+
+    assert command("run", "small", "--set", "export.refit=true").status == 0
+
+    record = records(finished)[-1]
+    assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "refit", "export"]
+    assert made(record) == {"refit", "export"}
+    assert {name: record.references[name] for name in judged if name != "export"} == {
+        name: reference for name, reference in judged.items() if name != "export"
+    }
+    result = Project.open().result("small", record.id)
+    scores = read_document(result.bundle / "scores.json")
+    assert scores["refit"] is True
+    assert scores["model"] == result.evaluation["model"]
+
+    assert command("run", "small", "--set", "export.refit=true", "--set", "backtest.windows=1").status == 0
+
+    assert made(records(finished)[-1]) == {"backtest 1/1", "evaluate", "export"}  # the refit reads no scores
+    assert command("plan", "small").out == "small: all fresh, nothing to do\n"

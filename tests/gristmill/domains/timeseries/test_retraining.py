@@ -1,0 +1,255 @@
+"""What is new in a series, how the champion would have forecast it, and who forecasts it best."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.retraining import contest, drift, news, overrides
+from gristmill.domains.timeseries.settings import Export, Ingest, Preprocess, Train
+from gristmill.errors import RequestError
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
+from gristmill.settings.schedule import Gate
+from gristmill.sources.tables.csv import Csv
+from gristmill.training import saved_network as networks
+from gristmill.util.table_io import read_document, read_table, write_table
+from helpers.small_runs import (
+    CUT,
+    MEANING,
+    SAMPLE,
+    YARDSTICKS,
+    Folders,
+    run_stages,
+    table_of,
+    with_bundle,
+    write_ingested,
+)
+
+pytest_plugins = ["helpers.small_runs"]
+
+TABLES: dict[str, Any] = {"preprocess": CUT}
+
+
+def ingested(folder: Path, *series: Any, **shape: Any) -> Path:
+    folder.mkdir()
+    write_ingested(folder, table_of(*series, **shape))
+    return folder
+
+
+def later(root: Path, months: int, cut: Preprocess = CUT, change: Any = None) -> Folders:
+    """Return the folders of a run on so many months of sunspots, changed."""
+    frame = pd.read_csv(SAMPLE).head(months)
+    if change is not None:
+        frame["sunspots"] = change(frame["sunspots"])
+    frame.to_csv(root / "series.csv", index=False)
+    source, file = Csv(kind="csv", path="series.csv"), root / "series.csv"
+    return run_stages(root, source, MEANING, file, cut, Linear(kind="linear"), Train(), None, YARDSTICKS)
+
+
+def shops(root: Path, sales: dict[str, Any], cut: Preprocess) -> Folders:
+    """Return the folders of a run on what shops sold day by day."""
+    root.mkdir()
+    frames = [
+        pd.DataFrame({"shop": shop, "day": pd.date_range("2024-01-01", periods=len(sold)).date, "sales": sold})
+        for shop, sold in sales.items()
+    ]
+    pd.concat(frames).to_csv(root / "rows.csv", index=False)
+    source, meaning = Csv(kind="csv", path="rows.csv"), Ingest(time=("day",), target=("sales",), series="shop")
+    return run_stages(root, source, meaning, root / "rows.csv", cut, Linear(kind="linear"), Train())
+
+
+def served_shops(root: Path, sales: dict[str, Any], days: int, cut: Preprocess) -> Champion:
+    """Return the champion of a run on the first so many days."""
+    run = shops(root, {shop: sold[:days] for shop, sold in sales.items()}, cut)
+    return Champion(with_bundle(run, Export(formats=("keras",))), {"preprocess": cut})
+
+
+def test_without_earlier_data_everything_is_new(tmp_path: Path) -> None:
+    found = news(ingested(tmp_path / "now", np.arange(9), np.arange(4), starts=(0, 7)), None)
+    assert (found.later, found.rows, str(found)) == (11, 11, "11 new")
+
+
+@pytest.mark.fault(23)
+def test_rows_are_counted_that_came_or_changed(tmp_path: Path) -> None:
+    before = ingested(tmp_path / "before", np.arange(1.0, 11), np.arange(5.0), starts=(0, 2))
+    one, other = np.arange(1.0, 13), np.arange(6.0)  # two months more; one month more, before the other's end
+    one[[3, 4, 5]] = 0
+
+    found = news(ingested(tmp_path / "now", one, other, starts=(0, 2)), before)
+
+    assert found.model_dump() == {"later": 2, "late": 1, "revised": 3, "removed": 0}
+    assert str(found) == "2 new, 1 late, 3 revised"
+    same = news(before, before)
+    assert (same.rows, str(same)) == (0, "nothing")
+    assert news(before, tmp_path / "now").removed == 1 + 2
+
+
+@pytest.mark.fault(23)
+def test_a_series_that_ends_earlier_is_news(tmp_path: Path) -> None:
+    before, now = ingested(tmp_path / "before", np.arange(10)), ingested(tmp_path / "now", np.arange(8))
+    assert news(now, before).model_dump() == {"later": 0, "late": 0, "revised": 0, "removed": 2}
+
+
+def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
+    before = ingested(tmp_path / "before", np.arange(10))
+    (tmp_path / "now").mkdir()
+    write_ingested(tmp_path / "now", table_of(np.arange(10)).assign(ds=np.arange(10)))
+
+    with pytest.raises(RequestError) as raised:
+        news(tmp_path / "now", before)
+
+    assert str(raised.value) == (
+        "the times of the data are numbers now and were dates before, or the other way round: champion and challenger "
+        "cannot be compared. Run the pipeline, look at its scores, and promote that run: gristmill promote NAME."
+    )
+
+
+def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: Folders, tmp_path: Path) -> None:
+    now = later(tmp_path, 230)  # the champion has seen 200
+
+    found = drift(now["ingest"], Champion(exported, TABLES))
+
+    frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
+    starts = np.arange(200, 229)
+    windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
+    made = networks.read(exported["train"]).predict(windows, verbose=0)[..., 0]
+    truth = frame[starts[:, np.newaxis] + np.arange(2)]
+    unit = frame[:200].std()
+    scores = read_document(exported["evaluate"] / "scores.json")["model"]
+    held_out = (scores["validation"]["mae"] + scores["test"]["mae"]) / 2  # 29 windows each
+    assert found.errors is not None
+    assert found.errors.count == 29
+    assert found.errors.mean == pytest.approx(np.abs(made - truth).mean() / unit, rel=1e-4)
+    assert found.errors.mean_before == pytest.approx(held_out / unit, rel=1e-4)
+    assert [(column.name, column.test) for column in found.inputs] == [
+        ("sunspots", "spread of the last 10 (t statistic)")
+    ]
+    assert not found.alarms
+
+
+def test_a_level_shift_is_an_alarm(exported: Folders, tmp_path: Path) -> None:
+    def shifted(values: pd.Series) -> pd.Series:
+        return values + 300.0 * (values.index >= 200)
+
+    found = drift(later(tmp_path, 206, change=shifted)["ingest"], Champion(exported, TABLES))
+
+    assert found.inputs[0].alarm
+    assert len(found.alarms) >= 1
+
+
+def test_before_a_whole_horizon_has_come_there_is_no_error_but_an_input(exported: Folders, tmp_path: Path) -> None:
+    found = drift(later(tmp_path, 201)["ingest"], Champion(exported, TABLES))
+    assert found.errors is None
+    assert len(found.inputs) == 1
+
+
+def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Path) -> None:
+    gate = Gate(window=25)
+    assert overrides(TABLES | {"gate": gate}) == ["preprocess.test=25", "export.refit=true"]
+    challenger = later(tmp_path, 230, CUT.model_copy(update={"test": gate.window}))
+
+    found = contest(challenger, Champion(exported, TABLES))
+
+    frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
+    starts = np.arange(205, 229)
+    truth = frame[starts[:, np.newaxis] + np.arange(2)]
+    windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
+    assert (found.metric, found.block) == ("mae", 2)
+    for name, folder in ((CHAMPION, exported), (CHALLENGER, challenger)):
+        made = networks.read(folder["train"]).predict(windows, verbose=0)[..., 0]
+        assert found.errors[name] == pytest.approx(np.abs(made - truth).mean(axis=1), rel=1e-5)
+    assert found.errors["naive"] == pytest.approx(np.abs(frame[starts - 1, np.newaxis] - truth).mean(axis=1))
+    scores = read_document(challenger["evaluate"] / "scores.json")
+    assert found.errors[CHALLENGER].mean() == pytest.approx(scores["model"]["test"]["mae"])
+    assert set(found.errors) == {CHAMPION, CHALLENGER, *scores["baselines"]}
+
+
+def test_without_a_champion_the_challenger_stands_beside_the_baselines(solved: Folders) -> None:
+    found = contest(solved, None)
+    assert CHAMPION not in found.errors
+    assert {CHALLENGER, "naive"} < set(found.errors)
+
+
+def test_a_champion_that_sees_more_history_is_judged_where_it_has_it(exported: Folders, tmp_path: Path) -> None:
+    cut = Preprocess(history=12, horizon=2, validation=30, test=195)
+    challenger = later(tmp_path, 230, cut.model_copy(update={"history": 3, "validation": 10}))
+
+    found = contest(challenger, Champion(exported, TABLES))
+
+    assert {len(errors) for errors in found.errors.values()} == {229 - 35}
+    assert not any(np.isnan(errors).any() for errors in found.errors.values())
+
+
+def test_another_horizon_cannot_be_compared(exported: Folders, tmp_path: Path) -> None:
+    challenger = later(tmp_path, 230, CUT.model_copy(update={"horizon": 3}))
+    with pytest.raises(
+        RequestError, match=r"^the champion forecasts 2 steps, the challenger 3: champion and challenger"
+    ):
+        contest(challenger, Champion(exported, TABLES))
+
+
+def test_other_columns_cannot_be_compared(exported: Folders, tmp_path: Path) -> None:
+    now = ingested(tmp_path / "now", np.arange(230.0))
+    with pytest.raises(RequestError, match=r"^the champion's targets are \['sunspots'\], those of the data \['y'\]: "):
+        drift(now, Champion(exported, TABLES))
+
+
+def test_series_of_different_scale_are_judged_in_their_own_units(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    walks = {shop: random.normal(size=80).cumsum() * scale for shop, scale in (("large", 1_000), ("small", 1))}
+
+    cut = Preprocess(history=5, validation=10, test=15)
+    champion = served_shops(tmp_path / "before", walks, 60, cut)
+    challenger = shops(tmp_path / "now", walks, cut)
+    found = contest(challenger, champion)
+
+    assert found.metric == "mase"
+    assert {len(errors) for errors in found.errors.values()} == {15}  # one for each day, the mean of both shops
+    rows = read_table(challenger["evaluate"] / "predictions.parquet").query("part == 'test'")
+    unit = {shop: np.abs(np.diff(walk[:65].astype(np.float32))).mean() for shop, walk in walks.items()}
+    scaled = (rows["y"] - rows["naive"]).abs() / rows["unique_id"].map(unit)
+    assert found.errors["naive"] == pytest.approx(scaled.groupby(rows["ds"]).mean().to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize("shifted", ["large", "small"])
+def test_a_shift_of_any_series_is_an_alarm(shifted: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    walks = {shop: (random.normal(size=240) + 9) * scale for shop, scale in (("large", 1_000.0), ("small", 1.0))}
+
+    cut = Preprocess(history=5, validation=20, test=20)
+    champion = served_shops(tmp_path / "before", walks, 220, cut)
+    calm = drift(shops(tmp_path / "calm", walks, cut)["ingest"], champion)
+    walks[shifted][220:] += 12 * walks[shifted][:220].std()
+    found = drift(shops(tmp_path / "now", walks, cut)["ingest"], champion)
+
+    assert not calm.alarms
+    assert [column.alarm for column in found.inputs] == [True]
+
+
+def test_a_champion_that_sees_more_history_than_there_is_cannot_be_judged(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    long, short = ({shop: random.normal(size=count) for shop in names} for count, names in ((80, "ab"), (18, "cd")))
+    champion = served_shops(tmp_path / "before", long, 60, Preprocess(history=20, validation=10, test=10))
+    challenger = shops(tmp_path / "now", short, Preprocess(history=2, validation=3, test=3))
+
+    with pytest.raises(RequestError, match=r"^no forecast of the judging window has as long a history as the champion"):
+        contest(challenger, champion)
+
+
+@pytest.mark.fault(34)
+def test_a_forecast_that_is_no_number_is_not_left_out_of_the_mean_over_series(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    walks = {shop: random.normal(size=80).cumsum() for shop in ("one", "other")}
+    challenger = shops(tmp_path / "now", walks, Preprocess(history=5, validation=10, test=15))
+    file = challenger["evaluate"] / "predictions.parquet"
+    rows = read_table(file)
+    rows.loc[rows[(rows["part"] == "test") & (rows["unique_id"] == "one")].index[3], "naive"] = np.nan
+    write_table(file, rows)
+
+    found = contest(challenger, None)
+
+    assert not np.isfinite(found.errors["naive"]).all()
+    assert np.isfinite(found.errors[CHALLENGER]).all()

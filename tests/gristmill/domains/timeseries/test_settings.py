@@ -1,0 +1,20 @@
+"""What a table of a time-series pipeline refuses of itself."""
+
+import pytest
+from pydantic import ValidationError
+
+from gristmill.domains.timeseries.settings import Train
+
+
+@pytest.mark.parametrize("quantiles", [(0.9, 0.1), (0.1, 0.5, 0.5)])
+def test_quantiles_ascend(quantiles: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError, match="levels each above the one before"):
+        Train(quantiles=quantiles)
+
+
+@pytest.mark.parametrize("quantiles", [(), (0.5,), (0.1, 0.9), (0.1, 0.2, 0.9), (0.1, 0.5, 0.95), (0.5, 0.9)])
+def test_quantiles_are_the_median_and_an_interval_around_it(quantiles: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError, match=r"0\.5, the forecast, between two outermost levels as far from it"):
+        Train(quantiles=quantiles)
+
+    assert Train(quantiles=(0.1, 0.25, 0.5, 0.9)).quantiles == (0.1, 0.25, 0.5, 0.9)

@@ -1,0 +1,200 @@
+"""The trained network takes and gives raw values, learns from the training part alone, and is kept with its course."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries.models.dense import Dense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.prepared import Prepared
+from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.train import train
+from gristmill.errors import Diverged, RequestError
+from gristmill.settings.custom_code import Own
+from gristmill.training import saved_network as networks
+from gristmill.training.epoch import Epoch
+from gristmill.util.table_io import read_document, read_table
+from helpers.small_runs import assembled
+
+Fit = Callable[..., Path]
+
+VALUES = np.random.default_rng(0).normal(size=90).cumsum() + 100
+CUT = {"history": 6, "horizon": 2, "validation": 20, "test": 10}
+DATA = assembled(VALUES, **CUT)
+DENSE = Dense(kind="dense", units=(4,))
+LINEAR = Linear(kind="linear")
+
+
+@pytest.fixture
+def fit(tmp_path: Path) -> Fit:
+    """Return a function that trains on series into a folder of that name."""
+
+    def call(
+        name: str = "out", data: Prepared = DATA, model: Any = DENSE, told: Any = None, files: Any = (), **how: Any
+    ) -> Path:
+        folder, out = tmp_path / f"{name}.prepared", tmp_path / name
+        folder.mkdir()
+        out.mkdir()
+        prepared.write(data, folder)
+        counts = train(
+            model=model,
+            train=Train(**{"epochs": 2} | how),
+            preprocess=folder,
+            out=out,
+            scratch=tmp_path / f"{name}.scratch",
+            logs=tmp_path / f"{name}.logs",
+            on_epoch=(told if told is not None else []).append,
+            files=files,
+        )
+        assert counts["parameters"] == networks.read(out).count_params()
+        assert counts.get("epochs", 0) == read_document(out / "training.json")["epochs"]
+        return out
+
+    return call
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return a folder's files by name."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def predicted(folder: Path, data: Prepared = DATA, part: str = "validation") -> Any:
+    """Return the published network's forecasts of a part, from raw values."""
+    return np.asarray(networks.read(folder)(data.histories(data.origins(part))))
+
+
+def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
+    told: list[Epoch] = []
+
+    out = fit(told=told, epochs=3)
+
+    assert sorted(content(out)) == ["architecture.json", "epochs.parquet", "training.json", "weights.npz"]
+    epochs = read_table(out / "epochs.parquet")
+    assert epochs.columns.tolist() == ["epoch", "loss", "val_loss", "rate"]
+    assert list(epochs[["epoch", "loss", "val_loss"]].itertuples(index=False, name=None)) == [
+        (epoch.number, epoch.loss, epoch.val_loss) for epoch in told
+    ]
+    assert epochs["epoch"].tolist() == [1, 2, 3]
+    assert epochs["rate"].iloc[0] == pytest.approx(1e-3)
+    assert read_document(out / "training.json") == {
+        "best_epoch": 3,
+        "epochs": 3,
+        "stopped_early": False,
+        "learning_rate": 1e-3,
+        "quantiles": None,
+    }
+    assert networks.read(out).count_params() == (6 + 1) * 4 + (4 + 1) * 2
+    assert networks.read(out).input_shape == (None, 6, 1)
+    assert networks.read(out).output_shape == (None, 2, 1)
+
+
+def test_a_model_in_closed_form_has_no_course(fit: Fit) -> None:
+    told: list[Epoch] = []
+
+    out = fit(model=LINEAR, told=told)
+
+    assert told == []
+    assert read_document(out / "training.json")["best_epoch"] == 0
+    assert read_document(out / "training.json")["learning_rate"] is None
+    assert len(read_table(out / "epochs.parquet")) == 0
+
+
+def test_the_closed_form_is_ridge_on_standardised_windows(fit: Fit) -> None:
+    """By hand, from the raw values to the forecasts."""
+    out = fit(model=LINEAR)
+
+    mean, deviation = VALUES[:60].mean(), VALUES[:60].std()
+    standard = (VALUES - mean) / deviation
+    rows = np.array([[*standard[at - 6 : at], 1.0] for at in range(6, 59)])
+    judged = np.array([standard[at : at + 2] for at in range(6, 59)])
+    solution = np.linalg.solve(rows.T @ rows + np.diag([1.0] * 6 + [0.0]), rows.T @ judged)
+    seen = np.array([[*standard[at - 6 : at], 1.0] for at in DATA.origins("test")])
+    assert predicted(out, part="test")[:, :, 0] == pytest.approx(seen @ solution * deviation + mean, rel=1e-5)
+
+
+def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
+    """The validation loss of the published network, computed anew on raw values, is the lowest one of its course."""
+    out = fit(epochs=12, patience=2, learning_rate=0.1, schedule="constant")
+
+    truth = DATA.targets(DATA.origins("validation"))
+    errors = np.abs(truth - predicted(out)) / DATA.layout.deviation
+    huber = np.where(errors <= 1, errors**2 / 2, errors - 0.5).mean()
+    epochs = read_table(out / "epochs.parquet")
+    assert huber == pytest.approx(epochs["val_loss"].min(), rel=1e-4)
+    assert read_document(out / "training.json")["best_epoch"] == epochs["val_loss"].argmin() + 1
+
+
+def test_patience_without_a_validation_part_is_refused(fit: Fit, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"train\.patience .* preprocess\.validation is 0"):
+        fit(data=assembled(VALUES, **CUT | {"validation": 0}), patience=2)
+
+    assert content(tmp_path / "out") == {}
+
+
+def test_without_a_validation_part_all_epochs_run(fit: Fit) -> None:
+    out = fit(data=assembled(VALUES, **CUT | {"validation": 0}))
+
+    assert read_table(out / "epochs.parquet").columns.tolist() == ["epoch", "loss", "rate"]
+    assert read_document(out / "training.json")["epochs"] == 2
+
+
+def test_a_training_that_diverges_writes_nothing(fit: Fit, tmp_path: Path) -> None:
+    with pytest.raises(Diverged, match=r"the loss became .*(inf|nan).*Lower train\.learning_rate"):
+        fit(loss="mse", learning_rate=1e38, clip_norm="none")
+
+    assert content(tmp_path / "out") == {}
+
+
+def test_equal_settings_give_equal_bytes_and_another_seed_other_weights(fit: Fit) -> None:
+    first, second, other = fit("first", epochs=1), fit("second", epochs=1), fit("other", epochs=1, seed=7)
+
+    assert content(first) == content(second)
+    assert content(first)["weights.npz"] != content(other)["weights.npz"]
+    assert content(first)["architecture.json"] == content(other)["architecture.json"]
+
+
+@pytest.mark.parametrize("model", [DENSE, LINEAR], ids=["dense", "linear"])
+def test_nothing_learned_changes_when_values_of_the_test_part_do(fit: Fit, model: Any) -> None:
+    changed = VALUES.copy()
+    changed[80:] *= 1000
+    patience = 1 if model is DENSE else None
+
+    first = fit("first", model=model, patience=patience)
+    second = fit("second", data=assembled(changed, **CUT), model=model, patience=patience)
+
+    assert content(first) == content(second)
+
+
+def test_a_found_learning_rate_is_told_with_its_search(fit: Fit) -> None:
+    out = fit(learning_rate="find", batch_size=8)
+
+    found = read_document(out / "training.json")["learning_rate"]
+    trials = read_table(out / "learning_rates.parquet")
+    assert trials["rate"].min() < found < trials["rate"].max()
+    assert read_table(out / "epochs.parquet")["rate"].iloc[0] == pytest.approx(found)
+
+
+def test_quantiles_are_told(fit: Fit) -> None:
+    out = fit(loss="quantile", quantiles=(0.1, 0.5, 0.9))
+
+    assert read_document(out / "training.json")["quantiles"] == [0.1, 0.5, 0.9]
+    assert predicted(out).shape == (19, 2, 3)
+
+
+def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import keras\n\ndef build(shape, width):\n"
+        "    window = keras.Input((shape.history, shape.columns))\n"
+        "    hidden = keras.layers.Dense(width, 'relu')(keras.layers.Flatten()(window))\n"
+        "    return keras.Model(window, keras.layers.Dense(shape.outputs)(hidden))\n"
+    )
+
+    out = fit(model=Own.model_validate({"kind": "mine.py:build", "width": 5}), files=[file], epochs=1)
+
+    assert networks.read(out).count_params() == (6 + 1) * 5 + (5 + 1) * 2
+    assert predicted(out).shape == (19, 2, 1)

@@ -1,0 +1,93 @@
+"""Features are those of the base, image by image, whatever head they are for."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gristmill.domains.vision import features as module
+from gristmill.domains.vision.features import features
+from gristmill.domains.vision.models.transfer import Transfer
+from helpers.small_base import SHAPE, SMALL, write_weights
+from helpers.small_prepared import coloured, write_prepared
+
+CUT = {"cut": "expanded_conv_2_project_bn"}
+PARTS = {"train": coloured(11), "validation": coloured(5, seed=1), "test": coloured(4, seed=2)}
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(write_weights(tmp_path_factory.mktemp("weights")))
+
+
+def made(folder: Path, weights: Path, parts: Any = None, **fields: Any) -> tuple[dict[str, Any], dict[str, int]]:
+    """Return the features of each part that has any, and the counts."""
+    write_prepared(folder / "prepared", parts or PARTS, ["a", "b", "c"])
+    out = folder / "features"
+    out.mkdir()
+    model = Transfer.model_validate(SMALL | CUT | {"weights": "sought.weights.h5"} | fields)
+    counts = features(model=model, preprocess=folder / "prepared", out=out, files=[weights])
+    return {file.stem: np.load(file, allow_pickle=False) for file in out.iterdir()}, counts
+
+
+def test_every_image_has_the_features_of_the_base(weights: Path, tmp_path: Path) -> None:
+    found, counts = made(tmp_path, weights)
+
+    base = Transfer.model_validate(SMALL | CUT | {"weights": str(weights)}).featuriser(SHAPE)
+    assert found.keys() == PARTS.keys()
+    for part, array in found.items():
+        assert array.dtype == np.float32
+        assert array == pytest.approx(np.asarray(base(PARTS[part][0])), abs=1e-5)
+    assert np.ptp(found["train"], axis=0).max() > 0.1  # they tell images apart
+    assert counts == {"features": 24, "images": 20}
+
+
+def test_without_a_validation_part_there_are_none_of_it(weights: Path, tmp_path: Path) -> None:
+    found, counts = made(tmp_path, weights, {"train": PARTS["train"], "test": PARTS["test"]})
+
+    assert found.keys() == {"train", "test"}
+    assert counts["images"] == 15
+
+
+def test_many_images_are_written_batch_by_batch(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = made(tmp_path / "whole", weights)
+    monkeypatch.setattr(module, "_BATCH", 4)
+
+    found, _ = made(tmp_path / "batches", weights)
+
+    assert found["train"] == pytest.approx(whole["train"], abs=1e-5)
+    assert found["validation"] == pytest.approx(whole["validation"], abs=1e-5)
+
+
+def test_the_head_changes_no_bit_and_the_base_does(weights: Path, tmp_path: Path) -> None:
+    plain, _ = made(tmp_path / "plain", weights)
+    headed, _ = made(tmp_path / "headed", weights, units=(7, 5), dropout=0.5)
+    flat, counts = made(tmp_path / "flat", weights, pooling="flatten")
+
+    assert headed["train"].tobytes() == plain["train"].tobytes()
+    assert flat["train"].shape == (11, counts["features"]) == (11, 6 * 5 * 24)
+
+
+def test_features_that_others_made_are_those_that_it_makes_itself(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_BATCH", 2)
+    monkeypatch.setattr(module, "_CHUNK", 5)
+    data = tmp_path / "prepared"
+    write_prepared(data, PARTS, ["a", "b", "c"], shards=4)
+    model = Transfer.model_validate(SMALL | CUT | {"weights": "sought.weights.h5"})
+    chunks = [tmp_path / f"chunk {n}" for n in range(module.chunks(model=model, preprocess=data, files=[weights]))]
+    for number, folder in enumerate(chunks):
+        folder.mkdir()
+        module.chunk(model=model, preprocess=data, number=number, out=folder, files=[weights])
+    alone, joined = tmp_path / "alone", tmp_path / "joined"
+    alone.mkdir()
+    joined.mkdir()
+
+    told = features(model=model, preprocess=data, out=alone, files=[weights])
+
+    assert len(chunks) == 4  # two of the 11 images to train on, in shards of 2 or 3
+    assert features(model=model, preprocess=data, out=joined, chunks=chunks) == told
+    for part in PARTS:
+        assert (joined / f"{part}.npy").read_bytes() == (alone / f"{part}.npy").read_bytes()

@@ -1,0 +1,249 @@
+"""What the report on image classifiers shows."""
+
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.common.classification import report as classifier
+from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
+from gristmill.domains.vision import figures, report
+from gristmill.reports.pictures import as_svg
+from gristmill.reports.sections import Section
+from gristmill.util.table_io import read_document, read_table, write_document, write_table
+from helpers.small_judged import Folders
+
+pytest_plugins = ["helpers.small_judged"]
+
+LOADED = re.compile(r"""(?:href|src)\s*=\s*["'](?!#|data:image/png)|url\(\s*["']?(?!#)|@import|<script""")
+
+
+def by_title(folders: Folders) -> dict[str, Section]:
+    """Return the sections by title, in their order."""
+    return {section.title: section for section in report.sections(folders)}
+
+
+def changed(run: Folders, stage: str, tmp_path: Path) -> Folders:
+    """Return a run with a copy of a stage's folder, to be changed."""
+    shutil.copytree(run[stage], tmp_path / stage)
+    return run | {stage: tmp_path / stage}
+
+
+@pytest.fixture(scope="module")
+def shown(judged: Folders) -> dict[str, Section]:
+    return by_title(judged)
+
+
+def test_a_run_has_all_sections(shown: dict[str, Section]) -> None:
+    assert {title: len(section.pictures) for title, section in shown.items()} == {
+        "Scores": 0,
+        "Confusion matrix": 1,
+        "Calibration": 1,
+        "Surest errors": 1,
+        "Slices": 0,
+        "Training": 1,
+        "What the network sees": 3,
+        "Network": 0,
+        "Augmented samples": 1,
+        "Data": 0,
+    }
+
+
+def test_what_a_run_does_not_have_is_not_shown(binary: Folders) -> None:
+    titles = list(by_title(binary))
+
+    assert titles == ["Scores", "Confusion matrix", "Calibration", "Surest errors", "Training", "Network", "Data"]
+
+
+def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(shown: dict[str, Section]) -> None:
+    for section in shown.values():
+        for picture in section.pictures:
+            assert ET.fromstring(picture).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own
+            assert "#010203" not in picture
+            assert not LOADED.search(picture)
+
+
+def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
+    shown: dict[str, Section], binary: Folders, judged: Folders
+) -> None:
+    scores = read_document(judged["evaluate"] / "scores.json")
+
+    validation, test = shown["Scores"].tables
+
+    assert (validation.title, test.title) == ("Validation part", "Test part")
+    assert test.headings == ["classifier", "accuracy", "precision", "recall", "F1", "log loss", "Brier", "ECE"]
+    assert [row[0] for row in test.rows] == ["model", "linear on 4x4 pixels", "majority class"]
+    values = scores["model"]["test"]
+    assert [float(cell) for cell in test.rows[0][1:]] == pytest.approx([*values.values()], abs=5e-4)
+    for cells in zip(*(row[1:] for row in test.rows), strict=True):  # a column has one number of decimals
+        assert len({len(cell.partition(".")[2]) for cell in cells}) == 1
+    (only,) = by_title(binary)["Scores"].tables
+    assert "ROC-AUC" in only.headings
+
+
+@pytest.mark.parametrize(
+    ("model", "baseline", "said"),
+    [
+        (0.9, 0.8, "The model beats its best baseline, linear, on the test part: accuracy 0.9 against 0.8, 50% fewer"),
+        (0.7, 0.8, "does not beat its best baseline, linear, on the test part: accuracy 0.7 against 0.8, 50% more"),
+        (0.8, 0.8, "does not beat its best baseline, linear, on the test part: accuracy 0.8 against 0.8. Nothing"),
+        (1.0, 1.0, "does not beat its best baseline, linear, on the test part: accuracy 1 against 1. Nothing"),
+        (0.9, 1.0, "does not beat its best baseline, linear, on the test part: accuracy 0.9 against 1.0. Nothing"),
+    ],
+)
+def test_the_verdict_says_how_the_model_stands(model: float, baseline: float, said: str) -> None:
+    assert said in classifier.verdict({"best_baseline": "linear", "headline": {"model": model, "baseline": baseline}})
+
+
+def test_the_scores_tell_how_far_training_is_from_what_was_not_trained_on(judged: Folders, tmp_path: Path) -> None:
+    scores = {"model": {"validation": {"accuracy": 0.7}, "test": {"accuracy": 0.8}}}
+
+    said = classifier.learned_gap(judged["train"], scores)
+
+    assert "was 0.75 in the epoch that was kept: +5.0 points beside validation and -5.0 points beside test." in said
+    run = changed(judged, "train", tmp_path)
+    epochs = read_table(run["train"] / "epochs.parquet")
+    write_table(run["train"] / "epochs.parquet", epochs.drop(columns="accuracy"))
+    assert classifier.learned_gap(run["train"], scores) == ""
+
+
+def test_each_class_is_listed_with_its_scores(shown: dict[str, Section], judged: Folders) -> None:
+    scores = read_table(judged["evaluate"] / "scores.parquet")
+    own = scores[(scores["by"] == "class") & (scores["part"] == "test") & (scores["forecaster"] == "model")]
+
+    (table,) = shown["Confusion matrix"].tables
+
+    assert [row[:2] for row in table.rows] == [["ball", "20"], ["cup", "10"], ["tree", "10"]]
+    assert [float(row[4]) for row in table.rows] == pytest.approx(own["f1"].tolist(), abs=5e-4)
+
+
+def test_of_very_many_classes_those_with_the_lowest_f1_are_listed(judged: Folders, tmp_path: Path) -> None:
+    run = changed(judged, "evaluate", tmp_path)
+    rows: list[dict[str, Any]] = [
+        {"part": "test", "forecaster": "model", "by": "class", "group": f"{number}", "examples": 1, "f1": number / 100}
+        for number in range(50)
+    ]
+    rows[40]["f1"] = np.nan
+    scores = read_table(run["evaluate"] / "scores.parquet")
+    more = pd.concat([scores[scores["by"] != "class"], pd.DataFrame(rows[::-1])], ignore_index=True)
+    write_table(run["evaluate"] / "scores.parquet", more)
+
+    section = by_title(run)["Confusion matrix"]
+
+    assert [row[0] for row in section.tables[0].rows] == [str(number) for number in range(30)]
+    assert "Of 50 classes the 30 with the lowest F1" in section.note
+
+
+def test_the_calibration_is_told_in_a_sentence(judged: Folders) -> None:
+    found = classifier.read_judged(judged)
+    found.scores["calibration"] = [
+        {"examples": 30, "confidence": 0.9, "accuracy": 0.8, "low": 0.8},
+        {"examples": 10, "confidence": 0.5, "accuracy": 0.6, "low": 0.4},
+    ]
+    found.scores["model"]["test"] |= {"accuracy": 0.75, "ece": 0.1}
+
+    said = classifier.calibration_section(found).note
+
+    assert "right in 75.0% of the examples and is 80.0% sure in the mean; over the bins both are 10.0% apart" in said
+
+
+def test_the_surest_errors_are_named_beside_their_pictures(shown: dict[str, Section], judged: Folders) -> None:
+    wrong = surest_errors(read_predictions(judged["evaluate"], "test"), 12)
+
+    section = shown["Surest errors"]
+
+    assert [row[0] for row in section.tables[0].rows] == wrong["id"].tolist()
+    first = wrong.iloc[0]
+    assert section.tables[0].rows[0][1:3] == [first["label"], first["predicted"]]
+    assert section.pictures[0].count("data:image/png;base64,") == 12
+    assert f"{first['label']}, taken for" in section.pictures[0]
+    assert f"{first['predicted']}, {first['probability']:.1%}" in section.pictures[0]
+
+
+def test_a_model_without_errors_has_none_to_show(judged: Folders, tmp_path: Path) -> None:
+    run = changed(judged, "evaluate", tmp_path)
+    np.save(run["evaluate"] / "errors.npy", np.empty((0, 12, 10, 1), np.uint8))
+
+    assert "Surest errors" not in by_title(run)
+
+
+def test_slices_stand_beside_the_best_baseline(shown: dict[str, Section], judged: Folders) -> None:
+    scores = read_table(judged["evaluate"] / "scores.parquet")
+
+    (table,) = shown["Slices"].tables
+
+    assert table.title == "camera"
+    assert table.headings[:3] == ["", "examples", "accuracy"]
+    assert table.headings[-1] == "accuracy of linear on 4x4 pixels"
+    for row in table.rows:
+        own = scores[(scores["group"] == row[0]) & (scores["part"] == "test")].set_index("forecaster")
+        assert row[1] == str(own.loc["model", "examples"])
+        accuracies = [own.loc[name, "accuracy"] for name in ("model", "linear on 4x4 pixels")]
+        assert [float(row[2]), float(row[-1])] == pytest.approx(accuracies, abs=5e-4)
+
+
+def test_the_network_is_listed_layer_by_layer(shown: dict[str, Section]) -> None:
+    section = shown["Network"]
+
+    count = 30 + 140 + (8 * 6 * 5 + 1) * 3
+    assert section.note.startswith(f"{count:,} parameters, {count:,} of them trained.")
+    names = [row[0].strip() for row in section.tables[0].rows]
+    assert names.index("inner") < names.index("first") < names.index("second")
+    assert ["\u2003first", "Conv2D", "(10, 8, 3)", "30", "30"] in section.tables[0].rows
+
+
+def test_each_augmented_image_has_a_row(shown: dict[str, Section], judged: Folders) -> None:
+    samples = np.load(judged["train"] / "samples.npy", allow_pickle=False)  # three images, each in four variants
+
+    expected = as_svg(figures.sheet(list(samples.reshape(12, 12, 10, 1)), 4))
+
+    assert shown["Augmented samples"].pictures == [expected]
+
+
+def test_the_data_are_counted_by_class_and_part_with_what_was_left_out(
+    shown: dict[str, Section], binary: Folders, tmp_path: Path
+) -> None:
+    section = shown["Data"]
+
+    assert section.note == "120 images of 3 classes, at 12 x 10 pixels and 1 channel; 1 left out."
+    counts, left_out = section.tables
+    assert counts.rows[0] == ["ball", "30", "10", "20"]
+    assert counts.rows[-1] == ["all", "60", "20", "40"]
+    assert left_out.rows == [["x.jpg", "the file is empty"]]
+    run = changed(binary, "ingest", tmp_path)
+    write_document(run["ingest"] / "summary.json", {"skipped": []})
+    whole = by_title(run)["Data"]
+    assert whole.note == "100 images of 2 classes, at 12 x 10 pixels and 3 channels; none was left out."
+    assert [table.rows[-1] for table in whole.tables] == [["all", "60", "0", "40"]]
+
+
+def test_what_parts_share_is_told(binary: Folders, tmp_path: Path) -> None:
+    run = changed(binary, "preprocess", tmp_path)
+    shared = {"part": "test", "also_in": "train", "count": 1200, "pairs": [["a.jpg", "b.jpg"]]}
+    write_document(run["preprocess"] / "summary.json", {"repeated": [shared]})
+
+    said = by_title(run)["Data"].note
+
+    assert said.endswith(
+        "1,200 of the test part stand in the train part too, such as a.jpg (b.jpg there), which flatters its score."
+    )
+
+
+def test_of_very_many_images_left_out_the_first_are_listed(binary: Folders, tmp_path: Path) -> None:
+    run = changed(binary, "ingest", tmp_path)
+    skipped = [{"id": f"{number}.jpg", "reason": "the file is empty"} for number in range(1234)]
+    write_document(run["ingest"] / "summary.json", {"skipped": skipped})
+
+    table = by_title(run)["Data"].tables[1]
+
+    assert table.title == "Left out: the first 30 of 1,234"
+    assert [row[0] for row in table.rows] == [f"{number}.jpg" for number in range(30)]
+
+
+def test_the_headline_picture_is_a_png_of_the_evaluation_alone(judged: Folders) -> None:
+    assert report.headline_picture({"evaluate": judged["evaluate"]}).startswith(b"\x89PNG\r\n\x1a\n")

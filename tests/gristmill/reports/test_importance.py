@@ -1,0 +1,26 @@
+"""The importance of features in a report."""
+
+from pathlib import Path
+
+from gristmill.domains.common.permutation_importance import FILE
+from gristmill.reports.importance import importance_sections
+from gristmill.util.table_io import write_document
+
+
+def test_what_is_small_beside_the_error_is_zero_and_not_an_exponent(tmp_path: Path) -> None:
+    features = [
+        {"feature": "area", "rise": 14382.6, "deviation": 321.4},
+        {"feature": "town", "rise": 1.388e-17, "deviation": 0.0},
+        {"feature": "rooms", "rise": -12.3, "deviation": 4.0},
+    ]
+    found = {"metric": "mae", "part": "validation", "error": 12680.4, "examples": 2000, "of": "rows", "repeats": 5}
+    write_document(tmp_path / FILE, found | {"features": features})
+
+    (section,) = importance_sections(tmp_path / FILE, {"mae": "MAE"})
+
+    assert "the MAE on the validation part (12,680 of 2,000 rows)" in section.note
+    assert section.tables[0].rows == [
+        ["area", "+14,383", "321.4", "+113%"],
+        ["town", "+0", "0.0", "+0%"],
+        ["rooms", "-12", "4.0", "-0%"],
+    ]

@@ -1,0 +1,333 @@
+"""Signs of drift: they come where there is drift, and seldom where there is none."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+from scipy.stats import chi2_contingency, ks_2samp, norm
+
+from gristmill.retraining.drift import (
+    RARE,
+    chance_of_higher_mean,
+    look_at_baseline,
+    look_at_draws,
+    look_at_errors,
+    look_at_mean_error,
+    look_at_names,
+    look_at_numbers,
+    look_at_share,
+    normal_scores,
+    one_look,
+)
+from gristmill.retraining.gate import Contest
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Drift, InputDrift
+from gristmill.settings.messages import number
+
+BEFORE = np.tile([1.0] * 8 + [5.0, 9.0], 20)
+BEFORE[[10, 30]], BEFORE[[19, 39]] = 9.0, 5.0  # twice two large errors follow each other
+
+
+def test_errors_larger_than_on_held_out_data_are_an_alarm() -> None:
+    found = look_at_errors([np.array([1.0, *[20.0] * 9, 1.0])], [BEFORE])
+
+    assert found is not None
+    assert (found.count, found.large, found.run, found.run_before, found.alarm) == (11, 5.0, 9, 2, True)
+    assert found.mean == pytest.approx(182 / 11)
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_more_large_errors_are_never_less_of_an_alarm(clustered: bool) -> None:
+    random = np.random.default_rng(0)
+    before = np.sort(random.random(29)) if clustered else random.random(60)  # or all large ones follow each other
+    found = [look_at_errors([np.full(count, 20.0)], [before]) for count in range(1, 80)]
+
+    chances = [each.probability for each in found if each]
+    assert len(chances) == 79
+    assert chances == sorted(chances, reverse=True)
+    assert all(chance < 0.01 for chance in chances[7:]) or clustered
+
+
+def alarms(rho: float, seed: int, held_out: int = 60, new: int = 24) -> bool:
+    """Whether there is an alarm on new absolute errors of an unchanged autoregression, in a look with one input."""
+    values = autoregression(held_out + new, 1, rho, seed)[:, 0]
+    found = look_at_errors([np.abs(values[held_out:])], [np.abs(values[:held_out])])
+    assert found is not None
+    return 2 * found.probability < RARE
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+def test_errors_that_depend_on_their_neighbours_are_seldom_an_alarm(rho: float) -> None:
+    assert sum(alarms(rho, seed) for seed in range(500)) <= 5
+
+
+def test_a_change_is_not_lost_among_many_earlier_errors() -> None:
+    random = np.random.default_rng(0)
+    before, calm = np.abs(random.normal(size=100)), np.abs(random.normal(size=300))
+    found = look_at_errors([np.concatenate([calm, np.abs(random.normal(3, 1, 12))])], [before])
+    assert found is not None
+    assert found.alarm
+
+
+@pytest.mark.fault(34)
+def test_an_error_that_is_not_finite_is_larger_than_all_others() -> None:
+    found = look_at_errors([np.array([np.nan, np.inf] * 6)], [np.random.default_rng(0).random(40)])
+    assert found is not None
+    assert (found.run, found.mean, found.alarm) == (12, np.inf, True)
+
+
+def test_runs_end_with_their_stretch() -> None:
+    found = look_at_errors([np.array([0.0, 9, 9]), np.array([9.0, 9, 0])], [np.tile([0.0, 1], 50)])
+    assert found is not None
+    assert found.run == 2
+
+
+def test_without_errors_there_is_nothing_to_say() -> None:
+    assert look_at_errors([np.array([])], [np.ones(5)]) is None
+    assert look_at_errors([], [np.ones(5)]) is None
+
+
+def test_of_few_held_out_errors_nothing_is_rare() -> None:
+    for before in (np.ones(1), np.ones(50), np.array([1.0, 1.5, 2.0])):
+        found = look_at_errors([np.full(9, 9.0)], [before])
+        assert found is not None
+        assert not found.alarm
+
+
+def test_errors_above_many_that_are_all_equal_are_an_alarm() -> None:
+    found, same = (look_at_errors([np.full(9, new)], [np.zeros(400)]) for new in (5.0, 0.0))
+    assert found is not None
+    assert same is not None
+    assert (found.alarm, same.alarm) == (True, False)
+
+
+def test_larger_errors_are_an_alarm_whatever_the_number_of_inputs() -> None:
+    errors = look_at_mean_error(np.full(60, 50.0), np.random.default_rng(0).random(60))
+    quiet = [look_at_draws(f"column {at}", np.arange(50.0), np.arange(50.0)) for at in range(400)]
+    names = look_at_names("town", ["b"] * 60, ["a"] * 60)
+
+    looked = one_look(errors, [names, *quiet])
+
+    assert looked.errors is not None
+    assert looked.errors.alarm
+    assert [sign.name for sign in looked.inputs if sign.alarm] == ["town"]
+
+
+def test_normal_scores_are_quantiles_of_the_normal_distribution() -> None:
+    known = np.array([5.0, 1, 3])
+    assert normal_scores(np.array([1.0, 3, 4, 9]), known) == pytest.approx(norm.ppf([0.25, 0.5, 0.625, 0.875]))
+
+
+def season(count: int, seed: int) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    return 10 * np.sin(np.arange(count) * 2 * np.pi / 365) + random.normal(size=count)
+
+
+def test_a_season_is_no_drift_and_a_shift_is() -> None:
+    series = season(365 * 6, 0)
+    trained, ahead = series[: 365 * 5], series[365 * 5 :]
+
+    calm = [look_at_numbers("y", ahead[at : at + 30], trained).alarm for at in range(0, 330, 30)]
+    moved = look_at_numbers("y", ahead[:30] + 25, trained)
+
+    assert sum(calm) == 0
+    assert ks_2samp(ahead[60:90], trained).pvalue < 1e-6  # by the usual table each summer would be an alarm
+    assert moved.alarm
+    assert moved.test == "level of the last 30 (t statistic)"
+
+
+def test_a_spread_that_has_grown_is_drift_and_one_that_has_shrunk_is_none() -> None:
+    random = np.random.default_rng(0)
+    trained, new = random.normal(size=1_000), random.normal(size=40)
+
+    wide, narrow = (look_at_numbers("y", new * factor, trained) for factor in (3, 1 / 3))
+
+    assert (wide.alarm, narrow.alarm) == (True, False)
+    assert wide.test == "spread of the last 40 (t statistic)"
+
+
+def test_where_little_was_trained_on_nothing_can_be_called_rare() -> None:
+    rise, few = (
+        look_at_numbers("y", np.full(20, 99.0), trained) for trained in (np.arange(30.0), np.array([1.0, 2.0]))
+    )
+    assert (rise.alarm, few.alarm, few.probability) == (False, False, 1.0)
+
+
+def test_a_column_that_never_moved_and_does_now_is_drift() -> None:
+    same, moved = (look_at_numbers("y", np.full(9, value), np.full(200, 0.1)) for value in (0.1, 0.2))
+    assert (same.alarm, moved.alarm) == (False, True)
+
+
+def autoregression(count: int, columns: int, rho: float, seed: int, heavy: bool = False) -> np.ndarray:
+    """Return columns of an autoregression of the first order, each of variance 1; `heavy` of t(3) noise."""
+    random = np.random.default_rng(seed)
+    noise = (
+        random.standard_t(3, (count + 100, columns)) / np.sqrt(3)
+        if heavy
+        else random.normal(size=(count + 100, columns))
+    )
+    return lfilter([1.0], [1.0, -rho], noise * np.sqrt(1 - rho**2), axis=0)[100:]
+
+
+def look(values: np.ndarray, trained: int) -> Drift:
+    """Return the signs of one look at columns and at the absolute values of the first one, as errors."""
+    errors = np.abs(values[:, 0])
+    return one_look(
+        look_at_errors([errors[trained:]], [errors[trained - 60 : trained]]),
+        [look_at_numbers(f"{at}", column[trained:], column[:trained]) for at, column in enumerate(values.T)],
+    )
+
+
+@pytest.mark.parametrize(("columns", "looks"), [(1, 300), (10, 100), (50, 40)])
+@pytest.mark.parametrize(("rho", "heavy"), [(0.0, False), (0.5, False), (0.0, True)])
+def test_many_columns_raise_no_more_false_alarms_than_one(columns: int, looks: int, rho: float, heavy: bool) -> None:
+    found = [look(autoregression(324, columns, rho, seed, heavy), 300) for seed in range(looks)]
+    assert sum(bool(each.alarms) for each in found) <= max(1, looks // 100)
+
+
+@pytest.mark.parametrize(("rho", "heavy"), [(0.0, False), (0.5, False), (0.0, True)])
+def test_a_shift_of_one_column_of_fifty_is_an_alarm(rho: float, heavy: bool) -> None:
+    values = autoregression(624, 50, rho, 0, heavy)
+    values[600:, 7] += 3
+    found = look(values, 600)
+    assert [sign.name for sign in found.inputs if sign.alarm] == ["7"]
+    assert found.errors is not None
+    assert not found.errors.alarm
+
+
+def test_probabilities_of_one_look_are_adjusted_by_holms_method() -> None:
+    def sign(probability: float) -> InputDrift:
+        return InputDrift(name="a", test="t", statistic=1.0, probability=probability, alarm=False)
+
+    chances = [0.3, 0.002, 0.004, 0.2]
+    found = one_look(None, [sign(chance) for chance in chances])
+
+    assert [each.probability for each in found.inputs] == pytest.approx([0.4, 0.008, 0.012, 0.4])
+    assert [each.alarm for each in found.inputs] == [False, True, False, False]
+    assert one_look(None, []) == Drift(errors=None, inputs=[])
+
+
+def test_a_rare_name_among_many_columns_is_an_alarm() -> None:
+    moved = look_at_names("town", ["c"] * 9, ["a"] * 90 + ["b"] * 10)
+    errors = look_at_mean_error(np.ones(20), np.repeat([0.0, 1], [76, 4]))
+    calm = InputDrift(name="a", test="t", statistic=1.0, probability=0.5, alarm=False)
+    found = one_look(errors, [moved, *[calm] * 49])
+    assert found.errors is not None
+    assert (found.errors.alarm, found.inputs[0].alarm) == (True, True)
+
+
+def paired(champion: np.ndarray, baseline: np.ndarray) -> Contest:
+    return Contest("mae", {CHALLENGER: baseline, CHAMPION: champion, "naive": baseline})
+
+
+def test_a_champion_clearly_worse_than_the_best_baseline_is_an_alarm() -> None:
+    random = np.random.default_rng(0)
+    baseline = np.abs(random.normal(size=60))
+
+    worse = look_at_baseline(paired(baseline + 1 + random.normal(size=60), baseline), "naive")
+    equal = look_at_baseline(paired(baseline + random.normal(size=60), baseline), "naive")
+    few = look_at_baseline(paired(baseline[:4] + 9, baseline[:4]), "naive")
+
+    assert worse is not None
+    assert equal is not None
+    assert few is not None
+    assert (worse.alarm, equal.alarm, few.alarm, few.probability) == (True, False, False, 1.0)
+    assert (worse.name, worse.metric, worse.baseline) == ("naive", "mae", baseline.mean())
+    told = Drift(errors=None, inputs=[], baseline=worse).alarms
+    assert told == [str(worse)]
+    assert told[0].startswith(
+        f"the champion is worse than naive: mae {worse.champion:.5g} against {worse.baseline:.5g}, "
+    )
+    by_a_constant = look_at_baseline(paired(np.full(60, 10.0), np.full(60, 3.0)), "naive")
+    assert by_a_constant is not None
+    assert by_a_constant.alarm
+    assert look_at_baseline(paired(baseline, baseline), None) is None
+    assert look_at_baseline(Contest("mae", {CHALLENGER: baseline, "naive": baseline}), "naive") is None
+
+
+@pytest.mark.fault(34)
+def test_a_champion_that_is_not_finite_is_worse_than_any_baseline() -> None:
+    found = look_at_baseline(paired(np.array([1.0, np.nan]), np.array([5.0, 5.0])), "naive")
+    assert found is not None
+    assert found.alarm
+
+
+def test_alarms_are_told_in_words() -> None:
+    errors = look_at_errors([np.full(20, 9.0)], [np.random.default_rng(0).random(50)])
+    moved = look_at_numbers("rain", np.full(30, 50.0), season(365 * 5, 1))
+
+    assert errors is not None
+    assert Drift(errors=errors, inputs=[moved]).alarms == [
+        f"mean error 9 of 20 new ones, {errors.mean_before:.4g} on held-out data, "
+        f"20 in a row above {errors.large:.4g}, probability {number(errors.probability, 2)}",
+        f"rain: level of the last 30 (t statistic) {moved.statistic:.3f}, probability 0.000089",
+    ]
+    assert Drift(errors=None, inputs=[]).alarms == []
+
+
+def test_a_mean_error_above_that_of_the_test_part_is_an_alarm_and_one_below_is_none() -> None:
+    random = np.random.default_rng(0)
+    often, seldom = (random.random(200) < 0.4).astype(float), (random.random(100) < 0.1).astype(float)
+
+    moved, better = look_at_mean_error(often, seldom), look_at_mean_error(seldom, often)
+
+    assert moved is not None
+    assert better is not None
+    assert (moved.count, moved.mean, moved.mean_before) == (200, often.mean(), seldom.mean())
+    assert (moved.alarm, better.alarm) == (True, False)
+    assert 0 < moved.probability < 1 / 20_001  # rarer than draws can show
+    assert look_at_mean_error(np.array([]), seldom) is None
+
+
+def test_the_chance_of_a_higher_mean_is_that_of_all_deals() -> None:
+    new, test = [3.0, 9, 4], [1.0, 5, 2, 2]
+    deals = [sum(deal) for deal in itertools.combinations([*new, *test], 3)]
+
+    assert chance_of_higher_mean(np.array(new), np.array(test)) == sum(deal >= sum(new) for deal in deals) / len(deals)
+    assert chance_of_higher_mean(np.array([9.0]), np.zeros(500)) == 1.0
+
+
+def test_of_draws_from_the_same_source_alarms_are_rare() -> None:
+    random = np.random.default_rng(0)
+    shares = [0.5, 0.3, 0.15, 0.04, 0.01]
+    found = []
+    for _ in range(60):
+        wrong, before = ((random.random(count) < 0.2).astype(float) for count in (40, 100))
+        names, trained = (random.choice(list("abcde"), count, p=shares) for count in (40, 300))
+        error = look_at_mean_error(wrong, before)
+        found += [error is not None and error.alarm, look_at_names("kind", names, trained).alarm]
+        found += [look_at_draws("size", random.normal(size=40), random.normal(size=300)).alarm]
+    assert sum(found) <= 6  # of 180
+
+
+def test_names_that_come_more_often_or_for_the_first_time_are_an_alarm() -> None:
+    trained = ["a"] * 90 + ["b"] * 10
+
+    often, first = look_at_names("town", ["a"] * 5 + ["b"] * 15, trained), look_at_names("town", ["c"] * 4, trained)
+
+    assert (often.alarm, first.alarm) == (True, True)
+    usual = chi2_contingency([[5, 15], [90, 10]], correction=False)
+    assert often.statistic == pytest.approx(usual.statistic)
+    same = look_at_names("town", ["a"] * 9, ["a"] * 5)
+    assert (same.statistic, same.probability, same.alarm) == (0.0, 1.0, False)
+
+
+def test_numbers_that_have_moved_are_an_alarm() -> None:
+    random = np.random.default_rng(0)
+    new, trained = random.normal(1, 1, 40), random.normal(0, 1, 300)
+
+    found = look_at_draws("area", new, trained)
+
+    assert (found.alarm, found.statistic) == (True, pytest.approx(ks_2samp(new, trained).statistic))
+
+
+def test_alarms_of_examples_are_told_in_words() -> None:
+    errors = look_at_mean_error(np.ones(20), np.repeat([0.0, 1], [76, 4]))
+    unknown = look_at_share("unknown tokens", np.full(10, 0.5), np.full(90, 0.25))
+
+    assert Drift(errors=errors, inputs=[unknown]).alarms == [
+        "mean error 1 of 20 new examples, 0.05 in the test part, probability 0",
+        "unknown tokens: share above that of the test part by 0.250, probability 0",
+    ]
+    kept = Drift(errors=errors, inputs=[])
+    assert Drift.model_validate_json(kept.model_dump_json()) == kept

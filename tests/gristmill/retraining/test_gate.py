@@ -1,0 +1,169 @@
+"""Who is promoted, and how sure that is."""
+
+import numpy as np
+import pytest
+
+from gristmill.retraining.gate import Contest, best_baseline, bootstrap, judge, standard_error
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
+from gristmill.settings.schedule import Gate
+
+NAN, INF = float("nan"), float("inf")
+NOT_FINITE = ": not all predictions are finite numbers"
+FIRST = "; there was no champion"
+
+
+def contest(challenger: float, champion: float | None = None, **baselines: float) -> Contest:
+    """Return a contest of constant errors."""
+    made = {CHALLENGER: challenger, **({} if champion is None else {CHAMPION: champion}), **baselines}
+    return Contest("mae", {name: np.full(10, error) for name, error in made.items()})
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize(
+    ("errors", "margin", "promoted", "why"),
+    [
+        (contest(1.0, 2.0, naive=3.0), 0.0, True, "mae 1 against the champion's 2"),
+        (contest(2.0, 2.0, naive=3.0), 0.0, False, "mae 2 against the champion's 2"),
+        (contest(29086.4, 17.261, naive=3.0), 0.0, False, "mae 29,086 against the champion's 17.261"),
+        (contest(1.95, 2.0, naive=3.0), 0.05, False, "mae 1.95 against the champion's 2 less 5%"),
+        (contest(1.85, 2.0, naive=3.0), 0.05, True, "mae 1.85 against the champion's 2 less 5%"),
+        (contest(3.0, 2.0, naive=1.0), 0.0, False, "mae 3 against the champion's 2"),
+        (
+            contest(3.79, 11.3, ar=3.54),
+            0.0,
+            True,
+            "mae 3.79 against the champion's 11.3; still worse than ar with 3.54",
+        ),
+        (contest(1.0), 0.0, True, "mae 1" + FIRST),
+        (contest(1.0, naive=1.5, drift=1.2), 0.0, True, "mae 1, not worse than drift with 1.2" + FIRST),
+        (contest(1.2, naive=1.2), 0.0, True, "mae 1.2, not worse than naive with 1.2" + FIRST),
+        (contest(1.5, naive=1.0), 0.0, False, "mae 1.5, worse than naive with 1 by more than one standard error, 0"),
+        (contest(NAN, 2.0, naive=3.0), 0.0, False, "mae nan" + NOT_FINITE),
+        (contest(NAN, NAN), 0.0, False, "mae nan" + NOT_FINITE),
+        (contest(INF), 0.0, False, "mae inf" + NOT_FINITE),
+    ],
+)
+def test_a_challenger_is_promoted_where_it_shows_what_the_gate_asks(
+    errors: Contest, margin: float, promoted: bool, why: str
+) -> None:
+    names = ("drift", "naive", "ar")
+    found = judge(errors, Gate(margin=margin), next((name for name in names if name in errors.errors), None))
+    assert (found.promoted, found.why) == (promoted, why)
+
+
+@pytest.mark.fault(21)
+@pytest.mark.parametrize(
+    ("worse", "count", "promoted", "why"),
+    [
+        (0.05, 40, True, ", worse than naive with 1 by at most one standard error, "),
+        (0.4, 40, False, ", worse than naive with 1 by more than one standard error, "),
+        (0.05, 8, False, ", worse than naive with 1; too few items for a standard error"),
+    ],
+)
+def test_a_first_model_may_be_worse_than_the_best_baseline_by_one_standard_error(
+    worse: float, count: int, promoted: bool, why: str
+) -> None:
+    noise = np.tile([-1.0, 1.0, 1.0, -1.0], 10)[:count]  # of which blocks of three still differ
+    found = judge(
+        Contest("mae", {CHALLENGER: 1 + worse + noise, "naive": np.ones(count)}, block=count // 8 + 1), Gate(), "naive"
+    )
+    assert (found.promoted, why in found.why) == (promoted, True)
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("error", [NAN, INF])
+def test_a_champion_that_is_not_finite_loses_to_anything_finite(error: float) -> None:
+    found = judge(contest(5.0, error, naive=3.0), Gate(margin=0.5), "naive")
+
+    assert found.promoted
+    assert found.why == f"mae 5 against the champion's {error} less 50%; still worse than naive with 3"
+    assert (found.difference, found.interval) == (None, None)
+    assert [name for name, _ in found.best_first] == ["naive", CHALLENGER, CHAMPION]
+
+
+@pytest.mark.fault(34)
+def test_a_baseline_that_is_not_finite_counts_as_absent() -> None:
+    errors = contest(1.0, None, wild=NAN, spoilt=0.5, naive=2.0)
+    errors.errors["spoilt"][3] = INF
+    scores = {"wild": 0.1, "spoilt": 0.2, "unscored": NAN, "naive": 2.0}
+    document = {
+        "headline": {"metric": "mae"},
+        "baselines": {name: {"validation": {"mae": scores[name]}} for name in scores},
+    }
+    errors.errors["unscored"] = np.zeros(10)
+
+    best = best_baseline(document, errors)
+
+    assert best == "naive"
+    assert judge(errors, Gate(), best).why == "mae 1, not worse than naive with 2" + FIRST
+    del document["baselines"]["naive"]
+    assert best_baseline(document, errors) is None
+
+
+@pytest.mark.fault(34)
+def test_of_differences_that_are_not_finite_there_is_no_interval() -> None:
+    assert bootstrap(np.array([1.0] * 20 + [NAN])) is None
+    assert standard_error(np.array([1.0] * 20 + [INF])) is None
+
+
+@pytest.mark.parametrize(
+    ("baselines", "higher", "best"),
+    [
+        (
+            {"naive": {"validation": {"mae": 2}, "test": {"mae": 1}}, "drift": {"validation": {"mae": 1}}},
+            False,
+            "drift",
+        ),
+        ({"naive": {"validation": {"mae": 2}}, "drift": {"validation": {"mae": 1}}}, True, "naive"),
+        ({"naive": {"test": {"mae": 2}}, "drift": {"test": {"mae": 1}}}, False, "drift"),
+        ({"naive": {"validation": {"mae": None}, "test": {"mae": 2}}}, False, "naive"),
+        ({}, False, None),
+    ],
+)
+def test_the_best_baseline_is_chosen_before_it_is_judged(baselines: object, higher: bool, best: str | None) -> None:
+    document = {"headline": {"metric": "mae", "higher_is_better": higher}, "baselines": baselines}
+    assert best_baseline(document, contest(1.0, naive=1.0, drift=1.0)) == best
+
+
+def test_a_judgement_holds_all_scores_and_the_difference() -> None:
+    found = judge(contest(1.0, 2.0, naive=3.0, drift=2.5), Gate(), "drift")
+
+    assert found.scores == {CHALLENGER: 1.0, CHAMPION: 2.0, "naive": 3.0, "drift": 2.5}
+    assert (found.items, found.best_baseline, found.difference, found.interval) == (10, "drift", 1.0, (1.0, 1.0))
+    assert judge(contest(1.0), Gate(), None).interval is None
+
+
+def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
+    random = np.random.default_rng(1)
+    held = 0
+    for _ in range(200):
+        low, high = bootstrap(random.normal(0.3, 1, 200)) or (0.0, 0.0)
+        held += low <= 0.3 <= high
+    assert 0.88 <= held / 200 <= 0.98
+
+
+def test_blocks_keep_what_depends_on_its_neighbours_together() -> None:
+    noise = np.random.default_rng(2).normal(size=4_000)
+    swinging = np.convolve(noise, np.ones(20), mode="valid")
+
+    def width(block: int) -> float:
+        low, high = bootstrap(swinging, block) or (0.0, 0.0)
+        return high - low
+
+    error = standard_error(swinging, 60)
+    assert error == pytest.approx(width(60) / (2 * 1.96), rel=0.05)
+    # The mean of a moving sum of 20 varies as 20 · noise's mean: 2 · 1.96 · 20 / sqrt(4,000) = 1.24.
+    assert width(60) == pytest.approx(1.24, rel=0.15)
+    assert width(1) < 0.9 * width(60)
+
+
+@pytest.mark.parametrize(("count", "block"), [(1, 1), (4, 1), (24, 5), (30, 28)])
+def test_of_few_blocks_there_is_no_interval(count: int, block: int) -> None:
+    assert bootstrap(np.arange(count, dtype=float), block) is None
+
+
+def test_the_interval_is_the_same_each_time() -> None:
+    interval = bootstrap(np.arange(30.0))
+    assert interval is not None
+    assert interval[0] < 14.5 < interval[1]
+    assert interval == bootstrap(np.arange(30.0))

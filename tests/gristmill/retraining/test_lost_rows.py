@@ -1,0 +1,104 @@
+"""A source that has lost rows since the last good run stops the run, in each domain."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gristmill.domains.timeseries.ingest import ingest
+from gristmill.domains.timeseries.retraining import lost
+from gristmill.domains.timeseries.settings import Ingest
+from gristmill.errors import DataError
+from gristmill.project.project import Project
+from gristmill.runs.records import Record
+from gristmill.sources.tables.csv import Csv
+from helpers.small_projects import TOML, WRITERS
+
+FIRST = {
+    "generation": ("20 of the 60 lines", "'40 and 41 make 81'"),
+    "tabular": ("20 of the 60 rows", "area = "),
+    "text": ("20 of the 60 examples", "'41'"),
+    "vision": ("20 of the 60 examples", "'disc/2-"),
+}
+
+
+def read(project: Path, pipeline: str, *overrides: str) -> Record:
+    """Run a pipeline up to ingest."""
+    from tasks.ingest import ingest
+    from tasks.stage import recorded
+
+    with recorded(pipeline, list(overrides), None, str(project)) as run:
+        ingest.fn(run)
+    return run.record()
+
+
+@pytest.mark.parametrize("domain", WRITERS)
+def test_a_loss_stops_the_run_until_it_is_accepted(domain: str, tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    WRITERS[domain](tmp_path, 3)
+    first = read(tmp_path, domain)
+    shutil.rmtree(tmp_path / "photos", ignore_errors=True)
+    WRITERS[domain](tmp_path, 2)
+    counted, named = FIRST[domain]
+
+    for _ in range(2):  # the second finds the ingested data in the store
+        with pytest.raises(DataError) as raised:
+            read(tmp_path, domain)
+        assert f"{counted} that run {first.id} read are missing, the first: {named}" in str(raised.value)
+        assert str(raised.value).startswith(str(tmp_path))
+        assert "--set ingest.max_lost=1, or set max_lost in [pipelines." in str(raised.value)
+        assert len(str(raised.value).splitlines()) == 1
+
+    accepted = read(tmp_path, domain, "ingest.max_lost=1")
+    assert read(tmp_path, domain).references["ingest"] == accepted.references["ingest"]
+    assert accepted.references["ingest"] != first.references["ingest"]
+
+
+def test_other_settings_of_what_is_read_are_another_data_set(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    WRITERS["tabular"](tmp_path, 3)
+    read(tmp_path, "tabular")
+    WRITERS["tabular"](tmp_path, 1)
+
+    other = read(tmp_path, "tabular", 'ingest.numbers=["area"]')
+
+    assert other.outcome == "succeeded"
+    with pytest.raises(DataError, match="40 of the 60 rows"):
+        read(tmp_path, "tabular", "ingest.max_lost=0.6")
+    assert read(tmp_path, "tabular", "ingest.max_lost=0.7").outcome == "succeeded"
+
+
+def test_changed_examples_are_not_missing(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    WRITERS["tabular"](tmp_path, 3)
+    read(tmp_path, "tabular")
+    header, *rows = (tmp_path / "houses.csv").read_text().splitlines()
+    (tmp_path / "houses.csv").write_text("\n".join([header, *(f"{row}1" for row in rows[1:])]) + "\n")
+
+    assert read(tmp_path, "tabular").outcome == "succeeded"  # of which one row is gone
+
+
+def test_observations_that_are_filled_now_are_missing(tmp_path: Path) -> None:
+    days = [f"north,2024-01-{day:02d},{day}" for day in range(1, 31)]
+    south = [row.replace("north", "south") for row in days]
+    settings = Ingest(time=("day",), target=("y",), series="shop", gaps="interpolate", frequency="D")
+    folders = {}
+    for name, rows in {"before": [*days, *south], "now": [*days, *south[:9], *south[12:25]]}.items():
+        (tmp_path / f"{name}.csv").write_text("\n".join(["shop,day,y", *rows]) + "\n")
+        folders[name] = tmp_path / name
+        folders[name].mkdir()
+        paths = (tmp_path / f"{name}.csv",)
+        ingest(source=Csv(kind="csv", path="x.csv"), ingest=settings, out=folders[name], paths=paths)
+
+    found = lost(folders["now"], folders["before"])
+
+    assert (found.count, found.known, found.what, found.first) == (8, 60, "rows", "2024-01-10 of series 'south'")
+    assert lost(folders["before"], folders["now"]).count == 0
+
+
+def test_a_project_without_runs_has_lost_nothing(tmp_path: Path) -> None:
+    (tmp_path / "pipelines.toml").write_text(TOML)
+    WRITERS["tabular"](tmp_path, 1)
+
+    assert read(tmp_path, "tabular").outcome == "succeeded"
+    assert Project.open(tmp_path).record("tabular").references.keys() == {"ingest"}

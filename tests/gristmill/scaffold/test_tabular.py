@@ -1,0 +1,192 @@
+"""What is proposed for tables of cases: target, numbers, categories, and what is left out."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.errors import DataError, RequestError
+from gristmill.scaffold.data import data_at
+from gristmill.scaffold.draft import Draft
+from gristmill.scaffold.tabular import propose
+
+Propose = Callable[..., Draft]
+
+COLUMNS: dict[str, Any] = {
+    "id": range(1, 61),
+    "name": [f"house {at}" for at in range(60)],
+    "town": ["Ulm", "Bonn", "Kiel"] * 20,
+    "rooms": [2, 3, 4, 5] * 15,
+    "country": ["de"] * 60,
+    "age": [*range(29), None, *range(30)],
+    "stray": [*range(58), "ca. 3", "ca. 3"],
+    "empty": [None] * 59 + [1],
+    "price": np.random.default_rng(4).normal(size=60).round(3),
+}
+
+
+@pytest.fixture
+def proposed(tmp_path: Path) -> Propose:
+    """Propose a pipeline for a table of these columns."""
+
+    def call(columns: dict[str, Iterable[Any]], target: str | None = None) -> Draft:
+        path = tmp_path / "given.csv"
+        pd.DataFrame(columns).to_csv(path, index=False)
+        return propose(data_at(str(path), tmp_path), target)
+
+    return call
+
+
+def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Propose) -> None:
+    draft = proposed(COLUMNS)
+
+    assert draft.values()["ingest"] == {
+        "target": "price",
+        "numbers": ["rooms", "age"],
+        "categories": ["town"],
+        "missing": "drop",
+    }
+    assert draft.notes == [
+        "Not used: 'id', which numbers the rows.",
+        "Not used: 'name', which holds text of 60 kinds.",
+        "Not used: 'country', 'empty', each of which holds one value.",
+        "Not used: 'stray', which holds 'ca. 3' among numbers: empty such cells, and it can be used.",
+    ]
+    whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
+    assert whys["missing"] == "rows with an empty cell: 1 of 60"
+    assert whys["target"] == "the last of 3 columns of numbers; another by --target"
+
+
+@pytest.mark.parametrize("bad", [["free"] * 3, ["n/a ", "free", "12 EUR"], ["free"] * 20])
+def test_a_target_with_cells_that_are_no_numbers_is_not_replaced_by_another(proposed: Propose, bad: list[str]) -> None:
+    columns = COLUMNS | {"rent": [*range(0, 2 * (60 - len(bad)), 2), *bad]}
+    row = columns["rent"].index("free") + 2  # n/a stands for no value, and is no mistake
+
+    with pytest.raises(DataError) as raised:
+        proposed(columns)
+
+    assert f"given.csv row {row}, column 'rent': expected a number, found 'free' (" in str(raised.value)
+    assert str(raised.value).endswith("leave such cells empty, or choose another column with --target.")
+    assert proposed(columns, target="price").values()["ingest"]["target"] == "price"
+    with pytest.raises(DataError, match=f"row {row}, column 'rent': expected a number, found 'free'"):
+        proposed(columns, target="rent")
+
+
+def test_what_could_be_no_target_if_it_were_numbers_stops_nothing(proposed: Propose) -> None:
+    draft = proposed(
+        COLUMNS
+        | {
+            "zone": ["A1", "A2", "3"] * 20,
+            "house_id": [*range(59), "new"],
+            "same": [5] * 58 + ["five", None],
+        }
+    )
+
+    assert draft.values()["ingest"]["target"] == "price"
+
+
+def test_a_bad_cell_among_decimal_commas_is_named(tmp_path: Path) -> None:
+    rows = [f"{at % 7};{at},5" for at in range(60)]
+    rows[31] = "3;12 EUR"
+    (tmp_path / "given.csv").write_text("\n".join(["x;y", *rows]))
+
+    with pytest.raises(DataError, match=r"given\.csv row 33, column 'y': expected a number, found '12 EUR' \(1 such"):
+        propose(data_at(str(tmp_path / "given.csv"), tmp_path), None)
+
+
+def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
+    draft = proposed(COLUMNS | {"age": ["N/A", *range(1, 58), " -", None], "town": ["Ulm", "Bonn", "none"] * 20})
+
+    assert draft.values()["source"]["missing"] == ["-", "N/A"]
+    assert draft.values()["ingest"]["numbers"] == ["rooms", "age"]
+    whys = {guess.key: guess.why for table in draft.tables.values() for guess in table}
+    assert whys["missing"] == "rows with an empty cell: 3 of 60"
+    (mark,) = (guess for guess in draft.tables["source"] if guess.key == "missing")
+    assert mark.why == "taken for no value, beside the numbers of 'age'"
+    assert draft.values()["ingest"]["categories"] == ["town"]  # of which none is a name
+
+
+def test_booleans_are_names(tmp_path: Path) -> None:
+    cases = pd.DataFrame({"x": COLUMNS["price"], "rooms": COLUMNS["rooms"], "new": [True, False, None] * 20})
+    cases.to_parquet(tmp_path / "cases.parquet")
+    draft = propose(data_at(str(tmp_path / "cases.parquet"), tmp_path), None)
+
+    assert draft.values()["ingest"] == {
+        "target": "rooms",
+        "numbers": ["x"],
+        "categories": ["new"],
+        "missing": "drop",
+    }
+
+
+def test_another_target_can_be_named(proposed: Propose) -> None:
+    assert proposed(COLUMNS, target="rooms").values()["ingest"]["target"] == "rooms"
+    with pytest.raises(RequestError, match=r"^--target town: 3 classes, and no domain here tells classes of tables"):
+        proposed(COLUMNS, target="town")
+    with pytest.raises(DataError, match=r"the column 'name' holds no numbers\. Mend it, or name another"):
+        proposed(COLUMNS, target="name")
+    with pytest.raises(DataError, match=r"row 60, column 'stray': expected a number, found 'ca\. 3' \(2 such"):
+        proposed(COLUMNS, target="stray")
+    with pytest.raises(DataError, match="no column 'rent'"):
+        proposed(COLUMNS, target="rent")
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"name": ["a", "b"] * 20}, "no column of numbers to predict ('name' holds no numbers)"),
+        ({"y": [1.5, 2.5] * 20}, "no column to predict 'y' from. There is no other column."),
+        (
+            {"id": range(40), "y": [1.5, 2.5] * 20},
+            "no column to predict 'y' from. Not used: 'id', which numbers the rows",
+        ),
+        ({"x": [1.5, 3.5, 2.5], "y": [1, 2.5, 2.5]}, "3 rows are too few. Expected 10"),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused_in_one_line(proposed: Propose, columns: dict[str, Any], said: str) -> None:
+    with pytest.raises(DataError) as raised:
+        proposed(columns)
+
+    assert said in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_ids_are_no_targets_where_there_are_others(proposed: Propose) -> None:
+    draft = proposed({"x": np.arange(80) % 7, "y": np.arange(80) % 9, "agent_id": np.arange(80) % 8})
+
+    target, numbers = draft.tables["ingest"]
+    assert target.value == "y"
+    assert target.why == "the last of 2 columns of numbers not named like an ID; another by --target"
+    assert numbers.value == ["x", "agent_id"]
+
+
+def test_a_target_of_two_values_is_said_to_be_a_number(proposed: Propose) -> None:
+    (note,) = proposed({"x": np.arange(80) % 7, "y": [0, 1, 1, 0] * 20}).notes
+
+    assert note.startswith("'y' holds two values: it is predicted and scored as a number")
+
+
+@pytest.mark.parametrize("form", ["${:,.2f}", "{:.1f}%", "{:.0f} €", "EUR"])
+def test_numbers_with_marks_are_told_with_what_to_take_out(proposed: Propose, form: str) -> None:
+    cells = [form.format(1000.5 + 7 * at) if form != "EUR" else f"1.{at + 100},5" for at in range(40)]
+    said = f"row 2, column 'price': expected a number, found {cells[0]!r} (40 such cells)"
+    with pytest.raises(DataError) as raised:
+        proposed({"price": cells})
+
+    assert said in str(raised.value)
+
+
+def test_numbers_that_are_too_large_are_not_said_to_have_marks(proposed: Propose) -> None:
+    with pytest.raises(DataError, match="'price' holds no numbers"):
+        proposed({"price": ["9" * 40] * 20 + ["8" * 40] * 20})
+
+
+def test_large_tables_are_learnt_in_larger_steps(proposed: Propose) -> None:
+    small = proposed({"x": np.arange(100) % 7, "y": np.arange(100) % 9}).values()
+    large = proposed({"x": np.arange(30_000) % 7, "y": np.arange(30_000) % 9}).values()
+
+    assert (small["train"]["batch_size"], large["train"]["batch_size"]) == (16, 256)
+    assert (small["preprocess"]["test"], large["preprocess"]["test"]) == (0.25, 0.2)

@@ -1,0 +1,145 @@
+"""When a pipeline is retrained: what a schedule takes, and what it says of the rest."""
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import SMALL
+from gristmill.config import catalogue as config
+from gristmill.errors import RequestError
+from gristmill.settings.schedule import Schedule, span
+
+CRON = 'expected five fields, minute hour day month weekday, such as "0 6 * * 1"'
+RRULE = 'expected an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO".'
+SPAN = 'expected a number and a unit, such as "90 minutes", "6 hours", "1 day" or "2 weeks".'
+ZONE = 'expected a time zone such as "Europe/Berlin" or "UTC".'
+
+
+def load(project: Path, lines: str) -> config.Catalogue:
+    """Load the small project with these lines in the table of its schedule."""
+    (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.schedule]\n{lines}\n")
+    return config.load(project)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 second", timedelta(seconds=1)),
+        ("90 minutes", timedelta(minutes=90)),
+        ("6 hours", timedelta(hours=6)),
+        (" 1 day ", timedelta(days=1)),
+        ("2 weeks", timedelta(weeks=2)),
+    ],
+)
+def test_a_span_is_a_number_and_a_unit(text: str, expected: timedelta) -> None:
+    assert span(text) == expected
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"cron": "0 6 * * 1"},
+        {"cron": "*/15 8-18 * JAN-JUN mon-fri"},
+        {"cron": "0 6 * * MON#2"},
+        {"cron": "0 6 L * *"},
+        {"cron": "0 6 * * WED", "timezone": "Europe/Berlin"},
+        {"interval": "6 hours"},
+        {"rrule": "FREQ=MONTHLY;BYDAY=1MO;BYHOUR=6"},
+        {"rrule": "freq=weekly;interval=10"},
+        {"on_event": True},
+        {},
+    ],
+)
+def test_a_schedule_that_holds_is_taken_as_it_is(values: dict[str, Any]) -> None:
+    assert Schedule(**values).model_dump(exclude_unset=True) == values
+
+
+@pytest.mark.parametrize("cron", ["0 6 L * *", "0 6 * * MON#2"])
+def test_prefect_takes_the_less_common_crons_too(cron: str) -> None:
+    from prefect.client.schemas.schedules import CronSchedule
+
+    assert CronSchedule(cron=cron).cron == cron
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('cron = "0 6 * *"', f"cron: {CRON}, not 4. Received: '0 6 * *' (string)."),
+        ('cron = "61 6 * * 1"', f"cron: {CRON}; '61' is no minute. Received: '61 6 * * 1' (string)."),
+        ('cron = "0 25 * * *"', f"cron: {CRON}; '25' is no hour. Received: '0 25 * * *' (string)."),
+        ('cron = "0 6 0 * *"', f"cron: {CRON}; '0' is no day. Received: '0 6 0 * *' (string)."),
+        ('cron = "0 6 * MAI 1"', f"cron: {CRON}; 'MAI' is no month. Received: '0 6 * MAI 1' (string)."),
+        ('cron = "0 6 30 2 *"', f"cron: {CRON}; day '30' never comes in month '2'. Received: '0 6 30 2 *' (string)."),
+        ('cron = "0 6 * * 5L"', f"cron: {CRON}; '5L' is no weekday. Received: '0 6 * * 5L' (string)."),
+        ('cron = "0 6 LW * *"', f"cron: {CRON}; 'LW' is no day. Received: '0 6 LW * *' (string)."),
+        ('cron = "@daily"', f"cron: {CRON}, not 1. Received: '@daily' (string)."),
+        ('cron = ""', f"cron: {CRON}, not 0. Received: '' (string)."),
+        ("cron = 6", "cron: expected a valid string. Received: 6 (integer)."),
+        ('rrule = "every Monday"', f"rrule: {RRULE} Received: 'every Monday' (string)."),
+        ('rrule = "FREQ=FORTNIGHTLY"', f"rrule: {RRULE} Received: 'FREQ=FORTNIGHTLY' (string)."),
+        ('rrule = "BYDAY=MO"', f"rrule: {RRULE} Received: 'BYDAY=MO' (string)."),
+        ('rrule = "FREQ=DAILY;INTERVAL=0"', f"rrule: {RRULE} Received: 'FREQ=DAILY;INTERVAL=0' (string)."),
+        ('rrule = "RDATE:20200101T000000"', f"rrule: {RRULE} Received: 'RDATE:20200101T000000' (string)."),
+        ('interval = "6h"', f"interval: {SPAN} Received: '6h' (string)."),
+        ('interval = "0 hours"', f"interval: {SPAN} Received: '0 hours' (string)."),
+        ('interval = "1.5 hours"', f"interval: {SPAN} Received: '1.5 hours' (string)."),
+        ('interval = "9999999999 weeks"', f"interval: {SPAN} Received: '9999999999 weeks' (string)."),
+        ('max_age = "old"', f"max_age: {SPAN} Received: 'old' (string)."),
+        ('timezone = "Europe/Berln"', f"timezone: {ZONE} Received: 'Europe/Berln' (string)."),
+        ('timezone = "../etc/passwd"', f"timezone: {ZONE} Received: '../etc/passwd' (string)."),
+        ('timezone = ""', f"timezone: {ZONE} Received: '' (string)."),
+        ("min_new = 0", "min_new: expected greater than 0. Received: 0 (integer)."),
+        ('collision = "queue"', "collision: expected 'skip' or 'wait'. Received: 'queue' (string)."),
+        (
+            'chron = "0 6 * * 1"',
+            "unknown key 'chron'. Did you mean 'cron'? Known: collision, cron, interval, max_age, min_new, on_event, "
+            "rrule, timezone, warm_start.",
+        ),
+    ],
+)
+def test_what_does_not_hold_is_told_by_table_and_key(project: Path, lines: str, said: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        load(project, lines)
+    assert str(refused.value) == f"pipelines.toml [pipelines.small.schedule] {said}"
+
+
+def test_two_clocks_are_one_too_many(project: Path) -> None:
+    with pytest.raises(RequestError) as refused:
+        load(project, 'cron = "0 6 * * 1"\ninterval = "1 day"')
+    assert str(refused.value) == (
+        "pipelines.toml [pipelines.small.schedule] expected one of cron, interval and rrule; cron and interval are set."
+    )
+
+
+@pytest.mark.parametrize("lines", ["", 'interval = "6 hours"', "on_event = true"])
+def test_a_time_zone_that_nothing_reads_is_refused(project: Path, lines: str) -> None:
+    with pytest.raises(RequestError) as refused:
+        load(project, f'{lines}\ntimezone = "Europe/Berlin"')
+    assert str(refused.value) == (
+        "pipelines.toml [pipelines.small.schedule] expected cron or rrule beside timezone = 'Europe/Berlin', "
+        "which nothing else reads."
+    )
+
+
+def test_the_zone_by_default_needs_no_clock() -> None:
+    assert Schedule(**Schedule().model_dump()) == Schedule()  # as a run record keeps it
+
+
+def test_mistakes_of_a_schedule_are_told_at_once(project: Path) -> None:
+    with pytest.raises(RequestError) as refused:
+        load(project, 'cron = "often"\ntimezone = "Mars"')
+    assert [line.partition(": ")[0] for line in str(refused.value).splitlines()] == [
+        "pipelines.toml [pipelines.small.schedule] cron",
+        "pipelines.toml [pipelines.small.schedule] timezone",
+    ]
+
+
+def test_without_a_schedule_nobody_pays_for_reading_one(project: Path) -> None:
+    code = "import sys; from gristmill.config.catalogue import load; load()\n"
+    code += "print(sorted({'cronsim', 'dateutil'} & {*sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout == "[]\n"

@@ -1,0 +1,244 @@
+"""Sweeps: what they try, every mistake of every point at once, and who stands where on the leaderboard."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gristmill.config.catalogue import load
+from gristmill.errors import RequestError
+from gristmill.store.store import Store
+from gristmill.sweeps import page as sweep
+from gristmill.sweeps import trials as sweeps
+from gristmill.sweeps.leaderboard import Outcome, Place, best, leaderboard
+from gristmill.sweeps.trials import Point, Trial
+
+ROOT = Path(__file__).parents[3]
+SWEPT = [name for name, pipeline in load(ROOT).pipelines.items() if pipeline.sweep]
+
+
+def trials(project: Path, sweep: str, *overrides: str) -> list[Trial]:
+    """The trials of the small pipeline with a sweep of these lines of TOML."""
+    with (project / "pipelines.toml").open("a") as file:
+        file.write(f"\n[pipelines.small.sweep]\n{sweep}\n")
+    return sweeps.trials(load(project, {"small": overrides}), "small", overrides)
+
+
+def refusal(project: Path, sweep: str, *overrides: str) -> list[str]:
+    """The mistakes that a sweep has."""
+    with pytest.raises(RequestError) as refused:
+        trials(project, sweep, *overrides)
+    return str(refused.value).splitlines()
+
+
+def outcome(validation: float | None, test: float = 1.0, higher: bool = False) -> Outcome:
+    """What a trial came to, by its scores."""
+    scores = {
+        "headline": {"metric": "score", "model": test, "baseline": 0.5, "higher_is_better": higher},
+        "best_baseline": "naive",
+        "model": {"validation": {"score": validation}, "test": {"score": test}},
+    }
+    return Outcome(scores, 2.0, 1234, "2026-01-01T00:00:00+00:00", {})
+
+
+def backtested(mean: float) -> Outcome:
+    """What a trial came to that was judged in a backtest."""
+    found = outcome(None)
+    blocks = {"forecasters": {"model": {"score": {"mean": mean}}}}
+    scores = {**found.scores, "model": {"test": {"score": 1.0}}, "backtest": blocks}
+    return Outcome(scores, found.seconds, found.parameters, found.made, found.versions)
+
+
+def places(project: Path, *tried: Sequence[Outcome | None]) -> list[Place]:
+    """The leaderboard of points `a`, `b`, … with what each of their seeds came to."""
+    pipeline = load(project).pipeline("small")
+    points = [Point((f"model.name={name}",), pipeline, name) for name in "abcdefg"[: len(tried)]]
+    pairs = [
+        (Trial(point, seed), one)
+        for point, outcomes in zip(points, tried, strict=True)
+        for seed, one in enumerate(outcomes, 42)
+    ]
+    return leaderboard(pairs)
+
+
+def names(found: list[Place]) -> list[str]:
+    """The points from the best on."""
+    return [place.point.label for place in found]
+
+
+def test_each_point_is_tried_with_each_seed(project: Path) -> None:
+    found = trials(project, "seeds = 2\nmodel = [{ kind = 'linear' }, { kind = 'dense', units = [3] }]")
+    assert [(trial.pipeline.values()["model"]["kind"], trial.seed) for trial in found] == [
+        ("linear", 42),
+        ("linear", 43),
+        ("dense", 42),
+        ("dense", 43),
+    ]
+    assert [trial.pipeline.values()["train"]["seed"] for trial in found] == [42, 43, 42, 43]
+    assert found[3].assignments == ['model={ kind = "dense", units = [3] }', "train.seed=43"]
+
+
+def test_the_assignments_of_a_trial_give_its_settings(project: Path) -> None:
+    shared = ["train.epochs=3", "preprocess.history=8"]
+    for trial in trials(project, "seeds = 2\npreprocess.history = [6, 12]\ntrain.loss = ['mse', 'mae']", *shared):
+        made = load(project, {"small": [*shared, *trial.assignments]}).pipeline("small")
+        assert made.values() == trial.pipeline.values()
+        assert made.values()["train"]["epochs"] == 3
+
+
+def test_seeds_are_counted_from_that_of_the_settings(project: Path) -> None:
+    found = trials(project, "seeds = 2\ntrain.seed = [7, 70]", "train.seed=1")
+    assert [trial.seed for trial in found] == [7, 8, 70, 71]
+
+
+def test_a_point_that_comes_twice_is_tried_once(project: Path) -> None:
+    assert len(trials(project, "train.epochs = [3, 4, 3]")) == 2
+
+
+@pytest.mark.parametrize(
+    ("sweep", "labels"),
+    [
+        ("preprocess.validation = [40]\ntrain.epochs = [3, 4]", ["train.epochs=3", "train.epochs=4"]),
+        ("preprocess.validation = [40]\ntrain.epochs = [3]", ["preprocess.validation=40, train.epochs=3"]),
+        ("points = [{}, { train = { epochs = 3 } }]", ["as it is", "train.epochs=3"]),
+    ],
+)
+def test_a_label_tells_what_sets_a_point_apart_from_the_others(project: Path, sweep: str, labels: list[str]) -> None:
+    assert [trial.point.label for trial in trials(project, sweep)] == labels
+
+
+def test_a_pipeline_without_a_sweep_has_nothing_to_try(project: Path) -> None:
+    with pytest.raises(RequestError) as refused:
+        sweeps.trials(load(project), "small", [])
+    assert str(refused.value) == (
+        "[pipelines.small.sweep] is missing, so there is nothing to try. "
+        "Name settings and what to try, such as: model.units = [[128], [512]]"
+    )
+
+
+def test_the_mistakes_of_all_points_are_told_with_the_points_that_have_them(project: Path) -> None:
+    assert refusal(
+        project, "model.kind = ['linear', 'dense', 'dnese']\nmodel.units = [[3]]\ntrain.epochs = [1, 0]"
+    ) == [
+        '[pipelines.small.sweep] point model.kind="linear", train.epochs=1; model.kind="linear", train.epochs=0: '
+        "pipelines.toml [pipelines.small.model] unknown key 'units'. Known: kind, l2.",
+        '[pipelines.small.sweep] point model.kind="linear", train.epochs=0; model.kind="dense", train.epochs=0; '
+        'model.kind="dnese", train.epochs=0: '
+        "pipelines.toml [pipelines.small.train] epochs: expected greater than 0. Received: 0 (integer).",
+        '[pipelines.small.sweep] point model.kind="dnese", train.epochs=1; model.kind="dnese", train.epochs=0: '
+        "pipelines.toml [pipelines.small.model] kind: unknown model 'dnese'. Did you mean 'dense'? Known: "
+        'bidirectional, conv, conv_lstm, dense, gru, linear, lstm, rnn. Your own: "file.py:function".',
+    ]
+
+
+def test_an_unknown_key_of_a_point_is_told_with_what_is_meant(project: Path) -> None:
+    (line,) = refusal(project, "train.epoch = [3]")
+    assert line.startswith(
+        "[pipelines.small.sweep] point train.epoch=3: pipelines.toml [pipelines.small.train] unknown key 'epoch'. "
+        "Did you mean 'epochs'? Known: batch_size, "
+    )
+
+
+def test_a_sweep_without_anything_to_choose_by_is_refused_once(project: Path) -> None:
+    said = (
+        "there is no validation part to choose by, and the test part must not be chosen on. Set preprocess.validation, "
+        "in the sweep too: preprocess.validation = [0.1], or backtest.windows = 3."
+    )
+    assert refusal(project, "train.epochs = [3, 4]", "preprocess.validation=0") == [
+        f"[pipelines.small.sweep] every point: {said}"
+    ]
+
+
+def test_a_backtest_is_enough_to_choose_by(project: Path) -> None:
+    assert len(trials(project, "backtest.windows = [2]\ntrain.epochs = [3, 4]", "preprocess.validation=0")) == 2
+
+
+@pytest.mark.parametrize(("higher", "order"), [(False, ["b", "c", "a"]), (True, ["a", "c", "b"])])
+def test_the_best_mean_on_validation_stands_first(project: Path, higher: bool, order: list[str]) -> None:
+    found = places(
+        project,
+        [outcome(4.0, 1.0, higher), outcome(6.0, 1.0, higher)],
+        [outcome(1.0, 9.0, higher), outcome(2.0, 9.0, higher)],
+        [outcome(3.0, 0.0, higher), outcome(3.5, 0.0, higher)],
+    )
+    assert names(found) == order
+    assert best(found) is found[0]
+
+
+def test_mean_and_spread_are_those_of_the_seeds(project: Path) -> None:
+    (place,) = places(project, [outcome(1.0, 3.0), outcome(2.0, 3.0), outcome(6.0, 9.0)])
+    assert (place.mean("validation"), place.mean("test")) == (3.0, 5.0)
+    assert place.spread("validation") == pytest.approx(7**0.5)
+    (one,) = places(project, [outcome(1.0)])
+    assert one.spread("validation") is None
+
+
+def test_points_with_a_seed_that_failed_or_has_no_score_stand_last_and_are_not_taken(project: Path) -> None:
+    found = places(
+        project, [outcome(1.0), None], [None, None], [outcome(0.5), outcome(float("nan"))], [outcome(9.0)] * 2
+    )
+    assert names(found)[0] == "d"
+    assert [place.whole for place in found] == [True, False, False, True]
+    none = places(project, [outcome(1.0), None], [None, None])
+    assert best(none) is None
+    assert sweep.verdict(none) == "No point came to a score with all its seeds."
+
+
+def test_a_trial_without_a_validation_part_is_judged_by_its_backtest(project: Path) -> None:
+    found = places(project, [backtested(3.0)], [backtested(2.0)])
+    assert names(found) == ["b", "a"]
+    assert sweep.leaderboard(found).headings[1] == "score on backtest"
+
+
+def test_the_leaderboard_as_a_table(project: Path) -> None:
+    found = places(project, [None], [outcome(4.0)], [outcome(2.0)])
+    table = sweep.leaderboard(found)
+    assert table.headings == ["point", "score on validation", "± over seeds", "seeds", "parameters", "train s"]
+    assert table.rows == [
+        ["c", "2", "–", "1 of 1", "1,234", "2.0"],
+        ["b", "4", "–", "1 of 1", "1,234", "2.0"],
+        ["a", "–", "–", "0 of 1", "", ""],
+    ]
+
+
+def test_the_verdict_tells_the_test_score_of_the_best_alone(project: Path) -> None:
+    found = places(project, [outcome(4.0, 7.0)] * 2, [outcome(2.0, 0.25), outcome(2.0, 0.75)])
+    assert sweep.verdict(found) == (
+        "Best on validation: b. Its score is 0.5 ± 0.3536 on the test part, against 0.5 for naive."
+    )
+
+
+def test_a_page_is_drawn_even_where_every_trial_failed(project: Path) -> None:
+    store = Store(project / "store")
+    path = sweep.write_sweep("small", "A & B", places(project, [None]), store)
+    assert path == project / "store/reports/small.sweep.html"
+    assert "No point came to a score" in path.read_text()
+    assert "<svg" not in path.read_text()
+    scored = places(project, [outcome(4.0)], [None])
+    page = sweep.write_sweep("small", "A & B", scored, store).read_text()
+    assert page.count("<svg") == 1
+    assert "A &amp; B" in page
+
+
+def test_as_json_a_place_has_the_scores_of_every_seed(project: Path) -> None:
+    (place,) = places(project, [outcome(1.0, 3.0), None])
+    assert place.as_json(chosen=True) == {
+        "point": ["model.name=a"],
+        "chosen": True,
+        "seeds": 2,
+        "mean": {"validation": 1.0, "test": 3.0},
+        "scores": {"validation": [1.0], "test": [3.0]},
+        "seconds": [2.0],
+        "parameters": 1234,
+    }
+    assert place.as_json(chosen=False)["scores"] == {"validation": [1.0]}
+
+
+def test_the_catalogue_has_sweeps() -> None:
+    assert len(SWEPT) > 1
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_every_sweep_of_the_catalogue_has_points_that_hold(name: str) -> None:
+    found = sweeps.trials(load(ROOT), name, [])
+    assert len({trial.point.label for trial in found}) > 1

@@ -1,0 +1,68 @@
+"""Fixtures of the end-to-end tests, a plugin that their modules name: a finished run, the command in this process."""
+
+import logging
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conftest import SMALL
+from gristmill.cli.app import main
+from gristmill.export import bundle
+from gristmill.project.project import Project
+from helpers.support import Command, Forked, Said, here, write_project
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Run the command in this process: its `main`, words and all, up to the exit."""
+    handler = signal.getsignal(signal.SIGTERM)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the many networks of one test process
+
+    monkeypatch.setattr("gristmill.cli.app.on_loss", lambda _: None)  # which would end this process
+    monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)  # as it was, afterwards
+
+    def call(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["gristmill", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    yield call
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="session")
+def finished_store(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """The store of one finished run of the small pipeline. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("finished")
+    write_project(folder, SMALL)
+    Project.open(folder).run("small")
+    return folder / "data/store"
+
+
+@pytest.fixture
+def finished(project: Path, finished_store: Path) -> Path:
+    """The small project with a finished run in its store; the current folder of the test."""
+    shutil.copytree(finished_store, project / "data/store")
+    return project
+
+
+@pytest.fixture(scope="module")
+def parity_here() -> Iterator[None]:
+    """Have export reload its models in this process: the fresh one it starts takes seconds, and has its own tests."""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "fresh_process", here)
+        yield
+
+
+@pytest.fixture(scope="session")
+def forked(prefect_api: str) -> Forked:
+    """The command in processes of its own that start at once."""
+    return Forked(prefect_api)

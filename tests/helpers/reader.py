@@ -1,0 +1,140 @@
+"""A reader of the documentation, who does what a page says: saves its files, runs its Python and its commands."""
+
+import contextlib
+import io
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from conftest import ROOT
+from gristmill.config import catalogue as config
+from helpers.rest import serving
+from helpers.support import Forked
+from helpers.written import Block, Command, commands, differences
+
+NOT_RUN = {
+    "make run": "sets up a virtual environment; `gristmill run sunspots` is run",
+    "make test": "is what runs this",
+    "pip install": "changes the environment; test_wheel.py runs the wheel",
+    "gristmill plan cats_dogs_transfer": "needs weights for ImageNet; test_features.py has such bases",
+    "gristmill schedule": "goes on until it is interrupted; tests/test_deployed.py runs it",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE=": "a Prefect server of its own; tests/test_deployed.py starts one",
+    "prefect worker start": "goes on until it is interrupted; tests/test_deployed.py starts one",
+    "curl": "needs a server at a known address; `gristmill updated` emits the same event",
+    "docker run": "needs Docker; tests/helpers/rest.py answers in its place",
+    "psql": "needs a Postgres server",
+    "export PREFECT_SERVER_DATABASE_CONNECTION_URL": "needs a Postgres server",
+}
+"""What begins so is looked at only, and why: the options of commands must exist, the targets of make too."""
+
+
+def reason_not_to_run(command: Command) -> str:
+    """Return why a command is not run, nothing if it is."""
+    return next((reason for start, reason in NOT_RUN.items() if command.line.startswith(start)), "")
+
+
+class Reader:
+    """Does what a page says, in a folder."""
+
+    def __init__(self, folder: Path, forked: Forked, api: str) -> None:
+        self._forked, self._api = forked, api
+        self._start = self._folder = folder
+        self._names: dict[str, Any] = {"__name__": "page"}
+
+    def follow(self, block: Block) -> Iterator[str]:
+        """Save a block, run its Python or its commands; yield what is shown otherwise than it was printed."""
+        if block.file:
+            file = self._folder / block.file
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a") as opened:  # a second block of the same name is added to the first
+                opened.write(f"\n\n{block.text}" if opened.tell() else block.text)
+        elif block.language == "python":
+            self._execute(block.text)
+        for command in commands(block):
+            if not reason_not_to_run(command):
+                yield from self._differences(command)
+
+    def _execute(self, text: str) -> None:
+        """Run Python in the names that the page has so far; what it asks of TensorFlow Serving, a stand-in answers."""
+        unheard = contextlib.redirect_stdout(io.StringIO())
+        with serving(self._folder / "models") as address, contextlib.chdir(self._folder), unheard:
+            exec(text.replace("http://localhost:8501", address), self._names)  # noqa: S102 - our own pages
+
+    def _differences(self, command: Command) -> Iterator[str]:
+        status, printed = self.run(command)
+        refused = any(line.startswith("error:") for line in command.output)
+        assert bool(status) == refused, f"$ {command.line} ended with {status}:\n{printed}"
+        if found := differences(command.output, printed):
+            yield "\n".join([f"$ {command.line}", *found, "in", printed])
+
+    def run(self, command: Command) -> tuple[int | None, str]:
+        """Run a command to its end; return its exit status and what it printed."""
+        _shorten(self._folder)
+        words = command.words
+        if words[0] == "cd":
+            self._folder = (self._folder / words[1]).resolve()
+            assert self._folder.is_dir()
+            return 0, ""
+        if words[0] != "gristmill" or set(words) & {">", "|", "&&"} or ";" in command.line:
+            return self._shell(command.line)
+        out, err = self._folder / "out", self._folder / "err"
+        out.write_text("")
+        err.unlink(missing_ok=True)
+        err.hardlink_to(out)  # as in a terminal, where lines of both stand in the order of their printing
+        status = self._forked.run(self._folder, *words[1:])
+        printed = out.read_text()
+        for bundle in re.findall(r"^bundle +(\S+)$", printed, re.MULTILINE):
+            (self._folder / "bundle").unlink(missing_ok=True)
+            (self._folder / "bundle").symlink_to(bundle)  # what pages call the folder that was printed
+        return status, printed
+
+    def _shell(self, line: str) -> tuple[int, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        home = str(self._start / ".prefect")  # for what `prefect config` sets
+        more = {"PATH": path, "PREFECT_API_URL": self._api, "PREFECT_HOME": home, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=self._folder,
+            env=os.environ | more,
+            input="typed\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return done.returncode, done.stdout
+
+
+def _shorten(folder: Path) -> None:
+    """Have trainings of a project end after two epochs."""
+    file = folder / config.FILE
+    if file.is_file():
+        text = file.read_text()
+        shorter = re.sub(r"\bepochs = \d+", "epochs = 2", text)
+        if shorter != text:
+            file.write_text(shorter)
+
+
+def write_stand_ins(folder: Path) -> None:
+    """Write cheap pipelines of the names that the documentation speaks of, and their data."""
+    shutil.copyfile(ROOT / "tests/helpers/stand_ins.toml", folder / config.FILE)
+    months = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()[:601]
+    (folder / "data/samples/sunspots.csv").write_text("\n".join(months) + "\n")
+    weather = (ROOT / "data/samples/seattle-weather.csv").read_text().splitlines()[1:401]
+    days = [line.split(",") for line in weather]
+    (folder / "visitors.csv").write_text("date,visitors\n" + "".join(f"{day[0]},{day[2]}\n" for day in days))
+    towns, conditions = itertools.cycle(["Ulm", "Bonn", "Kiel"]), itertools.cycle(["good", "poor"])
+    flats = [f"{40 + n % 50},{1 + n % 4},{next(towns)},{next(conditions)},{90 + 3 * (n % 50)}" for n in range(60)]
+    (folder / "flats.csv").write_text("\n".join(["area,rooms,town,condition,price", *flats]) + "\n")
+    praise, blame = "what a fine long evening it was", "what a waste of two whole hours"
+    letters = [f"{text} {number},{label}" for number in range(20) for text, label in ((praise, "good"), (blame, "bad"))]
+    (folder / "letters.csv").write_text("\n".join(["text,label", *letters]) + "\n")
+    shutil.copyfile(folder / "letters.csv", folder / "new.csv")
+    (folder / "inbox").mkdir()
+    (folder / "inbox/first.txt").write_text(praise)
+    (folder / "songs.txt").write_text("O Romeo, wherefore art thou Romeo?\nDeny thy father and refuse thy name.\n" * 30)

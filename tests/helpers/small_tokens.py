@@ -1,0 +1,53 @@
+"""Texts ready for training, made up: prepared folders that hold the tokens they are given."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.common.classification.labelled import PARTS
+from gristmill.domains.text import prepared
+from gristmill.domains.text.prepared import Layout, Prepared
+from gristmill.domains.text.sequences import Sequences, starts_of
+from gristmill.util.table_io import write_table
+
+VOCABULARY = 20
+LENGTH = 12
+
+Tokens = Sequence[npt.NDArray[np.int32]]
+Part = tuple[Tokens, Sequence[int]]  # tokens of each text, and labels
+
+
+def write_tokens(folder: Path, parts: Mapping[str, Part], classes: Sequence[str], pad: str = "post") -> Prepared:
+    """Write texts as `preprocess` does, but for the tokenizer, and return them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    given = {part: parts[part] for part in PARTS if part in parts}
+    texts = [tokens for held, _ in given.values() for tokens in held]
+    lengths = np.array([len(tokens) for tokens in texts])
+    index = pd.DataFrame(
+        {
+            "id": [f"{part} {row}" for part, (held, _) in given.items() for row in range(len(held))],
+            "label": [label for _, labels in given.values() for label in labels],
+            "part": [part for part, (held, _) in given.items() for _ in held],
+            "tokens": lengths,
+        }
+    )
+    counts = {part: len(parts[part][1]) if part in parts else 0 for part in PARTS}
+    prepared.write_layout(Layout("word", VOCABULARY, LENGTH, pad, "post", list(classes), counts), folder)
+    prepared.write_tokens(Sequences(np.concatenate(texts), starts_of(lengths)), folder)
+    write_table(folder / "index.parquet", index)
+    return prepared.read(folder)
+
+
+def telling(texts: int, classes: int = 2, seed: int = 0) -> Part:
+    """Return texts of 1 to 12 tokens, one of which, somewhere, tells the class: 2 the first, 3 the second, and on."""
+    random = np.random.default_rng(seed)
+    labels = (np.arange(texts) % classes).tolist()
+    made = []
+    for label in labels:
+        tokens = random.integers(2 + classes, VOCABULARY, random.integers(1, LENGTH + 1)).astype(np.int32)
+        tokens[random.integers(len(tokens))] = 2 + label
+        made.append(tokens)
+    return made, labels
