@@ -46,7 +46,7 @@ def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | P
     except (CorruptArtifact, StoreError) as error:
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return
-    lost = importlib.import_module(f"gristmill.{pipeline.domain}.retraining").lost(ingested, before)
+    lost = importlib.import_module(f"gristmill.domains.{pipeline.domain}.retraining").lost(ingested, before)
     if lost.count > table.max_lost * lost.known:
         raise DataError(
             f"{_place(catalogue, pipeline)}: {lost.count:,} of the {lost.known:,} {lost.what} that run {last.id} read "
