@@ -32,7 +32,7 @@ from course_vision import Made
 from timeseries import run
 
 from gristmill.config.catalogue import load
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_table
 
 SEEDS = (42, 43, 44)  # the catalogue's, and the two after it, as a sweep takes them
@@ -58,7 +58,7 @@ def gristmill(name: str, seed: int, epochs: int | None, store: str) -> tuple[Mad
     package = f"gristmill.domains.{found['domain']}"
     data = importlib.import_module(f"{package}.prepared").read(folders["preprocess"])
     probabilities_of = importlib.import_module(f"{package}.predictions").probabilities_of
-    made = probabilities_of(networks.read(folders["train"]), data, "train")
+    made = probabilities_of(saved_network.read(folders["train"]), data, "train")
     learned = float((made.argmax(axis=1) == data.labels("train")).mean())
     test = found["scores"]["model"]["test"]["accuracy"]
     return (learned, test, found["stages"]["train"]["seconds"]), found["domain"], folders

@@ -26,10 +26,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from measuring import arguments, table, tell
 
-from gristmill.domains.vision import prepared
+from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augmented
+from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.ingest import ingest
-from gristmill.domains.vision.prepared import Prepared
 from gristmill.domains.vision.preprocess import preprocess
 from gristmill.domains.vision.settings import Augment, Ingest, Preprocess
 from gristmill.sources.images.folder import Folder
@@ -74,7 +74,7 @@ def prepare(photos: Path, place: Path) -> Prepared:
     source = Folder(kind="folder", path=str(photos))
     ingest(source=source, ingest=Ingest(), out=first, paths=tuple(sorted(photos.glob("*/*"))))
     preprocess(preprocess=Preprocess(size=(SIDE, SIDE), validation=0), ingest=first, out=second)
-    return prepared.read(second)
+    return dataset.read(second)
 
 
 def augmenting(data: Prepared) -> tuple[Delivery, Delivery]:

@@ -141,8 +141,8 @@ def drifting(drift: dict[str, Any] | None) -> bool:
 
 def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> dict[str, float]:
     """Return the mean absolute error on the last arrival by each way."""
+    from gristmill.domains.timeseries.champion_replay import Served
     from gristmill.domains.timeseries.ingest import ingest
-    from gristmill.domains.timeseries.served import Served
 
     project = Project.open(folder)
     registry, store = Registry(project.catalogue.store), project.catalogue.store
@@ -167,10 +167,10 @@ def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> di
 
 def trained_on_everything(folder: Path) -> Any:
     """Return the network of the pipeline's recipe trained on all there is."""
-    from gristmill.domains.timeseries import prepared
-    from gristmill.domains.timeseries.forecaster import fit_forecaster
+    from gristmill.domains.timeseries import dataset
     from gristmill.domains.timeseries.preprocess import preprocess
     from gristmill.domains.timeseries.refit import of_everything
+    from gristmill.domains.timeseries.train_network import fit_forecaster
 
     project = Project.open(folder)
     tables: Any = project.catalogue.pipeline("replay").tables
@@ -179,7 +179,7 @@ def trained_on_everything(folder: Path) -> Any:
     cut = tables["preprocess"].model_copy(update={"test": tables["gate"].window})
     with tempfile.TemporaryDirectory() as name:
         preprocess(preprocess=cut, ingest=ingested, out=Path(name))
-        data = of_everything(prepared.read(Path(name)))
+        data = of_everything(dataset.read(Path(name)))
         return fit_forecaster(
             tables["model"], tables["train"], data, Path(name, "scratch"), Path(name, "logs"), lambda epoch: None
         )[0]

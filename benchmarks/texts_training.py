@@ -22,13 +22,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from timeseries import ROOT, SEEDS
 
-from gristmill.domains.text import prepared
+from gristmill.domains.text import dataset
 from gristmill.domains.text.ingest import ingest
 from gristmill.domains.text.predictions import probabilities_of
 from gristmill.domains.text.preprocess import preprocess
 from gristmill.domains.text.train import train
 from gristmill.project.project import Project
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 
 WAYS = ("padded", "bucketed")
 
@@ -74,7 +74,7 @@ def trained(tables: dict[str, Any], files: list[Path], root: Path, way: str, see
             on_epoch=lambda epoch: marks.append((time.perf_counter(), time.process_time())),
             files=files,
         )
-        data, network = prepared.read(root / "preprocess"), networks.read(out)
+        data, network = dataset.read(root / "preprocess"), saved_network.read(out)
         right = probabilities_of(network, data, "test").argmax(axis=1) == data.labels("test")
     epochs_taken = list(pairwise(marks[1:])) or [(marks[0], marks[1])]
     seconds, processor = (min(after[at] - before[at] for before, after in epochs_taken) for at in (0, 1))
@@ -85,7 +85,7 @@ def measure(name: str, assignments: list[str], epochs: int | None, seeds: list[i
     """Print a row for each way, and how many times as fast the second is."""
     with tempfile.TemporaryDirectory() as folder:
         tables, files = prepare(name, assignments, Path(folder))
-        data = prepared.read(Path(folder, "preprocess"))
+        data = dataset.read(Path(folder, "preprocess"))
         mean = data.sequences("train").lengths.mean()
         found: dict[str, list[Trained]] = {way: [] for way in WAYS}
         for seed in seeds:

@@ -12,7 +12,7 @@ import typer
 from typer.models import OptionInfo, ParamMeta
 from typer.utils import get_params_from_function
 
-from gristmill.cli import app as cli
+from gristmill.cli import app
 
 OPENING = """\
 # Commands
@@ -27,10 +27,10 @@ Command = Callable[..., Any]
 
 def page() -> str:
     """Return the whole page: the list of commands, what all of them take, then a section a command."""
-    commands = {command.callback.__name__: command.callback for command in cli.app.registered_commands}
+    commands = {command.callback.__name__: command.callback for command in app.app.registered_commands}
     lines = [OPENING, "| command | what it does |", "|---|---|"]
     lines += [f"| [`{name}`](#gristmill-{name}) | {_about(command)[0]} |" for name, command in commands.items()]
-    lines += ["", "## Options of all", "", *_about(cli.options)[1:], "", *_table(cli.options)]
+    lines += ["", "## Options of all", "", *_about(app.options)[1:], "", *_table(app.options)]
     for name, command in commands.items():
         lines += [f"## gristmill {name}", "", "\n\n".join(_about(command)), "", _usage(name, command), ""]
         lines += _table(command)

@@ -6,7 +6,7 @@ from prefect import flow
 
 from tasks.ingest import ingest
 from tasks.retraining import count_judgeable, from_champion, judge, look_for_news, promote, retraining, watch_champion
-from tasks.stages import up_to
+from tasks.stage_tasks import up_to
 
 
 @flow(name="retrain", flow_run_name="retrain {pipeline}", persist_result=False)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks.wide import try_trials
+from tasks.batch import try_trials
 
 
 @flow(name="sweep", flow_run_name="sweep {pipeline}", persist_result=False)

@@ -8,7 +8,7 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.ingest import ingest
 from tasks.preprocess import preprocess
-from tasks.stage import recorded
+from tasks.run_stage import recorded
 from tasks.train import train
 
 

@@ -10,7 +10,7 @@ from tasks.export import export
 from tasks.ingest import ingest
 from tasks.preprocess import preprocess
 from tasks.refit import refit
-from tasks.stage import recorded
+from tasks.run_stage import recorded
 from tasks.train import train
 
 

@@ -6,8 +6,8 @@ from prefect import flow
 
 from gristmill.sweeps.trials import LAST
 from tasks.ingest import ingest
-from tasks.stage import recorded
-from tasks.stages import up_to
+from tasks.run_stage import recorded
+from tasks.stage_tasks import up_to
 
 
 @flow(name="trial", flow_run_name="{pipeline} {overrides}", persist_result=False)

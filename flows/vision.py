@@ -9,7 +9,7 @@ from tasks.export import export
 from tasks.features import features
 from tasks.ingest import ingest
 from tasks.preprocess import preprocess
-from tasks.stage import recorded
+from tasks.run_stage import recorded
 from tasks.train import train
 
 

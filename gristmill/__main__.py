@@ -10,11 +10,11 @@ def main() -> None:
     """Run the command line. At the end Python looks for garbage in all that there is, which is left to the system."""
     try:
         with collector_spared():
-            from gristmill.cli import app as cli
+            from gristmill.cli import app
     except KeyboardInterrupt:  # Ctrl-C in the first moment; from here on `cli.main` answers it
         sys.exit(130)
     try:
-        cli.main()
+        app.main()
     finally:
         gc.freeze()
 

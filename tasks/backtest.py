@@ -9,7 +9,7 @@ from gristmill.store.code_closure import read_modules
 from gristmill.training import progress
 from gristmill.workers.chunks import Piece, made_by_workers
 from tasks.progress import EpochProgress
-from tasks.stage import Run, imported_by, note, produce, read_by
+from tasks.run_stage import Run, imported_by, note, produce, read_by
 
 
 @task(task_run_name="{point} {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)

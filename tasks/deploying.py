@@ -16,7 +16,7 @@ from gristmill.config.deployments import FILE
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime.api_errors import refusals_told
 from gristmill.util.processes import command
-from tasks.lookout import end_silent_runs, watch_for_late_runs
+from tasks.automations import end_silent_runs, watch_for_late_runs
 
 logger = logging.getLogger(__name__)
 

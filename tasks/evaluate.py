@@ -4,8 +4,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from gristmill.store.artifact import Reference
-from tasks.page import show_scores
-from tasks.stage import Run, produce
+from tasks.prefect_artifacts import show_scores
+from tasks.run_stage import Run, produce
 
 
 @task(task_run_name="evaluate {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)

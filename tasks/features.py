@@ -4,7 +4,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from gristmill.store.artifact import Reference
-from tasks.stage import Run, produce
+from tasks.run_stage import Run, produce
 
 
 @task(task_run_name="features {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)

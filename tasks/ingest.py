@@ -7,7 +7,7 @@ from prefect.client.schemas.objects import State, TaskRun
 from gristmill.errors import SourceChanged
 from gristmill.retraining.lost_rows import check_lost
 from gristmill.store.artifact import Reference
-from tasks.stage import Run, produce
+from tasks.run_stage import Run, produce
 
 
 async def _changed_meanwhile(task: object, task_run: TaskRun, state: State) -> bool:

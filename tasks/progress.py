@@ -10,7 +10,7 @@ from prefect.context import TaskRunContext
 from gristmill.settings.messages import number
 from gristmill.training import progress
 from gristmill.training.epoch import Epoch
-from tasks.page import artifact_key, worth_no_failure
+from tasks.prefect_artifacts import artifact_key, worth_no_failure
 
 _PAUSE = 1.0  # seconds between updates of the page; each costs about 10 ms, which fast epochs would feel
 

@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 
 from gristmill.store.artifact import Reference
 from tasks.progress import EpochProgress
-from tasks.stage import Run, produce
+from tasks.run_stage import Run, produce
 
 
 @task(task_run_name="refit {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)

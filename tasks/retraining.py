@@ -30,8 +30,8 @@ from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from gristmill.util.table_io import read_document
 from gristmill.workers.pool import at_once
-from tasks.page import show_judgement, worth_no_failure
-from tasks.stage import Run, opened
+from tasks.prefect_artifacts import show_judgement, worth_no_failure
+from tasks.run_stage import Run, opened
 
 logger = logging.getLogger(__name__)
 

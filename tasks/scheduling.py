@@ -19,7 +19,7 @@ from gristmill.config.deployments import ENVIRONMENT, retraining
 from gristmill.prefect_runtime.api_errors import refusals_told
 from gristmill.prefect_runtime.schedule_announcement import announced
 from gristmill.util.processes import PARENT
-from tasks.lookout import end_silent_runs
+from tasks.automations import end_silent_runs
 
 
 def keep_fresh(catalogue: Catalogue, pipelines: list[Pipeline], limit: int, own_api: str | None = None) -> None:

@@ -7,7 +7,7 @@ from prefect.cache_policies import NO_CACHE
 
 from gristmill.store.artifact import Reference
 from tasks.progress import EpochProgress
-from tasks.stage import Run, produce
+from tasks.run_stage import Run, produce
 
 
 @task(task_run_name="train {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
@@ -20,7 +20,7 @@ def train(run: Run, prepared: Reference, *more: Reference) -> Reference:
 def _refuse_unknown_slices(run: Run, prepared: Reference) -> None:
     """Refuse slices by columns that a classifier's examples do not have: evaluate would do so after the training."""
     if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
-        from gristmill.domains.common.classification.judged import refuse_unknown
+        from gristmill.domains.common.classification.score_table import refuse_unknown
 
         examples = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.prepared")
         refuse_unknown(slices, examples.read(run.catalogue.store.open(prepared).path))

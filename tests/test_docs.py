@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.config.stages import DOMAINS
 from helpers.reader import NOT_RUN, Reader, reason_not_to_run, write_stand_ins
 from helpers.support import Forked
@@ -101,7 +101,7 @@ def test_what_a_page_shows_works(page: str, tmp_path: Path, stand_ins: Path, for
 def _begins_with_nothing(page: str) -> bool:
     """Whether a page makes the project that it speaks of, by a file or, first of all, by `gristmill init`."""
     first = next((command.words for command in _commands(page) if not reason_not_to_run(command)), [])
-    return first[:2] == ["gristmill", "init"] or any(block.file == config.FILE for block in blocks(page))
+    return first[:2] == ["gristmill", "init"] or any(block.file == catalogue.FILE for block in blocks(page))
 
 
 def _commands(page: str) -> list[Command]:
@@ -192,8 +192,8 @@ def test_the_settings_that_a_page_shows_hold(page: str, tmp_path: Path) -> None:
             for table, least in LEAST[domain].items():
                 pipeline.setdefault(table, least)
             pipeline["preprocess"] = LEAST[domain].get("preprocess", {}) | pipeline.get("preprocess", {})
-        _write(raw, tmp_path / config.FILE)
-        config.load(tmp_path)
+        _write(raw, tmp_path / catalogue.FILE)
+        catalogue.load(tmp_path)
 
 
 LEAST: dict[str, dict[str, Any]] = {
@@ -227,7 +227,7 @@ LEAST: dict[str, dict[str, Any]] = {
 
 def _domains() -> dict[str, str]:
     """Return the domain of every pipeline that the catalogue, the stand-ins or a page gives one."""
-    texts = [(ROOT / config.FILE).read_text(), (ROOT / "tests/helpers/stand_ins.toml").read_text()]
+    texts = [(ROOT / catalogue.FILE).read_text(), (ROOT / "tests/helpers/stand_ins.toml").read_text()]
     texts += [block.text for page in WRITTEN for block in blocks(page) if block.language == "toml"]
     tables = [tomllib.loads(text).get("pipelines", {}) for text in texts]
     return {name: table["domain"] for found in tables for name, table in found.items() if "domain" in table}
@@ -236,9 +236,9 @@ def _domains() -> dict[str, str]:
 def _write(raw: dict[str, Any], file: Path) -> None:
     lines = []
     for name, pipeline in raw.get("pipelines", {}).items():
-        lines += [f"[pipelines.{name}]", *(f"{key} = {config.toml_value(value)}" for key, value in pipeline.items())]
+        lines += [f"[pipelines.{name}]", *(f"{key} = {catalogue.toml_value(value)}" for key, value in pipeline.items())]
     if "defaults" in raw:
-        lines += ["[defaults]", *(f"{key} = {config.toml_value(value)}" for key, value in raw["defaults"].items())]
+        lines += ["[defaults]", *(f"{key} = {catalogue.toml_value(value)}" for key, value in raw["defaults"].items())]
     file.write_text("\n".join(lines) + "\n")
 
 

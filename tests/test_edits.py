@@ -21,7 +21,7 @@ TOML = with_model('kind = "dense"\nunits = [4]', "epochs = 2\nlearning_rate = 0.
 
 MINE = """
 import installed_tool
-from gristmill.domains.text.special import PADDING
+from gristmill.domains.text.special_tokens import PADDING
 from own_layers.widths import WIDTH
 
 
@@ -94,7 +94,7 @@ def test_nothing_edited_nothing_runs(edited: Path, code: Path, gristmill: Gristm
         pytest.param("gristmill/training/checkpoint.py", '"""Checkpoints', '"""\n\nCheckpoints', id="module docstring"),
         pytest.param("gristmill/reports/run.py", "sections = ", "unused, sections = 1, ", id="report"),
         pytest.param("gristmill/domains/timeseries/models/linear.py", "= 1.0  #", "= 2.0  #", id="a model not chosen"),
-        pytest.param("tasks/stage.py", "logger = ", "UNUSED = 1\nlogger = ", id="a task's module"),
+        pytest.param("tasks/run_stage.py", "logger = ", "UNUSED = 1\nlogger = ", id="a task's module"),
         pytest.param("gristmill/config/stages.py", "DOMAINS = tuple(STAGES)", "DOMAINS = (*STAGES,)", id="domains"),
     ],
 )
@@ -130,9 +130,9 @@ def test_a_touched_source_runs_nothing(edited: Path, gristmill: Gristmill) -> No
     [
         ("gristmill/training/checkpoint.py", ["train"], ["evaluate", "export"]),
         ("gristmill/domains/timeseries/models/dense.py", ["train"], ["evaluate", "export"]),
-        ("gristmill/domains/timeseries/changes.py", ["evaluate"], ["export"]),
+        ("gristmill/domains/timeseries/change_points.py", ["evaluate"], ["export"]),
         ("gristmill/domains/timeseries/baselines.py", ["evaluate"], ["export"]),
-        ("gristmill/domains/timeseries/patterns.py", ["evaluate"], ["export"]),
+        ("gristmill/domains/timeseries/decomposition.py", ["evaluate"], ["export"]),
         ("gristmill/domains/timeseries/windows.py", ["preprocess", "train", "evaluate", "export"], []),
         ("gristmill/sources/tables/csv.py", ["ingest"], ["preprocess", "train", "evaluate", "export"]),
         ("gristmill/util/table_io.py", STAGE_NAMES, []),
@@ -223,9 +223,9 @@ def test_an_own_model_is_trained_again_after_an_edit_of_what_it_imports_from_els
     widths.write_text("WIDTH = 3  # a comment\n")
     assert plan_of(call("plan")) == {}
 
-    with (code / "gristmill/domains/text/special.py").open("a") as source:
+    with (code / "gristmill/domains/text/special_tokens.py").open("a") as source:
         source.write("\nUNUSED = 1\n")
-    assert plan_of(call("plan")) == {"train": "code gristmill/domains/text/special.py"} | depending
+    assert plan_of(call("plan")) == {"train": "code gristmill/domains/text/special_tokens.py"} | depending
 
 
 @pytest.mark.parametrize(

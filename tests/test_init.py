@@ -10,7 +10,7 @@ from PIL import Image
 from gristmill.cli.commands.init import told
 from gristmill.project.project import Project
 from gristmill.runs.locations import locate
-from gristmill.scaffold.draft import Draft, Guess
+from gristmill.scaffold.proposal import Draft, Guess
 from helpers.support import Command
 
 pytest_plugins = ["helpers.end_to_end"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import SMALL
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.cli.console import out
 from gristmill.export import bundle
 from gristmill.project.project import Project
@@ -17,7 +17,7 @@ from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.store import Store
-from gristmill.util import sealed_json as sealed
+from gristmill.util import sealed_json
 from helpers.support import Command, assert_all_whole, edit, here, published, records, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -209,8 +209,8 @@ def test_versions_made_under_an_earlier_format_of_keys_predict_and_verify_though
     served: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by = {number: command("predict", "small", "--version", number).out for number in ("1", "2")}
-    earlier = identity.FORMAT
-    monkeypatch.setattr(identity, "FORMAT", earlier + 1)
+    earlier = keys.FORMAT
+    monkeypatch.setattr(keys, "FORMAT", earlier + 1)
 
     assert command("plan", "small", "--json").json[0]["reason"] == f"artifact format {earlier} → {earlier + 1}"
     assert {number: command("predict", "small", "--version", number).out for number in by} == by
@@ -224,7 +224,7 @@ def test_a_version_with_a_setting_that_gristmill_has_no_more_predicts(served: Pa
     (file,) = served.glob("data/store/registry/small/versions/*2.json")
     version = versions(served)[2]
     version.settings["gate"]["baseline"] = "require"
-    sealed.replace(file, version)
+    sealed_json.replace(file, version)
 
     assert command("predict", "small").out == before
 
@@ -628,7 +628,7 @@ def test_the_champion_writes_and_each_version_when_asked(
 
 def publish(store: Store, number: int) -> Record:
     """Publish a bundle of a writer and return the record of a run that exported it."""
-    made_of = identity.identify("export", {}, {"number": {"is": number}}, {}, {})
+    made_of = keys.identify("export", {}, {"number": {"is": number}}, {}, {})
     with store.draft(made_of) as draft:
         (draft.path / "model.txt").write_text(f"says {number}")
         (draft.path / "scores.json").write_text("{}")

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 import pytest
 
 from conftest import ROOT, SMALL
-from gristmill.course import rows as syllabus
+from gristmill.course import rows
 from gristmill.course.page import write_page
 from gristmill.project.overview_page import write_index
 from gristmill.project.project import Project
@@ -132,7 +132,7 @@ def pages(
         *(_page_of(domain, folders, project.store) for domain, folders in domains.items()),
         write_retraining(retrained, "A retraining", project.store),
         write_sweep("small", "A sweep", _places(project), project.store),
-        write_page([syllabus.Result(row, {}, "not run yet.") for row in syllabus.rows(ROOT)], project.store),
+        write_page([rows.Result(row, {}, "not run yet.") for row in rows.rows(ROOT)], project.store),
         render_page(project.store, "long", UNBROKEN, UNBROKEN, {"with": UNBROKEN}, [LONG]),
         write_index(project),
     ]

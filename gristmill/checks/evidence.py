@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gristmill.checks.trainings import Check
+from gristmill.checks.overfit_check import Check
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.domains.common import permutation_importance as importance
 from gristmill.errors import CorruptArtifact
@@ -17,7 +17,7 @@ from gristmill.registry.version import Version
 from gristmill.runs.plan import is_fresh, plan
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CHAMPION, Drift, Judgement
-from gristmill.sweeps import trials as sweeps
+from gristmill.sweeps import trials
 from gristmill.sweeps.leaderboard import Place, leaderboard
 from gristmill.util.table_io import read_document, read_table
 
@@ -63,7 +63,7 @@ def gather(catalogue: Catalogue, name: str, checks: list[Check]) -> Evidence:
     retrainings = [record.retraining for record in runs.newest_first(name) if record.retraining]
     judgements = [found.judgement for found in retrainings if found.judgement and CHAMPION in found.judgement.scores]
     pipeline = catalogue.pipeline(name)
-    tried = [(trial, sweeps.outcome(catalogue, trial.pipeline)) for trial in _trials(catalogue, pipeline)]
+    tried = [(trial, trials.outcome(catalogue, trial.pipeline)) for trial in _trials(catalogue, pipeline)]
     return Evidence(
         pipeline=pipeline,
         deny=catalogue.deny,
@@ -79,8 +79,8 @@ def gather(catalogue: Catalogue, name: str, checks: list[Check]) -> Evidence:
     )
 
 
-def _trials(catalogue: Catalogue, pipeline: Pipeline) -> list[sweeps.Trial]:
-    return sweeps.trials(catalogue, pipeline.name, []) if pipeline.sweep else []
+def _trials(catalogue: Catalogue, pipeline: Pipeline) -> list[trials.Trial]:
+    return trials.trials(catalogue, pipeline.name, []) if pipeline.sweep else []
 
 
 def _left(catalogue: Catalogue, runs: Runs, name: str) -> Left | None:

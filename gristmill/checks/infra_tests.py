@@ -2,7 +2,7 @@
 
 from gristmill.checks.evidence import Evidence, Left
 from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
-from gristmill.checks.trainings import LEARNED, REPRODUCIBLE
+from gristmill.checks.overfit_check import LEARNED, REPRODUCIBLE
 
 
 def reproducible(seen: Evidence) -> Finding:

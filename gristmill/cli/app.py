@@ -11,9 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
-from gristmill.cli import console
-from gristmill.cli import output as screen
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import console, output, progress_bar
 from gristmill.cli.commands import check, course, init, models, operations, report, run, schema, upkeep
 from gristmill.cli.options import Jobs, Json, Name, Refresh, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
@@ -84,7 +82,7 @@ def options(
 
     --debug, -v and -q stand before the name of a command or behind it.
     """
-    screen.set_up(logging.WARNING if quiet else logging.INFO, debug)
+    output.set_up(logging.WARNING if quiet else logging.INFO, debug)
     logging.raiseExceptions = verbose or debug  # all that Prefect asks before it tells of each line not sent
     set_up_prefect("INFO" if verbose else QUIET)
 
@@ -95,20 +93,20 @@ def ls(
     as_json: Json = False,
 ) -> None:
     """List the pipelines: state, headline score beside the best baseline's, champion."""
-    with bar.working("data", "reading"):
+    with progress_bar.working("data", "reading"):
         found = list(Project.open().status())
-    screen.show_json([vars(status) for status in found]) if as_json else screen.show_status(found, everything)
+    output.show_json([vars(status) for status in found]) if as_json else output.show_status(found, everything)
 
 
 @app.command()
 def plan(name: Name, set_: Set = None, refresh: Refresh = None, as_json: Json = False) -> None:
     """Print what a run would do, and why."""
-    with bar.working("data", "reading"):
+    with progress_bar.working("data", "reading"):
         steps = Project.open(overrides={name: set_ or []}).plan(name, refresh)
     if as_json:
-        screen.show_json([{"stage": step.stage, "state": step.state, "reason": step.reason} for step in steps])
+        output.show_json([{"stage": step.stage, "state": step.state, "reason": step.reason} for step in steps])
     else:
-        screen.show_plan(name, steps)
+        output.show_plan(name, steps)
 
 
 app.command()(run.run)
@@ -118,12 +116,12 @@ app.command()(run.run)
 def retrain(name: Name, set_: Set = None, as_json: Json = False) -> None:
     """Retrain where the data has changed; the new model serves where it is better. Exit 3: judged and not promoted."""
     project = Project.open(overrides={name: set_ or []})
-    with bar.working("data", "reading"):
+    with progress_bar.working("data", "reading"):
         record = project.retrain(name)
     if as_json:
-        screen.show_json(record.model_dump(mode="json"))
+        output.show_json(record.model_dump(mode="json"))
     else:
-        screen.show_retraining(record, project.retraining_report(record))
+        output.show_retraining(record, project.retraining_report(record))
     raise typer.Exit(NOT_PROMOTED if record.retraining and record.retraining.verdict == "rejected" else 0)
 
 
@@ -136,12 +134,12 @@ def sweep(
 ) -> None:
     """Try the settings that a pipeline's sweep names; choose by validation. Exit 1: a trial failed."""
     project = Project.open(overrides={name: set_ or []})
-    with bar.working("data", "reading"):
+    with progress_bar.working("data", "reading"):
         swept = project.sweep(name, jobs)
     if as_json:
-        screen.show_json([place.as_json(place is swept.best) for place in swept.places])
+        output.show_json([place.as_json(place is swept.best) for place in swept.places])
     else:
-        screen.show_leaderboard(swept.places, swept.report)
+        output.show_leaderboard(swept.places, swept.report)
     raise typer.Exit(0 if all(place.whole for place in swept.places) else 1)
 
 
@@ -160,37 +158,37 @@ def show(
     """Show a run: the scores of model and baselines, lineage, and the version and bundle made from it."""
     if run and version:
         raise RequestError(f"--run {run}: cannot be combined with --version {version}. Use one of them.")
-    with bar.working("run", "reading"):
+    with progress_bar.working("run", "reading"):
         project = Project.open()
         result = project.result(name, project.version(name, version).run if version else run)
         record, logs, made = result.record, result.logs, project.versions_of(result.record)
         bundle, versions = project.folder_of(made[0]) if made else None, [one.number for one in made]
         scores = result.evaluation if result.is_scored else None
     if scores is None and "evaluate" in record.references:
-        screen.say(f"the scores of run {record.id} were removed by gristmill gc")
+        output.say(f"the scores of run {record.id} were removed by gristmill gc")
     if as_json:
         run_ = record.model_dump(mode="json")
-        screen.show_json({"run": run_, "scores": scores, "logs": logs, "versions": versions, "bundle": bundle})
+        output.show_json({"run": run_, "scores": scores, "logs": logs, "versions": versions, "bundle": bundle})
     else:
-        screen.show_record(record, scores, versions)
+        output.show_record(record, scores, versions)
         if bundle:
-            screen.show_bundle(bundle)
+            output.show_bundle(bundle)
         if "train" in logs:
-            screen.show_logs(logs["train"])
+            output.show_logs(logs["train"])
 
 
 @app.command()
 def runs(name: Name, as_json: Json = False) -> None:
     """List a pipeline's runs, newest first, with their scores."""
-    with bar.working("runs", "reading"):
+    with progress_bar.working("runs", "reading"):
         project = Project.open()
         project.catalogue.pipeline(name)
         project.runs.pull(name)
         rows = [(record, project.headline(record)) for record in project.runs.newest_first(name)]
     if as_json:
-        screen.show_json([record.model_dump(mode="json") | {"headline": headline} for record, headline in rows])
+        output.show_json([record.model_dump(mode="json") | {"headline": headline} for record, headline in rows])
     else:
-        screen.show_runs(rows)
+        output.show_runs(rows)
 
 
 for _command in (
@@ -236,7 +234,7 @@ def _interrupt(number: int, frame: object) -> None:
 def _end(lost: WorkError) -> None:
     """End this process, whatever its threads are at: the next run goes on as it does after a kill."""
     try:
-        screen.show_error(lost)
+        output.show_error(lost)
         console.err().show_cursor()  # which a bar has hidden
         sys.stdout.flush()
     finally:  # also where nobody reads any more
@@ -269,20 +267,20 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (GristmillError, OSError) as error:  # of the second kind are the failures of disks and permissions
-        if screen.debugging():
+        if output.debugging():
             raise
-        screen.show_error(error)
+        output.show_error(error)
         sys.exit(error.exit_status if isinstance(error, GristmillError) else 1)
     except UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":  # of a bare `gristmill`
             error.show()
         else:
-            screen.show_error(_refused(error))
+            output.show_error(_refused(error))
         sys.exit(error.exit_code)
     except BaseException as error:
         if type(error).__name__ != "TerminationSignal":  # how Prefect answers SIGTERM
             raise
         status = INTERRUPTED
     if status == INTERRUPTED:  # also how typer answers a KeyboardInterrupt
-        screen.say("interrupted; finished work is kept, and the next run resumes from it")
+        output.say("interrupted; finished work is kept, and the next run resumes from it")
     sys.exit(status)

@@ -13,7 +13,7 @@ from gristmill.settings.runner import Runner
 from gristmill.training.keras_backend import import_keras
 from gristmill.util import extras
 from gristmill.util.urls import without_user
-from gristmill.workers import dask_cluster as cluster
+from gristmill.workers import dask_cluster
 from gristmill.workers.pool import at_once
 
 LIBRARIES = ("tensorflow", "keras", "prefect", "pandas", "pyarrow", "numpy", "pydantic")
@@ -89,9 +89,9 @@ def _runner(runner: Runner) -> Finding:
         extras.need('[runner] kind: "dask"', "dask")
         if not runner.address:
             return Finding("runner", f"a Dask cluster on this machine, {workers} workers, started for each call")
-        client = cluster.connected(runner.address)
+        client = dask_cluster.connected(runner.address)
         with client:
-            found = cluster.threads_of(client, runner.address)
+            found = dask_cluster.threads_of(client, runner.address)
     except GristmillError as error:
         return Finding("runner", str(error), sound=False)
     return Finding("runner", f"Dask at {without_user(runner.address)}, {found} workers")

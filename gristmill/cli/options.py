@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.config import stages as domains
 from gristmill.errors import GristmillError, RequestError
 
@@ -26,7 +26,7 @@ def number_of(version: str) -> int:
 def pipelines_like(incomplete: str) -> Iterator[tuple[str, str]]:
     """Yield the pipelines whose name begins so, with what they are about; none where `pipelines.toml` does not hold."""
     with suppress(GristmillError):
-        for pipeline in config.load().pipelines.values():
+        for pipeline in catalogue.load().pipelines.values():
             if pipeline.name.startswith(incomplete):
                 yield pipeline.name, pipeline.description
 
@@ -44,10 +44,10 @@ def settings_like(ctx: typer.Context, incomplete: str) -> Iterator[str]:
     yield from dict.fromkeys(key for key in keys if key.startswith(incomplete))
 
 
-def _named(ctx: typer.Context) -> Iterator[config.Pipeline]:
+def _named(ctx: typer.Context) -> Iterator[catalogue.Pipeline]:
     """Yield the pipelines among a command's words, which stay unread while its last option has no value yet."""
     with suppress(GristmillError):
-        known = config.load().pipelines
+        known = catalogue.load().pipelines
         yield from (known[word] for word in ctx.args if word in known)
 
 

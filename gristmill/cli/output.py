@@ -17,7 +17,7 @@ from gristmill.project.status import headline_of
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, LEVEL, Retraining
-from gristmill.settings import messages as wording
+from gristmill.settings import messages
 from gristmill.util.log_lines import Lines
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def show_status(found: "Iterable[Status]", everything: bool = True) -> None:
     """Print the catalogue; without `everything` only the number of those pipelines that need data."""
     known = list(found)
     shown = [status for status in known if everything or not status.needs_data]
-    scores = [wording.headline_pair(status.headline) if status.headline else ("", "") for status in shown]
+    scores = [messages.headline_pair(status.headline) if status.headline else ("", "") for status in shown]
     columns = [
         _column("pipeline", [status.name for status in shown]),
         _column("domain", [status.domain for status in shown]),
@@ -143,7 +143,7 @@ def show_scores(scores: dict[str, Any]) -> None:
     bold = ["[bold]model[/]" if name == "model" else escape(name) for name in names]
     numbers = [_column(heading, cells, True) for heading, cells in zip(found.headings[1:], figures, strict=True)]
     _print_columns([_column(found.headings[0], bold), *numbers], [(name, 0) for name in found.headings[:2:-1]])
-    said = f"model   {wording.standing(scores)}"
+    said = f"model   {messages.standing(scores)}"
     room = width() or len(said)
     out().print("\n".join(textwrap.wrap(said, room, subsequent_indent=_INDENT)), markup=False)
 
@@ -207,10 +207,10 @@ def _show_decision(pipeline: str, found: Retraining) -> None:
     if judged := found.judgement:
         names, scores = zip(*judged.best_first, strict=True)
         bold = [f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name) for name in names]
-        shown = wording.numbers(scores, digits=5)
+        shown = messages.numbers(scores, digits=5)
         _print_columns([_column("judged on new data", bold), _column(judged.metric, shown, numbers=True)])
         if judged.interval:
-            difference, low, high = wording.numbers([judged.difference, *judged.interval])
+            difference, low, high = messages.numbers([judged.difference, *judged.interval])
             out().print(
                 f"the champion's error minus the challenger's: {difference} ({low} to {high}, "
                 f"{LEVEL:.0%} interval of {judged.items:,} items)",
@@ -338,6 +338,6 @@ def _headline_columns(headlines: Sequence[dict[str, Any] | None]) -> list[Column
     named = {metric for metric in metrics if metric}
     (metric,) = named if len(named) == 1 else ("score",)
     headings = {"validation": f"validation\n{metric}", "model": f"test\n{metric}", "baseline": _BASELINE}
-    shown = wording.numbers([(headline or {}).get(key) for headline in headlines for key in headings])
+    shown = messages.numbers([(headline or {}).get(key) for headline in headlines for key in headings])
     columns = [_column(heading, shown[at :: len(headings)], True) for at, heading in enumerate(headings.values())]
     return columns if len(named) < 2 else [_column("metric", metrics), *columns]

@@ -8,8 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from gristmill.cli import console
-from gristmill.cli import output as screen
+from gristmill.cli import console, output
 from gristmill.settings.messages import number
 from gristmill.training import progress
 from gristmill.training.epoch import Epoch
@@ -71,7 +70,7 @@ class _Line:
     def work(self, what: str, how: str, logged: bool) -> None:
         """Show what begins."""
         self._begun = True
-        if screen.is_quiet():
+        if output.is_quiet():
             return
         if not _is_drawn():
             if logged:
@@ -89,7 +88,7 @@ class _Line:
 
     def epoch(self, pipeline: str, epoch: Epoch) -> None:
         """Show that a pipeline's training finished an epoch."""
-        if screen.is_quiet():
+        if output.is_quiet():
             return
         if not _is_drawn():
             _tell_epoch(epoch)

@@ -18,7 +18,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import GristmillError, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
-from gristmill.settings import messages as wording
+from gristmill.settings import messages
 from gristmill.settings.base import Settings
 from gristmill.settings.messages import problem_lines
 from gristmill.sweeps import trials as sweeps
@@ -161,5 +161,5 @@ def _source(pipeline: Pipeline) -> str:
 def means(values: Iterable[float]) -> str:
     """Return the mean of some scores, and their standard deviation where there are several."""
     found = list(values)
-    spread = f" ± {wording.number(statistics.stdev(found), 2)}" if len(found) > 1 else ""
-    return f"{wording.number(statistics.mean(found))}{spread}"
+    spread = f" ± {messages.number(statistics.stdev(found), 2)}" if len(found) > 1 else ""
+    return f"{messages.number(statistics.mean(found))}{spread}"

@@ -10,7 +10,7 @@ from gristmill.errors import CorruptArtifact
 from gristmill.maintenance.local import Garbage
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_manifest
-from gristmill.store.remote import manifest_cache as elsewhere
+from gristmill.store.remote import manifest_cache
 from gristmill.store.staging import draft_beside
 from gristmill.store.store import Store
 
@@ -60,7 +60,7 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
         excess -= artifact.bytes
         evicted.append(Garbage(path, "used least recently; the shared store has it", artifact.bytes))
         if not dry_run:
-            elsewhere.remember(elsewhere.folder_of(store.root, store.remote.bucket.url), shared)
+            manifest_cache.remember(manifest_cache.folder_of(store.root, store.remote.bucket.url), shared)
             _remove(path)
     if evicted and not dry_run:
         freed = sum(item.bytes for item in evicted) / 1e9

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.maintenance.local import Garbage, Verdict, first_running
 from gristmill.registry.registry import Registry
@@ -194,4 +194,4 @@ def _is_sealed(content: bytes) -> bool:
         seal = entry.pop("seal")
     except (ValueError, AttributeError, KeyError, TypeError):
         return False
-    return bool(identity.digest_of(entry) == seal)
+    return bool(keys.digest_of(entry) == seal)

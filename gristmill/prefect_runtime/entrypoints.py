@@ -43,4 +43,4 @@ def __getattr__(name: str) -> Any:
             logger.setLevel(logging.INFO)
     end_with_parent()
     flow = getattr(import_own(f"flows.{name}"), name)
-    return import_own("tasks.announcing").telling_its_end(flow)
+    return import_own("tasks.events").telling_its_end(flow)

@@ -128,10 +128,7 @@ def runs_watched_by(url: str) -> Iterator[None]:
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from gristmill.config.deployments import (  # late, for the temporary server starts from this module too
-        HEARTBEAT,
-        TAG,
-    )
+    from gristmill.config.deployments import HEARTBEAT, TAG
 
     heartbeat = None if url == os.environ.get(TEMPORARY) else HEARTBEAT
     with tags(TAG), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: heartbeat}):

@@ -1,7 +1,7 @@
 """Runs with nothing to do: their records are written from the store alone, before Prefect or TensorFlow is loaded."""
 
-from gristmill import keys as identity
-from gristmill.config import stages as domains
+from gristmill import keys
+from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
 from gristmill.retraining.last_judged import last_known
@@ -61,5 +61,5 @@ def _tells(last: Record | None, references: dict[str, Reference], overrides: lis
 
 def _start(catalogue: Catalogue, name: str, overrides: list[str]) -> Record:
     pipeline = catalogue.pipeline(name)
-    versions = identity.versions(domains.libraries_of(pipeline.domain))
+    versions = keys.versions(stages.libraries_of(pipeline.domain))
     return Runs(catalogue.store).start(pipeline, overrides, versions)

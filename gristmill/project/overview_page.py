@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gristmill.config.catalogue import Pipeline
 from gristmill.config.stages import STAGES
-from gristmill.course import page as course
+from gristmill.course import page
 from gristmill.errors import CorruptArtifact
 from gristmill.project.project import Project
 from gristmill.project.status import Status
@@ -64,8 +64,8 @@ def write_index(project: Project) -> Path:
         **{state: f"{count}" for state, count in states.items()},
         "as of": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
     }
-    if page_path(project.store, course.PAGE).exists():
-        facts["see"] = linked(project.store, course.PAGE, "the course")
+    if page_path(project.store, page.PAGE).exists():
+        facts["see"] = linked(project.store, page.PAGE, "the course")
     return render_page(project.store, INDEX, TITLE, _ABOUT, facts, _sections(project, entries))
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from gristmill.config import catalogue as config
 from gristmill.config import stages as domains
 from gristmill.config.catalogue import Catalogue
-from gristmill.course import rows as syllabus
+from gristmill.course import rows
 from gristmill.errors import RequestError, WorkError
-from gristmill.maintenance import local as upkeep
+from gristmill.maintenance import local
 from gristmill.prefect_runtime.launch import data_of, launch
-from gristmill.project import no_op_runs as nothing_to_do
-from gristmill.project import status
+from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
 from gristmill.project.serving import Serving
 from gristmill.project.status import Status
@@ -90,7 +89,7 @@ class Project:
         """
         steps = self.plan(name, refresh) if steps is None else steps
         if plan.is_fresh(steps):
-            return self._result(nothing_to_do.record_of_fresh(self.catalogue, name, self._assignments(name), steps))
+            return self._result(no_op_runs.record_of_fresh(self.catalogue, name, self._assignments(name), steps))
         pipeline = self.catalogue.pipeline(name)
         fans_out = domains.fans_out(pipeline.domain, pipeline.tables)
         parameters = {"refresh": refresh} | ({"jobs": jobs} if fans_out else {})
@@ -176,7 +175,7 @@ class Project:
         Returns:
             The run record; its `retraining` tells what was found and decided.
         """
-        found = nothing_to_do.record_of_no_news(self.catalogue, name, self._assignments(name))
+        found = no_op_runs.record_of_no_news(self.catalogue, name, self._assignments(name))
         return found or self._through_flow("retrain", name, {})
 
     def record(self, name: str, run: str | None = None) -> Record:
@@ -283,12 +282,12 @@ class Project:
         """
         return self._serving.generate(name, prompt, version, options)
 
-    def verify(self, repair: bool = False) -> list[upkeep.Verdict]:
+    def verify(self, repair: bool = False) -> list[local.Verdict]:
         """Hash everything in the store; with `repair` restore what is damaged or move it aside, to be made again."""
         self.registry.pull()
-        verdicts = [*upkeep.verify_store(self.store), *upkeep.verify_registry(self.registry)]
+        verdicts = [*local.verify_store(self.store), *local.verify_registry(self.registry)]
         if repair:
-            verdicts = [upkeep.repair(verdict, self.store, self.registry) for verdict in verdicts]
+            verdicts = [local.repair(verdict, self.store, self.registry) for verdict in verdicts]
             self.registry.repair_pointers()
         if self.store.remote:
             from gristmill.maintenance.shared import repair_shared, verify_shared
@@ -297,20 +296,20 @@ class Project:
             verdicts += [repair_shared(verdict, self.store) for verdict in shared] if repair else shared
         return verdicts
 
-    def collect(self, dry_run: bool = False) -> list[upkeep.Garbage]:
+    def collect(self, dry_run: bool = False) -> list[local.Garbage]:
         """Remove what no run, version or sweep needs, and return what it was; with `dry_run` only return it."""
         self.runs.pull()
         self.registry.pull()
-        tried = [*sweeps.kept(self.catalogue, syllabus.trials(self.catalogue)), *self._own_runs()]
-        found = list(upkeep.garbage(self.store, self.catalogue.keep_runs, tried))
+        tried = [*sweeps.kept(self.catalogue, rows.trials(self.catalogue)), *self._own_runs()]
+        found = list(local.garbage(self.store, self.catalogue.keep_runs, tried))
         if not dry_run:
-            upkeep.remove(found)
+            local.remove(found)
         if self.store.remote:
             from gristmill.maintenance.eviction import evict
             from gristmill.maintenance.shared import remove_shared, shared_garbage
 
             self.runs.pull()  # what began, or went on, meanwhile
-            needed = [*upkeep.needed(self.store, self.catalogue.keep_runs), *tried]
+            needed = [*local.needed(self.store, self.catalogue.keep_runs), *tried]
             shared = list(shared_garbage(self.store, needed))
             for item in [] if dry_run else shared:
                 remove_shared(item, self.store.remote)

@@ -13,7 +13,7 @@ from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.run import write_report
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record
-from gristmill.settings import messages as wording
+from gristmill.settings import messages
 from gristmill.store.store import Store
 from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, read_table
@@ -171,8 +171,8 @@ def scores_table(evaluation: dict[str, Any]) -> Table:
     others = [metric for metric in evaluation["shown"] if metric != first]
     named = list(best_first(evaluation, "test"))
     headline = [by_part.get(part, {}).get(first) for _, by_part in named for part in ("validation", "test")]
-    shown = wording.score_column(first, headline)  # both parts in the same decimals
-    rows = wording.score_rows(others, [(name, by_part["test"]) for name, by_part in named])
+    shown = messages.score_column(first, headline)  # both parts in the same decimals
+    rows = messages.score_rows(others, [(name, by_part["test"]) for name, by_part in named])
     for row, validation, test in zip(rows, shown[::2], shown[1::2], strict=True):
         row[1:1] = [validation, test]
     return Table("", ["scores", f"validation\n{first}", f"test\n{first}", *others], rows)

@@ -20,7 +20,7 @@ from gristmill.registry.lineage import code_of, git_of
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
-from gristmill.retraining import default_source as own_source
+from gristmill.retraining import default_source
 from gristmill.retraining.lost_rows import check_lost
 from gristmill.runs.locations import locate
 from gristmill.runs.records import Record, Runs
@@ -125,16 +125,16 @@ class Serving:
                 return cast("pd.DataFrame", ask(paths=()))
             if place:
                 return cast("pd.DataFrame", ask(paths=self._asked_for(place, source, suffixes)))
-            own = own_source.of(self._catalogue.pipeline(name), served, tables["ingest"])
+            own = default_source.of(self._catalogue.pipeline(name), served, tables["ingest"])
             try:
-                paths = own_source.files_of(self._catalogue, own, suffixes)
+                paths = default_source.files_of(self._catalogue, own, suffixes)
                 if not hasattr(module, "read_source"):
                     return cast("pd.DataFrame", ask(paths=paths))
                 module.read_source(**read, paths=paths, out=Path(folder))
                 check_lost(self._catalogue, own, Path(folder))
                 data = Path(folder)
             except DataError as broken:
-                data = own_source.last_good(self._store, own, served, broken)
+                data = default_source.last_good(self._store, own, served, broken)
             return cast("pd.DataFrame", ask(paths=(), ingested=data))
 
     def generate(self, name: str, prompt: str, version: int | None, options: Mapping[str, float]) -> Iterator[str]:

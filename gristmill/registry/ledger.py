@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from gristmill.errors import CorruptArtifact
 from gristmill.store.store import PIPELINE, Store
-from gristmill.util import sealed_json as sealed
+from gristmill.util import sealed_json
 from gristmill.util.disk_errors import writing
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Ledger(Generic[E]):
             CorruptArtifact: it is gone or damaged.
         """
         path = self.path(pipeline, number)
-        entry = sealed.read(path, self._kind)
+        entry = sealed_json.read(path, self._kind)
         if (entry.pipeline, entry.number) != (pipeline, number):
             raise CorruptArtifact(f"{path}: holds another {self._kind.__name__.lower()}.")
         return entry
@@ -79,13 +79,15 @@ class Ledger(Generic[E]):
         """
         path, shared = self.path(entry.pipeline, entry.number), self._store.remote
         if shared and not shared.bucket.create(
-            path.relative_to(self._store.root).as_posix(), sealed.content_of(entry).encode()
+            path.relative_to(self._store.root).as_posix(), sealed_json.content_of(entry).encode()
         ):
             self.pull(entry.pipeline)
             return False
         with writing(self._store.root):
             path.parent.mkdir(parents=True, exist_ok=True)
-            return sealed.create(path, entry) or shared is not None  # another process here may have fetched it already
+            return (
+                sealed_json.create(path, entry) or shared is not None
+            )  # another process here may have fetched it already
 
     def path(self, pipeline: str, number: int) -> Path:
         """Return where an entry lies, or would."""

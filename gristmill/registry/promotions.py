@@ -12,7 +12,7 @@ from pathlib import Path
 from gristmill.errors import CorruptArtifact
 from gristmill.registry.ledger import Entry, Ledger
 from gristmill.store.store import Store
-from gristmill.util import sealed_json as sealed
+from gristmill.util import sealed_json
 from gristmill.util.disk_errors import writing
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Promotions:
         """Return the promotion that holds, and the number that the next one tries to get."""
         pointer, damage = None, None
         try:
-            pointer = sealed.read(self._pointer(pipeline), Promotion)
+            pointer = sealed_json.read(self._pointer(pipeline), Promotion)
         except CorruptArtifact as error:
             damage = error
         known = self._ledger.numbers(pipeline)  # after the pointer was read: what comes now takes `free`
@@ -98,7 +98,7 @@ class Promotions:
         """Move the pointer to a promotion, or to a later one that came meanwhile."""
         while True:
             with writing(self._root):
-                sealed.replace(self._pointer(promotion.pipeline), promotion)
+                sealed_json.replace(self._pointer(promotion.pipeline), promotion)
             latest = next(self.newest_first(promotion.pipeline), promotion)
             if latest.number <= promotion.number:
                 return

@@ -24,7 +24,7 @@ from gristmill.registry.promotions import Promotion, Promotions
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record
 from gristmill.store.store import Store
-from gristmill.util import sealed_json as sealed
+from gristmill.util import sealed_json
 from gristmill.util.table_io import read_document
 
 logger = logging.getLogger(__name__)
@@ -220,7 +220,7 @@ class Registry:
         for path in sorted([*self._root.glob("*/[!.]*.json"), *self._root.glob("*/*/[!.]*.json")]):
             kind = Version if path.parent.name == "versions" else Promotion
             try:
-                sealed.read(path, kind)
+                sealed_json.read(path, kind)
                 yield path, None
             except CorruptArtifact as damage:
                 yield path, str(damage)

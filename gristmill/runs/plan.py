@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.config.catalogue import Catalogue, Pipeline, toml_value
 from gristmill.config.stages import Stage, module_of, stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
@@ -70,12 +70,12 @@ def identity_of(
     settings = {name: _counted(stage, name, table) for name, table in tables.items()}
     if stage.point:
         settings[stage.name] = settings.get(stage.name, {}) | dict(stage.point)
-    return identity.identify(
+    return keys.identify(
         stage.name,
         code={**code_closure(starts, modules, own.modules), **own.code},
         settings=settings,
         inputs=inputs,
-        libraries={**own.libraries, **identity.versions(stage.libraries, extras.libraries_of(tables.values()))},
+        libraries={**own.libraries, **keys.versions(stage.libraries, extras.libraries_of(tables.values()))},
     )
 
 
@@ -143,7 +143,7 @@ def _digest_of(located: Located, store: Store) -> str:
         digests = store.memo.digests(folder, names)
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Mend its permissions.") from None
-    digest = digests[names[0]] if len(names) == 1 else identity.digest_of(digests)
+    digest = digests[names[0]] if len(names) == 1 else keys.digest_of(digests)
     if located.sha256 not in (None, digest):
         raise DataError(
             f"{folder / (names[0] if len(names) == 1 else '')}: SHA-256 {digest}, but sha256 = {located.sha256} is "
@@ -247,7 +247,7 @@ def _own_reasons(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str
 
 def _library_changed(name: str, before: str | None, after: str | None) -> str:
     """Return how a version changed; a library that came or went is named with the one that it has or had."""
-    named = name if name == identity.PYTHON else f"library {name}"
+    named = name if name == keys.PYTHON else f"library {name}"
     if before is None:
         return f"with {named} {after}"
     return f"without {named} {before}" if after is None else f"{named} {before} → {after}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gristmill.errors import DataError, shown
-from gristmill.scaffold.draft import Guess
+from gristmill.scaffold.proposal import Guess
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _KNOWN = ("utf-8", "cp1252", "latin-1")  # tried in this order; the last one takes every byte

@@ -2,9 +2,9 @@
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.draft import Draft, Guess
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
-from gristmill.scaffold.pace import pace
+from gristmill.scaffold.proposal import Draft, Guess
+from gristmill.scaffold.training_defaults import pace
 from gristmill.sources.packed import content_of
 from gristmill.sources.writings.files import TextFiles
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from gristmill.errors import DataError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.draft import Guess
 from gristmill.scaffold.folders import parts_in, why_no_classes
+from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.table import read_table
-from gristmill.scaffold.targets import class_of, refuse_target
+from gristmill.scaffold.target_column import class_of, refuse_target
 from gristmill.sources import archives
 from gristmill.sources.images.arrays import Arrays
 from gristmill.sources.images.folder import PHOTOS, Folder

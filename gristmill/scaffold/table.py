@@ -11,9 +11,9 @@ import pandas as pd
 
 from gristmill.errors import DataError
 from gristmill.scaffold.column import Column, marks_in, numbers_in, unmarked
+from gristmill.scaffold.csv_dialect import dialect, has_decimal_commas
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.dialect import dialect, has_decimal_commas
-from gristmill.scaffold.draft import Guess, values_of
+from gristmill.scaffold.proposal import Guess, values_of
 from gristmill.sources.decoded import decoded
 from gristmill.sources.rows import Rows
 from gristmill.sources.tables.csv import Csv

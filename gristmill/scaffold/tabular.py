@@ -11,10 +11,10 @@ from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.draft import Draft, Guess, values_of
-from gristmill.scaffold.pace import pace
+from gristmill.scaffold.proposal import Draft, Guess, values_of
 from gristmill.scaffold.table import Table, read_table
-from gristmill.scaffold.targets import left_out, target_of
+from gristmill.scaffold.target_column import left_out, target_of
+from gristmill.scaffold.training_defaults import pace
 
 _LEAST = 10  # rows
 _SMALL, _LARGE = 300, 20_000  # rows: below and above them trainings are made otherwise

@@ -13,12 +13,12 @@ from gristmill.errors import DataError
 from gristmill.scaffold import generation
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.draft import Draft, Guess, values_of
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.folders import classes_in, parts_in, why_no_classes
-from gristmill.scaffold.pace import pace
+from gristmill.scaffold.proposal import Draft, Guess, values_of
 from gristmill.scaffold.table import Table, read_table
-from gristmill.scaffold.targets import class_of, refuse_target
+from gristmill.scaffold.target_column import class_of, refuse_target
+from gristmill.scaffold.training_defaults import pace
 from gristmill.sources import archives
 from gristmill.sources.packed import content_of
 from gristmill.sources.parts import PARTS

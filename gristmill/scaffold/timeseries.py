@@ -9,18 +9,18 @@ import pandas as pd
 
 from gristmill.domains.timeseries.ingest import ingest
 from gristmill.domains.timeseries.preprocess import preprocess
-from gristmill.domains.timeseries.season import find_season
+from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError
-from gristmill.scaffold.clock import Clock, find_clock, holes, stray_in
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.draft import Draft, Guess, values_of
-from gristmill.scaffold.pace import pace
-from gristmill.scaffold.panel import names_in, series_of
-from gristmill.scaffold.rhythm import Rhythm, rhythm_of
+from gristmill.scaffold.frequency_defaults import Rhythm, rhythm_of
+from gristmill.scaffold.proposal import Draft, Guess, values_of
+from gristmill.scaffold.series_column import names_in, series_of
 from gristmill.scaffold.table import Table, read_table
-from gristmill.scaffold.targets import left_out, target_of
+from gristmill.scaffold.target_column import left_out, target_of
+from gristmill.scaffold.time_columns import Clock, find_clock, holes, stray_in
+from gristmill.scaffold.training_defaults import pace
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 

@@ -12,13 +12,13 @@ import pandas as pd
 from PIL import Image
 
 from gristmill.domains.common.classification.classes import refuse_unlearnable
-from gristmill.domains.vision import images
+from gristmill.domains.vision import decode
 from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.draft import Draft, Guess, values_of
-from gristmill.scaffold.pace import pace
 from gristmill.scaffold.photos import source_of
+from gristmill.scaffold.proposal import Draft, Guess, values_of
+from gristmill.scaffold.training_defaults import pace
 from gristmill.settings.kinds import settings_of
 from gristmill.sources.photo import ImageSource
 
@@ -81,7 +81,7 @@ def _look(source: ImageSource, paths: tuple[Path, ...]) -> _Seen:
     most = Ingest().max_pixels
     for photo in source.photos(paths):
         try:
-            header = images.check(photo.encoded, most)
+            header = decode.check(photo.encoded, most)
         except DataError as error:
             seen.broken.append(f"{photo.id}: {error}")
             continue

@@ -4,9 +4,9 @@ import re
 import tempfile
 from pathlib import Path
 
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.errors import RequestError
-from gristmill.scaffold.draft import Draft, as_toml
+from gristmill.scaffold.proposal import Draft, as_toml
 
 IGNORED = "/data/store/"  # where a project keeps its artifacts unless it says otherwise
 
@@ -22,8 +22,8 @@ def refuse_existing(folder: Path) -> None:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
         raise RequestError(f"{there}: a file, so no project can be made there. Name a folder.")
-    if (folder / config.FILE).exists():
-        raise RequestError(f"{folder / config.FILE} is there already, and is kept. Name another folder, or edit it.")
+    if (folder / catalogue.FILE).exists():
+        raise RequestError(f"{folder / catalogue.FILE} is there already, and is kept. Name another folder, or edit it.")
 
 
 def write_project(folder: Path, name: str, draft: Draft) -> Path:
@@ -35,7 +35,7 @@ def write_project(folder: Path, name: str, draft: Draft) -> Path:
     text = as_toml(name, draft)
     _check(text)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / config.FILE
+    path = folder / catalogue.FILE
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -74,10 +74,10 @@ def _check(text: str) -> None:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / config.FILE).touch()
-        config.load(folder)
-        (folder / config.FILE).write_text(text, encoding="utf-8")
+        (folder / catalogue.FILE).touch()
+        catalogue.load(folder)
+        (folder / catalogue.FILE).write_text(text, encoding="utf-8")
         try:
-            config.load(folder)
+            catalogue.load(folder)
         except RequestError as error:
             raise RuntimeError(f"init proposed what gristmill itself refuses: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact
 from gristmill.keys import Identity
 from gristmill.util.files import files_below, write_json
@@ -62,18 +62,18 @@ def write_manifest(
         The manifest.
     """
     files = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
-    hashes = {name: identity.digest_of_file(path) for name, path in files.items()}
+    hashes = {name: keys.digest_of_file(path) for name, path in files.items()}
     manifest = {
         "stage": made_of.stage,
         "key": made_of.key,
-        "digest": identity.digest_of(hashes),
+        "digest": keys.digest_of(hashes),
         "made_of": made_of.parts,
         "files": {name: {"size": files[name].stat().st_size, "sha256": hashes[name]} for name in hashes},
         "counts": dict(counts),
         "measures": dict(measures),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(folder / MANIFEST, manifest | {"seal": identity.digest_of(manifest)})
+    write_json(folder / MANIFEST, manifest | {"seal": keys.digest_of(manifest)})
     return manifest
 
 
@@ -100,7 +100,7 @@ def parse_manifest(content: bytes, where: str, stage: str, key: str) -> dict[str
     try:
         manifest = json.loads(content)
         seal = manifest.pop("seal")
-        digest = identity.digest_of(manifest)
+        digest = keys.digest_of(manifest)
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise CorruptArtifact(f"{where}: not a manifest.") from None
     if digest != seal or (manifest["stage"], manifest["key"]) != (stage, key):
@@ -133,7 +133,7 @@ def verify(artifact: Artifact, digests: Digests | None = None) -> None:
 
 
 def _read_digests(folder: Path, names: list[str]) -> dict[str, str]:
-    return {name: identity.digest_of_file(folder / name) for name in names}
+    return {name: keys.digest_of_file(folder / name) for name in names}
 
 
 def artifact_name(stage: str, key: str) -> str:

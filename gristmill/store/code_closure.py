@@ -21,7 +21,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import WorkError
 from gristmill.util.files import Memo
 from gristmill.util.process_start import STARTED_NS
@@ -44,7 +44,7 @@ _SUFFIXES = (
 )
 
 # What is read from a source file depends on the Python that parses it and on this very module, as it was loaded.
-READER = f"{sys.version} {identity.digest_of_file(Path(__file__))}"
+READER = f"{sys.version} {keys.digest_of_file(Path(__file__))}"
 
 
 @dataclass(frozen=True)
@@ -235,9 +235,9 @@ def parsed(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):  # told when it is imported
-        return identity.digest_of_bytes(source), ()
+        return keys.digest_of_bytes(source), ()
     names = {parent for name in _imported(tree, base) for parent in _with_parents(name)}
-    return identity.digest_of_bytes(repr(_normalised(tree)).encode()), tuple(sorted(names))
+    return keys.digest_of_bytes(repr(_normalised(tree)).encode()), tuple(sorted(names))
 
 
 def _imported(tree: ast.AST, base: tuple[str, ...]) -> Iterator[str]:

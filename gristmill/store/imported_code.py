@@ -19,7 +19,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import Own
 from gristmill.store.code_closure import PACKAGE, READER, imports_of, module_file, parsed, with_imports
@@ -28,7 +28,7 @@ from gristmill.util.files import Memo
 _BY_HAND = {"dir_info", "vcs_info"}  # keys of direct_url.json (PEP 610) for what may change under one version
 
 # What is remembered of a file depends on the code that reads it.
-_READER = f"{READER} {identity.digest_of_file(Path(__file__))}"
+_READER = f"{READER} {keys.digest_of_file(Path(__file__))}"
 
 
 @dataclass(frozen=True)
@@ -204,6 +204,6 @@ def _read_all(sources: Iterable[_Source], memo: Memo) -> dict[str, dict[str, Any
 
 def _read(folder: Path, top: tuple[str, ...], file: Path) -> dict[str, Any]:
     if file.suffix != ".py":
-        return {"digest": identity.digest_of_file(file), "imports": []}
+        return {"digest": keys.digest_of_file(file), "imports": []}
     digest, imports = parsed(file.read_bytes(), (*top, *file.parent.relative_to(folder).parts))
     return {"digest": digest, "imports": imports}

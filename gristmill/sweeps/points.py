@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.settings.sweep import Range, Sweep
 
 
@@ -57,4 +57,4 @@ def _drawn(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
 
 
 def _assignment(key: str, value: Any) -> str:
-    return f"{key}={config.toml_value(value)}"
+    return f"{key}={catalogue.toml_value(value)}"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.sections import Section
 from gristmill.store.store import Store
-from gristmill.sweeps import leaderboard
-from gristmill.sweeps import page as sweep_page
+from gristmill.sweeps import leaderboard, page
 from gristmill.sweeps.leaderboard import Place
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Swept:
     @property
     def report(self) -> Path:
         """The HTML page of the sweep, rendered now."""
-        return sweep_page.write_sweep(self.pipeline, self.description, self.places, self.store)
+        return page.write_sweep(self.pipeline, self.description, self.places, self.store)
 
     def __repr__(self) -> str:
         return as_text(self._told())
@@ -59,8 +58,8 @@ class Swept:
         return as_html(self._told())
 
     def _told(self) -> Section:
-        found = sweep_page.leaderboard(self.places)
-        return Section(self.pipeline, sweep_page.verdict(self.places), tables=[found])
+        found = page.leaderboard(self.places)
+        return Section(self.pipeline, page.verdict(self.places), tables=[found])
 
 
 def _set_by(place: Place) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.errors import RequestError
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.history import Course
 from gristmill.util.table_io import write_document, write_table
 
@@ -25,7 +25,7 @@ def write_trained(network: keras.Model, course: Course, out: Path, **more: Any) 
         out: folder to write to.
         more: further values for `training.json`.
     """
-    networks.write(network, out)
+    saved_network.write(network, out)
     curves = {
         "val_loss": course.val_losses,
         "accuracy": course.accuracies,

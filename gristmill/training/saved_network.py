@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.settings.messages import reason
-from gristmill.util import npy_header as npy
+from gristmill.util import npy_header
 
 _BATCH = 1024  # rows
 
@@ -70,7 +70,7 @@ def _declared(weights: Path) -> list[tuple[tuple[int, ...], str]]:
     with ZipFile(weights) as archive:
         for name in sorted(archive.namelist()):
             with archive.open(name) as array:
-                shape, _, dtype = npy.header_of(array)
+                shape, _, dtype = npy_header.header_of(array)
             declared.append((shape, dtype.name))
     return declared
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import SourceChanged
 
 Stat = list[int]  # size, mtime_ns, ctime_ns, inode: what JSON gives back
@@ -130,7 +130,7 @@ class Memo:
         Raises:
             FileNotFoundError: a file does not exist.
         """
-        path = self._root / f"{identity.digest_of([version, str(folder)])[:32]}.json"
+        path = self._root / f"{keys.digest_of([version, str(folder)])[:32]}.json"
         known = _load(path)
         rested_before = time.time_ns() - _REST_NS
         fresh: dict[str, tuple[Stat, Any]] = {}
@@ -153,7 +153,7 @@ class Memo:
         Raises:
             FileNotFoundError: a file does not exist.
         """
-        return self.recall(folder, names, identity.digest_of_file, "sha256")
+        return self.recall(folder, names, keys.digest_of_file, "sha256")
 
     def digest(self, path: Path) -> str:
         """Return the SHA-256 of one file."""
@@ -171,4 +171,4 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _seal(files: dict[str, Any]) -> str:
-    return identity.digest_of_bytes(json.dumps(files).encode())
+    return keys.digest_of_bytes(json.dumps(files).encode())

@@ -12,7 +12,7 @@ from gristmill.training.keras_backend import LINEAR_ALGEBRA, THREADS
 from gristmill.util import extras
 from gristmill.util.processes import TEMPORARY
 from gristmill.util.urls import without_user
-from gristmill.workers import environment as alike
+from gristmill.workers import environment
 from gristmill.workers.unit import Done, Unit, WorkerDied
 
 PATIENCE = 10  # seconds for a scheduler to answer
@@ -56,11 +56,11 @@ class Cluster:
         from distributed import CancelledError, KilledWorker
         from distributed.client import ClosedClientError
 
-        from gristmill.workers import dask_worker as slot
+        from gristmill.workers import dask_worker
 
         try:
             future = self._client.submit(
-                slot.attempt, asdict(unit), _environment(self._address), alike.surroundings(), pure=False
+                dask_worker.attempt, asdict(unit), _environment(self._address), environment.surroundings(), pure=False
             )
             self._futures.append(future)
             answer = future.result()

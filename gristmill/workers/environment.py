@@ -5,7 +5,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from gristmill.config import stages as domains
+from gristmill.config import stages
 from gristmill.config.catalogue import FILE
 from gristmill.keys import versions
 from gristmill.store.code_closure import PACKAGE
@@ -16,7 +16,7 @@ _OURS = ("gristmill", "flows", "tasks")
 @cache
 def surroundings() -> dict[str, str]:
     """Return the versions in keys, of Python and by distribution, and gristmill's, with a digest of its code."""
-    libraries = {library for domain in domains.DOMAINS for library in domains.libraries_of(domain)}
+    libraries = {library for domain in stages.DOMAINS for library in stages.libraries_of(domain)}
     ours = f"{metadata.version('gristmill')}, code {_digest()}"
     return {"gristmill": ours} | versions((), (*sorted(libraries), "prefect"))
 

@@ -21,7 +21,7 @@ from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.launch import set_up_prefect
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.log_lines import Lines
-from gristmill.workers import environment as alike
+from gristmill.workers import environment
 from gristmill.workers.unit import Done
 
 IDLE = 60.0  # seconds without a unit after which it ends
@@ -72,11 +72,11 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a user's model prints is no answer
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
-    here = alike.surroundings()
+    here = environment.surroundings()
     api = ""
     while True:
         asked = requests.get(timeout=IDLE)
-        amiss = alike.amiss(here, asked["surroundings"], asked["unit"]["parameters"]["project"])
+        amiss = environment.amiss(here, asked["surroundings"], asked["unit"]["parameters"]["project"])
         try:
             if not amiss and not api:
                 api = _set_up()
@@ -92,7 +92,7 @@ def _set_up() -> str:
     from gristmill.prefect_runtime.server import starting_api
 
     api = starting_api()
-    import_own("tasks.stage")
+    import_own("tasks.run_stage")
     _log_to_page()
     import_keras()
     return api()

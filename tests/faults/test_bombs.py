@@ -34,7 +34,7 @@ def read(path):
     kind(kind=kind.__name__.lower(), path=path).read([Path(path)], ["t"], ["y"])
 """
 PHOTOS = """
-from gristmill.domains.vision.images import check
+from gristmill.domains.vision.decode import check
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 def read(path):
     check(Path(path).read_bytes(), 50_000_000)

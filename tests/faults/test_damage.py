@@ -12,7 +12,7 @@ import pytest
 from conftest import SMALL
 from gristmill.keys import digest_of_file
 from gristmill.project.project import Project
-from gristmill.training import saved_network as network
+from gristmill.training import saved_network
 from helpers.scoreboard import Fault
 from helpers.small_projects import TOML, WRITERS
 from helpers.support import Command, assert_all_whole, the_error, write_project
@@ -170,7 +170,7 @@ def test_weights_with_a_flipped_bit_are_never_parsed(
 ) -> None:
     """Those of training where a stage needs them, those of the champion where it is asked."""
     (trained,), (served,) = files(kept, "train/??/*/weights.npz"), files(kept, "registry/small/bundles/*/model.keras")
-    digest, read, found = digest_of_file(trained), network.read, set()
+    digest, read, found = digest_of_file(trained), saved_network.read, set()
 
     def read_and_note(folder: Path) -> object:
         found.add(digest_of_file(folder / trained.name))
@@ -182,7 +182,7 @@ def test_weights_with_a_flipped_bit_are_never_parsed(
     with monkeypatch.context() as patch:
         patch.setattr("keras.models.load_model", lambda *_, **__: pytest.fail("the champion was parsed"))
         refused = the_error(command("predict", "small"))
-    monkeypatch.setattr(network, "read", read_and_note)
+    monkeypatch.setattr(saved_network, "read", read_and_note)
     ran = command("run", "small", "--set", "evaluate.ar_order=2")
 
     assert f"{served}: {ALTERED}" in refused

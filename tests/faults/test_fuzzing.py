@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conftest import SMALL
-from gristmill import keys as identity
-from gristmill.config import catalogue as config
+from gristmill import keys
+from gristmill.config import catalogue
 from gristmill.errors import CorruptArtifact, DataError, RequestError, WorkError
 from gristmill.registry.promotions import Promotion
 from gristmill.runs.records import Record, Runs
@@ -23,7 +23,7 @@ from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.store.artifact import read_manifest, write_manifest
 from gristmill.store.store import Store
-from gristmill.util import sealed_json as sealed
+from gristmill.util import sealed_json
 from helpers.damage import attempt, damaged, tried
 from helpers.given_photos import encoded, ingested, noise, photos
 from helpers.scoreboard import Fault
@@ -37,7 +37,7 @@ RECORD = Record(
     id="1", pipeline="small", domain="timeseries", settings={"train": {"epochs": 5}}, overrides=["train.epochs=5"],
     started=NOW, finished=NOW, outcome="succeeded", versions={"keras": "3"}, host="here", pid=1,
 )  # fmt: skip
-MADE_OF = identity.identify("train", {"gristmill": "00"}, {"train": {"rate": 0.5}}, {}, {"numpy": "2.1.0"})
+MADE_OF = keys.identify("train", {"gristmill": "00"}, {"train": {"rate": 0.5}}, {}, {"numpy": "2.1.0"})
 
 TOML_MARKS = (
     b'"',
@@ -87,7 +87,7 @@ def test_settings_are_read_or_refused_line_by_line(tmp_path: Path, fault: Fault,
     fault.tried(1)
     (tmp_path / "pipelines.toml").write_bytes(content)
 
-    _, refusal = attempt(RequestError, lambda: config.load(tmp_path))
+    _, refusal = attempt(RequestError, lambda: catalogue.load(tmp_path))
 
     assert all(" " in line for line in refusal.splitlines())
 
@@ -161,10 +161,10 @@ def test_a_file_of_the_registry_is_as_it_was_written_or_corrupt(
 ) -> None:
     fault.tried(1)
     path = tmp_path / "champion.json"
-    sealed.replace(path, PROMOTION)
+    sealed_json.replace(path, PROMOTION)
     path.write_bytes(data.draw(damaged(path.read_bytes(), *JSON_MARKS, DEEP)))
 
-    found, _ = attempt(CorruptArtifact, lambda: sealed.read(path, Promotion))
+    found, _ = attempt(CorruptArtifact, lambda: sealed_json.read(path, Promotion))
 
     assert found in (None, PROMOTION)
 

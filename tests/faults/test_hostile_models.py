@@ -21,13 +21,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.domains.vision import pretrained
-from gristmill.domains.vision.shape import Shape
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.export import bundle
 from gristmill.store.artifact import MANIFEST
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from helpers.scoreboard import Fault
 from helpers.support import Command, published, records
 
@@ -144,9 +144,9 @@ def forge(project: Path, file: Path) -> None:
     manifest = json.loads(path.read_text())
     del manifest["seal"]
     before = manifest["digest"]
-    manifest["files"][file.name] = {"size": file.stat().st_size, "sha256": identity.digest_of_file(file)}
-    manifest["digest"] = identity.digest_of({name: told["sha256"] for name, told in manifest["files"].items()})
-    path.write_text(json.dumps(manifest | {"seal": identity.digest_of(manifest)}))
+    manifest["files"][file.name] = {"size": file.stat().st_size, "sha256": keys.digest_of_file(file)}
+    manifest["digest"] = keys.digest_of({name: told["sha256"] for name, told in manifest["files"].items()})
+    path.write_text(json.dumps(manifest | {"seal": keys.digest_of(manifest)}))
     (record,) = (project / "data/store/runs/small").glob("*.json")
     record.write_text(record.read_text().replace(before, manifest["digest"]))
     assert records(project)[0].references["export"]["digest"] == manifest["digest"]
@@ -272,7 +272,7 @@ def test_what_is_no_model_of_keras_is_refused(
 def test_weights_that_declare_more_than_memory_holds_are_refused_unread(
     tmp_path: Path, shape: tuple[int, ...], kind: str, fault: Fault
 ) -> None:
-    networks.write(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), tmp_path)
+    saved_network.write(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), tmp_path)
     with zipfile.ZipFile(tmp_path / "weights.npz", "w") as archive:
         for name in ("0000.npy", "0001.npy"):
             with archive.open(name, "w") as array:
@@ -280,7 +280,7 @@ def test_weights_that_declare_more_than_memory_holds_are_refused_unread(
                 np.lib.format.write_array_header_1_0(array, header)
 
     with bounded(), pytest.raises(CorruptArtifact) as refused:
-        networks.read(tmp_path)
+        saved_network.read(tmp_path)
 
     fault.said(str(refused.value).replace(str(tmp_path), "…"))
     assert str(refused.value) == (

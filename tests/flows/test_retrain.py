@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from conftest import ROOT
-from gristmill.cli import output as screen
+from gristmill.cli import output
 from gristmill.errors import RequestError, WorkError
 from gristmill.project.project import Project
 from gristmill.project.serving import register
 from gristmill.registry.registry import Registry
 from gristmill.reports.retraining import write_retraining
 from gristmill.runs.records import Record
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from helpers.support import edit
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -272,7 +272,7 @@ def test_a_champion_whose_forecasts_are_no_numbers_is_replaced(
     assert ("gristmill.drift.detected", {"alarm": str(record.retraining.drift.baseline), "champion": 1}) in events
     kept = Project.open(project).record("small", record.id)
     assert str(kept.retraining) == str(record.retraining)
-    screen.show_record(kept, None)
+    output.show_record(kept, None)
     shown = capsys.readouterr().out
     for words in (
         "news    30 new, since version 1 was trained; ",
@@ -309,7 +309,7 @@ def test_a_challenger_may_begin_from_the_champions_weights(project: Path, retrai
     begun = store.open(second.references["train"])
     assert begun.manifest["made_of"]["inputs"]["start"] == first.references["train"]["digest"]
     before, after = (
-        networks.read(store.open(record.references[stage]).path).get_weights()
+        saved_network.read(store.open(record.references[stage]).path).get_weights()
         for record, stage in ((first, "train"), (second, "train"))
     )
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(before, after, strict=True))

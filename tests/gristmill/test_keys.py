@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import WorkError
 from gristmill.keys import digest_of, digest_of_bytes, digest_of_file, identify
 
@@ -127,7 +127,7 @@ def test_every_part_is_in_the_key(changed: dict[str, Any]) -> None:
 
 def test_the_format_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     before = identify(**PARTS).key
-    monkeypatch.setattr(identity, "FORMAT", identity.FORMAT + 1)
+    monkeypatch.setattr(keys, "FORMAT", keys.FORMAT + 1)
     assert identify(**PARTS).key != before
 
 
@@ -138,16 +138,16 @@ def test_a_file_has_the_sha256_of_its_bytes(tmp_path: Path) -> None:
 
 def test_versions_are_those_that_are_installed() -> None:
     installed = {name: metadata.version(name) for name in ("pydantic", "numpy")}
-    assert identity.versions(("pydantic", "numpy")) == {"python": PYTHON} | installed
+    assert keys.versions(("pydantic", "numpy")) == {"python": PYTHON} | installed
 
 
 def test_a_library_that_is_not_installed_is_said() -> None:
     with pytest.raises(WorkError, match="no-such-library is not installed"):
-        identity.versions(("numpy", "no-such-library"))
+        keys.versions(("numpy", "no-such-library"))
 
 
 def test_an_extra_may_be_missing_and_counts_as_that() -> None:
-    found = identity.versions(("numpy",), ("pydantic", "no-such-library"))
+    found = keys.versions(("numpy",), ("pydantic", "no-such-library"))
 
     assert found == {
         "python": PYTHON,

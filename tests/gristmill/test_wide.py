@@ -12,16 +12,13 @@ from typing import NoReturn
 import pytest
 from pydantic import ValidationError
 
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.errors import RequestError, SourceChanged, WorkError
 from gristmill.settings.runner import ALONE, Runner
 from gristmill.training.keras_backend import LINEAR_ALGEBRA
 from gristmill.util.processes import TEMPORARY
-from gristmill.workers import chunks as pieces
-from gristmill.workers import dask_cluster as cluster
+from gristmill.workers import chunks, dask_cluster, process, worker_main
 from gristmill.workers import environment as alike
-from gristmill.workers import process
-from gristmill.workers import worker_main as working
 from gristmill.workers.chunks import Piece, made_by_workers
 from gristmill.workers.pool import ATTEMPTS, Pool, at_once
 from gristmill.workers.process import Worker
@@ -57,13 +54,13 @@ def test_an_address_is_of_dask_alone() -> None:
 
 
 def test_the_table_stands_beside_the_pipelines(project: Path) -> None:
-    assert config.load().runner == ALONE
+    assert catalogue.load().runner == ALONE
     toml = project / "pipelines.toml"
     toml.write_text(f"[runner]\nworkers = 2\nthreads = 1\n{toml.read_text()}")
-    assert config.load().runner == Runner(workers=2, threads=1)
+    assert catalogue.load().runner == Runner(workers=2, threads=1)
     toml.write_text(toml.read_text().replace("workers", "worker"))
     with pytest.raises(RequestError, match=r"pipelines.toml \[runner\].*worker"):
-        config.load()
+        catalogue.load()
 
 
 class Mortal:
@@ -114,9 +111,9 @@ def test_a_worker_that_differs_says_in_what(project: Path) -> None:
 
 
 def test_an_address_where_nobody_answers_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    monkeypatch.setattr(dask_cluster, "PATIENCE", 0.5)
     with pytest.raises(WorkError) as told:
-        cluster.Cluster("tcp://127.0.0.1:9", None)
+        dask_cluster.Cluster("tcp://127.0.0.1:9", None)
     said = str(told.value)
     assert said.startswith("[runner] address: no Dask scheduler answers at tcp://127.0.0.1:9 (")
     assert said.endswith("Start it (dask scheduler), or correct the address.")
@@ -130,7 +127,7 @@ def test_a_cluster_without_workers_is_told_also_where_it_is_said_how_many_to_use
         with pytest.raises(
             WorkError, match=r"has no workers. Start some: dask worker tcp://127.0.0.1:\d+ --nthreads 1"
         ):
-            cluster.Cluster(empty.scheduler_address, 4)
+            dask_cluster.Cluster(empty.scheduler_address, 4)
         clients = empty.scheduler.clients
         wait_until(lambda: set(clients) == {"fire-and-forget"}, "the refused client to leave")
 
@@ -144,10 +141,10 @@ def test_a_cluster_that_was_started_here_and_cannot_be_used_is_closed(
         raise KeyboardInterrupt
 
     before = set(multiprocessing.active_children())
-    monkeypatch.setattr(cluster, limit, value or interrupt)
+    monkeypatch.setattr(dask_cluster, limit, value or interrupt)
 
     with pytest.raises(WorkError if value else KeyboardInterrupt):
-        cluster.Cluster(None, 1)
+        dask_cluster.Cluster(None, 1)
 
     wait_until(lambda: not set(multiprocessing.active_children()) - before, "the processes of the cluster to end")
 
@@ -178,7 +175,7 @@ def test_a_worker_that_ended_while_it_waited_is_given_nothing_more(monkeypatch: 
 def test_dask_that_is_not_installed_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(RequestError) as told:
-        cluster.Cluster(None, 1)
+        dask_cluster.Cluster(None, 1)
     assert str(told.value) == (
         "[runner] kind: \"dask\" needs distributed, which is not installed. Run: pip install 'gristmill[dask]'."
     )
@@ -196,7 +193,7 @@ def test_an_api_that_listens_on_this_machine_alone_is_not_named_to_another(
     scheduler: str, api: str, passed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", api)
-    assert ("PREFECT_API_URL" in cluster._environment(scheduler)) == passed
+    assert ("PREFECT_API_URL" in dask_cluster._environment(scheduler)) == passed
 
 
 @pytest.mark.slow
@@ -206,7 +203,7 @@ def test_a_cluster_that_is_started_here_leaves_the_threads_of_this_process_as_th
     for name in LINEAR_ALGEBRA:
         monkeypatch.delenv(name, raising=False)
 
-    started = cluster.Cluster(None, 1)
+    started = dask_cluster.Cluster(None, 1)
 
     try:
         assert [name for name in LINEAR_ALGEBRA if name in os.environ] == []
@@ -221,18 +218,18 @@ def test_a_worker_sends_heartbeats_to_a_server_that_outlives_the_run(
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
     ended = SimpleNamespace(result=lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value())
-    monkeypatch.setattr(working, "import_own", lambda _: SimpleNamespace(piece=lambda **_: ended))
+    monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(piece=lambda **_: ended))
     monkeypatch.setenv(TEMPORARY, "http://own")
     monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", raising=False)
 
-    assert working._done("piece", {}, server) == Done(seconds)
+    assert worker_main._done("piece", {}, server) == Done(seconds)
 
 
 def test_a_worker_says_of_what_class_an_error_is(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = SimpleNamespace(result=lambda **_: SourceChanged("series.csv: changed"))
-    monkeypatch.setattr(working, "import_own", lambda _: SimpleNamespace(piece=lambda **_: ended))
+    monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(piece=lambda **_: ended))
 
-    done = working._done("piece", {}, "http://own")
+    done = worker_main._done("piece", {}, "http://own")
 
     assert done == Done(failed="SourceChanged: series.csv: changed", error="SourceChanged")
 
@@ -249,10 +246,10 @@ def test_a_piece_fails_by_the_class_of_its_error_whatever_the_message(
     project: Path, monkeypatch: pytest.MonkeyPatch, done: Done, raised: type[WorkError]
 ) -> None:
     pool = SimpleNamespace(do=lambda _: iter([(0, done)]))
-    monkeypatch.setattr(pieces, "opened", lambda *_: nullcontext(pool))
+    monkeypatch.setattr(chunks, "opened", lambda *_: nullcontext(pool))
 
     with pytest.raises(WorkError) as told:
-        list(made_by_workers(config.load(), 1, {"pipeline": "small"}, [Piece("ingest", "key")]))
+        list(made_by_workers(catalogue.load(), 1, {"pipeline": "small"}, [Piece("ingest", "key")]))
 
     assert type(told.value) is raised
     assert str(told.value) == f"ingest of small: {done.failed}"
@@ -265,7 +262,7 @@ def test_a_dask_workers_process_has_as_many_threads_as_where_its_work_comes_from
     told = f"import json, os; input(); print(json.dumps({{'value': [os.environ.get(n) for n in {LINEAR_ALGEBRA}]}}))"
     for name in LINEAR_ALGEBRA:
         monkeypatch.setenv(name, asked) if asked else monkeypatch.delenv(name, raising=False)
-    environment = cluster._environment(ADDRESS)
+    environment = dask_cluster._environment(ADDRESS)
     monkeypatch.setattr(process, "command", lambda _: ([sys.executable, "-c", told], dict(os.environ)))
     for name in LINEAR_ALGEBRA:
         monkeypatch.setenv(name, "1")  # as Dask has it in a worker

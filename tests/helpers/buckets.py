@@ -8,7 +8,7 @@ from typing import Any
 from fsspec.core import url_to_fs
 from moto.s3.models import s3_backends
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.keys import Identity
 from gristmill.runs.records import Record, Runs, StageRecord
 from gristmill.store.artifact import Artifact, Reference
@@ -39,7 +39,7 @@ def age(url: str, name: str, days: float = 2) -> None:
 
 def made_of(name: str = "a", stage: str = "train") -> Identity:
     """Return an identity, another one for each name."""
-    return identity.identify(stage, {}, {"one": {"name": name}}, {}, {})
+    return keys.identify(stage, {}, {"one": {"name": name}}, {}, {})
 
 
 def publish(store: Store, name: str = "a", content: str = "weights", replace: bool = False) -> Artifact:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
 from gristmill.runs.records import Runs
@@ -13,7 +13,7 @@ from gristmill.store.store import Store
 from gristmill.training import checkpoint
 from helpers.failing import at_step, kill
 
-MADE_OF = identity.identify("train", {"gristmill": "00"}, {"train": {}}, {}, {"numpy": "2.1.0"})
+MADE_OF = keys.identify("train", {"gristmill": "00"}, {"train": {}}, {}, {"numpy": "2.1.0"})
 
 
 def publish(root: Path, content: str = "new", replace: bool = False) -> Reference:

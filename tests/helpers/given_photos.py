@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gristmill.domains.vision import ingest as stage
+from gristmill.domains.vision import ingest
 from gristmill.domains.vision.settings import Ingest
 from gristmill.sources.photo import Photo
 
@@ -54,4 +54,4 @@ def photos(counts: dict[str, int], part: str | None = None, **metadata: str) -> 
 def ingested(folder: Path, given: Sequence[Photo], classes: list[str] | None = None, **settings: Any) -> dict[str, int]:
     """Ingest photos into a new folder and return the counts."""
     folder.mkdir()
-    return stage.ingest(source=Given(given, classes), ingest=Ingest(**settings), out=folder)
+    return ingest.ingest(source=Given(given, classes), ingest=Ingest(**settings), out=folder)

@@ -15,7 +15,7 @@ from moto.server import DomainDispatcherApplication, create_backend_app
 from s3fs import S3FileSystem
 from werkzeug.serving import make_server
 
-from gristmill.store.remote import remote as sharing
+from gristmill.store.remote import remote
 from gristmill.store.remote.remote import Remote
 from gristmill.store.remote.shared_store import SharedStore
 
@@ -61,7 +61,7 @@ def machine(shared: str, tmp_path: Path) -> Callable[[str], SharedStore]:
 @pytest.fixture
 def unreachable(shared: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The URL of a shared store whose server does not answer, and for whom nobody waits."""
-    monkeypatch.setattr(sharing, "_PAUSES", ())
+    monkeypatch.setattr(remote, "_PAUSES", ())
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     S3FileSystem.clear_instance_cache()  # which remembers the server

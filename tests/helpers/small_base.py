@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.transfer import Transfer
-from gristmill.domains.vision.shape import Shape
 
 SHAPE = Shape(height=48, width=40, channels=3, classes=3)
 COLOURS = np.random.default_rng(0).integers(0, 256, (4, 6, 5, 3)).astype(np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.vision.prepared import Layout, Pixels, read, write_layout
+from gristmill.domains.vision.dataset import Layout, Pixels, read, write_layout
 from gristmill.domains.vision.settings import Export
 from gristmill.util.table_io import write_document, write_table
 from helpers.small_photos import photo
@@ -35,17 +35,17 @@ def photos() -> list[bytes]:
 def classified(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) -> Folders:
     """The folders of a run up to evaluate: 12 test photos, and a network of random weights as train publishes it."""
     from gristmill.domains.common.classification.predictions import as_rows
-    from gristmill.domains.vision import images
+    from gristmill.domains.vision import decode
     from gristmill.domains.vision.predictions import probabilities_of
-    from gristmill.training import saved_network as networks
+    from gristmill.training import saved_network
 
     root = tmp_path_factory.mktemp("classified")
     folders = {stage: root / stage for stage in ("preprocess", "train", "evaluate")}
     for folder in folders.values():
         folder.mkdir()
-    write_prepared(folders["preprocess"], np.stack([images.decoded(encoded, LAYOUT) for encoded in photos]))
+    write_prepared(folders["preprocess"], np.stack([decode.decoded(encoded, LAYOUT) for encoded in photos]))
     data, network = read(folders["preprocess"]), small_network()
-    networks.write(network, folders["train"])
+    saved_network.write(network, folders["train"])
     write_table(
         folders["evaluate"] / "predictions.parquet", as_rows(data, "test", probabilities_of(network, data, "test"))
     )

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.vision import shards
-from gristmill.domains.vision.prepared import Layout, Pixels, Prepared, read, write_layout
+from gristmill.domains.vision.dataset import Layout, Pixels, Prepared, read, write_layout
 from gristmill.domains.vision.settings import Evaluate
 from gristmill.util.table_io import write_document, write_table
 
@@ -81,12 +81,12 @@ def write_shards(folder: Path, part: str, pixels: Pixels, labels: Sequence[int])
 def run(root: Path, data: Prepared, network: "keras.Model", settings: Evaluate) -> Folders:
     """Write what train leaves below `root`, evaluate, and return the folders of all stages."""
     from gristmill.domains.vision.evaluate import evaluate
-    from gristmill.training import saved_network as networks
+    from gristmill.training import saved_network
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
     folders["train"].mkdir()
     folders["evaluate"].mkdir()
-    networks.write(network, folders["train"])
+    saved_network.write(network, folders["train"])
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}

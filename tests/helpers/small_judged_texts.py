@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.classification.labelled import PARTS
+from gristmill.domains.text.dataset import Layout, Prepared, read, write_layout, write_tokens
+from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.models.lstm import Lstm
-from gristmill.domains.text.prepared import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.domains.text.settings import Export, Preprocess, Tokens
-from gristmill.domains.text.shape import Shape
 from gristmill.export import bundle
 from gristmill.util.table_io import write_document, write_table
 from helpers.support import here
@@ -64,7 +64,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     """Write what the stages before export publish, with a network of random weights, and return the folders."""
     from gristmill.domains.common.classification.predictions import as_rows
     from gristmill.domains.text.train import published
-    from gristmill.training import saved_network as networks
+    from gristmill.training import saved_network
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
     for folder in folders.values():
@@ -75,7 +75,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     raw = [text for part in reversed(PARTS) for text in texts[part]]
     write_table(folders["ingest"] / "texts.parquet", pd.DataFrame({"id": ids, "text": raw}))
     network = published(small_network(data.layout))
-    networks.write(network, folders["train"])
+    saved_network.write(network, folders["train"])
     made = np.concatenate([network.predict_on_batch(batch) for batch in data.batches("test")])
     write_table(folders["evaluate"] / "predictions.parquet", as_rows(data, "test", made))
     write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})

@@ -11,8 +11,8 @@ import pandas as pd
 import tensorflow as tf
 
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.vision import prepared
-from gristmill.domains.vision.prepared import Layout, Prepared
+from gristmill.domains.vision import dataset
+from gristmill.domains.vision.dataset import Layout, Prepared
 from gristmill.util.table_io import write_table
 
 Part = tuple[npt.NDArray[np.uint8], Sequence[int]]  # pixels (images, height, width, channels), and labels
@@ -23,7 +23,7 @@ def write_prepared(folder: Path, parts: Mapping[str, Part], classes: Sequence[st
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for part, (pixels, labels) in parts.items():
-        for number, (begin, end) in enumerate(pairwise(prepared.edges(len(pixels), shards))):
+        for number, (begin, end) in enumerate(pairwise(dataset.edges(len(pixels), shards))):
             path = folder / f"{part}-{number:05}-of-{shards:05}.tfrecord"
             with tf.io.TFRecordWriter(str(path)) as writer:
                 for row in range(begin, end):
@@ -31,9 +31,9 @@ def write_prepared(folder: Path, parts: Mapping[str, Part], classes: Sequence[st
         index += [{"id": f"{part} {row}", "label": label, "part": part} for row, label in enumerate(labels)]
     height, width, channels = next(iter(parts.values()))[0].shape[1:]
     counts = {part: len(parts[part][1]) if part in parts else 0 for part in PARTS}
-    prepared.write_layout(Layout(height, width, channels, "raw", "stretch", list(classes), counts), folder)
+    dataset.write_layout(Layout(height, width, channels, "raw", "stretch", list(classes), counts), folder)
     write_table(folder / "index.parquet", pd.DataFrame(index))
-    return prepared.read(folder)
+    return dataset.read(folder)
 
 
 def spotted(images: int, classes: int = 2, side: int = 8, seed: int = 0) -> Part:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries.prepared import Layout, Prepared, fit_scale, inside
+from gristmill.domains.timeseries.dataset import Layout, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Export, Ingest, Preprocess, Train
 from gristmill.domains.timeseries.split import split_all
 from gristmill.settings.base import Settings
@@ -21,7 +21,7 @@ from gristmill.util.table_io import write_document, write_table
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.forecaster import Model
+    from gristmill.domains.timeseries.train_network import Model
 
 SAMPLE = Path(__file__).parents[2] / "data/samples/sunspots.csv"
 
@@ -293,7 +293,7 @@ def with_bundle(folders: Folders, settings: Export, root: Path | None = None) ->
 
 def networks(model: "Model", settings: Train, layout: Layout) -> "tuple[keras.Model, keras.Model]":
     """Return a model's own network, and the same from standardised windows to standardised forecasts."""
-    from gristmill.domains.timeseries.forecaster import build, standardised
+    from gristmill.domains.timeseries.train_network import build, standardised
 
     core = build(model, settings, layout)
     return core, standardised(core, settings, layout)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.text import prepared
-from gristmill.domains.text.prepared import Prepared
+from gristmill.domains.text import dataset
+from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.settings import Evaluate, Preprocess
 from gristmill.util.table_io import write_document, write_table
 
@@ -31,7 +31,7 @@ def opinions(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """A run up to evaluate: three classes, all parts, an embedding, a slice, words to look up."""
     folders = folders_below(tmp_path_factory.mktemp("opinions"))
     write_texts(folders, ["bad", "fair", "good"], {"train": 60, "validation": 20, "test": 40})
-    data = prepared.read(folders["preprocess"])
+    data = dataset.read(folders["preprocess"])
     return judge(folders, embedding(data), Evaluate(slices=("shop",), neighbours=NEIGHBOURS))
 
 
@@ -40,7 +40,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """A run up to evaluate: two classes, no validation part, an own network without an embedding, no slice."""
     folders = folders_below(tmp_path_factory.mktemp("verdicts"))
     write_texts(folders, ["bad", "good"], {"train": 60, "test": 40})
-    return judge(folders, counting(prepared.read(folders["preprocess"])), Evaluate())
+    return judge(folders, counting(dataset.read(folders["preprocess"])), Evaluate())
 
 
 def folders_below(root: Path) -> Folders:
@@ -74,9 +74,9 @@ def write_texts(folders: Folders, classes: list[str], counts: dict[str, int]) ->
 def judge(folders: Folders, network: "keras.Model", settings: Evaluate) -> Folders:
     """Write what train leaves, evaluate, and return the folders."""
     from gristmill.domains.text.evaluate import evaluate
-    from gristmill.training import saved_network as networks
+    from gristmill.training import saved_network
 
-    networks.write(network, folders["train"])
+    saved_network.write(network, folders["train"])
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}
@@ -90,8 +90,8 @@ def embedding(data: Prepared) -> "keras.Model":
     """Return an embedding network of random weights, as train publishes it: it takes texts of any length."""
     import keras
 
+    from gristmill.domains.text.model_shape import Shape
     from gristmill.domains.text.models.embedding import Embedding
-    from gristmill.domains.text.shape import Shape
     from gristmill.domains.text.train import published
 
     keras.utils.set_random_seed(1)

@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.text import prepared
-from gristmill.domains.text.prepared import Layout, Prepared
+from gristmill.domains.text import dataset
+from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.sequences import Sequences, starts_of
 from gristmill.util.table_io import write_table
 
@@ -35,10 +35,10 @@ def write_tokens(folder: Path, parts: Mapping[str, Part], classes: Sequence[str]
         }
     )
     counts = {part: len(parts[part][1]) if part in parts else 0 for part in PARTS}
-    prepared.write_layout(Layout("word", VOCABULARY, LENGTH, pad, "post", list(classes), counts), folder)
-    prepared.write_tokens(Sequences(np.concatenate(texts), starts_of(lengths)), folder)
+    dataset.write_layout(Layout("word", VOCABULARY, LENGTH, pad, "post", list(classes), counts), folder)
+    dataset.write_tokens(Sequences(np.concatenate(texts), starts_of(lengths)), folder)
     write_table(folder / "index.parquet", index)
-    return prepared.read(folder)
+    return dataset.read(folder)
 
 
 def telling(texts: int, classes: int = 2, seed: int = 0) -> Part:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gristmill.settings.base import Fit
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
 
 
@@ -70,28 +70,28 @@ def seeds_by_device() -> list[list[list[int]]]:
     """Return the states that two layers of dropout draw from, on each device, after they were set apart."""
     import keras
 
-    from gristmill.training import distribution as devices
+    from gristmill.training import distribution
 
     how = Fit(strategy="mirrored")
     network = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dropout(0.5, seed=3), keras.layers.Dropout(0.5, seed=4)]
     )
-    strategy = devices.strategy_of(how)
+    strategy = distribution.strategy_of(how)
     with strategy.scope():
-        learner = devices.learner_of(network, how, strategy)
-    devices.draw_apart(learner, strategy)
+        learner = distribution.learner_of(network, how, strategy)
+    distribution.draw_apart(learner, strategy)
     return [[value.numpy().tolist() for value in variable.value.values] for variable in learner.variables]
 
 
 def weights_of(trained: Path) -> list[Any]:
     """Return the variables of a trained network as arrays."""
-    return [np.asarray(variable.value) for variable in networks.read(trained).variables]
+    return [np.asarray(variable.value) for variable in saved_network.read(trained).variables]
 
 
 def _regression(settings: dict[str, Any], **places: Any) -> None:
     import pandas as pd
 
-    from gristmill.domains.tabular import prepared
+    from gristmill.domains.tabular import dataset as prepared
     from gristmill.domains.tabular.models.dense import Dense
     from gristmill.domains.tabular.settings import Train
     from gristmill.domains.tabular.train import train
@@ -105,7 +105,7 @@ def _regression(settings: dict[str, Any], **places: Any) -> None:
 
 def _timeseries(settings: dict[str, Any], **places: Any) -> None:
     """Dense layers on windows; 58 of them, so that of batches of 19 the last holds one."""
-    from gristmill.domains.timeseries import prepared
+    from gristmill.domains.timeseries import dataset as prepared
     from gristmill.domains.timeseries.models.dense import Dense
     from gristmill.domains.timeseries.settings import Train
     from gristmill.domains.timeseries.train import train
@@ -149,8 +149,8 @@ def _text(settings: dict[str, Any], **places: Any) -> None:
 
 
 def _generation(settings: dict[str, Any], **places: Any) -> None:
+    from gristmill.domains.generation.dataset import Layout, write_layout, write_tokens
     from gristmill.domains.generation.models.gru import Gru
-    from gristmill.domains.generation.prepared import Layout, write_layout, write_tokens
     from gristmill.domains.generation.settings import Train
     from gristmill.domains.generation.train import train
 

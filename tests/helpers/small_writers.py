@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.generation import prepared
-from gristmill.domains.generation.prepared import PARTS, Layout
+from gristmill.domains.generation import dataset
+from gristmill.domains.generation.dataset import PARTS, Layout
 from gristmill.domains.generation.settings import Evaluate, Preprocess
 from gristmill.util.table_io import write_document, write_table
 
@@ -43,14 +43,14 @@ def in_lines(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 def run(root: Path, settings: Preprocess, judged: Evaluate) -> Folders:
     """Write what the stages up to train leave below `root`, evaluate, and return all folders."""
     from gristmill.domains.generation.evaluate import evaluate
-    from gristmill.training import saved_network as networks
+    from gristmill.training import saved_network
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
     for folder in folders.values():
         folder.mkdir()
     write_document(folders["ingest"] / "summary.json", {"counts": {"documents": 1, "characters": len(TEXT)}})
     layout = write_prepared(folders["preprocess"], settings)
-    networks.write(network(layout), folders["train"])
+    saved_network.write(network(layout), folders["train"])
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}
@@ -73,7 +73,7 @@ def write_prepared(folder: Path, settings: Preprocess) -> Layout:
     found = [tokenizer.encoded(made, part) for part in joined]
     counts = [len(part.values) if every else len(part) for part in found]
     ends = np.cumsum([0, *counts]).tolist()
-    prepared.write_tokens(np.concatenate([part.values for part in found]), folder)
+    dataset.write_tokens(np.concatenate([part.values for part in found]), folder)
     unknown = {part: float((one.values == 1).mean()) for part, one in zip(PARTS, found, strict=True)}
     write_document(folder / "summary.json", {"unknown": unknown})
     if not every:
@@ -88,7 +88,7 @@ def write_prepared(folder: Path, settings: Preprocess) -> Layout:
         {part: len(one.values) for part, one in zip(PARTS, found, strict=True)},
         {part: sum(map(len, one)) for part, one in zip(PARTS, joined, strict=True)},
     )
-    prepared.write_layout(layout, folder)
+    dataset.write_layout(layout, folder)
     vocabulary = pd.DataFrame({"token": made.tokens, "count": np.arange(len(made.tokens))[::-1]})
     write_table(folder / "vocabulary.parquet", vocabulary)
     return layout
@@ -98,8 +98,8 @@ def network(layout: Layout) -> "keras.Model":
     """Return a network of random weights, large enough that what it tells differs from token to token."""
     import keras
 
+    from gristmill.domains.generation.model_shape import Shape
     from gristmill.domains.generation.models.gru import Gru
-    from gristmill.domains.generation.shape import Shape
 
     keras.utils.set_random_seed(5)
     made = Gru(kind="gru", dimensions=4, recurrent=(6,)).build(

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, SMALL
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.cli.app import main
 from gristmill.config.stages import STAGES
 from gristmill.export import bundle
-from gristmill.maintenance import local as upkeep
+from gristmill.maintenance import local
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record
 from gristmill.store.store import Store
@@ -100,7 +100,7 @@ def the_error(said: Said) -> str:
 
 def assert_all_whole(store: Path) -> None:
     """Assert that every folder that looks like an artifact is one, to the last byte."""
-    verdicts = list(upkeep.verify_store(Store(store)))
+    verdicts = list(local.verify_store(Store(store)))
     assert [verdict.damage for verdict in verdicts if verdict.damage] == []
     names = {stage.name for stages in STAGES.values() for stage in stages}
     visible = [path for name in names for path in published(store, name)]
@@ -212,11 +212,11 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 def note_hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which the name of each file is added that is hashed from now on."""
     hashed: list[str] = []
-    digest = identity.digest_of_file
+    digest = keys.digest_of_file
 
     def hash_and_note(path: Path) -> str:
         hashed.append(path.name)
         return digest(path)
 
-    monkeypatch.setattr(identity, "digest_of_file", hash_and_note)
+    monkeypatch.setattr(keys, "digest_of_file", hash_and_note)
     return hashed

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from gristmill.cli import output as screen
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import output, progress_bar
 from gristmill.cli.options import Json, Name
-from gristmill.config import stages as domains
+from gristmill.config import stages
 from gristmill.config.catalogue import Pipeline
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
@@ -19,8 +18,8 @@ from gristmill.training.keras_backend import import_keras
 
 if TYPE_CHECKING:
     from gristmill.checks.evidence import Evidence
-    from gristmill.checks.rubric import Judged
-    from gristmill.checks.trainings import Check, Trainee
+    from gristmill.checks.ml_test_score import Judged
+    from gristmill.checks.overfit_check import Check, Trainee
 
 
 def check(name: Name, as_json: Json = False) -> None:
@@ -30,21 +29,21 @@ def check(name: Name, as_json: Json = False) -> None:
     heart, or trains otherwise the second time.
     """
     project = Project.open()
-    with bar.working("data", "reading"):
+    with progress_bar.working("data", "reading"):
         trainee = _trainee(project, project.catalogue.pipeline(name))
         import_keras()
     logging.getLogger("gristmill.training.fit").setLevel(logging.WARNING)  # which tells of trainings that are kept
-    from gristmill.checks import evidence, rubric, trainings
+    from gristmill.checks import evidence, ml_test_score, overfit_check
 
     found = []
-    for one in bar.each(trainings.checks(trainee), "check"):
+    for one in progress_bar.each(overfit_check.checks(trainee), "check"):
         found.append(one)
         if not as_json:
             _tell(one.verdict, one.name, one.measured)
-    with bar.working("rubric"):
+    with progress_bar.working("rubric"):
         seen = evidence.gather(project.catalogue, name, found)
-        judged = rubric.judge(seen)
-    screen.show_json(_as_json(name, found, judged)) if as_json else _show_rubric(seen, judged)
+        judged = ml_test_score.judge(seen)
+    output.show_json(_as_json(name, found, judged)) if as_json else _show_rubric(seen, judged)
     raise typer.Exit(1 if any(one.decides and one.verdict == "failed" for one in found) else 0)
 
 
@@ -55,9 +54,9 @@ def _trainee(project: Project, pipeline: Pipeline) -> "Trainee":
         RequestError: what it reads is not up to date.
         CorruptArtifact: it is damaged.
     """
-    from gristmill.checks.trainings import Trainee
+    from gristmill.checks.overfit_check import Trainee
 
-    (stage,) = (stage for stage in domains.stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
+    (stage,) = (stage for stage in stages.stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
     folders = {}
     for step in project.plan(pipeline.name):
         if step.stage not in stage.inputs:
@@ -76,7 +75,7 @@ def _trainee(project: Project, pipeline: Pipeline) -> "Trainee":
 
 def _show_rubric(seen: "Evidence", judged: "list[Judged]") -> None:
     """Print the 28 tests by section, how many pass, and what the paper makes of that."""
-    from gristmill.checks import rubric
+    from gristmill.checks import ml_test_score
 
     typer.echo("\nML Test Score (Breck et al. 2017): what is seen of this pipeline")
     if seen.left and not seen.left.fresh:
@@ -87,13 +86,13 @@ def _show_rubric(seen: "Evidence", judged: "list[Judged]") -> None:
         typer.echo(f"\n{section}")
         for one in tests:
             _tell(one.finding.verdict, f"{one.number} {one.asks}", one.finding.told)
-    points = rubric.points(judged)
+    points = ml_test_score.points(judged)
     by_hand = sum(one.finding.verdict == "by hand" for one in judged)
     score = min(points.values())
     sections = ", ".join(f"{section} {count}" for section, count in points.items())
     typer.echo(f"\n{sum(points.values())} of {len(judged)} automatically, {by_hand} by hand")
     typer.echo(
-        f"score {score}, the lowest of {sections}: {rubric.meaning(score)}. "
+        f"score {score}, the lowest of {sections}: {ml_test_score.meaning(score)}. "
         "A test that a person does, and writes down, counts half a point more."
     )
 
@@ -103,9 +102,9 @@ def _tell(verdict: str, what: str, told: str) -> None:
 
 
 def _as_json(name: str, checks: "list[Check]", judged: "list[Judged]") -> dict[str, object]:
-    from gristmill.checks import rubric
+    from gristmill.checks import ml_test_score
 
-    points = rubric.points(judged)
+    points = ml_test_score.points(judged)
     tests = [
         {
             "section": one.section,

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import progress_bar
 from gristmill.cli.options import Jobs, pipelines_like
 from gristmill.course import rows as syllabus
-from gristmill.course import saved_scores as kept
+from gristmill.course import saved_scores
 from gristmill.course.page import write_markdown, write_page
 from gristmill.course.rows import Result, Row
 from gristmill.errors import RequestError
@@ -36,12 +36,12 @@ def course(
         raise RequestError(f"course: {suggestion('pipeline', name, known)}")
     running = set() if cached else set(names or known)
     root = project.catalogue.root
-    with bar.working("course", "reading"):
-        results = list(_results(project, rows, running, jobs, kept.read(root)))
+    with progress_bar.working("course", "reading"):
+        results = list(_results(project, rows, running, jobs, saved_scores.read(root)))
     for result in results:
         typer.echo(f"course {result.row.course}  {result.row.pipeline:20}  {_told(result)}")
     if any(result.outcomes for result in results):  # with none it would be a table of dashes in place of one of figures
-        kept.write(results, root)
+        saved_scores.write(results, root)
         typer.echo(f"table   {write_markdown(results, root)}")
     typer.echo(f"page    {write_page(results, project.store)}")
     failed = any(result.failed for result in results if result.row.pipeline in running)
@@ -49,7 +49,7 @@ def course(
 
 
 def _results(
-    project: Project, rows: list[Row], running: set[str], jobs: int | None, earlier: kept.Outcomes
+    project: Project, rows: list[Row], running: set[str], jobs: int | None, earlier: saved_scores.Outcomes
 ) -> Iterator[Result]:
     """Yield what became of each row; those of `running` are run where they were not, the others shown."""
 
@@ -82,4 +82,5 @@ def _told(result: Result) -> str:
     if not result.kept:
         return figures
     which = ", ".join(map(str, sorted(result.kept)))
-    return f"{figures}; seed {which} of an earlier run ({kept.FILE}){f'. Now: {result.missing}' * bool(result.missing)}"
+    now = f". Now: {result.missing}" if result.missing else ""
+    return f"{figures}; seed {which} of an earlier run ({saved_scores.FILE}){now}"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import progress_bar
 from gristmill.config.catalogue import toml_value
 from gristmill.errors import RequestError
 from gristmill.settings.messages import suggestion
 
 if TYPE_CHECKING:
-    from gristmill.scaffold.draft import Draft
+    from gristmill.scaffold.proposal import Draft
 
 DOMAINS = ("tabular", "text", "timeseries", "vision")  # each of which has a module in `scaffold`
 
@@ -48,7 +48,7 @@ def init(
         raise RequestError(f"--domain: {problem}")
     if not data:
         raise RequestError("--data: missing. Name the file or the folder to learn from.")
-    with bar.working("data", "reading"):
+    with progress_bar.working("data", "reading"):
         from gristmill.scaffold import write
         from gristmill.scaffold.data import data_at
 
@@ -73,7 +73,7 @@ def told(draft: "Draft", width: int | None) -> Iterator[str]:
         draft: what is proposed.
         width: characters of a line, if it is a terminal's.
     """
-    from gristmill.scaffold.draft import hanging
+    from gristmill.scaffold.proposal import hanging
 
     yield from (draft.seen, *draft.notes)
     rows = [

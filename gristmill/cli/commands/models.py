@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gristmill.cli import output as screen
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import progress_bar
 from gristmill.cli.options import ByVersion, Json, Name, number_of
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
@@ -17,7 +17,7 @@ from gristmill.registry.promotions import Promotion
 
 def models(name: Name, as_json: Json = False) -> None:
     """List the versions of a pipeline's model, newest first: scores, commit, why; the champion; what is damaged."""
-    with bar.working("bundles", "reading"):
+    with progress_bar.working("bundles", "reading"):
         project = Project.open()
         versions, promotions = project.models(name)
         champion, damaged = project.champion(name), project.damaged(name)
@@ -52,7 +52,7 @@ def promote(
     ] = None,
 ) -> None:
     """Have a version serve: make it the champion."""
-    with bar.working("bundle", "reading"):
+    with progress_bar.working("bundle", "reading"):
         project = Project.open()
         promotion = project.promote(name, version, run)
         lost = project.version(name, promotion.version).loses_to_baseline
@@ -63,7 +63,7 @@ def promote(
 
 def rollback(name: Name) -> None:
     """Have the version that served before the champion serve."""
-    with bar.working("bundle", "reading"):
+    with progress_bar.working("bundle", "reading"):
         promotion = Project.open().rollback(name)
     _tell(promotion)
 
@@ -90,7 +90,7 @@ def predict(
 ) -> None:
     """Predict with the champion; without one, with the last successful run of the pipeline's own settings."""
     writer = _writer(output)
-    with bar.working("bundle", "reading"):
+    with progress_bar.working("bundle", "reading"):
         frame = Project.open().predict(name, input_, version, text=text, steps=steps, history=history)
     writer(frame)
 
@@ -111,7 +111,7 @@ def generate(
 ) -> None:
     """Generate text with the model that `predict` would use; print it as it is generated."""
     options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    with bar.working("bundle", "reading"):
+    with progress_bar.working("bundle", "reading"):
         pieces = Project.open().generate(name, prompt, version, **options)
         first = [*itertools.islice(pieces, 1)]  # for which the model is loaded
     screen.show_text(itertools.chain(first, pieces))

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import progress_bar
 from gristmill.cli.options import Name, pipelines_like
 from gristmill.config import deployments
 from gristmill.config.catalogue import Catalogue, Pipeline, load
 from gristmill.errors import RequestError
-from gristmill.prefect_runtime import schedule_announcement as announcement
+from gristmill.prefect_runtime import schedule_announcement
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.server import ensure_api, ensure_named_api, named_api, use_api
 from gristmill.util.files import write_atomically
@@ -39,7 +39,7 @@ def deploy(
     typer.echo(f"wrote {file}")
     if write_only:
         return
-    with bar.working():
+    with progress_bar.working():
         url = ensure_named_api("deploy")
     logger.info("applying it to %s", url)
     import_own("tasks.deploying").deploy(catalogue.root, pool, notify)
@@ -58,7 +58,7 @@ def schedule(
     catalogue = load()
     pipelines = _scheduled(catalogue, names)
     terminate_on_interrupt()
-    with bar.working():
+    with progress_bar.working():
         named = named_api()
         url = ensure_api(schedules=True)
     for pipeline in pipelines:
@@ -76,17 +76,17 @@ def updated(name: Name) -> None:
             f"[pipelines.{name}.schedule] on_event is not set, so nothing waits for the event. "
             "Set it to true and deploy again."
         )
-    with bar.working():
+    with progress_bar.working():
         if not named_api():
             use_api(_api_of_schedule(catalogue, name))
         ensure_named_api("updated")
-    import_own("tasks.announcing").data_updated(name)
+    import_own("tasks.events").data_updated(name)
     typer.echo(f"{deployments.UPDATED} emitted for {deployments.resource(name)}")
 
 
 def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
     """Return the address of the temporary server of the `gristmill schedule` that retrains a pipeline."""
-    found = announcement.find(catalogue.store)
+    found = schedule_announcement.find(catalogue.store)
     if found is None:
         raise RequestError(
             f"updated: no gristmill schedule uses the store {catalogue.store.root}, and PREFECT_API_URL is not set. "

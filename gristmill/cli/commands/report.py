@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import progress_bar
 from gristmill.cli.options import pipelines_like
 from gristmill.errors import RequestError
 from gristmill.project.overview_page import write_index
@@ -24,7 +24,7 @@ def report(
     """Render the report on a run, or with no name the page of all pipelines, and print its path."""
     if run and not name:
         raise RequestError(f"report --run {run}: name its pipeline too: gristmill report NAME --run {run}.")
-    with bar.working("report"):
+    with progress_bar.working("report"):
         project = Project.open()
         path = _drawn(project, name, run) if name else write_index(project)
     typer.echo(path)

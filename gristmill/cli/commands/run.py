@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gristmill.cli import output as screen
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import output, progress_bar
 from gristmill.cli.options import Jobs, Json, Refresh, Set, pipelines_like
 from gristmill.errors import WorkError
 from gristmill.project.project import Project
@@ -29,14 +28,14 @@ def run(
         found, failed = [_one(project, name, refresh, jobs, as_json) for name in names], []
     if as_json:
         documents = [_document(result) for result in found]
-        screen.show_json(documents[0] if len(names) == 1 else documents)
+        output.show_json(documents[0] if len(names) == 1 else documents)
     if failed:
         raise WorkError("\n".join(map(str, failed)))
 
 
 def _one(project: Project, name: str, refresh: str | None, jobs: int | None, as_json: bool) -> Result:
     steps = _planned(project, name, refresh, as_json)
-    with bar.working():
+    with progress_bar.working():
         result = project.run(name, refresh, steps, jobs)
     if not as_json:
         _show(result, steps)
@@ -47,28 +46,28 @@ def _side_by_side(
     project: Project, names: list[str], refresh: str | None, jobs: int | None, as_json: bool
 ) -> tuple[list[Result], list[WorkError]]:
     steps = {name: _planned(project, name, refresh, as_json) for name in names}
-    with bar.working():
+    with progress_bar.working():
         ended = project.run_all(names, refresh, jobs, steps)
     found = {name: result for name, result in ended.items() if isinstance(result, Result)}
     for name in () if as_json else found:
         if not is_fresh(steps[name]):
-            screen.show_name(name)
+            output.show_name(name)
         _show(found[name], steps[name])
     return list(found.values()), [error for error in ended.values() if isinstance(error, WorkError)]
 
 
 def _planned(project: Project, name: str, refresh: str | None, as_json: bool) -> list[Step]:
-    with bar.working("data", "reading"):
+    with progress_bar.working("data", "reading"):
         steps = project.plan(name, refresh)
-    if not as_json and (is_fresh(steps) or not screen.is_quiet()):
-        screen.show_plan(name, steps)
+    if not as_json and (is_fresh(steps) or not output.is_quiet()):
+        output.show_plan(name, steps)
     return steps
 
 
 def _show(result: Result, steps: list[Step]) -> None:
     if not is_fresh(steps):
-        screen.show_scores(result.evaluation)
-        screen.show_places(result.report, result.bundle)
+        output.show_scores(result.evaluation)
+        output.show_places(result.report, result.bundle)
 
 
 def _document(result: Result) -> dict[str, Any]:

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill.cli import output as screen
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import output, progress_bar
 from gristmill.cli.options import Name
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.schema_files import schema_file
@@ -30,14 +29,14 @@ def schema(
     if write:
         _write(catalogue, pipeline, file)
         typer.echo(file.read_text(encoding="utf-8"))
-        screen.say(f"written to {file}: edit it, and commit it; from now on ingest refuses data that breaks it")
+        output.say(f"written to {file}: edit it, and commit it; from now on ingest refuses data that breaks it")
         return
     if not file.exists():
         raise RequestError(f"{file}: there is none. Have one proposed: gristmill schema {name} --write.")
     typer.echo(file.read_text(encoding="utf-8"))
     from gristmill.data_schema.today import ingested_today
 
-    with bar.working("data", "reading"), ingested_today(catalogue, pipeline) as data:
+    with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as data:
         told = _told(data.counts)
     typer.echo(f"Today's data holds it: {told}.")
 
@@ -54,7 +53,7 @@ def _write(catalogue: Catalogue, pipeline: Pipeline, file: Path) -> None:
     from gristmill.data_schema.today import ingested_today
     from gristmill.data_schema.writing import as_toml, propose
 
-    with bar.working("data", "reading"), ingested_today(catalogue, pipeline) as data:
+    with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as data:
         proposal = propose(pipeline.domain, data.folder, pipeline.tables["ingest"])
     file.parent.mkdir(exist_ok=True)
     write_atomically(file, as_toml(pipeline.name, _told(data.counts), proposal))  # half of one stops every command

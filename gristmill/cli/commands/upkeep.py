@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gristmill.cli import output as screen
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import output, progress_bar
 from gristmill.cli.options import pipelines_like
 from gristmill.project.project import Project
 from gristmill.training import progress
@@ -14,7 +13,7 @@ from gristmill.training import progress
 
 def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or move aside.")] = False) -> None:
     """Hash everything in the store; exit 1 if something is damaged, or with --repair if something cannot be mended."""
-    with bar.working():
+    with progress_bar.working():
         progress.begin("verify")
         verdicts = Project.open().verify(repair)
     damaged = [verdict for verdict in verdicts if verdict.damage]
@@ -33,7 +32,7 @@ def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or mov
 
 def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False) -> None:
     """Remove artifacts that no recent run and no version needs."""
-    with bar.working():
+    with progress_bar.working():
         progress.begin("gc")
         found = Project.open().collect(dry_run)
     for item in found:
@@ -56,8 +55,8 @@ def doctor(
     project = Project.open()
     for name in names or []:
         project.catalogue.pipeline(name)
-    with bar.working():
+    with progress_bar.working():
         progress.begin("doctor")
         findings = list(examine(project, names or []))
-    screen.show_findings(findings)
+    output.show_findings(findings)
     raise typer.Exit(1 if any(finding.sound is False for finding in findings) else 0)

@@ -8,16 +8,16 @@ import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
 
-from gristmill.domains.generation import prepared
+from gristmill.domains.generation import dataset
 from gristmill.domains.generation.baselines import Tokens, baselines
+from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.predictions import Ids, outcome_of, proof, tokens_of
-from gristmill.domains.generation.prepared import Prepared
 from gristmill.domains.generation.scores import MODEL, Outcome, blocks, measured, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
-from gristmill.domains.text.special import UNKNOWN
+from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.layer_table import layers
 from gristmill.util.table_io import write_document, write_table
 
@@ -43,7 +43,7 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     Raises:
         RequestError: a prompt without a token.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
+    data, network = dataset.read(preprocess), saved_network.read(train)
     tokens = tokens_of(data)
     parts = [part for part in ("validation", "test") if len(tokens.scored(part))]
     told = baselines(tokens, evaluate.order)

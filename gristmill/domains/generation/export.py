@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.generation import prepared, serving
+from gristmill.domains.generation import dataset, serving
+from gristmill.domains.generation.dataset import Layout
 from gristmill.domains.generation.predictions import proof, tokens_of
-from gristmill.domains.generation.prepared import Layout
 from gristmill.domains.generation.settings import Export
 from gristmill.domains.text.tokenizer import NEEDS, Tokenizer
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, refuse_other_than_scored
 from gristmill.export.formats import FORMATS
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
 _FORM = "saved_model"  # the only format that can hold a tokenizer
@@ -44,7 +44,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         ParityError: the reloaded model tells something else.
     """
     with bundle.fresh_process() as reload:
-        data, network = prepared.read(preprocess), networks.read(train)
+        data, network = dataset.read(preprocess), saved_network.read(train)
         tokenizer = data.tokenizer()
         shown = proof(tokens_of(data), data.layout.length)
         scored = np.load(evaluate / "proof.npy", allow_pickle=False)

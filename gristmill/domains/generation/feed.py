@@ -8,7 +8,7 @@ them 1: for a vocabulary of 10,000 that is 40,000 bytes an example in place of 4
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.generation.prepared import Prepared
+from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.settings import Train
 from gristmill.domains.text.sequences import Sequences, Tokens
 from gristmill.training.feed import GatheredFeed

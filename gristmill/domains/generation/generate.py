@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gristmill.domains.text.special import UNKNOWN
+from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError, shown
 from gristmill.export.bundle import import_needed
 from gristmill.export.formats import FORMATS

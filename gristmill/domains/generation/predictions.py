@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from gristmill.domains.generation.baselines import Ids as Positions
 from gristmill.domains.generation.baselines import Tokens
-from gristmill.domains.generation.prepared import PARTS, Prepared
+from gristmill.domains.generation.dataset import PARTS, Prepared
 from gristmill.domains.generation.scores import Outcome
 
 _LOGITS = 1 << 24  # numbers that a network gives at a time, at most

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gristmill.domains.generation.prepared import PARTS, Layout, whole_text, write_layout, write_tokens
+from gristmill.domains.generation.dataset import PARTS, Layout, whole_text, write_layout, write_tokens
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.preprocess import vocabulary
 from gristmill.domains.text.sequences import Sequences, starts_of
-from gristmill.domains.text.special import UNKNOWN
+from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, encoded
 from gristmill.errors import DataError, RequestError
 from gristmill.util.table_io import write_document, write_table

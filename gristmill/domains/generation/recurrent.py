@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, PositiveInt
 
-from gristmill.domains.generation.shape import Shape
+from gristmill.domains.generation.model_shape import Shape
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, Sizes
 

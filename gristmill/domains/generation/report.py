@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.domains.generation import figures, prepared
-from gristmill.domains.generation.prepared import PARTS, Prepared
+from gristmill.domains.generation import dataset, plots
+from gristmill.domains.generation.dataset import PARTS, Prepared
 from gristmill.domains.text.projector import visible
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import as_png, as_svg
@@ -35,13 +35,13 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield bits_section(folders["evaluate"], scores)
     yield from training_sections(folders["train"])
     yield network_section(folders["evaluate"])
-    yield data_section(prepared.read(folders["preprocess"]), scores)
+    yield data_section(dataset.read(folders["preprocess"]), scores)
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the bits along the test part as a PNG, from the folder of `evaluate` alone."""
     scores = read_document(folders["evaluate"] / "scores.json")
-    return as_png(figures.bits_figure(test_bits(folders["evaluate"]), scores["best_baseline"]))
+    return as_png(plots.bits_figure(test_bits(folders["evaluate"]), scores["best_baseline"]))
 
 
 def told(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -94,7 +94,7 @@ def bits_section(evaluated: Path, scores: dict[str, Any]) -> Section:
     bits, best = test_bits(evaluated), scores["best_baseline"]
     better = (bits["model"] < bits[best]).mean()
     note = f"Means of up to 1,000 tokens; the model takes fewer bits than {best} in {better:.0%} of them."
-    return Section("Along the test part", note, [as_svg(figures.bits_figure(bits, best))])
+    return Section("Along the test part", note, [as_svg(plots.bits_figure(bits, best))])
 
 
 def test_bits(evaluated: Path) -> pd.DataFrame:

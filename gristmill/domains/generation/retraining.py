@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.generation import prepared
-from gristmill.domains.generation.prepared import whole_text
+from gristmill.domains.generation import dataset
+from gristmill.domains.generation.dataset import whole_text
 from gristmill.domains.generation.scores import MODEL
-from gristmill.domains.text.special import UNKNOWN
+from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import shown
-from gristmill.retraining import example_diff as examples
+from gristmill.retraining import example_diff
 from gristmill.retraining.drift import look_at_errors, look_at_share, one_look
 from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.gate import Contest
@@ -46,7 +46,7 @@ def news(ingest: Path, before: Path | None) -> News:
     then = whole_text(before)
     if _end(then, now) is not None:
         return News(later=now.count("\n") - then.count("\n"))
-    found = examples.compared(*(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then)))
+    found = example_diff.compared(*(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then)))
     return News(later=0, late=found.later, removed=found.removed)
 
 
@@ -58,7 +58,7 @@ def lost(ingest: Path, before: Path) -> Lost:
         before: folder of the earlier ones.
     """
     now, then = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
-    return examples.lost(now, then, lambda at: shown(then.iloc[at]), "lines")
+    return example_diff.lost(now, then, lambda at: shown(then.iloc[at]), "lines")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:
@@ -70,7 +70,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     """
     folders = champion.folders
     now, then = whole_text(ingest), whole_text(folders["ingest"])
-    layout, end = prepared.read(folders["preprocess"]).layout, _end(then, now)
+    layout, end = dataset.read(folders["preprocess"]).layout, _end(then, now)
     if not layout.after_each or end is None or end == len(now):
         return Drift(errors=None, inputs=[])
     held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
@@ -114,7 +114,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     made = {CHALLENGER: _told(challenger, text, begin), CHAMPION: _told(champion.folders, text, begin)}
     _refuse_other_units(made, challenger, champion.folders)
     errors = {name: told.bits / told.characters.mean() for name, told in made.items()}
-    tokens = scores["tokens"]["test"] / prepared.read(challenger["preprocess"]).layout.characters["test"]
+    tokens = scores["tokens"]["test"] / dataset.read(challenger["preprocess"]).layout.characters["test"]
     for name, by_part in baselines.items():
         errors[name] = np.full_like(errors[CHALLENGER], by_part["test"]["bits_per_token"] * tokens)
     return Contest("bits_per_character", errors)
@@ -142,15 +142,15 @@ def _told(folders: Folders, text: str, begin: int) -> _Told:
     from gristmill.domains.generation.baselines import Tokens
     from gristmill.domains.generation.predictions import outcome_of
     from gristmill.domains.text.tokenizer import encoded
-    from gristmill.training import saved_network as networks  # late: without new text TensorFlow is not needed
+    from gristmill.training import saved_network  # late: without new text TensorFlow is not needed
 
-    data = prepared.read(folders["preprocess"])
+    data = dataset.read(folders["preprocess"])
     before, told = text[max(0, begin - _BEFORE * data.layout.length) : begin], pieces(text[begin:])
     found = encoded(data.tokenizer(), [before, *told])
     first, last = len(found[0]), len(found.values)
     bounds = {"train": (0, first), "test": (first, last)}
     tokens = Tokens(found.values, np.arange(last, dtype=np.int32), bounds, data.layout.vocabulary)
-    bits = outcome_of(networks.read(folders["train"]), data, tokens, "test").bits
+    bits = outcome_of(saved_network.read(folders["train"]), data, tokens, "test").bits
     owners = np.repeat(np.arange(len(told)), found.lengths[1:])
     return _Told(
         bits=_summed(bits, owners, len(told)),
@@ -177,7 +177,7 @@ def pieces(text: str) -> list[str]:
 
 def _learned(folders: Folders, text: str) -> int | None:
     """Return up to which character of its text a network was trained and chosen on; None where it was on lines."""
-    layout = prepared.read(folders["preprocess"]).layout
+    layout = dataset.read(folders["preprocess"]).layout
     return len(text) - layout.characters["test"] if layout.after_each else None
 
 

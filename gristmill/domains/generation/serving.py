@@ -19,7 +19,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from gristmill.domains.text.special import PADDING, UNKNOWN
+from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer
 from gristmill.training.tf_disk_errors import told_as_python
 

@@ -7,10 +7,10 @@ from typing import Protocol
 import keras
 import numpy as np
 
-from gristmill.domains.generation import prepared
+from gristmill.domains.generation import dataset
 from gristmill.domains.generation.feed import feed_of, validation_of
+from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.settings import Train
-from gristmill.domains.generation.shape import Shape
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import Own
 from gristmill.training.fit import Goal, OnEpoch, fit
@@ -56,7 +56,7 @@ def train(
         RequestError: settings that do not go together, or an own model that does not fit them.
         Diverged: the loss is not a finite number.
     """
-    data = prepared.read(preprocess)
+    data = dataset.read(preprocess)
     shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.after_each)
     network = seeded(lambda: build(model, shape, files), train.seed)
     refuse_foresight(network, shape)

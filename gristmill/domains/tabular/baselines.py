@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from gristmill.domains.tabular.dataset import Prepared, Values
 from gristmill.domains.tabular.encoder import encoded
-from gristmill.domains.tabular.prepared import Prepared, Values
 
 
 def baselines(data: Prepared) -> dict[str, Values]:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.tabular.prepared import Inputs, Layout, Values
+from gristmill.domains.tabular.dataset import Inputs, Layout, Values
 from gristmill.training.saved_network import predictions, tensors
 
 _UNKNOWN = ""  # no name is empty, so none is taken for the mark of unknown names

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common import permutation_importance as importance
-from gristmill.domains.tabular import prepared
+from gristmill.domains.common import permutation_importance
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.baselines import baselines
+from gristmill.domains.tabular.dataset import MODEL, by_part
 from gristmill.domains.tabular.encoder import predicted
 from gristmill.domains.tabular.importance import importance_of_columns
-from gristmill.domains.tabular.prepared import MODEL, by_part
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.ranking import rank
 from gristmill.util.table_io import write_document, write_table
 
@@ -34,13 +34,13 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
         train: folder of the trained network.
         out: folder to write to.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
+    data, network = dataset.read(preprocess), saved_network.read(train)
     made = {MODEL: predicted(network, data.inputs)} | baselines(data)
     predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **made})
     write_table(out / "predictions.parquet", predictions)
     write_document(out / "scores.json", summarised({name: scored(predictions, name) for name in made}))
     if found := importance_of_columns(data, network):
-        write_document(out / importance.FILE, found)
+        write_document(out / permutation_importance.FILE, found)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.dataset import MODEL, Layout
 from gristmill.domains.tabular.encoder import predicted
-from gristmill.domains.tabular.prepared import MODEL, Layout
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_document
 
 _PROVED = 10_000  # rows at most whose predictions are compared
@@ -26,7 +26,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         ParityError: a reloaded model predicts something else.
     """
     with bundle.fresh_process() as reload:
-        data, network = prepared.read(preprocess), networks.read(train)
+        data, network = dataset.read(preprocess), saved_network.read(train)
         inputs = data.inputs
         made = predicted(network, inputs)
         refuse_other_than_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)

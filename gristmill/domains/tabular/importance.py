@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from gristmill.domains.common.permutation_importance import Order, drawn, importance
+from gristmill.domains.tabular.dataset import Prepared, raw_inputs
 from gristmill.domains.tabular.encoder import predicted
-from gristmill.domains.tabular.prepared import Prepared, raw_inputs
 from gristmill.domains.tabular.scores import mae
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.tabular.dataset import raw_inputs
 from gristmill.domains.tabular.ingest import TableSource, complete, whole_rows
-from gristmill.domains.tabular.prepared import raw_inputs
 from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.export import bundle
 from gristmill.sources.rows import Rows

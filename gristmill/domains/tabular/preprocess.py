@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.tabular import prepared
-from gristmill.domains.tabular.prepared import PARTS, Layout, Prepared
+from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.errors import DataError
 from gristmill.settings.messages import number
@@ -35,7 +35,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         mean=mean,
         deviation=deviation,
     )
-    prepared.write(Prepared(table, parts, layout), out)
+    dataset.write(Prepared(table, parts, layout), out)
     return {f"{part}_rows": int((parts == part).sum()) for part in PARTS} | {"features": layout.features}
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
-from gristmill.domains.tabular import figures, prepared
-from gristmill.domains.tabular.prepared import PARTS, Prepared
+from gristmill.domains.tabular import dataset, plots
+from gristmill.domains.tabular.dataset import PARTS, Prepared
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
@@ -24,7 +24,7 @@ _SHOWN = 12  # names of a category that a table shows at most
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    data, scores = prepared.read(folders["preprocess"]), read_document(folders["evaluate"] / "scores.json")
+    data, scores = dataset.read(folders["preprocess"]), read_document(folders["evaluate"] / "scores.json")
     predictions = read_table(folders["evaluate"] / "predictions.parquet")
     parts = [part for part in reversed(PARTS) if part in scores["model"]]
     yield Section("Scores", verdict(scores), tables=[scores_table(scores, part) for part in parts])
@@ -37,7 +37,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return predictions against truth as a PNG, from the folder of `evaluate` alone."""
-    return as_png(figures.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
+    return as_png(plots.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
 
 
 def verdict(scores: dict[str, Any]) -> str:
@@ -66,16 +66,16 @@ def prediction_sections(data: Prepared, predictions: pd.DataFrame) -> Iterator[S
     """Yield the line itself where there is one column of numbers, predictions against truth, and the residuals."""
     numbers, target = data.layout.numbers, data.layout.target
     if len(numbers) == 1 and not data.layout.categories:
-        picture = as_svg(figures.line_figure(data.table[numbers[0]], predictions, target))
+        picture = as_svg(plots.line_figure(data.table[numbers[0]], predictions, target))
         yield Section("The line", f"{target} by {numbers[0]}, as the model sees it.", pictures=[picture])
     yield Section(
         "Truth and prediction",
         f"Each row's {target} against what the model makes of it.",
-        pictures=[as_svg(figures.scatter_figure(predictions))],
+        pictures=[as_svg(plots.scatter_figure(predictions))],
     )
     test = predictions[predictions["part"] == "test"]
     yield Section(
-        "Residuals", "Truth minus prediction, on the test part.", pictures=[as_svg(figures.residual_figure(test))]
+        "Residuals", "Truth minus prediction, on the test part.", pictures=[as_svg(plots.residual_figure(test))]
     )
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.tabular import prepared
-from gristmill.domains.tabular.prepared import MODEL, Layout, Prepared, Values, raw_inputs
+from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.dataset import MODEL, Layout, Prepared, Values, raw_inputs
 from gristmill.errors import shown
 from gristmill.export import bundle
-from gristmill.retraining import example_diff as examples
+from gristmill.retraining import example_diff
 from gristmill.retraining.drift import look_at_draws, look_at_mean_error, look_at_names, one_look
 from gristmill.retraining.example_diff import CONTENT, Mask
 from gristmill.retraining.gate import Contest
@@ -28,12 +28,12 @@ def news(ingest: Path, before: Path | None) -> News:
     """
     now = read_table(ingest / "table.parquet")
     if before is None:
-        return examples.compared(_contents(now).to_frame(), None)
+        return example_diff.compared(_contents(now).to_frame(), None)
     then = read_table(before / "table.parquet")
     _refuse_other_columns(
         _roles(read_document(ingest / "summary.json")), _roles(read_document(before / "summary.json"))
     )
-    return examples.compared(_contents(now).to_frame(), _contents(then).to_frame())
+    return example_diff.compared(_contents(now).to_frame(), _contents(then).to_frame())
 
 
 def lost(ingest: Path, before: Path) -> Lost:
@@ -48,7 +48,7 @@ def lost(ingest: Path, before: Path) -> Lost:
     def name(at: int) -> str:
         return ", ".join(f"{column} = {shown(value)}" for column, value in then.iloc[at].items())
 
-    return examples.lost(_contents(now), _contents(then), name, "rows")
+    return example_diff.lost(_contents(now), _contents(then), name, "rows")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:
@@ -59,7 +59,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
         champion: the version that serves.
     """
     folders = champion.folders
-    table, known = read_table(ingest / "table.parquet"), prepared.read(folders["preprocess"])
+    table, known = read_table(ingest / "table.parquet"), dataset.read(folders["preprocess"])
     layout = known.layout
     _refuse_other_columns(_roles(read_document(ingest / "summary.json")), _roles_of(layout))
     fresh = table[~_contents(table).isin(_contents(known.table)).to_numpy()]
@@ -88,8 +88,8 @@ def judgeable(challenger: Folders, champion: Champion) -> int:
         challenger: folders of its artifacts up to preprocess.
         champion: the version that serves.
     """
-    known = prepared.read(champion.folders["preprocess"])
-    return int(_unlearned(prepared.read(challenger["preprocess"]), known).sum())
+    known = dataset.read(champion.folders["preprocess"])
+    return int(_unlearned(dataset.read(challenger["preprocess"]), known).sum())
 
 
 def contest(challenger: Folders, champion: Champion | None) -> Contest:
@@ -101,12 +101,12 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         challenger: folders of its artifacts.
         champion: the version that serves; None without one.
     """
-    data, rows = prepared.read(challenger["preprocess"]), _tested(challenger)
+    data, rows = dataset.read(challenger["preprocess"]), _tested(challenger)
     baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
     made = {CHALLENGER: rows[MODEL].to_numpy()} | {name: rows[name].to_numpy() for name in baselines}
     left = np.ones(len(rows), bool)
     if champion is not None:
-        known = prepared.read(champion.folders["preprocess"])
+        known = dataset.read(champion.folders["preprocess"])
         left = _unlearned(data, known)
         made[CHAMPION] = _served(champion.folders, known.layout, data.table[data.parts == "test"])
     truth = rows["y"].to_numpy()
@@ -117,7 +117,7 @@ def _unlearned(data: Prepared, known: Prepared) -> Mask:
     """Return which rows of a challenger's test part neither it nor the champion is trained or chosen on."""
     _refuse_other_columns(_roles_of(data.layout), _roles_of(known.layout))
     own, other = _contents(data.table), _contents(known.table)
-    return examples.unlearned(own[data.parts == "test"], own[data.parts != "test"], other[known.parts != "test"])
+    return example_diff.unlearned(own[data.parts == "test"], own[data.parts != "test"], other[known.parts != "test"])
 
 
 def _contents(table: pd.DataFrame) -> "pd.Series[Any]":

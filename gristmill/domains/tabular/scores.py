@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gristmill.domains.tabular.prepared import Values
+from gristmill.domains.tabular.dataset import Values
 
 
 def mae(truth: Values, prediction: Values) -> float:

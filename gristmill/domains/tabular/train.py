@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import around, encoded
-from gristmill.domains.tabular.prepared import Prepared
 from gristmill.domains.tabular.settings import Train
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import Own
@@ -55,7 +55,7 @@ def train(
         RequestError: settings that do not go together.
         Diverged: the loss is not a finite number.
     """
-    data = prepared.read(preprocess)
+    data = dataset.read(preprocess)
     positions = {part: np.flatnonzero(data.parts == part) for part in ("train", "validation")}
     build = model.load(files) if isinstance(model, Own) else model.build
     core = seeded(lambda: fitting(build, data.layout.features), train.seed)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.text.rules import Rules, most_frequent, vocabulary
-from gristmill.domains.text.special import SPECIAL, UNKNOWN
+from gristmill.domains.text.special_tokens import SPECIAL, UNKNOWN
+from gristmill.domains.text.token_rules import Rules, most_frequent, vocabulary
 
 _UNKNOWN_SHOWN = "\N{REPLACEMENT CHARACTER}"
 

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.judged import (
+from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.predictions import as_rows, surest_errors
+from gristmill.domains.common.classification.score_table import (
     MODEL,
     Made,
     described,
@@ -14,15 +16,13 @@ from gristmill.domains.common.classification.judged import (
     score_table,
     summarised,
 )
-from gristmill.domains.common.classification.labelled import Labelled
-from gristmill.domains.common.classification.predictions import as_rows, surest_errors
-from gristmill.domains.text import baselines, prepared, projector
+from gristmill.domains.text import baselines, dataset, projector
+from gristmill.domains.text.class_keywords import telling_tokens
+from gristmill.domains.text.dataset import LENGTH, Prepared
 from gristmill.domains.text.predictions import probabilities_of, texts_of
-from gristmill.domains.text.prepared import LENGTH, Prepared
 from gristmill.domains.text.projector import Embedding
 from gristmill.domains.text.settings import Evaluate
-from gristmill.domains.text.telling import telling_tokens
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.layer_table import layers
 from gristmill.util.table_io import write_document, write_table
 
@@ -51,7 +51,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     Raises:
         RequestError: a slice that is no column of the source's metadata, or a word that is no token.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
+    data, network = dataset.read(preprocess), saved_network.read(train)
     refuse_unknown(evaluate.slices, data)
     slices = tuple(name for name in evaluate.slices if name != LENGTH)
     embedding = projector.embedding_of(network, data.vocabulary["token"].tolist())

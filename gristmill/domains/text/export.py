@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.text import prepared, serving
+from gristmill.domains.text import dataset, serving
+from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.predictions import texts_of
-from gristmill.domains.text.prepared import Layout, Prepared
 from gristmill.domains.text.settings import Export
 from gristmill.domains.text.tokenizer import NEEDS
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, in_blocks, refuse_other_than_scored
 from gristmill.export.formats import FORMATS
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
 FORM = "saved_model"  # the only format that can hold a tokenizer
@@ -49,7 +49,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         ParityError: the reloaded model predicts something else.
     """
     with bundle.fresh_process() as reload:
-        data, network = prepared.read(preprocess), networks.read(train)
+        data, network = dataset.read(preprocess), saved_network.read(train)
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
         rows = proved(texts)
         scored = scored_probabilities(data.classes, evaluate)[rows]

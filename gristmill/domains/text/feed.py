@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill.domains.common.classification.truth import Truth
-from gristmill.domains.text.prepared import Prepared
+from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Train
 from gristmill.training.feed import Gather, GatheredFeed

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gristmill.data_schema.checks import Violation, bound_violations, class_violations, column_violations, refuse
 from gristmill.domains.common.classification.classes import by_class, quartiles, refuse_unlearnable
-from gristmill.domains.text.naming import named
+from gristmill.domains.text.class_names import named
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, such
 from gristmill.sources.parts import part_of_cell

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from gristmill.domains.common.classification.labelled import Labelled
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.text.prepared import Prepared
+from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.sequences import Tokens
 from gristmill.util.table_io import read_table
 

@@ -10,15 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
+from gristmill.domains.common.classification.duplicates import repeated
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.common.classification.repeats import repeated
 from gristmill.domains.common.classification.split import split
-from gristmill.domains.text import coded
+from gristmill.domains.text import token_chunks
 from gristmill.domains.text import tokenizer as tokenizers
-from gristmill.domains.text.prepared import Layout, write_layout, write_tokens
+from gristmill.domains.text.dataset import Layout, write_layout, write_tokens
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Length, Preprocess
-from gristmill.domains.text.special import UNKNOWN
+from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, encoded
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
@@ -55,7 +55,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     training = (rows["part"] == "train").to_numpy()
     if chunks:
         tokenizers.refuse_blank(texts[training])
-        tokenizer, tokens = coded.joined(map(coded.read, chunks), preprocess)
+        tokenizer, tokens = token_chunks.joined(map(token_chunks.read, chunks), preprocess)
     else:
         tokenizer = tokenizers.fit(texts[training].tolist(), preprocess)
         tokens = encoded(tokenizer, texts.tolist())
@@ -84,15 +84,15 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
 def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
     """Return in how many stretches the texts can be made tokens; arguments as of `preprocess`."""
     rows, _ = _ordered(preprocess, ingest)
-    return len(coded.cut(_texts(ingest).str.len()[rows.index], preprocess))
+    return len(token_chunks.cut(_texts(ingest).str.len()[rows.index], preprocess))
 
 
 def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
     """Make tokens of a stretch of the texts, of a vocabulary of its own; arguments as of `preprocess`."""
     (rows, _), texts = _ordered(preprocess, ingest), _texts(ingest)
-    own = rows[coded.cut(texts.str.len()[rows.index], preprocess)[number]]
+    own = rows[token_chunks.cut(texts.str.len()[rows.index], preprocess)[number]]
     trained = int((own["part"] == "train").sum())  # which come first
-    coded.write(coded.code(texts.loc[own.index].tolist(), trained, preprocess), out)
+    token_chunks.write(token_chunks.code(texts.loc[own.index].tolist(), trained, preprocess), out)
     return {"texts": len(own)}
 
 

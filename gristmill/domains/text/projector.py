@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.text.special import SPECIAL
+from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.errors import RequestError
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gristmill.domains.common.classification import report as classifier
+from gristmill.domains.common.classification import report
 from gristmill.domains.common.classification.report import Judged, headline_picture
-from gristmill.domains.text import figures, prepared
-from gristmill.domains.text.prepared import Prepared
+from gristmill.domains.text import dataset, plots
+from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.projector import visible
-from gristmill.domains.text.special import SPECIAL
+from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section, Table
@@ -24,12 +24,12 @@ _FREQUENT = 30  # tokens that are listed
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    judged, data = classifier.read_judged(folders), prepared.read(folders["preprocess"])
-    yield classifier.scores_section(judged)
-    yield classifier.confusion_section(judged)
-    yield classifier.calibration_section(judged)
+    judged, data = report.read_judged(folders), dataset.read(folders["preprocess"])
+    yield report.scores_section(judged)
+    yield report.confusion_section(judged)
+    yield report.calibration_section(judged)
     yield from error_sections(folders["evaluate"])
-    yield from classifier.slice_sections(judged)
+    yield from report.slice_sections(judged)
     yield from training_sections(folders["train"])
     yield from embedding_sections(judged)
     yield telling_section(folders["evaluate"], data.classes)
@@ -70,7 +70,7 @@ def embedding_sections(judged: Judged) -> Iterator[Section]:
         f"the two directions in which they differ most, of {known['dimensions']}. All tokens are in vecs.tsv and "
         "meta.tsv, which projector.tensorflow.org takes."
     )
-    picture = as_svg(figures.embedding_figure(places, classes, known["shares"]))
+    picture = as_svg(plots.embedding_figure(places, classes, known["shares"]))
     near = read_table(judged.evaluate / "neighbours.parquet")
     rows = [
         [visible(str(token)), ", ".join(f"{visible(name)} {cosine:.3f}" for name, cosine in zip(*columns, strict=True))]
@@ -110,11 +110,9 @@ def data_section(data: Prepared, told: dict[str, Any], summary: dict[str, Any]) 
         f"{len(index):,} texts of {len(layout.classes)} classes, of {index['tokens'].median():,.0f} tokens in the "
         f"median, cut at {layout.length:,}; "
         + (f"{dropped:,} without text or label were left out." if dropped else "none was left out.")
-        + classifier.repeats_note(told["repeated"])
+        + report.repeats_note(told["repeated"])
     )
-    return Section(
-        "Data", note, [as_svg(figures.lengths_figure(index, layout.length))], [classifier.counts_table(data)]
-    )
+    return Section("Data", note, [as_svg(plots.lengths_figure(index, layout.length))], [report.counts_table(data)])
 
 
 def vocabulary_section(data: Prepared, told: dict[str, Any]) -> Section:

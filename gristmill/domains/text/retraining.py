@@ -10,7 +10,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.retraining import Fresh, Kind
-from gristmill.domains.text.special import UNKNOWN
+from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.export import bundle
 from gristmill.retraining.drift import look_at_share
 from gristmill.runs.retraining_record import InputDrift

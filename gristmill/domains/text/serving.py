@@ -12,8 +12,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from gristmill.domains.text.prepared import Layout
-from gristmill.domains.text.special import UNKNOWN
+from gristmill.domains.text.dataset import Layout
+from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, padded
 from gristmill.training.tf_disk_errors import told_as_python
 

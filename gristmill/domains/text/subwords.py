@@ -18,8 +18,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from gristmill.domains.text.rules import Rules, vocabulary
-from gristmill.domains.text.special import PADDING, SPECIAL, UNKNOWN
+from gristmill.domains.text.special_tokens import PADDING, SPECIAL, UNKNOWN
+from gristmill.domains.text.token_rules import Rules, vocabulary
 from gristmill.errors import DataError, GristmillError, RequestError
 from gristmill.util.extras import need
 

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from gristmill.domains.text import characters, subwords, words
-from gristmill.domains.text.rules import Rules, batches_of
 from gristmill.domains.text.sequences import Sequences, starts_of
 from gristmill.domains.text.settings import Tokens
+from gristmill.domains.text.token_rules import Rules, batches_of
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_document, write_document
 

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gristmill.domains.common.classification.loss_and_labels import Truth
 from gristmill.domains.common.classification.outputs import probabilities
-from gristmill.domains.common.classification.truth import Truth
-from gristmill.domains.text import prepared
+from gristmill.domains.text import dataset
+from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.feed import feed_of, validation_of, width_of
-from gristmill.domains.text.prepared import Layout, Prepared
+from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.settings import Train
-from gristmill.domains.text.shape import Shape
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import Own
 from gristmill.settings.messages import number
@@ -61,7 +61,7 @@ def train(
         RequestError: settings that do not go together.
         Diverged: the loss is not a finite number.
     """
-    data = prepared.read(preprocess)
+    data = dataset.read(preprocess)
     network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
     width = width_of(network)
     feed, validation = feed_of(data, truth, train, width), validation_of(data, truth, width)

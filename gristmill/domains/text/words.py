@@ -17,8 +17,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from gristmill.domains.text.rules import Rules, most_frequent, vocabulary
-from gristmill.domains.text.special import PADDING, SPECIAL, UNKNOWN
+from gristmill.domains.text.special_tokens import PADDING, SPECIAL, UNKNOWN
+from gristmill.domains.text.token_rules import Rules, most_frequent, vocabulary
 
 _LINE_END = "\x1e"  # stands for it while white space is cut away; where a text holds it, it is a space
 _SPACE = r"\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}"  # beyond ASCII's

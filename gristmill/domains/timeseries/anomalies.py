@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries import windows
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.forecasts import Forecaster
 from gristmill.domains.timeseries.intervals import Intervals
-from gristmill.domains.timeseries.predictions import Forecaster
-from gristmill.domains.timeseries.prepared import Prepared
 from gristmill.domains.timeseries.windows import Origins
 
 ForecasterOf = Callable[[Prepared], Forecaster]  # from series to a function from origins to (windows, horizon, targets)

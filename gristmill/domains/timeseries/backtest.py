@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from gristmill.domains.timeseries import prepared
-from gristmill.domains.timeseries.forecaster import Model, buildable, fit_forecaster
-from gristmill.domains.timeseries.predictions import as_rows, forecast_part
-from gristmill.domains.timeseries.prepared import Bounds, Prepared
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.dataset import Bounds, Prepared
+from gristmill.domains.timeseries.forecasts import as_rows, forecast_part
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.split import reached
+from gristmill.domains.timeseries.train_network import Model, buildable, fit_forecaster
 from gristmill.errors import DataError
 from gristmill.settings.custom_code import Own
 from gristmill.training.fit import OnEpoch
@@ -57,7 +57,7 @@ def backtest(
     Raises:
         DataError: nothing is left to train on before the block.
     """
-    whole = prepared.read(preprocess)
+    whole = dataset.read(preprocess)
     data = whole.cut_at(block_parts(whole, backtest, window, with_validation=train.patience is not None))
     if len(data.origins("train")) < 2 or not len(data.origins("test")):
         raise DataError(
@@ -69,7 +69,7 @@ def backtest(
     quantiles = list(train.quantiles) if train.loss == "quantile" else None
     forecasts = forecast_part(data, "test", network, quantiles)
     write_table(out / "predictions.parquet", as_rows(data, forecasts, window=window, seed=seed))
-    prepared.write_parts(data, out)
+    dataset.write_parts(data, out)
     write_document(out / "block.json", {"window": window, "seed": seed, "best_epoch": course.best_epoch})
     return {"train_windows": len(data.origins("train")), "windows": len(forecasts.starts)}
 

@@ -10,12 +10,12 @@ import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common import permutation_importance as importance
-from gristmill.domains.timeseries import anomalies, apart, changes, prepared, rolling
+from gristmill.domains.common import permutation_importance
+from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset, per_series
 from gristmill.domains.timeseries.anomalies import ForecasterOf
-from gristmill.domains.timeseries.forecasts import calibrated, with_intervals
-from gristmill.domains.timeseries.importance import importance_of_channels
-from gristmill.domains.timeseries.predictions import (
+from gristmill.domains.timeseries.baseline_forecasts import calibrated, with_intervals
+from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.forecasts import (
     Array,
     Forecaster,
     Forecasts,
@@ -24,11 +24,11 @@ from gristmill.domains.timeseries.predictions import (
     forecast_part,
     levels_of,
 )
-from gristmill.domains.timeseries.prepared import MODEL, Prepared
-from gristmill.domains.timeseries.scoring import score_table
+from gristmill.domains.timeseries.importance import importance_of_channels
+from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.study import with_season, write_patterns
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, write_document, write_table
 
@@ -59,14 +59,14 @@ def evaluate(
         backtest: folders of the backtest's blocks.
         chunks: the folders that `chunk` filled, in their order, if others have looked at the series by themselves.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
+    data, network = dataset.read(preprocess), saved_network.read(train)
     quantiles = read_document(train / "training.json")["quantiles"]
     level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
     settings = with_season(evaluate, data)
-    found = apart.read(chunks, data) if chunks else apart.look(data, settings)
+    found = per_series.read(chunks, data) if chunks else per_series.look(data, settings)
     made = forecast_parts(data, network, found.baselines, quantiles)
-    blocks = rolling.read_blocks(data, backtest)
-    calibration = rolling.pooled(blocks) if blocks else made.get("validation")
+    blocks = backtest_scores.read_blocks(data, backtest)
+    calibration = backtest_scores.pooled(blocks) if blocks else made.get("validation")
     calibrated_on = "backtest" if blocks else "validation" if calibration else None
     if calibration and not quantiles:
         half_widths = calibrated(calibration, data, settings, level)
@@ -79,9 +79,9 @@ def evaluate(
     write_table(out / "scores.parquet", table)
     summary = summarised(table) | {"level": level, "calibrated_on": None if quantiles else calibrated_on}
     if blocks:
-        judged = rolling.score_blocks(blocks, evaluate, level)
+        judged = backtest_scores.score_blocks(blocks, evaluate, level)
         write_table(out / "backtest.parquet", judged)
-        summary["backtest"] = rolling.summarised(judged)
+        summary["backtest"] = backtest_scores.summarised(judged)
     if calibration:
         summary["anomalies"] = look_for_anomalies(data, by_median(network, quantiles), calibration, settings, out)
     summary["segments"] = look_for_changes(data, found.segments, settings.season, out)
@@ -89,21 +89,21 @@ def evaluate(
     write_document(out / "scores.json", summary)
     metric = summary["headline"]["metric"]
     if weighed := importance_of_channels(data, network, metric, settings.season, quantiles):
-        write_document(out / importance.FILE, weighed)
+        write_document(out / permutation_importance.FILE, weighed)
     return {f"{part}_windows": len(forecasts.starts) for part, forecasts in made.items()}
 
 
 def chunks(*, evaluate: Evaluate, preprocess: Path) -> int:
     """Return in how many stretches the series can be looked at by themselves; arguments as of `evaluate`."""
-    _, bounds, _ = prepared.read_parts(preprocess)
-    return len(apart.cut(bounds, len(read_document(preprocess / "layout.json")["targets"])))
+    _, bounds, _ = dataset.read_parts(preprocess)
+    return len(per_series.cut(bounds, len(read_document(preprocess / "layout.json")["targets"])))
 
 
 def chunk(*, evaluate: Evaluate, preprocess: Path, number: int, out: Path) -> dict[str, int]:
     """Look at a stretch of the series; arguments as of `evaluate`."""
-    data = prepared.read(preprocess)
-    stretch = apart.cut(data.bounds, len(data.layout.targets))[number]
-    apart.write(apart.look(data, with_season(evaluate, data), stretch), out)
+    data = dataset.read(preprocess)
+    stretch = per_series.cut(data.bounds, len(data.layout.targets))[number]
+    per_series.write(per_series.look(data, with_season(evaluate, data), stretch), out)
     return {"series": stretch.stop - stretch.start}
 
 
@@ -183,5 +183,5 @@ def look_for_changes(data: Prepared, segments: pd.DataFrame, season: int | None,
     begin, end = data.bounds[int(np.diff(data.bounds).argmax())]
     return {
         "found": len(segments),
-        "shifts": changes.score_changes(data.values[begin:end, 0].astype(np.float64), season, 0),
+        "shifts": change_points.score_changes(data.values[begin:end, 0].astype(np.float64), season, 0),
     }

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.domains.timeseries import prepared
-from gristmill.domains.timeseries.predictions import by_network, levels_of, read_predictions
-from gristmill.domains.timeseries.prepared import MODEL, Prepared
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.forecasts import by_network, levels_of, read_predictions
 from gristmill.domains.timeseries.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
 from gristmill.keys import digest_of_file
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
 _PROVED = 10_000  # windows at most whose forecasts are compared
@@ -40,9 +40,9 @@ def export(
         ParityError: a reloaded model predicts something else.
     """
     with bundle.fresh_process() as reload:
-        data, training = prepared.read(preprocess), read_document(train / "training.json")
+        data, training = dataset.read(preprocess), read_document(train / "training.json")
         exported = refit or train
-        network = networks.read(exported)
+        network = saved_network.read(exported)
         export_network(network, export.formats, out)
         starts = data.origins("test")[:_PROVED]
         predicted = by_network(network, data)(starts)

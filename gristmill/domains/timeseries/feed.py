@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gristmill.domains.timeseries.prepared import Layout, Prepared
+from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.windows import history_index, sequence_index, target_index
 from gristmill.training.feed import GatheredFeed

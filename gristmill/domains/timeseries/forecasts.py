@@ -1,55 +1,97 @@
-"""Forecasts of a part's windows by every baseline, beside the model's, and with intervals."""
+"""A network's forecasts beside what came, and the table they are kept in."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
-from gristmill.domains.timeseries.baselines import baselines
-from gristmill.domains.timeseries.intervals import Intervals, calibrate
-from gristmill.domains.timeseries.predictions import Array, Forecasts
-from gristmill.domains.timeseries.prepared import MODEL, Prepared
-from gristmill.domains.timeseries.settings import Evaluate
-from gristmill.domains.timeseries.windows import Origins
+from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.windows import Origins, target_index
+from gristmill.util.table_io import read_table
 
+if TYPE_CHECKING:
+    import keras
 
-def calibrated(calibration: Forecasts, data: Prepared, settings: Evaluate, level: float) -> Intervals:
-    """Return intervals of a level, calibrated on forecasts of data the network was not fitted on."""
-    histories = data.histories(calibration.starts)
-    return calibrate(calibration.truth, calibration.made[MODEL], histories, level, settings.season)
+Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
+Output = npt.NDArray[Any]  # (…, outputs): targets, or targets x quantiles
+Forecaster = Callable[[Origins], Array]
 
-
-def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Intervals) -> Forecasts:
-    """Return forecasts with the model's conformal intervals."""
-    half = intervals.half_widths(data.histories(forecasts.starts))
-    model = forecasts.made[MODEL]
-    return Forecasts(forecasts.starts, forecasts.truth, forecasts.made, model - half, model + half)
+_BLOCK = 65_536  # windows that a network is shown at a time
 
 
-def with_baselines(forecasts: Forecasts, data: Prepared, part: str, settings: Evaluate, names: list[str]) -> Forecasts:
-    """Return forecasts with those of the named baselines, each fitted on what lies before the part."""
-    return replace(forecasts, made=forecasts.made | by_baselines(data, part, forecasts.starts, settings, names))
+@dataclass(frozen=True)
+class Forecasts:
+    """What was forecast for some windows, beside what came; each (windows, horizon, targets)."""
+
+    starts: Origins
+    truth: Array
+    made: dict[str, Array] = field(default_factory=dict)  # by forecaster: the model, then the baselines
+    low: Array | None = None  # of the model's interval
+    high: Array | None = None
 
 
-def by_baselines(data: Prepared, part: str, starts: Origins, settings: Evaluate, names: list[str]) -> dict[str, Array]:
-    """Return the forecasts of the named baselines, each fitted on what lies before the part."""
-    horizon, targets = data.layout.horizon, len(data.layout.targets)
-    made = {name: np.empty((len(starts), horizon, targets)) for name in names}
-    for series, mine in data.by_series(starts):
-        first, end = data.bounds[series]
-        fitted = max(1, int(data.part(part)[series, 0] - first))
-        chosen = baselines(settings, fitted)
-        for channel in range(targets):
-            values = data.values[first:end, channel].astype(np.float64)
-            for name in names:
-                made[name][mine, :, channel] = chosen[name](values, starts[mine] - first, horizon)
-    return made
+def by_network(network: "keras.Model", data: Prepared) -> Forecaster:
+    """Return a function from origins to the network's whole output, (windows, horizon, outputs)."""
+    from gristmill.training.saved_network import predictions
+
+    def forecast(starts: Origins) -> Array:
+        if not len(starts):  # Keras predicts no empty batch
+            return np.empty((0, *network.output_shape[1:]))
+        blocks = [starts[begin : begin + _BLOCK] for begin in range(0, len(starts), _BLOCK)]
+        made = [predictions(network, data.histories(block)) for block in blocks]
+        return np.concatenate(made).astype(np.float64)
+
+    return forecast
 
 
-def baselines_of(data: Prepared, settings: Evaluate, *parts: str) -> list[str]:
-    """Return the names of the baselines for which every series has enough past before parts.
+def levels_of(made: Output, quantiles: list[float] | None) -> tuple[Output, Output | None, Output | None]:
+    """Return forecast, low and high of a network's output (…, outputs), each (…, targets).
 
-    A series that begins in the part counts as if it had one value: the naive forecast takes what a window has seen.
+    Of quantiles the median is the forecast and the outer two are the interval; of points there is no interval.
     """
-    owners = [(part, np.unique(data.series_of(data.origins(part)))) for part in parts]
-    past = np.concatenate([data.part(part)[own, 0] - data.bounds[own, 0] for part, own in owners])
-    return list(baselines(settings, max(1, int(past.min()))))
+    if quantiles is None:
+        return made, None, None
+    by_level = made.reshape(*made.shape[:-1], made.shape[-1] // len(quantiles), len(quantiles))
+    return by_level[..., quantiles.index(0.5)], by_level[..., 0], by_level[..., -1]
+
+
+def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: list[float] | None) -> Forecasts:
+    """Return the model's forecasts of a part, with their interval where it has learned quantiles."""
+    starts = data.origins(part)
+    made, low, high = levels_of(by_network(network, data)(starts), quantiles)
+    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: made}, low, high)
+
+
+def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:
+    """Return forecasts as a table with one row a window, step and target; `low` and `high` are NaN if not known."""
+    windows, horizon, targets = forecasts.truth.shape
+    positions = target_index(forecasts.starts, horizon)
+    each = partial(np.repeat, repeats=targets)
+    owners = np.repeat(data.series_of(forecasts.starts), horizon * targets)
+    frame = pd.DataFrame(
+        {
+            **labels,
+            "unique_id": np.array(data.ids, object)[owners],
+            "channel": np.tile(np.array(data.layout.targets, object), windows * horizon),
+            "ds": data.times[each(positions.ravel())],
+            "step": np.tile(each(np.arange(1, horizon + 1)), windows),
+            "y": forecasts.truth.ravel(),
+            MODEL: forecasts.made[MODEL].ravel(),
+            "low": np.nan if forecasts.low is None else forecasts.low.ravel(),
+            "high": np.nan if forecasts.high is None else forecasts.high.ravel(),
+        }
+    )
+    for name, made in forecasts.made.items():
+        frame[name] = made.ravel()
+    return frame
+
+
+def read_predictions(folder: Path, part: str) -> pd.DataFrame:
+    """Return the rows of a part from the folder of `evaluate`."""
+    predictions = read_table(folder / "predictions.parquet")
+    return predictions[predictions["part"] == part]

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from gristmill.domains.common.permutation_importance import Order, drawn, importance
-from gristmill.domains.timeseries.predictions import Forecasts, levels_of
-from gristmill.domains.timeseries.prepared import Layout, Prepared
-from gristmill.domains.timeseries.scoring import measure, past_errors
+from gristmill.domains.timeseries.dataset import Layout, Prepared
+from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
+from gristmill.domains.timeseries.score_table import measure, past_errors
 from gristmill.training.saved_network import predictions
 
 _GROUPS = (  # of columns that `ahead.py` makes, by their names

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.data_schema.checks import column_violations, frequency_violations, refuse
+from gristmill.domains.timeseries.cleaning import mend
+from gristmill.domains.timeseries.dedup_and_sort import Observations, in_order, number_series, without_duplicates
 from gristmill.domains.timeseries.grid import infer_frequency, on_grid
-from gristmill.domains.timeseries.mending import mend
-from gristmill.domains.timeseries.observations import Observations, in_order, number_series, without_duplicates
+from gristmill.domains.timeseries.parse_times import read_times
 from gristmill.domains.timeseries.settings import Ingest, Schema
-from gristmill.domains.timeseries.times import read_times
-from gristmill.domains.timeseries.zones import settle
+from gristmill.domains.timeseries.timezones import settle
 from gristmill.errors import RequestError
 from gristmill.sources.rows import Rows
 from gristmill.util.table_io import write_document, write_table

@@ -13,7 +13,7 @@ Values are in the series' own units; `windows.json` names the columns and holds 
 from pathlib import Path
 from typing import Any
 
-from gristmill.domains.timeseries.prepared import PARTS, Prepared
+from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.table_io import write_document

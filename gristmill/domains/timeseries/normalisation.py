@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from gristmill.domains.timeseries.prepared import Layout
+from gristmill.domains.timeseries.dataset import Layout
 
 _LEAST = 1e-3  # deviations of the training part: what a flat window is divided by
 

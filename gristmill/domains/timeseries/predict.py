@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries import ahead, grid
+from gristmill.domains.timeseries import grid, known_features
 from gristmill.domains.timeseries import ingest as ingestion
+from gristmill.domains.timeseries.forecasts import levels_of
 from gristmill.domains.timeseries.intervals import Intervals, restored
-from gristmill.domains.timeseries.predictions import levels_of
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
@@ -146,7 +146,7 @@ class Known:
     def of(self, ends: Ends, times: pd.Index) -> Values:
         """Return the known columns of the ends of series and of the steps after them: (series, seen + steps, known)."""
         past, future = (
-            ends.by_series(ahead.features(at, self._settings, self._anchor, self._frequency))
+            ends.by_series(known_features.features(at, self._settings, self._anchor, self._frequency))
             for at in (pd.Index(ends.rows["ds"]), times)
         )
         made = np.concatenate([past, future], axis=1)

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries import ahead, materialize, prepared
-from gristmill.domains.timeseries.prepared import PARTS, Bounds, Layout, Prepared, fit_scale, inside
+from gristmill.domains.timeseries import dataset, known_features, materialize
+from gristmill.domains.timeseries.dataset import PARTS, Bounds, Layout, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import split_all
 from gristmill.errors import DataError, RequestError
@@ -59,7 +59,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     )
     counts = {part: len(made.origins(part)) for part in PARTS}
     refuse_too_short(made, counts)
-    prepared.write(made, out)
+    dataset.write(made, out)
     shards = materialize.write(made, out / "windows") if preprocess.materialize else 0
     return {f"{part}_windows": count for part, count in counts.items()} | ({"shards": shards} if shards else {})
 
@@ -76,7 +76,7 @@ def known_ahead(
         anchor: where harmonics are counted from; the first time of the table if not given.
     """
     times = pd.Index(table["ds"])
-    made = ahead.features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])
+    made = known_features.features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])
     known: pd.DataFrame = pd.concat([table[summary["known"]].set_axis(times), made], axis=1)
     if len(known.columns) and settings.history < settings.horizon:
         raise RequestError(

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from gristmill.domains.timeseries import prepared
-from gristmill.domains.timeseries.forecaster import Model, buildable, fit_forecaster
-from gristmill.domains.timeseries.prepared import Prepared
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.train_network import Model, buildable, fit_forecaster
 from gristmill.settings.custom_code import Own
 from gristmill.training.fit import OnEpoch
 from gristmill.training.outputs import write_trained
@@ -49,7 +49,7 @@ def refit(
     Raises:
         Diverged: the loss is not a finite number.
     """
-    judged, data = read_document(train_folder / "training.json"), of_everything(prepared.read(preprocess))
+    judged, data = read_document(train_folder / "training.json"), of_everything(dataset.read(preprocess))
     recipe, epochs = recipe_of(train, judged), judged["best_epoch"]
     network, course = fit_forecaster(
         buildable(model, files), recipe, data, scratch, logs, on_epoch, until=epochs, start=start

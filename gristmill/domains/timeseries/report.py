@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
-from gristmill.domains.timeseries import figures, patterns, prepared
-from gristmill.domains.timeseries.predictions import read_predictions
-from gristmill.domains.timeseries.prepared import PARTS, Prepared
+from gristmill.domains.timeseries import dataset, decomposition, plots
+from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.forecasts import read_predictions
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
@@ -56,7 +56,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
     found = Found(
         folders,
-        prepared.read(folders["preprocess"]),
+        dataset.read(folders["preprocess"]),
         read_document(folders["evaluate"] / "scores.json"),
         read_table(folders["evaluate"] / "scores.parquet"),
     )
@@ -78,7 +78,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the forecast against the truth as a PNG, from the folder of `evaluate` alone."""
     best = read_document(folders["evaluate"] / "scores.json")["best_baseline"]
-    return as_png(figures.forecast_figure(one_step(read_predictions(folders["evaluate"], "test")), best))
+    return as_png(plots.forecast_figure(one_step(read_predictions(folders["evaluate"], "test")), best))
 
 
 def one_step(predictions: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
@@ -138,12 +138,12 @@ def forecast_sections(found: Found) -> Iterator[Section]:
     for channel in found.data.layout.targets:
         first = one_step(test, channel)
         own = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
-        pictures.append(as_svg(figures.forecast_figure(first, found.best, own)))
+        pictures.append(as_svg(plots.forecast_figure(first, found.best, own)))
     yield Section("Forecast and truth", forecast_note(found), pictures=pictures)
     yield Section(
         "Residuals",
         "Truth minus forecast, one step ahead, on the test part.",
-        pictures=[as_svg(figures.residual_figure(one_step(test)))],
+        pictures=[as_svg(plots.residual_figure(one_step(test)))],
     )
 
 
@@ -168,7 +168,7 @@ def forecast_note(found: Found) -> str:
 def score_sections(found: Found) -> Iterator[Section]:
     """Yield the scores by step, channel, series and block of the backtest, where there are several."""
     if len(steps := found.by("step")):
-        picture = as_svg(figures.step_figure(steps, "mae", found.best))
+        picture = as_svg(plots.step_figure(steps, "mae", found.best))
         yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, found.best)])
     if len(channels := found.by("channel")):
         yield Section("By channel", "", tables=[grouped_table(channels, found.best)])
@@ -181,7 +181,7 @@ def score_sections(found: Found) -> Iterator[Section]:
     if "backtest" in found.scores:
         blocks = read_table(found.folders["evaluate"] / "backtest.parquet")
         best = found.best if found.best in set(blocks["forecaster"]) else "naive"
-        picture = as_svg(figures.backtest_figure(blocks, best))
+        picture = as_svg(plots.backtest_figure(blocks, best))
         yield Section("Backtest", backtest_note(found.scores), [picture], [backtest_table(found.scores)])
 
 
@@ -244,16 +244,16 @@ def patterns_section(found: Found) -> Section:
     """Return what the training part of the longest series shows: trend, season, remainder, autocorrelation."""
     folder = found.folders["evaluate"]
     notes = read_document(folder / "patterns.json")
-    pictures = [as_svg(figures.decomposition_figure(read_table(folder / "decomposition.parquet")))]
-    pictures.append(as_svg(figures.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])))
-    return Section("Patterns in the training part", " ".join(patterns.sentences(notes)), pictures=pictures)
+    pictures = [as_svg(plots.decomposition_figure(read_table(folder / "decomposition.parquet")))]
+    pictures.append(as_svg(plots.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])))
+    return Section("Patterns in the training part", " ".join(decomposition.sentences(notes)), pictures=pictures)
 
 
 def data_section(found: Found) -> Section:
     """Return the series with their parts and regimes, what was repaired, and statistics."""
     summary, data = read_document(found.folders["ingest"] / "summary.json"), found.data
     segments = read_table(found.folders["evaluate"] / "segments.parquet")
-    pictures = [as_svg(figures.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
+    pictures = [as_svg(plots.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
     return Section("Data", data_note(summary, found.scores), pictures, [parts_table(data), statistics_table(summary)])
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries import prepared
-from gristmill.domains.timeseries.predictions import Forecasts, read_predictions
-from gristmill.domains.timeseries.prepared import MODEL, PARTS, Prepared
-from gristmill.domains.timeseries.scoring import past_errors
-from gristmill.domains.timeseries.served import Served
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.champion_replay import Served
+from gristmill.domains.timeseries.dataset import MODEL, PARTS, Prepared
+from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
+from gristmill.domains.timeseries.score_table import past_errors
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
 from gristmill.retraining.drift import look_at_errors, look_at_numbers, one_look
@@ -141,7 +141,7 @@ def _new_errors(served: Served, usual: Usual) -> Array:
 
 def _held_out(champion: Folders, usual: Usual) -> Iterator[Array]:
     """Yield the champion's errors on what it was not fitted on, part by part."""
-    data = prepared.read(champion["preprocess"])
+    data = dataset.read(champion["preprocess"])
     for part in PARTS[1:]:
         starts, rows = data.origins(part), read_predictions(champion["evaluate"], part)
         misses = np.abs((rows["y"] - rows[MODEL]).to_numpy()).reshape(-1, data.layout.horizon, len(data.layout.targets))
@@ -169,7 +169,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         challenger: folders of its artifacts; its test part is newer than anything the champion was trained on.
         champion: the version that serves; None without one.
     """
-    data = prepared.read(challenger["preprocess"])
+    data = dataset.read(challenger["preprocess"])
     rows = read_predictions(challenger["evaluate"], "test")
     scores = read_document(challenger["evaluate"] / "scores.json")
     starts, shape = data.origins("test"), (-1, data.layout.horizon, len(data.layout.targets))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from gristmill.settings import schedule as freshness
+from gristmill.settings import schedule
 from gristmill.settings.base import AnyShare, Columns, Fit, OptionalColumn, Settings, Share
 from gristmill.settings.data_schema import TableSchema
 
@@ -116,7 +116,7 @@ class Export(Settings):
     refit: bool = False  # train once more on everything, by the judged recipe, and export that network
 
 
-class Schedule(freshness.Schedule):
+class Schedule(schedule.Schedule):
     """When a pipeline is retrained, and from where."""
 
     warm_start: bool = False  # challengers begin from the champion's weights
@@ -131,7 +131,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "backtest": Backtest,
     "evaluate": Evaluate,
     "export": Export,
-    "gate": freshness.Gate,
+    "gate": schedule.Gate,
     "schedule": Schedule,
 }
 """Table name to its class, or to the package that holds one module a `kind`."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.prepared import PARTS, Bounds
+from gristmill.domains.timeseries.dataset import PARTS, Bounds
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.patterns import find_patterns, notes
-from gristmill.domains.timeseries.prepared import Prepared
-from gristmill.domains.timeseries.season import find_season
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.decomposition import find_patterns, notes
+from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.util.table_io import write_document, write_table
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gristmill.domains.timeseries import prepared
-from gristmill.domains.timeseries.forecaster import Model, buildable, fit_forecaster
+from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.train_network import Model, buildable, fit_forecaster
 from gristmill.settings.custom_code import Own
 from gristmill.training.fit import OnEpoch
 from gristmill.training.outputs import write_trained
@@ -42,7 +42,7 @@ def train(
         RequestError: settings that do not go together.
         Diverged: the loss is not a finite number.
     """
-    data = prepared.read(preprocess)
+    data = dataset.read(preprocess)
     network, course = fit_forecaster(buildable(model, files), train, data, scratch, logs, on_epoch, start=start)
     write_trained(network, course, out, quantiles=list(train.quantiles) if train.loss == "quantile" else None)
     return {"parameters": network.count_params()} | ({"epochs": len(course.losses)} if course.losses else {})

@@ -13,7 +13,7 @@ from scipy.special import log_softmax, softmax
 
 from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.vision.prepared import Prepared
+from gristmill.domains.vision.dataset import Prepared
 
 Features = npt.NDArray[np.float32]  # (images, side * side * channels)
 

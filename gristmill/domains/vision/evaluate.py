@@ -6,14 +6,20 @@ import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.judged import MODEL, described, refuse_unknown, score_table, summarised
 from gristmill.domains.common.classification.predictions import as_rows, surest_errors
-from gristmill.domains.vision import baselines, looks, prepared
+from gristmill.domains.common.classification.score_table import (
+    MODEL,
+    described,
+    refuse_unknown,
+    score_table,
+    summarised,
+)
+from gristmill.domains.vision import baselines, dataset, feature_maps
+from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.export_network import head_of
 from gristmill.domains.vision.predictions import picked, probabilities_of, probabilities_on
-from gristmill.domains.vision.prepared import Prepared
-from gristmill.domains.vision.published import head_of
 from gristmill.domains.vision.settings import Evaluate
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.layer_table import layers
 from gristmill.util.table_io import write_document, write_table
 
@@ -40,7 +46,7 @@ def evaluate(
     Raises:
         RequestError: a slice that is no column of the source's metadata.
     """
-    data, network = prepared.read(preprocess), networks.read(train)
+    data, network = dataset.read(preprocess), saved_network.read(train)
     refuse_unknown(evaluate.slices, data)
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     others = baselines.predictions_of(data, parts, evaluate.baseline_side)
@@ -64,5 +70,5 @@ def write_examples(data: Prepared, network: keras.Model, test: pd.DataFrame, out
     errors = surest_errors(test, ERRORS).index.tolist()
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:LOOKED_AT].tolist()
     pixels = picked(data, "test", [*errors, *first_of_classes])
-    np.save(out / "errors.npy", looks.thumbnails(pixels[: len(errors)]), allow_pickle=False)
-    looks.write(looks.look(network, pixels[len(errors) :]), out)
+    np.save(out / "errors.npy", feature_maps.thumbnails(pixels[: len(errors)]), allow_pickle=False)
+    feature_maps.write(feature_maps.look(network, pixels[len(errors) :]), out)

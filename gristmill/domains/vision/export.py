@@ -9,13 +9,13 @@ import numpy as np
 
 from gristmill.domains.common.classification.predictions import Probabilities, scored_probabilities
 from gristmill.domains.common.classification.scores import accuracy
-from gristmill.domains.vision import prepared, serving
-from gristmill.domains.vision.prepared import Layout, Prepared
+from gristmill.domains.vision import dataset, serving
+from gristmill.domains.vision.dataset import Layout, Prepared
 from gristmill.domains.vision.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, export_network, in_blocks, refuse_other_than_scored
 from gristmill.export.formats import FORMATS
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
 QUANTIZED = "lite_quantized"  # is written beside `lite`
@@ -40,7 +40,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         RequestError: a format whose extra is not installed.
     """
     with bundle.fresh_process() as reload:
-        data, network = prepared.read(preprocess), networks.read(train)
+        data, network = dataset.read(preprocess), saved_network.read(train)
         layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
         proved = max(1, min(_PROVED, _PROVED_BYTES // layout.bytes_per_image))
         pixels = next(data.dataset("test", batch=proved).as_numpy_iterator())[0]

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.vision import prepared
+from gristmill.domains.vision import dataset
+from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.models.transfer import Transfer
-from gristmill.domains.vision.prepared import Prepared
 
 Features = npt.NDArray[np.float32]  # (images, features)
 
@@ -45,7 +45,7 @@ def features(
     Raises:
         RequestError: the base does not take such images, has no such layer, or the weights are not its own.
     """
-    data = prepared.read(preprocess)
+    data = dataset.read(preprocess)
     stretches = _stretches(data)
     made: Sequence[Iterable[Features]]
     if chunks:
@@ -63,12 +63,12 @@ def features(
 
 def chunks(*, model: Transfer, preprocess: Path, files: Sequence[Path] = ()) -> int:
     """Return in how many chunks the images can be shown to the base; arguments as of `features`."""
-    return len(_stretches(prepared.read(preprocess)))
+    return len(_stretches(dataset.read(preprocess)))
 
 
 def chunk(*, model: Transfer, preprocess: Path, number: int, out: Path, files: Sequence[Path] = ()) -> dict[str, int]:
     """Write the features of one chunk of images, `features.npy`; arguments as of `features`."""
-    data = prepared.read(preprocess)
+    data = dataset.read(preprocess)
     stretch = _stretches(data)[number]
     base = model.located(files).featuriser(data.layout.shape)
     _write(out / "features.npy", (stretch.images, base.output_shape[1]), _shown(base, data, stretch))
@@ -81,7 +81,7 @@ def _stretches(data: Prepared) -> list[_Stretch]:
     for part, images in data.layout.counts.items():
         shards = data.shards(part)
         own: list[_Stretch] = []
-        for shard, size in zip(shards, np.diff(prepared.edges(images, len(shards))), strict=True):
+        for shard, size in zip(shards, np.diff(dataset.edges(images, len(shards))), strict=True):
             if not own or own[-1].images >= _CHUNK:
                 own.append(_Stretch(part, [], 0))
             own[-1].shards.append(shard)

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from gristmill.domains.common.classification.loss_and_labels import Truth
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.common.classification.truth import Truth
 from gristmill.domains.vision.augment import augmented, changes
-from gristmill.domains.vision.prepared import Prepared
+from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.settings import Augment
 from gristmill.training.feed import Change, Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed, Update

@@ -14,8 +14,8 @@ import pandas as pd
 
 from gristmill.data_schema.checks import Violation, bound_violations, class_violations, refuse
 from gristmill.domains.common.classification.classes import by_class, quartiles, refuse_unlearnable
-from gristmill.domains.vision import images, shards
-from gristmill.domains.vision.images import Header
+from gristmill.domains.vision import decode, shards
+from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Ingest, Schema
 from gristmill.errors import DataError, SourceChanged, shown
 from gristmill.sources import archives
@@ -150,7 +150,7 @@ def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, 
 def _look_at(photo: Photo, max_pixels: int) -> Header | str:
     """Return a photo's header, or why it is left out."""
     try:
-        return images.check(photo.encoded, max_pixels)
+        return decode.check(photo.encoded, max_pixels)
     except DataError as error:
         return str(error)
 

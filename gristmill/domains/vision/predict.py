@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.vision import images
-from gristmill.domains.vision.images import Pixels
+from gristmill.domains.vision import decode
+from gristmill.domains.vision.decode import Pixels
 from gristmill.domains.vision.settings import Ingest, Preprocess
 from gristmill.errors import DataError
 from gristmill.export import bundle
@@ -77,15 +77,15 @@ def stored(ingested: Path, index: pd.DataFrame, form: Form) -> Iterator[Pixels]:
 
     for shard, offset, size in index[["shard", "offset", "size"]].itertuples(index=False):
         record = shards.read(ingested, shards.Place(shard, offset, size))
-        yield images.decoded(shards.bytes_of(record, "image"), form)
+        yield decode.decoded(shards.bytes_of(record, "image"), form)
 
 
 def read(path: Path, form: Form, max_pixels: int) -> Pixels:
     """Return the pixels of an image file in the form that the model takes."""
     try:
         encoded = path.read_bytes()
-        images.check(encoded, max_pixels)
-        return images.decoded(encoded, form)
+        decode.check(encoded, max_pixels)
+        return decode.decoded(encoded, form)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Mend its permissions, or leave it out.") from None
     except DataError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.vision.prepared import Pixels, Prepared
+from gristmill.domains.vision.dataset import Pixels, Prepared
 
 if TYPE_CHECKING:
     import keras

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from gristmill.domains.common.classification.duplicates import repeated
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.common.classification.repeats import repeated
 from gristmill.domains.common.classification.split import mixed, split
-from gristmill.domains.vision import images, shards
-from gristmill.domains.vision.prepared import Layout, edges, write_layout
+from gristmill.domains.vision import decode, shards
+from gristmill.domains.vision.dataset import Layout, edges, write_layout
 from gristmill.domains.vision.settings import Preprocess
 from gristmill.errors import DataError
 from gristmill.util.files import link
@@ -119,13 +119,13 @@ def _examples(rows: pd.DataFrame, layout: Layout, ingest: Path) -> Iterator[byte
     for name, label, *place in rows[["id", "label", *_PLACE]].itertuples(index=False):
         photo = shards.bytes_of(shards.read(ingest, shards.Place(*place)), "image")
         try:
-            pixels = images.decoded(photo, layout)
+            pixels = decode.decoded(photo, layout)
         except DataError as error:
             raise DataError(f"photo {name!r}: {error}. Mend it or leave it out.") from None
         yield shards.example(image=_encoded(pixels, layout.encoding), label=int(label))
 
 
-def _encoded(pixels: images.Pixels, encoding: str) -> bytes:
+def _encoded(pixels: decode.Pixels, encoding: str) -> bytes:
     if encoding == "raw":
         return pixels.tobytes()
     target = io.BytesIO()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gristmill.domains.common.classification import report as classifier
-from gristmill.domains.common.classification.figures import short
+from gristmill.domains.common.classification import report
+from gristmill.domains.common.classification.plots import short
 from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
 from gristmill.domains.common.classification.report import headline_picture
-from gristmill.domains.vision import figures, looks, prepared
+from gristmill.domains.vision import dataset, feature_maps, plots
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section, Table
@@ -23,12 +23,12 @@ _COLUMNS = 6  # of errors
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    judged = classifier.read_judged(folders)
-    yield classifier.scores_section(judged)
-    yield classifier.confusion_section(judged)
-    yield classifier.calibration_section(judged)
+    judged = report.read_judged(folders)
+    yield report.scores_section(judged)
+    yield report.confusion_section(judged)
+    yield report.calibration_section(judged)
     yield from error_sections(folders["evaluate"])
-    yield from classifier.slice_sections(judged)
+    yield from report.slice_sections(judged)
     yield from training_sections(folders["train"])
     yield from sight_sections(folders["evaluate"])
     yield network_section(folders["evaluate"])
@@ -49,21 +49,21 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
     yield Section(
         "Surest errors",
         "Images of the test part that the model was most sure of and wrong about. Some may be labelled wrongly.",
-        [as_svg(figures.sheet(list(pixels), _COLUMNS, words))],
+        [as_svg(plots.sheet(list(pixels), _COLUMNS, words))],
         [Table("", ["image", "true", "predicted", "probability"], table)],
     )
 
 
 def sight_sections(evaluated: Path) -> Iterator[Section]:
     """Yield the filters of the first convolution, and feature maps of a few test images."""
-    found = looks.read(evaluated)
+    found = feature_maps.read(evaluated)
     if found is None:
         return
-    pictures = [figures.filters_figure(found.filters)]
-    pictures += [figures.maps_figure(found.images, maps, layer) for layer, maps in found.maps.items()]
+    pictures = [plots.filters_figure(found.filters)]
+    pictures += [plots.maps_figure(found.images, maps, layer) for layer, maps in found.maps.items()]
     note = (
-        f"Filters of the first convolution ({looks.FILTERS} at most), and images of the test part with what "
-        f"convolutions make of them: the {looks.MAPS} maps of a layer that differ most over these images."
+        f"Filters of the first convolution ({feature_maps.FILTERS} at most), and images of the test part with what "
+        f"convolutions make of them: the {feature_maps.MAPS} maps of a layer that differ most over these images."
     )
     yield Section("What the network sees", note, pictures=[as_svg(picture) for picture in pictures])
 
@@ -73,14 +73,14 @@ def sample_sections(train: Path) -> Iterator[Section]:
     if not (train / "samples.npy").exists():
         return
     samples = np.load(train / "samples.npy", allow_pickle=False)
-    tiles = looks.thumbnails(samples.reshape(-1, *samples.shape[2:]))
+    tiles = feature_maps.thumbnails(samples.reshape(-1, *samples.shape[2:]))
     note = "Training images as they are, first in each row, and as they are changed at random in every epoch."
-    yield Section("Augmented samples", note, [as_svg(figures.sheet(list(tiles), samples.shape[1]))])
+    yield Section("Augmented samples", note, [as_svg(plots.sheet(list(tiles), samples.shape[1]))])
 
 
 def data_section(folders: dict[str, Path]) -> Section:
     """Return how many images each class has in each part, what was left out, and what parts share."""
-    data = prepared.read(folders["preprocess"])
+    data = dataset.read(folders["preprocess"])
     layout, index = data.layout, data.index
     skipped = read_document(folders["ingest"] / "summary.json")["skipped"]
     repeated = read_document(folders["preprocess"] / "summary.json")["repeated"]
@@ -88,9 +88,9 @@ def data_section(folders: dict[str, Path]) -> Section:
         f"{len(index):,} images of {len(layout.classes)} classes, at {layout.height} x {layout.width} pixels and "
         f"{layout.channels} channel{'s' if layout.channels > 1 else ''}; "
         + (f"{len(skipped):,} left out." if skipped else "none was left out.")
-        + classifier.repeats_note(repeated)
+        + report.repeats_note(repeated)
     )
-    tables = [classifier.counts_table(data)]
+    tables = [report.counts_table(data)]
     if skipped:
         shown = [[photo["id"], photo["reason"]] for photo in skipped[:_SHOWN]]
         title = "Left out" if len(shown) == len(skipped) else f"Left out: the first {len(shown)} of {len(skipped):,}"

@@ -10,9 +10,9 @@ import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.retraining import Fresh, Kind
-from gristmill.domains.vision import images
+from gristmill.domains.vision import decode
+from gristmill.domains.vision.dataset import Pixels
 from gristmill.domains.vision.predict import Form
-from gristmill.domains.vision.prepared import Pixels
 from gristmill.errors import DataError
 from gristmill.export import bundle
 from gristmill.retraining.drift import look_at_draws
@@ -61,7 +61,7 @@ def _pixels(ingest: Path, name: str, place: Sequence[int], form: Form) -> Pixels
     from gristmill.domains.vision import shards  # late: without a new photo TensorFlow is not needed
 
     try:
-        return images.decoded(shards.bytes_of(shards.read(ingest, shards.Place(*place)), "image"), form)
+        return decode.decoded(shards.bytes_of(shards.read(ingest, shards.Place(*place)), "image"), form)
     except DataError as error:
         raise DataError(f"photo {name!r}: {error}. Mend it or leave it out.") from None
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from gristmill.domains.vision.images import Form
-from gristmill.domains.vision.orientation import orientation, upright
-from gristmill.domains.vision.prepared import Layout
+from gristmill.domains.vision.dataset import Layout
+from gristmill.domains.vision.decode import Form
+from gristmill.domains.vision.exif import orientation, upright
 from gristmill.training.tf_disk_errors import told_as_python
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow has it

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gristmill.domains.common.classification.loss_and_labels import Truth
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.common.classification.truth import Truth
-from gristmill.domains.vision import prepared
+from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augmented, changes
+from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.export_network import published
 from gristmill.domains.vision.feed import features_feed, feed_of, floats, validation_of
-from gristmill.domains.vision.prepared import Prepared
-from gristmill.domains.vision.published import published
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.settings import Augment
-from gristmill.domains.vision.shape import Shape
 from gristmill.settings.custom_code import Own
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.outputs import refuse_misshapen, write_trained
@@ -74,7 +74,7 @@ def train(
         RequestError: settings that do not go together.
         Diverged: the loss is not a finite number.
     """
-    data = prepared.read(preprocess)
+    data = dataset.read(preprocess)
     network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
     learner = network.get_layer("head") if features else network
     feed = features_feed(features, data, truth, train) if features else feed_of(data, truth, augment, train)
@@ -98,10 +98,10 @@ def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Mo
     return network
 
 
-def samples(data: Prepared, augment: Augment, seed: int) -> prepared.Pixels:
+def samples(data: Prepared, augment: Augment, seed: int) -> dataset.Pixels:
     """Return the first training images, each as it is and as it is changed."""
     images, _ = next(iter(data.dataset("train", _SAMPLES)))
     variants = [augmented(floats(images), augment, tf.constant([seed, draw], tf.int64)) for draw in range(_VARIANTS)]
     stacked = tf.stack([floats(images), *variants], axis=1)
-    made: prepared.Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
+    made: dataset.Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
     return made

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact
 from gristmill.store.artifact import parse_manifest
 from gristmill.util.files import write_json
@@ -28,7 +28,7 @@ def remember(folder: Path, manifest: dict[str, Any]) -> None:
     file = _file(folder, manifest["stage"], manifest["key"])
     with suppress(OSError):  # a disk that is full: it is asked again
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, manifest | {"seal": identity.digest_of(manifest)})
+        write_json(file, manifest | {"seal": keys.digest_of(manifest)})
 
 
 def forget(folder: Path, stage: str, key: str) -> None:
@@ -38,7 +38,7 @@ def forget(folder: Path, stage: str, key: str) -> None:
 
 def folder_of(root: Path, url: str) -> Path:
     """Return where a store remembers what is on the shared store at a URL."""
-    return root / "elsewhere" / identity.digest_of(url)[:16]
+    return root / "elsewhere" / keys.digest_of(url)[:16]
 
 
 def _file(folder: Path, stage: str, key: str) -> Path:

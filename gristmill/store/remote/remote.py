@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.store.artifact import MANIFEST, Artifact, parse_manifest
 from gristmill.store.remote.bucket import Bucket
@@ -113,7 +113,7 @@ class Remote:
             self._drop(name, f"{self.bucket.where(gone[0])}: gone, though a manifest names it.")
             return None
         for path, sha256 in hashes.items():
-            if identity.digest_of_file(path) != sha256:
+            if keys.digest_of_file(path) != sha256:
                 self._drop_object(name, sha256)
                 return None
         write_atomically(folder / MANIFEST, content)

@@ -16,7 +16,7 @@ from typing import Any
 from gristmill.errors import CorruptArtifact
 from gristmill.keys import digest_of
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_manifest, verify
-from gristmill.store.remote import manifest_cache as elsewhere
+from gristmill.store.remote import manifest_cache
 from gristmill.store.remote.join import is_cache_of, join
 from gristmill.store.remote.remote import Remote
 from gristmill.store.store import Store
@@ -35,7 +35,7 @@ class SharedStore(Store):
         """
         super().__init__(root)
         self._remote = remote
-        self._elsewhere = elsewhere.folder_of(root, remote.bucket.url)
+        self._elsewhere = manifest_cache.folder_of(root, remote.bucket.url)
         is_cache_of(root, remote.bucket.url)
 
     @cached_property
@@ -122,7 +122,7 @@ class SharedStore(Store):
                 return there
             manifest = self.remote.fetch(shared_as, stage, key, draft, digest)
             if manifest is None:
-                elsewhere.forget(self._elsewhere, stage, key)
+                manifest_cache.forget(self._elsewhere, stage, key)
                 return None
             flush_folder(draft)
             if digest and final.is_dir() and any(final.iterdir()):
@@ -140,7 +140,7 @@ class SharedStore(Store):
 
     def _manifest_elsewhere(self, stage: str, key: str, anew: bool = False) -> dict[str, Any] | None:
         """Return the manifest that the shared store has; it is asked once, or `anew`."""
-        manifest = None if anew else elsewhere.recall(self._elsewhere, stage, key)
+        manifest = None if anew else manifest_cache.recall(self._elsewhere, stage, key)
         if manifest is None and (manifest := self.remote.manifest(artifact_name(stage, key), stage, key)):
-            elsewhere.remember(self._elsewhere, manifest)
+            manifest_cache.remember(self._elsewhere, manifest)
         return manifest

@@ -7,18 +7,17 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.few_examples import met_by_a_plane
-from gristmill.domains.generation import cut as cut_tokens
-from gristmill.domains.generation import prepared as tokens
+from gristmill.domains.generation import dataset, few_examples
 from gristmill.domains.generation.feed import validation_of
 from gristmill.domains.generation.settings import Train
-from gristmill.domains.tabular import cut as cut_rows
-from gristmill.domains.tabular import prepared as rows
-from gristmill.domains.text import cut as cut_texts
-from gristmill.domains.text import prepared as texts
-from gristmill.domains.timeseries import cut as cut_series
-from gristmill.domains.timeseries import prepared as series
-from gristmill.domains.vision import cut as cut_images
-from gristmill.domains.vision import prepared as images
+from gristmill.domains.tabular import dataset as rows
+from gristmill.domains.tabular import few_examples as cut_rows
+from gristmill.domains.text import dataset as texts
+from gristmill.domains.text import few_examples as cut_texts
+from gristmill.domains.timeseries import dataset as series
+from gristmill.domains.timeseries import few_examples as cut_series
+from gristmill.domains.vision import dataset as images
+from gristmill.domains.vision import few_examples as cut_images
 from helpers.small_prepared import spotted, write_prepared
 from helpers.small_runs import assembled
 from helpers.small_tokens import telling
@@ -179,9 +178,9 @@ def test_no_more_rows_than_a_plane_meets(tmp_path: Path, out: Folders, columns: 
 def test_windows_of_tokens_are_the_first(tmp_path: Path, out: Folders, most: int | None, expected: int) -> None:
     write_stream(tmp_path / "tokens", "windows", {"train": (0, 400), "validation": (400, 500), "test": (500, 600)})
 
-    cut_tokens.cut({"preprocess": tmp_path / "tokens"}, out, most)
+    few_examples.cut({"preprocess": tmp_path / "tokens"}, out, most)
 
-    few = tokens.read(out["preprocess"])
+    few = dataset.read(out["preprocess"])
     assert few.stream("train").tolist() == list(range(expected))
     assert validation_of(few, Train()) is None
 
@@ -189,9 +188,9 @@ def test_windows_of_tokens_are_the_first(tmp_path: Path, out: Folders, most: int
 def test_lines_are_as_many_as_have_the_prefixes(tmp_path: Path, out: Folders) -> None:
     write_stream(tmp_path / "tokens", "prefixes", {"train": (10, 80), "validation": (80, 90), "test": (90, 100)})
 
-    cut_tokens.cut({"preprocess": tmp_path / "tokens"}, out, most=12)
+    few_examples.cut({"preprocess": tmp_path / "tokens"}, out, most=12)
 
-    few = tokens.read(out["preprocess"])
+    few = dataset.read(out["preprocess"])
     assert [line.tolist() for line in few.lines("train")] == [[*range(6 * line, 6 * line + 6)] for line in (10, 11, 12)]
     assert validation_of(few, Train()) is None
 
@@ -199,6 +198,6 @@ def test_lines_are_as_many_as_have_the_prefixes(tmp_path: Path, out: Folders) ->
 def write_stream(folder: Path, examples: str, bounds: dict[str, tuple[int, int]]) -> None:
     """Write 600 tokens, each another one, in lines of six."""
     folder.mkdir()
-    tokens.write_tokens(np.arange(600, dtype=np.int32), folder)
+    dataset.write_tokens(np.arange(600, dtype=np.int32), folder)
     np.save(folder / "starts.npy", np.arange(101) * 6, allow_pickle=False)
-    tokens.write_layout(tokens.Layout("word", 600, examples, 12, bounds, {}, {}), folder)
+    dataset.write_layout(dataset.Layout("word", 600, examples, 12, bounds, {}, {}), folder)

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.cli import console
-from gristmill.cli import output as screen
+from gristmill.cli import console, output
 from gristmill.cli.doctor import Finding
 from gristmill.errors import DataError, RequestError
 from gristmill.project.status import Status
@@ -82,12 +81,12 @@ def test_the_command_that_opens_the_logs_can_be_pasted(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, installed: bool, hint: str
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
-    screen.show_logs(Path("/my store/logs/small/0123"))
+    output.show_logs(Path("/my store/logs/small/0123"))
     assert capsys.readouterr().out == f"logs    tensorboard --logdir '/my store/logs/small/0123'{hint}\n"
 
 
 def test_each_line_of_an_error_is_an_error_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_error(
+    output.show_error(
         RequestError("pipelines.toml [pipelines.small] a: wrong.\npipelines.toml [defaults] b: [/] wrong.")
     )
     out, err = capsys.readouterr()
@@ -99,37 +98,37 @@ def test_each_line_of_an_error_is_an_error_with_its_brackets(capsys: pytest.Capt
 
 
 def test_a_message_keeps_its_colons(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_error(DataError("series.csv: no column ':id:'."))
+    output.show_error(DataError("series.csv: no column ':id:'."))
     assert capsys.readouterr().err == "error: series.csv: no column ':id:'.\n"
 
 
 @pytest.mark.parametrize("description", ["energy in [kwh]", "from [/] to", ":id: of [red]"])
 def test_a_description_is_shown_as_it_is_written(capsys: pytest.CaptureFixture[str], description: str) -> None:
-    screen.show_status([Status("small", "timeseries", description, "fresh", None)])
+    output.show_status([Status("small", "timeseries", description, "fresh", None)])
     assert rows(capsys.readouterr().out)[1] == ["small", "timeseries", "fresh", *description.split()]
 
 
 def test_a_long_error_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_error(RequestError("word " * 100 + "end"))
+    output.show_error(RequestError("word " * 100 + "end"))
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("word end")
 
 
 def test_what_is_said_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.say("interrupted [red]now[/]")
+    output.say("interrupted [red]now[/]")
     out, err = capsys.readouterr()
     assert (out, err) == ("", "interrupted [red]now[/]\n")
 
 
 def test_json_is_the_only_thing_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     value = {"name": "é [red]", "path": Path("a"), "values": [1, None]}
-    screen.show_json(value)
+    output.show_json(value)
     assert json.loads(capsys.readouterr().out) == value | {"path": "a"}
 
 
 def test_no_line_of_a_table_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -> None:
     steps = [Step("ingest", "fresh", ""), Step("train", "run", "settings train.epochs 5 → 6")]
-    screen.show_plan("small", steps)
+    output.show_plan("small", steps)
     assert capsys.readouterr().out.splitlines() == [
         "small",
         "stage          because",
@@ -167,7 +166,7 @@ def test_on_a_narrow_terminal_other_columns_than_the_names_give_way(
 ) -> None:
     if columns:
         monkeypatch.setenv("COLUMNS", str(columns))
-    screen.show_status(PIPELINES)
+    output.show_status(PIPELINES)
     *_, heading, many_years, songs = capsys.readouterr().out.splitlines()
     assert heading.split() == headings.split()
     assert (many_years.split()[0], songs.split()[0]) == ("sunspots_of_many_years", "songs")
@@ -179,13 +178,13 @@ def test_without_all_pipelines_that_need_data_are_counted(capsys: pytest.Capture
     lost = Status("lost", "timeseries", "", "no data", None)
     trained = Status("trained", "timeseries", "", "no data", {"metric": "mae", "model": 2.0, "baseline": 3.0})
     served = Status("served", "timeseries", "", "no data", None, champion=1)
-    screen.show_status([PIPELINES[1], lost, trained, served, lost], everything=False)
+    output.show_status([PIPELINES[1], lost, trained, served, lost], everything=False)
     *shown, last = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in shown[2:]] == ["songs", "trained", "served"]
     assert last == "2 more need data: gristmill ls --all"
-    screen.show_status([lost], everything=False)
+    output.show_status([lost], everything=False)
     assert capsys.readouterr().out == "1 needs data: gristmill ls --all\n"
-    screen.show_status([lost])
+    output.show_status([lost])
     assert "lost" in capsys.readouterr().out
 
 
@@ -197,7 +196,7 @@ def test_a_printed_frame_has_six_digits_and_no_exponents(capsys: pytest.CaptureF
         "large": [1234567.891, 250000.0],
         "count": [1234567, 2],
     }
-    screen.show_frame(pd.DataFrame(columns))
+    output.show_frame(pd.DataFrame(columns))
     assert capsys.readouterr().out.splitlines() == [
         "name,single,double,large,count",
         "a,50.2163,12.6389,1234568,1234567",
@@ -206,7 +205,7 @@ def test_a_printed_frame_has_six_digits_and_no_exponents(capsys: pytest.CaptureF
 
 
 def test_what_is_absent_and_need_not_be_there_is_neither_sound_nor_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_findings(
+    output.show_findings(
         [Finding("store", "writable"), Finding("data of a", "absent", None), Finding("b", "no", False)]
     )
     assert rows(capsys.readouterr().out)[1:] == [
@@ -217,7 +216,7 @@ def test_what_is_absent_and_need_not_be_there_is_neither_sound_nor_wrong(capsys:
 
 
 def test_a_fresh_plan_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_plan("small", [Step("ingest", "fresh", "")])
+    output.show_plan("small", [Step("ingest", "fresh", "")])
     assert capsys.readouterr().out == "small: all fresh, nothing to do\n"
 
 
@@ -228,7 +227,7 @@ def test_a_plan_says_for_every_stage_what_and_why(capsys: pytest.CaptureFixture[
         Step("evaluate", "depends", "depends on train"),
         Step("export", "no data", "[pipelines.small.source] path: no such file"),
     ]
-    screen.show_plan("small", steps)
+    output.show_plan("small", steps)
     name, _, *shown = (" ".join(words) for words in rows(capsys.readouterr().out))
     assert name == "small"
     assert shown == [
@@ -248,7 +247,7 @@ def test_points_of_a_stage_that_share_a_reason_are_one_line(capsys: pytest.Captu
         Step("backtest 2/2", "run", "corrupt: gone"),
         Step("evaluate", "depends", "depends on backtest 2/1"),
     ]
-    screen.show_plan("small", steps)
+    output.show_plan("small", steps)
     assert [" ".join(words) for words in rows(capsys.readouterr().out)[2:]] == [
         "train fresh",
         "backtest x2 fresh",
@@ -259,7 +258,7 @@ def test_points_of_a_stage_that_share_a_reason_are_one_line(capsys: pytest.Captu
 
 
 def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.show_scores(SCORES)
+    output.show_scores(SCORES)
     assert capsys.readouterr().out.splitlines() == [
         "   validation   test",
         "scores    mae    mae  mape   skill",
@@ -273,7 +272,7 @@ def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.Ca
 
 def test_the_baselines_are_sorted_by_the_metric_of_the_headline(capsys: pytest.CaptureFixture[str]) -> None:
     headline = {"metric": "mape", "model": 11.0, "baseline": 9.0}
-    screen.show_scores(SCORES | {"shown": ["mape", "coverage"], "headline": headline})
+    output.show_scores(SCORES | {"shown": ["mape", "coverage"], "headline": headline})
     assert rows(capsys.readouterr().out)[1:-1] == [
         ["scores", "mape", "mape", "coverage"],
         ["model", "–", "–", "–"],
@@ -288,7 +287,7 @@ def test_a_run_is_shown_with_outcome_overrides_and_lineage(capsys: pytest.Captur
     shown = record(
         outcome="failed", error="DataError: [x] wrong", overrides=["model.units=[5]"], stages={"train": stage}
     )
-    screen.show_record(shown, None)
+    output.show_record(shown, None)
     assert [" ".join(words) for words in rows(capsys.readouterr().out)] == [
         "small run 20200101T000000-0000: failed, 90.0 s (DataError: [x] wrong)",
         "with model.units=[5]",
@@ -320,7 +319,7 @@ def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.C
         version=2,
     )
 
-    screen.show_record(record(retraining=found), None)
+    output.show_record(record(retraining=found), None)
 
     assert [" ".join(words) for words in rows(capsys.readouterr().out)] == [
         "small run 20200101T000000-0000: retraining, promoted, 90.0 s",
@@ -340,7 +339,7 @@ def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.C
 def test_runs_stand_side_by_side_with_or_without_a_score(capsys: pytest.CaptureFixture[str]) -> None:
     headline = {"metric": "mae", "model": 2.0, "baseline": 2.667, "validation": 2.5}
     failed = record(id="20200102T000000-0000", outcome="failed", overrides=["model.units=[5]"])
-    screen.show_runs([(failed, None), (record(), headline)])
+    output.show_runs([(failed, None), (record(), headline)])
     assert rows(capsys.readouterr().out) == [
         ["validation", "test", "best"],
         ["run", "outcome", "s", "mae", "mae", "baseline", "with"],
@@ -356,7 +355,7 @@ def test_the_id_of_a_run_is_whole_however_narrow_the_terminal_is(
     shown = record(id="20200102T000000-0000-12", overrides=["train.learning_rate=0.003", "model.units=[20, 10]"])
     for columns in (120, 80, 60, 40):
         monkeypatch.setenv("COLUMNS", str(columns))
-        screen.show_runs([(shown, headline)])
+        output.show_runs([(shown, headline)])
         *_, line = capsys.readouterr().out.splitlines()
         assert line.startswith("20200102T000000-0000-12 ")
         assert len(line) <= max(columns, 60)
@@ -365,7 +364,7 @@ def test_the_id_of_a_run_is_whole_however_narrow_the_terminal_is(
 
 def test_runs_scored_by_several_metrics_name_them(capsys: pytest.CaptureFixture[str]) -> None:
     scored = [{"metric": metric, "model": 2.0, "baseline": 2.5, "validation": 3.0} for metric in ("mae", "mase")]
-    screen.show_runs([(record(), headline) for headline in scored])
+    output.show_runs([(record(), headline) for headline in scored])
     assert [line[3:] for line in rows(capsys.readouterr().out)[2:]] == [
         ["mae", "3.0", "2.0", "2.5"],
         ["mase", "3.0", "2.0", "2.5"],
@@ -373,11 +372,11 @@ def test_runs_scored_by_several_metrics_name_them(capsys: pytest.CaptureFixture[
 
 
 def test_the_log_is_plain_lines_and_warnings_say_so(capsys: pytest.CaptureFixture[str], logs: logging.Logger) -> None:
-    screen.set_up(logging.INFO, debug=False)
+    output.set_up(logging.INFO, debug=False)
     logs.getChild("store").warning("%s: altered [red]", "data.txt")
     logs.info("ingest done")
     logs.debug("unheard")
     assert capsys.readouterr().err.splitlines() == ["warning: data.txt: altered [red]", "ingest done"]
-    screen.set_up(logging.WARNING, debug=False)
+    output.set_up(logging.WARNING, debug=False)
     logs.info("unheard")
     assert capsys.readouterr().err == ""

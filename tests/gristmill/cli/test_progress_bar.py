@@ -8,8 +8,7 @@ import time
 import pytest
 from rich.console import Console
 
-from gristmill.cli import output as screen
-from gristmill.cli import progress_bar as bar
+from gristmill.cli import output, progress_bar
 from gristmill.training import progress
 from gristmill.training.progress import Epoch
 
@@ -22,8 +21,8 @@ def test_without_a_terminal_training_is_a_line_now_and_then(
 ) -> None:
     for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-    screen.set_up(logging.INFO, debug=False)
-    with bar.working():
+    output.set_up(logging.INFO, debug=False)
+    with progress_bar.working():
         for number in range(1, of + 1):
             progress.tell("small", Epoch(number, of, 0.5, 0.25 if number > 1 else None))
     out, err = capsys.readouterr()
@@ -39,8 +38,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     sent = io.StringIO()
     shown = Console(file=sent, force_terminal=True, force_interactive=True, width=80, height=24)
     monkeypatch.setattr("gristmill.cli.console.err", lambda: shown)
-    monkeypatch.setattr(bar, "_is_drawn", lambda: True)
-    screen.set_up(logging.INFO, debug=False)
+    monkeypatch.setattr(progress_bar, "_is_drawn", lambda: True)
+    output.set_up(logging.INFO, debug=False)
     return sent
 
 
@@ -53,8 +52,8 @@ def lines_of(sent: io.StringIO) -> list[str]:
 def test_without_a_terminal_work_is_a_line_before_it_begins(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    screen.set_up(logging.INFO, debug=False)
-    with bar.working("data", "reading"):
+    output.set_up(logging.INFO, debug=False)
+    with progress_bar.working("data", "reading"):
         progress.begin("prefect", "starting")
         progress.begin("predict", logged=False)
         progress.begin("train")
@@ -64,16 +63,16 @@ def test_without_a_terminal_work_is_a_line_before_it_begins(
 
 
 def test_quiet_tells_of_no_work(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.set_up(logging.WARNING, debug=False)
-    with bar.working():
+    output.set_up(logging.WARNING, debug=False)
+    with progress_bar.working():
         progress.begin("train")
         progress.tell("small", Epoch(1, 1, 0.5, None))
-    screen.set_up(logging.INFO, debug=False)
+    output.set_up(logging.INFO, debug=False)
     assert capsys.readouterr() == ("", "")
 
 
 def test_on_a_terminal_one_line_shows_the_stage_then_its_epochs_and_vanishes(terminal: io.StringIO) -> None:
-    with bar.working():
+    with progress_bar.working():
         assert terminal.getvalue() == ""  # nothing is drawn before anything is to be shown
         progress.begin("train")
         assert lines_of(terminal)[-1].endswith("train      started")
@@ -87,11 +86,11 @@ def test_on_a_terminal_one_line_shows_the_stage_then_its_epochs_and_vanishes(ter
 def test_what_is_quick_as_a_rule_is_shown_once_it_takes_long(
     terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with bar.working("data", "reading"):
+    with progress_bar.working("data", "reading"):
         pass
     assert terminal.getvalue() == ""
-    monkeypatch.setattr(bar, "PATIENCE", 0.0)
-    with bar.working("data", "reading"):
+    monkeypatch.setattr(progress_bar, "PATIENCE", 0.0)
+    with progress_bar.working("data", "reading"):
         deadline = time.monotonic() + 60
         while not terminal.getvalue() and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -101,7 +100,7 @@ def test_what_is_quick_as_a_rule_is_shown_once_it_takes_long(
 def test_something_else_that_was_shown_is_not_hidden_by_what_takes_long(
     terminal: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = bar._Line()
+    line = progress_bar._Line()
     line.work("tensorflow", "loading", logged=True)
     line.work_late("data", "reading")
     line.close()
@@ -109,8 +108,8 @@ def test_something_else_that_was_shown_is_not_hidden_by_what_takes_long(
 
 
 def test_items_are_given_as_they_come_with_a_sign_before_the_first(capsys: pytest.CaptureFixture[str]) -> None:
-    screen.set_up(logging.INFO, debug=False)
+    output.set_up(logging.INFO, debug=False)
     found = []
-    for item in bar.each(iter([1, 2]), "check"):
+    for item in progress_bar.each(iter([1, 2]), "check"):
         found.append((item, capsys.readouterr().err))
     assert found == [(1, "check      started\n"), (2, "")]

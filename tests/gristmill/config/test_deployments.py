@@ -7,22 +7,21 @@ import pytest
 import yaml
 
 from conftest import ROOT, SMALL
-from gristmill.config import catalogue as config
-from gristmill.config import deployments
+from gristmill.config import catalogue, deployments
 from gristmill.settings.schedule import Schedule
 
 
 def deployed(project: Path, schedule: str = "", pool: str = deployments.POOL) -> list[dict[str, Any]]:
     """Return the deployments of the small pipeline with these lines in its schedule, as Prefect reads them."""
     (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.schedule]\n{schedule}\n")
-    content = deployments.prefect_yaml(config.load(project), pool)
+    content = deployments.prefect_yaml(catalogue.load(project), pool)
     found: list[dict[str, Any]] = yaml.safe_load(content)["deployments"]
     return found
 
 
 def test_the_repositorys_file_is_current() -> None:
     """Written by `gristmill deploy --write-only`."""
-    assert (ROOT / "prefect.yaml").read_text() == deployments.prefect_yaml(config.load(ROOT))
+    assert (ROOT / "prefect.yaml").read_text() == deployments.prefect_yaml(catalogue.load(ROOT))
 
 
 def test_a_pipeline_has_a_deployment_to_run_it_and_one_to_retrain_it(project: Path) -> None:
@@ -105,12 +104,12 @@ def test_another_work_pool_is_named_in_every_deployment(project: Path) -> None:
 
 
 def test_the_file_says_where_it_comes_from_and_holds_no_place_of_this_machine(project: Path) -> None:
-    content = deployments.prefect_yaml(config.load(project))
+    content = deployments.prefect_yaml(catalogue.load(project))
     assert content.splitlines()[0] == (
         "# Generated from pipelines.toml by `gristmill deploy`, and written over by it: edit pipelines.toml."
     )
     assert str(project) not in content
-    assert content == deployments.prefect_yaml(config.load(project))
+    assert content == deployments.prefect_yaml(catalogue.load(project))
 
 
 def test_a_description_fills_in_no_secret(project: Path) -> None:
@@ -118,7 +117,7 @@ def test_a_description_fills_in_no_secret(project: Path) -> None:
     (project / "pipelines.toml").write_text(
         text.replace("A few years of sunspots", "{{ prefect.blocks.secret.password }}")
     )
-    run, retrain = yaml.safe_load(deployments.prefect_yaml(config.load(project)))["deployments"]
+    run, retrain = yaml.safe_load(deployments.prefect_yaml(catalogue.load(project)))["deployments"]
     assert run["description"].endswith("up to date. { { prefect.blocks.secret.password }}")
     assert retrain["description"].endswith("when asked. { { prefect.blocks.secret.password }}")
 

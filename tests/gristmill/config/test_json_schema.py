@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import pytest
 
-from gristmill.config import json_schema as module
+from gristmill.config import json_schema
 from gristmill.config.catalogue import Defaults, load, tables_of
 from gristmill.config.stages import DOMAINS
 from gristmill.domains.timeseries.settings import Harmonics, Train
@@ -51,7 +51,7 @@ CLASSES = [
 @cache
 def written() -> str:
     """The schema as a file has it, made once."""
-    return json.dumps(module.schema())
+    return json.dumps(json_schema.schema())
 
 
 def schema() -> dict[str, Any]:

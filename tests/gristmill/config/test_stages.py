@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.config.catalogue import SCHEMA, Choice, Pipeline, tables_of
 from gristmill.config.stages import DOMAINS, STAGES, Stage, begun_from, module_of, stages_of
 from gristmill.domains.vision.augment import changes
@@ -35,7 +35,7 @@ CHANGED = {"horizontal_flip": "true", "vertical_flip": "true", "fill": "wrap"}  
 
 
 def pipeline(project: Path, *assignments: str) -> Pipeline:
-    return config.load(project, {"small": list(assignments)}).pipeline("small")
+    return catalogue.load(project, {"small": list(assignments)}).pipeline("small")
 
 
 def labels(project: Path, *assignments: str) -> list[str]:
@@ -58,7 +58,7 @@ def keys_of(of: Pipeline, project: Path) -> dict[str, str]:
 def photos(folder: Path, *assignments: str) -> Pipeline:
     """Return a pipeline of photos that fits a head on features of a frozen base, with some settings changed."""
     (folder / "pipelines.toml").write_text(PHOTOS)
-    return config.load(folder, {"photos": list(assignments)}).pipeline("photos")
+    return catalogue.load(folder, {"photos": list(assignments)}).pipeline("photos")
 
 
 def classes_of(choice: Choice) -> list[type[Settings]]:
@@ -167,7 +167,7 @@ def test_features_are_a_stage_where_neither_base_nor_images_change(
 @pytest.mark.parametrize("model", ['kind = "cnn"', 'kind = "models.py:build", frozen = true'])
 def test_a_model_of_no_known_base_has_no_features(model: str, tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text(PHOTOS[: PHOTOS.index("model =")] + f"model = {{ {model} }}\n")
-    tables = config.load(tmp_path).pipeline("photos").tables
+    tables = catalogue.load(tmp_path).pipeline("photos").tables
 
     assert [stage.label for stage in stages_of("vision", tables)] == [*BEFORE, *AFTER]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gristmill.config import catalogue as config
-from gristmill.course import saved_scores as kept
+from gristmill.course import saved_scores
 from gristmill.course.page import write_markdown, write_page
 from gristmill.course.rows import Code, Result, Row, result, rows, trials
 from gristmill.errors import RequestError
@@ -103,13 +103,13 @@ def test_an_earlier_outcome_stands_for_a_seed_that_has_none_here(project: Path) 
 
 def test_the_figures_of_the_table_are_kept_in_the_project(project: Path) -> None:
     found = Result(row(project), by_seed(outcome(22.0), outcome(24.0)))
-    assert kept.read(project) == {}
+    assert saved_scores.read(project) == {}
 
-    kept.write([found, Result(row(project), {})], project)
+    saved_scores.write([found, Result(row(project), {})], project)
 
-    assert kept.read(project) == {"small": found.by_seed}
+    assert saved_scores.read(project) == {"small": found.by_seed}
     shown = write_markdown([found], project).read_text()
-    assert write_markdown([Result(row(project), kept.read(project)["small"])], project).read_text() == shown
+    assert write_markdown([Result(row(project), saved_scores.read(project)["small"])], project).read_text() == shown
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_the_figures_of_the_table_are_kept_in_the_project(project: Path) -> None
 )
 def test_a_file_of_figures_that_does_not_hold_is_told(project: Path, text: str) -> None:
     (project / "docs").mkdir()
-    (project / kept.FILE).write_bytes(text.encode(errors="surrogateescape"))
+    (project / saved_scores.FILE).write_bytes(text.encode(errors="surrogateescape"))
 
     with pytest.raises(RequestError, match=r"course.json: not the figures of the course table \(.+\). Restore it"):
-        kept.read(project)
+        saved_scores.read(project)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact
 from gristmill.maintenance.local import garbage, remove, repair, verify_registry, verify_store
 from gristmill.registry.bundles import Bundles
@@ -47,7 +47,7 @@ def dead_pid() -> int:
 
 def publish(store: Store, stage: str, number: int) -> Artifact:
     """Publish an artifact that is older than any run of this test."""
-    made_of = identity.identify(stage, {}, {"number": {"is": number}}, {}, {})
+    made_of = keys.identify(stage, {}, {"number": {"is": number}}, {}, {})
     with store.draft(made_of) as draft:
         (draft.path / "data.txt").write_text(f"{stage} {number}")
         (draft.path / "scores.json").write_text("{}")

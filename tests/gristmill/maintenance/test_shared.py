@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import StoreError
 from gristmill.maintenance.eviction import evict, share_all
 from gristmill.maintenance.local import needed
@@ -26,7 +26,7 @@ from helpers.buckets import age, made_of, names, publish, spoil, write_record
 pytest_plugins = ["helpers.shared_store"]
 
 Machine = Callable[[str], SharedStore]
-WEIGHTS = object_name(identity.digest_of_bytes(b"weights"))
+WEIGHTS = object_name(keys.digest_of_bytes(b"weights"))
 
 
 def manifest_of(name: str) -> str:
@@ -112,13 +112,13 @@ def test_what_no_run_of_any_machine_needs_is_named_and_objects_only_a_day_later(
     for name in names(shared):
         age(shared, name)
     publish(here, "young")
-    young = object_name(identity.digest_of_bytes(b"young"))
+    young = object_name(keys.digest_of_bytes(b"young"))
 
     third = machine("third")
     assert unneeded(third) == {
         manifest_of("old"),
-        object_name(identity.digest_of_bytes(b"weights of old")),
-        object_name(identity.digest_of_bytes(b"old")),
+        object_name(keys.digest_of_bytes(b"weights of old")),
+        object_name(keys.digest_of_bytes(b"old")),
     }
     for item in list(shared_garbage(third, needed(third, 1))):
         remove_shared(item, third.remote)

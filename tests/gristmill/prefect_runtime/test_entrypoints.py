@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from gristmill.config import stages as domains
+from gristmill.config import stages
 from gristmill.prefect_runtime import entrypoints
 
 
-@pytest.mark.parametrize("name", [*domains.DOMAINS, "retrain"])
+@pytest.mark.parametrize("name", [*stages.DOMAINS, "retrain"])
 def test_every_flow_is_found_under_its_name(name: str) -> None:
     from prefect.flows import load_flow_from_entrypoint
 

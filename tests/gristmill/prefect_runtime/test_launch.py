@@ -8,8 +8,8 @@ from typing import NoReturn
 import httpx
 import pytest
 
-from gristmill.cli import app as cli
-from gristmill.config import catalogue as config
+from gristmill.cli import app
+from gristmill.config import catalogue
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime import launch
 from gristmill.prefect_runtime.launch import set_up_prefect
@@ -58,7 +58,7 @@ def test_an_api_that_is_lost_in_mid_run_is_named_and_the_command_line_hears_of_i
     heard = heard_of(httpx.ConnectError("Connection refused", request=ASKED), monkeypatch)
 
     with pytest.raises(WorkError) as raised:
-        launch.launch(config.load(), ["small"], "timeseries", {"pipeline": "small"})
+        launch.launch(catalogue.load(), ["small"], "timeseries", {"pipeline": "small"})
 
     assert heard == [raised.value]
     assert str(raised.value) == (
@@ -72,7 +72,7 @@ def test_a_temporary_server_is_sent_no_heartbeats(project: Path, monkeypatch: py
     monkeypatch.setattr(launch, "_ready", lambda *_: (lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value(), "url"))
     monkeypatch.setenv(TEMPORARY, "url")
 
-    assert launch.launch(config.load(), ["small"], "timeseries", {"pipeline": "small"}) is None
+    assert launch.launch(catalogue.load(), ["small"], "timeseries", {"pipeline": "small"}) is None
 
 
 ELSEWHERE = httpx.Request("GET", "http://models.example/weights")
@@ -92,7 +92,7 @@ def test_a_server_that_a_users_own_code_asks_is_not_taken_for_prefects(
     heard = heard_of(error, monkeypatch)
 
     with pytest.raises(type(error)) as raised:
-        launch.launch(config.load(), ["small"], "timeseries", {"pipeline": "small"})
+        launch.launch(catalogue.load(), ["small"], "timeseries", {"pipeline": "small"})
 
     assert (raised.value, heard) == (error, [])
 
@@ -107,6 +107,6 @@ def test_the_process_ends_also_where_nobody_reads_what_it_says(monkeypatch: pyte
     monkeypatch.setattr(sys.stdout, "flush", refuse)
 
     with pytest.raises(BrokenPipeError):
-        cli._end(WorkError("lost"))
+        app._end(WorkError("lost"))
 
     assert statuses == [1]

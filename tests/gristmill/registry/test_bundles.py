@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.registry.bundles import Bundles, is_given_up
 from gristmill.store.artifact import Artifact, Reference
@@ -25,7 +25,7 @@ def bundles(tmp_path: Path) -> Bundles:
 
 def publish(root: Path, weights: str = "weights") -> Artifact:
     """Publish a bundle over the one that is there, as --refresh does: under the same key, with other bytes."""
-    store, made_of = Store(root), identity.identify("export", {}, {}, {}, {})
+    store, made_of = Store(root), keys.identify("export", {}, {}, {}, {})
     with store.draft(made_of) as draft:
         (draft.path / "saved_model/assets").mkdir(parents=True)
         (draft.path / "saved_model/variables").write_text(weights)

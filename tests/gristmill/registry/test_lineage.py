@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact
 from gristmill.registry.lineage import Git, code_of, git_of
 from gristmill.runs.records import Record, StageRecord
@@ -93,7 +93,7 @@ def test_the_code_of_each_stage_is_what_its_manifest_says(tmp_path: Path) -> Non
         started=datetime(2020, 1, 1, tzinfo=UTC), stages=stages, versions={}, host="here", pid=1,
     )  # fmt: skip
 
-    assert code_of(record, store) == {stage: identity.digest_of(modules) for stage, modules in code.items()}
+    assert code_of(record, store) == {stage: keys.digest_of(modules) for stage, modules in code.items()}
     shutil.rmtree(made["ingest"].path)
     with pytest.raises(CorruptArtifact) as raised:
         code_of(record, store)
@@ -102,6 +102,6 @@ def test_the_code_of_each_stage_is_what_its_manifest_says(tmp_path: Path) -> Non
 
 
 def publish(store: Store, stage: str, code: dict[str, str]) -> Artifact:
-    made_of = identity.identify(stage, code, {}, {}, {})
+    made_of = keys.identify(stage, code, {}, {}, {})
     with store.draft(made_of) as draft:
         return store.publish(draft, made_of)

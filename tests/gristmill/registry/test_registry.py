@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
 from gristmill.registry.lineage import Git
 from gristmill.registry.promotions import Promotion
@@ -23,7 +23,7 @@ from gristmill.registry.version import Version
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.store import Store
-from gristmill.util import sealed_json as sealed
+from gristmill.util import sealed_json
 from gristmill.util.table_io import write_document
 from helpers.support import heard, said
 
@@ -61,7 +61,7 @@ def record(bundle: Artifact, **changed: Any) -> Record:
 
 def publish(root: Path, name: str) -> Artifact:
     """Publish a bundle."""
-    store, made_of = Store(root), identity.identify("export", {}, {"bundle": {"name": name}}, {}, {})
+    store, made_of = Store(root), keys.identify("export", {}, {"bundle": {"name": name}}, {}, {})
     with store.draft(made_of) as draft:
         (draft.path / "model.keras").write_text(f"weights {name}")
         write_document(draft.path / "scores.json", SCORES)
@@ -265,14 +265,14 @@ def test_a_promotion_that_comes_between_looking_and_promoting_stands(
 ) -> None:
     register(tmp_path, "b1", "b2", "b3")
     registry.promote("small", 1, "the first")
-    create = sealed.create
+    create = sealed_json.create
 
     def overtaken(path: Path, content: Promotion) -> bool:
-        monkeypatch.setattr(sealed, "create", create)
+        monkeypatch.setattr(sealed_json, "create", create)
         registry.promote("small", 3, "by hand")
         return create(path, content)
 
-    monkeypatch.setattr(sealed, "create", overtaken)
+    monkeypatch.setattr(sealed_json, "create", overtaken)
 
     assert registry.promote("small", 2, "better than v1", judged=1).why == "by hand"
     assert registry.promoted("small") == 3
@@ -349,7 +349,7 @@ def test_a_crowd_loses_no_promotion_and_leaves_a_whole_pointer(registry: Registr
     versions = list(registry.versions("small"))
     assert [version.number for version in versions] == list(range(30, 0, -1))
     assert len({version.references["export"]["key"] for version in versions}) == 30  # what all registered is one each
-    assert sealed.read(tmp_path / "registry/small/champion.json", Promotion) == promotions[0]
+    assert sealed_json.read(tmp_path / "registry/small/champion.json", Promotion) == promotions[0]
     assert not list(tmp_path.rglob(".*"))
 
 
@@ -364,7 +364,7 @@ def test_a_promotion_cut_off_before_the_pointer_moved_holds(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealed, "replace", killed)
+        patch.setattr(sealed_json, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             registry.promote("small", 2, "cut off")
     pointer = tmp_path / "registry/small/champion.json"
@@ -383,17 +383,17 @@ def test_who_is_overtaken_while_moving_the_pointer_leaves_it_at_the_later_promot
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(tmp_path, "b1", "b2")
-    write = sealed.replace
+    write = sealed_json.replace
 
     def overtaken(path: Path, content: Promotion) -> None:
-        monkeypatch.setattr(sealed, "replace", write)
+        monkeypatch.setattr(sealed_json, "replace", write)
         registry.promote("small", 2, "overtakes")
         write(path, content)
 
-    monkeypatch.setattr(sealed, "replace", overtaken)
+    monkeypatch.setattr(sealed_json, "replace", overtaken)
     registry.promote("small", 1, "slow")
 
-    assert sealed.read(tmp_path / "registry/small/champion.json", Promotion).why == "overtakes"
+    assert sealed_json.read(tmp_path / "registry/small/champion.json", Promotion).why == "overtakes"
     assert [promotion.why for promotion in registry.promotions("small")] == ["overtakes", "slow"]
 
 
@@ -421,7 +421,7 @@ def test_a_bundle_that_a_kill_left_without_its_version_is_the_next_ones(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealed, "create", killed)
+        patch.setattr(sealed_json, "create", killed)
         with pytest.raises(KeyboardInterrupt):
             register(tmp_path, "b1")
     assert list(registry.versions("small")) == []

@@ -25,7 +25,7 @@ FIRST = {
 def read(project: Path, pipeline: str, *overrides: str) -> Record:
     """Run a pipeline up to ingest."""
     from tasks.ingest import ingest
-    from tasks.stage import recorded
+    from tasks.run_stage import recorded
 
     with recorded(pipeline, list(overrides), None, str(project)) as run:
         ingest.fn(run)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.config.catalogue import Pipeline
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError, StoreError, WorkError
@@ -34,7 +34,7 @@ BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def pipeline(project: Path) -> Pipeline:
-    return config.load(project).pipeline("small")
+    return catalogue.load(project).pipeline("small")
 
 
 @pytest.fixture

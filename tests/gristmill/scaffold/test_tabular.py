@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.draft import Draft
+from gristmill.scaffold.proposal import Draft
 from gristmill.scaffold.tabular import propose
 
 Propose = Callable[..., Draft]

@@ -8,7 +8,7 @@ import pytest
 
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.draft import Draft
+from gristmill.scaffold.proposal import Draft
 from gristmill.scaffold.text import propose
 
 TEXTS = [f"a {word} thing, number {at}, is {word}" for at in range(30) for word in ("good", "bad")]

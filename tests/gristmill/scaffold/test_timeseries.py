@@ -11,7 +11,7 @@ import pytest
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.draft import Draft
+from gristmill.scaffold.proposal import Draft
 from gristmill.scaffold.timeseries import propose
 
 DAYS = pd.date_range("2023-01-01", periods=120)

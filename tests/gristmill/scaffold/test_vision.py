@@ -11,7 +11,7 @@ from PIL import Image
 
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.draft import Draft
+from gristmill.scaffold.proposal import Draft
 from gristmill.scaffold.vision import propose
 
 

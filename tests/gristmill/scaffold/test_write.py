@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.errors import RequestError
-from gristmill.scaffold.draft import Draft, Guess
+from gristmill.scaffold.proposal import Draft, Guess
 from gristmill.scaffold.write import is_store_ignored, pipeline_name, refuse_existing, write_project
 
 DRAFT = Draft(
@@ -25,7 +25,7 @@ def test_a_project_is_a_file_that_loads_and_a_store_that_git_leaves_alone(tmp_pa
     path = write_project(tmp_path / "new/project", "line", DRAFT)
 
     assert path == tmp_path / "new/project/pipelines.toml"
-    assert config.load(path.parent).pipeline("line").description == "y of a line"
+    assert catalogue.load(path.parent).pipeline("line").description == "y of a line"
     assert sorted(file.name for file in path.parent.iterdir()) == [".gitignore", "pipelines.toml"]
     assert (path.parent / ".gitignore").read_text() == "/data/store/\n"
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conftest import SMALL
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.errors import RequestError
 from gristmill.settings.schedule import Schedule, span
 
@@ -19,10 +19,10 @@ SPAN = 'expected a number and a unit, such as "90 minutes", "6 hours", "1 day" o
 ZONE = 'expected a time zone such as "Europe/Berlin" or "UTC".'
 
 
-def load(project: Path, lines: str) -> config.Catalogue:
+def load(project: Path, lines: str) -> catalogue.Catalogue:
     """Load the small project with these lines in the table of its schedule."""
     (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.schedule]\n{lines}\n")
-    return config.load(project)
+    return catalogue.load(project)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact
 from gristmill.store.artifact import Artifact, read_manifest, verify, write_manifest
 
-MADE_OF = identity.identify("train", {"gristmill": "00"}, {"train": {"learning_rate": 1e-3}}, {}, {"numpy": "2.1.0"})
+MADE_OF = keys.identify("train", {"gristmill": "00"}, {"train": {"learning_rate": 1e-3}}, {}, {"numpy": "2.1.0"})
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def test_a_manifest_is_read_as_it_was_written(artifact: Artifact) -> None:
 
 def test_a_manifest_lists_every_file_with_its_size_and_hash(artifact: Artifact) -> None:
     assert artifact.manifest["files"] == {
-        name: {"size": size, "sha256": identity.digest_of_file(artifact.path / name)}
+        name: {"size": size, "sha256": keys.digest_of_file(artifact.path / name)}
         for name, size in (("data.txt", 7), ("inner/more.txt", 4))
     }
 
 
 def test_a_manifest_is_sealed(artifact: Artifact) -> None:
     written = json.loads((artifact.path / "manifest.json").read_text())
-    assert written.pop("seal") == identity.digest_of(written)
+    assert written.pop("seal") == keys.digest_of(written)
 
 
 def test_a_digest_is_of_names_and_content_alone(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_digest_is_of_names_and_content_alone(tmp_path: Path) -> None:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         (folder / name).write_text(content)
-        made_of = identity.identify("train", {}, {"a": counts}, {}, {})
+        made_of = keys.identify("train", {}, {"a": counts}, {}, {})
         return Artifact(folder, write_manifest(folder, made_of, counts, counts)).reference["digest"]
 
     assert digest_of("a", "x", rows=1) == digest_of("a", "x", rows=2)

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.config.stages import DOMAINS, STAGES, Stage, module_of
 from gristmill.errors import WorkError
 from gristmill.keys import digest_of_file
@@ -48,14 +48,14 @@ CLOSURES = {
         "gristmill.util.table_io",
         "gristmill.domains.timeseries",
         "gristmill.domains.timeseries.grid",
-        "gristmill.domains.timeseries.holes",
-        "gristmill.domains.timeseries.imputation",
+        "gristmill.domains.timeseries.fill_gaps",
+        "gristmill.domains.timeseries.fill_gaps_score",
         "gristmill.domains.timeseries.ingest",
-        "gristmill.domains.timeseries.mending",
-        "gristmill.domains.timeseries.observations",
-        "gristmill.domains.timeseries.season",
-        "gristmill.domains.timeseries.times",
-        "gristmill.domains.timeseries.zones",
+        "gristmill.domains.timeseries.cleaning",
+        "gristmill.domains.timeseries.dedup_and_sort",
+        "gristmill.domains.timeseries.seasonality",
+        "gristmill.domains.timeseries.parse_times",
+        "gristmill.domains.timeseries.timezones",
     ],
     "preprocess": [
         "gristmill",
@@ -65,10 +65,10 @@ CLOSURES = {
         "gristmill.util.gc_freeze",
         "gristmill.util.table_io",
         "gristmill.domains.timeseries",
-        "gristmill.domains.timeseries.ahead",
+        "gristmill.domains.timeseries.known_features",
         "gristmill.domains.timeseries.grid",
         "gristmill.domains.timeseries.materialize",
-        "gristmill.domains.timeseries.prepared",
+        "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.preprocess",
         "gristmill.domains.timeseries.split",
         "gristmill.domains.timeseries.windows",
@@ -94,13 +94,13 @@ CLOSURES = {
         "gristmill.training.tensorboard",  # only writes logs, but takes part in every epoch
         "gristmill.domains.timeseries",
         "gristmill.domains.timeseries.feed",
-        "gristmill.domains.timeseries.forecaster",
+        "gristmill.domains.timeseries.train_network",
         "gristmill.domains.timeseries.models",
         "gristmill.domains.timeseries.models.conv_lstm",
         "gristmill.domains.timeseries.normalisation",
-        "gristmill.domains.timeseries.prepared",
+        "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.recurrent",
-        "gristmill.domains.timeseries.shape",
+        "gristmill.domains.timeseries.model_shape",
         "gristmill.domains.timeseries.train",
         "gristmill.domains.timeseries.windows",
         "gristmill.training.outputs",
@@ -127,14 +127,14 @@ CLOSURES = {
         "gristmill.domains.timeseries",
         "gristmill.domains.timeseries.backtest",
         "gristmill.domains.timeseries.feed",
-        "gristmill.domains.timeseries.forecaster",
+        "gristmill.domains.timeseries.train_network",
         "gristmill.domains.timeseries.models",
         "gristmill.domains.timeseries.models.conv_lstm",
         "gristmill.domains.timeseries.normalisation",
-        "gristmill.domains.timeseries.predictions",
-        "gristmill.domains.timeseries.prepared",
+        "gristmill.domains.timeseries.forecasts",
+        "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.recurrent",
-        "gristmill.domains.timeseries.shape",
+        "gristmill.domains.timeseries.model_shape",
         "gristmill.domains.timeseries.split",  # where the parts of a block begin
         "gristmill.domains.timeseries.windows",
     ],
@@ -149,20 +149,20 @@ CLOSURES = {
         "gristmill.util.table_io",
         "gristmill.domains.timeseries",
         "gristmill.domains.timeseries.anomalies",
-        "gristmill.domains.timeseries.apart",
+        "gristmill.domains.timeseries.per_series",
         "gristmill.domains.timeseries.baselines",
-        "gristmill.domains.timeseries.changes",
+        "gristmill.domains.timeseries.change_points",
         "gristmill.domains.timeseries.evaluate",
-        "gristmill.domains.timeseries.forecasts",
+        "gristmill.domains.timeseries.baseline_forecasts",
         "gristmill.domains.timeseries.importance",
         "gristmill.domains.timeseries.intervals",
-        "gristmill.domains.timeseries.patterns",
-        "gristmill.domains.timeseries.predictions",
-        "gristmill.domains.timeseries.prepared",
-        "gristmill.domains.timeseries.rolling",
-        "gristmill.domains.timeseries.scores",
-        "gristmill.domains.timeseries.scoring",
-        "gristmill.domains.timeseries.season",
+        "gristmill.domains.timeseries.decomposition",
+        "gristmill.domains.timeseries.forecasts",
+        "gristmill.domains.timeseries.dataset",
+        "gristmill.domains.timeseries.backtest_scores",
+        "gristmill.domains.timeseries.metrics",
+        "gristmill.domains.timeseries.score_table",
+        "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.study",
         "gristmill.domains.timeseries.windows",
     ],
@@ -187,14 +187,14 @@ CLOSURES = {
         "gristmill.training.tensorboard",
         "gristmill.domains.timeseries",
         "gristmill.domains.timeseries.feed",
-        "gristmill.domains.timeseries.forecaster",
+        "gristmill.domains.timeseries.train_network",
         "gristmill.domains.timeseries.models",
         "gristmill.domains.timeseries.models.conv_lstm",
         "gristmill.domains.timeseries.normalisation",
-        "gristmill.domains.timeseries.prepared",
+        "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.recurrent",
         "gristmill.domains.timeseries.refit",
-        "gristmill.domains.timeseries.shape",
+        "gristmill.domains.timeseries.model_shape",
         "gristmill.domains.timeseries.windows",
         "gristmill.training.outputs",
     ],
@@ -214,8 +214,8 @@ CLOSURES = {
         "gristmill.util.table_io",
         "gristmill.domains.timeseries",
         "gristmill.domains.timeseries.export",
-        "gristmill.domains.timeseries.predictions",
-        "gristmill.domains.timeseries.prepared",
+        "gristmill.domains.timeseries.forecasts",
+        "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.windows",
     ],
 }
@@ -485,7 +485,7 @@ def test_the_hash_of_source_is_pinned() -> None:
 
 def code_of(stage: Stage, project: Path, model: str) -> list[str]:
     """The modules in the key of a stage of the small pipeline."""
-    pipeline = config.load(project, {"small": [f"model.kind={model}"]}).pipeline("small")
+    pipeline = catalogue.load(project, {"small": [f"model.kind={model}"]}).pipeline("small")
     stage = replace(stage, tables=tuple(name for name in stage.tables if name in pipeline.tables))  # no schema
     return list(identity_of(pipeline, stage, {}, read_modules(Memo(project / "memo")), NOTHING).parts["code"])
 
@@ -508,7 +508,7 @@ def test_of_the_models_only_the_chosen_one_is_in(project: Path, model: str) -> N
 def test_no_module_of_a_closure_imports_by_a_computed_name(tmp_path: Path) -> None:
     """Such an import would be in no closure."""
     stages = [module_of(domain, stage.name) for domain in DOMAINS for stage in STAGES[domain]]
-    tables = [table for domain in DOMAINS for table in config.tables_of(domain).values()]
+    tables = [table for domain in DOMAINS for table in catalogue.tables_of(domain).values()]
     packages = {package for table in tables if isinstance(table, tuple) for package in table}
     choices = [f"{package}.{kind}" for package in packages for kind in kinds(package)]
     dynamic = [

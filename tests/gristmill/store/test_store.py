@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.keys import Identity
 from gristmill.store.artifact import Artifact
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def made_of(stage: str = "train", **settings: Any) -> Identity:
-    return identity.identify(stage, {"gristmill": "00"}, {"train": settings}, {}, {"numpy": "2.1.0"})
+    return keys.identify(stage, {"gristmill": "00"}, {"train": settings}, {}, {"numpy": "2.1.0"})
 
 
 MADE_OF = made_of()

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from gristmill.errors import RequestError
 from gristmill.settings.base import Fit
-from gristmill.training import distribution as devices
+from gristmill.training import distribution
 from gristmill.util.table_io import read_table
 from helpers.small_trainings import process_of_devices, seeds_by_device, train_domain, train_interrupted, weights_of
 from helpers.support import heard, said
@@ -70,7 +70,7 @@ def test_each_device_draws_for_itself(two: ProcessPoolExecutor) -> None:
 @pytest.mark.parametrize("count", [2, 3, 8])
 def test_the_parts_of_a_batch_are_all_of_it_once(count: int) -> None:
     for size in range(1, 40):
-        parts = [devices._part(size, number, count) for number in range(count)]
+        parts = [distribution._part(size, number, count) for number in range(count)]
         assert [at for begin, items in parts for at in range(begin, begin + items)] == list(range(size))
         assert max(items for _, items in parts) - min(items for _, items in parts) <= 1
         assert all(begin < size for begin, _ in parts)  # something is shown to a device without a part
@@ -80,10 +80,10 @@ def test_one_visible_device_trains_alone_and_says_so(caplog: pytest.LogCaptureFi
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 
     with heard(caplog):
-        strategy = devices.strategy_of(Fit(strategy="mirrored"))
+        strategy = distribution.strategy_of(Fit(strategy="mirrored"))
 
     assert strategy is tf.distribute.get_strategy()
-    assert devices.learner_of(network, Fit(strategy="mirrored"), strategy) is network
+    assert distribution.learner_of(network, Fit(strategy="mirrored"), strategy) is network
     (told,) = said(caplog)
     assert "one device is visible" in told
 
@@ -96,18 +96,18 @@ def test_a_network_that_cannot_be_built_anew_is_refused() -> None:
     how: Any = Fit(precision="mixed_bfloat16")
 
     with pytest.raises(RequestError, match=r"cannot be built anew .*register_keras_serializable"):
-        devices.learner_of(network, how, tf.distribute.get_strategy())
+        distribution.learner_of(network, how, tf.distribute.get_strategy())
 
 
 def test_what_one_device_trains_in_float32_is_the_network_itself() -> None:
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    assert devices.learner_of(network, Fit(), tf.distribute.get_strategy()) is network
+    assert distribution.learner_of(network, Fit(), tf.distribute.get_strategy()) is network
 
 
 def test_an_equal_network_is_handed_over_to_the_last_bit() -> None:
     one, other = (keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]) for _ in range(2))
 
-    devices.hand_over(one, other)
+    distribution.hand_over(one, other)
 
     for mine, its in zip(one.get_weights(), other.get_weights(), strict=True):
         assert np.array_equal(mine, its)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.errors import CorruptArtifact, WorkError
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from helpers.scoreboard import Fault
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def build(width: int = 4) -> "keras.Model":
 def written(tmp_path_factory: pytest.TempPathFactory) -> "tuple[keras.Model, Path]":
     folder = tmp_path_factory.mktemp("network")
     network = build()
-    networks.write(network, folder)
+    saved_network.write(network, folder)
     return network, folder
 
 
@@ -63,7 +63,7 @@ class Canary:
 def test_a_network_comes_back_with_all_it_holds(written: "tuple[keras.Model, Path]") -> None:
     network, folder = written
 
-    found = networks.read(folder)
+    found = saved_network.read(folder)
 
     assert np.array_equal(found.predict(INPUTS, verbose=0), network.predict(INPUTS, verbose=0))
     for variable, original in zip(found.variables, network.variables, strict=True):
@@ -75,7 +75,7 @@ def test_a_network_comes_back_with_all_it_holds(written: "tuple[keras.Model, Pat
 def test_predictions_are_those_of_keras_whatever_the_number_of_rows(rows: int) -> None:
     network, inputs = build(), np.random.default_rng(1).normal(size=(rows, 6)).astype(np.float32)
 
-    found = networks.predictions(network, inputs)
+    found = saved_network.predictions(network, inputs)
 
     assert np.array_equal(found, network.predict(inputs, batch_size=1024, verbose=0))
 
@@ -90,14 +90,14 @@ def test_predictions_of_several_inputs_are_cut_alike() -> None:
     drawn = np.random.default_rng(2).normal(size=(1500, 2)).astype(np.float32)
     inputs = {"numbers": drawn, "names": tf.constant([["a"], ["b"], ["c"]] * 500)}
 
-    found = networks.predictions(network, inputs)
+    found = saved_network.predictions(network, inputs)
 
     assert np.array_equal(found[:, :2], drawn)
     assert found[:, 2:].argmax(axis=1).tolist() == [1, 2, 0] * 500
 
 
 def test_equal_networks_give_equal_bytes(written: "tuple[keras.Model, Path]", tmp_path: Path) -> None:
-    networks.write(build(), tmp_path)
+    saved_network.write(build(), tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["architecture.json", "weights.npz"]
     for path in tmp_path.iterdir():
@@ -105,17 +105,17 @@ def test_equal_networks_give_equal_bytes(written: "tuple[keras.Model, Path]", tm
 
 
 def test_reading_and_writing_again_changes_nothing(written: "tuple[keras.Model, Path]", tmp_path: Path) -> None:
-    networks.write(networks.read(written[1]), tmp_path)
+    saved_network.write(saved_network.read(written[1]), tmp_path)
 
     assert (tmp_path / "weights.npz").read_bytes() == (written[1] / "weights.npz").read_bytes()
 
 
 def test_weights_of_another_network_are_refused(written: "tuple[keras.Model, Path]", tmp_path: Path) -> None:
-    networks.write(build(width=5), tmp_path)
+    saved_network.write(build(width=5), tmp_path)
     shutil.copy(written[1] / "architecture.json", tmp_path)
 
     with pytest.raises(CorruptArtifact, match=r"the weights do not fit the architecture\. Run again with --refresh"):
-        networks.read(tmp_path)
+        saved_network.read(tmp_path)
 
 
 def test_too_few_weights_are_refused(written: "tuple[keras.Model, Path]", tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_too_few_weights_are_refused(written: "tuple[keras.Model, Path]", tmp_pa
     np.savez(tmp_path / "weights.npz", **kept)
 
     with pytest.raises(CorruptArtifact, match="do not fit"):
-        networks.read(tmp_path)
+        saved_network.read(tmp_path)
 
 
 @pytest.mark.fault(28)
@@ -138,7 +138,7 @@ def test_pickled_arrays_are_refused_unread(written: "tuple[keras.Model, Path]", 
     np.savez(folder / "weights.npz", allow_pickle=True, **kept)
 
     with pytest.raises(CorruptArtifact) as refused:
-        networks.read(folder)
+        saved_network.read(folder)
 
     fault.said(str(refused.value).replace(str(folder), "…"))
     assert str(refused.value) == (f"{folder}: the weights do not fit the architecture. Run again with --refresh train.")
@@ -150,13 +150,13 @@ def test_a_disk_that_fails_is_no_damage_of_the_network(written: "tuple[keras.Mod
     (tmp_path / "weights.npz").unlink()
 
     with pytest.raises(FileNotFoundError):
-        networks.read(tmp_path)
+        saved_network.read(tmp_path)
 
 
 def test_too_little_memory_is_no_damage_of_the_network(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    with pytest.raises(WorkError) as told, networks.refusing(tmp_path / "model.keras", "export"):
+    with pytest.raises(WorkError) as told, saved_network.refusing(tmp_path / "model.keras", "export"):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
     assert not isinstance(told.value, CorruptArtifact)
@@ -179,6 +179,6 @@ def test_code_in_the_architecture_is_refused_unread(written: "tuple[keras.Model,
     with pytest.raises(
         CorruptArtifact, match=r"architecture\.json: refused \(.*Lambda.*\)\. Nothing in it was run\. Run"
     ):
-        networks.read(folder)
+        saved_network.read(folder)
 
     assert not canary.exists()

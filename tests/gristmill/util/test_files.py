@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import SourceChanged
 from gristmill.keys import digest_of_file
 from gristmill.util import files
@@ -34,7 +34,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return digest_of_file(path)
 
-    monkeypatch.setattr(identity, "digest_of_file", hash_and_note)
+    monkeypatch.setattr(keys, "digest_of_file", hash_and_note)
     return names
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from gristmill.errors import CorruptArtifact
-from gristmill.util import sealed_json as sealed
+from gristmill.util import sealed_json
 
 
 class Note(BaseModel):
@@ -16,17 +16,17 @@ class Note(BaseModel):
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     path = tmp_path / "note.json"
-    sealed.replace(path, Note(text="né", weight=1e-300))
-    assert sealed.read(path, Note) == Note(text="né", weight=1e-300)
-    sealed.replace(path, Note(text="another"))
-    assert sealed.read(path, Note) == Note(text="another")
+    sealed_json.replace(path, Note(text="né", weight=1e-300))
+    assert sealed_json.read(path, Note) == Note(text="né", weight=1e-300)
+    sealed_json.replace(path, Note(text="another"))
+    assert sealed_json.read(path, Note) == Note(text="another")
 
 
 def test_what_is_there_is_not_created_again(tmp_path: Path) -> None:
     path = tmp_path / "note.json"
-    assert sealed.create(path, Note(text="first"))
-    assert not sealed.create(path, Note(text="second"))
-    assert sealed.read(path, Note).text == "first"
+    assert sealed_json.create(path, Note(text="first"))
+    assert not sealed_json.create(path, Note(text="second"))
+    assert sealed_json.read(path, Note).text == "first"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -47,11 +47,11 @@ def test_what_was_not_written_so_is_refused(tmp_path: Path, content: bytes, told
     path = tmp_path / "note.json"
     path.write_bytes(content)
     with pytest.raises(CorruptArtifact) as raised:
-        sealed.read(path, Note)
+        sealed_json.read(path, Note)
     assert str(raised.value) == f"{path}: {told}"
 
 
 def test_what_is_gone_is_said(tmp_path: Path) -> None:
     with pytest.raises(CorruptArtifact) as raised:
-        sealed.read(tmp_path / "note.json", Note)
+        sealed_json.read(tmp_path / "note.json", Note)
     assert str(raised.value) == f"{tmp_path}/note.json: cannot be read (No such file or directory)."

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.domains.common.classification import figures
+from gristmill.domains.common.classification import plots
 from gristmill.domains.common.classification.labelled import PARTS, Labelled
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.sections import Section, Table
@@ -57,7 +57,7 @@ def read_judged(folders: dict[str, Path]) -> Judged:
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the confusion of the classes as a PNG, from the folder of `evaluate` alone."""
     scores = read_document(folders["evaluate"] / "scores.json")
-    return as_png(figures.confusion_figure(scores["confusion"], scores["classes"]))
+    return as_png(plots.confusion_figure(scores["confusion"], scores["classes"]))
 
 
 def scores_section(found: Judged) -> Section:
@@ -105,7 +105,7 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
 
 def confusion_section(found: Judged) -> Section:
     """Return what each class is taken for, and how well it is found."""
-    picture = as_svg(figures.confusion_figure(found.scores["confusion"], found.scores["classes"]))
+    picture = as_svg(plots.confusion_figure(found.scores["confusion"], found.scores["classes"]))
     classes = found.by("class")
     model = classes[classes["forecaster"] == "model"]
     note = (
@@ -127,7 +127,7 @@ def calibration_section(found: Judged) -> Section:
         f"On the test part the model is right in {test['accuracy']:.1%} of the examples and is {confidence:.1%} sure "
         f"in the mean; over the bins both are {test['ece']:.1%} apart (ECE)."
     )
-    return Section("Calibration", note, pictures=[as_svg(figures.calibration_figure(bins))])
+    return Section("Calibration", note, pictures=[as_svg(plots.calibration_figure(bins))])
 
 
 def slice_sections(found: Judged) -> Iterator[Section]:

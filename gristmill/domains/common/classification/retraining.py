@@ -10,7 +10,7 @@ import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities, misses, read_predictions
 from gristmill.errors import shown
-from gristmill.retraining import example_diff as examples
+from gristmill.retraining import example_diff
 from gristmill.retraining.drift import look_at_mean_error, look_at_names, one_look
 from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.gate import Contest
@@ -80,7 +80,7 @@ class Kind:
             ingest: folder of the examples.
             before: folder of the earlier ones; None if there are none.
         """
-        return examples.compared(_said(self._ingested(ingest)), _said(self._ingested(before)) if before else None)
+        return example_diff.compared(_said(self._ingested(ingest)), _said(self._ingested(before)) if before else None)
 
     def lost(self, ingest: Path, before: Path) -> Lost:
         """Count the earlier examples that are missing.
@@ -90,7 +90,7 @@ class Kind:
             before: folder of the earlier ones.
         """
         now, then = self._ingested(ingest), self._ingested(before)
-        return examples.lost(now.contents, then.contents, lambda at: shown(then.rows["id"].iloc[at]))
+        return example_diff.lost(now.contents, then.contents, lambda at: shown(then.rows["id"].iloc[at]))
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Score the champion on examples that it has not seen, and compare these with those that it has.
@@ -152,7 +152,7 @@ class Kind:
             own.part(folders["preprocess"], "train", "validation").contents
             for own, folders in ((now, challenger), (before, champion.folders))
         )
-        return tested.of(tested.rows[examples.unlearned(tested.contents, *learned)])
+        return tested.of(tested.rows[example_diff.unlearned(tested.contents, *learned)])
 
     def _comparable(self, ingest: Path, champion: Folders) -> tuple[Ingested, Ingested]:
         """Return examples and those of the champion, which must have the same classes."""

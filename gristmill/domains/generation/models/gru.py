@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.recurrent import Recurrent, stacked
-from gristmill.domains.generation.shape import Shape
 
 if TYPE_CHECKING:
     import keras

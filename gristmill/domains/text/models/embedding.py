@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from gristmill.domains.text.shape import Shape
+from gristmill.domains.text.model_shape import Shape
 from gristmill.settings.base import Settings, Sizes
 
 if TYPE_CHECKING:

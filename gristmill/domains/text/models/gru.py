@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.recurrent import Recurrent, build
-from gristmill.domains.text.shape import Shape
 
 if TYPE_CHECKING:
     import keras

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import PositiveInt
 
-from gristmill.domains.timeseries.shape import Shape
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.settings.base import Settings, Sizes
 
 if TYPE_CHECKING:

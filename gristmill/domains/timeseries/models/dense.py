@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from gristmill.domains.timeseries.shape import Shape
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import NonNegativeFloat
 
-from gristmill.domains.timeseries.shape import Shape
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.settings.base import Settings
 
 if TYPE_CHECKING:

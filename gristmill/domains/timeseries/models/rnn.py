@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Literal
 
-from gristmill.domains.timeseries.shape import Shape
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.settings.base import Settings, Sizes
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, PositiveInt
 
-from gristmill.domains.vision.shape import Shape
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings, Sizes
 

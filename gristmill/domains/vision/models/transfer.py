@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gristmill.domains.vision.shape import Shape
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError
 from gristmill.settings.base import URLS, Digest, Place, Settings, Sizes
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import SMALL
-from gristmill.config import catalogue as config
-from gristmill.config import deployments
+from gristmill.config import catalogue, deployments
 from gristmill.prefect_runtime.schedule_announcement import announced
 from helpers.end_to_end import Command
 from helpers.support import Said
@@ -33,7 +32,7 @@ def _no_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_deploy_writes_the_file_alone_where_it_is_asked_to(command: Command, project: Path) -> None:
     assert command("deploy", "--write-only", "--pool", "gpus") == Said(0, f"wrote {project / 'prefect.yaml'}\n", "")
-    assert (project / "prefect.yaml").read_text() == deployments.prefect_yaml(config.load(project), "gpus")
+    assert (project / "prefect.yaml").read_text() == deployments.prefect_yaml(catalogue.load(project), "gpus")
 
 
 @pytest.mark.usefixtures("_no_server")
@@ -56,7 +55,7 @@ def test_updated_needs_a_schedule_or_a_server(command: Command, project: Path) -
 @pytest.mark.usefixtures("_no_server")
 def test_updated_refuses_a_pipeline_that_the_schedule_leaves_out(command: Command, project: Path) -> None:
     (project / "pipelines.toml").write_text(ON_EVENT)
-    with announced(config.load(project).store, "http://127.0.0.1:4321/api", ["one", "two"]):
+    with announced(catalogue.load(project).store, "http://127.0.0.1:4321/api", ["one", "two"]):
         said = command("updated", "small")
     assert said == Said(
         2,

@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
-from gristmill.domains.generation import prepared
+from gristmill.domains.generation import dataset
 from gristmill.domains.generation.evaluate import evaluate
 from gristmill.domains.generation.predictions import outcome_of, proof, tokens_of
 from gristmill.domains.generation.settings import Evaluate, Preprocess
 from gristmill.errors import RequestError
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_writers import EVALUATE, LENGTH, Folders, run
 
@@ -25,7 +25,7 @@ BASELINES = ["unigram", "bigram", "Witten-Bell 4-gram"]
 
 def told_one_by_one(folders: Folders, part: str) -> tuple[list[float], list[bool]]:
     """Return the bits of each scored token and whether it was guessed, from as much context as evaluate gives it."""
-    data, network = prepared.read(folders["preprocess"]), networks.read(folders["train"])
+    data, network = dataset.read(folders["preprocess"]), saved_network.read(folders["train"])
     tokens = tokens_of(data)
     begin, _ = tokens.bounds[part]
     bits, right = [], []
@@ -45,9 +45,9 @@ def told_one_by_one(folders: Folders, part: str) -> tuple[list[float], list[bool
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_every_token_is_told_once_from_what_came_before_it(run: str, part: str, request: pytest.FixtureRequest) -> None:
     folders: Folders = request.getfixturevalue(run)
-    data = prepared.read(folders["preprocess"])
+    data = dataset.read(folders["preprocess"])
 
-    outcome = outcome_of(networks.read(folders["train"]), data, tokens_of(data), part)
+    outcome = outcome_of(saved_network.read(folders["train"]), data, tokens_of(data), part)
 
     bits, right = told_one_by_one(folders, part)
     assert outcome.bits == pytest.approx(bits, rel=1e-4)
@@ -57,7 +57,7 @@ def test_every_token_is_told_once_from_what_came_before_it(run: str, part: str, 
 def test_scores_are_those_of_the_outcomes(written: Folders) -> None:
     scores = read_document(written["evaluate"] / "scores.json")
     bits, right = told_one_by_one(written, "test")
-    characters = prepared.read(written["preprocess"]).layout.characters["test"]
+    characters = dataset.read(written["preprocess"]).layout.characters["test"]
 
     assert scores["model"]["test"] == pytest.approx(
         {
@@ -89,7 +89,7 @@ def test_baselines_are_scored_as_the_model_and_the_best_is_the_headlines(written
 
 def test_of_lines_the_first_token_is_not_told_and_so_nothing_is_scored_by_character(in_lines: Folders) -> None:
     scores = read_document(in_lines["evaluate"] / "scores.json")
-    data = prepared.read(in_lines["preprocess"])
+    data = dataset.read(in_lines["preprocess"])
 
     assert scores["headline"]["metric"] == "bits_per_token"
     assert list(scores["model"]["test"]) == ["bits_per_token", "perplexity", "accuracy"]
@@ -118,20 +118,20 @@ def test_samples_go_on_from_the_beginning_of_the_test_part(written: Folders, in_
 
 
 def test_the_proof_is_what_the_network_tells(written: Folders) -> None:
-    data = prepared.read(written["preprocess"])
+    data = dataset.read(written["preprocess"])
     shown = proof(tokens_of(data), LENGTH)
 
     kept = np.load(written["evaluate"] / "proof.npy", allow_pickle=False)
 
     assert shown.shape == (64, LENGTH)
-    logits = networks.read(written["train"])(tf.constant(shown))[:, -1]
+    logits = saved_network.read(written["train"])(tf.constant(shown))[:, -1]
     assert kept == pytest.approx(tf.nn.softmax(logits).numpy())
 
 
 def test_the_same_again_writes_the_same(written: Folders, tmp_path: Path) -> None:
     counts = evaluate(evaluate=EVALUATE, preprocess=written["preprocess"], train=written["train"], out=tmp_path)
 
-    tokens = prepared.read(written["preprocess"]).layout.tokens
+    tokens = dataset.read(written["preprocess"]).layout.tokens
     assert counts == {f"{part}_tokens": tokens[part] for part in ("validation", "test")}
     made = {path.name: path.read_bytes() for path in written["evaluate"].iterdir()}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == made

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gristmill.domains.generation.dataset import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.domains.generation.feed import Prefixes, WindowFeed, feed_of, validation_of
-from gristmill.domains.generation.prepared import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.domains.generation.settings import Train
 from gristmill.domains.text.sequences import Sequences, starts_of
 from helpers.feeds import batches_of

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from gristmill.domains.generation import prepared
+from gristmill.domains.generation import dataset
 from gristmill.domains.generation.baselines import Tokens
+from gristmill.domains.generation.dataset import PARTS
 from gristmill.domains.generation.predictions import beginnings, proof, tokens_of, windows
-from gristmill.domains.generation.prepared import PARTS
 from helpers.small_writers import Folders
 
 pytest_plugins = ["helpers.small_writers"]
@@ -56,7 +56,7 @@ def test_beginnings_are_what_stands_before_in_the_line(length: int) -> None:
 @pytest.mark.parametrize("run", ["written", "in_lines"])
 def test_the_tokens_of_all_parts_lie_end_to_end(run: str, request: pytest.FixtureRequest) -> None:
     folders: Folders = request.getfixturevalue(run)
-    data = prepared.read(folders["preprocess"])
+    data = dataset.read(folders["preprocess"])
 
     tokens = tokens_of(data)
 

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.generation import prepared
-from gristmill.domains.generation import preprocess as stage
-from gristmill.domains.generation.prepared import PARTS, Prepared
+from gristmill.domains.generation import dataset, preprocess
+from gristmill.domains.generation.dataset import PARTS, Prepared
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.util.table_io import read_document, write_table
@@ -24,8 +23,8 @@ def preprocessed(texts: list[str], place: Path, **settings: Any) -> tuple[Prepar
     ingest.mkdir()
     out.mkdir()
     write_table(ingest / "texts.parquet", pd.DataFrame({"id": [str(at) for at in range(len(texts))], "text": texts}))
-    counts = stage.preprocess(preprocess=Preprocess(**{"length": 10} | settings), ingest=ingest, out=out)
-    return prepared.read(out), counts
+    counts = preprocess.preprocess(preprocess=Preprocess(**{"length": 10} | settings), ingest=ingest, out=out)
+    return dataset.read(out), counts
 
 
 def written(data: Prepared, part: str) -> str:
@@ -35,7 +34,7 @@ def written(data: Prepared, part: str) -> str:
 
 @pytest.mark.parametrize("settings", [{}, {"level": "word"}, {"level": "subword", "vocabulary": 60}])
 def test_the_stream_of_all_parts_is_the_text(tmp_path: Path, settings: dict[str, Any]) -> None:
-    train, validation, test = stage.cut(TEXT, Preprocess(validation=0.2, test=0.3)).values()
+    train, validation, test = preprocess.cut(TEXT, Preprocess(validation=0.2, test=0.3)).values()
 
     data, counts = preprocessed([TEXT], tmp_path, validation=0.2, test=0.3, **settings)
 
@@ -57,18 +56,18 @@ def test_texts_stand_end_to_end_with_a_line_end_between(tmp_path: Path) -> None:
 def test_parts_begin_with_a_line_where_one_is_near() -> None:
     settings = Preprocess(validation=0.2, test=0.3)
 
-    parts = stage.cut(TEXT, settings)
+    parts = preprocess.cut(TEXT, settings)
 
     assert "".join(parts.values()) == TEXT
     assert [text[:5] for text in parts.values()] == ["Line "] * 3
     assert abs(len(parts["test"]) / len(TEXT) - 0.3) < 0.02
-    assert {part: len(text) for part, text in stage.cut("x" * 100, settings).items()} == {
+    assert {part: len(text) for part, text in preprocess.cut("x" * 100, settings).items()} == {
         "train": 50, "validation": 20, "test": 30,
     }  # fmt: skip
 
 
 def test_parts_that_begin_with_a_line_already_stay() -> None:
-    assert list(stage.cut("a\n" * 100, Preprocess(validation=0.2, test=0.3)).values()) == [
+    assert list(preprocess.cut("a\n" * 100, Preprocess(validation=0.2, test=0.3)).values()) == [
         "a\n" * 50,
         "a\n" * 20,
         "a\n" * 30,
@@ -101,14 +100,14 @@ def test_prefixes_are_kept_as_lines(tmp_path: Path) -> None:
 
 
 def test_long_texts_are_encoded_in_pieces_that_end_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_CHUNK", 100)
+    monkeypatch.setattr(preprocess, "_CHUNK", 100)
 
-    pieces = stage.chunks(TEXT)
+    pieces = preprocess.chunks(TEXT)
 
     assert "".join(pieces) == TEXT
     assert {piece[-1] for piece in pieces} == {"\n"}
     assert max(map(len, pieces)) < 130
-    assert stage.chunks("x" * 250) == ["x" * 250]
+    assert preprocess.chunks("x" * 250) == ["x" * 250]
 
 
 def test_the_same_text_and_settings_give_the_same_files(tmp_path: Path) -> None:

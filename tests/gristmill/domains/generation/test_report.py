@@ -2,7 +2,7 @@
 
 import pytest
 
-from gristmill.domains.generation import prepared, report
+from gristmill.domains.generation import dataset, report
 from gristmill.reports.sections import Passage, Section
 from gristmill.settings.messages import numbers
 from gristmill.util.table_io import read_document, read_table
@@ -73,7 +73,7 @@ def test_samples_are_passages_as_they_were_written(shown: dict[str, Section], wr
 
 
 def test_the_data_are_counted_by_part(shown: dict[str, Section], written: Folders) -> None:
-    layout = prepared.read(written["preprocess"]).layout
+    layout = dataset.read(written["preprocess"]).layout
     counts, frequent = shown["Data"].tables
 
     assert shown["Data"].note == (

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.generation import prepared, retraining
+from gristmill.domains.generation import dataset, retraining
 from gristmill.domains.generation.evaluate import evaluate
 from gristmill.domains.generation.preprocess import preprocess
 from gristmill.domains.generation.retraining import contest, drift, judgeable, news, pieces
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_writers import EVALUATE, LENGTH, Folders, network
 
@@ -39,7 +39,7 @@ def run(root: Path, lines: list[str], **settings: Any) -> Folders:
     ingested(folders["ingest"], lines)
     cut = Preprocess(**{"length": LENGTH, "validation": 0.1, "test": 0.2} | settings)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
-    networks.write(network(prepared.read(folders["preprocess"]).layout), folders["train"])
+    saved_network.write(network(dataset.read(folders["preprocess"]).layout), folders["train"])
     evaluate(evaluate=EVALUATE, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
     return folders
 
@@ -56,7 +56,7 @@ def challenger(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 def bits_of(folders: Folders, text: str, begin: int) -> np.ndarray:
     """Return the bits of each character from a place on, told one by one as evaluate does."""
-    data, model = prepared.read(folders["preprocess"]), networks.read(folders["train"])
+    data, model = dataset.read(folders["preprocess"]), saved_network.read(folders["train"])
     numbers = {token: number for number, token in enumerate(data.tokenizer().tokens)}
     ids = np.array([numbers[character] for character in text])
     half = LENGTH // 2
@@ -104,7 +104,7 @@ def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_par
     assert found.errors is not None
     assert found.errors.count == len(lengths)
     assert found.errors.mean == pytest.approx(np.mean(each), rel=1e-4)
-    counts = prepared.read(champion["preprocess"]).layout.characters
+    counts = dataset.read(champion["preprocess"]).layout.characters
     held_out = bits_of(champion, text[:begin], counts["train"])
     assert len(held_out) == counts["validation"] + counts["test"]
     lengths = [len(piece) for piece in pieces(text[counts["train"] : begin])]
@@ -132,8 +132,8 @@ def test_all_are_judged_on_the_same_text_that_nobody_was_trained_on(champion: Fo
     found = contest(challenger, Champion(champion, {}))
 
     text = "\n".join(LINES) + "\n"
-    begin = len(text) - prepared.read(challenger["preprocess"]).layout.characters["test"]
-    layout = prepared.read(champion["preprocess"]).layout
+    begin = len(text) - dataset.read(challenger["preprocess"]).layout.characters["test"]
+    layout = dataset.read(champion["preprocess"]).layout
     assert begin > layout.characters["train"] + layout.characters["validation"]
     assert found.metric == "bits_per_character"
     for name, folders in ((CHAMPION, champion), (CHALLENGER, challenger)):
@@ -155,7 +155,7 @@ def test_a_challenger_with_a_larger_test_part_is_judged_beyond_what_the_champion
     found = contest(challenger, Champion(champion, {}))
 
     text, then = "\n".join(LINES) + "\n", "\n".join(LINES[:200]) + "\n"
-    begin = len(then) - prepared.read(champion["preprocess"]).layout.characters["test"]
+    begin = len(then) - dataset.read(champion["preprocess"]).layout.characters["test"]
     assert found.errors[CHALLENGER].mean() == pytest.approx(bits_of(challenger, text, begin).mean(), rel=1e-4)
 
 
@@ -197,7 +197,7 @@ def test_what_cannot_be_compared_is_told(
 
 
 def test_a_text_that_has_lost_its_end_judges_nothing(challenger: Folders, tmp_path: Path) -> None:
-    layout = prepared.read(challenger["preprocess"]).layout
+    layout = dataset.read(challenger["preprocess"]).layout
     learned = layout.characters["train"] + layout.characters["validation"]
     text = ("\n".join(LINES) + "\n")[:learned]
     shorter = run(tmp_path / "shorter", text.splitlines())

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.generation.dataset import Layout, write_layout, write_tokens
+from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.models.gru import Gru
 from gristmill.domains.generation.models.lstm import Lstm
-from gristmill.domains.generation.prepared import Layout, write_layout, write_tokens
 from gristmill.domains.generation.settings import Train
-from gristmill.domains.generation.shape import Shape
 from gristmill.domains.generation.train import refuse_foresight, train
 from gristmill.errors import RequestError
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
 from gristmill.util.table_io import read_document, read_table
 
@@ -54,7 +54,7 @@ def trained(tmp_path: Path) -> Callable[..., Path]:
             logs=tmp_path / f"{name} logs",
             on_epoch=on_epoch,
         )
-        network = networks.read(out)
+        network = saved_network.read(out)
         assert counts == {"parameters": network.count_params(), "epochs": len(read_table(out / "epochs.parquet"))}
         return out
 
@@ -65,7 +65,7 @@ def trained(tmp_path: Path) -> Callable[..., Path]:
 def test_a_network_learns_to_tell_the_next_token(model: Any, examples: str, trained: Callable[..., Path]) -> None:
     out = trained(model, examples, patience=12)
 
-    logits = np.asarray(networks.read(out)(np.array([[0, 3, 4, 5], [4, 5, 6, 7]], np.int32)))
+    logits = np.asarray(saved_network.read(out)(np.array([[0, 3, 4, 5], [4, 5, 6, 7]], np.int32)))
 
     assert logits.shape == ((2, 4, VOCABULARY) if examples == "windows" else (2, VOCABULARY))
     told = logits[:, -1] if examples == "windows" else logits

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.tabular.baselines import baselines, least_squares
-from gristmill.domains.tabular.prepared import Layout, Prepared
+from gristmill.domains.tabular.dataset import Layout, Prepared
 
 TRAINED = np.array([True, True, True, True, False, False])
 

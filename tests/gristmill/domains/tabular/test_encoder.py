@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.tabular.dataset import Layout, raw_inputs
 from gristmill.domains.tabular.encoder import around, encoded, encoder, predicted
 from gristmill.domains.tabular.models.dense import Dense
-from gristmill.domains.tabular.prepared import Layout, raw_inputs
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 
 TOWNS = ["[UNK]", "Köln", "Ulm"]
 MIXED = Layout(
@@ -61,11 +61,11 @@ def test_the_network_gives_the_targets_own_units_and_is_kept_whole(tmp_path: Pat
     core.set_weights([np.arange(8.0)[:, np.newaxis], np.array([0.5])])
     network = around(core, MIXED)
 
-    networks.write(network, tmp_path)
+    saved_network.write(network, tmp_path)
 
     by_hand = [100 + 10 * (2 + 5 + 7 + 0.5), 100 + 10 * (0 + 2 + 6 + 0.5)]
     assert predicted(network, INPUTS) == pytest.approx(by_hand)
-    assert predicted(networks.read(tmp_path), INPUTS).tolist() == predicted(network, INPUTS).tolist()
+    assert predicted(saved_network.read(tmp_path), INPUTS).tolist() == predicted(network, INPUTS).tolist()
 
 
 def test_encoding_has_nothing_to_train() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predicted
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
 
 Folders = dict[str, Path]
@@ -16,13 +16,13 @@ NAMES = ["model", "mean", "least squares"]
 
 
 def test_predictions_have_a_row_a_row_of_the_table_and_a_column_a_model(mixed: Folders) -> None:
-    data, predictions = prepared.read(mixed["preprocess"]), read_table(mixed["evaluate"] / "predictions.parquet")
+    data, predictions = dataset.read(mixed["preprocess"]), read_table(mixed["evaluate"] / "predictions.parquet")
 
     assert predictions.columns.tolist() == ["row", "part", "y", *NAMES]
     assert predictions["row"].tolist() == list(range(60))
     assert predictions["part"].tolist() == data.parts.tolist()
     assert predictions["y"].tolist() == data.table["price"].tolist()
-    assert predictions["model"].tolist() == predicted(networks.read(mixed["train"]), data.inputs).tolist()
+    assert predictions["model"].tolist() == predicted(saved_network.read(mixed["train"]), data.inputs).tolist()
 
 
 def test_scores_are_those_of_the_predictions_that_are_written(mixed: Folders) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.export import export
 from gristmill.domains.tabular.settings import Export
 from gristmill.errors import ParityError
@@ -58,7 +58,7 @@ def test_a_model_of_numbers_alone_has_one_input(line: Folders) -> None:
 
 def test_scores_are_those_of_evaluate_with_the_parity(mixed: Folders) -> None:
     scores = read_document(mixed["export"] / "scores.json")
-    assert 0 <= scores.pop("parity") <= 1e-4 * prepared.read(mixed["preprocess"]).truth.std()
+    assert 0 <= scores.pop("parity") <= 1e-4 * dataset.read(mixed["preprocess"]).truth.std()
     assert scores == read_document(mixed["evaluate"] / "scores.json")
 
 
@@ -68,7 +68,7 @@ def test_each_format_predicts_from_raw_values_what_was_scored(
     run: str, form: str, request: pytest.FixtureRequest
 ) -> None:
     folders: Folders = request.getfixturevalue(run)
-    data, scored = prepared.read(folders["preprocess"]), read_table(folders["evaluate"] / "predictions.parquet")
+    data, scored = dataset.read(folders["preprocess"]), read_table(folders["evaluate"] / "predictions.parquet")
 
     made = bundle.load(folders["export"], form)(data.inputs)
 

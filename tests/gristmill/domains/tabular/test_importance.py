@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predicted
 from gristmill.domains.tabular.importance import importance_of_columns
 from gristmill.domains.tabular.report import sections
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 
 Folders = dict[str, Path]
@@ -26,7 +26,7 @@ def test_every_column_is_weighed_on_the_validation_rows(mixed: Folders) -> None:
 
 
 def test_a_rise_is_that_of_the_rows_with_another_s_value(mixed: Folders) -> None:
-    data, network = prepared.read(mixed["preprocess"]), networks.read(mixed["train"])
+    data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
     found = importance_of_columns(data, network)
     assert found
     rows = data.table[data.parts == "validation"]
@@ -39,14 +39,14 @@ def test_a_rise_is_that_of_the_rows_with_another_s_value(mixed: Folders) -> None
             moved = rows.copy()
             for row, other in enumerate(order):
                 moved.iloc[row, moved.columns.get_loc(feature["feature"])] = rows[feature["feature"]].iloc[other]
-            made = predicted(network, prepared.raw_inputs(moved, data.layout.numbers, list(data.layout.categories)))
+            made = predicted(network, dataset.raw_inputs(moved, data.layout.numbers, list(data.layout.categories)))
             errors.append(np.abs(made - rows["price"].to_numpy()).mean())
         assert feature["rise"] == pytest.approx(np.mean(errors) - found["error"])
         assert feature["deviation"] == pytest.approx(np.std(errors))
 
 
 def test_a_column_may_have_any_name(mixed: Folders) -> None:
-    data, network = prepared.read(mixed["preprocess"]), networks.read(mixed["train"])
+    data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
     named = {"area": "self", "rooms of it": "order"}
     layout = replace(data.layout, numbers=[named.get(name, name) for name in data.layout.numbers])
 
@@ -57,10 +57,10 @@ def test_a_column_may_have_any_name(mixed: Folders) -> None:
 
 
 def test_without_validation_it_is_the_test_part(mixed: Folders) -> None:
-    data = prepared.read(mixed["preprocess"])
+    data = dataset.read(mixed["preprocess"])
     parts = np.where(data.parts == "validation", "train", data.parts)
 
-    found = importance_of_columns(replace(data, parts=parts), networks.read(mixed["train"]))
+    found = importance_of_columns(replace(data, parts=parts), saved_network.read(mixed["train"]))
 
     assert found
     assert (found["part"], found["examples"]) == ("test", 14)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.tabular import prepared
-from gristmill.domains.tabular.prepared import Prepared
+from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.preprocess import preprocess, split
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.errors import DataError
@@ -30,9 +30,9 @@ def prepare(folder: Path, table: pd.DataFrame = TABLE, **settings: Any) -> Prepa
     out = folder / "out"
     out.mkdir()
     counts = preprocess(preprocess=Preprocess(**settings), ingest=folder, out=out)
-    data = prepared.read(out)
+    data = dataset.read(out)
     assert counts.pop("features") == data.layout.features
-    assert counts == {f"{part}_rows": (data.parts == part).sum() for part in prepared.PARTS}
+    assert counts == {f"{part}_rows": (data.parts == part).sum() for part in dataset.PARTS}
     return data
 
 

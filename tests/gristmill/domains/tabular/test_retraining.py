@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.encoder import predicted
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.models.dense import Dense
@@ -16,7 +16,7 @@ from gristmill.domains.tabular.settings import Ingest, Preprocess, Train
 from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
 from gristmill.sources.tables.csv import Csv
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
 
 Folders = dict[str, Path]
@@ -77,9 +77,9 @@ def test_a_champion_that_knows_such_rows_raises_no_alarm(mixed: Folders, ingeste
     assert found.errors is not None
     assert found.errors.count == 30
     assert found.errors.mean_before == read_document(mixed["evaluate"] / "scores.json")["model"]["test"]["mae"]
-    data, network = prepared.read(mixed["preprocess"]), networks.read(mixed["train"])
+    data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
     rows = data.table.sample(30, random_state=0)
-    made = predicted(network, prepared.raw_inputs(rows, data.layout.numbers, ["part"]))
+    made = predicted(network, dataset.raw_inputs(rows, data.layout.numbers, ["part"]))
     assert found.errors.mean == pytest.approx(np.abs(made - rows["price"] - 0.01).mean(), rel=1e-4)
     assert [(column.name, column.test) for column in found.inputs] == [
         ("area", "Kolmogorov-Smirnov"),
@@ -104,7 +104,7 @@ def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later
 
     found = contest(later, Champion(mixed, {}))
 
-    known, data = prepared.read(mixed["preprocess"]), prepared.read(later["preprocess"])
+    known, data = dataset.read(mixed["preprocess"]), dataset.read(later["preprocess"])
     learned = set(known.table[known.parts != "test"].itertuples(index=False, name=None))
     rows = data.table[data.parts == "test"]
     left = np.array([row not in learned for row in rows.itertuples(index=False, name=None)])
@@ -114,7 +114,7 @@ def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later
     assert (found.metric, found.block) == ("mae", 1)
     assert set(found.errors) == {CHALLENGER, CHAMPION, "mean", "least squares"}
     for name, folders in ((CHALLENGER, later), (CHAMPION, mixed)):
-        made = predicted(networks.read(folders["train"]), inputs)
+        made = predicted(saved_network.read(folders["train"]), inputs)
         assert found.errors[name] == pytest.approx(np.abs(made - truth), rel=1e-4, abs=1e-3)
     tested = read_table(later["evaluate"] / "predictions.parquet").query("part == 'test'")[left]
     assert found.errors["mean"].tolist() == (tested["y"] - tested["mean"]).abs().tolist()
@@ -128,10 +128,10 @@ def test_without_a_champion_all_of_the_test_part_counts(mixed: Folders) -> None:
 
 
 def test_a_test_part_that_the_champion_learned_from_judges_nothing(mixed: Folders, tmp_path: Path) -> None:
-    data = prepared.read(mixed["preprocess"])
+    data = dataset.read(mixed["preprocess"])
     known = tmp_path / "preprocess"
     known.mkdir()
-    prepared.write(prepared.Prepared(data.table, np.full(60, "train"), data.layout), known)
+    dataset.write(dataset.Prepared(data.table, np.full(60, "train"), data.layout), known)
 
     assert judgeable(mixed, Champion(mixed | {"preprocess": known}, {})) == 0
     assert judgeable(mixed, Champion(mixed, {})) == 14

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.tabular import prepared
+from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.dataset import Layout, Prepared
 from gristmill.domains.tabular.encoder import predicted
 from gristmill.domains.tabular.models.dense import Dense
-from gristmill.domains.tabular.prepared import Layout, Prepared
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.train import train
 from gristmill.errors import Diverged, RequestError
 from gristmill.settings.custom_code import Own
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
 from gristmill.util.table_io import read_document, read_table
 
@@ -38,7 +38,7 @@ def fit(tmp_path: Path) -> Fit:
         folder, out = tmp_path / f"{name}.prepared", tmp_path / name
         folder.mkdir()
         out.mkdir()
-        prepared.write(data, folder)
+        dataset.write(data, folder)
         counts = train(
             model=model or Dense(kind="dense", units=(4,)),
             train=Train(**{"epochs": 2} | how),
@@ -49,7 +49,7 @@ def fit(tmp_path: Path) -> Fit:
             on_epoch=(told if told is not None else []).append,
             files=files,
         )
-        assert counts["parameters"] == networks.read(out).count_params()
+        assert counts["parameters"] == saved_network.read(out).count_params()
         assert counts["epochs"] == len(read_table(out / "epochs.parquet"))
         return out
 
@@ -69,7 +69,7 @@ def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
     assert sorted(content(out)) == ["architecture.json", "epochs.parquet", "training.json", "weights.npz"]
     assert [epoch.number for epoch in told] == [1, 2, 3]
     assert read_table(out / "epochs.parquet")["loss"].tolist() == [epoch.loss for epoch in told]
-    assert networks.read(out).count_params() == (4 + 1) * 4 + (4 + 1)
+    assert saved_network.read(out).count_params() == (4 + 1) * 4 + (4 + 1)
 
 
 def test_one_neuron_learns_the_plane(fit: Fit) -> None:
@@ -77,14 +77,14 @@ def test_one_neuron_learns_the_plane(fit: Fit) -> None:
     plane = Dense(kind="dense", units=())
     out = fit(model=plane, epochs=60, batch_size=1, optimizer="sgd", learning_rate=0.05)
 
-    assert predicted(networks.read(out), DATA.inputs) == pytest.approx(TABLE["y"], abs=0.05)
+    assert predicted(saved_network.read(out), DATA.inputs) == pytest.approx(TABLE["y"], abs=0.05)
 
 
 def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
     """The validation loss of the published network, computed anew on raw values, is the lowest one of its course."""
     out = fit(epochs=12, patience=2, learning_rate=0.1, schedule="constant", batch_size=4)
 
-    made = predicted(networks.read(out), DATA.inputs)
+    made = predicted(saved_network.read(out), DATA.inputs)
     loss = np.square((made - DATA.truth) / LAYOUT.deviation["y"])[PARTS == "validation"].mean()
     epochs = read_table(out / "epochs.parquet")
     assert loss == pytest.approx(epochs["val_loss"].min(), rel=1e-4)
@@ -134,7 +134,7 @@ def own(tmp_path: Path, body: str) -> dict[str, Any]:
 def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:
     body = "return keras.Sequential([keras.Input((features,)), keras.layers.Dense(width), keras.layers.Dense(1)])"
     out = fit(**own(tmp_path, body), epochs=1)
-    assert networks.read(out).count_params() == (4 + 1) * 5 + (5 + 1)
+    assert saved_network.read(out).count_params() == (4 + 1) * 5 + (5 + 1)
 
 
 def test_a_network_of_another_shape_is_refused(fit: Fit, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gristmill.domains.text import characters
 from gristmill.domains.text.characters import Characters
-from gristmill.domains.text.rules import Rules
+from gristmill.domains.text.token_rules import Rules
 
 AS_IT_IS = Rules("character", lower=False, punctuation="separate", lines=True)
 

@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
-from gristmill.domains.text import prepared
+from gristmill.domains.text import dataset
 from gristmill.domains.text.evaluate import by_length, cut, evaluate
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Evaluate
@@ -28,7 +28,7 @@ def again(run: Folders, settings: Evaluate, out: Path) -> dict[str, int]:
 
 
 def test_every_text_of_validation_and_test_is_predicted_in_order(opinions: Folders) -> None:
-    data, rows = prepared.read(opinions["preprocess"]), read_table(opinions["evaluate"] / "predictions.parquet")
+    data, rows = dataset.read(opinions["preprocess"]), read_table(opinions["evaluate"] / "predictions.parquet")
 
     assert rows["part"].tolist() == ["validation"] * 20 + ["test"] * 40
     assert rows["id"].tolist() == [*data.rows("validation")["id"], *data.rows("test")["id"]]
@@ -67,7 +67,7 @@ def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(v
 
 
 def test_slices_are_by_length_and_by_the_columns_asked_for(opinions: Folders) -> None:
-    table, data = read_table(opinions["evaluate"] / "scores.parquet"), prepared.read(opinions["preprocess"])
+    table, data = read_table(opinions["evaluate"] / "scores.parquet"), dataset.read(opinions["preprocess"])
     rows, index = read_predictions(opinions["evaluate"], "test"), data.rows("test")
 
     for name in FORECASTERS:
@@ -104,7 +104,7 @@ def test_quarters_of_lengths_are_those_of_the_training_texts(
 
 
 def test_the_surest_errors_are_kept_with_their_text(opinions: Folders) -> None:
-    texts = texts_of(prepared.read(opinions["preprocess"]), ["test"], opinions["ingest"])["test"]
+    texts = texts_of(dataset.read(opinions["preprocess"]), ["test"], opinions["ingest"])["test"]
     wrong = surest_errors(read_predictions(opinions["evaluate"], "test"), 20)
 
     kept = read_table(opinions["evaluate"] / "errors.parquet")
@@ -137,7 +137,7 @@ def test_what_is_known_of_the_embedding_is_written_where_there_is_one(opinions: 
 def test_the_telling_tokens_are_those_that_tell(opinions: Folders, verdicts: Folders) -> None:
     for run, words in ((opinions, TELLING), (verdicts, TELLING[::2])):
         told = read_table(run["evaluate"] / "telling.parquet")
-        for name, own in zip(prepared.read(run["preprocess"]).classes, words, strict=True):
+        for name, own in zip(dataset.read(run["preprocess"]).classes, words, strict=True):
             assert set(told.loc[told["class"] == name, "token"].head(2)) == set(own)
 
 
@@ -180,9 +180,9 @@ def test_a_word_that_is_no_token_is_refused(opinions: Folders, verdicts: Folders
 
 
 def test_a_network_for_any_length_gives_the_same_in_order_as_one_text_at_a_time(opinions: Folders) -> None:
-    from gristmill.training import saved_network as networks
+    from gristmill.training import saved_network
 
-    data, network = prepared.read(opinions["preprocess"]), networks.read(opinions["train"])
+    data, network = dataset.read(opinions["preprocess"]), saved_network.read(opinions["train"])
     made = read_predictions(opinions["evaluate"], "test").filter(regex="^p_").to_numpy()
 
     assert network.input_shape == (None, None)

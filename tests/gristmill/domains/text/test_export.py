@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from gristmill.domains.text import export as exporting
+from gristmill.domains.text.dataset import Layout, read
 from gristmill.domains.text.export import export, proved, signature
-from gristmill.domains.text.prepared import Layout, read
 from gristmill.domains.text.settings import Export, Preprocess
 from gristmill.errors import ParityError, RequestError
 from gristmill.export import bundle
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_judged_texts import (
     CLASSES,
@@ -142,8 +142,8 @@ def test_another_network_than_the_scored_one_is_refused(attempt: Attempt, monkey
         network.set_weights([weights + 0.5 for weights in network.get_weights()])
         return network
 
-    real = networks.read
-    monkeypatch.setattr(networks, "read", read_other)
+    real = saved_network.read
+    monkeypatch.setattr(saved_network, "read", read_other)
 
     with pytest.raises(ParityError, match="gives other predictions than were scored"):
         attempt()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.common.classification.truth import Truth
+from gristmill.domains.common.classification.loss_and_labels import Truth
 from gristmill.domains.text import feed as module
+from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.feed import BucketedFeed, Texts, feed_of, validation_of
-from gristmill.domains.text.prepared import Prepared
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Train
 from helpers.feeds import batches_of, batches_within_a_graph

@@ -10,9 +10,8 @@ import tensorflow as tf
 
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.split import split
-from gristmill.domains.text import prepared
-from gristmill.domains.text import preprocess as stage
-from gristmill.domains.text.prepared import Prepared
+from gristmill.domains.text import dataset, preprocess
+from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.settings import Preprocess
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
@@ -50,8 +49,8 @@ def preprocessed(texts: pd.DataFrame, place: Path, **settings: Any) -> tuple[Pre
     out = place / "out"
     out.mkdir()
     ingest = ingested(texts, place / "ingest")
-    counts = stage.preprocess(preprocess=Preprocess(**settings), ingest=ingest, out=out)
-    return prepared.read(out), counts
+    counts = preprocess.preprocess(preprocess=Preprocess(**settings), ingest=ingest, out=out)
+    return dataset.read(out), counts
 
 
 @pytest.mark.parametrize("truncate", ["pre", "post"])

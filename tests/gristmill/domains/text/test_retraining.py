@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.classification.predictions import read_predictions
-from gristmill.domains.text import prepared
+from gristmill.domains.text import dataset
 from gristmill.domains.text.export import export
 from gristmill.domains.text.preprocess import preprocess
 from gristmill.domains.text.retraining import contest, drift, judgeable, news
@@ -47,7 +47,7 @@ def run(root: Path, rows: pd.DataFrame) -> Folders:
     ingested(folders["ingest"], rows)
     cut = Preprocess(length=8, validation=0.2, test=0.4)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
-    judge(folders, embedding(prepared.read(folders["preprocess"])), Evaluate())
+    judge(folders, embedding(dataset.read(folders["preprocess"])), Evaluate())
     (root / "export").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle, "fresh_process", here)

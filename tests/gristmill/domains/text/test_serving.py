@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.text import prepared, serving, tokenizer
+from gristmill.domains.text import dataset, serving, tokenizer
 from gristmill.domains.text.settings import Preprocess
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from helpers.small_judged_texts import CLASSES, LENGTH, TESTED, Folders, probabilities, run_to_evaluate, texts_of
 
 pytest_plugins = ["helpers.small_judged_texts"]
@@ -17,8 +17,8 @@ pytest_plugins = ["helpers.small_judged_texts"]
 
 def serve(folders: Folders, place: Path) -> Any:
     """Write the SavedModel of a run and return it loaded."""
-    layout = prepared.read(folders["preprocess"]).layout
-    serving.write(networks.read(folders["train"]), tokenizer.read(folders["preprocess"]), layout, place)
+    layout = dataset.read(folders["preprocess"]).layout
+    serving.write(saved_network.read(folders["train"]), tokenizer.read(folders["preprocess"]), layout, place)
     return tf.saved_model.load(place)
 
 

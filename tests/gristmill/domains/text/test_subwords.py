@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from gristmill.domains.text import subwords
-from gristmill.domains.text.rules import Rules
+from gristmill.domains.text.token_rules import Rules
 from gristmill.errors import DataError, RequestError
 
 TEXTS = ["The lowest lower slow slower slowest low.", "A slow show, the slowest of all shows!", "Below the tower."] * 3

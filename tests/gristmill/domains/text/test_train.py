@@ -16,14 +16,14 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.text.dataset import Layout
 from gristmill.domains.text.models.embedding import Embedding
 from gristmill.domains.text.models.gru import Gru
-from gristmill.domains.text.prepared import Layout
 from gristmill.domains.text.settings import Train
 from gristmill.domains.text.train import refuse_moved_by_padding, train
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import Own
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.outputs import refuse_misshapen
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_tokens import LENGTH, VOCABULARY, telling, write_tokens
@@ -71,7 +71,7 @@ def probabilities(out: Path, classes: int) -> Any:
     """Return a published network's probabilities of new texts, at full length, and their labels."""
     texts, labels = telling(40, classes, seed=2)
     tokens = np.stack([np.pad(text, (0, LENGTH - len(text))) for text in texts])
-    return networks.read(out).predict(tokens, verbose=0), labels
+    return saved_network.read(out).predict(tokens, verbose=0), labels
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -84,16 +84,16 @@ def test_a_network_learns_to_give_probabilities_of_tokens(classes: int, batches:
     assert made.shape == (40, classes)
     assert made.sum(axis=1) == pytest.approx(np.ones(40), abs=1e-5)
     assert (made.argmax(axis=1) == labels).mean() > 0.9
-    assert networks.read(out).input.dtype == "int32"
+    assert saved_network.read(out).input.dtype == "int32"
     epochs = read_table(out / "epochs.parquet")
     assert epochs.columns.tolist() == ["epoch", "loss", "val_loss", "accuracy", "val_accuracy", "rate"]
-    assert counts == {"parameters": networks.read(out).count_params(), "epochs": 12}
+    assert counts == {"parameters": saved_network.read(out).count_params(), "epochs": 12}
 
 
 def test_a_flattened_network_is_trained_and_judged_at_full_length(tmp_path: Path) -> None:
     out, _ = run(tmp_path, FLAT, classes=2, epochs=2)
 
-    assert networks.read(out).input_shape == (None, LENGTH)
+    assert saved_network.read(out).input_shape == (None, LENGTH)
     assert probabilities(out, 2)[0].shape == (40, 2)
 
 
@@ -118,7 +118,7 @@ def test_a_model_of_ones_own_is_built_to_the_shape(tmp_path: Path) -> None:
 
     out, _ = run(tmp_path, Own.model_validate({"kind": "mine.py:build", "dimensions": 7}), files=[file], epochs=1)
 
-    weights = networks.read(out).get_weights()
+    weights = saved_network.read(out).get_weights()
     assert [array.shape for array in weights] == [(VOCABULARY, 7), (7, 3), (3,)]
 
 

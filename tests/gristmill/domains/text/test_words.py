@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.domains.text import words
-from gristmill.domains.text.rules import Rules
+from gristmill.domains.text.token_rules import Rules
 from gristmill.domains.text.words import Words
 
 STRIP = Rules("word", lower=True, punctuation="strip", lines=False)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gristmill.domains.timeseries import anomalies
 from gristmill.domains.timeseries.anomalies import flag, score_spikes
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.intervals import Intervals
-from gristmill.domains.timeseries.prepared import Prepared
 from gristmill.domains.timeseries.windows import Origins
 from helpers.small_runs import assembled
 

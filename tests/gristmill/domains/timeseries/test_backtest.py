@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest import backtest, block_parts
-from gristmill.domains.timeseries.forecaster import fit_forecaster
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.prepared import Prepared
 from gristmill.domains.timeseries.settings import Backtest, Train
+from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_runs import assembled
@@ -43,7 +43,7 @@ def run(tmp_path: Path) -> Run:
         folder, out = tmp_path / f"{name}.prepared", tmp_path / name
         folder.mkdir()
         out.mkdir()
-        prepared.write(data, folder)
+        dataset.write(data, folder)
         counts = backtest(
             model=model,
             train=how or Train(),
@@ -152,7 +152,7 @@ def test_a_block_is_forecast_by_a_network_of_what_came_before_it(run: Run, tmp_p
     forecast = np.asarray(network(DATA.histories(starts)))
     assert table["model"].to_numpy() == pytest.approx(forecast.ravel(), rel=1e-5)
     assert read_document(out / "block.json") == {"window": 1, "seed": 0, "best_epoch": 0}
-    ids, bounds, parts = prepared.read_parts(out)
+    ids, bounds, parts = dataset.read_parts(out)
     assert (ids, bounds.tolist(), parts.tolist()) == (["series 0"], [[0, 100]], cut.parts.tolist())
 
 
@@ -192,7 +192,7 @@ def test_patience_is_judged_on_validation_windows_before_the_gap(run: Run) -> No
 
     out, counts = run(model=model, how=how)
 
-    assert prepared.read_parts(out)[2].tolist() == [[[0, 58], [58, 68], [70, 80]]]
+    assert dataset.read_parts(out)[2].tolist() == [[[0, 58], [58, 68], [70, 80]]]
     assert counts["train_windows"] == 58 - 5 - 2 + 1
     assert 1 <= read_document(out / "block.json")["best_epoch"] <= 9
 

@@ -25,7 +25,7 @@ from gristmill.domains.timeseries.baselines import (
     naive,
     seasonal_naive,
 )
-from gristmill.domains.timeseries.scores import mae, mse
+from gristmill.domains.timeseries.metrics import mae, mse
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.windows import Origins, target_index
 from helpers.course_series import main_series

@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.baselines import autoregression, moving_average, naive, seasonal_naive
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.evaluate import evaluate, point_scores, summarised
+from gristmill.domains.timeseries.forecasts import read_predictions
 from gristmill.domains.timeseries.intervals import calibrate, restored
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.predictions import read_predictions
-from gristmill.domains.timeseries.prepared import Prepared
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Ingest, Preprocess, Train
 from gristmill.domains.timeseries.train import train
 from gristmill.domains.timeseries.windows import target_index
 from gristmill.project.result import best_first
 from gristmill.sources.tables.csv import Csv
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_runs import Folders, assembled, run_stages
 
@@ -45,7 +45,7 @@ def judge(tmp_path: Path) -> Judge:
         folders = [tmp_path / f"{name}.{stage}" for stage in ("prepared", "trained", "evaluated")]
         for folder in folders:
             folder.mkdir()
-        prepared.write(data, folders[0])
+        dataset.write(data, folders[0])
         train(
             model=model or Linear(kind="linear"),
             train=how or Train(),
@@ -69,7 +69,7 @@ def with_blocks(tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: 
 
 
 def test_predictions_have_a_row_a_window_and_step_and_a_column_a_forecaster(solved: Folders) -> None:
-    data, predictions = prepared.read(solved["preprocess"]), read_table(solved["evaluate"] / "predictions.parquet")
+    data, predictions = dataset.read(solved["preprocess"]), read_table(solved["evaluate"] / "predictions.parquet")
 
     columns = predictions.columns.tolist()
     assert columns[:9] == ["part", "unique_id", "channel", "ds", "step", "y", "model", "low", "high"]
@@ -85,13 +85,13 @@ def test_predictions_have_a_row_a_window_and_step_and_a_column_a_forecaster(solv
 
 
 def test_forecasts_are_those_of_the_network_and_the_baselines(solved: Folders) -> None:
-    data = prepared.read(solved["preprocess"])
+    data = dataset.read(solved["preprocess"])
     series = data.values[:, 0].astype(np.float64)
 
     for part in ("validation", "test"):
         rows, starts = read_predictions(solved["evaluate"], part), data.origins(part)
         expected = {
-            "model": networks.read(solved["train"]).predict(data.histories(starts), verbose=0),
+            "model": saved_network.read(solved["train"]).predict(data.histories(starts), verbose=0),
             "naive": naive(series, starts, 2),
             "moving average 3": moving_average(series, starts, 2, 3),
             "seasonal naive 24": seasonal_naive(series, starts, 2, 24),
@@ -102,7 +102,7 @@ def test_forecasts_are_those_of_the_network_and_the_baselines(solved: Folders) -
 
 
 def test_scores_are_those_of_the_predictions(solved: Folders) -> None:
-    data, scores = prepared.read(solved["preprocess"]), read_document(solved["evaluate"] / "scores.json")
+    data, scores = dataset.read(solved["preprocess"]), read_document(solved["evaluate"] / "scores.json")
     predictions = read_predictions(solved["evaluate"], "test")
 
     names = [name for name in predictions.columns[6:] if name not in ("low", "high")]
@@ -150,7 +150,7 @@ def test_steps_are_scored_by_themselves(solved: Folders) -> None:
 
 
 def test_intervals_are_calibrated_on_validation_alone(solved: Folders) -> None:
-    data, folder = prepared.read(solved["preprocess"]), solved["evaluate"]
+    data, folder = dataset.read(solved["preprocess"]), solved["evaluate"]
     rows, starts = read_predictions(folder, "validation"), data.origins("validation")
     truth, made = (rows[name].to_numpy().reshape(-1, 2, 1) for name in ("y", "model"))
 
@@ -171,10 +171,10 @@ def test_scores_and_intervals_of_validation_do_not_change_when_values_of_test_do
     folder, out = tmp_path / "changed", tmp_path / "out"
     shutil.copytree(solved["preprocess"], folder)
     out.mkdir()
-    data = prepared.read(folder)
+    data = dataset.read(folder)
     values = data.values.copy()
     values[data.part("test")[0, 0] :] += 1000
-    prepared.write(replace(data, values=values), folder)
+    dataset.write(replace(data, values=values), folder)
 
     evaluate(evaluate=Evaluate(season=24, ar_order=3), preprocess=folder, train=solved["train"], out=out)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.export import export, signature
 from gristmill.domains.timeseries.models.gru import Gru
 from gristmill.domains.timeseries.models.linear import Linear
@@ -16,7 +16,7 @@ from gristmill.errors import ParityError
 from gristmill.export import bundle
 from gristmill.keys import digest_of_file
 from gristmill.sources.tables.csv import Csv
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_runs import CUT, Folders, assembled, run_stages, with_bundle, with_refit
 from helpers.support import here, reload_here
@@ -45,7 +45,7 @@ def attempt(solved: Folders, tmp_path: Path, parity_here: None) -> Tampered:
         out.mkdir()
         predictions = read_table(tampered / "predictions.parquet")
         predictions.loc[predictions.index[-1], "model"] += (
-            deviations * prepared.read(solved["preprocess"]).layout.deviation[0]
+            deviations * dataset.read(solved["preprocess"]).layout.deviation[0]
         )
         write_table(tampered / "predictions.parquet", predictions)
         stages = {"preprocess": solved["preprocess"], "train": solved["train"], "evaluate": tampered}
@@ -96,7 +96,7 @@ def test_a_bundle_holds_both_formats_the_signature_the_scores_and_the_intervals(
 @pytest.mark.slow
 def test_scores_are_those_of_evaluate_with_the_parity_and_whose_they_are(exported: Folders) -> None:
     scores = read_document(exported["export"] / "scores.json")
-    (deviation,) = prepared.read(exported["preprocess"]).layout.deviation
+    (deviation,) = dataset.read(exported["preprocess"]).layout.deviation
     judged = digest_of_file(exported["train"] / "weights.npz")
 
     assert 0 <= scores.pop("parity") <= 1e-4 * deviation
@@ -108,7 +108,7 @@ def test_scores_are_those_of_evaluate_with_the_parity_and_whose_they_are(exporte
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["saved_model", "keras"])
 def test_each_format_predicts_from_raw_values_what_was_scored(exported: Folders, form: str) -> None:
-    data, predictions = prepared.read(exported["preprocess"]), read_table(exported["evaluate"] / "predictions.parquet")
+    data, predictions = dataset.read(exported["preprocess"]), read_table(exported["evaluate"] / "predictions.parquet")
 
     made = bundle.load(exported["export"], form)(data.histories(data.origins("test")))
 
@@ -117,12 +117,12 @@ def test_each_format_predicts_from_raw_values_what_was_scored(exported: Folders,
 
 
 def test_the_network_trained_on_everything_is_exported_with_the_scores_of_the_judged_one(refitted: Folders) -> None:
-    data, scores = prepared.read(refitted["preprocess"]), read_document(refitted["export"] / "scores.json")
+    data, scores = dataset.read(refitted["preprocess"]), read_document(refitted["export"] / "scores.json")
     windows = data.histories(data.origins("test"))
 
     made = bundle.load(refitted["export"], "keras")(windows)
 
-    again, judged = (networks.read(refitted[stage]).predict(windows, verbose=0) for stage in ("refit", "train"))
+    again, judged = (saved_network.read(refitted[stage]).predict(windows, verbose=0) for stage in ("refit", "train"))
     assert made == pytest.approx(again, rel=1e-6)
     assert np.abs(made - judged).max() > 1e-3
     assert scores["model"] == read_document(refitted["evaluate"] / "scores.json")["model"]
@@ -140,7 +140,7 @@ def test_a_reloaded_model_that_predicts_what_the_judged_one_did_is_refused(
     refitted: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def of_the_judged(exported: Path, formats: Iterable[str], folder: Path) -> None:
-        made = networks.read(refitted["train"]).predict(bundle.read_inputs(folder), verbose=0)
+        made = saved_network.read(refitted["train"]).predict(bundle.read_inputs(folder), verbose=0)
         np.save(folder / "keras.npy", made)
 
     monkeypatch.setattr(bundle, "fresh_process", lambda: here(of_the_judged))

@@ -14,16 +14,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest import block_parts
-from gristmill.domains.timeseries.forecaster import fit_forecaster
+from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.gru import Gru
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.normalisation import around
-from gristmill.domains.timeseries.predictions import by_network
-from gristmill.domains.timeseries.prepared import PARTS, Prepared
 from gristmill.domains.timeseries.settings import Backtest, Train
+from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.domains.timeseries.windows import history_index, sequence_index, target_index
 from gristmill.errors import DataError
 from helpers.small_runs import assembled, networks
@@ -187,5 +187,5 @@ def test_a_scale_fitted_on_everything_would_be_noticed(monkeypatch: pytest.Monke
     changed = replace(data, values=np.where(np.arange(60)[:, np.newaxis] < 40, data.values, 1e4).astype(np.float32))
 
     assert data.cut_at(data.parts).layout == changed.cut_at(data.parts).layout
-    monkeypatch.setattr(prepared, "inside", lambda length, bounds: np.ones(length, bool))
+    monkeypatch.setattr(dataset, "inside", lambda length, bounds: np.ones(length, bool))
     assert data.cut_at(data.parts).layout != changed.cut_at(data.parts).layout

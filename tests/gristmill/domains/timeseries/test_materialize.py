@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries import materialize
-from gristmill.domains.timeseries.prepared import PARTS, Prepared
+from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from helpers.small_runs import assembled
 
 DATA = assembled(

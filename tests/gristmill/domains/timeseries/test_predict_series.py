@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.forecasts import read_predictions
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.predictions import read_predictions
 from gristmill.domains.timeseries.settings import Export, Harmonics, Ingest, Preprocess, Train
 from gristmill.errors import DataError
 from gristmill.export import bundle
@@ -87,7 +87,7 @@ def test_a_forecast_is_the_one_that_was_scored_of_the_same_past(
     several: Folders, forecast: Predict, origin: int
 ) -> None:
     """Windows, scale, what is known ahead and intervals are those of training, seen from a file."""
-    data, scored = prepared.read(several["preprocess"]), read_predictions(several["evaluate"], "test")
+    data, scored = dataset.read(several["preprocess"]), read_predictions(several["evaluate"], "test")
     day = data.times[data.part("test")[0, 0] + origin]
 
     made = forecast(several, until(f"{day:%Y-%m-%d}"), SALES, SALES_CUT)

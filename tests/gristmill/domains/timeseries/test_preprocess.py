@@ -11,9 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import prepared
-from gristmill.domains.timeseries import preprocess as stage
-from gristmill.domains.timeseries.prepared import PARTS, Prepared
+from gristmill.domains.timeseries import dataset, preprocess
+from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.windows import history_index
 from gristmill.errors import DataError, RequestError
@@ -31,12 +30,12 @@ def laid_out(table: pd.DataFrame, inputs: Any = (), known: Any = (), **settings:
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_ingested(folder, table, inputs, known)
-        stage.preprocess(preprocess=Preprocess(**settings), ingest=folder, out=folder)
-        return prepared.read(folder)
+        preprocess.preprocess(preprocess=Preprocess(**settings), ingest=folder, out=folder)
+        return dataset.read(folder)
 
 
 def test_one_series_is_cut_and_laid_out(prepare: Prepare) -> None:
-    data = prepared.read(prepare(VALUES, **CUT, horizon=2, stride=3, normalise="last", residual=True))
+    data = dataset.read(prepare(VALUES, **CUT, horizon=2, stride=3, normalise="last", residual=True))
 
     expected = assembled(VALUES, **CUT, horizon=2, stride=3, normalise="last", residual=True)
     assert data.parts.tolist() == [[[0, 70], [70, 90], [90, 100]]]
@@ -51,7 +50,7 @@ def test_many_series_of_many_columns_lie_one_after_the_other(prepare: Prepare) -
     tables = [random.normal(50, 9, size=(length, 3)) for length in (80, 50)]
     table = table_of(*tables, starts=[0, 25], filled=[7, 90], names="y y1 y2")
 
-    data = prepared.read(prepare(table, inputs=["y2"], **CUT))
+    data = dataset.read(prepare(table, inputs=["y2"], **CUT))
 
     expected = assembled(*tables, starts=[0, 25], filled=[7, 90], inputs=1, **CUT)
     assert data.ids == ["series 0", "series 1"]
@@ -64,7 +63,7 @@ def test_many_series_of_many_columns_lie_one_after_the_other(prepare: Prepare) -
 def test_counts_are_of_the_windows(tmp_path: Path) -> None:
     write_ingested(tmp_path, table_of(VALUES, filled=[95]))
 
-    counts = stage.preprocess(preprocess=Preprocess(**CUT), ingest=tmp_path, out=tmp_path)
+    counts = preprocess.preprocess(preprocess=Preprocess(**CUT), ingest=tmp_path, out=tmp_path)
 
     assert counts == {"train_windows": 64, "validation_windows": 20, "test_windows": 8}
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -78,7 +77,7 @@ def test_nothing_fitted_changes_when_values_of_validation_and_test_do(prepare: P
     changed[70:] = 1e6 * np.random.default_rng(1).normal(size=30)
     before, after = prepare(VALUES, "before", **CUT, scale=scale), prepare(changed, "after", **CUT, scale=scale)
 
-    first, second = prepared.read(before), prepared.read(after)
+    first, second = dataset.read(before), dataset.read(after)
     assert first.layout == second.layout  # mean, deviation
     assert (before / "parts.parquet").read_bytes() == (after / "parts.parquet").read_bytes()
     starts = first.origins("train")
@@ -92,11 +91,11 @@ def test_a_scale_of_more_than_the_training_part_would_be_noticed(
     """The test above finds the mistake it is there for."""
     changed = VALUES.copy()
     changed[70:] += 1e6
-    monkeypatch.setattr(stage, "fit_scale", lambda values, scale: prepared.fit_scale(everything.pop(), scale))
+    monkeypatch.setattr(preprocess, "fit_scale", lambda values, scale: dataset.fit_scale(everything.pop(), scale))
 
     everything = [VALUES[:, np.newaxis], changed[:, np.newaxis]]
-    before = prepared.read(prepare(changed, "before", **CUT)).layout
-    after = prepared.read(prepare(VALUES, "after", **CUT)).layout
+    before = dataset.read(prepare(changed, "before", **CUT)).layout
+    after = dataset.read(prepare(VALUES, "after", **CUT)).layout
 
     assert before != after
 
@@ -104,8 +103,8 @@ def test_a_scale_of_more_than_the_training_part_would_be_noticed(
 def test_the_scale_changes_with_the_last_training_value(prepare: Prepare) -> None:
     changed = VALUES.copy()
     changed[69] += 100
-    before = prepared.read(prepare(VALUES, "before", **CUT)).layout
-    after = prepared.read(prepare(changed, "after", **CUT)).layout
+    before = dataset.read(prepare(VALUES, "before", **CUT)).layout
+    after = dataset.read(prepare(changed, "after", **CUT)).layout
 
     assert after.mean == pytest.approx([before.mean[0] + 100 / 70])
     assert after.deviation > before.deviation
@@ -151,7 +150,7 @@ def test_the_calendar_and_waves_are_known_ahead_too(prepare: Prepare) -> None:
     table = table_of(np.column_stack([VALUES, VALUES]), names="y holiday")
     settings_of = {"calendar": ["month"], "harmonics": [{"period": 12}], "horizon": 3}
 
-    data = prepared.read(prepare(table, known=["holiday"], **CUT, **settings_of))
+    data = dataset.read(prepare(table, known=["holiday"], **CUT, **settings_of))
 
     names = ["holiday", *(f"month {month}" for month in range(1, 13)), "12.0 sin 1", "12.0 cos 1"]
     assert data.layout.known == names
@@ -169,7 +168,7 @@ def test_the_calendar_and_waves_are_known_ahead_too(prepare: Prepare) -> None:
 def test_a_history_shorter_than_the_horizon_cannot_show_what_is_known(prepare: Prepare) -> None:
     with pytest.raises(RequestError, match=r"preprocess\.history is 6, shorter than preprocess\.horizon, 7: what is"):
         prepare(VALUES, **CUT, horizon=7, calendar=["month"])
-    prepared.read(prepare(VALUES, "without", **CUT, horizon=7))
+    dataset.read(prepare(VALUES, "without", **CUT, horizon=7))
 
 
 @pytest.mark.parametrize("scale", ["standard", "none"])
@@ -183,7 +182,7 @@ def test_a_constant_training_part_is_refused(prepare: Prepare, scale: str) -> No
 def test_a_constant_input_is_taken(prepare: Prepare) -> None:
     table = table_of(np.column_stack([VALUES, np.full(100, 7.5)]), names="y x")
 
-    layout = prepared.read(prepare(table, inputs=["x"], **CUT)).layout
+    layout = dataset.read(prepare(table, inputs=["x"], **CUT)).layout
 
     assert (layout.mean[1], layout.deviation[1]) == (7.5, 1)
 
@@ -200,7 +199,7 @@ def test_values_that_vary_less_than_float32_can_tell_are_refused(prepare: Prepar
 @pytest.mark.parametrize(("centre", "factor"), [(1e9, 1e5), (0, 1e-30), (0, 1e30), (1000, 1)])
 def test_values_that_float32_can_tell_apart_are_taken(prepare: Prepare, centre: float, factor: float) -> None:
     values = VALUES * factor + centre
-    data = prepared.read(prepare(values, **CUT))
+    data = dataset.read(prepare(values, **CUT))
 
     assert data.layout.deviation == pytest.approx([values[:70].std()], rel=1e-3)
 

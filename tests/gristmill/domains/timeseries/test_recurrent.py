@@ -3,8 +3,8 @@
 import keras
 import pytest
 
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.recurrent import stack
-from gristmill.domains.timeseries.shape import Shape
 from gristmill.settings.kinds import settings_of
 
 

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import prepared
-from gristmill.domains.timeseries.forecaster import fit_forecaster
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.prepared import Prepared
 from gristmill.domains.timeseries.refit import of_everything, refit
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import train
+from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.project.project import Project
 from gristmill.settings.custom_code import Own
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_runs import assembled
@@ -42,12 +42,12 @@ def judge(tmp_path: Path) -> Judge:
     def call(name: str = "judged", data: Prepared = DATA, model: Any = DENSE, files: Any = (), **how: Any) -> Any:
         given = tmp_path / f"{name}.prepared"
         given.mkdir()
-        prepared.write(data, given)
+        dataset.write(data, given)
         learn = {"model": model, "train": Train(**{"epochs": 2} | how), "preprocess": given, "files": files}
 
         def again(name: str = "refit", on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> Path:
             counts = refit(**learn, train_folder=judged, **places(name), on_epoch=on_epoch)
-            network, training = networks.read(tmp_path / name), read_document(tmp_path / name / "training.json")
+            network, training = saved_network.read(tmp_path / name), read_document(tmp_path / name / "training.json")
             assert counts["parameters"] == network.count_params()
             assert counts.get("epochs", 0) == training["epochs"]
             return tmp_path / name
@@ -70,7 +70,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def predicted(folder: Path) -> Any:
     """Return the published network's forecasts of the validation part, from raw values."""
-    return np.asarray(networks.read(folder)(DATA.histories(DATA.origins("validation"))))
+    return np.asarray(saved_network.read(folder)(DATA.histories(DATA.origins("validation"))))
 
 
 @pytest.mark.parametrize("model", [DENSE, LINEAR], ids=["dense", "linear"])
@@ -84,7 +84,7 @@ def test_it_is_another_network_on_the_scale_that_was_judged_and_leaves_the_judge
 
     assert content(judged) == before
     assert sorted(content(out)) == sorted(before)
-    layers = [networks.read(folder).get_layer("standardise") for folder in (judged, out)]
+    layers = [saved_network.read(folder).get_layer("standardise") for folder in (judged, out)]
     assert np.array_equal(np.asarray(layers[0].scale), np.asarray(layers[1].scale))
     assert np.abs(predicted(judged) - predicted(out)).max() > 1e-3
 

@@ -14,7 +14,7 @@ from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
 from gristmill.settings.schedule import Gate
 from gristmill.sources.tables.csv import Csv
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_runs import (
     CUT,
@@ -115,7 +115,7 @@ def test_the_champion_forecasts_what_came_since_as_it_would_have_then(exported: 
     frame = pd.read_csv(SAMPLE)["sunspots"].to_numpy(np.float32)
     starts = np.arange(200, 229)
     windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
-    made = networks.read(exported["train"]).predict(windows, verbose=0)[..., 0]
+    made = saved_network.read(exported["train"]).predict(windows, verbose=0)[..., 0]
     truth = frame[starts[:, np.newaxis] + np.arange(2)]
     unit = frame[:200].std()
     scores = read_document(exported["evaluate"] / "scores.json")["model"]
@@ -159,7 +159,7 @@ def test_all_are_judged_on_the_same_new_windows(exported: Folders, tmp_path: Pat
     windows = frame[starts[:, np.newaxis] + np.arange(-12, 0)][..., np.newaxis]
     assert (found.metric, found.block) == ("mae", 2)
     for name, folder in ((CHAMPION, exported), (CHALLENGER, challenger)):
-        made = networks.read(folder["train"]).predict(windows, verbose=0)[..., 0]
+        made = saved_network.read(folder["train"]).predict(windows, verbose=0)[..., 0]
         assert found.errors[name] == pytest.approx(np.abs(made - truth).mean(axis=1), rel=1e-5)
     assert found.errors["naive"] == pytest.approx(np.abs(frame[starts - 1, np.newaxis] - truth).mean(axis=1))
     scores = read_document(challenger["evaluate"] / "scores.json")

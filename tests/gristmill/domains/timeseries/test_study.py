@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.patterns import find_patterns, notes
+from gristmill.domains.timeseries.decomposition import find_patterns, notes
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.study import with_season, write_patterns
 from gristmill.util.table_io import read_document, read_table
@@ -63,7 +63,7 @@ def test_of_several_series_the_longest_training_part_is_looked_at(tmp_path: Path
 
 
 def test_of_a_long_series_the_last_observations_are_decomposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gristmill.domains.timeseries.patterns.LONGEST", 50)
+    monkeypatch.setattr("gristmill.domains.timeseries.decomposition.LONGEST", 50)
 
     write_patterns(assembled(NOISE[:200], **CUT), None, tmp_path)
 

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries import prepared
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.prepared import Prepared
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import train
 from gristmill.errors import Diverged, RequestError
 from gristmill.settings.custom_code import Own
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_runs import assembled
@@ -39,7 +39,7 @@ def fit(tmp_path: Path) -> Fit:
         folder, out = tmp_path / f"{name}.prepared", tmp_path / name
         folder.mkdir()
         out.mkdir()
-        prepared.write(data, folder)
+        dataset.write(data, folder)
         counts = train(
             model=model,
             train=Train(**{"epochs": 2} | how),
@@ -50,7 +50,7 @@ def fit(tmp_path: Path) -> Fit:
             on_epoch=(told if told is not None else []).append,
             files=files,
         )
-        assert counts["parameters"] == networks.read(out).count_params()
+        assert counts["parameters"] == saved_network.read(out).count_params()
         assert counts.get("epochs", 0) == read_document(out / "training.json")["epochs"]
         return out
 
@@ -64,7 +64,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def predicted(folder: Path, data: Prepared = DATA, part: str = "validation") -> Any:
     """Return the published network's forecasts of a part, from raw values."""
-    return np.asarray(networks.read(folder)(data.histories(data.origins(part))))
+    return np.asarray(saved_network.read(folder)(data.histories(data.origins(part))))
 
 
 def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
@@ -87,9 +87,9 @@ def test_training_writes_the_network_and_its_course(fit: Fit) -> None:
         "learning_rate": 1e-3,
         "quantiles": None,
     }
-    assert networks.read(out).count_params() == (6 + 1) * 4 + (4 + 1) * 2
-    assert networks.read(out).input_shape == (None, 6, 1)
-    assert networks.read(out).output_shape == (None, 2, 1)
+    assert saved_network.read(out).count_params() == (6 + 1) * 4 + (4 + 1) * 2
+    assert saved_network.read(out).input_shape == (None, 6, 1)
+    assert saved_network.read(out).output_shape == (None, 2, 1)
 
 
 def test_a_model_in_closed_form_has_no_course(fit: Fit) -> None:
@@ -196,5 +196,5 @@ def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> No
 
     out = fit(model=Own.model_validate({"kind": "mine.py:build", "width": 5}), files=[file], epochs=1)
 
-    assert networks.read(out).count_params() == (6 + 1) * 5 + (5 + 1) * 2
+    assert saved_network.read(out).count_params() == (6 + 1) * 5 + (5 + 1) * 2
     assert predicted(out).shape == (19, 2, 1)

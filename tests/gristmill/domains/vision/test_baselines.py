@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime
 
-from gristmill.domains.vision import baselines, prepared
+from gristmill.domains.vision import baselines, dataset
 from gristmill.domains.vision.baselines import Linear, predictions_of, shrunk
-from gristmill.domains.vision.prepared import Layout
+from gristmill.domains.vision.dataset import Layout
 from helpers.small_judged import Folders, write_pictures
 
 pytest_plugins = ["helpers.small_judged"]
 
 
 def test_the_majority_class_gives_the_frequencies_of_the_training_part(judged: Folders) -> None:
-    data = prepared.read(judged["preprocess"])
+    data = dataset.read(judged["preprocess"])
 
     made = predictions_of(data, ["validation", "test"], 4)
 
@@ -29,7 +29,7 @@ def test_the_majority_class_gives_the_frequencies_of_the_training_part(judged: F
 
 
 def test_linear_on_few_pixels_tells_pictures_apart_that_it_was_not_fitted_on(judged: Folders) -> None:
-    data = prepared.read(judged["preprocess"])
+    data = dataset.read(judged["preprocess"])
 
     made = predictions_of(data, ["test"], 12)["test"]["linear on 12x12 pixels"]
 

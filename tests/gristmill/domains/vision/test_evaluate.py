@@ -8,7 +8,7 @@ import pytest
 
 from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
-from gristmill.domains.vision import prepared
+from gristmill.domains.vision import dataset
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.settings import Evaluate
 from gristmill.errors import RequestError
@@ -22,7 +22,7 @@ FORECASTERS = ["model", "majority class", "linear on 4x4 pixels"]
 
 
 def test_every_image_of_validation_and_test_is_predicted_in_order(judged: Folders) -> None:
-    data, rows = prepared.read(judged["preprocess"]), read_table(judged["evaluate"] / "predictions.parquet")
+    data, rows = dataset.read(judged["preprocess"]), read_table(judged["evaluate"] / "predictions.parquet")
 
     assert rows["part"].tolist() == ["validation"] * 20 + ["test"] * 40
     assert rows["id"].tolist() == [*data.rows("validation")["id"], *data.rows("test")["id"]]
@@ -69,7 +69,7 @@ def test_baselines_are_scored_as_the_model_and_the_best_is_named(judged: Folders
 def test_classes_and_slices_have_rows_of_their_own(judged: Folders) -> None:
     table = read_table(judged["evaluate"] / "scores.parquet")
     rows = read_predictions(judged["evaluate"], "test")
-    camera = prepared.read(judged["preprocess"]).rows("test")["camera"].fillna("–")
+    camera = dataset.read(judged["preprocess"]).rows("test")["camera"].fillna("–")
 
     assert table.columns.tolist() == ["part", "forecaster", "by", "group", "examples", *METRICS]
     for name in FORECASTERS:
@@ -99,7 +99,7 @@ def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(b
 
 
 def test_the_pictures_of_the_surest_errors_are_kept(judged: Folders) -> None:
-    data = prepared.read(judged["preprocess"])
+    data = dataset.read(judged["preprocess"])
     wrong = surest_errors(read_predictions(judged["evaluate"], "test"), 12)
 
     pixels = np.load(judged["evaluate"] / "errors.npy", allow_pickle=False)
@@ -109,7 +109,7 @@ def test_the_pictures_of_the_surest_errors_are_kept(judged: Folders) -> None:
 
 
 def test_what_is_seen_of_an_image_of_each_class_is_kept(judged: Folders, binary: Folders) -> None:
-    data = prepared.read(judged["preprocess"])
+    data = dataset.read(judged["preprocess"])
     with np.load(judged["evaluate"] / "looks.npz", allow_pickle=False) as found:
         assert np.array_equal(found["images"], data.pixels("test")[[0, 1, 2]])
     assert not (binary["evaluate"] / "looks.npz").exists()

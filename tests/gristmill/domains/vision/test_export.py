@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.vision import prepared, serving
+from gristmill.domains.vision import dataset, serving
 from gristmill.domains.vision.export import export, signature
 from gristmill.domains.vision.settings import Export
 from gristmill.errors import ParityError, RequestError
 from gristmill.export import bundle
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
 from helpers.small_classifier import CLASSES, Folders
 from helpers.support import here, reload_here
@@ -80,7 +80,7 @@ def test_a_bundle_holds_every_format_the_signature_and_the_scores(bundled: Folde
 @pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
 def test_each_format_gives_the_probabilities_that_were_scored(bundled: Folders, form: str) -> None:
     pixels, predictions = (
-        prepared.read(bundled["preprocess"]).pixels("test"),
+        dataset.read(bundled["preprocess"]).pixels("test"),
         read_table(bundled["evaluate"] / "predictions.parquet"),
     )
 
@@ -93,7 +93,7 @@ def test_each_format_gives_the_probabilities_that_were_scored(bundled: Folders, 
 @pytest.mark.slow
 def test_scores_are_those_of_evaluate_with_the_parity_and_the_quantised_network(bundled: Folders) -> None:
     scores = read_document(bundled["export"] / "scores.json")
-    data, predictions = prepared.read(bundled["preprocess"]), read_table(bundled["evaluate"] / "predictions.parquet")
+    data, predictions = dataset.read(bundled["preprocess"]), read_table(bundled["evaluate"] / "predictions.parquet")
     as_float = predictions[[f"p_{name}" for name in CLASSES]].to_numpy()
     quantized = bundle.load(bundled["export"], "lite_quantized")(data.pixels("test"))
 
@@ -138,8 +138,8 @@ def test_another_network_than_the_scored_one_is_refused(attempt: Attempt, monkey
         network.layers[-1].bias.assign([1, 0, 0])
         return network
 
-    real = networks.read
-    monkeypatch.setattr(networks, "read", read_other)
+    real = saved_network.read
+    monkeypatch.setattr(saved_network, "read", read_other)
 
     with pytest.raises(ParityError, match="gives other predictions than were scored"):
         attempt()
@@ -179,7 +179,7 @@ def test_a_format_whose_extra_is_not_installed_is_refused(
 
 
 def test_grey_images_are_told_as_grey() -> None:
-    layout = prepared.Layout(5, 6, 1, "raw", "crop", ["no", "yes"], {})
+    layout = dataset.Layout(5, 6, 1, "raw", "crop", ["no", "yes"], {})
 
     told = signature(layout, ("lite",))
 

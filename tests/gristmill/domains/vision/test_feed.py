@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.common.classification.truth import Truth
+from gristmill.domains.common.classification.loss_and_labels import Truth
 from gristmill.domains.vision import feed as module
+from gristmill.domains.vision.dataset import Prepared, write_layout
 from gristmill.domains.vision.feed import StreamFeed, features_feed, feed_of, validation_of
-from gristmill.domains.vision.prepared import Prepared, write_layout
 from gristmill.domains.vision.settings import Augment, Train
 from gristmill.util.table_io import write_table
 from helpers.feeds import batches_of, batches_within_a_graph
@@ -158,7 +158,7 @@ def test_validation_on_features_is_in_order(data: Prepared, features: Path, monk
 STREAM = """
 import resource, sys
 from pathlib import Path
-from gristmill.domains.common.classification.truth import Truth
+from gristmill.domains.common.classification.loss_and_labels import Truth
 from gristmill.domains.vision import prepared
 from gristmill.domains.vision.feed import StreamFeed, feed_of
 from gristmill.domains.vision.settings import Augment, Train

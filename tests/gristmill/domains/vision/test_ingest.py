@@ -12,8 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import ExifTags, Image
 
-from gristmill.domains.vision import ingest as stage
-from gristmill.domains.vision import shards
+from gristmill.domains.vision import ingest, shards
 from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError, SourceChanged
 from gristmill.sources.images.folder import Folder
@@ -33,7 +32,7 @@ def refusal(folder: Path, given: Sequence[Photo], classes: list[str] | None = No
 
 
 def test_bytes_are_written_as_they_were_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "SHARD_BYTES", 1_000)
+    monkeypatch.setattr(ingest, "SHARD_BYTES", 1_000)
     given = photos({"b": 4, "a": 3})
 
     counts = ingested(tmp_path / "out", given)
@@ -216,7 +215,7 @@ def test_few_photos_are_in_memory_at_a_time(tmp_path: Path) -> None:
                 most = max(most, sum(reference() is not None for reference in seen))
                 yield photo
 
-    assert stage.ingest(source=Streaming([]), ingest=Ingest(), out=tmp_path)["photos"] == 300
+    assert ingest.ingest(source=Streaming([]), ingest=Ingest(), out=tmp_path)["photos"] == 300
     assert most <= 4 * (os.cpu_count() or 1) + 2
 
 
@@ -227,7 +226,7 @@ def test_a_source_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path: Path) -
             raise DataError("photo 11: cannot be read")
 
     with pytest.raises(DataError, match="photo 11"):
-        stage.ingest(source=Broken(photos({"a": 5, "b": 5})), ingest=Ingest(), out=tmp_path)
+        ingest.ingest(source=Broken(photos({"a": 5, "b": 5})), ingest=Ingest(), out=tmp_path)
     assert not (tmp_path / "index.parquet").exists()
 
 
@@ -245,26 +244,26 @@ def garden(tmp_path: Path) -> tuple[Path, ...]:
 def looked_at(paths: tuple[Path, ...], folder: Path) -> list[Path]:
     """Look at photos chunk by chunk and return the folders that were filled."""
     source, settings = Folder(kind="folder", path="photos"), Ingest(corrupt=0.5)
-    chunks = [folder / f"chunk {n}" for n in range(stage.chunks(source=source, ingest=settings, paths=paths))]
+    chunks = [folder / f"chunk {n}" for n in range(ingest.chunks(source=source, ingest=settings, paths=paths))]
     for number, chunk in enumerate(chunks):
         chunk.mkdir()
-        stage.chunk(source=source, ingest=settings, number=number, out=chunk, paths=paths)
+        ingest.chunk(source=source, ingest=settings, number=number, out=chunk, paths=paths)
     return chunks
 
 
 def test_photos_that_others_have_looked_at_are_written_as_those_it_looks_at_itself(
     garden: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "_CHUNK", 2)
+    monkeypatch.setattr(ingest, "_CHUNK", 2)
     source, settings = Folder(kind="folder", path="photos"), Ingest(corrupt=0.5)
     alone, joined = tmp_path / "alone", tmp_path / "joined"
     alone.mkdir()
     joined.mkdir()
-    counts = stage.ingest(source=source, ingest=settings, out=alone, paths=garden)
+    counts = ingest.ingest(source=source, ingest=settings, out=alone, paths=garden)
     chunks = looked_at(garden, tmp_path)
-    monkeypatch.setattr(stage.images, "check", None)  # nothing is looked at again
+    monkeypatch.setattr(ingest.images, "check", None)  # nothing is looked at again
 
-    told = stage.ingest(source=source, ingest=settings, out=joined, paths=garden, chunks=chunks)
+    told = ingest.ingest(source=source, ingest=settings, out=joined, paths=garden, chunks=chunks)
 
     assert len(chunks) == 3
     assert told == counts == {"photos": 4, "classes": 2, "skipped": 1}
@@ -275,12 +274,12 @@ def test_photos_that_others_have_looked_at_are_written_as_those_it_looks_at_itse
 def test_a_photo_that_changed_after_others_looked_at_it_is_told(
     garden: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "_CHUNK", 2)
+    monkeypatch.setattr(ingest, "_CHUNK", 2)
     chunks = looked_at(garden, tmp_path)
     garden[0].write_bytes(garden[1].read_bytes())
 
     with pytest.raises(SourceChanged, match=r"photo 'a/0.png': changed while it was read"):
-        stage.ingest(
+        ingest.ingest(
             source=Folder(kind="folder", path="photos"),
             ingest=Ingest(corrupt=0.5),
             out=tmp_path,
@@ -290,9 +289,9 @@ def test_a_photo_that_changed_after_others_looked_at_it_is_told(
 
 
 def test_only_photos_of_a_folder_are_looked_at_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "_CHUNK", 2)
+    monkeypatch.setattr(ingest, "_CHUNK", 2)
     folder, files = Folder(kind="folder", path="photos"), tuple(Path(f"photos/a/{n}.png") for n in range(5))
 
-    assert stage.chunks(source=folder, ingest=Ingest(), paths=files) == 3
-    assert stage.chunks(source=folder, ingest=Ingest(), paths=(*files, Path("photos/more.zip"))) == 1
-    assert stage.chunks(source=Given([]), ingest=Ingest(), paths=files) == 1
+    assert ingest.chunks(source=folder, ingest=Ingest(), paths=files) == 3
+    assert ingest.chunks(source=folder, ingest=Ingest(), paths=(*files, Path("photos/more.zip"))) == 1
+    assert ingest.chunks(source=Given([]), ingest=Ingest(), paths=files) == 1

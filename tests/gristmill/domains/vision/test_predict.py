@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gristmill.domains.vision import images
+from gristmill.domains.vision import decode
 from gristmill.domains.vision import predict as prediction
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.predict import SUFFIXES, predict
@@ -63,7 +63,7 @@ def test_each_file_gets_a_row_with_the_networks_probabilities(
 ) -> None:
     made = ask(*files)
 
-    expected = small_network().predict(np.stack([images.decoded(photo, LAYOUT) for photo in photos]), verbose=0)
+    expected = small_network().predict(np.stack([decode.decoded(photo, LAYOUT) for photo in photos]), verbose=0)
     assert made.columns.tolist() == ["file", "label", "probability", "p_ball", "p_cup", "p_tree"]
     assert made["file"].tolist() == [str(path) for path in files]
     assert made[["p_ball", "p_cup", "p_tree"]].to_numpy() == pytest.approx(expected, abs=1e-6)
@@ -123,4 +123,4 @@ def test_a_photo_of_more_pixels_than_allowed_is_refused(ask: Ask, files: tuple[P
 def test_suffixes_are_those_of_the_formats_that_are_read() -> None:
     formats = {Image.registered_extensions()[suffix] for suffix in SUFFIXES}
 
-    assert formats == set(images.FORMATS)
+    assert formats == set(decode.FORMATS)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from gristmill.domains.common.classification.predictions import as_rows, misses, read_predictions
-from gristmill.domains.vision import prepared
+from gristmill.domains.vision import dataset
+from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.predictions import picked, probabilities_of
-from gristmill.domains.vision.prepared import Layout
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
 from helpers.small_judged import Folders, write_pictures
 
@@ -17,7 +17,7 @@ pytest_plugins = ["helpers.small_judged"]
 
 
 def test_probabilities_are_those_of_all_images_at_once(judged: Folders) -> None:
-    data, network = prepared.read(judged["preprocess"]), networks.read(judged["train"])
+    data, network = dataset.read(judged["preprocess"]), saved_network.read(judged["train"])
 
     made = probabilities_of(network, data, "test")
 
@@ -25,7 +25,7 @@ def test_probabilities_are_those_of_all_images_at_once(judged: Folders) -> None:
 
 
 def test_a_row_names_the_image_its_class_and_what_it_was_taken_for(judged: Folders) -> None:
-    data = prepared.read(judged["preprocess"])
+    data = dataset.read(judged["preprocess"])
     made = np.random.default_rng(0).dirichlet([1, 1, 1], 40)
 
     rows = as_rows(data, "test", made)
@@ -39,7 +39,7 @@ def test_a_row_names_the_image_its_class_and_what_it_was_taken_for(judged: Folde
 
 
 def test_a_baseline_has_a_column_of_what_it_takes_each_image_for(judged: Folders) -> None:
-    data = prepared.read(judged["preprocess"])
+    data = dataset.read(judged["preprocess"])
     made, own = np.random.default_rng(0).dirichlet([1, 1, 1], (2, 40))
 
     rows = as_rows(data, "test", made, {"p_ball": own})
@@ -64,7 +64,7 @@ def test_what_was_written_is_read_part_by_part(judged: Folders) -> None:
 
 @pytest.mark.parametrize("positions", [[39, 0, 21, 0], [5], []])
 def test_pixels_are_picked_in_the_order_of_the_positions(judged: Folders, positions: list[int]) -> None:
-    data = prepared.read(judged["preprocess"])
+    data = dataset.read(judged["preprocess"])
 
     assert np.array_equal(picked(data, "test", positions), data.pixels("test")[positions])
 

@@ -10,10 +10,9 @@ from PIL import Image
 
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.split import split
-from gristmill.domains.vision import images, prepared
-from gristmill.domains.vision import preprocess as stage
-from gristmill.domains.vision.images import Header
-from gristmill.domains.vision.prepared import Prepared
+from gristmill.domains.vision import dataset, decode, preprocess
+from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Preprocess
 from gristmill.errors import DataError
 from gristmill.sources.photo import Photo
@@ -34,8 +33,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def preprocessed(ingest: Path, out: Path, **settings: Any) -> Prepared:
     out.mkdir()
-    stage.preprocess(preprocess=Preprocess.model_validate({"size": 6} | settings), ingest=ingest, out=out)
-    return prepared.read(out)
+    preprocess.preprocess(preprocess=Preprocess.model_validate({"size": 6} | settings), ingest=ingest, out=out)
+    return dataset.read(out)
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop", "pad"])
@@ -47,7 +46,7 @@ def test_pixels_are_those_of_each_photo(source: Path, tmp_path: Path, fit: str, 
         rows, pixels = data.rows(part), data.pixels(part)
         assert pixels.shape == (len(rows), 5, 7, channels)
         for row, made in zip(rows.itertuples(), pixels, strict=True):
-            assert np.array_equal(made, images.decoded(BY_ID[row.id].encoded, data.layout)), row.id
+            assert np.array_equal(made, decode.decoded(BY_ID[row.id].encoded, data.layout)), row.id
             assert data.layout.classes[row.label] == BY_ID[row.id].label
 
 
@@ -66,10 +65,10 @@ def test_every_photo_is_in_the_part_that_it_was_split_into(source: Path, tmp_pat
 def test_counts_and_layout_say_what_was_made(source: Path, tmp_path: Path) -> None:
     settings = Preprocess(size=(5, 7), channels=1, fit="pad", encoding="jpeg", validation=0)
 
-    counts = stage.preprocess(preprocess=settings, ingest=source, out=tmp_path)
+    counts = preprocess.preprocess(preprocess=settings, ingest=source, out=tmp_path)
 
     assert counts == {"train_images": 48, "validation_images": 0, "test_images": 12, "shards": 2}
-    assert vars(prepared.read(tmp_path).layout) == {
+    assert vars(dataset.read(tmp_path).layout) == {
         "height": 5,
         "width": 7,
         "channels": 1,
@@ -90,7 +89,7 @@ def test_photos_of_equal_bytes_in_two_parts_are_counted_and_named(tmp_path: Path
     ingested(tmp_path / "ingest", [*train, twice, *test, *again, replace(test[0], id="shown", part="validation")])
     (tmp_path / "out").mkdir()
 
-    counts = stage.preprocess(preprocess=Preprocess(size=(6, 6)), ingest=tmp_path / "ingest", out=tmp_path / "out")
+    counts = preprocess.preprocess(preprocess=Preprocess(size=(6, 6)), ingest=tmp_path / "ingest", out=tmp_path / "out")
 
     assert counts == {
         "train_images": 9, "validation_images": 1, "test_images": 8, "shards": 3,
@@ -118,7 +117,7 @@ def test_many_images_lie_in_several_shards_that_hold_all_classes(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = preprocessed(source, tmp_path / "whole")
-    monkeypatch.setattr(stage, "SHARD_BYTES", 11 * 6 * 6 * 3)  # eleven images
+    monkeypatch.setattr(preprocess, "SHARD_BYTES", 11 * 6 * 6 * 3)  # eleven images
 
     data = preprocessed(source, tmp_path / "out")
 
@@ -172,7 +171,7 @@ def test_the_sources_parts_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_photo_that_cannot_be_decoded_after_all_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "check", lambda encoded, max_pixels: Header(8, 8, "PNG"))
+    monkeypatch.setattr(decode, "check", lambda encoded, max_pixels: Header(8, 8, "PNG"))
     ingested(tmp_path / "ingest", [*photos({"a": 5, "b": 5}), Photo("odd", b"", "a")])
 
     with pytest.raises(DataError, match=r"photo 'odd': the file is empty\. Mend it or leave it out"):
@@ -182,18 +181,18 @@ def test_a_photo_that_cannot_be_decoded_after_all_is_named(tmp_path: Path, monke
 def test_shards_that_others_wrote_are_those_that_it_writes_itself(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "SHARD_BYTES", 6 * 6 * 3 * 10)
+    monkeypatch.setattr(preprocess, "SHARD_BYTES", 6 * 6 * 3 * 10)
     preprocessed(source, tmp_path / "alone")
     settings = Preprocess(size=(6, 6))
-    chunks = [tmp_path / f"chunk {number}" for number in range(stage.chunks(preprocess=settings, ingest=source))]
+    chunks = [tmp_path / f"chunk {number}" for number in range(preprocess.chunks(preprocess=settings, ingest=source))]
     counts = []
     for number, folder in enumerate(chunks):
         folder.mkdir()
-        counts.append(stage.chunk(preprocess=settings, ingest=source, number=number, out=folder))
+        counts.append(preprocess.chunk(preprocess=settings, ingest=source, number=number, out=folder))
     (tmp_path / "joined").mkdir()
-    monkeypatch.setattr(images, "decoded", None)  # nothing is done again
+    monkeypatch.setattr(decode, "decoded", None)  # nothing is done again
 
-    stage.preprocess(preprocess=settings, ingest=source, out=tmp_path / "joined", chunks=chunks)
+    preprocess.preprocess(preprocess=settings, ingest=source, out=tmp_path / "joined", chunks=chunks)
 
     assert len(chunks) > 3
     assert sum(count["images"] for count in counts) == len(GIVEN)

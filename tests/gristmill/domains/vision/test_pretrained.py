@@ -13,11 +13,11 @@ import pytest
 
 from conftest import SHARED
 from gristmill.domains.vision import pretrained
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.transfer import BASES
-from gristmill.domains.vision.shape import Shape
 from gristmill.errors import RequestError, WorkError
 from gristmill.export import bundle
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 
 SHAPE = Shape(height=32, width=40, channels=3, classes=2)
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 40, 3)).astype(np.float32)
@@ -83,10 +83,10 @@ def test_scaling_of_pixels_is_kept_and_exported_with_the_network(pixels: str, tm
     base = pretrained.featuriser(maps, pixels, "average")
     made = np.asarray(base(IMAGES))
 
-    networks.write(base, tmp_path)
+    saved_network.write(base, tmp_path)
     bundle.export_network(base, ["saved_model"], tmp_path)
 
-    assert np.asarray(networks.read(tmp_path)(IMAGES)).tobytes() == made.tobytes()
+    assert np.asarray(saved_network.read(tmp_path)(IMAGES)).tobytes() == made.tobytes()
     assert bundle.load(tmp_path, "saved_model")(IMAGES) == pytest.approx(made, rel=1e-5, abs=1e-5)
 
 

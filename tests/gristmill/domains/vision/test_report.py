@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.domains.common.classification import report as classifier
 from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
-from gristmill.domains.vision import figures, report
+from gristmill.domains.vision import plots, report
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
@@ -200,7 +200,7 @@ def test_the_network_is_listed_layer_by_layer(shown: dict[str, Section]) -> None
 def test_each_augmented_image_has_a_row(shown: dict[str, Section], judged: Folders) -> None:
     samples = np.load(judged["train"] / "samples.npy", allow_pickle=False)  # three images, each in four variants
 
-    expected = as_svg(figures.sheet(list(samples.reshape(12, 12, 10, 1)), 4))
+    expected = as_svg(plots.sheet(list(samples.reshape(12, 12, 10, 1)), 4))
 
     assert shown["Augmented samples"].pictures == [expected]
 

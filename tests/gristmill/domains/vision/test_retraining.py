@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.common.classification.predictions import read_predictions
-from gristmill.domains.vision import images, prepared
+from gristmill.domains.vision import dataset, decode
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.ingest import ingest
@@ -20,7 +20,7 @@ from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
 from gristmill.sources.images.folder import Folder
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.util.table_io import read_table
 from helpers.small_photos import write_photos
 from helpers.support import here
@@ -45,7 +45,7 @@ def run(root: Path, photos: Path, size: int = 16) -> Folders:
     ingested(photos, folders["ingest"])
     cut = Preprocess(size=(size, size), validation=0.2, test=0.4)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
-    networks.write(network(size), folders["train"])
+    saved_network.write(network(size), folders["train"])
     read = {stage: folders[stage] for stage in ("preprocess", "train")}
     evaluate(evaluate=Evaluate(baseline_side=4), **read, out=folders["evaluate"])
     with pytest.MonkeyPatch.context() as patch:
@@ -150,7 +150,7 @@ def test_all_are_judged_on_photos_that_nobody_was_trained_on(
     assert set(found.errors) == {CHAMPION, CHALLENGER, "majority class", "linear on 4x4 pixels"}
     assert len({len(errors) for errors in found.errors.values()}) == 1
     if size == 16:  # the champion's own: the pixels are the prepared ones
-        made = probabilities_of(networks.read(champion["train"]), prepared.read(challenger["preprocess"]), "test")
+        made = probabilities_of(saved_network.read(champion["train"]), dataset.read(challenger["preprocess"]), "test")
         taken_for = np.array(CLASSES, object)[made.argmax(axis=1)]
         assert found.errors[CHAMPION].tolist() == (taken_for != rows["label"])[left].tolist()
 
@@ -166,11 +166,11 @@ def test_a_new_class_cannot_be_compared(champion: Folders, more: Path, tmp_path:
 def test_a_photo_that_cannot_be_decoded_is_named(
     champion: Folders, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(encoded: bytes, form: images.Form) -> images.Pixels:
+    def broken(encoded: bytes, form: decode.Form) -> decode.Pixels:
         raise DataError("truncated or corrupt (broken)")
 
     now = ingested(more, tmp_path / "ingest")
-    monkeypatch.setattr(images, "decoded", broken)
+    monkeypatch.setattr(decode, "decoded", broken)
     with pytest.raises(DataError) as raised:
         drift(now, Champion(champion, {}))
     assert str(raised.value) == ("photo 'disc/new-0000.jpg': truncated or corrupt (broken). Mend it or leave it out.")

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.common.classification.truth import Truth
-from gristmill.domains.vision import prepared
+from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.vision import dataset
+from gristmill.domains.vision.export_network import head_of, published
 from gristmill.domains.vision.features import features
 from gristmill.domains.vision.models.dense import Dense
 from gristmill.domains.vision.models.transfer import Transfer
 from gristmill.domains.vision.predictions import probabilities_of, probabilities_on
-from gristmill.domains.vision.published import head_of, published
 from gristmill.domains.vision.settings import Augment, Train
 from gristmill.domains.vision.train import build, train
 from gristmill.errors import RequestError
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import fit
 from gristmill.training.seeds import seeded
@@ -57,7 +57,7 @@ def test_a_network_learns_to_give_probabilities_of_pixels(classes: int, trained:
     out, counts = trained(classes=classes)
     pixels, labels = spotted(40, classes, seed=2)
 
-    network = networks.read(out)
+    network = saved_network.read(out)
     made = network.predict(pixels, verbose=0)
 
     assert made.shape == (40, classes)
@@ -66,7 +66,7 @@ def test_a_network_learns_to_give_probabilities_of_pixels(classes: int, trained:
     assert network.input.dtype == "uint8"
     epochs = read_table(out / "epochs.parquet")
     assert epochs.columns.tolist() == ["epoch", "loss", "val_loss", "accuracy", "val_accuracy", "rate"]
-    assert counts == {"parameters": networks.read(out).count_params(), "epochs": 6}
+    assert counts == {"parameters": saved_network.read(out).count_params(), "epochs": 6}
     assert not (out / "samples.npy").exists()
 
 
@@ -118,7 +118,7 @@ def trained_on(folder: Path, model: Transfer, settings: Train, with_features: bo
         on_epoch=lambda epoch: None,
         features=folder / "features" if with_features else None,
     )
-    return networks.read(folder / "trained")
+    return saved_network.read(folder / "trained")
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ def test_a_head_fitted_on_stored_features_has_the_bits_of_one_fitted_on_features
     settings = Train(epochs=3, batch_size=8, learning_rate=0.01, patience=2)
     stored = trained_on(tmp_path, transfer, settings, with_features=True)
 
-    data = prepared.read(tmp_path / "prepared")
+    data = dataset.read(tmp_path / "prepared")
     network, truth = seeded(lambda: build(transfer, data, ()), settings.seed), Truth(data, settings)
     items = {
         part: (network.get_layer("base").predict(PARTS[part][0].astype(np.float32), 256, verbose=0), data.labels(part))

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from s3fs import S3FileSystem
 
-from gristmill import keys as identity
+from gristmill import keys
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
 from gristmill.registry.registry import Registry
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import MANIFEST, artifact_name
-from gristmill.store.remote import remote as sharing
+from gristmill.store.remote import remote
 from gristmill.store.remote.bucket import Bucket
 from gristmill.store.remote.remote import Remote, object_name
 from gristmill.store.remote.shared_store import SharedStore
@@ -34,7 +34,7 @@ pytest_plugins = ["helpers.shared_store"]
 Machine = Callable[[str], SharedStore]
 NAME = artifact_name("train", made_of().key)
 METHODS = ("cat_file", "pipe_file", "put", "get", "info", "find", "rm_file", "split_path")  # those that we call
-WEIGHTS = object_name(identity.digest_of_bytes(b"weights"))
+WEIGHTS = object_name(keys.digest_of_bytes(b"weights"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -205,7 +205,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(
     manifest: dict[str, Any] = json.loads(bucket.read(NAME) or b"")
     del manifest["seal"]
     manifest["files"] = {file: manifest["files"]["inner/weights"]}
-    bucket.write(NAME, json.dumps(manifest | {"seal": identity.digest_of(manifest)}).encode())
+    bucket.write(NAME, json.dumps(manifest | {"seal": keys.digest_of(manifest)}).encode())
 
     with heard(caplog):
         assert machine("there").find("train", made_of().key) is None
@@ -341,7 +341,7 @@ def test_what_was_seen_and_is_gone_is_forgotten_when_it_is_wanted(machine: Machi
 def test_a_server_that_comes_back_gets_what_was_made_meanwhile(
     machine: Machine, shared: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sharing, "_PAUSES", (0, 0))
+    monkeypatch.setattr(remote, "_PAUSES", (0, 0))
     attempts = iter([StoreError("away."), StoreError("away."), None])
     pushed = Remote._pushed
 

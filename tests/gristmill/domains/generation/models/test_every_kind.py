@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.generation.shape import Shape
+from gristmill.domains.generation.model_shape import Shape
 from gristmill.errors import RequestError
 from gristmill.export import bundle
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 
 PACKAGE = "gristmill.domains.generation.models"
 KINDS = kinds(PACKAGE)
@@ -80,8 +80,8 @@ def test_a_network_reads_back_bit_by_bit_and_exports(kind: str, tmp_path: Path) 
     network = built(kind, after_each=True, dropout=0.5)
     expected = told(network, TOKENS)
 
-    networks.write(network, tmp_path)
+    saved_network.write(network, tmp_path)
     bundle.export_network(network, ("saved_model",), tmp_path)
 
-    assert told(networks.read(tmp_path), TOKENS).tobytes() == expected.tobytes()
+    assert told(saved_network.read(tmp_path), TOKENS).tobytes() == expected.tobytes()
     assert bundle.load(tmp_path, "saved_model")(TOKENS) == pytest.approx(expected, rel=1e-5)

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.models.embedding import Embedding
-from gristmill.domains.text.shape import Shape
 
 TOKENS = np.random.default_rng(0).integers(1, 30, (4, 7)).astype(np.int32)
 

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.text.shape import Shape
+from gristmill.domains.text.model_shape import Shape
 from gristmill.export import bundle
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 
 PACKAGE = "gristmill.domains.text.models"
 KINDS = kinds(PACKAGE)
@@ -105,9 +105,9 @@ def test_a_network_reads_back_bit_by_bit_and_exports(kind: str, tmp_path: Path) 
     network, texts = built(kind), padded(0, 5)
     made = np.asarray(network(texts))
 
-    networks.write(network, tmp_path)
+    saved_network.write(network, tmp_path)
     bundle.export_network(network, ["saved_model"], tmp_path)
 
     assert "Lambda" not in network.to_json()
-    assert np.asarray(networks.read(tmp_path)(texts)).tobytes() == made.tobytes()
+    assert np.asarray(saved_network.read(tmp_path)(texts)).tobytes() == made.tobytes()
     assert bundle.load(tmp_path, "saved_model")(texts) == pytest.approx(made, abs=1e-5)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.models.bidirectional import Bidirectional
-from gristmill.domains.timeseries.shape import Shape
 from gristmill.errors import RequestError
 
 SHAPE = Shape(history=7, horizon=2, channels=1, known=0, outputs=2)

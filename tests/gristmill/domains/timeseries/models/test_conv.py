@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.models.conv import Conv
-from gristmill.domains.timeseries.shape import Shape
 
 
 def test_dilations_double_from_layer_to_layer() -> None:

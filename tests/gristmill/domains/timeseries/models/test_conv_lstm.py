@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.models.conv_lstm import ConvLstm
-from gristmill.domains.timeseries.shape import Shape
 
 SMALL = ConvLstm(kind="conv_lstm", filters=3, kernel=5, units=(4, 5), dense=(2,))
 

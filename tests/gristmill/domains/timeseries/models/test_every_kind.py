@@ -7,12 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.domains.timeseries.forecaster import fit_forecaster
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.shape import Shape
+from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.export import bundle
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from helpers.small_runs import assembled
 
 PACKAGE = "gristmill.domains.timeseries.models"
@@ -122,8 +122,8 @@ def test_a_network_is_trained_and_reads_back_bit_by_bit_and_exports(kind: str, t
     windows = data.histories(data.origins("test"))
     forecast = predicted(network, windows)
     assert np.isfinite(forecast).all()
-    networks.write(network, tmp_path)
-    assert predicted(networks.read(tmp_path), windows).tobytes() == forecast.tobytes()
+    saved_network.write(network, tmp_path)
+    assert predicted(saved_network.read(tmp_path), windows).tobytes() == forecast.tobytes()
     bundle.export_network(network, ("saved_model", "keras"), tmp_path)
     for form in ("saved_model", "keras"):
         assert bundle.load(tmp_path, form)(windows) == pytest.approx(forecast, rel=1e-5), form

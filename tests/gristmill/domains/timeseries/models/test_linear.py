@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gristmill.domains.timeseries.forecaster import fit_forecaster
+from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.shape import Shape
+from gristmill.domains.timeseries.train_network import fit_forecaster
 from helpers.small_runs import assembled
 
 Array = npt.NDArray[np.float64]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.cnn import Cnn
-from gristmill.domains.vision.shape import Shape
 from gristmill.errors import RequestError
 from gristmill.export import bundle
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 
 SHAPE = Shape(height=12, width=10, channels=3, classes=3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 12, 10, 3)).astype(np.uint8)
@@ -141,8 +141,8 @@ def test_a_network_reads_back_bit_by_bit_and_exports(batch_norm: bool, tmp_path:
     network.fit(IMAGES, np.arange(6) % 3, verbose=0)
     made = np.asarray(network(IMAGES))
 
-    networks.write(network, tmp_path)
+    saved_network.write(network, tmp_path)
     bundle.export_network(network, ["saved_model"], tmp_path)
 
-    assert np.asarray(networks.read(tmp_path)(IMAGES)).tobytes() == made.tobytes()
+    assert np.asarray(saved_network.read(tmp_path)(IMAGES)).tobytes() == made.tobytes()
     assert bundle.load(tmp_path, "saved_model")(IMAGES.astype(np.float32)) == pytest.approx(made, abs=1e-5)

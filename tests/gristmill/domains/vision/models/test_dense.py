@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.dense import Dense
-from gristmill.domains.vision.shape import Shape
 from gristmill.export import bundle
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 
 SHAPE = Shape(height=5, width=4, channels=3, classes=3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3)).astype(np.uint8)
@@ -51,8 +51,8 @@ def test_a_network_reads_back_bit_by_bit_and_exports(tmp_path: Path) -> None:
     network = Dense(kind="dense", units=(8,), dropout=0.2).build(SHAPE)
     made = np.asarray(network(IMAGES))
 
-    networks.write(network, tmp_path)
+    saved_network.write(network, tmp_path)
     bundle.export_network(network, ["saved_model"], tmp_path)
 
-    assert np.asarray(networks.read(tmp_path)(IMAGES)).tobytes() == made.tobytes()
+    assert np.asarray(saved_network.read(tmp_path)(IMAGES)).tobytes() == made.tobytes()
     assert bundle.load(tmp_path, "saved_model")(IMAGES.astype(np.float32)) == pytest.approx(made, abs=1e-5)

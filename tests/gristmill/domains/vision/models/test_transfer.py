@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.transfer import BASES, Transfer
-from gristmill.domains.vision.shape import Shape
 from gristmill.errors import RequestError
 from gristmill.export import bundle
 from gristmill.settings.base import identity_values, places
 from gristmill.settings.messages import problem_lines
-from gristmill.training import saved_network as networks
+from gristmill.training import saved_network
 from gristmill.training.seeds import seeded
 from helpers.small_base import IMAGES, SMALL, base_of, built, write_weights
 
@@ -190,10 +190,10 @@ def test_a_network_is_trained_and_reads_back_bit_by_bit_and_exports(
     train(network)
     made = np.asarray(network(IMAGES))
 
-    networks.write(network, tmp_path)
+    saved_network.write(network, tmp_path)
     bundle.export_network(network, ["saved_model"], tmp_path)
 
-    found = networks.read(tmp_path)
+    found = saved_network.read(tmp_path)
     assert np.ptp(made) > 0.1
     assert np.asarray(found(IMAGES)).tobytes() == made.tobytes()
     assert len(found.trainable_variables) == len(network.trainable_variables)

@@ -1,0 +1,54 @@
+"""The pictures of a report on tables."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from gristmill.domains.tabular.dataset import PARTS, by_part
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = dict(zip(PARTS, (TRUTH, BASELINE, MODEL), strict=True))
+
+
+def scatter_figure(predictions: pd.DataFrame) -> "Figure":
+    """Draw each row's prediction against its truth, part by part; on the line they are equal."""
+    figure, (axes,) = canvas(4)
+    ends = [predictions[["y", "model"]].min().min(), predictions[["y", "model"]].max().max()]
+    axes.plot(ends, ends, color=ACCENT, linewidth=0.8, linestyle="--", label="equal")
+    for part, rows in by_part(predictions).items():
+        axes.plot(rows["y"], rows["model"], ".", color=_COLOURS[part], markersize=5, alpha=0.7, label=part)
+    axes.set_xlabel("truth")
+    axes.set_ylabel("prediction")
+    legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    return figure
+
+
+def residual_figure(test: pd.DataFrame) -> "Figure":
+    """Draw residuals by prediction and how they are distributed."""
+    figure, (by_prediction, distribution) = canvas(2.6, columns=2, widths=(3, 1))
+    residuals = test["y"] - test["model"]
+    by_prediction.axhline(0, color=TRUTH, linewidth=0.8)
+    by_prediction.plot(test["model"], residuals, ".", color=MODEL, markersize=4)
+    by_prediction.set_xlabel("prediction")
+    by_prediction.set_ylabel("residual")
+    distribution.hist(residuals, bins=25, orientation="horizontal", color=MODEL, alpha=0.7)
+    distribution.set_xlabel("count")
+    return figure
+
+
+def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: str) -> "Figure":
+    """Draw the rows over their one column of numbers, and what model and least squares make of it."""
+    figure, (axes,) = canvas()
+    along = predictions.assign(x=column).sort_values("x")
+    axes.plot(along["x"], along["least squares"], color=BASELINE, linestyle="--", label="least squares")
+    axes.plot(along["x"], along["model"], color=MODEL, label="model")
+    for part, rows in by_part(along).items():
+        marker = "o" if part == "test" else "."
+        axes.plot(rows["x"], rows["y"], marker, color=_COLOURS[part], linestyle="none", fillstyle="none", label=part)
+    axes.set_xlabel(str(column.name))
+    axes.set_ylabel(target)
+    legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    return figure

@@ -1,0 +1,63 @@
+"""The pictures of a report on a classifier of texts."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.common.classification.labelled import PARTS
+from gristmill.domains.common.classification.plots import short
+from gristmill.domains.text.projector import visible
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, ink, legend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BINS = 40  # of lengths
+_COLOURS = (ACCENT, MODEL, BASELINE, TRUTH)  # of classes; from the fourth on they share the last
+_PARTS = dict(zip(PARTS, (MODEL, BASELINE, ACCENT), strict=True))
+
+
+def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
+    """Draw which share of each part's texts has how many tokens, and where the longer ones are cut.
+
+    The one text in a hundred that is longest is in the last bar.
+    """
+    figure, (axes,) = canvas(2.6)
+    end = max(2, int(index["tokens"].quantile(0.99, interpolation="higher")))
+    edges = np.unique(np.linspace(0, end + 1, _BINS + 1).astype(int)).tolist()
+    for part, colour in _PARTS.items():
+        tokens = index.loc[index["part"] == part, "tokens"].clip(upper=end).to_numpy()
+        if len(tokens):
+            shares = np.full(len(tokens), 1 / len(tokens))
+            axes.hist(tokens, edges, weights=shares, histtype="step", color=colour, label=part, linewidth=1.4)
+    if cut <= end:
+        axes.axvline(cut, color=TRUTH, linewidth=0.8, linestyle="--", label=f"cut at {cut:,}")
+    axes.set_xlabel("tokens of a text")
+    axes.set_ylabel("share of the texts")
+    legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    return figure
+
+
+def embedding_figure(places: pd.DataFrame, classes: list[str], shares: list[float]) -> "Figure":
+    """Draw tokens where the embedding has them, in the colour of the class that each speaks for.
+
+    Args:
+        places: `token`, `class`, `x` and `y`.
+        classes: names of all classes.
+        shares: of the variance, that lie along x and along y.
+    """
+    figure, (axes,) = canvas(6.5)
+    for at, name in enumerate(classes):
+        own = places[places["class"] == name]
+        colour = _COLOURS[min(at, len(_COLOURS) - 1)]
+        if len(own):
+            axes.plot(own["x"], own["y"], "o", color=colour, markersize=3, label=short(name, 24))
+    for token, x, y in places[["token", "x", "y"]].itertuples(index=False):
+        words = short(visible(token), 20)
+        axes.annotate(words, (x, y), (2, 2), textcoords="offset points", fontsize=7, color=ink(axes), parse_math=False)
+    axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
+    axes.set_ylabel(f"second component, {shares[1]:.0%}")
+    if len(classes) <= len(_COLOURS):
+        legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    return figure

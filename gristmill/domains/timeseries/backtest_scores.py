@@ -1,0 +1,101 @@
+"""What the blocks of a backtest say together: scores of each, their mean and spread, residuals to calibrate on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.baseline_forecasts import baselines_of, calibrated, with_baselines, with_intervals
+from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.forecasts import Forecasts
+from gristmill.domains.timeseries.score_table import score_table
+from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.domains.timeseries.study import with_season
+from gristmill.util.table_io import read_document, read_table
+
+LABELS = ("window", "seed", "begin", "end", "forecaster")  # columns of a block's scores that are no metric
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block's forecasts by one network."""
+
+    window: int
+    seed: int
+    data: Prepared  # cut at the block, which is its test part
+    forecasts: Forecasts
+
+
+def read_blocks(data: Prepared, folders: Sequence[Path]) -> list[Block]:
+    """Return the blocks that `backtest` wrote."""
+    blocks = []
+    for folder in folders:
+        told = read_document(folder / "block.json")
+        _, _, parts = dataset.read_parts(folder)
+        cut = data.cut_at(parts)
+        starts = cut.origins("test")
+        truth = cut.targets(starts).astype(np.float64)
+        table = read_table(folder / "predictions.parquet")
+        names = [MODEL, "low", "high"] if table["low"].notna().all() else [MODEL]
+        model, *interval = (table[name].to_numpy().reshape(truth.shape) for name in names)
+        forecasts = Forecasts(starts, truth, {MODEL: model}, *interval)
+        blocks.append(Block(told["window"], told["seed"], cut, forecasts))
+    return blocks
+
+
+def pooled(blocks: Sequence[Block]) -> Forecasts:
+    """Return the forecasts of all blocks together, each by the network of the first seed.
+
+    Those of other seeds forecast the same windows: they say nothing new of how far a forecast may be off.
+    """
+    blocks = [block for block in blocks if block.seed == 0]
+    return Forecasts(
+        np.concatenate([block.forecasts.starts for block in blocks]),
+        np.concatenate([block.forecasts.truth for block in blocks]),
+        {MODEL: np.concatenate([block.forecasts.made[MODEL] for block in blocks])},
+    )
+
+
+def score_blocks(blocks: Sequence[Block], settings: Evaluate, level: float) -> pd.DataFrame:
+    """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
+
+    Nothing is taken from a block or from what came after it, a season that is not set included; but the intervals of
+    networks without quantiles are calibrated on the other blocks, where there are any.
+    """
+    return pd.concat([_score_block(block, blocks, settings, level) for block in blocks], ignore_index=True)
+
+
+def _score_block(block: Block, blocks: Sequence[Block], settings: Evaluate, level: float) -> pd.DataFrame:
+    data, settings = block.data, with_season(settings, block.data)
+    forecasts, others = block.forecasts, [other for other in blocks if other.window != block.window]
+    if forecasts.low is None and others:
+        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, settings, level))
+    made = with_baselines(forecasts, data, "test", settings, baselines_of(data, settings, "test"))
+    table = score_table(data, "test", made, settings.season, level)
+    table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
+    begin, end = data.times[made.starts.min()], data.times[made.starts.max() + data.layout.horizon - 1]
+    return pd.DataFrame({"window": block.window, "seed": block.seed, "begin": begin, "end": end} | dict(table.items()))
+
+
+def summarised(table: pd.DataFrame) -> dict[str, Any]:
+    """Return each forecaster's metrics: mean, and spread (standard deviation) over windows and over seeds."""
+    metrics = [name for name in table if name not in LABELS]
+    summary = {
+        str(name): {str(metric): _spread(rows, str(metric)) for metric in metrics}
+        for name, rows in table.groupby("forecaster", sort=False)
+    }
+    return {"windows": int(table["window"].nunique()), "seeds": int(table["seed"].nunique()), "forecasters": summary}
+
+
+def _spread(rows: pd.DataFrame, metric: str) -> dict[str, float | None]:
+    values = rows.set_index(["window", "seed"])[metric].astype(float).unstack("seed")
+    found = {
+        "mean": values.to_numpy().mean(),
+        "over_windows": values.mean(axis=1).std(ddof=0),
+        "over_seeds": values.std(axis=1, ddof=0).mean(),
+    }
+    return {name: None if np.isnan(value) else float(value) for name, value in found.items()}

@@ -1,0 +1,127 @@
+"""The pictures of a report on time series."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.timeseries.dataset import PARTS, Prepared
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
+
+
+def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFrame | None = None) -> "Figure":
+    """Draw truth, forecast with its interval and best baseline one step ahead, and mark what was flagged."""
+    figure, (axes,) = canvas()
+    if first["low"].notna().any():
+        axes.fill_between(
+            first["ds"], first["low"], first["high"], color=MODEL, alpha=0.15, linewidth=0, label="interval"
+        )
+    axes.plot(first["ds"], first["y"], color=TRUTH, linewidth=1.1, label="truth")
+    axes.plot(first["ds"], first[best_baseline], color=BASELINE, linewidth=1, alpha=0.8, label=best_baseline)
+    axes.plot(first["ds"], first["model"], color=MODEL, label="model")
+    if flagged is not None and len(flagged):
+        axes.plot(flagged["ds"], flagged["y"], "o", color=ACCENT, markersize=5, fillstyle="none", label="anomaly")
+    legend(axes, **_ABOVE)
+    return figure
+
+
+def residual_figure(first: pd.DataFrame) -> "Figure":
+    """Draw residuals over time and how they are distributed."""
+    figure, (over_time, distribution) = canvas(2.6, columns=2, widths=(3, 1))
+    residuals = first["y"] - first["model"]
+    over_time.axhline(0, color=TRUTH, linewidth=0.8)
+    over_time.plot(first["ds"], residuals, ".", color=MODEL, markersize=3)
+    over_time.set_ylabel("residual")
+    distribution.hist(residuals, bins=25, orientation="horizontal", color=MODEL, alpha=0.7)
+    distribution.set_xlabel("count")
+    return figure
+
+
+def step_figure(table: pd.DataFrame, metric: str, best_baseline: str) -> "Figure":
+    """Draw the error by step of the horizon."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, (axes,) = canvas(2.4)
+    for name, colour in (("model", MODEL), (best_baseline, BASELINE), ("naive", TRUTH)):
+        rows = table[table["forecaster"] == name]
+        axes.plot(rows["group"].astype(int), rows[metric], "o-", color=colour, markersize=3, label=name)
+    axes.set_xlabel("steps ahead")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylabel(metric.upper())
+    legend(axes, **_ABOVE)
+    return figure
+
+
+def backtest_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
+    """Draw the error of each block, the mean over its seeds; each seed's as a dot."""
+    figure, (axes,) = canvas(2.4)
+    for name, colour in (("model", MODEL), (best_baseline, BASELINE), ("naive", TRUTH)):
+        rows = table[table["forecaster"] == name]
+        means = rows.groupby("begin")["mae"].mean()
+        axes.plot(means.index, means, "o-", color=colour, markersize=4, label=name)
+        if name == "model" and table["seed"].nunique() > 1:
+            axes.plot(rows["begin"], rows["mae"], ".", color=colour, alpha=0.5)
+    axes.set_ylabel("MAE")
+    axes.set_xlabel("start of the block")
+    axes.set_ylim(bottom=0)
+    legend(axes, **_ABOVE)
+    return figure
+
+
+def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFrame) -> "Figure":
+    """Draw a whole series with its parts, and where its regime changes."""
+    figure, (axes,) = canvas(2.6)
+    for part, colour in zip(PARTS, (TRUTH, BASELINE, MODEL), strict=True):
+        begin, end = data.part(part)[series]
+        if end > begin:
+            values = data.values[begin:end, target]
+            axes.plot(data.times[begin:end], values, color=colour, linewidth=0.8, label=part)
+    own = segments[(segments["unique_id"] == data.ids[series]) & (target == 0)]  # only of the first target
+    for number, change in enumerate(own["begin"].iloc[1:]):
+        label = "regime change" if number == 0 else None
+        axes.axvline(change, color=ACCENT, linewidth=0.9, linestyle="--", label=label)
+    axes.set_ylabel(data.layout.targets[target])
+    legend(axes, **_ABOVE)
+    return figure
+
+
+def decomposition_figure(table: pd.DataFrame) -> "Figure":
+    """Draw a series as the sum of trend, season and remainder."""
+    figure, axes = canvas(2.2, columns=3)
+    for name, place in zip(("trend", "season", "remainder"), axes, strict=True):
+        place.plot(table["ds"], table[name], color=MODEL, linewidth=0.8)
+        place.set_title(name, fontsize=10)
+        _few_ticks(place)
+    return figure
+
+
+def autocorrelation_figure(values: Any, bound: float, season: int | None) -> "Figure":
+    """Draw the autocorrelation by lag, with the bounds of white noise."""
+    figure, (axes,) = canvas(2.2)
+    lags = np.arange(len(values))
+    axes.vlines(lags, 0, values, color=MODEL, linewidth=1)
+    axes.axhspan(-bound, bound, color=TRUTH, alpha=0.2, linewidth=0)
+    if season is not None and season < len(values):
+        axes.axvline(season, color=ACCENT, linewidth=0.8, linestyle="--", label=f"season of {season}")
+        legend(axes, loc="upper right")
+    axes.set_xlabel("lag")
+    axes.set_ylabel("autocorrelation")
+    return figure
+
+
+def _few_ticks(axes: "Axes") -> None:
+    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+    from matplotlib.ticker import MaxNLocator
+
+    if isinstance(axes.xaxis.get_major_locator(), AutoDateLocator):
+        few = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]  # matplotlib has no types here
+        axes.xaxis.set_major_locator(few)
+        axes.xaxis.set_major_formatter(AutoDateFormatter(few))  # type: ignore[no-untyped-call]  # nor here
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4))

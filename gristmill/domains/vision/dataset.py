@@ -1,0 +1,117 @@
+"""What preprocess publishes and every later stage reads: images of one size in shards, their labels, their parts."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.vision.model_shape import Shape
+from gristmill.util.table_io import read_document, read_table, write_document
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Pixels = npt.NDArray[np.uint8]  # (images, height, width, channels)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The form of the images."""
+
+    height: int
+    width: int
+    channels: int
+    encoding: str  # raw or jpeg
+    fit: str
+    classes: list[str]
+    counts: dict[str, int]  # images in each part
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Size of a decoded image."""
+        return self.height * self.width * self.channels
+
+    @property
+    def shape(self) -> Shape:
+        """What a classifier of them is built to."""
+        return Shape(self.height, self.width, self.channels, len(self.classes))
+
+
+@dataclass(frozen=True)
+class Prepared(Labelled):
+    """The images of all parts, read as they are asked for.
+
+    The index is in the order of the shards and holds, too, `width`, `height` and `format` of the photo, and the
+    source's metadata.
+    """
+
+    folder: Path
+    layout: Layout
+
+    def shards(self, part: str) -> list[Path]:
+        """Return the shards of a part, in order."""
+        return sorted(self.folder.glob(f"{part}-*.tfrecord"))
+
+    def dataset(self, part: str, batch: int = 256) -> "tf.data.Dataset":
+        """Return batches of (pixels uint8, label int64) of a part, in the order of the index."""
+        import tensorflow as tf
+
+        known = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
+        return self.batches(self.shards(part), batch).apply(known)
+
+    def batches(self, shards: Sequence[Path], batch: int = 256) -> "tf.data.Dataset":
+        """Return batches of (pixels uint8, label int64) of some shards."""
+        import tensorflow as tf
+
+        records = tf.data.TFRecordDataset(tf.constant([str(path) for path in shards], tf.string))
+        return records.batch(batch).map(self.decode, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+    def decode(self, records: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+        """Return the pixels and labels of serialised examples, (batch,)."""
+        import tensorflow as tf
+
+        layout = self.layout
+        features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+        found = tf.io.parse_example(records, features)
+        shape = (layout.height, layout.width, layout.channels)
+        if layout.encoding == "raw":
+            return tf.reshape(tf.io.decode_raw(found["image"], tf.uint8), (-1, *shape)), found["label"]
+        pixels = tf.map_fn(
+            lambda image: tf.ensure_shape(
+                tf.io.decode_jpeg(image, channels=layout.channels, dct_method="INTEGER_ACCURATE"), shape
+            ),
+            found["image"],
+            fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+        )
+        return pixels, found["label"]
+
+    def pixels(self, part: str) -> Pixels:
+        """Return all pixels of a part: (images, height, width, channels)."""
+        layout = self.layout
+        made = np.empty((len(self.rows(part)), layout.height, layout.width, layout.channels), np.uint8)
+        begin = 0
+        for batch, _ in self.dataset(part).as_numpy_iterator():
+            made[begin : begin + len(batch)] = batch
+            begin += len(batch)
+        return made
+
+
+def edges(images: int, shards: int) -> list[int]:
+    """Return where the shards of a part begin among its images, and where the last one ends."""
+    return [int(edge) for edge in np.linspace(0, images, shards + 1)]
+
+
+def read(folder: Path) -> Prepared:
+    """Read what preprocess wrote."""
+    layout = Layout(**read_document(folder / "layout.json"))
+    return Prepared(read_table(folder / "index.parquet"), layout.classes, folder, layout)
+
+
+def write_layout(layout: Layout, out: Path) -> None:
+    """Write `layout.json`."""
+    document: dict[str, Any] = asdict(layout)
+    write_document(out / "layout.json", document)

@@ -1,0 +1,44 @@
+"""Prepared images, cut to some to train on and none to judge on: what `gristmill check` trains on."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from gristmill.domains.common.classification.few_examples import different, varied
+from gristmill.domains.common.few_examples import Folders, Positions
+from gristmill.domains.vision import dataset, shards
+from gristmill.domains.vision.dataset import Prepared
+from gristmill.util.table_io import write_table
+
+
+def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
+    """Write images of all classes, and their features where train reads features.
+
+    Args:
+        folders: of what train reads.
+        out: empty folders of the same names.
+        most: images; as few as a network can learn by heart if None.
+    """
+    data, made = dataset.read(folders["preprocess"]), out["preprocess"]
+    chosen = varied(data, most) if most else different(data, partial(_images, data))
+    write_table(made / "index.parquet", data.rows("train").iloc[chosen])
+    shards.write(made / "train-00000-of-00001.tfrecord", _records(data, chosen))
+    counts = {"train": len(chosen), "validation": 0, "test": 0}
+    dataset.write_layout(replace(data.layout, counts=counts), made)
+    if "features" in folders:
+        features = np.load(folders["features"] / "train.npy", mmap_mode="r", allow_pickle=False)
+        np.save(out["features"] / "train.npy", features[chosen], allow_pickle=False)
+
+
+def _images(data: Prepared, chosen: Positions) -> list[bytes]:
+    return [shards.bytes_of(record, "image") for record in _records(data, chosen)]
+
+
+def _records(data: Prepared, chosen: Positions) -> Iterator[bytes]:
+    """Yield the serialised examples at some positions of the training part, which ascend; no other is decoded."""
+    wanted = set(chosen.tolist())
+    records = tf.data.TFRecordDataset([str(path) for path in data.shards("train")]).take(int(chosen[-1]) + 1)
+    yield from (record for at, record in enumerate(records.as_numpy_iterator()) if at in wanted)

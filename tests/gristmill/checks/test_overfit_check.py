@@ -1,0 +1,183 @@
+"""Networks of every domain learn a few examples by heart, alike each time; those that cannot are told."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from gristmill.checks.overfit_check import CHANCE, LEARNED, REPRODUCIBLE, Check, Trainee, by_heart, checks, twice
+from gristmill.domains.generation import dataset
+from gristmill.domains.generation.models.gru import Gru
+from gristmill.domains.generation.settings import Train as GenerationTrain
+from gristmill.domains.tabular import dataset as rows
+from gristmill.domains.tabular.models.dense import Dense as RowsDense
+from gristmill.domains.tabular.settings import Train as RegressionTrain
+from gristmill.domains.text.models.embedding import Embedding
+from gristmill.domains.text.settings import Train as TextTrain
+from gristmill.domains.timeseries import dataset as series
+from gristmill.domains.timeseries.models.dense import Dense as SeriesDense
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.settings import Train as SeriesTrain
+from gristmill.domains.vision.models.dense import Dense as ImagesDense
+from gristmill.domains.vision.settings import Augment, Train
+from gristmill.settings.base import Settings
+from helpers.small_prepared import spotted, write_prepared
+from helpers.small_runs import assembled
+from helpers.small_tokens import telling
+from helpers.small_tokens import write_tokens as write_texts
+
+
+def of_rows(folder: Path, model: Any = None) -> Trainee:
+    """Return a regression on noise, which a network with hidden units can learn by heart alone."""
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(60, 3)), columns=["a", "b", "y"])
+    nothing, one = dict.fromkeys("aby", 0.0), dict.fromkeys("aby", 1.0)
+    layout = rows.Layout("y", ["a", "b"], {}, nothing, one)
+    rows.write(rows.Prepared(table, np.repeat(["train", "validation"], [50, 10]), layout), folder)
+    model = model or RowsDense(kind="dense", units=(16,))
+    return Trainee("tabular", {"model": model, "train": RegressionTrain(patience=3)}, {"preprocess": folder}, ())
+
+
+def of_series(folder: Path, model: Any = None) -> Trainee:
+    """Return a forecast of noise."""
+    series.write(assembled(np.random.default_rng(0).normal(size=200), validation=20), folder)
+    tables = {"model": model or SeriesDense(kind="dense", units=(8,)), "train": SeriesTrain(patience=3)}
+    return Trainee("timeseries", tables, {"preprocess": folder}, ())
+
+
+def of_texts(folder: Path) -> Trainee:
+    """Return a classifier of texts with much dropout and smoothed labels."""
+    write_texts(folder, {"train": telling(80), "validation": telling(20, seed=1)}, ["one", "other"])
+    tables = {"model": Embedding(kind="embedding", dropout=0.9), "train": TextTrain(label_smoothing=0.4)}
+    return Trainee("text", tables, {"preprocess": folder}, ())
+
+
+def of_images(folder: Path) -> Trainee:
+    """Return a classifier of images that are changed so much that little is left of them."""
+    write_prepared(folder, {"train": spotted(80, 4), "validation": spotted(20, 4, seed=1)}, ["a", "b", "c", "d"])
+    tables = {
+        "model": ImagesDense(kind="dense", units=(16,), dropout=0.9),
+        "augment": Augment(shift=0.9, rotation=180.0),
+        "train": Train(learning_rate=1e-9, patience=3),
+    }
+    return Trainee("vision", tables, {"preprocess": folder}, ())
+
+
+def of_tokens(folder: Path) -> Trainee:
+    """Return a network that tells the next of random tokens, window by window."""
+    dataset.write_tokens(np.random.default_rng(0).integers(2, 30, 900).astype(np.int32), folder)
+    bounds = {"train": (0, 700), "validation": (700, 800), "test": (800, 900)}
+    dataset.write_layout(dataset.Layout("word", 30, "windows", 12, bounds, {}, {}), folder)
+    tables = {"model": Gru(kind="gru", dimensions=8, recurrent=(24,), dropout=0.9), "train": GenerationTrain()}
+    return Trainee("generation", tables, {"preprocess": folder}, ())
+
+
+@pytest.mark.parametrize("of", [of_rows, of_series, of_texts, of_images, of_tokens])
+def test_a_network_learns_a_few_examples_by_heart_and_alike_each_time(
+    of: Callable[[Path], Trainee], tmp_path: Path
+) -> None:
+    found = {check.name: check for check in checks(of(tmp_path))}
+
+    assert {name: check.verdict for name, check in found.items()} == dict.fromkeys(found, "passed")
+    assert {LEARNED, REPRODUCIBLE} <= set(found)
+    assert (CHANCE in found) == (of in (of_texts, of_images, of_tokens))
+    assert found[REPRODUCIBLE].measured.endswith(" both times, after 2 short epochs each")
+    assert ("accuracy 100%" in found[LEARNED].measured) == (of in (of_texts, of_images))
+
+
+def test_what_is_solved_in_closed_form_is_not_asked_to_learn(tmp_path: Path) -> None:
+    learned, alike = checks(of_series(tmp_path, Linear(kind="linear")))
+
+    assert (learned.name, learned.verdict) == (LEARNED, "not applicable")
+    assert alike.verdict == "passed"
+    assert alike.measured.endswith(" both times")
+
+
+class Blind(Settings):
+    """Settings of a network that does not see what it is shown."""
+
+    def build(self, features: int) -> keras.Model:
+        row = keras.Input((features,))
+        return keras.Model(row, keras.layers.Dense(1)(keras.layers.Rescaling(0.0)(row)))
+
+
+def test_a_network_that_does_not_see_its_input_fails(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "few").mkdir()
+
+    (check,) = by_heart(of_rows(tmp_path / "rows", Blind()), tmp_path / "few")
+
+    assert (check.name, check.verdict, check.decides) == (LEARNED, "failed", True)
+
+
+class Exploding(Settings):
+    """Settings of a network that gives no numbers."""
+
+    def build(self, features: int) -> keras.Model:
+        row = keras.Input((features,))
+        return keras.Model(row, keras.layers.Rescaling(np.inf)(keras.layers.Dense(1)(row)))
+
+
+def test_a_loss_that_is_no_number_fails_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "few").mkdir()
+
+    (check,) = by_heart(of_rows(tmp_path / "rows", Exploding()), tmp_path / "few")
+
+    assert check == Check(LEARNED, "failed", check.measured)
+    assert "no finite number" in check.measured
+
+
+def test_trainings_whose_loss_is_no_number_are_not_alike(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "short").mkdir()
+
+    check = twice(of_rows(tmp_path / "rows", Exploding()), tmp_path / "short")
+
+    assert (check.name, check.verdict) == (REPRODUCIBLE, "failed")
+    assert check.measured.startswith("the loss became inf")
+
+
+@pytest.mark.parametrize("values", [np.random.default_rng(0).normal(size=200), np.tile([0.0] * 9 + [1.0], 20)])
+def test_a_network_without_hidden_units_learns_what_it_can(values: Any, tmp_path: Path) -> None:
+    """Five weights; of the second series, windows without a peak are followed by one or by none."""
+    (tmp_path / "series").mkdir()
+    (tmp_path / "few").mkdir()
+    series.write(assembled(values, validation=20), tmp_path / "series")
+    tables = {"model": SeriesDense(kind="dense", units=()), "train": SeriesTrain()}
+
+    (check,) = by_heart(Trainee("timeseries", tables, {"preprocess": tmp_path / "series"}, ()), tmp_path / "few")
+
+    assert (check.name, check.verdict) == (LEARNED, "passed")
+
+
+class Drawing(Settings):
+    """Settings of a network with noise that no seed governs."""
+
+    def build(self, features: int) -> keras.Model:
+        row = keras.Input((features,))
+        return keras.Model(row, Unseeded()(keras.layers.Dense(1)(row)))
+
+
+class Unseeded(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
+    """Scales by a number that the operating system draws."""
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        drawn = tf.numpy_function(lambda: np.float32(np.random.default_rng().random()), [], tf.float32)
+        return values * tf.ensure_shape(drawn, ())
+
+
+def test_a_network_that_draws_without_a_seed_is_not_alike(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "short").mkdir()
+
+    check = twice(of_rows(tmp_path / "rows", Drawing()), tmp_path / "short")
+
+    assert (check.name, check.verdict, check.decides) == (REPRODUCIBLE, "failed", True)
+    assert " and " in check.measured
+    assert "without a seed" in check.measured

@@ -1,0 +1,53 @@
+"""What is written is what is read, and a network's inputs are the rows as they stand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.tabular import dataset
+from gristmill.domains.tabular.dataset import Layout, Prepared, by_part, raw_inputs
+
+ROWS = pd.DataFrame({"part": ["Köln", "B"], "x": [1.0, 2.5], "z": [3.0, 4.0], "y": [5.0, 6.0]}, index=[7, 9])
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    layout = Layout("y", ["x"], {"part": ["B"]}, {"x": 0.1, "y": 1.0}, {"x": 3.0, "y": 1 / 3})
+    table = ROWS[["x", "part", "y"]].reset_index(drop=True)
+
+    dataset.write(Prepared(table, np.array(["test", "train"]), layout), tmp_path)
+
+    read = dataset.read(tmp_path)
+    assert read.layout == layout
+    assert read.parts.tolist() == ["test", "train"]
+    assert read.truth.tolist() == [5, 6]
+    pd.testing.assert_frame_equal(read.table, table, check_dtype=False)
+    assert read.inputs["numbers"].tolist() == [[1], [2.5]]
+    assert read.inputs["categories"].tolist() == [["Köln"], ["B"]]
+
+
+def test_numbers_alone_are_one_array() -> None:
+    inputs = raw_inputs(ROWS, ["z", "x"], [])
+    assert inputs.dtype == np.float32
+    assert inputs.tolist() == [[3, 1], [4, 2.5]]
+
+
+def test_categories_alone_are_one_array_of_text() -> None:
+    inputs = raw_inputs(ROWS, [], ["part"])
+    assert inputs.dtype.kind == "U"
+    assert inputs.tolist() == [["Köln"], ["B"]]
+
+
+def test_both_are_fields_of_rows_that_can_be_cut_and_saved_without_pickle(tmp_path: Path) -> None:
+    inputs = raw_inputs(ROWS, ["x", "z"], ["part"])
+
+    np.save(tmp_path / "inputs.npy", inputs[1:], allow_pickle=False)
+
+    read = np.load(tmp_path / "inputs.npy", allow_pickle=False)
+    assert read["numbers"].tolist() == [[2.5, 4]]
+    assert read["categories"].tolist() == [["B"]]
+
+
+def test_parts_without_rows_are_left_out() -> None:
+    rows = pd.DataFrame({"part": ["test", "train", "test"], "y": [1, 2, 3]})
+    assert {part: own["y"].tolist() for part, own in by_part(rows).items()} == {"train": [2], "test": [1, 3]}

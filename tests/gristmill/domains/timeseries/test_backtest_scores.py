@@ -1,0 +1,181 @@
+"""What the blocks of a backtest say together."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.backtest import backtest
+from gristmill.domains.timeseries.backtest_scores import Block, pooled, read_blocks, score_blocks, summarised
+from gristmill.domains.timeseries.baselines import naive
+from gristmill.domains.timeseries.dataset import MODEL
+from gristmill.domains.timeseries.forecasts import Forecasts
+from gristmill.domains.timeseries.intervals import calibrate
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.settings import Backtest, Evaluate, Train
+from gristmill.util.table_io import read_table, write_table
+from helpers.small_runs import assembled
+
+VALUES = [np.random.default_rng(seed).normal(size=(80, 2)).cumsum(axis=0) + 50 for seed in (0, 1)]
+DATA = assembled(*VALUES, history=5, horizon=2, test=20, starts=[0, 4])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two blocks of two seeds, newest first."""
+    root = tmp_path_factory.mktemp("blocks")
+    (root / "prepared").mkdir()
+    dataset.write(DATA, root / "prepared")
+    made = []
+    for window, seed in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        out = root / f"{window}-{seed}"
+        out.mkdir()
+        backtest(
+            model=Linear(kind="linear"),
+            train=Train(),
+            backtest=Backtest(windows=2, seeds=2, size=10),
+            window=window,
+            seed=seed,
+            preprocess=root / "prepared",
+            out=out,
+            scratch=root / "scratch",
+            logs=root / "logs",
+            on_epoch=lambda epoch: None,
+        )
+        made.append(out)
+    return made
+
+
+@pytest.fixture(scope="module")
+def blocks(folders: list[Path]) -> list[Block]:
+    return read_blocks(DATA, folders)
+
+
+def test_blocks_are_read_as_they_were_forecast(blocks: list[Block], folders: list[Path]) -> None:
+    assert [(block.window, block.seed) for block in blocks] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    for block, folder in zip(blocks, folders, strict=True):
+        table = read_table(folder / "predictions.parquet")
+        made = block.forecasts
+        assert made.truth.shape == (18, 2, 2)  # nine windows of each series
+        assert made.truth.ravel() == pytest.approx(table["y"].to_numpy())
+        assert made.made[MODEL].ravel().tolist() == table["model"].tolist()
+        assert DATA.times[made.starts].tolist() == table["ds"].tolist()[::4]
+
+
+def test_without_blocks_there_is_nothing_to_read() -> None:
+    assert read_blocks(DATA, []) == []
+
+
+def test_each_window_is_pooled_once_to_calibrate_on(blocks: list[Block]) -> None:
+    together = pooled(blocks)
+
+    assert len(together.starts) == len(set(together.starts)) == 2 * 18
+    assert np.array_equal(together.truth, DATA.targets(together.starts))
+    assert np.array_equal(together.made[MODEL][18:], blocks[2].forecasts.made[MODEL])
+
+
+def test_intervals_of_a_block_are_calibrated_on_the_other_blocks(blocks: list[Block]) -> None:
+    table = score_blocks(blocks, Evaluate(), 0.8).set_index(["window", "seed", "forecaster"])
+
+    for block in blocks:
+        other = blocks[2 - 2 * block.window].forecasts  # the first seed's
+        histories = DATA.histories(other.starts)
+        half = calibrate(other.truth, other.made[MODEL], histories, 0.8).half_widths(
+            DATA.histories(block.forecasts.starts)
+        )
+        covered = np.abs(block.forecasts.truth - block.forecasts.made[MODEL]) <= half
+        assert table.loc[(block.window, block.seed, MODEL), "coverage"] == pytest.approx(covered.mean())
+    assert "coverage" not in score_blocks(blocks[:2], Evaluate(), 0.8)  # there is no other block
+
+
+def test_quantiles_of_a_block_are_its_intervals(folders: list[Path], tmp_path: Path) -> None:
+    shutil.copytree(folders[0], tmp_path / "block")
+    table = read_table(folders[0] / "predictions.parquet")
+    write_table(tmp_path / "block/predictions.parquet", table.assign(low=table["y"] - 1, high=table["y"] + 3))
+
+    (block,) = read_blocks(DATA, [tmp_path / "block"])
+
+    row = score_blocks([block], Evaluate(), 0.8).iloc[0]
+    assert row["coverage"] == 1.0
+    assert row["width"] == pytest.approx(4.0, abs=1e-4)
+
+
+def test_the_season_of_a_block_is_found_in_what_came_before_it(tmp_path: Path) -> None:
+    """Seasons of six, then from the last block on of four."""
+    at, noise = np.arange(120), np.random.default_rng(0).normal(size=120)
+    values = np.where(at < 90, np.sin(2 * np.pi * at / 6), np.sin(2 * np.pi * at / 4)) * 10 + noise
+    data = assembled(values, history=5, test=20)
+    parts = np.array([[[0, 85], [85, 85], [90, 100]]])
+    starts = np.arange(90, 100)
+    forecasts = Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: np.zeros((10, 1, 1))})
+
+    table = score_blocks([Block(0, 0, data.cut_at(parts), forecasts)], Evaluate(), 0.9)
+
+    assert "seasonal naive 6" in set(table["forecaster"])
+
+
+def test_each_block_is_scored_beside_the_baselines(blocks: list[Block]) -> None:
+    table = score_blocks(blocks, Evaluate(season=4, ar_order=2), 0.9)
+
+    names = table["forecaster"].unique().tolist()
+    assert names[:2] == ["model", "naive"]
+    assert "seasonal naive 4" in names
+    assert len(table) == 4 * len(names)
+    for block in blocks:
+        rows = table[(table["window"] == block.window) & (table["seed"] == block.seed)].set_index("forecaster")
+        made = block.forecasts
+        assert set(rows["begin"]) == {DATA.times[made.starts.min()]}
+        assert set(rows["end"]) == {DATA.times[made.starts.max() + 1]}
+        assert rows.loc["model", "mae"] == pytest.approx(np.abs(made.truth - made.made[MODEL]).mean())
+        errors = []
+        for series in (0, 1):
+            first = DATA.bounds[series, 0]
+            mine = made.starts[DATA.series_of(made.starts) == series] - first
+            for channel in (0, 1):
+                values = VALUES[series][:, channel]
+                truth = np.array([values[at : at + 2] for at in mine])
+                errors.append(np.abs(truth - naive(values, mine, 2)).mean())
+        assert rows.loc["naive", "mae"] == pytest.approx(np.mean(errors), rel=1e-5)
+
+
+def test_scaled_errors_of_a_block_take_their_unit_from_before_it(blocks: list[Block]) -> None:
+    """The block of window 1 begins at month 44 (of 84, with 20 of test and two blocks of 10)."""
+    block = blocks[2]
+    assert block.data.part("test").tolist() == [[44, 54], [120, 130]]
+
+    row = score_blocks([block], Evaluate(), 0.9).iloc[0]
+
+    units = [np.abs(np.diff(values[:end], axis=0)).mean(axis=0) for values, end in zip(VALUES, (44, 40), strict=True)]
+    scaled = np.abs(block.forecasts.truth - block.forecasts.made[MODEL])
+    by_series = [scaled[:9] / units[0], scaled[9:] / units[1]]
+    assert row["mase"] == pytest.approx(np.mean(by_series), rel=1e-5)
+
+
+def test_the_spread_is_over_windows_and_over_seeds_by_hand() -> None:
+    table = pd.DataFrame(
+        [
+            {"window": window, "seed": seed, "forecaster": name, "mae": mae}
+            for name, errors in (("model", [[1.0, 3.0], [6.0, 6.0]]), ("naive", [[4.0, 4.0], [8.0, 8.0]]))
+            for window, row in enumerate(errors)
+            for seed, mae in enumerate(row)
+        ]
+    )
+
+    assert summarised(table) == {
+        "windows": 2,
+        "seeds": 2,
+        "forecasters": {
+            "model": {"mae": {"mean": 4.0, "over_windows": 2.0, "over_seeds": 0.5}},  # means 2 and 6; 1 and 0
+            "naive": {"mae": {"mean": 6.0, "over_windows": 2.0, "over_seeds": 0.0}},
+        },
+    }
+
+
+def test_a_single_block_has_no_spread() -> None:
+    table = pd.DataFrame([{"window": 0, "seed": 0, "forecaster": "model", "mae": 3.0}])
+
+    told = summarised(table)["forecasters"]["model"]["mae"]
+    assert told == {"mean": 3.0, "over_windows": 0.0, "over_seeds": 0.0}

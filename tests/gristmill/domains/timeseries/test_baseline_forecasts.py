@@ -1,0 +1,165 @@
+"""Forecasts of a part's windows, by the network and the baselines, and the table they are kept in."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from gristmill.domains.timeseries import forecasts
+from gristmill.domains.timeseries.baseline_forecasts import baselines_of, with_baselines, with_intervals
+from gristmill.domains.timeseries.baselines import baselines
+from gristmill.domains.timeseries.dataset import MODEL
+from gristmill.domains.timeseries.forecasts import Forecasts, as_rows, by_network, forecast_part
+from gristmill.domains.timeseries.intervals import Intervals
+from gristmill.domains.timeseries.settings import Evaluate
+from helpers.small_runs import assembled
+
+RANDOM = np.random.default_rng(0)
+TABLES = [RANDOM.normal(50, 9, size=(length, 3)) for length in (60, 40)]
+DATA = assembled(*TABLES, inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 20])
+STARTS = DATA.origins("test")
+
+
+def network(outputs: int = 2) -> keras.Model:
+    """Return a network whose output (step, number) is the last value plus 10 x step + number."""
+    window = keras.Input((5, 3))
+    last = keras.layers.Flatten()(window[:, -1:, :1])
+    offsets = np.array([[10.0 * step + number for number in range(outputs)] for step in range(2)])
+    return keras.Model(window, keras.ops.expand_dims(last, -1) + keras.ops.expand_dims(offsets, 0))
+
+
+NETWORK = network()
+
+
+def test_a_network_forecasts_from_raw_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forecasts, "_BLOCK", 7)  # windows are shown in blocks
+    made = by_network(NETWORK, DATA)(STARTS)
+
+    assert made.dtype == np.float64
+    assert made.shape == (18, 2, 2)
+    last = DATA.values[STARTS - 1, 0]
+    assert made == pytest.approx(last[:, np.newaxis, np.newaxis] + [[0, 1], [10, 11]], rel=1e-6)
+
+
+def test_no_window_gives_no_forecast() -> None:
+    assert by_network(NETWORK, DATA)(STARTS[:0]).shape == (0, 2, 2)
+
+
+def test_the_forecast_of_a_part_stands_beside_what_came() -> None:
+    made = forecast_part(DATA, "test", NETWORK, None)
+
+    assert np.array_equal(made.starts, STARTS)
+    assert np.array_equal(made.truth, DATA.targets(STARTS))
+    assert list(made.made) == [MODEL]
+    assert made.low is made.high is None
+
+
+def test_of_quantiles_the_median_is_the_forecast_and_the_outer_two_the_interval() -> None:
+    made = forecast_part(DATA, "test", network(6), [0.05, 0.5, 0.95])
+
+    last = DATA.values[STARTS - 1, 0, np.newaxis]
+    for found, first in ((made.low, [0, 3]), (made.made[MODEL], [1, 4]), (made.high, [2, 5])):
+        assert found is not None
+        assert found.shape == (18, 2, 2)
+        assert found[:, 0] == pytest.approx(last + first, rel=1e-6)  # (windows, targets) of the first step
+        assert found[:, 1] == pytest.approx(last + first + 10, rel=1e-6)
+
+
+def test_intervals_lie_around_the_models_forecast() -> None:
+    plain = forecast_part(DATA, "test", NETWORK, None)
+    intervals = Intervals(0.9, np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.1]), 10)
+
+    made = with_intervals(plain, DATA, intervals)
+
+    half = intervals.half_widths(DATA.histories(STARTS))
+    assert made.high is not None
+    assert made.low is not None
+    assert made.high - plain.made[MODEL] == pytest.approx(half)
+    assert plain.made[MODEL] - made.low == pytest.approx(half)
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_baselines_are_those_of_each_series_and_channel_fitted_on_what_lies_before_the_part(part: str) -> None:
+    settings = Evaluate(season=4, ar_order=2)
+    names = baselines_of(DATA, settings, part)
+    made = with_baselines(forecast_part(DATA, part, NETWORK, None), DATA, part, settings, names)
+
+    assert list(made.made) == [MODEL, *names]
+    assert {"naive", "moving average 3", "seasonal naive 4", "autoregression"} <= set(names)
+    for number, table in enumerate(TABLES):
+        fitted = len(table) - (20 if part == "validation" else 10)
+        mine = DATA.series_of(made.starts) == number
+        own_starts = made.starts[mine] - DATA.bounds[number, 0]
+        for name, baseline in baselines(settings, fitted).items():
+            for channel in range(2):
+                expected = baseline(table.astype(np.float32)[:, channel].astype(np.float64), own_starts, 2)
+                assert made.made[name][mine, :, channel] == pytest.approx(expected), name
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_no_baseline_of_a_part_changes_with_what_comes_after_its_windows(part: str) -> None:
+    settings = Evaluate(season=4, ar_order=2)
+    begin = int(DATA.part(part)[1, 0])  # of the second series, which is the last
+    names = baselines_of(DATA, settings, part)
+    changed = assembled(*TABLES, inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 20])
+    changed.values[begin:] = 1e4
+
+    before, after = (
+        with_baselines(forecast_part(data, part, NETWORK, None), data, part, settings, names)
+        for data in (DATA, changed)
+    )
+
+    first = int(np.flatnonzero(before.starts == begin)[0])
+    for name in names:
+        assert np.array_equal(after.made[name][: first + 1], before.made[name][: first + 1]), name
+        assert not np.array_equal(after.made[name][first + 1 :], before.made[name][first + 1 :]), name
+
+
+def test_only_baselines_that_every_series_has_the_past_for_are_chosen() -> None:
+    """Before the test part one series has 50 observations, the other 30."""
+    assert "seasonal naive 30" in baselines_of(DATA, Evaluate(season=30), "test")
+    assert "seasonal naive 31" not in baselines_of(DATA, Evaluate(season=31), "test")
+    assert "moving average 31" not in baselines_of(DATA, Evaluate(moving_average=31), "test")
+
+
+def test_of_several_parts_each_has_the_past_for_the_baselines_that_are_chosen() -> None:
+    """A series may have windows in the test part alone, of which it has seen less than others of the validation."""
+    late = assembled(TABLES[0], TABLES[1][:13], inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 47])
+
+    assert "moving average 4" in baselines_of(late, Evaluate(moving_average=4), "validation")
+    assert "moving average 4" not in baselines_of(late, Evaluate(moving_average=4), "validation", "test")
+    assert "moving average 3" in baselines_of(late, Evaluate(), "validation", "test")
+
+
+def test_a_series_without_a_window_in_the_part_does_not_count() -> None:
+    short = assembled(TABLES[0], TABLES[1][:12], inputs=1, history=5, horizon=2, test=10, starts=[0, 48])
+
+    assert np.unique(short.series_of(short.origins("test"))).tolist() == [0, 1]
+    assert "seasonal naive 40" not in baselines_of(short, Evaluate(season=40), "test")
+    shorter = assembled(TABLES[0], TABLES[1][:5], inputs=1, history=5, horizon=2, test=10, starts=[0, 55])
+    assert "seasonal naive 40" in baselines_of(shorter, Evaluate(season=40), "test")
+
+
+def test_the_table_has_a_row_a_window_step_and_target() -> None:
+    made = forecast_part(DATA, "test", NETWORK, None)
+    made = Forecasts(made.starts, made.truth, made.made | {"naive": made.truth - 1}, made.truth - 2, made.truth + 2)
+
+    table = as_rows(DATA, made, part="test", window=3)
+
+    assert table.columns.tolist() == [
+        "part", "window", "unique_id", "channel", "ds", "step", "y", "model", "low", "high", "naive",
+    ]  # fmt: skip
+    assert len(table) == 18 * 2 * 2
+    rows: Any = table.itertuples(index=False)
+    for window, start in enumerate(STARTS):
+        for step in (1, 2):
+            for target, channel in enumerate(("y", "y1")):
+                row = next(rows)
+                at = start + step - 1
+                assert (row.part, row.window, row.step, row.channel) == ("test", 3, step, channel)
+                assert row.unique_id == ("series 0" if start < 60 else "series 1")
+                assert row.ds == DATA.times[at]
+                assert row.y == DATA.values[at, target]
+                assert row.model == made.made[MODEL][window, step - 1, target]
+                assert (row.low, row.high, row.naive) == (row.y - 2, row.y + 2, row.y - 1)

@@ -1,0 +1,217 @@
+"""A series taken apart adds up again; what is said of it holds for series of which it is known."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.signal import lfilter
+
+from gristmill.domains.timeseries import decomposition
+from gristmill.domains.timeseries.decomposition import DOUBT, LAGS, LEAST, decompose, find_patterns, notes, sentences
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+Values = npt.NDArray[np.float64]
+
+AT = np.arange(600)
+NOISE = np.random.default_rng(0).normal(size=600)
+WAVE = 10 * np.sin(2 * np.pi * AT / 12)
+WALK = np.cumsum(NOISE)
+
+
+def said_of(values: Values, season: int | None) -> str:
+    return " ".join(sentences(notes(find_patterns(values, season))))
+
+
+@given(
+    values=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60).map(np.array),
+    season=st.none() | st.integers(0, 70),
+)
+@settings(max_examples=80)
+def test_the_parts_of_any_series_add_up_to_it(values: Values, season: int | None) -> None:
+    trend, seasonal, remainder = decompose(values, season)
+    assert trend.shape == seasonal.shape == remainder.shape == values.shape
+    assert np.allclose(trend + seasonal + remainder, values, rtol=1e-9, atol=1e-6)
+    if season is None or season < 2 or 2 * season > len(values):
+        assert not seasonal.any()
+
+
+def test_trend_season_and_remainder_are_those_that_were_put_together() -> None:
+    line = 0.05 * AT
+    trend, seasonal, remainder = decompose(line + WAVE + 0.5 * NOISE, 12)
+    assert np.abs(trend - line).max() < 1
+    assert np.abs(seasonal - WAVE).max() < 1
+    assert np.corrcoef(remainder, NOISE)[0, 1] > 0.8
+
+
+def test_without_a_season_the_trend_follows_what_bends_slowly() -> None:
+    bent = 20 * np.square(AT / 600)
+    trend, _, _ = decompose(bent + NOISE, None)
+    assert np.abs(trend - bent).max() < 1
+    assert decompose(2 + 3.0 * AT, None)[0] == pytest.approx(2 + 3.0 * AT)
+
+
+@pytest.mark.parametrize("season", [2, 3, 7, 50])
+def test_a_season_that_repeats_exactly_is_all_that_there_is(season: int) -> None:
+    shape = np.random.default_rng(season).normal(size=season)
+    found = find_patterns(np.tile(shape, 150 // season), season)
+    assert found.strength_of_season == pytest.approx(1)
+    assert np.ptp(found.trend) == pytest.approx(0, abs=1e-6)
+    assert found.seasonal + found.trend == pytest.approx(np.tile(shape, 150 // season), abs=1e-6)
+
+
+def test_the_strength_of_a_season_tells_a_strong_one_from_none() -> None:
+    strong, none = find_patterns(WAVE + NOISE, 12), find_patterns(NOISE, 12)
+    assert strong.strength_of_season is not None
+    assert none.strength_of_season is not None
+    assert strong.strength_of_season > 0.95
+    assert none.strength_of_season < 0.3
+    assert find_patterns(NOISE, None).strength_of_season is None
+
+
+def test_strengths_are_the_shares_of_variance_that_the_remainder_does_not_have() -> None:
+    found = find_patterns(WAVE + 0.02 * AT + NOISE, 12)
+    left = np.var(found.remainder)
+    assert found.strength_of_trend == pytest.approx(1 - left / np.var(found.trend + found.remainder))
+    assert found.strength_of_season == pytest.approx(1 - left / np.var(found.seasonal + found.remainder))
+
+
+def test_the_strength_of_a_trend_tells_a_line_from_noise() -> None:
+    assert find_patterns(0.1 * AT + NOISE, None).strength_of_trend > 0.95
+    assert find_patterns(NOISE, None).strength_of_trend < 0.1
+
+
+@pytest.mark.parametrize(
+    ("values", "wanders", "returns", "noise"),
+    [(NOISE, False, True, False), (WALK, True, False, True), (lfilter([1], [1, -0.8], NOISE), False, True, False)],
+    ids=["white noise", "random walk", "AR(1)"],
+)
+def test_the_tests_tell_a_level_that_wanders_from_one_that_is_returned_to(
+    values: Values, wanders: bool, returns: bool, noise: bool
+) -> None:
+    found = find_patterns(values, None)
+    assert found.unit_root is not None
+    assert found.stationary is not None
+    assert found.steps_are_noise is not None
+    assert (found.unit_root >= DOUBT, found.stationary >= DOUBT) == (wanders, returns)
+    assert (found.steps_are_noise >= DOUBT) == noise
+
+
+def test_the_tests_of_the_level_see_the_series_without_its_season() -> None:
+    with_season, without = find_patterns(WALK + 10 * WAVE, 12), find_patterns(WALK, None)
+    assert with_season.unit_root == pytest.approx(without.unit_root, abs=0.1)
+    assert with_season.stationary == without.stationary == 0.01  # where KPSS's table ends
+
+
+def test_the_autocorrelation_is_the_usual_one_and_reaches_over_two_seasons() -> None:
+    found = find_patterns(WAVE + NOISE, 12)
+    centred = WAVE + NOISE - (WAVE + NOISE).mean()
+    by_hand = [centred[: 600 - lag] @ centred[lag:] / (centred @ centred) for lag in range(LAGS + 1)]
+    assert found.autocorrelation == pytest.approx(by_hand)
+    assert found.bound == pytest.approx(1.96 / np.sqrt(600))
+    assert len(find_patterns(NOISE, 50).autocorrelation) == 2 * 50 + 1
+    assert len(find_patterns(NOISE[:10], None).autocorrelation) == 10
+
+
+def test_of_a_long_series_the_last_observations_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decomposition, "LONGEST", 100)
+    found, of_the_last = find_patterns(NOISE, None), find_patterns(NOISE[-100:], None)
+    assert (found.begin, of_the_last.begin) == (500, 0)
+    assert np.array_equal(found.trend, of_the_last.trend)
+    assert notes(found) == notes(of_the_last)
+
+
+def test_a_constant_series_has_its_level_and_nothing_to_test() -> None:
+    found = find_patterns(np.full(50, 3.0), None)
+    assert (found.trend == 3).all()
+    assert not found.seasonal.any()
+    assert not found.remainder.any()
+    assert (found.strength_of_trend, found.unit_root, found.stationary, found.steps_are_noise) == (0, None, None, None)
+    assert sentences(notes(found)) == [
+        "The trend is weak (strength 0.00 of 1); no season repeats.",
+        "Neighbouring values correlate by 0.00; of white noise it would be within ±0.28.",
+    ]
+
+
+@pytest.mark.parametrize("count", range(1, LEAST))
+def test_a_short_series_is_its_mean_and_is_not_tested(count: int) -> None:
+    found = find_patterns(NOISE[:count], None)
+    assert found.trend == pytest.approx(np.full(count, NOISE[:count].mean()))
+    assert (found.unit_root, found.stationary, found.steps_are_noise) == (None, None, None)
+    assert len(sentences(notes(found))) == min(count, 2)  # one value has no neighbour
+
+
+def test_a_series_of_the_least_length_is_tested() -> None:
+    found = find_patterns(NOISE[:LEAST], None)
+    assert None not in (found.unit_root, found.stationary, found.steps_are_noise)
+
+
+@pytest.mark.parametrize("values", [AT * 1.0, 1e9 + AT, np.tile([1.0, 2.0], 300)])
+def test_what_has_no_noise_breaks_no_test(values: Values) -> None:
+    found = notes(find_patterns(values, 2 if values[2] == values[0] else None))
+    assert all(value is None or np.isfinite(value) for value in found.values())
+
+
+@pytest.mark.parametrize(("season", "kept"), [(None, None), (0, None), (1, None), (2, 2), (10, 10), (11, None)])
+def test_a_season_that_is_not_seen_twice_is_none(season: int | None, kept: int | None) -> None:
+    found = find_patterns(NOISE[:20], season)
+    assert (found.season, found.strength_of_season is None) == (kept, kept is None)
+
+
+def test_notes_are_the_numbers_of_the_patterns() -> None:
+    found = find_patterns(WAVE + NOISE, 12)
+    assert notes(found) == {
+        "observations": 600,
+        "season": 12,
+        "strength_of_trend": found.strength_of_trend,
+        "strength_of_season": found.strength_of_season,
+        "deviation_of_remainder": pytest.approx(found.remainder.std()),
+        "autocorrelation": pytest.approx(found.autocorrelation[1]),
+        "bound": found.bound,
+        "unit_root": found.unit_root,
+        "stationary": found.stationary,
+        "steps_are_noise": found.steps_are_noise,
+    }
+
+
+def test_sentences_say_what_the_numbers_mean() -> None:
+    assert sentences(
+        {
+            "strength_of_trend": 0.6,
+            "strength_of_season": 0.3,
+            "season": 7,
+            "autocorrelation": -0.25,
+            "bound": 0.1,
+            "unit_root": 0.0004,
+            "stationary": 0.1,
+            "steps_are_noise": 0.04,
+        }
+    ) == [
+        "The trend is strong (strength 0.60 of 1); the season of 7 observations is moderate (0.30).",
+        "Neighbouring values correlate by -0.25; of white noise it would be within ±0.10.",
+        "It is stationary: it keeps returning to one level (p-values: ≤ 0.001 of a unit root by ADF, ≥ 0.1 of none by "
+        "KPSS).",
+        "Its steps are not white noise (Ljung-Box, p 0.040): past steps tell something about the next.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("unit_root", "stationary", "said"),
+    [
+        (0.01, 0.05, "It is stationary: it keeps returning"),
+        (0.05, 0.01, "It is not stationary: its level wanders"),
+        (0.01, 0.01, "It is stationary only for a while"),
+        (0.5, 0.1, "Whether it is stationary cannot be told"),
+    ],
+)
+def test_what_the_two_tests_of_the_level_say_together(unit_root: float, stationary: float, said: str) -> None:
+    found = notes(find_patterns(NOISE, None)) | {"unit_root": unit_root, "stationary": stationary}
+    assert sentences(found)[2].startswith(said)
+
+
+def test_real_examples_are_described_as_what_they_are() -> None:
+    assert "the season of 12 observations is strong" in said_of(WAVE + NOISE, 12)
+    assert "the last value will be hard to beat" in said_of(WALK, None)
+    assert "its level wanders" in said_of(WALK, None)
+    assert "It is stationary: " in said_of(NOISE, None)

@@ -1,0 +1,227 @@
+"""Times as people write them."""
+
+import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gristmill.domains.timeseries.parse_times import read_times
+from gristmill.domains.timeseries.settings import Ingest
+from gristmill.errors import DataError, RequestError
+from gristmill.sources.rows import Rows
+
+DAYS = ["2020-02-28", "2020-02-29", "2020-03-01"]
+
+
+def read(columns: dict[str, Any], **settings: Any) -> tuple[pd.Index, int]:
+    """Read the times of a table; a list is text."""
+    frame = pd.DataFrame(
+        {name: pd.Series(cells, dtype="str") if isinstance(cells, list) else cells for name, cells in columns.items()}
+    )
+    frame.index = pd.RangeIndex(2, len(frame) + 2)
+    return read_times(Rows(frame), Ingest.model_validate({"time": list(columns), "target": "y"} | settings))
+
+
+def refusal(columns: dict[str, Any], **settings: Any) -> str:
+    with pytest.raises(DataError) as raised:
+        read(columns, **settings)
+    assert len(str(raised.value).splitlines()) == 1
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("cells", "time_format"),
+    [
+        (DAYS, None),
+        (["28/02/2020", "29/02/2020", "01/03/2020"], "%d/%m/%Y"),
+        (["28/02/2020", "29/02/2020", "01/03/2020"], None),
+        (["20200228", "20200229", "20200301"], None),
+        (["20200228", "20200229", "20200301"], "%Y%m%d"),
+        (pd.Series([20200228, 20200229, 20200301]), "%Y%m%d"),
+        (pd.to_datetime(pd.Series(DAYS)), None),
+        (pd.to_datetime(pd.Series(DAYS)).dt.as_unit("ns"), "%d/%m/%Y"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_text_numbers_and_timestamps_are_read(cells: Any, time_format: str | None) -> None:
+    times, converted = read({"t": cells}, time_format=time_format)
+    assert isinstance(times, pd.DatetimeIndex)
+    assert (times.dtype, converted) == ("datetime64[us]", 0)
+    assert times.tolist() == [pd.Timestamp(day) for day in DAYS]
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize(
+    ("cells", "converted"),
+    [
+        ([f"{day}T12:00:00Z" for day in DAYS], 0),
+        ([f"{day} 12:00:00+00:00" for day in DAYS], 0),
+        ([f"{day}T14:00:00+02:00" for day in DAYS], 3),
+        (["2020-02-28T13:00+01:00", "2020-02-29T14:00+02:00", "2020-03-01T12:00Z"], 2),
+        (["2020-02-28T12:00Z", "2020-02-29T14:00+02:00", "2020-03-01T02:30-0930"], 2),
+    ],
+    ids=["Z", "zero", "one offset", "mixed", "mixed from Z"],
+)
+def test_times_with_offsets_are_brought_to_utc_and_counted(cells: list[str], converted: int) -> None:
+    times, count = read({"t": cells})
+    assert times.tolist() == [pd.Timestamp(f"{day}T12:00Z") for day in DAYS]
+    assert count == converted
+
+
+def test_offsets_are_read_in_a_format_too() -> None:
+    times, count = read({"t": ["28.02.2020 13:00 +0100", "29.02.2020 14:00 +0200"]}, time_format="%d.%m.%Y %H:%M %z")
+    assert times.tolist() == [pd.Timestamp(f"{day}T12:00Z") for day in DAYS[:2]]
+    assert count == 2
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize("at", [0, 2])
+def test_times_with_and_without_an_offset_are_refused(at: int) -> None:
+    cells = [f"{day}T12:00{'+01:00' * (place == at)}" for place, day in enumerate(DAYS)]
+    bad = 3 if at == 0 else 4
+    assert f"row {bad}, column 't': not a time in the format of the first row: '{cells[bad - 2]}'" in refusal(
+        {"t": cells}
+    )
+
+
+def test_times_with_a_zone_are_kept_aware() -> None:
+    times, count = read({"t": pd.to_datetime(pd.Series(DAYS), utc=True)})
+    assert times.tolist() == [pd.Timestamp(day, tz="UTC") for day in DAYS]
+    assert count == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "row", "received"),
+    [
+        (["2020-02-28", "soon", "2020-02-30"], 3, "'soon' (2 such cells)"),
+        (["2020-02-28", None, "2020-03-01"], 3, "an empty cell (1 such cell)"),
+        ([None, "2020-02-29"], 2, "an empty cell (1 such cell)"),
+        ([None, None], 2, "an empty cell (2 such cells)"),
+        (["2020-02-28", "x" * 1000], 3, f"'{'x' * 56}... (1 such cell)"),
+    ],
+)
+def test_a_cell_that_is_no_time_is_refused_with_its_row(cells: list[Any], row: int, received: str) -> None:
+    message = refusal({"t": cells})
+    assert (
+        f"row {row}, column 't': not a time in the format of the first row: {received}. Mend it, set time_format"
+        in message
+    )
+
+
+@pytest.mark.parametrize("empty", [[], [None], [""], ["NaT"]])
+@pytest.mark.filterwarnings("error")
+def test_text_whose_format_cannot_be_guessed_is_refused_though_each_cell_could_be_read(empty: list[Any]) -> None:
+    assert refusal({"t": [*empty, "Mar 2020", "2020-04-01"]}).endswith(
+        "on: the format cannot be guessed. Mend it, set time_format in the table 'ingest', or name another column as "
+        "time."
+    )
+
+
+def test_a_missing_timestamp_is_refused() -> None:
+    cells = pd.Series([datetime.datetime(2020, 1, 1), pd.NaT])
+    assert "row 3, column 't': not a time: an empty cell (1 such cell)" in refusal({"t": cells})
+
+
+def test_whole_numbers_need_to_be_told_what_they_are() -> None:
+    assert "column 't': whole numbers. Set time_format = 'integer'" in refusal({"t": pd.Series([1, 2])})
+
+
+@pytest.mark.parametrize(
+    "cells", [["-1", "0", "7"], pd.Series([-1, 0, 7]), pd.Series([-1, 0, 7], dtype="int8"), ["-1.0", "0", "7e0"]]
+)
+def test_numbered_observations_are_whole_numbers(cells: Any) -> None:
+    times, count = read({"t": cells}, time_format="integer")
+    assert times.dtype == np.int64
+    assert (times.tolist(), count) == ([-1, 0, 7], 0)
+
+
+@pytest.mark.parametrize("cell", ["1.5", "many", "1e300", "nan", "inf", None])
+def test_a_number_that_is_not_whole_is_refused(cell: str | None) -> None:
+    message = refusal({"t": ["1", cell, "3"]}, time_format="integer")
+    received = "an empty cell" if cell is None else f"'{cell}'"
+    assert f"row 3, column 't': not a whole number: {received} (1 such cell)" in message
+
+
+def test_timestamps_are_no_numbers() -> None:
+    assert "row 2, column 't': not a whole number: Timestamp(" in refusal(
+        {"t": pd.to_datetime(pd.Series(DAYS))}, time_format="integer"
+    )
+
+
+def test_times_are_put_together_from_several_columns() -> None:
+    columns = {
+        "jahr": ["2020", "2021"],
+        "monat": pd.Series([2, 12]),
+        "tag": ["29", "31"],
+        "h": ["0", "23"],
+        "min": ["5", "59"],
+        "s": ["0", "58"],
+    }
+    expected = [pd.Timestamp("2020-02-29 00:05"), pd.Timestamp("2021-12-31 23:59:58")]
+    assert read(columns)[0].tolist() == expected
+    for count, unit in ((5, "min"), (4, "h"), (3, "D")):
+        times, _ = read(dict(list(columns.items())[:count]))
+        assert times.dtype == "datetime64[us]"
+        assert times.tolist() == [time.floor(unit) for time in expected]
+    assert read(dict(list(columns.items())[:2]))[0].tolist() == [pd.Timestamp("2020-02-01"), pd.Timestamp("2021-12-01")]
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "told"),
+    [
+        ("month", "13", "column 'month': no such month: '13'"),
+        ("month", "101", "column 'month': no such month: '101'"),
+        ("day", "0", "column 'day': no such day: '0'"),
+        ("day", "30", "column 'hour': there is no such day: '0'"),
+        ("hour", "24", "column 'hour': no such hour: '24'"),
+        ("year", "20.5", "column 'year': not a whole number: '20.5'"),
+        ("day", None, "column 'day': not a whole number: an empty cell"),
+    ],
+)
+def test_a_part_of_a_time_that_is_none_is_refused(column: str, cell: Any, told: str) -> None:
+    columns = {"year": ["2020", "2020"], "month": ["1", "2"], "day": ["1", "2"], "hour": ["0", "0"]}
+    columns[column] = [columns[column][0], cell]
+    assert f"row 3, {told} (1 such cell)" in refusal(columns)
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings"),
+    [
+        ({"a": ["1"], "b": ["1"]}, {"time_format": "integer"}),
+        ({"a": ["2020"], "b": ["1"]}, {"time_format": "%Y%m"}),
+        ({name: ["1"] for name in "abcdefg"}, {}),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(columns: dict[str, Any], settings: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match="in the table 'ingest'"):
+        read(columns, **settings)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"t": ["1974Q3", "1974Q4", "1975Q1"]},
+        {"t": ["1974-Q3", "1974 q4", "1975Q1"]},
+        {"year": ["1974", "1974", "1975"], "quarter": ["3", "4", "1"]},
+        {"year": pd.Series([1974, 1974, 1975]), "quarter": pd.Series([3, 4, 1])},
+    ],
+)
+def test_quarters_stand_at_their_first_day(columns: dict[str, Any]) -> None:
+    times, converted = read(columns, time_format="quarter")
+
+    assert times.equals(pd.DatetimeIndex(["1974-07-01", "1974-10-01", "1975-01-01"]).as_unit("us"))
+    assert converted == 0
+
+
+@pytest.mark.parametrize("cells", [["1974Q1", "1974Q5"], ["1974Q1", "1974"], ["1974Q1", None]])
+def test_what_is_no_quarter_is_refused_with_its_row(cells: list[str | None]) -> None:
+    message = refusal({"t": cells}, time_format="quarter")
+
+    assert "row 3, column 't': not a quarter such as 1974Q1" in message
+
+
+def test_quarters_stand_in_two_columns_at_most() -> None:
+    with pytest.raises(RequestError, match="takes one column as time, or year and quarter"):
+        read({"year": ["1974"], "quarter": ["1"], "day": ["1"]}, time_format="quarter")

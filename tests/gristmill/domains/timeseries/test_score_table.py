@@ -1,0 +1,195 @@
+"""Scores by group equal a dumb loop over the values."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gristmill.domains.timeseries.baseline_forecasts import baselines_of, with_baselines
+from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.forecasts import Forecasts
+from gristmill.domains.timeseries.score_table import groups, past_errors, score_table
+from gristmill.domains.timeseries.settings import Evaluate
+from helpers.small_runs import assembled
+
+RANDOM = np.random.default_rng(0)
+METRICS = ["mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "skill"]
+INTERVAL = ["pinball", "coverage", "width"]
+
+
+def many() -> Prepared:
+    """Two series of two targets; the second begins later and is ten times as large."""
+    first, second = RANDOM.normal(50, 9, size=(50, 2)), RANDOM.normal(500, 90, size=(30, 2))
+    return assembled(first, second, history=4, horizon=3, test=12, starts=[0, 20])
+
+
+def forecast(data: Prepared, interval: bool = True) -> Forecasts:
+    """Return forecasts of the test part that are wrong at random."""
+    starts = data.origins("test")
+    truth = data.targets(starts).astype(np.float64)
+    wrong = {name: truth + RANDOM.normal(size=truth.shape) for name in (MODEL, "naive", "drift")}
+    half = np.abs(RANDOM.normal(size=truth.shape))
+    return Forecasts(starts, truth, wrong, *((wrong[MODEL] - half, wrong[MODEL] + half) if interval else ()))
+
+
+DATA = many()
+MADE = forecast(DATA)
+
+
+def cells(by: str, group: str) -> Iterator[tuple[int, int, int]]:
+    """Yield the (window, step, target) of a group."""
+    for window, start in enumerate(MADE.starts):
+        for step in range(3):
+            for target in range(2):
+                belongs = {
+                    "all": "",
+                    "step": str(step + 1),
+                    "channel": ["y", "y1"][target],
+                    "series": "series 0" if start < 50 else "series 1",
+                }
+                if belongs[by] == group:
+                    yield window, step, target
+
+
+def naive_errors(window: int, target: int, season: int) -> list[float]:
+    """Return the seasonal naive errors of a window's series before the test part, one by one."""
+    first, begin = (0, 38) if MADE.starts[window] < 50 else (50, 68)
+    past = [float(value) for value in DATA.values[first:begin, target]]
+    return [past[at] - past[at - season] for at in range(season, len(past))]
+
+
+def by_loop(by: str, group: str, name: str, season: int) -> dict[str, float]:
+    """Return the metrics of a forecaster for a group, value by value."""
+    absolute, squared, percentage, symmetric, scaled, squared_scaled, reference = ([] for _ in range(7))
+    for cell in cells(by, group):
+        truth, made = float(MADE.truth[cell]), float(MADE.made[name][cell])
+        past = naive_errors(cell[0], cell[2], season)
+        absolute.append(abs(truth - made))
+        squared.append((truth - made) ** 2)
+        percentage.append(100 * abs(truth - made) / abs(truth))
+        symmetric.append(200 * abs(truth - made) / (abs(truth) + abs(made)))
+        scaled.append(abs(truth - made) / (sum(map(abs, past)) / len(past)))
+        squared_scaled.append((truth - made) ** 2 / (sum(error**2 for error in past) / len(past)))
+        reference.append(abs(truth - float(MADE.made["naive"][cell])))
+
+    def mean(values: list[float]) -> float:
+        return sum(values) / len(values)
+
+    return {
+        "mae": mean(absolute),
+        "rmse": math.sqrt(mean(squared)),
+        "mse": mean(squared),
+        "mape": mean(percentage),
+        "smape": mean(symmetric),
+        "mase": mean(scaled),
+        "rmsse": math.sqrt(mean(squared_scaled)),
+        "skill": 1 - mean(absolute) / mean(reference),
+    }
+
+
+@pytest.mark.parametrize("season", [None, 4])
+def test_scores_equal_a_loop(season: int | None) -> None:
+    table = score_table(DATA, "test", MADE, season, 0.9)
+
+    assert table.columns.tolist() == ["part", "by", "group", "forecaster", "examples", *METRICS, *INTERVAL]
+    assert set(table["part"]) == {"test"}
+    expected_groups = [("all", ""), ("step", "1"), ("step", "2"), ("step", "3"), ("channel", "y"), ("channel", "y1")]
+    expected_groups += [("series", "series 0"), ("series", "series 1")]
+    assert list(zip(table["by"], table["group"], table["forecaster"], strict=True)) == [
+        (by, group, name) for by, group in expected_groups for name in (MODEL, "naive", "drift")
+    ]
+    for row in table.to_dict("records"):
+        expected = by_loop(row["by"], row["group"], row["forecaster"], season or 1)
+        assert {name: row[name] for name in METRICS} == pytest.approx(expected), (row["by"], row["group"])
+        assert row["examples"] == len({window for window, _, _ in cells(row["by"], row["group"])})
+
+
+def test_the_interval_is_the_models_alone_and_equals_a_loop() -> None:
+    table = score_table(DATA, "test", MADE, None, 0.8)
+
+    assert table.loc[table["forecaster"] != MODEL, INTERVAL].isna().all(axis=None)
+    assert MADE.low is not None
+    assert MADE.high is not None
+    for row in table[table["forecaster"] == MODEL].to_dict("records"):
+        covered, widths, losses = [], [], []
+        for cell in cells(row["by"], row["group"]):
+            truth, low, high = (float(values[cell]) for values in (MADE.truth, MADE.low, MADE.high))
+            covered.append(low <= truth <= high)
+            widths.append(high - low)
+            for bound, level in ((low, 0.1), (high, 0.9)):
+                losses.append(level * (truth - bound) if truth >= bound else (1 - level) * (bound - truth))
+        assert row["coverage"] == pytest.approx(sum(covered) / len(covered))
+        assert row["width"] == pytest.approx(sum(widths) / len(widths))
+        assert row["pinball"] == pytest.approx(sum(losses) / len(losses))
+
+
+def test_of_one_series_one_step_and_one_channel_there_is_one_group() -> None:
+    data = assembled(RANDOM.normal(size=40), test=10)
+
+    assert [(by, group) for by, group, _ in groups(data, forecast(data))] == [("all", "")]
+
+
+def test_groups_of_a_kind_share_out_all_values() -> None:
+    for by in ("step", "channel", "series"):
+        counted = np.zeros(MADE.truth.shape, int)
+        for kind, _, chosen in groups(DATA, MADE):
+            if kind == by:
+                counted[chosen] += 1
+        assert (counted == 1).all(), by
+
+
+def test_without_an_interval_there_are_no_scores_of_one() -> None:
+    assert set(INTERVAL).isdisjoint(score_table(DATA, "test", forecast(DATA, interval=False), None, 0.9))
+
+
+def test_a_series_that_never_moved_has_no_scaled_error() -> None:
+    flat = assembled(np.r_[np.full(30, 5.0), RANDOM.normal(size=10)], test=10)
+
+    row: Any = score_table(flat, "test", forecast(flat), None, 0.9).iloc[0]
+
+    assert row["mase"] is None
+    assert row["rmsse"] is None
+    assert row["mae"] > 0
+
+
+def test_a_season_longer_than_the_past_is_replaced_by_the_step_before() -> None:
+    """The first series knows 38 values, the second 18."""
+    absolute, _ = past_errors(DATA, "test", MADE, 20)
+
+    second = MADE.starts >= 50
+    lagged = np.abs(DATA.values[20:38].astype(float) - DATA.values[0:18]).mean(axis=0)
+    stepped = np.abs(np.diff(DATA.values[50:68].astype(float), axis=0)).mean(axis=0)
+    assert absolute[~second] == pytest.approx(np.broadcast_to(lagged, absolute[~second].shape))
+    assert absolute[second] == pytest.approx(np.broadcast_to(stepped, absolute[second].shape))
+
+
+def test_the_units_of_scaled_errors_come_from_before_the_part() -> None:
+    values = DATA.values.copy()
+    values[38:50] += 1000
+    values[68:] += 1000
+
+    before, after = (past_errors(data, "test", MADE, None) for data in (DATA, replace(DATA, values=values)))
+
+    assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
+
+
+def test_values_of_a_series_without_a_past_to_scale_by_do_not_count_in_scaled_errors() -> None:
+    """The second series begins with the test part: nothing is known of it before."""
+    data = assembled(RANDOM.normal(size=40), RANDOM.normal(size=12), test=12, starts=[0, 28])
+    made = forecast(data)
+    first = made.starts < 40
+
+    table = score_table(data, "test", made, None, 0.9).set_index(["by", "group", "forecaster"])
+
+    assert baselines_of(data, Evaluate(), "test") == ["naive"]
+    known = with_baselines(made, data, "test", Evaluate(), ["naive"]).made["naive"]
+    assert np.array_equal(known[:, 0], data.values[made.starts - 1])
+    unit = np.abs(np.diff(data.values[:28, 0].astype(float))).mean()
+    expected = np.abs(made.truth - made.made[MODEL])[first].mean() / unit
+    assert table.loc[("all", "", MODEL), "mase"] == pytest.approx(expected)
+    assert table.loc[("series", "series 0", MODEL), "mase"] == pytest.approx(expected)
+    assert np.isnan(table.loc[("series", "series 1", MODEL), "mase"])
+    assert table.loc[("series", "series 1", MODEL), "mae"] > 0
