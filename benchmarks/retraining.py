@@ -157,7 +157,7 @@ def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> di
         made = {}
         for way, version in (("never", first), ("gated", champion)):
             settings: Any = restore("timeseries", version.settings)["preprocess"]
-            served = Served(store.open(version.references["export"]).path, settings, out, last)
+            served = Served(store.open_verified(version.references["export"]).path, settings, out, last)
             starts = served.data.origins("test")
             made[way] = served.forecast(starts)
         made["always"] = always.predict(served.data.histories(starts), verbose=0)
@@ -175,7 +175,7 @@ def trained_on_everything(folder: Path) -> Any:
     project = Project.open(folder)
     tables: Any = project.catalogue.pipeline("replay").tables
     record = next(iter(project.runs.newest_first("replay")))
-    ingested = project.store.open(record.references["ingest"]).path
+    ingested = project.store.open_verified(record.references["ingest"]).path
     cut = tables["preprocess"].model_copy(update={"test": tables["gate"].window})
     with tempfile.TemporaryDirectory() as name:
         preprocess(preprocess=cut, ingest=ingested, out=Path(name))

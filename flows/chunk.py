@@ -9,13 +9,13 @@ from prefect import flow
 from gristmill.config.catalogue import load
 from gristmill.store.artifact import Reference
 from gristmill.training.keras_backend import set_threads
-from gristmill.workers.chunks import Piece
+from gristmill.workers.chunks import StageChunk
 from tasks.progress import EpochProgress
 from tasks.run_stage import Run, make
 
 
-@flow(name="piece", flow_run_name="{stage} {chunk} {pipeline}", persist_result=False)
-def piece(
+@flow(name="chunk", flow_run_name="{stage} {chunk} {pipeline}", persist_result=False)
+def chunk(
     pipeline: str,
     overrides: list[str],
     refresh: str | None,
@@ -45,5 +45,5 @@ def piece(
     set_threads(catalogue.runner.threads)
     run = Run("", catalogue, catalogue.pipeline(pipeline), refresh)
     trains = {"on_epoch": EpochProgress(pipeline)} if chunk is None else {}
-    artifact, cached = make(run, stage, *inputs, piece=Piece(stage, key, chunk), **trains)
+    artifact, cached = make(run, stage, *inputs, requested=StageChunk(stage, key, chunk), **trains)
     return {"stage": artifact.manifest["stage"], "cached": cached, "seconds": time.perf_counter() - began}

@@ -7,8 +7,8 @@ from prefect import flow
 from tasks.batch import run_pipelines
 
 
-@flow(name="wide", flow_run_name="{pipelines}", persist_result=False)
-def wide(
+@flow(name="run_many", flow_run_name="{pipelines}", persist_result=False)
+def run_many(
     pipelines: list[str],
     overrides: dict[str, list[str]] | None = None,
     refresh: str | None = None,

@@ -7,7 +7,7 @@ from gristmill.runs import plan
 from gristmill.store.artifact import Reference
 from gristmill.store.code_closure import read_modules
 from gristmill.training import progress
-from gristmill.workers.chunks import Piece, made_by_workers
+from gristmill.workers.chunks import StageChunk, made_by_workers
 from tasks.progress import EpochProgress
 from tasks.run_stage import Run, imported_by, note, produce, read_by
 
@@ -37,7 +37,7 @@ def _side_by_side(run: Run, points: list[str], prepared: Reference) -> dict[str,
         stage = run.stages[point]
         _, digests = read_by(run, stage, [prepared])
         made_of = plan.identity_of(run.pipeline, stage, digests, modules, imported_by(run, stage))
-        blocks.append(Piece(point, made_of.key))
+        blocks.append(StageChunk(point, made_of.key))
     progress.begin("backtest")
     found: dict[str, Reference] = {}
     for number, block in made_by_workers(run.catalogue, run.jobs, run.asked(prepared), blocks):

@@ -13,8 +13,8 @@ from gristmill.runs.records import Runs
 from gristmill.settings import messages
 from gristmill.sweeps import trials as sweeps
 from gristmill.training import progress
-from gristmill.workers.pool import at_once, opened
-from gristmill.workers.unit import Done, Unit
+from gristmill.workers.pool import concurrency, opened
+from gristmill.workers.unit import Unit, WorkResult
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 def run_pipelines(
     pipelines: list[str], overrides: Mapping[str, list[str]], refresh: str | None, jobs: int | None, project: str | None
 ) -> dict[str, dict[str, Any] | str]:
-    """Run pipelines and return the record of each, or why it failed; arguments as of the flow `wide`."""
+    """Run pipelines and return the record of each, or why it failed; arguments as of the flow `run_many`."""
     catalogue = _catalogue(project)
     units = []
     for name in pipelines:
@@ -60,9 +60,9 @@ def _catalogue(project: str | None) -> Catalogue:
     return load(Path(project) if project else find_root())
 
 
-def _spread(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterator[tuple[int, Done]]:
+def _spread(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterator[tuple[int, WorkResult]]:
     """Have whole runs done, and count one as failed whose record is not in this project's store."""
-    runs, at_a_time = Runs(catalogue.store), at_once(catalogue.runner, jobs)
+    runs, at_a_time = Runs(catalogue.store), concurrency(catalogue.runner, jobs)
     asked = [Unit(unit.flow, {**unit.parameters, "project": str(catalogue.root)}) for unit in units]
     with opened(catalogue.runner, at_a_time and min(at_a_time, len(units))) as pool:
         for number, done in pool.do(asked):
@@ -72,7 +72,9 @@ def _spread(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterat
                     runs.read(done.value["pipeline"], done.value["id"])
                 except RequestError:
                     where = catalogue.store.root
-                    done = Done(failed=f"it is done, but not in the store {where}. Have all workers use one store.")
+                    done = WorkResult(
+                        failed=f"it is done, but not in the store {where}. Have all workers use one store."
+                    )
             yield number, done
 
 

@@ -42,7 +42,7 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
         f"![forecast and truth](data:image/png;base64,{base64.b64encode(picture).decode()})",
     ]
     key = artifact_key(run.pipeline.name, "scores")
-    with worth_no_failure():
+    with best_effort():
         create_markdown_artifact("\n".join(lines), key=key, description=run.pipeline.description)
 
 
@@ -61,14 +61,14 @@ def show_judgement(run: Run, judged: Judgement) -> None:
             for name, score in zip(names, messages.numbers(scores, digits=5), strict=True)
         ),
     ]
-    with worth_no_failure():
+    with best_effort():
         create_markdown_artifact(
             "\n".join(lines), key=artifact_key(run.pipeline.name, "judgement"), description=judged.why
         )
 
 
 @contextmanager
-def worth_no_failure() -> Iterator[None]:
+def best_effort() -> Iterator[None]:
     """Let a stage go on where Prefect's page cannot be told how it went."""
     try:
         yield

@@ -10,7 +10,7 @@ from prefect.context import TaskRunContext
 from gristmill.settings.messages import number
 from gristmill.training import progress
 from gristmill.training.epoch import Epoch
-from tasks.prefect_artifacts import artifact_key, worth_no_failure
+from tasks.prefect_artifacts import artifact_key, best_effort
 
 _PAUSE = 1.0  # seconds between updates of the page; each costs about 10 ms, which fast epochs would feel
 
@@ -27,7 +27,7 @@ class EpochProgress:
         progress.tell(self._pipeline, epoch)
         now = time.monotonic()
         if TaskRunContext.get() is not None and (now - self._shown >= _PAUSE or epoch.number == epoch.of):
-            with worth_no_failure():
+            with best_effort():
                 self._show(epoch)
             self._shown = now
 

@@ -23,14 +23,14 @@ from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining import gate as judgement
 from gristmill.retraining.gate import Contest
-from gristmill.retraining.last_judged import last_known
+from gristmill.retraining.last_judged import last_judged_data
 from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import Champion, Retraining, worth_judging, worth_training
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from gristmill.util.table_io import read_document
-from gristmill.workers.pool import at_once
-from tasks.prefect_artifacts import show_judgement, worth_no_failure
+from gristmill.workers.pool import concurrency
+from tasks.prefect_artifacts import best_effort, show_judgement
 from tasks.run_stage import Run, opened
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def retraining(pipeline: str, overrides: list[str], project: str | None) -> Iter
         registry.pull(pipeline)
         champion = registry.champion(pipeline, verified=True)
         with opened(catalogue, _changed(settings, own), [*overrides, *own]) as run:
-            yield replace(run, champion=champion, jobs=at_once(catalogue.runner, None))
+            yield replace(run, champion=champion, jobs=concurrency(catalogue.runner, None))
 
 
 def _own_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
@@ -83,7 +83,7 @@ def _changed(settings: Pipeline, assignments: list[str]) -> Pipeline:
 def look_for_news(run: Run, ingested: Reference) -> Retraining:
     """Compare the data with the champion's, and with what the last retraining judged."""
     champion = run.champion
-    known = last_known(run.pipeline, Runs(run.catalogue.store), Registry(run.catalogue.store), champion)
+    known = last_judged_data(run.pipeline, Runs(run.catalogue.store), Registry(run.catalogue.store), champion)
     news_of = _domain(run.pipeline.domain).news
     now = _folder(run, ingested)
     news = news_of(now, _folders(run, champion)["ingest"] if champion else None)
@@ -205,7 +205,7 @@ def _made(run: Run, made: References) -> dict[str, Path]:
 
 
 def _folder(run: Run, reference: Reference) -> Path:
-    return run.catalogue.store.open(reference).path
+    return run.catalogue.store.open_verified(reference).path
 
 
 def _folders(run: Run, version: Version) -> dict[str, Path]:
@@ -226,7 +226,7 @@ def _told(run: Run, found: Retraining) -> Retraining:
 
 
 def _emit(run: Run, event: str, payload: dict[str, Any]) -> None:
-    with worth_no_failure():
+    with best_effort():
         emit_event(
             event,
             resource={

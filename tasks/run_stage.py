@@ -32,8 +32,8 @@ from gristmill.store.store import Draft, Store
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras, set_threads
 from gristmill.util.files import Watch
-from gristmill.workers.chunks import Piece, made_by_workers
-from gristmill.workers.pool import at_once
+from gristmill.workers.chunks import StageChunk, made_by_workers
+from gristmill.workers.pool import concurrency
 from tasks.pulled import check_store_outlasts_run
 
 logger = logging.getLogger(__name__)
@@ -60,14 +60,14 @@ class Run:
     def stages(self) -> dict[str, domains.Stage]:
         """The stages by label, those that fan out point by point."""
         stages = domains.stages_of(self.pipeline.domain, self.pipeline.tables)
-        return {stage.label: domains.begun_from(stage) if self.start else stage for stage in stages}
+        return {stage.label: domains.with_warm_start(stage) if self.start else stage for stage in stages}
 
     def points(self, name: str) -> list[str]:
         """Return the labels of the points that a stage fans out to."""
         return [label for label, stage in self.stages.items() if stage.name == name]
 
     def asked(self, *inputs: Reference) -> dict[str, Any]:
-        """Return what the flow `piece` has to know of this run and of what a piece reads."""
+        """Return what the flow `chunk` has to know of this run and of what a piece reads."""
         overrides = self.record().overrides
         return {
             "pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": list(inputs)
@@ -93,7 +93,7 @@ def recorded(
     """
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
     with opened(catalogue, catalogue.pipeline(pipeline), overrides, refresh, trial) as run:
-        yield replace(run, jobs=at_once(catalogue.runner, jobs))
+        yield replace(run, jobs=concurrency(catalogue.runner, jobs))
 
 
 @contextmanager
@@ -154,12 +154,14 @@ def produce(
     return artifact.reference
 
 
-def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, **extras: Any) -> tuple[Artifact, bool]:
+def make(
+    run: Run, label: str, *inputs: Reference, requested: StageChunk | None = None, **extras: Any
+) -> tuple[Artifact, bool]:
     """Return the artifact of a stage, or of the piece that another process asks for, and whether it was there.
 
     Nothing is noted. The other arguments are those of `produce`.
     """
-    chunk = piece.chunk if piece else None
+    chunk = requested.chunk if requested else None
     stage, store = run.stages[label], run.catalogue.store
     stage = stage if chunk is None else stage.chunk(chunk)
     data, digests = read_by(run, stage, inputs)
@@ -167,12 +169,12 @@ def make(run: Run, label: str, *inputs: Reference, piece: Piece | None = None, *
     read = [file for found in data.values() if not found.url for file in found.files if chunk is None]
     watch = Watch([*read, *imported.files])
     made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo), imported)
-    if piece and piece.key != made_of.key:
+    if requested and requested.key != made_of.key:
         raise WorkError(f"{FILE}, the data or the code are not those that the run began with. Run again.")
     again = run.refresh == stage.name
     if not again and (artifact := _found(store, made_of)):
         return artifact, True
-    if piece is None:
+    if requested is None:
         progress.begin(label)
     with store.lock(made_of.key):
         if not again and (artifact := _found(store, made_of)):  # made by another run while this one waited
@@ -232,7 +234,7 @@ def _folders(
     fanned = {stage.name for stages in domains.STAGES.values() for stage in stages if stage.axes}
     for label, reference in zip(reader.inputs, inputs, strict=True):
         name = label.split()[0]  # of a point, the stage
-        path, argument = store.open(reference, by_stat).path, reader.argument(name)
+        path, argument = store.open_verified(reference, by_stat).path, reader.argument(name)
         if name in fanned:
             folders[argument] = [*cast(list[Path], folders.get(argument, [])), path]
         else:
@@ -242,7 +244,7 @@ def _folders(
 
 def _found(store: Store, made_of: Identity) -> Artifact | None:
     try:
-        return store.look(made_of.stage, made_of.key, anew=True)
+        return store.get_remote_aware(made_of.stage, made_of.key, anew=True)
     except CorruptArtifact as damage:
         logger.warning("%s It is made again.", damage)
         return None
@@ -262,10 +264,10 @@ def _by_workers(
     made = [None if run.refresh == stage.name else _found(store, made_of) for made_of in wanted]
     missing = [number for number, artifact in enumerate(made) if artifact is None]
     if missing:
-        pieces = [Piece(label, wanted[number].key, number) for number in missing]
+        pieces = [StageChunk(label, wanted[number].key, number) for number in missing]
         for at, piece in made_by_workers(run.catalogue, run.jobs, run.asked(*read), pieces):
             made[missing[at]] = piece.artifact
-    return [store.open(cast(Artifact, artifact).reference).path for artifact in made]
+    return [store.open_verified(cast(Artifact, artifact).reference).path for artifact in made]
 
 
 def _work(

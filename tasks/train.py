@@ -23,4 +23,4 @@ def _refuse_unknown_slices(run: Run, prepared: Reference) -> None:
         from gristmill.domains.common.classification.score_table import refuse_unknown
 
         examples = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.prepared")
-        refuse_unknown(slices, examples.read(run.catalogue.store.open(prepared).path))
+        refuse_unknown(slices, examples.read(run.catalogue.store.open_verified(prepared).path))

@@ -8,12 +8,12 @@ import pytest
 
 from conftest import SMALL
 from gristmill.course.page import write_page
-from gristmill.project.overview_page import Entry, history, write_index
+from gristmill.project.overview_page import PipelineSummary, history, write_index
 from gristmill.project.project import Project
 from gristmill.reports.page import beside, page_path
 from gristmill.reports.run import report_path
 from gristmill.runs.records import Record
-from gristmill.runs.retraining_record import News, Retraining, Verdict
+from gristmill.runs.retraining_record import News, Retraining, RetrainingVerdict
 from gristmill.settings.messages import headline_pair
 from helpers.support import Command, records
 
@@ -47,7 +47,9 @@ def points(project: Path) -> int:
     opened = Project.open(project)
     (status,) = opened.status()
     return len(
-        history(opened, Entry(status, opened.catalogue.pipeline("small"), list(opened.runs.newest_first("small"))))
+        history(
+            opened, PipelineSummary(status, opened.catalogue.pipeline("small"), list(opened.runs.newest_first("small")))
+        )
     )
 
 
@@ -173,7 +175,7 @@ def test_retrainings_are_listed_but_not_each_that_found_nothing(finished: Path) 
     ]
 
 
-def retrain(project: Path, verdict: Verdict) -> None:
+def retrain(project: Path, verdict: RetrainingVerdict) -> None:
     """Write the record of a retraining that ended so."""
     found = Retraining(champion=None, news=News(later=0), unjudged=0, verdict=verdict, why=f"because {verdict}")
     again(project, retraining=found)

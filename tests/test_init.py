@@ -10,7 +10,7 @@ from PIL import Image
 from gristmill.cli.commands.init import told
 from gristmill.project.project import Project
 from gristmill.runs.locations import locate
-from gristmill.scaffold.proposal import Draft, Guess
+from gristmill.scaffold.proposal import Guess, Proposal
 from helpers.support import Command
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -43,7 +43,9 @@ def test_what_is_found_and_guessed_is_said_with_the_next_command(command: Comman
 
 def test_reasons_keep_to_their_column_in_a_terminal() -> None:
     why = "the model sees so many at frequency D, which is what is usual, for the series is long"
-    draft = Draft("timeseries", "a series", {"preprocess": [Guess("history", 28, why), Guess("horizon", 7, "ahead")]})
+    draft = Proposal(
+        "timeseries", "a series", {"preprocess": [Guess("history", 28, why), Guess("horizon", 7, "ahead")]}
+    )
 
     assert list(told(draft, None)) == [
         "a series",

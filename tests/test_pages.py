@@ -22,9 +22,9 @@ from gristmill.reports.retraining import write_retraining
 from gristmill.reports.sections import Passage, Section, Table
 from gristmill.runs.retraining_record import Drift, ErrorDrift, InputDrift, Judgement, News, Retraining
 from gristmill.store.store import Store
-from gristmill.sweeps.leaderboard import Outcome, Place
+from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores
 from gristmill.sweeps.page import write_sweep
-from gristmill.sweeps.trials import Point
+from gristmill.sweeps.trials import SweepPoint
 from gristmill.util.table_io import read_document
 from helpers.browser import NAMES, Browser, executable, running
 from helpers.support import write_project
@@ -132,7 +132,7 @@ def pages(
         *(_page_of(domain, folders, project.store) for domain, folders in domains.items()),
         write_retraining(retrained, "A retraining", project.store),
         write_sweep("small", "A sweep", _places(project), project.store),
-        write_page([rows.Result(row, {}, "not run yet.") for row in rows.rows(ROOT)], project.store),
+        write_page([rows.CourseResult(row, {}, "not run yet.") for row in rows.rows(ROOT)], project.store),
         render_page(project.store, "long", UNBROKEN, UNBROKEN, {"with": UNBROKEN}, [LONG]),
         write_index(project),
     ]
@@ -144,13 +144,19 @@ def _page_of(domain: str, folders: Folders, store: Store) -> Path:
     return render_page(store, domain, domain, f"A small run of {domain}", {"domain": domain}, sections)
 
 
-def _places(project: Project) -> list[Place]:
+def _places(project: Project) -> list[LeaderboardEntry]:
     """Return a leaderboard of three points, each with the scores of the finished run."""
     pipeline, record = project.catalogue.pipeline("small"), project.record("small")
-    scores: dict[str, Any] = read_document(project.store.open(record.references["evaluate"]).path / "scores.json")
+    scores: dict[str, Any] = read_document(
+        project.store.open_verified(record.references["evaluate"]).path / "scores.json"
+    )
     made = f"{date(2026, 1, 1)}"
     return [
-        Place(Point((), pipeline, f"model.kind = {name}, train.epochs = 40"), [Outcome(scores, 2.0, 99, made, {})], 1)
+        LeaderboardEntry(
+            SweepPoint((), pipeline, f"model.kind = {name}, train.epochs = 40"),
+            [TrialScores(scores, 2.0, 99, made, {})],
+            1,
+        )
         for name in ("linear", "dense", "lstm")
     ]
 

@@ -128,7 +128,7 @@ def test_what_a_pipeline_no_longer_refers_to_is_collected_and_what_it_does_is_ke
 
     assert [item.path for item in freed] == [store.path("train", first["key"])]
     assert not store.path("train", first["key"]).exists()
-    assert store.open(second).reference == second
+    assert store.open_verified(second).reference == second
     toml.write_text(own)
     assert planned(Project.open().plan("small")) == {
         "train": "settings train.epochs 7 → 50",

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from gristmill.checks.evidence import Evidence, Left
-from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
+from gristmill.checks.evidence import Evidence, RunOutputs
+from gristmill.checks.findings import RubricResult, Test, by_hand, missing, of_run, passes, person
 from gristmill.settings.messages import numbers
 
 
-def in_schema(seen: Evidence) -> Finding:
+def in_schema(seen: Evidence) -> RubricResult:
     """Whether what is expected of the data stands in a schema, by which the last run read it."""
     name = seen.pipeline.name
     if "schema" not in seen.pipeline.tables:
@@ -26,7 +26,7 @@ def _says_something(rules: Any) -> bool:
 
 
 @of_run
-def beneficial(left: Left) -> Finding:
+def beneficial(left: RunOutputs) -> RubricResult:
     """Whether the error rises with every feature that is shuffled, by more than chance."""
     if left.importance is None:
         return by_hand(
@@ -42,7 +42,7 @@ def beneficial(left: Left) -> Finding:
     return passes(f"each of {len(features)} raises the error when shuffled: {told}")
 
 
-def allowed(seen: Evidence) -> Finding:
+def allowed(seen: Evidence) -> RubricResult:
     """Whether columns that no model may see are refused by name."""
     if not seen.deny:
         return missing('[defaults] deny = ["email", "customer_*"] refuses columns that no model may see')

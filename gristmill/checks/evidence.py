@@ -18,14 +18,14 @@ from gristmill.runs.plan import is_fresh, plan
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CHAMPION, Drift, Judgement
 from gristmill.sweeps import trials
-from gristmill.sweeps.leaderboard import Place, leaderboard
+from gristmill.sweeps.leaderboard import LeaderboardEntry, leaderboard
 from gristmill.util.table_io import read_document, read_table
 
 _SLICE = 30  # examples that a slice has at least: what a model does in fewer is chance
 
 
 @dataclass(frozen=True)
-class Left:
+class RunOutputs:
     """The run that holds today, or else the last successful one, and what its artifacts tell."""
 
     record: Record
@@ -47,8 +47,8 @@ class Evidence:
     pipeline: Pipeline
     deny: tuple[str, ...]  # patterns of columns that no pipeline may name
     checks: dict[str, Check]  # by name
-    left: Left | None  # None before the first run that succeeded
-    places: list[Place]  # of its sweep
+    left: RunOutputs | None  # None before the first run that succeeded
+    places: list[LeaderboardEntry]  # of its sweep
     champion: Version | None
     promotion: Promotion | None  # that made it the champion
     judgement: Judgement | None  # the last one of a retraining that set a challenger beside a champion
@@ -83,7 +83,7 @@ def _trials(catalogue: Catalogue, pipeline: Pipeline) -> list[trials.Trial]:
     return trials.trials(catalogue, pipeline.name, []) if pipeline.sweep else []
 
 
-def _left(catalogue: Catalogue, runs: Runs, name: str) -> Left | None:
+def _left(catalogue: Catalogue, runs: Runs, name: str) -> RunOutputs | None:
     """Return what the run of today left, or else the last one; None where something of it is gone or damaged.
 
     A run by other settings (`--set`) may have come after that of today: it says nothing of today's pipeline.
@@ -96,11 +96,11 @@ def _left(catalogue: Catalogue, runs: Runs, name: str) -> Left | None:
     if record is None:
         return None
     with contextlib.suppress(CorruptArtifact):
-        artifacts = {label: catalogue.store.open(reference) for label, reference in record.references.items()}
+        artifacts = {label: catalogue.store.open_verified(reference) for label, reference in record.references.items()}
         train, evaluate, export = (artifacts[stage] for stage in ("train", "evaluate", "export"))
         scores = read_document(export.path / "scores.json")
         weighed = evaluate.path / importance.FILE
-        return Left(
+        return RunOutputs(
             record=record,
             fresh=record.references == today,
             scores=scores,

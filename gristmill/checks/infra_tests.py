@@ -1,11 +1,11 @@
 """The tests of the rubric on the infrastructure that trains and serves."""
 
-from gristmill.checks.evidence import Evidence, Left
-from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
+from gristmill.checks.evidence import Evidence, RunOutputs
+from gristmill.checks.findings import RubricResult, Test, by_hand, missing, of_run, passes, person
 from gristmill.checks.overfit_check import LEARNED, REPRODUCIBLE
 
 
-def reproducible(seen: Evidence) -> Finding:
+def reproducible(seen: Evidence) -> RubricResult:
     """Whether two trainings just ended with the same weights."""
     check = seen.checks[REPRODUCIBLE]
     if check.verdict == "failed":
@@ -13,7 +13,7 @@ def reproducible(seen: Evidence) -> Finding:
     return passes(f"just now: {check.measured}")
 
 
-def specification_tested(seen: Evidence) -> Finding:
+def specification_tested(seen: Evidence) -> RubricResult:
     """Whether the network just learned a few examples by heart."""
     check = seen.checks[LEARNED]
     if check.verdict == "not applicable":
@@ -23,7 +23,7 @@ def specification_tested(seen: Evidence) -> Finding:
     return passes(f"just now: {check.measured}")
 
 
-def integrated(seen: Evidence) -> Finding:
+def integrated(seen: Evidence) -> RubricResult:
     """Whether the whole pipeline ran, from source to bundle, as it is today."""
     if seen.left is None or not seen.left.fresh:
         return missing(f"gristmill run {seen.pipeline.name} brings every stage up to date")
@@ -31,7 +31,7 @@ def integrated(seen: Evidence) -> Finding:
     return passes(f"run {seen.left.record.id} holds for today's data, settings and code: {stages}")
 
 
-def judged_before_serving(seen: Evidence) -> Finding:
+def judged_before_serving(seen: Evidence) -> RubricResult:
     """Whether the model that serves was judged by the gate."""
     name = seen.pipeline.name
     if seen.champion is None:
@@ -42,7 +42,7 @@ def judged_before_serving(seen: Evidence) -> Finding:
 
 
 @of_run
-def canaried(left: Left) -> Finding:
+def canaried(left: RunOutputs) -> RubricResult:
     """What is known of models before they serve: that they load, not how they answer some of the real requests."""
     formats = ", ".join(left.record.settings["export"].get("formats", ["saved_model"]))
     return by_hand(
@@ -50,7 +50,7 @@ def canaried(left: Left) -> Finding:
     )
 
 
-def can_roll_back(seen: Evidence) -> Finding:
+def can_roll_back(seen: Evidence) -> RubricResult:
     """Whether there is a version that a rollback leads to."""
     name = seen.pipeline.name
     if seen.promotion is None or not seen.promotion.line:

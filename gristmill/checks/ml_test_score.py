@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gristmill.checks import data_tests, infra_tests, model_tests, monitoring_tests
 from gristmill.checks.evidence import Evidence
-from gristmill.checks.findings import Finding
+from gristmill.checks.findings import RubricResult
 
 SECTIONS = {
     "Data": data_tests.TESTS,
@@ -33,25 +33,25 @@ _BANDS = (  # of the score, and what the paper says of a system in each, in shor
 
 
 @dataclass(frozen=True)
-class Judged:
+class ScoredTest:
     """A test with what was seen."""
 
     section: str
     number: int  # in its section, as the paper counts
     asks: str
-    finding: Finding
+    finding: RubricResult
 
 
-def judge(seen: Evidence) -> list[Judged]:
+def judge(seen: Evidence) -> list[ScoredTest]:
     """Return what is seen of each of the 28 tests."""
     return [
-        Judged(section, number, test.asks, test.judge(seen))
+        ScoredTest(section, number, test.asks, test.judge(seen))
         for section, tests in SECTIONS.items()
         for number, test in enumerate(tests, 1)
     ]
 
 
-def points(judged: Iterable[Judged]) -> dict[str, int]:
+def points(judged: Iterable[ScoredTest]) -> dict[str, int]:
     """Return the points of each section: one for each test that passes by itself.
 
     The paper gives half a point for one that a person does and writes down. Its score is the lowest of the four.

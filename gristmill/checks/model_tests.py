@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from gristmill.checks.evidence import Evidence, Left
-from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes, person
+from gristmill.checks.evidence import Evidence, RunOutputs
+from gristmill.checks.findings import RubricResult, Test, by_hand, missing, of_run, passes, person
 from gristmill.config.catalogue import Pipeline
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
 from gristmill.settings.messages import numbers
-from gristmill.sweeps.leaderboard import Place, best
+from gristmill.sweeps.leaderboard import LeaderboardEntry, best
 
 
-def reviewed(seen: Evidence) -> Finding:
+def reviewed(seen: Evidence) -> RubricResult:
     """What a review needs: a commit that holds all there is."""
     if seen.git.commit is None:
         return missing("the project is in no git repository: put it into one, and have changes reviewed")
@@ -19,7 +19,7 @@ def reviewed(seen: Evidence) -> Finding:
     return by_hand(f"all is in commit {seen.git.commit[:12]}: did somebody else review it?")
 
 
-def tuned(seen: Evidence) -> Finding:
+def tuned(seen: Evidence) -> RubricResult:
     """Whether a sweep was done to its end and today's settings are those that it chose."""
     name = seen.pipeline.name
     if not seen.places:
@@ -33,7 +33,7 @@ def tuned(seen: Evidence) -> Finding:
     return passes(f"of {len(seen.places)} points of the sweep {chosen.point.label} was best, and is set")
 
 
-def _as_chosen(pipeline: Pipeline, chosen: Place, places: list[Place]) -> bool:
+def _as_chosen(pipeline: Pipeline, chosen: LeaderboardEntry, places: list[LeaderboardEntry]) -> bool:
     """Whether settings are those of a point, in all that the points differ in."""
     swept, today = [_flat(place.point.pipeline) for place in places], _flat(pipeline)
     wanted = _flat(chosen.point.pipeline)
@@ -45,7 +45,7 @@ def _flat(pipeline: Pipeline) -> dict[tuple[str, str], Any]:
     return {(table, key): value for table, values in pipeline.values().items() for key, value in values.items()}
 
 
-def staleness_known(seen: Evidence) -> Finding:
+def staleness_known(seen: Evidence) -> RubricResult:
     """Whether an old model was ever judged beside a fresh one, on data that came after it."""
     judged = seen.judgement
     if judged is None:
@@ -58,7 +58,7 @@ def staleness_known(seen: Evidence) -> Finding:
 
 
 @of_run
-def better_than_simple(left: Left) -> Finding:
+def better_than_simple(left: RunOutputs) -> RubricResult:
     """Whether the model is better than the best baseline."""
     headline, baseline = left.scores["headline"], left.scores["best_baseline"]
     better = (
@@ -72,7 +72,7 @@ def better_than_simple(left: Left) -> Finding:
 
 
 @of_run
-def good_in_slices(left: Left) -> Finding:
+def good_in_slices(left: RunOutputs) -> RubricResult:
     """Whether the model is better than the best baseline in every slice of the test part that has examples enough."""
     if left.behind is None:
         return by_hand("no slice has examples enough: name some by evaluate.slices, where the domain has it")

@@ -3,8 +3,8 @@
 import math
 
 from gristmill.checks.data_tests import in_schema
-from gristmill.checks.evidence import Evidence, Left
-from gristmill.checks.findings import Finding, Test, by_hand, missing, of_run, passes
+from gristmill.checks.evidence import Evidence, RunOutputs
+from gristmill.checks.findings import RubricResult, Test, by_hand, missing, of_run, passes
 from gristmill.config.deployments import schedule_of, when
 from gristmill.settings.messages import number
 from gristmill.settings.schedule import span
@@ -13,13 +13,13 @@ _SHOWN = ("keras", "numpy", "tensorflow")  # of the libraries
 
 
 @of_run
-def dependencies(left: Left) -> Finding:
+def dependencies(left: RunOutputs) -> RubricResult:
     """What is known of the libraries: a change makes the model stale, and is told to who asks."""
     shown = ", ".join(f"{name} {version}" for name, version in left.libraries.items() if name in _SHOWN)
     return by_hand(f"{shown} are in the key of its training, so gristmill plan tells of a change: does a clock ask it?")
 
 
-def invariants(seen: Evidence) -> Finding:
+def invariants(seen: Evidence) -> RubricResult:
     """Whether the data that comes is held against the schema, or against what was trained on."""
     by_schema = in_schema(seen)
     if by_schema.verdict == "passes" or seen.drift is None:
@@ -32,7 +32,7 @@ def invariants(seen: Evidence) -> Finding:
 
 
 @of_run
-def no_skew(left: Left) -> Finding:
+def no_skew(left: RunOutputs) -> RubricResult:
     """Whether what is served predicts what was scored, from raw values on."""
     if not left.proved:
         return missing("the bundle was compared on no example: give the test part some")
@@ -40,7 +40,7 @@ def no_skew(left: Left) -> Finding:
     return passes(f"from raw values of {left.proved:,} examples {told}")
 
 
-def fresh_enough(seen: Evidence) -> Finding:
+def fresh_enough(seen: Evidence) -> RubricResult:
     """Whether the model is retrained by a clock or event, and the one that serves is no older than it may be."""
     schedule, table = schedule_of(seen.pipeline), f"[pipelines.{seen.pipeline.name}.schedule]"
     clock = when(schedule)
@@ -56,7 +56,7 @@ def fresh_enough(seen: Evidence) -> Finding:
 
 
 @of_run
-def stable(left: Left) -> Finding:
+def stable(left: RunOutputs) -> RubricResult:
     """Whether every loss of the training was a finite number."""
     if not left.losses:
         return by_hand("the model is solved for in closed form: are its predictions finite?")
@@ -66,13 +66,13 @@ def stable(left: Left) -> Finding:
 
 
 @of_run
-def performance(left: Left) -> Finding:
+def performance(left: RunOutputs) -> RubricResult:
     """What is known of speed and memory."""
     told = f"training took {left.seconds:.1f} s and {left.peak:,.0f} MiB"
     return by_hand(f"{told}: compare with earlier reports, and time what serves")
 
 
-def quality(seen: Evidence) -> Finding:
+def quality(seen: Evidence) -> RubricResult:
     """Whether the champion's errors on new data are what they were."""
     errors = seen.drift.errors if seen.drift else None
     if errors is None:

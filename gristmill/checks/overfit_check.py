@@ -22,7 +22,7 @@ from gristmill.settings.base import Settings
 from gristmill.settings.messages import number
 from gristmill.util.table_io import read_document, read_table
 
-Verdict = Literal["passed", "failed", "not applicable"]
+CheckVerdict = Literal["passed", "failed", "not applicable"]
 
 LEARNED, CHANCE, REPRODUCIBLE = "learns a few examples by heart", "begins at chance", "trains twice alike"
 
@@ -52,7 +52,7 @@ class Check:
     """What came of a check."""
 
     name: str
-    verdict: Verdict
+    verdict: CheckVerdict
     measured: str
     decides: bool = True  # whether the pipeline fails with it; else it is worth a look
 

@@ -14,7 +14,7 @@ from gristmill.training.keras_backend import import_keras
 from gristmill.util import extras
 from gristmill.util.urls import without_user
 from gristmill.workers import dask_cluster
-from gristmill.workers.pool import at_once
+from gristmill.workers.pool import concurrency
 
 LIBRARIES = ("tensorflow", "keras", "prefect", "pandas", "pyarrow", "numpy", "pydantic")
 
@@ -22,7 +22,7 @@ _SHOWN = 3  # files of a pipeline
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One line of the doctor's: what was looked at, what was found, whether it is as it must be."""
 
     subject: str
@@ -30,9 +30,9 @@ class Finding:
     sound: bool | None = True  # None for what is missing, and need not be there
 
 
-def examine(project: Project, needed: list[str]) -> Iterator[Finding]:
+def examine(project: Project, needed: list[str]) -> Iterator[Diagnosis]:
     """Yield what was found; data of a pipeline in `needed` must be there, that of others may be missing."""
-    yield Finding(
+    yield Diagnosis(
         "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     )
     for name in LIBRARIES:
@@ -45,63 +45,63 @@ def examine(project: Project, needed: list[str]) -> Iterator[Finding]:
         yield _data(project, name, name in needed)
 
 
-def _library(name: str) -> Finding:
+def _library(name: str) -> Diagnosis:
     try:
-        return Finding(name, metadata.version(name))
+        return Diagnosis(name, metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Finding(name, "not installed", sound=False)
+        return Diagnosis(name, "not installed", sound=False)
 
 
-def _store(project: Project) -> Finding:
+def _store(project: Project) -> Diagnosis:
     root = project.store.root
     try:
         project.store.check_writable()
         remote = project.store.remote
     except (RequestError, StoreError) as error:
-        return Finding("store", str(error), sound=False)
+        return Diagnosis("store", str(error), sound=False)
     free = f"{shutil.disk_usage(root).free / 2**30:.1f} GiB free"
     if remote is None:
-        return Finding("store", f"{root}, writable, {free}")
+        return Diagnosis("store", f"{root}, writable, {free}")
     kept = f", of which {remote.limit / 1e9:g} GB may be used" if remote.limit else ""
-    return Finding("store", f"{remote.bucket.url}, reached, writable; cache {root}, {free}{kept}")
+    return Diagnosis("store", f"{remote.bucket.url}, reached, writable; cache {root}, {free}{kept}")
 
 
-def _prefect() -> Finding:
+def _prefect() -> Diagnosis:
     from prefect.settings import PREFECT_API_URL
 
-    return Finding("prefect api", PREFECT_API_URL.value() or "none set: a temporary server is started for each run")
+    return Diagnosis("prefect api", PREFECT_API_URL.value() or "none set: a temporary server is started for each run")
 
 
-def _devices() -> Finding:
+def _devices() -> Diagnosis:
     import_keras()
     import tensorflow as tf
 
     devices = ", ".join(device.name.removeprefix("/physical_device:") for device in tf.config.list_physical_devices())
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
-    return Finding("devices", f"{devices}; {threads} threads")
+    return Diagnosis("devices", f"{devices}; {threads} threads")
 
 
-def _runner(runner: Runner) -> Finding:
-    workers = at_once(runner, None)
+def _runner(runner: Runner) -> Diagnosis:
+    workers = concurrency(runner, None)
     if runner.kind == "processes":
-        return Finding("runner", f"processes of this machine, {workers} at a time where --jobs does not say")
+        return Diagnosis("runner", f"processes of this machine, {workers} at a time where --jobs does not say")
     try:
         extras.need('[runner] kind: "dask"', "dask")
         if not runner.address:
-            return Finding("runner", f"a Dask cluster on this machine, {workers} workers, started for each call")
+            return Diagnosis("runner", f"a Dask cluster on this machine, {workers} workers, started for each call")
         client = dask_cluster.connected(runner.address)
         with client:
             found = dask_cluster.threads_of(client, runner.address)
     except GristmillError as error:
-        return Finding("runner", str(error), sound=False)
-    return Finding("runner", f"Dask at {without_user(runner.address)}, {found} workers")
+        return Diagnosis("runner", str(error), sound=False)
+    return Diagnosis("runner", f"Dask at {without_user(runner.address)}, {found} workers")
 
 
-def _data(project: Project, name: str, needed: bool) -> Finding:
+def _data(project: Project, name: str, needed: bool) -> Diagnosis:
     try:
         found = [file for located in project.data(name).values() for file in located.files]
     except DataError as error:
         found_none = str(error) if needed else "absent"
-        return Finding(f"data of {name}", found_none, sound=False if needed else None)
+        return Diagnosis(f"data of {name}", found_none, sound=False if needed else None)
     shown = [*map(str, found[:_SHOWN]), *([f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else [])]
-    return Finding(f"data of {name}", ", ".join(shown) or "made by the pipeline itself")
+    return Diagnosis(f"data of {name}", ", ".join(shown) or "made by the pipeline itself")

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-    from gristmill.cli.doctor import Finding
+    from gristmill.cli.doctor import Diagnosis
     from gristmill.project.status import Status
     from gristmill.registry.version import Version
-    from gristmill.sweeps.leaderboard import Place
+    from gristmill.sweeps.leaderboard import LeaderboardEntry
 
 logger = logging.getLogger(__name__)
 
@@ -220,7 +220,7 @@ def _show_decision(pipeline: str, found: Retraining) -> None:
     out().print(f"{pipeline}: {found.verdict or 'not ended'}{version} ({found.why})", markup=False)
 
 
-def show_leaderboard(places: "list[Place]", report: "Path") -> None:
+def show_leaderboard(places: "list[LeaderboardEntry]", report: "Path") -> None:
     """Print the points of a sweep, the best first, and which one to take."""
     from gristmill.sweeps.page import leaderboard, verdict
 
@@ -287,7 +287,7 @@ def show_frame(frame: "pd.DataFrame") -> None:
     sys.stdout.write(frame.to_csv(index=False, float_format=_number))
 
 
-def show_findings(findings: "list[Finding]") -> None:
+def show_findings(findings: "list[Diagnosis]") -> None:
     """Print what the doctor found."""
     table = _table("", "subject", "found")
     for finding in findings:

@@ -18,7 +18,7 @@ from gristmill.config.schema_files import read_schema, refuse_unknown, strays
 from gristmill.config.stages import DOMAINS
 from gristmill.errors import RequestError
 from gristmill.settings.base import AnyStore, OwnStore, Settings, columns
-from gristmill.settings.custom_code import Own, is_own
+from gristmill.settings.custom_code import CustomCode, is_own
 from gristmill.settings.data_schema import Expectations
 from gristmill.settings.deny_list import denied
 from gristmill.settings.kinds import kinds, settings_of
@@ -293,7 +293,7 @@ def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[str])
     if isinstance(choice, tuple):
         kind = raw.get("kind")
         if is_own(kind) and may_be_own(choice):
-            return validated(Own, raw, where, problems)
+            return validated(CustomCode, raw, where, problems)
         if kind not in kinds(*choice):
             own = ' Your own: "file.py:function".' if may_be_own(choice) else ""
             problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(*choice)) + own)

@@ -16,13 +16,13 @@ from pydantic_core.core_schema import ModelSchema
 from gristmill.config.catalogue import Choice, Defaults, may_be_own, tables_of
 from gristmill.config.stages import DOMAINS
 from gristmill.settings.base import Settings
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.runner import Runner
 from gristmill.settings.sweep import Sweep
 
 _OWN = {
-    "description": inspect.getdoc(Own),
+    "description": inspect.getdoc(CustomCode),
     "type": "object",
     "properties": {"kind": {"type": "string", "pattern": r"\.py:[A-Za-z_]\w*$"}},
     "required": ["kind"],

@@ -22,7 +22,7 @@ class Stage:
     inputs: tuple[str, ...]  # stages whose artifacts it reads
     libraries: tuple[str, ...]  # distributions whose version can change its result
     resumable: bool = False  # keeps a scratch folder from which it goes on after a kill
-    warm: bool = False  # its training can begin from another network's weights (`begun_from`)
+    warm: bool = False  # its training can begin from another network's weights (`with_warm_start`)
     when: Callable[[Mapping[str, Any]], bool] | None = None  # tells by the tables whether it is there at all
     ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # table to keys that cannot change its result
     axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its own table that counts, argument that is counted)
@@ -169,7 +169,7 @@ def fans_out(domain: str, tables: Mapping[str, Settings]) -> bool:
     return any(stage.point or stage.chunked is not None for stage in stages_of(domain, tables))
 
 
-def begun_from(stage: Stage) -> Stage:
+def with_warm_start(stage: Stage) -> Stage:
     """Return a stage as one whose training begins from a network that it reads, if it can."""
     return replace(stage, inputs=(*stage.inputs, START)) if stage.warm else stage
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
-from gristmill.course.rows import Result, means
+from gristmill.course.rows import CourseResult, means
 from gristmill.reports.page import beside, linked, render_page
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import number
@@ -35,7 +35,7 @@ _ABOUT = (
 )
 
 
-def write_markdown(results: list[Result], root: Path) -> Path:
+def write_markdown(results: list[CourseResult], root: Path) -> Path:
     """Write the table to `docs/course.md` of the project and return its path."""
     lines = [
         f"# {TITLE}",
@@ -52,14 +52,14 @@ def write_markdown(results: list[Result], root: Path) -> Path:
     return path
 
 
-def write_page(results: list[Result], store: Store) -> Path:
+def write_page(results: list[CourseResult], store: Store) -> Path:
     """Render the table beside the reports and return its path: `reports/_course.html` in the store."""
 
-    def link(result: Result) -> str:
+    def link(result: CourseResult) -> str:
         name = result.row.pipeline
         return linked(store, beside(name, "trial"), name)
 
-    def section(course: int, found: list[Result]) -> Section:
+    def section(course: int, found: list[CourseResult]) -> Section:
         rows = [[week, what, link(result), *rest] for result in found for week, what, _, *rest in [_cells(result)]]
         remarks = [[remark] for remark in _remarks(found)]
         tables = [Table("", _HEADINGS, rows, words=True), Table("", ["about these"], remarks, words=True)]
@@ -70,7 +70,7 @@ def write_page(results: list[Result], store: Store) -> Path:
     return render_page(store, PAGE, TITLE, _ABOUT, facts, sections)
 
 
-def _by_course(results: list[Result]) -> Iterator[tuple[int, list[Result]]]:
+def _by_course(results: list[CourseResult]) -> Iterator[tuple[int, list[CourseResult]]]:
     for course, found in itertools.groupby(results, key=lambda result: result.row.course):
         yield course, list(found)
 
@@ -79,7 +79,7 @@ def _line(cells: list[str]) -> str:
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
-def _cells(result: Result) -> list[str]:
+def _cells(result: CourseResult) -> list[str]:
     row, outcomes = result.row, result.outcomes
     code = (
         f"{means(row.code.scores)} ({_seeds(len(row.code.scores))}, {row.code.epochs} epochs)"
@@ -102,7 +102,7 @@ def _cells(result: Result) -> list[str]:
     ]
 
 
-def _remarks(results: list[Result]) -> Iterator[str]:
+def _remarks(results: list[CourseResult]) -> Iterator[str]:
     """Yield what must be said of the rows: why there are no scores, what they were published on, why ours are worse."""
     for result in results:
         row = result.row

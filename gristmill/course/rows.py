@@ -22,7 +22,7 @@ from gristmill.settings import messages
 from gristmill.settings.base import Settings
 from gristmill.settings.messages import problem_lines
 from gristmill.sweeps import trials as sweeps
-from gristmill.sweeps.leaderboard import Outcome
+from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.sweeps.trials import Trial
 
 FILE = "data/course.toml"
@@ -37,7 +37,7 @@ class Code(Settings):
     versions: str
 
 
-class Row(Settings):
+class CourseRow(Settings):
     """One network of the course."""
 
     course: PositiveInt
@@ -52,17 +52,17 @@ class Row(Settings):
 
 
 @dataclass(frozen=True)
-class Result:
+class CourseResult:
     """A row with what became of it here."""
 
-    row: Row
-    by_seed: Mapping[int, Outcome]  # of the seeds that have one
+    row: CourseRow
+    by_seed: Mapping[int, TrialScores]  # of the seeds that have one
     missing: str = ""  # why seeds have none here
     kept: frozenset[int] = frozenset()  # seeds whose outcome is of an earlier run, maybe on another machine
     failed: bool = False  # whether seeds have none because their runs failed
 
     @property
-    def outcomes(self) -> list[Outcome]:
+    def outcomes(self) -> list[TrialScores]:
         return list(self.by_seed.values())
 
     @property
@@ -80,7 +80,7 @@ class Result:
         return ours < code if higher else ours > code
 
 
-def rows(root: Path) -> list[Row]:
+def rows(root: Path) -> list[CourseRow]:
     """Return the rows of a project's `data/course.toml`.
 
     Raises:
@@ -98,9 +98,9 @@ def rows(root: Path) -> list[Row]:
     found, problems = [], list[str]()
     for number, row in enumerate(raw.get("rows", []), 1):
         try:
-            found.append(Row.model_validate(row))
+            found.append(CourseRow.model_validate(row))
         except ValidationError as error:
-            problems += [f"{FILE} row {number} {line}" for line in problem_lines(error, Row)]
+            problems += [f"{FILE} row {number} {line}" for line in problem_lines(error, CourseRow)]
     if problems:
         raise RequestError("\n".join(problems))
     return found
@@ -115,10 +115,10 @@ def trials(catalogue: Catalogue) -> Iterator[Trial]:
 
 def result(
     catalogue: Catalogue,
-    row: Row,
-    tried: Callable[[str, list[Trial]], list[Outcome | None]],
-    earlier: Mapping[int, Outcome] | None = None,
-) -> Result:
+    row: CourseRow,
+    tried: Callable[[str, list[Trial]], list[TrialScores | None]],
+    earlier: Mapping[int, TrialScores] | None = None,
+) -> CourseResult:
     """Return what became of a row.
 
     Args:
@@ -131,12 +131,15 @@ def result(
     made, missing, failed = _made(catalogue, row, asked, tried)
     stand_ins = {trial.seed: (earlier or {})[trial.seed] for trial in asked if trial.seed in (earlier or {})}
     found = stand_ins | made
-    return Result(row, dict(sorted(found.items())), missing, frozenset(found) - frozenset(made), failed)
+    return CourseResult(row, dict(sorted(found.items())), missing, frozenset(found) - frozenset(made), failed)
 
 
 def _made(
-    catalogue: Catalogue, row: Row, asked: list[Trial], tried: Callable[[str, list[Trial]], list[Outcome | None]]
-) -> tuple[dict[int, Outcome], str, bool]:
+    catalogue: Catalogue,
+    row: CourseRow,
+    asked: list[Trial],
+    tried: Callable[[str, list[Trial]], list[TrialScores | None]],
+) -> tuple[dict[int, TrialScores], str, bool]:
     """Return the outcomes by seed that are in this store, why there are none of others, and whether those failed."""
     pipeline = catalogue.pipeline(row.pipeline)
     if any(step.state == "no data" for step in plan.plan(catalogue, pipeline)):

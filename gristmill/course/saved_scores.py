@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from gristmill.course.rows import Result
+from gristmill.course.rows import CourseResult
 from gristmill.errors import RequestError
-from gristmill.sweeps.leaderboard import Outcome
+from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.util.files import write_atomically
 
 FILE = "docs/course.json"
 
-Outcomes = Mapping[str, Mapping[int, Outcome]]  # by pipeline and seed
+Outcomes = Mapping[str, Mapping[int, TrialScores]]  # by pipeline and seed
 
 
 def read(root: Path) -> Outcomes:
@@ -36,7 +36,7 @@ def read(root: Path) -> Outcomes:
         ) from None
 
 
-def write(results: Iterable[Result], root: Path) -> None:
+def write(results: Iterable[CourseResult], root: Path) -> None:
     """Keep what the table shows of some results."""
     kept = {
         result.row.pipeline: {str(seed): _shown(outcome) for seed, outcome in result.by_seed.items()}
@@ -47,11 +47,11 @@ def write(results: Iterable[Result], root: Path) -> None:
     write_atomically(root / FILE, (json.dumps(kept, indent=1) + "\n").encode())
 
 
-def _outcome(kept: dict[str, Any]) -> Outcome:
-    return Outcome(**_shown(Outcome(**kept)))  # taken apart once more, so that what is missing is missed here
+def _outcome(kept: dict[str, Any]) -> TrialScores:
+    return TrialScores(**_shown(TrialScores(**kept)))  # taken apart once more, so that what is missing is missed here
 
 
-def _shown(outcome: Outcome) -> dict[str, Any]:
+def _shown(outcome: TrialScores) -> dict[str, Any]:
     scores, metric = outcome.scores, outcome.metric
     return {
         "scores": {

@@ -16,7 +16,7 @@ from gristmill.training.keras_backend import import_keras
 
 
 @dataclass(frozen=True)
-class Ingested:
+class IngestedData:
     """What ingest made of the data."""
 
     folder: Path
@@ -24,7 +24,7 @@ class Ingested:
 
 
 @contextmanager
-def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingested]:
+def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[IngestedData]:
     """Give what a pipeline's ingest makes of the data as it is now: from the store, or made for this block alone.
 
     Raises:
@@ -32,8 +32,8 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingeste
     """
     step, *_ = plan.plan(catalogue, pipeline)
     if step.artifact:
-        ingested = catalogue.store.open(step.artifact.reference, by_stat=True)
-        yield Ingested(ingested.path, ingested.counts)
+        ingested = catalogue.store.open_verified(step.artifact.reference, by_stat=True)
+        yield IngestedData(ingested.path, ingested.counts)
         return
     stage, *_ = stages_of(pipeline.domain, pipeline.tables)
     tables = {name: pipeline.tables[name] for name in stage.tables}
@@ -45,4 +45,4 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingeste
     core = importlib.import_module(module_of(pipeline.domain, stage.name))
     paths = tuple(file for located in data.values() for file in located.files)
     with TemporaryDirectory() as folder:
-        yield Ingested(Path(folder), core.ingest(**tables, paths=paths, out=Path(folder)))
+        yield IngestedData(Path(folder), core.ingest(**tables, paths=paths, out=Path(folder)))

@@ -22,7 +22,7 @@ _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What verification found of one artifact, of one file of the registry, or of a version's bundle."""
 
     path: Path | str  # the URL of what lies on a shared store
@@ -41,36 +41,36 @@ class Garbage:
     bytes: int
 
 
-def verify_store(store: Store) -> Iterator[Verdict]:
+def verify_store(store: Store) -> Iterator[Verification]:
     """Hash every file of every artifact and yield what was found."""
     for path in store.artifacts():
         try:
             verify(Artifact(path, read_manifest(path, path.parent.parent.name, path.name)))
-            yield Verdict(path, None)
+            yield Verification(path, None)
         except CorruptArtifact as damage:
-            yield Verdict(path, str(damage))
+            yield Verification(path, str(damage))
 
 
-def verify_registry(registry: Registry) -> Iterator[Verdict]:
+def verify_registry(registry: Registry) -> Iterator[Verification]:
     """Read every file of the registry and hash the bundle of every version, and yield what was found.
 
     All but the bundles that `repair` gave up: `gristmill models` marks their versions.
     """
     for path, damage in registry.damages():
-        yield Verdict(path, damage, "registry file")
+        yield Verification(path, damage, "registry file")
     for version in (version for pipeline in registry.pipelines() for version in registry.versions(pipeline)):
         folder = registry.folder(version)
         if is_given_up(folder) or registry.is_elsewhere(version):
             continue
         try:
             registry.bundle(version)
-            yield Verdict(folder, None, "bundle", version)
+            yield Verification(folder, None, "bundle", version)
         except CorruptArtifact as damage:
             told = f"{damage} v{version.number} of {version.pipeline} cannot be used."
-            yield Verdict(folder, told, "bundle", version)
+            yield Verification(folder, told, "bundle", version)
 
 
-def repair(verdict: Verdict, store: Store, registry: Registry) -> Verdict:
+def repair(verdict: Verification, store: Store, registry: Registry) -> Verification:
     """Restore a damaged bundle from the store's artifact, if that holds; move aside what else is damaged.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gristmill import keys
 from gristmill.errors import CorruptArtifact, StoreError
-from gristmill.maintenance.local import Garbage, Verdict, first_running
+from gristmill.maintenance.local import Garbage, Verification, first_running
 from gristmill.registry.registry import Registry
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Artifact, Reference, artifact_name, parse_manifest, read_manifest, verify
@@ -23,10 +23,10 @@ _MANIFEST = re.compile(r"artifacts/(?P<stage>\w+)/(?P<key>[0-9a-f]{64})\.json|re
 _ENTRY = re.compile(r"registry/[\w-]+/(versions|promotions)/\d{6,}\.json")
 _MADE_AGAIN = "Removed: the next run makes it again, or a machine that has it shares it."
 
-Listing = dict[str, tuple[int, float]]  # names to bytes and seconds of age
+StoreListing = dict[str, tuple[int, float]]  # names to bytes and seconds of age
 
 
-def verify_shared(store: Store) -> Iterator[Verdict]:
+def verify_shared(store: Store) -> Iterator[Verification]:
     """Hash every object of a shared store, read every manifest and every file of the registry: yield what was found.
 
     Raises:
@@ -43,7 +43,7 @@ def verify_shared(store: Store) -> Iterator[Verdict]:
             continue
         sound |= {name} if holds else set()
         damage = None if holds else f"{bucket.where(name)}: altered since it was published (its SHA-256 does not hold)."
-        yield Verdict(bucket.where(name), damage, "shared object")
+        yield Verification(bucket.where(name), damage, "shared object")
     for name, content in _read(store.remote, listing, _MANIFEST):
         damage = None
         try:
@@ -53,13 +53,13 @@ def verify_shared(store: Store) -> Iterator[Verdict]:
             damage = f"{bucket.where(name)}: names {lost[0]}, which is gone or altered." if lost else None
         except CorruptArtifact as error:
             damage = str(error)
-        yield Verdict(bucket.where(name), damage, "shared manifest")
+        yield Verification(bucket.where(name), damage, "shared manifest")
     for name, content in _read(store.remote, listing, _ENTRY):
         damage = None if _is_sealed(content) else f"{bucket.where(name)}: altered since it was written."
-        yield Verdict(bucket.where(name), damage, "shared registry file")
+        yield Verification(bucket.where(name), damage, "shared registry file")
 
 
-def repair_shared(verdict: Verdict, store: Store) -> Verdict:
+def repair_shared(verdict: Verification, store: Store) -> Verification:
     """Restore what is damaged on a shared store from this machine's cache, or else remove it.
 
     Objects go first, so that with their manifests they are uploaded again.
@@ -152,7 +152,7 @@ def remove_shared(item: Garbage, remote: Remote) -> None:
     remote.bucket.remove(name)
 
 
-def _refuse_unknown(listing: Listing, store: Store) -> None:
+def _refuse_unknown(listing: StoreListing, store: Store) -> None:
     """Refuse to judge what is needed where a record is there and not here: another machine's work would be lost."""
     for name in listing:
         known = re.match(r"runs/[\w-]+/[\w-]+\.json$|registry/[\w-]+/(versions|promotions)/\d{6,}\.json$", name)
@@ -160,7 +160,7 @@ def _refuse_unknown(listing: Listing, store: Store) -> None:
             raise StoreError(f"{name}: is on the shared store and not in the cache. Nothing was removed; run gc again.")
 
 
-def _stray_bundles(listing: Listing, registry: Registry) -> Iterator[str]:
+def _stray_bundles(listing: StoreListing, registry: Registry) -> Iterator[str]:
     """Yield the manifests of bundles that no version has; none of a pipeline with a version that cannot be read."""
     for name, (_, age) in listing.items():
         parts = name.split("/")
@@ -172,7 +172,7 @@ def _stray_bundles(listing: Listing, registry: Registry) -> Iterator[str]:
                 yield name
 
 
-def _read(remote: Remote, listing: Listing, names: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
+def _read(remote: Remote, listing: StoreListing, names: re.Pattern[str]) -> Iterator[tuple[str, bytes]]:
     """Yield the small files whose names fit, and what they hold."""
     yield from sorted(remote.bucket.read_all(name for name in listing if names.fullmatch(name)).items())
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from gristmill.errors import WorkError
 from gristmill.store.code_closure import PACKAGE
-from gristmill.util.gc_freeze import collector_spared
+from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.processes import end_with_parent
 
 
@@ -21,7 +21,7 @@ def import_own(module: str) -> ModuleType:
     root = str(PACKAGE.parent)
     sys.path.insert(0, root)
     try:
-        with collector_spared():
+        with gc_frozen():
             return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name != module:

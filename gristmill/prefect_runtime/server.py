@@ -17,7 +17,7 @@ from functools import partial
 
 from gristmill.errors import RequestError, WorkError
 from gristmill.training import progress
-from gristmill.util.gc_freeze import collector_spared
+from gristmill.util.gc_freeze import gc_frozen
 from gristmill.util.processes import TEMPORARY, command
 from gristmill.util.telemetry import opt_out
 from gristmill.util.urls import without_user
@@ -87,7 +87,7 @@ def named_api() -> str | None:
     """Return the address of the Prefect API that the settings name, None where they name none. Load Prefect first."""
     if "prefect" not in sys.modules:
         progress.begin("prefect", "starting")
-    with collector_spared():
+    with gc_frozen():
         from prefect.settings import PREFECT_API_URL
 
     named: str | None = PREFECT_API_URL.value()
@@ -243,7 +243,7 @@ def _end_with_parent() -> None:
 def _serve(descriptor: int) -> None:
     """Serve Prefect's API on a listening socket that this process has inherited."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with collector_spared():
+    with gc_frozen():
         import uvicorn
         from prefect.server.api.server import create_app
 

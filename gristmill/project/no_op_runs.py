@@ -4,7 +4,7 @@ from gristmill import keys
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
-from gristmill.retraining.last_judged import last_known
+from gristmill.retraining.last_judged import last_judged_data
 from gristmill.retraining.lost_rows import check_lost
 from gristmill.runs import plan
 from gristmill.runs.plan import Step
@@ -37,7 +37,7 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     runs.pull(name)
     registry.pull(name)
     champion = registry.champion(name, verified=True)
-    known = last_known(pipeline, runs, registry, champion)
+    known = last_judged_data(pipeline, runs, registry, champion)
     ingest, *_ = plan.plan(catalogue, pipeline)
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None

@@ -15,7 +15,7 @@ from gristmill.project.project import Project
 from gristmill.project.status import Status
 from gristmill.reports.page import INDEX, beside, linked, page_path, render_page
 from gristmill.reports.sections import Section, Table
-from gristmill.reports.sparkline import Point, sparkline
+from gristmill.reports.sparkline import RunScore, sparkline
 from gristmill.runs.records import Record
 from gristmill.settings.messages import MISSING, headline_pair
 from gristmill.store.artifact import Artifact, read_manifest
@@ -29,7 +29,7 @@ _BESIDE = ("retraining", "sweep", "trial")  # a pipeline's pages beside its repo
 
 
 @dataclass(frozen=True)
-class Entry:
+class PipelineSummary:
     """A pipeline: how it stands, and its runs without the trials of sweeps, newest first."""
 
     status: Status
@@ -51,7 +51,7 @@ class Entry:
 def write_index(project: Project) -> Path:
     """Render the page of all pipelines and return its path: `reports/_index.html` in the store."""
     entries = [
-        Entry(
+        PipelineSummary(
             status,
             project.catalogue.pipeline(status.name),
             [record for record in project.runs.newest_first(status.name) if not record.trial],
@@ -69,7 +69,7 @@ def write_index(project: Project) -> Path:
     return render_page(project.store, INDEX, TITLE, _ABOUT, facts, _sections(project, entries))
 
 
-def history(project: Project, entry: Entry) -> list[Point]:
+def history(project: Project, entry: PipelineSummary) -> list[RunScore]:
     """Return what a pipeline's runs scored, oldest first: of those that made something, by the metric of the last.
 
     Runs whose artifacts were collected are there where they are a version, which keeps its scores.
@@ -82,7 +82,7 @@ def history(project: Project, entry: Entry) -> list[Point]:
     ]
     scores = [(when, headline) for when, headline in told if headline]
     return [
-        Point(when, headline["model"], headline["baseline"])
+        RunScore(when, headline["model"], headline["baseline"])
         for when, headline in scores
         if headline["metric"] == scores[-1][1]["metric"]
     ]
@@ -99,7 +99,7 @@ def sizes(record: Record, store: Store) -> Counter[str]:
     return found
 
 
-def _sections(project: Project, entries: Sequence[Entry]) -> Iterator[Section]:
+def _sections(project: Project, entries: Sequence[PipelineSummary]) -> Iterator[Section]:
     run = [entry for entry in entries if entry.records]
     idle = [entry for entry in entries if not entry.records]
     if run:
@@ -112,7 +112,7 @@ def _sections(project: Project, entries: Sequence[Entry]) -> Iterator[Section]:
         yield _idle(project.store, idle)
 
 
-def _standing(project: Project, entries: Sequence[Entry]) -> Section:
+def _standing(project: Project, entries: Sequence[PipelineSummary]) -> Section:
     rows = []
     for entry in entries:
         status, points, last = entry.status, history(project, entry), entry.records[0]
@@ -138,7 +138,7 @@ def _standing(project: Project, entries: Sequence[Entry]) -> Section:
     return Section("Run so far", note, tables=[Table("", headings, rows, words=True)])
 
 
-def _retrainings(store: Store, entries: Sequence[Entry]) -> Section:
+def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
     rows = [
         [
             linked(store, beside(entry.name, "retraining"), entry.name),
@@ -166,7 +166,7 @@ def _decisive(records: Sequence[Record]) -> list[Record]:
     ][:_DECISIONS]
 
 
-def _stored(store: Store, entries: Sequence[Entry]) -> Section:
+def _stored(store: Store, entries: Sequence[PipelineSummary]) -> Section:
     taken = {entry.name: sizes(entry.made[0], store) for entry in entries if entry.made}
     names = dict.fromkeys(stage.name for stages in STAGES.values() for stage in stages)
     shown = [name for name in names if any(name in by_stage for by_stage in taken.values())]
@@ -178,7 +178,7 @@ def _stored(store: Store, entries: Sequence[Entry]) -> Section:
     return Section("Stored", note, tables=[Table("", ["pipeline", *shown, "all"], rows)])
 
 
-def _idle(store: Store, entries: Sequence[Entry]) -> Section:
+def _idle(store: Store, entries: Sequence[PipelineSummary]) -> Section:
     rows = [
         [
             _named(store, entry.name),

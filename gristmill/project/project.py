@@ -26,11 +26,11 @@ from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, Runs
 from gristmill.store.artifact import Reference
 from gristmill.sweeps import trials as sweeps
-from gristmill.sweeps.leaderboard import Outcome, leaderboard
-from gristmill.sweeps.result import Swept
+from gristmill.sweeps.leaderboard import TrialScores, leaderboard
+from gristmill.sweeps.result import SweepResult
 from gristmill.sweeps.trials import Trial
 from gristmill.training.keras_backend import set_threads
-from gristmill.workers.pool import at_once
+from gristmill.workers.pool import concurrency
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,7 +98,7 @@ class Project:
     def is_wide(self, jobs: int | None = None) -> bool:
         """Whether several pipelines are run side by side, given how many are asked for at a time."""
         runner = self.catalogue.runner
-        return runner.kind == "dask" or at_once(runner, jobs) != 1
+        return runner.kind == "dask" or concurrency(runner, jobs) != 1
 
     def run_all(
         self,
@@ -122,7 +122,7 @@ class Project:
         stale = [name for name in steps if not plan.is_fresh(steps[name])]
         overrides = {name: self._assignments(name) for name in stale}
         parameters = {"pipelines": stale, "overrides": overrides, "refresh": refresh, "jobs": jobs}
-        ended = launch(self.catalogue, stale, "wide", parameters, trains=False) if stale else {}
+        ended = launch(self.catalogue, stale, "run_many", parameters, trains=False) if stale else {}
         found: dict[str, Result | WorkError] = {}
         for name in steps:
             came = ended.get(name)
@@ -143,7 +143,7 @@ class Project:
         """
         return self._result(self.record(name, run))
 
-    def sweep(self, name: str, jobs: int | None = None) -> Swept:
+    def sweep(self, name: str, jobs: int | None = None) -> SweepResult:
         """Try what a pipeline's `sweep` names, as far as it was not tried yet, and return the leaderboard.
 
         Args:
@@ -155,9 +155,9 @@ class Project:
         """
         asked = sweeps.trials(self.catalogue, name, self._assignments(name))
         places = leaderboard(zip(asked, self.tried(name, asked, jobs), strict=True))
-        return Swept(name, self.catalogue.pipeline(name).description, places, self.store)
+        return SweepResult(name, self.catalogue.pipeline(name).description, places, self.store)
 
-    def tried(self, name: str, trials: list[Trial], jobs: int | None) -> list[Outcome | None]:
+    def tried(self, name: str, trials: list[Trial], jobs: int | None) -> list[TrialScores | None]:
         """Return what trials of a pipeline came to; those that were not tried before are tried now."""
         found = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
         overrides = self._assignments(name)
@@ -282,7 +282,7 @@ class Project:
         """
         return self._serving.generate(name, prompt, version, options)
 
-    def verify(self, repair: bool = False) -> list[local.Verdict]:
+    def verify(self, repair: bool = False) -> list[local.Verification]:
         """Hash everything in the store; with `repair` restore what is damaged or move it aside, to be made again."""
         self.registry.pull()
         verdicts = [*local.verify_store(self.store), *local.verify_registry(self.registry)]

@@ -117,7 +117,7 @@ class Result:
         if stage not in self.record.references:
             known = ", ".join(self.record.references) or "none"
             raise RequestError(f"{self._named}: it has no result of {stage}. Known: {known}.")
-        return self.store.open(self.record.references[stage], by_stat=True).path
+        return self.store.open_verified(self.record.references[stage], by_stat=True).path
 
     def __repr__(self) -> str:
         return as_text(self._told())

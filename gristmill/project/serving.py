@@ -160,7 +160,7 @@ class Serving:
         if champion := self._registry.champion(name, verified=True):
             return champion, self._registry.folder(champion)
         record = self.record(name)
-        return record, self._store.open(record.references["export"]).path
+        return record, self._store.open_verified(record.references["export"]).path
 
     def _asked_for(self, place: str, source: Settings, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
         """Return the files at a place; `suffixes` are those of single items, where the source has others."""

@@ -41,7 +41,7 @@ class Bundles:
             CorruptArtifact: it is gone, or a file of it is not the one that was published.
         """
         path = self.path(pipeline, bundle)
-        return self._store.open_at(path, bundle, _shared_as(pipeline, path), by_stat).path
+        return self._store.open_folder(path, bundle, _shared_as(pipeline, path), by_stat).path
 
     def take(self, pipeline: str, bundle: Reference) -> Path:
         """Make a bundle of the store the registry's own and return its folder.
@@ -54,21 +54,21 @@ class Bundles:
         final = self.path(pipeline, bundle)
         shared_as = _shared_as(pipeline, final)
         with suppress(CorruptArtifact):
-            own = self._store.open_at(final, bundle, shared_as)
+            own = self._store.open_folder(final, bundle, shared_as)
             with writing(self._store.root):
                 own.path.touch()  # for `gc`, which removes old bundles without a version: this one is about to get one
             self._store.share(own, shared_as)
             return own.path
-        source = self._store.open(bundle).path
+        source = self._store.open_verified(bundle).path
         with self._store.aside(final) as draft:
             try:
                 _link_files(source, draft)
-                linked = self._store.open_at(draft, bundle)
+                linked = self._store.open_folder(draft, bundle)
             except (CorruptArtifact, FileNotFoundError):
                 raise CorruptArtifact(f"{source}: replaced or removed while it was registered. Try again.") from None
             flush_folder(draft)
             self._store.share(linked, shared_as)
-            return self._store.place(linked, final).path
+            return self._store.rename(linked, final).path
 
     def restore(self, pipeline: str, bundle: Reference) -> bool:
         """Replace a damaged bundle by the store's artifact; where that is not the same, give it up and return False."""

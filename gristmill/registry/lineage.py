@@ -50,7 +50,7 @@ def code_of(record: Record, store: Store) -> dict[str, str]:
     Raises:
         CorruptArtifact: an artifact of the run is gone, or its manifest is altered.
     """
-    manifests = {label: store.manifest(reference) for label, reference in record.references.items()}
+    manifests = {label: store.read_manifest(reference) for label, reference in record.references.items()}
     return {label: digest_of(manifest["made_of"]["code"]) for label, manifest in manifests.items()}
 
 

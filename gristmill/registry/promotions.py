@@ -45,7 +45,7 @@ class Promotions:
         """Yield a pipeline's promotions from the latest on; one that cannot be read is passed over with a warning."""
         yield from self._ledger.newest_first(pipeline)
 
-    def standing(self, pipeline: str) -> tuple[Promotion | None, int]:
+    def current(self, pipeline: str) -> tuple[Promotion | None, int]:
         """Return the promotion that holds, and the number that the next one tries to get."""
         pointer, damage = None, None
         try:
@@ -67,7 +67,7 @@ class Promotions:
             logger.warning("%s No promotion is known: there is no champion.", damage)
         return pointer, free
 
-    def follow(
+    def append(
         self, pipeline: str, last: Promotion | None, free: int, version: int, line: list[int], why: str
     ) -> Promotion | None:
         """Have a version follow on the champion and return the promotion; None where another one has come since.
@@ -91,10 +91,10 @@ class Promotions:
         )
         if not self._ledger.create(made):
             return None
-        self.point(made)
+        self.set_pointer(made)
         return made
 
-    def point(self, promotion: Promotion) -> None:
+    def set_pointer(self, promotion: Promotion) -> None:
         """Move the pointer to a promotion, or to a later one that came meanwhile."""
         while True:
             with writing(self._root):
@@ -112,7 +112,7 @@ class Promotions:
     def point_to_latest(self, pipeline: str) -> None:
         """Point to the latest promotion that can be read, if there is one."""
         if latest := next(self.newest_first(pipeline), None):
-            self.point(latest)
+            self.set_pointer(latest)
 
     def _pointer(self, pipeline: str) -> Path:
         return self._root / "registry" / pipeline / POINTER

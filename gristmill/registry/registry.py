@@ -128,7 +128,7 @@ class Registry:
 
     def promoted(self, pipeline: str) -> int | None:
         """Return the number of the version that was made the champion, whatever has become of it; None without one."""
-        last, _ = self._promotions.standing(pipeline)
+        last, _ = self._promotions.current(pipeline)
         return last.version if last else None
 
     def champion(self, pipeline: str, verified: bool = False) -> Version | None:
@@ -144,7 +144,7 @@ class Registry:
         Raises:
             CorruptArtifact: no version can be used.
         """
-        last, _ = self._promotions.standing(pipeline)
+        last, _ = self._promotions.current(pipeline)
         if last is None:
             return None
         version, damages = self._usable(pipeline, [last.version, *last.line], verified)
@@ -179,14 +179,14 @@ class Registry:
                 f"Or make one: gristmill run {pipeline}, then gristmill promote {pipeline}."
             ) from None
         while True:
-            last, free = self._promotions.standing(pipeline)
+            last, free = self._promotions.current(pipeline)
             if last and last.version == number:
-                self._promotions.point(last)
+                self._promotions.set_pointer(last)
                 return last
             line = [last.version, *last.line] if last else []
             if last and judged is not None and self._usable(pipeline, line)[0].number != judged:
                 return last
-            if made := self._promotions.follow(pipeline, last, free, number, line, why):
+            if made := self._promotions.append(pipeline, last, free, number, line, why):
                 return made
 
     def rollback(self, pipeline: str, why: str) -> Promotion:
@@ -199,7 +199,7 @@ class Registry:
             CorruptArtifact: of those that served before it none can be used.
         """
         while True:
-            last, free = self._promotions.standing(pipeline)
+            last, free = self._promotions.current(pipeline)
             if last is None:
                 raise RequestError(f"pipeline {pipeline!r} has no champion. Run: gristmill promote {pipeline}.")
             before = [number for number in last.line if number != last.version]
@@ -210,7 +210,7 @@ class Registry:
                 )
             version, damages = self._usable(pipeline, before, which="version that served before the champion")
             line = last.line[last.line.index(version.number) + 1 :]
-            if made := self._promotions.follow(pipeline, last, free, version.number, line, why):
+            if made := self._promotions.append(pipeline, last, free, version.number, line, why):
                 for number, damage in damages.items():
                     logger.warning("%s v%d of %s cannot be used and is passed over.", damage, number, pipeline)
                 return made

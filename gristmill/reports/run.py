@@ -19,7 +19,7 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     Raises:
         CorruptArtifact: an artifact of the run is gone or altered.
     """
-    artifacts = {name: store.open(reference) for name, reference in record.references.items()}
+    artifacts = {name: store.open_verified(reference) for name, reference in record.references.items()}
     sections = importlib.import_module(f"gristmill.domains.{record.domain}.report").sections
     content = [
         *sections({name: artifact.path for name, artifact in artifacts.items()}),

@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT, _EDGE = 160, 36, 4  # pixels; the edge leaves room for a dot
 
 
 @dataclass(frozen=True)
-class Point:
+class RunScore:
     """How a run's model and its best baseline did on the test part."""
 
     when: datetime
@@ -23,7 +23,7 @@ class Point:
     baseline: float
 
 
-def sparkline(metric: str, points: Sequence[Point]) -> "Markup":
+def sparkline(metric: str, points: Sequence[RunScore]) -> "Markup":
     """Return an SVG picture: a dot for each run at its time, and the best baselines' scores as a dashed line.
 
     Pointing at it tells it in words.
@@ -59,7 +59,7 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
     return "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
 
 
-def _told(metric: str, points: Sequence[Point]) -> str:
+def _told(metric: str, points: Sequence[RunScore]) -> str:
     first, last = points[0], points[-1]
     before, now = numbers([first.model, last.model])
     if len(points) == 1:

@@ -83,7 +83,7 @@ def last_good(store: Store, pipeline: Pipeline, served: Version | Record, broken
         known.append((served.run, served.made, served.references["ingest"]))
     for run, day, reference in known:
         with suppress(CorruptArtifact, StoreError):  # gone or damaged: an older one can do
-            folder = store.open(reference).path
+            folder = store.open_verified(reference).path
             logger.warning("%s Predicting from the data that run %s read on %s.", broken, run, f"{day:%Y-%m-%d}")
             return folder
     raise broken

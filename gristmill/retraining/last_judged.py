@@ -11,14 +11,14 @@ from gristmill.runs.retraining_record import News
 from gristmill.store.artifact import Reference
 
 
-class Known(NamedTuple):
+class JudgedData(NamedTuple):
     """Ingested data, and how it differs from the champion's."""
 
     ingest: Reference
     news: News
 
 
-def last_known(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Version | None) -> Known | None:
+def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Version | None) -> JudgedData | None:
     """Return the data that the last retraining by today's settings judged, or the champion's.
 
     The champion's it is where it is newer, and where it stands in for a damaged one: what had been judged for that one
@@ -34,8 +34,8 @@ def last_known(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Ver
     newer = champion is not None and (judged is None or champion.made > judged.started)
     stands_in = champion is not None and promoted != champion.number
     if judged and judged.retraining and not newer and not stands_in:
-        return Known(judged.references["ingest"], judged.retraining.news)
-    return Known(champion.references["ingest"], News(later=0)) if champion else None
+        return JudgedData(judged.references["ingest"], judged.retraining.news)
+    return JudgedData(champion.references["ingest"], News(later=0)) if champion else None
 
 
 def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Record]:

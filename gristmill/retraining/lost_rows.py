@@ -38,11 +38,11 @@ def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | P
     if not isinstance(ingested, Path):
         if known["digest"] == ingested["digest"]:
             return
-        ingested = store.open(ingested, by_stat=True).path
+        ingested = store.open_verified(ingested, by_stat=True).path
     try:
-        if store.manifest(known)["made_of"]["inputs"] == plan.digests_of(located(catalogue, pipeline), store):
+        if store.read_manifest(known)["made_of"]["inputs"] == plan.digests_of(located(catalogue, pipeline), store):
             return
-        before = store.open(known, by_stat=True).path
+        before = store.open_verified(known, by_stat=True).path
     except (CorruptArtifact, StoreError) as error:
         logger.warning("%s Rows that are missing since run %s are not counted.", error, last.id)
         return

@@ -17,7 +17,7 @@ from gristmill.keys import Identity
 from gristmill.runs.locations import Located, locate
 from gristmill.runs.records import Record, Runs
 from gristmill.settings.base import Files, Settings, identity_values, places
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.store.artifact import Artifact
 from gristmill.store.code_closure import Module, code_closure, read_modules, source_name, with_imports
 from gristmill.store.imported_code import NOTHING, Imported, read_imported
@@ -65,7 +65,7 @@ def identity_of(
         imported: what the pipeline's own code imports; it counts where the stage runs that code.
     """
     tables = {name: pipeline.tables[name] for name in stage.tables}
-    own = imported if any(isinstance(table, Own) for table in tables.values()) else NOTHING
+    own = imported if any(isinstance(table, CustomCode) for table in tables.values()) else NOTHING
     starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
     settings = {name: _counted(stage, name, table) for name, table in tables.items()}
     if stage.point:
@@ -100,7 +100,7 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
         for key, place in places(table):
             asked_by = f"[pipelines.{pipeline.name}.{name}] {key}"
-            if isinstance(table, Own):
+            if isinstance(table, CustomCode):
                 found[f"{name}.{key}"] = _code(catalogue.root, place, asked_by)
                 continue
             downloads = catalogue.store.root / "downloads"
@@ -180,7 +180,7 @@ def _step(
     inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}
     made_of = identity_of(pipeline, stage, inputs | data, modules, imported)
     try:
-        artifact = store.look(stage.name, made_of.key)
+        artifact = store.get_remote_aware(stage.name, made_of.key)
     except CorruptArtifact as damage:
         return Step(stage.label, "run", f"corrupt: {damage}")
     except StoreError as error:  # who runs is told before anything begins
@@ -201,7 +201,7 @@ def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, A
     for record in _runs(pipeline, store):
         if reference := record.references.get(stage.label):
             try:
-                return dict(store.manifest(reference)["made_of"])
+                return dict(store.read_manifest(reference)["made_of"])
             except CorruptArtifact:  # collected or damaged: an older one can still tell what changed
                 continue
             except StoreError:  # the shared store, which alone has it, cannot be asked

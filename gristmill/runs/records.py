@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 _ID = r"[\w-]+"  # of a run
 _MAX_LISTED = 5  # runs that an error names: a pipeline may have thousands
 
-Outcome = Literal["running", "succeeded", "failed", "interrupted"]
+RunOutcome = Literal["running", "succeeded", "failed", "interrupted"]
 
 
 class StageRecord(BaseModel):
@@ -50,7 +50,7 @@ class Record(BaseModel):
     overrides: list[str]
     started: datetime
     finished: datetime | None = None
-    outcome: Outcome = "running"
+    outcome: RunOutcome = "running"
     error: str | None = None
     stages: dict[str, StageRecord] = {}
     versions: dict[str, str]
@@ -136,7 +136,7 @@ class Runs:
         """Keep how a retraining stands."""
         self._write(self.read(pipeline, run).model_copy(update={"retraining": retraining}))
 
-    def finish(self, pipeline: str, run: str, outcome: Outcome, error: str | None = None) -> Record:
+    def finish(self, pipeline: str, run: str, outcome: RunOutcome, error: str | None = None) -> Record:
         """Close a record and return it."""
         record = self.read(pipeline, run).model_copy(
             update={"outcome": outcome, "error": error, "finished": datetime.now(UTC)}
@@ -169,7 +169,7 @@ class Runs:
             except (ValidationError, OSError) as error:
                 logger.warning("%s: not a run record (%s); passed over", path, str(error).splitlines()[0])
 
-    def latest(self, pipeline: str, outcome: Outcome | None = None) -> Record | None:
+    def latest(self, pipeline: str, outcome: RunOutcome | None = None) -> Record | None:
         """Return the newest record, of any outcome or of one, of the runs that make a model, by whatever settings."""
         records = (record for record in self.newest_first(pipeline) if outcome in (None, record.outcome))
         return next((record for record in records if record.made_model), None)

@@ -26,7 +26,7 @@ Number = Annotated[float, PlainSerializer(_in_json, when_used="json")]
 """Number in a record; infinite values and NaN are stored as text, since JSON cannot express them."""
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
-Verdict = Literal["nothing new", "waiting", "rejected", "promoted"]
+RetrainingVerdict = Literal["nothing new", "waiting", "rejected", "promoted"]
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ class Retraining(BaseModel):
     asked: list[str] = []  # assignments that it made itself: a challenger's test part is the judging window
     drift: Drift | None = None
     judgement: Judgement | None = None
-    verdict: Verdict | None = None  # None while it is under way
+    verdict: RetrainingVerdict | None = None  # None while it is under way
     why: str = ""
     version: int | None = None  # what was promoted
 
@@ -179,14 +179,14 @@ class Retraining(BaseModel):
         """Whether it has ended."""
         return self.verdict is not None
 
-    def ended(self, verdict: Verdict, why: str, version: int | None = None) -> Self:
+    def ended(self, verdict: RetrainingVerdict, why: str, version: int | None = None) -> Self:
         """Return it with its end."""
         return self.model_copy(update={"verdict": verdict, "why": why, "version": version})
 
 
 def worth_judging(
     news: News, unjudged: int, champion_made: datetime | None, schedule: Schedule, gate: Gate, now: datetime
-) -> tuple[Verdict, str] | None:
+) -> tuple[RetrainingVerdict, str] | None:
     """Return why a retraining ends before anything is trained; None where it goes on.
 
     Args:
@@ -208,7 +208,7 @@ def worth_judging(
     return None
 
 
-def worth_training(judgeable: int, gate: Gate) -> tuple[Verdict, str] | None:
+def worth_training(judgeable: int, gate: Gate) -> tuple[RetrainingVerdict, str] | None:
     """Return why a retraining of examples ends before its challenger is trained; None where it goes on.
 
     Args:

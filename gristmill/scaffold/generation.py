@@ -3,7 +3,7 @@
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
-from gristmill.scaffold.proposal import Draft, Guess
+from gristmill.scaffold.proposal import Guess, Proposal
 from gristmill.scaffold.training_defaults import pace
 from gristmill.sources.packed import content_of
 from gristmill.sources.writings.files import TextFiles
@@ -12,7 +12,7 @@ _LEAST = 5_000  # characters
 _SCARCE = 100_000  # characters: below, a smaller network
 
 
-def propose(data: Data) -> Draft:
+def propose(data: Data) -> Proposal:
     """Return a pipeline that writes on, character by character.
 
     Raises:
@@ -45,4 +45,4 @@ def propose(data: Data) -> Draft:
     }
     notes = ["There are no classes to sort these texts into, so the domain is `generation`: to go on writing."]
     several = f" in {len(files)} files" if len(files) > 1 else ""
-    return Draft("generation", f"{data.called}: {characters:,} characters{several}", tables, notes)
+    return Proposal("generation", f"{data.called}: {characters:,} characters{several}", tables, notes)

@@ -26,7 +26,7 @@ def values_of(guesses: Iterable[Guess]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Draft:
+class Proposal:
     """A pipeline that is proposed."""
 
     domain: str
@@ -39,12 +39,12 @@ class Draft:
         return {name: values_of(guesses) for name, guesses in self.tables.items()}
 
 
-def as_toml(name: str, draft: Draft) -> str:
+def as_toml(name: str, draft: Proposal) -> str:
     """Return a draft as the whole text of a `pipelines.toml`, each guess with its reason behind it."""
     return "\n".join(_lines(name, draft)) + "\n"
 
 
-def _lines(name: str, draft: Draft) -> Iterator[str]:
+def _lines(name: str, draft: Proposal) -> Iterator[str]:
     yield "# Written by `gristmill init`. Behind each guess stands what it rests on: change what is wrong."
     for note in draft.notes:
         yield from textwrap.wrap(_plain(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")

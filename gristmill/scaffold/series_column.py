@@ -7,7 +7,7 @@ import pandas as pd
 
 from gristmill.errors import DataError
 from gristmill.scaffold.column import Column
-from gristmill.scaffold.table import Table
+from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.time_columns import Clock
 
 _REPEATED = 0.05  # of the rows: so many may have the time of another, and are averaged
@@ -15,7 +15,7 @@ _ROWS = 3  # that a series has on average, at least
 _COVERED = 0.1  # of the times: fewer that a series has on average are values that are seldom alike
 
 
-def series_of(table: Table, clock: Clock, target: str | None) -> Column | None:
+def series_of(table: SampledTable, clock: Clock, target: str | None) -> Column | None:
     """Return the column that names the series, by which fewest times repeat; None where there is one series.
 
     Args:
@@ -47,7 +47,7 @@ def series_of(table: Table, clock: Clock, target: str | None) -> Column | None:
     return None
 
 
-def names_in(table: Table, series: Column) -> set[str]:
+def names_in(table: SampledTable, series: Column) -> set[str]:
     """Return the columns that name the series or say something of it: each holds one value in each series."""
     names = series.cells.to_numpy()
     return {

@@ -25,7 +25,7 @@ _LINES = 1000  # of JSON that are looked at for keys
 
 
 @dataclass(frozen=True)
-class Table:
+class SampledTable:
     """The rows of a file, or of several alike."""
 
     source: Csv | Jsonl | Parquet
@@ -51,7 +51,7 @@ class Table:
         return self.columns[name]
 
 
-def read_table(data: Data) -> Table:
+def read_table(data: Data) -> SampledTable:
     """Read a table of any kind that a source knows, every column as it stands.
 
     Raises:
@@ -76,7 +76,7 @@ def read_table(data: Data) -> Table:
         guesses += written
     else:
         rows, columns = _typed(source, files, names)
-    return Table(_source(guesses), guesses, files, rows, columns)
+    return SampledTable(_source(guesses), guesses, files, rows, columns)
 
 
 def _kind(path: Path) -> str:

@@ -11,8 +11,8 @@ from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.proposal import Draft, Guess, values_of
-from gristmill.scaffold.table import Table, read_table
+from gristmill.scaffold.proposal import Guess, Proposal, values_of
+from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import left_out, target_of
 from gristmill.scaffold.training_defaults import pace
 
@@ -21,7 +21,7 @@ _SMALL, _LARGE = 300, 20_000  # rows: below and above them trainings are made ot
 _STEPS = 4000  # updates in a training, about
 
 
-def propose(data: Data, target: str | None) -> Draft:
+def propose(data: Data, target: str | None) -> Proposal:
     """Return a pipeline that predicts a column of numbers from the other columns.
 
     Raises:
@@ -48,10 +48,10 @@ def propose(data: Data, target: str | None) -> Draft:
     }
     taken = {column.name for column in (chosen, *numbers, *categories)}
     notes = [*_about(chosen), *left_out(table, taken, "")]
-    return Draft("tabular", f"{chosen.name} of {data.called}: {table.seen}", tables, notes)
+    return Proposal("tabular", f"{chosen.name} of {data.called}: {table.seen}", tables, notes)
 
 
-def _refuse_classes(table: Table, target: str | None) -> None:
+def _refuse_classes(table: SampledTable, target: str | None) -> None:
     """Refuse a target of names."""
     column = table.columns.get(target) if target else None
     if column and column.numbers is None and column.is_category and column.first_bad is None:
@@ -71,7 +71,7 @@ def _about(target: Column) -> list[str]:
     ]
 
 
-def _columns(target: Guess, numbers: list[Column], categories: list[Column], table: Table) -> list[Guess]:
+def _columns(target: Guess, numbers: list[Column], categories: list[Column], table: SampledTable) -> list[Guess]:
     """Return the table `ingest`."""
     guesses = [target]
     if numbers:
@@ -96,7 +96,7 @@ def _sizes(rows: int) -> list[Guess]:
     ]
 
 
-def _tried(table: Table, columns: list[Guess], sizes: list[Guess]) -> dict[str, int]:
+def _tried(table: SampledTable, columns: list[Guess], sizes: list[Guess]) -> dict[str, int]:
     """Return what ingest and preprocess count of the table."""
     settings = Ingest.model_validate(values_of(columns))
     if len(table.rows.frame) < _LEAST:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from gristmill.errors import DataError, RequestError, shown, such
 from gristmill.scaffold.column import Column
-from gristmill.scaffold.table import Table
+from gristmill.scaffold.table import SampledTable
 
 _CLASSES = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # words in the names of columns
 _NAMED = 12  # columns that a note names
@@ -25,7 +25,7 @@ def refuse_target(named: str | None, instead: str) -> None:
         raise RequestError(f"--target {named}: there are no columns here, {instead}. Leave --target out.")
 
 
-def target_of(table: Table, named: str | None, taken: Collection[str], first: bool) -> tuple[Column, str]:
+def target_of(table: SampledTable, named: str | None, taken: Collection[str], first: bool) -> tuple[Column, str]:
     """Return the column of numbers to predict, and why it is that one.
 
     Args:
@@ -57,7 +57,7 @@ def target_of(table: Table, named: str | None, taken: Collection[str], first: bo
     return chosen, several if len(sound) > 1 else f"the only column of numbers{ids}"
 
 
-def class_of(table: Table, taken: Collection[str], named: str | None) -> tuple[Column, str]:
+def class_of(table: SampledTable, taken: Collection[str], named: str | None) -> tuple[Column, str]:
     """Return the column of classes: named like one, or of the fewest different cells; and why it is that one.
 
     Args:
@@ -85,7 +85,7 @@ def class_of(table: Table, taken: Collection[str], named: str | None) -> tuple[C
     return chosen, f"{chosen.distinct} different cells in {len(chosen.cells):,} rows{others}"
 
 
-def left_out(table: Table, taken: Collection[str], usable: str) -> list[str]:
+def left_out(table: SampledTable, taken: Collection[str], usable: str) -> list[str]:
     """Return a line for all columns that no setting names for one reason.
 
     Args:
@@ -116,7 +116,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _refuse_bad_cells(table: Table, column: Column) -> None:
+def _refuse_bad_cells(table: SampledTable, column: Column) -> None:
     """Refuse a target of mostly numbers by its first cell that is none."""
     if column.first_bad is None:
         return
@@ -128,7 +128,7 @@ def _refuse_bad_cells(table: Table, column: Column) -> None:
     )
 
 
-def _asked_for(table: Table, column: Column, taken: Collection[str]) -> Column:
+def _asked_for(table: SampledTable, column: Column, taken: Collection[str]) -> Column:
     if column.name in taken:
         raise DataError(
             f"{table.rows.name}: the column {column.name!r} holds times or names. Name another by --target."

@@ -15,8 +15,8 @@ from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.folders import classes_in, parts_in, why_no_classes
-from gristmill.scaffold.proposal import Draft, Guess, values_of
-from gristmill.scaffold.table import Table, read_table
+from gristmill.scaffold.proposal import Guess, Proposal, values_of
+from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import class_of, refuse_target
 from gristmill.scaffold.training_defaults import pace
 from gristmill.sources import archives
@@ -44,7 +44,7 @@ class _Seen:
     characters: int  # of a text, the median
 
 
-def propose(data: Data, target: str | None) -> Draft:
+def propose(data: Data, target: str | None) -> Proposal:
     """Return a pipeline that sorts texts into classes; of plain texts without classes one that goes on writing them.
 
     Raises:
@@ -79,7 +79,7 @@ def _is_plain(data: Data) -> bool:
     return any(path.name.lower().endswith(Folder.suffixes) for path in data.files())
 
 
-def _of_table(data: Data, target: str | None) -> Draft:
+def _of_table(data: Data, target: str | None) -> Proposal:
     table = read_table(data)
     part = next((column for column in table.columns.values() if _names_parts(column)), None)
     text = _text(table)
@@ -113,7 +113,7 @@ def _names_parts(column: Column) -> bool:
     return column.distinct > 1 and {str(cell).lower() for cell in column.cells.dropna().unique()} <= {*PARTS}
 
 
-def _text(table: Table) -> Column:
+def _text(table: SampledTable) -> Column:
     """Return the column of the longest texts."""
     texts = [column for column in table.columns.values() if column.numbers is None and column.cells.dtype.kind != "M"]
     if not texts:
@@ -132,7 +132,7 @@ def _ingested(source: TableSource, files: tuple[Path, ...], settings: Ingest) ->
     return _Seen(summary["counts"], parts, words, int(texts.str.len().median()))
 
 
-def _draft(data: Data, source: list[Guess], columns: list[Guess], seen: _Seen, notes: list[str]) -> Draft:
+def _draft(data: Data, source: list[Guess], columns: list[Guess], seen: _Seen, notes: list[str]) -> Proposal:
     counts = seen.classes.items()
     classes = ", ".join(f"{count:,} {name!r}" for name, count in list(counts)[:_NAMED]) + ", …" * (len(counts) > _NAMED)
     tables = {
@@ -145,7 +145,7 @@ def _draft(data: Data, source: list[Guess], columns: list[Guess], seen: _Seen, n
         ],
         "train": _training(len(seen.words)),
     }
-    return Draft("text", f"{data.called}: {len(seen.words):,} texts: {classes}", tables, notes)
+    return Proposal("text", f"{data.called}: {len(seen.words):,} texts: {classes}", tables, notes)
 
 
 def _tokens(seen: _Seen) -> list[Guess]:

@@ -16,7 +16,7 @@ from gristmill.domains.timeseries.parse_times import PARTS, read_times
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, shown
 from gristmill.scaffold.column import Column
-from gristmill.scaffold.table import Table
+from gristmill.scaffold.table import SampledTable
 from gristmill.sources.rows import Rows
 
 _HINTS = {"date", "dates", "datetime", "datum", "time", "times", "timestamp", "ds", "period", "year", "yr", "jahr"}
@@ -47,7 +47,7 @@ class Clock:
         return f"from {first} to {last}"
 
 
-def find_clock(table: Table) -> Clock:
+def find_clock(table: SampledTable) -> Clock:
     """Return the columns of times: of a calendar's parts, or one by its name, or the first that can be read as times.
 
     Of several ways to read a column, such as days before months, the one counts by which the times are most regular.
@@ -88,7 +88,7 @@ def holes(times: pd.Index) -> float:
     return (len(grid.times) - len(unique)) / len(unique)
 
 
-def stray_in(table: Table, clock: Clock) -> str:
+def stray_in(table: SampledTable, clock: Clock) -> str:
     """Return where a time stands that lies farther from all others than they do from each other; empty if none does."""
     times = pd.Series(clock.times).sort_values()
     unique = times.drop_duplicates()
@@ -101,7 +101,7 @@ def stray_in(table: Table, clock: Clock) -> str:
     return ""
 
 
-def _refuse_nearly_times(table: Table, columns: list[Column]) -> None:
+def _refuse_nearly_times(table: SampledTable, columns: list[Column]) -> None:
     """Refuse a column, named like one of times, that holds them but for a few cells, or as seconds since 1970."""
     for column in columns:
         digits = _digits(column)
@@ -172,14 +172,14 @@ def _digits(column: Column) -> int | None:
     return None if lengths.isna().any() else int(lengths.iloc[0]) if lengths.nunique() == 1 else 0
 
 
-def _most_regular(table: Table, column: Column, formats: Iterator[str | None]) -> Clock | None:
+def _most_regular(table: SampledTable, column: Column, formats: Iterator[str | None]) -> Clock | None:
     found = [clock for way in formats if (clock := _read(table, (column.name,), way))]
     if [clock.time_format for clock in found] == ["integer"] and holes(found[0].times) > 1:
         return None
     return min(found, key=lambda clock: holes(clock.times), default=None)
 
 
-def _read(table: Table, columns: tuple[str, ...], time_format: str | None) -> Clock | None:
+def _read(table: SampledTable, columns: tuple[str, ...], time_format: str | None) -> Clock | None:
     """Return the times of all rows, or None where the first rows or others hold none of this form."""
     settings = Ingest(time=columns, target=(f"other than {columns[0]}",), time_format=time_format)
     frame = table.rows.frame

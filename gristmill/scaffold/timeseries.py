@@ -15,9 +15,9 @@ from gristmill.errors import DataError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.frequency_defaults import Rhythm, rhythm_of
-from gristmill.scaffold.proposal import Draft, Guess, values_of
+from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.series_column import names_in, series_of
-from gristmill.scaffold.table import Table, read_table
+from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import left_out, target_of
 from gristmill.scaffold.time_columns import Clock, find_clock, holes, stray_in
 from gristmill.scaffold.training_defaults import pace
@@ -58,7 +58,7 @@ class _Seen:
         return longest
 
 
-def propose(data: Data, target: str | None) -> Draft:
+def propose(data: Data, target: str | None) -> Proposal:
     """Return a pipeline that forecasts a column of numbers.
 
     Raises:
@@ -89,10 +89,10 @@ def propose(data: Data, target: str | None) -> Draft:
     }
     taken = {*clock.columns, chosen.name, *([series.name] if series else [])}
     notes = left_out(table, taken, "the model may see beside the target: name it in `inputs` of the table `ingest`")
-    return Draft("timeseries", f"{chosen.name} of {data.called}: {table.seen}", tables, notes)
+    return Proposal("timeseries", f"{chosen.name} of {data.called}: {table.seen}", tables, notes)
 
 
-def _refuse_irregular(table: Table, clock: Clock, series: Column | None) -> None:
+def _refuse_irregular(table: SampledTable, clock: Clock, series: Column | None) -> None:
     """Refuse times that are too few, or at no frequency; those of several series are looked at one by one by ingest."""
     different = clock.times.nunique()
     if different < _LEAST:
@@ -119,7 +119,7 @@ def _roles(clock: Clock, series: Column | None, target: Guess) -> list[Guess]:
     return [*guesses, target]
 
 
-def _ingested(table: Table, roles: list[Guess], target: Column, out: Path) -> _Seen:
+def _ingested(table: SampledTable, roles: list[Guess], target: Column, out: Path) -> _Seen:
     """Return what ingest makes of the table where it may mend whatever it finds."""
     settings = Ingest.model_validate(values_of(roles) | {"duplicates": "mean", "gaps": "interpolate"})
     counts = ingest(source=table.source, ingest=settings, out=out, paths=table.files)

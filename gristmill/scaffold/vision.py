@@ -17,7 +17,7 @@ from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.photos import source_of
-from gristmill.scaffold.proposal import Draft, Guess, values_of
+from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.training_defaults import pace
 from gristmill.settings.kinds import settings_of
 from gristmill.sources.photo import ImageSource
@@ -48,7 +48,7 @@ class _Seen:
         return len(self.labels)
 
 
-def propose(data: Data, target: str | None) -> Draft:
+def propose(data: Data, target: str | None) -> Proposal:
     """Return a pipeline that tells classes of photos apart.
 
     Raises:
@@ -72,7 +72,7 @@ def propose(data: Data, target: str | None) -> Draft:
         "train": _training(seen),
     }
     told = ", ".join(f"{count:,} {name!r}" for name, count in classes[:_NAMED]) + ", …" * (len(classes) > _NAMED)
-    return Draft("vision", f"{data.called}: {seen.count:,} photos: {told}", tables)
+    return Proposal("vision", f"{data.called}: {seen.count:,} photos: {told}", tables)
 
 
 def _look(source: ImageSource, paths: tuple[Path, ...]) -> _Seen:

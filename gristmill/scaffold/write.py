@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gristmill.config import catalogue
 from gristmill.errors import RequestError
-from gristmill.scaffold.proposal import Draft, as_toml
+from gristmill.scaffold.proposal import Proposal, as_toml
 
 IGNORED = "/data/store/"  # where a project keeps its artifacts unless it says otherwise
 
@@ -26,7 +26,7 @@ def refuse_existing(folder: Path) -> None:
         raise RequestError(f"{folder / catalogue.FILE} is there already, and is kept. Name another folder, or edit it.")
 
 
-def write_project(folder: Path, name: str, draft: Draft) -> Path:
+def write_project(folder: Path, name: str, draft: Proposal) -> Path:
     """Write `pipelines.toml`, and `.gitignore` where there is none, and return the path of the first.
 
     Raises:

@@ -67,7 +67,7 @@ def store_place(place: str) -> str:
     return place
 
 
-class _PlaceMark:
+class _LocationMark:
     """Marks a field that says where data lies."""
 
 
@@ -83,7 +83,7 @@ class _SaidMark:
     """Marks a field that messages alone need."""
 
 
-Place = Annotated[str, AfterValidator(_reachable), _PlaceMark()]
+SourceLocation = Annotated[str, AfterValidator(_reachable), _LocationMark()]
 """A file, a folder, a pattern, `package://` or a URL; `places.py` says how it is sought.
 
 Where data lies cannot change a result, so a place is left out of the key; the bytes found there are in it.
@@ -95,7 +95,7 @@ AnyStore = Annotated[str, AfterValidator(store_place)]
 OwnStore = Annotated[str, AfterValidator(partial(_within, otherwise="GRISTMILL_CACHE may name one elsewhere"))]
 """A folder of the project for what a shared store holds."""
 
-Code = Annotated[str, AfterValidator(partial(_within, otherwise="copy the file into it")), _PlaceMark()]
+Code = Annotated[str, AfterValidator(partial(_within, otherwise="copy the file into it")), _LocationMark()]
 """A file of code: what is run lies in the project."""
 
 Digest = Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", validate_default=True), _DigestMark()]
@@ -132,7 +132,7 @@ class Files(Settings):
 
     suffixes: ClassVar[tuple[str, ...]] = ("",)  # of the files that count in a folder, in lower case
 
-    path: Place  # a file, a folder of files, a pattern such as "2024-*.csv", package://NAME/file or a URL
+    path: SourceLocation  # a file, a folder of files, a pattern such as "2024-*.csv", package://NAME/file or a URL
     sha256: Digest = None  # of the file; needed for one at a URL
 
     @field_validator("sha256")
@@ -167,7 +167,7 @@ class Fit(Settings):
 
 def places(table: Settings) -> Iterator[tuple[str, str]]:
     """Yield (field, place) for every field of `table` that says where data lies."""
-    for name in _marked(type(table), _PlaceMark):
+    for name in _marked(type(table), _LocationMark):
         if getattr(table, name) not in table.words:
             yield name, getattr(table, name)
 

@@ -18,7 +18,7 @@ from gristmill.errors import RequestError
 from gristmill.settings.base import Code, Settings
 
 
-class Own(Settings):
+class CustomCode(Settings):
     """A function in a file of the project; all further keys of its table are its keyword arguments."""
 
     kind: str

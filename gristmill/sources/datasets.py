@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 
 from gristmill.errors import DataError
 from gristmill.runs.locations import locate
-from gristmill.settings.base import Place, Settings
+from gristmill.settings.base import Settings, SourceLocation
 
 _ANY_VERSION = "[0-9]*.[0-9]*.[0-9]*"  # of whole ones: a folder that is being written is named otherwise
 _BATCH = 256  # examples read at once
@@ -45,7 +45,7 @@ class Dataset(Settings):
     train: str = Field(default="train", min_length=1)  # split, such as "train[:80%]"
     validation: str | None = Field(default=None, min_length=1)  # split; drawn by preprocess if not set
     test: str | None = Field(default=None, min_length=1)  # split; drawn by preprocess if not set
-    folder: Place = ""  # of the version's files; follows from the keys above and the next one if not set
+    folder: SourceLocation = ""  # of the version's files; follows from the keys above and the next one if not set
 
     # What says where to look and what to do where nothing is there changes no result: it is not in the key.
     data_dir: str | None = Field(default=None, exclude=True)  # TFDS_DATA_DIR or else TFDS's own default if not set

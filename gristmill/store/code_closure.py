@@ -23,7 +23,7 @@ from typing import Any
 
 from gristmill import keys
 from gristmill.errors import WorkError
-from gristmill.util.files import Memo
+from gristmill.util.files import StatCache
 from gristmill.util.process_start import STARTED_NS
 
 PACKAGE = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ class Module:
     imports: frozenset[str]  # modules of the package that it mentions, and the packages they lie in
 
 
-def read_modules(memo: Memo, package: Path = PACKAGE) -> dict[str, Module]:
+def read_modules(memo: StatCache, package: Path = PACKAGE) -> dict[str, Module]:
     """Return every module of a package by its dotted name; a file whose stat is the remembered one is not read.
 
     Args:

@@ -21,9 +21,9 @@ from typing import Any
 
 from gristmill import keys
 from gristmill.settings.base import Settings
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.store.code_closure import PACKAGE, READER, imports_of, module_file, parsed, with_imports
-from gristmill.util.files import Memo
+from gristmill.util.files import StatCache
 
 _BY_HAND = {"dir_info", "vcs_info"}  # keys of direct_url.json (PEP 610) for what may change under one version
 
@@ -63,7 +63,7 @@ class _Source:
         return self.folder.parent if self.top else self.folder
 
 
-def read_imported(root: Path, tables: Iterable[Settings], memo: Memo) -> Imported:
+def read_imported(root: Path, tables: Iterable[Settings], memo: StatCache) -> Imported:
     """Return what the own code that tables name imports from elsewhere.
 
     What is not installed is left out, and so is a file that is not there: both are errors when the code is loaded.
@@ -74,7 +74,7 @@ def read_imported(root: Path, tables: Iterable[Settings], memo: Memo) -> Importe
         memo: remembers what was read.
     """
     names: set[str] = set()
-    for file in (root / table.file for table in tables if isinstance(table, Own)):
+    for file in (root / table.file for table in tables if isinstance(table, CustomCode)):
         if os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             names |= _names_elsewhere(file)
     return _follow(names, memo) if names else NOTHING
@@ -90,7 +90,7 @@ def _names_elsewhere(file: Path) -> set[str]:
     return {name for name in names if _top(name) not in tops and not module_file(folder.joinpath(*name.split(".")))}
 
 
-def _follow(names: set[str], memo: Memo) -> Imported:
+def _follow(names: set[str], memo: StatCache) -> Imported:
     """Return what names refer to, and what that imports itself as far as it has no version."""
     modules, libraries, code, files = set[str](), dict[str, str](), dict[str, str](), dict[Path, str]()
     providers = cache(partial(_providers, memo))
@@ -139,7 +139,7 @@ def _find(name: str) -> _Source | None:
     return None
 
 
-def _providers(memo: Memo, home: Path) -> Mapping[str, list[Path]]:
+def _providers(memo: StatCache, home: Path) -> Mapping[str, list[Path]]:
     """Return which distributions, by their folders of metadata, have installed a top-level name into a folder.
 
     `importlib.metadata.packages_distributions` returns the same for all folders, but reads every file each time.
@@ -190,7 +190,7 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
 
 
-def _read_all(sources: Iterable[_Source], memo: Memo) -> dict[str, dict[str, Any]]:
+def _read_all(sources: Iterable[_Source], memo: StatCache) -> dict[str, dict[str, Any]]:
     """Return the digest and the imports of files by their labels; a file whose stat is unchanged is not read again."""
     packages: dict[tuple[tuple[str, ...], Path], dict[str, _Source]] = defaultdict(dict)
     for source in sources:

@@ -34,7 +34,7 @@ from gristmill.keys import Identity
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_manifest, verify, write_manifest
 from gristmill.store.staging import draft_beside, remove_abandoned
 from gristmill.util.disk_errors import writing
-from gristmill.util.files import Memo, flush_folder, rename_folder, write_atomically
+from gristmill.util.files import StatCache, flush_folder, rename_folder, write_atomically
 from gristmill.util.locks import locked
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.memo = Memo(root / "memo")
+        self.memo = StatCache(root / "memo")
 
     @property
     def remote(self) -> "Remote | None":
@@ -87,7 +87,7 @@ class Store:
         """Return the folder of a training's curves for TensorBoard; beside the artifacts, for times are in them."""
         return self.root / "logs" / pipeline / key[:LOGS_KEY]
 
-    def find(self, stage: str, key: str) -> Artifact | None:
+    def get(self, stage: str, key: str) -> Artifact | None:
         """Return the artifact with this key, or None; files whose stat has changed are hashed again.
 
         One that is not here, or damaged, is fetched where the store is shared and has it.
@@ -103,8 +103,8 @@ class Store:
         verify(artifact, self.memo.digests)
         return self.note_use(artifact)
 
-    def look(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
-        """Return the artifact with this key as `find` does; where only the shared store has it, its files stay there.
+    def get_remote_aware(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
+        """Return the artifact with this key as `get` does; where only the shared store has it, its files stay there.
 
         Args:
             stage: of the artifact.
@@ -115,9 +115,9 @@ class Store:
             CorruptArtifact: the artifact is here, but a file of it is not the one that was published.
             StoreError: the shared store would have to be asked, and cannot be reached.
         """
-        return self.find(stage, key)
+        return self.get(stage, key)
 
-    def open(self, reference: Reference, by_stat: bool = False) -> Artifact:
+    def open_verified(self, reference: Reference, by_stat: bool = False) -> Artifact:
         """Return a referenced artifact for reading, after hashing every byte of it.
 
         One that is not here, damaged or another result is fetched where the store is shared and has it.
@@ -131,9 +131,9 @@ class Store:
             StoreError: the shared store would have to be asked, and cannot be reached.
         """
         stage, key = reference["stage"], reference["key"]
-        return self.open_at(self.path(stage, key), reference, artifact_name(stage, key), by_stat)
+        return self.open_folder(self.path(stage, key), reference, artifact_name(stage, key), by_stat)
 
-    def open_at(
+    def open_folder(
         self, path: Path, reference: Reference, shared_as: str | None = None, by_stat: bool = False
     ) -> Artifact:
         """Return a referenced artifact that lies in a folder, after hashing it.
@@ -155,7 +155,7 @@ class Store:
             )
         return self.note_use(artifact)
 
-    def manifest(self, reference: Reference) -> dict[str, Any]:
+    def read_manifest(self, reference: Reference) -> dict[str, Any]:
         """Return what a referenced artifact was made of, without its files, which may be on the shared store alone.
 
         Raises:
@@ -214,15 +214,15 @@ class Store:
         """
         made = Artifact(draft.path, write_manifest(draft.path, made_of, draft.counts, draft.measures))
         flush_folder(draft.path)
-        return self.settle(made, self.path(made_of.stage, made_of.key), replace)
+        return self.commit(made, self.path(made_of.stage, made_of.key), replace)
 
-    def settle(self, made: Artifact, final: Path, replace: bool) -> Artifact:
+    def commit(self, made: Artifact, final: Path, replace: bool) -> Artifact:
         """Put a flushed draft with its manifest where it can be seen, as `publish` ends; return what is there."""
         if replace and final.exists():
             self.quarantine(final)
-        return self.place(made, final)
+        return self.rename(made, final)
 
-    def place(self, draft: Artifact, final: Path) -> Artifact:
+    def rename(self, draft: Artifact, final: Path) -> Artifact:
         """Rename a flushed draft to `final`, where a sound artifact wins and a corrupt one is moved to quarantine."""
         try:
             rename_folder(draft.path, final)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gristmill.sweeps.trials import Point, Trial
+    from gristmill.sweeps.trials import SweepPoint, Trial
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrialScores:
     """What a trial came to."""
 
     scores: Mapping[str, Any]  # as evaluate wrote them
@@ -46,11 +46,11 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Place:
+class LeaderboardEntry:
     """A point on the leaderboard."""
 
-    point: "Point"
-    outcomes: list[Outcome]  # of the seeds that came to one
+    point: "SweepPoint"
+    outcomes: list[TrialScores]  # of the seeds that came to one
     of: int  # seeds in all
 
     def mean(self, part: str) -> float | None:
@@ -90,28 +90,28 @@ class Place:
         }
 
 
-def leaderboard(tried: "Iterable[tuple[Trial, Outcome | None]]") -> list[Place]:
+def leaderboard(tried: "Iterable[tuple[Trial, TrialScores | None]]") -> list[LeaderboardEntry]:
     """Return the points of trials that stand side by side, the best by validation first, those without a score last."""
     places = []
     for _, group in itertools.groupby(tried, key=lambda item: item[0].point.assignments):
         found = list(group)
-        places.append(Place(found[0][0].point, [outcome for _, outcome in found if outcome], len(found)))
+        places.append(LeaderboardEntry(found[0][0].point, [outcome for _, outcome in found if outcome], len(found)))
     better = -1 if any(_higher_is_better(place) for place in places) else 1
 
-    def order(place: Place) -> tuple[bool, float]:
+    def order(place: LeaderboardEntry) -> tuple[bool, float]:
         mean = place.mean("validation")
         return mean is None or not place.whole, math.inf if mean is None else better * mean
 
     return sorted(places, key=order)
 
 
-def best(places: list[Place]) -> Place | None:
+def best(places: list[LeaderboardEntry]) -> LeaderboardEntry | None:
     """Return the point to take: the first one, if all its seeds came to a score."""
     first = places[0]
     return first if first.whole and first.mean("validation") is not None else None
 
 
-def _higher_is_better(place: Place) -> bool:
+def _higher_is_better(place: LeaderboardEntry) -> bool:
     return any(outcome.scores["headline"].get("higher_is_better", False) for outcome in place.outcomes)
 
 

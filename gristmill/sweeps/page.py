@@ -8,7 +8,7 @@ from gristmill.reports.page import beside, render_page
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import number, numbers
 from gristmill.store.store import Store
-from gristmill.sweeps.leaderboard import Place, best
+from gristmill.sweeps.leaderboard import LeaderboardEntry, best
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LONGEST = 120  # characters of a label that fit into the picture
 
 
-def leaderboard(places: list[Place]) -> Table:
+def leaderboard(places: list[LeaderboardEntry]) -> Table:
     """Return the points as a table, the best first."""
     scores = [score for place in places for score in (place.mean("validation"), place.spread("validation"))]
     shown = numbers(scores)
@@ -34,7 +34,7 @@ def leaderboard(places: list[Place]) -> Table:
     return Table("", ["point", _measure(places), "± over seeds", "seeds", "parameters", "train s"], rows)
 
 
-def verdict(places: list[Place]) -> str:
+def verdict(places: list[LeaderboardEntry]) -> str:
     """Return in words which point to take, and how it does on the test part, on which nothing was chosen."""
     first = best(places)
     if first is None:
@@ -49,7 +49,7 @@ def verdict(places: list[Place]) -> str:
     )
 
 
-def write_sweep(pipeline: str, description: str, places: list[Place], store: Store) -> Path:
+def write_sweep(pipeline: str, description: str, places: list[LeaderboardEntry], store: Store) -> Path:
     """Render the page of a sweep and return its path: `reports/<pipeline>.sweep.html` in the store."""
     from gristmill.reports.pictures import as_svg
 
@@ -59,7 +59,7 @@ def write_sweep(pipeline: str, description: str, places: list[Place], store: Sto
     return render_page(store, beside(pipeline, "sweep"), pipeline, description, facts, content)
 
 
-def _picture(places: list[Place]) -> "Figure":
+def _picture(places: list[LeaderboardEntry]) -> "Figure":
     """Return a row for each point: its label, below it the seeds as dots and their mean as a line."""
     from gristmill.reports.pictures import ACCENT, MODEL, canvas, ink
 
@@ -79,7 +79,7 @@ def _picture(places: list[Place]) -> "Figure":
     return figure
 
 
-def _measure(places: list[Place]) -> str:
+def _measure(places: list[LeaderboardEntry]) -> str:
     """Return what the points are compared by: `mae on validation`."""
     outcomes = [outcome for place in places for outcome in place.outcomes]
     return f"{outcomes[0].metric} on {outcomes[0].chosen_on}" if outcomes else "score"

@@ -9,23 +9,23 @@ from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.sections import Section
 from gristmill.store.store import Store
 from gristmill.sweeps import leaderboard, page
-from gristmill.sweeps.leaderboard import Place
+from gristmill.sweeps.leaderboard import LeaderboardEntry
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True, repr=False)
-class Swept:
+class SweepResult:
     """The leaderboard of a pipeline's sweep; as the last value of a notebook's cell it shows it."""
 
     pipeline: str
     description: str
-    places: list[Place]  # the best by validation first
+    places: list[LeaderboardEntry]  # the best by validation first
     store: Store
 
     @property
-    def best(self) -> Place | None:
+    def best(self) -> LeaderboardEntry | None:
         """The point to take; None where none came to a score with all its seeds."""
         return leaderboard.best(self.places)
 
@@ -62,7 +62,7 @@ class Swept:
         return Section(self.pipeline, page.verdict(self.places), tables=[found])
 
 
-def _set_by(place: Place) -> dict[str, Any]:
+def _set_by(place: LeaderboardEntry) -> dict[str, Any]:
     """Return the values that a point sets, by key: `model.units`, or `model` of a whole table."""
     assignments = (assignment.partition("=") for assignment in place.point.assignments)
     return {key: tomllib.loads(f"value = {value}")["value"] for key, _, value in assignments}

@@ -17,7 +17,7 @@ from gristmill.runs import plan
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference
 from gristmill.sweeps import points
-from gristmill.sweeps.leaderboard import Outcome
+from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.util.urls import masked
 
 LAST = "evaluate"  # the stage that a trial ends with
@@ -25,7 +25,7 @@ AS_IT_IS = "as it is"  # label of a point that sets nothing which others do not
 
 
 @dataclass(frozen=True)
-class Point:
+class SweepPoint:
     """Settings that stand in place of the pipeline's own."""
 
     assignments: tuple[str, ...]  # as `--set` takes them
@@ -37,7 +37,7 @@ class Point:
 class Trial:
     """A point with one seed."""
 
-    point: Point
+    point: SweepPoint
     seed: int
 
     @property
@@ -73,7 +73,7 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
             f"[pipelines.{name}.sweep] is missing, so there is nothing to try. "
             "Name settings and what to try, such as: model.units = [[128], [512]]"
         )
-    shared, found = list(overrides), list[Point]()
+    shared, found = list(overrides), list[SweepPoint]()
     problems: dict[str, list[str]] = {}  # to the points that have them
     every = list(dict.fromkeys(points.assignments(sweep)))
     common = set.intersection(*map(set, every)) if len(every) > 1 else set()
@@ -86,7 +86,7 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
             for line in str(error).splitlines():
                 problems.setdefault(line, []).append(masked(label))
             continue
-        found.append(Point(assignments, changed.pipeline(name), label))
+        found.append(SweepPoint(assignments, changed.pipeline(name), label))
     if problems:
         raise RequestError("\n".join(_problem_lines(problems, name, len(every))))
     return [Trial(point, seed) for point in found for seed in _seeds(point, sweep.seeds)]
@@ -94,22 +94,22 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
 
 def by_seed(catalogue: Catalogue, name: str, count: int) -> list[Trial]:
     """Return trials of a pipeline as it is, which differ in their seeds alone."""
-    point = Point((), catalogue.pipeline(name), AS_IT_IS)
+    point = SweepPoint((), catalogue.pipeline(name), AS_IT_IS)
     return [Trial(point, seed) for seed in _seeds(point, count)]
 
 
-def outcome(catalogue: Catalogue, pipeline: Pipeline) -> Outcome | None:
+def outcome(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
     """Return what a trial with these settings came to; None of one that is still to be tried."""
     made = {step.stage: step.artifact for step in plan.plan(catalogue, pipeline) if step.artifact}
     if LAST not in made:
         return None
     try:
-        scored = catalogue.store.open(made[LAST].reference, by_stat=True)
+        scored = catalogue.store.open_verified(made[LAST].reference, by_stat=True)
     except CorruptArtifact:  # gone from the shared store since it was seen there
         return None
     scores = json.loads((scored.path / "scores.json").read_text())
     train, evaluate = made["train"], scored.manifest
-    return Outcome(
+    return TrialScores(
         scores,
         train.manifest["measures"]["seconds"],
         train.counts.get("parameters"),
@@ -145,6 +145,6 @@ def _refuse_without_choice(pipeline: Pipeline) -> None:
         )
 
 
-def _seeds(point: Point, count: int) -> range:
+def _seeds(point: SweepPoint, count: int) -> range:
     train: Any = point.pipeline.tables["train"]
     return range(train.seed, train.seed + count)

@@ -57,7 +57,7 @@ def learner_of(network: keras.Model, settings: Fit, strategy: tf.distribute.Stra
             "the model's network cannot be built anew from its configuration, which train.strategy and train.precision "
             f"need ({reason(error)}). Register its own layers: keras.saving.register_keras_serializable."
         ) from None
-    hand_over(network, learner)
+    copy_weights(network, learner)
     mix(learner, settings.precision)
     if several:
         for layer in learner._flatten_layers():
@@ -66,13 +66,13 @@ def learner_of(network: keras.Model, settings: Fit, strategy: tf.distribute.Stra
     return learner
 
 
-def hand_over(giver: keras.Model, taker: keras.Model) -> None:
+def copy_weights(giver: keras.Model, taker: keras.Model) -> None:
     """Give a network the values of an equal one's variables."""
     for variable, value in zip(taker.variables, giver.variables, strict=True):
         variable.assign(np.asarray(value.value))
 
 
-def draw_apart(network: keras.Model, strategy: tf.distribute.Strategy) -> None:
+def reseed_per_replica(network: keras.Model, strategy: tf.distribute.Strategy) -> None:
     """Have each device draw for itself, where a network draws (dropout), from seeds that follow from the first one's.
 
     A checkpoint holds those of the first device, so this is called once after they were set.

@@ -22,10 +22,10 @@ from gristmill.errors import Diverged, RequestError
 from gristmill.settings.base import Fit
 from gristmill.settings.messages import number
 from gristmill.training import checkpoint, learning_rate
-from gristmill.training.distribution import draw_apart, hand_over, learner_of, strategy_of, update_together
+from gristmill.training.distribution import copy_weights, learner_of, reseed_per_replica, strategy_of, update_together
 from gristmill.training.epoch import Epoch
-from gristmill.training.history import Course
-from gristmill.training.learning_rate import Loss, Trial
+from gristmill.training.history import TrainingHistory
+from gristmill.training.learning_rate import Loss, RateTrial
 from gristmill.training.precision import scaling
 from gristmill.training.tensorboard import Curves
 
@@ -82,7 +82,7 @@ def fit(
     logs: Path,
     until: int | None = None,
     goal: Goal = Goal(),
-) -> Course:
+) -> TrainingHistory:
     """Train `network` in place, going on from the newest checkpoint.
 
     With `settings.patience` the weights of the epoch with the lowest validation loss are kept, otherwise the last.
@@ -112,7 +112,7 @@ def fit(
     strategy = strategy_of(settings)
     devices = strategy.num_replicas_in_sync
     saved = checkpoint.load(checkpoints)
-    course = Course.restored(saved[2]) if saved else Course(devices=devices)
+    course = TrainingHistory.restored(saved[2]) if saved else TrainingHistory(devices=devices)
     _refuse_other_devices(course, devices)
     if course.learning_rate is None:
         course.search, course.learning_rate = _first_rate(network, feed.batches(), settings, loss)
@@ -132,7 +132,7 @@ def fit(
     if saved:
         with strategy.scope():
             keeper.restore(saved[1])
-    draw_apart(learner, strategy)
+    reseed_per_replica(learner, strategy)
     curves = Curves(logs, course.losses, course.val_losses, course.rates)
     if not keeper.finished:
         trainee.fit(
@@ -148,11 +148,11 @@ def fit(
     with strategy.scope():
         keeper.use_best()
     if learner is not network:
-        hand_over(learner, network)
+        copy_weights(learner, network)
     return course
 
 
-def _refuse_other_devices(course: Course, devices: int) -> None:
+def _refuse_other_devices(course: TrainingHistory, devices: int) -> None:
     """Refuse to go on with a training on another number of devices, which would round, and draw, otherwise."""
     if course.devices != devices:
         raise RequestError(
@@ -161,7 +161,9 @@ def _refuse_other_devices(course: Course, devices: int) -> None:
         )
 
 
-def _first_rate(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> tuple[list[Trial], float]:
+def _first_rate(
+    network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss
+) -> tuple[list[RateTrial], float]:
     """Return the range test, empty where the rate is given, and the rate to start at."""
     if settings.learning_rate != "find":
         return [], settings.learning_rate
@@ -193,7 +195,7 @@ class _Keeper(keras.callbacks.Callback):
     def __init__(
         self,
         network: keras.Model,
-        course: Course,
+        course: TrainingHistory,
         epochs: int,
         patience: int | None,
         goal: Goal,

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from gristmill.training.learning_rate import Trial
+from gristmill.training.learning_rate import RateTrial
 
 
 @dataclass
-class Course:
+class TrainingHistory:
     """What happened over the epochs; saved in every checkpoint."""
 
-    search: list[Trial] = field(default_factory=list)  # of the range test, where the rate was to be found
+    search: list[RateTrial] = field(default_factory=list)  # of the range test, where the rate was to be found
     learning_rate: float | None = None  # at the start, given or found; None of a network that was not trained by rates
     losses: list[float] = field(default_factory=list)
     val_losses: list[float] = field(default_factory=list)
@@ -23,6 +23,6 @@ class Course:
     devices: int = 1  # that it runs on
 
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> "Course":
+    def restored(cls, state: dict[str, Any]) -> "TrainingHistory":
         """Return the course that a checkpoint holds as JSON."""
-        return cls(**state | {"search": [Trial(*trial) for trial in state["search"]]})
+        return cls(**state | {"search": [RateTrial(*trial) for trial in state["search"]]})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from gristmill.errors import WorkError
 from gristmill.training import progress
-from gristmill.util.gc_freeze import collector_spared
+from gristmill.util.gc_freeze import gc_frozen
 
 THREADS = "GRISTMILL_THREADS"  # how many TensorFlow uses in this process, and in those that it starts
 LINEAR_ALGEBRA = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -40,7 +40,7 @@ def import_keras() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    with stderr_closed(), collector_spared():  # TensorFlow 2.21 writes some lines whatever its log level is
+    with stderr_closed(), gc_frozen():  # TensorFlow 2.21 writes some lines whatever its log level is
         import keras
     if keras.config.backend() != "tensorflow":
         raise WorkError(

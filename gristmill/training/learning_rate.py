@@ -25,7 +25,7 @@ _WORSE = 4  # times the best loss: from here on the rate is too high
 _FALLEN = 0.9  # share of the loss's fall that is done at the rate to start at
 
 
-class Trial(NamedTuple):
+class RateTrial(NamedTuple):
     """One update of a range test."""
 
     rate: float
@@ -53,7 +53,7 @@ def optimizer(
     return kinds[settings.optimizer](rate, global_clipnorm=clip)
 
 
-def search(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> list[Trial]:
+def search(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> list[RateTrial]:
     """Raise the rate from 1e-6 to 1 batch by batch and return what the loss did; the network is left as it was.
 
     It takes 200 updates, and ends early where the loss has become four times its best or is no number.
@@ -73,7 +73,7 @@ def search(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: 
     return trials
 
 
-def suggest(trials: list[Trial]) -> float:
+def suggest(trials: list[RateTrial]) -> float:
     """Return the rate to start at: the first at which nine tenths of the smoothed loss's fall were done.
 
     It stands where the fall levels off, well below the rate at which the loss rises again. From one seed to the next it
@@ -114,7 +114,7 @@ def _losses(
     yield from (float(compiled(batch)) for batch in batches)
 
 
-def _until_worse(losses: Iterator[float], growth: float) -> Iterator[Trial]:
+def _until_worse(losses: Iterator[float], growth: float) -> Iterator[RateTrial]:
     """Yield trials with the losses smoothed, up to the one at which they have become far worse or no numbers."""
     mean, best = 0.0, math.inf
     for count, loss in enumerate(losses, 1):
@@ -122,7 +122,7 @@ def _until_worse(losses: Iterator[float], growth: float) -> Iterator[Trial]:
             return
         mean = _MEMORY * mean + (1 - _MEMORY) * loss
         smoothed = mean / (1 - _MEMORY**count)  # corrected for having begun at zero
-        yield Trial(_LOWEST * growth ** (count - 1), loss, smoothed)
+        yield RateTrial(_LOWEST * growth ** (count - 1), loss, smoothed)
         if count >= _SETTLED:
             best = min(best, smoothed)
             if smoothed > _WORSE * best:

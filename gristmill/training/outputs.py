@@ -10,13 +10,13 @@ import pandas as pd
 
 from gristmill.errors import RequestError
 from gristmill.training import saved_network
-from gristmill.training.history import Course
+from gristmill.training.history import TrainingHistory
 from gristmill.util.table_io import write_document, write_table
 
-Form = tuple[int | None, ...]
+TensorShape = tuple[int | None, ...]
 
 
-def write_trained(network: keras.Model, course: Course, out: Path, **more: Any) -> None:
+def write_trained(network: keras.Model, course: TrainingHistory, out: Path, **more: Any) -> None:
     """Write the network, `epochs.parquet`, `training.json` and, of a range test, `learning_rates.parquet`.
 
     Args:
@@ -46,7 +46,9 @@ def write_trained(network: keras.Model, course: Course, out: Path, **more: Any) 
     write_document(out / "training.json", ended | more)
 
 
-def refuse_misshapen(network: object, item: str, takes: Sequence[Form], gives: Form, holding: str = "") -> None:
+def refuse_misshapen(
+    network: object, item: str, takes: Sequence[TensorShape], gives: TensorShape, holding: str = ""
+) -> None:
     """Refuse what is no network, or one that does not take and give what it is asked to.
 
     Args:

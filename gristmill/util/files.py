@@ -1,9 +1,8 @@
-"""Files that survive a kill at any moment, and what was worked out from files, remembered by their stat.
+"""Files that survive a kill at any moment, and results computed from files, remembered by the file's stat.
 
 `write_atomically`, and `flush_folder` followed by `rename_folder`, make a file or folder appear whole or not at all.
-`Memo` keeps gigabytes from being hashed and source from being parsed again: what came of a file is remembered with the
-size, times and inode the file had, and any difference, even a restored modification time (the change time tells), has
-it worked out anew.
+`StatCache` avoids hashing gigabytes and parsing source again: a result is remembered with the size, times and inode of
+its file. Any difference, even a restored modification time (the change time shows it), makes it compute anew.
 """
 
 import contextlib
@@ -112,7 +111,7 @@ class Watch:
         raise SourceChanged(f"{path}: changed while it was read. Run again once nothing writes to it.")
 
 
-class Memo:
+class StatCache:
     """What was worked out from the content of files, remembered in small JSON files, one for each folder and work."""
 
     def __init__(self, root: Path) -> None:

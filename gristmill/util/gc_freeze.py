@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def collector_spared() -> Iterator[None]:
+def gc_frozen() -> Iterator[None]:
     """Import within the block what is large and stays.
 
     TensorFlow makes half a million objects. To look for garbage among them takes a quarter of the time of its import,

@@ -12,7 +12,7 @@ from gristmill.workers.unit import Unit
 
 
 @dataclass(frozen=True)
-class Piece:
+class StageChunk:
     """What a worker is asked for: a block of a backtest, or a chunk of another stage."""
 
     stage: str  # the label of the stage or of its point, such as `backtest 2/1`
@@ -24,7 +24,7 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Made:
+class ChunkResult:
     """A piece that is there now."""
 
     artifact: Artifact
@@ -33,21 +33,21 @@ class Made:
 
 
 def made_by_workers(
-    catalogue: Catalogue, jobs: int | None, common: Mapping[str, Any], pieces: Sequence[Piece]
-) -> Iterator[tuple[int, Made]]:
+    catalogue: Catalogue, jobs: int | None, common: Mapping[str, Any], pieces: Sequence[StageChunk]
+) -> Iterator[tuple[int, ChunkResult]]:
     """Have pieces made, and yield each with its number as it comes.
 
     Args:
         catalogue: the project.
         jobs: pieces that are made at a time; None for as many as a cluster has workers.
-        common: parameters of the flow `piece` that all pieces have.
+        common: parameters of the flow `chunk` that all pieces have.
         pieces: what is to be made.
 
     Raises:
         SourceChanged: a worker found that its data changed while it was read.
         WorkError: one could not be made, or is not in this project's store.
     """
-    units = [Unit("piece", {**common, **asdict(piece), "project": str(catalogue.root)}) for piece in pieces]
+    units = [Unit("chunk", {**common, **asdict(piece), "project": str(catalogue.root)}) for piece in pieces]
     with opened(catalogue.runner, jobs and min(jobs, len(units))) as pool:
         for number, done in pool.do(units):
             piece = pieces[number]
@@ -55,9 +55,9 @@ def made_by_workers(
             if done.failed:
                 kind = SourceChanged if done.error == SourceChanged.__name__ else WorkError
                 raise kind(f"{who}: {done.failed}")
-            artifact = catalogue.store.find(done.value["stage"], piece.key)
+            artifact = catalogue.store.get(done.value["stage"], piece.key)
             if artifact is None:
                 raise WorkError(
                     f"{who} was made, but is not in the store {catalogue.store.root}. Have all workers use one store."
                 )
-            yield number, Made(artifact, done.value["cached"], done.value["seconds"])
+            yield number, ChunkResult(artifact, done.value["cached"], done.value["seconds"])

@@ -13,7 +13,7 @@ from gristmill.util import extras
 from gristmill.util.processes import TEMPORARY
 from gristmill.util.urls import without_user
 from gristmill.workers import environment
-from gristmill.workers.unit import Done, Unit, WorkerDied
+from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
 PATIENCE = 10  # seconds for a scheduler to answer
 
@@ -46,7 +46,7 @@ class Cluster:
         self._futures: list[Any] = []
         self._given_up = False
 
-    def attempt(self, unit: Unit) -> Done:
+    def attempt(self, unit: Unit) -> WorkResult:
         """Have a worker do a unit.
 
         Raises:
@@ -60,7 +60,7 @@ class Cluster:
 
         try:
             future = self._client.submit(
-                dask_worker.attempt, asdict(unit), _environment(self._address), environment.surroundings(), pure=False
+                dask_worker.attempt, asdict(unit), _environment(self._address), environment.fingerprint(), pure=False
             )
             self._futures.append(future)
             answer = future.result()
@@ -70,12 +70,12 @@ class Cluster:
             lost = f"the Dask scheduler at {without_user(self._address)} was lost in mid-run."
             raise WorkError(f"{lost} Run again: it goes on from here.") from None
         except KilledWorker as killed:  # after as many as the cluster's `allowed-failures` says
-            return Done(failed=f"the workers of the cluster died of it ({killed.last_worker.address} last)")
+            return WorkResult(failed=f"the workers of the cluster died of it ({killed.last_worker.address} last)")
         except ImportError as error:
-            return Done(failed=f"a worker of the cluster lacks gristmill ({error}). Install the same as here.")
+            return WorkResult(failed=f"a worker of the cluster lacks gristmill ({error}). Install the same as here.")
         if died := answer.get("died"):
             raise WorkerDied(died)
-        return Done(**answer)
+        return WorkResult(**answer)
 
     def close(self) -> None:
         """Cancel what is being done, and end the cluster if it was started here."""

@@ -14,14 +14,14 @@ _OURS = ("gristmill", "flows", "tasks")
 
 
 @cache
-def surroundings() -> dict[str, str]:
+def fingerprint() -> dict[str, str]:
     """Return the versions in keys, of Python and by distribution, and gristmill's, with a digest of its code."""
     libraries = {library for domain in stages.DOMAINS for library in stages.libraries_of(domain)}
     ours = f"{metadata.version('gristmill')}, code {_digest()}"
     return {"gristmill": ours} | versions((), (*sorted(libraries), "prefect"))
 
 
-def amiss(here: dict[str, str], there: dict[str, str], project: str) -> str:
+def mismatch(here: dict[str, str], there: dict[str, str], project: str) -> str:
     """Return what hinders this process from doing another's work; nothing if all is well.
 
     Args:

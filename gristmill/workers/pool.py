@@ -13,7 +13,7 @@ from typing import Protocol
 
 from gristmill.settings.runner import Runner
 from gristmill.workers.process import Processes
-from gristmill.workers.unit import Done, Unit, WorkerDied
+from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ class Workers(Protocol):
 
     workers: int
 
-    def attempt(self, unit: Unit) -> Done:
+    def attempt(self, unit: Unit) -> WorkResult:
         """Have a unit done; raises `WorkerDied` where the worker died of it or of something else."""
 
     def close(self) -> None:
@@ -40,7 +40,7 @@ class Pool:
         self._threads = ThreadPoolExecutor(workers.workers)
         self._open = True
 
-    def do(self, units: Iterable[Unit]) -> Iterator[tuple[int, Done]]:
+    def do(self, units: Iterable[Unit]) -> Iterator[tuple[int, WorkResult]]:
         """Yield the number of a unit, from 0 on, and what came of it, as they end; one that fails stops no other."""
         numbers = {self._threads.submit(self._attempt, unit): number for number, unit in enumerate(units)}
         for ended in as_completed(numbers):
@@ -53,7 +53,7 @@ class Pool:
         self._workers.close()
         self._threads.shutdown()
 
-    def _attempt(self, unit: Unit) -> Done:
+    def _attempt(self, unit: Unit) -> WorkResult:
         why = ""
         for _ in range(ATTEMPTS):
             try:
@@ -62,10 +62,10 @@ class Pool:
                 why = str(died)
                 if not self._open:
                     break
-        return Done(failed=f"{why}; it was tried {ATTEMPTS} times")
+        return WorkResult(failed=f"{why}; it was tried {ATTEMPTS} times")
 
 
-def at_once(runner: Runner, asked: int | None) -> int | None:
+def concurrency(runner: Runner, asked: int | None) -> int | None:
     """Return how many units are done at a time: as many as are asked for, else as `[runner]` says.
 
     None where a Dask cluster that runs already has as many workers as it has.

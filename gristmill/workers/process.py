@@ -10,7 +10,7 @@ from typing import IO, cast
 
 from gristmill.util.processes import command
 from gristmill.workers import environment as alike
-from gristmill.workers.unit import Done, Unit, WorkerDied
+from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
 _PATIENCE = 30  # seconds for a worker to end when it is told to
 
@@ -24,7 +24,7 @@ class Worker:
         given = {name: value for name, value in (variables | dict(environment or {})).items() if value is not None}
         self.process = subprocess.Popen(line, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def do(self, unit: Unit, surroundings: Mapping[str, str]) -> Done:
+    def do(self, unit: Unit, surroundings: Mapping[str, str]) -> WorkResult:
         """Have it do something and return what came of it.
 
         Raises:
@@ -36,7 +36,7 @@ class Worker:
         answer = cast(IO[str], self.process.stdout).readline()
         if not answer:
             raise WorkerDied(f"its process ended with status {self.process.wait()}")
-        return Done(**json.loads(answer))
+        return WorkResult(**json.loads(answer))
 
     def end(self) -> None:
         """Wait for its end, which it was told, and kill it where that does not come."""
@@ -57,7 +57,7 @@ class Processes:
         self._lock = threading.Lock()
         self._open = True
 
-    def attempt(self, unit: Unit) -> Done:
+    def attempt(self, unit: Unit) -> WorkResult:
         """Have a worker do a unit; called by as many threads as there are to be workers.
 
         Raises:
@@ -73,7 +73,7 @@ class Processes:
             else:
                 worker = Worker()
                 self._all.append(worker)
-        done = worker.do(unit, alike.surroundings())
+        done = worker.do(unit, alike.fingerprint())
         self._idle.append(worker)
         return done
 

@@ -8,12 +8,12 @@ from typing import Any
 class Unit:
     """A flow with its parameters, all of them JSON values; what it makes is found in the store."""
 
-    flow: str  # a whole run: a domain's; up to the scores: `trial`; a block of a backtest, a chunk of a stage: `piece`
+    flow: str  # a whole run: a domain's; up to the scores: `trial`; a block of a backtest, a chunk of a stage: `chunk`
     parameters: dict[str, Any]  # among them `pipeline` and `project`, the folder
 
 
 @dataclass(frozen=True)
-class Done:
+class WorkResult:
     """What came of a unit: the small JSON value that its flow returned, or why it failed, in a line."""
 
     value: Any = None

@@ -22,7 +22,7 @@ from gristmill.prefect_runtime.launch import set_up_prefect
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.log_lines import Lines
 from gristmill.workers import environment
-from gristmill.workers.unit import Done
+from gristmill.workers.unit import WorkResult
 
 IDLE = 60.0  # seconds without a unit after which it ends
 
@@ -51,7 +51,7 @@ def _log_to_page() -> None:
         logger.addHandler(warnings)
 
 
-def _done(flow: str, parameters: dict[str, Any], api: str) -> Done:
+def _done(flow: str, parameters: dict[str, Any], api: str) -> WorkResult:
     from gristmill.prefect_runtime.server import runs_watched_by
 
     with runs_watched_by(api):
@@ -59,9 +59,9 @@ def _done(flow: str, parameters: dict[str, Any], api: str) -> Done:
             raise_on_failure=False
         )
     if not isinstance(ended, Exception):
-        return Done(ended)
+        return WorkResult(ended)
     error = type(ended).__name__
-    return Done(failed=f"{error}: {ended}", error=error)
+    return WorkResult(failed=f"{error}: {ended}", error=error)
 
 
 def main() -> None:
@@ -72,17 +72,17 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a user's model prints is no answer
     requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests,), daemon=True).start()
-    here = environment.surroundings()
+    here = environment.fingerprint()
     api = ""
     while True:
         asked = requests.get(timeout=IDLE)
-        amiss = environment.amiss(here, asked["surroundings"], asked["unit"]["parameters"]["project"])
+        amiss = environment.mismatch(here, asked["surroundings"], asked["unit"]["parameters"]["project"])
         try:
             if not amiss and not api:
                 api = _set_up()
-            done = Done(failed=amiss) if amiss else _done(**asked["unit"], api=api)
+            done = WorkResult(failed=amiss) if amiss else _done(**asked["unit"], api=api)
         except GristmillError as error:  # what it needs is not to be had here
-            done = Done(failed=str(error))
+            done = WorkResult(failed=str(error))
         print(json.dumps(asdict(done)), file=answers, flush=True)
 
 

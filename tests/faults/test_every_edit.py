@@ -11,7 +11,7 @@ import pytest
 from gristmill.config.stages import DOMAINS, STAGES, module_of
 from gristmill.store import code_closure as closure
 from gristmill.store.code_closure import PACKAGE, code_closure, read_modules
-from gristmill.util.files import Memo
+from gristmill.util.files import StatCache
 from helpers.scoreboard import Fault
 
 pytestmark = pytest.mark.fault(19)
@@ -27,7 +27,7 @@ def package(tmp_path: Path) -> Path:
 
 def keyed(package: Path) -> dict[str, dict[str, str]]:
     """Return by domain and stage what a key holds of the code: modules and hashes."""
-    modules = read_modules(Memo(package.parent / "memo"), package)
+    modules = read_modules(StatCache(package.parent / "memo"), package)
     return {stage: code_closure([start], modules) for stage, start in STARTS.items()}
 
 
@@ -62,7 +62,7 @@ def test_every_real_edit_is_seen_by_the_stages_whose_byte_code_reaches_it_and_by
     package: Path, fault: Fault
 ) -> None:
     before = keyed(package)
-    outside = [name for name in read_modules(Memo(package.parent / "memo"), package) if closure._is_outside(name)]
+    outside = [name for name in read_modules(StatCache(package.parent / "memo"), package) if closure._is_outside(name)]
     for path, source in sources(package):
         path.write_text(f"{source}\nUNUSED = 1\n")
     after = keyed(package)

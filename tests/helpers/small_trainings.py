@@ -79,7 +79,7 @@ def seeds_by_device() -> list[list[list[int]]]:
     strategy = distribution.strategy_of(how)
     with strategy.scope():
         learner = distribution.learner_of(network, how, strategy)
-    distribution.draw_apart(learner, strategy)
+    distribution.reseed_per_replica(learner, strategy)
     return [[value.numpy().tolist() for value in variable.value.values] for variable in learner.variables]
 
 

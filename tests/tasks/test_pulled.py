@@ -86,4 +86,4 @@ def test_a_store_in_a_clone_is_refused_and_one_outside_of_it_keeps_the_model(
     store = Store(outside)
     record = Runs(store).latest("small", "succeeded")
     assert record
-    assert (store.open(record.references["export"]).path / "model.keras").exists()
+    assert (store.open_verified(record.references["export"]).path / "model.keras").exists()

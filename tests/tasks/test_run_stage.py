@@ -19,7 +19,7 @@ from gristmill.errors import DataError, SourceChanged, WorkError
 from gristmill.keys import digest_of_file
 from gristmill.runs.records import Record, Runs
 from gristmill.store.store import Store
-from gristmill.workers.chunks import Made, Piece
+from gristmill.workers.chunks import ChunkResult, StageChunk
 from helpers.failing import without_locks
 from helpers.scoreboard import Fault
 from helpers.support import (
@@ -72,7 +72,7 @@ def test_a_miss_is_made_and_a_hit_is_a_cached_state_with_the_same_reference(
         second: Any = produce(run, "ingest")
 
     assert (second.name, second.is_completed(), second.data) == ("Cached", True, first)
-    assert Store(project / "data/store").open(first).counts["rows"] == 300
+    assert Store(project / "data/store").open_verified(first).counts["rows"] == 300
     assert [record.stages["ingest"].cached for record in records(project)] == [False, True]
     assert [record.outcome for record in records(project)] == ["succeeded", "succeeded"]
 
@@ -111,7 +111,7 @@ def test_a_source_that_changes_while_it_is_read_is_never_cached(
     if series.exists():
         monkeypatch.setattr(ingest, "ingest", real)
         with opened(project) as run:
-            artifact = run.catalogue.store.open(reference_of(produce(run, "ingest")))
+            artifact = run.catalogue.store.open_verified(reference_of(produce(run, "ingest")))
         assert artifact.manifest["made_of"]["inputs"] == {"source.path": digest_of_file(series)}
 
 
@@ -132,7 +132,7 @@ def test_a_folder_whose_files_come_or_go_while_they_are_read_is_never_cached(
         return counts
 
     with opened(project) as run:
-        assert run.catalogue.store.open(reference_of(produce(run, "ingest"))).counts["rows"] == 301
+        assert run.catalogue.store.open_verified(reference_of(produce(run, "ingest"))).counts["rows"] == 301
     (folder / "b.csv").write_text("month,sunspots\n1774-01,60.0\n")
     monkeypatch.setattr(ingest, "ingest", slow)
     told = r"source\.path: files came or went while they were read" if change == "joins" else r"b\.csv: changed while"
@@ -156,7 +156,7 @@ def test_a_url_is_fetched_on_a_miss_and_needed_no_more_on_a_hit(project: Path, m
     (project / "data/store/downloads" / sha256 / "series.csv").unlink()
     with opened(project) as run:
         assert reference_of(produce(run, "ingest")) == first
-    assert run.catalogue.store.open(first).manifest["made_of"]["inputs"] == {"source.path": sha256}
+    assert run.catalogue.store.open_verified(first).manifest["made_of"]["inputs"] == {"source.path": sha256}
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -197,13 +197,13 @@ def test_refresh_replaces_a_sound_result_and_keeps_the_old_one_aside(project: Pa
     with opened(project) as run:
         first = produce(run, "ingest")
     store = Store(project / "data/store")
-    before = store.open(first).path.stat().st_ino
+    before = store.open_verified(first).path.stat().st_ino
 
     with opened(project, refresh="ingest") as run:
         second = produce(run, "ingest")
 
     assert second == first  # the same bytes
-    assert store.open(second).path.stat().st_ino != before
+    assert store.open_verified(second).path.stat().st_ino != before
     (aside,) = (project / "data/store/quarantine").iterdir()
     assert aside.stat().st_ino == before
     assert [record.stages["ingest"].cached for record in records(project)] == [False, False]
@@ -252,7 +252,7 @@ def test_a_damaged_result_is_made_again_and_put_aside(project: Path, caplog: pyt
     with opened(project) as run:
         first = produce(run, "ingest")
     store = Store(project / "data/store")
-    table = store.open(first).path / "series.parquet"
+    table = store.open_verified(first).path / "series.parquet"
     table.unlink()
 
     with opened(project) as run:
@@ -299,15 +299,15 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(project) as run:
-        made_there, _ = make(run, "ingest", piece=None)
+        made_there, _ = make(run, "ingest", requested=None)
         toml = project / "pipelines.toml"
         toml.write_text(toml.read_text().replace('time = "month"', 'time = "month"\ngaps = "interpolate"'))
         monkeypatch.setattr(ingest, "ingest", never)
         changed = replace(run, catalogue=load(project), pipeline=load(project).pipeline("small"))
 
         with pytest.raises(WorkError, match=r"pipelines\.toml, the data or the code are not those .* Run again\."):
-            make(changed, "ingest", piece=Piece("ingest", made_there.reference["key"]))
-        assert make(run, "ingest", piece=Piece("ingest", made_there.reference["key"]))[1]
+            make(changed, "ingest", requested=StageChunk("ingest", made_there.reference["key"]))
+        assert make(run, "ingest", requested=StageChunk("ingest", made_there.reference["key"]))[1]
 
 
 def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has_changed(
@@ -315,15 +315,15 @@ def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has
 ) -> None:
     asked: list[tuple[Any, list[str]]] = []
 
-    def by_workers(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Iterator[tuple[int, Made]]:
-        asked.append((common["inputs"], [piece.key for piece in pieces]))
-        yield from ((number, Made(artifact, True, 0.0)) for number in range(len(pieces)))
+    def by_workers(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Iterator[tuple[int, ChunkResult]]:
+        asked.append((common["inputs"], [part.key for piece in pieces]))
+        yield from ((number, ChunkResult(artifact, True, 0.0)) for number in range(len(pieces)))
 
     monkeypatch.setattr("tasks.run_stage.made_by_workers", by_workers)
     with opened(project) as run:
         series = produce(run, "ingest")
         windows = produce(run, "preprocess", series)
-        artifact = run.catalogue.store.open(windows)
+        artifact = run.catalogue.store.open_verified(windows)
         for trained in ("a" * 64, "b" * 64, "a" * 64):
             digests = {"preprocess": windows["digest"], "train": trained}
             _by_workers(run, "evaluate", (windows, {"digest": trained}), digests, 2)

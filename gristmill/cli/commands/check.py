@@ -18,7 +18,7 @@ from gristmill.training.keras_backend import import_keras
 
 if TYPE_CHECKING:
     from gristmill.checks.evidence import Evidence
-    from gristmill.checks.ml_test_score import Judged
+    from gristmill.checks.ml_test_score import ScoredTest
     from gristmill.checks.overfit_check import Check, Trainee
 
 
@@ -66,14 +66,14 @@ def _trainee(project: Project, pipeline: Pipeline) -> "Trainee":
                 f"{step.stage} of {pipeline.name} is not up to date ({step.reason}), and check trains on what it left. "
                 f"Run first: gristmill run {pipeline.name}."
             )
-        folders[step.stage] = project.store.open(step.artifact.reference).path
+        folders[step.stage] = project.store.open_verified(step.artifact.reference).path
     tables = {name: pipeline.tables[name] for name in stage.tables}
     provide(tables.values(), project.catalogue.root)
     located = plan.located(project.catalogue, pipeline, stage).values()
     return Trainee(pipeline.domain, tables, folders, tuple(file for found in located for file in found.files))
 
 
-def _show_rubric(seen: "Evidence", judged: "list[Judged]") -> None:
+def _show_rubric(seen: "Evidence", judged: "list[ScoredTest]") -> None:
     """Print the 28 tests by section, how many pass, and what the paper makes of that."""
     from gristmill.checks import ml_test_score
 
@@ -101,7 +101,7 @@ def _tell(verdict: str, what: str, told: str) -> None:
     typer.echo(f"{verdict:14}  {what}\n{'':16}{told}")
 
 
-def _as_json(name: str, checks: "list[Check]", judged: "list[Judged]") -> dict[str, object]:
+def _as_json(name: str, checks: "list[Check]", judged: "list[ScoredTest]") -> dict[str, object]:
     from gristmill.checks import ml_test_score
 
     points = ml_test_score.points(judged)

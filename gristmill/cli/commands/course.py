@@ -10,13 +10,13 @@ from gristmill.cli.options import Jobs, pipelines_like
 from gristmill.course import rows as syllabus
 from gristmill.course import saved_scores
 from gristmill.course.page import write_markdown, write_page
-from gristmill.course.rows import Result, Row
+from gristmill.course.rows import CourseResult, CourseRow
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.reports.run import report_path
 from gristmill.settings.messages import number, suggestion
 from gristmill.sweeps import trials as sweeps
-from gristmill.sweeps.leaderboard import Outcome
+from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.sweeps.trials import Trial
 
 
@@ -49,11 +49,11 @@ def course(
 
 
 def _results(
-    project: Project, rows: list[Row], running: set[str], jobs: int | None, earlier: saved_scores.Outcomes
-) -> Iterator[Result]:
+    project: Project, rows: list[CourseRow], running: set[str], jobs: int | None, earlier: saved_scores.Outcomes
+) -> Iterator[CourseResult]:
     """Yield what became of each row; those of `running` are run where they were not, the others shown."""
 
-    def tried(name: str, trials: list[Trial]) -> list[Outcome | None]:
+    def tried(name: str, trials: list[Trial]) -> list[TrialScores | None]:
         if name in running:
             return project.tried(name, trials, jobs)
         return [sweeps.outcome(project.catalogue, trial.pipeline) for trial in trials]
@@ -72,7 +72,7 @@ def _draw_report(project: Project, name: str) -> None:
         project.report(record)
 
 
-def _told(result: Result) -> str:
+def _told(result: CourseResult) -> str:
     if not result.outcomes:
         return result.missing
     first = result.outcomes[0]

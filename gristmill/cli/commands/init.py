@@ -16,7 +16,7 @@ from gristmill.errors import RequestError
 from gristmill.settings.messages import suggestion
 
 if TYPE_CHECKING:
-    from gristmill.scaffold.proposal import Draft
+    from gristmill.scaffold.proposal import Proposal
 
 DOMAINS = ("tabular", "text", "timeseries", "vision")  # each of which has a module in `scaffold`
 
@@ -55,7 +55,7 @@ def init(
         write.refuse_existing(folder)
         found = data_at(data, folder)
         pipeline = write.pipeline_name(name, found.called)
-        draft: Draft = importlib.import_module(f"gristmill.scaffold.{domain}").propose(found, target)
+        draft: Proposal = importlib.import_module(f"gristmill.scaffold.{domain}").propose(found, target)
         path = write.write_project(folder, pipeline, draft)
     for line in told(draft, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
         typer.echo(line)
@@ -66,7 +66,7 @@ def init(
     typer.echo(f"next     {there}gristmill run {pipeline}")
 
 
-def told(draft: "Draft", width: int | None) -> Iterator[str]:
+def told(draft: "Proposal", width: int | None) -> Iterator[str]:
     """Yield what was seen and what was guessed from it, the reasons in a column of their own.
 
     Args:

@@ -21,7 +21,7 @@ def spread(count: int, most: int) -> Positions:
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 
 
-def met_by_a_plane(rows: npt.NDArray[Any]) -> Positions:
+def affinely_independent_rows(rows: npt.NDArray[Any]) -> Positions:
     """Return the positions, in order, of rows that a network without a hidden unit can give any targets.
 
     With a one for the bias beside them they are independent, and well apart; so no two of them are equal.

@@ -12,7 +12,7 @@ from gristmill.domains.generation import dataset
 from gristmill.domains.generation.baselines import Tokens, baselines
 from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.predictions import Ids, outcome_of, proof, tokens_of
-from gristmill.domains.generation.scores import MODEL, Outcome, blocks, measured, summarised
+from gristmill.domains.generation.scores import MODEL, TokenOutcomes, blocks, measured, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
 from gristmill.domains.text.special_tokens import UNKNOWN
@@ -24,7 +24,7 @@ from gristmill.util.table_io import write_document, write_table
 _BLOCK = 1000  # tokens whose bits are kept as one mean
 _UNKNOWN_AT_MOST = 0.001  # share of the test tokens, which moves bits by 1 % at most, for them to be told by character
 
-Outcomes = dict[str, Outcome]  # by model: the network's first, then the baselines'
+Outcomes = dict[str, TokenOutcomes]  # by model: the network's first, then the baselines'
 
 
 def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
@@ -50,7 +50,7 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     outcomes: dict[str, Outcomes] = {}
     for part in parts:
         came = tokens.values[tokens.scored(part)]
-        counts = {name: Outcome.of(by_part[part], came) for name, by_part in told.items()}
+        counts = {name: TokenOutcomes.of(by_part[part], came) for name, by_part in told.items()}
         outcomes[part] = {MODEL: outcome_of(network, data, tokens, part)} | counts
     known = described(tokens, parts)
     by_character = gives_back(data, known["unknown"]["test"])

@@ -16,7 +16,7 @@ import tensorflow as tf
 from gristmill.domains.generation.baselines import Ids as Positions
 from gristmill.domains.generation.baselines import Tokens
 from gristmill.domains.generation.dataset import PARTS, Prepared
-from gristmill.domains.generation.scores import Outcome
+from gristmill.domains.generation.scores import TokenOutcomes
 
 _LOGITS = 1 << 24  # numbers that a network gives at a time, at most
 _ROWS = 1024  # sequences that it is shown at a time, at most
@@ -39,7 +39,7 @@ def tokens_of(data: Prepared) -> Tokens:
     return Tokens(values, depth, bounds, layout.vocabulary)
 
 
-def outcome_of(network: keras.Model, data: Prepared, tokens: Tokens, part: str) -> Outcome:
+def outcome_of(network: keras.Model, data: Prepared, tokens: Tokens, part: str) -> TokenOutcomes:
     """Return what became of a part's tokens, those of `tokens.scored(part)` in their order."""
     layout = data.layout
     judge = _judge(network)
@@ -53,7 +53,7 @@ def outcome_of(network: keras.Model, data: Prepared, tokens: Tokens, part: str) 
     made = [judge(rows[at : at + size], came[at : at + size]) for at in range(0, len(rows), size)]
     bits, right = (np.concatenate([np.ravel(one) for one in of]) for of in zip(*made, strict=True))
     told = len(tokens.scored(part))
-    return Outcome(bits[:told].astype(np.float64), right[:told])
+    return TokenOutcomes(bits[:told].astype(np.float64), right[:told])
 
 
 def windows(tokens: Tokens, part: str, length: int, stride: int) -> tuple[Ids, Ids]:

@@ -15,19 +15,19 @@ Scores = dict[str, dict[str, dict[str, float]]]  # by model, part and metric
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TokenOutcomes:
     """What became of a part's tokens, (tokens,) each."""
 
     bits: npt.NDArray[np.float64]  # -log2 of the probability that the token was given
     right: npt.NDArray[np.bool_]  # whether the likeliest token came
 
     @classmethod
-    def of(cls, told: Told, came: npt.NDArray[np.int32]) -> "Outcome":
+    def of(cls, told: Told, came: npt.NDArray[np.int32]) -> "TokenOutcomes":
         """Return the outcome of what was told of the tokens that came."""
         return cls(-np.log2(told.probability), told.guess == came)
 
 
-def measured(outcome: Outcome, characters: int | None) -> dict[str, float]:
+def measured(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
     """Return the scores of a part.
 
     `bits_per_character` is the bits of all its tokens by its characters: it compares models of different tokens, if

@@ -12,7 +12,7 @@ from gristmill.domains.generation.feed import feed_of, validation_of
 from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.settings import Train
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import Goal, OnEpoch, fit
 from gristmill.training.outputs import refuse_misshapen, write_trained
 from gristmill.training.seeds import seeded
@@ -28,7 +28,7 @@ class Model(Protocol):
 
 def train(
     *,
-    model: Model | Own,
+    model: Model | CustomCode,
     train: Train,
     preprocess: Path,
     out: Path,
@@ -68,9 +68,9 @@ def train(
     return {"parameters": network.count_params(), "epochs": len(course.losses)}
 
 
-def build(model: Model | Own, shape: Shape, files: Sequence[Path]) -> keras.Model:
+def build(model: Model | CustomCode, shape: Shape, files: Sequence[Path]) -> keras.Model:
     """Return the model's network, from tokens to logits."""
-    network = (model.load(files) if isinstance(model, Own) else model.build)(shape)
+    network = (model.load(files) if isinstance(model, CustomCode) else model.build)(shape)
     gives = (None, shape.vocabulary) if shape.after_each else (shape.vocabulary,)
     refuse_misshapen(network, "sequence", [(None,)], gives, holding="tokens")
     return network

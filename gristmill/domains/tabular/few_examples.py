@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gristmill.domains.common.few_examples import FEW, Folders, Positions, met_by_a_plane, spread
+from gristmill.domains.common.few_examples import FEW, Folders, Positions, affinely_independent_rows, spread
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared, raw_inputs
 from gristmill.domains.tabular.encoder import encoded
@@ -32,4 +32,4 @@ def _few(data: Prepared, rows: Positions) -> Positions:
     different = np.flatnonzero(~seen.duplicated())
     different = different[spread(len(different), FEW)]
     inputs = raw_inputs(seen.iloc[different], numbers, categories)
-    return different[met_by_a_plane(encoded(inputs, data.layout))]
+    return different[affinely_independent_rows(encoded(inputs, data.layout))]

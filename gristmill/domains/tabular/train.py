@@ -13,7 +13,7 @@ from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import around, encoded
 from gristmill.domains.tabular.settings import Train
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, OnEpoch, fit
 from gristmill.training.outputs import write_trained
@@ -28,7 +28,7 @@ class Model(Protocol):
 
 def train(
     *,
-    model: Model | Own,
+    model: Model | CustomCode,
     train: Train,
     preprocess: Path,
     out: Path,
@@ -57,7 +57,7 @@ def train(
     """
     data = dataset.read(preprocess)
     positions = {part: np.flatnonzero(data.parts == part) for part in ("train", "validation")}
-    build = model.load(files) if isinstance(model, Own) else model.build
+    build = model.load(files) if isinstance(model, CustomCode) else model.build
     core = seeded(lambda: fitting(build, data.layout.features), train.seed)
     gather = gatherer(data)
     feed = GatheredFeed(tf.constant(positions["train"], tf.int64), gather, train)

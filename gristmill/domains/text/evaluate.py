@@ -20,7 +20,7 @@ from gristmill.domains.text import baselines, dataset, projector
 from gristmill.domains.text.class_keywords import telling_tokens
 from gristmill.domains.text.dataset import LENGTH, Prepared
 from gristmill.domains.text.predictions import probabilities_of, texts_of
-from gristmill.domains.text.projector import Embedding
+from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layers
@@ -112,7 +112,7 @@ def cut(text: str) -> str:
     return line if len(line) <= _SHOWN else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
 
 
-def write_embedding(data: Prepared, found: Embedding | None, words: tuple[str, ...], out: Path) -> dict[str, Any]:
+def write_embedding(data: Prepared, found: EmbeddingTable | None, words: tuple[str, ...], out: Path) -> dict[str, Any]:
     """Write what tells of the classes and where the embedding has it; return what `scores.json` tells of it."""
     telling = telling_tokens(data)
     write_table(out / "telling.parquet", telling)

@@ -31,7 +31,7 @@ _CLOSE = 5  # tokens that are told for one that is not there
 
 
 @dataclass(frozen=True)
-class Embedding:
+class EmbeddingTable:
     """What a network knows of each token, by id."""
 
     layer: str
@@ -47,16 +47,16 @@ class Embedding:
         return None
 
 
-def embedding_of(network: "keras.Model", tokens: list[str]) -> Embedding | None:
+def embedding_of(network: "keras.Model", tokens: list[str]) -> EmbeddingTable | None:
     """Return the first embedding of a network that has a row a token; None if there is none."""
     for layer in _embeddings(network):
         vectors = np.asarray(layer.embeddings)
         if len(vectors) == len(tokens):
-            return Embedding(str(layer.name), vectors, tokens)
+            return EmbeddingTable(str(layer.name), vectors, tokens)
     return None
 
 
-def refuse_unknown_words(words: Sequence[str], found: Embedding | None) -> None:
+def refuse_unknown_words(words: Sequence[str], found: EmbeddingTable | None) -> None:
     """Refuse words whose nearest tokens are asked for, but that the embedding does not have."""
     if words and found is None:
         raise RequestError(
@@ -73,7 +73,7 @@ def refuse_unknown_words(words: Sequence[str], found: Embedding | None) -> None:
             )
 
 
-def write_projector(found: Embedding, counts: Sequence[int], out: Path) -> None:
+def write_projector(found: EmbeddingTable, counts: Sequence[int], out: Path) -> None:
     """Write `vecs.tsv` and `meta.tsv`: a row a token in the order of the vocabulary, without padding.
 
     Args:
@@ -94,7 +94,7 @@ def visible(token: str) -> str:
     return "".join("␣" if one == " " else one if one.isprintable() else repr(one)[1:-1] for one in token)
 
 
-def neighbours(found: Embedding, words: Sequence[str]) -> pd.DataFrame:
+def neighbours(found: EmbeddingTable, words: Sequence[str]) -> pd.DataFrame:
     """Return the tokens nearest to each of some words by the cosine: `token`, `rank`, `neighbour`, `similarity`."""
     lengths = np.linalg.norm(found.vectors, axis=1, keepdims=True)
     directions = found.vectors / np.where(lengths > 0, lengths, 1)
@@ -118,7 +118,7 @@ def neighbours(found: Embedding, words: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["token", "rank", "neighbour", "similarity"])
 
 
-def placed(found: Embedding, telling: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
+def placed(found: EmbeddingTable, telling: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
     """Return the most telling tokens with `x` and `y`, their first two principal components, and the shares of these.
 
     Args:

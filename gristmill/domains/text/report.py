@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.domains.common.classification import report
-from gristmill.domains.common.classification.report import Judged, headline_picture
+from gristmill.domains.common.classification.report import Evaluation, headline_picture
 from gristmill.domains.text import dataset, plots
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.projector import visible
@@ -59,7 +59,7 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
     )
 
 
-def embedding_sections(judged: Judged) -> Iterator[Section]:
+def embedding_sections(judged: Evaluation) -> Iterator[Section]:
     """Yield a picture of the embedding and the neighbours of some tokens, where the network has an embedding."""
     if "embedding" not in judged.scores:
         return

@@ -16,7 +16,7 @@ from gristmill.domains.text.feed import feed_of, validation_of, width_of
 from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.settings import Train
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.messages import number
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.outputs import refuse_misshapen, write_trained
@@ -34,7 +34,7 @@ class Model(Protocol):
 
 def train(
     *,
-    model: Model | Own,
+    model: Model | CustomCode,
     train: Train,
     preprocess: Path,
     out: Path,
@@ -70,11 +70,11 @@ def train(
     return {"parameters": network.count_params(), "epochs": len(course.losses)}
 
 
-def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Model:
+def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> keras.Model:
     """Return the model's network, from tokens to logits."""
     layout = data.layout
     shape = Shape(layout.vocabulary, layout.length, len(layout.classes))
-    network = model.load(files)(shape) if isinstance(model, Own) else model.build(shape)
+    network = model.load(files)(shape) if isinstance(model, CustomCode) else model.build(shape)
     refuse_misshapen(network, "text", [(None,), (shape.length,)], (shape.outputs,), holding="tokens")
     refuse_moved_by_padding(network, layout)
     return network

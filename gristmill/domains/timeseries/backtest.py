@@ -18,14 +18,14 @@ from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.split import reached
 from gristmill.domains.timeseries.train_network import Model, buildable, fit_forecaster
 from gristmill.errors import DataError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import OnEpoch
 from gristmill.util.table_io import write_document, write_table
 
 
 def backtest(
     *,
-    model: Model | Own,
+    model: Model | CustomCode,
     train: Train,
     backtest: Backtest,
     window: int,

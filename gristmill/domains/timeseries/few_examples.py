@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from keras import ops
 
-from gristmill.domains.common.few_examples import FEW, Folders, met_by_a_plane, spread
+from gristmill.domains.common.few_examples import FEW, Folders, affinely_independent_rows, spread
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.feed import scaled
@@ -29,7 +29,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     starts = data.origins("train")
     starts = starts[spread(len(starts), most or FEW)]
     if most is None:
-        starts = starts[met_by_a_plane(_lags(data, starts))]
+        starts = starts[affinely_independent_rows(_lags(data, starts))]
     dataset.write(_alone(data, starts), out["preprocess"])
 
 

@@ -19,7 +19,7 @@ SOME = 2_000  # short series, of 4 ms each: of that a worker is worth its start
 
 
 @dataclass(frozen=True)
-class Apart:
+class PerSeriesResults:
     """What was found out of series."""
 
     baselines: dict[str, dict[str, Array]]  # by part and baseline: (windows, horizon, targets)
@@ -41,7 +41,7 @@ def parts_of(data: Prepared) -> list[str]:
     return [part for part in ("validation", "test") if len(data.origins(part))]
 
 
-def look(data: Prepared, settings: Evaluate, stretch: slice = slice(None)) -> Apart:
+def look(data: Prepared, settings: Evaluate, stretch: slice = slice(None)) -> PerSeriesResults:
     """Look at a stretch of the series; the baselines are those that all of them have the past for.
 
     Args:
@@ -53,21 +53,21 @@ def look(data: Prepared, settings: Evaluate, stretch: slice = slice(None)) -> Ap
     names = baselines_of(data, settings, *parts)
     some = data.only(stretch)
     made = {part: by_baselines(some, part, some.origins(part), settings, names) for part in parts}
-    return Apart(made, _segments(some, settings.season))
+    return PerSeriesResults(made, _segments(some, settings.season))
 
 
-def write(found: Apart, out: Path) -> None:
+def write(found: PerSeriesResults, out: Path) -> None:
     """Write `segments.parquet` and, of each part, `<part>.parquet` with a column a baseline."""
     write_table(out / "segments.parquet", found.segments)
     for part, made in found.baselines.items():
         write_table(out / f"{part}.parquet", pd.DataFrame({name: values.ravel() for name, values in made.items()}))
 
 
-def read(folders: Sequence[Path], data: Prepared) -> Apart:
+def read(folders: Sequence[Path], data: Prepared) -> PerSeriesResults:
     """Read what `write` wrote of each stretch of the series, in their order."""
     shape = (-1, data.layout.horizon, len(data.layout.targets))
     made = {part: _read(folders, f"{part}.parquet") for part in parts_of(data)}
-    return Apart(
+    return PerSeriesResults(
         {part: {str(name): rows[name].to_numpy().reshape(shape) for name in rows} for part, rows in made.items()},
         _read(folders, "segments.parquet"),
     )

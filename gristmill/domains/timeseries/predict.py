@@ -61,7 +61,7 @@ def predict(
     folder = ingested or scratch
     _refuse_other_frequency(read_document(folder / "summary.json")["frequency"], signature["frequency"])
     ends = Ends.of(read_table(folder / "series.parquet"), history or signature["history"])
-    known = Known(signature, preprocess, folder)
+    known = KnownFeatures(signature, preprocess, folder)
     made = Exported(export, signature).after(ends, known, steps or signature["horizon"])
     return made if ingest.series else made.drop(columns="unique_id")
 
@@ -133,7 +133,7 @@ class Ends:
         return times
 
 
-class Known:
+class KnownFeatures:
     """What is known of the past and of the steps to forecast: the file's columns, the calendar, harmonics."""
 
     def __init__(self, signature: dict[str, Any], preprocess: Preprocess, ingested: Path) -> None:
@@ -179,7 +179,7 @@ class Exported:
         path = export / "intervals.json"
         self._intervals: Intervals | None = restored(read_document(path)) if path.exists() else None
 
-    def after(self, ends: Ends, known: Known, steps: int) -> pd.DataFrame:
+    def after(self, ends: Ends, known: KnownFeatures, steps: int) -> pd.DataFrame:
         """Return the forecasts of the steps after each series' last row, of all series at a time."""
         signature, targets, seen = self._signature, self._signature["targets"], ends.seen
         horizon, count = signature["horizon"], len(ends.names)

@@ -11,7 +11,7 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train_network import Model, buildable, fit_forecaster
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import OnEpoch
 from gristmill.training.outputs import write_trained
 from gristmill.util.table_io import read_document
@@ -19,7 +19,7 @@ from gristmill.util.table_io import read_document
 
 def refit(
     *,
-    model: Model | Own,
+    model: Model | CustomCode,
     train: Train,
     preprocess: Path,
     train_folder: Path,

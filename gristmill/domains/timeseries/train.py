@@ -6,14 +6,14 @@ from pathlib import Path
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train_network import Model, buildable, fit_forecaster
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import OnEpoch
 from gristmill.training.outputs import write_trained
 
 
 def train(
     *,
-    model: Model | Own,
+    model: Model | CustomCode,
     train: Train,
     preprocess: Path,
     out: Path,

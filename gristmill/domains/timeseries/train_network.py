@@ -15,9 +15,9 @@ from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.normalisation import around, normalised, offset
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import OnEpoch, fit
-from gristmill.training.history import Course
+from gristmill.training.history import TrainingHistory
 from gristmill.training.saved_network import begin_from
 from gristmill.training.seeds import seeded
 
@@ -64,7 +64,7 @@ def fit_forecaster(
     on_epoch: OnEpoch,
     until: int | None = None,
     start: Path | None = None,
-) -> tuple[keras.Model, Course]:
+) -> tuple[keras.Model, TrainingHistory]:
     """Train a model on the training windows and return its network, raw values in and out, and how it went.
 
     Args:
@@ -86,7 +86,7 @@ def fit_forecaster(
     network = standardised(core, settings, data.layout)
     if isinstance(model, ClosedForm):
         model.solve(core, blocks(data))
-        course = Course()
+        course = TrainingHistory()
     else:
         if start:
             begin_from(network, start)
@@ -96,9 +96,9 @@ def fit_forecaster(
     return around(network, data.layout, settings.targets == "sequence"), course
 
 
-def buildable(model: Model | Own, files: Sequence[Path]) -> Model:
+def buildable(model: Model | CustomCode, files: Sequence[Path]) -> Model:
     """Return the model, a user's own one with its function loaded from the located files."""
-    return OwnModel(model.kind, model.load(files)) if isinstance(model, Own) else model
+    return OwnModel(model.kind, model.load(files)) if isinstance(model, CustomCode) else model
 
 
 def build(model: Model, settings: Train, layout: Layout) -> keras.Model:

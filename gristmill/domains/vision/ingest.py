@@ -155,7 +155,7 @@ def _look_at(photo: Photo, max_pixels: int) -> Header | str:
         return str(error)
 
 
-def _row(photo: Photo, header: Header, place: shards.Place) -> dict[str, Any]:
+def _row(photo: Photo, header: Header, place: shards.ShardPosition) -> dict[str, Any]:
     named = {"id": photo.id, "label": photo.label, "part": photo.part}
     own = {**named, **vars(header), "sha256": _sha256(photo), **vars(place)}
     metadata = {f"{RENAMED}{name}" if name in own else name: value for name, value in photo.metadata.items()}

@@ -25,7 +25,7 @@ _BATCH = 64  # photos in memory at a time
 
 
 @dataclass(frozen=True)
-class Form:
+class PhotoShape:
     """What the exported model takes."""
 
     height: int
@@ -60,7 +60,7 @@ def predict(
     """
     signature: dict[str, Any] = read_document(export / "signature.json")
     height, width = signature["size"]
-    form = Form(height, width, signature["channels"], signature["fit"])
+    form = PhotoShape(height, width, signature["channels"], signature["fit"])
     model = bundle.load(export, signature["formats"][0])
     names = [str(path) for path in paths]
     photos: Iterator[Pixels] = (read(path, form, ingest.max_pixels) for path in paths)
@@ -71,16 +71,16 @@ def predict(
     return as_rows(names, np.concatenate(made), signature["classes"])
 
 
-def stored(ingested: Path, index: pd.DataFrame, form: Form) -> Iterator[Pixels]:
+def stored(ingested: Path, index: pd.DataFrame, form: PhotoShape) -> Iterator[Pixels]:
     """Yield the pixels of ingested photos in the form that the model takes."""
     from gristmill.domains.vision import shards  # late: without ingested photos TensorFlow's records are not needed
 
     for shard, offset, size in index[["shard", "offset", "size"]].itertuples(index=False):
-        record = shards.read(ingested, shards.Place(shard, offset, size))
+        record = shards.read(ingested, shards.ShardPosition(shard, offset, size))
         yield decode.decoded(shards.bytes_of(record, "image"), form)
 
 
-def read(path: Path, form: Form, max_pixels: int) -> Pixels:
+def read(path: Path, form: PhotoShape, max_pixels: int) -> Pixels:
     """Return the pixels of an image file in the form that the model takes."""
     try:
         encoded = path.read_bytes()

@@ -117,7 +117,7 @@ def _planned(ordered: pd.DataFrame, layout: Layout) -> Iterator[tuple[str, pd.Da
 def _examples(rows: pd.DataFrame, layout: Layout, ingest: Path) -> Iterator[bytes]:
     """Yield the examples of a shard's images, decoded one by one."""
     for name, label, *place in rows[["id", "label", *_PLACE]].itertuples(index=False):
-        photo = shards.bytes_of(shards.read(ingest, shards.Place(*place)), "image")
+        photo = shards.bytes_of(shards.read(ingest, shards.ShardPosition(*place)), "image")
         try:
             pixels = decode.decoded(photo, layout)
         except DataError as error:

@@ -12,7 +12,7 @@ from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.retraining import Fresh, Kind
 from gristmill.domains.vision import decode
 from gristmill.domains.vision.dataset import Pixels
-from gristmill.domains.vision.predict import Form
+from gristmill.domains.vision.predict import PhotoShape
 from gristmill.errors import DataError
 from gristmill.export import bundle
 from gristmill.retraining.drift import look_at_draws
@@ -44,31 +44,31 @@ def _looks(fresh: Fresh) -> list[InputDrift]:
     return [look_at_draws("brightness", new, known)]
 
 
-def _brightness(ingest: Path, rows: pd.DataFrame, form: Form) -> npt.NDArray[np.float64]:
+def _brightness(ingest: Path, rows: pd.DataFrame, form: PhotoShape) -> npt.NDArray[np.float64]:
     """Return the mean of all pixels of each photo, 0 to 255."""
     some = rows.iloc[:: -(-len(rows) // _LOOKED_AT)]
     return np.concatenate([pixels.mean(axis=(1, 2, 3)) for pixels in _shown(ingest, some, form)])
 
 
-def _shown(ingest: Path, rows: pd.DataFrame, form: Form) -> Iterator[Pixels]:
+def _shown(ingest: Path, rows: pd.DataFrame, form: PhotoShape) -> Iterator[Pixels]:
     """Yield the pixels of ingested photos as a bundle takes them, batch by batch: (photos, height, width, channels)."""
     for begin in range(0, len(rows), _BATCH):
         batch = rows[["id", *_PLACE]].iloc[begin : begin + _BATCH]
         yield np.stack([_pixels(ingest, name, place, form) for name, *place in batch.itertuples(index=False)])
 
 
-def _pixels(ingest: Path, name: str, place: Sequence[int], form: Form) -> Pixels:
+def _pixels(ingest: Path, name: str, place: Sequence[int], form: PhotoShape) -> Pixels:
     from gristmill.domains.vision import shards  # late: without a new photo TensorFlow is not needed
 
     try:
-        return decode.decoded(shards.bytes_of(shards.read(ingest, shards.Place(*place)), "image"), form)
+        return decode.decoded(shards.bytes_of(shards.read(ingest, shards.ShardPosition(*place)), "image"), form)
     except DataError as error:
         raise DataError(f"photo {name!r}: {error}. Mend it or leave it out.") from None
 
 
-def _form(signature: Mapping[str, Any]) -> Form:
+def _form(signature: Mapping[str, Any]) -> PhotoShape:
     height, width = signature["size"]
-    return Form(height, width, signature["channels"], signature["fit"])
+    return PhotoShape(height, width, signature["channels"], signature["fit"])
 
 
 PHOTOS = Kind("index.parquet", "sha256", _judged, _looks)

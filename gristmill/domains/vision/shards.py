@@ -18,7 +18,7 @@ _BEFORE, _AFTER = 12, 4  # bytes around a record
 
 
 @dataclass(frozen=True)
-class Place:
+class ShardPosition:
     """Where a record lies."""
 
     shard: int
@@ -36,14 +36,14 @@ class Shards:
         self._end = 0
         self._writer = tf.io.TFRecordWriter(str(path_of(folder, 0)))
 
-    def add(self, record: bytes) -> Place:
+    def add(self, record: bytes) -> ShardPosition:
         """Write a record and return where it lies."""
         if self._end >= self._full:
             self._writer.close()
             self._number, self._end = self._number + 1, 0
             self._writer = tf.io.TFRecordWriter(str(path_of(self._folder, self._number)))
         self._writer.write(record)
-        place = Place(self._number, self._end + _BEFORE, len(record))
+        place = ShardPosition(self._number, self._end + _BEFORE, len(record))
         self._end += _BEFORE + len(record) + _AFTER
         return place
 
@@ -72,7 +72,7 @@ def path_of(folder: Path, shard: int) -> Path:
     return folder / f"photos-{shard:05d}.tfrecord"
 
 
-def read(folder: Path, place: Place) -> bytes:
+def read(folder: Path, place: ShardPosition) -> bytes:
     """Return a record of `Shards`."""
     with path_of(folder, place.shard).open("rb") as file:
         file.seek(place.offset)

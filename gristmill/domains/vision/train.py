@@ -17,7 +17,7 @@ from gristmill.domains.vision.export_network import published
 from gristmill.domains.vision.feed import features_feed, feed_of, floats, validation_of
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.settings import Augment
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.outputs import refuse_misshapen, write_trained
 from gristmill.training.seeds import seeded
@@ -40,7 +40,7 @@ class Weighted(Protocol):
 
 def train(
     *,
-    model: Model | Own,
+    model: Model | CustomCode,
     augment: Augment,
     train: Train,
     preprocess: Path,
@@ -87,10 +87,10 @@ def train(
     return {"parameters": network.count_params(), "epochs": len(course.losses)}
 
 
-def build(model: Model | Own, data: Prepared, files: Sequence[Path]) -> keras.Model:
+def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> keras.Model:
     """Return the model's network, from pixels to logits."""
     shape = data.layout.shape
-    if isinstance(model, Own):
+    if isinstance(model, CustomCode):
         network = model.load(files)(shape)
     else:
         network = (model.located(files) if isinstance(model, Weighted) else model).build(shape)

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gristmill.errors import DataError, shown
-from gristmill.settings.base import Column, Columns, Files, Place
+from gristmill.settings.base import Column, Columns, Files, SourceLocation
 from gristmill.sources import archives
 from gristmill.sources.images.folder import PHOTOS
 from gristmill.sources.parts import part_of_cell
@@ -31,8 +31,10 @@ class Listing(Files):
     suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)  # of what lies in `folder`
 
     kind: Literal["listing"]
-    path: Place = Field(min_length=1)  # of the list, or of the archive of list and photos
-    folder: Place = ""  # of the photos, or an archive of them; where the list lies in that, the path says it all
+    path: SourceLocation = Field(min_length=1)  # of the list, or of the archive of list and photos
+    folder: SourceLocation = (
+        ""  # of the photos, or an archive of them; where the list lies in that, the path says it all
+    )
     image: Column = "image"  # column of the photos' paths, which begin in the folder or in one within it
     label: Column = "label"  # column of the classes' names
     part: Column = "part"  # column that says train, validation (or valid, val) or test, if there is one

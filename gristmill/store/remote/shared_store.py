@@ -62,36 +62,36 @@ class SharedStore(Store):
             aside.unlink(missing_ok=True)
         return file.read_text()
 
-    def find(self, stage: str, key: str) -> Artifact | None:
+    def get(self, stage: str, key: str) -> Artifact | None:
         name, path = artifact_name(stage, key), self.path(stage, key)
         try:
-            return super().find(stage, key) or self.fetch(name, stage, key, path)
+            return super().get(stage, key) or self.fetch(name, stage, key, path)
         except CorruptArtifact:
             if fetched := self.fetch(name, stage, key, path):
                 return fetched
             raise
 
-    def look(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
+    def get_remote_aware(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
         path = self.path(stage, key)
         if path.is_dir():
-            return self.find(stage, key)
+            return self.get(stage, key)
         manifest = self._manifest_elsewhere(stage, key, anew)
         return Artifact(path, manifest) if manifest else None
 
-    def open_at(
+    def open_folder(
         self, path: Path, reference: Reference, shared_as: str | None = None, by_stat: bool = False
     ) -> Artifact:
         try:
-            return super().open_at(path, reference, shared_as, by_stat)
+            return super().open_folder(path, reference, shared_as, by_stat)
         except CorruptArtifact:
             stage, key, digest = reference["stage"], reference["key"], reference["digest"]
             if shared_as and (fetched := self.fetch(shared_as, stage, key, path, digest)):
                 return fetched
             raise
 
-    def manifest(self, reference: Reference) -> dict[str, Any]:
+    def read_manifest(self, reference: Reference) -> dict[str, Any]:
         try:
-            return super().manifest(reference)
+            return super().read_manifest(reference)
         except CorruptArtifact:
             if shared := self._manifest_elsewhere(reference["stage"], reference["key"]):
                 return shared
@@ -104,13 +104,13 @@ class SharedStore(Store):
         super().check_writable()
         self.remote.bucket.prove_writable()
 
-    def settle(self, made: Artifact, final: Path, replace: bool) -> Artifact:
+    def commit(self, made: Artifact, final: Path, replace: bool) -> Artifact:
         stage, key = made.manifest["stage"], made.manifest["key"]
         name = artifact_name(stage, key)
         while not self.remote.push(name, made, replace, patient=True):
             if winner := self.fetch(name, stage, key, final):  # of another machine; not if it is damaged
                 return winner
-        return super().settle(made, final, replace)
+        return super().commit(made, final, replace)
 
     def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
         """Fetch a folder by the name of its manifest to where it is to lie; None where the shared store has it not.
@@ -127,7 +127,7 @@ class SharedStore(Store):
             flush_folder(draft)
             if digest and final.is_dir() and any(final.iterdir()):
                 self.quarantine(final)
-            return self.note_use(self.place(Artifact(draft, manifest), final))
+            return self.note_use(self.rename(Artifact(draft, manifest), final))
 
     def _fetched(self, final: Path, stage: str, key: str, digest: str | None) -> Artifact | None:
         """Return what lies in a folder if it is sound, and the one that is asked for."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.common.few_examples import met_by_a_plane
+from gristmill.domains.common.few_examples import affinely_independent_rows
 from gristmill.domains.generation import dataset, few_examples
 from gristmill.domains.generation.feed import validation_of
 from gristmill.domains.generation.settings import Train
@@ -142,8 +142,8 @@ def test_rows_of_which_a_plane_meets_each_are_as_many_as_their_rank() -> None:
     """Four names in one-hot columns: five columns and a bias, of rank four."""
     named = np.eye(5)[[1, 1, 2, 3, 2, 4, 4, 1]]
 
-    assert met_by_a_plane(named).tolist() == [0, 2, 3, 5]
-    assert met_by_a_plane(np.zeros((3, 2))).tolist() == [0]
+    assert affinely_independent_rows(named).tolist() == [0, 2, 3, 5]
+    assert affinely_independent_rows(np.zeros((3, 2))).tolist() == [0]
 
 
 def test_rows_of_a_category_are_one_a_name(tmp_path: Path, out: Folders) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gristmill.checks.evidence import Evidence, Left, slices_behind
-from gristmill.checks.ml_test_score import SECTIONS, Judged, judge, meaning, points
+from gristmill.checks.evidence import Evidence, RunOutputs, slices_behind
+from gristmill.checks.ml_test_score import SECTIONS, ScoredTest, judge, meaning, points
 from gristmill.checks.overfit_check import LEARNED, REPRODUCIBLE, Check
 from gristmill.config import catalogue
 from gristmill.domains.timeseries.settings import Schema
@@ -19,8 +19,8 @@ from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Drift, ErrorDrift, InputDrift, Judgement
-from gristmill.sweeps.leaderboard import Outcome, Place
-from gristmill.sweeps.trials import Point
+from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores
+from gristmill.sweeps.trials import SweepPoint
 from gristmill.util.table_io import write_table
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -48,12 +48,12 @@ def bare(project: Path) -> Evidence:
 
 
 @pytest.fixture
-def left(bare: Evidence) -> Left:
+def left(bare: Evidence) -> RunOutputs:
     """What a run left."""
     values: dict[str, Any] = {"overrides": [], "versions": {}, "host": "here", "pid": 1}
     settings = bare.pipeline.values()
     record = Record(id="1", pipeline="small", domain="timeseries", settings=settings, started=NOW, **values)
-    return Left(
+    return RunOutputs(
         record=record,
         fresh=True,
         scores=SCORES,
@@ -88,7 +88,7 @@ def test_of_a_pipeline_that_never_ran_only_the_checks_pass(bare: Evidence) -> No
     assert any("gristmill run small" in told for told in remedies)
 
 
-def test_all_that_can_be_seen_can_pass(bare: Evidence, left: Left) -> None:
+def test_all_that_can_be_seen_can_pass(bare: Evidence, left: RunOutputs) -> None:
     judged = judge(everything(bare, left))
 
     not_passed = [one for one in judged if one.finding.verdict == "not passed"]
@@ -101,7 +101,7 @@ def test_all_that_can_be_seen_can_pass(bare: Evidence, left: Left) -> None:
     }
 
 
-def everything(bare: Evidence, left: Left) -> Evidence:
+def everything(bare: Evidence, left: RunOutputs) -> Evidence:
     """Return a pipeline of which all but a schema is seen."""
     pipeline = bare.pipeline
     schedule = pipeline.tables["schedule"].model_copy(update={"cron": "0 6 * * 1", "max_age": "60 days"})
@@ -158,16 +158,16 @@ def version(judged: bool) -> Version:
     )
 
 
-def place(seen: Evidence, l2: float, validation: float, tried: bool = True) -> Place:
+def place(seen: Evidence, l2: float, validation: float, tried: bool = True) -> LeaderboardEntry:
     """Return a point of a sweep over the strength of the regularisation."""
     model = seen.pipeline.tables["model"].model_copy(update={"l2": l2})
     changed = replace(seen.pipeline, tables={**seen.pipeline.tables, "model": model})
     scores = {"headline": {"metric": "mae"}, "model": {"validation": {"mae": validation}, "test": {"mae": 1.0}}}
-    outcomes = [Outcome(scores, 1.0, 1, "", {})] if tried else []
-    return Place(Point((f"model.l2={l2}",), changed, f"model.l2={l2}"), outcomes, 1)
+    outcomes = [TrialScores(scores, 1.0, 1, "", {})] if tried else []
+    return LeaderboardEntry(SweepPoint((f"model.l2={l2}",), changed, f"model.l2={l2}"), outcomes, 1)
 
 
-def test_features_that_raise_no_error_are_named(bare: Evidence, left: Left) -> None:
+def test_features_that_raise_no_error_are_named(bare: Evidence, left: RunOutputs) -> None:
     features = [{"feature": "rain", "rise": 0.5, "deviation": 0.1}, {"feature": "wind", "rise": 0.1, "deviation": 0.1}]
     seen = replace(bare, left=replace(left, importance={"error": 1.0, "features": features}))
 
@@ -177,7 +177,7 @@ def test_features_that_raise_no_error_are_named(bare: Evidence, left: Left) -> N
     )
 
 
-def test_where_no_feature_was_weighed_a_person_has_to_tell(bare: Evidence, left: Left) -> None:
+def test_where_no_feature_was_weighed_a_person_has_to_tell(bare: Evidence, left: RunOutputs) -> None:
     assert of(replace(bare, left=left), "Data", 2)[0] == "by hand"
 
 
@@ -190,7 +190,7 @@ def test_where_no_feature_was_weighed_a_person_has_to_tell(bare: Evidence, left:
         ({"frequency": "MS"}, "passes"),
     ],
 )
-def test_a_schema_without_a_rule_is_none(bare: Evidence, left: Left, rules: dict[str, Any], verdict: str) -> None:
+def test_a_schema_without_a_rule_is_none(bare: Evidence, left: RunOutputs, rules: dict[str, Any], verdict: str) -> None:
     schema = Schema.model_validate({"file": "schemas/small.toml", **rules})
     pipeline = replace(bare.pipeline, tables={**bare.pipeline.tables, "schema": schema})
     record = left.record.model_copy(update={"settings": pipeline.values()})
@@ -199,7 +199,7 @@ def test_a_schema_without_a_rule_is_none(bare: Evidence, left: Left, rules: dict
     assert of(seen, "Data", 1)[0] == of(seen, "Monitoring", 2)[0] == verdict
 
 
-def test_what_every_run_does_is_not_told_as_a_test_of_the_pipeline(bare: Evidence, left: Left) -> None:
+def test_what_every_run_does_is_not_told_as_a_test_of_the_pipeline(bare: Evidence, left: RunOutputs) -> None:
     seen = replace(bare, left=left)
 
     assert of(seen, "Infrastructure", 6)[0] == of(seen, "Monitoring", 1)[0] == "by hand"
@@ -233,7 +233,7 @@ def test_a_sweep_counts_where_it_is_done_and_its_choice_is_set(bare: Evidence) -
     [(1.0, False, "passes"), (2.0, False, "not passed"), (3.0, True, "passes"), (1.0, True, "not passed")],
 )
 def test_a_model_must_be_better_than_the_best_baseline(
-    bare: Evidence, left: Left, model: float, higher: bool, verdict: str
+    bare: Evidence, left: RunOutputs, model: float, higher: bool, verdict: str
 ) -> None:
     headline = {"metric": "mae", "model": model, "baseline": 2.0, "higher_is_better": higher}
     seen = replace(bare, left=replace(left, scores=SCORES | {"headline": headline}))
@@ -241,7 +241,7 @@ def test_a_model_must_be_better_than_the_best_baseline(
     assert of(seen, "Model", 5)[0] == verdict
 
 
-def test_slices_in_which_a_baseline_is_as_good_are_named(bare: Evidence, left: Left) -> None:
+def test_slices_in_which_a_baseline_is_as_good_are_named(bare: Evidence, left: RunOutputs) -> None:
     assert of(replace(bare, left=replace(left, behind=["step 2"])), "Model", 6) == (
         "not passed",
         "no better than naive in step 2 (1 in all)",
@@ -260,7 +260,7 @@ def test_checks_that_fail_do_not_pass(bare: Evidence) -> None:
     assert [of(replace(bare, checks=failed), "Infrastructure", number)[0] for number in (1, 2)] == ["not passed"] * 2
 
 
-def test_a_champion_may_not_become_older_than_it_may_be(bare: Evidence, left: Left) -> None:
+def test_a_champion_may_not_become_older_than_it_may_be(bare: Evidence, left: RunOutputs) -> None:
     seen = everything(bare, left)
 
     assert of(seen, "Monitoring", 4)[0] == "passes"
@@ -274,7 +274,7 @@ def test_inputs_that_have_moved_are_told_where_there_is_no_schema(bare: Evidence
     assert "rain" in told
 
 
-def test_a_loss_that_is_no_number_does_not_pass(bare: Evidence, left: Left) -> None:
+def test_a_loss_that_is_no_number_does_not_pass(bare: Evidence, left: RunOutputs) -> None:
     assert of(replace(bare, left=replace(left, losses=[1.0, float("nan")])), "Monitoring", 5)[0] == "not passed"
     assert of(replace(bare, left=replace(left, losses=[])), "Monitoring", 5)[0] == "by hand"
 
@@ -318,6 +318,6 @@ def test_the_score_is_told_in_the_paper_s_words() -> None:
 def test_a_test_is_named_and_numbered_as_in_the_paper(bare: Evidence) -> None:
     first, *_, last = judge(bare)
 
-    assert isinstance(first, Judged)
+    assert isinstance(first, ScoredTest)
     assert (first.section, first.number) == ("Data", 1)
     assert (last.section, last.number, last.asks) == ("Monitoring", 7, "Predictions have not become worse")

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from gristmill.cli import console, output
-from gristmill.cli.doctor import Finding
+from gristmill.cli.doctor import Diagnosis
 from gristmill.errors import DataError, RequestError
 from gristmill.project.status import Status
 from gristmill.runs.plan import Step
@@ -206,7 +206,7 @@ def test_a_printed_frame_has_six_digits_and_no_exponents(capsys: pytest.CaptureF
 
 def test_what_is_absent_and_need_not_be_there_is_neither_sound_nor_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     output.show_findings(
-        [Finding("store", "writable"), Finding("data of a", "absent", None), Finding("b", "no", False)]
+        [Diagnosis("store", "writable"), Diagnosis("data of a", "absent", None), Diagnosis("b", "no", False)]
     )
     assert rows(capsys.readouterr().out)[1:] == [
         ["ok", "store", "writable"],

@@ -12,7 +12,7 @@ import pytest
 
 from gristmill.config import catalogue
 from gristmill.config.catalogue import SCHEMA, Choice, Pipeline, tables_of
-from gristmill.config.stages import DOMAINS, STAGES, Stage, begun_from, module_of, stages_of
+from gristmill.config.stages import DOMAINS, STAGES, Stage, module_of, stages_of, with_warm_start
 from gristmill.domains.vision.augment import changes
 from gristmill.domains.vision.settings import Augment
 from gristmill.runs.plan import identity_of
@@ -77,13 +77,13 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     resumes = {"scratch", "logs", "on_epoch"} if stage.resumable else set()
     places = {"files"} if "model" in stage.tables else {"paths"} if "source" in stage.tables else set()
     counted = {argument for _, argument in stage.axes}
-    read = {*stage.tables, *map(stage.argument, begun_from(stage).inputs), "out"}
+    read = {*stage.tables, *map(stage.argument, with_warm_start(stage).inputs), "out"}
     chunks = set() if stage.chunked is None else {"chunks"}
     assert set(inspect.signature(core).parameters) == read | resumes | places | counted | chunks
     for name, others in {"chunks": set(), "chunk": {"number", "out"}}.items() if chunks else ():
         own = {*stage.tables, *map(stage.argument, stage.chunk(0).inputs)}
         assert set(inspect.signature(getattr(module, name)).parameters) == own | places | others
-    assert len(read) == len(stage.tables) + len(begun_from(stage).inputs) + 1
+    assert len(read) == len(stage.tables) + len(with_warm_start(stage).inputs) + 1
 
 
 @pytest.mark.parametrize(("domain", "stage"), EVERY)

@@ -10,11 +10,11 @@ import pytest
 from gristmill.config import catalogue as config
 from gristmill.course import saved_scores
 from gristmill.course.page import write_markdown, write_page
-from gristmill.course.rows import Code, Result, Row, result, rows, trials
+from gristmill.course.rows import Code, CourseResult, CourseRow, result, rows, trials
 from gristmill.errors import RequestError
 from gristmill.store.store import Store
 from gristmill.sweeps import trials as sweeps
-from gristmill.sweeps.leaderboard import Outcome
+from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.sweeps.trials import Trial
 
 ROOT = Path(__file__).parents[3]
@@ -34,21 +34,21 @@ code = { scores = [20.0, 22.0], epochs = 100, date = 2026-11-25, versions = "Ten
 LACKING = '{"small": {"42": {"scores": {}, "seconds": 1, "parameters": 1, "made": "", "versions": {}}}}'
 
 
-def outcome(test: float, higher: bool = False) -> Outcome:
+def outcome(test: float, higher: bool = False) -> TrialScores:
     headline = {"metric": "mae", "model": test, "baseline": 21.5, "higher_is_better": higher}
     scores: Mapping[str, Any] = {
         "headline": headline,
         "best_baseline": "naive",
         "model": {"test": {"mae": test}},
     }
-    return Outcome(scores, 3.0, 10, "2026-11-26T00:00:00", {"keras": "3.15.1", "tensorflow": "2.21.0"})
+    return TrialScores(scores, 3.0, 10, "2026-11-26T00:00:00", {"keras": "3.15.1", "tensorflow": "2.21.0"})
 
 
-def by_seed(*outcomes: Outcome) -> dict[int, Outcome]:
+def by_seed(*outcomes: TrialScores) -> dict[int, TrialScores]:
     return dict(enumerate(outcomes, 42))
 
 
-def row(project: Path, text: str = ROW) -> Row:
+def row(project: Path, text: str = ROW) -> CourseRow:
     (project / "data").mkdir(exist_ok=True)
     (project / "data/course.toml").write_text(text)
     [found] = rows(project)
@@ -68,7 +68,7 @@ def test_every_row_of_the_course_names_a_pipeline_of_the_catalogue() -> None:
 def test_a_row_is_tried_with_as_many_seeds_as_it_asks_for(project: Path) -> None:
     asked: list[Trial] = []
 
-    def tried(name: str, trials: list[Trial]) -> list[Outcome | None]:
+    def tried(name: str, trials: list[Trial]) -> list[TrialScores | None]:
         asked.extend(trials)
         return [outcome(19.0), None]
 
@@ -102,14 +102,16 @@ def test_an_earlier_outcome_stands_for_a_seed_that_has_none_here(project: Path) 
 
 
 def test_the_figures_of_the_table_are_kept_in_the_project(project: Path) -> None:
-    found = Result(row(project), by_seed(outcome(22.0), outcome(24.0)))
+    found = CourseResult(row(project), by_seed(outcome(22.0), outcome(24.0)))
     assert saved_scores.read(project) == {}
 
-    saved_scores.write([found, Result(row(project), {})], project)
+    saved_scores.write([found, CourseResult(row(project), {})], project)
 
     assert saved_scores.read(project) == {"small": found.by_seed}
     shown = write_markdown([found], project).read_text()
-    assert write_markdown([Result(row(project), saved_scores.read(project)["small"])], project).read_text() == shown
+    assert (
+        write_markdown([CourseResult(row(project), saved_scores.read(project)["small"])], project).read_text() == shown
+    )
 
 
 @pytest.mark.parametrize(
@@ -130,11 +132,11 @@ def test_a_file_of_figures_that_does_not_hold_is_told(project: Path, text: str) 
 def test_worse_is_worse_than_the_mean_of_the_courses_code(
     project: Path, scores: list[float], higher: bool, worse: bool
 ) -> None:
-    assert Result(row(project), by_seed(*(outcome(score, higher) for score in scores))).is_worse is worse
+    assert CourseResult(row(project), by_seed(*(outcome(score, higher) for score in scores))).is_worse is worse
 
 
 def test_a_row_without_code_of_the_course_is_not_worse(project: Path) -> None:
-    assert not Result(row(project, ROW[: ROW.index("code")]), by_seed(outcome(99.0))).is_worse
+    assert not CourseResult(row(project, ROW[: ROW.index("code")]), by_seed(outcome(99.0))).is_worse
 
 
 def test_mistakes_of_the_file_are_told_row_by_row(project: Path) -> None:
@@ -145,7 +147,7 @@ def test_mistakes_of_the_file_are_told_row_by_row(project: Path) -> None:
     assert str(raised.value).splitlines() == [
         "data/course.toml row 2 week: missing. It has no default.",
         "data/course.toml row 2 unknown key 'weak'. Did you mean 'week'? "
-        f"Known: {', '.join(sorted(Row.model_fields))}.",
+        f"Known: {', '.join(sorted(CourseRow.model_fields))}.",
         "data/course.toml row 2 seeds: expected greater than 0. Received: 0 (integer).",
     ]
     with pytest.raises(RequestError, match="not valid TOML"):
@@ -153,7 +155,7 @@ def test_mistakes_of_the_file_are_told_row_by_row(project: Path) -> None:
 
 
 def test_the_table_shows_ours_beside_the_courses_code_and_says_what_is_worse(project: Path) -> None:
-    found = Result(row(project), by_seed(outcome(22.0), outcome(24.0)))
+    found = CourseResult(row(project), by_seed(outcome(22.0), outcome(24.0)))
 
     text = write_markdown([found], project).read_text()
 
@@ -170,7 +172,7 @@ def test_the_table_shows_ours_beside_the_courses_code_and_says_what_is_worse(pro
 def test_a_note_explains_what_is_worse(project: Path) -> None:
     noted = row(project, ROW + 'note = "The test part is easy."\n')
 
-    text = write_markdown([Result(noted, by_seed(outcome(22.0)))], project).read_text()
+    text = write_markdown([CourseResult(noted, by_seed(outcome(22.0)))], project).read_text()
 
     assert "- Sunspots by one neuron: The test part is easy.\n" in text
     assert "not known yet" not in text
@@ -178,7 +180,7 @@ def test_a_note_explains_what_is_worse(project: Path) -> None:
 
 def test_the_page_links_the_report_of_a_pipeline_that_has_one(project: Path) -> None:
     store = Store(project / "data/store")
-    found = [Result(row(project), by_seed(outcome(19.0)))]
+    found = [CourseResult(row(project), by_seed(outcome(19.0)))]
 
     assert "<a " not in write_page(found, store).read_text()
     (store.root / "reports/small.trial.html").touch()

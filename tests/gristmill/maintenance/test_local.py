@@ -19,7 +19,7 @@ from gristmill.maintenance.local import garbage, remove, repair, verify_registry
 from gristmill.registry.bundles import Bundles
 from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
-from gristmill.runs.records import Outcome, Record, StageRecord
+from gristmill.runs.records import Record, RunOutcome, StageRecord
 from gristmill.runs.retraining_record import Judgement, News, Retraining
 from gristmill.store.artifact import Artifact
 from gristmill.store.staging import draft_beside
@@ -60,7 +60,7 @@ def record(
     store: Store,
     day: int,
     *artifacts: Artifact,
-    outcome: Outcome = "succeeded",
+    outcome: RunOutcome = "succeeded",
     pipeline: str = "small",
     retraining: Retraining | None = None,
     trial: bool = False,
@@ -462,4 +462,4 @@ def test_naming_garbage_removes_nothing_and_removing_removes_only_that(store: St
     gone = {path for path in before if path.is_relative_to(old.path) or path.is_relative_to(store.scratch("old"))}
     assert files_below(store.root) == sorted(set(before) - gone)
     assert list(garbage(store, keep_runs=1)) == []
-    assert store.find("train", new.reference["key"])
+    assert store.get("train", new.reference["key"])

@@ -82,9 +82,9 @@ def test_damage_is_healed_by_a_machine_that_has_it_and_else_removed(
 
     assert [verdict.repair for verdict in repaired if verdict.damage] == ["Removed.", told]
     assert damages(store) == {}
-    assert (machine("third").find("train", made_of().key) is not None) is healed
+    assert (machine("third").get("train", made_of().key) is not None) is healed
     share_all(machine("here"), [made.reference])  # as a run does that finds it in its cache
-    assert machine("fourth").find("train", made_of().key)
+    assert machine("fourth").get("train", made_of().key)
 
 
 def test_a_damaged_file_of_the_registry_is_written_again(machine: Machine, shared: str) -> None:
@@ -125,8 +125,8 @@ def test_what_no_run_of_any_machine_needs_is_named_and_objects_only_a_day_later(
     assert unneeded(third) == set()
     assert young in names(shared)
     assert damages(third) == {}
-    assert third.find("train", made_of("new").key)
-    assert third.find("train", made_of("old").key) is None
+    assert third.get("train", made_of("new").key)
+    assert third.get("train", made_of("old").key) is None
 
 
 def test_what_is_made_while_a_run_is_under_way_stays(machine: Machine, shared: str) -> None:
@@ -148,7 +148,7 @@ def test_an_old_object_that_is_uploaded_again_is_young(machine: Machine, shared:
     for item in named:
         remove_shared(item, there.remote)
 
-    assert machine("third").find("train", made_of("b").key)
+    assert machine("third").get("train", made_of("b").key)
 
 
 def test_nothing_is_removed_where_a_record_of_another_machine_is_not_known(machine: Machine) -> None:
@@ -177,7 +177,7 @@ def test_the_least_recently_used_go_first_until_the_rest_fits(machine: Machine, 
     evict(store)
     assert in_cache(store) == ["a", "c"]
     assert evict(store) == []
-    assert store.find("train", made_of("b").key)  # fetched, and the one that was used last
+    assert store.get("train", made_of("b").key)  # fetched, and the one that was used last
     evict(store)
     assert in_cache(store) == ["a", "b"]
     assert not list(Path(store.root / "train").glob("*/.*"))
@@ -193,7 +193,7 @@ def test_what_the_shared_store_lacks_stays_in_the_cache(machine: Machine, shared
 def test_what_was_used_since_a_run_here_began_stays(machine: Machine, shared: str) -> None:
     store = limited(machine, shared, 0.5)
     record(store, publish(store, "d"), "running", cache=store.cache)
-    assert store.find("train", made_of("a").key)
+    assert store.get("train", made_of("a").key)
     evict(store)
     assert in_cache(store) == ["a"]
 

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gristmill.reports.sparkline import Point, sparkline
+from gristmill.reports.sparkline import RunScore, sparkline
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def points(*runs: tuple[int, float, float]) -> list[Point]:
+def points(*runs: tuple[int, float, float]) -> list[RunScore]:
     """Runs by their day, the model's score and the baseline's."""
-    return [Point(BEGAN + timedelta(days=day), model, baseline) for day, model, baseline in runs]
+    return [RunScore(BEGAN + timedelta(days=day), model, baseline) for day, model, baseline in runs]
 
 
 def dots(svg: str) -> list[tuple[float, float]]:

@@ -17,7 +17,7 @@ from gristmill.config.catalogue import Catalogue
 from gristmill.config.stages import STAGES, Stage, stages_of
 from gristmill.keys import Identity
 from gristmill.runs.plan import Step, digests_of, identity_of, is_fresh, located, plan
-from gristmill.runs.records import Outcome, Record, Runs, StageRecord
+from gristmill.runs.records import Record, RunOutcome, Runs, StageRecord
 from gristmill.store.artifact import Reference
 from gristmill.store.code_closure import read_modules
 from gristmill.store.imported_code import NOTHING
@@ -46,7 +46,7 @@ def fill(
     project: Path,
     *assignments: str,
     until: str = "export",
-    outcome: Outcome = "succeeded",
+    outcome: RunOutcome = "succeeded",
     content: dict[str, str] | None = None,
     was: dict[str, Change] | None = None,
 ) -> Record:
@@ -68,11 +68,11 @@ def fill(
         made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), read_modules(store.memo), NOTHING)
         if change := (was or {}).get(stage.label):
             made_of = changed(made_of, change)
-        if not store.find(stage.name, made_of.key):
+        if not store.get(stage.name, made_of.key):
             with store.draft(made_of) as draft:
                 (draft.path / "data.txt").write_text((content or {}).get(stage.label, stage.label))
                 store.publish(draft, made_of)
-        artifact = store.find(stage.name, made_of.key)
+        artifact = store.get(stage.name, made_of.key)
         assert artifact is not None
         done[stage.label] = artifact.reference
         runs.note("small", run.id, stage.label, StageRecord(reference=artifact.reference, cached=False, seconds=0))

@@ -2,9 +2,9 @@
 
 import tomllib
 
-from gristmill.scaffold.proposal import Draft, Guess, as_toml
+from gristmill.scaffold.proposal import Guess, Proposal, as_toml
 
-DRAFT = Draft(
+DRAFT = Proposal(
     "tabular",
     'price of "houses": 3 rows',
     {

@@ -9,18 +9,18 @@ import pytest
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.table import Table, read_table
+from gristmill.scaffold.table import SampledTable, read_table
 
 CITIES = "day,Zürich,Genève\n2024-01-01,1.5,2\n2024-01-02,2.5,3\n2024-01-03,3.5,4\n"
 
 
-def read(folder: Path, content: str | bytes, name: str = "given.csv") -> Table:
+def read(folder: Path, content: str | bytes, name: str = "given.csv") -> SampledTable:
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return read_table(data_at(str(path), folder))
 
 
-def settings(table: Table) -> dict[str, object]:
+def settings(table: SampledTable) -> dict[str, object]:
     return {guess.key: guess.value for guess in table.guesses}
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.proposal import Draft
+from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.tabular import propose
 
-Propose = Callable[..., Draft]
+Propose = Callable[..., Proposal]
 
 COLUMNS: dict[str, Any] = {
     "id": range(1, 61),
@@ -32,7 +32,7 @@ COLUMNS: dict[str, Any] = {
 def proposed(tmp_path: Path) -> Propose:
     """Propose a pipeline for a table of these columns."""
 
-    def call(columns: dict[str, Iterable[Any]], target: str | None = None) -> Draft:
+    def call(columns: dict[str, Iterable[Any]], target: str | None = None) -> Proposal:
         path = tmp_path / "given.csv"
         pd.DataFrame(columns).to_csv(path, index=False)
         return propose(data_at(str(path), tmp_path), target)

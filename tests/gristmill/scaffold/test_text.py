@@ -8,7 +8,7 @@ import pytest
 
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.proposal import Draft
+from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.text import propose
 
 TEXTS = [f"a {word} thing, number {at}, is {word}" for at in range(30) for word in ("good", "bad")]
@@ -20,7 +20,7 @@ TABLE = {
 }
 
 
-def proposed(folder: Path, columns: dict[str, list[str]] | None = None, target: str | None = None) -> Draft:
+def proposed(folder: Path, columns: dict[str, list[str]] | None = None, target: str | None = None) -> Proposal:
     if columns:
         pd.DataFrame(columns).to_csv(folder / "given.csv", index=False)
     return propose(data_at(str(folder / "given.csv"), folder), target)

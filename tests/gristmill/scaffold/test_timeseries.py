@@ -11,19 +11,19 @@ import pytest
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.proposal import Draft
+from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.timeseries import propose
 
 DAYS = pd.date_range("2023-01-01", periods=120)
 
-Propose = Callable[..., Draft]
+Propose = Callable[..., Proposal]
 
 
 @pytest.fixture
 def proposed(tmp_path: Path) -> Propose:
     """Propose a pipeline for a table of these columns."""
 
-    def call(columns: dict[str, Iterable[Any]] | pd.DataFrame, target: str | None = None) -> Draft:
+    def call(columns: dict[str, Iterable[Any]] | pd.DataFrame, target: str | None = None) -> Proposal:
         path = tmp_path / "given.csv"
         pd.DataFrame(columns).to_csv(path, index=False)
         return propose(data_at(str(path), tmp_path), target)

@@ -11,11 +11,11 @@ from PIL import Image
 
 from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.data import data_at
-from gristmill.scaffold.proposal import Draft
+from gristmill.scaffold.proposal import Proposal
 from gristmill.scaffold.vision import propose
 
 
-def proposed(place: Path, project: Path, target: str | None = None) -> Draft:
+def proposed(place: Path, project: Path, target: str | None = None) -> Proposal:
     return propose(data_at(str(place), project), target)
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from gristmill.config import catalogue
 from gristmill.errors import RequestError
-from gristmill.scaffold.proposal import Draft, Guess
+from gristmill.scaffold.proposal import Guess, Proposal
 from gristmill.scaffold.write import is_store_ignored, pipeline_name, refuse_existing, write_project
 
-DRAFT = Draft(
+DRAFT = Proposal(
     "tabular",
     "y of a line",
     {

@@ -15,10 +15,10 @@ from gristmill.settings.base import (
     Files,
     Fit,
     OptionalColumn,
-    Place,
     Said,
     Settings,
     Sizes,
+    SourceLocation,
     columns,
     identity_values,
     places,
@@ -31,7 +31,7 @@ VALIDATORS = {"field_validator", "model_validator"}
 
 class Reader(Settings):
     kind: str
-    path: Place
+    path: SourceLocation
     sizes: Sizes = (1, 2)
 
 

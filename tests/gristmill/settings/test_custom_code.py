@@ -14,7 +14,7 @@ from gristmill.config.stages import stages_of
 from gristmill.errors import DataError, RequestError
 from gristmill.runs.plan import digests_of, identity_of, located
 from gristmill.settings.base import identity_values, places
-from gristmill.settings.custom_code import Own, is_own
+from gristmill.settings.custom_code import CustomCode, is_own
 from gristmill.store.code_closure import read_modules, with_imports
 from gristmill.store.imported_code import read_imported
 from helpers.scoreboard import Fault
@@ -49,8 +49,8 @@ def mine(tmp_path: Path) -> Path:
     return folder
 
 
-def own(kind: str = "mine.py:build", **arguments: Any) -> Own:
-    return Own.model_validate({"kind": kind} | arguments)
+def own(kind: str = "mine.py:build", **arguments: Any) -> CustomCode:
+    return CustomCode.model_validate({"kind": kind} | arguments)
 
 
 def load_mine(folder: Path) -> Any:
@@ -92,7 +92,7 @@ def test_all_further_keys_are_arguments() -> None:
 
     assert (table.file, table.function) == ("networks/mine.py", "build")
     assert table.arguments == {"units": 3, "names": ["a", "b"]}
-    assert Own.model_validate(table.model_dump()) == table  # as a run record keeps it
+    assert CustomCode.model_validate(table.model_dump()) == table  # as a run record keeps it
     assert list(places(table)) == [("file", "networks/mine.py")]
 
 

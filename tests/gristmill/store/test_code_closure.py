@@ -32,7 +32,7 @@ from gristmill.store.code_closure import (
     with_imports,
 )
 from gristmill.store.imported_code import NOTHING
-from gristmill.util.files import Memo
+from gristmill.util.files import StatCache
 
 # The modules whose source is in each stage's key, for a CSV source and the model conv_lstm. A new line here means that
 # an edit in that module makes the stage run again: is that so?
@@ -251,7 +251,7 @@ def write(folder: Path, sources: dict[str, str]) -> Path:
 def closure_of(start: str, sources: dict[str, str]) -> dict[str, str]:
     """The closure of `start` in a package of these modules."""
     with TemporaryDirectory() as folder:
-        modules = read_modules(Memo(Path(folder) / "memo"), write(Path(folder), sources))
+        modules = read_modules(StatCache(Path(folder) / "memo"), write(Path(folder), sources))
         return code_closure([start], modules)
 
 
@@ -391,14 +391,14 @@ def test_source_that_is_no_python_counts_as_it_stands() -> None:
 def test_files_that_are_no_modules_are_ignored(tmp_path: Path) -> None:
     package = write(tmp_path, {"a": "import gristmill", "a-b": "(", "1": "(", "old-models/c": "x = 1"})
     (package / ".#a.py").symlink_to("nowhere")
-    assert sorted(read_modules(Memo(tmp_path / "memo"), package)) == ["gristmill", "gristmill.a"]
+    assert sorted(read_modules(StatCache(tmp_path / "memo"), package)) == ["gristmill", "gristmill.a"]
 
 
 def test_a_folder_that_is_a_link_is_followed_as_python_does(tmp_path: Path) -> None:
     package = write(tmp_path, {"a": "import gristmill.p.b"})
     write(tmp_path / "elsewhere", {"b": "x = 1"}).rename(tmp_path / "p")
     (package / "p").symlink_to(tmp_path / "p")
-    found = code_closure(["gristmill.a"], read_modules(Memo(tmp_path / "memo"), package))
+    found = code_closure(["gristmill.a"], read_modules(StatCache(tmp_path / "memo"), package))
     assert list(found) == ["gristmill", "gristmill.a", "gristmill.p", "gristmill.p.b"]
 
 
@@ -424,7 +424,7 @@ class TestMemory:
         return texts
 
     def test_only_an_edited_file_is_parsed_by_the_next_process(self, tmp_path: Path, parsed: list[str]) -> None:
-        package, memo = write(tmp_path, {"a": "import gristmill.b", "b": "x = 1"}), Memo(tmp_path / "memo")
+        package, memo = write(tmp_path, {"a": "import gristmill.b", "b": "x = 1"}), StatCache(tmp_path / "memo")
         before = read_modules(memo, package)
         assert sorted(parsed) == ["", "import gristmill.b", "x = 1"]
         closure.parsed.cache_clear()
@@ -435,7 +435,7 @@ class TestMemory:
         assert [name for name in before if before[name] != after[name]] == ["gristmill.b"]
 
     def test_an_edit_with_the_old_size_and_time_counts(self, tmp_path: Path) -> None:
-        package, memo = write(tmp_path, {"a": "x = 1\n"}), Memo(tmp_path / "memo")
+        package, memo = write(tmp_path, {"a": "x = 1\n"}), StatCache(tmp_path / "memo")
         before, stat = read_modules(memo, package), (package / "a.py").stat()
         while (package / "a.py").stat().st_ctime_ns == stat.st_ctime_ns:  # until the file system's clock has moved on
             (package / "a.py").write_text("x = 2\n")
@@ -443,7 +443,7 @@ class TestMemory:
         assert read_modules(memo, package)["gristmill.a"] != before["gristmill.a"]
 
     def test_a_module_that_comes_or_goes_is_seen(self, tmp_path: Path) -> None:
-        package, memo = write(tmp_path, {"a": "from gristmill import b"}), Memo(tmp_path / "memo")
+        package, memo = write(tmp_path, {"a": "from gristmill import b"}), StatCache(tmp_path / "memo")
         found = []
         for change in (lambda file: None, lambda file: file.touch(), lambda file: file.unlink()):
             change(package / "b.py")
@@ -454,7 +454,7 @@ class TestMemory:
     def test_what_another_python_or_another_gristmill_read_is_not_taken(
         self, tmp_path: Path, parsed: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        package, memo = write(tmp_path, {}), Memo(tmp_path / "memo")
+        package, memo = write(tmp_path, {}), StatCache(tmp_path / "memo")
         read_modules(memo, package)
         closure.parsed.cache_clear()
         monkeypatch.setattr(closure, "READER", "another")
@@ -468,7 +468,7 @@ class TestMemory:
 
 def test_an_edit_counts_in_a_process_that_lives_on_though_its_times_may_not_tell(tmp_path: Path) -> None:
     """Within a tick of the clock size and times stay the same: a young file is read each time."""
-    package, memo = write(tmp_path, {"a": "x = 1\n"}), Memo(tmp_path / "memo")
+    package, memo = write(tmp_path, {"a": "x = 1\n"}), StatCache(tmp_path / "memo")
     before, stat = read_modules(memo, package), (package / "a.py").stat()
     (package / "a.py").write_text("x = 2\n")
     os.utime(package / "a.py", ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -487,7 +487,7 @@ def code_of(stage: Stage, project: Path, model: str) -> list[str]:
     """The modules in the key of a stage of the small pipeline."""
     pipeline = catalogue.load(project, {"small": [f"model.kind={model}"]}).pipeline("small")
     stage = replace(stage, tables=tuple(name for name in stage.tables if name in pipeline.tables))  # no schema
-    return list(identity_of(pipeline, stage, {}, read_modules(Memo(project / "memo")), NOTHING).parts["code"])
+    return list(identity_of(pipeline, stage, {}, read_modules(StatCache(project / "memo")), NOTHING).parts["code"])
 
 
 @pytest.mark.fault(19)
@@ -513,7 +513,7 @@ def test_no_module_of_a_closure_imports_by_a_computed_name(tmp_path: Path) -> No
     choices = [f"{package}.{kind}" for package in packages for kind in kinds(package)]
     dynamic = [
         module
-        for module in code_closure([*stages, *choices], read_modules(Memo(tmp_path)))
+        for module in code_closure([*stages, *choices], read_modules(StatCache(tmp_path)))
         if {"import_module", "__import__"} & names_in(PACKAGE.parent / source_name(module))
     ]
     assert dynamic == []

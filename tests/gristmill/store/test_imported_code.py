@@ -13,7 +13,7 @@ import pytest
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
 from gristmill.runs.plan import digests_of, identity_of, located
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.store.code_closure import read_modules
 from gristmill.store.imported_code import NOTHING, Imported, read_imported
 
@@ -107,7 +107,7 @@ def test_without_own_code_nothing_is_looked_for(project: Path, monkeypatch: pyte
 
 def test_a_file_that_is_not_there_imports_nothing(project: Path, importing: Importing) -> None:
     (project / "networks/mine.py").unlink()
-    table = Own.model_validate({"kind": "networks/mine.py:build"})
+    table = CustomCode.model_validate({"kind": "networks/mine.py:build"})
 
     assert read_imported(project, [table], load(project).store.memo) is NOTHING
 

@@ -114,7 +114,7 @@ def test_logs_lie_by_pipeline_under_the_beginning_of_their_key(tmp_path: Path) -
 
 def test_what_is_published_is_found_and_opened(tmp_path: Path) -> None:
     artifact = publish(tmp_path)
-    found, opened = Store(tmp_path).find("train", MADE_OF.key), Store(tmp_path).open(artifact.reference)
+    found, opened = Store(tmp_path).get("train", MADE_OF.key), Store(tmp_path).open_verified(artifact.reference)
     for same in (artifact, found, opened):
         assert same is not None
         assert same.path == tmp_path / "train" / MADE_OF.key[:2] / MADE_OF.key
@@ -132,8 +132,8 @@ def test_the_digest_is_of_the_files_alone(tmp_path: Path) -> None:
 
 def test_what_was_never_published_is_not_found(tmp_path: Path) -> None:
     publish(tmp_path)
-    assert Store(tmp_path).find("train", made_of(a=1).key) is None
-    assert Store(tmp_path).find("evaluate", MADE_OF.key) is None
+    assert Store(tmp_path).get("train", made_of(a=1).key) is None
+    assert Store(tmp_path).get("evaluate", MADE_OF.key) is None
 
 
 def test_nothing_is_visible_before_it_is_published(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_nothing_is_visible_before_it_is_published(tmp_path: Path) -> None:
     with held.draft(MADE_OF) as draft:
         (draft.path / "data.txt").write_text("half")
         (draft.path / "manifest.json").write_text("{}")
-        assert held.find("train", MADE_OF.key) is None
+        assert held.get("train", MADE_OF.key) is None
         assert list(held.artifacts()) == []
     assert published(tmp_path) == []
 
@@ -203,14 +203,14 @@ def test_the_manifest_is_written_last_and_the_rename_makes_it_visible(
         (lambda path: edit_manifest(path, files={}), "manifest.json", "altered since it was written"),
     ],
 )
-@pytest.mark.parametrize("look", ["find", "open"])
+@pytest.mark.parametrize("look", ["get", "open_verified"])
 def test_damage_is_found_and_the_file_named(
     tmp_path: Path, damage: Callable[[Path], object], named: str, said: str, look: str
 ) -> None:
     artifact, held = publish(tmp_path), Store(tmp_path)
     damage(artifact.path)
     with pytest.raises(CorruptArtifact, match=re.escape(f"{artifact.path / named}: {said}")):
-        held.find("train", MADE_OF.key) if look == "find" else held.open(artifact.reference)
+        held.get("train", MADE_OF.key) if look == "get" else held.open_verified(artifact.reference)
 
 
 def edit_manifest(path: Path, **changed: Any) -> None:
@@ -223,27 +223,27 @@ def test_an_artifact_under_another_key_is_not_taken_for_it(tmp_path: Path) -> No
     other.parent.mkdir(parents=True)
     artifact.path.rename(other)
     with pytest.raises(CorruptArtifact, match=re.escape(f"{other / 'manifest.json'}: altered")):
-        Store(tmp_path).find("train", made_of(a=1).key)
+        Store(tmp_path).get("train", made_of(a=1).key)
 
 
 @pytest.mark.fault(7)
 @pytest.mark.usefixtures("later")
 def test_a_flipped_bit_is_found_on_a_hit_though_size_and_time_are_restored(tmp_path: Path) -> None:
     artifact, held = publish(tmp_path), Store(tmp_path)
-    assert held.find("train", MADE_OF.key)  # remembers the digests
+    assert held.get("train", MADE_OF.key)  # remembers the digests
     flip_unseen(artifact.path / "data.txt")
     with pytest.raises(CorruptArtifact, match=re.escape(f"{artifact.path / 'data.txt'}: altered")):
-        held.find("train", MADE_OF.key)
+        held.get("train", MADE_OF.key)
 
 
 @pytest.mark.usefixtures("later")
 def test_a_hit_reads_no_untouched_file_again_but_opening_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     artifact, held = publish(tmp_path), Store(tmp_path)
-    held.find("train", MADE_OF.key)
+    held.get("train", MADE_OF.key)
     hashed = note_hashed(monkeypatch)
-    held.find("train", MADE_OF.key)
+    held.get("train", MADE_OF.key)
     assert hashed == []
-    held.open(artifact.reference)
+    held.open_verified(artifact.reference)
     assert hashed == ["data.txt", "more.txt"]
 
 
@@ -251,7 +251,7 @@ def test_a_reference_to_an_artifact_that_was_refreshed_is_refused(tmp_path: Path
     old = publish(tmp_path)
     publish(tmp_path, "other", replace=True)
     with pytest.raises(CorruptArtifact, match=r"it was refreshed since\. Run again"):
-        Store(tmp_path).open(old.reference)
+        Store(tmp_path).open_verified(old.reference)
 
 
 def test_a_lost_race_takes_the_winners(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_lost_race_takes_the_winners(tmp_path: Path) -> None:
         first = publish(tmp_path, "first")
         kept = held.publish(draft, MADE_OF)
     assert kept == first
-    assert content_of(held.find("train", MADE_OF.key)) == "first"
+    assert content_of(held.get("train", MADE_OF.key)) == "first"
     assert not (tmp_path / "quarantine").exists()
     assert len(published(tmp_path)) == 3
 
@@ -279,7 +279,7 @@ def test_many_at_once_publish_one(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    found = Store(tmp_path).find("train", MADE_OF.key)
+    found = Store(tmp_path).get("train", MADE_OF.key)
     assert found is not None
     assert kept == [found.reference["digest"]] * 6
     assert len(published(tmp_path)) == 3
@@ -291,7 +291,7 @@ def test_by_request_the_old_is_moved_to_quarantine(tmp_path: Path) -> None:
     (aside,) = (tmp_path / "quarantine").iterdir()
     assert (aside / "data.txt").read_text() == "old"
     assert aside.name.startswith(f"train-{MADE_OF.key[:16]}")
-    assert content_of(Store(tmp_path).find("train", MADE_OF.key)) == "new"
+    assert content_of(Store(tmp_path).get("train", MADE_OF.key)) == "new"
 
 
 @pytest.mark.parametrize("damage", ["data.txt", "manifest.json"])
@@ -300,7 +300,7 @@ def test_a_corrupt_one_is_replaced(tmp_path: Path, damage: str, warned: pytest.L
     publish(tmp_path, "new")
     (aside,) = (tmp_path / "quarantine").iterdir()
     assert (aside / "data.txt").exists()
-    assert content_of(Store(tmp_path).find("train", MADE_OF.key)) == "new"
+    assert content_of(Store(tmp_path).get("train", MADE_OF.key)) == "new"
     assert f"Moved to {aside} and replaced" in warned.text
 
 
@@ -308,7 +308,7 @@ def test_a_corrupt_one_is_replaced(tmp_path: Path, damage: str, warned: pytest.L
 def test_a_file_where_a_folder_should_be_is_replaced(tmp_path: Path, below: str) -> None:
     make_file(publish(tmp_path, "old").path / below)
     publish(tmp_path, "new")
-    assert content_of(Store(tmp_path).find("train", MADE_OF.key)) == "new"
+    assert content_of(Store(tmp_path).get("train", MADE_OF.key)) == "new"
     assert len(list((tmp_path / "quarantine").iterdir())) == 1
 
 
@@ -322,7 +322,7 @@ def test_what_is_in_quarantine_is_no_artifact(tmp_path: Path) -> None:
     artifact, held = publish(tmp_path), Store(tmp_path)
     aside = held.quarantine(artifact.path)
     assert sorted(path.name for path in aside.iterdir()) == ["data.txt", "inner", "manifest.json"]
-    assert held.find("train", MADE_OF.key) is None
+    assert held.get("train", MADE_OF.key) is None
     assert list(held.artifacts()) == []
 
 
@@ -468,7 +468,7 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_an_artifact(tmp_path: P
     )
     assert done.returncode == -signal.SIGKILL
     assert len(published(tmp_path)) == 1
-    assert Store(tmp_path).find("train", MADE_OF.key) is None
+    assert Store(tmp_path).get("train", MADE_OF.key) is None
     assert content_of(publish(tmp_path)) == "content"
     assert len(published(tmp_path)) == 3
 
@@ -547,7 +547,7 @@ def test_a_file_system_that_refuses_to_grow_a_file_leaves_the_old_artifact(tmp_p
         check=True,
     )
     assert done.stdout == f"{tmp_path}: the disk is full. Free space (gristmill gc) and run again.\n"
-    assert content_of(Store(tmp_path).find("train", MADE_OF.key)) == "old"
+    assert content_of(Store(tmp_path).get("train", MADE_OF.key)) == "old"
     assert len(published(tmp_path)) == 3
 
 
@@ -576,7 +576,7 @@ def test_whichever_step_of_publishing_fails_what_is_visible_is_whole(
         root, steps = tmp_path / str(failing), 0
         with pytest.raises(StoreError, match="the disk is full"):
             publish(root)
-        assert content_of(Store(root).find("train", MADE_OF.key)) in (None, "content")
+        assert content_of(Store(root).get("train", MADE_OF.key)) in (None, "content")
         assert len(published(root)) in (0, 3)
     assert failing > 10
 
@@ -602,5 +602,5 @@ def test_whichever_flush_of_a_refresh_fails_there_is_a_result(tmp_path: Path, mo
         calls = 0
         with pytest.raises(StoreError, match="the disk is full"):
             publish(root, "new", replace=True)
-        assert content_of(Store(root).find("train", MADE_OF.key)) in ("old", "new")
+        assert content_of(Store(root).get("train", MADE_OF.key)) in ("old", "new")
     assert failing > 5

@@ -10,8 +10,8 @@ from gristmill.errors import RequestError
 from gristmill.store.store import Store
 from gristmill.sweeps import page as sweep
 from gristmill.sweeps import trials as sweeps
-from gristmill.sweeps.leaderboard import Outcome, Place, best, leaderboard
-from gristmill.sweeps.trials import Point, Trial
+from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores, best, leaderboard
+from gristmill.sweeps.trials import SweepPoint, Trial
 
 ROOT = Path(__file__).parents[3]
 SWEPT = [name for name, pipeline in load(ROOT).pipelines.items() if pipeline.sweep]
@@ -31,28 +31,28 @@ def refusal(project: Path, sweep: str, *overrides: str) -> list[str]:
     return str(refused.value).splitlines()
 
 
-def outcome(validation: float | None, test: float = 1.0, higher: bool = False) -> Outcome:
+def outcome(validation: float | None, test: float = 1.0, higher: bool = False) -> TrialScores:
     """What a trial came to, by its scores."""
     scores = {
         "headline": {"metric": "score", "model": test, "baseline": 0.5, "higher_is_better": higher},
         "best_baseline": "naive",
         "model": {"validation": {"score": validation}, "test": {"score": test}},
     }
-    return Outcome(scores, 2.0, 1234, "2026-01-01T00:00:00+00:00", {})
+    return TrialScores(scores, 2.0, 1234, "2026-01-01T00:00:00+00:00", {})
 
 
-def backtested(mean: float) -> Outcome:
+def backtested(mean: float) -> TrialScores:
     """What a trial came to that was judged in a backtest."""
     found = outcome(None)
     blocks = {"forecasters": {"model": {"score": {"mean": mean}}}}
     scores = {**found.scores, "model": {"test": {"score": 1.0}}, "backtest": blocks}
-    return Outcome(scores, found.seconds, found.parameters, found.made, found.versions)
+    return TrialScores(scores, found.seconds, found.parameters, found.made, found.versions)
 
 
-def places(project: Path, *tried: Sequence[Outcome | None]) -> list[Place]:
+def places(project: Path, *tried: Sequence[TrialScores | None]) -> list[LeaderboardEntry]:
     """The leaderboard of points `a`, `b`, … with what each of their seeds came to."""
     pipeline = load(project).pipeline("small")
-    points = [Point((f"model.name={name}",), pipeline, name) for name in "abcdefg"[: len(tried)]]
+    points = [SweepPoint((f"model.name={name}",), pipeline, name) for name in "abcdefg"[: len(tried)]]
     pairs = [
         (Trial(point, seed), one)
         for point, outcomes in zip(points, tried, strict=True)
@@ -61,7 +61,7 @@ def places(project: Path, *tried: Sequence[Outcome | None]) -> list[Place]:
     return leaderboard(pairs)
 
 
-def names(found: list[Place]) -> list[str]:
+def names(found: list[LeaderboardEntry]) -> list[str]:
     """The points from the best on."""
     return [place.point.label for place in found]
 

@@ -107,7 +107,7 @@ def test_what_one_device_trains_in_float32_is_the_network_itself() -> None:
 def test_an_equal_network_is_handed_over_to_the_last_bit() -> None:
     one, other = (keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]) for _ in range(2))
 
-    distribution.hand_over(one, other)
+    distribution.copy_weights(one, other)
 
     for mine, its in zip(one.get_weights(), other.get_weights(), strict=True):
         assert np.array_equal(mine, its)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from gristmill.training.history import Course
+    from gristmill.training.history import TrainingHistory
     from gristmill.training.learning_rate import Loss
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +74,7 @@ def train(
     loss: "Loss" = "huber",
     until: int | None = None,
     **settings: Any,
-) -> "tuple[keras.Model, Course]":
+) -> "tuple[keras.Model, TrainingHistory]":
     """Train in batches of 16 of 48 windows, judged on 8 more, with the checkpoints in `folder`, the logs beside it."""
 
     from gristmill.training.fit import fit
@@ -183,7 +183,7 @@ class Trained:
     """A training without interruption."""
 
     network: "keras.Model"
-    course: "Course"
+    course: "TrainingHistory"
     told: list[Epoch]
     folder: Path  # of its checkpoints
 
@@ -496,7 +496,7 @@ def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path)
     assert '"loss"' not in network.to_json()
 
 
-def with_goal(folder: Path, **goal: Any) -> "Course":
+def with_goal(folder: Path, **goal: Any) -> "TrainingHistory":
     """Train the plain network as a classifier of whether the first value is positive."""
     import keras
 

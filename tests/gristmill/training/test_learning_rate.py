@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gristmill.errors import Diverged
 from gristmill.settings.base import Fit
-from gristmill.training.learning_rate import Loss, Trial, schedule, search, suggest
+from gristmill.training.learning_rate import Loss, RateTrial, schedule, search, suggest
 from gristmill.training.seeds import seeded
 
 RANDOM = np.random.default_rng(0)
@@ -32,7 +32,7 @@ def batches(size: int = 8, targets: Any = Y) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices((X, targets)).batch(size)
 
 
-def tried(loss: Loss = "mse", data: tf.data.Dataset | None = None, **settings: Any) -> list[Trial]:
+def tried(loss: Loss = "mse", data: tf.data.Dataset | None = None, **settings: Any) -> list[RateTrial]:
     return search(network(), data or batches(), Fit(**settings), loss)
 
 
@@ -128,12 +128,12 @@ def test_where_no_loss_was_a_number_there_is_nothing_to_suggest() -> None:
 
 def test_the_suggestion_is_the_first_rate_at_which_nine_tenths_of_the_fall_were_done() -> None:
     smoothed = [5.0] * 10 + [4.0, 2.0, 1.5, 1.4, 1.2, 1.0, 1.3, 9.0]  # from 5 to 1: nine tenths are done at 1.4
-    trials = [Trial(float(count), 1.0, loss) for count, loss in enumerate(smoothed, 1)]
+    trials = [RateTrial(float(count), 1.0, loss) for count, loss in enumerate(smoothed, 1)]
     assert suggest(trials) == 14
 
 
 def test_the_luck_of_the_first_batches_does_not_count() -> None:
     smoothed = [0.1] * 9 + [5.0, 4.0, 3.0, 4.0]
-    trials = [Trial(float(count), 1.0, loss) for count, loss in enumerate(smoothed, 1)]
+    trials = [RateTrial(float(count), 1.0, loss) for count, loss in enumerate(smoothed, 1)]
     assert suggest(trials) == 12
     assert suggest(trials[:3]) == 3  # too few to leave any out

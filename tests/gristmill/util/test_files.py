@@ -15,7 +15,15 @@ from gristmill import keys
 from gristmill.errors import SourceChanged
 from gristmill.keys import digest_of_file
 from gristmill.util import files
-from gristmill.util.files import Memo, Watch, files_below, flush_folder, rename_folder, write_atomically, write_json
+from gristmill.util.files import (
+    StatCache,
+    Watch,
+    files_below,
+    flush_folder,
+    rename_folder,
+    write_atomically,
+    write_json,
+)
 
 
 @pytest.fixture
@@ -154,7 +162,7 @@ def test_a_watch_cannot_begin_on_a_file_that_is_gone(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("later")
 def test_an_untouched_file_is_hashed_once(tmp_path: Path, hashed: list[str]) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    found = [Memo(tmp_path / "memo").digest(tmp_path / "a") for _ in range(3)]
+    found = [StatCache(tmp_path / "memo").digest(tmp_path / "a") for _ in range(3)]
     assert found == [digest_of_file(tmp_path / "a")] * 3
     assert hashed == ["a"]
 
@@ -164,7 +172,7 @@ def test_of_several_files_only_the_touched_is_hashed_again(tmp_path: Path, hashe
     (tmp_path / "data/inner").mkdir(parents=True)
     for name in ("a", "inner/b"):
         (tmp_path / "data" / name).write_text(name)
-    memo = Memo(tmp_path / "memo")
+    memo = StatCache(tmp_path / "memo")
     before = memo.digests(tmp_path / "data", ["a", "inner/b"])
     (tmp_path / "data/inner/b").write_text("other words")
     after = memo.digests(tmp_path / "data", ["a", "inner/b"])
@@ -176,7 +184,7 @@ def test_of_several_files_only_the_touched_is_hashed_again(tmp_path: Path, hashe
 def test_a_flipped_bit_is_found_though_size_and_time_are_restored(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(b"abc")
-    memo = Memo(tmp_path / "memo")
+    memo = StatCache(tmp_path / "memo")
     before, stat = memo.digest(file), file.stat()
     alter_unseen(file)
     assert (file.stat().st_size, file.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
@@ -188,14 +196,14 @@ def test_files_of_one_name_in_two_folders_are_two(tmp_path: Path) -> None:
     for folder in ("one", "other"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "a").write_text(folder)
-    memo = Memo(tmp_path / "memo")
+    memo = StatCache(tmp_path / "memo")
     assert len({memo.digest(tmp_path / folder / "a") for folder in ("one", "other") * 2}) == 2
 
 
 def test_a_file_just_written_is_not_remembered(tmp_path: Path, hashed: list[str]) -> None:
     """It could be written to again within one tick of its clock and look the same."""
     (tmp_path / "a").write_bytes(b"abc")
-    memo = Memo(tmp_path / "memo")
+    memo = StatCache(tmp_path / "memo")
     assert memo.digest(tmp_path / "a") == memo.digest(tmp_path / "a")
     assert hashed == ["a", "a"]
     assert not (tmp_path / "memo").exists()
@@ -207,7 +215,7 @@ def test_a_file_just_written_is_not_remembered(tmp_path: Path, hashed: list[str]
 )
 def test_a_damaged_memo_is_written_anew(tmp_path: Path, hashed: list[str], damage: bytes) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    memo = Memo(tmp_path / "memo")
+    memo = StatCache(tmp_path / "memo")
     memo.digest(tmp_path / "a")
     (remembered,) = (tmp_path / "memo").iterdir()
     remembered.write_bytes(damage)
@@ -218,7 +226,7 @@ def test_a_damaged_memo_is_written_anew(tmp_path: Path, hashed: list[str], damag
 @pytest.mark.usefixtures("later")
 def test_a_memo_that_was_altered_is_not_believed(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    memo = Memo(tmp_path / "memo")
+    memo = StatCache(tmp_path / "memo")
     digest = memo.digest(tmp_path / "a")
     (remembered,) = (tmp_path / "memo").iterdir()
     remembered.write_text(remembered.read_text().replace(digest, "00" * 32))
@@ -234,7 +242,7 @@ def test_what_is_worked_out_of_a_file_is_remembered_with_its_version(tmp_path: P
         worked.append(path.name)
         return {"size": len(path.read_bytes()), "words": ["é", None]}
 
-    memo = Memo(tmp_path / "memo")
+    memo = StatCache(tmp_path / "memo")
     found = [memo.recall(tmp_path, ["a"], work, version) for version in ("1", "1", "2", "1", "2")]
     assert found == [{"a": {"size": 3, "words": ["é", None]}}] * 5
     assert worked == ["a", "a"]
@@ -248,7 +256,7 @@ def test_processes_that_write_one_memo_at_a_time_leave_it_whole(tmp_path: Path) 
     remember = (
         "import sys; from pathlib import Path; from gristmill.util import files\n"
         "files._REST_NS = 0\n"
-        "for name in sys.argv[2:]: files.Memo(Path('memo')).digests(Path(sys.argv[1]), [name])"
+        "for name in sys.argv[2:]: files.StatCache(Path('memo')).digests(Path(sys.argv[1]), [name])"
     )
     command = [sys.executable, "-c", remember, str(tmp_path / "data")]
     names = [str(number) for number in range(20)]
@@ -266,14 +274,14 @@ def test_processes_that_write_one_memo_at_a_time_leave_it_whole(tmp_path: Path) 
 def test_a_memo_that_cannot_be_written_costs_only_the_hashing(tmp_path: Path, hashed: list[str]) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     (tmp_path / "file").write_text("stands where the memo should")
-    memo = Memo(tmp_path / "file" / "memo")
+    memo = StatCache(tmp_path / "file" / "memo")
     assert memo.digest(tmp_path / "a") == memo.digest(tmp_path / "a") == digest_of_file(tmp_path / "a")
     assert hashed == ["a", "a"]
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="gone"):
-        Memo(tmp_path / "memo").digests(tmp_path, ["gone"])
+        StatCache(tmp_path / "memo").digests(tmp_path, ["gone"])
 
 
 @pytest.mark.usefixtures("later")
@@ -281,4 +289,4 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_a_file_whose_name_is_not_utf8_is_hashed_like_any(tmp_path: Path) -> None:
     file = tmp_path / os.fsdecode(b"caf\xe9.csv")
     file.write_bytes(b"1")
-    assert Memo(tmp_path / "memo").digest(file) == digest_of_file(file)
+    assert StatCache(tmp_path / "memo").digest(file) == digest_of_file(file)

@@ -29,7 +29,7 @@ _SHOWN = 30  # classes or groups that a table shows at most
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluation:
     """What a run left in its artifacts of how the model stands, read once."""
 
     evaluate: Path
@@ -47,11 +47,11 @@ class Judged:
         return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
 
 
-def read_judged(folders: dict[str, Path]) -> Judged:
+def read_judged(folders: dict[str, Path]) -> Evaluation:
     """Read what evaluate wrote, given the folders of a run's artifacts."""
     evaluate = folders["evaluate"]
     scores, table = read_document(evaluate / "scores.json"), read_table(evaluate / "scores.parquet")
-    return Judged(evaluate, folders["train"], scores, table)
+    return Evaluation(evaluate, folders["train"], scores, table)
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
@@ -60,7 +60,7 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
     return as_png(plots.confusion_figure(scores["confusion"], scores["classes"]))
 
 
-def scores_section(found: Judged) -> Section:
+def scores_section(found: Evaluation) -> Section:
     """Return how the model stands beside its baselines, part by part."""
     tables = [scores_table(found.scores, part) for part in PARTS if part in found.scores["model"]]
     return Section("Scores", f"{verdict(found.scores)} {learned_gap(found.train, found.scores)}", tables=tables)
@@ -103,7 +103,7 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
     return Table(f"{part.capitalize()} part", ["classifier", *shown.values()], score_rows(shown, named))
 
 
-def confusion_section(found: Judged) -> Section:
+def confusion_section(found: Evaluation) -> Section:
     """Return what each class is taken for, and how well it is found."""
     picture = as_svg(plots.confusion_figure(found.scores["confusion"], found.scores["classes"]))
     classes = found.by("class")
@@ -118,7 +118,7 @@ def confusion_section(found: Judged) -> Section:
     )
 
 
-def calibration_section(found: Judged) -> Section:
+def calibration_section(found: Evaluation) -> Section:
     """Return how often the model is right beside how sure it says it is."""
     bins, test = found.scores["calibration"], found.scores["model"]["test"]
     examples = sum(one["examples"] for one in bins)
@@ -130,7 +130,7 @@ def calibration_section(found: Judged) -> Section:
     return Section("Calibration", note, pictures=[as_svg(plots.calibration_figure(bins))])
 
 
-def slice_sections(found: Judged) -> Iterator[Section]:
+def slice_sections(found: Evaluation) -> Iterator[Section]:
     """Yield the scores by columns of the metadata."""
     tables = []
     for column in [by for by in found.table["by"].unique() if by not in ("all", "class")]:

@@ -29,7 +29,7 @@ from gristmill.util.table_io import read_document, read_table
 
 
 @dataclass(frozen=True)
-class Ingested:
+class IngestedExamples:
     """Examples as ingest left them."""
 
     folder: Path
@@ -42,13 +42,13 @@ class Ingested:
         """The class of each row."""
         return np.array(self.classes, object)[self.rows["label"]]
 
-    def of(self, index: pd.DataFrame) -> "Ingested":
+    def of(self, index: pd.DataFrame) -> "IngestedExamples":
         """Return the examples that an index names, in its order."""
         rows = self.rows.set_index("id").loc[index["id"]].reset_index()
         contents = self.contents.set_axis(self.rows["id"]).loc[index["id"]].reset_index(drop=True)
-        return Ingested(self.folder, rows, contents, self.classes)
+        return IngestedExamples(self.folder, rows, contents, self.classes)
 
-    def part(self, preprocess: Path, *names: str) -> "Ingested":
+    def part(self, preprocess: Path, *names: str) -> "IngestedExamples":
         """Return the examples of some parts, as they were split."""
         index = read_table(preprocess / "index.parquet")
         return self.of(index[index["part"].isin(names)])
@@ -58,9 +58,9 @@ class Ingested:
 class Fresh:
     """Examples that a champion has not seen, and what it was trained on."""
 
-    now: Ingested  # all that is ingested now
+    now: IngestedExamples  # all that is ingested now
     rows: pd.DataFrame  # those of it that are new, a row at least
-    known: Ingested  # the champion's test part
+    known: IngestedExamples  # the champion's test part
     champion: Folders
 
 
@@ -145,7 +145,7 @@ class Kind:
         errors |= {CHALLENGER: misses(rows)} | {name: misses(rows, name) for name in baselines}
         return Contest("error rate", errors)
 
-    def _unlearned(self, challenger: Folders, champion: Champion) -> Ingested:
+    def _unlearned(self, challenger: Folders, champion: Champion) -> IngestedExamples:
         now, before = self._comparable(challenger["ingest"], champion.folders)
         tested = now.part(challenger["preprocess"], "test")
         learned = (
@@ -154,7 +154,7 @@ class Kind:
         )
         return tested.of(tested.rows[example_diff.unlearned(tested.contents, *learned)])
 
-    def _comparable(self, ingest: Path, champion: Folders) -> tuple[Ingested, Ingested]:
+    def _comparable(self, ingest: Path, champion: Folders) -> tuple[IngestedExamples, IngestedExamples]:
         """Return examples and those of the champion, which must have the same classes."""
         now, before = self._ingested(ingest), self._ingested(champion["ingest"])
         if now.classes != before.classes:
@@ -163,12 +163,12 @@ class Kind:
             )
         return now, before
 
-    def _ingested(self, ingest: Path) -> Ingested:
+    def _ingested(self, ingest: Path) -> IngestedExamples:
         rows = read_table(ingest / self.table)
-        return Ingested(ingest, rows, rows[self.content], read_document(ingest / "summary.json")["classes"])
+        return IngestedExamples(ingest, rows, rows[self.content], read_document(ingest / "summary.json")["classes"])
 
 
-def _said(found: Ingested) -> pd.DataFrame:
+def _said(found: IngestedExamples) -> pd.DataFrame:
     """Return content, class and part of examples."""
     return pd.DataFrame({CONTENT: found.contents, "label": found.labels, "part": found.rows["part"].fillna("")})
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError
-from gristmill.settings.base import URLS, Digest, Place, Settings, Sizes
+from gristmill.settings.base import URLS, Digest, Settings, Sizes, SourceLocation
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +40,9 @@ class Transfer(Settings):
 
     kind: Literal["transfer"]
     base: str  # class of keras.applications, such as "MobileNet"
-    weights: Place = "imagenet"  # fetched by Keras; or a file, .weights.h5 or Keras 2's .h5; or "none": all is learned
+    weights: SourceLocation = (
+        "imagenet"  # fetched by Keras; or a file, .weights.h5 or Keras 2's .h5; or "none": all is learned
+    )
     sha256: Digest = None  # of the weights file; needed for one at a URL
     cut: str | None = None  # layer of the base whose output is taken; its last one if not set
     train_from: str | None = None  # first layer of the base that is tuned, if any; not for weights = "none"

@@ -15,7 +15,7 @@ from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.train import train
 from gristmill.errors import Diverged, RequestError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
 from gristmill.util.table_io import read_document, read_table
@@ -128,7 +128,7 @@ def own(tmp_path: Path, body: str) -> dict[str, Any]:
     """Return a user's own model, as `fit` takes it."""
     file = tmp_path / "mine.py"
     file.write_text(f"import keras\n\ndef build(features, width):\n    {body}\n")
-    return {"model": Own.model_validate({"kind": "mine.py:build", "width": 5}), "files": [file]}
+    return {"model": CustomCode.model_validate({"kind": "mine.py:build", "width": 5}), "files": [file]}
 
 
 def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.domains.text import projector
 from gristmill.domains.text.projector import (
-    Embedding,
+    EmbeddingTable,
     embedding_of,
     neighbours,
     placed,
@@ -23,7 +23,7 @@ from gristmill.errors import RequestError
 TOKENS = ["", "[UNK]", "good", "great", "bad", "▁film", "\t"]
 VECTORS = np.array([[9, 9], [1, 1], [1, 0], [2, 0.1], [-1, 0], [0, 1], [0, 0]], np.float32)
 
-FOUND = Embedding("embedding", VECTORS, TOKENS)
+FOUND = EmbeddingTable("embedding", VECTORS, TOKENS)
 
 
 def test_files_have_a_row_a_token_without_padding(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_one_dimension_and_one_token_have_a_place_too() -> None:
     telling = pd.DataFrame({"id": [2], "token": ["good"]})
 
     places, shares = placed(FOUND, telling)
-    line, along = placed(Embedding("e", VECTORS[:, :1], TOKENS), pd.DataFrame({"id": [2, 3], "token": ["a", "b"]}))
+    line, along = placed(EmbeddingTable("e", VECTORS[:, :1], TOKENS), pd.DataFrame({"id": [2, 3], "token": ["a", "b"]}))
 
     assert places[["x", "y"]].to_numpy().tolist() == [[0, 0]]
     assert shares == [0, 0]

@@ -22,7 +22,7 @@ from gristmill.domains.text.models.gru import Gru
 from gristmill.domains.text.settings import Train
 from gristmill.domains.text.train import refuse_moved_by_padding, train
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
 from gristmill.training.outputs import refuse_misshapen
 from gristmill.util.table_io import read_document, read_table
@@ -116,7 +116,9 @@ def test_a_model_of_ones_own_is_built_to_the_shape(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(OWN)
 
-    out, _ = run(tmp_path, Own.model_validate({"kind": "mine.py:build", "dimensions": 7}), files=[file], epochs=1)
+    out, _ = run(
+        tmp_path, CustomCode.model_validate({"kind": "mine.py:build", "dimensions": 7}), files=[file], epochs=1
+    )
 
     weights = saved_network.read(out).get_weights()
     assert [array.shape for array in weights] == [(VOCABULARY, 7), (7, 3), (3,)]
@@ -186,7 +188,7 @@ def test_an_own_model_that_padding_moves_is_refused_before_it_is_trained(tmp_pat
     file.write_text(OWN.replace('pooled(features, tokens, "max")', "keras.ops.max(features, axis=1)"))
 
     with pytest.raises(RequestError, match="padding changes the network's output for a text"):
-        run(tmp_path, Own.model_validate({"kind": "mine.py:build", "dimensions": 7}), files=[file])
+        run(tmp_path, CustomCode.model_validate({"kind": "mine.py:build", "dimensions": 7}), files=[file])
 
     assert not (tmp_path / "scratch").exists()
 

@@ -16,7 +16,7 @@ from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import train
 from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.project.project import Project
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
 from gristmill.util.table_io import read_document, read_table
@@ -162,7 +162,7 @@ def test_a_users_own_function_builds_the_network_again(judge: Judge, tmp_path: P
         "    return keras.Model(window, keras.layers.Dense(shape.outputs)(keras.layers.Flatten()(window)))\n"
     )
 
-    judged, again = judge(model=Own.model_validate({"kind": "mine.py:build"}), files=[file], epochs=1)
+    judged, again = judge(model=CustomCode.model_validate({"kind": "mine.py:build"}), files=[file], epochs=1)
 
     assert predicted(again()).shape == predicted(judged).shape
 

@@ -14,7 +14,7 @@ from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train import train
 from gristmill.errors import Diverged, RequestError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
 from gristmill.util.table_io import read_document, read_table
@@ -194,7 +194,7 @@ def test_a_users_own_function_builds_the_network(fit: Fit, tmp_path: Path) -> No
         "    return keras.Model(window, keras.layers.Dense(shape.outputs)(hidden))\n"
     )
 
-    out = fit(model=Own.model_validate({"kind": "mine.py:build", "width": 5}), files=[file], epochs=1)
+    out = fit(model=CustomCode.model_validate({"kind": "mine.py:build", "width": 5}), files=[file], epochs=1)
 
     assert saved_network.read(out).count_params() == (6 + 1) * 5 + (5 + 1) * 2
     assert predicted(out).shape == (19, 2, 1)

@@ -25,7 +25,7 @@ from gristmill.domains.timeseries.train_network import (
     refuse_misshapen,
 )
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import Own
+from gristmill.settings.custom_code import CustomCode
 from helpers.small_runs import assembled, networks
 
 RANDOM = np.random.default_rng(0)
@@ -199,7 +199,7 @@ def test_a_network_of_another_shape_is_refused(taken: tuple[int, ...], given: tu
 def test_a_users_function_builds_a_network_or_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("def build(shape, width):\n    return (shape.history, width)\n")
-    own = Own.model_validate({"kind": "mine.py:build", "width": 3})
+    own = CustomCode.model_validate({"kind": "mine.py:build", "width": 3})
 
     model = buildable(own, [file])
 

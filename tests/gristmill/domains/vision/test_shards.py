@@ -9,10 +9,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.vision.shards import Place, bytes_of, example, filling, path_of, read, write
+from gristmill.domains.vision.shards import ShardPosition, bytes_of, example, filling, path_of, read, write
 
 
-def written(folder: Path, records: list[bytes], full: int) -> list[Place]:
+def written(folder: Path, records: list[bytes], full: int) -> list[ShardPosition]:
     folder.mkdir(exist_ok=True)
     with filling(folder, full) as shards:
         return [shards.add(record) for record in records]
@@ -35,7 +35,12 @@ def test_records_are_found_again(records: list[bytes], full: int) -> None:
 def test_a_shard_is_full_once_it_holds_enough(tmp_path: Path) -> None:
     places = written(tmp_path, [b"a" * 34, b"b" * 34, b"c" * 35, b"d"], full=100)
 
-    assert places == [Place(0, 12, 34), Place(0, 62, 34), Place(1, 12, 35), Place(1, 63, 1)]
+    assert places == [
+        ShardPosition(0, 12, 34),
+        ShardPosition(0, 62, 34),
+        ShardPosition(1, 12, 35),
+        ShardPosition(1, 63, 1),
+    ]
     assert [path.stat().st_size for path in sorted(tmp_path.iterdir())] == [100, 68]
 
 

@@ -44,20 +44,20 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_what_one_machine_makes_another_one_finds(machine: Machine) -> None:
     made = publish(machine("here"))
 
-    found = machine("there").find("train", made_of().key)
+    found = machine("there").get("train", made_of().key)
 
     assert found is not None
     assert (found.reference, found.manifest) == (made.reference, made.manifest)
     assert found.path == machine("there").path("train", made_of().key)
     assert contents(found.path) == contents(made.path)
-    assert machine("there").open(made.reference).path == found.path
+    assert machine("there").open_verified(made.reference).path == found.path
     assert [path.name for path in found.path.parent.iterdir()] == [found.path.name]
 
 
 def test_what_nobody_made_nobody_finds(machine: Machine) -> None:
-    assert machine("here").find("train", made_of().key) is None
+    assert machine("here").get("train", made_of().key) is None
     with pytest.raises(CorruptArtifact, match=r"manifest.json: cannot be read"):
-        machine("here").open({"stage": "train", "key": made_of().key, "digest": "none"})
+        machine("here").open_verified({"stage": "train", "key": made_of().key, "digest": "none"})
 
 
 def test_equal_bytes_are_there_once(machine: Machine, shared: str) -> None:
@@ -71,9 +71,9 @@ def test_what_is_here_is_found_without_a_request(machine: Machine, request: pyte
     made = publish(machine("here"))
     request.getfixturevalue("unreachable")
     here = machine("here")
-    found = here.find("train", made_of().key)
+    found = here.get("train", made_of().key)
     assert found is not None
-    assert here.open(found.reference).reference == made.reference
+    assert here.open_verified(found.reference).reference == made.reference
 
 
 def test_of_two_machines_that_make_one_artifact_both_end_with_the_first_ones(machine: Machine) -> None:
@@ -85,7 +85,7 @@ def test_of_two_machines_that_make_one_artifact_both_end_with_the_first_ones(mac
 
     assert second.reference == first.reference
     assert contents(second.path) == contents(first.path)
-    found = machine("third").find("train", made_of().key)
+    found = machine("third").get("train", made_of().key)
     assert found is not None
     assert found.reference == first.reference
 
@@ -113,7 +113,7 @@ def test_of_processes_that_publish_at_the_same_time_all_end_with_one_result(mach
         process.join()
 
     assert [process.exitcode for process in started] == [0, 0, 0]
-    found = [machine(name).find("train", made_of().key) for name in machines]
+    found = [machine(name).get("train", made_of().key) for name in machines]
     assert len({artifact.reference["digest"] for artifact in found if artifact}) == 1
     assert len({(artifact.path / "weights").read_text() for artifact in found if artifact}) == 1
     assert all(found)
@@ -131,20 +131,22 @@ def test_a_machine_that_loses_in_the_last_moment_takes_the_winners(
 
     monkeypatch.setattr(there.remote.bucket, "create", create_later)
     second = publish(there, content="second")
-    assert second.reference == here.open(second.reference).reference
+    assert second.reference == here.open_verified(second.reference).reference
     assert (second.path / "inner/weights").read_text() == "weights"
 
 
 def test_a_result_made_again_by_request_takes_the_others_place(machine: Machine) -> None:
     here, there = machine("here"), machine("there")
     old = publish(here)
-    assert there.find("train", made_of().key)
+    assert there.get("train", made_of().key)
     new = publish(here, content="other weights", replace=True)
 
-    assert there.open(old.reference).reference == old.reference  # which is still here
-    assert there.open(new.reference).reference == new.reference  # which a record of the other machine refers to
+    assert there.open_verified(old.reference).reference == old.reference  # which is still here
+    assert (
+        there.open_verified(new.reference).reference == new.reference
+    )  # which a record of the other machine refers to
     with pytest.raises(CorruptArtifact, match="it was refreshed since"):
-        there.open(old.reference)
+        there.open_verified(old.reference)
 
 
 @pytest.mark.parametrize("damaged", [WEIGHTS, NAME])
@@ -155,7 +157,7 @@ def test_a_flipped_bit_on_the_server_is_never_used_and_is_healed(
     spoil(shared, damaged)
 
     with heard(caplog):
-        assert machine("there").find("train", made_of().key) is None
+        assert machine("there").get("train", made_of().key) is None
 
     (warning,) = said(caplog)
     assert warning.startswith(f"{shared}/{damaged}: ")
@@ -164,7 +166,7 @@ def test_a_flipped_bit_on_the_server_is_never_used_and_is_healed(
     assert NAME not in names(shared)
     again = publish(machine("there"))  # as the stage does that found none
     assert again.reference == made.reference
-    assert machine("third").find("train", made_of().key)
+    assert machine("third").get("train", made_of().key)
 
 
 def test_an_object_that_is_gone_is_healed_by_who_has_it(
@@ -173,12 +175,12 @@ def test_an_object_that_is_gone_is_healed_by_who_has_it(
     made = publish(machine("here"))
     Remote(shared).bucket.remove(WEIGHTS)
     with heard(caplog):
-        assert machine("there").find("train", made_of().key) is None
+        assert machine("there").get("train", made_of().key) is None
     assert said(caplog)[0].startswith(f"{shared}/{WEIGHTS}: gone, though a manifest names it.")
 
     machine("here").share(made, NAME)
 
-    assert machine("there").find("train", made_of().key)
+    assert machine("there").get("train", made_of().key)
 
 
 def test_what_is_damaged_here_is_fetched_again(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
@@ -187,13 +189,13 @@ def test_what_is_damaged_here_is_fetched_again(machine: Machine, caplog: pytest.
     (made.path / "inner/weights").write_text("damaged")
 
     with heard(caplog):
-        found = here.find("train", made_of().key)
+        found = here.get("train", made_of().key)
 
     assert found is not None
     assert (found.path / "inner/weights").read_text() == "weights"
     assert [path.is_dir() for path in (here.root / "quarantine").iterdir()] == [True]
     (made.path / MANIFEST).unlink()
-    assert here.open(made.reference).reference == made.reference
+    assert here.open_verified(made.reference).reference == made.reference
 
 
 @pytest.mark.parametrize("file", ["../outside", "/outside", MANIFEST, "inner/../../outside"])
@@ -208,7 +210,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(
     bucket.write(NAME, json.dumps(manifest | {"seal": keys.digest_of(manifest)}).encode())
 
     with heard(caplog):
-        assert machine("there").find("train", made_of().key) is None
+        assert machine("there").get("train", made_of().key) is None
 
     assert "names files that lie outside of its folder." in said(caplog)[0]
     assert not list(machine("there").root.parent.glob("**/outside"))
@@ -249,17 +251,17 @@ def test_an_upload_that_is_killed_is_invisible_and_the_next_one_heals(
 
     assert process.exitcode == -signal.SIGKILL
     assert len(names(shared, "objects")) == objects
-    assert machine("here").find("train", made_of().key) is None
-    assert machine("there").find("train", made_of().key) is None
+    assert machine("here").get("train", made_of().key) is None
+    assert machine("there").get("train", made_of().key) is None
     made = publish(machine("here"))
-    found = machine("there").find("train", made_of().key)
+    found = machine("there").get("train", made_of().key)
     assert found is not None
     assert found.reference == made.reference
 
 
 def test_a_server_that_cannot_be_reached_is_one_line(unreachable: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as raised:
-        SharedStore(tmp_path / "cache", Remote(unreachable)).find("train", made_of().key)
+        SharedStore(tmp_path / "cache", Remote(unreachable)).get("train", made_of().key)
     message = str(raised.value)
     assert message.startswith(f"{unreachable}: the shared store cannot be reached (Could not connect to the endpoint")
     assert message.endswith("Look at the network, AWS_ENDPOINT_URL and the credentials, and run again.")
@@ -269,7 +271,12 @@ def test_a_server_that_cannot_be_reached_is_one_line(unreachable: str, tmp_path:
 def test_a_bucket_that_does_not_exist_is_an_error_and_no_folder_becomes_its_cache(shared: str, tmp_path: Path) -> None:
     store = SharedStore(tmp_path / "cache", Remote("s3://no-such-bucket/prefix"))
     said = r"^s3://no-such-bucket/prefix: The specified bucket does not exist\. Create it, or correct GRISTMILL_STORE"
-    for use in (store.check_writable, Runs(store).pull, Registry(store).pull, lambda: store.look("train", NAME)):
+    for use in (
+        store.check_writable,
+        Runs(store).pull,
+        Registry(store).pull,
+        lambda: store.get_remote_aware("train", NAME),
+    ):
         with pytest.raises(RequestError, match=said):
             use()
     assert not (store.root / "shared-with").exists()
@@ -313,29 +320,29 @@ def test_a_look_leaves_the_files_where_they_are_and_asks_once(machine: Machine, 
     made = publish(machine("here"))
     there = machine("there")
 
-    seen = there.look("train", made_of().key)
+    seen = there.get_remote_aware("train", made_of().key)
 
     assert seen is not None
     assert (seen.reference, seen.manifest) == (made.reference, made.manifest)
     assert list(there.artifacts()) == []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Remote, "manifest", None)
-        assert there.look("train", made_of().key) == seen
+        assert there.get_remote_aware("train", made_of().key) == seen
     (tmp_path / "there/shared-with").unlink()  # which makes it the cache of another store
-    assert SharedStore(tmp_path / "there", Remote(f"{shared}-another")).look("train", made_of().key) is None
-    assert there.open(seen.reference).path == there.path("train", made_of().key)
+    assert SharedStore(tmp_path / "there", Remote(f"{shared}-another")).get_remote_aware("train", made_of().key) is None
+    assert there.open_verified(seen.reference).path == there.path("train", made_of().key)
 
 
 def test_what_was_seen_and_is_gone_is_forgotten_when_it_is_wanted(machine: Machine, shared: str) -> None:
     made, there = publish(machine("here")), machine("there")
-    assert there.look("train", made_of().key)
+    assert there.get_remote_aware("train", made_of().key)
     Remote(shared).bucket.remove(NAME)
 
-    assert there.look("train", made_of().key, anew=True) is None
-    assert there.look("train", made_of().key)  # as it was seen
+    assert there.get_remote_aware("train", made_of().key, anew=True) is None
+    assert there.get_remote_aware("train", made_of().key)  # as it was seen
     with pytest.raises(CorruptArtifact, match=r"manifest.json: cannot be read"):
-        there.open(made.reference)
-    assert there.look("train", made_of().key) is None
+        there.open_verified(made.reference)
+    assert there.get_remote_aware("train", made_of().key) is None
 
 
 def test_a_server_that_comes_back_gets_what_was_made_meanwhile(
@@ -355,12 +362,12 @@ def test_a_server_that_comes_back_gets_what_was_made_meanwhile(
         made = publish(machine("here"))
 
     assert said(caplog) == ["away. Tried again in 0 s."]
-    assert machine("there").open(made.reference).reference == made.reference
+    assert machine("there").open_verified(made.reference).reference == made.reference
 
 
 def test_who_waited_while_another_fetched_takes_what_that_one_has(machine: Machine, shared: str) -> None:
     made, there = publish(machine("here")), machine("there")
-    fetched = there.open(made.reference)
+    fetched = there.open_verified(made.reference)
     Remote(shared).bucket.remove(NAME)
 
     again = there.fetch(NAME, "train", made_of().key, fetched.path, made.reference["digest"])
@@ -382,8 +389,8 @@ def test_a_full_disk_of_this_machine_is_told_as_such(
     there = machine("there")
 
     with pytest.raises(StoreError, match=rf"{tmp_path}/there: the disk is full"):
-        there.find("train", made_of().key)
-    assert there.look("train", made_of().key)  # the server is asked as before
+        there.get("train", made_of().key)
+    assert there.get_remote_aware("train", made_of().key)  # the server is asked as before
 
 
 @pytest.mark.parametrize(

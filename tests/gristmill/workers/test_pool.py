@@ -19,10 +19,10 @@ from gristmill.training.keras_backend import LINEAR_ALGEBRA
 from gristmill.util.processes import TEMPORARY
 from gristmill.workers import chunks, dask_cluster, process, worker_main
 from gristmill.workers import environment as alike
-from gristmill.workers.chunks import Piece, made_by_workers
-from gristmill.workers.pool import ATTEMPTS, Pool, at_once
+from gristmill.workers.chunks import StageChunk, made_by_workers
+from gristmill.workers.pool import ATTEMPTS, Pool, concurrency
 from gristmill.workers.process import Worker
-from gristmill.workers.unit import Done, Unit, WorkerDied
+from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 from helpers.support import wait_until
 
 ADDRESS = "tcp://127.0.0.1:8786"
@@ -45,7 +45,7 @@ def test_as_many_at_a_time_as_are_asked_for_else_as_the_table_says(
     runner: Runner, asked: int | None, workers: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 7)
-    assert at_once(runner, asked) == workers
+    assert concurrency(runner, asked) == workers
 
 
 def test_an_address_is_of_dask_alone() -> None:
@@ -71,11 +71,11 @@ class Mortal:
     def __init__(self) -> None:
         self.tried: list[str] = []
 
-    def attempt(self, unit: Unit) -> Done:
+    def attempt(self, unit: Unit) -> WorkResult:
         self.tried.append(unit.flow)
         if unit.flow == "mortal":
             raise WorkerDied("its process ended with status -9")
-        return Done(unit.flow)
+        return WorkResult(unit.flow)
 
     def close(self) -> None:
         self.tried.append("closed")
@@ -89,23 +89,23 @@ def test_a_unit_that_kills_its_workers_fails_alone() -> None:
     pool.close()
 
     assert done == {
-        0: Done("one"),
-        1: Done(failed=f"its process ended with status -9; it was tried {ATTEMPTS} times"),
-        2: Done("two"),
+        0: WorkResult("one"),
+        1: WorkResult(failed=f"its process ended with status -9; it was tried {ATTEMPTS} times"),
+        2: WorkResult("two"),
     }
     assert sorted(workers.tried) == sorted(["one", "two", "closed", *["mortal"] * ATTEMPTS])
 
 
 def test_a_worker_that_differs_says_in_what(project: Path) -> None:
-    here = alike.surroundings()
+    here = alike.fingerprint()
     assert here["tensorflow"] == metadata.version("tensorflow")
-    assert alike.amiss(here, here, str(project)) == ""
+    assert alike.mismatch(here, here, str(project)) == ""
     other = here | {"tensorflow": "2.0"}
     said = f"tensorflow: {here['tensorflow']}, where 2.0 is asked for. Install the same."
-    assert alike.amiss(here, other, str(project)) == said
+    assert alike.mismatch(here, other, str(project)) == said
     without = {name: version for name, version in here.items() if name != "ruptures"}
-    assert alike.amiss(without, here, str(project)).startswith("ruptures: not installed, where ")
-    assert alike.amiss(here, here, "/nowhere") == (
+    assert alike.mismatch(without, here, str(project)).startswith("ruptures: not installed, where ")
+    assert alike.mismatch(here, here, "/nowhere") == (
         "/nowhere: no pipelines.toml. A worker needs the project's folder at the same place: share or copy it."
     )
 
@@ -158,9 +158,9 @@ class Idler:
     def poll(self) -> int | None:
         return self.status
 
-    def do(self, unit: Unit, surroundings: object) -> Done:
+    def do(self, unit: Unit, surroundings: object) -> WorkResult:
         assert self.status is None, "it has ended"
-        return Done(unit.flow)
+        return WorkResult(unit.flow)
 
 
 def test_a_worker_that_ended_while_it_waited_is_given_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_a_worker_that_ended_while_it_waited_is_given_nothing_more(monkeypatch: 
     workers = process.Processes(2)
     workers._idle = [Idler(), Idler(0), Idler(0)]
 
-    assert workers.attempt(Unit("one", {})) == Done("one")
+    assert workers.attempt(Unit("one", {})) == WorkResult("one")
     assert [idler.poll() for idler in workers._idle] == [None]
 
 
@@ -218,38 +218,38 @@ def test_a_worker_sends_heartbeats_to_a_server_that_outlives_the_run(
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
     ended = SimpleNamespace(result=lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value())
-    monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(piece=lambda **_: ended))
+    monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(chunk=lambda **_: ended))
     monkeypatch.setenv(TEMPORARY, "http://own")
     monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", raising=False)
 
-    assert worker_main._done("piece", {}, server) == Done(seconds)
+    assert worker_main._done("chunk", {}, server) == WorkResult(seconds)
 
 
 def test_a_worker_says_of_what_class_an_error_is(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = SimpleNamespace(result=lambda **_: SourceChanged("series.csv: changed"))
-    monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(piece=lambda **_: ended))
+    monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(chunk=lambda **_: ended))
 
-    done = worker_main._done("piece", {}, "http://own")
+    done = worker_main._done("chunk", {}, "http://own")
 
-    assert done == Done(failed="SourceChanged: series.csv: changed", error="SourceChanged")
+    assert done == WorkResult(failed="SourceChanged: series.csv: changed", error="SourceChanged")
 
 
 @pytest.mark.parametrize(
     ("done", "raised"),
     [
-        (Done(failed="changed while it was read", error="SourceChanged"), SourceChanged),
-        (Done(failed="DataError: a row says SourceChanged: no", error="DataError"), WorkError),
-        (Done(failed="its process ended with status -9"), WorkError),
+        (WorkResult(failed="changed while it was read", error="SourceChanged"), SourceChanged),
+        (WorkResult(failed="DataError: a row says SourceChanged: no", error="DataError"), WorkError),
+        (WorkResult(failed="its process ended with status -9"), WorkError),
     ],
 )
 def test_a_piece_fails_by_the_class_of_its_error_whatever_the_message(
-    project: Path, monkeypatch: pytest.MonkeyPatch, done: Done, raised: type[WorkError]
+    project: Path, monkeypatch: pytest.MonkeyPatch, done: WorkResult, raised: type[WorkError]
 ) -> None:
     pool = SimpleNamespace(do=lambda _: iter([(0, done)]))
     monkeypatch.setattr(chunks, "opened", lambda *_: nullcontext(pool))
 
     with pytest.raises(WorkError) as told:
-        list(made_by_workers(catalogue.load(), 1, {"pipeline": "small"}, [Piece("ingest", "key")]))
+        list(made_by_workers(catalogue.load(), 1, {"pipeline": "small"}, [StageChunk("ingest", "key")]))
 
     assert type(told.value) is raised
     assert str(told.value) == f"ingest of small: {done.failed}"
@@ -269,5 +269,5 @@ def test_a_dask_workers_process_has_as_many_threads_as_where_its_work_comes_from
 
     worker = Worker(environment)
 
-    assert worker.do(Unit("piece", {}), {}).value == [asked] * len(LINEAR_ALGEBRA)
+    assert worker.do(Unit("chunk", {}), {}).value == [asked] * len(LINEAR_ALGEBRA)
     worker.end()
