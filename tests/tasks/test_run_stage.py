@@ -316,7 +316,7 @@ def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has
     asked: list[tuple[Any, list[str]]] = []
 
     def by_workers(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Iterator[tuple[int, ChunkResult]]:
-        asked.append((common["inputs"], [part.key for piece in pieces]))
+        asked.append((common["inputs"], [piece.key for piece in pieces]))
         yield from ((number, ChunkResult(artifact, True, 0.0)) for number in range(len(pieces)))
 
     monkeypatch.setattr("tasks.run_stage.made_by_workers", by_workers)

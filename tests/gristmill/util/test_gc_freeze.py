@@ -10,12 +10,12 @@ from gristmill.util.gc_freeze import gc_frozen
 
 IMPORTS = """
 import gc
-from gristmill.util.gc_freeze import collector_spared
-with collector_spared():
+from gristmill.util.gc_freeze import gc_frozen
+with gc_frozen():
     assert not gc.isenabled()
     import keyword, wsgiref.validate
 print(gc.isenabled(), gc.get_freeze_count() > 1000)
-with collector_spared():
+with gc_frozen():
     frozen = gc.get_freeze_count()
     garbage = [[] for _ in range(10_000)]
     import keyword
