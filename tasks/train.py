@@ -22,5 +22,5 @@ def _refuse_unknown_slices(run: Run, prepared: Reference) -> None:
     if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
         from gristmill.domains.common.classification.score_table import refuse_unknown
 
-        examples = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.prepared")
+        examples = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.dataset")
         refuse_unknown(slices, examples.read(run.catalogue.store.open_verified(prepared).path))

@@ -71,7 +71,7 @@ class Trainee:
         made = {name: out / name for name in self.folders}
         for folder in made.values():
             folder.mkdir()
-        importlib.import_module(f"gristmill.domains.{self.domain}.cut").cut(self.folders, made, most)
+        importlib.import_module(f"gristmill.domains.{self.domain}.few_examples").cut(self.folders, made, most)
         return replace(self, folders=made)
 
     def with_settings(self, table: str, **values: Any) -> "Trainee":

@@ -28,7 +28,7 @@ def propose(domain: str, folder: Path, ingest: Settings) -> Proposal:
         folder: of the ingest artifact.
         ingest: the settings that it was made by.
     """
-    proposal: Proposal = importlib.import_module(f"gristmill.domains.{domain}.schema").propose(folder, ingest)
+    proposal: Proposal = importlib.import_module(f"gristmill.domains.{domain}.schema_proposal").propose(folder, ingest)
     return proposal
 
 
