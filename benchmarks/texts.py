@@ -24,7 +24,7 @@ from course_text import UNKNOWN
 from measuring import arguments, table, tell
 
 from gristmill.domains.text import tokenizer
-from gristmill.domains.text.settings import Tokens
+from gristmill.domains.text.settings import TokenSettings
 
 VOCABULARY, PIECES = 10_000, 8_000
 ROUNDS = 5
@@ -41,7 +41,7 @@ def reviews(data_dir: Path) -> list[str]:
 
 def words(texts: list[str]) -> dict[str, tuple[Work, Work]]:
     """Return how gristmill fits and encodes, and how the course does."""
-    settings = Tokens(vocabulary=VOCABULARY)
+    settings = TokenSettings(vocabulary=VOCABULARY)
 
     def legacy() -> Legacy:
         made = Legacy(num_words=VOCABULARY, oov_token=UNKNOWN)
@@ -51,7 +51,7 @@ def words(texts: list[str]) -> dict[str, tuple[Work, Work]]:
     ours, theirs = tokenizer.fit(texts, settings), legacy()
     return {
         "fitted": (lambda: tokenizer.fit(texts, settings), legacy),
-        "encoded": (lambda: tokenizer.encoded(ours, texts), lambda: theirs.texts_to_sequences(texts)),
+        "encoded": (lambda: tokenizer.encode_texts(ours, texts), lambda: theirs.texts_to_sequences(texts)),
     }
 
 
@@ -76,9 +76,9 @@ def compared(name: str, ways: tuple[Work, Work], size: float) -> list[str]:
 
 def subwords(texts: list[str], size: float) -> str:
     """Return what subwords take, once."""
-    settings, made = Tokens(level="subword", vocabulary=PIECES), []
+    settings, made = TokenSettings(level="subword", vocabulary=PIECES), []
     found, found_busy = seconds(lambda: made.append(tokenizer.fit(texts, settings)))
-    _, cut_busy = cut = seconds(lambda: tokenizer.encoded(made[0], texts))
+    _, cut_busy = cut = seconds(lambda: tokenizer.encode_texts(made[0], texts))
     return (
         f"{PIECES:,} subwords: found in {found:.0f} s ({found_busy:.0f} s of the processors'), cut at "
         f"{size / cut[0]:.1f} MB/s ({size / cut_busy:.1f} in processor time)."

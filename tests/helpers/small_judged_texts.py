@@ -15,7 +15,7 @@ from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.text.dataset import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.models.lstm import Lstm
-from gristmill.domains.text.settings import Export, Preprocess, Tokens
+from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle
 from gristmill.util.table_io import write_document, write_table
 from helpers.support import here
@@ -63,7 +63,7 @@ def exported(folders: Folders, out: Path) -> Path:
 def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     """Write what the stages before export publish, with a network of random weights, and return the folders."""
     from gristmill.domains.common.classification.predictions import as_rows
-    from gristmill.domains.text.train import published
+    from gristmill.domains.text.train import with_probabilities
     from gristmill.training import saved_network
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
@@ -74,7 +74,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     ids = [row["id"] for part in reversed(PARTS) for row in data.rows(part).to_dict("records")]  # in another order
     raw = [text for part in reversed(PARTS) for text in texts[part]]
     write_table(folders["ingest"] / "texts.parquet", pd.DataFrame({"id": ids, "text": raw}))
-    network = published(small_network(data.layout))
+    network = with_probabilities(small_network(data.layout))
     saved_network.write(network, folders["train"])
     made = np.concatenate([network.predict_on_batch(batch) for batch in data.batches("test")])
     write_table(folders["evaluate"] / "predictions.parquet", as_rows(data, "test", made))
@@ -88,13 +88,13 @@ def write_prepared(folder: Path, texts: dict[str, list[str]], settings: Preproce
     """Write texts as `preprocess` does."""
     from gristmill.domains.text import tokenizer
 
-    fitted = tokenizer.fit(texts["train"], Tokens(level=settings.level, vocabulary=settings.vocabulary))
+    fitted = tokenizer.fit(texts["train"], TokenSettings(level=settings.level, vocabulary=settings.vocabulary))
     counts = {part: len(texts[part]) for part in PARTS}
     layout = Layout(
         settings.level, len(fitted.tokens), int(settings.length), settings.pad, settings.truncate, CLASSES, counts
     )
     every = [text for part in PARTS for text in texts[part]]
-    write_tokens(tokenizer.encoded(fitted, every).cut(layout.length, layout.truncate), folder)
+    write_tokens(tokenizer.encode_texts(fitted, every).cut(layout.length, layout.truncate), folder)
     tokenizer.write(fitted, folder)
     index = [{"id": f"{part} {at}", "label": at % 3, "part": part} for part in PARTS for at in range(counts[part])]
     write_table(folder / "index.parquet", pd.DataFrame(index))

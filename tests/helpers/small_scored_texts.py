@@ -92,13 +92,13 @@ def embedding(data: Prepared) -> "keras.Model":
 
     from gristmill.domains.text.model_shape import Shape
     from gristmill.domains.text.models.embedding import Embedding
-    from gristmill.domains.text.train import published
+    from gristmill.domains.text.train import with_probabilities
 
     keras.utils.set_random_seed(1)
     shape = Shape(data.layout.vocabulary, data.layout.length, len(data.classes))
     network = Embedding(kind="embedding", dimensions=4).build(shape)
     network.set_weights([5 * weights for weights in network.get_weights()])  # so that no class always wins
-    return published(network)
+    return with_probabilities(network)
 
 
 def counting(data: Prepared) -> "keras.Model":

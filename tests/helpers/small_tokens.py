@@ -10,7 +10,7 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
-from gristmill.domains.text.sequences import Sequences, starts_of
+from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.util.table_io import write_table
 
 VOCABULARY = 20
@@ -36,7 +36,7 @@ def write_tokens(folder: Path, parts: Mapping[str, Part], classes: Sequence[str]
     )
     counts = {part: len(parts[part][1]) if part in parts else 0 for part in PARTS}
     dataset.write_layout(Layout("word", VOCABULARY, LENGTH, pad, "post", list(classes), counts), folder)
-    dataset.write_tokens(Sequences(np.concatenate(texts), starts_of(lengths)), folder)
+    dataset.write_tokens(Sequences(np.concatenate(texts), starts_from_lengths(lengths)), folder)
     write_table(folder / "index.parquet", index)
     return dataset.read(folder)
 

@@ -70,7 +70,7 @@ def write_prepared(folder: Path, settings: Preprocess) -> Layout:
     made = tokenizer.fit(texts[0] if not every else ["\n".join(texts[0]) + "\n"], settings, lines=every)
     tokenizer.write(made, folder)
     joined = [["\n".join(part) + "\n"] for part in texts] if every else texts
-    found = [tokenizer.encoded(made, part) for part in joined]
+    found = [tokenizer.encode_texts(made, part) for part in joined]
     counts = [len(part.values) if every else len(part) for part in found]
     ends = np.cumsum([0, *counts]).tolist()
     dataset.write_tokens(np.concatenate([part.values for part in found]), folder)

@@ -27,7 +27,7 @@ STRENGTHS = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
 @dataclass(frozen=True)
-class Tokens:
+class TokenStream:
     """All parts' tokens, one sequence after the other, training first."""
 
     values: Numbers  # (tokens,)
@@ -42,19 +42,19 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Told:
+class TokenPredictions:
     """What a model says of tokens, (tokens,) each: the probability of what came, and its own best guess."""
 
     probability: Values
     guess: Numbers
 
-    def split(self, ends: list[int]) -> "list[Told]":
+    def split(self, ends: list[int]) -> "list[TokenPredictions]":
         """Return what it says of the tokens before each of some ends, from the one before on."""
         pairs = zip(np.split(self.probability, ends[:-1]), np.split(self.guess, ends[:-1]), strict=True)
-        return [Told(probability, guess) for probability, guess in pairs]
+        return [TokenPredictions(probability, guess) for probability, guess in pairs]
 
 
-def baselines(tokens: Tokens, order: int) -> dict[str, dict[str, Told]]:
+def baselines(tokens: TokenStream, order: int) -> dict[str, dict[str, TokenPredictions]]:
     """Return what the models of 1, 2 and `order` tokens say of the scored tokens of each part, by model and part.
 
     The strength of each is chosen on the validation part, where there is one. The training part is counted and not
@@ -65,7 +65,7 @@ def baselines(tokens: Tokens, order: int) -> dict[str, dict[str, Told]]:
     levels = counted(tokens, order, np.concatenate(list(judged.values())))
     shown = {1: "unigram", 2: "bigram"} | ({order: f"Witten-Bell {order}-gram"} if order > 2 else {})
     chosen = len(judged.get("validation", ())) > 0
-    best: dict[int, tuple[float, dict[str, Told]]] = {}
+    best: dict[int, tuple[float, dict[str, TokenPredictions]]] = {}
     for strength in STRENGTHS if chosen else STRENGTHS[:1]:
         for size, told in enumerate(witten_bell(levels, tokens.vocabulary, ends[-1], strength), start=1):
             parts = dict(zip(judged, told.split(ends), strict=True))
@@ -75,7 +75,7 @@ def baselines(tokens: Tokens, order: int) -> dict[str, dict[str, Told]]:
     return {name: best[size][1] for size, name in shown.items()}
 
 
-def counted(tokens: Tokens, order: int, judged: Ids) -> "list[Grams]":
+def counted(tokens: TokenStream, order: int, judged: Ids) -> "list[Grams]":
     """Return how often n-grams of 1 token, 2 and so on to `order` were seen in the training part.
 
     Args:
@@ -103,7 +103,9 @@ def counted(tokens: Tokens, order: int, judged: Ids) -> "list[Grams]":
     return levels
 
 
-def witten_bell(levels: "list[Grams]", vocabulary: int, judged: int, strength: float = 1.0) -> Iterator[Told]:
+def witten_bell(
+    levels: "list[Grams]", vocabulary: int, judged: int, strength: float = 1.0
+) -> Iterator[TokenPredictions]:
     """Yield what the model of 1 token says of the judged tokens, then that of 2 tokens, and so on.
 
     A token with fewer before it in its sequence is told by the longest model that it has a context for.
@@ -115,7 +117,7 @@ def witten_bell(levels: "list[Grams]", vocabulary: int, judged: int, strength: f
         strength: how far shorter models are leant on, the formula's `a`.
     """
     uniform = 1 / (vocabulary - 1)
-    told = Told(np.full(judged, uniform), np.ones(judged, np.int32))
+    told = TokenPredictions(np.full(judged, uniform), np.ones(judged, np.int32))
     by_pair = sure = np.array([uniform])  # of each pair; and of the likeliest token after each context
     guess, shorter_context = np.ones(1, np.int32), np.zeros(1, np.int32)
     for grams in levels:
@@ -123,7 +125,7 @@ def witten_bell(levels: "list[Grams]", vocabulary: int, judged: int, strength: f
         by_pair = grams.count / seen[grams.context] + weight[grams.context] * by_pair[grams.shorter]
         guess, sure = grams.guesses(by_pair, guess[shorter_context], weight * sure[shorter_context])
         shorter_context = grams.shorter  # a pair is a context of the next model
-        told = Told(told.probability.copy(), told.guess.copy())
+        told = TokenPredictions(told.probability.copy(), told.guess.copy())
         told.probability[grams.asked] = by_pair[grams.pair]
         told.guess[grams.asked] = guess[grams.context[grams.pair]]
         yield told

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.text.sequences import Sequences, Tokens
+from gristmill.domains.text.sequences import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Prepared:
     folder: Path
     layout: Layout
 
-    def stream(self, part: str) -> Tokens:
+    def stream(self, part: str) -> TokenIds:
         """Return the tokens of a part, those of its lines end to end where examples are prefixes."""
         if self.layout.after_each:
             begin, end = self.layout.bounds[part]
@@ -78,8 +78,8 @@ class Prepared:
         return read_table(self.folder / "vocabulary.parquet")
 
     @cached_property
-    def _tokens(self) -> Tokens:
-        found: Tokens = read_table(self.folder / "tokens.parquet")["token"].to_numpy()
+    def _tokens(self) -> TokenIds:
+        found: TokenIds = read_table(self.folder / "tokens.parquet")["token"].to_numpy()
         return found
 
 
@@ -96,7 +96,7 @@ def read(folder: Path) -> Prepared:
     return Prepared(folder, Layout(**document, bounds=bounds))
 
 
-def write_tokens(tokens: Tokens, out: Path) -> None:
+def write_tokens(tokens: TokenIds, out: Path) -> None:
     """Write `tokens.parquet`: a column of all tokens, int32."""
     write_table(out / "tokens.parquet", pd.DataFrame({"token": tokens}))
 

@@ -9,10 +9,10 @@ import pandas as pd
 import tensorflow as tf
 
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.baselines import Tokens, baselines
+from gristmill.domains.generation.baselines import TokenStream, baselines
 from gristmill.domains.generation.dataset import Prepared
-from gristmill.domains.generation.predictions import Ids, outcome_of, proof, tokens_of
-from gristmill.domains.generation.scores import MODEL, TokenOutcomes, blocks, measured, summarised
+from gristmill.domains.generation.predictions import Ids, parity_sequences, score_tokens, token_stream
+from gristmill.domains.generation.scores import MODEL, TokenOutcomes, blocks, measure, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
 from gristmill.domains.text.special_tokens import UNKNOWN
@@ -44,16 +44,16 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
         RequestError: a prompt without a token.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
-    tokens = tokens_of(data)
+    tokens = token_stream(data)
     parts = [part for part in ("validation", "test") if len(tokens.scored(part))]
     told = baselines(tokens, evaluate.order)
     outcomes: dict[str, Outcomes] = {}
     for part in parts:
         came = tokens.values[tokens.scored(part)]
         counts = {name: TokenOutcomes.of(by_part[part], came) for name, by_part in told.items()}
-        outcomes[part] = {MODEL: outcome_of(network, data, tokens, part)} | counts
+        outcomes[part] = {MODEL: score_tokens(network, data, tokens, part)} | counts
     known = described(tokens, parts)
-    by_character = gives_back(data, known["unknown"]["test"])
+    by_character = is_lossless(data, known["unknown"]["test"])
     write_document(out / "scores.json", summarised(scores(data, outcomes, by_character)) | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
     write_table(out / "samples.parquet", samples(network, data, evaluate))
@@ -62,7 +62,7 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
 
 
-def gives_back(data: Prepared, unknown: float) -> bool:
+def is_lossless(data: Prepared, unknown: float) -> bool:
     """Return whether the tokens of the test part stand for all of its text, so that bits may be told by character.
 
     Words do not tell the white space between them, small letters no capitals, and of lines the first token is not
@@ -80,12 +80,12 @@ def scores(data: Prepared, outcomes: dict[str, Outcomes], by_character: bool) ->
     """Return the scores by model, part and metric."""
     characters = data.layout.characters if by_character else {}
     return {
-        name: {part: measured(outcome[name], characters.get(part)) for part, outcome in outcomes.items()}
+        name: {part: measure(outcome[name], characters.get(part)) for part, outcome in outcomes.items()}
         for name in outcomes["test"]
     }
 
 
-def described(tokens: Tokens, parts: list[str]) -> dict[str, dict[str, float]]:
+def described(tokens: TokenStream, parts: list[str]) -> dict[str, dict[str, float]]:
     """Return how many tokens were told of each part, and the share of them that are not in the vocabulary."""
     told = {part: tokens.values[tokens.scored(part)] for part in parts}
     return {
@@ -134,8 +134,10 @@ def beginning(data: Prepared) -> Ids:
     return first[: max(1, len(first) // 2)]
 
 
-def probabilities(network: keras.Model, data: Prepared, tokens: Tokens) -> npt.NDArray[np.float32]:
+def probabilities(network: keras.Model, data: Prepared, tokens: TokenStream) -> npt.NDArray[np.float32]:
     """Return what the network tells after the sequences that prove an exported model, (sequences, vocabulary)."""
     writer = Writer(network, data.tokenizer(), data.layout.length)
-    made: npt.NDArray[np.float32] = writer.probabilities(tf.constant(proof(tokens, data.layout.length))).numpy()
+    made: npt.NDArray[np.float32] = writer.probabilities(
+        tf.constant(parity_sequences(tokens, data.layout.length))
+    ).numpy()
     return made

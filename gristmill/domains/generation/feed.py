@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.settings import Train
-from gristmill.domains.text.sequences import Sequences, Tokens
+from gristmill.domains.text.sequences import Sequences, TokenIds
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch
 
@@ -39,7 +39,7 @@ class WindowFeed(GatheredFeed):
     Where the first begins is drawn anew for each epoch, so that no token is always the first of a window.
     """
 
-    def __init__(self, stream: Tokens, length: int, settings: Train) -> None:
+    def __init__(self, stream: TokenIds, length: int, settings: Train) -> None:
         """Feed windows of `length` of a stream that holds one token more than a window at least."""
         windows = Windows(stream, length)
         count = max(1, (len(stream) - length) // length)  # as many from whichever token the first one begins at
@@ -56,7 +56,7 @@ class WindowFeed(GatheredFeed):
 class Windows:
     """Batches of (window, the same one token later), (batch, length) each."""
 
-    def __init__(self, stream: Tokens, length: int) -> None:
+    def __init__(self, stream: TokenIds, length: int) -> None:
         """Take windows of `length` of a stream, end to end from its first token on."""
         self.positions = tf.range((len(stream) - 1) // length, dtype=tf.int64) * length
         self._stream = tf.constant(stream, tf.int32)

@@ -43,13 +43,13 @@ def generate(
     Raises:
         RequestError: a number that is out of its range, or a prompt that nothing can go on from.
     """
-    refuse_out_of_range(length, temperature, top_k, top_p, seed)
+    check_options(length, temperature, top_k, top_p, seed)
     signature: dict[str, Any] = read_document(export / "signature.json")
     import_needed(export)
     model = tf.saved_model.load(export / FORMATS["saved_model"].place)
     begun = model.signatures["encode"](prompt=tf.constant(prompt))
-    refuse_empty(prompt, len(begun["tokens"]), signature)
-    tell_unknown(prompt, begun["tokens"].numpy().tolist(), signature["level"])
+    check_prompt(prompt, len(begun["tokens"]), signature)
+    warn_unknown_tokens(prompt, begun["tokens"].numpy().tolist(), signature["level"])
     return written(model, begun, prompt, length, _sampling(temperature, top_k, top_p, seed))
 
 
@@ -69,7 +69,7 @@ def written(
         before = text
 
 
-def refuse_out_of_range(length: int, temperature: float, top_k: int, top_p: float, seed: int) -> None:
+def check_options(length: int, temperature: float, top_k: int, top_p: float, seed: int) -> None:
     """Refuse numbers that tokens cannot be drawn by."""
     if length < 1:
         raise RequestError(f"--length {length}: expected the tokens to write, 1 or more.")
@@ -83,7 +83,7 @@ def refuse_out_of_range(length: int, temperature: float, top_k: int, top_p: floa
         raise RequestError(f"--seed {seed}: expected a number of 64 bits.")
 
 
-def refuse_empty(prompt: str, tokens: int, signature: dict[str, Any]) -> None:
+def check_prompt(prompt: str, tokens: int, signature: dict[str, Any]) -> None:
     """Refuse a prompt without a token, where the network has not learned to begin a text."""
     if signature["needs_prompt"] and not tokens:
         raise RequestError(
@@ -92,7 +92,7 @@ def refuse_empty(prompt: str, tokens: int, signature: dict[str, Any]) -> None:
         )
 
 
-def tell_unknown(prompt: str, tokens: list[int], level: str) -> None:
+def warn_unknown_tokens(prompt: str, tokens: list[int], level: str) -> None:
     """Warn of what the prompt holds that was never in a text to train on."""
     unknown = tokens.count(UNKNOWN)
     if not unknown:

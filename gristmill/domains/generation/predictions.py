@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from gristmill.domains.generation.baselines import Ids as Positions
-from gristmill.domains.generation.baselines import Tokens
+from gristmill.domains.generation.baselines import TokenStream
 from gristmill.domains.generation.dataset import PARTS, Prepared
 from gristmill.domains.generation.scores import TokenOutcomes
 
@@ -25,21 +25,21 @@ _PROVED = 64  # sequences whose probabilities an exported model must give again
 Ids = npt.NDArray[np.int32]
 
 
-def tokens_of(data: Prepared) -> Tokens:
+def token_stream(data: Prepared) -> TokenStream:
     """Return the tokens of all parts, as the models of counts take them."""
     layout = data.layout
     if layout.after_each:
         values = np.concatenate([data.stream(part) for part in PARTS])
-        return Tokens(values, np.arange(len(values), dtype=np.int32), layout.bounds, layout.vocabulary)
+        return TokenStream(values, np.arange(len(values), dtype=np.int32), layout.bounds, layout.vocabulary)
     lines = [data.lines(part) for part in PARTS]
     ends = np.cumsum([0, *(len(part.values) for part in lines)]).tolist()
     before = [np.arange(len(part.values)) - np.repeat(part.starts[:-1], part.lengths) for part in lines]
     bounds = dict(zip(PARTS, itertools.pairwise(ends), strict=True))
     values, depth = np.concatenate([part.values for part in lines]), np.concatenate(before).astype(np.int32)
-    return Tokens(values, depth, bounds, layout.vocabulary)
+    return TokenStream(values, depth, bounds, layout.vocabulary)
 
 
-def outcome_of(network: keras.Model, data: Prepared, tokens: Tokens, part: str) -> TokenOutcomes:
+def score_tokens(network: keras.Model, data: Prepared, tokens: TokenStream, part: str) -> TokenOutcomes:
     """Return what became of a part's tokens, those of `tokens.scored(part)` in their order."""
     layout = data.layout
     judge = _judge(network)
@@ -48,7 +48,7 @@ def outcome_of(network: keras.Model, data: Prepared, tokens: Tokens, part: str) 
         size = max(1, _LOGITS // (layout.length * layout.vocabulary))
     else:
         positions = tokens.scored(part)
-        rows, came = beginnings(tokens, positions, layout.length), tokens.values[positions, np.newaxis]
+        rows, came = contexts(tokens, positions, layout.length), tokens.values[positions, np.newaxis]
         size = max(1, min(_ROWS, _LOGITS // layout.vocabulary))
     made = [judge(rows[at : at + size], came[at : at + size]) for at in range(0, len(rows), size)]
     bits, right = (np.concatenate([np.ravel(one) for one in of]) for of in zip(*made, strict=True))
@@ -56,7 +56,7 @@ def outcome_of(network: keras.Model, data: Prepared, tokens: Tokens, part: str) 
     return TokenOutcomes(bits[:told].astype(np.float64), right[:told])
 
 
-def windows(tokens: Tokens, part: str, length: int, stride: int) -> tuple[Ids, Ids]:
+def windows(tokens: TokenStream, part: str, length: int, stride: int) -> tuple[Ids, Ids]:
     """Return windows of a part, (windows, length), and what is told by the last `stride` tokens of each.
 
     What is told lies end to end from the part's first token on; beyond its last one it is not meant.
@@ -68,7 +68,7 @@ def windows(tokens: Tokens, part: str, length: int, stride: int) -> tuple[Ids, I
     return tokens.values[np.minimum(seen, last)], tokens.values[np.minimum(told, last)]
 
 
-def beginnings(tokens: Tokens, positions: Positions, length: int) -> Ids:
+def contexts(tokens: TokenStream, positions: Positions, length: int) -> Ids:
     """Return what stands before some positions in their lines, filled up in front: (positions, length).
 
     The longest of them is as wide as all are, if that is less than `length`.
@@ -79,14 +79,14 @@ def beginnings(tokens: Tokens, positions: Positions, length: int) -> Ids:
     return np.where(back <= tokens.before[positions, np.newaxis], seen, 0).astype(np.int32)
 
 
-def proof(tokens: Tokens, length: int) -> Ids:
+def parity_sequences(tokens: TokenStream, length: int) -> Ids:
     """Return sequences of the test part, (sequences, length), after which an exported model must tell the same.
 
     They are what stands before tokens from all over the part; of short lines, filled up in front.
     """
     positions = tokens.scored("test")
     chosen = np.unique(np.linspace(0, len(positions) - 1, _PROVED).astype(np.int64))
-    return beginnings(tokens, positions[chosen], length)
+    return contexts(tokens, positions[chosen], length)
 
 
 def _judge(network: keras.Model) -> Callable[[Ids, Ids], tuple[tf.Tensor, tf.Tensor]]:

@@ -10,9 +10,9 @@ from gristmill.domains.generation.dataset import PARTS, Layout, whole_text, writ
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.preprocess import vocabulary
-from gristmill.domains.text.sequences import Sequences, starts_of
+from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.domains.text.tokenizer import Tokenizer, encoded
+from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.errors import DataError, RequestError
 from gristmill.util.table_io import write_document, write_table
 
@@ -50,7 +50,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         RequestError: settings that do not fit the texts or each other, or an extra of the package is missing.
     """
     windows = preprocess.examples == "windows"
-    parts = cut(whole_text(ingest), preprocess)
+    parts = split_text(whole_text(ingest), preprocess)
     pieces = {part: chunks(text) if windows else lines(text) for part, text in parts.items()}
     tokenizer = tokenizers.fit(pieces["train"], preprocess, lines=windows)
     made = {part: _made(texts, tokenizer, 1 if windows else 2) for part, texts in pieces.items()}
@@ -70,7 +70,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     write_tokens(np.concatenate([found.tokens.values for found in made.values()]), out)
     if not windows:
         lengths = np.concatenate([found.tokens.lengths for found in made.values()])
-        np.save(out / "starts.npy", starts_of(lengths), allow_pickle=False)
+        np.save(out / "starts.npy", starts_from_lengths(lengths), allow_pickle=False)
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, made["train"].tokens))
@@ -79,7 +79,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     return told if windows else told | {f"{part}_lines": count for part, count in lines_of.items()}
 
 
-def cut(text: str, settings: Preprocess) -> dict[str, str]:
+def split_text(text: str, settings: Preprocess) -> dict[str, str]:
     """Return the parts of a text.
 
     Raises:
@@ -120,7 +120,7 @@ def lines(text: str) -> list[str]:
 
 def _made(texts: list[str], tokenizer: Tokenizer, fewest: int) -> _Made:
     """Return the tokens of those texts that have so many."""
-    tokens = encoded(tokenizer, texts)
+    tokens = encode_texts(tokenizer, texts)
     kept = np.flatnonzero(tokens.lengths >= fewest)
     return _Made(tokens.taken(kept), sum(len(texts[at]) for at in kept))
 

@@ -139,18 +139,18 @@ class _Told:
 
 def _told(folders: Folders, text: str, begin: int) -> _Told:
     """Return what a network tells of a text from a place on, piece by piece, knowing what stands before."""
-    from gristmill.domains.generation.baselines import Tokens
-    from gristmill.domains.generation.predictions import outcome_of
-    from gristmill.domains.text.tokenizer import encoded
+    from gristmill.domains.generation.baselines import TokenStream
+    from gristmill.domains.generation.predictions import score_tokens
+    from gristmill.domains.text.tokenizer import encode_texts
     from gristmill.training import saved_network  # late: without new text TensorFlow is not needed
 
     data = dataset.read(folders["preprocess"])
     before, told = text[max(0, begin - _BEFORE * data.layout.length) : begin], pieces(text[begin:])
-    found = encoded(data.tokenizer(), [before, *told])
+    found = encode_texts(data.tokenizer(), [before, *told])
     first, last = len(found[0]), len(found.values)
     bounds = {"train": (0, first), "test": (first, last)}
-    tokens = Tokens(found.values, np.arange(last, dtype=np.int32), bounds, data.layout.vocabulary)
-    bits = outcome_of(saved_network.read(folders["train"]), data, tokens, "test").bits
+    tokens = TokenStream(found.values, np.arange(last, dtype=np.int32), bounds, data.layout.vocabulary)
+    bits = score_tokens(saved_network.read(folders["train"]), data, tokens, "test").bits
     owners = np.repeat(np.arange(len(told)), found.lengths[1:])
     return _Told(
         bits=_summed(bits, owners, len(told)),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.generation.baselines import Told
+from gristmill.domains.generation.baselines import TokenPredictions
 from gristmill.util.ranking import rank
 
 MODEL = "model"
@@ -22,12 +22,12 @@ class TokenOutcomes:
     right: npt.NDArray[np.bool_]  # whether the likeliest token came
 
     @classmethod
-    def of(cls, told: Told, came: npt.NDArray[np.int32]) -> "TokenOutcomes":
+    def of(cls, told: TokenPredictions, came: npt.NDArray[np.int32]) -> "TokenOutcomes":
         """Return the outcome of what was told of the tokens that came."""
         return cls(-np.log2(told.probability), told.guess == came)
 
 
-def measured(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
+def measure(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
     """Return the scores of a part.
 
     `bits_per_character` is the bits of all its tokens by its characters: it compares models of different tokens, if

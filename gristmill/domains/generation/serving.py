@@ -44,7 +44,7 @@ class Writer:
         self._network = network
         self._tokenizer = tokenizer
         self._length = length
-        self.start = start_of(tokenizer.tokens)
+        self.start = start_token(tokenizer.tokens)
 
     def logits(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the logits of the token after sequences, (batch, n): (batch, vocabulary)."""
@@ -57,7 +57,7 @@ class Writer:
 
     def next(self, tokens: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
         """Return the token that is written after some, (n,), as the one of this number: a scalar."""
-        return drawn(self.logits(tokens[tf.newaxis])[0], position, sampling)
+        return draw_token(self.logits(tokens[tf.newaxis])[0], position, sampling)
 
     def context(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return what the network is shown of a prompt's tokens, (n,): what begins a text where there are none."""
@@ -96,12 +96,12 @@ class Writer:
         return self._tokenizer.decode(tokens[tf.newaxis])[0]
 
 
-def start_of(tokens: list[str]) -> int:
+def start_token(tokens: list[str]) -> int:
     """Return what a network is shown before a text that has no token: the end of the line before it."""
     return tokens.index("\n") if "\n" in tokens else UNKNOWN
 
 
-def drawn(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+def draw_token(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
     """Return a token drawn by its logits, (vocabulary,): an int32 scalar that depends on seed and position alone."""
     number = tf.range(tf.size(logits))
     logits = tf.where((number == PADDING) | (number == UNKNOWN), -float("inf"), logits)

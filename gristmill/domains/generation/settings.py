@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from gristmill.domains.text.settings import Tokens
+from gristmill.domains.text.settings import TokenSettings
 from gristmill.settings.base import AnyShare, Fit, Settings, Share
 from gristmill.settings.data_schema import Bounds, Expectations
 from gristmill.settings.schedule import Gate, Schedule
@@ -25,7 +25,7 @@ class Schema(Expectations):
     characters: Bounds = Bounds()  # of a text
 
 
-class Preprocess(Tokens):
+class Preprocess(TokenSettings):
     """How texts become tokens, and what the network sees of them at a time."""
 
     level: Literal["word", "character", "subword"] = "character"  # what a token is

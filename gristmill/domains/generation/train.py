@@ -59,7 +59,7 @@ def train(
     data = dataset.read(preprocess)
     shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.after_each)
     network = seeded(lambda: build(model, shape, files), train.seed)
-    refuse_foresight(network, shape)
+    check_causal(network, shape)
     feed, validation = feed_of(data, train), validation_of(data, train)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     goal = Goal(keras.metrics.SparseCategoricalAccuracy("accuracy"))
@@ -76,7 +76,7 @@ def build(model: Model | CustomCode, shape: Shape, files: Sequence[Path]) -> ker
     return network
 
 
-def refuse_foresight(network: keras.Model, shape: Shape) -> None:
+def check_causal(network: keras.Model, shape: Shape) -> None:
     """Refuse a network that changes what it tells after a token with those that come later.
 
     It would be trained, and scored, on what it is to tell.

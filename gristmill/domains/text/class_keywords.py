@@ -13,7 +13,7 @@ from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.special_tokens import SPECIAL
 
 
-def telling_tokens(data: Prepared) -> pd.DataFrame:
+def class_keywords(data: Prepared) -> pd.DataFrame:
     """Return one row a token of the training texts, those that tell most first.
 
     Columns: `id`, `token`, `count` in training, `class` that it speaks for, and `telling`: by how many standard

@@ -13,7 +13,7 @@ _LONGEST = 4000  # digits that Python makes a number of
 _SHOWN = 12  # labels that a message names
 
 
-def in_order(labels: Iterable[str]) -> list[str]:
+def sort_labels(labels: Iterable[str]) -> list[str]:
     """Return different labels sorted as people do: numbers by value, `class 2` before `class 10`."""
     found = set(labels)
     if all(map(_NUMBER.fullmatch, found)):
@@ -25,10 +25,10 @@ def _step(part: str) -> tuple[int, str]:
     return (int(part[:_LONGEST]) if _DIGITS.fullmatch(part) else -1, part)
 
 
-def named(labels: "pd.Series[str]", names: Mapping[str, str], column: str) -> "tuple[pd.Series[str], list[str]]":
+def name_classes(labels: "pd.Series[str]", names: Mapping[str, str], column: str) -> "tuple[pd.Series[str], list[str]]":
     """Return the class of each example, and the classes in their order.
 
-    The order is the source's own where it has one, as a categorical column, else that of `in_order`; names take the
+    The order is the source's own where it has one, as a categorical column, else that of `sort_labels`; names take the
     places of the labels that they stand for, and two labels may bear one name.
 
     Args:
@@ -40,7 +40,7 @@ def named(labels: "pd.Series[str]", names: Mapping[str, str], column: str) -> "t
         DataError: a name is given for a label that no example has.
     """
     own = isinstance(labels.dtype, pd.CategoricalDtype)
-    there = labels.cat.categories.tolist() if own else in_order(labels)
+    there = labels.cat.categories.tolist() if own else sort_labels(labels)
     if strange := [label for label in names if label not in there]:
         raise DataError(
             f"ingest.names: no text has {shown(strange[0])} in the column {column!r}. "

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gristmill.domains.common.classification.labelled import Labelled
-from gristmill.domains.text.sequences import Sequences, Tokens
+from gristmill.domains.text.sequences import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Prepared(Labelled):
         rows = np.flatnonzero((self.index["part"] == part).to_numpy())
         return self._all.between(rows[0], rows[-1] + 1) if len(rows) else self._all.between(0, 0)
 
-    def batches(self, part: str, size: int = 256) -> Iterator[Tokens]:
+    def batches(self, part: str, size: int = 256) -> Iterator[TokenIds]:
         """Yield a part's tokens in the order of the index, padded: (size or what is left, length)."""
         for batch in self.sequences(part).batches(size):
             yield batch.padded(self.layout.length, self.layout.pad)

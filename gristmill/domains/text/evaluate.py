@@ -17,7 +17,7 @@ from gristmill.domains.common.classification.score_table import (
     summarised,
 )
 from gristmill.domains.text import baselines, dataset, projector
-from gristmill.domains.text.class_keywords import telling_tokens
+from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared
 from gristmill.domains.text.predictions import probabilities_of, texts_of
 from gristmill.domains.text.projector import EmbeddingTable
@@ -55,13 +55,13 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     refuse_unknown(evaluate.slices, data)
     slices = tuple(name for name in evaluate.slices if name != LENGTH)
     embedding = projector.embedding_of(network, data.vocabulary["token"].tolist())
-    projector.refuse_unknown_words(evaluate.neighbours, embedding)
+    projector.check_words_known(evaluate.neighbours, embedding)
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     texts = texts_of(data, ["train", *parts], ingest)
     others = baselines.predictions_of(data, texts, parts)
     made = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
     rows = {part: as_rows(data, part, made[part][MODEL], others[part]) for part in parts}
-    table = scored(data, made, slices)
+    table = scores_by_group(data, made, slices)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
     write_table(out / "layers.parquet", layers(network))
@@ -71,7 +71,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     return {f"{part}_texts": len(rows[part]) for part in parts}
 
 
-def scored(data: Prepared, made: dict[str, Made], slices: tuple[str, ...]) -> pd.DataFrame:
+def scores_by_group(data: Prepared, made: dict[str, Made], slices: tuple[str, ...]) -> pd.DataFrame:
     """Return the scores of all parts, by class and by slices, that by length among them."""
     index, names = by_length(data.index)
     sliced = Labelled(index, data.classes)
@@ -101,11 +101,11 @@ def by_length(index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
 def errors(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
     """Return the surest errors: `id`, `label`, `predicted`, `probability`, `text`."""
     found = surest_errors(rows, _ERRORS)
-    shown = [cut(texts[at]) for at in found.index]
+    shown = [shorten(texts[at]) for at in found.index]
     return found[["id", "label", "predicted", "probability"]].assign(text=pd.Series(shown, found.index, dtype="str"))
 
 
-def cut(text: str) -> str:
+def shorten(text: str) -> str:
     """Return a text in one line, its beginning and its end where it is long: a verdict often stands at the end."""
     line = " ".join(text.split())
     half = _SHOWN // 2
@@ -114,7 +114,7 @@ def cut(text: str) -> str:
 
 def write_embedding(data: Prepared, found: EmbeddingTable | None, words: tuple[str, ...], out: Path) -> dict[str, Any]:
     """Write what tells of the classes and where the embedding has it; return what `scores.json` tells of it."""
-    telling = telling_tokens(data)
+    telling = class_keywords(data)
     write_table(out / "telling.parquet", telling)
     if found is None:
         return {}
@@ -123,6 +123,6 @@ def write_embedding(data: Prepared, found: EmbeddingTable | None, words: tuple[s
         out / "neighbours.parquet",
         projector.neighbours(found, words or telling["token"].head(projector.ASKED).tolist()),
     )
-    places, shares = projector.placed(found, telling)
+    places, shares = projector.project_2d(found, telling)
     write_table(out / "embedding2d.parquet", places)
     return {"embedding": {"layer": found.layer, "dimensions": int(found.vectors.shape[1]), "shares": shares}}

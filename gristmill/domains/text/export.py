@@ -51,7 +51,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     with bundle.fresh_process() as reload:
         data, network = dataset.read(preprocess), saved_network.read(train)
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
-        rows = proved(texts)
+        rows = parity_rows(texts)
         scored = scored_probabilities(data.classes, evaluate)[rows]
         made = in_blocks(network.predict_on_batch)(tokens_of(data, rows))
         refuse_other_than_scored(made, scored, export.tolerance)
@@ -67,7 +67,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     return {"formats": 1, "parity_texts": len(rows)}
 
 
-def proved(texts: npt.NDArray[np.object_]) -> Rows:
+def parity_rows(texts: npt.NDArray[np.object_]) -> Rows:
     """Return which test texts the proof is made with: some from all over the part, few enough for the memory."""
     longest = max(map(len, texts))
     count = min(len(texts), _PROVED, max(1, _CHARACTERS // max(longest, 1)))

@@ -57,7 +57,7 @@ def width_of(network: keras.Model) -> int | None:
 def gather_of(data: Prepared, truth: Truth, part: str, width: int | None) -> Gather:
     """Return what gives the batch of the texts at some positions of a part, as `Truth` wants it."""
     sequences, labels = data.sequences(part), tf.constant(data.labels(part))
-    texts = Texts(sequences, data.layout.pad)
+    texts = TokenBatches(sequences, data.layout.pad)
 
     def gather(positions: tf.Tensor) -> Batch:
         return truth.batch(texts.batch(positions, width), tf.gather(labels, positions))
@@ -65,7 +65,7 @@ def gather_of(data: Prepared, truth: Truth, part: str, width: int | None) -> Gat
     return gather
 
 
-class Texts:
+class TokenBatches:
     """Sequences held in TensorFlow's memory, from which batches are gathered within a graph."""
 
     def __init__(self, sequences: Sequences, pad: str) -> None:

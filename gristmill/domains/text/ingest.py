@@ -10,7 +10,7 @@ import pandas as pd
 
 from gristmill.data_schema.checks import Violation, bound_violations, class_violations, column_violations, refuse
 from gristmill.domains.common.classification.classes import by_class, quartiles, refuse_unlearnable
-from gristmill.domains.text.class_names import named
+from gristmill.domains.text.class_names import name_classes
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, such
 from gristmill.sources.parts import part_of_cell
@@ -18,8 +18,16 @@ from gristmill.sources.rows import Rows
 from gristmill.sources.text_source import KnowsColumns, TableSource
 from gristmill.util.table_io import write_document, write_table
 
-OWN = ("id", "text", "label", "part", "tokens", "characters", "length")  # columns that the stages write themselves
-RENAMED = "source_"  # what a column of the metadata begins with that is named like one of those
+RESERVED_COLUMNS = (
+    "id",
+    "text",
+    "label",
+    "part",
+    "tokens",
+    "characters",
+    "length",
+)  # columns that the stages write themselves
+RENAME_PREFIX = "source_"  # what a column of the metadata begins with that is named like one of those
 
 _SHOWN = 5  # texts that stand there more than once of which the summary names the ids
 _NAMED_BY = ("id", "file")  # columns that name a text, where a source has one
@@ -56,7 +64,7 @@ def ingest(
     whole = _whole(rows, ingest)
     frame, texts = rows.frame, _as_text(rows.frame[ingest.text])
     _refuse_long(rows, texts, ingest.max_characters)
-    names, classes = named(_as_text(frame[ingest.label])[whole], ingest.names, ingest.label)
+    names, classes = name_classes(_as_text(frame[ingest.label])[whole], ingest.names, ingest.label)
     table = pd.DataFrame(
         {
             "id": frame[roles["id"]].astype("str").to_numpy() if "id" in roles else rows.ids(),
@@ -94,12 +102,14 @@ def _roles(source: TableSource, settings: Ingest) -> dict[str, str]:
 
 def _renamed(metadata: tuple[str, ...]) -> Mapping[str, str]:
     """Return what each column of the metadata is called, to the name it has in the source."""
-    called = {f"{RENAMED}{column}" if column in OWN else column: column for column in metadata}
+    called = {f"{RENAME_PREFIX}{column}" if column in RESERVED_COLUMNS else column: column for column in metadata}
     if len(called) != len(set(metadata)):
-        name = next(column for column in metadata if column in OWN and f"{RENAMED}{column}" in metadata)
+        name = next(
+            column for column in metadata if column in RESERVED_COLUMNS and f"{RENAME_PREFIX}{column}" in metadata
+        )
         raise DataError(
-            f"ingest.metadata names the columns {name!r}, which is called {RENAMED + name!r} beside those that "
-            f"gristmill writes itself, and {RENAMED + name!r}. Leave one out."
+            f"ingest.metadata names the columns {name!r}, which is called {RENAME_PREFIX + name!r} beside those that "
+            f"gristmill writes itself, and {RENAME_PREFIX + name!r}. Leave one out."
         )
     return called
 

@@ -128,7 +128,7 @@ def of_files(source: TableSource, ingest: Ingest, paths: Sequence[Path], classes
         return Texts(sound(rows, "text", ingest), {"file": [str(path) for path in rows.files]})
     rows = _with_labels(source, ingest, paths)
     if ingest.label in rows.frame:
-        refuse_unknown_labels(rows, ingest, classes)
+        check_labels_known(rows, ingest, classes)
     return Texts(sound(rows, ingest.text, ingest), {"id": rows.ids()})
 
 
@@ -158,7 +158,7 @@ def sound(rows: Rows, column: str, ingest: Ingest) -> npt.NDArray[np.object_]:
     return np.array([None if blank else text for text, blank in zip(texts, empty, strict=True)], object)
 
 
-def refuse_unknown_labels(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> None:
+def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> None:
     """Refuse labels that are no classes of the model: the file is not of the kind that it was trained on."""
     labels = rows.frame[ingest.label].convert_dtypes().astype("string")  # integers beside an empty cell had become 3.0
     labels = labels.where(labels.isna(), labels.map(lambda name: ingest.names.get(name, name), na_action="ignore"))

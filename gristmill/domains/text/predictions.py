@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gristmill.domains.common.classification.labelled import Labelled
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.text.dataset import Prepared
-from gristmill.domains.text.sequences import Tokens
+from gristmill.domains.text.sequences import TokenIds
 from gristmill.util.table_io import read_table
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def texts_of(data: Labelled, parts: Sequence[str], ingest: Path) -> dict[str, li
     return {part: texts.loc[data.rows(part)["id"]].tolist() for part in parts}
 
 
-def _batches(data: Prepared, part: str, *, fixed: bool) -> Iterator[tuple[npt.NDArray[np.int64], Tokens]]:
+def _batches(data: Prepared, part: str, *, fixed: bool) -> Iterator[tuple[npt.NDArray[np.int64], TokenIds]]:
     """Yield positions of texts and their tokens, padded to the layout's length or to the longest of the batch."""
     sequences, layout = data.sequences(part), data.layout
     order = np.arange(len(sequences)) if fixed else np.argsort(sequences.lengths, kind="stable")

@@ -19,7 +19,7 @@ from gristmill.domains.text.dataset import Layout, write_layout, write_tokens
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Length, Preprocess
 from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.domains.text.tokenizer import Tokenizer, encoded
+from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 
@@ -54,11 +54,11 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     texts = _texts(ingest).loc[rows.index]
     training = (rows["part"] == "train").to_numpy()
     if chunks:
-        tokenizers.refuse_blank(texts[training])
-        tokenizer, tokens = token_chunks.joined(map(token_chunks.read, chunks), preprocess)
+        tokenizers.check_not_blank(texts[training])
+        tokenizer, tokens = token_chunks.join(map(token_chunks.read, chunks), preprocess)
     else:
         tokenizer = tokenizers.fit(texts[training].tolist(), preprocess)
-        tokens = encoded(tokenizer, texts.tolist())
+        tokens = encode_texts(tokenizer, texts.tolist())
     index = rows.assign(tokens=tokens.lengths, characters=texts.str.len())
     layout = Layout(
         level=preprocess.level,
@@ -92,7 +92,7 @@ def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> di
     (rows, _), texts = _ordered(preprocess, ingest), _texts(ingest)
     own = rows[token_chunks.cut(texts.str.len()[rows.index], preprocess)[number]]
     trained = int((own["part"] == "train").sum())  # which come first
-    token_chunks.write(token_chunks.code(texts.loc[own.index].tolist(), trained, preprocess), out)
+    token_chunks.write(token_chunks.encode(texts.loc[own.index].tolist(), trained, preprocess), out)
     return {"texts": len(own)}
 
 

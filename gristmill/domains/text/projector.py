@@ -56,7 +56,7 @@ def embedding_of(network: "keras.Model", tokens: list[str]) -> EmbeddingTable | 
     return None
 
 
-def refuse_unknown_words(words: Sequence[str], found: EmbeddingTable | None) -> None:
+def check_words_known(words: Sequence[str], found: EmbeddingTable | None) -> None:
     """Refuse words whose nearest tokens are asked for, but that the embedding does not have."""
     if words and found is None:
         raise RequestError(
@@ -118,7 +118,7 @@ def neighbours(found: EmbeddingTable, words: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["token", "rank", "neighbour", "similarity"])
 
 
-def placed(found: EmbeddingTable, telling: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
+def project_2d(found: EmbeddingTable, telling: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
     """Return the most telling tokens with `x` and `y`, their first two principal components, and the shares of these.
 
     Args:

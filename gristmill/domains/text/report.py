@@ -32,7 +32,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield from report.slice_sections(judged)
     yield from training_sections(folders["train"])
     yield from embedding_sections(judged)
-    yield telling_section(folders["evaluate"], data.classes)
+    yield keywords_section(folders["evaluate"], data.classes)
     yield network_section(folders["evaluate"])
     told = read_document(folders["preprocess"] / "summary.json")
     yield data_section(data, told, read_document(folders["ingest"] / "summary.json"))
@@ -85,7 +85,7 @@ def embedding_sections(judged: Evaluation) -> Iterator[Section]:
     yield Section("Embedding", note, [picture], tables)
 
 
-def telling_section(evaluated: Path, classes: list[str]) -> Section:
+def keywords_section(evaluated: Path, classes: list[str]) -> Section:
     """Return the tokens that speak most for each class."""
     telling = read_table(evaluated / "telling.parquet")
     rows = []

@@ -34,17 +34,17 @@ def _looks(fresh: Fresh) -> list[InputDrift]:
     return [
         look_at_share(
             "unknown tokens",
-            unknown(tokenizer, fresh.rows["text"].tolist()),
-            unknown(tokenizer, fresh.known.rows["text"].tolist()),
+            unknown_shares(tokenizer, fresh.rows["text"].tolist()),
+            unknown_shares(tokenizer, fresh.known.rows["text"].tolist()),
         )
     ]
 
 
-def unknown(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
+def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
     """Return the share of tokens of each text that are not in the vocabulary, (texts,); 0 of a text without tokens."""
-    from gristmill.domains.text.tokenizer import encoded
+    from gristmill.domains.text.tokenizer import encode_texts
 
-    tokens = encoded(tokenizer, texts)
+    tokens = encode_texts(tokenizer, texts)
     owners = np.repeat(np.arange(len(tokens)), tokens.lengths)
     counts = np.bincount(owners, tokens.values == UNKNOWN, len(tokens))
     return counts / np.maximum(tokens.lengths, 1)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from gristmill.data_schema.proposal import Proposal, class_lines, column, missing_line, name_lines, size_lines
-from gristmill.domains.text.ingest import OWN, RENAMED
+from gristmill.domains.text.ingest import RENAME_PREFIX, RESERVED_COLUMNS
 from gristmill.domains.text.settings import Ingest
 from gristmill.util.table_io import read_document, read_table
 
@@ -19,7 +19,7 @@ def propose(folder: Path, ingest: Ingest) -> Proposal:
     holes = summary["dropped"] / (len(table) + summary["dropped"])
     proposal = {column(name): [missing_line(holes)] for name in (ingest.text, ingest.label)}
     for name in ingest.metadata:
-        cells = table[f"{RENAMED}{name}" if name in OWN else name]
+        cells = table[f"{RENAME_PREFIX}{name}" if name in RESERVED_COLUMNS else name]
         proposal[column(name)] = name_lines(cells.dropna(), float(cells.isna().mean()))
     sizes = size_lines(table["text"].str.len(), "of a text")
     return proposal | {"characters": sizes, "classes": class_lines(summary["counts"])}

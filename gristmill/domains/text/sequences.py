@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Tokens = npt.NDArray[np.int32]  # ids
+TokenIds = npt.NDArray[np.int32]  # ids
 Starts = npt.NDArray[np.int64]  # (sequences + 1,): where each begins, and where the last one ends
 
 
@@ -14,13 +14,13 @@ Starts = npt.NDArray[np.int64]  # (sequences + 1,): where each begins, and where
 class Sequences:
     """Sequence `i` is `values[starts[i] : starts[i + 1]]`."""
 
-    values: Tokens  # (tokens,)
+    values: TokenIds  # (tokens,)
     starts: Starts
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def __getitem__(self, position: int) -> Tokens:
+    def __getitem__(self, position: int) -> TokenIds:
         if not 0 <= position < len(self):
             raise IndexError(position)  # where iterating ends
         return self.values[self.starts[position] : self.starts[position + 1]]
@@ -38,18 +38,18 @@ class Sequences:
     def taken(self, order: npt.NDArray[np.int64]) -> "Sequences":
         """Return the sequences at these positions, in this order."""
         lengths = self.lengths[order]
-        starts = starts_of(lengths)
+        starts = starts_from_lengths(lengths)
         shift = np.repeat(self.starts[order] - starts[:-1], lengths)
         return Sequences(self.values[np.arange(starts[-1]) + shift], starts)
 
     def cut(self, length: int, side: str) -> "Sequences":
         """Return the sequences without what is beyond `length`; `side`, pre or post, is where they are cut."""
         lengths = np.minimum(self.lengths, length)
-        starts = starts_of(lengths)
+        starts = starts_from_lengths(lengths)
         begins = self.starts[1:] - lengths if side == "pre" else self.starts[:-1]
         return Sequences(self.values[np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)], starts)
 
-    def padded(self, width: int, side: str) -> Tokens:
+    def padded(self, width: int, side: str) -> TokenIds:
         """Return the sequences, none longer than `width`, with zeros on one side: (sequences, width)."""
         lengths = self.lengths
         made = np.zeros((len(self), width), np.int32)
@@ -65,6 +65,6 @@ class Sequences:
             yield self.between(begin, min(begin + size, len(self)))
 
 
-def starts_of(lengths: npt.NDArray[np.int64]) -> Starts:
+def starts_from_lengths(lengths: npt.NDArray[np.int64]) -> Starts:
     """Return where sequences of these lengths begin and end."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from gristmill.domains.text.dataset import Layout
 from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.domains.text.tokenizer import Tokenizer, padded
+from gristmill.domains.text.tokenizer import Tokenizer, pad_tokens
 from gristmill.training.tf_disk_errors import told_as_python
 
 
@@ -29,7 +29,7 @@ class Classifier:
     def of_texts(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classify texts, (batch,)."""
         layout = self._layout
-        tokens = padded(self._tokenizer.encode(texts), layout.length, layout.pad, layout.truncate)
+        tokens = pad_tokens(self._tokenizer.encode(texts), layout.length, layout.pad, layout.truncate)
         probabilities = self._network(tf.ensure_shape(tokens, (None, layout.length)), training=False)
         names = tf.constant(layout.classes)
         return {

@@ -33,7 +33,7 @@ class Schema(TableSchema):
     characters: Bounds = Bounds()  # of a text
 
 
-class Tokens(Settings):
+class TokenSettings(Settings):
     """How texts become tokens; the exported model does the same to raw strings."""
 
     level: Literal["word", "character", "subword"] = "word"  # what a token is
@@ -42,7 +42,7 @@ class Tokens(Settings):
     punctuation: Literal["strip", "separate", "keep"] = "strip"  # goes, is words of its own, or stays in words
 
 
-class Preprocess(Tokens):
+class Preprocess(TokenSettings):
     """How texts become sequences of tokens, and how they are split."""
 
     length: Length = 250  # of a sequence at most: a number of tokens, or the share of training texts that are not cut

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.text.settings import Tokens
+from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.errors import DataError, shown
 
@@ -26,7 +26,7 @@ class Rules:
     lines: bool  # whether line ends are tokens
 
     @classmethod
-    def of(cls, settings: Tokens, lines: bool) -> "Rules":
+    def of(cls, settings: TokenSettings, lines: bool) -> "Rules":
         """Return the rules that settings ask for."""
         return cls(settings.level, settings.lower, settings.punctuation, lines)
 

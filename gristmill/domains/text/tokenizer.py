@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from gristmill.domains.text import characters, subwords, words
-from gristmill.domains.text.sequences import Sequences, starts_of
-from gristmill.domains.text.settings import Tokens
+from gristmill.domains.text.sequences import Sequences, starts_from_lengths
+from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.token_rules import Rules, batches_of
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_document, write_document
@@ -44,7 +44,7 @@ class Tokenizer(Protocol):
 _LEVELS: dict[str, Any] = {"word": words, "character": characters, "subword": subwords}
 
 
-def fit(texts: Sequence[str], settings: Tokens, lines: bool = False) -> Tokenizer:
+def fit(texts: Sequence[str], settings: TokenSettings, lines: bool = False) -> Tokenizer:
     """Return the tokenizer of the most frequent tokens of texts; of equally frequent ones those that sort first.
 
     Args:
@@ -56,12 +56,12 @@ def fit(texts: Sequence[str], settings: Tokens, lines: bool = False) -> Tokenize
         DataError: the texts hold fewer than two tokens.
         RequestError: a vocabulary that does not fit the texts, or an extra of the package is missing.
     """
-    refuse_blank(texts)
+    check_not_blank(texts)
     made: Tokenizer = _LEVELS[settings.level].fit(texts, settings.vocabulary, Rules.of(settings, lines))
     return made
 
 
-def refuse_blank(texts: Iterable[str]) -> None:
+def check_not_blank(texts: Iterable[str]) -> None:
     """Raise `DataError` where the texts to train on hold nothing but white space."""
     if not any(text.strip() for text in texts):
         raise DataError("the training texts hold nothing but white space: there is nothing to learn from.")
@@ -81,7 +81,7 @@ def read(folder: Path) -> Tokenizer:
     return found
 
 
-def encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
     """Return the tokens of many texts, in parallel."""
     if not len(texts):
         return Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))
@@ -90,10 +90,10 @@ def encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
         for tokens in batches_of(texts).map(tokenizer.encode, num_parallel_calls=tf.data.AUTOTUNE)
     ]
     values, lengths = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
-    return Sequences(values, starts_of(lengths))
+    return Sequences(values, starts_from_lengths(lengths))
 
 
-def padded(tokens: tf.RaggedTensor, width: int | None, pad: str, truncate: str) -> tf.Tensor:
+def pad_tokens(tokens: tf.RaggedTensor, width: int | None, pad: str, truncate: str) -> tf.Tensor:
     """Return tokens as int32 (batch, width), in a graph.
 
     Args:

@@ -66,7 +66,7 @@ def train(
     width = width_of(network)
     feed, validation = feed_of(data, truth, train, width), validation_of(data, truth, width)
     course = fit(network, feed, validation, train, truth.loss(), scratch, on_epoch, logs, goal=truth.goal())
-    write_trained(published(network), course, out)
+    write_trained(with_probabilities(network), course, out)
     return {"parameters": network.count_params(), "epochs": len(course.losses)}
 
 
@@ -76,11 +76,11 @@ def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> k
     shape = Shape(layout.vocabulary, layout.length, len(layout.classes))
     network = model.load(files)(shape) if isinstance(model, CustomCode) else model.build(shape)
     refuse_misshapen(network, "text", [(None,), (shape.length,)], (shape.outputs,), holding="tokens")
-    refuse_moved_by_padding(network, layout)
+    check_padding_ignored(network, layout)
     return network
 
 
-def refuse_moved_by_padding(network: keras.Model, layout: Layout) -> None:
+def check_padding_ignored(network: keras.Model, layout: Layout) -> None:
     """Refuse a network of any number of tokens that says something else of a text once it is filled up.
 
     It would be trained and judged on texts filled up to the longest of a batch, and serve them filled up to `length`.
@@ -101,7 +101,7 @@ def refuse_moved_by_padding(network: keras.Model, layout: Layout) -> None:
         )
 
 
-def published(network: keras.Model) -> keras.Model:
+def with_probabilities(network: keras.Model) -> keras.Model:
     """Return a network of logits as one of probabilities, a number a class: (batch, classes)."""
     tokens = keras.Input(network.input_shape[1:], dtype="int32", name="tokens")
     return keras.Model(tokens, probabilities(network(tokens)), name="classifier")

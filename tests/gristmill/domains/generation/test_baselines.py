@@ -7,24 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.generation.baselines import STRENGTHS, Tokens, baselines, counted, witten_bell
+from gristmill.domains.generation.baselines import STRENGTHS, TokenStream, baselines, counted, witten_bell
 
 
-def stream(fitted: list[int], rest: list[int], vocabulary: int, validation: int = 0) -> Tokens:
+def stream(fitted: list[int], rest: list[int], vocabulary: int, validation: int = 0) -> TokenStream:
     """Return tokens of one sequence; so many of the rest, its first, are for validation."""
     begin = len(fitted)
     bounds = {"train": (0, begin), "test": (begin + validation, begin + len(rest))}
     bounds |= {"validation": (begin, begin + validation)} if validation else {}
     values = np.array([*fitted, *rest], np.int32)
-    return Tokens(values, np.arange(len(values), dtype=np.int32), bounds, vocabulary)
+    return TokenStream(values, np.arange(len(values), dtype=np.int32), bounds, vocabulary)
 
 
-def lines(fitted: list[list[int]], rest: list[list[int]], vocabulary: int) -> Tokens:
+def lines(fitted: list[list[int]], rest: list[list[int]], vocabulary: int) -> TokenStream:
     """Return tokens of lines, each a sequence of its own."""
     values = np.array([token for line in [*fitted, *rest] for token in line], np.int32)
     before = np.array([at for line in [*fitted, *rest] for at in range(len(line))], np.int32)
     begin = sum(map(len, fitted))
-    return Tokens(values, before, {"train": (0, begin), "test": (begin, len(values))}, vocabulary)
+    return TokenStream(values, before, {"train": (0, begin), "test": (begin, len(values))}, vocabulary)
 
 
 def by_loop(fitted: list[list[int]], context: list[int], vocabulary: int, strength: float) -> list[float]:

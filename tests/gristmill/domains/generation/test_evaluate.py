@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.evaluate import evaluate
-from gristmill.domains.generation.predictions import outcome_of, proof, tokens_of
+from gristmill.domains.generation.predictions import parity_sequences, score_tokens, token_stream
 from gristmill.domains.generation.settings import Evaluate, Preprocess
 from gristmill.errors import RequestError
 from gristmill.training import saved_network
@@ -26,7 +26,7 @@ BASELINES = ["unigram", "bigram", "Witten-Bell 4-gram"]
 def told_one_by_one(folders: Folders, part: str) -> tuple[list[float], list[bool]]:
     """Return the bits of each scored token and whether it was guessed, from as much context as evaluate gives it."""
     data, network = dataset.read(folders["preprocess"]), saved_network.read(folders["train"])
-    tokens = tokens_of(data)
+    tokens = token_stream(data)
     begin, _ = tokens.bounds[part]
     bits, right = [], []
     for position in tokens.scored(part).tolist():
@@ -47,7 +47,7 @@ def test_every_token_is_told_once_from_what_came_before_it(run: str, part: str, 
     folders: Folders = request.getfixturevalue(run)
     data = dataset.read(folders["preprocess"])
 
-    outcome = outcome_of(saved_network.read(folders["train"]), data, tokens_of(data), part)
+    outcome = score_tokens(saved_network.read(folders["train"]), data, token_stream(data), part)
 
     bits, right = told_one_by_one(folders, part)
     assert outcome.bits == pytest.approx(bits, rel=1e-4)
@@ -119,7 +119,7 @@ def test_samples_go_on_from_the_beginning_of_the_test_part(written: Folders, in_
 
 def test_the_proof_is_what_the_network_tells(written: Folders) -> None:
     data = dataset.read(written["preprocess"])
-    shown = proof(tokens_of(data), LENGTH)
+    shown = parity_sequences(token_stream(data), LENGTH)
 
     kept = np.load(written["evaluate"] / "proof.npy", allow_pickle=False)
 

@@ -9,13 +9,14 @@ import pytest
 from gristmill.domains.generation.dataset import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.domains.generation.feed import Prefixes, WindowFeed, feed_of, validation_of
 from gristmill.domains.generation.settings import Train
-from gristmill.domains.text.sequences import Sequences, starts_of
+from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from helpers.feeds import batches_of
 
 STREAM = np.arange(100, 131, dtype=np.int32)
 LINES = [[5, 6, 7, 8], [9], [], [3, 4], [1, 2, 5, 6, 7]]
 FLAT = Sequences(
-    np.array([5, 6, 7, 8, 9, 3, 4, 1, 2, 5, 6, 7], np.int32), starts_of(np.array([len(line) for line in LINES]))
+    np.array([5, 6, 7, 8, 9, 3, 4, 1, 2, 5, 6, 7], np.int32),
+    starts_from_lengths(np.array([len(line) for line in LINES])),
 )
 
 

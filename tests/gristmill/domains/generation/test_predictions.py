@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.baselines import Tokens
+from gristmill.domains.generation.baselines import TokenStream
 from gristmill.domains.generation.dataset import PARTS
-from gristmill.domains.generation.predictions import beginnings, proof, tokens_of, windows
+from gristmill.domains.generation.predictions import contexts, parity_sequences, token_stream, windows
 from helpers.small_writers import Folders
 
 pytest_plugins = ["helpers.small_writers"]
@@ -14,10 +14,10 @@ pytest_plugins = ["helpers.small_writers"]
 LINES = [[5, 6, 7, 8], [9], [3, 4], [1, 2, 5, 6, 7]]
 
 
-def stream(size: int = 40) -> Tokens:
+def stream(size: int = 40) -> TokenStream:
     values = np.arange(100, 100 + size, dtype=np.int32)
     bounds = {"train": (0, 20), "validation": (20, 29), "test": (29, size)}
-    return Tokens(values, np.arange(size, dtype=np.int32), bounds, 200)
+    return TokenStream(values, np.arange(size, dtype=np.int32), bounds, 200)
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -43,9 +43,9 @@ def test_windows_overlap_by_half_and_tell_each_token_once(part: str, length: int
 def test_beginnings_are_what_stands_before_in_the_line(length: int) -> None:
     values = np.concatenate(LINES).astype(np.int32)
     before = np.array([at for line in LINES for at in range(len(line))], np.int32)
-    tokens = Tokens(values, before, {"test": (0, len(values))}, 10)
+    tokens = TokenStream(values, before, {"test": (0, len(values))}, 10)
 
-    seen = beginnings(tokens, tokens.scored("test"), length)
+    seen = contexts(tokens, tokens.scored("test"), length)
 
     expected = [line[max(0, at - length) : at] for line in LINES for at in range(1, len(line))]
     width = min(length, 4)
@@ -58,7 +58,7 @@ def test_the_tokens_of_all_parts_lie_end_to_end(run: str, request: pytest.Fixtur
     folders: Folders = request.getfixturevalue(run)
     data = dataset.read(folders["preprocess"])
 
-    tokens = tokens_of(data)
+    tokens = token_stream(data)
 
     for part in PARTS:
         begin, end = tokens.bounds[part]
@@ -74,7 +74,7 @@ def test_the_tokens_of_all_parts_lie_end_to_end(run: str, request: pytest.Fixtur
 def test_the_proof_is_taken_from_all_over_the_test_part(size: int) -> None:
     tokens = stream(size)
 
-    shown = proof(tokens, 4)
+    shown = parity_sequences(tokens, 4)
 
     assert shown.shape == (min(64, size - 29), 4)
     assert shown[0].tolist() == tokens.values[25:29].tolist()

@@ -34,7 +34,7 @@ def written(data: Prepared, part: str) -> str:
 
 @pytest.mark.parametrize("settings", [{}, {"level": "word"}, {"level": "subword", "vocabulary": 60}])
 def test_the_stream_of_all_parts_is_the_text(tmp_path: Path, settings: dict[str, Any]) -> None:
-    train, validation, test = preprocess.cut(TEXT, Preprocess(validation=0.2, test=0.3)).values()
+    train, validation, test = preprocess.split_text(TEXT, Preprocess(validation=0.2, test=0.3)).values()
 
     data, counts = preprocessed([TEXT], tmp_path, validation=0.2, test=0.3, **settings)
 
@@ -56,18 +56,18 @@ def test_texts_stand_end_to_end_with_a_line_end_between(tmp_path: Path) -> None:
 def test_parts_begin_with_a_line_where_one_is_near() -> None:
     settings = Preprocess(validation=0.2, test=0.3)
 
-    parts = preprocess.cut(TEXT, settings)
+    parts = preprocess.split_text(TEXT, settings)
 
     assert "".join(parts.values()) == TEXT
     assert [text[:5] for text in parts.values()] == ["Line "] * 3
     assert abs(len(parts["test"]) / len(TEXT) - 0.3) < 0.02
-    assert {part: len(text) for part, text in preprocess.cut("x" * 100, settings).items()} == {
+    assert {part: len(text) for part, text in preprocess.split_text("x" * 100, settings).items()} == {
         "train": 50, "validation": 20, "test": 30,
     }  # fmt: skip
 
 
 def test_parts_that_begin_with_a_line_already_stay() -> None:
-    assert list(preprocess.cut("a\n" * 100, Preprocess(validation=0.2, test=0.3)).values()) == [
+    assert list(preprocess.split_text("a\n" * 100, Preprocess(validation=0.2, test=0.3)).values()) == [
         "a\n" * 50,
         "a\n" * 20,
         "a\n" * 30,

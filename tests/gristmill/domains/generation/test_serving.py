@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.generation.serving import Sampling, drawn, start_of
+from gristmill.domains.generation.serving import Sampling, draw_token, start_token
 
 SHARES = [0.0, 0.0, 0.5, 0.25, 0.15, 0.1]  # of tokens; the first two are padding and unknown
 
@@ -16,7 +16,7 @@ def tokens(count: int, shares: list[float] | None = None, **sampling: float) -> 
 
     @tf.function
     def draw(position: tf.Tensor) -> tf.Tensor:
-        return drawn(logits, position, Sampling(**settings))
+        return draw_token(logits, position, Sampling(**settings))
 
     return [int(draw(tf.constant(position))) for position in range(count)]
 
@@ -66,5 +66,5 @@ def test_a_seed_draws_the_same_and_another_one_does_not() -> None:
 
 
 def test_a_text_begins_after_the_end_of_a_line() -> None:
-    assert start_of(["", "[UNK]", "a", "\n"]) == 3
-    assert start_of(["", "[UNK]", "a"]) == 1
+    assert start_token(["", "[UNK]", "a", "\n"]) == 3
+    assert start_token(["", "[UNK]", "a"]) == 1

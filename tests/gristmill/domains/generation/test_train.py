@@ -14,7 +14,7 @@ from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.models.gru import Gru
 from gristmill.domains.generation.models.lstm import Lstm
 from gristmill.domains.generation.settings import Train
-from gristmill.domains.generation.train import refuse_foresight, train
+from gristmill.domains.generation.train import check_causal, train
 from gristmill.errors import RequestError
 from gristmill.training import saved_network
 from gristmill.training.epoch import Epoch
@@ -126,7 +126,7 @@ def test_an_own_network_may_look_back_but_not_ahead(trained: Callable[..., Path]
 
 def test_there_is_nothing_ahead_of_one_token() -> None:
     shape = Shape(VOCABULARY, length=1, after_each=True)
-    refuse_foresight(telling(shape, padding="same"), shape)
+    check_causal(telling(shape, padding="same"), shape)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from gristmill.domains.text.class_names import in_order, named
+from gristmill.domains.text.class_names import name_classes, sort_labels
 from gristmill.errors import DataError
 
 
@@ -22,30 +22,30 @@ from gristmill.errors import DataError
     ],
 )
 def test_numbers_are_sorted_by_value(labels: list[str], wanted: list[str]) -> None:
-    assert in_order(labels) == in_order(labels[::-1]) == wanted
+    assert sort_labels(labels) == sort_labels(labels[::-1]) == wanted
 
 
 def test_names_take_the_places_of_what_they_stand_for() -> None:
-    labels, classes = named(pd.Series(["1", "0", "2", "1"], dtype="str"), {"0": "sad", "1": "glad"}, "mood")
+    labels, classes = name_classes(pd.Series(["1", "0", "2", "1"], dtype="str"), {"0": "sad", "1": "glad"}, "mood")
     assert labels.tolist() == ["glad", "sad", "2", "glad"]
     assert classes == ["sad", "glad", "2"]
 
 
 def test_two_labels_may_bear_one_name() -> None:
-    labels, classes = named(pd.Series(["3", "1", "2"], dtype="str"), {"1": "bad", "2": "bad"}, "stars")
+    labels, classes = name_classes(pd.Series(["3", "1", "2"], dtype="str"), {"1": "bad", "2": "bad"}, "stars")
     assert (labels.tolist(), classes) == (["3", "bad", "bad"], ["bad", "3"])
 
 
 def test_the_order_of_the_source_is_kept_and_classes_without_an_example_too() -> None:
     own = pd.Series(pd.Categorical(["neg", "pos"], ["pos", "neutral", "neg"]))
-    assert named(own, {}, "label")[1] == ["pos", "neutral", "neg"]
-    labels, classes = named(own, {"pos": "good"}, "label")
+    assert name_classes(own, {}, "label")[1] == ["pos", "neutral", "neg"]
+    labels, classes = name_classes(own, {"pos": "good"}, "label")
     assert (labels.tolist(), classes) == (["neg", "good"], ["good", "neutral", "neg"])
 
 
 def test_a_name_for_what_is_not_there_is_refused() -> None:
     with pytest.raises(DataError) as refused:
-        named(pd.Series(["0", "1"], dtype="str"), {"0": "sad", "2": "glad"}, "mood")
+        name_classes(pd.Series(["0", "1"], dtype="str"), {"0": "sad", "2": "glad"}, "mood")
     assert str(refused.value) == "ingest.names: no text has '2' in the column 'mood'. There are: '0', '1'."
     with pytest.raises(DataError, match=r"There are: '0', .*, '11', …\.$"):
-        named(pd.Series([str(at) for at in range(13)], dtype="str"), {"x": "glad"}, "mood")
+        name_classes(pd.Series([str(at) for at in range(13)], dtype="str"), {"x": "glad"}, "mood")

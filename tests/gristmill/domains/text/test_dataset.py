@@ -7,7 +7,7 @@ import pytest
 
 from gristmill.domains.text import dataset, tokenizer
 from gristmill.domains.text.dataset import Prepared
-from gristmill.domains.text.settings import Tokens
+from gristmill.domains.text.settings import TokenSettings
 from helpers.small_tokens import LENGTH, write_tokens
 
 TEXTS = {"train": [[2, 3, 4], [], [5]], "test": [[6, 7]]}
@@ -41,7 +41,7 @@ def test_the_layout_and_the_classes_are_those_written(data: Prepared) -> None:
 
 
 def test_the_tokenizer_is_the_one_that_lies_there(data: Prepared) -> None:
-    made = tokenizer.fit(["a b a"], Tokens())
+    made = tokenizer.fit(["a b a"], TokenSettings())
     tokenizer.write(made, data.folder)
 
     assert data.tokenizer().tokens == ["", "[UNK]", "a", "b"]

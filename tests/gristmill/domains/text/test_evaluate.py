@@ -11,7 +11,7 @@ import pytest
 from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
 from gristmill.domains.text import dataset
-from gristmill.domains.text.evaluate import by_length, cut, evaluate
+from gristmill.domains.text.evaluate import by_length, evaluate, shorten
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Evaluate
 from gristmill.errors import RequestError
@@ -116,9 +116,9 @@ def test_the_surest_errors_are_kept_with_their_text(opinions: Folders) -> None:
 
 
 def test_a_long_text_is_kept_without_its_middle_in_one_line() -> None:
-    assert cut("a  b\n\nc ") == "a b c"
-    assert cut("x" * 600) == "x" * 600
-    assert cut(f"{'a' * 400} {'b' * 400}") == f"{'a' * 300} … {'b' * 300}"
+    assert shorten("a  b\n\nc ") == "a b c"
+    assert shorten("x" * 600) == "x" * 600
+    assert shorten(f"{'a' * 400} {'b' * 400}") == f"{'a' * 300} … {'b' * 300}"
 
 
 def test_what_is_known_of_the_embedding_is_written_where_there_is_one(opinions: Folders, verdicts: Folders) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.domains.text import export as exporting
 from gristmill.domains.text.dataset import Layout, read
-from gristmill.domains.text.export import export, proved, signature
+from gristmill.domains.text.export import export, parity_rows, signature
 from gristmill.domains.text.settings import Export, Preprocess
 from gristmill.errors import ParityError, RequestError
 from gristmill.export import bundle
@@ -176,11 +176,11 @@ def test_other_texts_than_those_scored_are_refused(judged: Folders, tmp_path: Pa
 def test_the_proof_takes_texts_from_all_over_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = raw_texts(["a" * number for number in range(100)])
 
-    assert proved(texts).tolist() == list(range(100))
+    assert parity_rows(texts).tolist() == list(range(100))
     monkeypatch.setattr(exporting, "_PROVED", 4)
-    assert proved(texts).tolist() == [0, 33, 66, 99]
+    assert parity_rows(texts).tolist() == [0, 33, 66, 99]
     monkeypatch.setattr(exporting, "_CHARACTERS", 250)  # two of the longest
-    assert proved(texts).tolist() == [0, 99]
+    assert parity_rows(texts).tolist() == [0, 99]
 
 
 def test_a_model_of_subwords_says_what_it_needs_and_is_refused_without_it(

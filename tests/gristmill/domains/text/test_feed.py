@@ -10,7 +10,7 @@ import tensorflow as tf
 from gristmill.domains.common.classification.loss_and_labels import Truth
 from gristmill.domains.text import feed as module
 from gristmill.domains.text.dataset import Prepared
-from gristmill.domains.text.feed import BucketedFeed, Texts, feed_of, validation_of
+from gristmill.domains.text.feed import BucketedFeed, TokenBatches, feed_of, validation_of
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Train
 from helpers.feeds import batches_of, batches_within_a_graph
@@ -57,7 +57,7 @@ def data(tmp_path: Path) -> Prepared:
     ],
 )
 def test_texts_are_filled_up_on_the_side_of_the_layout(pad: str, width: int | None, expected: list[list[int]]) -> None:
-    made = Texts(SEQUENCES, pad).batch(tf.constant([2, 0, 1, 3], tf.int64), width)
+    made = TokenBatches(SEQUENCES, pad).batch(tf.constant([2, 0, 1, 3], tf.int64), width)
 
     assert made.numpy().tolist() == expected
     assert made.dtype == tf.int32
@@ -65,7 +65,7 @@ def test_texts_are_filled_up_on_the_side_of_the_layout(pad: str, width: int | No
 
 @pytest.mark.parametrize("pad", ["pre", "post"])
 def test_a_batch_of_texts_without_tokens_is_one_step_wide(pad: str) -> None:
-    assert Texts(SEQUENCES, pad).batch(tf.constant([1], tf.int64)).numpy().tolist() == [[0]]
+    assert TokenBatches(SEQUENCES, pad).batch(tf.constant([1], tf.int64)).numpy().tolist() == [[0]]
 
 
 @pytest.mark.parametrize("pad", ["pre", "post"])
@@ -74,7 +74,7 @@ def test_texts_are_filled_up_as_those_that_are_judged(pad: str) -> None:
     lengths = random.integers(0, 9, 40)
     sequences = Sequences(random.integers(1, 99, lengths.sum(), np.int32), np.append(0, np.cumsum(lengths)))
 
-    made = Texts(sequences, pad).batch(tf.range(40, dtype=tf.int64), 8)
+    made = TokenBatches(sequences, pad).batch(tf.range(40, dtype=tf.int64), 8)
 
     assert np.array_equal(made, sequences.padded(8, pad))
 

@@ -11,10 +11,10 @@ import pytest
 from gristmill.domains.text import projector
 from gristmill.domains.text.projector import (
     EmbeddingTable,
+    check_words_known,
     embedding_of,
     neighbours,
-    placed,
-    refuse_unknown_words,
+    project_2d,
     visible,
     write_projector,
 )
@@ -85,19 +85,19 @@ def test_a_word_is_found_as_it_stands_as_a_piece_and_in_small_letters(word: str,
 def test_a_word_that_is_not_there_is_refused(word: str, told: str) -> None:
     said = f"evaluate.neighbours: '{word}' is none of the 5 tokens of the vocabulary. {told}"
     with pytest.raises(RequestError, match=f"^{re.escape(said)}$"):
-        refuse_unknown_words(["good", word], FOUND)
+        check_words_known(["good", word], FOUND)
 
 
 def test_words_without_an_embedding_are_refused_and_no_words_are_not() -> None:
-    refuse_unknown_words([], None)
+    check_words_known([], None)
     with pytest.raises(RequestError, match=r"^evaluate.neighbours: the network has no Embedding layer .*\.$"):
-        refuse_unknown_words(["good"], None)
+        check_words_known(["good"], None)
 
 
 def test_places_are_the_principal_components_in_a_settled_direction() -> None:
     telling = pd.DataFrame({"id": [2, 3, 4, 5], "token": ["good", "great", "bad", "▁film"]})
 
-    places, shares = placed(FOUND, telling)
+    places, shares = project_2d(FOUND, telling)
 
     centred = VECTORS[2:6] - VECTORS[2:6].mean(axis=0)
     made = places[["x", "y"]].to_numpy()
@@ -111,8 +111,10 @@ def test_places_are_the_principal_components_in_a_settled_direction() -> None:
 def test_one_dimension_and_one_token_have_a_place_too() -> None:
     telling = pd.DataFrame({"id": [2], "token": ["good"]})
 
-    places, shares = placed(FOUND, telling)
-    line, along = placed(EmbeddingTable("e", VECTORS[:, :1], TOKENS), pd.DataFrame({"id": [2, 3], "token": ["a", "b"]}))
+    places, shares = project_2d(FOUND, telling)
+    line, along = project_2d(
+        EmbeddingTable("e", VECTORS[:, :1], TOKENS), pd.DataFrame({"id": [2, 3], "token": ["a", "b"]})
+    )
 
     assert places[["x", "y"]].to_numpy().tolist() == [[0, 0]]
     assert shares == [0, 0]

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.text.sequences import Sequences, starts_of
+from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 
 LISTS = st.lists(st.lists(st.integers(1, 9), max_size=6), max_size=6)
 
 
 def sequences(lists: list[list[int]]) -> Sequences:
     values = np.array([value for one in lists for value in one], np.int32)
-    return Sequences(values, starts_of(np.array([len(one) for one in lists], np.int64)))
+    return Sequences(values, starts_from_lengths(np.array([len(one) for one in lists], np.int64)))
 
 
 def listed(made: Sequences) -> list[list[int]]:

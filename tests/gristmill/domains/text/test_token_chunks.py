@@ -25,7 +25,7 @@ TEXTS[3], TEXTS[4], TEXTS[5] = (
 @pytest.fixture(autouse=True)
 def some(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have a stretch be of three hundred characters, a dozen texts."""
-    monkeypatch.setattr(token_chunks, "SOME", 300)
+    monkeypatch.setattr(token_chunks, "CHARACTERS_PER_CHUNK", 300)
 
 
 def ingested(folder: Path, texts: list[str]) -> Path:

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from gristmill.domains.text import token_rules
-from gristmill.domains.text.settings import Tokens
+from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.token_rules import Rules, batches_of, most_frequent, vocabulary
 from gristmill.errors import DataError
 
@@ -37,11 +37,11 @@ def test_small_letters_are_those_of_all_alphabets_where_the_rules_say_so() -> No
     texts = tf.constant(["ÄÉ Ж", "a\0B"])
 
     assert [text.decode() for text in WORDS.cased(texts).numpy()] == ["äé ж", "a b"]
-    assert Rules.of(Tokens(lower=False), lines=True).cased(texts) is texts
+    assert Rules.of(TokenSettings(lower=False), lines=True).cased(texts) is texts
 
 
 def test_rules_come_back_from_their_document() -> None:
-    made = Rules.of(Tokens(level="character", lower=False), lines=True)
+    made = Rules.of(TokenSettings(level="character", lower=False), lines=True)
 
     assert made.document == {"level": "character", "lower": False, "punctuation": "strip", "lines": True}
     assert Rules(**made.document) == made

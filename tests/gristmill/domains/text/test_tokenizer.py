@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from gristmill.domains.text import tokenizer
-from gristmill.domains.text.settings import Tokens
-from gristmill.domains.text.tokenizer import Tokenizer, encoded, padded
+from gristmill.domains.text.settings import TokenSettings
+from gristmill.domains.text.tokenizer import Tokenizer, encode_texts, pad_tokens
 from gristmill.errors import DataError
 
 TEXTS = ["The quick brown fox.", "It jumps over the lazy dog!", "Die Füchsin springt nicht.", "The end, the fox says."]
@@ -32,7 +32,7 @@ for level in ("word", "character", "subword"):
 @LEVELS
 @pytest.mark.parametrize("lines", [False, True])
 def test_it_gives_the_same_tokens_when_read_again(level: str, lines: bool, tmp_path: Path) -> None:
-    made = tokenizer.fit(TEXTS, Tokens(level=level, vocabulary=50), lines)
+    made = tokenizer.fit(TEXTS, TokenSettings(level=level, vocabulary=50), lines)
     tokenizer.write(made, tmp_path)
 
     again = tokenizer.read(tmp_path)
@@ -45,7 +45,7 @@ def test_it_gives_the_same_tokens_when_read_again(level: str, lines: bool, tmp_p
 def test_exported_ones_take_raw_texts_in_a_fresh_process(tmp_path: Path) -> None:
     archive, expected = keras.export.ExportArchive(), []
     for level in ("word", "character", "subword"):
-        made = tokenizer.fit(TEXTS, Tokens(level=level, vocabulary=50))
+        made = tokenizer.fit(TEXTS, TokenSettings(level=level, vocabulary=50))
         for resource in made.trackables:
             archive.track(resource)
         serve = partial(served, made)
@@ -60,15 +60,15 @@ def test_exported_ones_take_raw_texts_in_a_fresh_process(tmp_path: Path) -> None
 
 
 def served(made: Tokenizer, texts: tf.Tensor) -> tf.Tensor:
-    return padded(made.encode(texts), 6, "pre", "post")
+    return pad_tokens(made.encode(texts), 6, "pre", "post")
 
 
 @LEVELS
 def test_many_texts_are_encoded_as_each_alone(level: str) -> None:
-    made = tokenizer.fit(TEXTS, Tokens(level=level, vocabulary=50))
+    made = tokenizer.fit(TEXTS, TokenSettings(level=level, vocabulary=50))
     texts = [*SHOWN, *TEXTS] * 50  # more than are encoded at a time
 
-    tokens = encoded(made, texts)
+    tokens = encode_texts(made, texts)
 
     alone = [made.encode(tf.constant([text]))[0].numpy().tolist() for text in [*SHOWN, *TEXTS]]
     assert [one.tolist() for one in tokens] == alone * 50
@@ -76,7 +76,7 @@ def test_many_texts_are_encoded_as_each_alone(level: str) -> None:
 
 
 def test_no_text_has_no_tokens() -> None:
-    assert len(encoded(tokenizer.fit(TEXTS, Tokens()), [])) == 0
+    assert len(encode_texts(tokenizer.fit(TEXTS, TokenSettings()), [])) == 0
 
 
 @pytest.mark.parametrize("width", [2, 4, None])
@@ -84,10 +84,10 @@ def test_no_text_has_no_tokens() -> None:
 @pytest.mark.parametrize("truncate", ["pre", "post"])
 def test_padding_and_cutting_in_a_graph_are_those_of_the_sequences(width: int | None, pad: str, truncate: str) -> None:
     texts = ["the fox jumps", "", "dog", "the lazy dog"]
-    made = tokenizer.fit(TEXTS, Tokens())
-    graph = tf.function(lambda given: padded(made.encode(given), width, pad, truncate))
+    made = tokenizer.fit(TEXTS, TokenSettings())
+    graph = tf.function(lambda given: pad_tokens(made.encode(given), width, pad, truncate))
 
-    expected = encoded(made, texts).cut(width or 3, truncate).padded(width or 3, pad)
+    expected = encode_texts(made, texts).cut(width or 3, truncate).padded(width or 3, pad)
 
     assert graph(tf.constant(texts)).numpy().tolist() == expected.tolist()
 
@@ -97,30 +97,30 @@ def test_padding_and_cutting_in_a_graph_are_those_of_the_sequences(width: int | 
     [
         (
             ["", " \n"],
-            Tokens(),
+            TokenSettings(),
             "the training texts hold nothing but white space: there is nothing to learn from.",
         ),
         (
             ["!!", "?"],
-            Tokens(),
+            TokenSettings(),
             "the training texts hold no token, by preprocess.level = 'word', vocabulary = 10000 and punctuation = "
             "'strip': there is nothing to learn from.",
         ),
         (
             ["aa", "a"],
-            Tokens(level="character"),
+            TokenSettings(level="character"),
             "the training texts hold one token, 'a', by preprocess.level = 'character', vocabulary = 10000 and "
             "punctuation = 'strip': there is nothing to learn from.",
         ),
         (
             ["to be or not to be"],
-            Tokens(vocabulary=3),
+            TokenSettings(vocabulary=3),
             "the training texts hold one token, 'be', by preprocess.level = 'word', vocabulary = 3 and punctuation = "
             "'strip': there is nothing to learn from.",
         ),
     ],
 )
-def test_a_vocabulary_of_one_is_refused(texts: list[str], settings: Tokens, message: str) -> None:
+def test_a_vocabulary_of_one_is_refused(texts: list[str], settings: TokenSettings, message: str) -> None:
     with pytest.raises(DataError) as refused:
         tokenizer.fit(texts, settings)
 

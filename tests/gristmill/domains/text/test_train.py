@@ -20,7 +20,7 @@ from gristmill.domains.text.dataset import Layout
 from gristmill.domains.text.models.embedding import Embedding
 from gristmill.domains.text.models.gru import Gru
 from gristmill.domains.text.settings import Train
-from gristmill.domains.text.train import refuse_moved_by_padding, train
+from gristmill.domains.text.train import check_padding_ignored, train
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
@@ -167,7 +167,7 @@ def layout_of(length: int, pad: str) -> Layout:
 @pytest.mark.parametrize("pad", ["pre", "post"])
 def test_a_network_that_padding_moves_is_refused(pad: str) -> None:
     with pytest.raises(RequestError) as refused:
-        refuse_moved_by_padding(unmasked(None), layout_of(LENGTH, pad))
+        check_padding_ignored(unmasked(None), layout_of(LENGTH, pad))
 
     assert re.sub(r"by [0-9.e-]+ in", "by N in", str(refused.value)) == (
         "padding changes the network's output for a text by N in a logit: the served length differs from the "
@@ -178,9 +178,9 @@ def test_a_network_that_padding_moves_is_refused(pad: str) -> None:
 
 @pytest.mark.parametrize("pad", ["pre", "post"])
 def test_one_that_passes_over_padding_or_is_of_one_length_is_taken(pad: str) -> None:
-    refuse_moved_by_padding(unmasked(None, mask=True), layout_of(LENGTH, pad))
-    refuse_moved_by_padding(unmasked(LENGTH), layout_of(LENGTH, pad))
-    refuse_moved_by_padding(unmasked(None), layout_of(1, pad))  # nothing is ever filled up
+    check_padding_ignored(unmasked(None, mask=True), layout_of(LENGTH, pad))
+    check_padding_ignored(unmasked(LENGTH), layout_of(LENGTH, pad))
+    check_padding_ignored(unmasked(None), layout_of(1, pad))  # nothing is ever filled up
 
 
 def test_an_own_model_that_padding_moves_is_refused_before_it_is_trained(tmp_path: Path) -> None:
