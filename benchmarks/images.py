@@ -27,7 +27,7 @@ import tensorflow_datasets as tfds
 from measuring import arguments, table, tell
 
 from gristmill.domains.vision import dataset
-from gristmill.domains.vision.augment import augmented
+from gristmill.domains.vision.augment import augment_images
 from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.ingest import ingest
 from gristmill.domains.vision.preprocess import preprocess
@@ -82,7 +82,7 @@ def augmenting(data: Prepared) -> tuple[Delivery, Delivery]:
     pixels = data.pixels("train")[:IN_MEMORY]
     batches = [tf.constant(pixels[begin : begin + BATCH]) for begin in range(0, IN_MEMORY, BATCH)]
     photos = pixels.astype("float32")
-    change = tf.function(lambda batch, seed: augmented(batch, OURS, seed))
+    change = tf.function(lambda batch, seed: augment_images(batch, OURS, seed))
     generator = Generator(**AUGMENTATION)
 
     def ours() -> int:
@@ -99,7 +99,7 @@ def delivering(data: Prepared, photos: Path, augment: bool) -> tuple[Delivery, D
 
     def change(number: tf.Tensor, batch: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         pixels, labels = batch
-        return augmented(pixels, OURS, tf.stack([tf.constant(0, tf.int64), number])), labels
+        return augment_images(pixels, OURS, tf.stack([tf.constant(0, tf.int64), number])), labels
 
     batches = data.dataset("train", BATCH)
     if augment:

@@ -20,7 +20,7 @@ def train(run: Run, prepared: Reference, *more: Reference) -> Reference:
 def _refuse_unknown_slices(run: Run, prepared: Reference) -> None:
     """Refuse slices by columns that a classifier's examples do not have: evaluate would do so after the training."""
     if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
-        from gristmill.domains.common.classification.score_table import refuse_unknown
+        from gristmill.domains.common.classification.score_table import check_slices
 
         examples = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.dataset")
-        refuse_unknown(slices, examples.read(run.catalogue.store.open_verified(prepared).path))
+        check_slices(slices, examples.read(run.catalogue.store.open_verified(prepared).path))

@@ -99,7 +99,7 @@ def _left(catalogue: Catalogue, runs: Runs, name: str) -> RunOutputs | None:
         artifacts = {label: catalogue.store.open_verified(reference) for label, reference in record.references.items()}
         train, evaluate, export = (artifacts[stage] for stage in ("train", "evaluate", "export"))
         scores = read_document(export.path / "scores.json")
-        weighed = evaluate.path / importance.FILE
+        weighed = evaluate.path / importance.IMPORTANCE_FILE
         return RunOutputs(
             record=record,
             fresh=record.references == today,

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gristmill.domains.common.classification.classes import refuse_unlearnable
+from gristmill.domains.common.classification.classes import check_classes
 from gristmill.domains.vision import decode
 from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError
@@ -81,7 +81,7 @@ def _look(source: ImageSource, paths: tuple[Path, ...]) -> _Seen:
     most = Ingest().max_pixels
     for photo in source.photos(paths):
         try:
-            header = decode.check(photo.encoded, most)
+            header = decode.check_photo(photo.encoded, most)
         except DataError as error:
             seen.broken.append(f"{photo.id}: {error}")
             continue
@@ -97,7 +97,7 @@ def _refuse_unlearnable(seen: _Seen, classes: list[str]) -> None:
     """Refuse one class alone, and classes of too few photos, as ingest does."""
     labels = [classes.index(label) for label in seen.labels]
     index = pd.DataFrame({"label": labels, "part": pd.Series(seen.parts, dtype="str")})
-    refuse_unlearnable(index, classes, "photo", " that can be read")
+    check_classes(index, classes, "photo", " that can be read")
 
 
 def _mode(encoded: bytes) -> str:

@@ -34,7 +34,7 @@ def photos() -> list[bytes]:
 @pytest.fixture(scope="session")
 def classified(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) -> Folders:
     """The folders of a run up to evaluate: 12 test photos, and a network of random weights as train publishes it."""
-    from gristmill.domains.common.classification.predictions import as_rows
+    from gristmill.domains.common.classification.predictions import prediction_rows
     from gristmill.domains.vision import decode
     from gristmill.domains.vision.predictions import probabilities_of
     from gristmill.training import saved_network
@@ -43,11 +43,12 @@ def classified(tmp_path_factory: pytest.TempPathFactory, photos: list[bytes]) ->
     folders = {stage: root / stage for stage in ("preprocess", "train", "evaluate")}
     for folder in folders.values():
         folder.mkdir()
-    write_prepared(folders["preprocess"], np.stack([decode.decoded(encoded, LAYOUT) for encoded in photos]))
+    write_prepared(folders["preprocess"], np.stack([decode.decode_photo(encoded, LAYOUT) for encoded in photos]))
     data, network = read(folders["preprocess"]), small_network()
     saved_network.write(network, folders["train"])
     write_table(
-        folders["evaluate"] / "predictions.parquet", as_rows(data, "test", probabilities_of(network, data, "test"))
+        folders["evaluate"] / "predictions.parquet",
+        prediction_rows(data, "test", probabilities_of(network, data, "test")),
     )
     write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})
     return folders

@@ -62,7 +62,7 @@ def exported(folders: Folders, out: Path) -> Path:
 
 def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     """Write what the stages before export publish, with a network of random weights, and return the folders."""
-    from gristmill.domains.common.classification.predictions import as_rows
+    from gristmill.domains.common.classification.predictions import prediction_rows
     from gristmill.domains.text.train import with_probabilities
     from gristmill.training import saved_network
 
@@ -77,7 +77,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     network = with_probabilities(small_network(data.layout))
     saved_network.write(network, folders["train"])
     made = np.concatenate([network.predict_on_batch(batch) for batch in data.batches("test")])
-    write_table(folders["evaluate"] / "predictions.parquet", as_rows(data, "test", made))
+    write_table(folders["evaluate"] / "predictions.parquet", prediction_rows(data, "test", made))
     write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})
     for name in ("vecs.tsv", "meta.tsv"):
         (folders["evaluate"] / name).write_text(f"of {name}\n")

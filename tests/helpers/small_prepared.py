@@ -23,7 +23,7 @@ def write_prepared(folder: Path, parts: Mapping[str, Part], classes: Sequence[st
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for part, (pixels, labels) in parts.items():
-        for number, (begin, end) in enumerate(pairwise(dataset.edges(len(pixels), shards))):
+        for number, (begin, end) in enumerate(pairwise(dataset.shard_edges(len(pixels), shards))):
             path = folder / f"{part}-{number:05}-of-{shards:05}.tfrecord"
             with tf.io.TFRecordWriter(str(path)) as writer:
                 for row in range(begin, end):

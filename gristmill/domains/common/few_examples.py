@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-FEW = 8  # examples that a network of any size should learn by heart
+OVERFIT_EXAMPLES = 8  # examples that a network of any size should learn by heart
 
 _APART = 0.03  # of the largest distance: how far a row must be from those that others make
 
@@ -16,7 +16,7 @@ Folders = Mapping[str, Path]  # of artifacts, by stage
 Positions = npt.NDArray[np.int64]
 
 
-def spread(count: int, most: int) -> Positions:
+def evenly_spaced(count: int, most: int) -> Positions:
     """Return positions from all over so many examples, of as many as there are where `most` are not."""
     return np.linspace(0, count - 1, min(count, most)).astype(np.int64)
 

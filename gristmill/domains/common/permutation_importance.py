@@ -7,7 +7,7 @@ are Wrong, but Many are Useful", JMLR 20(177), 2019.
 from collections.abc import Callable, Iterable
 from typing import Any
 
-FILE = "importance.json"  # of evaluate, where there is more than one feature
+IMPORTANCE_FILE = "importance.json"  # of evaluate, where there is more than one feature
 
 _REPEATS = 5
 _MOST = 2_000  # examples: what a shuffle costs is their predictions
@@ -18,7 +18,7 @@ Error = Callable[[str, Order], float]
 """The error of predictions where a feature's values come from the examples in another order, the others' not."""
 
 
-def drawn(count: int) -> Order:
+def sample_positions(count: int) -> Order:
     """Return the positions of the examples to shuffle, in order: all of `count`, or 2,000 of them."""
     import numpy as np
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from gristmill.domains.common.few_examples import FEW, Folders
+from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders
 from gristmill.domains.generation import dataset
 
 
@@ -23,7 +23,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         end, judged = len(tokens), (0, 1)  # a token, which makes no window
     else:
         lines = data.lines("train")
-        end = min(len(lines), int(np.searchsorted(np.cumsum(lines.lengths - 1), most or FEW)) + 1)
+        end = min(len(lines), int(np.searchsorted(np.cumsum(lines.lengths - 1), most or OVERFIT_EXAMPLES)) + 1)
         tokens, starts = lines.values[: lines.starts[end]], lines.starts[: end + 1]
         judged = (end, end)
         np.save(made / "starts.npy", starts, allow_pickle=False)

@@ -40,7 +40,7 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     write_table(out / "predictions.parquet", predictions)
     write_document(out / "scores.json", summarised({name: scored(predictions, name) for name in made}))
     if found := importance_of_columns(data, network):
-        write_document(out / permutation_importance.FILE, found)
+        write_document(out / permutation_importance.IMPORTANCE_FILE, found)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 

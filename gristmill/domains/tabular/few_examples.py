@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from gristmill.domains.common.few_examples import FEW, Folders, Positions, affinely_independent_rows, spread
+from gristmill.domains.common.few_examples import (
+    OVERFIT_EXAMPLES,
+    Folders,
+    Positions,
+    affinely_independent_rows,
+    evenly_spaced,
+)
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared, raw_inputs
 from gristmill.domains.tabular.encoder import encoded
@@ -20,7 +26,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     """
     data = dataset.read(folders["preprocess"])
     rows = np.flatnonzero(data.parts == "train")
-    rows = rows[spread(len(rows), most)] if most else rows[_few(data, rows)]
+    rows = rows[evenly_spaced(len(rows), most)] if most else rows[_few(data, rows)]
     few = replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows])
     dataset.write(few, out["preprocess"])
 
@@ -30,6 +36,6 @@ def _few(data: Prepared, rows: Positions) -> Positions:
     numbers, categories = data.layout.numbers, list(data.layout.categories)
     seen = data.table[[*numbers, *categories]].iloc[rows]
     different = np.flatnonzero(~seen.duplicated())
-    different = different[spread(len(different), FEW)]
+    different = different[evenly_spaced(len(different), OVERFIT_EXAMPLES)]
     inputs = raw_inputs(seen.iloc[different], numbers, categories)
     return different[affinely_independent_rows(encoded(inputs, data.layout))]

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from gristmill.domains.common.permutation_importance import Order, drawn, importance
+from gristmill.domains.common.permutation_importance import Order, importance, sample_positions
 from gristmill.domains.tabular.dataset import Prepared, raw_inputs
 from gristmill.domains.tabular.encoder import predicted
 from gristmill.domains.tabular.scores import mae
@@ -25,7 +25,7 @@ def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any
         return None
     part = "validation" if "validation" in data.parts else "test"
     rows = np.flatnonzero(data.parts == part)
-    rows = rows[drawn(len(rows))]
+    rows = rows[sample_positions(len(rows))]
     table, truth = data.table.iloc[rows], data.truth[rows]
 
     def error(column: str, order: Order) -> float:

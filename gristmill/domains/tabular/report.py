@@ -30,7 +30,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield Section("Scores", verdict(scores), tables=[scores_table(scores, part) for part in parts])
     yield from prediction_sections(data, predictions)
     yield from category_sections(data, predictions, scores["best_baseline"])
-    yield from importance_sections(folders["evaluate"] / permutation_importance.FILE, METRICS)
+    yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
     yield from training_sections(folders["train"])
     yield data_section(read_document(folders["ingest"] / "summary.json"), data)
 

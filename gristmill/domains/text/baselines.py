@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.special import expit, log_expit, softmax
 
-from gristmill.domains.common.classification.labelled import Labelled, Labels
+from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities
 
 Values = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ _ROUNDS = 100  # of Newton's method at most; about ten are taken
 
 
 def predictions_of(
-    data: Labelled, texts: Mapping[str, Sequence[str]], parts: list[str]
+    data: LabelledDataset, texts: Mapping[str, Sequence[str]], parts: list[str]
 ) -> dict[str, dict[str, Probabilities]]:
     """Return the baselines' probabilities: part to name to (texts, classes).
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.text.sequences import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
@@ -35,7 +35,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Prepared(Labelled):
+class Prepared(LabelledDataset):
     """The texts of all parts.
 
     The index is part by part and holds, too, `tokens` (before cutting) and `characters` of the text, and the source's

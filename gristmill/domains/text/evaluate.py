@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import Labelled
-from gristmill.domains.common.classification.predictions import as_rows, surest_errors
+from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.predictions import most_confident_errors, prediction_rows
 from gristmill.domains.common.classification.score_table import (
     MODEL,
-    Made,
+    ProbabilitiesByModel,
+    check_slices,
     described,
-    refuse_unknown,
     score_table,
     summarised,
 )
@@ -52,7 +52,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
         RequestError: a slice that is no column of the source's metadata, or a word that is no token.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
-    refuse_unknown(evaluate.slices, data)
+    check_slices(evaluate.slices, data)
     slices = tuple(name for name in evaluate.slices if name != LENGTH)
     embedding = projector.embedding_of(network, data.vocabulary["token"].tolist())
     projector.check_words_known(evaluate.neighbours, embedding)
@@ -60,7 +60,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     texts = texts_of(data, ["train", *parts], ingest)
     others = baselines.predictions_of(data, texts, parts)
     made = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
-    rows = {part: as_rows(data, part, made[part][MODEL], others[part]) for part in parts}
+    rows = {part: prediction_rows(data, part, made[part][MODEL], others[part]) for part in parts}
     table = scores_by_group(data, made, slices)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
@@ -71,10 +71,10 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     return {f"{part}_texts": len(rows[part]) for part in parts}
 
 
-def scores_by_group(data: Prepared, made: dict[str, Made], slices: tuple[str, ...]) -> pd.DataFrame:
+def scores_by_group(data: Prepared, made: dict[str, ProbabilitiesByModel], slices: tuple[str, ...]) -> pd.DataFrame:
     """Return the scores of all parts, by class and by slices, that by length among them."""
     index, names = by_length(data.index)
-    sliced = Labelled(index, data.classes)
+    sliced = LabelledDataset(index, data.classes)
     tables = [score_table(sliced, part, of_part, (LENGTH, *slices)) for part, of_part in made.items()]
     table = pd.concat(tables, ignore_index=True)
     return table.assign(group=table["group"].where(table["by"] != LENGTH, table["group"].map(names)))
@@ -100,7 +100,7 @@ def by_length(index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
 
 def errors(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
     """Return the surest errors: `id`, `label`, `predicted`, `probability`, `text`."""
-    found = surest_errors(rows, _ERRORS)
+    found = most_confident_errors(rows, _ERRORS)
     shown = [shorten(texts[at]) for at in found.index]
     return found[["id", "label", "predicted", "probability"]].assign(text=pd.Series(shown, found.index, dtype="str"))
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.sequences import Sequences
 from gristmill.domains.text.settings import Train
@@ -21,7 +21,7 @@ _POOL = 50  # batches that are sorted by length together: the more, the less pad
 _VALIDATED = 256  # texts in a batch for validation
 
 
-def feed_of(data: Prepared, truth: Truth, settings: Train, width: int | None) -> Feed:
+def feed_of(data: Prepared, truth: Targets, settings: Train, width: int | None) -> Feed:
     """Return the feed of the training part.
 
     Args:
@@ -39,7 +39,7 @@ def feed_of(data: Prepared, truth: Truth, settings: Train, width: int | None) ->
     return BucketedFeed(positions, gather, settings, lengths)
 
 
-def validation_of(data: Prepared, truth: Truth, width: int | None) -> tf.data.Dataset | None:
+def validation_of(data: Prepared, truth: Targets, width: int | None) -> tf.data.Dataset | None:
     """Return batches of the validation part, the shortest texts first; None where it is empty."""
     lengths = data.sequences("validation").lengths
     if not len(lengths):
@@ -54,8 +54,8 @@ def width_of(network: keras.Model) -> int | None:
     return width
 
 
-def gather_of(data: Prepared, truth: Truth, part: str, width: int | None) -> Gather:
-    """Return what gives the batch of the texts at some positions of a part, as `Truth` wants it."""
+def gather_of(data: Prepared, truth: Targets, part: str, width: int | None) -> Gather:
+    """Return what gives the batch of the texts at some positions of a part, as `Targets` wants it."""
     sequences, labels = data.sequences(part), tf.constant(data.labels(part))
     texts = TokenBatches(sequences, data.layout.pad)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.data_schema.checks import Violation, bound_violations, class_violations, column_violations, refuse
-from gristmill.domains.common.classification.classes import by_class, quartiles, refuse_unlearnable
+from gristmill.domains.common.classification.classes import check_classes, count_by_class, quartiles
 from gristmill.domains.text.class_names import name_classes
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, such
@@ -76,8 +76,8 @@ def ingest(
     for name, column in _renamed(ingest.metadata).items():
         table[name] = _as_text(frame[column])[whole].to_numpy()
     if schema:
-        refuse(_violations(rows, texts, by_class(table, classes), schema), schema)
-    refuse_unlearnable(table, classes, "text")
+        refuse(_violations(rows, texts, count_by_class(table, classes), schema), schema)
+    check_classes(table, classes, "text")
     summary = _summary(table, classes, dropped=int((~whole).sum()))
     write_table(out / "texts.parquet", table)
     write_document(out / "summary.json", summary)
@@ -163,8 +163,8 @@ def _parts(rows: Rows, column: str) -> list[str | None]:
 def _summary(table: pd.DataFrame, classes: list[str], dropped: int) -> dict[str, Any]:
     return {
         "classes": classes,
-        "counts": by_class(table, classes),
-        "parts": {str(part): by_class(rows, classes) for part, rows in table.groupby("part")},  # of the source
+        "counts": count_by_class(table, classes),
+        "parts": {str(part): count_by_class(rows, classes) for part, rows in table.groupby("part")},  # of the source
         "lengths": {
             "characters": quartiles(table["text"].str.len()),
             "words": quartiles(pd.Series([len(text.split()) for text in table["text"]])),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.common.classification.plots import short
+from gristmill.domains.common.classification.plots import shorten
 from gristmill.domains.text.projector import visible
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, ink, legend
 
@@ -52,9 +52,9 @@ def embedding_figure(places: pd.DataFrame, classes: list[str], shares: list[floa
         own = places[places["class"] == name]
         colour = _COLOURS[min(at, len(_COLOURS) - 1)]
         if len(own):
-            axes.plot(own["x"], own["y"], "o", color=colour, markersize=3, label=short(name, 24))
+            axes.plot(own["x"], own["y"], "o", color=colour, markersize=3, label=shorten(name, 24))
     for token, x, y in places[["token", "x", "y"]].itertuples(index=False):
-        words = short(visible(token), 20)
+        words = shorten(visible(token), 20)
         axes.annotate(words, (x, y), (2, 2), textcoords="offset points", fontsize=7, color=ink(axes), parse_math=False)
     axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
     axes.set_ylabel(f"second component, {shares[1]:.0%}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.sequences import TokenIds
@@ -30,7 +30,7 @@ def probabilities_of(network: "keras.Model", data: Prepared, part: str) -> Proba
     return made
 
 
-def texts_of(data: Labelled, parts: Sequence[str], ingest: Path) -> dict[str, list[str]]:
+def texts_of(data: LabelledDataset, parts: Sequence[str], ingest: Path) -> dict[str, list[str]]:
     """Return the raw texts of each part in the order of the index, from the folder of `ingest`."""
     texts = read_table(ingest / "texts.parquet").set_index("id")["text"]
     return {part: texts.loc[data.rows(part)["id"]].tolist() for part in parts}

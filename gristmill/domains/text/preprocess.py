@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
 
-from gristmill.domains.common.classification.duplicates import repeated
+from gristmill.domains.common.classification.duplicates import find_duplicates
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.split import split
 from gristmill.domains.text import token_chunks
@@ -34,7 +34,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     - `tokenizer.json`, and `subwords.model` beside it: what makes tokens of texts.
     - `vocabulary.parquet`: `token` and its `count` in the texts to train on before cutting, by id.
     - `summary.json`: by part the share of tokens that are `unknown`, and how many texts were `cut` or are `empty`,
-      without a token; and `repeated`, which parts share equal texts (`repeats.py`).
+      without a token; and `repeated`, which parts share equal texts (`duplicates.py`).
 
     Args:
         preprocess: what a token is, the length and the parts.
@@ -74,7 +74,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens.between(0, layout.counts["train"])))
-    found = repeated(rows, texts)
+    found = find_duplicates(rows, texts)
     write_document(out / "summary.json", {**_by_part(tokens, layout), "repeated": found})
     counts = {f"{part}_texts": count for part, count in layout.counts.items()}
     counts |= {"vocabulary": layout.vocabulary, "length": layout.length}

@@ -24,7 +24,7 @@ _FREQUENT = 30  # tokens that are listed
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    judged, data = report.read_judged(folders), dataset.read(folders["preprocess"])
+    judged, data = report.read_evaluation(folders), dataset.read(folders["preprocess"])
     yield report.scores_section(judged)
     yield report.confusion_section(judged)
     yield report.calibration_section(judged)
@@ -110,7 +110,7 @@ def data_section(data: Prepared, told: dict[str, Any], summary: dict[str, Any]) 
         f"{len(index):,} texts of {len(layout.classes)} classes, of {index['tokens'].median():,.0f} tokens in the "
         f"median, cut at {layout.length:,}; "
         + (f"{dropped:,} without text or label were left out." if dropped else "none was left out.")
-        + report.repeats_note(told["repeated"])
+        + report.duplicates_note(told["repeated"])
     )
     return Section("Data", note, [as_svg(plots.lengths_figure(index, layout.length))], [report.counts_table(data)])
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.common.classification.retraining import Fresh, Kind
+from gristmill.domains.common.classification.retraining import ClassifierRetraining, NewExamples
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.export import bundle
 from gristmill.retraining.drift import look_at_share
@@ -26,7 +26,7 @@ def _judged(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
     return model(rows["text"].to_numpy(object)).astype(np.float64)
 
 
-def _looks(fresh: Fresh) -> list[InputDrift]:
+def _looks(fresh: NewExamples) -> list[InputDrift]:
     """Compare the tokens that the champion does not know with those of its test part: in training it met them all."""
     from gristmill.domains.text import tokenizer as tokenizers  # late: without a new text TensorFlow is not needed
 
@@ -50,6 +50,6 @@ def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[
     return counts / np.maximum(tokens.lengths, 1)
 
 
-TEXTS = Kind("texts.parquet", "text", _judged, _looks)
+TEXTS = ClassifierRetraining("texts.parquet", "text", _judged, _looks)
 news, lost, drift = TEXTS.news, TEXTS.lost, TEXTS.drift
 judgeable, contest = TEXTS.judgeable, TEXTS.contest

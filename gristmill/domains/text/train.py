@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.outputs import probabilities
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
@@ -62,7 +62,7 @@ def train(
         Diverged: the loss is not a finite number.
     """
     data = dataset.read(preprocess)
-    network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
+    network, truth = seeded(lambda: build(model, data, files), train.seed), Targets(data, train)
     width = width_of(network)
     feed, validation = feed_of(data, truth, train, width), validation_of(data, truth, width)
     course = fit(network, feed, validation, train, truth.loss(), scratch, on_epoch, logs, goal=truth.goal())

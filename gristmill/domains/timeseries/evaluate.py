@@ -89,7 +89,7 @@ def evaluate(
     write_document(out / "scores.json", summary)
     metric = summary["headline"]["metric"]
     if weighed := importance_of_channels(data, network, metric, settings.season, quantiles):
-        write_document(out / permutation_importance.FILE, weighed)
+        write_document(out / permutation_importance.IMPORTANCE_FILE, weighed)
     return {f"{part}_windows": len(forecasts.starts) for part, forecasts in made.items()}
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 from keras import ops
 
-from gristmill.domains.common.few_examples import FEW, Folders, affinely_independent_rows, spread
+from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows, evenly_spaced
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.feed import scaled
@@ -27,7 +27,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     """
     data = dataset.read(folders["preprocess"])
     starts = data.origins("train")
-    starts = starts[spread(len(starts), most or FEW)]
+    starts = starts[evenly_spaced(len(starts), most or OVERFIT_EXAMPLES)]
     if most is None:
         starts = starts[affinely_independent_rows(_lags(data, starts))]
     dataset.write(_alone(data, starts), out["preprocess"])

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from gristmill.domains.common.permutation_importance import Order, drawn, importance
+from gristmill.domains.common.permutation_importance import Order, importance, sample_positions
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
 from gristmill.domains.timeseries.score_table import measure, past_errors
@@ -39,7 +39,7 @@ def importance_of_channels(
         return None
     part = "validation" if len(data.origins("validation")) else "test"
     starts = data.origins(part)
-    starts = starts[drawn(len(starts))]
+    starts = starts[sample_positions(len(starts))]
     windows, truth = data.histories(starts), data.targets(starts).astype(np.float64)
     units = past_errors(data, part, Forecasts(starts, truth), season)
 

@@ -67,7 +67,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     )
     yield from forecast_sections(found)
     yield from score_sections(found)
-    yield from importance_sections(folders["evaluate"] / permutation_importance.FILE, METRICS)
+    yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
     yield from training_sections(folders["train"])
     if "refit" in folders:
         yield refit_section(found)

@@ -32,7 +32,7 @@ def scale(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     return _matrix(x, 0.0, 0.0, 0.0, y, 0.0)
 
 
-def transformed(pixels: tf.Tensor, matrix: tf.Tensor, fill: str) -> tf.Tensor:
+def transform(pixels: tf.Tensor, matrix: tf.Tensor, fill: str) -> tf.Tensor:
     """Return images drawn through their matrices, bilinear.
 
     Args:

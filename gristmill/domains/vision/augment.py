@@ -8,16 +8,16 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from gristmill.domains.vision.affine import rotation, scale, shear, shift, transformed
+from gristmill.domains.vision.affine import rotation, scale, shear, shift, transform
 from gristmill.domains.vision.settings import Augment
 
 
-def changes(augment: Augment) -> bool:
+def changes_images(augment: Augment) -> bool:
     """Return whether anything is changed at all."""
     return augment != Augment(fill=augment.fill)
 
 
-def augmented(pixels: tf.Tensor, augment: Augment, seed: tf.Tensor) -> tf.Tensor:
+def augment_images(pixels: tf.Tensor, augment: Augment, seed: tf.Tensor) -> tf.Tensor:
     """Return each image changed in its own way.
 
     Args:
@@ -29,12 +29,12 @@ def augmented(pixels: tf.Tensor, augment: Augment, seed: tf.Tensor) -> tf.Tensor
         float32 of the same shape, 0 to 255; exactly the pixels where nothing is changed.
     """
     made = tf.cast(pixels, tf.float32)
-    if not changes(augment):
+    if not changes_images(augment):
         return made
     drawn = tf.random.stateless_uniform((tf.shape(pixels)[0], 10), seed, -1.0, 1.0, tf.float64)
     *place, contrast, brightness = tf.unstack(drawn, axis=1)
     if _moves(augment):
-        made = transformed(made, composed(augment, place, *pixels.shape[1:3]), augment.fill)
+        made = transform(made, composed(augment, place, *pixels.shape[1:3]), augment.fill)
     if augment.contrast:
         mean = tf.reduce_mean(made, axis=(1, 2, 3), keepdims=True)
         made = mean + (made - mean) * _each(1 + augment.contrast * contrast)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.util.table_io import read_document, read_table, write_document
 
@@ -42,7 +42,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Prepared(Labelled):
+class Prepared(LabelledDataset):
     """The images of all parts, read as they are asked for.
 
     The index is in the order of the shards and holds, too, `width`, `height` and `format` of the photo, and the
@@ -100,7 +100,7 @@ class Prepared(Labelled):
         return made
 
 
-def edges(images: int, shards: int) -> list[int]:
+def shard_edges(images: int, shards: int) -> list[int]:
     """Return where the shards of a part begin among its images, and where the last one ends."""
     return [int(edge) for edge in np.linspace(0, images, shards + 1)]
 

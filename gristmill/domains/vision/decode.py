@@ -61,7 +61,7 @@ class Header:
     format: str
 
 
-def check(encoded: bytes, max_pixels: int) -> Header:
+def check_photo(encoded: bytes, max_pixels: int) -> Header:
     """Return the header of a photo that is sound to its end.
 
     The header comes first, so that a small file cannot fill the memory with pixels. Then everything is decoded, a JPEG
@@ -86,11 +86,11 @@ def check(encoded: bytes, max_pixels: int) -> Header:
         return Header(*((height, width) if sideways else (width, height)), str(image.format))
 
 
-def decoded(encoded: bytes, form: Form) -> Pixels:
+def decode_photo(encoded: bytes, form: Form) -> Pixels:
     """Return the pixels of a photo in a form: (height, width, channels).
 
     Args:
-        encoded: the bytes of a file that `check` found sound.
+        encoded: the bytes of a file that `check_photo` found sound.
         form: size, channels and fit: "stretch" distorts to the size, "crop" takes the middle, "pad" adds black borders.
 
     Raises:

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.predictions import as_rows, surest_errors
+from gristmill.domains.common.classification.predictions import most_confident_errors, prediction_rows
 from gristmill.domains.common.classification.score_table import (
     MODEL,
+    check_slices,
     described,
-    refuse_unknown,
     score_table,
     summarised,
 )
@@ -47,7 +47,7 @@ def evaluate(
         RequestError: a slice that is no column of the source's metadata.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
-    refuse_unknown(evaluate.slices, data)
+    check_slices(evaluate.slices, data)
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     others = baselines.predictions_of(data, parts, evaluate.baseline_side)
     classified = {
@@ -55,7 +55,7 @@ def evaluate(
         for part in parts
     }
     made = {part: {MODEL: classified[part]} | others[part] for part in parts}
-    rows = {part: as_rows(data, part, made[part][MODEL], others[part]) for part in parts}
+    rows = {part: prediction_rows(data, part, made[part][MODEL], others[part]) for part in parts}
     table = pd.concat([score_table(data, part, made[part], evaluate.slices) for part in parts], ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
@@ -67,7 +67,7 @@ def evaluate(
 
 def write_examples(data: Prepared, network: keras.Model, test: pd.DataFrame, out: Path) -> None:
     """Write `errors.npy`, the pixels of the surest errors, and `looks.npz`, what the network sees of a few images."""
-    errors = surest_errors(test, ERRORS).index.tolist()
+    errors = most_confident_errors(test, ERRORS).index.tolist()
     first_of_classes = np.unique(data.labels("test"), return_index=True)[1][:LOOKED_AT].tolist()
     pixels = picked(data, "test", [*errors, *first_of_classes])
     np.save(out / "errors.npy", feature_maps.thumbnails(pixels[: len(errors)]), allow_pickle=False)

@@ -81,7 +81,7 @@ def _stretches(data: Prepared) -> list[_Stretch]:
     for part, images in data.layout.counts.items():
         shards = data.shards(part)
         own: list[_Stretch] = []
-        for shard, size in zip(shards, np.diff(dataset.edges(images, len(shards))), strict=True):
+        for shard, size in zip(shards, np.diff(dataset.shard_edges(images, len(shards))), strict=True):
             if not own or own[-1].images >= _CHUNK:
                 own.append(_Stretch(part, [], 0))
             own[-1].shards.append(shard)

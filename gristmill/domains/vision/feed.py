@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.settings import Train
-from gristmill.domains.vision.augment import augmented, changes
+from gristmill.domains.vision.augment import augment_images, changes_images
 from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.settings import Augment
 from gristmill.training.feed import Change, Gather, GatheredFeed
@@ -19,7 +19,7 @@ _SHUFFLED = 4_096  # images of a stream that are mixed with each other; the shar
 _VALIDATED = 256  # images in a batch for validation
 
 
-def feed_of(data: Prepared, truth: Truth, augment: Augment, settings: Train) -> Feed:
+def feed_of(data: Prepared, truth: Targets, augment: Augment, settings: Train) -> Feed:
     """Return the feed of the training part."""
     change = _change(augment)
     images = data.layout.counts["train"]
@@ -28,12 +28,12 @@ def feed_of(data: Prepared, truth: Truth, augment: Augment, settings: Train) -> 
     return StreamFeed(data, truth, settings, change)
 
 
-def features_feed(features: Path, data: Prepared, truth: Truth, settings: Train) -> Feed:
+def features_feed(features: Path, data: Prepared, truth: Targets, settings: Train) -> Feed:
     """Return the feed of a base's features of the training part, from the folder that holds them (`features.py`)."""
     return gathered(data.layout.counts["train"], features_on_disk(features, "train", data, truth), settings)
 
 
-def validation_of(data: Prepared, truth: Truth, features: Path | None = None) -> tf.data.Dataset | None:
+def validation_of(data: Prepared, truth: Targets, features: Path | None = None) -> tf.data.Dataset | None:
     """Return batches of the validation part, never augmented, or of a base's features of it; None where it is empty."""
     if not data.layout.counts["validation"]:
         return None
@@ -50,13 +50,13 @@ def gathered(images: int, gather: Gather, settings: Train, change: Change | None
     return GatheredFeed(tf.range(images, dtype=tf.int64), gather, settings, change, settings.steps_per_epoch)
 
 
-def pixels_in_memory(data: Prepared, truth: Truth) -> Gather:
+def pixels_in_memory(data: Prepared, truth: Targets) -> Gather:
     """Return what gives the batch of the training images at some positions."""
     held, labels = tf.constant(data.pixels("train")), tf.constant(data.labels("train"))
     return lambda positions: truth.batch(floats(tf.gather(held, positions)), tf.gather(labels, positions))
 
 
-def features_on_disk(features: Path, part: str, data: Prepared, truth: Truth) -> Gather:
+def features_on_disk(features: Path, part: str, data: Prepared, truth: Targets) -> Gather:
     """Return what gives the batch of the features at some positions of a part; memory need not hold them all."""
     held = np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
     labels = tf.constant(data.labels(part))
@@ -76,7 +76,7 @@ def floats(pixels: tf.Tensor) -> tf.Tensor:
 class StreamFeed:
     """Batches read from the shards, in an order that depends on seed and epoch alone; an element is a batch."""
 
-    def __init__(self, data: Prepared, truth: Truth, settings: Train, change: Change | None) -> None:
+    def __init__(self, data: Prepared, truth: Targets, settings: Train, change: Change | None) -> None:
         images = data.layout.counts["train"]
         self._data = data
         self._truth = truth
@@ -122,6 +122,6 @@ class StreamFeed:
 
 def _change(augment: Augment) -> Change | None:
     """Return what changes the images of a batch at random; None where nothing does."""
-    if not changes(augment):
+    if not changes_images(augment):
         return None
-    return lambda batch, seed: (augmented(batch[0], augment, seed), *batch[1:])
+    return lambda batch, seed: (augment_images(batch[0], augment, seed), *batch[1:])

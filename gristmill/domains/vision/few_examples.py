@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.few_examples import different, varied
+from gristmill.domains.common.classification.few_examples import balanced_examples, distinct_examples
 from gristmill.domains.common.few_examples import Folders, Positions
 from gristmill.domains.vision import dataset, shards
 from gristmill.domains.vision.dataset import Prepared
@@ -23,7 +23,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         most: images; as few as a network can learn by heart if None.
     """
     data, made = dataset.read(folders["preprocess"]), out["preprocess"]
-    chosen = varied(data, most) if most else different(data, partial(_images, data))
+    chosen = balanced_examples(data, most) if most else distinct_examples(data, partial(_images, data))
     write_table(made / "index.parquet", data.rows("train").iloc[chosen])
     shards.write(made / "train-00000-of-00001.tfrecord", _records(data, chosen))
     counts = {"train": len(chosen), "validation": 0, "test": 0}

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.data_schema.checks import Violation, bound_violations, class_violations, refuse
-from gristmill.domains.common.classification.classes import by_class, quartiles, refuse_unlearnable
+from gristmill.domains.common.classification.classes import check_classes, count_by_class, quartiles
 from gristmill.domains.vision import decode, shards
 from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Ingest, Schema
@@ -80,8 +80,8 @@ def ingest(
     index = pd.DataFrame(rows)
     index["label"] = index["label"].map({name: label for label, name in enumerate(classes)})
     if schema:
-        refuse(_violations(index, by_class(index, classes), schema), schema)
-    refuse_unlearnable(index, classes, "photo", " that can be used")
+        refuse(_violations(index, count_by_class(index, classes), schema), schema)
+    check_classes(index, classes, "photo", " that can be used")
     write_table(out / "index.parquet", index)
     write_document(out / "summary.json", _summary(index, classes, skipped))
     counts = {"photos": len(rows), "classes": len(classes), "skipped": len(skipped)}
@@ -150,7 +150,7 @@ def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, 
 def _look_at(photo: Photo, max_pixels: int) -> Header | str:
     """Return a photo's header, or why it is left out."""
     try:
-        return decode.check(photo.encoded, max_pixels)
+        return decode.check_photo(photo.encoded, max_pixels)
     except DataError as error:
         return str(error)
 
@@ -200,8 +200,8 @@ def _violations(index: pd.DataFrame, counts: dict[str, int], schema: Schema) -> 
 def _summary(index: pd.DataFrame, classes: list[str], skipped: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "classes": classes,
-        "counts": by_class(index, classes),
-        "parts": {str(part): by_class(rows, classes) for part, rows in index.groupby("part")},  # of the source
+        "counts": count_by_class(index, classes),
+        "parts": {str(part): count_by_class(rows, classes) for part, rows in index.groupby("part")},  # of the source
         "formats": index["format"].value_counts().to_dict(),
         "sizes": {column: quartiles(index[column]) for column in ("width", "height", "size")},
         "skipped": skipped,

@@ -77,15 +77,15 @@ def stored(ingested: Path, index: pd.DataFrame, form: PhotoShape) -> Iterator[Pi
 
     for shard, offset, size in index[["shard", "offset", "size"]].itertuples(index=False):
         record = shards.read(ingested, shards.ShardPosition(shard, offset, size))
-        yield decode.decoded(shards.bytes_of(record, "image"), form)
+        yield decode.decode_photo(shards.bytes_of(record, "image"), form)
 
 
 def read(path: Path, form: PhotoShape, max_pixels: int) -> Pixels:
     """Return the pixels of an image file in the form that the model takes."""
     try:
         encoded = path.read_bytes()
-        decode.check(encoded, max_pixels)
-        return decode.decoded(encoded, form)
+        decode.check_photo(encoded, max_pixels)
+        return decode.decode_photo(encoded, form)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Mend its permissions, or leave it out.") from None
     except DataError as error:

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from gristmill.domains.common.classification.duplicates import repeated
+from gristmill.domains.common.classification.duplicates import find_duplicates
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.common.classification.split import mixed, split
+from gristmill.domains.common.classification.split import mix_classes, split
 from gristmill.domains.vision import decode, shards
-from gristmill.domains.vision.dataset import Layout, edges, write_layout
+from gristmill.domains.vision.dataset import Layout, shard_edges, write_layout
 from gristmill.domains.vision.settings import Preprocess
 from gristmill.errors import DataError
 from gristmill.util.files import link
@@ -35,7 +35,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
       Any stretch of a part holds the classes in about their shares.
     - `index.parquet`: ingest's rows in the order of the shards, with the part of each.
     - `layout.json`: form, classes and counts.
-    - `summary.json`: `repeated`, which parts share photos whose bytes are equal (`repeats.py`).
+    - `summary.json`: `find_duplicates`, which parts share photos whose bytes are equal (`repeats.py`).
 
     Shards are made by threads: Pillow and TensorFlow let go of Python's lock while they decode, resize and write.
 
@@ -64,7 +64,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
                 shard.result()
     write_table(out / "index.parquet", ordered.drop(columns=["sha256", *_PLACE]))
     write_layout(layout, out)
-    shared = repeated(ordered, ordered["sha256"])
+    shared = find_duplicates(ordered, ordered["sha256"])
     write_document(out / "summary.json", {"repeated": shared})
     counts = {f"{part}_images": count for part, count in layout.counts.items()} | {"shards": len(planned)}
     return counts | {f"{found['part']}_images_also_in_{found['also_in']}": found["count"] for found in shared}
@@ -101,7 +101,7 @@ def _plan(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, Layout]:
 def _ordered(index: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Return the index part by part, each in an order that mixes the classes."""
     parts = [index[index["part"] == part] for part in PARTS]
-    orders = [mixed(rows["label"].to_numpy(np.int64), [seed, number]) for number, rows in enumerate(parts)]
+    orders = [mix_classes(rows["label"].to_numpy(np.int64), [seed, number]) for number, rows in enumerate(parts)]
     return pd.concat([rows.iloc[order] for rows, order in zip(parts, orders, strict=True)], ignore_index=True)
 
 
@@ -110,7 +110,7 @@ def _planned(ordered: pd.DataFrame, layout: Layout) -> Iterator[tuple[str, pd.Da
     for part, images_in_part in layout.counts.items():
         count = math.ceil(images_in_part * layout.bytes_per_image / SHARD_BYTES)
         rows = ordered[ordered["part"] == part]
-        for number, (begin, end) in enumerate(pairwise(edges(len(rows), count))):
+        for number, (begin, end) in enumerate(pairwise(shard_edges(len(rows), count))):
             yield f"{part}-{number:05d}-of-{count:05d}.tfrecord", rows.iloc[begin:end]
 
 
@@ -119,7 +119,7 @@ def _examples(rows: pd.DataFrame, layout: Layout, ingest: Path) -> Iterator[byte
     for name, label, *place in rows[["id", "label", *_PLACE]].itertuples(index=False):
         photo = shards.bytes_of(shards.read(ingest, shards.ShardPosition(*place)), "image")
         try:
-            pixels = decode.decoded(photo, layout)
+            pixels = decode.decode_photo(photo, layout)
         except DataError as error:
             raise DataError(f"photo {name!r}: {error}. Mend it or leave it out.") from None
         yield shards.example(image=_encoded(pixels, layout.encoding), label=int(label))

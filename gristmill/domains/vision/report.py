@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from gristmill.domains.common.classification import report
-from gristmill.domains.common.classification.plots import short
-from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
+from gristmill.domains.common.classification.plots import shorten
+from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
 from gristmill.domains.common.classification.report import headline_picture
 from gristmill.domains.vision import dataset, feature_maps, plots
 from gristmill.reports.learning import network_section, training_sections
@@ -23,7 +23,7 @@ _COLUMNS = 6  # of errors
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    judged = report.read_judged(folders)
+    judged = report.read_evaluation(folders)
     yield report.scores_section(judged)
     yield report.confusion_section(judged)
     yield report.calibration_section(judged)
@@ -41,9 +41,10 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
     pixels = np.load(evaluated / "errors.npy", allow_pickle=False)
     if not len(pixels):
         return
-    rows = surest_errors(read_predictions(evaluated, "test"), len(pixels)).to_dict("records")
+    rows = most_confident_errors(read_predictions(evaluated, "test"), len(pixels)).to_dict("records")
     words = [
-        f"{short(row['label'], 16)}, taken for\n{short(row['predicted'], 20)}, {row['probability']:.1%}" for row in rows
+        f"{shorten(row['label'], 16)}, taken for\n{shorten(row['predicted'], 20)}, {row['probability']:.1%}"
+        for row in rows
     ]
     table = [[row["id"], row["label"], row["predicted"], f"{row['probability']:.2%}"] for row in rows]
     yield Section(
@@ -88,7 +89,7 @@ def data_section(folders: dict[str, Path]) -> Section:
         f"{len(index):,} images of {len(layout.classes)} classes, at {layout.height} x {layout.width} pixels and "
         f"{layout.channels} channel{'s' if layout.channels > 1 else ''}; "
         + (f"{len(skipped):,} left out." if skipped else "none was left out.")
-        + report.repeats_note(repeated)
+        + report.duplicates_note(repeated)
     )
     tables = [report.counts_table(data)]
     if skipped:

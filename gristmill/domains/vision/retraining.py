@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.common.classification.retraining import Fresh, Kind
+from gristmill.domains.common.classification.retraining import ClassifierRetraining, NewExamples
 from gristmill.domains.vision import decode
 from gristmill.domains.vision.dataset import Pixels
 from gristmill.domains.vision.predict import PhotoShape
@@ -34,7 +34,7 @@ def _judged(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
     return np.concatenate([model(pixels) for pixels in _shown(ingest, rows, _form(signature))]).astype(np.float64)
 
 
-def _looks(fresh: Fresh) -> list[InputDrift]:
+def _looks(fresh: NewExamples) -> list[InputDrift]:
     """Compare the brightness of photos with that of the champion's test part."""
     form = _form(read_document(fresh.champion["export"] / "signature.json"))
     new, known = (
@@ -61,7 +61,7 @@ def _pixels(ingest: Path, name: str, place: Sequence[int], form: PhotoShape) -> 
     from gristmill.domains.vision import shards  # late: without a new photo TensorFlow is not needed
 
     try:
-        return decode.decoded(shards.bytes_of(shards.read(ingest, shards.ShardPosition(*place)), "image"), form)
+        return decode.decode_photo(shards.bytes_of(shards.read(ingest, shards.ShardPosition(*place)), "image"), form)
     except DataError as error:
         raise DataError(f"photo {name!r}: {error}. Mend it or leave it out.") from None
 
@@ -71,6 +71,6 @@ def _form(signature: Mapping[str, Any]) -> PhotoShape:
     return PhotoShape(height, width, signature["channels"], signature["fit"])
 
 
-PHOTOS = Kind("index.parquet", "sha256", _judged, _looks)
+PHOTOS = ClassifierRetraining("index.parquet", "sha256", _judged, _looks)
 news, lost, drift = PHOTOS.news, PHOTOS.lost, PHOTOS.drift
 judgeable, contest = PHOTOS.judgeable, PHOTOS.contest

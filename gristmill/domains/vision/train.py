@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.vision import dataset
-from gristmill.domains.vision.augment import augmented, changes
+from gristmill.domains.vision.augment import augment_images, changes_images
 from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.export_network import published
 from gristmill.domains.vision.feed import features_feed, feed_of, floats, validation_of
@@ -75,14 +75,14 @@ def train(
         Diverged: the loss is not a finite number.
     """
     data = dataset.read(preprocess)
-    network, truth = seeded(lambda: build(model, data, files), train.seed), Truth(data, train)
+    network, truth = seeded(lambda: build(model, data, files), train.seed), Targets(data, train)
     learner = network.get_layer("head") if features else network
     feed = features_feed(features, data, truth, train) if features else feed_of(data, truth, augment, train)
     validation = validation_of(data, truth, features)
     loss, goal = truth.loss(), truth.goal()
     course = fit(learner, feed, validation, train, loss, scratch, on_epoch, logs, goal=goal)
     write_trained(published(network), course, out)
-    if changes(augment):
+    if changes_images(augment):
         np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
     return {"parameters": network.count_params(), "epochs": len(course.losses)}
 
@@ -101,7 +101,9 @@ def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> k
 def samples(data: Prepared, augment: Augment, seed: int) -> dataset.Pixels:
     """Return the first training images, each as it is and as it is changed."""
     images, _ = next(iter(data.dataset("train", _SAMPLES)))
-    variants = [augmented(floats(images), augment, tf.constant([seed, draw], tf.int64)) for draw in range(_VARIANTS)]
+    variants = [
+        augment_images(floats(images), augment, tf.constant([seed, draw], tf.int64)) for draw in range(_VARIANTS)
+    ]
     stacked = tf.stack([floats(images), *variants], axis=1)
     made: dataset.Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
     return made

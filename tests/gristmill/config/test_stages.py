@@ -13,7 +13,7 @@ import pytest
 from gristmill.config import catalogue
 from gristmill.config.catalogue import SCHEMA, Choice, Pipeline, tables_of
 from gristmill.config.stages import DOMAINS, STAGES, Stage, module_of, stages_of, with_warm_start
-from gristmill.domains.vision.augment import changes
+from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.settings import Augment
 from gristmill.runs.plan import identity_of
 from gristmill.settings.base import Settings
@@ -178,7 +178,7 @@ def test_whatever_changes_images_takes_the_features_away(key: str, tmp_path: Pat
 
     there = "features" in [stage.label for stage in stages_of("vision", of.tables)]
     assert of.tables["augment"] != Augment()
-    assert there == (not changes(cast(Augment, of.tables["augment"])))
+    assert there == (not changes_images(cast(Augment, of.tables["augment"])))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gristmill.domains.common.permutation_importance import FILE
+from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE
 from gristmill.reports.importance import importance_sections
 from gristmill.util.table_io import write_document
 
@@ -14,9 +14,9 @@ def test_what_is_small_beside_the_error_is_zero_and_not_an_exponent(tmp_path: Pa
         {"feature": "rooms", "rise": -12.3, "deviation": 4.0},
     ]
     found = {"metric": "mae", "part": "validation", "error": 12680.4, "examples": 2000, "of": "rows", "repeats": 5}
-    write_document(tmp_path / FILE, found | {"features": features})
+    write_document(tmp_path / IMPORTANCE_FILE, found | {"features": features})
 
-    (section,) = importance_sections(tmp_path / FILE, {"mae": "MAE"})
+    (section,) = importance_sections(tmp_path / IMPORTANCE_FILE, {"mae": "MAE"})
 
     assert "the MAE on the validation part (12,680 of 2,000 rows)" in section.note
     assert section.tables[0].rows == [

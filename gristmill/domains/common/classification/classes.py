@@ -8,7 +8,7 @@ import pandas as pd
 from gristmill.errors import DataError
 
 
-def by_class(index: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:
+def count_by_class(index: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:
     """Return how many examples each class has; `label` of the index is the position of the class."""
     counts = np.bincount(index["label"], minlength=len(classes))
     return dict(zip(classes, counts.tolist(), strict=True))
@@ -20,7 +20,7 @@ def quartiles(values: "pd.Series[int]") -> dict[str, float]:
     return dict(zip(names, values.quantile([0, 0.25, 0.5, 0.75, 1]).tolist(), strict=True))
 
 
-def refuse_unlearnable(index: pd.DataFrame, classes: Sequence[str], example: str, left: str = "") -> None:
+def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, left: str = "") -> None:
     """Refuse examples that no classifier can be trained and tested on.
 
     Args:
@@ -38,7 +38,7 @@ def refuse_unlearnable(index: pd.DataFrame, classes: Sequence[str], example: str
             f"Add {example}s of another class."
         )
     to_be_split = not (index["part"] == "test").any()
-    for name, count in by_class(index, classes).items():
+    for name, count in count_by_class(index, classes).items():
         if count < (2 if to_be_split else 1):
             raise DataError(
                 f"class {name!r} has {'one' if count else 'no'} {example}{left}, but needs one to train on and another "

@@ -9,7 +9,7 @@ _PAIRS = (("validation", "train"), ("test", "train"), ("test", "validation"))  #
 _NAMED = 5  # examples of two parts that are named
 
 
-def repeated(index: pd.DataFrame, content: "pd.Series[str]") -> list[dict[str, Any]]:
+def find_duplicates(index: pd.DataFrame, content: "pd.Series[str]") -> list[dict[str, Any]]:
     """Return which parts share examples: `part`, `also_in`, `count` (of the part's), `pairs` (ids of some in both).
 
     Args:

@@ -12,7 +12,7 @@ Labels = npt.NDArray[np.int64]  # (examples,): position of the class
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledDataset:
     """The examples of all parts.
 
     `index` holds one row an example, part by part: `id`, `label` (position of the class), `part`, and whatever else is

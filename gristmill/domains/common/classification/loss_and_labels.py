@@ -6,16 +6,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.settings import Train
 from gristmill.training.fit import Batch, Goal
 
 
 @dataclass(frozen=True)
-class Truth:
+class Targets:
     """The labels of a pipeline as training takes them."""
 
-    data: Labelled
+    data: LabelledDataset
     settings: Train
     weights: tf.Tensor | None = field(init=False)  # of each class, where they are balanced
 

@@ -18,7 +18,7 @@ def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str])
     """Draw what each class was taken for: counts, and shares of the true class as colour."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    counts, names = np.array(confusion), [short(name, 24) for name in classes]
+    counts, names = np.array(confusion), [shorten(name, 24) for name in classes]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, (axes,) = canvas(min(9.0, 1.6 + 0.42 * len(names)))
     colours = LinearSegmentedColormap.from_list("share", [f"{MODEL}00", MODEL])  # from what the page has
@@ -55,7 +55,7 @@ def calibration_figure(bins: Sequence[dict[str, float]]) -> "Figure":
     return figure
 
 
-def short(text: str, length: int) -> str:
+def shorten(text: str, length: int) -> str:
     """Return a text that is no longer than this, cut in its middle."""
     half = (length - 1) // 2
     return text if len(text) <= length else f"{text[:half]}…{text[-half:]}"

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.util.table_io import read_table
 
 Probabilities = npt.NDArray[np.float64]  # (examples, classes)
@@ -16,8 +16,8 @@ Probabilities = npt.NDArray[np.float64]  # (examples, classes)
 _BY = "predicted by "  # and the baseline's name: no class's column begins so, nor is another one called so
 
 
-def as_rows(
-    data: Labelled, part: str, made: Probabilities, baselines: Mapping[str, Probabilities] | None = None
+def prediction_rows(
+    data: LabelledDataset, part: str, made: Probabilities, baselines: Mapping[str, Probabilities] | None = None
 ) -> pd.DataFrame:
     """Return one row an example: `id`, `part`, `label`, `predicted`, and `p_<class>` of each class.
 
@@ -34,7 +34,7 @@ def as_rows(
     return pd.DataFrame(columns | {f"p_{name}": made[:, at] for at, name in enumerate(names)})
 
 
-def misses(rows: pd.DataFrame, baseline: str | None = None) -> npt.NDArray[np.float64]:
+def misclassified(rows: pd.DataFrame, baseline: str | None = None) -> npt.NDArray[np.float64]:
     """Return 1 for each row that the model, or a baseline, takes for another class, else 0."""
     taken_for = rows["predicted" if baseline is None else f"{_BY}{baseline}"]
     return (taken_for != rows["label"]).to_numpy().astype(np.float64)
@@ -46,7 +46,7 @@ def read_predictions(folder: Path, part: str) -> pd.DataFrame:
     return predictions[predictions["part"] == part].reset_index(drop=True)
 
 
-def surest_errors(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+def most_confident_errors(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     """Return the wrong predictions of highest probability, the surest first, as `rows` with a column `probability`."""
     sure = rows.assign(probability=rows.filter(regex="^p_").max(axis=1))
     wrong = sure[sure["label"] != sure["predicted"]]

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.domains.common.classification import plots
-from gristmill.domains.common.classification.labelled import PARTS, Labelled
+from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import numbers, score, score_column, score_rows
@@ -47,7 +47,7 @@ class Evaluation:
         return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
 
 
-def read_judged(folders: dict[str, Path]) -> Evaluation:
+def read_evaluation(folders: dict[str, Path]) -> Evaluation:
     """Read what evaluate wrote, given the folders of a run's artifacts."""
     evaluate = folders["evaluate"]
     scores, table = read_document(evaluate / "scores.json"), read_table(evaluate / "scores.parquet")
@@ -63,7 +63,7 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
 def scores_section(found: Evaluation) -> Section:
     """Return how the model stands beside its baselines, part by part."""
     tables = [scores_table(found.scores, part) for part in PARTS if part in found.scores["model"]]
-    return Section("Scores", f"{verdict(found.scores)} {learned_gap(found.train, found.scores)}", tables=tables)
+    return Section("Scores", f"{verdict(found.scores)} {training_gap(found.train, found.scores)}", tables=tables)
 
 
 def verdict(scores: dict[str, Any]) -> str:
@@ -81,7 +81,7 @@ def verdict(scores: dict[str, Any]) -> str:
     )
 
 
-def learned_gap(train: Path, scores: dict[str, Any]) -> str:
+def training_gap(train: Path, scores: dict[str, Any]) -> str:
     """Say how much better the training part is classified than examples that nothing was fitted on."""
     epochs = read_table(train / "epochs.parquet")
     if "accuracy" not in epochs:
@@ -147,7 +147,7 @@ def slice_sections(found: Evaluation) -> Iterator[Section]:
         yield Section("Slices", "The test part by what is known of its examples.", tables=tables)
 
 
-def counts_table(data: Labelled) -> Table:
+def counts_table(data: LabelledDataset) -> Table:
     """Return how many examples each class has in each part."""
     counts = pd.crosstab(data.index["label"], data.index["part"]).reindex(
         index=range(len(data.classes)), columns=list(PARTS), fill_value=0
@@ -157,7 +157,7 @@ def counts_table(data: Labelled) -> Table:
     return Table("Examples by class and part", ["class", *PARTS], [*rows, total])
 
 
-def repeats_note(repeated: list[dict[str, Any]]) -> str:
+def duplicates_note(repeated: list[dict[str, Any]]) -> str:
     """Say which parts share examples; nothing where none does."""
     return "".join(
         f" {found['count']:,} of the {found['part']} part stand in the {found['also_in']} part too, such as "

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.common.classification.predictions import Probabilities, misses, read_predictions
+from gristmill.domains.common.classification.predictions import Probabilities, misclassified, read_predictions
 from gristmill.errors import shown
 from gristmill.retraining import example_diff
 from gristmill.retraining.drift import look_at_mean_error, look_at_names, one_look
@@ -55,7 +55,7 @@ class IngestedExamples:
 
 
 @dataclass(frozen=True)
-class Fresh:
+class NewExamples:
     """Examples that a champion has not seen, and what it was trained on."""
 
     now: IngestedExamples  # all that is ingested now
@@ -65,13 +65,13 @@ class Fresh:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ClassifierRetraining:
     """How a domain keeps its examples and shows them to a champion, and by it what a retraining asks."""
 
     table: str  # ingest's, a row an example: id, label (position of the class), part (of the source, or missing)
     content: str  # the column by which two examples are the same
     judge: Callable[[Path, Path, pd.DataFrame], Probabilities]  # folders of export and ingest, rows of the table
-    looks: Callable[[Fresh], list[InputDrift]]  # how far the examples themselves have moved
+    looks: Callable[[NewExamples], list[InputDrift]]  # how far the examples themselves have moved
 
     def news(self, ingest: Path, before: Path | None) -> News:
         """Count the examples that are not among earlier ones, those of another class or part, and those that are gone.
@@ -109,11 +109,11 @@ class Kind:
         return one_look(
             errors=look_at_mean_error(
                 _misses(self.judge(folders["export"], ingest, rows), labels, now.classes),
-                misses(read_predictions(folders["evaluate"], "test")),
+                misclassified(read_predictions(folders["evaluate"], "test")),
             ),
             inputs=[
                 look_at_names("label", labels, trained.labels),
-                *self.looks(Fresh(now, rows, tested, folders)),
+                *self.looks(NewExamples(now, rows, tested, folders)),
             ],
         )
 
@@ -142,7 +142,7 @@ class Kind:
             judged = self.judge(champion.folders["export"], challenger["ingest"], left.rows)
             errors[CHAMPION] = _misses(judged, left.labels, left.classes)
         baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
-        errors |= {CHALLENGER: misses(rows)} | {name: misses(rows, name) for name in baselines}
+        errors |= {CHALLENGER: misclassified(rows)} | {name: misclassified(rows, name) for name in baselines}
         return Contest("error rate", errors)
 
     def _unlearned(self, challenger: Folders, champion: Champion) -> IngestedExamples:

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification import scores
-from gristmill.domains.common.classification.labelled import Labelled, Labels
+from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.errors import RequestError
 from gristmill.settings.messages import suggestion
 from gristmill.util.ranking import rank
 
-Made = dict[str, Probabilities]  # by forecaster: the model, then the baselines
+ProbabilitiesByModel = dict[str, Probabilities]  # by forecaster: the model, then the baselines
 Row = dict[str, Any]
 
 MODEL = "model"
@@ -22,14 +22,16 @@ _LABELS = ("part", "forecaster", "by", "group", "examples")
 _SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # where there is no room for all
 
 
-def refuse_unknown(slices: tuple[str, ...], data: Labelled) -> None:
+def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
     """Refuse slices by a column that the examples do not have, or whose name means something else in the scores."""
     for name in slices:
         if name not in data.columns:
             raise RequestError(f"evaluate.slices: {suggestion('column', name, data.columns)}")
 
 
-def score_table(data: Labelled, part: str, made: Made, slices: tuple[str, ...] = ()) -> pd.DataFrame:
+def score_table(
+    data: LabelledDataset, part: str, made: ProbabilitiesByModel, slices: tuple[str, ...] = ()
+) -> pd.DataFrame:
     """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
 
     `by` is `all`, `class` or a column of the metadata. A class has precision, recall and F1 alone; elsewhere these are
@@ -43,7 +45,7 @@ def score_table(data: Labelled, part: str, made: Made, slices: tuple[str, ...] =
     return pd.DataFrame(rows)
 
 
-def by_group(data: Labelled, part: str, probabilities: Probabilities, slices: tuple[str, ...]) -> Iterator[Row]:
+def by_group(data: LabelledDataset, part: str, probabilities: Probabilities, slices: tuple[str, ...]) -> Iterator[Row]:
     """Yield the scores of the whole part, and of the examples that share a value of a column."""
     index, truth = data.rows(part), data.labels(part)
     yield {"by": "all", "group": "", "examples": len(truth)} | measure(truth, probabilities)
@@ -55,7 +57,7 @@ def by_group(data: Labelled, part: str, probabilities: Probabilities, slices: tu
             yield {"by": column, "group": value, "examples": int(own.sum())} | measured
 
 
-def by_class(data: Labelled, part: str, probabilities: Probabilities) -> Iterator[Row]:
+def by_class(data: LabelledDataset, part: str, probabilities: Probabilities) -> Iterator[Row]:
     """Yield the scores of each class."""
     classes = data.classes
     counts = scores.confusion(data.labels(part), probabilities.argmax(axis=1), len(classes))
@@ -109,7 +111,7 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def described(data: Labelled, probabilities: Probabilities) -> dict[str, Any]:
+def described(data: LabelledDataset, probabilities: Probabilities) -> dict[str, Any]:
     """Return what else is known of the test part: the confusion of the classes, and how honest probabilities are."""
     truth, classes = data.labels("test"), data.classes
     return {

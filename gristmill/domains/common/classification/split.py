@@ -104,7 +104,7 @@ def _refuse_contradictions(wanted: dict[str, Part]) -> None:
         raise RequestError(f"{told} leave no example to train on. Set smaller shares.")
 
 
-def mixed(labels: npt.NDArray[np.int64], seed: Sequence[int]) -> npt.NDArray[np.int64]:
+def mix_classes(labels: npt.NDArray[np.int64], seed: Sequence[int]) -> npt.NDArray[np.int64]:
     """Return a drawn order of examples in which every stretch holds the classes in about their shares."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(labels))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gristmill.domains.common.permutation_importance import drawn, importance
+from gristmill.domains.common.permutation_importance import importance, sample_positions
 
 
 def test_the_error_rises_with_what_counts_and_not_with_what_does_not() -> None:
@@ -33,7 +33,7 @@ def test_the_same_is_found_again() -> None:
 
 @pytest.mark.parametrize(("count", "taken"), [(1, 1), (2_000, 2_000), (9_000, 2_000)])
 def test_two_thousand_examples_are_enough(count: int, taken: int) -> None:
-    positions = drawn(count)
+    positions = sample_positions(count)
 
     assert len(positions) == taken
     assert (np.diff(positions) > 0).all()

@@ -8,7 +8,7 @@ import pytest
 from scipy.optimize import approx_fprime
 from scipy.sparse import csr_array
 
-from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.text import baselines
 from gristmill.domains.text.baselines import LINEAR, MAJORITY, Linear, log_count_ratio, predictions_of, words
 
@@ -18,8 +18,8 @@ GOOD, BAD = (
 )
 
 
-def labelled(labels: list[int], parts: list[str], classes: list[str]) -> Labelled:
-    return Labelled(pd.DataFrame({"label": labels, "part": parts}), classes)
+def labelled(labels: list[int], parts: list[str], classes: list[str]) -> LabelledDataset:
+    return LabelledDataset(pd.DataFrame({"label": labels, "part": parts}), classes)
 
 
 def test_the_majority_class_gives_the_frequencies_of_the_training_part() -> None:

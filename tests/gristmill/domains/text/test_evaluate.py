@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.classification import scores
-from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
+from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
 from gristmill.domains.text import dataset
 from gristmill.domains.text.evaluate import by_length, evaluate, shorten
 from gristmill.domains.text.predictions import texts_of
@@ -105,7 +105,7 @@ def test_quarters_of_lengths_are_those_of_the_training_texts(
 
 def test_the_surest_errors_are_kept_with_their_text(opinions: Folders) -> None:
     texts = texts_of(dataset.read(opinions["preprocess"]), ["test"], opinions["ingest"])["test"]
-    wrong = surest_errors(read_predictions(opinions["evaluate"], "test"), 20)
+    wrong = most_confident_errors(read_predictions(opinions["evaluate"], "test"), 20)
 
     kept = read_table(opinions["evaluate"] / "errors.parquet")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.text import feed as module
 from gristmill.domains.text.dataset import Prepared
 from gristmill.domains.text.feed import BucketedFeed, TokenBatches, feed_of, validation_of
@@ -148,7 +148,7 @@ def test_fewer_texts_than_a_batch_come_as_they_were_drawn() -> None:
 def test_batches_are_as_wide_as_they_must_be(batches: Any, width: int | None, widths: Any, data: Prepared) -> None:
     how = Train(batch_size=4, batches=batches, seed=1)
 
-    seen = batches_of(feed_of(data, Truth(data, how), how, width))
+    seen = batches_of(feed_of(data, Targets(data, how), how, width))
 
     assert sum(len(tokens) for tokens, _ in seen) == 30
     assert {tokens.shape[1] for tokens, _ in seen} <= set(widths)
@@ -162,7 +162,7 @@ def test_batches_are_as_wide_as_they_must_be(batches: Any, width: int | None, wi
 @pytest.mark.parametrize("width", [None, LENGTH])
 def test_validation_texts_come_once_the_shortest_first(width: int | None, data: Prepared) -> None:
     how = Train()
-    validation: Any = validation_of(data, Truth(data, how), width)
+    validation: Any = validation_of(data, Targets(data, how), width)
 
     ((tokens, truth),) = validation.as_numpy_iterator()
 
@@ -175,4 +175,4 @@ def test_validation_texts_come_once_the_shortest_first(width: int | None, data: 
 def test_without_a_validation_part_there_are_no_batches_of_it(tmp_path: Path) -> None:
     data = write_tokens(tmp_path, {"train": telling(6)}, ["a", "b"])
 
-    assert validation_of(data, Truth(data, Train()), None) is None
+    assert validation_of(data, Targets(data, Train()), None) is None

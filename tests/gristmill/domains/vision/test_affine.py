@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from gristmill.domains.vision.affine import rotation, scale, shear, shift, transformed
+from gristmill.domains.vision.affine import rotation, scale, shear, shift, transform
 
 Image = npt.NDArray[Any]  # (height, width, channels)
 
@@ -24,7 +24,7 @@ def one(*numbers: float) -> list[tf.Tensor]:
 
 def drawn(image: Image, matrix: tf.Tensor, fill: str = "nearest") -> Image:
     """Return one image drawn through one matrix."""
-    made: Image = transformed(tf.constant(image[np.newaxis]), matrix, fill).numpy()[0]
+    made: Image = transform(tf.constant(image[np.newaxis]), matrix, fill).numpy()[0]
     return made
 
 
@@ -103,8 +103,6 @@ def by_scipy(image: Image, matrix: Image) -> Image:
 
 
 def test_each_image_has_its_own_matrix() -> None:
-    turns = transformed(
-        tf.stack([SQUARE] * 3), rotation(tf.constant([0.0, 90.0, 180.0], tf.float64)), "nearest"
-    ).numpy()
+    turns = transform(tf.stack([SQUARE] * 3), rotation(tf.constant([0.0, 90.0, 180.0], tf.float64)), "nearest").numpy()
 
     np.testing.assert_allclose(turns, [np.rot90(SQUARE, turn) for turn in range(3)], atol=1e-3)

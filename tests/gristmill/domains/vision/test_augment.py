@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.vision.augment import augmented, changes, composed
+from gristmill.domains.vision.augment import augment_images, changes_images, composed
 from gristmill.domains.vision.settings import Augment
 
 Array = npt.NDArray[Any]
@@ -54,7 +54,7 @@ def _no_warning_of_autograph(caplog: pytest.LogCaptureFixture) -> Iterator[None]
 
 def changed(augment: Augment, pixels: Array = PHOTOS, seed: int = 1) -> Array:
     """Return the augmented pixels."""
-    made: Array = augmented(tf.constant(pixels), augment, tf.constant([7, seed], tf.int64)).numpy()
+    made: Array = augment_images(tf.constant(pixels), augment, tf.constant([7, seed], tf.int64)).numpy()
     return made
 
 
@@ -180,7 +180,7 @@ def test_what_is_too_bright_or_too_dark_ends_at_the_range() -> None:
 def test_nothing_set_changes_nothing(augment: Augment) -> None:
     made = changed(augment)
 
-    assert not changes(augment)
+    assert not changes_images(augment)
     assert made.dtype == np.float32
     np.testing.assert_array_equal(made, PHOTOS)
 
@@ -189,7 +189,7 @@ def test_nothing_set_changes_nothing(augment: Augment) -> None:
 def test_each_setting_alone_is_a_change(name: str) -> None:
     augment = Augment.model_validate({name: True if "flip" in name else 0.5})
 
-    assert changes(augment)
+    assert changes_images(augment)
     assert (changed(augment) != PHOTOS).any()
 
 
@@ -235,7 +235,7 @@ def test_black_comes_in_only_where_it_is_asked_for() -> None:
 def test_a_function_for_batches_of_any_size_draws_what_eager_code_does() -> None:
     @tf.function(input_signature=[tf.TensorSpec((None, 12, 15, 3), tf.uint8), tf.TensorSpec((2,), tf.int64)])
     def graph(pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        made = augmented(pixels, EVERYTHING, seed)
+        made = augment_images(pixels, EVERYTHING, seed)
         assert made.shape.as_list() == [None, 12, 15, 3]
         return made
 
@@ -250,7 +250,7 @@ def test_each_turn_of_a_loop_in_the_graph_draws_anew() -> None:
         made = tf.TensorArray(tf.float32, 3)
         for turn in tf.range(3, dtype=tf.int64):
             seed = tf.stack([tf.constant(7, tf.int64), turn])
-            made = made.write(tf.cast(turn, tf.int32), augmented(tf.constant(PHOTOS), EVERYTHING, seed))
+            made = made.write(tf.cast(turn, tf.int32), augment_images(tf.constant(PHOTOS), EVERYTHING, seed))
         return made.stack()
 
     np.testing.assert_allclose(loop().numpy(), [changed(EVERYTHING, seed=turn) for turn in range(3)], atol=1e-3)

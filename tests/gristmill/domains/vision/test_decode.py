@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from conftest import ROOT, SHARED
-from gristmill.domains.vision.decode import FORMATS, Header, check, decoded
+from gristmill.domains.vision.decode import FORMATS, Header, check_photo, decode_photo
 from gristmill.errors import DataError
 from helpers.given_photos import encoded, noise
 
@@ -51,7 +51,7 @@ PICTURES = {
 
 def pixels_of(image: Image.Image, **form: object) -> npt.NDArray[np.int64]:
     """Return an image's pixels in its own size."""
-    return decoded(encoded(image), replace(Form(image.height, image.width), **form)).astype(int)
+    return decode_photo(encoded(image), replace(Form(image.height, image.width), **form)).astype(int)
 
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
@@ -64,8 +64,8 @@ def test_a_photo_is_turned_as_its_exif_orientation_says(orientation: int, form: 
     upright = UPRIGHT[orientation](np.array(stored))
 
     height, width, _ = upright.shape
-    assert check(photo, CAP) == Header(width, height, form)
-    assert np.array_equal(decoded(photo, Form(height, width)), upright)
+    assert check_photo(photo, CAP) == Header(width, height, form)
+    assert np.array_equal(decode_photo(photo, Form(height, width)), upright)
 
 
 def test_a_jpeg_is_turned_though_it_is_decoded_small() -> None:
@@ -74,9 +74,9 @@ def test_a_jpeg_is_turned_though_it_is_decoded_small() -> None:
     stored = Image.fromarray(np.repeat(np.linspace(0, 255, 401).astype(np.uint8)[None], 203, axis=0))
     photo = encoded(stored, "JPEG", exif=exif)
 
-    made = decoded(photo, Form(20, 10, channels=1))[:, :, 0].astype(int)
+    made = decode_photo(photo, Form(20, 10, channels=1))[:, :, 0].astype(int)
 
-    assert check(photo, CAP) == Header(203, 401, "JPEG")
+    assert check_photo(photo, CAP) == Header(203, 401, "JPEG")
     assert np.abs(made - np.linspace(6, 249, 20)[:, None]).max() < 3
 
 
@@ -93,7 +93,7 @@ def test_a_palette_with_a_transparent_entry_is_put_on_white() -> None:
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((1, 0), 1)
 
-    made = decoded(encoded(image, transparency=1), Form(2, 3))
+    made = decode_photo(encoded(image, transparency=1), Form(2, 3))
 
     assert made[0].tolist() == [[10, 20, 30], [255, 255, 255], [10, 20, 30]]
 
@@ -121,7 +121,7 @@ def test_any_mode_becomes_colour(mode: str) -> None:
     image = Image.new("RGB", (8, 8), (255, 255, 255)).convert(mode)
     photo = encoded(image, "JPEG" if mode == "CMYK" else "PNG")
 
-    assert decoded(photo, Form(4, 4)).min() >= 254
+    assert decode_photo(photo, Form(4, 4)).min() >= 254
 
 
 def flag() -> Image.Image:
@@ -168,11 +168,11 @@ def test_a_photo_of_one_shade_stays_so_at_any_size(
 ) -> None:
     photo = encoded(Image.new("L", size, 200).convert("RGB"), form)
 
-    made = decoded(photo, Form(*wanted, channels, fit))
+    made = decode_photo(photo, Form(*wanted, channels, fit))
 
     assert made.shape == (*wanted, channels)
     assert made.dtype == np.uint8
-    assert check(photo, CAP) == Header(*size, form)
+    assert check_photo(photo, CAP) == Header(*size, form)
     if fit != "pad":
         assert np.abs(made.astype(int) - 200).max() <= 1
 
@@ -184,7 +184,7 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
         with Image.open(io.BytesIO(photo)) as image:
             full = np.asarray(image.convert("RGB").resize((64, 64), Image.Resampling.BILINEAR), np.float64)
 
-        assert np.sqrt(np.mean((decoded(photo, Form(64, 64)) - full) ** 2)) < 4, path
+        assert np.sqrt(np.mean((decode_photo(photo, Form(64, 64)) - full) ** 2)) < 4, path
 
 
 @pytest.mark.fault(26)
@@ -208,14 +208,14 @@ def test_real_photos_look_as_if_they_were_decoded_in_full() -> None:
 )
 def test_what_is_no_sound_photo_is_told_with_its_own_reason(photo: bytes, reason: str) -> None:
     with pytest.raises(DataError) as refused:
-        check(photo, max_pixels=2_500)
+        check_photo(photo, max_pixels=2_500)
 
     assert str(refused.value).startswith(reason)
     assert "\n" not in str(refused.value)
 
 
 def test_a_photo_of_as_many_pixels_as_are_allowed_is_taken() -> None:
-    assert check(encoded(noise(50, 50)), 2_500) == Header(50, 50, "PNG")
+    assert check_photo(encoded(noise(50, 50)), 2_500) == Header(50, 50, "PNG")
 
 
 @pytest.mark.fault(27)
@@ -223,7 +223,7 @@ def test_pillows_own_limit_holds_where_settings_allow_more(monkeypatch: pytest.M
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
 
     with pytest.raises(DataError, match=r"too many pixels \(Image size \(2500 pixels\) exceeds limit"):
-        check(encoded(noise(50, 50)), CAP)
+        check_photo(encoded(noise(50, 50)), CAP)
 
 
 @pytest.mark.fault(27)
@@ -273,8 +273,8 @@ def test_a_damaged_photo_is_refused_by_check_or_decoded(
     for place, value in changes:
         damaged[int(place * len(damaged))] = value
     try:
-        check(bytes(damaged), CAP)
+        check_photo(bytes(damaged), CAP)
     except DataError:
         return
 
-    assert decoded(bytes(damaged), Form(12, 9)).shape == (12, 9, 3)
+    assert decode_photo(bytes(damaged), Form(12, 9)).shape == (12, 9, 3)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.common.classification import scores
-from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
+from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.evaluate import evaluate
 from gristmill.domains.vision.settings import Evaluate
@@ -100,7 +100,7 @@ def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(b
 
 def test_the_pictures_of_the_surest_errors_are_kept(judged: Folders) -> None:
     data = dataset.read(judged["preprocess"])
-    wrong = surest_errors(read_predictions(judged["evaluate"], "test"), 12)
+    wrong = most_confident_errors(read_predictions(judged["evaluate"], "test"), 12)
 
     pixels = np.load(judged["evaluate"] / "errors.npy", allow_pickle=False)
 

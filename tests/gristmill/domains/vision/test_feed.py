@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.vision import feed as module
 from gristmill.domains.vision.dataset import Prepared, write_layout
 from gristmill.domains.vision.feed import StreamFeed, features_feed, feed_of, validation_of
@@ -40,7 +40,7 @@ def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 def epoch(data: Prepared, number: int = 0, augment: Augment | None = None, **settings: Any) -> list[Any]:
     """Return the batches of an epoch: pixels and labels."""
     train = Train(**{"batch_size": 5, "epochs": 3, "seed": 1} | settings)
-    feed = feed_of(data, Truth(data, train), augment or Augment(), train)
+    feed = feed_of(data, Targets(data, train), augment or Augment(), train)
     return batches_of(feed, number)
 
 
@@ -85,7 +85,7 @@ def test_training_images_are_changed_anew_in_every_epoch_by_the_seed(data: Prepa
 
 
 def test_validation_is_never_changed(data: Prepared, how: str) -> None:
-    validation = validation_of(data, Truth(data, Train()))
+    validation = validation_of(data, Targets(data, Train()))
 
     assert validation is not None
     found = [image for pixels, _ in validation.as_numpy_iterator() for image in pixels.astype(np.uint8)]
@@ -95,13 +95,13 @@ def test_validation_is_never_changed(data: Prepared, how: str) -> None:
 def test_without_a_validation_part_there_is_none(tmp_path: Path) -> None:
     data = write_prepared(tmp_path, {"train": TRAIN}, ["a", "b", "c"])
 
-    assert validation_of(data, Truth(data, Train())) is None
+    assert validation_of(data, Targets(data, Train())) is None
 
 
 def test_a_stream_gives_the_batches_of_a_range_test(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IN_MEMORY", 0)
     train = Train(batch_size=5, seed=1)
-    feed = feed_of(data, Truth(data, train), Augment(), train)
+    feed = feed_of(data, Targets(data, train), Augment(), train)
 
     assert isinstance(feed, StreamFeed)
     (first, *_), (same, *_) = feed.batches().as_numpy_iterator(), feed.stream(0).as_numpy_iterator()
@@ -123,7 +123,7 @@ def features(tmp_path: Path) -> Path:
 
 def test_an_epoch_on_features_holds_those_of_each_image_once_with_its_label(data: Prepared, features: Path) -> None:
     train = Train(batch_size=5, epochs=2, seed=1)
-    feed = features_feed(features, data, Truth(data, train), train)
+    feed = features_feed(features, data, Targets(data, train), train)
 
     batches = batches_of(feed)
     found = [(row.tolist(), int(label)) for rows, labels in batches for row, label in zip(rows, labels, strict=True)]
@@ -136,7 +136,7 @@ def test_an_epoch_on_features_holds_those_of_each_image_once_with_its_label(data
 def test_features_come_in_the_order_in_which_their_images_would(data: Prepared, features: Path) -> None:
     train = Train(batch_size=5, epochs=2, seed=1)
 
-    on_features = batches_of(features_feed(features, data, Truth(data, train), train), 1)
+    on_features = batches_of(features_feed(features, data, Targets(data, train), train), 1)
 
     assert [labels.tolist() for _, labels in on_features] == [labels.tolist() for _, labels in epoch(data, 1)]
     found = [TRAIN[0][int(row[0])].tobytes() for rows, _ in on_features for row in rows]
@@ -146,7 +146,7 @@ def test_features_come_in_the_order_in_which_their_images_would(data: Prepared, 
 def test_validation_on_features_is_in_order(data: Prepared, features: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_VALIDATED", 4)
 
-    validation = validation_of(data, Truth(data, Train()), features)
+    validation = validation_of(data, Targets(data, Train()), features)
 
     assert validation is not None
     rows, labels = (np.concatenate(column) for column in zip(*validation.as_numpy_iterator(), strict=True))

@@ -63,7 +63,7 @@ def test_each_file_gets_a_row_with_the_networks_probabilities(
 ) -> None:
     made = ask(*files)
 
-    expected = small_network().predict(np.stack([decode.decoded(photo, LAYOUT) for photo in photos]), verbose=0)
+    expected = small_network().predict(np.stack([decode.decode_photo(photo, LAYOUT) for photo in photos]), verbose=0)
     assert made.columns.tolist() == ["file", "label", "probability", "p_ball", "p_cup", "p_tree"]
     assert made["file"].tolist() == [str(path) for path in files]
     assert made[["p_ball", "p_cup", "p_tree"]].to_numpy() == pytest.approx(expected, abs=1e-6)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gristmill.domains.common.classification.predictions import as_rows, misses, read_predictions
+from gristmill.domains.common.classification.predictions import misclassified, prediction_rows, read_predictions
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.predictions import picked, probabilities_of
@@ -28,7 +28,7 @@ def test_a_row_names_the_image_its_class_and_what_it_was_taken_for(judged: Folde
     data = dataset.read(judged["preprocess"])
     made = np.random.default_rng(0).dirichlet([1, 1, 1], 40)
 
-    rows = as_rows(data, "test", made)
+    rows = prediction_rows(data, "test", made)
 
     assert rows.columns.tolist() == ["id", "part", "label", "predicted", "p_ball", "p_cup", "p_tree"]
     for row, own, label, number in zip(rows.to_dict("records"), made, data.labels("test"), range(40), strict=True):
@@ -42,16 +42,16 @@ def test_a_baseline_has_a_column_of_what_it_takes_each_image_for(judged: Folders
     data = dataset.read(judged["preprocess"])
     made, own = np.random.default_rng(0).dirichlet([1, 1, 1], (2, 40))
 
-    rows = as_rows(data, "test", made, {"p_ball": own})
+    rows = prediction_rows(data, "test", made, {"p_ball": own})
 
     column = "predicted by p_ball"
     assert rows.columns.tolist() == ["id", "part", "label", "predicted", column, "p_ball", "p_cup", "p_tree"]
     assert rows[column].tolist() == [["ball", "cup", "tree"][at] for at in own.argmax(axis=1)]
-    assert misses(rows).tolist() == (rows["label"] != rows["predicted"]).astype(float).tolist()
-    assert misses(rows, "p_ball").tolist() == (rows["label"] != rows[column]).astype(float).tolist()
+    assert misclassified(rows).tolist() == (rows["label"] != rows["predicted"]).astype(float).tolist()
+    assert misclassified(rows, "p_ball").tolist() == (rows["label"] != rows[column]).astype(float).tolist()
     written = read_predictions(judged["evaluate"], "test")
     linear = read_document(judged["evaluate"] / "scores.json")["baselines"]["linear on 4x4 pixels"]["test"]
-    assert misses(written, "linear on 4x4 pixels").mean() == pytest.approx(1 - linear["accuracy"])
+    assert misclassified(written, "linear on 4x4 pixels").mean() == pytest.approx(1 - linear["accuracy"])
 
 
 def test_what_was_written_is_read_part_by_part(judged: Folders) -> None:

@@ -46,7 +46,7 @@ def test_pixels_are_those_of_each_photo(source: Path, tmp_path: Path, fit: str, 
         rows, pixels = data.rows(part), data.pixels(part)
         assert pixels.shape == (len(rows), 5, 7, channels)
         for row, made in zip(rows.itertuples(), pixels, strict=True):
-            assert np.array_equal(made, decode.decoded(BY_ID[row.id].encoded, data.layout)), row.id
+            assert np.array_equal(made, decode.decode_photo(BY_ID[row.id].encoded, data.layout)), row.id
             assert data.layout.classes[row.label] == BY_ID[row.id].label
 
 
@@ -171,7 +171,7 @@ def test_the_sources_parts_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_photo_that_cannot_be_decoded_after_all_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decode, "check", lambda encoded, max_pixels: Header(8, 8, "PNG"))
+    monkeypatch.setattr(decode, "check_photo", lambda encoded, max_pixels: Header(8, 8, "PNG"))
     ingested(tmp_path / "ingest", [*photos({"a": 5, "b": 5}), Photo("odd", b"", "a")])
 
     with pytest.raises(DataError, match=r"photo 'odd': the file is empty\. Mend it or leave it out"):
@@ -190,7 +190,7 @@ def test_shards_that_others_wrote_are_those_that_it_writes_itself(
         folder.mkdir()
         counts.append(preprocess.chunk(preprocess=settings, ingest=source, number=number, out=folder))
     (tmp_path / "joined").mkdir()
-    monkeypatch.setattr(decode, "decoded", None)  # nothing is done again
+    monkeypatch.setattr(decode, "decode_photo", None)  # nothing is done again
 
     preprocess.preprocess(preprocess=settings, ingest=source, out=tmp_path / "joined", chunks=chunks)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.common.classification import report as classifier
-from gristmill.domains.common.classification.predictions import read_predictions, surest_errors
+from gristmill.domains.common.classification.predictions import most_confident_errors, read_predictions
 from gristmill.domains.vision import plots, report
 from gristmill.reports.pictures import as_svg
 from gristmill.reports.sections import Section
@@ -103,13 +103,13 @@ def test_the_verdict_says_how_the_model_stands(model: float, baseline: float, sa
 def test_the_scores_tell_how_far_training_is_from_what_was_not_trained_on(judged: Folders, tmp_path: Path) -> None:
     scores = {"model": {"validation": {"accuracy": 0.7}, "test": {"accuracy": 0.8}}}
 
-    said = classifier.learned_gap(judged["train"], scores)
+    said = classifier.training_gap(judged["train"], scores)
 
     assert "was 0.75 in the epoch that was kept: +5.0 points beside validation and -5.0 points beside test." in said
     run = changed(judged, "train", tmp_path)
     epochs = read_table(run["train"] / "epochs.parquet")
     write_table(run["train"] / "epochs.parquet", epochs.drop(columns="accuracy"))
-    assert classifier.learned_gap(run["train"], scores) == ""
+    assert classifier.training_gap(run["train"], scores) == ""
 
 
 def test_each_class_is_listed_with_its_scores(shown: dict[str, Section], judged: Folders) -> None:
@@ -140,7 +140,7 @@ def test_of_very_many_classes_those_with_the_lowest_f1_are_listed(judged: Folder
 
 
 def test_the_calibration_is_told_in_a_sentence(judged: Folders) -> None:
-    found = classifier.read_judged(judged)
+    found = classifier.read_evaluation(judged)
     found.scores["calibration"] = [
         {"examples": 30, "confidence": 0.9, "accuracy": 0.8, "low": 0.8},
         {"examples": 10, "confidence": 0.5, "accuracy": 0.6, "low": 0.4},
@@ -153,7 +153,7 @@ def test_the_calibration_is_told_in_a_sentence(judged: Folders) -> None:
 
 
 def test_the_surest_errors_are_named_beside_their_pictures(shown: dict[str, Section], judged: Folders) -> None:
-    wrong = surest_errors(read_predictions(judged["evaluate"], "test"), 12)
+    wrong = most_confident_errors(read_predictions(judged["evaluate"], "test"), 12)
 
     section = shown["Surest errors"]
 

@@ -170,7 +170,7 @@ def test_a_photo_that_cannot_be_decoded_is_named(
         raise DataError("truncated or corrupt (broken)")
 
     now = ingested(more, tmp_path / "ingest")
-    monkeypatch.setattr(decode, "decoded", broken)
+    monkeypatch.setattr(decode, "decode_photo", broken)
     with pytest.raises(DataError) as raised:
         drift(now, Champion(champion, {}))
     assert str(raised.value) == ("photo 'disc/new-0000.jpg': truncated or corrupt (broken). Mend it or leave it out.")

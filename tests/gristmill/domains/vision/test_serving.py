@@ -42,7 +42,7 @@ def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
 def distance(photo: bytes, form: PhotoShape) -> int:
     """Return by how many levels TensorFlow's pixels of a photo differ from Pillow's at most."""
     ours = serving.read_image(tf.constant(photo), form).numpy()
-    theirs = decode.decoded(photo, form)
+    theirs = decode.decode_photo(photo, form)
     assert ours.shape == theirs.shape
     return int(np.abs(ours.astype(int) - theirs.astype(int)).max())
 
@@ -60,7 +60,7 @@ def test_pixels_get_a_probability_of_each_class_and_the_likeliest_name(served: A
 
 
 def test_encoded_images_get_what_their_pixels_get(served: Any, photos: list[bytes]) -> None:
-    pixels = np.stack([decode.decoded(photo, LAYOUT) for photo in photos])
+    pixels = np.stack([decode.decode_photo(photo, LAYOUT) for photo in photos])
 
     by_bytes = served.signatures["serving_bytes"](tf.constant(photos))
     by_pixels = served.signatures["serving_default"](tf.constant(pixels))
@@ -190,7 +190,7 @@ def test_the_orientation_of_a_png_is_not_honoured() -> None:
     exif[0x0112] = 3  # turned by 180 degrees
     photo, form = encoded(lying, "PNG", exif=exif), PhotoShape(20, 40, 3, "stretch")
 
-    assert decode.decoded(photo, form)[0].max() < 10
+    assert decode.decode_photo(photo, form)[0].max() < 10
     assert serving.read_image(tf.constant(photo), form).numpy()[0].min() > 245
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.labelled import Labelled
+from gristmill.domains.common.classification.labelled import LabelledDataset
 
-DATA = Labelled(
+DATA = LabelledDataset(
     pd.DataFrame({"id": list("abcd"), "label": [1, 0, 2, 1], "part": ["train", "train", "test", "train"]}),
     ["no", "perhaps", "yes"],
 )

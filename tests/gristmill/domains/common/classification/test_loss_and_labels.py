@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.common.classification.labelled import Labelled
-from gristmill.domains.common.classification.loss_and_labels import Truth
+from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.settings import Train
 
 LABELS = np.array([0, 2, 1, 2])
 LOGITS = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
 
 
-def truth(classes: int, of: list[int] | None = None, **settings: Any) -> Truth:
+def truth(classes: int, of: list[int] | None = None, **settings: Any) -> Targets:
     index = pd.DataFrame({"label": of or [*range(classes)], "part": "train"})
-    return Truth(Labelled(index, [f"class {at}" for at in range(classes)]), Train(**settings))
+    return Targets(LabelledDataset(index, [f"class {at}" for at in range(classes)]), Train(**settings))
 
 
 def cross_entropy(smoothing: float) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.common.classification import plots
-from gristmill.domains.common.classification.plots import short
+from gristmill.domains.common.classification.plots import shorten
 from gristmill.reports.pictures import as_svg
 
 
@@ -58,6 +58,6 @@ def test_dollars_in_names_are_no_formulas() -> None:
 
 
 def test_a_long_name_is_cut_in_its_middle() -> None:
-    assert short("ball", 4) == "ball"
-    assert short("abcdefghij", 7) == "abc…hij"
-    assert short("abcdefghij", 8) == "abc…hij"
+    assert shorten("ball", 4) == "ball"
+    assert shorten("abcdefghij", 7) == "abc…hij"
+    assert shorten("abcdefghij", 8) == "abc…hij"

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from gristmill.domains.common.classification.predictions import surest_errors
+from gristmill.domains.common.classification.predictions import most_confident_errors
 
 
 def test_the_surest_errors_come_first_and_what_is_right_not_at_all() -> None:
@@ -16,7 +16,7 @@ def test_the_surest_errors_come_first_and_what_is_right_not_at_all() -> None:
         columns=["id", "label", "predicted", "p_a", "p_b"],
     )
 
-    assert surest_errors(rows, 12)["id"].tolist() == ["sure", "as sure", "unsure"]
-    assert surest_errors(rows, 12)["probability"].tolist() == [0.9, 0.9, 0.55]
-    assert surest_errors(rows, 1).index.tolist() == [2]
-    assert surest_errors(rows.iloc[:1], 12).empty
+    assert most_confident_errors(rows, 12)["id"].tolist() == ["sure", "as sure", "unsure"]
+    assert most_confident_errors(rows, 12)["probability"].tolist() == [0.9, 0.9, 0.55]
+    assert most_confident_errors(rows, 1).index.tolist() == [2]
+    assert most_confident_errors(rows.iloc[:1], 12).empty

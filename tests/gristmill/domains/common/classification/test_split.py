@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.domains.common.classification.labelled import PARTS
-from gristmill.domains.common.classification.split import mixed, split
+from gristmill.domains.common.classification.split import mix_classes, split
 from gristmill.domains.vision.settings import Preprocess
 from gristmill.errors import DataError, RequestError
 
@@ -170,10 +170,10 @@ def test_a_mixed_order_holds_the_classes_in_about_their_shares_everywhere(
 ) -> None:
     labels = np.repeat(np.arange(len(images)), images)
 
-    order = mixed(labels, [seed, 0])
+    order = mix_classes(labels, [seed, 0])
 
     assert sorted(order) == list(range(len(labels)))
-    assert np.array_equal(order, mixed(labels, [seed, 0]))
+    assert np.array_equal(order, mix_classes(labels, [seed, 0]))
     for rows in np.array_split(order, stretches):
         shares = np.bincount(labels[rows], minlength=len(images))
         assert np.abs(shares - len(rows) * np.array(images) / sum(images)).max() <= len(images)
@@ -182,6 +182,6 @@ def test_a_mixed_order_holds_the_classes_in_about_their_shares_everywhere(
 def test_a_mixed_order_is_drawn_anew_for_another_seed() -> None:
     labels = np.repeat([0, 1], 50)
 
-    assert not np.array_equal(mixed(labels, [0, 0]), mixed(labels, [0, 1]))
-    assert not np.array_equal(np.sort(mixed(labels, [0, 0])[::2]), np.arange(50))
-    assert len(mixed(labels[:0], [0, 0])) == 0
+    assert not np.array_equal(mix_classes(labels, [0, 0]), mix_classes(labels, [0, 1]))
+    assert not np.array_equal(np.sort(mix_classes(labels, [0, 0])[::2]), np.arange(50))
+    assert len(mix_classes(labels[:0], [0, 0])) == 0
