@@ -1,33 +1,46 @@
-"""Settings chosen by `kind`: one file a kind, found by its name."""
+"""Settings chosen by `kind`: each class of a package that has a field `kind`."""
 
 import importlib
+import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 from gristmill.settings.base import Settings
 
+_KIND = re.compile(r'^    kind: Literal\["(\w+)"\]', re.MULTILINE)  # read as text: the modules may be slow to import
+
 
 def kinds(*packages: str) -> list[str]:
-    """Return the kinds that packages offer: their modules, sorted."""
-    return sorted({kind for package in packages for kind in _modules(package)})
+    """Return the kinds that packages offer, sorted."""
+    return sorted(_modules(packages))
+
+
+def module_of_kind(kind: str, *packages: str) -> str:
+    """Return the dotted name of the module that offers a kind; the last package counts where several offer it."""
+    return _modules(packages)[kind]
 
 
 def settings_of(kind: str, *packages: str) -> type[Settings]:
-    """Return the settings class of a kind: the one class in its module that has a field `kind`.
-
-    Of several packages that have such a module the last one counts.
-    """
-    package = next(package for package in reversed(packages) if kind in _modules(package))
-    module = importlib.import_module(f"{package}.{kind}")
+    """Return the settings class of a kind."""
+    module = importlib.import_module(module_of_kind(kind, *packages))
     return next(
         value
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, Settings)
-        and "kind" in value.model_fields
         and value.__module__ == module.__name__
+        and "kind" in value.model_fields
+        and get_args(value.model_fields["kind"].annotation) == (kind,)
     )
 
 
-def _modules(package: str) -> list[str]:
-    folder = Path(__file__).parent.parent.joinpath(*package.split(".")[1:])
-    return [path.stem for path in folder.glob("[a-z]*.py")]
+def _modules(packages: Iterable[str]) -> dict[str, str]:
+    """Return the module of each kind."""
+    root = Path(__file__).parent.parent
+    return {
+        kind: f"{package}.{path.stem}"
+        for package in packages
+        for path in root.joinpath(*package.split(".")[1:]).glob("[a-z]*.py")
+        for kind in _KIND.findall(path.read_text("utf-8"))
+    }

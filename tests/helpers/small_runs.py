@@ -159,7 +159,7 @@ def solved(tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: Inges
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, source: Csv, meaning: Ingest, series_file: Path) -> Folders:
     """The folders of a run up to evaluate: history 12, horizon 2, a small recurrent network in three epochs."""
-    from gristmill.domains.timeseries.models.conv_lstm import ConvLstm
+    from gristmill.domains.timeseries.models.recurrent import ConvLstm
 
     root = tmp_path_factory.mktemp("trained")
     model = ConvLstm(kind="conv_lstm", filters=4, kernel=3, units=(4,), dense=(4,))

@@ -1,4 +1,4 @@
-"""Kinds: a file in a package is a choice in `pipelines.toml`."""
+"""Kinds: a class with a field `kind` in a package is a choice in `pipelines.toml`."""
 
 from typing import get_args
 
@@ -6,19 +6,40 @@ import pytest
 
 from gristmill.config.catalogue import tables_of
 from gristmill.config.stages import DOMAINS
-from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.kinds import kinds, module_of_kind, settings_of
 
 PACKAGES = sorted({table for domain in DOMAINS for table in tables_of(domain).values() if isinstance(table, str)})
 
 
-def test_a_package_offers_its_modules() -> None:
+def test_a_package_offers_the_kinds_of_its_modules() -> None:
     assert "csv" in kinds("gristmill.sources.tables")
-    assert {"conv_lstm", "dense", "linear"} <= set(kinds("gristmill.domains.timeseries.models"))
-    assert "__init__" not in kinds("gristmill.domains.timeseries.models")
+    assert kinds("gristmill.domains.timeseries.models") == [
+        "bidirectional",
+        "conv",
+        "conv_lstm",
+        "dense",
+        "gru",
+        "linear",
+        "lstm",
+        "rnn",
+    ]
+
+
+def test_a_module_may_offer_several_kinds() -> None:
+    modules = {module_of_kind(kind, "gristmill.domains.timeseries.models") for kind in ("gru", "lstm", "rnn")}
+
+    assert modules == {"gristmill.domains.timeseries.models.recurrent"}
+
+
+def test_the_last_of_several_packages_counts() -> None:
+    packages = ("gristmill.sources.tables", "gristmill.sources.texts")
+
+    assert module_of_kind("inline", *packages) == "gristmill.sources.texts.inline"
+    assert module_of_kind("inline", *reversed(packages)) == "gristmill.sources.tables.inline"
 
 
 @pytest.mark.parametrize(("package", "kind"), [(package, kind) for package in PACKAGES for kind in kinds(package)])
-def test_a_kind_is_named_as_its_file(package: str, kind: str) -> None:
+def test_the_settings_of_a_kind_take_that_kind_alone(package: str, kind: str) -> None:
     found = settings_of(kind, package)
-    assert found.__module__ == f"{package}.{kind}"
+    assert found.__module__ == module_of_kind(kind, package)
     assert get_args(found.model_fields["kind"].annotation) == (kind,)

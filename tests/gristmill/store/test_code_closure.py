@@ -20,7 +20,7 @@ from gristmill.config.stages import DOMAINS, STAGES, Stage, module_of
 from gristmill.errors import WorkError
 from gristmill.keys import digest_of_file
 from gristmill.runs.plan import identity_of
-from gristmill.settings.kinds import kinds
+from gristmill.settings.kinds import kinds, module_of_kind
 from gristmill.store import code_closure as closure
 from gristmill.store.code_closure import (
     PACKAGE,
@@ -96,10 +96,9 @@ CLOSURES = {
         "gristmill.domains.timeseries.feed",
         "gristmill.domains.timeseries.train_network",
         "gristmill.domains.timeseries.models",
-        "gristmill.domains.timeseries.models.conv_lstm",
+        "gristmill.domains.timeseries.models.recurrent",
         "gristmill.domains.timeseries.normalisation",
         "gristmill.domains.timeseries.dataset",
-        "gristmill.domains.timeseries.recurrent",
         "gristmill.domains.timeseries.model_shape",
         "gristmill.domains.timeseries.train",
         "gristmill.domains.timeseries.windows",
@@ -129,11 +128,10 @@ CLOSURES = {
         "gristmill.domains.timeseries.feed",
         "gristmill.domains.timeseries.train_network",
         "gristmill.domains.timeseries.models",
-        "gristmill.domains.timeseries.models.conv_lstm",
+        "gristmill.domains.timeseries.models.recurrent",
         "gristmill.domains.timeseries.normalisation",
         "gristmill.domains.timeseries.forecasts",
         "gristmill.domains.timeseries.dataset",
-        "gristmill.domains.timeseries.recurrent",
         "gristmill.domains.timeseries.model_shape",
         "gristmill.domains.timeseries.split",  # where the parts of a block begin
         "gristmill.domains.timeseries.windows",
@@ -189,10 +187,9 @@ CLOSURES = {
         "gristmill.domains.timeseries.feed",
         "gristmill.domains.timeseries.train_network",
         "gristmill.domains.timeseries.models",
-        "gristmill.domains.timeseries.models.conv_lstm",
+        "gristmill.domains.timeseries.models.recurrent",
         "gristmill.domains.timeseries.normalisation",
         "gristmill.domains.timeseries.dataset",
-        "gristmill.domains.timeseries.recurrent",
         "gristmill.domains.timeseries.refit",
         "gristmill.domains.timeseries.model_shape",
         "gristmill.domains.timeseries.windows",
@@ -500,8 +497,9 @@ def test_what_a_stage_depends_on(stage: Stage, project: Path) -> None:
 @pytest.mark.parametrize("model", ["linear", "conv_lstm"])
 def test_of_the_models_only_the_chosen_one_is_in(project: Path, model: str) -> None:
     (train,) = (stage for stage in STAGES["timeseries"] if stage.name == "train")
-    models = "gristmill.domains.timeseries.models."
-    assert [name for name in code_of(train, project, model) if name.startswith(models)] == [models + model]
+    models = "gristmill.domains.timeseries.models"
+    of_models = [name for name in code_of(train, project, model) if name.startswith(f"{models}.")]
+    assert of_models == [module_of_kind(model, models)]
 
 
 @pytest.mark.fault(19)
@@ -510,7 +508,7 @@ def test_no_module_of_a_closure_imports_by_a_computed_name(tmp_path: Path) -> No
     stages = [module_of(domain, stage.name) for domain in DOMAINS for stage in STAGES[domain]]
     tables = [table for domain in DOMAINS for table in catalogue.tables_of(domain).values()]
     packages = {package for table in tables if isinstance(table, tuple) for package in table}
-    choices = [f"{package}.{kind}" for package in packages for kind in kinds(package)]
+    choices = [module_of_kind(kind, package) for package in packages for kind in kinds(package)]
     dynamic = [
         module
         for module in code_closure([*stages, *choices], read_modules(StatCache(tmp_path)))

@@ -1,7 +1,7 @@
-"""Forecasting models, one file a kind.
+"""Forecasting models.
 
-A model is a settings class with `build(shape)`: an uncompiled Keras model from standardised windows
-`(batch, history, columns)` to `(batch, outputs)`, or `(batch, history, outputs)` where `shape.sequence`
-(`gristmill/domains/timeseries/model_shape.py`). A history of None makes it take windows of any length. A model that is
-fitted in closed form has `solve` too.
+A model is a settings class with a field `kind` and a method `build(shape)`. The method returns an uncompiled Keras
+model from standardised windows `(batch, history, columns)` to `(batch, outputs)`, or to `(batch, history, outputs)` if
+`shape.sequence` (`gristmill/domains/timeseries/model_shape.py`). A history of None accepts windows of any length. A
+model that is fitted in closed form also has `solve`.
 """

@@ -9,8 +9,8 @@ import pytest
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.export import export, signature
-from gristmill.domains.timeseries.models.gru import Gru
 from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.recurrent import Gru
 from gristmill.domains.timeseries.settings import Export, Ingest, Train
 from gristmill.errors import ParityError
 from gristmill.export import bundle

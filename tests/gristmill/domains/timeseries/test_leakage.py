@@ -19,8 +19,8 @@ from gristmill.domains.timeseries.backtest import block_parts
 from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import by_network
 from gristmill.domains.timeseries.models.dense import Dense
-from gristmill.domains.timeseries.models.gru import Gru
 from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.recurrent import Gru
 from gristmill.domains.timeseries.normalisation import around
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.train_network import fit_forecaster

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.timeseries.intervals import restored
-from gristmill.domains.timeseries.models.gru import Gru
 from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.recurrent import Gru
 from gristmill.domains.timeseries.settings import Export, Harmonics, Ingest, Preprocess, Train
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle

@@ -13,7 +13,7 @@ from gristmill.domains.timeseries import train_network
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
-from gristmill.domains.timeseries.models.rnn import Rnn
+from gristmill.domains.timeseries.models.recurrent import Rnn
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train_network import (
     OwnModel,
