@@ -25,7 +25,7 @@ os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 import numpy as np
 import pandas as pd
 
-from gristmill.config.catalogue import restore
+from gristmill.config.catalogue import restore_settings
 from gristmill.prefect_runtime.server import ensure_api
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
@@ -156,7 +156,7 @@ def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> di
         last = pd.read_parquet(out / "series.parquet")["ds"].iloc[-series.arrival - 1]
         made = {}
         for way, version in (("never", first), ("gated", champion)):
-            settings: Any = restore("timeseries", version.settings)["preprocess"]
+            settings: Any = restore_settings("timeseries", version.settings)["preprocess"]
             served = Served(store.open_verified(version.references["export"]).path, settings, out, last)
             starts = served.data.origins("test")
             made[way] = served.forecast(starts)

@@ -23,8 +23,8 @@ __all__ = [
     "SourceChanged",
     "StoreError",
     "WorkError",
-    "shown",
-    "such",
+    "count_such",
+    "short_repr",
 ]
 
 
@@ -68,12 +68,12 @@ class ParityError(WorkError):
     """A model reloaded in a fresh process differs from the one that was scored."""
 
 
-def shown(received: object, longest: int = 60) -> str:
+def short_repr(received: object, longest: int = 60) -> str:
     """Return a received value as a message shows it: a cell may hold megabytes."""
     text = repr(received)
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def such(count: int, what: str) -> str:
+def count_such(count: int, what: str) -> str:
     """Return how many more there are of what a message tells of: `1 such cell`, `2 such cells`."""
     return f"{count} such {what}{'' if count == 1 else 's'}"

@@ -48,7 +48,7 @@ def identify(
         code: module name to hash of its normalised source (`closure.code_closure`).
         settings: table name to the values that can change the result.
         inputs: name to digest of what the stage reads: artifacts of other stages, files of a source.
-        libraries: distribution name to version, and Python's (`versions`).
+        libraries: distribution name to version, and Python's (`library_versions`).
     """
     parts = {
         "stage": stage,
@@ -92,7 +92,7 @@ def _tagged(value: Any) -> Any:
     raise TypeError(f"only JSON values have a digest. Received: {value!r} of type {type(value).__name__}")
 
 
-def versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -> dict[str, str]:
+def library_versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the version of Python and the installed one of each distribution, from its metadata: nothing is imported.
 
     Args:

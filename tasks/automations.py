@@ -13,13 +13,13 @@ from prefect.events.actions import ActionTypes, ChangeFlowRunState, DoNothing, S
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
-from gristmill.config.deployments import ENDED, HEARTBEAT, TAG
+from gristmill.config.deployments import HEARTBEAT_SECONDS, RUN_ENDED_EVENT, TAG
 from gristmill.errors import RequestError
 
-SILENCE = timedelta(seconds=3 * HEARTBEAT)
+SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
 COMING_BACK = timedelta(minutes=10)  # that a work pool may be without a worker before somebody is told
 
-_ENDS = {ENDED, *(f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled"))}
+_ENDS = {RUN_ENDED_EVENT, *(f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled"))}
 
 
 def end_silent_runs(client: SyncPrefectClient) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.config import stages
-from gristmill.config.catalogue import Catalogue, find_root, load
+from gristmill.config.catalogue import Catalogue, find_project_folder, load
 from gristmill.errors import RequestError
 from gristmill.runs.records import Runs
 from gristmill.settings import messages
@@ -57,7 +57,7 @@ def try_trials(pipeline: str, trials: list[list[str]], jobs: int | None, project
 
 
 def _catalogue(project: str | None) -> Catalogue:
-    return load(Path(project) if project else find_root())
+    return load(Path(project) if project else find_project_folder())
 
 
 def _spread(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterator[tuple[int, WorkResult]]:
@@ -83,5 +83,5 @@ def _score(root: Path, pipeline: str, trial: list[str]) -> str:
         catalogue = load(root, {pipeline: trial})
         outcome = sweeps.outcome(catalogue, catalogue.pipeline(pipeline))
         if outcome and outcome.validation is not None:
-            return f": {outcome.metric} {messages.number(outcome.validation)} on {outcome.chosen_on}"
+            return f": {outcome.metric} {messages.format_number(outcome.validation)} on {outcome.chosen_on}"
     return ""

@@ -12,10 +12,10 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.exceptions import ObjectNotFound
 
-from gristmill.config.deployments import FILE
+from gristmill.config.deployments import PREFECT_FILE
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime.api_errors import refusals_told
-from gristmill.util.processes import command
+from gristmill.util.processes import module_command
 from tasks.automations import end_silent_runs, watch_for_late_runs
 
 logger = logging.getLogger(__name__)
@@ -52,8 +52,8 @@ def make_pool(client: SyncPrefectClient, name: str) -> None:
 
 def _apply(root: Path) -> None:
     """Run Prefect's command, which takes about a second for each deployment, and tell how far it is."""
-    total, begun, last = len(yaml.safe_load((root / FILE).read_text())["deployments"]), 0, ""
-    line, environment = command("prefect", "--no-prompt", "deploy", "--all")
+    total, begun, last = len(yaml.safe_load((root / PREFECT_FILE).read_text())["deployments"]), 0, ""
+    line, environment = module_command("prefect", "--no-prompt", "deploy", "--all")
     environment["PYTHONUNBUFFERED"] = "1"
     with (
         TemporaryFile("w+") as errors,

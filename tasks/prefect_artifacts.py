@@ -58,7 +58,7 @@ def show_judgement(run: Run, judged: Judgement) -> None:
         "|---|---:|",
         *(
             f"| {f'**{name}**' if name in (CHALLENGER, CHAMPION) else name} | {score} |"
-            for name, score in zip(names, messages.numbers(scores, digits=5), strict=True)
+            for name, score in zip(names, messages.format_numbers(scores, digits=5), strict=True)
         ),
     ]
     with best_effort():

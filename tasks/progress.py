@@ -7,7 +7,7 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.training import progress
 from gristmill.training.epoch import Epoch
 from tasks.prefect_artifacts import artifact_key, best_effort
@@ -33,7 +33,7 @@ class EpochProgress:
 
     def _show(self, epoch: Epoch) -> None:
         done = 100 * epoch.number / epoch.of
-        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {number(epoch.loss)}"
+        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {format_number(epoch.loss)}"
         if self._artifact is None:
             created = create_progress_artifact(done, key=artifact_key(self._pipeline, "training"), description=text)
             self._artifact = cast(UUID, created)  # a coroutine only where an event loop runs; tasks are not async

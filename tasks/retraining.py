@@ -25,7 +25,7 @@ from gristmill.retraining import gate as judgement
 from gristmill.retraining.gate import Contest
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.runs.records import Runs
-from gristmill.runs.retraining_record import Champion, Retraining, worth_judging, worth_training
+from gristmill.runs.retraining_record import Champion, Retraining, stop_before_challenger, stop_before_training
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from gristmill.util.table_io import read_document
@@ -76,7 +76,7 @@ def _own_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
 
 def _changed(settings: Pipeline, assignments: list[str]) -> Pipeline:
     """Return a pipeline with assignments made in it."""
-    return replace(settings, tables=config.restore(settings.domain, override(settings.values(), assignments)))
+    return replace(settings, tables=config.restore_settings(settings.domain, override(settings.values(), assignments)))
 
 
 @task(task_run_name="look for news of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
@@ -92,7 +92,7 @@ def look_for_news(run: Run, ingested: Reference) -> Retraining:
     found = Retraining(champion=champion.number if champion else None, news=news, unjudged=unjudged, asked=asked)
     tables: Any = run.pipeline.tables
     made = champion.made if champion else None
-    end = worth_judging(news, unjudged, made, tables["schedule"], tables["gate"], datetime.now(UTC))
+    end = stop_before_training(news, unjudged, made, tables["schedule"], tables["gate"], datetime.now(UTC))
     logger.info("%-10s %s since %s", "news", news, f"version {champion.number}" if champion else "ever")
     return _told(run, found.ended(*end) if end else found)
 
@@ -129,7 +129,7 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
     if run.champion is None or count is None:
         return found
     gate: Any = run.pipeline.tables["gate"]
-    end = worth_training(count(_made(run, made), _compared(run, run.champion)), gate)
+    end = stop_before_challenger(count(_made(run, made), _compared(run, run.champion)), gate)
     return _told(run, found.ended(*end)) if end else found
 
 
@@ -197,7 +197,7 @@ def _domain(name: str) -> Any:
 
 
 def _compared(run: Run, version: Version) -> Champion:
-    return Champion(_folders(run, version), config.restore(version.domain, version.settings))
+    return Champion(_folders(run, version), config.restore_settings(version.domain, version.settings))
 
 
 def _made(run: Run, made: References) -> dict[str, Path]:

@@ -16,14 +16,14 @@ from typing import Any, cast
 from prefect.states import Completed
 
 from gristmill.config import stages as domains
-from gristmill.config.catalogue import FILE, Catalogue, Pipeline, load
+from gristmill.config.catalogue import PIPELINES_FILE, Catalogue, Pipeline, load
 from gristmill.errors import CorruptArtifact, SourceChanged, StoreError, WorkError
-from gristmill.keys import Identity, versions
-from gristmill.maintenance.eviction import evict, share_all
+from gristmill.keys import Identity, library_versions
+from gristmill.maintenance.eviction import evict, upload_missing
 from gristmill.registry.version import Version
 from gristmill.runs import plan
 from gristmill.runs.downloads import fetch
-from gristmill.runs.locations import Located, provide
+from gristmill.runs.locations import Located, fetch_missing
 from gristmill.runs.records import Record, Runs, StageRecord
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.code_closure import check_loaded, load_closure, read_modules
@@ -31,7 +31,7 @@ from gristmill.store.imported_code import Imported, read_imported
 from gristmill.store.store import Draft, Store
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras, set_threads
-from gristmill.util.files import Watch
+from gristmill.util.files import ChangeDetector
 from gristmill.workers.chunks import StageChunk, made_by_workers
 from gristmill.workers.pool import concurrency
 from tasks.pulled import check_store_outlasts_run
@@ -109,11 +109,11 @@ def opened(
     check_store_outlasts_run(catalogue)
     store, runs = catalogue.store, Runs(catalogue.store)
     store.check_writable()
-    run = runs.start(pipeline, overrides, versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
+    run = runs.start(pipeline, overrides, library_versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
     try:
         yield Run(run.id, catalogue, pipeline, refresh)
         stages = runs.read(pipeline.name, run.id).stages.values() if store.remote else ()
-        share_all(store, (stage.reference for stage in stages if stage.cached))  # what a record names, all find
+        upload_missing(store, (stage.reference for stage in stages if stage.cached))  # what a record names, all find
     except Exception as error:
         with suppress(StoreError):  # a full disk: the error to tell is the first
             runs.finish(pipeline.name, run.id, "failed", f"{type(error).__name__}: {error}")
@@ -167,10 +167,10 @@ def make(
     data, digests = read_by(run, stage, inputs)
     imported = imported_by(run, stage)
     read = [file for found in data.values() if not found.url for file in found.files if chunk is None]
-    watch = Watch([*read, *imported.files])
+    watch = ChangeDetector([*read, *imported.files])
     made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo), imported)
     if requested and requested.key != made_of.key:
-        raise WorkError(f"{FILE}, the data or the code are not those that the run began with. Run again.")
+        raise WorkError(f"{PIPELINES_FILE}, the data or the code are not those that the run began with. Run again.")
     again = run.refresh == stage.name
     if not again and (artifact := _found(store, made_of)):
         return artifact, True
@@ -188,7 +188,7 @@ def make(
             spread = partial(_by_workers, run, label, inputs, digests) if run.spreads(stage) else None
             _work(run.pipeline.domain, stage, draft, made_of, arguments, spread)
             watch.check()
-            if chunk is None and plan.located(run.catalogue, run.pipeline, stage) != data:
+            if chunk is None and plan.locate_inputs(run.catalogue, run.pipeline, stage) != data:
                 raise SourceChanged(f"{', '.join(data)}: files came or went while they were read. Run again.")
             artifact = store.publish(draft, made_of, replace=again)
         shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
@@ -197,8 +197,8 @@ def make(
 
 def read_by(run: Run, stage: domains.Stage, inputs: Iterable[Reference]) -> tuple[dict[str, Located], dict[str, str]]:
     """Return where the data lies that a stage reads, and the digests of that and of its inputs."""
-    provide((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
-    data = plan.located(run.catalogue, run.pipeline, stage)
+    fetch_missing((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
+    data = plan.locate_inputs(run.catalogue, run.pipeline, stage)
     made = {name: reference["digest"] for name, reference in zip(stage.inputs, inputs, strict=True)}
     return data, plan.digests_of(data, run.catalogue.store) | made
 

@@ -15,10 +15,10 @@ from prefect.runner import Runner
 from prefect.schedules import Schedule
 
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.config.deployments import ENVIRONMENT, retraining
+from gristmill.config.deployments import RUN_ENVIRONMENT, retraining_deployment
 from gristmill.prefect_runtime.api_errors import refusals_told
 from gristmill.prefect_runtime.schedule_announcement import announced
-from gristmill.util.processes import PARENT
+from gristmill.util.processes import PARENT_VARIABLE
 from tasks.automations import end_silent_runs
 
 
@@ -32,15 +32,15 @@ def keep_fresh(catalogue: Catalogue, pipelines: list[Pipeline], limit: int, own_
         own_api: address of the temporary server of this process, which other commands are to find.
     """
     os.chdir(catalogue.root)
-    os.environ.update(ENVIRONMENT)
-    os.environ[PARENT] = str(os.getpid())
+    os.environ.update(RUN_ENVIRONMENT)
+    os.environ[PARENT_VARIABLE] = str(os.getpid())
     os.environ["PREFECT_LOGGING_LEVEL"] = _level()  # of the runs: what they print is all there is to see
     refresh_global_settings_context()
     with refusals_told(), get_client(sync_client=True) as client:
         end_silent_runs(client)
         runner = Runner(limit=limit)
         for pipeline in pipelines:
-            runner.add_deployment(_served(retraining(pipeline)))
+            runner.add_deployment(_served(retraining_deployment(pipeline)))
     names = [pipeline.name for pipeline in pipelines]
     with announced(catalogue.store, own_api, names) if own_api else nullcontext():
         asyncio.run(runner.start())

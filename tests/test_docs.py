@@ -101,7 +101,7 @@ def test_what_a_page_shows_works(page: str, tmp_path: Path, stand_ins: Path, for
 def _begins_with_nothing(page: str) -> bool:
     """Whether a page makes the project that it speaks of, by a file or, first of all, by `gristmill init`."""
     first = next((command.words for command in _commands(page) if not reason_not_to_run(command)), [])
-    return first[:2] == ["gristmill", "init"] or any(block.file == catalogue.FILE for block in blocks(page))
+    return first[:2] == ["gristmill", "init"] or any(block.file == catalogue.PIPELINES_FILE for block in blocks(page))
 
 
 def _commands(page: str) -> list[Command]:
@@ -192,7 +192,7 @@ def test_the_settings_that_a_page_shows_hold(page: str, tmp_path: Path) -> None:
             for table, least in LEAST[domain].items():
                 pipeline.setdefault(table, least)
             pipeline["preprocess"] = LEAST[domain].get("preprocess", {}) | pipeline.get("preprocess", {})
-        _write(raw, tmp_path / catalogue.FILE)
+        _write(raw, tmp_path / catalogue.PIPELINES_FILE)
         catalogue.load(tmp_path)
 
 
@@ -227,7 +227,7 @@ LEAST: dict[str, dict[str, Any]] = {
 
 def _domains() -> dict[str, str]:
     """Return the domain of every pipeline that the catalogue, the stand-ins or a page gives one."""
-    texts = [(ROOT / catalogue.FILE).read_text(), (ROOT / "tests/helpers/stand_ins.toml").read_text()]
+    texts = [(ROOT / catalogue.PIPELINES_FILE).read_text(), (ROOT / "tests/helpers/stand_ins.toml").read_text()]
     texts += [block.text for page in WRITTEN for block in blocks(page) if block.language == "toml"]
     tables = [tomllib.loads(text).get("pipelines", {}) for text in texts]
     return {name: table["domain"] for found in tables for name, table in found.items() if "domain" in table}

@@ -13,7 +13,7 @@ from gristmill.project.project import Project
 from gristmill.reports.page import beside, page_path
 from gristmill.reports.run import report_path
 from gristmill.runs.records import Record
-from gristmill.runs.retraining_record import News, Retraining, RetrainingVerdict
+from gristmill.runs.retraining_record import DataChanges, Retraining, RetrainingVerdict
 from gristmill.settings.messages import headline_pair
 from helpers.support import Command, records
 
@@ -177,7 +177,7 @@ def test_retrainings_are_listed_but_not_each_that_found_nothing(finished: Path) 
 
 def retrain(project: Path, verdict: RetrainingVerdict) -> None:
     """Write the record of a retraining that ended so."""
-    found = Retraining(champion=None, news=News(later=0), unjudged=0, verdict=verdict, why=f"because {verdict}")
+    found = Retraining(champion=None, news=DataChanges(later=0), unjudged=0, verdict=verdict, why=f"because {verdict}")
     again(project, retraining=found)
 
 

@@ -20,7 +20,7 @@ from gristmill.project.project import Project
 from gristmill.reports.page import render_page
 from gristmill.reports.retraining import write_retraining
 from gristmill.reports.sections import Passage, Section, Table
-from gristmill.runs.retraining_record import Drift, ErrorDrift, InputDrift, Judgement, News, Retraining
+from gristmill.runs.retraining_record import DataChanges, Drift, ErrorDrift, InputDrift, Judgement, Retraining
 from gristmill.store.store import Store
 from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores
 from gristmill.sweeps.page import write_sweep
@@ -63,7 +63,7 @@ LONG = Section(
 )
 JUDGED = Retraining(
     champion=1,
-    news=News(later=36, revised=2),
+    news=DataChanges(later=36, revised=2),
     unjudged=36,
     drift=Drift(
         errors=ErrorDrift(count=36, mean=2, mean_before=1, large=4, run=9, run_before=2, probability=0.001, alarm=True),

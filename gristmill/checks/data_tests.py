@@ -4,7 +4,7 @@ from typing import Any
 
 from gristmill.checks.evidence import Evidence, RunOutputs
 from gristmill.checks.findings import RubricResult, Test, by_hand, missing, of_run, passes, person
-from gristmill.settings.messages import numbers
+from gristmill.settings.messages import format_numbers
 
 
 def in_schema(seen: Evidence) -> RubricResult:
@@ -37,7 +37,7 @@ def beneficial(left: RunOutputs) -> RubricResult:
     if idle:
         return missing(f"the error does not rise when shuffled: {', '.join(idle)}. Run without, and compare")
     least, error = features[-1], left.importance["error"]
-    rise, whole = numbers([least["rise"], error], digits=3)
+    rise, whole = format_numbers([least["rise"], error], digits=3)
     told = f"{least['feature']} raises it least, by {rise} from {whole}"
     return passes(f"each of {len(features)} raises the error when shuffled: {told}")
 

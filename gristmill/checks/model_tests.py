@@ -6,7 +6,7 @@ from gristmill.checks.evidence import Evidence, RunOutputs
 from gristmill.checks.findings import RubricResult, Test, by_hand, missing, of_run, passes, person
 from gristmill.config.catalogue import Pipeline
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
-from gristmill.settings.messages import numbers
+from gristmill.settings.messages import format_numbers
 from gristmill.sweeps.leaderboard import LeaderboardEntry, best
 
 
@@ -52,7 +52,7 @@ def staleness_known(seen: Evidence) -> RubricResult:
         return missing(
             f"gristmill retrain {seen.pipeline.name}, once data has come, sets the champion beside a fresh model"
         )
-    old, fresh = numbers([judged.scores[CHAMPION], judged.scores[CHALLENGER]])
+    old, fresh = format_numbers([judged.scores[CHAMPION], judged.scores[CHALLENGER]])
     scores = f"{judged.metric} {old} for the champion, {fresh} for a fresh model"
     return passes(f"on {judged.items:,} newer examples: {scores}")
 
@@ -66,7 +66,7 @@ def better_than_simple(left: RunOutputs) -> RubricResult:
         if headline.get("higher_is_better")
         else headline["model"] < headline["baseline"]
     )
-    model, other = numbers([headline["model"], headline["baseline"]])
+    model, other = format_numbers([headline["model"], headline["baseline"]])
     told = f"{headline['metric']} {model} on the test part, {other} of {baseline}"
     return passes(told) if better else missing(f"{told}: serve that, or find a model that is better")
 

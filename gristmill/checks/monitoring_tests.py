@@ -5,9 +5,9 @@ import math
 from gristmill.checks.data_tests import in_schema
 from gristmill.checks.evidence import Evidence, RunOutputs
 from gristmill.checks.findings import RubricResult, Test, by_hand, missing, of_run, passes
-from gristmill.config.deployments import schedule_of, when
-from gristmill.settings.messages import number
-from gristmill.settings.schedule import span
+from gristmill.config.deployments import describe_schedule, schedule_of
+from gristmill.settings.messages import format_number
+from gristmill.settings.schedule import parse_duration
 
 _SHOWN = ("keras", "numpy", "tensorflow")  # of the libraries
 
@@ -36,14 +36,17 @@ def no_skew(left: RunOutputs) -> RubricResult:
     """Whether what is served predicts what was scored, from raw values on."""
     if not left.proved:
         return missing("the bundle was compared on no example: give the test part some")
-    told = f"the bundle, with preprocessing, reproduces the scored predictions to {number(left.scores['parity'], 2)}"
-    return passes(f"from raw values of {left.proved:,} examples {told}")
+    parity = format_number(left.scores["parity"], 2)
+    return passes(
+        f"from raw values of {left.proved:,} examples the bundle, with preprocessing, reproduces the scored "
+        f"predictions to {parity}"
+    )
 
 
 def fresh_enough(seen: Evidence) -> RubricResult:
     """Whether the model is retrained by a clock or event, and the one that serves is no older than it may be."""
     schedule, table = schedule_of(seen.pipeline), f"[pipelines.{seen.pipeline.name}.schedule]"
-    clock = when(schedule)
+    clock = describe_schedule(schedule)
     if clock == "when asked":
         return missing(f"{table} cron, interval, rrule or on_event = true has it retrained")
     if schedule.max_age is None:
@@ -52,7 +55,7 @@ def fresh_enough(seen: Evidence) -> RubricResult:
         return missing(f"its schedule: {clock}, but nothing was promoted yet: gristmill retrain {seen.pipeline.name}")
     age = seen.today - seen.champion.made
     told = f"v{seen.champion.number} is {age.days} days old, of {schedule.max_age}; its schedule: {clock}"
-    return passes(told) if age <= span(schedule.max_age) else missing(f"{told}: see why it was not")
+    return passes(told) if age <= parse_duration(schedule.max_age) else missing(f"{told}: see why it was not")
 
 
 @of_run

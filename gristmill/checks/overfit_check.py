@@ -19,7 +19,7 @@ from gristmill.domains.common.few_examples import Folders
 from gristmill.errors import Diverged
 from gristmill.keys import digest_of_file
 from gristmill.settings.base import Settings
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
 CheckVerdict = Literal["passed", "failed", "not applicable"]
@@ -129,7 +129,7 @@ def by_heart(trainee: Trainee, folder: Path) -> Iterator[Check]:
         return
     epochs, layout = read_table(trained / "epochs.parquet"), few.layout
     losses, classes = epochs["loss"].to_numpy(), layout.get("classes")
-    fell = f"loss {number(losses[0])} → {number(losses[-1], 2)}"
+    fell = f"loss {format_number(losses[0])} → {format_number(losses[-1], 2)}"
     told = f"{fell} in {len(losses)} updates, to fall below {_FALLEN:.0%} of its start"
     learned = losses[-1] <= _FALLEN * losses[0]
     if classes:
@@ -143,7 +143,7 @@ def by_heart(trainee: Trainee, folder: Path) -> Iterator[Check]:
 def _at_chance(loss: float, ways: int) -> Check:
     """Return whether a first loss is about that of a network that holds all ways for as likely: ln(ways)."""
     chance = math.log(ways)
-    told = f"first loss {number(loss)}, where {ways:,} ways as likely as each other give {number(chance)}"
+    told = f"first loss {format_number(loss)}, where {ways:,} ways as likely as each other give {format_number(chance)}"
     return Check(CHANCE, "passed" if loss <= _ABOVE * chance else "failed", told, decides=False)
 
 

@@ -17,7 +17,7 @@ from gristmill.cli.options import Jobs, Json, Name, Refresh, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.launch import QUIET, on_loss, set_up_prefect
 from gristmill.project.project import Project
-from gristmill.settings.messages import meant
+from gristmill.settings.messages import did_you_mean
 
 INTERRUPTED = 130
 NOT_PROMOTED = 3
@@ -54,7 +54,7 @@ class _Commands(TyperGroup):
         """
         command = self.get_command(ctx, name)
         if command is None:
-            raise RequestError(f"unknown command {name!r}.{meant(name, self.commands)} All: gristmill help.")
+            raise RequestError(f"unknown command {name!r}.{did_you_mean(name, self.commands)} All: gristmill help.")
         return command
 
 
@@ -250,7 +250,7 @@ def _refused(error: Any) -> RequestError:
         shared = context.parent.command.params if context.parent else []
         known = [*context.command.params, *(param for param in shared if param.name in EVERYWHERE)]
         flags = [flag for param in known for flag in param.opts if flag.startswith("-")]
-        return RequestError(f"unknown option {name!r}.{meant(name, flags)} All: {where}.")
+        return RequestError(f"unknown option {name!r}.{did_you_mean(name, flags)} All: {where}.")
     said = " ".join(error.format_message().split())
     said = re.sub(r"Input should be (greater|less)", r"Input should be a number \1", said)
     said = re.sub(r"Input should be ([^,]*).*", r"expected \1", said)  # Pydantic's words, as everywhere else

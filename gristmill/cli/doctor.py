@@ -12,7 +12,7 @@ from gristmill.project.project import Project
 from gristmill.settings.runner import Runner
 from gristmill.training.keras_backend import import_keras
 from gristmill.util import extras
-from gristmill.util.urls import without_user
+from gristmill.util.urls import strip_credentials
 from gristmill.workers import dask_cluster
 from gristmill.workers.pool import concurrency
 
@@ -86,7 +86,7 @@ def _runner(runner: Runner) -> Diagnosis:
     if runner.kind == "processes":
         return Diagnosis("runner", f"processes of this machine, {workers} at a time where --jobs does not say")
     try:
-        extras.need('[runner] kind: "dask"', "dask")
+        extras.require_extra('[runner] kind: "dask"', "dask")
         if not runner.address:
             return Diagnosis("runner", f"a Dask cluster on this machine, {workers} workers, started for each call")
         client = dask_cluster.connected(runner.address)
@@ -94,7 +94,7 @@ def _runner(runner: Runner) -> Diagnosis:
             found = dask_cluster.threads_of(client, runner.address)
     except GristmillError as error:
         return Diagnosis("runner", str(error), sound=False)
-    return Diagnosis("runner", f"Dask at {without_user(runner.address)}, {found} workers")
+    return Diagnosis("runner", f"Dask at {strip_credentials(runner.address)}, {found} workers")
 
 
 def _data(project: Project, name: str, needed: bool) -> Diagnosis:

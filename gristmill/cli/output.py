@@ -16,9 +16,9 @@ from gristmill.project.result import scores_table
 from gristmill.project.status import headline_of
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.runs.records import Record
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, LEVEL, Retraining
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Retraining
 from gristmill.settings import messages
-from gristmill.util.log_lines import Lines
+from gristmill.util.log_lines import PlainLogHandler
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +62,7 @@ def set_up(level: int, debug: bool) -> None:
     """Have gristmill's log shown from this level on; say whether errors come with tracebacks."""
     global _debug
     _debug = debug
-    lines = Lines(say)
+    lines = PlainLogHandler(say)
     for name in ("gristmill", "tasks"):
         logger = logging.getLogger(name)
         logger.setLevel(level)
@@ -207,13 +207,13 @@ def _show_decision(pipeline: str, found: Retraining) -> None:
     if judged := found.judgement:
         names, scores = zip(*judged.best_first, strict=True)
         bold = [f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name) for name in names]
-        shown = messages.numbers(scores, digits=5)
+        shown = messages.format_numbers(scores, digits=5)
         _print_columns([_column("judged on new data", bold), _column(judged.metric, shown, numbers=True)])
         if judged.interval:
-            difference, low, high = messages.numbers([judged.difference, *judged.interval])
+            difference, low, high = messages.format_numbers([judged.difference, *judged.interval])
             out().print(
                 f"the champion's error minus the challenger's: {difference} ({low} to {high}, "
-                f"{LEVEL:.0%} interval of {judged.items:,} items)",
+                f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)",
                 markup=False,
             )
     version = f" as version {found.version}" if found.version else ""
@@ -338,6 +338,6 @@ def _headline_columns(headlines: Sequence[dict[str, Any] | None]) -> list[Column
     named = {metric for metric in metrics if metric}
     (metric,) = named if len(named) == 1 else ("score",)
     headings = {"validation": f"validation\n{metric}", "model": f"test\n{metric}", "baseline": _BASELINE}
-    shown = messages.numbers([(headline or {}).get(key) for headline in headlines for key in headings])
+    shown = messages.format_numbers([(headline or {}).get(key) for headline in headlines for key in headings])
     columns = [_column(heading, shown[at :: len(headings)], True) for at, heading in enumerate(headings.values())]
     return columns if len(named) < 2 else [_column("metric", metrics), *columns]

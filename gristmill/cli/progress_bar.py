@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
 from gristmill.cli import console, output
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.training import progress
 from gristmill.training.epoch import Epoch
 
@@ -138,5 +138,5 @@ def _tell_epoch(epoch: Epoch) -> None:
 
 
 def _losses(epoch: Epoch) -> str:
-    validation = f", validation {number(epoch.val_loss)}" if epoch.val_loss is not None else ""
-    return f"loss {number(epoch.loss)}{validation}"
+    validation = f", validation {format_number(epoch.val_loss)}" if epoch.val_loss is not None else ""
+    return f"loss {format_number(epoch.loss)}{validation}"

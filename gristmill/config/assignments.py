@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gristmill.errors import RequestError
-from gristmill.util.urls import masked
+from gristmill.util.urls import redact
 
 
 def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _without_place(problem: str, name: str, assignment: str) -> str | None:
 
 def _as_given(assignment: str) -> str:
     """Return an assignment as the command line takes it, on one line and without secrets."""
-    text = str(masked(assignment))
+    text = str(redact(assignment))
     return f"--set {text if text.isprintable() else repr(text)}"
 
 

@@ -13,22 +13,22 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
 
 from gristmill.config.assignments import caused_by_set, override
-from gristmill.config.open_store import store_of
-from gristmill.config.schema_files import read_schema, refuse_unknown, strays
+from gristmill.config.open_store import open_store
+from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
 from gristmill.config.stages import DOMAINS
 from gristmill.errors import RequestError
-from gristmill.settings.base import AnyStore, OwnStore, Settings, columns
-from gristmill.settings.custom_code import CustomCode, is_own
+from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
+from gristmill.settings.custom_code import CustomCode, is_custom
 from gristmill.settings.data_schema import Expectations
-from gristmill.settings.deny_list import denied
+from gristmill.settings.deny_list import denied_columns
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.settings.messages import suggestion, unknown_pipeline, validated
-from gristmill.settings.runner import ALONE, Runner
+from gristmill.settings.messages import unknown_name, unknown_pipeline, validate_table
+from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.settings.sweep import Sweep
-from gristmill.store.store import PIPELINE, Store
-from gristmill.util.urls import masked
+from gristmill.store.store import PIPELINE_PATTERN, Store
+from gristmill.util.urls import redact
 
-FILE = "pipelines.toml"
+PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that stands in a file of its own
 _RETIRED = {("gate", "baseline")}  # tables and keys of settings that records of earlier versions may hold
 Choice = type[Settings] | tuple[str, ...]  # what a table holds, or the packages of what it may hold, by kind
@@ -37,8 +37,10 @@ Choice = type[Settings] | tuple[str, ...]  # what a table holds, or the packages
 class Defaults(Settings):
     """What holds for every pipeline of the file."""
 
-    store: AnyStore = "data/store"  # folder of the artifacts, or s3://bucket/prefix; GRISTMILL_STORE goes before it
-    cache: OwnStore = "data/store"  # folder for what a store at a URL holds; GRISTMILL_CACHE goes before it
+    store: StoreLocation = (
+        "data/store"  # folder of the artifacts, or s3://bucket/prefix; GRISTMILL_STORE goes before it
+    )
+    cache: CacheFolder = "data/store"  # folder for what a store at a URL holds; GRISTMILL_CACHE goes before it
     cache_gb: PositiveFloat | None = None  # of artifacts kept there; the least recently used ones go first
     keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
     deny: Annotated[tuple[str, ...], Field(strict=False)] = ()  # patterns of columns that no pipeline may name: "*_id"
@@ -77,12 +79,12 @@ class Catalogue:
     keep_runs: int
     pipelines: Mapping[str, Pipeline]
     deny: tuple[str, ...] = ()  # patterns of columns that no pipeline names
-    runner: Runner = ALONE
+    runner: Runner = SEQUENTIAL
 
     def pipeline(self, name: str) -> Pipeline:
         """Return a pipeline by name, or say which there are."""
         if name not in self.pipelines:
-            raise RequestError(f"{self.root / FILE}: {unknown_pipeline(name, self.pipelines)}")
+            raise RequestError(f"{self.root / PIPELINES_FILE}: {unknown_pipeline(name, self.pipelines)}")
         return self.pipelines[name]
 
 
@@ -97,14 +99,16 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         RequestError: no file, not TOML, or settings that do not hold; one line for each problem. A problem that the
             file alone does not have names the assignments of `--set` that cause it.
     """
-    root = find_root() if root is None else root
+    root = find_project_folder() if root is None else root
     changes = {name: tuple(assignments) for name, assignments in (overrides or {}).items()}
     try:
         return read(root, changes)
     except RequestError as error:
         lines = str(error).splitlines()
     in_file = _problems_of_file(root)
-    raise RequestError("\n".join(line if line in in_file else caused_by_set(line, changes, FILE) for line in lines))
+    raise RequestError(
+        "\n".join(line if line in in_file else caused_by_set(line, changes, PIPELINES_FILE) for line in lines)
+    )
 
 
 def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
@@ -117,7 +121,7 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     Raises:
         RequestError: no file, not TOML, or settings that do not hold; one line for each problem.
     """
-    file = root / FILE
+    file = root / PIPELINES_FILE
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -125,32 +129,32 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
     except (ValueError, RecursionError) as error:  # no TOML, or no UTF-8; thousands of digits, or of brackets
         raise RequestError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
     problems = _unknown_tables(raw)
-    defaults = validated(Defaults, raw.get("defaults", {}), "[defaults]", problems)
-    runner = validated(Runner, raw["runner"], "[runner]", problems) if "runner" in raw else ALONE
+    defaults = validate_table(Defaults, raw.get("defaults", {}), "[defaults]", problems)
+    runner = validate_table(Runner, raw["runner"], "[runner]", problems) if "runner" in raw else SEQUENTIAL
     tables = raw.get("pipelines", {})
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
     sound = [made for name, table in tables.items() if (made := _pipeline(name, table, problems))]
     for made in sound:
-        problems.extend(denied(f"pipelines.{made.name}", made.tables, defaults.deny if defaults else ()))
-    wrong = [f"{FILE} {problem}" for problem in problems]
+        problems.extend(denied_columns(f"pipelines.{made.name}", made.tables, defaults.deny if defaults else ()))
+    wrong = [f"{PIPELINES_FILE} {problem}" for problem in problems]
     pipelines = {made.name: _with_schema(made, root, changes.get(made.name, ()), wrong) for made in sound}
-    wrong.extend(strays(root, tables))
+    wrong.extend(orphan_schemas(root, tables))
     if wrong or defaults is None or runner is None:
         raise RequestError("\n".join(wrong))
     for name in changes:
         if name not in pipelines:
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
-    return Catalogue(root, store_of(root, defaults), defaults.keep_runs, pipelines, defaults.deny, runner)
+    return Catalogue(root, open_store(root, defaults), defaults.keep_runs, pipelines, defaults.deny, runner)
 
 
-def find_root() -> Path:
+def find_project_folder() -> Path:
     """Return the nearest folder at or above the current one that holds a `pipelines.toml`."""
     here = Path.cwd()
     for folder in [here, *here.parents]:
-        if (folder / FILE).is_file():
+        if (folder / PIPELINES_FILE).is_file():
             return folder
     raise RequestError(
-        f"{here}: no {FILE} here or in a folder above. Change to a project's folder, or make one: "
+        f"{here}: no {PIPELINES_FILE} here or in a folder above. Change to a project's folder, or make one: "
         "gristmill init --help."
     )
 
@@ -183,10 +187,10 @@ def _problems_of_file(root: Path) -> list[str]:
 def _unknown_tables(raw: dict[str, Any]) -> list[str]:
     """Return what is wrong at the top of the file, and take what is no table out of `raw`."""
     known = ("defaults", "runner", "pipelines")
-    problems = [suggestion("table", name, known) for name in raw if name not in known]
+    problems = [unknown_name("table", name, known) for name in raw if name not in known]
     for name in known:
         if not isinstance(raw.get(name, {}), dict):
-            problems.append(f"{name}: expected a table. Received: {masked(raw.pop(name))!r}.")
+            problems.append(f"{name}: expected a table. Received: {redact(raw.pop(name))!r}.")
     return problems
 
 
@@ -194,9 +198,9 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     """Return a pipeline from its raw table, or None after adding to `problems`."""
     where = f"[pipelines.{name}]"
     if not isinstance(table, dict):
-        problems.append(f"{where}: expected a table. Received: {masked(table)!r}.")
+        problems.append(f"{where}: expected a table. Received: {redact(table)!r}.")
         return None
-    if not re.fullmatch(PIPELINE, name):
+    if not re.fullmatch(PIPELINE_PATTERN, name):
         problems.append(f"[pipelines] {name!r}: a pipeline's name has only letters, digits, - and _.")
         return None
     if table.get("domain") not in DOMAINS:
@@ -205,9 +209,9 @@ def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
     classes = tables_of(table["domain"])
     before = len(problems)
     known = [*Head.model_fields, *classes]
-    problems.extend(f"{where} {suggestion('key', key, known)}" for key in table if key not in known)
+    problems.extend(f"{where} {unknown_name('key', key, known)}" for key in table if key not in known)
     if not isinstance(table.get("description", ""), str):
-        problems.append(f"{where} description: expected a string. Received: {masked(table['description'])!r}.")
+        problems.append(f"{where} description: expected a string. Received: {redact(table['description'])!r}.")
     made = {
         key: _table(choice, table.get(key, {}), f"[pipelines.{name}.{key}]", key, problems)
         for key, choice in classes.items()
@@ -229,19 +233,19 @@ def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], wro
     if schema is None:
         return pipeline
     if not overrides:
-        refuse_unknown(schema, [column for _, column in columns(pipeline.tables["ingest"])], wrong)
+        check_columns(schema, [column for _, column in columns(pipeline.tables["ingest"])], wrong)
     return replace(pipeline, tables={**pipeline.tables, SCHEMA: schema})
 
 
 def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[str]) -> Sweep | None:
     """Return what is to be tried; that it fits the pipeline is seen when the points are made."""
     if not isinstance(raw, dict):
-        problems.append(f"{where}: expected a table. Received: {masked(raw)!r}.")
+        problems.append(f"{where}: expected a table. Received: {redact(raw)!r}.")
         return None
     known = [*Sweep.model_fields, *tables]
     unknown = [key for key in raw if key not in known]
-    problems.extend(f"{where} {suggestion('key', key, known)}" for key in unknown)
-    return None if unknown else validated(Sweep, raw, where, problems)
+    problems.extend(f"{where} {unknown_name('key', key, known)}" for key in unknown)
+    return None if unknown else validate_table(Sweep, raw, where, problems)
 
 
 def tables_of(domain: str) -> dict[str, Choice]:
@@ -256,12 +260,12 @@ def schema_of(domain: str) -> type[Expectations]:
     return schema
 
 
-def may_be_own(choice: Choice) -> bool:
+def allows_custom_code(choice: Choice) -> bool:
     """Whether a function of the user's can stand for a kind of the table: it can for a model."""
     return isinstance(choice, tuple) and choice[-1].endswith(".models")
 
 
-def restore(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
+def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
     """Return the tables of a pipeline from the values that a run record keeps.
 
     Keys that gristmill had when the record was written and has no more are ignored: a champion keeps serving.
@@ -275,7 +279,7 @@ def restore(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
         for name, choice in tables_of(domain).items()
     }
     if SCHEMA in values:
-        made[SCHEMA] = validated(schema_of(domain), values[SCHEMA], SCHEMA, problems)
+        made[SCHEMA] = validate_table(schema_of(domain), values[SCHEMA], SCHEMA, problems)
     if problems:
         raise RequestError(f"the settings of this run do not fit this version ({problems[0]}) Run the pipeline again.")
     return {name: table for name, table in made.items() if table is not None}
@@ -288,21 +292,21 @@ def _without_retired(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:
     """Validate one table; a class given as packages is chosen by the table's `kind`."""
     if not isinstance(raw, dict):
-        problems.append(f"{where}: expected a table. Received: {masked(raw)!r}.")
+        problems.append(f"{where}: expected a table. Received: {redact(raw)!r}.")
         return None
     if isinstance(choice, tuple):
         kind = raw.get("kind")
-        if is_own(kind) and may_be_own(choice):
-            return validated(CustomCode, raw, where, problems)
+        if is_custom(kind) and allows_custom_code(choice):
+            return validate_table(CustomCode, raw, where, problems)
         if kind not in kinds(*choice):
-            own = ' Your own: "file.py:function".' if may_be_own(choice) else ""
+            own = ' Your own: "file.py:function".' if allows_custom_code(choice) else ""
             problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(*choice)) + own)
             return None
         choice = settings_of(str(kind), *choice)
-    return validated(choice, raw, where, problems)
+    return validate_table(choice, raw, where, problems)
 
 
 def _missing_or_unknown(what: str, received: Any, known: Iterable[str]) -> str:
     if received is None:
         return f"missing. Known: {', '.join(known)}."
-    return suggestion(what, received, known)
+    return unknown_name(what, received, known)

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.settings.schedule import Schedule, span
+from gristmill.settings.schedule import Schedule, parse_duration
 from gristmill.util.telemetry import NO_CLIENT_REPORTS
 
-FILE = "prefect.yaml"
-POOL = "gristmill"
+PREFECT_FILE = "prefect.yaml"
+DEFAULT_WORK_POOL = "gristmill"
 TAG = "gristmill"  # of every deployment, and so of every run that the automations look after
-UPDATED = "gristmill.data.updated"  # the event that retrains a pipeline whose schedule has on_event = true
-ENDED = "gristmill.run.ended"  # the event by which a run tells that it is over
-HEARTBEAT = 30  # seconds, the least that Prefect takes
-ENVIRONMENT = {  # of the runs
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT),
+DATA_UPDATED_EVENT = "gristmill.data.updated"  # the event that retrains a pipeline whose schedule has on_event = true
+RUN_ENDED_EVENT = "gristmill.run.ended"  # the event by which a run tells that it is over
+HEARTBEAT_SECONDS = 30  # seconds, the least that Prefect takes
+RUN_ENVIRONMENT = {  # of the runs
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
     "PREFECT_LOGGING_EXTRA_LOGGERS": "gristmill,tasks",  # so that Prefect's page shows our lines too
 }
 
@@ -30,12 +30,12 @@ _ANCHOR = "2020-01-01T00:00:00+00:00"  # intervals count from here, so that depl
 _COLLISION = {"skip": "CANCEL_NEW", "wait": "ENQUEUE"}
 
 
-def resource(pipeline: str) -> str:
+def pipeline_resource(pipeline: str) -> str:
     """Return what the data of a pipeline is called in Prefect's events."""
     return f"gristmill.pipeline.{pipeline}"
 
 
-def prefect_yaml(catalogue: Catalogue, pool: str = POOL) -> str:
+def prefect_yaml(catalogue: Catalogue, pool: str = DEFAULT_WORK_POOL) -> str:
     """Return the content of `prefect.yaml`, the same for the same `pipelines.toml`.
 
     Args:
@@ -55,15 +55,17 @@ def deployments(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
     """Yield the deployments of all pipelines as `prefect.yaml` has them, without a work pool."""
     for pipeline in catalogue.pipelines.values():
         yield _run(pipeline)
-        yield retraining(pipeline)
+        yield retraining_deployment(pipeline)
 
 
-def retraining(pipeline: Pipeline) -> dict[str, Any]:
+def retraining_deployment(pipeline: Pipeline) -> dict[str, Any]:
     """Return the deployment that retrains a pipeline, one run at a time, by its schedule."""
     schedule = schedule_of(pipeline)
     return {
         "name": f"{pipeline.name}-retrain",
-        "description": _plain(f"Retrains the pipeline {pipeline.name}, {when(schedule)}. {pipeline.description}"),
+        "description": _plain(
+            f"Retrains the pipeline {pipeline.name}, {describe_schedule(schedule)}. {pipeline.description}"
+        ),
         "tags": _tags(pipeline),
         "entrypoint": entrypoint("retrain"),
         "parameters": {"pipeline": pipeline.name},
@@ -81,7 +83,7 @@ def schedule_of(pipeline: Pipeline) -> Schedule:
     return table
 
 
-def when(schedule: Schedule) -> str:
+def describe_schedule(schedule: Schedule) -> str:
     """Return in words when a pipeline is retrained: `by cron 0 6 * * 1 (UTC) and when its data is updated`."""
     clocks = [
         f"by cron {schedule.cron} ({schedule.timezone})" if schedule.cron else "",
@@ -123,7 +125,7 @@ def _clock(schedule: Schedule) -> list[dict[str, Any]]:
     if schedule.cron:
         return [{"cron": schedule.cron, "timezone": schedule.timezone}]
     if schedule.interval:
-        return [{"interval": int(span(schedule.interval).total_seconds()), "anchor_date": _ANCHOR}]
+        return [{"interval": int(parse_duration(schedule.interval).total_seconds()), "anchor_date": _ANCHOR}]
     if schedule.rrule:
         return [{"rrule": schedule.rrule, "timezone": schedule.timezone}]
     return []
@@ -133,10 +135,10 @@ def _trigger(pipeline: str) -> dict[str, Any]:
     return {
         "name": f"gristmill: retrain {pipeline} when its data is updated",
         "type": "event",
-        "expect": [UPDATED],
-        "match": {"prefect.resource.id": resource(pipeline)},
+        "expect": [DATA_UPDATED_EVENT],
+        "match": {"prefect.resource.id": pipeline_resource(pipeline)},
     }
 
 
 def _work_pool(name: str) -> dict[str, Any]:
-    return {"name": name, "job_variables": {"env": ENVIRONMENT | NO_CLIENT_REPORTS}}
+    return {"name": name, "job_variables": {"env": RUN_ENVIRONMENT | NO_CLIENT_REPORTS}}

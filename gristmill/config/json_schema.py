@@ -13,7 +13,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import ModelSchema
 
-from gristmill.config.catalogue import Choice, Defaults, may_be_own, tables_of
+from gristmill.config.catalogue import Choice, Defaults, allows_custom_code, tables_of
 from gristmill.config.stages import DOMAINS
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
@@ -65,7 +65,7 @@ def _classes(choice: Choice) -> Iterator[type[Settings]]:
 def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: dict[Any, Any]) -> dict[str, Any]:
     options = {table: [references[kind, "validation"] for kind in classes] for table, classes in tables.items()}
     for table, choice in tables_of(domain).items():
-        if may_be_own(choice):
+        if allows_custom_code(choice):
             options[table].append(_OWN)
     needed = [
         table for table, classes in tables.items() if any(f.is_required() for f in classes[0].model_fields.values())

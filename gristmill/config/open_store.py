@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gristmill.errors import RequestError
-from gristmill.settings.base import store_place
+from gristmill.settings.base import check_store_location
 from gristmill.store.store import Store
 from gristmill.util import extras
-from gristmill.util.urls import masked
+from gristmill.util.urls import redact
 
 if TYPE_CHECKING:
     from gristmill.config.catalogue import Defaults
 
 
-def store_of(root: Path, defaults: "Defaults") -> Store:
+def open_store(root: Path, defaults: "Defaults") -> Store:
     """Return the store of a project, as `pipelines.toml` and the environment name it.
 
     Args:
@@ -29,9 +29,9 @@ def store_of(root: Path, defaults: "Defaults") -> Store:
         return Store(_folder(root, place))
     cache = _from_environment("GRISTMILL_CACHE") or defaults.cache
     if "://" in cache:
-        raise RequestError(f"GRISTMILL_CACHE: expected a folder. Received: {masked(cache)!r}. Correct it.")
+        raise RequestError(f"GRISTMILL_CACHE: expected a folder. Received: {redact(cache)!r}. Correct it.")
     if place.startswith("s3://"):
-        extras.need(f"[defaults] store: {place!r}", "s3")
+        extras.require_extra(f"[defaults] store: {place!r}", "s3")
     from gristmill.store.remote.remote import Remote  # late: a store that is a folder needs none of it
     from gristmill.store.remote.shared_store import SharedStore
 
@@ -42,9 +42,9 @@ def store_of(root: Path, defaults: "Defaults") -> Store:
 def _from_environment(name: str) -> str | None:
     place = os.environ.get(name)
     try:
-        return store_place(place) if place and "://" in place else place
+        return check_store_location(place) if place and "://" in place else place
     except ValueError as error:
-        raise RequestError(f"{name}: expected {error}. Received: {masked(place)!r}. Correct it.") from None
+        raise RequestError(f"{name}: expected {error}. Received: {redact(place)!r}. Correct it.") from None
 
 
 def _folder(root: Path, place: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gristmill.settings.base import Settings
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
-from gristmill.settings.messages import meant, suggestion, validated
+from gristmill.settings.messages import did_you_mean, unknown_name, validate_table
 
 FOLDER = "schemas"
 
@@ -38,25 +38,25 @@ def read_schema(root: Path, name: str, kind: type[Expectations], problems: list[
         problems.append(f"{file}: not valid TOML: {error}.")
         return None
     known = kind.model_fields.keys() - {"file"}
-    problems.extend(f"{file} {suggestion('key', key, known)}" for key in raw if key not in known)
+    problems.extend(f"{file} {unknown_name('key', key, known)}" for key in raw if key not in known)
     for table, part, rules in _tables(kind, raw):
-        validated(part, rules, f"{file} [{table}]", problems)
-    return validated(kind, raw | {"file": file}, file, problems) if len(problems) == before else None
+        validate_table(part, rules, f"{file} [{table}]", problems)
+    return validate_table(kind, raw | {"file": file}, file, problems) if len(problems) == before else None
 
 
-def strays(root: Path, pipelines: Collection[str]) -> Iterator[str]:
+def orphan_schemas(root: Path, pipelines: Collection[str]) -> Iterator[str]:
     """Yield a line for each schema of no pipeline: one that was renamed would not be held to its own any more."""
     for path in sorted((root / FOLDER).glob("[!.]*.toml")):
         if path.stem not in pipelines:
-            like = meant(path.stem, pipelines)
+            like = did_you_mean(path.stem, pipelines)
             yield f"{schema_file(path.stem)}: no pipeline is called so.{like} Rename the file as its own, or remove it."
 
 
-def refuse_unknown(schema: Expectations, known: Collection[str], problems: list[str]) -> None:
+def check_columns(schema: Expectations, known: Collection[str], problems: list[str]) -> None:
     """Add to `problems` the columns with rules that are none of those a pipeline names."""
     for name in getattr(schema, "columns", {}):
         if name not in known:
-            problems.append(f"{schema.file} [columns]: {suggestion('column', name, known)}")
+            problems.append(f"{schema.file} [columns]: {unknown_name('column', name, known)}")
 
 
 def _tables(kind: type[Expectations], raw: dict[str, Any]) -> Iterator[tuple[str, type[Settings], Any]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from gristmill.course.rows import CourseResult, means
 from gristmill.reports.page import beside, linked, render_page
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.store.store import Store
 from gristmill.util.files import write_atomically
 
@@ -96,7 +96,7 @@ def _cells(result: CourseResult) -> list[str]:
         f"{outcomes[0].metric} {means(result.tests)} ({_seeds(len(outcomes), row.seeds)})",
         code,
         row.published,
-        f"{number(scores['headline']['baseline'])} {scores['best_baseline']}",
+        f"{format_number(scores['headline']['baseline'])} {scores['best_baseline']}",
         f"{statistics.mean(outcome.seconds for outcome in outcomes):,.0f}",
         max(outcome.made for outcome in outcomes)[:10],
     ]

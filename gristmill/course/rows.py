@@ -164,5 +164,5 @@ def _source(pipeline: Pipeline) -> str:
 def means(values: Iterable[float]) -> str:
     """Return the mean of some scores, and their standard deviation where there are several."""
     found = list(values)
-    spread = f" ± {messages.number(statistics.stdev(found), 2)}" if len(found) > 1 else ""
-    return f"{messages.number(statistics.mean(found))}{spread}"
+    spread = f" ± {messages.format_number(statistics.stdev(found), 2)}" if len(found) > 1 else ""
+    return f"{messages.format_number(statistics.mean(found))}{spread}"

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
 
 Where = Callable[[int], str]  # names what is at a position: a row of a file, a photo
@@ -138,4 +138,4 @@ def _plain(value: Any) -> str:
     """Return a value as people write it: a number without a fraction of zero, a list and text as in TOML."""
     if isinstance(value, float | np.floating | np.integer):
         return str(int(value)) if float(value).is_integer() else str(float(value))
-    return shown(list(value) if isinstance(value, tuple) else value)
+    return short_repr(list(value) if isinstance(value, tuple) else value)

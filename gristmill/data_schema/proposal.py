@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.data_schema.checks import quoted
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 
 _EXACT = 2**53  # below it a float tells every whole number from the next
 _WHOLE = 'all whole so far; "integer" would refuse the first that is not'
@@ -52,8 +52,8 @@ def number_lines(values: "pd.Series[float]", holes: float) -> list[Line]:
     least, most = _rounded(low - room, room, ROUND_FLOOR), _rounded(high + room, room, ROUND_CEILING)
     return [
         Line("type", "number", _WHOLE if whole else "whole or not"),
-        Line("min", max(least, 0) if low >= 0 else least, f"seen: {number(low, 6)}"),
-        Line("max", min(most, 0) if low < 0 and high <= 0 else most, f"seen: {number(high, 6)}"),
+        Line("min", max(least, 0) if low >= 0 else least, f"seen: {format_number(low, 6)}"),
+        Line("max", min(most, 0) if low < 0 and high <= 0 else most, f"seen: {format_number(high, 6)}"),
         missing_line(holes),
     ]
 

@@ -11,7 +11,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.stages import module_of, stages_of
 from gristmill.runs import plan
 from gristmill.runs.downloads import fetch
-from gristmill.runs.locations import provide
+from gristmill.runs.locations import fetch_missing
 from gristmill.training.keras_backend import import_keras
 
 
@@ -37,8 +37,8 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingeste
         return
     stage, *_ = stages_of(pipeline.domain, pipeline.tables)
     tables = {name: pipeline.tables[name] for name in stage.tables}
-    provide(tables.values(), catalogue.root)
-    data = plan.located(catalogue, pipeline, stage)
+    fetch_missing(tables.values(), catalogue.root)
+    data = plan.locate_inputs(catalogue, pipeline, stage)
     fetch(data.values(), catalogue.store)
     if "tensorflow" in stage.libraries:
         import_keras()

@@ -18,10 +18,10 @@ import numpy.typing as npt
 
 from gristmill.errors import ParityError
 from gristmill.export.formats import FORMATS, Predictor
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.training.keras_backend import import_keras
-from gristmill.util.extras import need
-from gristmill.util.processes import command
+from gristmill.util.extras import require_extra
+from gristmill.util.processes import module_command
 from gristmill.util.table_io import read_document, write_document
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def check_parity(
             difference = float(np.abs(predicted - scored).max()) if predicted.shape == scored.shape else float("inf")
             if not difference <= tolerance:
                 raise ParityError(
-                    f"the exported {form} model differs from the scored one by {number(difference)}, "
-                    f"more than {number(tolerance)}. Nothing was exported; look for layers that do not save all their "
-                    "weights."
+                    f"the exported {form} model differs from the scored one by {format_number(difference)}, "
+                    f"more than {format_number(tolerance)}. Nothing was exported; look for layers that do not save "
+                    "all their weights."
                 )
             largest = max(largest, difference)
     return largest
@@ -79,7 +79,7 @@ def fresh_process() -> Iterator[Reload]:
 
     It predicts into `folder/<format>.npy`.
     """
-    line, environment = command("gristmill.export.bundle")
+    line, environment = module_command("gristmill.export.bundle")
     pipe = subprocess.PIPE
     with subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
 
@@ -130,7 +130,7 @@ def import_needed(bundle: Path) -> None:
     """
     signature = bundle / "signature.json"
     if signature.exists() and "tensorflow_text" in read_document(signature).get("needs", []):
-        need("the model's graph", "subwords")
+        require_extra("the model's graph", "subwords")
         import tensorflow_text  # noqa: F401  # TensorFlow knows the operations from then on
 
 
@@ -143,7 +143,7 @@ def refuse_other_than_scored(made: Inputs, scored: Inputs, tolerance: float) -> 
     difference = float(np.abs(made - scored).max()) if made.shape == scored.shape else float("inf")
     if not difference <= tolerance:  # nor no number
         raise ParityError(
-            f"the network to export gives other predictions than were scored (by {number(difference)}). "
+            f"the network to export gives other predictions than were scored (by {format_number(difference)}). "
             "Nothing was exported; run again with --refresh evaluate."
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import is_zipfile
 
-from gristmill.util.extras import need
+from gristmill.util.extras import require_extra
 
 if TYPE_CHECKING:
     import keras
@@ -97,14 +97,14 @@ def write_lite(network: "keras.Model", place: Path, quantized: bool = False) -> 
     """Write a LiteRT file; its weights are int8 and its activations float where it is quantised (dynamic range)."""
     import tensorflow as tf
 
-    need(*_LITE)
+    require_extra(*_LITE)
     optimizations = [tf.lite.Optimize.DEFAULT] if quantized else []
     network.export(place, format="litert", verbose=False, optimizations=optimizations)
 
 
 def load_lite(place: Path) -> Predictor:
     """Return a LiteRT file's predictions, on the CPU."""
-    need(*_LITE)
+    require_extra(*_LITE)
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(place))
@@ -123,14 +123,14 @@ def load_lite(place: Path) -> Predictor:
 
 def write_onnx(network: "keras.Model", place: Path) -> None:
     """Write an ONNX file."""
-    need(*_ONNX)
+    require_extra(*_ONNX)
     with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of what Keras asks NumPy for
         network.export(place, format="onnx", verbose=False)
 
 
 def load_onnx(place: Path) -> Predictor:
     """Return an ONNX file's predictions, on the CPU."""
-    need(*_ONNX)
+    require_extra(*_ONNX)
     from onnxruntime import InferenceSession
 
     session = InferenceSession(place, providers=["CPUExecutionProvider"])

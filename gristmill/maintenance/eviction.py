@@ -17,7 +17,7 @@ from gristmill.store.store import Store
 logger = logging.getLogger(__name__)
 
 
-def share_all(store: Store, references: Iterable[Reference]) -> None:
+def upload_missing(store: Store, references: Iterable[Reference]) -> None:
     """Upload those of some artifacts that the shared store lacks: made before it was one, or damaged there since."""
     for reference in references if store.remote else ():
         path = store.path(reference["stage"], reference["key"])

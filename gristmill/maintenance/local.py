@@ -15,7 +15,7 @@ from gristmill.registry.version import Version
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Artifact, Reference, read_manifest, verify
 from gristmill.store.staging import is_abandoned
-from gristmill.store.store import LOGS_KEY, Store
+from gristmill.store.store import LOG_KEY_LENGTH, Store
 from gristmill.util.files import files_below
 
 _ORPHAN_AGE = 24 * 3600  # seconds after which a draft of another host counts as abandoned
@@ -100,12 +100,15 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     registry = Registry(store)
     began, running = time.time(), first_running(Runs(store))
     since = min(began, running)  # what is made by runs under way, or by those that begin now, may be in no record yet
-    kept = {store.path(reference["stage"], reference["key"]) for reference in [*needed(store, keep_runs), *others]}
+    kept = {
+        store.path(reference["stage"], reference["key"])
+        for reference in [*referenced_artifacts(store, keep_runs), *others]
+    }
     for path in store.artifacts():
         if path not in kept and path.stat().st_mtime < since:
             yield _sized(path, "no recent run or version refers to it")
     keys = {path.name for path in kept}
-    shown = {key[:LOGS_KEY] for key in keys}
+    shown = {key[:LOG_KEY_LENGTH] for key in keys}
     for path in sorted(store.root.glob("logs/*/*")):
         if path.name not in shown and _touched(path) < since:
             yield _sized(path, "logs of a training that no recent run or version refers to")
@@ -128,7 +131,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
         yield _sized(path, "quarantined: damaged, or replaced by --refresh")
 
 
-def needed(store: Store, keep_runs: int) -> Iterator[Reference]:
+def referenced_artifacts(store: Store, keep_runs: int) -> Iterator[Reference]:
     """Yield the artifacts that runs and versions need, those of all machines as far as their records are here."""
     yield from _of_runs(Runs(store), keep_runs)
     yield from _of_versions(Registry(store), keep_runs)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from httpx import URL, HTTPError, HTTPStatusError, codes
 
 from gristmill.errors import WorkError
-from gristmill.util.urls import without_user
+from gristmill.util.urls import strip_credentials
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def refusals_told(api: str | None = None) -> Iterator[None]:
             raise
         locked = error.response.status_code in (codes.UNAUTHORIZED, codes.FORBIDDEN)
         remedy = "Set PREFECT_API_AUTH_STRING to the server's." if locked else "See its log."
-        said = without_user(str(error).partition(" - ")[0].partition("\n")[0])
+        said = strip_credentials(str(error).partition(" - ")[0].partition("\n")[0])
         raise WorkError(f"Prefect's API refused it ({said}). {remedy}") from None
 
 

@@ -10,10 +10,10 @@ from gristmill.config.catalogue import Catalogue
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.runs import plan
-from gristmill.runs.locations import Located, provide
+from gristmill.runs.locations import Located, fetch_missing
 from gristmill.training.keras_backend import import_keras
 from gristmill.util import extras
-from gristmill.util.urls import without_user
+from gristmill.util.urls import strip_credentials
 
 QUIET = "CRITICAL"  # gristmill says itself what happened, in one line
 
@@ -47,9 +47,9 @@ def launch(
     """
     for name in names:
         tables = catalogue.pipeline(name).tables.values()
-        provide(tables, catalogue.root)
+        fetch_missing(tables, catalogue.root)
         data_of(catalogue, name)  # what the last stage reads or writes with is missed before the first one runs
-        extras.refuse_missing(tables)
+        extras.check_installed(tables)
     catalogue.store.check_writable()
     run, url = _ready(flow, import_keras if trains else lambda: None)
     from httpx import TransportError
@@ -80,7 +80,7 @@ def on_loss(end: Callable[[WorkError], object]) -> None:
 def _lose(url: str, why: str) -> WorkError:
     """Return the error of an API that was lost, where nobody ends the process for it."""
     lost = WorkError(
-        f"Prefect's API at {without_user(url)} was lost in mid-run ({without_user(why)}). "
+        f"Prefect's API at {strip_credentials(url)} was lost in mid-run ({strip_credentials(why)}). "
         "Run again: it goes on from here."
     )
     for end in _ends:
@@ -96,7 +96,7 @@ def data_of(catalogue: Catalogue, name: str) -> dict[str, Located]:
     """
     pipeline = catalogue.pipeline(name)
     stages = domains.stages_of(pipeline.domain, pipeline.tables)
-    found = (plan.located(catalogue, pipeline, stage) for stage in stages)
+    found = (plan.locate_inputs(catalogue, pipeline, stage) for stage in stages)
     return {place: path for by_place in found for place, path in by_place.items()}
 
 

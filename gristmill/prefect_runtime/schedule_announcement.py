@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import writing
+from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import write_json
 
 FILE = "schedule.json"
@@ -50,7 +50,7 @@ def announced(store: Store, api: str, pipelines: list[str]) -> Iterator[None]:
             )
             yield
             return
-        with writing(store.root):
+        with translate_disk_errors(store.root):
             write_json(file, asdict(Announcement(api, pipelines, socket.gethostname(), os.getpid())))
         try:
             yield

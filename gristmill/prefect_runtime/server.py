@@ -18,9 +18,9 @@ from functools import partial
 from gristmill.errors import RequestError, WorkError
 from gristmill.training import progress
 from gristmill.util.gc_freeze import gc_frozen
-from gristmill.util.processes import TEMPORARY, command
+from gristmill.util.processes import TEMPORARY_API_VARIABLE, module_command
 from gristmill.util.telemetry import opt_out
-from gristmill.util.urls import without_user
+from gristmill.util.urls import strip_credentials
 
 opt_out()  # every command imports this module, which imports Prefect later
 
@@ -114,7 +114,7 @@ def ensure_named_api(command: str) -> str:
             f"{command}: no Prefect server is named. Start one (prefect server start) and set PREFECT_API_URL to its "
             "address, such as http://127.0.0.1:4200/api."
         )
-    return without_user(ensure_api())
+    return strip_credentials(ensure_api())
 
 
 @contextlib.contextmanager
@@ -128,9 +128,9 @@ def runs_watched_by(url: str) -> Iterator[None]:
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    from gristmill.config.deployments import HEARTBEAT, TAG
+    from gristmill.config.deployments import HEARTBEAT_SECONDS, TAG
 
-    heartbeat = None if url == os.environ.get(TEMPORARY) else HEARTBEAT
+    heartbeat = None if url == os.environ.get(TEMPORARY_API_VARIABLE) else HEARTBEAT_SECONDS
     with tags(TAG), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: heartbeat}):
         yield
 
@@ -165,7 +165,7 @@ def _check(url: str) -> None:
 
     from gristmill.prefect_runtime.api_errors import refusals_told
 
-    shown = without_user(url)
+    shown = strip_credentials(url)
     if why := _amiss(url):
         raise WorkError(
             f"Prefect's API at {shown} does not answer ({why}). Start it, or correct or unset PREFECT_API_URL."
@@ -187,7 +187,7 @@ def _amiss(url: str) -> str:
     try:
         httpx.get(f"{url}/health", timeout=10).raise_for_status().json()
     except httpx.HTTPError as error:
-        return without_user(str(error).partition("\n")[0]) or type(error).__name__
+        return strip_credentials(str(error).partition("\n")[0]) or type(error).__name__
     except httpx.InvalidURL:
         return "that is no URL"
     except ValueError:
@@ -201,7 +201,7 @@ def _start(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[byte
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         own = f"http://127.0.0.1:{port}"
-        line, environment = command("gristmill.prefect_runtime.server", str(listening.fileno()))
+        line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()))
         # The page asks the API at the port that the settings name, not at the one that the program listens at.
         kind = _KEEPING | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _ENVIRONMENT
         process = subprocess.Popen(
@@ -221,7 +221,7 @@ def _start(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[byte
 def _use_when_ready(url: str, process: "subprocess.Popen[bytes]", schedules: bool) -> str:
     """Wait for a temporary server and have this process use it."""
     _wait_for(url, process)
-    os.environ |= {} if schedules else {TEMPORARY: url}
+    os.environ |= {} if schedules else {TEMPORARY_API_VARIABLE: url}
     use_api(url)
     return url
 

@@ -61,5 +61,5 @@ def _tells(last: Record | None, references: dict[str, Reference], overrides: lis
 
 def _start(catalogue: Catalogue, name: str, overrides: list[str]) -> Record:
     pipeline = catalogue.pipeline(name)
-    versions = keys.versions(stages.libraries_of(pipeline.domain))
+    versions = keys.library_versions(stages.libraries_of(pipeline.domain))
     return Runs(catalogue.store).start(pipeline, overrides, versions)

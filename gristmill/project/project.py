@@ -309,7 +309,7 @@ class Project:
             from gristmill.maintenance.shared import remove_shared, shared_garbage
 
             self.runs.pull()  # what began, or went on, meanwhile
-            needed = [*local.needed(self.store, self.catalogue.keep_runs), *tried]
+            needed = [*local.referenced_artifacts(self.store, self.catalogue.keep_runs), *tried]
             shared = list(shared_garbage(self.store, needed))
             for item in [] if dry_run else shared:
                 remove_shared(item, self.store.remote)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gristmill.config import catalogue as config
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, RequestError
-from gristmill.registry.lineage import code_of, git_of
+from gristmill.registry.lineage import code_digests, git_of
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
@@ -105,7 +105,9 @@ class Serving:
         served, export = self._served(name, version)
         if served.domain == "generation":
             raise RequestError(f"{name} is a generation pipeline, whose model writes. Run: gristmill generate {name}.")
-        tables = config.restore(served.domain, served.settings)  # those of its run: today's may ask for another column
+        tables = config.restore_settings(
+            served.domain, served.settings
+        )  # those of its run: today's may ask for another column
         import_keras()
         progress.begin("predict", logged=False)
         module = importlib.import_module(f"gristmill.domains.{served.domain}.predict")
@@ -204,4 +206,4 @@ def register(project: Path, store: Store, record: Record, decision: dict[str, An
         RequestError: the run exported nothing.
         CorruptArtifact: an artifact of the run is damaged.
     """
-    return Registry(store).register(record, code_of(record, store), git_of(project), decision)
+    return Registry(store).register(record, code_digests(record, store), git_of(project), decision)

@@ -14,8 +14,8 @@ from pathlib import Path
 from gristmill.errors import CorruptArtifact
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import writing
-from gristmill.util.files import flush_folder, link
+from gristmill.util.disk_errors import translate_disk_errors
+from gristmill.util.files import flush_folder, link_or_copy
 
 
 class Bundles:
@@ -55,7 +55,7 @@ class Bundles:
         shared_as = _shared_as(pipeline, final)
         with suppress(CorruptArtifact):
             own = self._store.open_folder(final, bundle, shared_as)
-            with writing(self._store.root):
+            with translate_disk_errors(self._store.root):
                 own.path.touch()  # for `gc`, which removes old bundles without a version: this one is about to get one
             self._store.share(own, shared_as)
             return own.path
@@ -78,7 +78,7 @@ class Bundles:
             path = self.path(pipeline, bundle)
             if path.exists():
                 self._store.quarantine(path)
-            with writing(self._store.root):
+            with translate_disk_errors(self._store.root):
                 path.mkdir(parents=True)
             return False
         return True
@@ -100,4 +100,4 @@ def _link_files(source: Path, target: Path) -> None:
         if path.is_dir():
             own.mkdir()
         else:
-            link(path, own)
+            link_or_copy(path, own)

@@ -15,9 +15,9 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from gristmill.errors import CorruptArtifact
-from gristmill.store.store import PIPELINE, Store
+from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util import sealed_json
-from gristmill.util.disk_errors import writing
+from gristmill.util.disk_errors import translate_disk_errors
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Ledger(Generic[E]):
         """Fetch the entries of other machines, of one pipeline or of all, where the store is shared."""
         if self._store.remote:
             folder = f"registry/{pipeline}/{self._name}/" if pipeline else "registry/"
-            self._store.remote.mirror(folder, self._store.root, rf"registry/{PIPELINE}/{self._name}/{_FILE}")
+            self._store.remote.mirror(folder, self._store.root, rf"registry/{PIPELINE_PATTERN}/{self._name}/{_FILE}")
 
     def numbers(self, pipeline: str) -> list[int]:
         """Return the numbers that are taken, sorted, of damaged entries too."""
@@ -79,11 +79,11 @@ class Ledger(Generic[E]):
         """
         path, shared = self.path(entry.pipeline, entry.number), self._store.remote
         if shared and not shared.bucket.create(
-            path.relative_to(self._store.root).as_posix(), sealed_json.content_of(entry).encode()
+            path.relative_to(self._store.root).as_posix(), sealed_json.to_text(entry).encode()
         ):
             self.pull(entry.pipeline)
             return False
-        with writing(self._store.root):
+        with translate_disk_errors(self._store.root):
             path.parent.mkdir(parents=True, exist_ok=True)
             return (
                 sealed_json.create(path, entry) or shared is not None

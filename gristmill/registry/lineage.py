@@ -27,7 +27,7 @@ class Git(BaseModel):
         return f"{self.commit[:12]}{' and changes' if self.dirty else ''}" if self.commit else ""
 
 
-def exported(record: Record) -> Reference:
+def exported_bundle(record: Record) -> Reference:
     """Return the bundle of a run.
 
     Raises:
@@ -44,7 +44,7 @@ def git_of(folder: Path) -> Git:
     return Git() if commit is None or changes is None else Git(commit=commit.strip(), dirty=bool(changes))
 
 
-def code_of(record: Record, store: Store) -> dict[str, str]:
+def code_digests(record: Record, store: Store) -> dict[str, str]:
     """Return the digest of the code that each stage's result of a run depends on (`closure.py`), by stage.
 
     Raises:

@@ -13,7 +13,7 @@ from gristmill.errors import CorruptArtifact
 from gristmill.registry.ledger import Entry, Ledger
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
-from gristmill.util.disk_errors import writing
+from gristmill.util.disk_errors import translate_disk_errors
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Promotions:
     def set_pointer(self, promotion: Promotion) -> None:
         """Move the pointer to a promotion, or to a later one that came meanwhile."""
         while True:
-            with writing(self._root):
+            with translate_disk_errors(self._root):
                 sealed_json.replace(self._pointer(promotion.pipeline), promotion)
             latest = next(self.newest_first(promotion.pipeline), promotion)
             if latest.number <= promotion.number:

@@ -19,7 +19,7 @@ from typing import Any
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.bundles import Bundles
 from gristmill.registry.ledger import Ledger
-from gristmill.registry.lineage import Git, exported
+from gristmill.registry.lineage import Git, exported_bundle
 from gristmill.registry.promotions import Promotion, Promotions
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record
@@ -64,7 +64,7 @@ class Registry:
             RequestError: the run exported nothing.
             CorruptArtifact: the bundle is damaged.
         """
-        bundle = exported(record)
+        bundle = exported_bundle(record)
         own = self._bundles.take(record.pipeline, bundle)
         while True:
             free = self._free_version(record.pipeline)  # before looking: what comes meanwhile takes this number

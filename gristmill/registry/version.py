@@ -5,7 +5,7 @@ from typing import Any
 
 from gristmill.registry.ledger import Entry
 from gristmill.registry.lineage import Git
-from gristmill.settings.messages import numbers
+from gristmill.settings.messages import format_numbers
 from gristmill.store.artifact import Reference
 from gristmill.util.ranking import rank
 
@@ -32,5 +32,5 @@ class Version(Entry):
         higher = headline.get("higher_is_better", False)
         if rank(headline["model"], higher) <= rank(headline["baseline"], higher):
             return None
-        model, baseline = numbers([headline["model"], headline["baseline"]])
+        model, baseline = format_numbers([headline["model"], headline["baseline"]])
         return f"loses to the baseline {name}: {headline['metric']} {model} against {baseline} on the test part"

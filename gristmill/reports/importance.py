@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import number, numbers
+from gristmill.settings.messages import format_number, format_numbers
 from gristmill.util.table_io import read_document
 
 
@@ -20,7 +20,8 @@ def importance_sections(file: Path, metrics: dict[str, str]) -> Iterator[Section
     found = read_document(file)
     metric = metrics[found["metric"]]
     note = (
-        f"By how much the {metric} on the {found['part']} part ({number(found['error'])} of {found['examples']:,} "
+        f"By how much the {metric} on the {found['part']} part ({format_number(found['error'])} of "
+        f"{found['examples']:,} "
         f"{found['of']}) rises when one feature is shuffled among them: mean and standard deviation of "
         f"{found['repeats']} shuffles. About 0 says that the model does without it, not that it tells nothing: "
         "features that are correlated share what they tell, and each looks unimportant beside the other. And a "
@@ -37,7 +38,7 @@ def importance_sections(file: Path, metrics: dict[str, str]) -> Iterator[Section
 
 def _beside(error: float, values: list[float], sign: bool = False) -> list[str]:
     """Return a column with decimals that suit the error too: rounding errors do not ask for more."""
-    return numbers([error, *values], digits=3, sign=sign)[1:]
+    return format_numbers([error, *values], digits=3, sign=sign)[1:]
 
 
 def _share(rise: float, error: float) -> str:

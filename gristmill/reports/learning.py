@@ -9,7 +9,7 @@ import pandas as pd
 
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, as_svg, canvas, legend
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def training_note(training: dict[str, Any]) -> str:
     ended = "stopped early" if training["stopped_early"] else "ran all its epochs"
     return (
         f"Training {ended}: {training['epochs']} epochs from a learning rate of "
-        f"{number(training['learning_rate'], 3)}, the weights of epoch {training['best_epoch']} were kept."
+        f"{format_number(training['learning_rate'], 3)}, the weights of epoch {training['best_epoch']} were kept."
     )
 
 
@@ -79,7 +79,7 @@ def rate_figure(rates: Any, losses: Any, smoothed: Any = None, taken: float | No
         axes.plot(rates, smoothed, color=MODEL, label="smoothed")
         axes.set_ylim(0.8 * min(smoothed), 1.1 * np.max(smoothed[: max(2, len(smoothed) // 2)]))
     if taken is not None:
-        axes.axvline(taken, color=ACCENT, linewidth=0.8, linestyle="--", label=f"taken: {number(taken, 2)}")
+        axes.axvline(taken, color=ACCENT, linewidth=0.8, linestyle="--", label=f"taken: {format_number(taken, 2)}")
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")
     axes.set_ylabel("loss")

@@ -10,7 +10,7 @@ from pathlib import Path
 from gristmill.reports.rendering import rendered
 from gristmill.reports.sections import Section
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import writing
+from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import write_atomically
 
 INDEX = "_index"  # the page of all pipelines, none of which can be called so
@@ -48,7 +48,7 @@ def render_page(
         sections=list(sections),
         index=index.name if name != INDEX and index.exists() else None,
     )
-    with writing(store.root):
+    with translate_disk_errors(store.root):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, page)
     return path

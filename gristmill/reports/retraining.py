@@ -8,8 +8,8 @@ from gristmill.reports.page import beside, render_page
 from gristmill.reports.run import facts_of
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record, Runs
-from gristmill.runs.retraining_record import LEVEL, Drift, Judgement, Retraining
-from gristmill.settings.messages import number, numbers
+from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Drift, Judgement, Retraining
+from gristmill.settings.messages import format_number, format_numbers
 from gristmill.store.store import Store
 
 _EARLIER = 50  # retrainings that are listed
@@ -60,7 +60,9 @@ def _drift(drift: Drift) -> Section:
         headings, cells = [name.replace("_", " ") for name in facts], [_figure(value) for value in facts.values()]
         tables.append(Table("The champion's errors, and those on what was held out of its training", headings, [cells]))
     if drift.inputs:
-        rows = [[sign.name, sign.test, f"{sign.statistic:.3f}", number(sign.probability, 2)] for sign in drift.inputs]
+        rows = [
+            [sign.name, sign.test, f"{sign.statistic:.3f}", format_number(sign.probability, 2)] for sign in drift.inputs
+        ]
         tables.append(Table("Inputs against the training data", ["column", "test", "statistic", "probability"], rows))
     if sign := drift.baseline:
         cells = [_figure(value) for value in (sign.champion, sign.baseline, sign.probability)]
@@ -75,15 +77,15 @@ def _drift(drift: Drift) -> Section:
 
 def _judgement(judged: Judgement) -> Section:
     names, scores = zip(*judged.best_first, strict=True)
-    rows = [list(row) for row in zip(names, numbers(scores, digits=5), strict=True)]
+    rows = [list(row) for row in zip(names, format_numbers(scores, digits=5), strict=True)]
     note = f"Judged on {judged.items:,} that none of them was trained on; lower is better."
     if judged.best_baseline:
         note += f" The best baseline before it came to this was {judged.best_baseline}."
     if judged.difference is not None and judged.interval is not None:
-        difference, low, high = numbers([judged.difference, *judged.interval])
+        difference, low, high = format_numbers([judged.difference, *judged.interval])
         note += (
-            f" The champion's error minus the challenger's is {difference} ({LEVEL:.0%} moving-block bootstrap "
-            f"interval: {low} to {high})."
+            f" The champion's error minus the challenger's is {difference} ({CONFIDENCE_LEVEL:.0%} moving-block "
+            f"bootstrap interval: {low} to {high})."
         )
     return Section("Challenger, champion, baselines", note, tables=[Table("", ["", judged.metric], rows)])
 
@@ -107,4 +109,4 @@ def _earlier(pipeline: str, runs: Runs) -> Section:
 
 
 def _figure(value: object) -> str:
-    return number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    return format_number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

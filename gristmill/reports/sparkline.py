@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from gristmill.reports.pictures import BASELINE, MODEL
-from gristmill.settings.messages import numbers
+from gristmill.settings.messages import format_numbers
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -61,7 +61,7 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 
 def _told(metric: str, points: Sequence[RunScore]) -> str:
     first, last = points[0], points[-1]
-    before, now = numbers([first.model, last.model])
+    before, now = format_numbers([first.model, last.model])
     if len(points) == 1:
         return f"{metric} of one run, {last.when:%Y-%m-%d}: {now}; dashed: the best baseline's"
     return (

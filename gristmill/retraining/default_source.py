@@ -39,7 +39,7 @@ def located(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located]:
     Raises:
         DataError: it is not there.
     """
-    return plan.located(catalogue, pipeline, Stage("ingest", ("source",), (), ()))
+    return plan.locate_inputs(catalogue, pipeline, Stage("ingest", ("source",), (), ()))
 
 
 def files_of(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:

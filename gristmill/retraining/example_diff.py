@@ -7,14 +7,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.runs.retraining_record import Lost, News
+from gristmill.runs.retraining_record import DataChanges, LostRows
 
 Mask = npt.NDArray[np.bool_]  # (examples,)
 
 CONTENT = "content"
 
 
-def compared(now: pd.DataFrame, before: pd.DataFrame | None) -> News:
+def compared(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChanges:
     """Return how examples differ from earlier ones.
 
     An example that is there more often than before is new as many times, and one that is there less often removed. It
@@ -25,9 +25,9 @@ def compared(now: pd.DataFrame, before: pd.DataFrame | None) -> News:
         before: the same of the earlier ones; None if there are none.
     """
     if before is None:
-        return News(later=len(now))
+        return DataChanges(later=len(now))
     kept = _common(now, before, [CONTENT])
-    return News(
+    return DataChanges(
         later=len(now) - kept,
         revised=kept - _common(now, before, list(now.columns)),
         removed=len(before) - kept,
@@ -40,7 +40,9 @@ def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
     return int(np.minimum(*counts[0].align(counts[1], fill_value=0)).sum())
 
 
-def lost(now: "pd.Series[Any]", before: "pd.Series[Any]", name: Callable[[int], str], what: str = "examples") -> Lost:
+def lost(
+    now: "pd.Series[Any]", before: "pd.Series[Any]", name: Callable[[int], str], what: str = "examples"
+) -> LostRows:
     """Return how many examples are missing; a changed one, which is missing and new, does not count.
 
     Args:
@@ -51,7 +53,7 @@ def lost(now: "pd.Series[Any]", before: "pd.Series[Any]", name: Callable[[int], 
     """
     missing = ~before.isin(now).to_numpy()
     count = min(int(missing.sum()), max(0, len(before) - len(now)))
-    return Lost(count, len(before), what, name(int(missing.argmax())) if count else "")
+    return LostRows(count, len(before), what, name(int(missing.argmax())) if count else "")
 
 
 def unlearned(tested: "pd.Series[Any]", *learned: "pd.Series[Any]") -> Mask:

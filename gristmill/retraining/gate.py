@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, LEVEL, Judgement
-from gristmill.settings.messages import number
+from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Judgement
+from gristmill.settings.messages import format_number
 from gristmill.settings.schedule import Gate
 
 Errors = npt.NDArray[np.float64]
@@ -101,14 +101,14 @@ def _against_baseline(contest: Contest, scores: dict[str, float], best: str | No
     error = standard_error(contest.errors[CHALLENGER] - contest.errors[best], contest.block)
     if error is None:
         return False, f"{told}, worse than {baseline}; too few items for a standard error"
-    shown = number(error, digits=2)
+    shown = format_number(error, digits=2)
     if own - scores[best] > error:
         return False, f"{told}, worse than {baseline} by more than one standard error, {shown}"
     return True, f"{told}, worse than {baseline} by at most one standard error, {shown}; there was no champion"
 
 
 def _score(value: float) -> str:
-    return number(value, digits=5)
+    return format_number(value, digits=5)
 
 
 def _not_finite(told: str) -> str:
@@ -128,7 +128,7 @@ def bootstrap(differences: Errors, block: int = 1) -> tuple[float, float] | None
     means = _drawn_means(differences, block)
     if means is None:
         return None
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(means, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
     return float(low), float(high)
 
 

@@ -7,7 +7,7 @@ from gristmill.config.catalogue import Pipeline
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record, Runs
-from gristmill.runs.retraining_record import News
+from gristmill.runs.retraining_record import DataChanges
 from gristmill.store.artifact import Reference
 
 
@@ -15,7 +15,7 @@ class JudgedData(NamedTuple):
     """Ingested data, and how it differs from the champion's."""
 
     ingest: Reference
-    news: News
+    news: DataChanges
 
 
 def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Version | None) -> JudgedData | None:
@@ -35,7 +35,7 @@ def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champio
     stands_in = champion is not None and promoted != champion.number
     if judged and judged.retraining and not newer and not stands_in:
         return JudgedData(judged.references["ingest"], judged.retraining.news)
-    return JudgedData(champion.references["ingest"], News(later=0)) if champion else None
+    return JudgedData(champion.references["ingest"], DataChanges(later=0)) if champion else None
 
 
 def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Record]:

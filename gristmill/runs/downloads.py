@@ -16,8 +16,8 @@ import httpx
 from gristmill.errors import DataError
 from gristmill.runs.locations import Located
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import writing
-from gristmill.util.files import sync
+from gristmill.util.disk_errors import translate_disk_errors
+from gristmill.util.files import flush_to_disk
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _download(url: str, file: Path, sha256: str, store: Store) -> None:
     """Stream a file aside, compare its hash and rename it into place."""
     aside = file.with_name(f".{file.name}.{os.getpid()}.{time.monotonic_ns()}")  # `gc` removes what a kill leaves
     logger.info("fetching %s", url)
-    with writing(store.root):
+    with translate_disk_errors(store.root):
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             received = _stream(url, aside)
@@ -66,7 +66,7 @@ def _download(url: str, file: Path, sha256: str, store: Store) -> None:
             aside.replace(file)
         finally:
             aside.unlink(missing_ok=True)
-        sync(file.parent)
+        flush_to_disk(file.parent)
 
 
 def _stream(url: str, aside: Path) -> str:

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote
 
-from gristmill.errors import DataError, shown
-from gristmill.settings.base import URLS
-from gristmill.util.urls import masked
+from gristmill.errors import DataError, short_repr
+from gristmill.settings.base import URL_SCHEMES
+from gristmill.util.urls import redact
 
 SEARCH_PATH = "GRISTMILL_DATA"
 
@@ -48,7 +48,7 @@ class Provider(Protocol):
         ...
 
 
-def provide(tables: Iterable[object], root: Path) -> None:
+def fetch_missing(tables: Iterable[object], root: Path) -> None:
     """Have the data of all tables that can fetch it where it is sought."""
     for table in tables:
         if isinstance(table, Provider):
@@ -82,10 +82,10 @@ def locate(
     Raises:
         DataError: nothing is there, with every place that was tried, a folder cannot be read, or a file's name is none.
     """
-    if place.startswith(URLS):
+    if place.startswith(URL_SCHEMES):
         if sha256 is None:
             raise DataError(
-                f"{asked_by}: {masked(place)} can be read only where its sha256 is known. Fetch it, and give its path."
+                f"{asked_by}: {redact(place)} can be read only where its sha256 is known. Fetch it, and give its path."
             )
         name = Path(unquote(re.split("[?#]", place)[0])).name.replace("\0", "").lstrip(".")[-_LONGEST:] or _UNNAMED
         return Located((downloads / sha256 / name,), place, sha256)
@@ -158,7 +158,8 @@ def _refuse_unreadable_names(files: Iterable[Path], asked_by: str) -> None:
             str(path).encode()
         except UnicodeEncodeError:
             raise DataError(
-                f"{asked_by}: the name of the file {shown(str(path), 300)} is not UTF-8. Rename it, or move it away."
+                f"{asked_by}: the name of the file {short_repr(str(path), 300)} is not UTF-8. Rename it, or move it "
+                "away."
             ) from None
 
 

@@ -16,11 +16,11 @@ from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.keys import Identity
 from gristmill.runs.locations import Located, locate
 from gristmill.runs.records import Record, Runs
-from gristmill.settings.base import Files, Settings, identity_values, places
+from gristmill.settings.base import Files, Settings, identity_values, locations
 from gristmill.settings.custom_code import CustomCode
 from gristmill.store.artifact import Artifact
 from gristmill.store.code_closure import Module, code_closure, read_modules, source_name, with_imports
-from gristmill.store.imported_code import NOTHING, Imported, read_imported
+from gristmill.store.imported_code import NO_IMPORTS, Imported, read_imported
 from gristmill.store.store import Store
 from gristmill.util import extras
 
@@ -65,7 +65,7 @@ def identity_of(
         imported: what the pipeline's own code imports; it counts where the stage runs that code.
     """
     tables = {name: pipeline.tables[name] for name in stage.tables}
-    own = imported if any(isinstance(table, CustomCode) for table in tables.values()) else NOTHING
+    own = imported if any(isinstance(table, CustomCode) for table in tables.values()) else NO_IMPORTS
     starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
     settings = {name: _counted(stage, name, table) for name, table in tables.items()}
     if stage.point:
@@ -75,7 +75,7 @@ def identity_of(
         code={**code_closure(starts, modules, own.modules), **own.code},
         settings=settings,
         inputs=inputs,
-        libraries={**own.libraries, **keys.versions(stage.libraries, extras.libraries_of(tables.values()))},
+        libraries={**own.libraries, **keys.library_versions(stage.libraries, extras.libraries_of(tables.values()))},
     )
 
 
@@ -88,7 +88,7 @@ def _counted(stage: Stage, name: str, table: Settings) -> dict[str, object]:
     return {key: value for key, value in identity_values(table).items() if key not in left_out}
 
 
-def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
+def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
     """Return what a stage's settings name: `table.field` to its files.
 
     Raises:
@@ -98,7 +98,7 @@ def located(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str,
     for name in stage.tables:
         table = pipeline.tables[name]
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
-        for key, place in places(table):
+        for key, place in locations(table):
             asked_by = f"[pipelines.{pipeline.name}.{name}] {key}"
             if isinstance(table, CustomCode):
                 found[f"{name}.{key}"] = _code(catalogue.root, place, asked_by)
@@ -131,7 +131,7 @@ def digests_of(data: Mapping[str, Located], store: Store) -> dict[str, str]:
     Raises:
         DataError: one cannot be read, or is not the one asked for.
     """
-    return {name: _digest_of(located, store) for name, located in data.items()}
+    return {name: _digest_of(locate_inputs, store) for name, locate_inputs in data.items()}
 
 
 def _digest_of(located: Located, store: Store) -> str:
@@ -174,7 +174,7 @@ def _step(
             else Step(stage.label, "depends", f"depends on {unknown[0]}")
         )
     try:
-        data = digests_of(located(catalogue, pipeline, stage), store)
+        data = digests_of(locate_inputs(catalogue, pipeline, stage), store)
     except DataError as error:
         return Step(stage.label, "no data", str(error))
     inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}

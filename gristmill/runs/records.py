@@ -17,12 +17,12 @@ from pydantic import BaseModel, ValidationError
 
 from gristmill.config.catalogue import Pipeline
 from gristmill.errors import RequestError, WorkError
-from gristmill.runs.retraining_record import Retraining, same_recipe
+from gristmill.runs.retraining_record import Retraining, same_settings
 from gristmill.store.artifact import Reference
-from gristmill.store.store import PIPELINE, Store
-from gristmill.util.disk_errors import writing
+from gristmill.store.store import PIPELINE_PATTERN, Store
+from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import write_atomically
-from gristmill.util.processes import identity, is_running
+from gristmill.util.processes import is_running, process_identity
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ class Runs:
         """
         if self._store.remote:
             folder = f"runs/{pipeline}/" if pipeline else "runs/"
-            names = rf"runs/{PIPELINE}/{_ID}\.json"
+            names = rf"runs/{PIPELINE_PATTERN}/{_ID}\.json"
             self._store.remote.mirror(folder, self._store.root, names, self._may_have_changed)
 
     def start(self, pipeline: Pipeline, overrides: list[str], versions: dict[str, str], trial: bool = False) -> Record:
@@ -121,7 +121,7 @@ class Runs:
             host=socket.gethostname(),
             cache=self._store.cache,
             pid=os.getpid(),
-            process=identity(os.getpid()),
+            process=process_identity(os.getpid()),
             trial=trial,
         )
         self._write(record)
@@ -194,7 +194,7 @@ class Runs:
                 if record.outcome == "succeeded"
                 and record.retraining
                 and record.retraining.judgement
-                and same_recipe(record.settings, pipeline.values(), record.retraining.asked)
+                and same_settings(record.settings, pipeline.values(), record.retraining.asked)
             ),
             None,
         )
@@ -214,7 +214,7 @@ class Runs:
     def _write(self, record: Record) -> None:
         path = self._root / record.pipeline / f"{record.id}.json"
         content = (record.model_dump_json(indent=2) + "\n").encode()
-        with writing(self._store.root):
+        with translate_disk_errors(self._store.root):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         if self._store.remote:

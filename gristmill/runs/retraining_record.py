@@ -11,18 +11,18 @@ from pydantic import BaseModel, PlainSerializer
 
 from gristmill.errors import RequestError
 from gristmill.settings.base import Settings
-from gristmill.settings.messages import number
-from gristmill.settings.schedule import Gate, Schedule, span
+from gristmill.settings.messages import format_number
+from gristmill.settings.schedule import Gate, Schedule, parse_duration
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # their names among what is judged, beside the baselines'
-LEVEL = 0.95  # of the interval around the difference between the two
+CONFIDENCE_LEVEL = 0.95  # of the interval around the difference between the two
 
 
 def _in_json(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-Number = Annotated[float, PlainSerializer(_in_json, when_used="json")]
+JsonFloat = Annotated[float, PlainSerializer(_in_json, when_used="json")]
 """Number in a record; infinite values and NaN are stored as text, since JSON cannot express them."""
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
@@ -37,7 +37,7 @@ class Champion:
     tables: Mapping[str, Settings]  # the settings of its run: today's may ask for another model
 
 
-class News(BaseModel):
+class DataChanges(BaseModel):
     """How data differs from what it is compared with, in rows."""
 
     later: int  # after the last one that was known: none of these has any model seen
@@ -56,7 +56,7 @@ class News(BaseModel):
 
 
 @dataclass(frozen=True)
-class Lost:
+class LostRows:
     """How much of earlier data is missing."""
 
     count: int
@@ -69,18 +69,19 @@ class ErrorDrift(BaseModel):
     """A champion's errors on what came since it was trained, compared with those on data held out of its training."""
 
     count: int
-    mean: Number
-    mean_before: Number
-    large: Number  # an error beyond it counts as large
+    mean: JsonFloat
+    mean_before: JsonFloat
+    large: JsonFloat  # an error beyond it counts as large
     run: int  # the longest run of large errors
     run_before: int
-    probability: Number  # of errors as large, were nothing different
+    probability: JsonFloat  # of errors as large, were nothing different
     alarm: bool
 
     def __str__(self) -> str:
         return (
-            f"mean error {number(self.mean)} of {self.count:,} new ones, {number(self.mean_before)} on held-out data, "
-            f"{self.run} in a row above {number(self.large)}, probability {number(self.probability, 2)}"
+            f"mean error {format_number(self.mean)} of {self.count:,} new ones, {format_number(self.mean_before)} on "
+            "held-out data, "
+            f"{self.run} in a row above {format_number(self.large)}, probability {format_number(self.probability, 2)}"
         )
 
 
@@ -88,15 +89,15 @@ class MeanDrift(BaseModel):
     """A champion's mean error on new examples, which have no order in time, beside that of its test part."""
 
     count: int
-    mean: Number
-    mean_before: Number
-    probability: Number  # of a mean as far above, were nothing different
+    mean: JsonFloat
+    mean_before: JsonFloat
+    probability: JsonFloat  # of a mean as far above, were nothing different
     alarm: bool
 
     def __str__(self) -> str:
         return (
-            f"mean error {number(self.mean)} of {self.count:,} new examples, {number(self.mean_before)} in the test "
-            f"part, probability {number(self.probability, 2)}"
+            f"mean error {format_number(self.mean)} of {self.count:,} new examples, "
+            f"{format_number(self.mean_before)} in the test part, probability {format_number(self.probability, 2)}"
         )
 
 
@@ -105,15 +106,15 @@ class BaselineDrift(BaseModel):
 
     name: str
     metric: str
-    champion: Number
-    baseline: Number
-    probability: Number  # of a champion as much worse, were it as good as the baseline
+    champion: JsonFloat
+    baseline: JsonFloat
+    probability: JsonFloat  # of a champion as much worse, were it as good as the baseline
     alarm: bool
 
     def __str__(self) -> str:
         return (
-            f"the champion is worse than {self.name}: {self.metric} {number(self.champion, 5)} against "
-            f"{number(self.baseline, 5)}, probability {number(self.probability, 2)}"
+            f"the champion is worse than {self.name}: {self.metric} {format_number(self.champion, 5)} against "
+            f"{format_number(self.baseline, 5)}, probability {format_number(self.probability, 2)}"
         )
 
 
@@ -122,12 +123,12 @@ class InputDrift(BaseModel):
 
     name: str
     test: str
-    statistic: Number
-    probability: Number  # of one as large, were nothing different
+    statistic: JsonFloat
+    probability: JsonFloat  # of one as large, were nothing different
     alarm: bool
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.test} {self.statistic:.3f}, probability {number(self.probability, 2)}"
+        return f"{self.name}: {self.test} {self.statistic:.3f}, probability {format_number(self.probability, 2)}"
 
 
 class Drift(BaseModel):
@@ -147,9 +148,9 @@ class Judgement(BaseModel):
     """What came of a contest."""
 
     metric: str
-    scores: dict[str, Number]  # by name, lower is better
+    scores: dict[str, JsonFloat]  # by name, lower is better
     items: int  # judged
-    difference: Number | None  # champion's error minus the challenger's; None where there are not two finite ones
+    difference: JsonFloat | None  # champion's error minus the challenger's; None where there are not two finite ones
     interval: tuple[float, float] | None  # of the difference
     best_baseline: str | None
     promoted: bool
@@ -165,7 +166,7 @@ class Retraining(BaseModel):
     """One retraining."""
 
     champion: int | None  # the version that served when it began
-    news: News  # since the champion was trained
+    news: DataChanges  # since the champion was trained
     unjudged: int  # rows that no retraining has judged yet
     asked: list[str] = []  # assignments that it made itself: a challenger's test part is the judging window
     drift: Drift | None = None
@@ -184,8 +185,8 @@ class Retraining(BaseModel):
         return self.model_copy(update={"verdict": verdict, "why": why, "version": version})
 
 
-def worth_judging(
-    news: News, unjudged: int, champion_made: datetime | None, schedule: Schedule, gate: Gate, now: datetime
+def stop_before_training(
+    news: DataChanges, unjudged: int, champion_made: datetime | None, schedule: Schedule, gate: Gate, now: datetime
 ) -> tuple[RetrainingVerdict, str] | None:
     """Return why a retraining ends before anything is trained; None where it goes on.
 
@@ -197,7 +198,11 @@ def worth_judging(
         gate: how many a challenger is judged on.
         now: the time.
     """
-    aged = champion_made is not None and schedule.max_age is not None and now - champion_made > span(schedule.max_age)
+    aged = (
+        champion_made is not None
+        and schedule.max_age is not None
+        and now - champion_made > parse_duration(schedule.max_age)
+    )
     asked = 1 if aged else schedule.min_new
     if unjudged < asked:
         return "nothing new", f"{unjudged} rows that no retraining has judged, fewer than {asked}"
@@ -208,7 +213,7 @@ def worth_judging(
     return None
 
 
-def worth_training(judgeable: int, gate: Gate) -> tuple[RetrainingVerdict, str] | None:
+def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdict, str] | None:
     """Return why a retraining of examples ends before its challenger is trained; None where it goes on.
 
     Args:
@@ -223,7 +228,7 @@ def worth_training(judgeable: int, gate: Gate) -> tuple[RetrainingVerdict, str] 
     return None
 
 
-def same_recipe(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iterable[str]) -> bool:
+def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iterable[str]) -> bool:
     """Whether a challenger of today would be the one that was judged: all settings that can change it are equal.
 
     Args:
@@ -244,7 +249,7 @@ def same_recipe(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iter
     return counted(judged) == counted(today)
 
 
-def incomparable(why: str) -> RequestError:
+def incomparable_error(why: str) -> RequestError:
     """Return the error of data or settings under which champion and challenger cannot be compared."""
     return RequestError(
         f"{why}: champion and challenger cannot be compared. Run the pipeline, look at its scores, and promote that "

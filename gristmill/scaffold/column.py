@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.errors import shown
+from gristmill.errors import short_repr
 from gristmill.sources.rows import LARGEST
 
 _IDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # words in the names of columns
@@ -62,12 +62,16 @@ class Column:
             return ""
         there = int(self.plain.notna().sum())
         if self.bad.sum() <= _STRAY * there:
-            return f"holds {shown(self.cells[self.bad].iloc[0])} among numbers: empty such cells"
+            return f"holds {short_repr(self.cells[self.bad].iloc[0])} among numbers: empty such cells"
         decorated = self._decorated
         if decorated.sum() < max(1, (1 - _STRAY) * there):
             return ""
         marked = self.plain[decorated & self._read.isna()]
-        return f"holds {shown(marked.iloc[0])}: take out all but digits and the mark of decimals" if len(marked) else ""
+        return (
+            f"holds {short_repr(marked.iloc[0])}: take out all but digits and the mark of decimals"
+            if len(marked)
+            else ""
+        )
 
     @cached_property
     def first_bad(self) -> int | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess
 from gristmill.sources.packed import content_of
@@ -87,4 +87,6 @@ def _refuse_preamble(path: Path, sample: str) -> None:
 def _refuse_no_header(path: Path, header: list[str]) -> None:
     """Refuse a first line that holds values and no names."""
     if all(re.fullmatch(r"[-+]?\d[\d.,:/eE+-]*", cell.strip()) for cell in header):
-        raise DataError(f"{path}: the first line, {shown(header)}, names no columns. Put a line of names above it.")
+        raise DataError(
+            f"{path}: the first line, {short_repr(header)}, names no columns. Put a line of names above it."
+        )

@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Sequence
 from pathlib import Path
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.proposal import Guess
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -23,7 +23,9 @@ def encoding_of(where: Path, contents: Sequence[bytes]) -> str:
     if any(begin == b"PK\3\4" for begin in begins):
         raise DataError(f"{where}: a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV.")
     if binary := next((content for content in contents if b"\0" in content), None):
-        raise DataError(f"{where}: no text, it begins with {shown(binary[:8])}. Expected a text file: save it as one.")
+        raise DataError(
+            f"{where}: no text, it begins with {short_repr(binary[:8])}. Expected a text file: save it as one."
+        )
     return next(encoding for encoding in _KNOWN if all(_is_in(encoding, content) for content in contents))
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 
 _DAY = 86_400_000_000_000  # nanoseconds
 _LONGEST, _FARTHEST = 168, 24  # observations of history and horizon, where days have many
@@ -55,7 +55,7 @@ def _within_days(season: int) -> Rhythm:
     if season < 2:
         return _NONE
     history = min(2 * season, _LONGEST)
-    return Rhythm(f"{number(history / season, 2)} days", history, min(season, _FARTHEST), season)
+    return Rhythm(f"{format_number(history / season, 2)} days", history, min(season, _FARTHEST), season)
 
 
 def _is_a(alias: str, frequency: str) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 
-from gristmill.errors import DataError, RequestError, shown, such
+from gristmill.errors import DataError, RequestError, count_such, short_repr
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import SampledTable
 
@@ -123,8 +123,8 @@ def _refuse_bad_cells(table: SampledTable, column: Column) -> None:
     bad = int(column.bad.sum())
     raise DataError(
         f"{table.rows.where(column.first_bad)}, column {column.name!r}: expected a number, found "
-        f"{shown(column.cells.iloc[column.first_bad])} ({such(bad, 'cell')}). Use only digits and the decimal mark, "
-        "leave such cells empty, or choose another column with --target."
+        f"{short_repr(column.cells.iloc[column.first_bad])} ({count_such(bad, 'cell')}). Use only digits and the "
+        "decimal mark, leave such cells empty, or choose another column with --target."
     )
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from gristmill.domains.timeseries.grid import infer_frequency, on_grid
 from gristmill.domains.timeseries.parse_times import PARTS, read_times
 from gristmill.domains.timeseries.settings import Ingest
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import SampledTable
 from gristmill.sources.rows import Rows
@@ -108,11 +108,12 @@ def _refuse_nearly_times(table: SampledTable, columns: list[Column]) -> None:
         if digits in _EPOCHS and column.cells.astype("str").str.strip().str.match("1[0-8]").all():  # until 2030
             unit = _EPOCHS[digits]
             raise DataError(
-                f"{table.rows.name}: {column.name!r} seems to count from 1970 on, {shown(column.cells.iloc[0])}. Write "
+                f"{table.rows.name}: {column.name!r} seems to count from 1970 on, "
+                f"{short_repr(column.cells.iloc[0])}. Write "
                 f"dates there (pandas: pd.to_datetime(frame[{column.name!r}], unit='{unit}'))."
             )
         if column.numbers is None and (bad := _unreadable(column)) is not None:
-            received = "an empty cell" if pd.isna(column.cells.iloc[bad]) else shown(column.cells.iloc[bad])
+            received = "an empty cell" if pd.isna(column.cells.iloc[bad]) else short_repr(column.cells.iloc[bad])
             raise DataError(
                 f"{table.rows.where(bad)}, column {column.name!r}: {received} among times. Mend it, or remove the row."
             )

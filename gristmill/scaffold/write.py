@@ -22,8 +22,10 @@ def refuse_existing(folder: Path) -> None:
     there = next(path for path in (folder, *folder.parents) if path.exists())
     if not there.is_dir():
         raise RequestError(f"{there}: a file, so no project can be made there. Name a folder.")
-    if (folder / catalogue.FILE).exists():
-        raise RequestError(f"{folder / catalogue.FILE} is there already, and is kept. Name another folder, or edit it.")
+    if (folder / catalogue.PIPELINES_FILE).exists():
+        raise RequestError(
+            f"{folder / catalogue.PIPELINES_FILE} is there already, and is kept. Name another folder, or edit it."
+        )
 
 
 def write_project(folder: Path, name: str, draft: Proposal) -> Path:
@@ -35,7 +37,7 @@ def write_project(folder: Path, name: str, draft: Proposal) -> Path:
     text = as_toml(name, draft)
     _check(text)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / catalogue.FILE
+    path = folder / catalogue.PIPELINES_FILE
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
@@ -74,9 +76,9 @@ def _check(text: str) -> None:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / catalogue.FILE).touch()
+        (folder / catalogue.PIPELINES_FILE).touch()
         catalogue.load(folder)
-        (folder / catalogue.FILE).write_text(text, encoding="utf-8")
+        (folder / catalogue.PIPELINES_FILE).write_text(text, encoding="utf-8")
         try:
             catalogue.load(folder)
         except RequestError as error:

@@ -20,10 +20,10 @@ from pydantic import (
     field_validator,
 )
 
-from gristmill.util.urls import secret_in
+from gristmill.util.urls import find_secret
 
-URLS = ("https://", "http://")
-SCHEMES = (*URLS, "package://")
+URL_SCHEMES = ("https://", "http://")
+LOCATION_SCHEMES = (*URL_SCHEMES, "package://")
 
 
 def _as_list(given: Any) -> Any:
@@ -34,9 +34,9 @@ def _as_list(given: Any) -> Any:
 
 def _reachable(place: str) -> str:
     """Refuse a place of another scheme, and a secret in a URL: both would be written into records and messages."""
-    if "://" in place and not place.startswith(SCHEMES):
-        raise ValueError(f"a path, or a place that begins with {', '.join(SCHEMES)}")
-    if secret := secret_in(place):
+    if "://" in place and not place.startswith(LOCATION_SCHEMES):
+        raise ValueError(f"a path, or a place that begins with {', '.join(LOCATION_SCHEMES)}")
+    if secret := find_secret(place):
         raise ValueError(f"a URL without {secret}, for it is shown and kept; or fetch the file and give its path")
     return place
 
@@ -52,7 +52,7 @@ def _as_pair(given: Any) -> Any:
     return (given, given) if isinstance(given, int) else tuple(given) if isinstance(given, list) else given
 
 
-def store_place(place: str) -> str:
+def check_store_location(place: str) -> str:
     """Return where a store is that machines share: a URL, or a path within the project.
 
     Raises:
@@ -60,9 +60,9 @@ def store_place(place: str) -> str:
     """
     if "://" not in place:
         return _within(place, "GRISTMILL_STORE may name one elsewhere")
-    if secret := secret_in(place):
+    if secret := find_secret(place):
         raise ValueError(f"a URL without {secret}, which the environment gives (AWS_ACCESS_KEY_ID and the like)")
-    if place.startswith(("file://", "local://", "memory://", *URLS)) or not place.partition("://")[2].strip("/"):
+    if place.startswith(("file://", "local://", "memory://", *URL_SCHEMES)) or not place.partition("://")[2].strip("/"):
         raise ValueError("a path, or a URL that machines share, such as s3://bucket/prefix")
     return place
 
@@ -84,23 +84,23 @@ class _SaidMark:
 
 
 SourceLocation = Annotated[str, AfterValidator(_reachable), _LocationMark()]
-"""A file, a folder, a pattern, `package://` or a URL; `places.py` says how it is sought.
+"""A file, a folder, a pattern, `package://` or a URL; `locations.py` says how it is sought.
 
 Where data lies cannot change a result, so a place is left out of the key; the bytes found there are in it.
 """
 
-AnyStore = Annotated[str, AfterValidator(store_place)]
+StoreLocation = Annotated[str, AfterValidator(check_store_location)]
 """A store that belongs to the project, or one that machines share."""
 
-OwnStore = Annotated[str, AfterValidator(partial(_within, otherwise="GRISTMILL_CACHE may name one elsewhere"))]
+CacheFolder = Annotated[str, AfterValidator(partial(_within, otherwise="GRISTMILL_CACHE may name one elsewhere"))]
 """A folder of the project for what a shared store holds."""
 
-Code = Annotated[str, AfterValidator(partial(_within, otherwise="copy the file into it")), _LocationMark()]
+CodeFile = Annotated[str, AfterValidator(partial(_within, otherwise="copy the file into it")), _LocationMark()]
 """A file of code: what is run lies in the project."""
 
 Digest = Annotated[str | None, Field(pattern="^[0-9a-f]{64}$", validate_default=True), _DigestMark()]
 """The SHA-256 that the bytes at a place must have."""
-Said = Annotated[str, _SaidMark()]
+MessageText = Annotated[str, _SaidMark()]
 """What messages say; no result depends on it, so it is left out of the key."""
 
 Column = Annotated[str, _ColumnMark()]
@@ -138,7 +138,7 @@ class Files(Settings):
     @field_validator("sha256")
     @classmethod
     def _is_given_for_a_url(cls, sha256: str | None, info: ValidationInfo) -> str | None:
-        if sha256 is None and str(info.data.get("path", "")).startswith(URLS):
+        if sha256 is None and str(info.data.get("path", "")).startswith(URL_SCHEMES):
             raise ValueError("64 hexadecimal digits, as sha256sum prints them, since path is a URL")
         return sha256
 
@@ -165,7 +165,7 @@ class Fit(Settings):
         return schedule
 
 
-def places(table: Settings) -> Iterator[tuple[str, str]]:
+def locations(table: Settings) -> Iterator[tuple[str, str]]:
     """Yield (field, place) for every field of `table` that says where data lies."""
     for name in _marked(type(table), _LocationMark):
         if getattr(table, name) not in table.words:
@@ -181,7 +181,7 @@ def columns(table: Settings) -> Iterator[tuple[str, str]]:
 
 def identity_values(table: Settings) -> dict[str, object]:
     """Return the values of `table` that can change a result: all but its places, whose bytes are hashed themselves."""
-    unhashed = {*_marked(type(table), _DigestMark, _SaidMark), *(name for name, _ in places(table))}
+    unhashed = {*_marked(type(table), _DigestMark, _SaidMark), *(name for name, _ in locations(table))}
     return table.model_dump(mode="json", exclude=unhashed)
 
 

@@ -15,14 +15,14 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from gristmill.errors import RequestError
-from gristmill.settings.base import Code, Settings
+from gristmill.settings.base import CodeFile, Settings
 
 
 class CustomCode(Settings):
     """A function in a file of the project; all further keys of its table are its keyword arguments."""
 
     kind: str
-    file: Code
+    file: CodeFile
     function: str
     arguments: dict[str, Any] = Field(default_factory=dict)
 
@@ -99,7 +99,7 @@ class _Beside:
             del sys.modules[name]
 
 
-def is_own(kind: object) -> bool:
+def is_custom(kind: object) -> bool:
     """Whether a `kind` names a function in a file."""
     file, colon, function = str(kind).rpartition(":")
     return bool(colon) and file.endswith(".py") and function.isidentifier()

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, model_validator
 
-from gristmill.settings.base import Said, Settings
+from gristmill.settings.base import MessageText, Settings
 
 Names = Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
 Classes = dict[str, NonNegativeInt]
@@ -40,7 +40,7 @@ class Cells(Bounds):
 class Expectations(Settings):
     """What every domain's schema has."""
 
-    file: Said  # where the schema stands
+    file: MessageText  # where the schema stands
 
 
 class TableSchema(Expectations):

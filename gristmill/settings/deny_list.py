@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from gristmill.settings.base import Settings, columns
 
 
-def denied(where: str, tables: Mapping[str, Settings], patterns: Iterable[str]) -> Iterator[str]:
+def denied_columns(where: str, tables: Mapping[str, Settings], patterns: Iterable[str]) -> Iterator[str]:
     """Yield a line for each column that a pipeline names though a pattern of the deny-list matches it.
 
     Args:

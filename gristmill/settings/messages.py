@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from gristmill.settings.base import Settings
 from gristmill.util.ranking import rank
-from gristmill.util.urls import masked
+from gristmill.util.urls import redact
 
 S = TypeVar("S", bound=Settings)
 
@@ -27,32 +27,34 @@ _COUNT_OR_SHARE = "a whole number, or a share below 1"
 _COUNT_OR_SHARE_MISSED = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors where a number is neither
 
 
-def suggestion(what: str, received: Any, known: Iterable[str]) -> str:
+def unknown_name(what: str, received: Any, known: Iterable[str]) -> str:
     """Return `unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense, dlinear.`"""
     names = sorted(known)
-    return f"unknown {what} {masked(received)!r}.{meant(str(received), names)} Known: {', '.join(names) or 'none'}."
+    return (
+        f"unknown {what} {redact(received)!r}.{did_you_mean(str(received), names)} Known: {', '.join(names) or 'none'}."
+    )
 
 
 def unknown_pipeline(received: str, known: Iterable[str]) -> str:
     """Return `unknown pipeline 'sunspot'. Did you mean 'sunspots'? All: gristmill ls.`, for there may be many."""
-    return f"unknown pipeline {received!r}.{meant(received, known, most=3)} All: gristmill ls."
+    return f"unknown pipeline {received!r}.{did_you_mean(received, known, most=3)} All: gristmill ls."
 
 
-def meant(received: str, known: Iterable[str], most: int = 1) -> str:
+def did_you_mean(received: str, known: Iterable[str], most: int = 1) -> str:
     """Return ` Did you mean 'sunspots'?`, or nothing where no known name is like it."""
     close = difflib.get_close_matches(received, known, n=most)
     return f" Did you mean {', '.join(map(repr, close))}?" if close else ""
 
 
-def number(value: float, digits: int = _DIGITS) -> str:
+def format_number(value: float, digits: int = _DIGITS) -> str:
     """Return a number as people write it: digits in groups, no exponent, no zeros after the last decimal.
 
     `12,680` for 12680.4, `0.4673` for 0.46731, `17` for 17.0, `0.00001` for 1e-5, `0` for 1.4e-17.
     """
-    return numbers([value], digits)[0]
+    return format_numbers([value], digits)[0]
 
 
-def numbers(values: Sequence[float | None], digits: int = _DIGITS, sign: bool = False) -> list[str]:
+def format_numbers(values: Sequence[float | None], digits: int = _DIGITS, sign: bool = False) -> list[str]:
     """Return the numbers of a column, all with the same number of decimals.
 
     Each value has `digits` significant digits or more, one less where it is much smaller than the largest, none where
@@ -96,7 +98,7 @@ def score(metric: str, value: float | None) -> str:
 def score_column(metric: str, values: Sequence[float | None]) -> list[str]:
     """Return a column of scores of one metric, all with the same number of decimals."""
     if metric not in _PERCENT:
-        return numbers(values)
+        return format_numbers(values)
     return [MISSING if value is None else format(value, _PERCENT[metric]) for value in values]
 
 
@@ -114,7 +116,7 @@ def score_rows(metrics: Iterable[str], named: Iterable[tuple[str, Mapping[str, f
 
 def headline_pair(headline: Mapping[str, Any]) -> tuple[str, str]:
     """Return a model's score with its metric, and its best baseline's score: `mae 12.92` and `12.96`."""
-    model, baseline = numbers([headline["model"], headline["baseline"]])
+    model, baseline = format_numbers([headline["model"], headline["baseline"]])
     return f"{headline['metric']} {model}", baseline
 
 
@@ -129,7 +131,7 @@ def standing(evaluation: Mapping[str, Any]) -> str:
     headline, name = evaluation["headline"], evaluation["best_baseline"]
     metric, model, baseline = headline["metric"], headline["model"], headline["baseline"]
     higher = headline.get("higher_is_better", False)
-    shown = numbers([model, baseline])
+    shown = format_numbers([model, baseline])
     figures = f"test {metric} {shown[0]}, {name} {shown[1]}"
     own, best = rank(model, higher), rank(baseline, higher)
     if own == best:
@@ -144,14 +146,14 @@ def _lead(model: float, baseline: float, higher: bool) -> str:
     """Return by how much two scores differ: errors in percent of the baseline's, other scores as they are."""
     difference = abs(model - baseline)
     if higher:
-        return f" by {number(difference, 3)}"
+        return f" by {format_number(difference, 3)}"
     if not baseline or not math.isfinite(difference):
         return ""
     share = difference / baseline
     return f" by {share:,.1%}" if share >= 0.0005 else " by less than 0.1%"
 
 
-def reason(error: Exception) -> str:
+def keras_reason(error: Exception) -> str:
     """Return the first sentence of what is behind an error of Keras's.
 
     `Unknown activation 'x'`, of `<class 'Dense'> could not be deserialized. ... Exception encountered: Unknown
@@ -161,7 +163,7 @@ def reason(error: Exception) -> str:
     return re.split(r"\.\s+[A-Z]|\n", cause)[0].rstrip(".:") or type(error).__name__
 
 
-def validated(kind: type[S], raw: Any, where: str, problems: list[str]) -> S | None:
+def validate_table(kind: type[S], raw: Any, where: str, problems: list[str]) -> S | None:
     """Return a table as settings, or None after adding a line to `problems` for each mistake, `where` before it."""
     try:
         return kind.model_validate(raw)
@@ -186,7 +188,7 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
         if inner and name in table.model_fields and get_origin(table.model_fields[str(name)].annotation) is dict:
             key = f"{name}.{inner[0]}"  # the keys of such a table are the user's own
         if detail["type"] == "extra_forbidden":
-            yield suggestion("key", key, table.model_fields)
+            yield unknown_name("key", key, table.model_fields)
         elif detail["type"] == "missing":
             yield f"{key}: missing. It has no default."
         elif detail["type"] == "too_short" and detail["input"]:
@@ -197,7 +199,7 @@ def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str
             missed.add((detail["type"], detail.get("ctx", {}).get("lt")))
     for key, (messages, missed, received) in reasons.items():
         expected = _COUNT_OR_SHARE if missed >= _COUNT_OR_SHARE_MISSED else " or ".join(dict.fromkeys(messages))
-        shown = "nothing" if received is None else f"{masked(received)!r} ({_toml_type(received)})"
+        shown = "nothing" if received is None else f"{redact(received)!r} ({_toml_type(received)})"
         yield f"{key}: expected {expected}. Received: {shown}."
 
 

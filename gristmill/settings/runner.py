@@ -22,4 +22,4 @@ class Runner(Settings):
         return self
 
 
-ALONE = Runner(workers=1)  # where there is no such table: one thing after the other
+SEQUENTIAL = Runner(workers=1)  # where there is no such table: one thing after the other

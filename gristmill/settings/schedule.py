@@ -19,7 +19,7 @@ _ANY_TIME = datetime(2000, 1, 1)
 _UTC = "UTC"
 
 
-def span(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """Return how long a span of time is.
 
     >>> span("90 minutes")
@@ -36,7 +36,7 @@ def span(text: str) -> timedelta:
 
 
 def _is_span(text: str) -> str:
-    span(text)
+    parse_duration(text)
     return text
 
 
@@ -79,19 +79,19 @@ def _is_zone(name: str) -> str:
     return name
 
 
-Span = Annotated[str, AfterValidator(_is_span)]
+Duration = Annotated[str, AfterValidator(_is_span)]
 
 
 class Schedule(Settings):
     """When a pipeline is retrained."""
 
     cron: Annotated[str, AfterValidator(_is_cron)] | None = None  # minute hour day month weekday
-    interval: Span | None = None  # such as "6 hours"
+    interval: Duration | None = None  # such as "6 hours"
     rrule: Annotated[str, AfterValidator(_is_rrule)] | None = None  # an RFC 5545 rule such as "FREQ=MONTHLY;BYDAY=1MO"
     timezone: Annotated[str, AfterValidator(_is_zone)] = _UTC  # of cron and rrule
     on_event: bool = False  # also when `gristmill.data.updated` is emitted for the pipeline
     min_new: PositiveInt = 1  # rows that no retraining has judged yet; with fewer nothing is done
-    max_age: Span | None = None  # of the champion; beyond it one new row is enough
+    max_age: Duration | None = None  # of the champion; beyond it one new row is enough
     collision: Literal["skip", "wait"] = "skip"  # what a retraining does that meets another of its pipeline
 
     @model_validator(mode="after")

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryFile
 from typing import IO, cast
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 from gristmill.sources.packed import limit, unpacked
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -142,10 +142,10 @@ def unzipped(where: object, raw: IO[bytes]) -> Iterator[zipfile.ZipFile]:
             if not info.filename:
                 raise DataError(f"{where}: a member without a name. Fetch it, or pack it, again.")
             if info.flag_bits & 1:
-                raise DataError(f"{where}, member {shown(info.filename)}: encrypted. Pack it without a password.")
+                raise DataError(f"{where}, member {short_repr(info.filename)}: encrypted. Pack it without a password.")
             if info.compress_type not in _METHODS:
                 raise DataError(
-                    f"{where}, member {shown(info.filename)}: packed by method {info.compress_type}. Pack it by "
+                    f"{where}, member {short_repr(info.filename)}: packed by method {info.compress_type}. Pack it by "
                     "deflate, the usual one."
                 )
         yield archive
@@ -175,8 +175,8 @@ def _refuse_harmful(path: Path, archive: tarfile.TarFile) -> None:
             raise _too_many(path, most)
         if len(info.name) > _LONGEST_NAME:
             raise DataError(
-                f"{path}, member {shown(info.name)}: a name of more than {_LONGEST_NAME:,} characters. Rename it, and "
-                "pack it again."
+                f"{path}, member {short_repr(info.name)}: a name of more than {_LONGEST_NAME:,} characters. Rename "
+                "it, and pack it again."
             )
         info.pax_headers, archive.pax_headers = {}, {}  # which nobody reads
 
@@ -205,7 +205,7 @@ def _too_many(where: object, most: int) -> DataError:
 
 
 def _no_plain_file(path: Path, name: str) -> DataError:
-    return DataError(f"{path}, member {shown(name)}: a link, a device or sparse. Pack plain files only.")
+    return DataError(f"{path}, member {short_repr(name)}: a link, a device or sparse. Pack plain files only.")
 
 
 class _Counted(io.BufferedReader):
@@ -242,7 +242,7 @@ def _counted(path: Path, members: Iterable[_Member], suffixes: tuple[str, ...]) 
     for member in members:
         name = _safe_name(path, member.name)
         if name in named:
-            raise DataError(f"{path}, member {shown(name)}: stands in it twice. Pack it again.")
+            raise DataError(f"{path}, member {short_repr(name)}: stands in it twice. Pack it again.")
         named[name] = member
     return {
         name: member
@@ -255,13 +255,19 @@ def _safe_name(path: Path, name: str) -> str:
     """Return a member's name in plain form, without `./`."""
     windows = PureWindowsPath(name)  # knows both separators
     if windows.drive or windows.root or ".." in windows.parts or "\\" in name:
-        raise DataError(f"{path}, member {shown(name)}: leads out of the archive. Pack it with plain relative names.")
+        raise DataError(
+            f"{path}, member {short_repr(name)}: leads out of the archive. Pack it with plain relative names."
+        )
     if _CONTROLS.search(name):
-        raise DataError(f"{path}, member {shown(name)}: a control character in its name. Rename it, and pack it again.")
+        raise DataError(
+            f"{path}, member {short_repr(name)}: a control character in its name. Rename it, and pack it again."
+        )
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise DataError(f"{path}, member {shown(name)}: its name is not UTF-8. Rename it, and pack it again.") from None
+        raise DataError(
+            f"{path}, member {short_repr(name)}: its name is not UTF-8. Rename it, and pack it again."
+        ) from None
     return str(PurePosixPath(name))
 
 
@@ -269,7 +275,8 @@ def _refuse_too_large(path: Path, members: dict[str, _Member]) -> None:
     for name, member in members.items():
         if member.size > LARGEST:
             raise DataError(
-                f"{path}, member {shown(name)}: {member.size:,} bytes, more than the {LARGEST:,} that one may have."
+                f"{path}, member {short_repr(name)}: {member.size:,} bytes, more than the {LARGEST:,} that one may "
+                "have."
             )
     total, most = sum(member.size for member in members.values()), limit(path.stat().st_size, _ALWAYS)
     if total > most:
@@ -278,7 +285,7 @@ def _refuse_too_large(path: Path, members: dict[str, _Member]) -> None:
 
 def _read(path: Path, member: _Member) -> bytes:
     """Return a member's bytes, as many as it declares."""
-    what = f"{path}, member {shown(member.name)}"
+    what = f"{path}, member {short_repr(member.name)}"
     with told(what):
         file = member.open()
         if file is None:

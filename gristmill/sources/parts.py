@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 
 PARTS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
 """What a part may be called, in lower case, to its name."""
@@ -15,7 +15,7 @@ def part_of_cell(cell: str, where: str, column: str) -> str:
         DataError: it names none.
     """
     if cell.lower() not in PARTS:
-        raise DataError(f"{where}, column {column!r}: {shown(cell)}. Expected one of {', '.join(PARTS)}.")
+        raise DataError(f"{where}, column {column!r}: {short_repr(cell)}. Expected one of {', '.join(PARTS)}.")
     return PARTS[cell.lower()]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 from gristmill.sources.archives import told
 from gristmill.sources.rows import refuse_missing
 
@@ -60,8 +60,8 @@ def _pixels(file: Open, where: str) -> list[str]:
     for name, next_ in pairwise([_LABEL, *columns]):
         if not _numbers(name) < _numbers(next_):
             raise DataError(
-                f"{where}: the column {shown(next_)} stands after {shown(name)}. Expected a column a pixel beside the "
-                "label, numbered row by row, such as pixel1, pixel2, …: remove or order the others."
+                f"{where}: the column {short_repr(next_)} stands after {short_repr(name)}. Expected a column a pixel "
+                "beside the label, numbered row by row, such as pixel1, pixel2, …: remove or order the others."
             )
     if not _shape(len(columns)):
         raise DataError(

@@ -7,7 +7,7 @@ from os.path import commonpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,5 +77,5 @@ def refuse_missing(name: str | Path, wanted: Iterable[str], there: Sequence[str]
         if (count := list(there).count(column)) != 1:
             raise DataError(
                 f"{name}: {count or 'no'} column{'s' * (count > 1)} {column!r}. "
-                f"Columns: {', '.join(map(shown, there[:_NAMED]))}{', …' * (len(there) > _NAMED)}."
+                f"Columns: {', '.join(map(short_repr, there[:_NAMED]))}{', …' * (len(there) > _NAMED)}."
             )

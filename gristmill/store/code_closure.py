@@ -44,7 +44,7 @@ _SUFFIXES = (
 )
 
 # What is read from a source file depends on the Python that parses it and on this very module, as it was loaded.
-READER = f"{sys.version} {keys.digest_of_file(Path(__file__))}"
+READER_VERSION = f"{sys.version} {keys.digest_of_file(Path(__file__))}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read_modules(memo: StatCache, package: Path = PACKAGE) -> dict[str, Module]:
         package: the folder of the `gristmill` package.
     """
     files = _files_of(package)
-    read = memo.recall(package.parent, files.values(), partial(_read, package), READER)
+    read = memo.recall(package.parent, files.values(), partial(_read, package), READER_VERSION)
     return {
         name: Module(read[file]["digest"], frozenset(files.keys() & read[file]["imports"]))
         for name, file in files.items()
@@ -184,7 +184,7 @@ def with_imports(file: Path) -> tuple[Path, ...]:
 
 def imports_of(file: Path, package: tuple[str, ...]) -> tuple[str, ...]:
     """Return the dotted names that a source file of a package mentions in import statements, and their parents."""
-    return parsed(file.read_bytes(), package)[1]
+    return parse_source(file.read_bytes(), package)[1]
 
 
 def module_file(at: Path) -> Path | None:
@@ -225,12 +225,12 @@ def _files_of(package: Path) -> dict[str, str]:
 
 def _read(package: Path, file: Path) -> dict[str, Any]:
     """Return the digest of a module's normalised source and what it imports that may be of its own package."""
-    digest, imports = parsed(file.read_bytes(), file.parent.relative_to(package.parent).parts)
+    digest, imports = parse_source(file.read_bytes(), file.parent.relative_to(package.parent).parts)
     return {"digest": digest, "imports": [name for name in imports if name.startswith(package.name)]}
 
 
 @cache
-def parsed(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+def parse_source(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """Return the digest of normalised source text, and the names that it imports, in the package `base`."""
     try:
         tree = ast.parse(source)

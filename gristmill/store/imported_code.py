@@ -22,13 +22,13 @@ from typing import Any
 from gristmill import keys
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
-from gristmill.store.code_closure import PACKAGE, READER, imports_of, module_file, parsed, with_imports
+from gristmill.store.code_closure import PACKAGE, READER_VERSION, imports_of, module_file, parse_source, with_imports
 from gristmill.util.files import StatCache
 
 _BY_HAND = {"dir_info", "vcs_info"}  # keys of direct_url.json (PEP 610) for what may change under one version
 
 # What is remembered of a file depends on the code that reads it.
-_READER = f"{READER} {keys.digest_of_file(Path(__file__))}"
+_READER = f"{READER_VERSION} {keys.digest_of_file(Path(__file__))}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Imported:
     files: Mapping[Path, str] = field(default_factory=dict)  # file that a change touches to the module it belongs to
 
 
-NOTHING = Imported()
+NO_IMPORTS = Imported()
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def read_imported(root: Path, tables: Iterable[Settings], memo: StatCache) -> Im
     for file in (root / table.file for table in tables if isinstance(table, CustomCode)):
         if os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
             names |= _names_elsewhere(file)
-    return _follow(names, memo) if names else NOTHING
+    return _follow(names, memo) if names else NO_IMPORTS
 
 
 def _names_elsewhere(file: Path) -> set[str]:
@@ -205,5 +205,5 @@ def _read_all(sources: Iterable[_Source], memo: StatCache) -> dict[str, dict[str
 def _read(folder: Path, top: tuple[str, ...], file: Path) -> dict[str, Any]:
     if file.suffix != ".py":
         return {"digest": keys.digest_of_file(file), "imports": []}
-    digest, imports = parsed(file.read_bytes(), (*top, *file.parent.relative_to(folder).parts))
+    digest, imports = parse_source(file.read_bytes(), (*top, *file.parent.relative_to(folder).parts))
     return {"digest": digest, "imports": imports}

@@ -7,7 +7,7 @@ import socket
 import time
 from pathlib import Path
 
-from gristmill.util.processes import identity, is_running
+from gristmill.util.processes import is_running, process_identity
 
 _KEY = 16  # characters of the key that a draft's name begins with
 _NAME = re.compile(r"\.[0-9a-f]+~(?P<pid>\d+)(?:~(?P<process>[\w-]+))?~\d+~(?P<host>.+)")
@@ -15,7 +15,9 @@ _NAME = re.compile(r"\.[0-9a-f]+~(?P<pid>\d+)(?:~(?P<process>[\w-]+))?~\d+~(?P<h
 
 def draft_beside(final: Path) -> Path:
     """Return a name for a folder beside `final`, whose name begins with a key; it tells the process that uses it."""
-    process = filter(None, (str(os.getpid()), identity(os.getpid())))  # of some systems the id is all that is known
+    process = filter(
+        None, (str(os.getpid()), process_identity(os.getpid()))
+    )  # of some systems the id is all that is known
     return final.parent / "~".join([f".{final.name[:_KEY]}", *process, str(time.monotonic_ns()), socket.gethostname()])
 
 

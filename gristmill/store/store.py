@@ -33,17 +33,17 @@ from gristmill.errors import CorruptArtifact
 from gristmill.keys import Identity
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_manifest, verify, write_manifest
 from gristmill.store.staging import draft_beside, remove_abandoned
-from gristmill.util.disk_errors import writing
+from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import StatCache, flush_folder, rename_folder, write_atomically
-from gristmill.util.locks import locked
+from gristmill.util.locks import acquire_lock
 
 if TYPE_CHECKING:
     from gristmill.store.remote.remote import Remote
 
 logger = logging.getLogger(__name__)
 
-PIPELINE = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # what the name of one is like, which names files
-LOGS_KEY = 12  # characters of the key that name a folder of logs: TensorBoard shows them in a narrow column
+PIPELINE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # what the name of one is like, which names files
+LOG_KEY_LENGTH = 12  # characters of the key that name a folder of logs: TensorBoard shows them in a narrow column
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Store:
 
     def logs(self, pipeline: str, key: str) -> Path:
         """Return the folder of a training's curves for TensorBoard; beside the artifacts, for times are in them."""
-        return self.root / "logs" / pipeline / key[:LOGS_KEY]
+        return self.root / "logs" / pipeline / key[:LOG_KEY_LENGTH]
 
     def get(self, stage: str, key: str) -> Artifact | None:
         """Return the artifact with this key, or None; files whose stat has changed are hashed again.
@@ -174,7 +174,7 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise `StoreError` where nothing can be written: better before hours of work than after."""
-        with writing(self.root):
+        with translate_disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             write_atomically(self.root / ".writable", b"\n")  # which asks for room too
 
@@ -195,13 +195,13 @@ class Store:
         Raises:
             StoreError: the store cannot be written to.
         """
-        with writing(self.root):
+        with translate_disk_errors(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(final)
             path = draft_beside(final)
             path.mkdir()
         try:
-            with writing(self.root):
+            with translate_disk_errors(self.root):
                 yield path
         finally:
             shutil.rmtree(path, ignore_errors=True)
@@ -247,7 +247,7 @@ class Store:
     def quarantine(self, path: Path) -> Path:
         """Move an artifact's folder aside, where `gc` finds it, and return its new place."""
         aside = self.root / "quarantine" / f"{path.parent.parent.name}-{path.name[:16]}-{time.time_ns()}"
-        with writing(self.root):
+        with translate_disk_errors(self.root):
             aside.parent.mkdir(parents=True, exist_ok=True)
             path.rename(aside)
         return aside
@@ -260,10 +260,10 @@ class Store:
         of one key both build, and one result is kept.
         """
         path = self.root / "locks" / key
-        with writing(self.root):
+        with translate_disk_errors(self.root):
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            yield locked(descriptor, wait)
+            yield acquire_lock(descriptor, wait)
         finally:
             os.close(descriptor)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gristmill.reports.page import beside, render_page
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import number, numbers
+from gristmill.settings.messages import format_number, format_numbers
 from gristmill.store.store import Store
 from gristmill.sweeps.leaderboard import LeaderboardEntry, best
 
@@ -19,7 +19,7 @@ _LONGEST = 120  # characters of a label that fit into the picture
 def leaderboard(places: list[LeaderboardEntry]) -> Table:
     """Return the points as a table, the best first."""
     scores = [score for place in places for score in (place.mean("validation"), place.spread("validation"))]
-    shown = numbers(scores)
+    shown = format_numbers(scores)
     rows = [
         [
             place.point.label,
@@ -40,9 +40,9 @@ def verdict(places: list[LeaderboardEntry]) -> str:
     if first is None:
         return "No point came to a score with all its seeds."
     outcome, spread = first.outcomes[0], first.spread("test")
-    found, baseline = numbers([first.mean("test"), outcome.scores["headline"]["baseline"]])
+    found, baseline = format_numbers([first.mean("test"), outcome.scores["headline"]["baseline"]])
     if spread is not None:
-        found += f" ± {number(spread)}"
+        found += f" ± {format_number(spread)}"
     return (
         f"Best on {outcome.chosen_on}: {first.point.label}. "
         f"Its {outcome.metric} is {found} on the test part, against {baseline} for {outcome.scores['best_baseline']}."

@@ -18,7 +18,7 @@ from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference
 from gristmill.sweeps import points
 from gristmill.sweeps.leaderboard import TrialScores
-from gristmill.util.urls import masked
+from gristmill.util.urls import redact
 
 LAST = "evaluate"  # the stage that a trial ends with
 AS_IT_IS = "as it is"  # label of a point that sets nothing which others do not
@@ -84,7 +84,7 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
             _refuse_without_choice(changed.pipeline(name))
         except RequestError as error:
             for line in str(error).splitlines():
-                problems.setdefault(line, []).append(masked(label))
+                problems.setdefault(line, []).append(redact(label))
             continue
         found.append(SweepPoint(assignments, changed.pipeline(name), label))
     if problems:

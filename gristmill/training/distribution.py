@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from gristmill.errors import RequestError
 from gristmill.settings.base import Fit
-from gristmill.settings.messages import reason
+from gristmill.settings.messages import keras_reason
 from gristmill.training.precision import mix
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def learner_of(network: keras.Model, settings: Fit, strategy: tf.distribute.Stra
     except (TypeError, ValueError) as error:
         raise RequestError(
             "the model's network cannot be built anew from its configuration, which train.strategy and train.precision "
-            f"need ({reason(error)}). Register its own layers: keras.saving.register_keras_serializable."
+            f"need ({keras_reason(error)}). Register its own layers: keras.saving.register_keras_serializable."
         ) from None
     copy_weights(network, learner)
     mix(learner, settings.precision)

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from gristmill.errors import Diverged, RequestError
 from gristmill.settings.base import Fit
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.training import checkpoint, learning_rate
 from gristmill.training.distribution import copy_weights, learner_of, reseed_per_replica, strategy_of, update_together
 from gristmill.training.epoch import Epoch
@@ -169,7 +169,7 @@ def _first_rate(
         return [], settings.learning_rate
     trials = learning_rate.search(network, batches, settings, loss)
     found = learning_rate.suggest(trials)
-    logger.info("learning rate %s, found in %d updates", number(found, 3), len(trials))
+    logger.info("learning rate %s, found in %d updates", format_number(found, 3), len(trials))
     return trials, found
 
 
@@ -231,7 +231,7 @@ class _Keeper(keras.callbacks.Callback):
         if not all(math.isfinite(value) for value in (loss, val_loss) if value is not None):
             raise Diverged(
                 f"the loss became {loss} (validation: {val_loss}) in epoch {epoch + 1}, at the learning rate "
-                f"{number(self._rate, 3)}. Lower train.learning_rate, or look for wild values."
+                f"{format_number(self._rate, 3)}. Lower train.learning_rate, or look for wild values."
             )
         self._course.losses.append(loss)
         self._course.rates.append(self._rate)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
-from gristmill.settings.messages import reason
+from gristmill.settings.messages import keras_reason
 from gristmill.util import npy_header
 
 _BATCH = 1024  # rows
@@ -70,7 +70,7 @@ def _declared(weights: Path) -> list[tuple[tuple[int, ...], str]]:
     with ZipFile(weights) as archive:
         for name in sorted(archive.namelist()):
             with archive.open(name) as array:
-                shape, _, dtype = npy_header.header_of(array)
+                shape, _, dtype = npy_header.read_npy_header(array)
             declared.append((shape, dtype.name))
     return declared
 
@@ -95,7 +95,7 @@ def refusing(place: Path, stage: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno:  # of the disk, and not of h5py, whose own have no number
             raise
         raise CorruptArtifact(
-            f"{place}: refused ({reason(error)}). Nothing in it was run. Run again with --refresh {stage}."
+            f"{place}: refused ({keras_reason(error)}). Nothing in it was run. Run again with --refresh {stage}."
         ) from None
 
 

@@ -9,7 +9,7 @@ from gristmill.errors import StoreError
 
 
 @contextlib.contextmanager
-def writing(root: Path) -> Iterator[None]:
+def translate_disk_errors(root: Path) -> Iterator[None]:
     """Turn the failures of the store's disk into a `StoreError` that names the store; leave all others alone."""
     try:
         yield

@@ -18,7 +18,7 @@ EXTRAS = {
 }
 """Each extra and the modules that it brings."""
 
-_ASKED_BY = {
+_EXTRA_BY_SETTING = {
     ("export.formats", "lite"): "lite",
     ("export.formats", "onnx"): "onnx",
     ("preprocess.level", "subword"): "subwords",
@@ -27,21 +27,21 @@ _ASKED_BY = {
 
 def libraries_of(tables: Iterable[object]) -> tuple[str, ...]:
     """Return the distributions of the extras that settings ask for, sorted."""
-    modules = {module for asked in _asked(tables) for module in EXTRAS[_ASKED_BY[asked]]}
+    modules = {module for asked in _settings_with_extra(tables) for module in EXTRAS[_EXTRA_BY_SETTING[asked]]}
     return tuple(sorted(module.replace("_", "-") for module in modules))
 
 
-def refuse_missing(tables: Iterable[object]) -> None:
+def check_installed(tables: Iterable[object]) -> None:
     """Refuse settings that ask for an extra that is not installed.
 
     Raises:
         RequestError: naming the setting and the module.
     """
-    for key, value in _asked(tables):
-        need(f"{key}: {value!r}", _ASKED_BY[key, value])
+    for key, value in _settings_with_extra(tables):
+        require_extra(f"{key}: {value!r}", _EXTRA_BY_SETTING[key, value])
 
 
-def need(asked_by: str, extra: str) -> None:
+def require_extra(asked_by: str, extra: str) -> None:
     """Refuse to go on without an extra.
 
     Args:
@@ -58,10 +58,10 @@ def need(asked_by: str, extra: str) -> None:
             )
 
 
-def _asked(tables: Iterable[object]) -> Iterator[tuple[str, str]]:
+def _settings_with_extra(tables: Iterable[object]) -> Iterator[tuple[str, str]]:
     """Yield key and value of each setting that asks for an extra."""
     for table in tables:
-        for key, value in _ASKED_BY:
+        for key, value in _EXTRA_BY_SETTING:
             given = getattr(table, key.partition(".")[2], ())
             if value == given or (isinstance(given, tuple) and value in given):
                 yield key, value

@@ -21,7 +21,7 @@ Stat = list[int]  # size, mtime_ns, ctime_ns, inode: what JSON gives back
 
 # A file written to within one tick of its clock looks unchanged, so only what came of a file that has rested this long
 # is remembered. Two seconds is the coarsest clock in use (FAT); the price is reading a young file once more.
-_REST_NS = 2_000_000_000
+_MIN_AGE_NS = 2_000_000_000
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -36,7 +36,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    flush_to_disk(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -47,7 +47,7 @@ def write_json(path: Path, value: Any) -> None:
 def flush_folder(folder: Path) -> None:
     """Flush every file and folder below `folder`, and itself, to disk."""
     for path in [*folder.rglob("*"), folder]:
-        sync(path)
+        flush_to_disk(path)
 
 
 def rename_folder(aside: Path, final: Path) -> None:
@@ -57,10 +57,10 @@ def rename_folder(aside: Path, final: Path) -> None:
         OSError: `final` exists and is not empty (`errno.ENOTEMPTY` or `EEXIST`), or the disk failed.
     """
     aside.rename(final)
-    sync(final.parent)
+    flush_to_disk(final.parent)
 
 
-def link(path: Path, own: Path) -> None:
+def link_or_copy(path: Path, own: Path) -> None:
     """Give a file, which nobody writes to any more, a second place; where the disk cannot link, it is copied."""
     try:
         own.hardlink_to(path)
@@ -73,7 +73,7 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def sync(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Flush a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -88,7 +88,7 @@ def stat_of(path: Path) -> Stat:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-class Watch:
+class ChangeDetector:
     """Remembers how files stood, to tell whether one was touched while it was read."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
@@ -131,7 +131,7 @@ class StatCache:
         """
         path = self._root / f"{keys.digest_of([version, str(folder)])[:32]}.json"
         known = _load(path)
-        rested_before = time.time_ns() - _REST_NS
+        rested_before = time.time_ns() - _MIN_AGE_NS
         fresh: dict[str, tuple[Stat, Any]] = {}
         for name in names:
             stat = stat_of(folder / name)

@@ -3,7 +3,7 @@
 import fcntl
 
 
-def locked(descriptor: int, wait: bool) -> bool:
+def acquire_lock(descriptor: int, wait: bool) -> bool:
     """Lock an open file, after others or not at all, and return whether it is locked.
 
     A file system without locks lets everybody have it.

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 
-class Lines(logging.Handler):
+class PlainLogHandler(logging.Handler):
     """Says log records as plain lines; a warning once, however many steps of a command come upon the same."""
 
     def __init__(self, say: Callable[[str], None]) -> None:

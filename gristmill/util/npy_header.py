@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-class Header(NamedTuple):
+class NpyHeader(NamedTuple):
     """What a file of an array says of it."""
 
     shape: tuple[int, ...]
@@ -15,7 +15,7 @@ class Header(NamedTuple):
     dtype: "np.dtype[Any]"
 
 
-def header_of(file: IO[bytes]) -> Header:
+def read_npy_header(file: IO[bytes]) -> NpyHeader:
     """Read the header of an .npy file; one that pickles or runs anything is never followed.
 
     Raises:
@@ -26,6 +26,6 @@ def header_of(file: IO[bytes]) -> Header:
     if (version := npy.read_magic(file)) != (1, 0):  # the others are for headers of megabytes
         raise ValueError(f"format version {version}")
     try:
-        return Header(*npy.read_array_header_1_0(file))
+        return NpyHeader(*npy.read_array_header_1_0(file))
     except (SyntaxError, tokenize.TokenError, RecursionError, MemoryError):  # of the parser
         raise ValueError("its header is not a plain one") from None

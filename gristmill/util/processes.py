@@ -8,14 +8,16 @@ import threading
 import time
 from pathlib import Path
 
-PARENT = "GRISTMILL_PARENT"  # names the process with which the runs that it starts are to end
-TEMPORARY = "GRISTMILL_TEMPORARY_API"  # the address of a server for one run, told to the processes that do its units
+PARENT_VARIABLE = "GRISTMILL_PARENT"  # names the process with which the runs that it starts are to end
+TEMPORARY_API_VARIABLE = (
+    "GRISTMILL_TEMPORARY_API"  # the address of a server for one run, told to the processes that do its units
+)
 
 _ENDED = "ended"  # identity of a process that ended and whose parent has not asked how
-_PAUSE = 0.5  # seconds between looks at whether the parent is still there
+_SECONDS_BETWEEN_CHECKS = 0.5  # seconds between looks at whether the parent is still there
 
 
-def command(module: str, *words: str) -> tuple[list[str], dict[str, str]]:
+def module_command(module: str, *words: str) -> tuple[list[str], dict[str, str]]:
     """Return command line and environment to run a module of gristmill as a script.
 
     `-P` keeps the current folder, where a user may have a `queue.py`, out of the search for modules.
@@ -25,7 +27,7 @@ def command(module: str, *words: str) -> tuple[list[str], dict[str, str]]:
     return [sys.executable, "-P", "-m", module, *words], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
-def identity(pid: int) -> str:
+def process_identity(pid: int) -> str:
     """Return when a process began, which tells it from a later one with the same id; empty if the system cannot say.
 
     The id alone is not enough: in a container that is started again, the new run is process 1, as the killed one was.
@@ -42,14 +44,15 @@ def identity(pid: int) -> str:
 
 
 def is_running(pid: int, known: str = "") -> bool:
-    """Whether a process with this id exists on this host, and is the one of which `identity` is known, if it is."""
+    """Whether a process with this id exists on this host, and is the one of which `process_identity` is known, if "
+    "it is."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return not known or identity(pid) in ("", known)
+    return not known or process_identity(pid) in ("", known)
 
 
 def end_with_parent() -> None:
@@ -58,7 +61,7 @@ def end_with_parent() -> None:
     Left alone, a run would ask its parent's server in vain for many minutes, and let no other run of its pipeline be.
     Nobody is left to be told how it ended; what it had finished is kept, and the next one goes on from there.
     """
-    parent = int(os.environ.get(PARENT, os.getpid()))
+    parent = int(os.environ.get(PARENT_VARIABLE, os.getpid()))
     if parent != os.getpid():  # which loads the flows too
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
@@ -91,5 +94,5 @@ def _pass_interrupts_on() -> None:
 
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(_PAUSE)
+        time.sleep(_SECONDS_BETWEEN_CHECKS)
     os.kill(os.getpid(), signal.SIGKILL)

@@ -10,27 +10,27 @@ from pydantic import BaseModel, ValidationError
 
 from gristmill.errors import CorruptArtifact
 from gristmill.keys import digest_of
-from gristmill.util.files import sync, write_atomically
+from gristmill.util.files import flush_to_disk, write_atomically
 
 M = TypeVar("M", bound=BaseModel)
 
 
 def replace(path: Path, content: BaseModel) -> None:
     """Write a file over what was there."""
-    write_atomically(path, content_of(content))
+    write_atomically(path, to_text(content))
 
 
 def create(path: Path, content: BaseModel) -> bool:
     """Write a file that is not there yet, whole or not at all; return whether this process was the first to."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
-        write_atomically(aside, content_of(content))
+        write_atomically(aside, to_text(content))
         path.hardlink_to(aside)  # which, unlike a rename, fails where there is a file
     except FileExistsError:
         return False
     finally:
         aside.unlink(missing_ok=True)
-    sync(path.parent)
+    flush_to_disk(path.parent)
     return True
 
 
@@ -54,7 +54,7 @@ def read(path: Path, kind: type[M]) -> M:
     return made
 
 
-def content_of(content: BaseModel) -> str:
+def to_text(content: BaseModel) -> str:
     """Return the text of a file that holds some content."""
     values = json.loads(content.model_dump_json())
     return json.dumps(values | {"seal": digest_of(values)}, indent=2, ensure_ascii=False) + "\n"

@@ -13,7 +13,7 @@ _SECRET = re.compile(
 """What the names of parameters hold that are a key to something."""
 
 
-def secret_in(text: str) -> str | None:
+def find_secret(text: str) -> str | None:
     """Return what a text with URLs in it holds that is a secret, by its name; None if nothing looks like one."""
     for rest in text.split("://")[1:]:
         authority = re.sub(r"\[.*?\]", "", re.split("[/?#]", rest, maxsplit=1)[0])  # [::1] has colons, too
@@ -24,19 +24,19 @@ def secret_in(text: str) -> str | None:
     return None
 
 
-def masked(value: Any) -> Any:
+def redact(value: Any) -> Any:
     """Return a value as a message may show it: of what holds a secret the beginning alone."""
     match value:
-        case str() if secret_in(value):
+        case str() if find_secret(value):
             return f"{value.partition('://')[0]}://…"
         case dict():
-            return {key: masked(inner) for key, inner in value.items()}
+            return {key: redact(inner) for key, inner in value.items()}
         case list() | tuple():
-            return type(value)(map(masked, value))
+            return type(value)(map(redact, value))
     return value
 
 
-def without_user(text: str) -> str:
+def strip_credentials(text: str) -> str:
     """Return a text with a URL in it, the server's address, without the user and the password that it may hold."""
     return re.sub(r"://\S*@", "://", text)
 

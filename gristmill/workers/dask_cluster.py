@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from gristmill.errors import WorkError
 from gristmill.training.keras_backend import LINEAR_ALGEBRA, THREADS
 from gristmill.util import extras
-from gristmill.util.processes import TEMPORARY
-from gristmill.util.urls import without_user
+from gristmill.util.processes import TEMPORARY_API_VARIABLE
+from gristmill.util.urls import strip_credentials
 from gristmill.workers import environment
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
@@ -34,7 +34,7 @@ class Cluster:
             RequestError: Dask is not installed.
             WorkError: nobody answers at the address, or the cluster has no worker.
         """
-        extras.need('[runner] kind: "dask"', "dask")
+        extras.require_extra('[runner] kind: "dask"', "dask")
         with ExitStack() as opened:  # closes what is open already where a later step fails
             if address is None:
                 address = str(opened.enter_context(_start(workers or os.cpu_count() or 1)).scheduler_address)
@@ -67,7 +67,7 @@ class Cluster:
         except (CancelledError, ClosedClientError):
             if self._given_up:
                 raise WorkerDied("given up") from None
-            lost = f"the Dask scheduler at {without_user(self._address)} was lost in mid-run."
+            lost = f"the Dask scheduler at {strip_credentials(self._address)} was lost in mid-run."
             raise WorkError(f"{lost} Run again: it goes on from here.") from None
         except KilledWorker as killed:  # after as many as the cluster's `allowed-failures` says
             return WorkResult(failed=f"the workers of the cluster died of it ({killed.last_worker.address} last)")
@@ -99,7 +99,7 @@ def connected(address: str) -> Any:
     except (OSError, ValueError, ImportError) as error:
         why = str(error).partition("\n")[0] or type(error).__name__
         raise WorkError(
-            f"[runner] address: no Dask scheduler answers at {without_user(address)} ({why}). "
+            f"[runner] address: no Dask scheduler answers at {strip_credentials(address)} ({why}). "
             "Start it (dask scheduler), or correct the address."
         ) from None
 
@@ -113,8 +113,8 @@ def threads_of(client: Any, address: str) -> int:
     threads = sum(client.nthreads().values())
     if not threads:
         raise WorkError(
-            f"[runner] address: the cluster at {without_user(address)} has no workers. "
-            f"Start some: dask worker {without_user(address)} --nthreads 1"
+            f"[runner] address: the cluster at {strip_credentials(address)} has no workers. "
+            f"Start some: dask worker {strip_credentials(address)} --nthreads 1"
         )
     return int(threads)
 
@@ -154,7 +154,7 @@ def _environment(scheduler: str) -> dict[str, str | None]:
     """
     api = os.environ.get("PREFECT_API_URL", "")
     reached = api and (_is_loopback(scheduler) or not _is_loopback(api))
-    names = [*_PASSED_ON, *(["PREFECT_API_URL", TEMPORARY] if reached else [])]
+    names = [*_PASSED_ON, *(["PREFECT_API_URL", TEMPORARY_API_VARIABLE] if reached else [])]
     threads = {name: os.environ.get(name) for name in LINEAR_ALGEBRA}
     return {name: os.environ[name] for name in names if name in os.environ} | threads
 

@@ -6,8 +6,8 @@ from importlib import metadata
 from pathlib import Path
 
 from gristmill.config import stages
-from gristmill.config.catalogue import FILE
-from gristmill.keys import versions
+from gristmill.config.catalogue import PIPELINES_FILE
+from gristmill.keys import library_versions
 from gristmill.store.code_closure import PACKAGE
 
 _OURS = ("gristmill", "flows", "tasks")
@@ -18,7 +18,7 @@ def fingerprint() -> dict[str, str]:
     """Return the versions in keys, of Python and by distribution, and gristmill's, with a digest of its code."""
     libraries = {library for domain in stages.DOMAINS for library in stages.libraries_of(domain)}
     ours = f"{metadata.version('gristmill')}, code {_digest()}"
-    return {"gristmill": ours} | versions((), (*sorted(libraries), "prefect"))
+    return {"gristmill": ours} | library_versions((), (*sorted(libraries), "prefect"))
 
 
 def mismatch(here: dict[str, str], there: dict[str, str], project: str) -> str:
@@ -32,8 +32,10 @@ def mismatch(here: dict[str, str], there: dict[str, str], project: str) -> str:
     for name, version in there.items():
         if (own := here.get(name, "not installed")) != version:
             return f"{name}: {own}, where {version} is asked for. Install the same."
-    if not (Path(project) / FILE).is_file():
-        return f"{project}: no {FILE}. A worker needs the project's folder at the same place: share or copy it."
+    if not (Path(project) / PIPELINES_FILE).is_file():
+        return (
+            f"{project}: no {PIPELINES_FILE}. A worker needs the project's folder at the same place: share or copy it."
+        )
     return ""
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import IO, cast
 
-from gristmill.util.processes import command
+from gristmill.util.processes import module_command
 from gristmill.workers import environment as alike
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
@@ -20,7 +20,7 @@ class Worker:
 
     def __init__(self, environment: Mapping[str, str | None] | None = None) -> None:
         """Start it, with variables besides those of this process, and without those that are None."""
-        line, variables = command("gristmill.workers.worker_main")
+        line, variables = module_command("gristmill.workers.worker_main")
         given = {name: value for name, value in (variables | dict(environment or {})).items() if value is not None}
         self.process = subprocess.Popen(line, env=given, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

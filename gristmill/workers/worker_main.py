@@ -20,7 +20,7 @@ from gristmill.errors import GristmillError
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.launch import set_up_prefect
 from gristmill.training.keras_backend import import_keras
-from gristmill.util.log_lines import Lines
+from gristmill.util.log_lines import PlainLogHandler
 from gristmill.workers import environment
 from gristmill.workers.unit import WorkResult
 
@@ -43,7 +43,7 @@ def _listen(requests: "queue.SimpleQueue[dict[str, Any]]") -> None:
 
 def _log_to_page() -> None:
     """Have Prefect's page told how units go; the terminal only of warnings, for what came of each is told there."""
-    warnings = Lines(lambda text: print(text, file=sys.stderr, flush=True))
+    warnings = PlainLogHandler(lambda text: print(text, file=sys.stderr, flush=True))
     warnings.setLevel(logging.WARNING)
     for logger in map(logging.getLogger, ("gristmill", "tasks")):
         logger.setLevel(logging.INFO)

@@ -11,7 +11,7 @@ from gristmill.config.stages import STAGES
 from gristmill.project.project import Project
 from gristmill.registry.registry import Registry
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.store.store import Store
 from helpers.scoreboard import Fault
 from helpers.support import Command, published, records, with_model, write_project
@@ -102,7 +102,7 @@ def test_a_model_worse_than_the_champion_is_not_served_and_the_reason_is_kept(
     verdict, why, judgement = judged(serving)
     assert (done.status, verdict) == (3, "rejected")
     assert judgement.scores[CHALLENGER] > judgement.scores[CHAMPION]
-    challenger, champion = (number(judgement.scores[name], digits=5) for name in (CHALLENGER, CHAMPION))
+    challenger, champion = (format_number(judgement.scores[name], digits=5) for name in (CHALLENGER, CHAMPION))
     assert f"{challenger} against the champion's {champion}" in why
     assert why in " ".join(done.out.split())
     assert served(serving) == (1, [1])

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from gristmill import errors
-from gristmill.errors import GristmillError, RequestError, WorkError, shown, such
+from gristmill.errors import GristmillError, RequestError, WorkError, count_such, short_repr
 
 CLASSES: dict[str, type[GristmillError]] = {
     name: value for name, value in vars(errors).items() if isinstance(value, type)
@@ -40,7 +40,7 @@ def test_a_request_is_not_work() -> None:
 
 @pytest.mark.parametrize(("received", "text"), [("many", "'many'"), (1.5, "1.5"), (None, "None"), ("a\nb", "'a\\nb'")])
 def test_a_short_value_is_shown_as_it_is(received: object, text: str) -> None:
-    assert shown(received) == text
+    assert short_repr(received) == text
 
 
 @pytest.mark.parametrize(
@@ -49,15 +49,15 @@ def test_a_short_value_is_shown_as_it_is(received: object, text: str) -> None:
     ids=["just short enough", "just too long", "megabytes"],
 )
 def test_a_long_value_is_shown_by_its_first_characters(length: int, text: str) -> None:
-    assert shown("x" * length) == text
+    assert short_repr("x" * length) == text
     assert len(text) == 60
 
 
 def test_a_value_is_shown_as_long_as_asked_for() -> None:
-    assert shown("abcdefghij", longest=8) == "'abcd..."
-    assert shown("abcdef", longest=8) == "'abcdef'"
+    assert short_repr("abcdefghij", longest=8) == "'abcd..."
+    assert short_repr("abcdef", longest=8) == "'abcdef'"
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, "1 such cell"), (2, "2 such cells")])
 def test_how_many_more_there_are_is_told_in_the_right_number(count: int, told: str) -> None:
-    assert such(count, "cell") == told
+    assert count_such(count, "cell") == told

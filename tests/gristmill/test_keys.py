@@ -138,16 +138,16 @@ def test_a_file_has_the_sha256_of_its_bytes(tmp_path: Path) -> None:
 
 def test_versions_are_those_that_are_installed() -> None:
     installed = {name: metadata.version(name) for name in ("pydantic", "numpy")}
-    assert keys.versions(("pydantic", "numpy")) == {"python": PYTHON} | installed
+    assert keys.library_versions(("pydantic", "numpy")) == {"python": PYTHON} | installed
 
 
 def test_a_library_that_is_not_installed_is_said() -> None:
     with pytest.raises(WorkError, match="no-such-library is not installed"):
-        keys.versions(("numpy", "no-such-library"))
+        keys.library_versions(("numpy", "no-such-library"))
 
 
 def test_an_extra_may_be_missing_and_counts_as_that() -> None:
-    found = keys.versions(("numpy",), ("pydantic", "no-such-library"))
+    found = keys.library_versions(("numpy",), ("pydantic", "no-such-library"))
 
     assert found == {
         "python": PYTHON,

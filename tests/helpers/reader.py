@@ -112,7 +112,7 @@ class Reader:
 
 def _shorten(folder: Path) -> None:
     """Have trainings of a project end after two epochs."""
-    file = folder / catalogue.FILE
+    file = folder / catalogue.PIPELINES_FILE
     if file.is_file():
         text = file.read_text()
         shorter = re.sub(r"\bepochs = \d+", "epochs = 2", text)
@@ -122,7 +122,7 @@ def _shorten(folder: Path) -> None:
 
 def write_stand_ins(folder: Path) -> None:
     """Write cheap pipelines of the names that the documentation speaks of, and their data."""
-    shutil.copyfile(ROOT / "tests/helpers/stand_ins.toml", folder / catalogue.FILE)
+    shutil.copyfile(ROOT / "tests/helpers/stand_ins.toml", folder / catalogue.PIPELINES_FILE)
     months = (ROOT / "data/samples/sunspots.csv").read_text().splitlines()[:601]
     (folder / "data/samples/sunspots.csv").write_text("\n".join(months) + "\n")
     weather = (ROOT / "data/samples/seattle-weather.csv").read_text().splitlines()[1:401]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect.client.orchestration import SyncPrefectClient, get_client
 
-from gristmill.config.deployments import FILE, entrypoint
+from gristmill.config.deployments import PREFECT_FILE, entrypoint
 from gristmill.errors import WorkError
 from tasks.deploying import deploy, make_pool
 
@@ -31,7 +31,7 @@ def test_it_is_told_how_far_prefect_is(tmp_path: Path, caplog: pytest.LogCapture
         f"- {{name: small{n}, entrypoint: {entrypoint('timeseries')}, work_pool: {{name: gristmill}}}}\n"
         for n in (1, 2)
     )
-    (tmp_path / FILE).write_text(f"deployments:\n{names}")
+    (tmp_path / PREFECT_FILE).write_text(f"deployments:\n{names}")
     with caplog.at_level("INFO", "tasks.deploying"):
         deploy(tmp_path, "gristmill")
     assert caplog.messages == ["deploying  1 of 2", "deploying  2 of 2"]
@@ -40,6 +40,6 @@ def test_it_is_told_how_far_prefect_is(tmp_path: Path, caplog: pytest.LogCapture
 @pytest.mark.slow
 @pytest.mark.usefixtures("client")
 def test_what_prefect_says_of_a_failure_is_told(tmp_path: Path) -> None:
-    (tmp_path / FILE).write_text("deployments:\n- {name: lost, entrypoint: nowhere.at_all}\n")
+    (tmp_path / PREFECT_FILE).write_text("deployments:\n- {name: lost, entrypoint: nowhere.at_all}\n")
     with pytest.raises(WorkError, match=r"^prefect deploy --all failed: .*nowhere"):
         deploy(tmp_path, "gristmill")

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 
 from conftest import ROOT
 from gristmill.config import catalogue
-from gristmill.config.deployments import FILE, prefect_yaml
+from gristmill.config.deployments import PREFECT_FILE, prefect_yaml
 from gristmill.runs.records import Runs
 from gristmill.store.store import Store
 from tasks.deploying import deploy
@@ -33,7 +33,7 @@ def client(prefect_api: str) -> Iterator[SyncPrefectClient]:
 def fetched(project: Path, client: SyncPrefectClient, prefect_api: str) -> Fetched:
     """Run the pipeline small by a worker that clones its project, with more variables, and return how the run ended."""
     pull = f"pull:\n- prefect.deployments.steps.git_clone: {{repository: '{project.as_uri()}', branch: main}}\n"
-    (project / FILE).write_text(prefect_yaml(catalogue.load(project), POOL) + pull)
+    (project / PREFECT_FILE).write_text(prefect_yaml(catalogue.load(project), POOL) + pull)
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "a project"]):
         subprocess.run([*git, *words], cwd=project, check=True)

@@ -13,7 +13,7 @@ from gristmill.config.catalogue import Pipeline
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.runs import plan
-from gristmill.runs.locations import provide
+from gristmill.runs.locations import fetch_missing
 from gristmill.training.keras_backend import import_keras
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def _trainee(project: Project, pipeline: Pipeline) -> "Trainee":
             )
         folders[step.stage] = project.store.open_verified(step.artifact.reference).path
     tables = {name: pipeline.tables[name] for name in stage.tables}
-    provide(tables.values(), project.catalogue.root)
-    located = plan.located(project.catalogue, pipeline, stage).values()
+    fetch_missing(tables.values(), project.catalogue.root)
+    located = plan.locate_inputs(project.catalogue, pipeline, stage).values()
     return Trainee(pipeline.domain, tables, folders, tuple(file for found in located for file in found.files))
 
 

@@ -14,7 +14,7 @@ from gristmill.course.rows import CourseResult, CourseRow
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.reports.run import report_path
-from gristmill.settings.messages import number, suggestion
+from gristmill.settings.messages import format_number, unknown_name
 from gristmill.sweeps import trials as sweeps
 from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.sweeps.trials import Trial
@@ -33,7 +33,7 @@ def course(
     rows = syllabus.rows(project.catalogue.root)
     known = {row.pipeline for row in rows}
     for name in set(names or []) - known:
-        raise RequestError(f"course: {suggestion('pipeline', name, known)}")
+        raise RequestError(f"course: {unknown_name('pipeline', name, known)}")
     running = set() if cached else set(names or known)
     root = project.catalogue.root
     with progress_bar.working("course", "reading"):
@@ -77,7 +77,7 @@ def _told(result: CourseResult) -> str:
         return result.missing
     first = result.outcomes[0]
     code = f", the course's code {syllabus.means(result.row.code.scores)}" if result.row.code else ""
-    baseline = number(first.scores["headline"]["baseline"])
+    baseline = format_number(first.scores["headline"]["baseline"])
     figures = f"{first.metric} {syllabus.means(result.tests)} (baseline {baseline}{code})"
     if not result.kept:
         return figures

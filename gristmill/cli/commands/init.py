@@ -13,7 +13,7 @@ import typer
 from gristmill.cli import progress_bar
 from gristmill.config.catalogue import toml_value
 from gristmill.errors import RequestError
-from gristmill.settings.messages import suggestion
+from gristmill.settings.messages import unknown_name
 
 if TYPE_CHECKING:
     from gristmill.scaffold.proposal import Proposal
@@ -44,7 +44,7 @@ def init(
 ) -> None:
     """Look at data and write a first pipelines.toml that runs as it is; each guess says what it rests on."""
     if domain not in DOMAINS:
-        problem = suggestion("domain", domain, DOMAINS) if domain else f"missing. Known: {', '.join(DOMAINS)}."
+        problem = unknown_name("domain", domain, DOMAINS) if domain else f"missing. Known: {', '.join(DOMAINS)}."
         raise RequestError(f"--domain: {problem}")
     if not data:
         raise RequestError("--data: missing. Name the file or the folder to learn from.")

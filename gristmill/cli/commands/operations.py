@@ -15,7 +15,7 @@ from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.prefect_runtime.server import ensure_api, ensure_named_api, named_api, use_api
 from gristmill.util.files import write_atomically
 from gristmill.util.processes import terminate_on_interrupt
-from gristmill.util.urls import without_user
+from gristmill.util.urls import strip_credentials
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ Names = Annotated[
 
 
 def deploy(
-    pool: Annotated[str, typer.Option(help="The work pool whose workers run them.")] = deployments.POOL,
+    pool: Annotated[str, typer.Option(help="The work pool whose workers run them.")] = deployments.DEFAULT_WORK_POOL,
     notify: Annotated[
         str | None, typer.Option(metavar="TYPE/NAME", help="A notification block of Prefect's, told of late runs.")
     ] = None,
@@ -34,7 +34,7 @@ def deploy(
 ) -> None:
     """Write prefect.yaml and apply it to the Prefect server that PREFECT_API_URL names."""
     catalogue = load()
-    file = catalogue.root / deployments.FILE
+    file = catalogue.root / deployments.PREFECT_FILE
     write_atomically(file, deployments.prefect_yaml(catalogue, pool).encode())
     typer.echo(f"wrote {file}")
     if write_only:
@@ -63,8 +63,8 @@ def schedule(
         url = ensure_api(schedules=True)
     for pipeline in pipelines:
         typer.echo(_told(pipeline))
-    typer.echo(f"api  {without_user(url)}")
-    typer.echo(f"Prefect's page {without_user(url).removesuffix('/api')} (Ctrl-C ends it)")
+    typer.echo(f"api  {strip_credentials(url)}")
+    typer.echo(f"Prefect's page {strip_credentials(url).removesuffix('/api')} (Ctrl-C ends it)")
     import_own("tasks.scheduling").keep_fresh(catalogue, pipelines, limit, None if named else url)
 
 
@@ -81,7 +81,7 @@ def updated(name: Name) -> None:
             use_api(_api_of_schedule(catalogue, name))
         ensure_named_api("updated")
     import_own("tasks.events").data_updated(name)
-    typer.echo(f"{deployments.UPDATED} emitted for {deployments.resource(name)}")
+    typer.echo(f"{deployments.DATA_UPDATED_EVENT} emitted for {deployments.pipeline_resource(name)}")
 
 
 def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
@@ -101,7 +101,7 @@ def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
 
 
 def _told(pipeline: Pipeline) -> str:
-    return f"{pipeline.name}-retrain {deployments.when(deployments.schedule_of(pipeline))}"
+    return f"{pipeline.name}-retrain {deployments.describe_schedule(deployments.schedule_of(pipeline))}"
 
 
 def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.errors import RequestError, shown
+from gristmill.errors import RequestError, short_repr
 from gristmill.export.bundle import import_needed
 from gristmill.export.formats import FORMATS
 from gristmill.util.table_io import read_document
@@ -87,7 +87,7 @@ def check_prompt(prompt: str, tokens: int, signature: dict[str, Any]) -> None:
     """Refuse a prompt without a token, where the network has not learned to begin a text."""
     if signature["needs_prompt"] and not tokens:
         raise RequestError(
-            f"--prompt {shown(prompt)}: holds no {signature['level']}, and this model goes on from one at least. "
+            f"--prompt {short_repr(prompt)}: holds no {signature['level']}, and this model goes on from one at least. "
             "Give it the beginning of a text."
         )
 

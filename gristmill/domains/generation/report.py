@@ -12,7 +12,7 @@ from gristmill.domains.text.projector import visible
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.sections import Passage, Section, Table
-from gristmill.settings.messages import numbers, score_rows
+from gristmill.settings.messages import format_numbers, score_rows
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {
@@ -57,7 +57,7 @@ def verdict(scores: dict[str, Any]) -> str:
     stands = "beats" if model < baseline else "does not beat"
     change = model / baseline - 1
     size = f", {abs(change):.1%} {'fewer' if change < 0 else 'more'}" if change else ""
-    own, others = numbers([model, baseline])
+    own, others = format_numbers([model, baseline])
     return (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: {own} {name} "
         f"against {others}{size}. Nothing was fitted on the test part. The baselines count in the training part; "

@@ -18,12 +18,21 @@ from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import whole_text
 from gristmill.domains.generation.scores import MODEL
 from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.errors import shown
+from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
 from gristmill.retraining.drift import look_at_errors, look_at_share, one_look
 from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.gate import Contest
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, Drift, Folders, Lost, News, incomparable
+from gristmill.runs.retraining_record import (
+    CHALLENGER,
+    CHAMPION,
+    Champion,
+    DataChanges,
+    Drift,
+    Folders,
+    LostRows,
+    incomparable_error,
+)
 from gristmill.util.table_io import read_document, read_table
 
 Values = npt.NDArray[np.float64]  # (pieces,)
@@ -33,7 +42,7 @@ _BEFORE = 50  # characters for each token of a window that a network is shown be
 _UNKNOWN_AT_MOST = 0.001  # share of tokens, which moves bits by 1 % at most, for them to be told by character
 
 
-def news(ingest: Path, before: Path | None) -> News:
+def news(ingest: Path, before: Path | None) -> DataChanges:
     """Count the lines that were added at the end; where the text has changed before it, all that came or went.
 
     Args:
@@ -42,15 +51,15 @@ def news(ingest: Path, before: Path | None) -> News:
     """
     now = whole_text(ingest)
     if before is None:
-        return News(later=now.count("\n"))
+        return DataChanges(later=now.count("\n"))
     then = whole_text(before)
     if _end(then, now) is not None:
-        return News(later=now.count("\n") - then.count("\n"))
+        return DataChanges(later=now.count("\n") - then.count("\n"))
     found = example_diff.compared(*(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then)))
-    return News(later=0, late=found.later, removed=found.removed)
+    return DataChanges(later=0, late=found.later, removed=found.removed)
 
 
-def lost(ingest: Path, before: Path) -> Lost:
+def lost(ingest: Path, before: Path) -> LostRows:
     """Count the earlier lines that are missing.
 
     Args:
@@ -58,7 +67,7 @@ def lost(ingest: Path, before: Path) -> Lost:
         before: folder of the earlier ones.
     """
     now, then = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
-    return example_diff.lost(now, then, lambda at: shown(then.iloc[at]), "lines")
+    return example_diff.lost(now, then, lambda at: short_repr(then.iloc[at]), "lines")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:
@@ -186,9 +195,9 @@ def _unlearned(challenger: Folders, champion: Folders) -> tuple[str, int]:
     text, then = whole_text(challenger["ingest"]), whole_text(champion["ingest"])
     own, other = _learned(challenger, text), _learned(champion, then)
     if own is None or other is None:
-        raise incomparable("networks that were trained on prefixes of lines are not told by character")
+        raise incomparable_error("networks that were trained on prefixes of lines are not told by character")
     if not text.startswith(then[:other]):
-        raise incomparable("the text that the champion was trained on has changed before its end")
+        raise incomparable_error("the text that the champion was trained on has changed before its end")
     return text, max(own, other)
 
 
@@ -200,7 +209,9 @@ def _refuse_other_units(made: Mapping[str, _Told], challenger: Folders, champion
     for name, document in zip((CHALLENGER, CHAMPION), documents, strict=True):
         rules, told = document["rules"], made[name]
         if rules["level"] == "word" or rules["lower"]:
-            raise incomparable(f"the {name}'s tokens differ from the other's and do not stand for all of the text")
+            raise incomparable_error(
+                f"the {name}'s tokens differ from the other's and do not stand for all of the text"
+            )
         share = told.unknown.sum() / told.tokens.sum()
         if share > _UNKNOWN_AT_MOST:
-            raise incomparable(f"{share:.2%} of the {name}'s tokens are unknown, which say nothing of the text")
+            raise incomparable_error(f"{share:.2%} of the {name}'s tokens are unknown, which say nothing of the text")

@@ -10,7 +10,7 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import PARTS, Layout, Prepared
 from gristmill.domains.tabular.settings import Preprocess
 from gristmill.errors import DataError
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
 _MOST_NAMES = 1000  # of a category: each takes a column of every encoded row
@@ -64,13 +64,14 @@ def refuse_unusable(train: pd.DataFrame, target: str) -> None:
         constant = values.min() == values.max()
         if constant and name == target:
             raise DataError(
-                f"all {len(values)} values of the target {name!r} in the training part are {number(values[0], 6)}: "
-                "there is nothing to learn. Check the target column."
+                f"all {len(values)} values of the target {name!r} in the training part are "
+                f"{format_number(values[0], 6)}: there is nothing to learn. Check the target column."
             )
         if not constant and deviation < 1000 * step:
             raise DataError(
-                f"the values of {name!r} vary by {number(deviation, 6)} around {number(values.mean(), 6)}, where "
-                f"32-bit numbers are {number(step, 6)} apart. Subtract a constant from the column."
+                f"the values of {name!r} vary by {format_number(deviation, 6)} around "
+                f"{format_number(values.mean(), 6)}, where "
+                f"32-bit numbers are {format_number(step, 6)} apart. Subtract a constant from the column."
             )
 
 

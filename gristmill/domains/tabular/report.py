@@ -13,7 +13,7 @@ from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import number, numbers, score_column, score_rows
+from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
 from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, read_table
 
@@ -44,13 +44,13 @@ def verdict(scores: dict[str, Any]) -> str:
     """Say how the model stands beside its best baseline, and how much it explains."""
     headline, explained = scores["headline"], scores["model"]["test"]["r2"]
     stands = "beats" if headline["model"] < headline["baseline"] else "does not beat"
-    model, baseline = numbers([headline["model"], headline["baseline"]])
+    model, baseline = format_numbers([headline["model"], headline["baseline"]])
     said = (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
         f"{METRICS[headline['metric']]} {model} against {baseline}. "
     )
     if explained is not None:
-        said += f"R², the share of the test part's variance that it explains, is {number(explained)}. "
+        said += f"R², the share of the test part's variance that it explains, is {format_number(explained)}. "
     return said + "Nothing was fitted on the test part."
 
 
@@ -116,7 +116,7 @@ def statistics_table(summary: dict[str, Any]) -> Table:
     """Return statistics of each column of numbers, the target first."""
     columns = summary["statistics"]
     names = list(columns[summary["target"]])
-    rows = [[column, *numbers([values[name] for name in names])] for column, values in columns.items()]
+    rows = [[column, *format_numbers([values[name] for name in names])] for column, values in columns.items()]
     return Table("Numbers", ["", *names], rows)
 
 

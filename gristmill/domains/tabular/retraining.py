@@ -9,17 +9,26 @@ import pandas as pd
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import MODEL, Layout, Prepared, Values, raw_inputs
-from gristmill.errors import shown
+from gristmill.errors import short_repr
 from gristmill.export import bundle
 from gristmill.retraining import example_diff
 from gristmill.retraining.drift import look_at_draws, look_at_mean_error, look_at_names, one_look
 from gristmill.retraining.example_diff import CONTENT, Mask
 from gristmill.retraining.gate import Contest
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, Drift, Folders, Lost, News, incomparable
+from gristmill.runs.retraining_record import (
+    CHALLENGER,
+    CHAMPION,
+    Champion,
+    DataChanges,
+    Drift,
+    Folders,
+    LostRows,
+    incomparable_error,
+)
 from gristmill.util.table_io import read_document, read_table
 
 
-def news(ingest: Path, before: Path | None) -> News:
+def news(ingest: Path, before: Path | None) -> DataChanges:
     """Count the rows that are not among earlier ones, and those that are gone: a row that has changed is both.
 
     Args:
@@ -36,7 +45,7 @@ def news(ingest: Path, before: Path | None) -> News:
     return example_diff.compared(_contents(now).to_frame(), _contents(then).to_frame())
 
 
-def lost(ingest: Path, before: Path) -> Lost:
+def lost(ingest: Path, before: Path) -> LostRows:
     """Count the earlier rows that are missing.
 
     Args:
@@ -46,7 +55,7 @@ def lost(ingest: Path, before: Path) -> Lost:
     now, then = (read_table(folder / "table.parquet") for folder in (ingest, before))
 
     def name(at: int) -> str:
-        return ", ".join(f"{column} = {shown(value)}" for column, value in then.iloc[at].items())
+        return ", ".join(f"{column} = {short_repr(value)}" for column, value in then.iloc[at].items())
 
     return example_diff.lost(_contents(now), _contents(then), name, "rows")
 
@@ -153,4 +162,4 @@ def _roles_of(layout: Layout) -> dict[str, list[str]]:
 def _refuse_other_columns(now: dict[str, list[str]], before: dict[str, list[str]]) -> None:
     for role, names in before.items():
         if now[role] != names:
-            raise incomparable(f"the champion's {role} are {names}, those of the data {now[role]}")
+            raise incomparable_error(f"the champion's {role} are {names}, those of the data {now[role]}")

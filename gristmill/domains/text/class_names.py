@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
@@ -43,8 +43,8 @@ def name_classes(labels: "pd.Series[str]", names: Mapping[str, str], column: str
     there = labels.cat.categories.tolist() if own else sort_labels(labels)
     if strange := [label for label in names if label not in there]:
         raise DataError(
-            f"ingest.names: no text has {shown(strange[0])} in the column {column!r}. "
-            f"There are: {', '.join(map(shown, there[:_SHOWN]))}{', …' * (len(there) > _SHOWN)}."
+            f"ingest.names: no text has {short_repr(strange[0])} in the column {column!r}. "
+            f"There are: {', '.join(map(short_repr, there[:_SHOWN]))}{', …' * (len(there) > _SHOWN)}."
         )
     shown_as = {label: names.get(label, label) for label in there}
     return labels.astype("str").map(shown_as), list(dict.fromkeys(shown_as.values()))

@@ -12,7 +12,7 @@ from gristmill.data_schema.checks import Violation, bound_violations, class_viol
 from gristmill.domains.common.classification.classes import check_classes, count_by_class, quartiles
 from gristmill.domains.text.class_names import name_classes
 from gristmill.domains.text.settings import Ingest, Schema
-from gristmill.errors import DataError, such
+from gristmill.errors import DataError, count_such
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.rows import Rows
 from gristmill.sources.text_source import KnowsColumns, TableSource
@@ -145,7 +145,7 @@ def _refuse_long(rows: Rows, texts: "pd.Series[Any]", most: int) -> None:
         first = int(long.argmax())
         raise DataError(
             f"{rows.where(first)}: column {texts.name!r} has {int(lengths.iloc[first]):,} characters, more than "
-            f"ingest.max_characters = {most:,} ({such(long.sum(), 'text')}). Cut it, or set "
+            f"ingest.max_characters = {most:,} ({count_such(long.sum(), 'text')}). Cut it, or set "
             "ingest.max_characters higher."
         )
 

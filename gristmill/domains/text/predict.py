@@ -11,11 +11,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.text.settings import Ingest
-from gristmill.errors import DataError, RequestError, such
+from gristmill.errors import DataError, RequestError, count_such
 from gristmill.export import bundle
 from gristmill.export.formats import FORMATS, Predictor
 from gristmill.settings.base import Settings
-from gristmill.settings.messages import suggestion
+from gristmill.settings.messages import unknown_name
 from gristmill.sources.rows import Rows
 from gristmill.sources.text_source import TableSource
 from gristmill.sources.texts.folder import Folder
@@ -153,7 +153,7 @@ def sound(rows: Rows, column: str, ingest: Ingest) -> npt.NDArray[np.object_]:
         first = int(long.argmax())
         raise DataError(
             f"{rows.where(first)}: column {column!r} has {int(lengths.iloc[first]):,} characters, more than "
-            f"ingest.max_characters = {ingest.max_characters:,} ({such(long.sum(), 'text')}). Cut it."
+            f"ingest.max_characters = {ingest.max_characters:,} ({count_such(long.sum(), 'text')}). Cut it."
         )
     return np.array([None if blank else text for text, blank in zip(texts, empty, strict=True)], object)
 
@@ -166,8 +166,8 @@ def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> No
     if unknown.any():
         first = int(unknown.argmax())
         raise DataError(
-            f"{rows.where(first)}, column {ingest.label!r}: {suggestion('label', labels.iloc[first], classes)} "
-            f"{such(unknown.sum(), 'row')}. The model cannot give it: correct it, or leave the column out."
+            f"{rows.where(first)}, column {ingest.label!r}: {unknown_name('label', labels.iloc[first], classes)} "
+            f"{count_such(unknown.sum(), 'row')}. The model cannot give it: correct it, or leave the column out."
         )
 
 

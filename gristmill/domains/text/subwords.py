@@ -21,7 +21,7 @@ import tensorflow as tf
 from gristmill.domains.text.special_tokens import PADDING, SPECIAL, UNKNOWN
 from gristmill.domains.text.token_rules import Rules, vocabulary
 from gristmill.errors import DataError, GristmillError, RequestError
-from gristmill.util.extras import need
+from gristmill.util.extras import require_extra
 
 _FILE = "subwords.model"
 _COVERAGE = 0.99999  # of all characters; those rarer are unknown
@@ -68,7 +68,7 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
         DataError: there are too few, or SentencePiece cannot find any.
         RequestError: the extra is missing, or `size` is less than the texts' different characters.
     """
-    need("preprocess.level: 'subword'", "subwords")
+    require_extra("preprocess.level: 'subword'", "subwords")
     import sentencepiece
 
     used = texts[:: math.ceil(sum(map(len, texts)) / _ENOUGH)]
@@ -104,7 +104,7 @@ def read(folder: Path, tokens: list[str], rules: Rules) -> Subwords:
     Raises:
         RequestError: the extra is missing.
     """
-    need("preprocess.level: 'subword'", "subwords")
+    require_extra("preprocess.level: 'subword'", "subwords")
     return Subwords((folder / _FILE).read_bytes(), tokens, rules)
 
 

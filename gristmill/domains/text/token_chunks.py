@@ -20,7 +20,7 @@ from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import SPECIAL, UNKNOWN
 from gristmill.domains.text.token_rules import Rules, batches_of, ranked
 from gristmill.domains.text.tokenizer import Tokenizer
-from gristmill.util.chunking import stretches
+from gristmill.util.chunking import split_by_size
 from gristmill.util.table_io import read_table, write_table
 
 CHARACTERS_PER_CHUNK = 1 << 26  # characters: some seconds of work, of which a worker is worth its start
@@ -40,7 +40,7 @@ class TokenChunk:
 
 def cut(characters: Iterable[int], settings: TokenSettings) -> list[slice]:
     """Return chunks of about `CHARACTERS_PER_CHUNK`; subwords are fitted on all texts at once, in one chunk."""
-    return stretches(characters, CHARACTERS_PER_CHUNK if settings.level in _LEVELS else math.inf)
+    return split_by_size(characters, CHARACTERS_PER_CHUNK if settings.level in _LEVELS else math.inf)
 
 
 def encode(texts: Sequence[str], trained: int, settings: TokenSettings) -> TokenChunk:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import SPECIAL
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 
 _FEWEST = 2  # tokens that can tell one text from another
 _BATCH, _CHARACTERS = 1024, 1 << 20  # texts, and characters of them, that are read at a time
@@ -83,7 +83,7 @@ def vocabulary(found: Sequence[str], size: int, rules: Rules) -> list[str]:
         DataError: there are too few to tell one text from another.
     """
     if len(found) < _FEWEST:
-        told = f"one token, {shown(found[0])}" if found else "no token"
+        told = f"one token, {short_repr(found[0])}" if found else "no token"
         raise DataError(
             f"the training texts hold {told}, by preprocess.level = {rules.level!r}, vocabulary = {size} and "
             f"punctuation = {rules.punctuation!r}: there is nothing to learn from."

@@ -17,7 +17,7 @@ from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.settings import Train
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.outputs import refuse_misshapen, write_trained
 from gristmill.training.seeds import seeded
@@ -95,8 +95,8 @@ def check_padding_ignored(network: keras.Model, layout: Layout) -> None:
     alone, among = (answer(tf.constant(tokens, tf.int32)).numpy() for tokens in (texts, filled))
     if not np.allclose(alone, among, rtol=_ALIKE, atol=_ALIKE):
         raise RequestError(
-            f"padding changes the network's output for a text by {number(np.abs(alone - among).max(), 2)} in a logit: "
-            "the served length differs from the trained one. Mask the padding (`mask_zero=True`, "
+            f"padding changes the network's output for a text by {format_number(np.abs(alone - among).max(), 2)} in "
+            "a logit: the served length differs from the trained one. Mask the padding (`mask_zero=True`, "
             f"gristmill.domains.text.pooling), or take Input((shape.length,)), ({layout.length},)."
         )
 

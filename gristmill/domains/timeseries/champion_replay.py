@@ -14,7 +14,7 @@ from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import reached
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.export import bundle
-from gristmill.runs.retraining_record import incomparable
+from gristmill.runs.retraining_record import incomparable_error
 from gristmill.util.table_io import read_document, read_table
 
 
@@ -86,4 +86,6 @@ class Served:
 def _refuse_other_columns(signature: dict[str, Any], summary: dict[str, Any]) -> None:
     for role in ("targets", "inputs"):
         if list(summary[role]) != signature[role]:
-            raise incomparable(f"the champion's {role} are {signature[role]}, those of the data {list(summary[role])}")
+            raise incomparable_error(
+                f"the champion's {role} are {signature[role]}, those of the data {list(summary[role])}"
+            )

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, such
+from gristmill.errors import DataError, count_such
 from gristmill.sources.rows import Rows
 
 Integers = npt.NDArray[np.int64]
@@ -65,7 +65,7 @@ def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[Integ
     if empty.any():
         raise DataError(
             f"{rows.where(int(empty.argmax()))}, column {column!r}: an empty cell, so the row belongs to no series "
-            f"({such(empty.sum(), 'cell')}). Mend it, or name another column as series in the table 'ingest'."
+            f"({count_such(empty.sum(), 'cell')}). Mend it, or name another column as series in the table 'ingest'."
         )
     numbers, names = pd.factorize(cells)
     ids = pd.Index(names).astype("str")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.errors import DataError, such
+from gristmill.errors import DataError, count_such
 
 Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -97,8 +97,8 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
         begin = "" if start == times[first] else f" that starts at {start}"
         raise DataError(
             f"{where(first)}: {times[first]} is not on the grid of frequency {frequency}{begin} "
-            f"({such(astray.sum(), 'row')}). Mend the times, or set frequency in the table 'ingest', or timezone if "
-            "the clock changes with it."
+            f"({count_such(astray.sum(), 'row')}). Mend the times, or set frequency in the table 'ingest', or "
+            "timezone if the clock changes with it."
         )
     sizes = places[np.append(firsts[1:], len(times)) - 1] + 1
     _refuse_empty(sizes, rows, firsts, frequency, inferred, where)

@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.tseries.api import guess_datetime_format
 
 from gristmill.domains.timeseries.settings import Ingest
-from gristmill.errors import DataError, RequestError, shown, such
+from gristmill.errors import DataError, RequestError, count_such, short_repr
 from gristmill.sources.rows import Rows
 
 PARTS = ("year", "month", "day", "hour", "minute", "second")
@@ -72,7 +72,7 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
             aware = first.dt.tz is not None
             times = pd.to_datetime(cells, format=time_format, errors="coerce", utc=aware)
     except (ValueError, re.error) as error:
-        received = shown(cells.iloc[0])
+        received = short_repr(cells.iloc[0])
         raise DataError(
             f"{rows.name}, column {cells.name!r}: not times, from {received} on: {error} {_REMEDY}"
         ) from None
@@ -133,7 +133,7 @@ def _refuse(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], wha
 
 
 def _refuse_at(rows: Rows, cells: "pd.Series[Any]", position: int, count: int, what: str) -> NoReturn:
-    received = "an empty cell" if pd.isna(cells.iloc[position]) else shown(cells.iloc[position])
+    received = "an empty cell" if pd.isna(cells.iloc[position]) else short_repr(cells.iloc[position])
     raise DataError(
-        f"{rows.where(position)}, column {cells.name!r}: {what}: {received} ({such(count, 'cell')}). {_REMEDY}"
+        f"{rows.where(position)}, column {cells.name!r}: {what}: {received} ({count_such(count, 'cell')}). {_REMEDY}"
     )

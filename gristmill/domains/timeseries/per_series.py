@@ -12,7 +12,7 @@ from gristmill.domains.timeseries.baseline_forecasts import baselines_of, by_bas
 from gristmill.domains.timeseries.dataset import Bounds, Prepared
 from gristmill.domains.timeseries.forecasts import Array
 from gristmill.domains.timeseries.settings import Evaluate
-from gristmill.util.chunking import stretches
+from gristmill.util.chunking import split_by_size
 from gristmill.util.table_io import read_table, write_table
 
 SOME = 2_000  # short series, of 4 ms each: of that a worker is worth its start
@@ -33,7 +33,7 @@ def cut(bounds: Bounds, targets: int) -> list[slice]:
     for regimes with pairs of points, of which it looks at fewer and fewer in long ones.
     """
     lengths = np.diff(bounds)[:, 0]
-    return stretches(1 + targets * lengths / 500 + (np.minimum(lengths, 500) / 70) ** 2, SOME)
+    return split_by_size(1 + targets * lengths / 500 + (np.minimum(lengths, 500) / 70) ** 2, SOME)
 
 
 def parts_of(data: Prepared) -> list[str]:

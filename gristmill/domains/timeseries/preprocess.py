@@ -12,7 +12,7 @@ from gristmill.domains.timeseries.dataset import PARTS, Bounds, Layout, Prepared
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import split_all
 from gristmill.errors import DataError, RequestError
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
 
@@ -99,16 +99,17 @@ def refuse_unusable(train: pd.DataFrame, targets: list[str]) -> None:
         values = train[name].to_numpy()
         if not len(values) or values.min() == values.max():
             raise DataError(
-                f"all {len(values)} values of {name!r} in the training part are {number(values[0], 6)}: there is "
-                "nothing to learn. Check the target column."
+                f"all {len(values)} values of {name!r} in the training part are {format_number(values[0], 6)}: there "
+                "is nothing to learn. Check the target column."
                 if len(values)
                 else "the training part is empty. Set smaller parts in the table 'preprocess'."
             )
         step, deviation = np.spacing(np.float32(np.abs(values).max())), values.std()
         if deviation < 1000 * step:
             raise DataError(
-                f"the values of {name!r} vary by {number(deviation, 6)} around {number(values.mean(), 6)}, where "
-                f"32-bit numbers are {number(step, 6)} apart. Subtract a constant from the target column."
+                f"the values of {name!r} vary by {format_number(deviation, 6)} around "
+                f"{format_number(values.mean(), 6)}, where "
+                f"32-bit numbers are {format_number(step, 6)} apart. Subtract a constant from the target column."
             )
 
 

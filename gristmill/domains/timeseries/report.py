@@ -15,7 +15,7 @@ from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import MISSING, number, numbers, score_column, score_rows
+from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column, score_rows
 from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, read_table
 
@@ -93,7 +93,7 @@ def verdict(scores: dict[str, Any]) -> str:
     headline = scores["headline"]
     gain = 1 - headline["model"] / headline["baseline"] if headline["baseline"] else 0.0
     stands = "beats" if gain > 0 else "does not beat"
-    model, baseline = numbers([headline["model"], headline["baseline"]])
+    model, baseline = format_numbers([headline["model"], headline["baseline"]])
     said = (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
         f"{METRICS[headline['metric']]} {model} against {baseline} ({gain:+.1%}). "
@@ -115,7 +115,7 @@ def _on_validation(scores: dict[str, Any], beats: bool) -> str:
     error = errors[best]
     if own is None or error is None:
         return ""
-    shown = numbers([own, error])
+    shown = format_numbers([own, error])
     said = f"On the validation part it {'does not' if beats else 'does'}: {shown[0]} against {shown[1]} of {best}. "
     return said if beats != (own < error) else ""
 
@@ -159,8 +159,8 @@ def forecast_note(found: Found) -> str:
         spikes = found_anomalies["spikes"]
         note += (
             f". Values outside the interval of {found_anomalies['level']:.1%}: {found_anomalies['flagged']}; of "
-            f"{spikes['injected']} injected spikes of {number(spikes['size'], 3)}, {spikes['recall']:.0%} were found, "
-            f"and {spikes['precision']:.0%} of what was flagged then was injected"
+            f"{spikes['injected']} injected spikes of {format_number(spikes['size'], 3)}, {spikes['recall']:.0%} "
+            f"were found, and {spikes['precision']:.0%} of what was flagged then was injected"
         )
     return note + "."
 
@@ -236,7 +236,9 @@ def refit_section(found: Found) -> Section:
     )
     if not len(epochs):
         return Section("Refit", note)
-    note += f" It ran {training['epochs']} epochs from a learning rate of {number(training['learning_rate'], 3)}."
+    note += (
+        f" It ran {training['epochs']} epochs from a learning rate of {format_number(training['learning_rate'], 3)}."
+    )
     return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))])
 
 
@@ -266,7 +268,7 @@ def data_note(summary: dict[str, Any], scores: dict[str, Any]) -> str:
         f"{repairs or 'nothing had to be repaired'}."
     )
     for target, scored in (summary["imputation"] or {}).items():
-        named = zip(scored["mae"], numbers(list(scored["mae"].values())), strict=True)
+        named = zip(scored["mae"], format_numbers(list(scored["mae"].values())), strict=True)
         errors = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in named)
         note += (
             f" Of {target}, {scored['hidden']:,} known values were hidden and filled; mean absolute error: {errors}."
@@ -274,7 +276,7 @@ def data_note(summary: dict[str, Any], scores: dict[str, Any]) -> str:
     shifts = scores["segments"]["shifts"]
     if shifts:
         told = ", ".join(
-            f"{name.replace('_', ' ')} {number(value, 3)}" for name, value in shifts.items() if value is not None
+            f"{name.replace('_', ' ')} {format_number(value, 3)}" for name, value in shifts.items() if value is not None
         )
         note += f" Regimes: {scores['segments']['found']} found; of level shifts injected into the series: {told}."
     return note
@@ -296,7 +298,7 @@ def statistics_table(summary: dict[str, Any]) -> Table:
     """Return statistics of each column."""
     columns = summary["statistics"]
     names = list(next(iter(columns.values())))
-    rows = [[column, *numbers([values[name] for name in names])] for column, values in columns.items()]
+    rows = [[column, *format_numbers([values[name] for name in names])] for column, values in columns.items()]
     return Table("Columns", ["", *(name.replace("_", " ") for name in names)], rows)
 
 

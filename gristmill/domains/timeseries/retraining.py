@@ -17,7 +17,16 @@ from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
 from gristmill.retraining.drift import look_at_errors, look_at_numbers, one_look
 from gristmill.retraining.gate import Contest
-from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion, Drift, Folders, Lost, News, incomparable
+from gristmill.runs.retraining_record import (
+    CHALLENGER,
+    CHAMPION,
+    Champion,
+    DataChanges,
+    Drift,
+    Folders,
+    LostRows,
+    incomparable_error,
+)
 from gristmill.util.table_io import read_document, read_table
 
 Array = npt.NDArray[np.float64]
@@ -40,7 +49,7 @@ def overrides(tables: Mapping[str, Any]) -> list[str]:
     return [f"preprocess.test={window}", "export.refit=true"]
 
 
-def news(ingest: Path, before: Path | None) -> News:
+def news(ingest: Path, before: Path | None) -> DataChanges:
     """Compare ingested series with earlier ones: times after the last one, and rows that came or changed before it.
 
     Args:
@@ -49,10 +58,10 @@ def news(ingest: Path, before: Path | None) -> News:
     """
     now = read_table(ingest / "series.parquet")
     if before is None:
-        return News(later=now["ds"].nunique())
+        return DataChanges(later=now["ds"].nunique())
     then = read_table(before / "series.parquet")
     if then["ds"].dtype.kind != now["ds"].dtype.kind:
-        raise incomparable("the times of the data are numbers now and were dates before, or the other way round")
+        raise incomparable_error("the times of the data are numbers now and were dates before, or the other way round")
     old = now["ds"] <= then["ds"].max()
     both = now[old].merge(then, how="outer", on=_KEYS, suffixes=("", " before"), indicator=True)
     shared = both[both["_merge"] == "both"]
@@ -60,7 +69,7 @@ def news(ingest: Path, before: Path | None) -> News:
     changed = np.zeros(len(shared), bool)
     for name in columns:
         changed |= shared[name].to_numpy() != shared[f"{name} before"].to_numpy()
-    return News(
+    return DataChanges(
         later=now.loc[~old, "ds"].nunique(),
         late=int((both["_merge"] == "left_only").sum()),
         revised=int(changed.sum()),
@@ -68,7 +77,7 @@ def news(ingest: Path, before: Path | None) -> News:
     )
 
 
-def lost(ingest: Path, before: Path) -> Lost:
+def lost(ingest: Path, before: Path) -> LostRows:
     """Count the earlier observations that are missing; one that was filled is none.
 
     Args:
@@ -81,7 +90,7 @@ def lost(ingest: Path, before: Path) -> Lost:
         missing = (then.merge(now, how="left", on=_KEYS, indicator=True)["_merge"] == "left_only").to_numpy()
     series, time = then.iloc[int(missing.argmax())]
     first = f"{str(time).removesuffix(' 00:00:00')} of series {series!r}" if missing.any() else ""
-    return Lost(int(missing.sum()), len(then), "rows", first)
+    return LostRows(int(missing.sum()), len(then), "rows", first)
 
 
 def _observed(ingest: Path) -> pd.DataFrame:
@@ -178,7 +187,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     if champion is not None:
         served = _served(challenger["ingest"], champion, read_table(champion.folders["ingest"] / "series.parquet"))
         if served.data.layout.horizon != data.layout.horizon:
-            raise incomparable(
+            raise incomparable_error(
                 f"the champion forecasts {served.data.layout.horizon} steps, the challenger {data.layout.horizon}"
             )
         kept = served.sees(starts)
@@ -193,7 +202,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     errors = {name: np.abs(forecast - truth) / unit for name, forecast in made.items()}
     errors[CHALLENGER] = errors.pop(MODEL)
     if not kept.any():
-        raise incomparable("no forecast of the judging window has as long a history as the champion needs")
+        raise incomparable_error("no forecast of the judging window has as long a history as the champion needs")
     counted = ~np.isnan(unit)
     return Contest(
         metric, {name: _over_time(made, counted, times, kept) for name, made in errors.items()}, data.layout.horizon

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries.grid import is_finer_than_a_day
-from gristmill.errors import DataError, RequestError, such
+from gristmill.errors import DataError, RequestError, count_such
 from gristmill.sources.rows import Rows
 
 _HALF_A_DAY = pd.Timedelta(hours=12)
@@ -60,7 +60,7 @@ def _localised(clock: pd.DatetimeIndex, name: str, series: npt.NDArray[np.int64]
         first = int(skipped.argmax())
         raise DataError(
             f"{rows.where(first)}: {clock[first]} does not exist in {name}, where the clock was put forward "
-            f"({such(skipped.sum(), 'row')}). Mend the times, or correct timezone in the table 'ingest'."
+            f"({count_such(skipped.sum(), 'row')}). Mend the times, or correct timezone in the table 'ingest'."
         )
     doubtful = np.flatnonzero(clock.tz_localize(zone, ambiguous="NaT").isna())
     for night in _nights(clock, series, doubtful):

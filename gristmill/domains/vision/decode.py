@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 
 Pixels = npt.NDArray[np.uint8]  # (height, width, channels)
 
@@ -114,7 +114,7 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
             yield image
     except UnidentifiedImageError:
         raise DataError(
-            f"not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with {shown(encoded[:12])}"
+            f"not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with {short_repr(encoded[:12])}"
         ) from None
     except _BOMBS as error:
         raise DataError(f"too many pixels ({error})") from None

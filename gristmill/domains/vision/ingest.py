@@ -17,7 +17,7 @@ from gristmill.domains.common.classification.classes import check_classes, count
 from gristmill.domains.vision import decode, shards
 from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Ingest, Schema
-from gristmill.errors import DataError, SourceChanged, shown
+from gristmill.errors import DataError, SourceChanged, short_repr
 from gristmill.sources import archives
 from gristmill.sources.images.folder import Folder
 from gristmill.sources.photo import ImageSource, Photo
@@ -185,7 +185,9 @@ def _refuse_many_unusable(skipped: list[dict[str, str]], kept: int, most: float)
 def _refuse_strange(rows: list[dict[str, Any]], classes: list[str]) -> None:
     """Refuse a label that the source does not name among its classes."""
     if strange := sorted({row["label"] for row in rows} - set(classes)):
-        raise DataError(f"label {shown(strange[0])} is none of the source's {len(classes)} classes. Mend the source.")
+        raise DataError(
+            f"label {short_repr(strange[0])} is none of the source's {len(classes)} classes. Mend the source."
+        )
 
 
 def _violations(index: pd.DataFrame, counts: dict[str, int], schema: Schema) -> Iterator[Violation]:

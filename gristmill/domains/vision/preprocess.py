@@ -19,7 +19,7 @@ from gristmill.domains.vision import decode, shards
 from gristmill.domains.vision.dataset import Layout, shard_edges, write_layout
 from gristmill.domains.vision.settings import Preprocess
 from gristmill.errors import DataError
-from gristmill.util.files import link
+from gristmill.util.files import link_or_copy
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 SHARD_BYTES = 32 << 20  # of pixels
@@ -56,7 +56,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     planned = list(_planned(ordered, layout))
     if chunks:
         for folder, (name, _) in zip(chunks, planned, strict=True):
-            link(folder / name, out / name)
+            link_or_copy(folder / name, out / name)
     else:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             written = [pool.submit(shards.write, out / name, _examples(rows, layout, ingest)) for name, rows in planned]

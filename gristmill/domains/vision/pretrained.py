@@ -13,7 +13,7 @@ from keras import ops
 
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError, WorkError
-from gristmill.settings.messages import reason
+from gristmill.settings.messages import keras_reason
 
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet's red, green and blue, from 0 to 1, as in keras.applications
 DEVIATION = (0.229, 0.224, 0.225)
@@ -43,13 +43,13 @@ def load(name: str, weights: str, shape: Shape) -> keras.Model:
     except ValueError as error:
         raise RequestError(
             f"model.base: {name} cannot be built for images of {shape.height} x {shape.width} pixels "
-            f"({reason(error)}). Set another preprocess.size."
+            f"({keras_reason(error)}). Set another preprocess.size."
         ) from None
     except Exception as error:
         if type(error) is not Exception:  # what Keras raises where a download fails
             raise
         raise WorkError(
-            f"model.weights: those of {name} for ImageNet cannot be fetched ({reason(error)}). "
+            f"model.weights: those of {name} for ImageNet cannot be fetched ({keras_reason(error)}). "
             "Try again, or set model.weights to a file of them."
         ) from None
     if weights not in ("imagenet", "none"):
@@ -66,7 +66,7 @@ def _load_file(network: keras.Model, name: str, file: Path) -> None:
             network.load_weights(file)
     except (KeyError, OSError, ValueError) as error:
         raise RequestError(
-            f"{file}: not the weights of {name} without its top ({reason(error)}). "
+            f"{file}: not the weights of {name} without its top ({keras_reason(error)}). "
             "Correct model.base, or set model.weights to a file of this network."
         ) from None
     if name.startswith("EfficientNetB"):

@@ -170,18 +170,18 @@ def _arrays_in(path: Path, file: pixels.Open, top: Path) -> Iterator[_Array]:
 
 def _read_member(file: pixels.Open, name: str, where: str) -> "npt.NDArray[Any]":
     with told(where), file() as opened, zipfile.ZipFile(opened) as archive, archive.open(name) as member:
-        return _values(member, npy_header.header_of(member), where)
+        return _values(member, npy_header.read_npy_header(member), where)
 
 
 def _read_file(path: Path, file: pixels.Open) -> "npt.NDArray[Any]":
     name = path.name.lower()
     with told(path), unpacked(path, file()) as opened:
         return _values(
-            opened, npy_header.header_of(opened) if name.endswith(".npy") else _idx_header(opened), str(path)
+            opened, npy_header.read_npy_header(opened) if name.endswith(".npy") else _idx_header(opened), str(path)
         )
 
 
-def _idx_header(file: IO[bytes]) -> npy_header.Header:
+def _idx_header(file: IO[bytes]) -> npy_header.NpyHeader:
     """Read the header of an idx file: two zeros, 8 for unsigned bytes, the dimensions (yann.lecun.com/exdb/mnist)."""
     import numpy as np
 
@@ -191,10 +191,10 @@ def _idx_header(file: IO[bytes]) -> npy_header.Header:
     sizes = file.read(4 * magic[3])
     if len(sizes) != 4 * magic[3]:
         raise EOFError("it ends in its header")
-    return npy_header.Header(tuple(struct.unpack(f">{magic[3]}I", sizes)), False, np.dtype(np.uint8))
+    return npy_header.NpyHeader(tuple(struct.unpack(f">{magic[3]}I", sizes)), False, np.dtype(np.uint8))
 
 
-def _values(file: IO[bytes], header: npy_header.Header, where: str) -> "npt.NDArray[Any]":
+def _values(file: IO[bytes], header: npy_header.NpyHeader, where: str) -> "npt.NDArray[Any]":
     """Read what a header promises, once it is known to be neither too large nor of objects."""
     import numpy as np
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import Column, Columns, Files, SourceLocation
 from gristmill.sources import archives
 from gristmill.sources.images.folder import PHOTOS
@@ -69,7 +69,7 @@ class Listing(Files):
                 photo = _sought(cells[self.image], found, top, where)
                 if photo in rows:
                     raise DataError(
-                        f"{where}: {shown(cells[self.image])} stands in {rows[photo][0]} already. Remove one."
+                        f"{where}: {short_repr(cells[self.image])} stands in {rows[photo][0]} already. Remove one."
                     )
                 rows[photo] = where, cells
             for photo, (where, cells) in rows.items():
@@ -110,5 +110,5 @@ def _sought(name: str, found: dict[Path, archives.Read], top: Path, where: str) 
     """Return the photo that a row names: from the folder that all photos share, or from the nearest one above it."""
     photo = next((folder / name for folder in (top, *top.parents) if folder / name in found), None)
     if photo is None:
-        raise DataError(f"{where}: no photo {shown(name)} at or below {top}. Add it, or remove the row.")
+        raise DataError(f"{where}: no photo {short_repr(name)} at or below {top}. Add it, or remove the row.")
     return photo

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from gristmill.errors import DataError, shown, such
+from gristmill.errors import DataError, count_such, short_repr
 from gristmill.settings.base import Files
 from gristmill.sources.packed import content_of, unpacked
 from gristmill.sources.rows import LARGEST, Rows, joined, refuse_missing
@@ -175,8 +175,8 @@ class Csv(Files):
                 else "Mend it or leave it empty; where it stands for no value, name it in the source's missing."
             )
             raise DataError(
-                f"{path} row {cells.index[first]}, column {cells.name!r}: not a finite number: {shown(received)} "
-                f"({such(bad.sum(), 'cell')}). {remedy}"
+                f"{path} row {cells.index[first]}, column {cells.name!r}: not a finite number: {short_repr(received)} "
+                f"({count_such(bad.sum(), 'cell')}). {remedy}"
             )
         return values
 
@@ -204,7 +204,7 @@ def _refuse_ragged_rows(path: Path, header: Sequence[str], ragged: Sequence[tupl
         row, found = ragged[0]
         raise DataError(
             f"{path} row {row}: {found} fields, but the header has {len(header)} "
-            f"({such(len(ragged), 'row')}). Mend the row, or set the source's separator."
+            f"({count_such(len(ragged), 'row')}). Mend the row, or set the source's separator."
         )
 
 
@@ -213,5 +213,5 @@ def _refuse_nul(cells: "pd.Series[str]", path: Path) -> None:
     if bad.any():
         raise DataError(
             f"{path} row {cells.index[int(bad.argmax())]}, column {cells.name!r}: a NUL byte "
-            f"({such(bad.sum(), 'cell')}). Mend it, or set the source's encoding."
+            f"({count_such(bad.sum(), 'cell')}). Mend it, or set the source's encoding."
         )

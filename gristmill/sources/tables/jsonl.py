@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from gristmill.errors import DataError, shown
+from gristmill.errors import DataError, short_repr
 from gristmill.settings.base import Files
 from gristmill.sources.decoded import decoded
 from gristmill.sources.rows import LARGEST, Rows, joined, refuse_missing
@@ -66,12 +66,12 @@ def _object(line: str, path: Path, row: int) -> dict[str, Any]:
         ) from None
     except _Twice as error:
         raise DataError(
-            f"{path} row {row}: the key {shown(error.args[0])} stands in an object twice. Mend it."
+            f"{path} row {row}: the key {short_repr(error.args[0])} stands in an object twice. Mend it."
         ) from None
     except (ValueError, RecursionError):  # an integer of thousands of digits, arrays in arrays in arrays
         raise DataError(f"{path} row {row}: JSON that is too large to read. Mend the line.") from None
     if not isinstance(found, dict):
-        raise DataError(f"{path} row {row}: {shown(found)}, which is no object. Expected an object a line.")
+        raise DataError(f"{path} row {row}: {short_repr(found)}, which is no object. Expected an object a line.")
     return found
 
 
@@ -99,7 +99,7 @@ def _text(cell: Any, path: Path, row: int, name: str) -> str | None:
         case bool() | int() | float():
             return json.dumps(cell)
     raise DataError(
-        f"{path} row {row}, column {name!r}: {shown(cell)}. Expected text or a number: name another column."
+        f"{path} row {row}, column {name!r}: {short_repr(cell)}. Expected text or a number: name another column."
     )
 
 
@@ -118,4 +118,6 @@ def _number(cell: Any, path: Path, row: int, name: str) -> float | None:
         return None
     if isinstance(cell, bool | int | float) and (cell != cell or abs(cell) < LARGEST):  # NaN differs from itself
         return float(cell)
-    raise DataError(f"{path} row {row}, column {name!r}: not a finite number: {shown(cell)}. Mend it or leave it out.")
+    raise DataError(
+        f"{path} row {row}, column {name!r}: not a finite number: {short_repr(cell)}. Mend it or leave it out."
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from gristmill.errors import DataError, such
+from gristmill.errors import DataError, count_such
 from gristmill.settings.base import Files
 from gristmill.sources.rows import LARGEST, Rows, joined, refuse_missing
 
@@ -137,7 +137,7 @@ def _refuse_wild(path: Path, values: "pd.Series[float]") -> None:
         first = int(bad.argmax())
         raise DataError(
             f"{path} row {values.index[first]}, column {values.name!r}: not a finite number: {values.iloc[first]} "
-            f"({such(bad.sum(), 'cell')}). Mend it or leave it empty."
+            f"({count_such(bad.sum(), 'cell')}). Mend it or leave it empty."
         )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.errors import RequestError, StoreError
-from gristmill.util.urls import without_user
+from gristmill.util.urls import strip_credentials
 
 _AT_A_TIME = 4  # files that are sent or fetched side by side
 _PATIENCE = 10.0  # seconds for which a store that could not be reached is not tried again
@@ -263,5 +263,5 @@ def _size_and_age(info: Mapping[str, Any]) -> tuple[int, float]:
 
 def _line(error: BaseException) -> str:
     """Return what an error says in one line, without what nobody should read."""
-    said = re.sub(r"\s+", " ", without_user(str(error))).strip().rstrip(".")
+    said = re.sub(r"\s+", " ", strip_credentials(str(error))).strip().rstrip(".")
     return said or type(error).__name__

@@ -10,7 +10,7 @@ from pathlib import Path
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.store.artifact import MANIFEST, Artifact, read_manifest, verify
 from gristmill.store.remote.remote import Remote
-from gristmill.util.disk_errors import writing
+from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import write_atomically
 
 _MARK = "shared-with"  # holds the URL of the store that this folder is a cache of
@@ -23,7 +23,7 @@ def is_cache_of(root: Path, url: str) -> bool:
         RequestError: it is the cache of another one.
     """
     mark = root / _MARK
-    with writing(root):
+    with translate_disk_errors(root):
         try:
             known = mark.read_text()
         except (FileNotFoundError, NotADirectoryError):
@@ -65,6 +65,6 @@ def join(root: Path, remote: Remote) -> None:
                 )
     records = {path.relative_to(root).as_posix(): path for path in root.glob("runs/*/[!.]*.json")}
     bucket.upload(records)
-    with writing(root):
+    with translate_disk_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         write_atomically(root / _MARK, bucket.url)

@@ -20,7 +20,7 @@ from gristmill.store.remote import manifest_cache
 from gristmill.store.remote.join import is_cache_of, join
 from gristmill.store.remote.remote import Remote
 from gristmill.store.store import Store
-from gristmill.util.disk_errors import writing
+from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import flush_folder
 
 
@@ -54,7 +54,7 @@ class SharedStore(Store):
         """A name by chance, not that of the host: several caches may lie on one, and several hosts may share one."""
         file, name = self.root / "cache-name", os.urandom(8).hex()
         if not file.exists():
-            with writing(self.root), contextlib.suppress(FileExistsError):
+            with translate_disk_errors(self.root), contextlib.suppress(FileExistsError):
                 aside = self.root / f".cache-name.{name}"
                 self.root.mkdir(parents=True, exist_ok=True)
                 aside.write_text(name)

@@ -18,7 +18,7 @@ from gristmill.errors import DataError, RequestError
 from gristmill.project.status import Status
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, StageRecord
-from gristmill.runs.retraining_record import Drift, InputDrift, Judgement, News, Retraining
+from gristmill.runs.retraining_record import DataChanges, Drift, InputDrift, Judgement, Retraining
 from gristmill.store.artifact import Reference
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
@@ -310,7 +310,7 @@ def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.C
     moved = InputDrift(name="rain", test="level", statistic=9.0, probability=0.001, alarm=True)
     found = Retraining(
         champion=1,
-        news=News(later=24, revised=2),
+        news=DataChanges(later=24, revised=2),
         unjudged=26,
         drift=Drift(errors=None, inputs=[moved]),
         judgement=judged,

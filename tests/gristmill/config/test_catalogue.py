@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gristmill.config import catalogue as config
-from gristmill.config.catalogue import Catalogue, find_root, load, toml_value
+from gristmill.config.catalogue import Catalogue, find_project_folder, load, toml_value
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError
@@ -451,18 +451,18 @@ def test_the_nearest_file_above_is_found(project: Path, monkeypatch: pytest.Monk
     below = project / "a/b"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
-    assert (find_root(), load().root) == (project, project)
+    assert (find_project_folder(), load().root) == (project, project)
     (project / "a/pipelines.toml").write_text("")
-    assert (find_root(), list(load().pipelines)) == (project / "a", [])
+    assert (find_project_folder(), list(load().pipelines)) == (project / "a", [])
 
 
 def test_no_file_above_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "FILE", "a-name-that-no-folder-above-has.toml")
+    monkeypatch.setattr(config, "PIPELINES_FILE", "a-name-that-no-folder-above-has.toml")
     with pytest.raises(
         RequestError, match=re.escape(f"{tmp_path}: no a-name-that-no-folder-above-has.toml here or in")
     ):
-        find_root()
+        find_project_folder()
 
 
 def test_a_file_without_pipelines_is_an_empty_catalogue(project: Path) -> None:

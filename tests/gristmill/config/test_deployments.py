@@ -11,7 +11,7 @@ from gristmill.config import catalogue, deployments
 from gristmill.settings.schedule import Schedule
 
 
-def deployed(project: Path, schedule: str = "", pool: str = deployments.POOL) -> list[dict[str, Any]]:
+def deployed(project: Path, schedule: str = "", pool: str = deployments.DEFAULT_WORK_POOL) -> list[dict[str, Any]]:
     """Return the deployments of the small pipeline with these lines in its schedule, as Prefect reads them."""
     (project / "pipelines.toml").write_text(f"{SMALL}\n[pipelines.small.schedule]\n{schedule}\n")
     content = deployments.prefect_yaml(catalogue.load(project), pool)
@@ -134,4 +134,4 @@ def test_a_description_fills_in_no_secret(project: Path) -> None:
     ],
 )
 def test_when_a_pipeline_is_retrained_is_told_in_words(values: dict[str, Any], told: str) -> None:
-    assert deployments.when(Schedule(**values)) == told
+    assert deployments.describe_schedule(Schedule(**values)) == told

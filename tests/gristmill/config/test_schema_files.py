@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.config.catalogue import load, restore
+from gristmill.config.catalogue import load, restore_settings
 from gristmill.config.schema_files import read_schema
 from gristmill.domains.timeseries.settings import Schema
 from gristmill.domains.vision.settings import Schema as PhotoSchema
@@ -30,7 +30,7 @@ def test_a_file_is_a_table_of_its_pipeline_and_kept_with_its_runs(project: Path)
         frequency="MS",
         columns={"sunspots": Cells(type="number", min=0), "month": Cells(missing=0)},
     )
-    assert restore("timeseries", pipeline.values()) == pipeline.tables
+    assert restore_settings("timeseries", pipeline.values()) == pipeline.tables
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from gristmill.runs.plan import identity_of
 from gristmill.settings.base import Settings
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.store.code_closure import read_modules
-from gristmill.store.imported_code import NOTHING
+from gristmill.store.imported_code import NO_IMPORTS
 from gristmill.store.store import Store
 
 BEFORE = ["ingest", "preprocess", "train"]
@@ -50,7 +50,7 @@ def keys(project: Path, *assignments: str) -> dict[str, str]:
 def keys_of(of: Pipeline, project: Path) -> dict[str, str]:
     modules = read_modules(Store(project / "data/store").memo)
     return {
-        stage.label: identity_of(of, stage, dict.fromkeys(stage.inputs, "0"), modules, NOTHING).key
+        stage.label: identity_of(of, stage, dict.fromkeys(stage.inputs, "0"), modules, NO_IMPORTS).key
         for stage in stages_of(of.domain, of.tables)
     }
 

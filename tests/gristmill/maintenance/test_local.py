@@ -20,7 +20,7 @@ from gristmill.registry.bundles import Bundles
 from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
 from gristmill.runs.records import Record, RunOutcome, StageRecord
-from gristmill.runs.retraining_record import Judgement, News, Retraining
+from gristmill.runs.retraining_record import DataChanges, Judgement, Retraining
 from gristmill.store.artifact import Artifact
 from gristmill.store.staging import draft_beside
 from gristmill.store.store import Store
@@ -264,7 +264,7 @@ def retraining(verdict: Any) -> Retraining:
         why="",
     )
     judged = judgement if verdict in ("promoted", "rejected") else None
-    return Retraining(champion=None, news=News(later=1), unjudged=1, judgement=judged, verdict=verdict)
+    return Retraining(champion=None, news=DataChanges(later=1), unjudged=1, judgement=judged, verdict=verdict)
 
 
 def register(registry: Registry, made: Record) -> None:
@@ -411,7 +411,7 @@ def test_the_draft_of_a_process_whose_pid_another_one_has_now_is_garbage(store: 
     final = publish(store, "train", 1).path
     record(store, 1, publish(store, "train", 1))
     living = draft_beside(final)
-    left = living.with_name(living.name.replace(began := processes.identity(os.getpid()), f"{began}0"))
+    left = living.with_name(living.name.replace(began := processes.process_identity(os.getpid()), f"{began}0"))
     for path in (living, left):
         path.mkdir()
 

@@ -10,8 +10,8 @@ import pytest
 
 from gristmill import keys
 from gristmill.errors import StoreError
-from gristmill.maintenance.eviction import evict, share_all
-from gristmill.maintenance.local import needed
+from gristmill.maintenance.eviction import evict, upload_missing
+from gristmill.maintenance.local import referenced_artifacts
 from gristmill.maintenance.shared import remove_shared, repair_shared, shared_garbage, verify_shared
 from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
@@ -50,7 +50,7 @@ def unneeded(store: Store, keep_runs: int = 1) -> set[str]:
     """Return the names of what can be removed, after this machine has heard of all runs."""
     Runs(store).pull()
     Registry(store).pull()
-    found = shared_garbage(store, needed(store, keep_runs))
+    found = shared_garbage(store, referenced_artifacts(store, keep_runs))
     return {str(item.path).removeprefix(f"{store.remote.bucket.url}/") for item in found}
 
 
@@ -83,7 +83,7 @@ def test_damage_is_healed_by_a_machine_that_has_it_and_else_removed(
     assert [verdict.repair for verdict in repaired if verdict.damage] == ["Removed.", told]
     assert damages(store) == {}
     assert (machine("third").get("train", made_of().key) is not None) is healed
-    share_all(machine("here"), [made.reference])  # as a run does that finds it in its cache
+    upload_missing(machine("here"), [made.reference])  # as a run does that finds it in its cache
     assert machine("fourth").get("train", made_of().key)
 
 
@@ -120,7 +120,7 @@ def test_what_no_run_of_any_machine_needs_is_named_and_objects_only_a_day_later(
         object_name(keys.digest_of_bytes(b"weights of old")),
         object_name(keys.digest_of_bytes(b"old")),
     }
-    for item in list(shared_garbage(third, needed(third, 1))):
+    for item in list(shared_garbage(third, referenced_artifacts(third, 1))):
         remove_shared(item, third.remote)
     assert unneeded(third) == set()
     assert young in names(shared)

@@ -13,7 +13,7 @@ from gristmill.config import catalogue
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime import launch
 from gristmill.prefect_runtime.launch import set_up_prefect
-from gristmill.util.processes import TEMPORARY
+from gristmill.util.processes import TEMPORARY_API_VARIABLE
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_temporary_server_is_sent_no_heartbeats(project: Path, monkeypatch: py
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
     monkeypatch.setattr(launch, "_ready", lambda *_: (lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value(), "url"))
-    monkeypatch.setenv(TEMPORARY, "url")
+    monkeypatch.setenv(TEMPORARY_API_VARIABLE, "url")
 
     assert launch.launch(catalogue.load(), ["small"], "timeseries", {"pipeline": "small"}) is None
 

@@ -9,7 +9,7 @@ import pytest
 
 from gristmill import keys
 from gristmill.errors import CorruptArtifact
-from gristmill.registry.lineage import Git, code_of, git_of
+from gristmill.registry.lineage import Git, code_digests, git_of
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
@@ -93,10 +93,10 @@ def test_the_code_of_each_stage_is_what_its_manifest_says(tmp_path: Path) -> Non
         started=datetime(2020, 1, 1, tzinfo=UTC), stages=stages, versions={}, host="here", pid=1,
     )  # fmt: skip
 
-    assert code_of(record, store) == {stage: keys.digest_of(modules) for stage, modules in code.items()}
+    assert code_digests(record, store) == {stage: keys.digest_of(modules) for stage, modules in code.items()}
     shutil.rmtree(made["ingest"].path)
     with pytest.raises(CorruptArtifact) as raised:
-        code_of(record, store)
+        code_digests(record, store)
     manifest = made["ingest"].path / "manifest.json"
     assert str(raised.value) == f"{manifest}: cannot be read (No such file or directory)."
 

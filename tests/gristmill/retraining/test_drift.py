@@ -22,7 +22,7 @@ from gristmill.retraining.drift import (
 )
 from gristmill.retraining.gate import Contest
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Drift, InputDrift
-from gristmill.settings.messages import number
+from gristmill.settings.messages import format_number
 
 BEFORE = np.tile([1.0] * 8 + [5.0, 9.0], 20)
 BEFORE[[10, 30]], BEFORE[[19, 39]] = 9.0, 5.0  # twice two large errors follow each other
@@ -259,7 +259,7 @@ def test_alarms_are_told_in_words() -> None:
     assert errors is not None
     assert Drift(errors=errors, inputs=[moved]).alarms == [
         f"mean error 9 of 20 new ones, {errors.mean_before:.4g} on held-out data, "
-        f"20 in a row above {errors.large:.4g}, probability {number(errors.probability, 2)}",
+        f"20 in a row above {errors.large:.4g}, probability {format_number(errors.probability, 2)}",
         f"rain: level of the last 30 (t statistic) {moved.statistic:.3f}, probability 0.000089",
     ]
     assert Drift(errors=None, inputs=[]).alarms == []

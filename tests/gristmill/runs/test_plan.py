@@ -16,11 +16,11 @@ from gristmill.config import catalogue as config
 from gristmill.config.catalogue import Catalogue
 from gristmill.config.stages import STAGES, Stage, stages_of
 from gristmill.keys import Identity
-from gristmill.runs.plan import Step, digests_of, identity_of, is_fresh, located, plan
+from gristmill.runs.plan import Step, digests_of, identity_of, is_fresh, locate_inputs, plan
 from gristmill.runs.records import Record, RunOutcome, Runs, StageRecord
 from gristmill.store.artifact import Reference
 from gristmill.store.code_closure import read_modules
-from gristmill.store.imported_code import NOTHING
+from gristmill.store.imported_code import NO_IMPORTS
 from gristmill.store.store import Store
 from gristmill.util.files import files_below
 
@@ -65,7 +65,7 @@ def fill(
     run = runs.start(pipeline, list(assignments), {})
     done: dict[str, Reference] = {}
     for stage in stages_of(pipeline.domain, pipeline.tables):
-        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), read_modules(store.memo), NOTHING)
+        made_of = identity_of(pipeline, stage, inputs_of(catalogue, stage, done), read_modules(store.memo), NO_IMPORTS)
         if change := (was or {}).get(stage.label):
             made_of = changed(made_of, change)
         if not store.get(stage.name, made_of.key):
@@ -82,7 +82,7 @@ def fill(
 
 
 def inputs_of(catalogue: Catalogue, stage: Stage, done: dict[str, Reference]) -> dict[str, str]:
-    data = digests_of(located(catalogue, catalogue.pipeline("small"), stage), catalogue.store)
+    data = digests_of(locate_inputs(catalogue, catalogue.pipeline("small"), stage), catalogue.store)
     return {name: done[name]["digest"] for name in stage.inputs} | data
 
 
@@ -240,7 +240,7 @@ def digest(project: Path, place: str, *more: str) -> str:
     """The digest of what a place holds."""
     catalogue = load(project, f"source.path='{place}'", *more)
     pipeline = catalogue.pipeline("small")
-    found = located(catalogue, pipeline, stages_of("timeseries", pipeline.tables)[0])
+    found = locate_inputs(catalogue, pipeline, stages_of("timeseries", pipeline.tables)[0])
     return digests_of(found, catalogue.store)["source.path"]
 
 
@@ -343,10 +343,10 @@ def age_format(parts: dict[str, Any]) -> None:
     [
         (edit_code, "code gristmill/domains/timeseries/windows.py"),
         (move_code, "code gristmill/domains/timeseries/cutting.py; code gristmill/domains/timeseries/windows.py"),
-        (age_library, f"library numpy 1.0 → {identity.versions(('numpy',))['numpy']}"),
+        (age_library, f"library numpy 1.0 → {identity.library_versions(('numpy',))['numpy']}"),
         (age_python, f"python 3.10 → {sys.version_info.major}.{sys.version_info.minor}"),
         (add_library, "without library torch 2.1"),
-        (drop_library, f"with library numpy {identity.versions(('numpy',))['numpy']}"),
+        (drop_library, f"with library numpy {identity.library_versions(('numpy',))['numpy']}"),
         (age_format, f"artifact format 0 → {identity.FORMAT}"),
     ],
 )
@@ -490,7 +490,7 @@ def test_points_have_keys_of_their_own_that_do_not_hold_how_many_there_are(proje
         pipeline = catalogue.pipeline("small")
         modules = read_modules(catalogue.store.memo)
         points = [stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "backtest"]
-        return {stage.label: identity_of(pipeline, stage, {}, modules, NOTHING) for stage in points}
+        return {stage.label: identity_of(pipeline, stage, {}, modules, NO_IMPORTS) for stage in points}
 
     found = parts(*BACKTEST)
     assert [made_of.parts["settings"]["backtest"] for made_of in found.values()] == [
@@ -563,7 +563,7 @@ def test_an_export_depends_on_the_libraries_of_its_formats_alone(
 
     def keys() -> dict[str, str]:
         return {
-            stage.name: identity_of(small, stage, {}, modules, NOTHING).key
+            stage.name: identity_of(small, stage, {}, modules, NO_IMPORTS).key
             for stage in stages_of("vision", small.tables)
         }
 

@@ -23,7 +23,7 @@ from gristmill.config.catalogue import Pipeline
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError, StoreError, WorkError
 from gristmill.runs.records import Record, Runs, StageRecord
-from gristmill.runs.retraining_record import Drift, Judgement, MeanDrift, News, Retraining
+from gristmill.runs.retraining_record import DataChanges, Drift, Judgement, MeanDrift, Retraining
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 
@@ -107,7 +107,7 @@ def test_a_record_keeps_scores_that_are_not_finite(runs: Runs, pipeline: Pipelin
     )
     errors = MeanDrift(count=3, mean=math.inf, mean_before=1.0, probability=0.0, alarm=True)
     found = Retraining(
-        champion=1, news=News(later=3), unjudged=3, drift=Drift(errors=errors, inputs=[]), judgement=judged
+        champion=1, news=DataChanges(later=3), unjudged=3, drift=Drift(errors=errors, inputs=[]), judgement=judged
     )
 
     runs.note_retraining("small", made.id, found)
@@ -161,7 +161,7 @@ def test_the_trials_of_a_sweep_are_no_runs_of_the_pipeline_but_found_by_their_se
 
 def asked(*assignments: str) -> Retraining:
     """A retraining that made assignments itself."""
-    return Retraining(champion=None, news=News(later=1), unjudged=1, asked=list(assignments))
+    return Retraining(champion=None, news=DataChanges(later=1), unjudged=1, asked=list(assignments))
 
 
 SCORED = {"export": TRAIN}  # a retraining that exported made a model

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.runs.retraining_record import same_recipe
+from gristmill.runs.retraining_record import same_settings
 
 JUDGED: dict[str, dict[str, Any]] = {"train": {"epochs": 3}, "schedule": {"cron": "@daily"}, "export": {"refit": True}}
 
@@ -20,4 +20,4 @@ JUDGED: dict[str, dict[str, Any]] = {"train": {"epochs": 3}, "schedule": {"cron"
     ],
 )
 def test_what_makes_no_other_challenger_is_the_same_recipe(today: dict[str, Any], same: bool) -> None:
-    assert same_recipe(JUDGED, today, ["export.refit=true"]) == same
+    assert same_settings(JUDGED, today, ["export.refit=true"]) == same

@@ -14,14 +14,14 @@ from gristmill.settings.base import (
     Columns,
     Files,
     Fit,
+    MessageText,
     OptionalColumn,
-    Said,
     Settings,
     Sizes,
     SourceLocation,
     columns,
     identity_values,
-    places,
+    locations,
 )
 
 PACKAGE = Path(gristmill.__file__).parent
@@ -39,7 +39,7 @@ class Roles(Settings):
     target: Column
     part: OptionalColumn = None
     others: Columns = ()
-    called: Said = ""
+    called: MessageText = ""
     rows: int = 3
 
 
@@ -76,7 +76,7 @@ def test_an_array_of_toml_becomes_a_tuple_whose_items_are_checked() -> None:
 
 def test_a_place_is_no_part_of_the_identity() -> None:
     table = Reader(kind="csv", path="here.csv")
-    assert list(places(table)) == [("path", "here.csv")]
+    assert list(locations(table)) == [("path", "here.csv")]
     assert identity_values(table) == {"kind": "csv", "sizes": [1, 2]}
     assert identity_values(Reader(kind="csv", path="elsewhere.csv")) == identity_values(table)
 

@@ -12,9 +12,9 @@ import pytest
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
 from gristmill.errors import DataError, RequestError
-from gristmill.runs.plan import digests_of, identity_of, located
-from gristmill.settings.base import identity_values, places
-from gristmill.settings.custom_code import CustomCode, is_own
+from gristmill.runs.plan import digests_of, identity_of, locate_inputs
+from gristmill.settings.base import identity_values, locations
+from gristmill.settings.custom_code import CustomCode, is_custom
 from gristmill.store.code_closure import read_modules, with_imports
 from gristmill.store.imported_code import read_imported
 from helpers.scoreboard import Fault
@@ -63,7 +63,7 @@ def key_of_train(project: Path) -> str:
     catalogue = load(project)
     pipeline, store = catalogue.pipeline("mine"), catalogue.store
     (stage,) = (stage for stage in stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
-    inputs = digests_of(located(catalogue, pipeline, stage), store) | {"preprocess": "0"}
+    inputs = digests_of(locate_inputs(catalogue, pipeline, stage), store) | {"preprocess": "0"}
     imported = read_imported(catalogue.root, pipeline.tables.values(), store.memo)
     return identity_of(pipeline, stage, inputs, read_modules(store.memo), imported).key
 
@@ -84,7 +84,7 @@ def key_of_train(project: Path) -> str:
     ],
 )
 def test_a_kind_that_names_a_function_in_a_file(kind: object, named: bool) -> None:
-    assert is_own(kind) is named
+    assert is_custom(kind) is named
 
 
 def test_all_further_keys_are_arguments() -> None:
@@ -93,7 +93,7 @@ def test_all_further_keys_are_arguments() -> None:
     assert (table.file, table.function) == ("networks/mine.py", "build")
     assert table.arguments == {"units": 3, "names": ["a", "b"]}
     assert CustomCode.model_validate(table.model_dump()) == table  # as a run record keeps it
-    assert list(places(table)) == [("file", "networks/mine.py")]
+    assert list(locations(table)) == [("file", "networks/mine.py")]
 
 
 def test_where_the_file_lies_is_no_part_of_its_identity_but_the_function_and_its_arguments_are() -> None:

@@ -7,13 +7,13 @@ from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from gristmill.settings.base import Settings, Share, Sizes
 from gristmill.settings.messages import (
-    number,
-    numbers,
+    format_number,
+    format_numbers,
     problem_lines,
     score,
     score_rows,
     standing,
-    suggestion,
+    unknown_name,
     unknown_pipeline,
 )
 
@@ -44,7 +44,7 @@ def lines(**values: Any) -> list[str]:
 
 
 def test_a_close_name_is_suggested() -> None:
-    assert suggestion("model", "dlinaer", ["lstm", "dlinear"]) == (
+    assert unknown_name("model", "dlinaer", ["lstm", "dlinear"]) == (
         "unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dlinear, lstm."
     )
 
@@ -59,7 +59,7 @@ def test_a_close_name_is_suggested() -> None:
     ],
 )
 def test_nothing_is_suggested_where_nothing_is_close(received: Any, known: list[str], said: str) -> None:
-    assert suggestion("model", received, known) == said
+    assert unknown_name("model", received, known) == said
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_score_is_shown_the_same_everywhere(metric: str, value: float | None, 
     ],
 )
 def test_a_number_is_shown_as_people_write_it(value: float, digits: int, shown: str) -> None:
-    assert number(value, digits) == shown
+    assert format_number(value, digits) == shown
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_a_number_is_shown_as_people_write_it(value: float, digits: int, shown: 
     ],
 )
 def test_the_numbers_of_a_column_have_the_same_decimals(values: list[float | None], shown: list[str]) -> None:
-    assert numbers(values) == shown
+    assert format_numbers(values) == shown
 
 
 def test_a_sign_stands_before_every_number_of_a_column() -> None:
-    assert numbers([0.5, -0.25, 0.0], sign=True) == ["+0.50", "-0.25", "+0.00"]
+    assert format_numbers([0.5, -0.25, 0.0], sign=True) == ["+0.50", "-0.25", "+0.00"]
 
 
 def test_each_metric_of_a_table_of_scores_has_its_own_decimals() -> None:

@@ -11,7 +11,7 @@ import pytest
 from conftest import SMALL
 from gristmill.config import catalogue
 from gristmill.errors import RequestError
-from gristmill.settings.schedule import Schedule, span
+from gristmill.settings.schedule import Schedule, parse_duration
 
 CRON = 'expected five fields, minute hour day month weekday, such as "0 6 * * 1"'
 RRULE = 'expected an RFC 5545 rule in one line, such as "FREQ=MONTHLY;BYDAY=1MO".'
@@ -36,7 +36,7 @@ def load(project: Path, lines: str) -> catalogue.Catalogue:
     ],
 )
 def test_a_span_is_a_number_and_a_unit(text: str, expected: timedelta) -> None:
-    assert span(text) == expected
+    assert parse_duration(text) == expected
 
 
 @pytest.mark.parametrize(

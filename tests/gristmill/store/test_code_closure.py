@@ -31,7 +31,7 @@ from gristmill.store.code_closure import (
     source_name,
     with_imports,
 )
-from gristmill.store.imported_code import NOTHING
+from gristmill.store.imported_code import NO_IMPORTS
 from gristmill.util.files import StatCache
 
 # The modules whose source is in each stage's key, for a CSV source and the model conv_lstm. A new line here means that
@@ -404,7 +404,7 @@ class TestMemory:
 
     @pytest.fixture(autouse=True)
     def rested(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("gristmill.util.files._REST_NS", 0)
+        monkeypatch.setattr("gristmill.util.files._MIN_AGE_NS", 0)
 
     @pytest.fixture
     def parsed(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -416,7 +416,7 @@ class TestMemory:
             texts.append(source.decode())
             return parse(source)
 
-        closure.parsed.cache_clear()
+        closure.parse_source.cache_clear()
         monkeypatch.setattr(ast, "parse", parse_and_note)
         return texts
 
@@ -424,7 +424,7 @@ class TestMemory:
         package, memo = write(tmp_path, {"a": "import gristmill.b", "b": "x = 1"}), StatCache(tmp_path / "memo")
         before = read_modules(memo, package)
         assert sorted(parsed) == ["", "import gristmill.b", "x = 1"]
-        closure.parsed.cache_clear()
+        closure.parse_source.cache_clear()
         assert read_modules(memo, package) == before
         (package / "b.py").write_text("x = 2")
         after = read_modules(memo, package)
@@ -453,14 +453,14 @@ class TestMemory:
     ) -> None:
         package, memo = write(tmp_path, {}), StatCache(tmp_path / "memo")
         read_modules(memo, package)
-        closure.parsed.cache_clear()
-        monkeypatch.setattr(closure, "READER", "another")
+        closure.parse_source.cache_clear()
+        monkeypatch.setattr(closure, "READER_VERSION", "another")
         read_modules(memo, package)
         assert parsed == ["", ""]
 
     def test_it_is_this_python_and_this_module_that_read(self) -> None:
-        assert sys.version in closure.READER
-        assert digest_of_file(PACKAGE / "closure.py") in closure.READER
+        assert sys.version in closure.READER_VERSION
+        assert digest_of_file(PACKAGE / "closure.py") in closure.READER_VERSION
 
 
 def test_an_edit_counts_in_a_process_that_lives_on_though_its_times_may_not_tell(tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ def code_of(stage: Stage, project: Path, model: str) -> list[str]:
     """The modules in the key of a stage of the small pipeline."""
     pipeline = catalogue.load(project, {"small": [f"model.kind={model}"]}).pipeline("small")
     stage = replace(stage, tables=tuple(name for name in stage.tables if name in pipeline.tables))  # no schema
-    return list(identity_of(pipeline, stage, {}, read_modules(StatCache(project / "memo")), NOTHING).parts["code"])
+    return list(identity_of(pipeline, stage, {}, read_modules(StatCache(project / "memo")), NO_IMPORTS).parts["code"])
 
 
 @pytest.mark.fault(19)

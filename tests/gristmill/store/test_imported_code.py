@@ -12,10 +12,10 @@ import pytest
 
 from gristmill.config.catalogue import load
 from gristmill.config.stages import stages_of
-from gristmill.runs.plan import digests_of, identity_of, located
+from gristmill.runs.plan import digests_of, identity_of, locate_inputs
 from gristmill.settings.custom_code import CustomCode
 from gristmill.store.code_closure import read_modules
-from gristmill.store.imported_code import NOTHING, Imported, read_imported
+from gristmill.store.imported_code import NO_IMPORTS, Imported, read_imported
 
 TOML = """
 [pipelines.mine]
@@ -91,7 +91,9 @@ def keys(project: Path) -> dict[str, str]:
     modules, imported = read_modules(memo), read_imported(project, pipeline.tables.values(), memo)
     found = {}
     for stage in stages_of(pipeline.domain, pipeline.tables):
-        inputs = digests_of(located(catalogue, pipeline, stage), catalogue.store) | dict.fromkeys(stage.inputs, "0")
+        inputs = digests_of(locate_inputs(catalogue, pipeline, stage), catalogue.store) | dict.fromkeys(
+            stage.inputs, "0"
+        )
         found[stage.label] = identity_of(pipeline, stage, inputs, modules, imported).key
     return found
 
@@ -102,14 +104,14 @@ def test_without_own_code_nothing_is_looked_for(project: Path, monkeypatch: pyte
     catalogue = load(project)
     monkeypatch.setattr("importlib.util.find_spec", None)
 
-    assert read_imported(project, catalogue.pipeline("mine").tables.values(), catalogue.store.memo) is NOTHING
+    assert read_imported(project, catalogue.pipeline("mine").tables.values(), catalogue.store.memo) is NO_IMPORTS
 
 
 def test_a_file_that_is_not_there_imports_nothing(project: Path, importing: Importing) -> None:
     (project / "networks/mine.py").unlink()
     table = CustomCode.model_validate({"kind": "networks/mine.py:build"})
 
-    assert read_imported(project, [table], load(project).store.memo) is NOTHING
+    assert read_imported(project, [table], load(project).store.memo) is NO_IMPORTS
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_modules_of_gristmill_are_found_wherever_they_are_imported(importing: Im
 def test_the_standard_library_and_what_is_not_installed_are_left_out(importing: Importing) -> None:
     assert (
         importing("import os, json.decoder\ntry:\n    import no_such_package.at_all\nexcept ImportError: ...")
-        == NOTHING
+        == NO_IMPORTS
     )
 
 
@@ -260,7 +262,7 @@ def test_what_lies_beside_the_file_is_not_sought_elsewhere(
     (project / "networks/parts").mkdir()
     (project / "networks/parts/sizes.py").write_text("")
 
-    assert importing("import some_layers.near\nimport parts.sizes") == NOTHING
+    assert importing("import some_layers.near\nimport parts.sizes") == NO_IMPORTS
 
 
 def test_a_folder_without_init_beside_the_file_does_not_hide_a_package(
@@ -283,7 +285,7 @@ def test_of_distributions_that_share_a_namespace_the_one_that_is_imported_counts
 
     assert importing("from shared.two.inner import f").libraries == {"shared-two": "2.0"}
     assert importing("from shared import one").libraries == {"shared-one": "1.0"}
-    assert importing("import shared") == NOTHING
+    assert importing("import shared") == NO_IMPORTS
 
 
 def test_what_a_failed_upgrade_left_does_not_count(importing: Importing, packages: Path) -> None:
@@ -310,7 +312,7 @@ def test_a_compiled_module_without_a_version_counts_by_its_bytes(importing: Impo
 def test_a_module_that_a_program_has_made_is_left_out(importing: Importing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "made_up", ModuleType("made_up"))
 
-    assert importing("import made_up") == NOTHING
+    assert importing("import made_up") == NO_IMPORTS
 
 
 def test_nothing_is_imported(importing: Importing, packages: Path) -> None:
@@ -324,7 +326,7 @@ def test_nothing_is_imported(importing: Importing, packages: Path) -> None:
 def test_metadata_is_read_once_as_long_as_it_stands(
     importing: Importing, packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gristmill.util.files._REST_NS", 0)
+    monkeypatch.setattr("gristmill.util.files._MIN_AGE_NS", 0)
     read: list[str] = []
 
     def note(folder: Path) -> list[str]:

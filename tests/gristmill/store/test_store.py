@@ -425,7 +425,7 @@ def test_without_locks_the_work_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
 def test_the_draft_of_a_dead_process_is_removed_by_the_next(tmp_path: Path, dead_pid: int) -> None:
     with Store(tmp_path).draft(MADE_OF) as draft:
         beside, name = draft.path.parent, draft.path.name
-    this, parent = (f"~{pid}~{processes.identity(pid)}~" for pid in (os.getpid(), os.getppid()))
+    this, parent = (f"~{pid}~{processes.process_identity(pid)}~" for pid in (os.getpid(), os.getppid()))
     left = beside / name.replace(f"~{os.getpid()}~", f"~{dead_pid}~")
     reused = beside / name.replace(this, f"~{os.getpid()}~began-earlier~")
     living = beside / name.replace(this, parent)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from gristmill.util.chunking import stretches
+from gristmill.util.chunking import split_by_size
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from gristmill.util.chunking import stretches
 def test_stretches_hold_all_items_in_their_order(
     sizes: list[float], some: float, expected: list[tuple[int, int]]
 ) -> None:
-    assert [(stretch.start, stretch.stop) for stretch in stretches(sizes, some)] == expected
+    assert [(stretch.start, stretch.stop) for stretch in split_by_size(sizes, some)] == expected

@@ -8,7 +8,7 @@ import pytest
 from gristmill.domains.text.settings import Preprocess
 from gristmill.domains.vision.settings import Evaluate, Export
 from gristmill.errors import RequestError
-from gristmill.util.extras import libraries_of, refuse_missing
+from gristmill.util.extras import check_installed, libraries_of
 
 ONNX = ("onnx", "onnxruntime", "tf2onnx")
 
@@ -28,7 +28,7 @@ ONNX = ("onnx", "onnxruntime", "tf2onnx")
 def test_a_setting_depends_on_what_its_extra_installs(table: object, libraries: tuple[str, ...]) -> None:
     assert libraries_of([Evaluate(), table]) == libraries
     assert all(metadata.version(library) for library in libraries)
-    refuse_missing([Evaluate(), table])
+    check_installed([Evaluate(), table])
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,6 @@ def test_what_is_not_installed_is_told(
     monkeypatch.setitem(sys.modules, module, None)
 
     with pytest.raises(RequestError) as refused:
-        refuse_missing([Evaluate(), table])
+        check_installed([Evaluate(), table])
 
     assert str(refused.value) == f"{key} needs {module}, which is not installed. Run: pip install 'gristmill[{extra}]'."

@@ -16,8 +16,8 @@ from gristmill.errors import SourceChanged
 from gristmill.keys import digest_of_file
 from gristmill.util import files
 from gristmill.util.files import (
+    ChangeDetector,
     StatCache,
-    Watch,
     files_below,
     flush_folder,
     rename_folder,
@@ -115,7 +115,7 @@ def test_all_of_a_folder_is_flushed_and_so_is_its_new_name(tmp_path: Path, monke
     (tmp_path / "aside/inner").mkdir(parents=True)
     (tmp_path / "aside/inner/a").write_text("a")
     steps: list[str] = []
-    sync, rename = files.sync, os.rename
+    sync, rename = files.flush_to_disk, os.rename
 
     def note_sync(path: Path) -> None:
         steps.append(path.name)
@@ -125,7 +125,7 @@ def test_all_of_a_folder_is_flushed_and_so_is_its_new_name(tmp_path: Path, monke
         steps.append("rename")
         rename(*paths)
 
-    monkeypatch.setattr(files, "sync", note_sync)
+    monkeypatch.setattr(files, "flush_to_disk", note_sync)
     monkeypatch.setattr(os, "rename", note_rename)
     flush_folder(tmp_path / "aside")
     assert sorted(steps) == ["a", "aside", "inner"]
@@ -147,7 +147,7 @@ def test_all_of_a_folder_is_flushed_and_so_is_its_new_name(tmp_path: Path, monke
 def test_a_watch_tells_that_a_file_was_touched(tmp_path: Path, touch: Callable[[Path], object]) -> None:
     (tmp_path / "a").write_text("old")
     (tmp_path / "b").write_text("untouched")
-    watch = Watch([tmp_path / "b", tmp_path / "a"])
+    watch = ChangeDetector([tmp_path / "b", tmp_path / "a"])
     watch.check()
     touch(tmp_path / "a")
     with pytest.raises(SourceChanged, match=re.escape(f"{tmp_path / 'a'}: changed while it was read. Run again")):
@@ -156,7 +156,7 @@ def test_a_watch_tells_that_a_file_was_touched(tmp_path: Path, touch: Callable[[
 
 def test_a_watch_cannot_begin_on_a_file_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(SourceChanged, match=re.escape(f"{tmp_path / 'gone'}: changed while it was read. Run again")):
-        Watch([tmp_path / "gone"])
+        ChangeDetector([tmp_path / "gone"])
 
 
 @pytest.mark.usefixtures("later")
@@ -255,7 +255,7 @@ def test_processes_that_write_one_memo_at_a_time_leave_it_whole(tmp_path: Path) 
         (tmp_path / f"data/{number}").write_text(str(number))
     remember = (
         "import sys; from pathlib import Path; from gristmill.util import files\n"
-        "files._REST_NS = 0\n"
+        "files._MIN_AGE_NS = 0\n"
         "for name in sys.argv[2:]: files.StatCache(Path('memo')).digests(Path(sys.argv[1]), [name])"
     )
     command = [sys.executable, "-c", remember, str(tmp_path / "data")]

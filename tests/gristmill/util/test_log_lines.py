@@ -2,13 +2,13 @@
 
 import logging
 
-from gristmill.util.log_lines import Lines
+from gristmill.util.log_lines import PlainLogHandler
 
 
 def test_a_warning_is_said_once_and_progress_as_often_as_it_comes() -> None:
     told: list[str] = []
     logger = logging.Logger("a command")
-    logger.addHandler(Lines(told.append))
+    logger.addHandler(PlainLogHandler(told.append))
 
     for _ in range(2):
         logger.info("%s done", "train")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from gristmill.util.processes import identity, is_running
+from gristmill.util.processes import is_running, process_identity
 
 RUN = """
 import signal
@@ -23,8 +23,8 @@ PARENT = f"""
 import os
 import subprocess
 import sys
-from gristmill.util.processes import PARENT, end_with_parent
-os.environ[PARENT] = str(os.getpid())
+from gristmill.util.processes import PARENT_VARIABLE, end_with_parent
+os.environ[PARENT_VARIABLE] = str(os.getpid())
 end_with_parent()  # which it survives
 subprocess.run([sys.executable, "-c", {RUN!r}])
 """
@@ -55,24 +55,24 @@ def waiting(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 @pytest.mark.fault(32)
 def test_a_process_is_known_from_a_later_one_with_its_id(waiting: "subprocess.Popen[bytes]") -> None:
-    began = identity(waiting.pid)
+    began = process_identity(waiting.pid)
     assert began
-    assert began == identity(waiting.pid) != identity(os.getpid())
+    assert began == process_identity(waiting.pid) != process_identity(os.getpid())
 
     assert is_running(waiting.pid, began)
-    assert not is_running(waiting.pid, identity(os.getpid()))
+    assert not is_running(waiting.pid, process_identity(os.getpid()))
     assert is_running(waiting.pid)  # nothing is known of it but its id
 
     waiting.kill()
     os.waitid(os.P_PID, waiting.pid, os.WEXITED | os.WNOWAIT)
     assert not is_running(waiting.pid, began)  # although its parent has not asked yet how it ended
     waiting.wait()
-    assert identity(waiting.pid) == ""
+    assert process_identity(waiting.pid) == ""
     assert not is_running(waiting.pid, began)
 
 
 def test_what_the_system_says_nothing_of_is_taken_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gristmill.util.processes.identity", lambda pid: "")
+    monkeypatch.setattr("gristmill.util.processes.process_identity", lambda pid: "")
     assert is_running(os.getpid(), "began at another time")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gristmill.util.urls import masked, secret_in
+from gristmill.util.urls import find_secret, redact
 
 USER = "a user or a password"
 
@@ -33,8 +33,8 @@ USER = "a user or a password"
     ],
 )
 def test_what_looks_like_a_secret_is_found_and_masked(url: str, secret: str) -> None:
-    assert secret_in(url) == secret
-    shown = masked({"path": url, "more": [url, 3]})
+    assert find_secret(url) == secret
+    shown = redact({"path": url, "more": [url, 3]})
     assert shown == {"path": f"{url.partition('://')[0]}://…", "more": [f"{url.partition('://')[0]}://…", 3]}
     assert "hid" not in str(shown)
 
@@ -52,5 +52,5 @@ def test_what_looks_like_a_secret_is_found_and_masked(url: str, secret: str) -> 
     ],
 )
 def test_what_does_not_is_left_as_it_is(place: str) -> None:
-    assert secret_in(place) is None
-    assert masked([place]) == [place]
+    assert find_secret(place) is None
+    assert redact([place]) == [place]

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 
 from gristmill.config import catalogue
 from gristmill.errors import RequestError, SourceChanged, WorkError
-from gristmill.settings.runner import ALONE, Runner
+from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.training.keras_backend import LINEAR_ALGEBRA
-from gristmill.util.processes import TEMPORARY
+from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.workers import chunks, dask_cluster, process, worker_main
 from gristmill.workers import environment as alike
 from gristmill.workers.chunks import StageChunk, made_by_workers
@@ -31,8 +31,8 @@ ADDRESS = "tcp://127.0.0.1:8786"
 @pytest.mark.parametrize(
     ("runner", "asked", "workers"),
     [
-        (ALONE, None, 1),
-        (ALONE, 3, 3),
+        (SEQUENTIAL, None, 1),
+        (SEQUENTIAL, 3, 3),
         (Runner(), None, 7),
         (Runner(workers=2), None, 2),
         (Runner(workers=2), 5, 5),
@@ -54,7 +54,7 @@ def test_an_address_is_of_dask_alone() -> None:
 
 
 def test_the_table_stands_beside_the_pipelines(project: Path) -> None:
-    assert catalogue.load().runner == ALONE
+    assert catalogue.load().runner == SEQUENTIAL
     toml = project / "pipelines.toml"
     toml.write_text(f"[runner]\nworkers = 2\nthreads = 1\n{toml.read_text()}")
     assert catalogue.load().runner == Runner(workers=2, threads=1)
@@ -219,7 +219,7 @@ def test_a_worker_sends_heartbeats_to_a_server_that_outlives_the_run(
 
     ended = SimpleNamespace(result=lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value())
     monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(chunk=lambda **_: ended))
-    monkeypatch.setenv(TEMPORARY, "http://own")
+    monkeypatch.setenv(TEMPORARY_API_VARIABLE, "http://own")
     monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", raising=False)
 
     assert worker_main._done("chunk", {}, server) == WorkResult(seconds)

@@ -11,7 +11,7 @@ from gristmill.domains.common.classification import plots
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import numbers, score, score_column, score_rows
+from gristmill.settings.messages import format_numbers, score, score_column, score_rows
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {
@@ -73,7 +73,7 @@ def verdict(scores: dict[str, Any]) -> str:
     stands = "beats" if model > baseline else "does not beat"
     change = (1 - model) / (1 - baseline) - 1 if baseline < 1 else 0.0
     errors = f", {abs(change):.0%} {'fewer' if change < 0 else 'more'} errors" if change else ""
-    own, other = numbers([model, baseline])
+    own, other = format_numbers([model, baseline])
     return (
         f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: accuracy "
         f"{own} against {other}{errors}. Nothing was fitted on the test "

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities, misclassified, read_predictions
-from gristmill.errors import shown
+from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
 from gristmill.retraining.drift import look_at_mean_error, look_at_names, one_look
 from gristmill.retraining.example_diff import CONTENT
@@ -18,12 +18,12 @@ from gristmill.runs.retraining_record import (
     CHALLENGER,
     CHAMPION,
     Champion,
+    DataChanges,
     Drift,
     Folders,
     InputDrift,
-    Lost,
-    News,
-    incomparable,
+    LostRows,
+    incomparable_error,
 )
 from gristmill.util.table_io import read_document, read_table
 
@@ -73,7 +73,7 @@ class ClassifierRetraining:
     judge: Callable[[Path, Path, pd.DataFrame], Probabilities]  # folders of export and ingest, rows of the table
     looks: Callable[[NewExamples], list[InputDrift]]  # how far the examples themselves have moved
 
-    def news(self, ingest: Path, before: Path | None) -> News:
+    def news(self, ingest: Path, before: Path | None) -> DataChanges:
         """Count the examples that are not among earlier ones, those of another class or part, and those that are gone.
 
         Args:
@@ -82,7 +82,7 @@ class ClassifierRetraining:
         """
         return example_diff.compared(_said(self._ingested(ingest)), _said(self._ingested(before)) if before else None)
 
-    def lost(self, ingest: Path, before: Path) -> Lost:
+    def lost(self, ingest: Path, before: Path) -> LostRows:
         """Count the earlier examples that are missing.
 
         Args:
@@ -90,7 +90,7 @@ class ClassifierRetraining:
             before: folder of the earlier ones.
         """
         now, then = self._ingested(ingest), self._ingested(before)
-        return example_diff.lost(now.contents, then.contents, lambda at: shown(then.rows["id"].iloc[at]))
+        return example_diff.lost(now.contents, then.contents, lambda at: short_repr(then.rows["id"].iloc[at]))
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Score the champion on examples that it has not seen, and compare these with those that it has.
@@ -158,7 +158,7 @@ class ClassifierRetraining:
         """Return examples and those of the champion, which must have the same classes."""
         now, before = self._ingested(ingest), self._ingested(champion["ingest"])
         if now.classes != before.classes:
-            raise incomparable(
+            raise incomparable_error(
                 f"the champion's classes are {', '.join(before.classes)}, those of the data {', '.join(now.classes)}"
             )
         return now, before

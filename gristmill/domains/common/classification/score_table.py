@@ -10,7 +10,7 @@ from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.errors import RequestError
-from gristmill.settings.messages import suggestion
+from gristmill.settings.messages import unknown_name
 from gristmill.util.ranking import rank
 
 ProbabilitiesByModel = dict[str, Probabilities]  # by forecaster: the model, then the baselines
@@ -26,7 +26,7 @@ def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
     """Refuse slices by a column that the examples do not have, or whose name means something else in the scores."""
     for name in slices:
         if name not in data.columns:
-            raise RequestError(f"evaluate.slices: {suggestion('column', name, data.columns)}")
+            raise RequestError(f"evaluate.slices: {unknown_name('column', name, data.columns)}")
 
 
 def score_table(

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError
-from gristmill.settings.base import URLS, Digest, Settings, Sizes, SourceLocation
+from gristmill.settings.base import URL_SCHEMES, Digest, Settings, Sizes, SourceLocation
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +62,7 @@ class Transfer(Settings):
     @classmethod
     def _is_of_a_file(cls, sha256: str | None, info: ValidationInfo) -> str | None:
         weights = str(info.data.get("weights"))
-        if sha256 is None and weights.startswith(URLS):
+        if sha256 is None and weights.startswith(URL_SCHEMES):
             raise ValueError("64 hexadecimal digits, as sha256sum prints them, since weights is a URL")
         if sha256 is not None and weights in cls.words:
             raise ValueError(f"nothing, since weights = '{weights}' is no file")

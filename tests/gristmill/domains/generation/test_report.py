@@ -4,7 +4,7 @@ import pytest
 
 from gristmill.domains.generation import dataset, report
 from gristmill.reports.sections import Passage, Section
-from gristmill.settings.messages import numbers
+from gristmill.settings.messages import format_numbers
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_writers import Folders
 
@@ -27,7 +27,7 @@ def test_the_sections_come_in_the_order_of_what_is_asked_first(shown: dict[str, 
 def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[str, Section], written: Folders) -> None:
     scores = read_document(written["evaluate"] / "scores.json")
     model, best = scores["headline"]["model"], scores["headline"]["baseline"]
-    own, others = numbers([model, best])
+    own, others = format_numbers([model, best])
 
     assert shown["Scores"].note == (
         f"The model does not beat its best baseline, Witten-Bell 4-gram, on the test part: {own} bits a "

@@ -240,7 +240,7 @@ def test_the_column_of_texts_must_be_there(ask: Ask, table: pd.DataFrame, tmp_pa
 
 def test_a_text_and_a_file_are_not_both_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text("")
-    monkeypatch.setattr(catalogue, "restore", lambda domain, settings: {})
+    monkeypatch.setattr(catalogue, "restore_settings", lambda domain, settings: {})
     run = SimpleNamespace(domain="text", settings={})
     monkeypatch.setattr(Serving, "_served", lambda self, name, version: (run, tmp_path))
 

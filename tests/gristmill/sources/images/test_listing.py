@@ -8,7 +8,7 @@ import pytest
 
 from gristmill.errors import DataError
 from gristmill.runs.locations import locate
-from gristmill.settings.base import places
+from gristmill.settings.base import locations
 from gristmill.sources.images.listing import Listing
 from gristmill.sources.photo import Photo
 from helpers.small_photos import write_photos
@@ -25,8 +25,8 @@ def photos(root: Path, text: str, folder: str = "photos", name: str = "birds.csv
     """Write a list, and read its photos as a pipeline does: the files of both places, one behind the other."""
     (root / name).write_bytes(text.encode())
     source = Listing(kind="listing", path=name, folder=folder, **settings)
-    located = [locate(place, root, "test", root, suffixes=source.suffixes).files for _, place in places(source)]
-    assert [field for field, _ in places(source)] == ["path", "folder"]
+    located = [locate(place, root, "test", root, suffixes=source.suffixes).files for _, place in locations(source)]
+    assert [field for field, _ in locations(source)] == ["path", "folder"]
     return list(source.photos([file for files in located for file in files]))
 
 
@@ -88,7 +88,7 @@ def test_the_list_may_lie_in_the_archive_of_its_photos(birds: Path, form: str, f
     (birds / "birds.csv").rename(birds / "content/birds.csv")
     archive = Path(shutil.make_archive(str(birds / "packed"), form, birds / "content"))
     source = Listing(kind="listing", path=archive.name, folder=folder and archive.name)
-    located = [locate(place, birds, "test", birds, suffixes=source.suffixes).files for _, place in places(source)]
+    located = [locate(place, birds, "test", birds, suffixes=source.suffixes).files for _, place in locations(source)]
     assert list(source.photos([file for files in located for file in files])) == wanted
 
 

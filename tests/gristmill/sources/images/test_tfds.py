@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from conftest import SHARED
 from gristmill.errors import DataError
 from gristmill.runs.locations import locate
-from gristmill.settings.base import identity_values, places
+from gristmill.settings.base import identity_values, locations
 from gristmill.sources.images.tfds import Tfds
 from gristmill.sources.photo import Photo
 from helpers.small_photos import photo, write_tfds
@@ -41,7 +41,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(source: Tfds, root: Path = Path("/")) -> tuple[Path, ...]:
-    ((field, place),) = places(source)
+    ((field, place),) = locations(source)
     return locate(place, root, f"[pipelines.small.source] {field}", root).files
 
 

@@ -13,7 +13,7 @@ from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.models.transfer import BASES, Transfer
 from gristmill.errors import RequestError
 from gristmill.export import bundle
-from gristmill.settings.base import identity_values, places
+from gristmill.settings.base import identity_values, locations
 from gristmill.settings.messages import problem_lines
 from gristmill.training import saved_network
 from gristmill.training.seeds import seeded
@@ -62,9 +62,9 @@ def test_a_file_of_weights_is_a_place_and_a_word_is_a_value() -> None:
     fetched = Transfer.model_validate(SMALL | {"weights": "imagenet"})
     given = Transfer.model_validate(SMALL | {"weights": "base.weights.h5", "sha256": DIGEST})
 
-    assert list(places(fetched)) == []
+    assert list(locations(fetched)) == []
     assert identity_values(fetched)["weights"] == "imagenet"
-    assert list(places(given)) == [("weights", "base.weights.h5")]
+    assert list(locations(given)) == [("weights", "base.weights.h5")]
     assert not {"weights", "sha256"} & identity_values(given).keys()
 
 
