@@ -17,7 +17,7 @@ run: .venv/installed
 	$(BIN)/gristmill run sunspots
 
 # In three parts side by side, also on two cores: the last one mostly waits for other processes.
-test: .venv/installed
+test: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=3 test-core test-flows test-processes
 
 test-core:
@@ -29,42 +29,56 @@ test-flows:
 test-processes:
 	$(BIN)/pytest tests --ignore=tests/gristmill -m e2e
 
-faults: .venv/installed
+faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests
 
 # Needs uv and the network: no part of what CI runs, which would fail whenever somebody finds a hole.
 audit:
-	uvx pip-audit@2.10.1 --requirement requirements.lock --disable-pip --vulnerability-service osv --progress-spinner off \
+	uvx pip-audit@2.10.1 --requirement requirements-dev.lock --disable-pip --vulnerability-service osv --progress-spinner off \
 	  || { echo "audit: not passed; above stands what is vulnerable, or why OSV could not be asked" >&2; exit 1; }
 
-lint: .venv/installed docs
+lint: .venv/installed-dev docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
 # On a machine that has nothing else to do. The peers are installed from the package index, or left out.
-bench: .venv/installed
+bench: .venv/installed-dev
 	for name in nothing_to_do overhead windows peers glance; do $(BIN)/python benchmarks/$$name.py --write || exit 1; done
 
-docs: .venv/installed
+docs: .venv/installed-dev
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build/html
 
 # What is generated from settings and commands: the schema for editors, two pages of the documentation.
-schema: .venv/installed
+schema: .venv/installed-dev
 	$(BIN)/python -m gristmill.config.json_schema > pipelines.schema.json
 	$(BIN)/python docs/settings_reference.py > docs/reference/settings.md
 	$(BIN)/python docs/commands_reference.py > docs/reference/commands.md
 
-# Needs uv. Holds hashes and no registry address.
+# Needs uv. The files hold hashes and no registry address; tests run on the versions that users run.
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --group build
 lock:
-	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+	$(COMPILE) pyproject.toml -o requirements.lock
+	$(COMPILE) --all-extras --group dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+
+# uv where it is on the path, else pip. Byte code is written at the first import: only for what is used.
+UV := $(shell command -v uv)
+VENV := $(if $(UV),uv venv --quiet --python $(PYTHON),$(PYTHON) -m venv) .venv
+INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check --no-compile)
+CHECKOUT := $(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 
 .venv/installed: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit("gristmill needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; sys.exit("gristmill needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(VENV)
+	@echo "Installing what a run needs (2.6 GB) into .venv. This happens once and takes a minute or two."
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(CHECKOUT)
+	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.lock
+	@echo "Installing what the tests and the documentation need besides (1 GB)."
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	touch $@
 
 clean:
