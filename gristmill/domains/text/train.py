@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gristmill.domains.common.classification.loss_and_labels import Targets
-from gristmill.domains.common.classification.outputs import probabilities
+from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.feed import feed_of, validation_of, width_of

@@ -2,7 +2,7 @@
 
 import keras
 
-from gristmill.domains.common.classification.outputs import probabilities
+from gristmill.domains.common.classification.predictions import probabilities
 
 
 def published(network: keras.Model) -> keras.Model:

@@ -1,1 +1,1 @@
-"""What every classifier shares, whatever it looks at: parts drawn class by class, losses, scores, their report."""
+"""Code that all classifiers share: split, loss, metrics, report, retraining."""

@@ -1,4 +1,4 @@
-"""What ingest counts of examples and their classes, and what of it no classifier can be trained and tested on."""
+"""Counts of ingested examples by class, and the check that a classifier can be trained and tested on them."""
 
 from collections.abc import Sequence
 
@@ -9,28 +9,25 @@ from gristmill.errors import DataError
 
 
 def count_by_class(index: pd.DataFrame, classes: Sequence[str]) -> dict[str, int]:
-    """Return how many examples each class has; `label` of the index is the position of the class."""
+    """Return the number of examples of each class; `label` of the index is the position of the class."""
     counts = np.bincount(index["label"], minlength=len(classes))
     return dict(zip(classes, counts.tolist(), strict=True))
 
 
 def quartiles(values: "pd.Series[int]") -> dict[str, float]:
-    """Return the least of some numbers, the quarters between, and the largest."""
+    """Return minimum, quartiles and maximum."""
     names = ("min", "quarter", "median", "three_quarters", "max")
     return dict(zip(names, values.quantile([0, 0.25, 0.5, 0.75, 1]).tolist(), strict=True))
 
 
-def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, left: str = "") -> None:
-    """Refuse examples that no classifier can be trained and tested on.
+def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, which: str = "") -> None:
+    """Raise a `DataError` if there is a single class, or if a class has too few examples to train and test on.
 
     Args:
         index: `label` (position of the class) and `part` (of the source, or missing) of each example.
         classes: names by label.
-        example: what one is called, for the error: photo, text.
-        left: what those are that count, where others do not, for the error.
-
-    Raises:
-        DataError: there is one class, or one of them has too few examples.
+        example: name of an example in the message: photo, text.
+        which: words after it that say which examples count.
     """
     if len(classes) < 2:
         raise DataError(
@@ -41,6 +38,6 @@ def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, lef
     for name, count in count_by_class(index, classes).items():
         if count < (2 if to_be_split else 1):
             raise DataError(
-                f"class {name!r} has {'one' if count else 'no'} {example}{left}, but needs one to train on and another "
-                f"to test on. Add {example}s, or leave the class out."
+                f"class {name!r} has {'one' if count else 'no'} {example}{which}, but needs one to train on and "
+                f"another to test on. Add {example}s, or leave the class out."
             )

@@ -1,12 +1,11 @@
-"""Examples that stand in two parts, byte by byte: they stay, and the score of such a part flatters the model."""
+"""Examples that occur in two parts. They are kept and reported, since they make the score of a part too good."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
 
 _PAIRS = (("validation", "train"), ("test", "train"), ("test", "validation"))  # parts that should share nothing
-_NAMED = 5  # examples of two parts that are named
+_MAX_PAIRS_LISTED = 5
 
 
 def find_duplicates(index: pd.DataFrame, content: "pd.Series[str]") -> list[dict[str, Any]]:
@@ -14,17 +13,15 @@ def find_duplicates(index: pd.DataFrame, content: "pd.Series[str]") -> list[dict
 
     Args:
         index: `id` and `part` of each example.
-        content: what is equal where examples are: the example itself, or its hash.
+        content: equal for equal examples: the example itself, or its hash.
     """
-    return list(_found(index[["id", "part"]].assign(content=content)))
-
-
-def _found(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    rows, found = index[["id", "part"]].assign(content=content), []
     for part, other in _PAIRS:
         own, known = (rows[rows["part"] == name] for name in (part, other))
         first = known.drop_duplicates("content").set_index("content")["id"]
-        found = own[own["content"].isin(first.index)]
-        if len(found):
-            named = found.head(_NAMED)
-            pairs = [[id_, first[content]] for id_, content in zip(named["id"], named["content"], strict=True)]
-            yield {"part": part, "also_in": other, "count": len(found), "pairs": pairs}
+        shared = own[own["content"].isin(first.index)]
+        if len(shared):
+            listed = shared.head(_MAX_PAIRS_LISTED)
+            pairs = [[id_, first[same]] for id_, same in zip(listed["id"], listed["content"], strict=True)]
+            found.append({"part": part, "also_in": other, "count": len(shared), "pairs": pairs})
+    return found

@@ -1,4 +1,4 @@
-"""Examples that have a class each, cut into parts: what every classifier is trained and judged on."""
+"""Examples with a class each, split into parts."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,7 @@ Labels = npt.NDArray[np.int64]  # (examples,): position of the class
 class LabelledDataset:
     """The examples of all parts.
 
-    `index` holds one row an example, part by part: `id`, `label` (position of the class), `part`, and whatever else is
-    known of it.
+    `index` holds one row per example, part by part: `id`, `label` (position of the class), `part`, and metadata.
     """
 
     index: pd.DataFrame
@@ -24,7 +23,7 @@ class LabelledDataset:
 
     @property
     def columns(self) -> list[str]:
-        """What else is known of the examples, by which they can be scored; no name that the scores use themselves."""
+        """Columns of metadata to score by, except names that the scores use themselves."""
         return [str(name) for name in self.index if name not in ("id", "label", "part", "all", "class")]
 
     def rows(self, part: str) -> pd.DataFrame:

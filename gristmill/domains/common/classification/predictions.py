@@ -1,7 +1,8 @@
-"""The table that a classifier's probabilities are kept in."""
+"""Probabilities of classes, and the table of predictions that evaluate writes."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,34 +11,46 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.util.table_io import read_table
 
+if TYPE_CHECKING:
+    import keras
+
 Probabilities = npt.NDArray[np.float64]  # (examples, classes)
 
+_BASELINE_PREFIX = "predicted by "  # no other column begins with it
 
-_BY = "predicted by "  # and the baseline's name: no class's column begins so, nor is another one called so
+
+def probabilities(logits: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Return the probabilities, (batch, classes), of logits: (batch, classes), or (batch, 1) of the second of two."""
+    import keras
+
+    if logits.shape[-1] > 1:
+        return keras.layers.Softmax(name="probabilities")(logits)
+    second = keras.layers.Activation("sigmoid", name="second_class")(logits)
+    return keras.ops.concatenate([1 - second, second], axis=-1)
 
 
 def prediction_rows(
-    data: LabelledDataset, part: str, made: Probabilities, baselines: Mapping[str, Probabilities] | None = None
+    data: LabelledDataset, part: str, model: Probabilities, baselines: Mapping[str, Probabilities] | None = None
 ) -> pd.DataFrame:
-    """Return one row an example: `id`, `part`, `label`, `predicted`, and `p_<class>` of each class.
+    """Return one row per example: `id`, `part`, `label`, `predicted`, and `p_<class>` of each class.
 
-    Of each baseline there is the class that it takes the example for: `predicted by <baseline>`.
+    A column `predicted by <baseline>` holds the class that a baseline predicts.
     """
     names = np.array(data.classes, object)
     columns = {
         "id": data.rows(part)["id"],
         "part": part,
         "label": names[data.labels(part)],
-        "predicted": names[made.argmax(axis=1)],
+        "predicted": names[model.argmax(axis=1)],
     }
-    columns |= {f"{_BY}{name}": names[own.argmax(axis=1)] for name, own in (baselines or {}).items()}
-    return pd.DataFrame(columns | {f"p_{name}": made[:, at] for at, name in enumerate(names)})
+    columns |= {f"{_BASELINE_PREFIX}{name}": names[own.argmax(axis=1)] for name, own in (baselines or {}).items()}
+    return pd.DataFrame(columns | {f"p_{name}": model[:, at] for at, name in enumerate(names)})
 
 
 def misclassified(rows: pd.DataFrame, baseline: str | None = None) -> npt.NDArray[np.float64]:
-    """Return 1 for each row that the model, or a baseline, takes for another class, else 0."""
-    taken_for = rows["predicted" if baseline is None else f"{_BY}{baseline}"]
-    return (taken_for != rows["label"]).to_numpy().astype(np.float64)
+    """Return 1 for each row that the model, or a baseline, puts in another class, else 0."""
+    predicted = rows["predicted" if baseline is None else f"{_BASELINE_PREFIX}{baseline}"]
+    return (predicted != rows["label"]).to_numpy().astype(np.float64)
 
 
 def read_predictions(folder: Path, part: str) -> pd.DataFrame:
@@ -47,9 +60,9 @@ def read_predictions(folder: Path, part: str) -> pd.DataFrame:
 
 
 def most_confident_errors(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return the wrong predictions of highest probability, the surest first, as `rows` with a column `probability`."""
-    sure = rows.assign(probability=rows.filter(regex="^p_").max(axis=1))
-    wrong = sure[sure["label"] != sure["predicted"]]
+    """Return the wrong predictions of highest probability first, as `rows` with a column `probability`."""
+    ranked = rows.assign(probability=rows.filter(regex="^p_").max(axis=1))
+    wrong = ranked[ranked["label"] != ranked["predicted"]]
     return wrong.sort_values("probability", ascending=False, kind="stable").head(count)
 
 

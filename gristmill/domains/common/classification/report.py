@@ -1,4 +1,4 @@
-"""What a report on any classifier shows: its scores beside the baselines', confusion, calibration, slices."""
+"""Sections of a report on a classifier: scores, confusion matrix, calibration, slices."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,22 +25,17 @@ METRICS = {
     "ece": "ECE",
 }
 
-_SHOWN = 30  # classes or groups that a table shows at most
+_MAX_ROWS = 30  # classes or groups in a table
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a run left in its artifacts of how the model stands, read once."""
+    """Scores of a run, and the folders they come from."""
 
     evaluate: Path
     train: Path
     scores: dict[str, Any]
     table: pd.DataFrame
-
-    @property
-    def best(self) -> str:
-        """The best baseline."""
-        return str(self.scores["best_baseline"])
 
     def by(self, what: str) -> pd.DataFrame:
         """Return the scores of the test part by class or by a column of the metadata."""
@@ -48,7 +43,7 @@ class Evaluation:
 
 
 def read_evaluation(folders: dict[str, Path]) -> Evaluation:
-    """Read what evaluate wrote, given the folders of a run's artifacts."""
+    """Read the scores of a run, given the folders of its artifacts."""
     evaluate = folders["evaluate"]
     scores, table = read_document(evaluate / "scores.json"), read_table(evaluate / "scores.parquet")
     return Evaluation(evaluate, folders["train"], scores, table)
@@ -61,7 +56,7 @@ def headline_picture(folders: dict[str, Path]) -> bytes:
 
 
 def scores_section(found: Evaluation) -> Section:
-    """Return how the model stands beside its baselines, part by part."""
+    """Return the scores of model and baselines, part by part."""
     tables = [scores_table(found.scores, part) for part in PARTS if part in found.scores["model"]]
     return Section("Scores", f"{verdict(found.scores)} {training_gap(found.train, found.scores)}", tables=tables)
 
@@ -82,7 +77,7 @@ def verdict(scores: dict[str, Any]) -> str:
 
 
 def training_gap(train: Path, scores: dict[str, Any]) -> str:
-    """Say how much better the training part is classified than examples that nothing was fitted on."""
+    """Return a sentence on the accuracy in training, compared with the other parts."""
     epochs = read_table(train / "epochs.parquet")
     if "accuracy" not in epochs:
         return ""
@@ -90,8 +85,8 @@ def training_gap(train: Path, scores: dict[str, Any]) -> str:
     learned = kept["accuracy"]
     points = {part: 100 * (learned - values["accuracy"]) for part, values in scores["model"].items()}
     return (
-        f"Accuracy on the training part, measured while the network learned, was {score('accuracy', learned)} in the "
-        f"epoch that was kept: {' and '.join(f'{gap:+.1f} points beside {part}' for part, gap in points.items())}."
+        f"Accuracy on the training part, measured during training, was {score('accuracy', learned)} in the epoch that "
+        f"was kept: {' and '.join(f'{gap:+.1f} points compared with {part}' for part, gap in points.items())}."
     )
 
 
@@ -104,13 +99,13 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
 
 
 def confusion_section(found: Evaluation) -> Section:
-    """Return what each class is taken for, and how well it is found."""
+    """Return the confusion matrix, with precision and recall of each class."""
     picture = as_svg(plots.confusion_figure(found.scores["confusion"], found.scores["classes"]))
     classes = found.by("class")
     model = classes[classes["forecaster"] == "model"]
     note = (
-        "The test part, coloured by the share of the true class. Precision is the share of what was taken for a class "
-        f"that is of it, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}"
+        "The test part, coloured by the share of the true class. Precision is the share of the predictions of a class "
+        f"that are right, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}"
     )
     rows = _by_group(_worst(model, "f1"), ("precision", "recall", "f1"))
     return Section(
@@ -119,36 +114,36 @@ def confusion_section(found: Evaluation) -> Section:
 
 
 def calibration_section(found: Evaluation) -> Section:
-    """Return how often the model is right beside how sure it says it is."""
+    """Return accuracy against confidence."""
     bins, test = found.scores["calibration"], found.scores["model"]["test"]
     examples = sum(one["examples"] for one in bins)
     confidence = sum(one["examples"] * one["confidence"] for one in bins) / examples
     note = (
-        f"On the test part the model is right in {test['accuracy']:.1%} of the examples and is {confidence:.1%} sure "
-        f"in the mean; over the bins both are {test['ece']:.1%} apart (ECE)."
+        f"On the test part the model is right in {test['accuracy']:.1%} of the examples, and its mean confidence is "
+        f"{confidence:.1%}. The mean gap between the two over the bins is {test['ece']:.1%} (ECE)."
     )
     return Section("Calibration", note, pictures=[as_svg(plots.calibration_figure(bins))])
 
 
 def slice_sections(found: Evaluation) -> Iterator[Section]:
-    """Yield the scores by columns of the metadata."""
-    tables = []
+    """Yield the scores by columns of metadata."""
+    tables, best = [], found.scores["best_baseline"]
     for column in [by for by in found.table["by"].unique() if by not in ("all", "class")]:
         groups = found.by(column)
         model = groups[groups["forecaster"] == "model"]
-        baseline = groups[groups["forecaster"] == found.best].set_index("group")["accuracy"]
+        baseline = groups[groups["forecaster"] == best].set_index("group")["accuracy"]
         shown = found.scores["shown"]
         worst = _worst(model, "accuracy")
         others = score_column("accuracy", baseline.loc[worst["group"]].tolist())
         rows = [[*row, other] for row, other in zip(_by_group(worst, shown), others, strict=True)]
-        headings = ["", "examples", *(METRICS[key] for key in shown), f"accuracy of {found.best}"]
+        headings = ["", "examples", *(METRICS[key] for key in shown), f"accuracy of {best}"]
         tables.append(Table(column + _limited(model, "groups", "accuracy"), headings, rows))
     if tables:
-        yield Section("Slices", "The test part by what is known of its examples.", tables=tables)
+        yield Section("Slices", "The test part by the metadata of its examples.", tables=tables)
 
 
 def counts_table(data: LabelledDataset) -> Table:
-    """Return how many examples each class has in each part."""
+    """Return the number of examples of each class in each part."""
     counts = pd.crosstab(data.index["label"], data.index["part"]).reindex(
         index=range(len(data.classes)), columns=list(PARTS), fill_value=0
     )
@@ -158,27 +153,28 @@ def counts_table(data: LabelledDataset) -> Table:
 
 
 def duplicates_note(repeated: list[dict[str, Any]]) -> str:
-    """Say which parts share examples; nothing where none does."""
+    """Return a sentence for each pair of parts that share examples."""
     return "".join(
-        f" {found['count']:,} of the {found['part']} part stand in the {found['also_in']} part too, such as "
-        f"{found['pairs'][0][0]} ({found['pairs'][0][1]} there), which flatters its score."
+        f" {found['count']:,} of the {found['part']} part are also in the {found['also_in']} part, such as "
+        f"{found['pairs'][0][0]} ({found['pairs'][0][1]} there), which makes its score too good."
         for found in repeated
     )
 
 
 def _worst(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return as many rows as a table shows: all in their order, or those of the lowest score."""
-    return rows if len(rows) <= _SHOWN else rows.nsmallest(_SHOWN, metric)
+    """Return the rows of the lowest score if there are too many for a table."""
+    return rows if len(rows) <= _MAX_ROWS else rows.nsmallest(_MAX_ROWS, metric)
 
 
 def _limited(rows: pd.DataFrame, what: str, metric: str) -> str:
-    """Say which rows are shown where not all are."""
-    lowest = f" Of {len(rows)} {what} the {_SHOWN} with the lowest {metric}; all are in scores.parquet."
-    return lowest if len(rows) > _SHOWN else ""
+    """Return a sentence on the rows that are shown, if not all are."""
+    if len(rows) <= _MAX_ROWS:
+        return ""
+    return f" Of {len(rows)} {what} the {_MAX_ROWS} with the lowest {metric}; all are in scores.parquet."
 
 
 def _by_group(rows: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
-    """Return the cells of each group: its name, how many examples it has, its scores."""
+    """Return the cells of each group: its name, number of examples and scores."""
     examples = [f"{count:,}" for count in rows["examples"]]
     columns = [
         score_column(key, [None if pd.isna(value) else value for value in rows[key].tolist()]) for key in metrics

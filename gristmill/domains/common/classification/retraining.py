@@ -1,4 +1,4 @@
-"""What a retraining asks of any classifier: which examples are new, how the champion fares on them, who errs least."""
+"""Retraining of classifiers: new examples, drift, and the errors of champion, challenger and baselines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,23 +14,14 @@ from gristmill.retraining import example_diff
 from gristmill.retraining.drift import look_at_mean_error, look_at_names, one_look
 from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.gate import Contest
-from gristmill.runs.retraining_record import (
-    CHALLENGER,
-    CHAMPION,
-    Champion,
-    DataChanges,
-    Drift,
-    Folders,
-    InputDrift,
-    LostRows,
-    incomparable_error,
-)
+from gristmill.runs import retraining_record as record
+from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, InputDrift, LostRows
 from gristmill.util.table_io import read_document, read_table
 
 
 @dataclass(frozen=True)
 class IngestedExamples:
-    """Examples as ingest left them."""
+    """Examples in an artifact of ingest."""
 
     folder: Path
     rows: pd.DataFrame
@@ -42,63 +33,50 @@ class IngestedExamples:
         """The class of each row."""
         return np.array(self.classes, object)[self.rows["label"]]
 
-    def of(self, index: pd.DataFrame) -> "IngestedExamples":
-        """Return the examples that an index names, in its order."""
+    def select(self, index: pd.DataFrame) -> "IngestedExamples":
+        """Return the examples of an index, in its order."""
         rows = self.rows.set_index("id").loc[index["id"]].reset_index()
         contents = self.contents.set_axis(self.rows["id"]).loc[index["id"]].reset_index(drop=True)
         return IngestedExamples(self.folder, rows, contents, self.classes)
 
     def part(self, preprocess: Path, *names: str) -> "IngestedExamples":
-        """Return the examples of some parts, as they were split."""
+        """Return the examples of some parts of a split."""
         index = read_table(preprocess / "index.parquet")
-        return self.of(index[index["part"].isin(names)])
+        return self.select(index[index["part"].isin(names)])
 
 
 @dataclass(frozen=True)
 class NewExamples:
-    """Examples that a champion has not seen, and what it was trained on."""
+    """Examples that a champion has not seen, and the data that it was trained on."""
 
-    now: IngestedExamples  # all that is ingested now
-    rows: pd.DataFrame  # those of it that are new, a row at least
+    now: IngestedExamples  # all that are ingested now
+    rows: pd.DataFrame  # the new ones, at least one row
     known: IngestedExamples  # the champion's test part
     champion: Folders
 
 
 @dataclass(frozen=True)
 class ClassifierRetraining:
-    """How a domain keeps its examples and shows them to a champion, and by it what a retraining asks."""
+    """Retraining functions of a domain, by how it stores its examples and shows them to a champion."""
 
-    table: str  # ingest's, a row an example: id, label (position of the class), part (of the source, or missing)
-    content: str  # the column by which two examples are the same
-    judge: Callable[[Path, Path, pd.DataFrame], Probabilities]  # folders of export and ingest, rows of the table
-    looks: Callable[[NewExamples], list[InputDrift]]  # how far the examples themselves have moved
+    table: str  # in ingest's artifact, one row per example: id, label (position of the class), part (or missing)
+    content: str  # the column that identifies an example
+    classify: Callable[[Path, Path, pd.DataFrame], Probabilities]  # folders of export and ingest, rows of the table
+    input_drift: Callable[[NewExamples], list[InputDrift]]
 
     def news(self, ingest: Path, before: Path | None) -> DataChanges:
-        """Count the examples that are not among earlier ones, those of another class or part, and those that are gone.
-
-        Args:
-            ingest: folder of the examples.
-            before: folder of the earlier ones; None if there are none.
-        """
-        return example_diff.compared(_said(self._ingested(ingest)), _said(self._ingested(before)) if before else None)
+        """Count examples that are new, revised (of another class or part) and removed."""
+        return example_diff.compared(
+            _compared(self._ingested(ingest)), _compared(self._ingested(before)) if before else None
+        )
 
     def lost(self, ingest: Path, before: Path) -> LostRows:
-        """Count the earlier examples that are missing.
-
-        Args:
-            ingest: folder of the examples.
-            before: folder of the earlier ones.
-        """
+        """Count the earlier examples that are missing."""
         now, then = self._ingested(ingest), self._ingested(before)
         return example_diff.lost(now.contents, then.contents, lambda at: short_repr(then.rows["id"].iloc[at]))
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
-        """Score the champion on examples that it has not seen, and compare these with those that it has.
-
-        Args:
-            ingest: folder of the examples.
-            champion: the version that serves.
-        """
+        """Score the champion on examples that it has not seen, and compare them with its training data."""
         folders = champion.folders
         now, before = self._comparable(ingest, folders)
         new = ~now.contents.isin(before.contents).to_numpy()
@@ -108,41 +86,32 @@ class ClassifierRetraining:
         trained, tested = (before.part(folders["preprocess"], part) for part in ("train", "test"))
         return one_look(
             errors=look_at_mean_error(
-                _misses(self.judge(folders["export"], ingest, rows), labels, now.classes),
+                _misses(self.classify(folders["export"], ingest, rows), labels, now.classes),
                 misclassified(read_predictions(folders["evaluate"], "test")),
             ),
             inputs=[
                 look_at_names("label", labels, trained.labels),
-                *self.looks(NewExamples(now, rows, tested, folders)),
+                *self.input_drift(NewExamples(now, rows, tested, folders)),
             ],
         )
 
     def judgeable(self, challenger: Folders, champion: Champion) -> int:
-        """Return how many examples of the challenger's test part neither model is trained or chosen on.
-
-        Args:
-            challenger: folders of its artifacts up to preprocess.
-            champion: the version that serves.
-        """
+        """Return how many examples of the challenger's test part neither model was trained or chosen on."""
         return len(self._unlearned(challenger, champion).rows)
 
     def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
         """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test part.
 
-        Beside a champion those examples count that neither was trained or chosen on.
-
-        Args:
-            challenger: folders of its artifacts.
-            champion: the version that serves; None without one.
+        With a champion, only examples count that neither model was trained or chosen on.
         """
         rows, errors = read_predictions(challenger["evaluate"], "test"), {}
         if champion is not None:
-            left = self._unlearned(challenger, champion)
-            rows = rows.set_index("id").loc[left.rows["id"]]
-            judged = self.judge(champion.folders["export"], challenger["ingest"], left.rows)
-            errors[CHAMPION] = _misses(judged, left.labels, left.classes)
+            unseen = self._unlearned(challenger, champion)
+            rows = rows.set_index("id").loc[unseen.rows["id"]]
+            classified = self.classify(champion.folders["export"], challenger["ingest"], unseen.rows)
+            errors[record.CHAMPION] = _misses(classified, unseen.labels, unseen.classes)
         baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
-        errors |= {CHALLENGER: misclassified(rows)} | {name: misclassified(rows, name) for name in baselines}
+        errors |= {record.CHALLENGER: misclassified(rows)} | {name: misclassified(rows, name) for name in baselines}
         return Contest("error rate", errors)
 
     def _unlearned(self, challenger: Folders, champion: Champion) -> IngestedExamples:
@@ -152,13 +121,13 @@ class ClassifierRetraining:
             own.part(folders["preprocess"], "train", "validation").contents
             for own, folders in ((now, challenger), (before, champion.folders))
         )
-        return tested.of(tested.rows[example_diff.unlearned(tested.contents, *learned)])
+        return tested.select(tested.rows[example_diff.unlearned(tested.contents, *learned)])
 
     def _comparable(self, ingest: Path, champion: Folders) -> tuple[IngestedExamples, IngestedExamples]:
-        """Return examples and those of the champion, which must have the same classes."""
+        """Return current examples and those of the champion, which must have the same classes."""
         now, before = self._ingested(ingest), self._ingested(champion["ingest"])
         if now.classes != before.classes:
-            raise incomparable_error(
+            raise record.incomparable_error(
                 f"the champion's classes are {', '.join(before.classes)}, those of the data {', '.join(now.classes)}"
             )
         return now, before
@@ -168,7 +137,7 @@ class ClassifierRetraining:
         return IngestedExamples(ingest, rows, rows[self.content], read_document(ingest / "summary.json")["classes"])
 
 
-def _said(found: IngestedExamples) -> pd.DataFrame:
+def _compared(found: IngestedExamples) -> pd.DataFrame:
     """Return content, class and part of examples."""
     return pd.DataFrame({CONTENT: found.contents, "label": found.labels, "part": found.rows["part"].fillna("")})
 
@@ -176,6 +145,6 @@ def _said(found: IngestedExamples) -> pd.DataFrame:
 def _misses(
     probabilities: Probabilities, labels: npt.NDArray[np.object_], classes: list[str]
 ) -> npt.NDArray[np.float64]:
-    """Return 1 for each example that is taken for another class, else 0."""
+    """Return 1 for each example that is put in another class, else 0."""
     missed: npt.NDArray[np.float64] = (np.array(classes, object)[probabilities.argmax(axis=1)] != labels).astype(float)
     return missed

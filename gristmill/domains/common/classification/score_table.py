@@ -1,4 +1,4 @@
-"""How a classifier stands beside its baselines: a row for each part, forecaster and group of examples."""
+"""Scores of a classifier and its baselines: one row for each part, forecaster and group of examples."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,17 +13,17 @@ from gristmill.errors import RequestError
 from gristmill.settings.messages import unknown_name
 from gristmill.util.ranking import rank
 
-ProbabilitiesByModel = dict[str, Probabilities]  # by forecaster: the model, then the baselines
+ProbabilitiesByModel = dict[str, Probabilities]  # the model, then the baselines
 Row = dict[str, Any]
 
 MODEL = "model"
 
 _LABELS = ("part", "forecaster", "by", "group", "examples")
-_SHOWN = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # where there is no room for all
+_MAIN_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # shown where there is no room for all
 
 
 def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
-    """Refuse slices by a column that the examples do not have, or whose name means something else in the scores."""
+    """Raise a `RequestError` for a slice that is not a column of metadata, or that has a name of the scores."""
     for name in slices:
         if name not in data.columns:
             raise RequestError(f"evaluate.slices: {unknown_name('column', name, data.columns)}")
@@ -34,47 +34,43 @@ def score_table(
 ) -> pd.DataFrame:
     """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
 
-    `by` is `all`, `class` or a column of the metadata. A class has precision, recall and F1 alone; elsewhere these are
-    means over the classes that have examples.
+    `by` is `all`, `class` or a column of the metadata. A class has only precision, recall and F1; all other groups
+    have their means over the classes that have examples.
     """
     rows = []
     for name, probabilities in made.items():
         labels = {"part": part, "forecaster": name}
-        rows += [labels | row for row in by_group(data, part, probabilities, slices)]
-        rows += [labels | row for row in by_class(data, part, probabilities)]
+        rows += [labels | row for row in _group_rows(data, part, probabilities, slices)]
+        rows += [labels | row for row in _class_rows(data, part, probabilities)]
     return pd.DataFrame(rows)
 
 
-def by_group(data: LabelledDataset, part: str, probabilities: Probabilities, slices: tuple[str, ...]) -> Iterator[Row]:
+def _group_rows(
+    data: LabelledDataset, part: str, probabilities: Probabilities, slices: tuple[str, ...]
+) -> Iterator[Row]:
     """Yield the scores of the whole part, and of the examples that share a value of a column."""
     index, truth = data.rows(part), data.labels(part)
-    yield {"by": "all", "group": "", "examples": len(truth)} | measure(truth, probabilities)
+    yield {"by": "all", "group": "", "examples": len(truth)} | _metrics(truth, probabilities)
     for column in slices:
         values = index[column].fillna("–").astype(str)
         for value in sorted(values.unique()):
             own = (values == value).to_numpy()
-            measured = measure(truth[own], probabilities[own])
-            yield {"by": column, "group": value, "examples": int(own.sum())} | measured
+            metrics = _metrics(truth[own], probabilities[own])
+            yield {"by": column, "group": value, "examples": int(own.sum())} | metrics
 
 
-def by_class(data: LabelledDataset, part: str, probabilities: Probabilities) -> Iterator[Row]:
+def _class_rows(data: LabelledDataset, part: str, probabilities: Probabilities) -> Iterator[Row]:
     """Yield the scores of each class."""
     classes = data.classes
     counts = scores.confusion(data.labels(part), probabilities.argmax(axis=1), len(classes))
     measured = zip(scores.precision(counts), scores.recall(counts), scores.f1(counts), strict=True)
     for name, examples, (precision, recall, f1) in zip(classes, counts.sum(axis=1), measured, strict=True):
-        yield {
-            "by": "class",
-            "group": name,
-            "examples": int(examples),
-            "precision": precision,
-            "recall": recall,
-            "f1": f1,
-        }
+        metrics = {"precision": precision, "recall": recall, "f1": f1}
+        yield {"by": "class", "group": name, "examples": int(examples)} | metrics
 
 
-def measure(truth: Labels, probabilities: Probabilities) -> dict[str, float | None]:
-    """Return the metrics of some examples; `roc_auc` where there are two classes."""
+def _metrics(truth: Labels, probabilities: Probabilities) -> dict[str, float | None]:
+    """Return the metrics of some examples, with `roc_auc` for two classes."""
     predicted, classes = probabilities.argmax(axis=1), probabilities.shape[1]
     counts = scores.confusion(truth, predicted, classes)
     measured = {
@@ -101,7 +97,7 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
         "model": model,
         "baselines": scored,
         "best_baseline": best,
-        "shown": [name for name in _SHOWN if name in model["test"]],
+        "shown": [name for name in _MAIN_METRICS if name in model["test"]],
         "headline": {
             "metric": "accuracy",
             "model": model["test"]["accuracy"],
@@ -112,7 +108,7 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def described(data: LabelledDataset, probabilities: Probabilities) -> dict[str, Any]:
-    """Return what else is known of the test part: the confusion of the classes, and how honest probabilities are."""
+    """Return confusion matrix and calibration of the test part."""
     truth, classes = data.labels("test"), data.classes
     return {
         "classes": classes,

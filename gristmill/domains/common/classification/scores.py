@@ -1,4 +1,4 @@
-"""Measures of classifiers: truth (examples,) as positions of classes, probabilities (examples, classes) that sum to 1.
+"""Metrics of classifiers, from labels (examples,) and probabilities (examples, classes) that sum to 1.
 
 Sources: Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78(1), 1950;
 Hanley & McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve", Radiology
@@ -14,8 +14,8 @@ from gristmill.domains.common.classification.labelled import Labels
 Values = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-BINS = 15  # of confidence, as Guo et al. have them
-_LEAST = 1e-7  # a probability is taken for at least this: one certain error would make the log loss infinite
+BINS = 15  # of confidence, as in Guo et al.
+_MIN_PROBABILITY = 1e-7  # lower ones are raised to it: one certain error would make the log loss infinite
 
 
 def accuracy(truth: Labels, predicted: Labels) -> float:
@@ -26,7 +26,7 @@ def accuracy(truth: Labels, predicted: Labels) -> float:
 def log_loss(truth: Labels, probabilities: Values) -> float:
     """Mean negative logarithm of the true class's probability, from 0 (certain and right) up; lower is better."""
     own = probabilities[np.arange(len(truth)), truth]
-    return float(-np.log(np.clip(own, _LEAST, 1)).mean())
+    return float(-np.log(np.clip(own, _MIN_PROBABILITY, 1)).mean())
 
 
 def brier(truth: Labels, probabilities: Values) -> float:
@@ -36,30 +36,30 @@ def brier(truth: Labels, probabilities: Values) -> float:
 
 
 def confusion(truth: Labels, predicted: Labels, classes: int) -> Counts:
-    """Count the examples of each class by what they were taken for: (true class, predicted class)."""
+    """Count the examples by true and predicted class: (true class, predicted class)."""
     counted: Counts = np.bincount(truth * classes + predicted, minlength=classes**2)
     return counted.reshape(classes, classes)
 
 
 def precision(counts: Counts) -> Values:
-    """Share of what was taken for a class that is of it; 0 if nothing was, NaN for a class without examples."""
+    """Share of the predictions of a class that are right; 0 if there are none, NaN for a class without examples."""
     return _share(np.diag(counts), counts.sum(axis=0), counts)
 
 
 def recall(counts: Counts) -> Values:
-    """Share of a class that was taken for it; NaN for a class without examples."""
+    """Share of the examples of a class that are predicted as it; NaN for a class without examples."""
     return _share(np.diag(counts), counts.sum(axis=1), counts)
 
 
 def f1(counts: Counts) -> Values:
-    """Harmonic mean of precision and recall, 0 if one of them is; NaN for a class without examples."""
+    """Harmonic mean of precision and recall, 0 if one of them is 0; NaN for a class without examples."""
     return _share(2 * np.diag(counts), counts.sum(axis=0) + counts.sum(axis=1), counts)
 
 
 def roc_auc(truth: Labels, probabilities: Values) -> float | None:
-    """Chance that an example of the second class has a higher probability of it than one of the first; a tie is half.
+    """Chance that an example of the second class has a higher probability of it than one of the first; ties count half.
 
-    0.5 is guessing, 1 best; None where one of the two classes has no example.
+    0.5 is guessing, 1 is best; None if one of the two classes has no example.
     """
     ranks, second = rankdata(probabilities[:, 1]), truth == 1
     above, below = int(second.sum()), int((~second).sum())
@@ -67,9 +67,9 @@ def roc_auc(truth: Labels, probabilities: Values) -> float | None:
 
 
 def reliability(truth: Labels, probabilities: Values) -> list[dict[str, float]]:
-    """Return how sure and how right the predictions of each of the bins of confidence were, empty bins left out.
+    """Return mean confidence and accuracy of each bin of confidence, without empty bins.
 
-    Confidence is the predicted class's probability. A bin holds its upper end, and `low` is its lower one.
+    Confidence is the probability of the predicted class. A bin includes its upper end; `low` is its lower end.
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     owner = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)

@@ -6,15 +6,15 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from gristmill.settings.base import Fit, Share
 
-Part = NonNegativeInt | Share  # this many examples, or this share of them
+Part = NonNegativeInt | Share  # number of examples, or their share
 
 
 class Train(Fit):
     """How a classifier is trained."""
 
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of each label that is spread over all classes
-    labels: Literal["integer", "one_hot"] = "integer"  # how they are given to the loss, the same; two classes: binary
-    class_weights: Literal["balanced"] | None = None  # each class counts alike, however many examples it has
-    stop_accuracy: Share | None = None  # training ends with the epoch whose training accuracy reaches it
-    stop_loss: PositiveFloat | None = None  # or whose training loss falls to it
-    steps_per_epoch: PositiveInt | None = None  # updates in an epoch; all examples once if not set
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of each label spread evenly over all classes
+    labels: Literal["integer", "one_hot"] = "integer"  # form of labels for the loss; same result; two classes: binary
+    class_weights: Literal["balanced"] | None = None  # weighs examples so that all classes count equally; omit for none
+    stop_accuracy: Share | None = None  # ends training after an epoch with at least this training accuracy
+    stop_loss: PositiveFloat | None = None  # ends training after an epoch with at most this training loss
+    steps_per_epoch: PositiveInt | None = None  # updates per epoch; if omitted, an epoch shows all examples once

@@ -1,4 +1,4 @@
-"""Split: which examples train, are chosen by, are scored; as the source says, else drawn class by class."""
+"""Split of examples into parts, as the source says, or drawn class by class."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.labelled import Labels
 from gristmill.domains.common.classification.settings import Part
 from gristmill.errors import DataError, RequestError
 
@@ -14,8 +15,8 @@ Counts = npt.NDArray[np.int64]  # (classes,)
 Parts = npt.NDArray[np.object_]  # (examples,): name of the part
 
 
-class Sizes(Protocol):
-    """Settings that say how large the drawn parts are, and by which seed they are drawn."""
+class SplitSettings(Protocol):
+    """Sizes of the drawn parts, and the seed."""
 
     @property
     def validation(self) -> Part: ...
@@ -25,12 +26,12 @@ class Sizes(Protocol):
     def seed(self) -> int: ...
 
 
-def split(index: pd.DataFrame, classes: Sequence[str], settings: Sizes) -> Parts:
+def split(index: pd.DataFrame, classes: Sequence[str], settings: SplitSettings) -> Parts:
     """Return the part of each example.
 
-    What the source calls test or validation stays so. A part that it lacks is drawn from all other examples, class by
-    class: that many in proportion to the classes, or that share of each class, one example at least. Which ones depends
-    on the seed and the class's own examples alone.
+    A test or validation part of the source stays as it is. A part that the source lacks is drawn from all other
+    examples, class by class: a number in proportion to the classes, or a share of each class, at least one example.
+    The draw depends only on the seed and the examples of the class.
 
     Args:
         index: `label` and `part` (of the source, or missing) of each example.
@@ -39,13 +40,13 @@ def split(index: pd.DataFrame, classes: Sequence[str], settings: Sizes) -> Parts
 
     Raises:
         DataError: a class is left without an example to train on.
-        RequestError: there would be nothing to test on, or nothing but.
+        RequestError: there would be nothing to test on, or nothing to train on.
     """
     labels, given = index["label"].to_numpy(np.int64), index["part"].fillna("train")
     wanted = {part: getattr(settings, part) for part in ("test", "validation") if not (given == part).any()}
-    _refuse_contradictions(wanted)
+    _check_sizes(wanted)
     parts = given.to_numpy(object, copy=True)
-    drawn = _drawn(np.bincount(labels[parts == "train"], minlength=len(classes)), wanted, classes)
+    drawn = _draw_counts(np.bincount(labels[parts == "train"], minlength=len(classes)), wanted, classes)
     for label in range(len(classes)):
         rows = np.flatnonzero((labels == label) & (parts == "train"))
         shuffled = np.random.default_rng([settings.seed, label]).permutation(rows)
@@ -55,7 +56,7 @@ def split(index: pd.DataFrame, classes: Sequence[str], settings: Sizes) -> Parts
     return parts
 
 
-def _drawn(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) -> dict[str, Counts]:
+def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) -> dict[str, Counts]:
     """Return how many examples of each class each part takes of the pool."""
     if not pool.all():
         name = classes[int(np.argmin(pool))]
@@ -64,7 +65,7 @@ def _drawn(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) -> dic
         )
     left, drawn = pool, {}
     for part, size in wanted.items():
-        drawn[part] = _share_out(pool, left, size)
+        drawn[part] = _allocate(pool, left, size)
         left = left - drawn[part]
     if (left < 1).any():
         label = int(np.argmin(left))
@@ -76,14 +77,8 @@ def _drawn(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) -> dic
     return drawn
 
 
-def _share_out(pool: Counts, left: Counts, size: Part) -> Counts:
-    """Return how many examples of each class are drawn.
-
-    Args:
-        pool: examples of each class that a share is taken of.
-        left: those not drawn yet; a share leaves one of them at least.
-        size: below 1 a share of each class, from 1 on a number of examples in all.
-    """
+def _allocate(pool: Counts, left: Counts, size: Part) -> Counts:
+    """Return how many examples of each class are drawn: a share of the pool, or a number in all of those left."""
     if 0 < size < 1:
         return np.clip(np.maximum(1, np.rint(size * pool)), 0, np.maximum(left - 1, 0)).astype(np.int64)
     exact = size * left / max(1, left.sum())
@@ -92,24 +87,23 @@ def _share_out(pool: Counts, left: Counts, size: Part) -> Counts:
     return counts
 
 
-def _refuse_contradictions(wanted: dict[str, Part]) -> None:
+def _check_sizes(wanted: dict[str, Part]) -> None:
     if wanted.get("test") == 0:
         raise RequestError(
             "preprocess.test is 0, but the source has no test part: nothing would be scored. Set a number of examples "
             "or a share."
         )
-    shares = [size for size in wanted.values() if 0 < size < 1]
-    if sum(shares) >= 1:
-        told = " and ".join(f"preprocess.{part} = {size}" for part, size in wanted.items())
-        raise RequestError(f"{told} leave no example to train on. Set smaller shares.")
+    if sum(size for size in wanted.values() if 0 < size < 1) >= 1:
+        sizes = " and ".join(f"preprocess.{part} = {size}" for part, size in wanted.items())
+        raise RequestError(f"{sizes} leave no example to train on. Set smaller shares.")
 
 
-def mix_classes(labels: npt.NDArray[np.int64], seed: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Return a drawn order of examples in which every stretch holds the classes in about their shares."""
+def mix_classes(labels: Labels, seed: Sequence[int]) -> Labels:
+    """Return a random order of examples in which every section has about the same shares of the classes."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(labels))
     classes = pd.Series(labels[order])
     rank = classes.groupby(classes).cumcount().to_numpy() + random.random(len(order))
-    place = rank / np.bincount(labels)[labels[order]]  # within the class, from 0 to 1
-    made: npt.NDArray[np.int64] = order[np.argsort(place, kind="stable")]
-    return made
+    quantile = rank / np.bincount(labels)[labels[order]]  # within the class, from 0 to 1
+    mixed: Labels = order[np.argsort(quantile, kind="stable")]
+    return mixed

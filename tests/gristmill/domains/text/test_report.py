@@ -114,9 +114,9 @@ def test_the_data_is_counted_by_class_and_part(shown: dict[str, Section], opinio
     ]
     write_document(run["preprocess"] / "summary.json", told)
     assert by_title(run)["Data"].note.endswith(
-        "; 7 without text or label were left out. 1 of the validation part stand in the train part too, such as a "
-        "(b there), which flatters its score. 2,000 of the test part stand in the validation part too, such as c (d "
-        "there), which flatters its score."
+        "; 7 without text or label were left out. 1 of the validation part are also in the train part, such as a "
+        "(b there), which makes its score too good. 2,000 of the test part are also in the validation part, such as c "
+        "(d there), which makes its score too good."
     )
 
 

@@ -105,7 +105,10 @@ def test_the_scores_tell_how_far_training_is_from_what_was_not_trained_on(judged
 
     said = classifier.training_gap(judged["train"], scores)
 
-    assert "was 0.75 in the epoch that was kept: +5.0 points beside validation and -5.0 points beside test." in said
+    assert (
+        "was 0.75 in the epoch that was kept: +5.0 points compared with validation and -5.0 points compared with test."
+        in said
+    )
     run = changed(judged, "train", tmp_path)
     epochs = read_table(run["train"] / "epochs.parquet")
     write_table(run["train"] / "epochs.parquet", epochs.drop(columns="accuracy"))
@@ -149,7 +152,7 @@ def test_the_calibration_is_told_in_a_sentence(judged: Folders) -> None:
 
     said = classifier.calibration_section(found).note
 
-    assert "right in 75.0% of the examples and is 80.0% sure in the mean; over the bins both are 10.0% apart" in said
+    assert "mean confidence is 80.0%. The mean gap between the two over the bins is 10.0% (ECE)" in said
 
 
 def test_the_surest_errors_are_named_beside_their_pictures(shown: dict[str, Section], judged: Folders) -> None:
@@ -230,7 +233,8 @@ def test_what_parts_share_is_told(binary: Folders, tmp_path: Path) -> None:
     said = by_title(run)["Data"].note
 
     assert said.endswith(
-        "1,200 of the test part stand in the train part too, such as a.jpg (b.jpg there), which flatters its score."
+        "1,200 of the test part are also in the train part, such as a.jpg (b.jpg there), which makes its score too "
+        "good."
     )
 
 
