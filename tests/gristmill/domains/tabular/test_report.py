@@ -106,7 +106,7 @@ def test_errors_by_category_are_those_of_its_rows_in_the_test_part(
 
 
 def test_names_that_were_not_in_training_are_marked(mixed: Folders) -> None:
-    data = report.prepared.read(mixed["preprocess"])
+    data = report.dataset.read(mixed["preprocess"])
     first = int((data.parts == "test").argmax())
     data.table.loc[first, "part"] = "Bonn"
     predictions = read_table(mixed["evaluate"] / "predictions.parquet")

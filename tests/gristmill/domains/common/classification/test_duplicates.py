@@ -29,7 +29,7 @@ def test_repeats_within_a_part_are_no_matter() -> None:
 
 
 def test_the_first_of_equal_ones_is_named_and_few_pairs_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "_NAMED", 1)
+    monkeypatch.setattr(duplicates, "_MAX_PAIRS_LISTED", 1)
     content = pd.Series(["x", "x", "1", "2", "x", "x", "x", "3"])
 
     assert find_duplicates(INDEX, content) == [{"part": "test", "also_in": "train", "count": 3, "pairs": [["e", "a"]]}]
