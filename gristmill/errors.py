@@ -1,14 +1,14 @@
-"""Every error gristmill raises on purpose.
+"""Exceptions that gristmill raises on purpose.
 
 GristmillError
 ├── RequestError           the request or `pipelines.toml` is wrong; nothing was started   (exit 2)
 └── WorkError              the work could not be done; nothing was published               (exit 1)
     ├── DataError          the data cannot be used as it is
-    ├── SourceChanged      a source was written to while it was read; worth another try
-    ├── StoreError         the store cannot be written
-    ├── CorruptArtifact    a stored file is not the one that was published
+    ├── SourceChanged      a source changed while it was read; retry
+    ├── StoreError         the store cannot be written to or reached
+    ├── CorruptArtifact    a stored file is missing or differs from its recorded hash
     ├── Diverged           the loss became NaN or infinite
-    └── ParityError        a reloaded model does not predict what was scored
+    └── ParityError        a reloaded model predicts something else than the scored one
 
 A message is one line: what, where (file, table, key or row), what was received, what to do.
 """
@@ -29,19 +29,19 @@ __all__ = [
 
 
 class GristmillError(Exception):
-    """Base of all errors that are answered with one line and an exit status."""
+    """Base of all errors that the CLI reports in one line, with an exit status."""
 
     exit_status = 1
 
 
 class RequestError(GristmillError):
-    """The command or `pipelines.toml` asks for something that does not exist or does not fit."""
+    """The command or `pipelines.toml` is invalid."""
 
     exit_status = 2
 
 
 class WorkError(GristmillError):
-    """The request was sound; the work failed."""
+    """The request was valid, but the work failed."""
 
 
 class DataError(WorkError):
@@ -53,11 +53,11 @@ class SourceChanged(WorkError):
 
 
 class StoreError(WorkError):
-    """The store is not writable or is full."""
+    """The store is not writable, full or unreachable."""
 
 
 class CorruptArtifact(WorkError):
-    """A file of an artifact is missing or its hash does not hold."""
+    """A file of an artifact is missing or does not match its hash."""
 
 
 class Diverged(WorkError):
@@ -65,15 +65,15 @@ class Diverged(WorkError):
 
 
 class ParityError(WorkError):
-    """A model reloaded in a fresh process differs from the one that was scored."""
+    """A model that was reloaded in a fresh process differs from the one that was scored."""
 
 
-def short_repr(received: object, longest: int = 60) -> str:
-    """Return a received value as a message shows it: a cell may hold megabytes."""
+def short_repr(received: object, max_length: int = 60) -> str:
+    """Return the repr of a value for a message, truncated because a cell may hold megabytes."""
     text = repr(received)
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+    return text if len(text) <= max_length else f"{text[: max_length - 3]}..."
 
 
 def count_such(count: int, what: str) -> str:
-    """Return how many more there are of what a message tells of: `1 such cell`, `2 such cells`."""
+    """Return a count with its noun in the right number: `1 such cell`, `2 such cells`."""
     return f"{count} such {what}{'' if count == 1 else 's'}"

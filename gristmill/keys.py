@@ -1,8 +1,8 @@
-"""Every hash gristmill makes.
+"""All hashes that gristmill computes.
 
-An artifact's key is the SHA-256 of what can change its content: the stage, the code that computes it (`closure.py`),
-its settings, the digests of its inputs and the versions of Python and of the libraries it uses. Nothing else names an
-artifact, so a key that is found is a result that is right. Golden tests pin keys (`tests/gristmill/test_keys.py`).
+An artifact's key is the SHA-256 of everything that can change its content: the stage, its code (`code_closure.py`), its
+settings, the digests of its inputs, and the versions of Python and of the libraries it uses. An artifact found under a
+key is therefore the right result. Golden tests pin keys (`tests/gristmill/test_keys.py`).
 """
 
 import hashlib
@@ -18,16 +18,16 @@ from typing import Any
 from gristmill.errors import WorkError
 
 FORMAT = 2  # raise it when the layout of artifacts or of keys changes: every key changes with it
-PYTHON = "python"  # stands among the libraries
+PYTHON = "python"  # name of Python's version among those of the libraries
 
-# Without the patch release: 3.11 and 3.12 differ in semantics and in the standard library, while 3.11.8 only fixes
-# faults of 3.11.7. Few results would change by that, and each of them would be made again at every security release.
+# The patch release is left out. 3.11 and 3.12 differ in semantics and in the standard library, but 3.11.8 only fixes
+# bugs of 3.11.7, and every security release would make all results stale.
 _PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A stage's key and everything it was made of."""
+    """Key of a stage's result and everything it was computed from."""
 
     stage: str
     key: str
@@ -45,7 +45,7 @@ def identify(
 
     Args:
         stage: name of the stage.
-        code: module name to hash of its normalised source (`closure.code_closure`).
+        code: module name to hash of its normalised source (`code_closure`).
         settings: table name to the values that can change the result.
         inputs: name to digest of what the stage reads: artifacts of other stages, files of a source.
         libraries: distribution name to version, and Python's (`library_versions`).
@@ -93,23 +93,22 @@ def _tagged(value: Any) -> Any:
 
 
 def library_versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the version of Python and the installed one of each distribution, from its metadata: nothing is imported.
+    """Return the versions of Python and of distributions, from their metadata: nothing is imported.
 
     Args:
-        libraries: what gristmill does not work without.
-        extras: what it can do without; "not installed" stands for a version of one that is not there.
+        libraries: required distributions.
+        extras: optional distributions; "not installed" is the version of a missing one.
 
     Raises:
         WorkError: one of the libraries is not installed.
     """
-    try:
-        found = {PYTHON: _PYTHON_VERSION} | {name: _version(name) for name in libraries}
-    except metadata.PackageNotFoundError as error:
-        raise WorkError(f"{error.name} is not installed. Install gristmill's requirements.") from None
-    for name in extras:
+    found = {PYTHON: _PYTHON_VERSION}
+    for name in (*libraries, *extras):
         try:
             found[name] = _version(name)
         except metadata.PackageNotFoundError:
+            if name in libraries:
+                raise WorkError(f"{name} is not installed. Install gristmill's requirements.") from None
             found[name] = "not installed"
     return found
 

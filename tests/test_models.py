@@ -224,7 +224,7 @@ def test_a_version_with_a_setting_that_gristmill_has_no_more_predicts(served: Pa
     (file,) = served.glob("data/store/registry/small/versions/*2.json")
     version = versions(served)[2]
     version.settings["gate"]["baseline"] = "require"
-    sealed_json.replace(file, version)
+    file.write_text(sealed_json.to_text(version))
 
     assert command("predict", "small").out == before
 
@@ -452,7 +452,7 @@ def test_a_damaged_file_of_the_champions_version_is_told_and_repair_moves_it_asi
     for name in ("versions/000002.json", "champion.json"):
         edit(folder / name, '"pipeline": "small"', '"pipeline": "other"')
     warnings = [
-        f"warning: {folder}/champion.json: altered since it was written. The latest promotion holds: v2.",
+        f"warning: {folder}/champion.json: altered since it was written. Using the latest promotion: v2.",
         f"warning: {folder}/versions/000002.json: altered since it was written. "
         "v2 of small cannot be used; v1 is used instead.",
     ]

@@ -60,7 +60,7 @@ def verify_registry(registry: Registry) -> Iterator[Verification]:
         yield Verification(path, damage, "registry file")
     for version in (version for pipeline in registry.pipelines() for version in registry.versions(pipeline)):
         folder = registry.folder(version)
-        if is_given_up(folder) or registry.is_elsewhere(version):
+        if is_given_up(folder) or registry.is_remote_only(version):
             continue
         try:
             registry.bundle(version)
@@ -118,7 +118,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     for path in sorted(store.root.glob("scratch/*")) if running == float("inf") else []:
         if path.name in keys or _age(path) > _ORPHAN_AGE:
             yield _sized(path, "checkpoints of a training that ended or was given up")
-    for path in registry.strays():
+    for path in registry.orphan_bundles():
         if _age(path) > _ORPHAN_AGE:
             yield _sized(path, "bundle that never became a version, or whose version is gone")
     for path in sorted([*store.root.glob("*/??/.*~*~*~*"), *store.root.glob("registry/*/bundles/.*~*~*~*")]):

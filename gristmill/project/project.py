@@ -222,7 +222,7 @@ class Project:
 
     def folder_of(self, version: Version) -> Path | None:
         """Return the folder of a version's bundle; None where only the shared store has it."""
-        return None if self.registry.is_elsewhere(version) else self.registry.folder(version)
+        return None if self.registry.is_remote_only(version) else self.registry.folder(version)
 
     def versions_of(self, record: Record) -> list[Version]:
         """Return the versions that a run's bundle is, newest first: more than one only if one's file was damaged."""

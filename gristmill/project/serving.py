@@ -92,7 +92,7 @@ class Serving:
         """Return what is wrong with the bundles of versions, by number; files that rest as they were are not read."""
         found = {}
         for version in self._registry.versions(name):
-            if self._registry.is_elsewhere(version):
+            if self._registry.is_remote_only(version):
                 continue
             try:
                 self._registry.bundle(version, by_stat=True)

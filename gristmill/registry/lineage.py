@@ -1,4 +1,4 @@
-"""Where a version came from: its run's bundle, the commit of the project, the code behind each stage's result."""
+"""Origin of a version: its run's bundle, the project's commit, and the code behind each stage's result."""
 
 import os
 import shutil
@@ -13,61 +13,54 @@ from gristmill.runs.records import Record
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 
-_PATIENCE = 30  # seconds that git may take
-_ELSEWHERE = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")  # set in hooks: of the repository that runs them
+_GIT_TIMEOUT = 30  # seconds
+_HOOK_VARIABLES = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")  # name the repository that runs a hook
 
 
 class Git(BaseModel):
-    """How a folder stands in git; all None where it is in no repository, or git is not installed."""
+    """Git state of a folder; all fields are None outside a repository, or if git is not installed."""
 
     commit: str | None = None
-    dirty: bool | None = None  # whether files differ from the commit, untracked ones among them
+    dirty: bool | None = None  # whether files differ from the commit, including untracked ones
 
     def __str__(self) -> str:
         return f"{self.commit[:12]}{' and changes' if self.dirty else ''}" if self.commit else ""
 
 
 def exported_bundle(record: Record) -> Reference:
-    """Return the bundle of a run.
-
-    Raises:
-        RequestError: it exported nothing.
-    """
+    """Return the bundle of a run; raise `RequestError` if the run exported none."""
     if "export" not in record.references:
         raise RequestError(f"run {record.id!r} of pipeline {record.pipeline!r} exported no model. Choose another run.")
     return record.references["export"]
 
 
 def git_of(folder: Path) -> Git:
-    """Return the commit of the repository around a folder, and whether anything in it differs from the commit."""
+    """Return the commit of the repository around a folder, and whether the repository has changes."""
     commit, changes = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain")
     return Git() if commit is None or changes is None else Git(commit=commit.strip(), dirty=bool(changes))
 
 
 def code_digests(record: Record, store: Store) -> dict[str, str]:
-    """Return the digest of the code that each stage's result of a run depends on (`closure.py`), by stage.
+    """Return, by stage, the digest of the code that the stage's result depends on (`code_closure.py`).
 
     Raises:
-        CorruptArtifact: an artifact of the run is gone, or its manifest is altered.
+        CorruptArtifact: an artifact of the run is missing, or its manifest is altered.
     """
     manifests = {label: store.read_manifest(reference) for label, reference in record.references.items()}
     return {label: digest_of(manifest["made_of"]["code"]) for label, manifest in manifests.items()}
 
 
-def _git(folder: Path, *words: str) -> str | None:
-    """Return what git says, None where it can say nothing."""
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return the output of git; None if it fails."""
     git = shutil.which("git")
     if git is None:
         return None
+    environment = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"  # otherwise `status` writes to the index
+    command = [git, "-C", str(folder), *arguments]
     try:
         done = subprocess.run(
-            [git, "-C", str(folder), *words],
-            env={name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
-            | {"GIT_OPTIONAL_LOCKS": "0"},  # `status` would write to the index
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=_PATIENCE,
+            command, env=environment, capture_output=True, text=True, check=True, timeout=_GIT_TIMEOUT
         )
     except (OSError, ValueError, subprocess.SubprocessError):  # no repository, no commit yet, another owner's
         return None

@@ -1,11 +1,10 @@
-"""Promotions: which versions were made the champion, one after the other, and the pointer to the one that holds.
+"""Promotions: which versions became the champion, and the pointer to the current promotion.
 
-A promotion holds as soon as it has its number in the ledger. The pointer is a copy of the latest: who moves it looks
-afterwards whether a later one has come, and who reads it takes a later one that is there.
+A promotion is valid as soon as it has a number in the ledger. The pointer is a copy of the latest promotion. A process
+that moves the pointer checks afterwards for a later promotion, and a reader prefers a later promotion if there is one.
 """
 
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from gristmill.registry.ledger import Entry, Ledger
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
 from gristmill.util.disk_errors import translate_disk_errors
+from gristmill.util.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ POINTER = "champion.json"
 
 
 class Promotion(Entry):
-    """That a version was made the champion."""
+    """Record that a version became the champion."""
 
     version: int
     previous: int | None  # the champion before
@@ -30,89 +30,76 @@ class Promotion(Entry):
     why: str
 
 
-class Promotions:
-    """The promotions of a store's pipelines."""
+class Promotions(Ledger[Promotion]):
+    """Promotions of a store's pipelines."""
 
     def __init__(self, store: Store) -> None:
-        self._root = store.root
-        self._ledger = Ledger(store, "promotions", Promotion)
-
-    def pull(self, pipeline: str | None = None) -> None:
-        """Fetch the promotions of other machines, of one pipeline or of all, where the store is shared."""
-        self._ledger.pull(pipeline)
-
-    def newest_first(self, pipeline: str) -> Iterator[Promotion]:
-        """Yield a pipeline's promotions from the latest on; one that cannot be read is passed over with a warning."""
-        yield from self._ledger.newest_first(pipeline)
+        super().__init__(store, "promotions", Promotion)
 
     def current(self, pipeline: str) -> tuple[Promotion | None, int]:
-        """Return the promotion that holds, and the number that the next one tries to get."""
+        """Return the current promotion and the next free number."""
         pointer, damage = None, None
         try:
             pointer = sealed_json.read(self._pointer(pipeline), Promotion)
         except CorruptArtifact as error:
             damage = error
-        known = self._ledger.numbers(pipeline)  # after the pointer was read: what comes now takes `free`
+        known = self.numbers(pipeline)  # after the pointer was read: a later promotion takes the number `free`
         reached = pointer.number if pointer else 0
         free = max([reached, *known]) + 1
         for number in reversed([number for number in known if number > reached]):
             try:
-                pointer = self._ledger.read(pipeline, number)
+                pointer = self.read(pipeline, number)
                 break
             except CorruptArtifact as error:
-                logger.warning("%s Passed over.", error)
+                logger.warning("%s Skipped.", error)
         if damage and pointer:
-            logger.warning("%s The latest promotion holds: v%d.", damage, pointer.version)
+            logger.warning("%s Using the latest promotion: v%d.", damage, pointer.version)
         elif damage and self._pointer(pipeline).exists():
-            logger.warning("%s No promotion is known: there is no champion.", damage)
+            logger.warning("%s There is no readable promotion, so there is no champion.", damage)
         return pointer, free
 
     def append(
         self, pipeline: str, last: Promotion | None, free: int, version: int, line: list[int], why: str
     ) -> Promotion | None:
-        """Have a version follow on the champion and return the promotion; None where another one has come since.
+        """Promote a version and return the promotion; None if another process took the number first.
 
         Args:
-            pipeline: its name.
-            last: the promotion that held, as `standing` told.
-            free: the number to take, as `standing` told.
-            version: the new champion's number.
+            pipeline: name of the pipeline.
+            last: the promotion that `current` returned.
+            free: the number that `current` returned.
+            version: number of the new champion.
             line: the versions that rollbacks from it lead to, the last one first.
-            why: it is promoted.
+            why: reason for the promotion.
         """
-        made = Promotion(
+        previous = last.version if last else None
+        promotion = Promotion(
             number=free,
             pipeline=pipeline,
             version=version,
-            previous=last.version if last else None,
+            previous=previous,
             line=line,
             when=datetime.now(UTC),
             why=why,
         )
-        if not self._ledger.create(made):
+        if not self.create(promotion):
             return None
-        self.set_pointer(made)
-        return made
+        self.set_pointer(promotion)
+        return promotion
 
     def set_pointer(self, promotion: Promotion) -> None:
-        """Move the pointer to a promotion, or to a later one that came meanwhile."""
+        """Move the pointer to a promotion, or to a later one."""
         while True:
-            with translate_disk_errors(self._root):
-                sealed_json.replace(self._pointer(promotion.pipeline), promotion)
+            with translate_disk_errors(self._store.root):
+                write_atomically(self._pointer(promotion.pipeline), sealed_json.to_text(promotion))
             latest = next(self.newest_first(promotion.pipeline), promotion)
             if latest.number <= promotion.number:
                 return
             promotion = latest
 
-    def lost_pointer(self, pipeline: str) -> Iterator[Path]:
-        """Yield the pointer's place where the pointer is gone and a promotion is there."""
-        if not self._pointer(pipeline).exists() and self._ledger.numbers(pipeline):
-            yield self._pointer(pipeline)
-
-    def point_to_latest(self, pipeline: str) -> None:
-        """Point to the latest promotion that can be read, if there is one."""
-        if latest := next(self.newest_first(pipeline), None):
-            self.set_pointer(latest)
+    def missing_pointer(self, pipeline: str) -> Path | None:
+        """Return the path of the pointer if a promotion exists but the pointer does not."""
+        pointer = self._pointer(pipeline)
+        return pointer if self.numbers(pipeline) and not pointer.exists() else None
 
     def _pointer(self, pipeline: str) -> Path:
-        return self._root / "registry" / pipeline / POINTER
+        return self._store.root / "registry" / pipeline / POINTER

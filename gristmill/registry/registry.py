@@ -1,12 +1,12 @@
-"""The registry: the versions of each pipeline's model, and which of them is the champion, the one that serves.
+"""Registry: the versions of each pipeline's model, and which of them is the champion that serves.
 
-    root/registry/<pipeline>/bundles/                  the exported models, the registry's own (`bundles.py`)
-    root/registry/<pipeline>/versions/000001.json      a version: a bundle, its scores and where it came from
-    root/registry/<pipeline>/promotions/000001.json    that one was made the champion, when and why (`promotions.py`)
+    root/registry/<pipeline>/bundles/                  the exported models (`bundles.py`)
+    root/registry/<pipeline>/versions/000001.json      a version: its bundle, scores and origin
+    root/registry/<pipeline>/promotions/000001.json    a promotion: which version became champion, when and why
     root/registry/<pipeline>/champion.json             the pointer: a copy of the latest promotion
 
-Versions and promotions are never changed (`ledger.py`), and a version's bundle is nobody else's. So no promotion is
-lost, what served once can serve again, and the same bundle is one version, whoever registers it at the same time.
+Versions and promotions never change (`ledger.py`), and the registry owns its bundles. So no promotion is lost, a former
+champion can serve again, and a bundle that several processes register becomes one version.
 """
 
 import logging
@@ -29,11 +29,9 @@ from gristmill.util.table_io import read_document
 
 logger = logging.getLogger(__name__)
 
-Damages = dict[int, CorruptArtifact]  # of versions that cannot be used, by number
-
 
 class Registry:
-    """The versions and champions of a store."""
+    """Versions and champions of a store."""
 
     def __init__(self, store: Store) -> None:
         self._store, self._root = store, store.root / "registry"
@@ -42,32 +40,32 @@ class Registry:
         self._promotions = Promotions(store)
 
     def pull(self, pipeline: str | None = None) -> None:
-        """Fetch the versions and promotions of other machines, of one pipeline or of all, where the store is shared.
+        """Fetch the versions and promotions of other machines, of one pipeline or of all, if the store is shared.
 
-        A bundle is fetched when it is used. Where the shared store cannot be reached, a warning tells.
+        A bundle is fetched when it is used. If the shared store cannot be reached, a warning is logged.
         """
         if self._store.remote:
             self._promotions.pull(pipeline)
-            self._versions.pull(pipeline)  # after the promotions, so that all that are known have theirs
-            self.repair_pointers()  # of pipelines that were promoted elsewhere only
+            self._versions.pull(pipeline)  # last, so that the version of every known promotion is here
+            self.repair_pointers()  # of pipelines that were promoted on other machines only
 
     def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
-        """Make the bundle of a run a version and return it; one that is a version already stays the version it is.
+        """Make a version of a run's bundle and return it; a registered bundle keeps its version.
 
         Args:
-            record: of the run.
-            code: digest of each stage's code (`lineage.code_of`).
-            git: of the project (`lineage.git_of`).
-            decision: the verdict, why, and whatever else is worth keeping, as JSON values.
+            record: record of the run.
+            code: digest of each stage's code (`lineage.code_digests`).
+            git: git state of the project (`lineage.git_of`).
+            decision: verdict, reason and further JSON values to keep.
 
         Raises:
             RequestError: the run exported nothing.
             CorruptArtifact: the bundle is damaged.
         """
         bundle = exported_bundle(record)
-        own = self._bundles.take(record.pipeline, bundle)
+        folder = self._bundles.add(record.pipeline, bundle)
         while True:
-            free = self._free_version(record.pipeline)  # before looking: what comes meanwhile takes this number
+            free = self._free_version(record.pipeline)  # before the search: a later version takes this number
             for version in self.versions(record.pipeline):
                 if version.references["export"] == bundle:
                     return version
@@ -79,7 +77,7 @@ class Registry:
                 settings=record.settings,
                 overrides=record.overrides,
                 references=record.references,
-                scores=read_document(own / "scores.json"),
+                scores=read_document(folder / "scores.json"),
                 versions=record.versions,
                 git=git,
                 code=code,
@@ -90,14 +88,14 @@ class Registry:
                 return made
 
     def versions(self, pipeline: str) -> Iterator[Version]:
-        """Yield a pipeline's versions from the newest on; one that cannot be read is passed over with a warning."""
+        """Yield a pipeline's versions, the newest first; skip unreadable ones with a warning."""
         yield from self._versions.newest_first(pipeline)
 
     def version(self, pipeline: str, number: int) -> Version:
         """Return one version.
 
         Raises:
-            RequestError: there is none of this number.
+            RequestError: there is no version of this number.
             CorruptArtifact: its file is damaged.
         """
         known = self._versions.numbers(pipeline)
@@ -107,19 +105,15 @@ class Registry:
         return self._versions.read(pipeline, number)
 
     def folder(self, version: Version) -> Path:
-        """Return the folder of a version's bundle, whatever has become of it."""
+        """Return the folder of a version's bundle without checking it."""
         return self._bundles.path(version.pipeline, version.references["export"])
 
     def bundle(self, version: Version, by_stat: bool = False) -> Path:
-        """Return the folder of a version's bundle for reading, after hashing it: where asked, by what has changed.
-
-        Raises:
-            CorruptArtifact: it is gone or damaged.
-        """
+        """Return the folder of a version's bundle after verifying it (`Store.open_folder`)."""
         return self._bundles.open(version.pipeline, version.references["export"], by_stat)
 
     def promotions(self, pipeline: str) -> Iterator[Promotion]:
-        """Yield a pipeline's promotions from the latest on; one that cannot be read is passed over with a warning."""
+        """Yield a pipeline's promotions, the latest first; skip unreadable ones with a warning."""
         yield from self._promotions.newest_first(pipeline)
 
     def pipelines(self) -> list[str]:
@@ -127,19 +121,18 @@ class Registry:
         return sorted(folder.parent.name for folder in self._root.glob("*/versions"))
 
     def promoted(self, pipeline: str) -> int | None:
-        """Return the number of the version that was made the champion, whatever has become of it; None without one."""
+        """Return the number of the version that was last promoted, even if it is damaged; None without one."""
         last, _ = self._promotions.current(pipeline)
         return last.version if last else None
 
     def champion(self, pipeline: str, verified: bool = False) -> Version | None:
-        """Return the version that serves, None where none was promoted yet.
+        """Return the version that serves; None if no version was promoted yet.
 
-        Where the one that was promoted is damaged, a warning tells, and the last sound one that served before it
-        stands in for it.
+        If the champion is damaged, a warning is logged, and the last sound version that served before it is returned.
 
         Args:
-            pipeline: its name.
-            verified: whether every byte of the bundle is hashed too.
+            pipeline: name of the pipeline.
+            verified: whether to hash the bundle too.
 
         Raises:
             CorruptArtifact: no version can be used.
@@ -147,7 +140,7 @@ class Registry:
         last, _ = self._promotions.current(pipeline)
         if last is None:
             return None
-        version, damages = self._usable(pipeline, [last.version, *last.line], verified)
+        version, damages = self._first_usable(pipeline, [last.version, *last.line], verified)
         for number, damage in damages.items():
             logger.warning(
                 "%s v%d of %s cannot be used; v%d is used instead.", damage, number, pipeline, version.number
@@ -155,21 +148,21 @@ class Registry:
         return version
 
     def promote(self, pipeline: str, number: int, why: str, judged: int | None = None) -> Promotion:
-        """Make a version the champion and return the promotion that holds.
+        """Make a version the champion and return the current promotion.
 
         Args:
-            pipeline: its name.
-            number: of the version.
-            why: it is promoted.
-            judged: the version that it was judged beside, 0 for none: if another one serves by now, that one stays the
-                champion, and its promotion is returned. By default the version is promoted whichever serves.
+            pipeline: name of the pipeline.
+            number: number of the version.
+            why: reason for the promotion.
+            judged: champion that the version was compared with, 0 for none. If another version serves now, that one
+                stays the champion. By default the version is promoted whichever serves.
 
         Returns:
-            The promotion, the last one where the version is the champion already.
+            The new promotion, or the last one if the champion does not change.
 
         Raises:
             RequestError: there is no version of this number.
-            CorruptArtifact: it is damaged.
+            CorruptArtifact: the version is damaged.
         """
         try:
             self.bundle(self.version(pipeline, number))
@@ -184,19 +177,19 @@ class Registry:
                 self._promotions.set_pointer(last)
                 return last
             line = [last.version, *last.line] if last else []
-            if last and judged is not None and self._usable(pipeline, line)[0].number != judged:
+            if last and judged is not None and self._first_usable(pipeline, line)[0].number != judged:
                 return last
-            if made := self._promotions.append(pipeline, last, free, number, line, why):
-                return made
+            if promotion := self._promotions.append(pipeline, last, free, number, line, why):
+                return promotion
 
     def rollback(self, pipeline: str, why: str) -> Promotion:
-        """Make the last sound version that served before the champion the champion, and return the promotion.
+        """Promote the last sound version that served before the champion, and return the promotion.
 
-        A rollback after a rollback leads further back. One that is damaged is told of in a warning and passed over.
+        A rollback after a rollback leads further back. Damaged versions are skipped with a warning.
 
         Raises:
-            RequestError: there is no champion, or none served before it.
-            CorruptArtifact: of those that served before it none can be used.
+            RequestError: there is no champion, or no version served before it.
+            CorruptArtifact: no version that served before it can be used.
         """
         while True:
             last, free = self._promotions.current(pipeline)
@@ -208,15 +201,15 @@ class Registry:
                     f"pipeline {pipeline!r}: no version served before its champion, v{last.version}. "
                     f"Choose one: gristmill models {pipeline}, then: gristmill promote {pipeline} VERSION."
                 )
-            version, damages = self._usable(pipeline, before, which="version that served before the champion")
+            version, damages = self._first_usable(pipeline, before, which="version that served before the champion")
             line = last.line[last.line.index(version.number) + 1 :]
-            if made := self._promotions.append(pipeline, last, free, version.number, line, why):
+            if promotion := self._promotions.append(pipeline, last, free, version.number, line, why):
                 for number, damage in damages.items():
-                    logger.warning("%s v%d of %s cannot be used and is passed over.", damage, number, pipeline)
-                return made
+                    logger.warning("%s v%d of %s cannot be used and is skipped.", damage, number, pipeline)
+                return promotion
 
     def damages(self) -> Iterator[tuple[Path, str | None]]:
-        """Yield every sealed file of the registry, those that are gone and missed too, and what is wrong with it."""
+        """Yield every sealed file of the registry, also missing ones, with its damage or None."""
         for path in sorted([*self._root.glob("*/[!.]*.json"), *self._root.glob("*/*/[!.]*.json")]):
             kind = Version if path.parent.name == "versions" else Promotion
             try:
@@ -225,17 +218,15 @@ class Registry:
             except CorruptArtifact as damage:
                 yield path, str(damage)
         for pipeline in self.pipelines():
-            yield from ((path, f"{path}: gone.") for path in self._promotions.lost_pointer(pipeline))
+            if pointer := self._promotions.missing_pointer(pipeline):
+                yield pointer, f"{pointer}: gone."
             promoted = self.promoted(pipeline)
             if promoted and promoted not in self._versions.numbers(pipeline):
-                path = self._versions.path(pipeline, promoted)
-                yield (
-                    path,
-                    f"{path}: gone, and v{promoted} is the champion. Promote another: gristmill models {pipeline}.",
-                )
+                path, remedy = self._versions.path(pipeline, promoted), f"gristmill models {pipeline}"
+                yield path, f"{path}: gone, and v{promoted} is the champion. Promote another: {remedy}."
 
-    def strays(self) -> Iterator[Path]:
-        """Yield the folders of bundles that no version has; none where a version is damaged, which may have one."""
+    def orphan_bundles(self) -> Iterator[Path]:
+        """Yield bundle folders without a version; skip a pipeline with a damaged version, which may own one."""
         for folder in sorted(self._root.glob("*/bundles")):
             pipeline = folder.parent.name
             with suppress(CorruptArtifact):
@@ -243,34 +234,30 @@ class Registry:
                 owned = {self.folder(version) for version in versions}
                 yield from sorted(path for path in folder.glob("[!.]*") if path not in owned)
 
-    def is_elsewhere(self, version: Version) -> bool:
-        """Whether a version's bundle lies on the shared store alone, from which it is fetched when it is used."""
+    def is_remote_only(self, version: Version) -> bool:
+        """Return whether only the shared store has a version's bundle; it is fetched when it is used."""
         return self._store.remote is not None and not self.folder(version).exists()
 
     def restore(self, version: Version) -> bool:
-        """Replace a version's damaged bundle by the store's; where that is not the same, give it up: return False."""
+        """Replace a version's damaged bundle by the store's artifact; return False if that differs."""
         return self._bundles.restore(version.pipeline, version.references["export"])
 
     def repair_pointers(self) -> None:
-        """Point to the latest promotion where the pointer is gone."""
+        """Point to the latest readable promotion wherever the pointer is missing."""
         for pipeline in self.pipelines():
-            if any(self._promotions.lost_pointer(pipeline)):
-                self._promotions.point_to_latest(pipeline)
+            if self._promotions.missing_pointer(pipeline) and (latest := next(self.promotions(pipeline), None)):
+                self._promotions.set_pointer(latest)
 
     def _free_version(self, pipeline: str) -> int:
-        """Return the next number; one that was promoted is not given again, even if its file is gone."""
+        """Return the next number; a promoted number is not used again, even if its file is gone."""
         promoted = [promotion.version for promotion in self.promotions(pipeline)]
         return max([0, *promoted, *self._versions.numbers(pipeline)]) + 1
 
-    def _usable(
+    def _first_usable(
         self, pipeline: str, numbers: list[int], verified: bool = True, which: str = "version"
-    ) -> tuple[Version, Damages]:
-        """Return the first of some versions that is sound, and what is wrong with those before it.
-
-        Raises:
-            CorruptArtifact: none is.
-        """
-        damages: Damages = {}
+    ) -> tuple[Version, dict[int, CorruptArtifact]]:
+        """Return the first sound version, and the damage of each version before it; raise if none is sound."""
+        damages: dict[int, CorruptArtifact] = {}
         for number in dict.fromkeys(numbers):
             try:
                 version = self._versions.read(pipeline, number)
@@ -279,8 +266,8 @@ class Registry:
                 return version, damages
             except CorruptArtifact as error:
                 damages[number] = error
-        told = " ".join(f"v{number}: {damage}" for number, damage in damages.items())
+        listed = " ".join(f"v{number}: {damage}" for number, damage in damages.items())
         raise CorruptArtifact(
-            f"pipeline {pipeline!r}: no {which} can be used. {told} "
+            f"pipeline {pipeline!r}: no {which} can be used. {listed} "
             f"Run: gristmill run {pipeline}, then: gristmill promote {pipeline}."
         )

@@ -1,4 +1,4 @@
-"""A version of a pipeline's model, as the registry's ledger has it."""
+"""Version of a pipeline's model in the registry."""
 
 from datetime import datetime
 from typing import Any
@@ -11,23 +11,23 @@ from gristmill.util.ranking import rank
 
 
 class Version(Entry):
-    """An exported model with all that is known of it. Its settings, libraries and artifacts are its run's."""
+    """An exported model with its scores, origin, and the settings, libraries and artifacts of its run."""
 
     domain: str
     run: str  # id of the run's record
     settings: dict[str, Any]
     overrides: list[str]
-    references: dict[str, Reference]  # by stage, those of points by their labels
-    scores: dict[str, Any]  # the bundle's: model, baselines, headline
+    references: dict[str, Reference]  # by stage, or by label for a stage that fans out
+    scores: dict[str, Any]  # of the bundle: model, baselines, headline
     versions: dict[str, str]  # of libraries
     git: Git
     code: dict[str, str]  # digest of the code that each stage's result depends on
     made: datetime  # when it was registered
-    decision: dict[str, Any]  # verdict, why, and what a retraining tells
+    decision: dict[str, Any]  # verdict, reason, and findings of a retraining
 
     @property
     def loses_to_baseline(self) -> str | None:
-        """How its test score compares with that of a baseline that is better; None where there is none."""
+        """Sentence on a baseline with a better test score; None if there is none."""
         headline, name = self.scores["headline"], self.scores["best_baseline"]
         higher = headline.get("higher_is_better", False)
         if rank(headline["model"], higher) <= rank(headline["baseline"], higher):

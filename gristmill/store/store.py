@@ -185,11 +185,11 @@ class Store:
         Raises:
             StoreError: the store cannot be written to.
         """
-        with self.aside(self.path(made_of.stage, made_of.key)) as path:
+        with self.temporary_folder(self.path(made_of.stage, made_of.key)) as path:
             yield Draft(path)
 
     @contextlib.contextmanager
-    def aside(self, final: Path) -> Iterator[Path]:
+    def temporary_folder(self, final: Path) -> Iterator[Path]:
         """Give an empty folder beside `final`, which begins with a key; remove it at the end if it was not placed.
 
         Raises:

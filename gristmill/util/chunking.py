@@ -1,11 +1,11 @@
-"""Many items cut into stretches, each enough for a worker to be worth its start."""
+"""Splitting many items into chunks, each with enough work to repay starting a worker."""
 
 from collections.abc import Iterable
 from itertools import accumulate, groupby, pairwise
 
 
-def split_by_size(sizes: Iterable[float], some: float) -> list[slice]:
-    """Return items in stretches whose sizes make about `some`; the last item of a stretch may be larger."""
+def split_by_size(sizes: Iterable[float], chunk_size: float) -> list[slice]:
+    """Return slices of items whose sizes add up to about `chunk_size`; the last item of a chunk may exceed it."""
     *before, _ = accumulate(sizes, initial=0.0)
-    begins = [next(places) for _, places in groupby(range(len(before)), key=lambda at: before[at] // some)]
+    begins = [next(places) for _, places in groupby(range(len(before)), key=lambda at: before[at] // chunk_size)]
     return [slice(begin, end) for begin, end in pairwise([*begins, len(before)])]

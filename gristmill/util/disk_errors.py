@@ -1,4 +1,4 @@
-"""A store's disk that is full or cannot be written to, told as such."""
+"""Errors of the store's disk, reported as `StoreError`."""
 
 import contextlib
 import errno
@@ -10,7 +10,7 @@ from gristmill.errors import StoreError
 
 @contextlib.contextmanager
 def translate_disk_errors(root: Path) -> Iterator[None]:
-    """Turn the failures of the store's disk into a `StoreError` that names the store; leave all others alone."""
+    """Turn an `OSError` of the disk below `root` into a `StoreError`; other errors pass unchanged."""
     try:
         yield
     except OSError as error:
@@ -22,6 +22,6 @@ def translate_disk_errors(root: Path) -> Iterator[None]:
         if place.is_relative_to(root) or root.is_relative_to(place):
             raise StoreError(
                 f"{place}: the store is not writable ({error.strerror}). "
-                "Mend it, or set GRISTMILL_STORE or [defaults] store."
+                "Fix it, or set GRISTMILL_STORE or [defaults] store."
             ) from None
         raise

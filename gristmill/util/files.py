@@ -1,8 +1,8 @@
-"""Files that survive a kill at any moment, and results computed from files, remembered by the file's stat.
+"""Files that survive a kill at any moment, and a cache of results computed from files.
 
 `write_atomically`, and `flush_folder` followed by `rename_folder`, make a file or folder appear whole or not at all.
-`StatCache` avoids hashing gigabytes and parsing source again: a result is remembered with the size, times and inode of
-its file. Any difference, even a restored modification time (the change time shows it), makes it compute anew.
+`StatCache` avoids hashing gigabytes and parsing source again: it remembers a result with the size, times and inode of
+its file, and computes it again when any of them differs. The change time reveals even a restored modification time.
 """
 
 import contextlib
@@ -12,21 +12,21 @@ import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from gristmill import keys
 from gristmill.errors import SourceChanged
 
-Stat = list[int]  # size, mtime_ns, ctime_ns, inode: what JSON gives back
+Stat = list[int]  # size, mtime_ns, ctime_ns, inode: a list, as JSON returns it
 
-# A file written to within one tick of its clock looks unchanged, so only what came of a file that has rested this long
-# is remembered. Two seconds is the coarsest clock in use (FAT); the price is reading a young file once more.
+# Two writes within one tick of the file system's clock leave the same stat, so results are remembered only for files
+# that are older than this. Two seconds is the coarsest clock in use (FAT); a younger file is read once more.
 _MIN_AGE_NS = 2_000_000_000
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write `content` to `path`: written aside, flushed to disk, then renamed over what was there."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    """Write a file: to a temporary name, flushed to disk, then renamed over what was there."""
+    aside = temporary_name(path)
     try:
         with aside.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -39,19 +39,38 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     flush_to_disk(path.parent)
 
 
+def create_atomically(path: Path, content: str | bytes) -> bool:
+    """Write a file that does not exist yet; return whether this process was the first to do so."""
+    aside = temporary_name(path)
+    try:
+        write_atomically(aside, content)
+        path.hardlink_to(aside)  # unlike a rename, this fails if the file exists
+    except FileExistsError:
+        return False
+    finally:
+        aside.unlink(missing_ok=True)
+    flush_to_disk(path.parent)
+    return True
+
+
+def temporary_name(path: Path) -> Path:
+    """Return a hidden, unique name next to `path`; `gc` removes a file of such a name that a kill leaves."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON value atomically, indented for people."""
     write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush every file and folder below `folder`, and itself, to disk."""
+    """Flush a folder and everything below it to disk."""
     for path in [*folder.rglob("*"), folder]:
         flush_to_disk(path)
 
 
 def rename_folder(aside: Path, final: Path) -> None:
-    """Rename a flushed folder to where it can be seen.
+    """Rename a flushed folder to its visible name.
 
     Raises:
         OSError: `final` exists and is not empty (`errno.ENOTEMPTY` or `EEXIST`), or the disk failed.
@@ -60,12 +79,12 @@ def rename_folder(aside: Path, final: Path) -> None:
     flush_to_disk(final.parent)
 
 
-def link_or_copy(path: Path, own: Path) -> None:
-    """Give a file, which nobody writes to any more, a second place; where the disk cannot link, it is copied."""
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-link a file that nobody writes to any more; copy it if the disk cannot link."""
     try:
-        own.hardlink_to(path)
-    except OSError:  # another owner's, too many links, no links here; what fails for another reason fails again
-        shutil.copyfile(path, own)
+        target.hardlink_to(source)
+    except OSError:  # another owner's file, too many links, no links; copying fails for any other reason too
+        shutil.copyfile(source, target)
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -83,75 +102,71 @@ def flush_to_disk(path: Path) -> None:
 
 
 def stat_of(path: Path) -> Stat:
-    """Return what tells whether a file was touched since it was last looked at."""
+    """Return the values of a file's stat that change when the file is written to."""
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 class ChangeDetector:
-    """Remembers how files stood, to tell whether one was touched while it was read."""
+    """Detects whether a file was modified while it was read."""
 
     def __init__(self, paths: Iterable[Path]) -> None:
-        self._before = {path: self._look(path) for path in paths}
+        self._before = {path: self._stat(path) for path in paths}
 
     def check(self) -> None:
-        """Raise `SourceChanged` where a file is gone or was touched since."""
+        """Raise `SourceChanged` if a file was modified or removed."""
         for path, stat in self._before.items():
-            if self._look(path) != stat:
-                self._refuse(path)
+            if self._stat(path) != stat:
+                raise self._changed(path)
 
-    def _look(self, path: Path) -> Stat:
+    def _stat(self, path: Path) -> Stat:
         try:
             return stat_of(path)
         except FileNotFoundError:
-            self._refuse(path)
+            raise self._changed(path) from None
 
     @staticmethod
-    def _refuse(path: Path) -> NoReturn:
-        raise SourceChanged(f"{path}: changed while it was read. Run again once nothing writes to it.")
+    def _changed(path: Path) -> SourceChanged:
+        return SourceChanged(f"{path}: changed while it was read. Run again once nothing writes to it.")
 
 
 class StatCache:
-    """What was worked out from the content of files, remembered in small JSON files, one for each folder and work."""
+    """Results computed from the content of files, in one small JSON file for each folder and kind of work."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def recall(self, folder: Path, names: Iterable[str], work: Callable[[Path], Any], version: str) -> dict[str, Any]:
-        """Return what `work` makes of each named file below `folder`, doing it only where the stat has changed.
+        """Return the result of `work` for each named file below `folder`, computed only if the file's stat changed.
 
         Args:
             folder: where the files lie.
-            names: of the files, relative to it.
-            work: makes a JSON value of a file's content and of nothing else.
-            version: of the work. What another version made is not taken.
+            names: names of the files, relative to the folder.
+            work: computes a JSON value from a file's content and from nothing else.
+            version: version of `work`; results of another version are not used.
 
         Raises:
             FileNotFoundError: a file does not exist.
         """
         path = self._root / f"{keys.digest_of([version, str(folder)])[:32]}.json"
         known = _load(path)
-        rested_before = time.time_ns() - _MIN_AGE_NS
+        newest_cached = time.time_ns() - _MIN_AGE_NS
         fresh: dict[str, tuple[Stat, Any]] = {}
         for name in names:
             stat = stat_of(folder / name)
             before, value = known.get(name, (None, None))
             fresh[name] = (stat, value if before == stat else work(folder / name))
-        rested = {name: [stat, value] for name, (stat, value) in fresh.items() if stat[2] < rested_before}
-        if any(known.get(name) != entry for name, entry in rested.items()):
-            # Remembering saves work and nothing else, so a store that cannot be written to is no reason to stop.
+        cacheable = {name: [stat, value] for name, (stat, value) in fresh.items() if stat[2] < newest_cached}
+        if any(known.get(name) != entry for name, entry in cacheable.items()):
+            # The cache only saves work, so a store that cannot be written to is no reason to stop.
             with contextlib.suppress(OSError, UnicodeError):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                files = known | rested
+                files = known | cacheable
                 write_json(path, {"files": files, "seal": _seal(files)})
         return {name: value for name, (_, value) in fresh.items()}
 
     def digests(self, folder: Path, names: Iterable[str]) -> dict[str, str]:
-        """Return the SHA-256 of each named file below `folder`.
-
-        Raises:
-            FileNotFoundError: a file does not exist.
-        """
+        """Return the SHA-256 of each named file below `folder`; raise `FileNotFoundError` if one is missing."""
         return self.recall(folder, names, keys.digest_of_file, "sha256")
 
     def digest(self, path: Path) -> str:
@@ -160,11 +175,11 @@ class StatCache:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Return what a memo's file holds; nothing where it is not there, damaged or not ours: it is worked out again."""
+    """Return the content of a cache file; empty if the file is missing, damaged or foreign."""
     try:
-        memo = json.loads(path.read_bytes())
-        files: dict[str, Any] = memo["files"]
-        return files if memo["seal"] == _seal(files) else {}
+        cache = json.loads(path.read_bytes())
+        files: dict[str, Any] = cache["files"]
+        return files if cache["seal"] == _seal(files) else {}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
 

@@ -1,4 +1,4 @@
-"""Large libraries imported without the garbage collector's looking at what they leave in memory for good."""
+"""Imports of large libraries without garbage collection of the objects that they create for good."""
 
 import contextlib
 import gc
@@ -8,17 +8,17 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def gc_frozen() -> Iterator[None]:
-    """Import within the block what is large and stays.
+    """Disable garbage collection for imports within the block, and exempt what they create from it.
 
-    TensorFlow makes half a million objects. To look for garbage among them takes a quarter of the time of its import,
-    and then a third of a second whenever a network is built, for Keras collects before it.
+    TensorFlow creates half a million objects. Searching them for garbage takes a quarter of its import time, and later
+    a third of a second whenever a network is built, because Keras collects garbage first.
     """
-    before, collects = len(sys.modules), gc.isenabled()
+    before, was_enabled = len(sys.modules), gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if len(sys.modules) > before:
             gc.freeze()
-        if collects:
+        if was_enabled:
             gc.enable()

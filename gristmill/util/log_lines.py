@@ -1,21 +1,21 @@
-"""The log as a person reads it: plain lines."""
+"""Log records printed as plain lines."""
 
 import logging
 from collections.abc import Callable
 
 
 class PlainLogHandler(logging.Handler):
-    """Says log records as plain lines; a warning once, however many steps of a command come upon the same."""
+    """Prints log records as plain lines, and each distinct warning only once."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, print_line: Callable[[str], None]) -> None:
         super().__init__()
-        self._say = say
+        self._print_line = print_line
         self._warnings: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
         if record.levelno < logging.WARNING:
-            self._say(message)
+            self._print_line(message)
         elif message not in self._warnings:
             self._warnings.add(message)
-            self._say(f"warning: {message}")
+            self._print_line(f"warning: {message}")

@@ -1,4 +1,4 @@
-"""When this process began to load gristmill's code: source that is older on disk is the code that runs."""
+"""Time at which this process began to load gristmill: source files that are older hold the code that runs."""
 
 import time
 

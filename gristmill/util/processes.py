@@ -1,4 +1,4 @@
-"""Processes: gristmill's modules in new ones, whatever the user's folder holds; runs that end with their parent."""
+"""Processes: command lines of gristmill's modules, process identities, and shutdown."""
 
 import os
 import re
@@ -8,33 +8,31 @@ import threading
 import time
 from pathlib import Path
 
-PARENT_VARIABLE = "GRISTMILL_PARENT"  # names the process with which the runs that it starts are to end
-TEMPORARY_API_VARIABLE = (
-    "GRISTMILL_TEMPORARY_API"  # the address of a server for one run, told to the processes that do its units
-)
+PARENT_VARIABLE = "GRISTMILL_PARENT"  # id of the process that started this run and ends it
+TEMPORARY_API_VARIABLE = "GRISTMILL_TEMPORARY_API"  # address of a Prefect server that lives as long as one run
 
-_ENDED = "ended"  # identity of a process that ended and whose parent has not asked how
-_SECONDS_BETWEEN_CHECKS = 0.5  # seconds between looks at whether the parent is still there
+_ENDED = "ended"  # identity of a process that ended but was not reaped
+_SECONDS_BETWEEN_CHECKS = 0.5  # for whether the parent is still there
 
 
-def module_command(module: str, *words: str) -> tuple[list[str], dict[str, str]]:
+def module_command(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
     """Return command line and environment to run a module of gristmill as a script.
 
-    `-P` keeps the current folder, where a user may have a `queue.py`, out of the search for modules.
+    `-P` keeps the current folder, where a user may have a `queue.py`, off the module search path.
     """
     root = str(Path(__file__).parent.parent.parent)
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return [sys.executable, "-P", "-m", module, *words], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    return [sys.executable, "-P", "-m", module, *arguments], os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def process_identity(pid: int) -> str:
-    """Return when a process began, which tells it from a later one with the same id; empty if the system cannot say.
+    """Return when a process started, which tells it from a later one with its id; empty if the system cannot say.
 
-    The id alone is not enough: in a container that is started again, the new run is process 1, as the killed one was.
+    The id alone is not enough: in a restarted container the new run is process 1, as the killed one was.
     """
     try:
         if sys.platform == "darwin":
-            return _began(pid)
+            return _start_time_on_macos(pid)
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         # The name of the program, in parentheses, may hold spaces; the state follows it, the start is the 20th field.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -43,56 +41,55 @@ def process_identity(pid: int) -> str:
     return _ENDED if fields[0] in "ZX" else f"{boot}-{fields[19]}"
 
 
-def is_running(pid: int, known: str = "") -> bool:
-    """Whether a process with this id exists on this host, and is the one of which `process_identity` is known, if "
-    "it is."""
+def is_running(pid: int, identity: str = "") -> bool:
+    """Return whether a process runs on this host under an id, and has the given identity if one is given."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return not known or process_identity(pid) in ("", known)
+    return not identity or process_identity(pid) in ("", identity)
 
 
 def end_with_parent() -> None:
-    """Have this process be killed as soon as the one that `GRISTMILL_PARENT` names, which started it, is gone.
+    """Kill this process as soon as the process that `GRISTMILL_PARENT` names is gone.
 
-    Left alone, a run would ask its parent's server in vain for many minutes, and let no other run of its pipeline be.
-    Nobody is left to be told how it ended; what it had finished is kept, and the next one goes on from there.
+    Otherwise a run would call its parent's server in vain for many minutes and block other runs of its pipeline.
+    Finished stages are kept, and the next run resumes from them.
     """
     parent = int(os.environ.get(PARENT_VARIABLE, os.getpid()))
-    if parent != os.getpid():  # which loads the flows too
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if parent != os.getpid():  # the parent loads the flows too
+        threading.Thread(target=_kill_without_parent, args=(parent,), daemon=True).start()
 
 
-def _began(pid: int) -> str:
-    """Return to the second when a process of macOS began, in letters and digits."""
-    import subprocess  # late: elsewhere nobody needs it
+def _start_time_on_macos(pid: int) -> str:
+    """Return the start time of a process, to the second, in letters and digits."""
+    import subprocess  # late: only macOS needs it
 
     line, fixed = ["/bin/ps", "-o", "lstart=", "-p", str(pid)], {"LC_ALL": "C", "TZ": "UTC"}
-    told = subprocess.run(line, env=fixed, capture_output=True, text=True, check=False).stdout
-    return "".join(re.findall(r"\w+", told))
+    output = subprocess.run(line, env=fixed, capture_output=True, text=True, check=False).stdout
+    return "".join(re.findall(r"\w+", output))
 
 
 def terminate_on_interrupt() -> None:
-    """Have Ctrl-C end this process as SIGTERM does, and not reach the processes that it starts: it ends them itself.
+    """Make Ctrl-C end this process as SIGTERM does, without reaching its child processes: it ends them itself.
 
-    Threads and processes inherit the blocked signal, so call this before any is started. A process that ignores SIGINT,
-    as a shell's background jobs do, goes on ignoring it.
+    Call it before any thread or process is started, because they inherit the blocked signal. A process that ignores
+    SIGINT, as background jobs of a shell do, still ignores it.
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        threading.Thread(target=_pass_interrupts_on, daemon=True).start()
+        threading.Thread(target=_forward_interrupts, daemon=True).start()
 
 
-def _pass_interrupts_on() -> None:
+def _forward_interrupts() -> None:
     main = threading.main_thread().ident or 0
     while signal.sigwait({signal.SIGINT}):
         signal.pthread_kill(main, signal.SIGTERM)  # a signal to the process may not wake the main thread
 
 
-def _watch(parent: int) -> None:
+def _kill_without_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_CHECKS)
     os.kill(os.getpid(), signal.SIGKILL)

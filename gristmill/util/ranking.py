@@ -1,10 +1,10 @@
-"""The order of scores, some of which may be missing: what cannot be computed is never the best."""
+"""Order of scores, some of which may be missing: a missing score is never the best."""
 
 import math
 
 
 def rank(score: float | None, higher_is_better: bool = False) -> tuple[bool, float]:
-    """Return a key that sorts scores from the best to the worst; missing ones and those that are no number come last.
+    """Return a key that sorts scores from best to worst, with missing scores and NaN last.
 
     >>> sorted([2.0, None, 1.0], key=rank)
     [1.0, 2.0, None]

@@ -1,60 +1,50 @@
-"""Small JSON files that tell when they are damaged, by a seal: the digest of what else they hold."""
+"""Small JSON files that reveal damage by a seal: the digest of their other content."""
 
 import json
-import os
-import time
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from gristmill.errors import CorruptArtifact
 from gristmill.keys import digest_of
-from gristmill.util.files import flush_to_disk, write_atomically
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def replace(path: Path, content: BaseModel) -> None:
-    """Write a file over what was there."""
-    write_atomically(path, to_text(content))
-
-
-def create(path: Path, content: BaseModel) -> bool:
-    """Write a file that is not there yet, whole or not at all; return whether this process was the first to."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    try:
-        write_atomically(aside, to_text(content))
-        path.hardlink_to(aside)  # which, unlike a rename, fails where there is a file
-    except FileExistsError:
-        return False
-    finally:
-        aside.unlink(missing_ok=True)
-    flush_to_disk(path.parent)
-    return True
-
-
 def read(path: Path, kind: type[M]) -> M:
-    """Return what a file holds.
+    """Return the content of a file.
 
     Raises:
-        CorruptArtifact: it is gone, or not as it was written.
+        CorruptArtifact: the file is missing, invalid or altered.
     """
     try:
-        content = json.loads(path.read_bytes())
-        seal = content.pop("seal")
-        digest = digest_of(content)
-        made = kind.model_validate(content)
+        values, is_intact = unseal(path.read_bytes())
+        content = kind.model_validate(values)
     except OSError as error:
         raise CorruptArtifact(f"{path}: cannot be read ({error.strerror}).") from None
-    except (ValidationError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
+    except (ValidationError, ValueError):
         raise CorruptArtifact(f"{path}: not a {kind.__name__.lower()}.") from None
-    if digest != seal:
+    if not is_intact:
         raise CorruptArtifact(f"{path}: altered since it was written.")
-    return made
+    return content
 
 
 def to_text(content: BaseModel) -> str:
-    """Return the text of a file that holds some content."""
-    values = json.loads(content.model_dump_json())
-    return json.dumps(values | {"seal": digest_of(values)}, indent=2, ensure_ascii=False) + "\n"
+    """Return the text of the sealed file of some content."""
+    return json.dumps(seal(json.loads(content.model_dump_json())), indent=2, ensure_ascii=False) + "\n"
+
+
+def seal(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with their seal."""
+    return values | {"seal": digest_of(values)}
+
+
+def unseal(content: bytes) -> tuple[dict[str, Any], bool]:
+    """Return the values of a sealed file and whether their seal matches; raise `ValueError` if it is no such file."""
+    try:
+        values: dict[str, Any] = json.loads(content)
+        found = values.pop("seal")
+        return values, digest_of(values) == found
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        raise ValueError("not a sealed JSON object") from None

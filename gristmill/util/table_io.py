@@ -1,4 +1,4 @@
-"""Parquet as gristmill writes and reads it: zstd, page checksums, checked on reading."""
+"""Parquet tables (zstd, page checksums) and JSON documents of artifacts."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def write_table(path: Path, frame: "pd.DataFrame") -> None:
-    """Write a frame's columns, without its index, so that equal content gives equal bytes."""
+    """Write the columns of a frame, without its index, so that equal content gives equal bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -18,7 +18,7 @@ def write_table(path: Path, frame: "pd.DataFrame") -> None:
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
-    """Read a table that `write_table` wrote, or some columns; a page whose checksum does not hold raises `OSError`."""
+    """Read a table, or some of its columns; raise `OSError` if a page does not match its checksum."""
     import pyarrow.parquet as pq
 
     frame: pd.DataFrame = pq.read_table(path, columns=columns, page_checksum_verification=True).to_pandas()
@@ -26,7 +26,7 @@ def read_table(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
 
 
 def write_document(path: Path, value: Any) -> None:
-    """Write a JSON document into an artifact; its keys stay in their order."""
+    """Write a JSON document into an artifact, with its keys in their order."""
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -2,14 +2,14 @@
 
 import os
 
-NO_CLIENT_REPORTS = {"DO_NOT_TRACK": "1"}  # a client asks this variable alone, and else the server that it uses
+NO_CLIENT_REPORTS = {"DO_NOT_TRACK": "1"}  # a client reads only this variable, and otherwise asks its server
 _NO_REPORTS = NO_CLIENT_REPORTS | {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
 
 def opt_out() -> None:
-    """Have Prefect report nothing, in this process and those that it starts; variables that are set already stay.
+    """Disable Prefect's reports in this process and its children; variables that are already set stay.
 
-    Prefect reports from its first import on, so this must run before it.
+    Call it before Prefect is imported, because Prefect reports from its first import on.
     """
     for name, value in _NO_REPORTS.items():
         os.environ.setdefault(name, value)

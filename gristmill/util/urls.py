@@ -1,4 +1,4 @@
-"""URLs: what of one nobody should read, and values as messages may show them."""
+"""Redact secrets in URLs and messages."""
 
 import re
 from collections.abc import Iterator
@@ -10,13 +10,13 @@ _SECRET = re.compile(
     r"|^(key|policy|sig)$",
     re.IGNORECASE,
 )
-"""What the names of parameters hold that are a key to something."""
+"""Matches names of URL parameters that hold a secret."""
 
 
 def find_secret(text: str) -> str | None:
-    """Return what a text with URLs in it holds that is a secret, by its name; None if nothing looks like one."""
+    """Return what kind of secret the URLs in a text contain; None if nothing looks like one."""
     for rest in text.split("://")[1:]:
-        authority = re.sub(r"\[.*?\]", "", re.split("[/?#]", rest, maxsplit=1)[0])  # [::1] has colons, too
+        authority = re.sub(r"\[.*?\]", "", re.split("[/?#]", rest, maxsplit=1)[0])  # [::1] has colons too
         if "@" in authority or re.search(r":(?!\d*$)", authority):
             return "a user or a password"
         if name := next((name for name in _parameters(rest) if _SECRET.search(name)), None):
@@ -25,7 +25,7 @@ def find_secret(text: str) -> str | None:
 
 
 def redact(value: Any) -> Any:
-    """Return a value as a message may show it: of what holds a secret the beginning alone."""
+    """Return a value for a message; a string with a secret is cut after the URL's scheme."""
     match value:
         case str() if find_secret(value):
             return f"{value.partition('://')[0]}://…"
@@ -37,12 +37,12 @@ def redact(value: Any) -> Any:
 
 
 def strip_credentials(text: str) -> str:
-    """Return a text with a URL in it, the server's address, without the user and the password that it may hold."""
+    """Return a text without the user and password of a URL in it."""
     return re.sub(r"://\S*@", "://", text)
 
 
 def _parameters(url: str) -> Iterator[str]:
-    """Yield the names of a URL's parameters, be they in its query or behind its #."""
+    """Yield the names of a URL's parameters, in its query and in its fragment."""
     for pair in re.split("[?#&;]", url)[1:]:
         name, equals, _ = pair.partition("=")
         if equals:

@@ -28,7 +28,7 @@ pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.usefixtures("parity_here", "prefect_api"), pytest.mark.slow]
 
 FULL = "{store}: the disk is full. Free space (gristmill gc) and run again."
-BROKEN = "the store is not writable (Input/output error). Mend it, or set GRISTMILL_STORE or [defaults] store."
+BROKEN = "the store is not writable (Input/output error). Fix it, or set GRISTMILL_STORE or [defaults] store."
 
 ACTS: dict[str, tuple[Act, bool]] = {FULL: (fill, True), BROKEN: (partial(refuse, errno.EIO), False)}
 """What is said of what happens at a step, and whether it does at those that follow, too."""

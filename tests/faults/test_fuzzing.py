@@ -161,7 +161,7 @@ def test_a_file_of_the_registry_is_as_it_was_written_or_corrupt(
 ) -> None:
     fault.tried(1)
     path = tmp_path / "champion.json"
-    sealed_json.replace(path, PROMOTION)
+    path.write_text(sealed_json.to_text(PROMOTION))
     path.write_bytes(data.draw(damaged(path.read_bytes(), *JSON_MARKS, DEEP)))
 
     found, _ = attempt(CorruptArtifact, lambda: sealed_json.read(path, Promotion))

@@ -13,7 +13,7 @@ CLASSES: dict[str, type[GristmillError]] = {
 
 
 def test_all_names_every_error_in_order() -> None:
-    assert errors.__all__ == sorted([*CLASSES, "shown", "such"])
+    assert errors.__all__ == sorted([*CLASSES, "count_such", "short_repr"])
     assert all(issubclass(kind, GristmillError) for kind in CLASSES.values())
 
 
@@ -54,8 +54,8 @@ def test_a_long_value_is_shown_by_its_first_characters(length: int, text: str) -
 
 
 def test_a_value_is_shown_as_long_as_asked_for() -> None:
-    assert short_repr("abcdefghij", longest=8) == "'abcd..."
-    assert short_repr("abcdef", longest=8) == "'abcdef'"
+    assert short_repr("abcdefghij", max_length=8) == "'abcd..."
+    assert short_repr("abcdef", max_length=8) == "'abcdef'"
 
 
 @pytest.mark.parametrize(("count", "told"), [(1, "1 such cell"), (2, "2 such cells")])

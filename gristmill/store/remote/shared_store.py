@@ -117,7 +117,7 @@ class SharedStore(Store):
 
         What is in its place is moved to quarantine, unless it is sound and any result is as good.
         """
-        with self.lock(f"fetch-{digest_of(shared_as)[:32]}"), self.aside(final) as draft:
+        with self.lock(f"fetch-{digest_of(shared_as)[:32]}"), self.temporary_folder(final) as draft:
             if there := self._fetched(final, stage, key, digest):  # by another process, while this one waited
                 return there
             manifest = self.remote.fetch(shared_as, stage, key, draft, digest)

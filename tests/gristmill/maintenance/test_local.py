@@ -237,7 +237,7 @@ def test_a_registry_whose_champion_cannot_be_read_keeps_what_can_be(
     with heard(caplog):
         assert set(named(store, keep_runs=1)) == {trained[0].path, bundles[0].path}
 
-    assert said(caplog) == [f"{damaged}: not a version. Passed over."]
+    assert said(caplog) == [f"{damaged}: not a version. Skipped."]
 
 
 def test_retrainings_that_made_no_model_do_not_count_and_what_the_last_one_judged_is_kept(store: Store) -> None:

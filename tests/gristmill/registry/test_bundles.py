@@ -36,7 +36,7 @@ def publish(root: Path, weights: str = "weights") -> Artifact:
 def taken(root: Path) -> Reference:
     """Publish a bundle and take it."""
     reference = publish(root).reference
-    Bundles(Store(root)).take("small", reference)
+    Bundles(Store(root)).add("small", reference)
     return reference
 
 
@@ -47,7 +47,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_bundle_is_taken_whole_and_without_room(bundles: Bundles, tmp_path: Path) -> None:
     artifact = publish(tmp_path)
 
-    own = bundles.take("small", artifact.reference)
+    own = bundles.add("small", artifact.reference)
 
     assert own == bundles.path("small", artifact.reference) == bundles.open("small", artifact.reference)
     assert contents(own) == contents(artifact.path)
@@ -72,7 +72,7 @@ def test_a_bundle_stays_what_it_is_when_the_stores_is_replaced_collected_or_gone
 
 def test_two_bundles_of_one_key_lie_side_by_side(bundles: Bundles, tmp_path: Path) -> None:
     first, second = taken(tmp_path), publish(tmp_path, "other weights").reference
-    bundles.take("small", second)
+    bundles.add("small", second)
 
     assert (bundles.open("small", first) / "model.keras").read_text() == "weights"
     assert (bundles.open("small", second) / "model.keras").read_text() == "other weights"
@@ -87,7 +87,7 @@ def test_where_nothing_can_be_linked_the_bundle_is_copied(
     monkeypatch.setattr(Path, "hardlink_to", refused)
     artifact = publish(tmp_path)
 
-    own = bundles.take("small", artifact.reference)
+    own = bundles.add("small", artifact.reference)
 
     assert contents(own) == contents(artifact.path)
     assert not (own / "model.keras").samefile(artifact.path / "model.keras")
@@ -98,7 +98,7 @@ def test_a_damaged_artifact_is_not_taken(bundles: Bundles, tmp_path: Path) -> No
     (artifact.path / "model.keras").write_text("damaged")
 
     with pytest.raises(CorruptArtifact) as raised:
-        bundles.take("small", artifact.reference)
+        bundles.add("small", artifact.reference)
 
     assert str(raised.value) == f"{artifact.path}/model.keras: {ALTERED}"
     assert not (tmp_path / "registry").exists()
@@ -118,7 +118,7 @@ def test_what_is_replaced_while_it_is_taken_is_not_taken(
 
     monkeypatch.setattr(Path, "hardlink_to", refreshed_meanwhile)
     with pytest.raises(CorruptArtifact) as raised:
-        bundles.take("small", reference)
+        bundles.add("small", reference)
 
     assert str(raised.value) == f"{folder}: replaced or removed while it was registered. Try again."
     assert list((tmp_path / "registry/small/bundles").iterdir()) == []
@@ -133,13 +133,13 @@ def test_what_a_kill_leaves_behind_is_not_seen_and_cleared_away_by_the_next(
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # a kill clears nothing away
         patch.setattr("gristmill.registry.bundles.flush_folder", _killed)
         with pytest.raises(KeyboardInterrupt):
-            bundles.take("small", reference)
+            bundles.add("small", reference)
     (left,) = (tmp_path / "registry/small/bundles").iterdir()
     left.rename(left.with_name(left.name.replace(f"~{os.getpid()}~", f"~{2**22 + 1}~")))  # no process has this id
     with pytest.raises(CorruptArtifact):
         bundles.open("small", reference)
 
-    own = bundles.take("small", reference)
+    own = bundles.add("small", reference)
 
     assert list(own.parent.iterdir()) == [own]
 
@@ -176,7 +176,7 @@ def test_a_bundle_that_the_store_has_no_more_is_given_up_until_it_is_taken_again
         bundles.open("small", reference)
     assert str(raised.value) == f"{folder}/manifest.json: cannot be read (No such file or directory)."
     publish(tmp_path)
-    assert bundles.take("small", reference) == folder
+    assert bundles.add("small", reference) == folder
     assert not is_given_up(folder)
     assert (bundles.open("small", reference) / "model.keras").read_text() == "weights"
 
@@ -199,7 +199,7 @@ def test_a_full_disk_is_said(bundles: Bundles, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(Path, "hardlink_to", full)
     monkeypatch.setattr(shutil, "copyfile", lambda source, target: full(target, source))
     with pytest.raises(StoreError, match="the disk is full"):
-        bundles.take("small", reference)
+        bundles.add("small", reference)
 
 
 def _killed(_: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from conftest import ROOT
 from gristmill import keys
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
+from gristmill.registry import ledger, promotions
 from gristmill.registry.lineage import Git
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
@@ -232,7 +233,7 @@ def test_no_rollback_leads_to_a_damaged_version(
     with heard(caplog):
         assert registry.rollback("small", "worse").line == [1]
 
-    assert said(caplog) == [f"{model_of(tmp_path, first)}: {ALTERED} v1 of small cannot be used and is passed over."]
+    assert said(caplog) == [f"{model_of(tmp_path, first)}: {ALTERED} v1 of small cannot be used and is skipped."]
     assert registry.promoted("small") == 2
     with pytest.raises(CorruptArtifact, match=r": no version that served before the champion can be used\. v1: "):
         registry.rollback("small", "worse")
@@ -265,14 +266,14 @@ def test_a_promotion_that_comes_between_looking_and_promoting_stands(
 ) -> None:
     register(tmp_path, "b1", "b2", "b3")
     registry.promote("small", 1, "the first")
-    create = sealed_json.create
+    create = ledger.create_atomically
 
-    def overtaken(path: Path, content: Promotion) -> bool:
-        monkeypatch.setattr(sealed_json, "create", create)
+    def overtaken(path: Path, content: str) -> bool:
+        monkeypatch.setattr(ledger, "create_atomically", create)
         registry.promote("small", 3, "by hand")
         return create(path, content)
 
-    monkeypatch.setattr(sealed_json, "create", overtaken)
+    monkeypatch.setattr(ledger, "create_atomically", overtaken)
 
     assert registry.promote("small", 2, "better than v1", judged=1).why == "by hand"
     assert registry.promoted("small") == 3
@@ -313,6 +314,7 @@ for turn in range(6):
 """A process that registers a bundle that all register and one of its own, and promotes the latter, six times."""
 
 
+@pytest.mark.slow
 @pytest.mark.fault(12)
 def test_a_crowd_loses_no_promotion_and_leaves_a_whole_pointer(registry: Registry, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
@@ -364,7 +366,7 @@ def test_a_promotion_cut_off_before_the_pointer_moved_holds(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealed_json, "replace", killed)
+        patch.setattr(promotions, "write_atomically", killed)
         with pytest.raises(KeyboardInterrupt):
             registry.promote("small", 2, "cut off")
     pointer = tmp_path / "registry/small/champion.json"
@@ -383,14 +385,14 @@ def test_who_is_overtaken_while_moving_the_pointer_leaves_it_at_the_later_promot
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(tmp_path, "b1", "b2")
-    write = sealed_json.replace
+    write = promotions.write_atomically
 
-    def overtaken(path: Path, content: Promotion) -> None:
-        monkeypatch.setattr(sealed_json, "replace", write)
+    def overtaken(path: Path, content: str) -> None:
+        monkeypatch.setattr(promotions, "write_atomically", write)
         registry.promote("small", 2, "overtakes")
         write(path, content)
 
-    monkeypatch.setattr(sealed_json, "replace", overtaken)
+    monkeypatch.setattr(promotions, "write_atomically", overtaken)
     registry.promote("small", 1, "slow")
 
     assert sealed_json.read(tmp_path / "registry/small/champion.json", Promotion).why == "overtakes"
@@ -421,16 +423,16 @@ def test_a_bundle_that_a_kill_left_without_its_version_is_the_next_ones(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sealed_json, "create", killed)
+        patch.setattr(ledger, "create_atomically", killed)
         with pytest.raises(KeyboardInterrupt):
             register(tmp_path, "b1")
     assert list(registry.versions("small")) == []
-    (left,) = registry.strays()
+    (left,) = registry.orphan_bundles()
 
     (version,) = register(tmp_path, "b1")
 
     assert (version.number, registry.bundle(version)) == (1, left)
-    assert list(registry.strays()) == []
+    assert list(registry.orphan_bundles()) == []
 
 
 @pytest.mark.parametrize(
@@ -461,7 +463,7 @@ def test_without_a_sound_pointer_the_latest_promotion_holds(
     with heard(caplog):
         assert registry.champion("small") == registry.version("small", 2)
 
-    assert said(caplog) == [f"{pointer}: {told} The latest promotion holds: v2."]
+    assert said(caplog) == [f"{pointer}: {told} Using the latest promotion: v2."]
     assert registry.promote("small", 2, "once more").number == 2  # which mends the pointer
     assert pointer.read_bytes() == whole
 
@@ -479,8 +481,8 @@ def test_without_pointer_and_promotions_there_is_no_champion(
         assert registry.champion("small") is None
 
     assert said(caplog) == [
-        f"{promotion}: not a promotion. Passed over.",
-        f"{pointer}: not a promotion. No promotion is known: there is no champion.",
+        f"{promotion}: not a promotion. Skipped.",
+        f"{pointer}: not a promotion. There is no readable promotion, so there is no champion.",
     ]
     assert registry.promote("small", 1, "anew").number == 2
 
@@ -496,7 +498,7 @@ def test_a_damaged_promotion_is_passed_over_and_its_number_not_given_again(
 
     with heard(caplog):
         assert [promotion.number for promotion in registry.promotions("small")] == [1]
-    assert said(caplog) == [f"{damaged}: not a promotion. Passed over."]
+    assert said(caplog) == [f"{damaged}: not a promotion. Skipped."]
     champion = registry.champion("small")
     assert champion is not None
     assert champion.number == 2  # the pointer knows
@@ -546,7 +548,7 @@ def test_a_damaged_version_is_passed_over_and_said_where_it_is_asked_for(
     with heard(caplog):
         assert list(registry.versions("small")) == [third, first]
 
-    assert said(caplog) == [f"{path}: altered since it was written. Passed over."]
+    assert said(caplog) == [f"{path}: altered since it was written. Skipped."]
     with pytest.raises(CorruptArtifact) as raised:
         registry.version("small", 2)
     assert str(raised.value) == f"{path}: altered since it was written."
@@ -558,6 +560,7 @@ def test_a_damaged_version_is_passed_over_and_said_where_it_is_asked_for(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.fault(9)
 def test_every_flipped_bit_of_a_version_is_noticed(registry: Registry, tmp_path: Path) -> None:
     (version,) = register(tmp_path, "b1")

@@ -478,7 +478,7 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_an_artifact(tmp_path: P
 def test_a_store_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("no folder")
     root = tmp_path / below
-    said = re.escape(str(root)) + r".*: the store is not writable \(.*\)\. Mend it, or set GRISTMILL_STORE"
+    said = re.escape(str(root)) + r".*: the store is not writable \(.*\)\. Fix it, or set GRISTMILL_STORE"
     with pytest.raises(StoreError, match=said):
         Store(root).check_writable()
     with pytest.raises(StoreError, match=said):

@@ -18,6 +18,7 @@ from gristmill.util import files
 from gristmill.util.files import (
     ChangeDetector,
     StatCache,
+    create_atomically,
     files_below,
     flush_folder,
     rename_folder,
@@ -93,6 +94,13 @@ def test_a_value_that_is_not_json_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_write_into_no_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "nowhere" / "a", "x")
+
+
+def test_an_existing_file_is_not_created_again(tmp_path: Path) -> None:
+    assert create_atomically(tmp_path / "a", "first")
+    assert not create_atomically(tmp_path / "a", "second")
+    assert (tmp_path / "a").read_text() == "first"
+    assert names_below(tmp_path) == ["a"]
 
 
 def test_a_folder_is_renamed_with_all_below_it(tmp_path: Path) -> None:

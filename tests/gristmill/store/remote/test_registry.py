@@ -178,9 +178,9 @@ def test_bundles_are_fetched_when_they_are_used_and_not_to_be_listed(machine: Ma
     there.pull("small")
     (version,) = there.versions("small")
     assert [verdict.kind for verdict in verify_registry(there)] == ["registry file"]
-    assert there.is_elsewhere(version)
+    assert there.is_remote_only(version)
     assert there.bundle(version) == there.folder(version)
-    assert not there.is_elsewhere(version)
+    assert not there.is_remote_only(version)
 
 
 def test_a_cache_of_one_shared_store_is_not_given_to_another(machine: Machine, shared: str) -> None:
