@@ -47,7 +47,12 @@ def write_trained(network: keras.Model, course: TrainingHistory, out: Path, **mo
 
 
 def refuse_misshapen(
-    network: object, item: str, takes: Sequence[TensorShape], gives: TensorShape, holding: str = ""
+    network: object,
+    item: str,
+    takes: Sequence[TensorShape],
+    gives: TensorShape,
+    holding: str = "",
+    outputs: str = "logits",
 ) -> None:
     """Refuse what is no network, or one that does not take and give what it is asked to.
 
@@ -55,8 +60,9 @@ def refuse_misshapen(
         network: what a model built.
         item: what it is shown, for the error: an image, a text.
         takes: the shapes of an item that it may take.
-        gives: the shape of its logits.
+        gives: the shape of its outputs.
         holding: what an item holds, for the error.
+        outputs: what its outputs are, for the error.
 
     Raises:
         RequestError: it is no Keras model, or of another shape.
@@ -68,5 +74,5 @@ def refuse_misshapen(
         wanted = " or ".join(map(str, takes)) + (f", {holding}," if holding else "")
         raise RequestError(
             f"the model's network takes {taken} and gives {given} for each {item}; expected it to take {wanted} and "
-            f"give {gives}, logits. Build it to the shape it is given."
+            f"give {gives}, {outputs}. Build it to the shape it is given."
         )

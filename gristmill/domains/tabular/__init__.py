@@ -1,1 +1,1 @@
-"""Regression: a table in, a tested model of one of its columns out."""
+"""Tabular regression: a table in, a tested model of one of its columns out."""

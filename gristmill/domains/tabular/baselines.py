@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.tabular.dataset import Prepared, Values
-from gristmill.domains.tabular.encoder import encoded
+from gristmill.domains.tabular.encoder import encode
 
 
 def baselines(data: Prepared) -> dict[str, Values]:
@@ -12,7 +12,7 @@ def baselines(data: Prepared) -> dict[str, Values]:
     trained = data.parts == "train"
     return {
         "mean": np.full(len(data.table), data.truth[trained].mean()),
-        "least squares": least_squares(encoded(data.inputs, data.layout), data.truth, trained),
+        "least squares": least_squares(encode(data.inputs, data.layout), data.truth, trained),
     }
 
 

@@ -1,4 +1,4 @@
-"""What preprocess publishes and every later stage reads: the rows, their parts, and what was fitted on training."""
+"""Dataset that preprocess writes: rows, their parts, and the encoding that was fitted on the training part."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,16 +10,16 @@ import pandas as pd
 
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
-MODEL = "model"  # the column of the model's predictions, beside those of the baselines
+MODEL = "model"  # the column of the model's predictions, next to those of the baselines
 PARTS = ("train", "validation", "test")
 
 Values = npt.NDArray[np.float64]  # (rows,)
-Inputs = npt.NDArray[Any]  # (rows, …) what a network takes; structured where it takes several inputs by name
+Inputs = npt.NDArray[Any]  # (rows, …) input of a network; structured if it takes several inputs by name
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which columns a network reads, and how they are encoded; fitted once, used by every stage."""
+    """Columns that a network reads, and their encoding; fitted once, used by every stage."""
 
     target: str
     numbers: list[str]
@@ -29,8 +29,12 @@ class Layout:
 
     @property
     def features(self) -> int:
-        """Columns of an encoded row: the numbers, then of each category one a name and one for unknown names."""
+        """Columns of an encoded row: the numbers, then for each category one per name and one for unknown names."""
         return len(self.numbers) + sum(len(names) + 1 for names in self.categories.values())
+
+    def inputs(self, rows: pd.DataFrame) -> Inputs:
+        """Return the network's input for some rows."""
+        return raw_inputs(rows, self.numbers, list(self.categories))
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,16 @@ class Prepared:
 
     @property
     def inputs(self) -> Inputs:
-        """What a network takes of every row."""
-        return raw_inputs(self.table, self.layout.numbers, list(self.layout.categories))
+        """The network's input for every row."""
+        return self.layout.inputs(self.table)
 
 
 def raw_inputs(rows: pd.DataFrame, numbers: list[str], categories: list[str]) -> Inputs:
-    """Return what a network takes of some rows.
+    """Return the network's input for some rows.
 
     Returns:
-        float32 (rows, numbers), or text (rows, categories), or of both a structured array (rows,) with these in its
-        fields `numbers` and `categories`.
+        float32 (rows, numbers), or text (rows, categories), or with both a structured array (rows,) of the fields
+        `numbers` and `categories`.
     """
     given: dict[str, npt.NDArray[Any]] = {}
     if numbers:
@@ -66,20 +70,20 @@ def raw_inputs(rows: pd.DataFrame, numbers: list[str], categories: list[str]) ->
         given["categories"] = rows[categories].to_numpy(object).astype(str)
     if len(given) == 1:
         return next(iter(given.values()))
-    made = np.empty(len(rows), [(name, values.dtype, values.shape[1:]) for name, values in given.items()])
+    inputs = np.empty(len(rows), [(name, values.dtype, values.shape[1:]) for name, values in given.items()])
     for name, values in given.items():
-        made[name] = values
-    return made
+        inputs[name] = values
+    return inputs
 
 
 def by_part(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return the rows of each part that has any, by their column `part`, in the order of the parts."""
+    """Return the rows of each non-empty part, by their column `part`, in the order of the parts."""
     found = {part: rows[rows["part"] == part] for part in PARTS}
     return {part: own for part, own in found.items() if len(own)}
 
 
 def write(prepared: Prepared, out: Path) -> None:
-    """Write `table.parquet`, `parts.parquet` (apart, for a column of the table may be called `part`), `layout.json`."""
+    """Write `table.parquet`, `parts.parquet` (separate, since the table may have a column `part`), `layout.json`."""
     write_table(out / "table.parquet", prepared.table)
     write_table(out / "parts.parquet", pd.DataFrame({"part": prepared.parts}))
     write_document(out / "layout.json", asdict(prepared.layout))

@@ -1,17 +1,17 @@
-"""Evaluate: the model's predictions beside the baselines', row by row, and their scores."""
+"""Evaluate: predictions of the model and the baselines, row by row, their scores, and the importance of columns."""
 
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common import permutation_importance
+from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.baselines import baselines
-from gristmill.domains.tabular.dataset import MODEL, by_part
-from gristmill.domains.tabular.encoder import predicted
-from gristmill.domains.tabular.importance import importance_of_columns
+from gristmill.domains.tabular.dataset import MODEL, Prepared, by_part
+from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
 from gristmill.training import saved_network
@@ -23,28 +23,22 @@ _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 
 
 def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
-    """Predict every row and score what came out, part by part; only the test part was used for nothing before.
+    """Predict every row and score each part. Nothing was fitted or chosen on the test part.
 
-    Writes `predictions.parquet` (one row a row of the table: `row`, its position; `part`; `y`; one column a model),
-    `scores.json` and, where there is more than one column to predict from, `importance.json`.
-
-    Args:
-        evaluate: the table of that name.
-        preprocess: folder of the prepared rows.
-        train: folder of the trained network.
-        out: folder to write to.
+    Writes `predictions.parquet` (one row per row of the table: `row`, its position; `part`; `y`; one column per model),
+    `scores.json` and, with more than one column to predict from, `importance.json`.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
-    made = {MODEL: predicted(network, data.inputs)} | baselines(data)
-    predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **made})
+    predicted = {MODEL: predict_target(network, data.inputs)} | baselines(data)
+    predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **predicted})
     write_table(out / "predictions.parquet", predictions)
-    write_document(out / "scores.json", summarised({name: scored(predictions, name) for name in made}))
+    write_document(out / "scores.json", summarised({name: score(predictions, name) for name in predicted}))
     if found := importance_of_columns(data, network):
-        write_document(out / permutation_importance.IMPORTANCE_FILE, found)
+        write_document(out / IMPORTANCE_FILE, found)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 
-def scored(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | None]]:
+def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | None]]:
     """Return the scores of a model or baseline, by part and metric."""
     return {
         part: {metric: measure(rows["y"].to_numpy(), rows[name].to_numpy()) for metric, measure in _METRICS.items()}
@@ -67,3 +61,24 @@ def summarised(scores: dict[str, Any]) -> dict[str, Any]:
             "baseline": rest[best]["test"][_HEADLINE],
         },
     }
+
+
+def importance_of_columns(data: Prepared, network: keras.Model) -> dict[str, Any] | None:
+    """Return the permutation importance of numbers and categories; None if there is only one column.
+
+    It is measured on the validation rows if there are any, else on the test rows.
+    """
+    columns = [*data.layout.numbers, *data.layout.categories]
+    if len(columns) < 2:
+        return None
+    part = "validation" if "validation" in data.parts else "test"
+    rows = np.flatnonzero(data.parts == part)
+    rows = rows[sample_positions(len(rows))]
+    table, truth = data.table.iloc[rows], data.truth[rows]
+
+    def error(column: str, order: Order) -> float:
+        shuffled = table.copy()
+        shuffled[column] = table[column].to_numpy()[order]
+        return mae(truth, predict_target(network, data.layout.inputs(shuffled)))
+
+    return {"part": part, "metric": "mae", "of": "rows"} | importance(columns, error, len(rows))

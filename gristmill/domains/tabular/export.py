@@ -1,4 +1,4 @@
-"""Export: the tested network as a bundle that takes raw values, proved in a fresh process."""
+"""Export: the scored network as a bundle that takes raw values, checked in a fresh process."""
 
 from pathlib import Path
 from typing import Any
@@ -7,31 +7,31 @@ import numpy as np
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import MODEL, Layout
-from gristmill.domains.tabular.encoder import predicted
+from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_document
 
-_PROVED = 10_000  # rows at most whose predictions are compared
+_MAX_ROWS_COMPARED = 10_000
 
 
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
-    """Write the network in each format and publish it only if every one predicts what was scored.
+    """Write the network in each format; fail unless each gives the predictions that were scored.
 
     Writes `saved_model/`, `model.keras`, `signature.json` and `scores.json` (with the parity difference).
 
     Raises:
-        ParityError: a reloaded model predicts something else.
+        ParityError: a reloaded model gives other predictions.
     """
     with bundle.fresh_process() as reload:
         data, network = dataset.read(preprocess), saved_network.read(train)
         inputs = data.inputs
-        made = predicted(network, inputs)
+        made = predict_target(network, inputs)
         refuse_other_than_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
         export_network(network, export.formats, out)
-        rows = np.flatnonzero(data.parts == "test")[:_PROVED]
+        rows = np.flatnonzero(data.parts == "test")[:_MAX_ROWS_COMPARED]
         tolerance = export.tolerance * float(data.truth[data.parts == "train"].std())
         scored = made[rows, np.newaxis].astype(np.float32)
         difference = check_parity(reload, out, export.formats, inputs[rows], scored, tolerance)
@@ -41,7 +41,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
 
 
 def signature(layout: Layout, settings: Export) -> dict[str, Any]:
-    """Return what a caller must know to use the model."""
+    """Return inputs and output of the model, for its users."""
     taken = {"numbers": ("float32", layout.numbers), "categories": ("string", list(layout.categories))}
     return {
         "inputs": {

@@ -1,4 +1,4 @@
-"""Prepared rows, cut to some to train on and none to judge on: what `gristmill check` trains on."""
+"""A few training rows of the prepared table, for `gristmill check`."""
 
 from dataclasses import replace
 
@@ -12,30 +12,28 @@ from gristmill.domains.common.few_examples import (
     evenly_spaced,
 )
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.dataset import Prepared, raw_inputs
-from gristmill.domains.tabular.encoder import encoded
+from gristmill.domains.tabular.dataset import Prepared
+from gristmill.domains.tabular.encoder import encode
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write rows from all over the training part.
+    """Write evenly spaced rows of the training part.
 
     Args:
-        folders: of what train reads.
+        folders: the folders that train reads.
         out: empty folders of the same names.
-        most: rows; if None, no more than a network can learn by heart whatever its size: those that a plane meets.
+        most: number of rows; if None, as few as any network can learn by heart: a plane passes through all of them.
     """
     data = dataset.read(folders["preprocess"])
     rows = np.flatnonzero(data.parts == "train")
-    rows = rows[evenly_spaced(len(rows), most)] if most else rows[_few(data, rows)]
+    rows = rows[evenly_spaced(len(rows), most)] if most else rows[_independent(data, rows)]
     few = replace(data, table=data.table.iloc[rows].reset_index(drop=True), parts=data.parts[rows])
     dataset.write(few, out["preprocess"])
 
 
-def _few(data: Prepared, rows: Positions) -> Positions:
-    """Return the positions, among some rows, of few that differ in what a network sees of them."""
-    numbers, categories = data.layout.numbers, list(data.layout.categories)
-    seen = data.table[[*numbers, *categories]].iloc[rows]
-    different = np.flatnonzero(~seen.duplicated())
-    different = different[evenly_spaced(len(different), OVERFIT_EXAMPLES)]
-    inputs = raw_inputs(seen.iloc[different], numbers, categories)
-    return different[affinely_independent_rows(encoded(inputs, data.layout))]
+def _independent(data: Prepared, rows: Positions) -> Positions:
+    """Return the positions, among some rows, of a few whose network inputs are affinely independent."""
+    inputs = data.table[[*data.layout.numbers, *data.layout.categories]].iloc[rows]
+    distinct = np.flatnonzero(~inputs.duplicated())
+    distinct = distinct[evenly_spaced(len(distinct), OVERFIT_EXAMPLES)]
+    return distinct[affinely_independent_rows(encode(data.layout.inputs(inputs.iloc[distinct]), data.layout))]

@@ -1,4 +1,4 @@
-"""The pictures of a report on tables."""
+"""Plots of a report on tabular regression."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ _COLOURS = dict(zip(PARTS, (TRUTH, BASELINE, MODEL), strict=True))
 
 
 def scatter_figure(predictions: pd.DataFrame) -> "Figure":
-    """Draw each row's prediction against its truth, part by part; on the line they are equal."""
+    """Draw each row's prediction against its truth, part by part, and the line on which they are equal."""
     figure, (axes,) = canvas(4)
     ends = [predictions[["y", "model"]].min().min(), predictions[["y", "model"]].max().max()]
     axes.plot(ends, ends, color=ACCENT, linewidth=0.8, linestyle="--", label="equal")
@@ -27,7 +27,7 @@ def scatter_figure(predictions: pd.DataFrame) -> "Figure":
 
 
 def residual_figure(test: pd.DataFrame) -> "Figure":
-    """Draw residuals by prediction and how they are distributed."""
+    """Draw residuals by prediction, and their histogram."""
     figure, (by_prediction, distribution) = canvas(2.6, columns=2, widths=(3, 1))
     residuals = test["y"] - test["model"]
     by_prediction.axhline(0, color=TRUTH, linewidth=0.8)
@@ -40,7 +40,7 @@ def residual_figure(test: pd.DataFrame) -> "Figure":
 
 
 def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: str) -> "Figure":
-    """Draw the rows over their one column of numbers, and what model and least squares make of it."""
+    """Draw the rows over their single column of numbers, and the lines of model and least squares."""
     figure, (axes,) = canvas()
     along = predictions.assign(x=column).sort_values("x")
     axes.plot(along["x"], along["least squares"], color=BASELINE, linestyle="--", label="least squares")

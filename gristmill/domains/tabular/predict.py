@@ -1,4 +1,4 @@
-"""Predict: the target of a file's rows, by an exported bundle."""
+"""Predict: the target of the rows of a file, by an exported bundle."""
 
 import logging
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.tabular.dataset import raw_inputs
-from gristmill.domains.tabular.ingest import TableSource, complete, whole_rows
+from gristmill.domains.tabular.ingest import TableSource, complete_rows
 from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.export import bundle
 from gristmill.sources.rows import Rows
@@ -26,36 +26,34 @@ def predict(
     scratch: Path,
     ingested: Path | None = None,
 ) -> pd.DataFrame:
-    """Return the rows' columns, and the prediction in a column of the target's name.
+    """Return the columns of all rows, and the prediction in a column with the name of the target.
 
-    Each row stays where it was: one with an empty cell, which is none to learn from, has no prediction (NaN). How many
-    those are is said in the log.
+    The prediction of a row with an empty cell is NaN; the log says how many there are. `preprocess` and `scratch` are
+    not used.
 
     Args:
-        source: how to read the files; the pipeline's own.
-        ingest: what their columns mean; the target need not be there, and is not read.
-        preprocess: not used, for its state is in the bundle.
+        source: the pipeline's own.
+        ingest: roles of the columns; the target need not be there, and is not read.
+        preprocess: see above.
         paths: files with rows to predict.
         export: folder of the verified bundle.
-        scratch: not used.
-        ingested: folder of a table that is ingested already, in place of files.
+        scratch: see above.
+        ingested: folder of an ingested table, instead of files.
 
     Raises:
-        DataError: a file cannot be read, lacks a value in each row, or in any where `ingest.missing` allows none.
+        DataError: a file cannot be read; a row has an empty cell that `ingest.missing` does not allow; all rows have.
     """
-    rows = source.read(paths, ingest.categories, ingest.numbers) if ingested is None else _stored(ingested, ingest)
-    sound, whole = complete(rows, ingest), whole_rows(rows, ingest)
-    form = read_document(export / "signature.json")["formats"][0]
-    predicted = np.full(len(sound), np.nan, np.float32)
-    predicted[sound] = bundle.load(export, form)(raw_inputs(whole, list(ingest.numbers), list(ingest.categories)))[:, 0]
-    if left_out := int((~sound).sum()):
-        logger.warning("%d of %d rows have an empty cell and no prediction", left_out, len(sound))
+    if ingested is None:
+        rows = source.read(paths, ingest.categories, ingest.numbers)
+    else:
+        rows = Rows(read_table(ingested / "table.parquet", [*ingest.numbers, *ingest.categories]))
+    table, complete = complete_rows(rows, ingest)
+    model = bundle.load(export, read_document(export / "signature.json")["formats"][0])
+    predicted = np.full(len(complete), np.nan, np.float32)
+    predicted[complete] = model(raw_inputs(table, list(ingest.numbers), list(ingest.categories)))[:, 0]
+    if incomplete := int((~complete).sum()):
+        logger.warning("%d of %d rows have an empty cell and no prediction", incomplete, len(complete))
     columns = rows.frame[[*ingest.numbers, *ingest.categories]].reset_index(drop=True)
     for name in ingest.categories:
-        columns[name] = columns[name].convert_dtypes()  # integers beside an empty cell had become 3.0
+        columns[name] = columns[name].convert_dtypes()  # pandas reads integers next to an empty cell as 3.0
     return columns.assign(**{ingest.target: predicted})
-
-
-def _stored(ingested: Path, ingest: Ingest) -> Rows:
-    """Return the columns to predict from of an ingested table."""
-    return Rows(read_table(ingested / "table.parquet")[[*ingest.numbers, *ingest.categories]])

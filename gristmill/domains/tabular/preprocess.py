@@ -1,4 +1,4 @@
-"""Preprocess: split the rows, and fit on the training part how they are encoded."""
+"""Preprocess: split the rows, and fit their encoding on the training part."""
 
 from pathlib import Path
 
@@ -13,25 +13,25 @@ from gristmill.errors import DataError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
-_MOST_NAMES = 1000  # of a category: each takes a column of every encoded row
+_MAX_NAMES = 1000  # of a category; each is a column of every encoded row
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
-    """Cut ingested rows into parts and write them with their layout (`prepared.py`).
+    """Split ingested rows and write them with their layout (`dataset.py`).
 
     Raises:
-        DataError: too few rows for the parts, nothing to learn, or a category that is none.
+        DataError: too few rows for the parts, a column that cannot be learned from, or a category with too many names.
     """
     table, summary = read_table(ingest / "table.parquet"), read_document(ingest / "summary.json")
     parts = split(len(table), preprocess)
     train = table[parts == "train"]
     numbers = train[[*summary["numbers"], summary["target"]]]
-    refuse_unusable(numbers, summary["target"])
+    check_columns(numbers, summary["target"])
     mean, deviation = fit_scale(numbers, preprocess.scale)
     layout = Layout(
         target=summary["target"],
         numbers=summary["numbers"],
-        categories={name: names_of(train[name]) for name in summary["categories"]},
+        categories={name: category_names(train[name]) for name in summary["categories"]},
         mean=mean,
         deviation=deviation,
     )
@@ -40,10 +40,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
 
 
 def split(count: int, settings: Preprocess) -> npt.NDArray[np.str_]:
-    """Return the part of each of so many rows, (rows,): validation before test where the last rows are taken.
-
-    A size below 1 is a share of the rows, at least one; from 1 on it is a number of rows.
-    """
+    """Return the part of each of `count` rows, (rows,); of the last rows, validation comes before test."""
     validation, test = (
         max(1, round(size * count)) if 0 < size < 1 else int(size) for size in (settings.validation, settings.test)
     )
@@ -56,8 +53,8 @@ def split(count: int, settings: Preprocess) -> npt.NDArray[np.str_]:
     return np.random.default_rng(settings.seed).permutation(parts) if settings.split == "random" else parts
 
 
-def refuse_unusable(train: pd.DataFrame, target: str) -> None:
-    """Refuse a constant target, and columns that vary less than the float32 a network works in can tell apart."""
+def check_columns(train: pd.DataFrame, target: str) -> None:
+    """Raise a `DataError` for a constant target, and for a column that varies less than float32 can resolve."""
     for name in train.columns:
         values = train[name].to_numpy()
         deviation, step = values.std(), np.spacing(np.float32(np.abs(values).max()))
@@ -70,27 +67,27 @@ def refuse_unusable(train: pd.DataFrame, target: str) -> None:
         if not constant and deviation < 1000 * step:
             raise DataError(
                 f"the values of {name!r} vary by {format_number(deviation, 6)} around "
-                f"{format_number(values.mean(), 6)}, where "
-                f"32-bit numbers are {format_number(step, 6)} apart. Subtract a constant from the column."
+                f"{format_number(values.mean(), 6)}, where 32-bit numbers are {format_number(step, 6)} apart. "
+                "Subtract a constant from the column."
             )
 
 
 def fit_scale(train: pd.DataFrame, scale: str) -> tuple[dict[str, float], dict[str, float]]:
-    """Return mean and deviation of each column, or 0 and 1 for no scaling; 1 stands for a deviation of 0."""
+    """Return mean and deviation of each column, or 0 and 1 without scaling; a deviation of 0 becomes 1."""
     names = train.columns.tolist()
     if scale == "none":
         return dict.fromkeys(names, 0.0), dict.fromkeys(names, 1.0)
-    varying = (train.min() < train.max()).to_numpy()  # the deviation of the others may come out as a rounding error
+    varying = (train.min() < train.max()).to_numpy()  # the deviation of the others may be a rounding error
     deviation = np.where(varying, train.std(ddof=0), 1.0)
     return dict(zip(names, train.mean().tolist(), strict=True)), dict(zip(names, deviation.tolist(), strict=True))
 
 
-def names_of(train: "pd.Series[str]") -> list[str]:
+def category_names(train: "pd.Series[str]") -> list[str]:
     """Return the names of a category, sorted."""
     names = sorted(train.unique().tolist())
-    if len(names) > _MOST_NAMES:
+    if len(names) > _MAX_NAMES:
         raise DataError(
             f"the category {train.name!r} has {len(names):,} different names in the training part; at most "
-            f"{_MOST_NAMES:,} can be told apart. Group them, or leave the column out."
+            f"{_MAX_NAMES:,} can be encoded. Group them, or leave the column out."
         )
     return names

@@ -1,4 +1,4 @@
-"""What a report on tables shows: scores, predictions against truth, residuals, categories, training, data."""
+"""Report on tabular regression: scores, predictions against truth, residuals, categories, training, data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from gristmill.util.table_io import read_document, read_table
 
 METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 
-_SHOWN = 12  # names of a category that a table shows at most
+_MAX_NAMES = 12  # of a category, in a table
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
@@ -36,7 +36,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
-    """Return predictions against truth as a PNG, from the folder of `evaluate` alone."""
+    """Return predictions against truth as a PNG; only the folder of `evaluate` is needed."""
     return as_png(plots.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
 
 
@@ -63,14 +63,14 @@ def scores_table(scores: dict[str, Any], part: str) -> Table:
 
 
 def prediction_sections(data: Prepared, predictions: pd.DataFrame) -> Iterator[Section]:
-    """Yield the line itself where there is one column of numbers, predictions against truth, and the residuals."""
+    """Yield the fitted line if there is a single column of numbers, predictions against truth, and the residuals."""
     numbers, target = data.layout.numbers, data.layout.target
     if len(numbers) == 1 and not data.layout.categories:
         picture = as_svg(plots.line_figure(data.table[numbers[0]], predictions, target))
-        yield Section("The line", f"{target} by {numbers[0]}, as the model sees it.", pictures=[picture])
+        yield Section("The line", f"{target} by {numbers[0]}, as the model predicts it.", pictures=[picture])
     yield Section(
         "Truth and prediction",
-        f"Each row's {target} against what the model makes of it.",
+        f"Each row's {target} and its prediction.",
         pictures=[as_svg(plots.scatter_figure(predictions))],
     )
     test = predictions[predictions["part"] == "test"]
@@ -83,18 +83,18 @@ def category_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> I
     """Yield the errors on the test part by the names of each category."""
     tables = [category_table(data, predictions, name, best) for name in data.layout.categories]
     if tables:
-        note = f"Mean absolute error on the test part, the worst first; at most {_SHOWN} names of a category."
+        note = f"Mean absolute error on the test part, the largest first; at most {_MAX_NAMES} names of a category."
         yield Section("Error by category", note, tables=tables)
 
 
 def category_table(data: Prepared, predictions: pd.DataFrame, category: str, best: str) -> Table:
-    """Return the error of model and best baseline for each name of a category; new ones stood not in training."""
+    """Return the errors of model and best baseline for each name of a category; new names are not in training."""
     test = predictions["part"] == "test"
     truth = predictions["y"]
     errors = pd.DataFrame({name: (truth - predictions[name]).abs() for name in ("model", best)})[test]
     grouped = errors.groupby(data.table.loc[test, category])
     means = grouped.mean().assign(rows=grouped.size()).sort_values("model", ascending=False, kind="stable")
-    known, shown = data.layout.categories[category], means.head(_SHOWN)
+    known, shown = data.layout.categories[category], means.head(_MAX_NAMES)
     names = [str(name) if name in known else f"{name} (new)" for name in shown.index]
     errors_of = [score_column("mae", shown[column].tolist()) for column in ("model", best)]
     counts = [f"{count:,}" for count in shown["rows"]]
@@ -103,7 +103,7 @@ def category_table(data: Prepared, predictions: pd.DataFrame, category: str, bes
 
 
 def data_section(summary: dict[str, Any], data: Prepared) -> Section:
-    """Return what was read, how it was split, and statistics."""
+    """Return counts of rows and parts, and statistics of the columns."""
     counts = summary["counts"]
     dropped = f"{counts['dropped']:,} with an empty cell were dropped" if "dropped" in counts else "none was dropped"
     note = f"{counts['rows']:,} rows, {dropped}. Features of an encoded row: {data.layout.features:,}."
@@ -121,7 +121,7 @@ def statistics_table(summary: dict[str, Any]) -> Table:
 
 
 def names_table(summary: dict[str, Any]) -> Table:
-    """Return how many names each category has, and the most frequent ones."""
+    """Return the number of names in each category, and the most frequent ones."""
     rows = []
     for column, found in summary["names"].items():
         frequent = ", ".join(f"{name} ({count:,})" for name, count in found["most_frequent"].items())

@@ -1,4 +1,4 @@
-"""Error measures: truth and prediction (rows,), errors in the target's own units."""
+"""Metrics, from truth and prediction (rows,); errors are in the target's own units."""
 
 import numpy as np
 
@@ -16,9 +16,9 @@ def rmse(truth: Values, prediction: Values) -> float:
 
 
 def r2(truth: Values, prediction: Values) -> float | None:
-    """Share of the truth's variance that is explained: 1 perfect, 0 no better than its mean, negative worse.
+    """Share of the truth's variance that is explained: 1 is perfect, 0 as good as its mean, negative is worse.
 
-    None where the truth does not vary, as in a single row.
+    None if the truth does not vary, as in a single row.
     """
     if truth.min() == truth.max():
         return None

@@ -1,4 +1,4 @@
-"""The tables of a tabular pipeline in `pipelines.toml`."""
+"""Settings of a tabular pipeline in `pipelines.toml`."""
 
 from typing import Annotated, Literal
 
@@ -8,59 +8,59 @@ from gristmill.settings.base import AnyShare, Column, Columns, Fit, Settings, Sh
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 
-Part = NonNegativeInt | Share  # this many rows, or this share of them
+Part = NonNegativeInt | Share  # number of rows, or their share
 
 
 class Ingest(Settings):
-    """What the source's columns mean."""
+    """Roles of the source's columns."""
 
-    target: Column  # the column of numbers to predict
+    target: Column  # column of numbers to predict
     numbers: Columns = ()  # columns of numbers to predict from
-    categories: Columns = ()  # columns of names to predict from
-    missing: Literal["error", "drop"] = "error"  # rows with an empty cell
-    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
+    categories: Columns = ()  # columns of categories to predict from
+    missing: Literal["error", "drop"] = "error"  # what to do with rows that have an empty cell
+    max_lost: AnyShare = 0.05  # largest share of the last good run's rows that may be missing; more stops the run
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":
         named = [self.target, *self.numbers, *self.categories]
         if len(named) == 1:
-            raise ValueError("numbers or categories name a column at least")
+            raise ValueError("at least one column in numbers or categories")
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")
         return self
 
 
 class Schema(TableSchema):
-    """What the rows must hold: `schemas/NAME.toml`."""
+    """Rules for the rows, in `schemas/NAME.toml`."""
 
 
 class Preprocess(Settings):
-    """How rows are split, and numbers standardised."""
+    """Split of the rows, and scaling of the numbers."""
 
-    validation: Part = 0.1  # choices are made on it; 0 for none
-    test: Annotated[int, Field(gt=0)] | Share = 0.2  # scored, and never fitted or chosen on
-    split: Literal["random", "last"] = "random"  # parts drawn by the seed, or the last rows as they stand
-    seed: NonNegativeInt = 42  # of the drawing
-    scale: Literal["standard", "none"] = "standard"  # numbers and target, to mean 0 and deviation 1 in training
+    validation: Part = 0.1  # rows to choose the best epoch on; 0 for none
+    test: Annotated[int, Field(gt=0)] | Share = 0.2  # rows to score; nothing is fitted or chosen on them
+    split: Literal["random", "last"] = "random"  # random: drawn by the seed; last: the last rows, in their order
+    seed: NonNegativeInt = 42  # of the random split
+    scale: Literal["standard", "none"] = "standard"  # standard: numbers and target have mean 0, deviation 1 in training
 
 
 class Train(Fit):
-    """How the network is trained."""
+    """Training of the network."""
 
     loss: Literal["huber", "mae", "mse"] = "mse"  # on standardised values
 
 
 class Evaluate(Settings):
-    """The yardsticks beside the model's scores: the mean, and least squares on the same columns."""
+    """Scores of the model and of two baselines: the mean, and least squares on the same columns."""
 
 
 class Export(Settings):
-    """What is written for other programs."""
+    """Export for other programs."""
 
-    formats: Annotated[  # of the model, each of them proved
+    formats: Annotated[  # of the model; each is reloaded and compared with the scored predictions
         tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)
     ] = ("saved_model", "keras")
-    tolerance: PositiveFloat = 1e-4  # largest parity difference, in deviations of the target's training part
+    tolerance: PositiveFloat = 1e-4  # largest difference allowed, in standard deviations of the target in training
 
 
 TABLES: dict[str, type[Settings] | str] = {
@@ -74,4 +74,4 @@ TABLES: dict[str, type[Settings] | str] = {
     "gate": Gate,
     "schedule": Schedule,
 }
-"""Table name to its class, or to the package that holds one module a `kind`."""
+"""Each table's class, or the package of its kinds."""

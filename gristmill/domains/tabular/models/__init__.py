@@ -1,5 +1,5 @@
-"""Regression models, one file a kind.
+"""Regression models.
 
-A model is a settings class with `build(features)`: an uncompiled Keras model from encoded rows (batch, features) to
-(batch, 1).
+A model is a settings class with a method `build(features)`. It returns an uncompiled Keras model from encoded rows
+(batch, features) to (batch, 1).
 """

@@ -1,10 +1,8 @@
-"""Dense layers; without a hidden one, linear regression by gradients."""
+"""Dense layers; without a hidden layer, linear regression by gradient descent."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveInt
-
-from gristmill.settings.base import Settings
+from gristmill.settings.base import Settings, Sizes
 
 if TYPE_CHECKING:
     import keras
@@ -14,7 +12,7 @@ class Dense(Settings):
     """A stack of dense layers."""
 
     kind: Literal["dense"]
-    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (32, 16)  # of each hidden layer, relu; [] for none
+    units: Sizes = (32, 16)  # of each hidden layer, ReLU; [] for none
 
     def build(self, features: int) -> "keras.Model":
         """Return the network on encoded rows."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.encoder import predicted
+from gristmill.domains.tabular.encoder import predict_target
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
 
@@ -22,7 +22,7 @@ def test_predictions_have_a_row_a_row_of_the_table_and_a_column_a_model(mixed: F
     assert predictions["row"].tolist() == list(range(60))
     assert predictions["part"].tolist() == data.parts.tolist()
     assert predictions["y"].tolist() == data.table["price"].tolist()
-    assert predictions["model"].tolist() == predicted(saved_network.read(mixed["train"]), data.inputs).tolist()
+    assert predictions["model"].tolist() == predict_target(saved_network.read(mixed["train"]), data.inputs).tolist()
 
 
 def test_scores_are_those_of_the_predictions_that_are_written(mixed: Folders) -> None:

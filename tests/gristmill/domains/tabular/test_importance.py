@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.encoder import predicted
-from gristmill.domains.tabular.importance import importance_of_columns
+from gristmill.domains.tabular.encoder import predict_target
+from gristmill.domains.tabular.evaluate import importance_of_columns
 from gristmill.domains.tabular.report import sections
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document
@@ -39,7 +39,7 @@ def test_a_rise_is_that_of_the_rows_with_another_s_value(mixed: Folders) -> None
             moved = rows.copy()
             for row, other in enumerate(order):
                 moved.iloc[row, moved.columns.get_loc(feature["feature"])] = rows[feature["feature"]].iloc[other]
-            made = predicted(network, dataset.raw_inputs(moved, data.layout.numbers, list(data.layout.categories)))
+            made = predict_target(network, dataset.raw_inputs(moved, data.layout.numbers, list(data.layout.categories)))
             errors.append(np.abs(made - rows["price"].to_numpy()).mean())
         assert feature["rise"] == pytest.approx(np.mean(errors) - found["error"])
         assert feature["deviation"] == pytest.approx(np.std(errors))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.encoder import predicted
+from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.retraining import contest, drift, judgeable, news
@@ -79,7 +79,7 @@ def test_a_champion_that_knows_such_rows_raises_no_alarm(mixed: Folders, ingeste
     assert found.errors.mean_before == read_document(mixed["evaluate"] / "scores.json")["model"]["test"]["mae"]
     data, network = dataset.read(mixed["preprocess"]), saved_network.read(mixed["train"])
     rows = data.table.sample(30, random_state=0)
-    made = predicted(network, dataset.raw_inputs(rows, data.layout.numbers, ["part"]))
+    made = predict_target(network, dataset.raw_inputs(rows, data.layout.numbers, ["part"]))
     assert found.errors.mean == pytest.approx(np.abs(made - rows["price"] - 0.01).mean(), rel=1e-4)
     assert [(column.name, column.test) for column in found.inputs] == [
         ("area", "Kolmogorov-Smirnov"),
@@ -114,7 +114,7 @@ def test_all_are_judged_on_rows_that_nobody_was_trained_on(mixed: Folders, later
     assert (found.metric, found.block) == ("mae", 1)
     assert set(found.errors) == {CHALLENGER, CHAMPION, "mean", "least squares"}
     for name, folders in ((CHALLENGER, later), (CHAMPION, mixed)):
-        made = predicted(saved_network.read(folders["train"]), inputs)
+        made = predict_target(saved_network.read(folders["train"]), inputs)
         assert found.errors[name] == pytest.approx(np.abs(made - truth), rel=1e-4, abs=1e-3)
     tested = read_table(later["evaluate"] / "predictions.parquet").query("part == 'test'")[left]
     assert found.errors["mean"].tolist() == (tested["y"] - tested["mean"]).abs().tolist()

@@ -10,7 +10,7 @@ import pytest
 
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Layout, Prepared
-from gristmill.domains.tabular.encoder import predicted
+from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.settings import Train
 from gristmill.domains.tabular.train import train
@@ -77,14 +77,14 @@ def test_one_neuron_learns_the_plane(fit: Fit) -> None:
     plane = Dense(kind="dense", units=())
     out = fit(model=plane, epochs=60, batch_size=1, optimizer="sgd", learning_rate=0.05)
 
-    assert predicted(saved_network.read(out), DATA.inputs) == pytest.approx(TABLE["y"], abs=0.05)
+    assert predict_target(saved_network.read(out), DATA.inputs) == pytest.approx(TABLE["y"], abs=0.05)
 
 
 def test_the_kept_epoch_is_the_best_of_validation(fit: Fit) -> None:
     """The validation loss of the published network, computed anew on raw values, is the lowest one of its course."""
     out = fit(epochs=12, patience=2, learning_rate=0.1, schedule="constant", batch_size=4)
 
-    made = predicted(saved_network.read(out), DATA.inputs)
+    made = predict_target(saved_network.read(out), DATA.inputs)
     loss = np.square((made - DATA.truth) / LAYOUT.deviation["y"])[PARTS == "validation"].mean()
     epochs = read_table(out / "epochs.parquet")
     assert loss == pytest.approx(epochs["val_loss"].min(), rel=1e-4)
