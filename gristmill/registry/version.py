@@ -5,6 +5,7 @@ from typing import Any
 
 from gristmill.registry.ledger import Entry
 from gristmill.registry.lineage import Git
+from gristmill.runs.records import DomainName
 from gristmill.settings.messages import format_numbers
 from gristmill.store.artifact import Reference
 from gristmill.util.ranking import rank
@@ -13,7 +14,7 @@ from gristmill.util.ranking import rank
 class Version(Entry):
     """An exported model with its scores, origin, and the settings, libraries and artifacts of its run."""
 
-    domain: str
+    domain: DomainName
     run: str  # id of the run's record
     settings: dict[str, Any]
     overrides: list[str]

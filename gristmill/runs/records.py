@@ -11,9 +11,9 @@ import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from gristmill.config.catalogue import Pipeline
 from gristmill.errors import RequestError, WorkError
@@ -31,6 +31,9 @@ _MAX_LISTED = 5  # runs that an error names: a pipeline may have thousands
 
 RunOutcome = Literal["running", "succeeded", "failed", "interrupted"]
 
+# A recorded domain under its name of today: runs and versions of tables called it "regression" before.
+DomainName = Annotated[str, AfterValidator(lambda name: "tabular" if name == "regression" else name)]
+
 
 class StageRecord(BaseModel):
     """How one stage of a run ended."""
@@ -45,7 +48,7 @@ class Record(BaseModel):
 
     id: str
     pipeline: str
-    domain: str
+    domain: DomainName
     settings: dict[str, Any]
     overrides: list[str]
     started: datetime
