@@ -294,7 +294,7 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         ),
         pytest.param(
             in_rows(lambda lines: [lines[0], *(f"{line.partition(',')[0]},many" for line in lines[1:])]),
-            ["series.csv row 2, column 'sunspots': not a", "number: 'many' (300 such cells)", "Mend it"],
+            ["series.csv row 2, column 'sunspots': not a", "number: 'many' (300 such cells)", "Fix it"],
             id="text for a target",
         ),
         pytest.param(
@@ -305,13 +305,13 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         ),
         pytest.param(
             in_rows(lambda lines: lines[:1]),
-            ["series.csv: no rows below the header", "Expected at least one"],
+            ["series.csv: no rows", "Expected at least one"],
             id="header only",
             marks=pytest.mark.fault(24),
         ),
         pytest.param(
             in_rows(lambda lines: [*lines[:3], "1749-03,many", *lines[4:]]),
-            ["series.csv row 4, column 'sunspots': not a", "number: 'many'", "Mend it"],
+            ["series.csv row 4, column 'sunspots': not a", "number: 'many'", "Fix it"],
             id="text in the target",
         ),
         pytest.param(
@@ -382,7 +382,7 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         ),
         pytest.param(
             in_rows(lambda lines: [*lines[:3], "1749-03,70.0,1", *lines[4:]]),
-            ["series.csv row 4: 3 fields, but the header has 2 (1 such row)", "Mend the row, or set"],
+            ["series.csv row 4: 3 fields, but the header has 2 (1 such row)", "Fix the row, or set"],
             id="ragged row",
         ),
         pytest.param(
@@ -402,7 +402,7 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
         ),
         pytest.param(
             in_bytes(b"1749-03,", b"1749-03," + b"7" * 10_000_000),
-            ["series.csv row 4: a cell of more than 8,388,608 characters. Cut it."],
+            ["series.csv row 4: a cell of more than 8,388,608 characters. Shorten it."],
             id="cell of ten million characters",
         ),
         pytest.param(
@@ -683,7 +683,7 @@ def test_a_failure_in_a_process_of_its_own_is_the_one_line_and_nothing_else(proj
 
     assert (done.returncode, done.stderr) == (
         1,
-        f"error: {project}/series.csv: no rows below the header. Expected at least one.\n",
+        f"error: {project}/series.csv: no rows. Expected at least one.\n",
     )
 
 

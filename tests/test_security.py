@@ -24,11 +24,11 @@ LIMITS = [
     f"beyond {downloads._LARGEST // GIB} GiB",
     f"follows {downloads._REDIRECTS} redirects at most",
     f"`ingest.max_pixels`, {Photos.model_fields['max_pixels'].default // 10**6} million",
-    f"a member of more than {archives.LARGEST // MIB} MiB",
-    f"unpacks to more than {archives._ALWAYS // GIB} GiB and to more than {packed._RATIO} times its size",
-    f"unpacks to more than {packed._ALWAYS // MIB} MiB and to more than {packed._RATIO} times its size",
-    f"of more than {arrays._LARGEST // GIB} GiB",
-    f"of more than {csv._LONGEST:,} characters",
+    f"a member of more than {archives.MAX_MEMBER_BYTES // MIB} MiB",
+    f"unpacks to more than {archives.ALWAYS_ALLOWED // GIB} GiB and to more than {packed.MAX_RATIO} times its size",
+    f"unpacks to more than {packed.ALWAYS_ALLOWED // MIB} MiB and to more than {packed.MAX_RATIO} times its size",
+    f"of more than {arrays.MAX_ARRAY_BYTES // GIB} GiB",
+    f"of more than {csv.MAX_CELL_LENGTH:,} characters",
     f"`ingest.max_characters`, {Texts.model_fields['max_characters'].default // 10**6} million",
 ]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gristmill.errors import RequestError
 from gristmill.settings.base import Files, Settings
-from gristmill.sources.tables.csv import Csv, named_tabs
+from gristmill.sources.tables.csv import Csv, is_tab_separated
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
 from gristmill.sources.texts.folder import TEXTS, Folder
@@ -27,7 +27,7 @@ def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) 
     file = Path(place).name
     readers: list[Files] = [Csv(kind="csv", path=file), Jsonl(kind="jsonl", path=file)]
     readers += [Parquet(kind="parquet", path=file), *([Folder(kind="folder", path=file)] if plain else [])]
-    if isinstance(source, Csv) and named_tabs(place) != named_tabs(source.path):  # the name tells the separator
+    if isinstance(source, Csv) and is_tab_separated(place) != is_tab_separated(source.path):
         readers[0] = Csv(
             kind="csv", path=file, decimal=source.decimal, encoding=source.encoding, missing=source.missing
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.errors import short_repr
-from gristmill.sources.rows import LARGEST
+from gristmill.sources.rows import MAX_NUMBER
 
 _IDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # words in the names of columns
 _NAMES = {"id", "ids", "identifier", "key", "uuid"}
@@ -53,7 +53,7 @@ class Column:
     @cached_property
     def bad(self) -> "pd.Series[bool]":
         """Which cells are neither empty nor a number that the source can read."""
-        return self.plain.notna() & ~(self._read.abs() < LARGEST)
+        return self.plain.notna() & ~(self._read.abs() < MAX_NUMBER)
 
     @cached_property
     def spoilt(self) -> str:
@@ -145,4 +145,4 @@ def numbers_in(cells: "pd.Series[str]", decimal: str) -> "pd.Series[float] | Non
     if cells.notna().sum() == 0:
         return None
     values = as_numbers(cells, decimal)
-    return values if (cells.isna() | (values.abs() < LARGEST)).all() else None
+    return values if (cells.isna() | (values.abs() < MAX_NUMBER)).all() else None

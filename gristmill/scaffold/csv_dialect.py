@@ -12,8 +12,8 @@ import pandas as pd
 from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess
-from gristmill.sources.packed import content_of
-from gristmill.sources.tables.csv import named_tabs
+from gristmill.sources.packed import read_bytes
+from gristmill.sources.tables.csv import is_tab_separated
 
 _SAMPLE = 1 << 18  # bytes that the separator is sought in
 _SEPARATORS = ",;\t|: "  # of those that cut alike into as many cells the first counts
@@ -27,7 +27,7 @@ def dialect(path: Path) -> list[Guess]:
     Raises:
         DataError: it is empty, holds something else than text, or has no header.
     """
-    content = content_of(path)
+    content = read_bytes(path)
     encoding = encoding_of(path, [content])
     sample = content[:_SAMPLE].decode(encoding, "ignore").removeprefix("\ufeff")
     if not sample.strip():
@@ -39,7 +39,7 @@ def dialect(path: Path) -> list[Guess]:
     if _width(sample, separator) == 1:
         _refuse_preamble(path, sample)
     _refuse_no_header(path, _rows(sample, separator)[0])
-    usual = "\t" if named_tabs(path.name) else ","
+    usual = "\t" if is_tab_separated(path.name) else ","
     cut = [
         Guess("separator", separator, f"cuts rows into {_width(sample, separator)} cells, as many as the header has")
     ]

@@ -5,7 +5,7 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess, Proposal
 from gristmill.scaffold.training_defaults import pace
-from gristmill.sources.packed import content_of
+from gristmill.sources.packed import read_bytes
 from gristmill.sources.writings.files import TextFiles
 
 _LEAST = 5_000  # characters
@@ -19,7 +19,7 @@ def propose(data: Data) -> Proposal:
         DataError: there is too little text.
     """
     files = data.files(TextFiles.suffixes)
-    contents = [content_of(path) for path in files]
+    contents = [read_bytes(path) for path in files]
     encoding = encoding_of(files[0], contents)
     characters = sum(len(content.decode(encoding)) for content in contents)
     if characters < _LEAST:

@@ -35,7 +35,7 @@ def source_of(data: Data, target: str | None) -> Source:
     """
     files = data.files()
     lists = [path for path in files if path.name.lower().endswith(_LISTS)]
-    with archives.gathered([path for path in files if path.name.lower().endswith(Folder.suffixes)], PHOTOS) as found:
+    with archives.open_files([path for path in files if path.name.lower().endswith(Folder.suffixes)], PHOTOS) as found:
         photos = list(found)
     untidy = why_no_classes(photos) if photos else ""
     if photos and not untidy:

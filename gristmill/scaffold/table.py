@@ -14,11 +14,11 @@ from gristmill.scaffold.column import Column, marks_in, numbers_in, unmarked
 from gristmill.scaffold.csv_dialect import dialect, has_decimal_commas
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess, values_of
-from gristmill.sources.decoded import decoded
+from gristmill.sources.packed import read_text
 from gristmill.sources.rows import Rows
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
-from gristmill.sources.tables.parquet import Parquet
+from gristmill.sources.tables.parquet import Parquet, complete_parquet
 
 _KINDS: dict[str, type[Csv | Jsonl | Parquet]] = {"csv": Csv, "jsonl": Jsonl, "parquet": Parquet}
 _LINES = 1000  # of JSON that are looked at for keys
@@ -97,15 +97,11 @@ def _names(source: Csv | Jsonl | Parquet, path: Path) -> list[str]:
     if isinstance(source, Csv):
         return source.header(path)
     if isinstance(source, Jsonl):
-        return _keys(path, decoded(path, source.encoding, unit="row"))
-    import pyarrow as pa
+        return _keys(path, read_text(path, source.encoding, unit="row"))
     import pyarrow.parquet as pq
 
-    try:
+    with complete_parquet(path):
         return list(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise DataError(f"{path}: not a whole Parquet file ({reason}). Fetch it, or write it, again.") from None
 
 
 def _keys(path: Path, text: str) -> list[str]:

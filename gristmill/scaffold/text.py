@@ -20,9 +20,9 @@ from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import class_of, refuse_target
 from gristmill.scaffold.training_defaults import pace
 from gristmill.sources import archives
-from gristmill.sources.packed import content_of
+from gristmill.sources.packed import read_bytes
 from gristmill.sources.parts import PARTS
-from gristmill.sources.text_source import TableSource
+from gristmill.sources.rows import TableSource
 from gristmill.sources.texts.folder import TEXTS, Folder
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
@@ -54,7 +54,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     if not _is_plain(data):
         return _of_table(data, target)
     refuse_target(target, "the texts are files of their own and folders name their classes")
-    with archives.gathered(data.files(Folder.suffixes), TEXTS) as found:
+    with archives.open_files(data.files(Folder.suffixes), TEXTS) as found:
         if len(classes_in(found)) < 2:
             return generation.propose(data)
         if untidy := why_no_classes(found):
@@ -62,7 +62,7 @@ def propose(data: Data, target: str | None) -> Proposal:
                 f"{data.place}: {len(found):,} texts, but {untidy}. Put those of each class into a folder of its own "
                 "and all others elsewhere, or name the folder of the classes as --data."
             )
-        contents = [content_of(path, read()) for path, read in found.items()]
+        contents = [read_bytes(path, read()) for path, read in found.items()]
         encoding = encoding_of(next(iter(found)), contents)
         parts = parts_in(found)
     guesses = [Guess("kind", "folder", "a folder for each class"), Guess("path", data.written, data.warning)]

@@ -1,7 +1,4 @@
-"""Data sets of TensorFlow Datasets, in the form in which it keeps them on disk.
-
-A package and not a module, since each module of `gristmill.sources.rows` is a kind of source (`kinds.py`).
-"""
+"""Data sets of TensorFlow Datasets (TFDS), read from the files that it prepares on disk."""
 
 import glob
 import os
@@ -18,13 +15,13 @@ from gristmill.errors import DataError
 from gristmill.runs.locations import locate
 from gristmill.settings.base import Settings, SourceLocation
 
-_ANY_VERSION = "[0-9]*.[0-9]*.[0-9]*"  # of whole ones: a folder that is being written is named otherwise
-_BATCH = 256  # examples read at once
+_ANY_VERSION = "[0-9]*.[0-9]*.[0-9]*"  # does not match the name of a folder that TFDS is still writing
+_BATCH_SIZE = 256  # examples read at once
 
 
 @dataclass(frozen=True)
 class Example:
-    """One labelled example, its bytes as they were stored."""
+    """One labelled example, its content as stored."""
 
     id: str  # unique in its data set
     content: bytes
@@ -41,33 +38,33 @@ class Dataset(Settings):
 
     name: str = Field(pattern=r"^\w+$")  # such as horses_or_humans
     config: str | None = None  # of a data set that has several
-    version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")  # the newest that is there if not set
+    version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")  # default: the newest that is prepared
     train: str = Field(default="train", min_length=1)  # split, such as "train[:80%]"
-    validation: str | None = Field(default=None, min_length=1)  # split; drawn by preprocess if not set
-    test: str | None = Field(default=None, min_length=1)  # split; drawn by preprocess if not set
-    folder: SourceLocation = ""  # of the version's files; follows from the keys above and the next one if not set
+    validation: str | None = Field(default=None, min_length=1)  # split; default: drawn by preprocess
+    test: str | None = Field(default=None, min_length=1)  # split; default: drawn by preprocess
+    folder: SourceLocation = ""  # of the version's files; default: from the keys above and data_dir
 
-    # What says where to look and what to do where nothing is there changes no result: it is not in the key.
-    data_dir: str | None = Field(default=None, exclude=True)  # TFDS_DATA_DIR or else TFDS's own default if not set
-    download: bool = Field(default=False, exclude=True)  # before a run, where it is not there
+    # These two say where the data comes from, which changes no result, so they are not part of the key.
+    data_dir: str | None = Field(default=None, exclude=True)  # default: TFDS_DATA_DIR, or else TFDS's own folder
+    download: bool = Field(default=False, exclude=True)  # download the data set before a run if it is missing
 
     @model_validator(mode="before")
     @classmethod
-    def _name_the_folder(cls, given: Any) -> Any:
+    def _set_folder(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
         name, config, version = (str(given.get(key) or "") for key in ("name", "config", "version"))
-        above = "/".join(filter(None, (_data_dir(given.get("data_dir")), name, config)))
-        return {"folder": f"{above}/{version}" if version else f"{glob.escape(above)}/{_ANY_VERSION}/*"} | given
+        parent = "/".join(filter(None, (_data_dir(given.get("data_dir")), name, config)))
+        return {"folder": f"{parent}/{version}" if version else f"{glob.escape(parent)}/{_ANY_VERSION}/*"} | given
 
     def fetch(self, root: Path) -> None:
-        """Download the data set where that is asked for and it is not there; called before its place is located.
+        """Download the data set if it is missing and `download` is set; called before its files are located.
 
         Args:
             root: the project's folder.
 
         Raises:
-            DataError: it is not there, and may not or cannot be downloaded.
+            DataError: it is missing and cannot be downloaded.
         """
         try:
             locate(self.folder, root, f"TFDS data set {self.name!r}", downloads=root)
@@ -87,11 +84,10 @@ class Dataset(Settings):
 
         Args:
             paths: the located files of `folder`.
-            kind: of the feature that is the content; images stay encoded.
+            kind: class of the feature that is the content; images stay encoded.
 
         Raises:
-            DataError: a file is damaged, a split is not there, holds an example twice or one of another split, or has
-                no labels.
+            DataError: a file is damaged, or a split is missing, overlaps another or has no labels.
         """
         builder = _builder(paths)
         names = self.class_names(paths)
@@ -110,7 +106,9 @@ class Dataset(Settings):
         import tensorflow_datasets as tfds
 
         name = f"{self.name}{f'/{self.config}' * bool(self.config)}{f':{self.version}' * bool(self.version)}"
-        with _told(f"TFDS data set {name}", "Correct its name, or prepare it by hand and set the source's data_dir."):
+        with _one_line_errors(
+            f"TFDS data set {name}", "Correct its name, or prepare it by hand and set the source's data_dir."
+        ):
             tfds.builder(name, data_dir=data_dir).download_and_prepare()
 
 
@@ -122,23 +120,21 @@ def folder_of(paths: Sequence[Path]) -> Path:
     """
     folders = [path.parent for path in paths if path.name == "dataset_info.json"]
     if not folders:
-        raise DataError(
-            f"{paths[0].parent}: no dataset_info.json. Expected the folder of a version, as TFDS writes it."
-        )
+        raise DataError(f"{paths[0].parent}: no dataset_info.json. Expected the folder of a version, written by TFDS.")
     return max(folders, key=lambda folder: [int(number) for number in re.findall(r"\d+", folder.name)])
 
 
 def _builder(paths: Sequence[Path]) -> Any:
-    """Return what reads the newest version: from disk alone, whether TFDS knows the data set or not."""
+    """Return a TFDS builder of the newest version, made from its files alone."""
     import tensorflow_datasets as tfds
 
     newest = folder_of(paths)
-    with _told(str(newest), "Prepare it again."):
+    with _one_line_errors(str(newest), "Prepare it again."):
         return tfds.builder_from_directory(newest)
 
 
 def _feature(builder: Any, kind: str) -> str:
-    """Return the name of the feature of a kind: the only one, or the one that the data set is supervised by."""
+    """Return the name of the only feature of a kind, or of the one among the supervised keys."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features.items()
@@ -146,7 +142,7 @@ def _feature(builder: Any, kind: str) -> str:
     found = [name for name in names if name in (builder.info.supervised_keys or ())] or names
     if len(found) != 1:
         there = ", ".join(f"{name} ({type(feature).__name__})" for name, feature in features)
-        raise DataError(f"{builder.data_path}: {len(found)} features {kind}. Expected one. There are: {there}.")
+        raise DataError(f"{builder.data_path}: {len(found)} features {kind}. Expected one. Features: {there}.")
     return found[0]
 
 
@@ -158,24 +154,24 @@ def _records(builder: Any, split: str, kind: str) -> Iterator[tuple[str, bytes, 
     encoded = {content: tfds.decode.SkipDecoding()} if kind == "Image" else None
     wanted = tfds.decode.PartialDecoding({content: True, label: True}, encoded)
     in_order = tfds.ReadConfig(add_tfds_id=True, try_autocache=False, interleave_cycle_length=1)
-    there = f"Splits: {', '.join(builder.info.splits)}."
-    with _told(f"{builder.data_path}, split {split!r}", there):
+    splits = f"Splits: {', '.join(builder.info.splits)}."
+    with _one_line_errors(f"{builder.data_path}, split {split!r}", splits):
         dataset = builder.as_dataset(split=split, decoders=wanted, read_config=in_order)
-        for batch in dataset.batch(_BATCH).as_numpy_iterator():
+        for batch in dataset.batch(_BATCH_SIZE).as_numpy_iterator():
             ids = (id_.decode() for id_ in batch["tfds_id"])
             yield from zip(ids, batch[content], batch[label].tolist(), strict=True)
 
 
 @contextmanager
-def _told(what: str, remedy: str) -> Iterator[None]:
-    """Tell in one line of what TFDS cannot do."""
+def _one_line_errors(what: str, remedy: str) -> Iterator[None]:
+    """Turn errors of TFDS into a one-line `DataError`."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     try:
         yield
     except (
-        AssertionError,  # a version or config that is not there
+        AssertionError,  # an unknown version or config
         ImportError,  # a library that only this data set needs
         NotImplementedError,  # a file format that TensorFlow does not read
         OSError,

@@ -1,4 +1,4 @@
-"""Where plain texts to learn to write from come, one file a kind."""
+"""Plain texts from which a network learns to write, and the protocol of their sources, one kind a module."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Document:
-    """One text as it was found."""
+    """One text as found."""
 
     id: str  # unique in its source: path below the common folder, or position
     text: str
-    where: str  # what a message about it begins with
+    where: str  # how messages call it
 
 
 class WritingSource(Protocol):
-    """A source of plain texts."""
+    """Source of plain texts."""
 
     def documents(self, paths: Sequence[Path]) -> Iterator[Document]:
         """Yield every text, in an order that depends on the files alone.

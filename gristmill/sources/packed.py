@@ -1,15 +1,13 @@
-"""Files packed by gzip, unpacked as far as they are no bombs.
+"""Files packed with gzip, and text files: read with a limit on the unpacked size.
 
-What is read at once takes up to a hundred times the file's size in memory, and never more.
-
-A package and not a module, since each module of `gristmill.sources.rows` is a kind of source (`kinds.py`).
+A file may unpack to at most a hundred times its own size, so a gzip bomb cannot fill the memory.
 """
 
 import gzip
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -19,57 +17,81 @@ from gristmill.errors import DataError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-_RATIO = 100  # a file may unpack to this many times its own size: tables and texts shrink to a tenth, rarely a fiftieth
-_ALWAYS = 64 << 20  # bytes that any file may unpack to
-_BLOCK = 1 << 20
+MAX_RATIO = 100  # unpacked size to file size; tables and texts shrink to a tenth, rarely to a fiftieth
+ALWAYS_ALLOWED = 64 << 20  # bytes that any file may unpack to
+_BUFFER_BYTES = 1 << 20
 
 
 @contextmanager
-def unpacked(path: Path, raw: IO[bytes] | None = None, always: int = _ALWAYS) -> Iterator[IO[bytes]]:
-    """Give what a file holds, as a stream; one named `.gz` or `.tgz` is unpacked.
+def open_unpacked(
+    path: Path, raw: IO[bytes] | None = None, always_allowed: int = ALWAYS_ALLOWED
+) -> Iterator[IO[bytes]]:
+    """Open a file as a stream; unpack it if it is named `.gz` or `.tgz`.
 
     Args:
         path: of the file.
-        raw: the file itself, where it is no file on disk.
-        always: bytes that it may unpack to, however small it is.
+        raw: its content, for a member of an archive.
+        always_allowed: bytes that a file of any size may unpack to.
 
     Raises:
-        DataError: within the block, where it is no whole gzip file, or unpacks to more than what is no bomb.
+        DataError: within the block, if the file is damaged or unpacks to more bytes than allowed.
     """
     with raw or path.open("rb") as file:
         if not path.name.lower().endswith((".gz", ".tgz")):
             yield file
             return
-        most = limit(file.seek(0, os.SEEK_END), always)
+        limit = max_unpacked_bytes(file.seek(0, os.SEEK_END), always_allowed)
         file.seek(0)
         with gzip.GzipFile(fileobj=file) as packed:
-            yield io.BufferedReader(_Unpacked(path, packed, most), _BLOCK)
+            yield io.BufferedReader(_LimitedUnpacker(path, packed, limit), _BUFFER_BYTES)
 
 
-def limit(size: int, always: int = _ALWAYS) -> int:
-    """Return how many bytes a file of a size may unpack to; see `unpacked`."""
-    return max(always, _RATIO * size)
+def max_unpacked_bytes(size: int, always_allowed: int = ALWAYS_ALLOWED) -> int:
+    """Return how many bytes a file of a size may unpack to."""
+    return max(always_allowed, MAX_RATIO * size)
 
 
-def content_of(path: Path, content: bytes | None = None) -> bytes:
-    """Return all that a file holds, unpacked where its name tells so.
-
-    Args:
-        path: of the file.
-        content: its bytes, where it is no file on disk.
-
-    Raises:
-        DataError: see `unpacked`.
-    """
-    with unpacked(path, None if content is None else io.BytesIO(content)) as file:
+def read_bytes(path: Path, content: bytes | None = None) -> bytes:
+    """Return the unpacked content of a file, or of `content` for a member of an archive; see `open_unpacked`."""
+    with open_unpacked(path, None if content is None else io.BytesIO(content)) as file:
         return file.read()
 
 
-class _Unpacked(io.RawIOBase):
-    """What a gzip file unpacks to, up to a limit."""
+def read_text(path: Path, encoding: str, read: Callable[[], bytes] | None = None, unit: str = "line") -> str:
+    """Return the text of a file without its byte order mark; line ends stay as they are.
 
-    def __init__(self, path: Path, packed: gzip.GzipFile, most: int) -> None:
-        self._path, self._packed, self._most, self._size = path, packed, most, 0
+    Args:
+        path: of the file, which is unpacked if it is named `.gz`.
+        encoding: any encoding of Python.
+        read: returns the bytes of the file, for a member of an archive.
+        unit: word for a line in messages.
+
+    Raises:
+        DataError: the file cannot be read or decoded; the message names the line.
+    """
+    try:
+        content = read_bytes(path, read() if read else None)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). Fetch it, or fix its permissions.") from None
+    try:
+        return content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].decode(encoding, "ignore").count("\n") + 1
+        raise DataError(f"{path} {unit} {line}: not {encoding}. Set the source's encoding.") from None
+    except (LookupError, ValueError):  # not an encoding, or not one of text
+        raise unknown_encoding(path, encoding) from None
+
+
+def unknown_encoding(path: Path, encoding: str) -> DataError:
+    """Return the error for an encoding that Python does not have."""
+    return DataError(f"{path}: unknown encoding {encoding!r}. Set the source's encoding to one that Python knows.")
+
+
+class _LimitedUnpacker(io.RawIOBase):
+    """Content of a gzip file, read up to a limit."""
+
+    def __init__(self, path: Path, packed: gzip.GzipFile, limit: int) -> None:
+        self._path, self._packed, self._limit, self._size = path, packed, limit, 0
 
     def readable(self) -> bool:
         return True
@@ -78,11 +100,11 @@ class _Unpacked(io.RawIOBase):
         try:
             count = self._packed.readinto(buffer)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(f"{self._path}: not a whole gzip file ({error}). Fetch it again.") from None
+            raise DataError(f"{self._path}: not a complete gzip file ({error}). Fetch it again.") from None
         self._size += count
-        if self._size > self._most:
+        if self._size > self._limit:
             raise DataError(
-                f"{self._path}: unpacks to more than {self._most:,} bytes, over {_RATIO} times its size. "
+                f"{self._path}: unpacks to more than {self._limit:,} bytes, over {MAX_RATIO} times its size. "
                 "If that is right, unpack it by hand."
             )
         return count

@@ -1,30 +1,22 @@
-"""How sources name their parts. A package, since each module of `gristmill.sources.rows` is a kind of source."""
+"""Names that sources use for the training, validation and test part."""
 
 from pathlib import Path
 
 from gristmill.errors import DataError, short_repr
 
 PARTS = {"train": "train", "validation": "validation", "valid": "validation", "val": "validation", "test": "test"}
-"""What a part may be called, in lower case, to its name."""
+"""Name of a part by each accepted spelling, in lower case."""
 
 
 def part_of_cell(cell: str, where: str, column: str) -> str:
-    """Return the part that a cell names.
-
-    Raises:
-        DataError: it names none.
-    """
+    """Return the part that a cell names; raise `DataError` if it names none."""
     if cell.lower() not in PARTS:
         raise DataError(f"{where}, column {column!r}: {short_repr(cell)}. Expected one of {', '.join(PARTS)}.")
     return PARTS[cell.lower()]
 
 
 def part_of_folder(path: Path) -> str:
-    """Return the part that the folder above a file's class names.
-
-    Raises:
-        DataError: it names none.
-    """
+    """Return the part that the folder above a file's class names; raise `DataError` if it names none."""
     name = path.parent.parent.name
     if name.lower() not in PARTS:
         raise DataError(

@@ -1,4 +1,4 @@
-"""Where photos come from, one file a kind. A source is a settings class with a method that yields them."""
+"""Labelled photos and the protocol of their sources, one kind a module."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,17 +8,17 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Photo:
-    """One labelled photo, its bytes as they were found."""
+    """One labelled photo, its bytes as found."""
 
     id: str  # unique in its source: path below the common folder, or position
-    encoded: bytes  # JPEG, PNG, WebP, BMP or GIF; not looked at yet
+    encoded: bytes  # JPEG, PNG, WebP, BMP or GIF; not checked yet
     label: str  # name of the class
     part: str | None = None  # train, validation or test, where the source says
     metadata: Mapping[str, str] = field(default_factory=dict)  # further columns of the source, to slice scores by
 
 
 class ImageSource(Protocol):
-    """A source of photos."""
+    """Source of photos."""
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
         """Yield every photo, in an order that depends on the files alone.
@@ -29,5 +29,5 @@ class ImageSource(Protocol):
         ...
 
     def class_names(self, paths: Sequence[Path]) -> list[str] | None:
-        """Return the classes in the source's own order; None where it has none, and they are sorted by name."""
+        """Return the classes in the source's own order, or None to sort them by name."""
         ...

@@ -1,42 +1,45 @@
-"""Where raw data comes from, one file a kind. A source is a settings class with a method that reads it."""
+"""Rows of a table and their positions in the source files, and the protocol of all table sources.
+
+A source is a settings class with a `read` method. Each kind is a module of a package below this one (`tables`, …).
+"""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os.path import commonpath
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from gristmill.errors import DataError, short_repr
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LARGEST = 3e38  # what a float32, the type networks work in, can hold
+MAX_NUMBER = 3e38  # the largest float32, the type that networks compute in
 
-_NAMED = 40  # columns that a message names
+_MAX_COLUMNS_LISTED = 40
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Columns of a table, and where each row of it stands."""
+    """Columns of a table, with the file and row number of each row."""
 
-    frame: "pd.DataFrame"  # the index is the row as people count it in its own file
-    files: tuple[Path, ...] = ()  # in the order of the rows; none where the rows were made up
+    frame: "pd.DataFrame"  # the index is the row number that a user sees in the file
+    files: tuple[Path, ...] = ()  # in the order of the rows; empty where the rows come from no file
     starts: tuple[int, ...] = ()  # position in the frame of each file's first row
-    called: str = "the synthetic series"  # what a message calls rows that come from no files
-    whole: bool = False  # each row is a whole file
+    origin: str = "the synthetic series"  # how messages call rows that come from no file
+    file_per_row: bool = False  # each row is a whole file
 
     @property
     def name(self) -> str:
-        """What a message about all rows begins with."""
+        """Return how messages call all rows together."""
         if len(self.files) == 1:
             return str(self.files[0])
-        return f"{commonpath(self.files)} ({len(self.files)} files)" if self.files else self.called
+        return f"{commonpath(self.files)} ({len(self.files)} files)" if self.files else self.origin
 
     def where(self, *positions: int) -> str:
-        """Return where rows of the frame stand: `…/sales.csv row 17`, `…/sales.csv rows 4 and 5`."""
-        if self.whole:
+        """Return file and row number of rows: `…/sales.csv row 17`, `…/sales.csv rows 4 and 5`."""
+        if self.file_per_row:
             return " and ".join(str(self.files[position]) for position in positions)
         rows: dict[str, list[str]] = {}
         for position in positions:
@@ -45,37 +48,87 @@ class Rows:
         return " and ".join(f"{file} row{'s' * (len(at) > 1)} {' and '.join(at)}" for file, at in rows.items())
 
     def ids(self) -> list[str]:
-        """Return a short name for each row: `17`, or `in/sales.csv 17` where there are several files."""
+        """Return a short name of each row: `17`, or `in/sales.csv 17` where there are several files."""
         rows = [str(row) for row in self.frame.index]
-        if len(self.files) < 2:  # the name of the only file counts nowhere
+        if len(self.files) < 2:  # a single file may be renamed without changing any id
             return rows
-        names = below(self.files)
+        names = relative_names(self.files)
         return [f"{names[bisect_right(self.starts, at) - 1]} {row}" for at, row in enumerate(rows)]
 
 
-def below(files: Sequence[Path]) -> list[str]:
-    """Return the paths of files below the folder that they share."""
+class TableSource(Protocol):
+    """Source that reads columns of a table."""
+
+    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
+        """Return the requested columns.
+
+        Args:
+            paths: the located files; those named `.gz` are unpacked.
+            texts: columns to return unconverted, as text where the source has text; empty cells are missing.
+            numbers: columns to convert to float64; empty cells are NaN.
+
+        Raises:
+            DataError: naming file, row and column of a value that cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class FixedColumns(Protocol):
+    """Source whose columns have fixed names: `part` where it knows parts, `id` or `file` where these name a row."""
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+
+def requested_columns(texts: Sequence[str], numbers: Sequence[str]) -> list[str]:
+    """Return all requested columns, each once."""
+    return list(dict.fromkeys([*texts, *numbers]))
+
+
+def select_columns(
+    frame: "pd.DataFrame", texts: Sequence[str], numbers: Sequence[str], origin: str | Path
+) -> "pd.DataFrame":
+    """Return the requested columns of a table that is in memory.
+
+    Raises:
+        DataError: a column is missing.
+    """
+    columns = requested_columns(texts, numbers)
+    check_columns(origin, columns, list(frame.columns))
+    return frame[columns]
+
+
+def relative_names(files: Sequence[Path]) -> list[str]:
+    """Return the paths of files relative to the folder that they share."""
     top = commonpath([path.parent for path in files])
     return [path.relative_to(top).as_posix() for path in files]
 
 
-def joined(frames: Sequence[tuple[Path, "pd.DataFrame"]]) -> Rows:
-    """Return the rows of several files, one after the other."""
+def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> Rows:
+    """Read files one by one and return their rows in that order.
+
+    Raises:
+        DataError: there are no rows.
+    """
     import pandas as pd
 
+    frames = [read(path) for path in paths]
     starts = [0]
-    for _, frame in frames[:-1]:
+    for frame in frames[:-1]:
         starts.append(starts[-1] + len(frame))
-    files = tuple(path for path, _ in frames)
-    whole = frames[0][1] if len(frames) == 1 else pd.concat([frame for _, frame in frames])
-    return Rows(whole, files, tuple(starts))
+    rows = Rows(frames[0] if len(frames) == 1 else pd.concat(frames), tuple(paths), tuple(starts))
+    if rows.frame.empty:
+        raise DataError(f"{rows.name}: no rows. Expected at least one.")
+    return rows
 
 
-def refuse_missing(name: str | Path, wanted: Iterable[str], there: Sequence[str]) -> None:
-    """Raise `DataError` where a column is not there, with those that are, or is there twice."""
-    for column in wanted:
-        if (count := list(there).count(column)) != 1:
+def check_columns(name: str | Path, expected: Iterable[str], found: Sequence[str]) -> None:
+    """Raise `DataError` if an expected column is missing or occurs twice."""
+    for column in expected:
+        if (count := list(found).count(column)) != 1:
+            more = ", …" * (len(found) > _MAX_COLUMNS_LISTED)
             raise DataError(
                 f"{name}: {count or 'no'} column{'s' * (count > 1)} {column!r}. "
-                f"Columns: {', '.join(map(short_repr, there[:_NAMED]))}{', …' * (len(there) > _NAMED)}."
+                f"Columns: {', '.join(map(short_repr, found[:_MAX_COLUMNS_LISTED]))}{more}."
             )

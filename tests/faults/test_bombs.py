@@ -18,15 +18,15 @@ from helpers.scoreboard import Fault
 pytestmark = linux
 
 ARCHIVES = """
-from gristmill.sources.archives import opened
+from gristmill.sources.archives import open_archive
 def read(path):
-    with opened(Path(path), (".jpg",)) as found:
+    with open_archive(Path(path), (".jpg",)) as found:
         for content in found.values():
             content()
 """
 TEXTS = """
 import pandas, pyarrow
-from gristmill.sources.decoded import decoded
+from gristmill.sources.packed import read_text
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 def read(path):
@@ -141,7 +141,7 @@ BOMBS: dict[str, tuple[str, int, Callable[[Path], object], str]] = {
         ARCHIVES,
         64,
         lambda path: of_method(path, zipfile.ZIP_DEFLATED, 300, 1000),
-        "cannot be read whole",
+        "cannot be read completely",
     ),
     "large.zip": (
         ARCHIVES,
@@ -149,8 +149,13 @@ BOMBS: dict[str, tuple[str, int, Callable[[Path], object], str]] = {
         lambda path: of_method(path, zipfile.ZIP_DEFLATED, 300, 300 * MIB),
         "314,572,800 bytes",
     ),
-    "bzip2.zip": (ARCHIVES, 64, lambda path: of_method(path, zipfile.ZIP_BZIP2, 100, 90 * MIB), "packed by method 12"),
-    "lzma.zip": (ARCHIVES, 64, lambda path: of_method(path, zipfile.ZIP_LZMA, 100, 90 * MIB), "packed by method 14"),
+    "bzip2.zip": (
+        ARCHIVES,
+        64,
+        lambda path: of_method(path, zipfile.ZIP_BZIP2, 100, 90 * MIB),
+        "method 12",
+    ),
+    "lzma.zip": (ARCHIVES, 64, lambda path: of_method(path, zipfile.ZIP_LZMA, 100, 90 * MIB), "method 14"),
     "overlapping.zip": (ARCHIVES, 64, overlapping, "unpacks to 2,097,152,000 bytes, more than 1,073,741,824"),
     "members.tar.gz": (ARCHIVES, 160, members, "more than 100,000 members"),
     "members.zip": (ARCHIVES, 160, many_entries, "more than 734,375 members"),
@@ -219,6 +224,6 @@ def test_a_line_of_300_mb_takes_little_more_than_itself(width: int, tmp_path: Pa
 
     said, peak = bounded(TEXTS, "read(sys.argv[1])", LINE, str(path))
 
-    assert said == f"{path} row {width + 1}: a cell of more than 8,388,608 characters. Cut it."
+    assert said == f"{path} row {width + 1}: a cell of more than 8,388,608 characters. Shorten it."
     fault.said(said.replace(f"{tmp_path}/", ""))
     fault.used(peak)

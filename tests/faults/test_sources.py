@@ -177,7 +177,7 @@ model = { kind = "embedding", dimensions = 2, units = [] }
 train = { epochs = 1 }
 """
 EMPTY = "{file}: the file is empty, or its first row is. Expected a header line and rows."
-HEADER = "{file}: no rows below the header. Expected at least one."
+HEADER = "{file}: no rows. Expected at least one."
 
 
 @pytest.mark.fault(24)

@@ -1,8 +1,7 @@
 """Ingest: the rows of a source as one table without empty cells, with statistics."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +10,10 @@ import pandas as pd
 from gristmill.data_schema.checks import column_violations, refuse
 from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
-from gristmill.sources.rows import Rows
+from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
 _MAX_NAMES_COUNTED = 12  # of a category, in the summary
-
-
-class TableSource(Protocol):
-    """A source that reads columns of a table."""
-
-    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows: ...
 
 
 def ingest(

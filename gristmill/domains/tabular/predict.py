@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.tabular.dataset import raw_inputs
-from gristmill.domains.tabular.ingest import TableSource, complete_rows
+from gristmill.domains.tabular.ingest import complete_rows
 from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.export import bundle
-from gristmill.sources.rows import Rows
+from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import read_document, read_table
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,7 @@ from gristmill.domains.text.class_names import name_classes
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, count_such
 from gristmill.sources.parts import part_of_cell
-from gristmill.sources.rows import Rows
-from gristmill.sources.text_source import KnowsColumns, TableSource
+from gristmill.sources.rows import FixedColumns, Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
 RESERVED_COLUMNS = (
@@ -93,7 +92,7 @@ def _violations(rows: Rows, texts: "pd.Series[Any]", counts: dict[str, int], sch
 
 def _roles(source: TableSource, settings: Ingest) -> dict[str, str]:
     """Return the columns that make up a text: role to name."""
-    known = source.columns if isinstance(source, KnowsColumns) else ()
+    known = source.columns if isinstance(source, FixedColumns) else ()
     part = settings.part or ("part" if "part" in known else None)
     name = next((column for column in _NAMED_BY if column in known), None)
     roles = {"text": settings.text, "label": settings.label, "part": part, "id": name}

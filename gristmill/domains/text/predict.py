@@ -16,8 +16,7 @@ from gristmill.export import bundle
 from gristmill.export.formats import FORMATS, Predictor
 from gristmill.settings.base import Settings
 from gristmill.settings.messages import unknown_name
-from gristmill.sources.rows import Rows
-from gristmill.sources.text_source import TableSource
+from gristmill.sources.rows import Rows, TableSource
 from gristmill.sources.texts.folder import Folder
 from gristmill.util.table_io import read_document, read_table
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +15,10 @@ from gristmill.domains.timeseries.parse_times import read_times
 from gristmill.domains.timeseries.settings import Ingest, Schema
 from gristmill.domains.timeseries.timezones import settle
 from gristmill.errors import RequestError
-from gristmill.sources.rows import Rows
+from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
 RESERVED = ("unique_id", "ds", "filled")  # columns that ingest writes itself
-
-
-class TableSource(Protocol):
-    """A source that reads columns of a table."""
-
-    def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows: ...
 
 
 def ingest(

@@ -15,6 +15,7 @@ from gristmill.domains.timeseries.intervals import Intervals, restored
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.export import bundle
+from gristmill.sources.rows import TableSource
 from gristmill.util.table_io import read_document, read_table
 
 Values = npt.NDArray[np.float32]
@@ -22,7 +23,7 @@ Values = npt.NDArray[np.float32]
 
 def predict(
     *,
-    source: ingestion.TableSource,
+    source: TableSource,
     ingest: Ingest,
     preprocess: Preprocess,
     paths: tuple[Path, ...],
@@ -66,9 +67,7 @@ def predict(
     return made if ingest.series else made.drop(columns="unique_id")
 
 
-def read_source(
-    *, source: ingestion.TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path
-) -> None:
+def read_source(*, source: TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path) -> None:
     """Ingest files to forecast from; arguments as of `predict`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Images in arrays: the idx files of MNIST and its kin, NumPy's .npz and .npy, and tables of pixels."""
+"""Images in arrays: idx files such as those of MNIST, NumPy's .npz and .npy, and tables of pixels."""
 
 import io
 import math
@@ -18,8 +18,8 @@ from gristmill.errors import DataError
 from gristmill.settings.base import Files
 from gristmill.sources import archives
 from gristmill.sources import pixel_table as pixels
-from gristmill.sources.archives import told
-from gristmill.sources.packed import unpacked
+from gristmill.sources.archives import readable
+from gristmill.sources.packed import open_unpacked
 from gristmill.sources.parts import PARTS
 from gristmill.sources.photo import Photo
 from gristmill.util import npy_header
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_LARGEST = 2 << 30  # bytes of one array
+MAX_ARRAY_BYTES = 2 << 30
 _ROLES = {"images": "images", "image": "images", "x": "images", "labels": "labels", "label": "labels", "y": "labels"}
 _PARTS = PARTS | {"t10k": "test"}
-_NOT_IN_A_NAME = {"idx1", "idx3", "ubyte", "gz", "npy", "csv"}
-_ARRAYS = (".npz", ".npy", "ubyte", "ubyte.gz", pixels.SUFFIX)
+_IGNORED_WORDS = {"idx1", "idx3", "ubyte", "gz", "npy", "csv"}
+_SUFFIXES = (".npz", ".npy", "ubyte", "ubyte.gz", pixels.SUFFIX)
 
 
 class _Array(NamedTuple):
     name: str  # in its file, or of its file
-    where: str  # what a message begins with
-    id: str  # file, and array in it, below the common folder
+    where: str  # how messages call it
+    id: str  # path below the common folder, and name in the file
     read: Callable[[], "npt.NDArray[Any]"]
-    role: Literal["images", "labels"] | None = None  # where that is known without the name
+    role: Literal["images", "labels"] | None = None  # if it is known without the name
 
 
 class _Pair(NamedTuple):
@@ -50,30 +50,28 @@ class _Pair(NamedTuple):
 
 
 class Arrays(Files):
-    """Images of one size and their labels, in pairs of arrays that their names tell apart.
+    """Images of one size and their labels, in pairs of arrays that are found by their names.
 
-    A pair is named alike but for `images` and `labels`, or `x` and `y`, and its part by `train`, `validation`, `test`
-    or `t10k`: `x_train` and `y_train`, or `t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz`. A table
-    `mnist_train.csv` of the column `label` and one a pixel is a pair of its own. All may lie in an archive.
+    The names of a pair differ in `images` and `labels`, or `x` and `y`, and may contain its part, `train`,
+    `validation`, `test` or `t10k`: `x_train` and `y_train`, or `t10k-images-idx3-ubyte.gz` and
+    `t10k-labels-idx1-ubyte.gz`. A table `mnist_train.csv` with the column `label` and one column a pixel is a pair of
+    its own. All of them may be in an archive.
     """
 
-    suffixes: ClassVar[tuple[str, ...]] = (*_ARRAYS, *archives.SUFFIXES)
+    suffixes: ClassVar[tuple[str, ...]] = (*_SUFFIXES, *archives.SUFFIXES)
 
     kind: Literal["arrays"]
-    images: str | None = None  # name of the one array of images, where it is named otherwise
-    labels: str | None = None  # name of the one array of labels, where it is named otherwise
-    names: Annotated[tuple[str, ...], Field(strict=False)] = ()  # of the classes, from label 0 on; the numbers if none
+    images: str | None = None  # name of the only array of images, if it is named differently
+    labels: str | None = None  # name of the only array of labels, if it is named differently
+    names: Annotated[tuple[str, ...], Field(strict=False)] = ()  # of the classes, from label 0 on; default: the numbers
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
-        """Yield every image as PNG, pair by pair, with where it stands as its id: `mnist.npz/x_train/17`.
-
-        Args:
-            paths: the located files; those named `.gz`, and archives, are unpacked.
+        """Yield every image as PNG, pair by pair; the id is file, array and position: `mnist.npz/x_train/17`.
 
         Raises:
-            DataError: an array is not whole, of another type or shape, without its pair, or larger than 2 GiB.
+            DataError: an array is damaged, of another type or shape, without its pair, or larger than 2 GiB.
         """
-        with _opened(paths) as files:
+        with _open_files(paths) as files:
             for pair in self._pairs(files):
                 labels = _labels(pair.labels)  # (n,)
                 images = _images(pair.images)  # (n, height, width) or (n, height, width, 3)
@@ -86,10 +84,10 @@ class Arrays(Files):
                     yield Photo(f"{pair.images.id}/{position}", _as_png(image), name, pair.part)
 
     def class_names(self, paths: Sequence[Path]) -> list[str]:
-        """Return the names that are set, or the labels that there are, in the order of the numbers."""
+        """Return the names that are set, or the labels found, in the order of the numbers."""
         if self.names:
             return list(self.names)
-        with _opened(paths) as files:
+        with _open_files(paths) as files:
             found = {label for pair in self._pairs(files) for label in _labels(pair.labels).tolist()}
         return [str(label) for label in sorted(found)]
 
@@ -106,56 +104,51 @@ class Arrays(Files):
         for array in arrays:
             side, key = self._role(array)
             if side and (other := sides[side].setdefault(key, array)) is not array:
-                raise DataError(
-                    f"{array.where}: {other.where} goes by this name too. Remove one, or name a single file."
-                )
+                raise DataError(f"{array.where}: {other.where} has this name too. Remove one, or name a single file.")
         images, labels = sides["images"], sides["labels"]
         if not images or images.keys() != labels.keys():
             raise DataError(
                 f"{commonpath(files)}: no pairs of images and labels in the arrays "
-                f"{', '.join(array.name for array in arrays)}. Expected such as x_train and y_train, or set the "
+                f"{', '.join(array.name for array in arrays)}. Expected names such as x_train and y_train, or set the "
                 "source's images and labels."
             )
-        return [_Pair(images[key], labels[key], _part(key)) for key in images]
+        parts = {key: next((_PARTS[word] for word in key if word in _PARTS), None) for key in images}
+        return [_Pair(images[key], labels[key], parts[key]) for key in images]
 
     def _role(self, array: _Array) -> tuple[str | None, tuple[str, ...]]:
-        """Return whether an array holds images or labels, and what its name shares with its pair's."""
+        """Return the role of an array, and the words that its name has in common with its pair's."""
         if self.images or self.labels:
             return {self.images: "images", self.labels: "labels"}.get(array.name), ()
-        words = [word for word in re.split(r"[-_. ]+", array.name.lower()) if word not in _NOT_IN_A_NAME]
+        words = [word for word in re.split(r"[-_. ]+", array.name.lower()) if word not in _IGNORED_WORDS]
         roles = [_ROLES[word] for word in words if word in _ROLES]
         return array.role or next(iter(roles), None), tuple(word for word in words if word not in _ROLES)
 
 
-def _part(words: Sequence[str]) -> str | None:
-    return next((_PARTS[word] for word in words if word in _PARTS), None)
-
-
 @contextmanager
-def _opened(paths: Sequence[Path]) -> Iterator[dict[Path, pixels.Open]]:
-    """Give what opens each file, and each one in an archive, within the block; in the order of their paths."""
+def _open_files(paths: Sequence[Path]) -> Iterator[dict[Path, pixels.Open]]:
+    """Yield the files, including those in archives, by path and sorted; each value opens one within the block."""
     packed = [path for path in paths if path.name.lower().endswith(archives.SUFFIXES)]
-    with archives.gathered(packed, _ARRAYS) as members:
-        files: dict[Path, pixels.Open] = {path: partial(_on_disk, path) for path in paths if path not in packed}
-        files |= {path: partial(_unpacked, read) for path, read in members.items()}
+    with archives.open_files(packed, _SUFFIXES) as members:
+        files: dict[Path, pixels.Open] = {path: partial(_open_on_disk, path) for path in paths if path not in packed}
+        files |= {path: partial(_open_member, read) for path, read in members.items()}
         if not files:
-            raise DataError(f"{commonpath(paths)}: no array in it. Expected files {', '.join(_ARRAYS)}.")
+            raise DataError(f"{commonpath(paths)}: no array in it. Expected files {', '.join(_SUFFIXES)}.")
         yield dict(sorted(files.items()))
 
 
-def _on_disk(path: Path) -> IO[bytes]:
+def _open_on_disk(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _unpacked(read: archives.Read) -> IO[bytes]:
+def _open_member(read: archives.Read) -> IO[bytes]:
     return io.BytesIO(read())
 
 
 def _arrays_in(path: Path, file: pixels.Open, top: Path) -> Iterator[_Array]:
-    """Yield the arrays of a file, which are not read yet."""
+    """Yield the arrays of a file without reading them."""
     where, id_, name = str(path), path.relative_to(top).as_posix(), path.name.lower()
     if name.endswith(".npz"):
-        with told(where), file() as opened, archives.unzipped(where, opened) as archive:
+        with readable(where), file() as opened, archives.open_zip(where, opened) as archive:
             inside = sorted(name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy"))
         for name in inside:
             array = f"{where}, array {name!r}"
@@ -164,21 +157,18 @@ def _arrays_in(path: Path, file: pixels.Open, top: Path) -> Iterator[_Array]:
         yield _Array(path.name, where, id_, partial(pixels.images_in, file, where), "images")
         yield _Array(path.name, where, id_, partial(pixels.labels_in, file, where), "labels")
     else:
-        named = re.sub(r"\.npy$", "", path.name, flags=re.IGNORECASE)
-        yield _Array(named, where, id_, partial(_read_file, path, file))
+        yield _Array(re.sub(r"\.npy$", "", path.name, flags=re.IGNORECASE), where, id_, partial(_read_file, path, file))
 
 
 def _read_member(file: pixels.Open, name: str, where: str) -> "npt.NDArray[Any]":
-    with told(where), file() as opened, zipfile.ZipFile(opened) as archive, archive.open(name) as member:
+    with readable(where), file() as opened, zipfile.ZipFile(opened) as archive, archive.open(name) as member:
         return _values(member, npy_header.read_npy_header(member), where)
 
 
 def _read_file(path: Path, file: pixels.Open) -> "npt.NDArray[Any]":
-    name = path.name.lower()
-    with told(path), unpacked(path, file()) as opened:
-        return _values(
-            opened, npy_header.read_npy_header(opened) if name.endswith(".npy") else _idx_header(opened), str(path)
-        )
+    header_of = npy_header.read_npy_header if path.name.lower().endswith(".npy") else _idx_header
+    with readable(path), open_unpacked(path, file()) as opened:
+        return _values(opened, header_of(opened), str(path))
 
 
 def _idx_header(file: IO[bytes]) -> npy_header.NpyHeader:
@@ -187,7 +177,7 @@ def _idx_header(file: IO[bytes]) -> npy_header.NpyHeader:
 
     magic = file.read(4)
     if len(magic) != 4 or magic[:3] != b"\0\0\x08":
-        raise ValueError(f"begins with {magic!r}, which no idx file of unsigned bytes does")
+        raise ValueError(f"begins with {magic!r}, unlike an idx file of unsigned bytes")
     sizes = file.read(4 * magic[3])
     if len(sizes) != 4 * magic[3]:
         raise EOFError("it ends in its header")
@@ -195,28 +185,28 @@ def _idx_header(file: IO[bytes]) -> npy_header.NpyHeader:
 
 
 def _values(file: IO[bytes], header: npy_header.NpyHeader, where: str) -> "npt.NDArray[Any]":
-    """Read what a header promises, once it is known to be neither too large nor of objects."""
+    """Read the array that a header declares, unless it is too large or not of integers."""
     import numpy as np
 
-    shape, in_columns, dtype = header
+    shape, fortran_order, dtype = header
     if dtype.kind not in "iu" or min(shape, default=0) < 1:
         raise DataError(f"{where}: holds {dtype} of shape {shape}. Expected integers, and no empty dimension.")
     size = math.prod(shape) * dtype.itemsize
-    if size > _LARGEST:
-        raise DataError(f"{where}: {size:,} bytes, more than {_LARGEST:,}. Write it as several files.")
+    if size > MAX_ARRAY_BYTES:
+        raise DataError(f"{where}: {size:,} bytes, more than {MAX_ARRAY_BYTES:,}. Write it as several files.")
     content = file.read(size + 1)
     if len(content) != size:
         raise EOFError(f"{len(content):,} bytes where the header says {size:,}")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if in_columns else "C")
+    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran_order else "C")
 
 
 def _images(array: _Array) -> "npt.NDArray[np.uint8]":
-    """Return images without an axis for a single channel."""
+    """Return images, (n, height, width) or (n, height, width, 3)."""
     images = array.read()
     if images.dtype != "uint8" or not (images.ndim == 3 or (images.ndim == 4 and images.shape[-1] in (1, 3))):
         raise DataError(
             f"{array.where}: holds {images.dtype} of shape {images.shape}. Expected uint8 from 0 to 255 of shape "
-            "(images, height, width), or with 1 or 3 channels behind."
+            "(images, height, width), or with 1 or 3 channels at the end."
         )
     return images[..., 0] if images.ndim == 4 and images.shape[-1] == 1 else images
 

@@ -15,24 +15,24 @@ PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 
 class Folder(Files):
-    """Photos of any size; the class of each is the name of the folder it lies in."""
+    """Photos of any size; the class of each is the name of its folder."""
 
     suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)
 
     kind: Literal["folder"]
-    parts: bool = False  # the folder above the class is named train, validation (or valid, val) or test
+    parts: bool = False  # the folders above the classes are named train, validation (or valid, val) or test
 
     def photos(self, paths: Sequence[Path], which: slice = slice(None)) -> Iterator[Photo]:
-        """Yield every photo, sorted by path; its id is its path from the folder of the classes, or of the parts, on.
+        """Yield the photos sorted by path; the id is the path below the folder of classes or parts.
 
         Args:
             paths: the located files; archives (.zip, .tar, .tar.gz, .tgz) count as folders of their names.
-            which: of all of them are read and yielded.
+            which: positions of the photos to read and yield.
 
         Raises:
-            DataError: there is no photo, a file cannot be read, or a part is named otherwise.
+            DataError: there is no photo, a file cannot be read, or a folder does not name a part.
         """
-        with archives.gathered(paths, PHOTOS) as found:
+        with archives.open_files(paths, PHOTOS) as found:
             if not found:
                 raise DataError(f"{commonpath(paths)}: no photo in it. Expected {', '.join(PHOTOS)} in folders.")
             parts = {path: part_of_folder(path) if self.parts else None for path in found}

@@ -1,4 +1,4 @@
-"""Photos named in a CSV file, with their classes and what else is wanted of it."""
+"""Photos named in a CSV file, with their classes and metadata."""
 
 import csv
 import io
@@ -15,62 +15,57 @@ from gristmill.sources import archives
 from gristmill.sources.images.folder import PHOTOS
 from gristmill.sources.parts import part_of_cell
 from gristmill.sources.photo import Photo
-from gristmill.sources.rows import refuse_missing
+from gristmill.sources.rows import check_columns
 
 _LISTS = (".csv", ".tsv")  # in an archive
 
 
 class Listing(Files):
-    """A CSV file with a header line and a row for each photo; columns that nobody names are not kept.
+    """A CSV file with a header line and one row a photo; other columns than those named here are ignored.
 
-    The list may lie in the archive of its photos: `path` is the archive then, and `folder` is left out.
+    The list may be in the archive of its photos: then `path` is the archive, and `folder` is left out.
     """
 
     words: ClassVar[tuple[str, ...]] = ("",)
 
-    suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)  # of what lies in `folder`
+    suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)  # of the files in `folder`
 
     kind: Literal["listing"]
     path: SourceLocation = Field(min_length=1)  # of the list, or of the archive of list and photos
-    folder: SourceLocation = (
-        ""  # of the photos, or an archive of them; where the list lies in that, the path says it all
-    )
-    image: Column = "image"  # column of the photos' paths, which begin in the folder or in one within it
-    label: Column = "label"  # column of the classes' names
-    part: Column = "part"  # column that says train, validation (or valid, val) or test, if there is one
+    folder: SourceLocation = ""  # folder or archive of the photos; not needed if the list is in the archive at path
+    image: Column = "image"  # column of the photos' paths, relative to the folder or to one inside it
+    label: Column = "label"  # column of the class names
+    part: Column = "part"  # column of train, validation (or valid, val) and test, if there is one
     metadata: Columns = ()  # further columns to keep, by which scores may be sliced (evaluate.slices)
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
-        """Yield the photos that the list names, in the order of its rows; those that it does not name are left out.
+        """Yield the photos that the list names, in the order of its rows.
 
         Args:
-            paths: the located files of `path` and of `folder`: what is neither a photo nor an archive is a list, and
-                where there is none, so are the CSV files in the archives.
+            paths: the located files of `path` and `folder`. A file that is neither a photo nor an archive is a list;
+                without such a file the CSV files in the archives are the lists.
 
         Raises:
-            DataError: a photo is missing, named twice or without a class; naming file and row.
+            DataError: a photo is missing, named twice or without a class; the message names file and row.
         """
-        beside = [path for path in dict.fromkeys(paths) if not path.name.lower().endswith(self.suffixes)]
-        others = [path for path in dict.fromkeys(paths) if path not in beside]
-        with archives.gathered(others, PHOTOS if beside else (*PHOTOS, *_LISTS)) as files:
+        separate = [path for path in dict.fromkeys(paths) if not path.name.lower().endswith(self.suffixes)]
+        others = [path for path in dict.fromkeys(paths) if path not in separate]
+        with archives.open_files(others, PHOTOS if separate else (*PHOTOS, *_LISTS)) as files:
             found = {path: read for path, read in files.items() if path.name.lower().endswith(PHOTOS)}
-            lists = {path: path.read_bytes for path in beside} or {
-                path: read for path, read in files.items() if path not in found
-            }
+            in_archives = {path: read for path, read in files.items() if path not in found}
+            lists = {path: path.read_bytes for path in separate} or in_archives
             if not lists or not found:
                 raise DataError(
                     f"{commonpath(paths)}: {len(lists)} lists of {len(found)} photos. Expected a CSV file at the "
                     "source's path and photos in its folder, or both in one archive."
                 )
             top = Path(commonpath([path.parent for path in found]))
-            rows: dict[Path, tuple[str, dict[str, str]]] = {}  # photo to where it is named, and the cells
+            rows: dict[Path, tuple[str, dict[str, str]]] = {}  # by photo: where it is named, and the cells
             for where, cells in (row for path, read in lists.items() for row in self._rows(path, read)):
-                photo = _sought(cells[self.image], found, top, where)
+                photo = _find_photo(cells[self.image], found, top, where)
                 if photo in rows:
-                    raise DataError(
-                        f"{where}: {short_repr(cells[self.image])} stands in {rows[photo][0]} already. Remove one."
-                    )
+                    raise DataError(f"{where}: {short_repr(cells[self.image])} is in {rows[photo][0]} too. Remove one.")
                 rows[photo] = where, cells
             for photo, (where, cells) in rows.items():
                 yield self._photo(photo.relative_to(top).as_posix(), found[photo](), cells, where)
@@ -79,35 +74,34 @@ class Listing(Files):
         """Return None: a list has no order of classes."""
 
     def _rows(self, path: Path, read: archives.Read) -> Iterator[tuple[str, dict[str, str]]]:
-        """Yield where each row stands, and its cells by column; the header is row 1, as in a spreadsheet."""
+        """Yield file and number of each row and its cells by column; the header is row 1, as in a spreadsheet."""
         try:
             with io.TextIOWrapper(io.BytesIO(read()), "utf-8-sig", newline="") as file:
                 reader = csv.reader(file, delimiter=self.separator, strict=True)
                 header = next(reader, [])
-                refuse_missing(path, [self.image, self.label, *self.metadata, *header], header)
+                check_columns(path, [self.image, self.label, *self.metadata, *header], header)
                 for number, cells in enumerate(reader, 2):
                     if len(cells) not in (0, len(header)):
                         raise DataError(
                             f"{path} row {number}: {len(cells)} fields, but the header has {len(header)}. "
-                            "Mend the row, or set the source's separator."
+                            "Fix the row, or set the source's separator."
                         )
                     if any(cells):
                         yield f"{path} row {number}", dict(zip(header, cells, strict=True))
         except UnicodeDecodeError:
             raise DataError(f"{path}: not UTF-8. Save it as UTF-8.") from None
         except csv.Error as error:
-            raise DataError(f"{path} line {reader.line_num}: {error}. Mend it.") from None
+            raise DataError(f"{path} line {reader.line_num}: {error}. Fix it.") from None
 
     def _photo(self, name: str, encoded: bytes, cells: dict[str, str], where: str) -> Photo:
-        part = cells.get(self.part)
-        named = None if part is None else part_of_cell(part, where, self.part)
+        part = part_of_cell(cells[self.part], where, self.part) if self.part in cells else None
         if not cells[self.label]:
             raise DataError(f"{where}, column {self.label!r}: empty. Name the photo's class, or remove the row.")
-        return Photo(name, encoded, cells[self.label], named, {column: cells[column] for column in self.metadata})
+        return Photo(name, encoded, cells[self.label], part, {column: cells[column] for column in self.metadata})
 
 
-def _sought(name: str, found: dict[Path, archives.Read], top: Path, where: str) -> Path:
-    """Return the photo that a row names: from the folder that all photos share, or from the nearest one above it."""
+def _find_photo(name: str, found: dict[Path, archives.Read], top: Path, where: str) -> Path:
+    """Return the photo that a row names, relative to the common folder of all photos or to the nearest one above."""
     photo = next((folder / name for folder in (top, *top.parents) if folder / name in found), None)
     if photo is None:
         raise DataError(f"{where}: no photo {short_repr(name)} at or below {top}. Add it, or remove the row.")

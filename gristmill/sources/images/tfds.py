@@ -14,13 +14,6 @@ class Tfds(Dataset):
     kind: Literal["tfds"]
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
-        """Yield the photos of each part as they are encoded, in the order of their records.
-
-        Args:
-            paths: the located files of `folder`.
-
-        Raises:
-            DataError: a file is damaged, a split is not there, holds a photo of another one, or has no labels.
-        """
+        """Yield the photos of each part as encoded, in the order of their records; see `Dataset.examples`."""
         for example in self.examples(paths, "Image"):
             yield Photo(example.id, example.content, example.label, example.part)

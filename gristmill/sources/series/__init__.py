@@ -1,1 +1,1 @@
-"""Where time series come from that are no table of the user's, one file a kind."""
+"""Time series that are not read from a table, one kind a module."""

@@ -1,4 +1,4 @@
-"""The made-up series of the course "Sequences, Time Series and Prediction": trend, season and noise."""
+"""The synthetic series of the course "Sequences, Time Series and Prediction": trend, season and noise."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from gristmill.settings.base import Settings
-from gristmill.sources.rows import Rows, refuse_missing
+from gristmill.sources.rows import Rows, select_columns
 
 
 class Synthetic(Settings):
-    """A made-up series in the columns `time` (0, 1, 2, …) and `value`."""
+    """A synthetic series in the columns `time` (0, 1, 2, …) and `value`."""
 
     kind: Literal["synthetic"]
     n: PositiveInt = 1461  # observations
@@ -23,16 +23,14 @@ class Synthetic(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # of the noise
 
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
-        """Return the named columns; in float32 throughout, as the course computes them."""
+        """Return the requested columns, computed in float32 as the course does."""
         import numpy as np
         import pandas as pd
 
-        wanted = list(dict.fromkeys([*texts, *numbers]))
-        refuse_missing("the synthetic series", wanted, ["time", "value"])
         time = np.arange(self.n, dtype=np.float32)
         phase = (time % self.period) / self.period  # (n,) 0 to 1
         pattern = np.where(phase < 0.4, np.cos(phase * 2 * np.pi), np.exp(-3 * phase))
         value = self.baseline + self.slope * time + self.amplitude * pattern
         value += np.random.RandomState(self.seed).randn(self.n) * self.noise
         frame = pd.DataFrame({"time": np.arange(self.n), "value": value.astype(np.float64)})
-        return Rows(frame[wanted])
+        return Rows(select_columns(frame, texts, numbers, "the synthetic series"))

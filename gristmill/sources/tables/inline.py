@@ -1,4 +1,4 @@
-"""Pairs of numbers that stand in `pipelines.toml` itself: a course's first example."""
+"""Pairs of numbers written in `pipelines.toml` itself, such as a course's first example."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from gristmill.settings.base import Settings
-from gristmill.sources.rows import LARGEST, Rows, refuse_missing
+from gristmill.sources.rows import MAX_NUMBER, Rows, select_columns
 
-Number = Annotated[float, Field(gt=-LARGEST, lt=LARGEST)]
+Number = Annotated[float, Field(gt=-MAX_NUMBER, lt=MAX_NUMBER)]
 Numbers = Annotated[tuple[Number, ...], Field(strict=False, min_length=1)]
 
 
@@ -17,23 +17,20 @@ class Inline(Settings):
     """Numbers in the columns `x` and `y`."""
 
     kind: Literal["inline"]
-    x: Numbers  # a row each
-    y: Numbers  # as many
+    x: Numbers  # one for each row
+    y: Numbers  # one for each row
 
     @field_validator("y")
     @classmethod
     def _is_as_long_as_x(cls, y: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
         if len(y) != len(info.data.get("x", y)):
-            raise ValueError(f"as many numbers as x has, {len(info.data['x'])}, not {len(y)}")
+            raise ValueError(f"as many numbers as x, {len(info.data['x'])}, not {len(y)}")
         return y
 
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
-        """Return the named columns; rows count from 1."""
+        """Return the requested columns; rows count from 1."""
         import pandas as pd
 
-        wanted = list(dict.fromkeys([*texts, *numbers]))
-        refuse_missing("the inline numbers", wanted, ["x", "y"])
-        rows = pd.RangeIndex(1, len(self.x) + 1, name="row")
-        return Rows(
-            pd.DataFrame({"x": self.x, "y": self.y}, rows, dtype="float64")[wanted], called="the inline numbers"
-        )
+        index = pd.RangeIndex(1, len(self.x) + 1, name="row")
+        frame = pd.DataFrame({"x": self.x, "y": self.y}, index, dtype="float64")
+        return Rows(select_columns(frame, texts, numbers, "the inline numbers"), origin="the inline numbers")

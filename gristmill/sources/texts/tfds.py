@@ -6,7 +6,7 @@ from typing import Literal
 
 from gristmill.errors import DataError
 from gristmill.sources.datasets import Dataset, Example, folder_of
-from gristmill.sources.rows import Rows, refuse_missing
+from gristmill.sources.rows import Rows, select_columns
 
 
 class Tfds(Dataset):
@@ -16,26 +16,14 @@ class Tfds(Dataset):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The text, the name of its class, its part, and what TFDS calls the example."""
+        """Return the columns: the text, the name of its class, its part and the TFDS id."""
         return ("text", "label", "part", "id")
 
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
-        """Return the named columns, in the order of the records, part by part; the classes keep TFDS's own order.
-
-        Args:
-            paths: the located files of `folder`.
-            texts: columns that are wanted.
-            numbers: columns that are wanted, too.
-
-        Raises:
-            DataError: a file is damaged, a split is not there, overlaps another or has no labels, or a text is not
-                UTF-8.
-        """
+        """Return the requested columns in the order of the records; the classes keep the order of TFDS."""
         import pandas as pd
 
         folder = folder_of(paths)
-        wanted = list(dict.fromkeys([*texts, *numbers]))
-        refuse_missing(folder, wanted, self.columns)
         found = list(self.examples(paths, "Text"))
         ids = [example.id for example in found]
         frame = pd.DataFrame(
@@ -45,8 +33,8 @@ class Tfds(Dataset):
                 "part": pd.Series([example.part for example in found], dtype="str"),
                 "id": pd.Series(ids, dtype="str"),
             }
-        )
-        return Rows(frame[wanted].set_axis(pd.Index(ids, name="row")), called=str(folder))
+        ).set_axis(pd.Index(ids, name="row"))
+        return Rows(select_columns(frame, texts, numbers, folder), origin=str(folder))
 
 
 def _text(example: Example, folder: Path) -> str:

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from gristmill.settings.base import Files
-from gristmill.sources.decoded import decoded
 from gristmill.sources.document import Document
-from gristmill.sources.rows import below
+from gristmill.sources.packed import read_text
+from gristmill.sources.rows import relative_names
 
 _PLAIN = (".txt", ".text", ".md")
 
 
 class TextFiles(Files):
-    """One document a file, in the order of their paths; in a folder those count that end like plain text."""
+    """One document a file, in the order of their paths; in a folder only files with an ending of plain text count."""
 
     suffixes: ClassVar[tuple[str, ...]] = (*_PLAIN, *(f"{suffix}.gz" for suffix in _PLAIN))
 
@@ -21,14 +21,7 @@ class TextFiles(Files):
     encoding: str = "utf-8"  # of the files, by a name that Python knows: "cp1252"
 
     def documents(self, paths: Sequence[Path]) -> Iterator[Document]:
-        """Yield the files' texts; the id is the path below the common folder, or 1 where there is one file.
-
-        Args:
-            paths: the located files; those named `.gz` are unpacked.
-
-        Raises:
-            DataError: a file cannot be read, or is not in the encoding.
-        """
-        names = below(paths) if len(paths) > 1 else ["1"]  # the name of the only file counts nowhere
+        """Yield the texts of the located files; see `WritingSource.documents`."""
+        names = relative_names(paths) if len(paths) > 1 else ["1"]  # a single file may be renamed without changing it
         for name, path in zip(names, paths, strict=True):
-            yield Document(name, decoded(path, self.encoding), str(path))
+            yield Document(name, read_text(path, self.encoding), str(path))

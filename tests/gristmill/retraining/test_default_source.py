@@ -18,7 +18,7 @@ BROKEN: dict[str, tuple[Change, str]] = {
     "a ragged row": (lambda rows: [*rows[:50], rows[50] + ",1", *rows[51:]], "row 51: 3 fields, but the header has 2"),
     "a gap": (lambda rows: [*rows[:50], *rows[51:]], "1753-02"),
     "lost rows": (lambda rows: rows[:201], "series.csv: 100 of the 300 rows that run "),
-    "no rows": (lambda rows: rows[:1], "series.csv: no rows below the header"),
+    "no rows": (lambda rows: rows[:1], "series.csv: no rows"),
 }
 
 

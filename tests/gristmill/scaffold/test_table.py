@@ -202,12 +202,12 @@ def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
         (CITIES.encode("utf-16-le"), "t.csv", "no text, it begins with"),  # without its mark
         ("1,2\n3,4\n", "t.csv", "the first line, ['1', '2'], names no columns"),
         ("2024-01-01,2\n2024-01-02,4\n", "t.csv", "names no columns"),
-        ("a,b\n", "t.csv", "no rows below the header"),
+        ("a,b\n", "t.csv", ": no rows"),
         ("Sales of the year\n\nday,sold\n1,2\n3,4\n", "t.csv", "line 3 looks like the header, cut by ','. Remove the"),
         ("Sales; in €\nday;sold;kept\n1;2,5;3\n3;4,5;3\n", "t.csv", "line 2 looks like the header, cut by ';'. Remove"),
         ('[{"a": 1}]', "t.json", "one JSON array. Write each of its objects on a line of its own"),
-        (b"not gzip", "t.csv.gz", "not a whole gzip file"),
-        (b"PAR1 but no more", "t.parquet", "not a whole Parquet file"),
+        (b"not gzip", "t.csv.gz", "not a complete gzip file"),
+        (b"PAR1 but no more", "t.parquet", "not a complete Parquet file"),
     ],
 )
 def test_what_is_no_table_is_refused_in_one_line(tmp_path: Path, content: str | bytes, name: str, said: str) -> None:

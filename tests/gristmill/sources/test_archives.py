@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from gristmill.errors import DataError
 from gristmill.sources import archives, packed
-from gristmill.sources.archives import gathered, opened
+from gristmill.sources.archives import open_archive, open_files
 from helpers.damage import attempt, damaged, tried
 
 PACKERS = {".tar": "w:", ".tar.gz": "w:gz", ".tgz": "w:gz"}
@@ -40,7 +40,7 @@ def pack(path: Path, content: Mapping[str, bytes]) -> Path:
 
 def read(path: Path) -> dict[str, bytes]:
     """Return all that an archive gives."""
-    with opened(path, (".jpg",)) as found:
+    with open_archive(path, (".jpg",)) as found:
         return {name: member() for name, member in found.items()}
 
 
@@ -127,7 +127,7 @@ def test_an_encrypted_member_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".zip", ".tar"])
 def test_a_name_that_stands_twice_is_refused(tmp_path: Path, suffix: str) -> None:
     path = pack(tmp_path / f"a{suffix}", {"a/1.jpg": b"one", "./a/1.jpg": b"two"})
-    assert refusal(path) == ", member 'a/1.jpg': stands in it twice. Pack it again."
+    assert refusal(path) == ", member 'a/1.jpg': in the archive twice. Pack it again."
 
 
 @pytest.mark.fault(27)
@@ -136,8 +136,8 @@ def test_a_member_beyond_the_cap_is_refused_by_what_it_declares(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = pack(tmp_path / f"a{suffix}", {"a/1.jpg": bytes(1000), "a/2.jpg": bytes(1001), "a/film.mov": bytes(5000)})
-    monkeypatch.setattr(archives, "LARGEST", 1000)
-    assert refusal(path).startswith(", member 'a/2.jpg': 1,001 bytes, more than the 1,000")
+    monkeypatch.setattr(archives, "MAX_MEMBER_BYTES", 1000)
+    assert refusal(path).startswith(", member 'a/2.jpg': 1,001 bytes, more than the limit of 1,000")
 
 
 @pytest.mark.fault(27)
@@ -147,10 +147,10 @@ def test_photos_beyond_the_cap_are_refused_together(
 ) -> None:
     path = pack(tmp_path / f"a{suffix}", {f"a/{number}.jpg": bytes(10_000) for number in range(20)})
     assert len(read(path)) == 20
-    monkeypatch.setattr(archives, "_ALWAYS", 100_000)
-    monkeypatch.setattr(packed, "_RATIO", 1)
+    monkeypatch.setattr(archives, "ALWAYS_ALLOWED", 100_000)
+    monkeypatch.setattr(packed, "MAX_RATIO", 1)
     assert "unpacks to" in refusal(path)
-    monkeypatch.setattr(packed, "_RATIO", 10_000)  # a larger archive may hold more
+    monkeypatch.setattr(packed, "MAX_RATIO", 10_000)  # a larger archive may hold more
     assert len(read(path)) == 20
 
 
@@ -162,14 +162,14 @@ def test_a_member_that_is_more_than_it_declares_is_refused(tmp_path: Path) -> No
     for signature, size in ((b"PK\1\2", 24), (b"PK\3\4", 22)):
         struct.pack_into("<I", raw, raw.index(signature) + size, 1000)
     path.write_bytes(raw)
-    assert refusal(path).startswith(", member 'a/1.jpg': cannot be read whole (")
+    assert refusal(path).startswith(", member 'a/1.jpg': cannot be read completely (")
 
 
 @pytest.mark.fault(27)
 def test_a_header_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
     """In a tar the headers themselves may be bombs: tarfile reads an extended one whole."""
     header = special("a/1.jpg", tarfile.XHDTYPE)
-    header.size = archives.LARGEST + 1
+    header.size = archives.MAX_MEMBER_BYTES + 1
     path = tmp_path / "a.tar.gz"
     path.write_bytes(gzip.compress(header.tobuf() + bytes(1 << 20)))
     assert "a header asks for 26" in refusal(path)
@@ -226,16 +226,14 @@ def test_damage_gives_the_photos_or_a_refusal(tmp_path: Path, suffix: str, data:
 def test_a_method_that_unpacks_all_at_once_is_refused(tmp_path: Path, method: int) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
         archive.writestr("a/1.jpg", b"one")
-    assert refusal(tmp_path / "a.zip") == (
-        f", member 'a/1.jpg': packed by method {method}. Pack it by deflate, the usual one."
-    )
+    assert refusal(tmp_path / "a.zip") == (f", member 'a/1.jpg': compression method {method}. Pack it with deflate.")
 
 
 @pytest.mark.fault(27)
 def test_more_members_than_a_tar_of_its_size_has_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = pack(tmp_path / "a.tar.gz", {f"a/{number}.jpg": b"" for number in range(50)})
     assert len(read(path)) == 50
-    monkeypatch.setattr(archives, "_MANY", 49)
+    monkeypatch.setattr(archives, "_ALWAYS_ALLOWED_MEMBERS", 49)
     assert refusal(path).startswith(": more than 49 members. Pack photos only.")
 
 
@@ -263,7 +261,7 @@ def test_files_and_archives_lie_under_one_roof(tmp_path: Path) -> None:
         pack(tmp_path / "birds.tar.gz", {"owl/1.jpg": b"owl"}),
         pack(tmp_path / "Dogs.ZIP.zip", {"1.jpg": b"dog"}),
     ]
-    with gathered(paths, (".jpg",)) as found:
+    with open_files(paths, (".jpg",)) as found:
         contents = {str(path.relative_to(tmp_path)): member() for path, member in found.items()}
     assert list(contents.items()) == [("Dogs.ZIP/1.jpg", b"dog"), ("birds/owl/1.jpg", b"owl"), ("cats/1.jpg", b"cat")]
 
@@ -272,7 +270,10 @@ def test_a_photo_in_a_folder_and_in_an_archive_of_its_name_is_refused(tmp_path: 
     (tmp_path / "cats").mkdir()
     (tmp_path / "cats/1.jpg").write_bytes(b"cat")
     paths = [tmp_path / "cats/1.jpg", pack(tmp_path / "cats.zip", {"1.jpg": b"cat"})]
-    with pytest.raises(DataError, match=r"cats\.zip: brings .*/cats/1\.jpg a second time"), gathered(paths, (".jpg",)):
+    with (
+        pytest.raises(DataError, match=r"cats\.zip: contains .*/cats/1\.jpg a second time"),
+        open_files(paths, (".jpg",)),
+    ):
         pass
 
 
@@ -283,7 +284,7 @@ Fault = Callable[[Path], None]
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, fault: Fault) -> None:
     path = tmp_path / "1.jpg"
     path.write_bytes(b"x")
-    with gathered([path], (".jpg",)) as found:
+    with open_files([path], (".jpg",)) as found:
         fault(path)
-        with pytest.raises(DataError, match=r"/1\.jpg: cannot be read whole"):
+        with pytest.raises(DataError, match=r"/1\.jpg: cannot be read completely"):
             found[path]()

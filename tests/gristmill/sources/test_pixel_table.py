@@ -62,23 +62,23 @@ def test_colours_lie_behind_one_another_and_the_label_may_stand_last(tmp_path: P
 
 
 ORDER = (
-    "Expected a column a pixel beside the label, numbered row by row, such as pixel1, pixel2, …: remove or order the "
+    "Expected the label and one column a pixel, numbered row by row, such as pixel1, pixel2, …: remove or order the "
     "others."
 )
-SQUARE = "columns beside the label, which make no square image in grey or in colour. Write the images as an .npz file."
+SQUARE = "columns besides the label do not make a square image in grey or colour. Write the images as an .npz file."
 WHOLE = "Expected whole numbers, pixels from 0 to 255."
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image,label\na.jpg,1\n", f"the column 'image' stands after 'label'. {ORDER}"),
-        ("label,1x1,1x2,2x2,2x1\n1,2,3,4,5\n", f"the column '2x1' stands after '2x2'. {ORDER}"),
+        ("image,label\na.jpg,1\n", f"the column 'image' comes after 'label'. {ORDER}"),
+        ("label,1x1,1x2,2x2,2x1\n1,2,3,4,5\n", f"the column '2x1' comes after '2x2'. {ORDER}"),
         ("p1,p2,p3,p4\n1,2,3,4\n", "no column 'label'. Columns: 'p1', 'p2', 'p3', 'p4'."),
         ("label,p1,p2\n1,2,3\n", f"2 {SQUARE}"),
         ("label\n1\n", f"0 {SQUARE}"),
         ("", "no column 'label'. Columns: ."),
-        ("label,p1\n", "no rows below the header. Expected one an image."),
+        ("label,p1\n", "no rows below the header. Expected one for each image."),
         (
             "label,p1\n1,255\n2,256\n",
             f"In CSV column #1: Row #3: CSV conversion error to uint8: invalid value '256'. {WHOLE}",

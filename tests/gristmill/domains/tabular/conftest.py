@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.domains.tabular.ingest import TableSource
 from gristmill.domains.tabular.models.dense import Dense
 from gristmill.domains.tabular.settings import Evaluate, Export, Ingest, Preprocess, Train
 from gristmill.export import bundle
+from gristmill.sources.rows import TableSource
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
 from helpers.support import here

@@ -171,7 +171,7 @@ def test_the_same_array_packed_and_unpacked_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(GREY)))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(LABELS))
     message = refusal(tmp_path)
-    assert message.startswith("train-images-idx3-ubyte.gz: train-images-idx3-ubyte goes by this name too.")
+    assert message.startswith("train-images-idx3-ubyte.gz: train-images-idx3-ubyte has this name too.")
 
 
 def npy(shape: str, descr: str = "'|u1'", version: bytes = b"\1\0") -> bytes:

@@ -130,7 +130,7 @@ def test_no_name_leads_out_of_the_folder(birds: Path, name: str) -> None:
         ("image,label\nowl/0000.jpg,\n", "birds.csv row 2, column 'label': empty."),
         (
             "image,label\nowl/0000.jpg,a\n./owl/0000.jpg,b\n",
-            "birds.csv row 3: './owl/0000.jpg' stands in birds.csv row 2",
+            "birds.csv row 3: './owl/0000.jpg' is in birds.csv row 2 too",
         ),
         ("image,label\nowl/0000.jpg,a\ntit/0000.jpg,b,c\n", "birds.csv row 3: 3 fields, but the header has 2."),
         ("image,class\nowl/0000.jpg,a\n", "birds.csv: no column 'label'. Columns: 'image', 'class'."),

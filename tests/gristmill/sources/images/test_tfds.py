@@ -219,7 +219,7 @@ def test_features_are_chosen_by_what_the_data_set_is_supervised_by(tmp_path: Pat
     kind = tfds.features.ClassLabel(names=["a", "b"])
     write("two_labels", image=tfds.features.Image(), fine=kind, coarse=kind)
     source = Tfds(kind="tfds", name="two_labels", data_dir=str(tmp_path))
-    with pytest.raises(DataError, match=r"2 features ClassLabel\. Expected one\. There are: .*fine \(ClassLabel\)"):
+    with pytest.raises(DataError, match=r"2 features ClassLabel\. Expected one\. Features: .*fine \(ClassLabel\)"):
         list(source.photos(files(source)))
     info = tmp_path / "two_labels/1.0.0/dataset_info.json"
     supervised = '{"supervisedKeys": {"tuple": {"items": [{"featureKey": "image"}, {"featureKey": "coarse"}]}},'

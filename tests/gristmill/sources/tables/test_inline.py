@@ -35,7 +35,7 @@ def test_columns_of_unequal_length_are_refused_with_both_lengths() -> None:
     with pytest.raises(ValidationError) as caught:
         Inline.model_validate({"kind": "inline", "x": [1, 2], "y": [1, 2, 3]})
     assert list(problem_lines(caught.value, Inline)) == [
-        "y: expected as many numbers as x has, 2, not 3. Received: [1, 2, 3] (array)."
+        "y: expected as many numbers as x, 2, not 3. Received: [1, 2, 3] (array)."
     ]
 
 

@@ -87,37 +87,37 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
         ("\n\n", ": no rows. Expected at least one."),
         (
             '{"text": "a", "score": 1}\n{"text": ',
-            " row 2: no JSON (Expecting value at character 10). Expected an object a line.",
+            " row 2: not JSON (Expecting value at character 10). Expected an object a line.",
         ),
-        ("[", " row 1: no JSON (Expecting value at character 2). Expected an object a line."),
-        ('[{"text": "a"}]', " row 1: [{'text': 'a'}], which is no object. Expected an object a line."),
-        ("[" * 100_000, " row 1: JSON that is too large to read. Mend the line."),
+        ("[", " row 1: not JSON (Expecting value at character 2). Expected an object a line."),
+        ('[{"text": "a"}]', " row 1: [{'text': 'a'}] is not an object. Expected an object a line."),
+        ("[" * 100_000, " row 1: JSON that is too large to read. Fix the line."),
         pytest.param(
             '{"text": "a", "score": 1, "score": 2}',
-            " row 1: the key 'score' stands in an object twice. Mend it.",
+            " row 1: the key 'score' is in an object twice. Fix it.",
             marks=pytest.mark.fault(31),
         ),
         pytest.param(
             '{"more": [{"a": 1, "a": 1}]}',
-            " row 1: the key 'a' stands in an object twice. Mend it.",
+            " row 1: the key 'a' is in an object twice. Fix it.",
             marks=pytest.mark.fault(31),
         ),
-        ('{"n": ' + "1" * 5000 + "}", " row 1: JSON that is too large to read. Mend the line."),
+        ('{"n": ' + "1" * 5000 + "}", " row 1: JSON that is too large to read. Fix the line."),
         ('{"text": "a"}\n{"text": "b"}', ": no column 'score'. Columns: 'text'."),
         (b'{"text": "a", "score": 1}\n{"text": "\xe9"}', " row 2: not utf-8. Set the source's encoding."),
         (
             '{"text": ["a"], "score": 1}',
             " row 1, column 'text': ['a']. Expected text or a number: name another column.",
         ),
-        ('{"text": "\\ud83d", "score": 1}', " row 1, column 'text': half of a pair of surrogates. Mend it."),
-        ('{"text": "a", "score": "1"}', " row 1, column 'score': not a finite number: '1'. Mend it or leave it out."),
+        ('{"text": "\\ud83d", "score": 1}', " row 1, column 'text': half of a surrogate pair. Fix it."),
+        ('{"text": "a", "score": "1"}', " row 1, column 'score': not a finite number: '1'. Fix it or leave it out."),
         (
             '{"text": "a", "score": Infinity}',
-            " row 1, column 'score': not a finite number: inf. Mend it or leave it out.",
+            " row 1, column 'score': not a finite number: inf. Fix it or leave it out.",
         ),
         (
             '{"text": "a", "score": 1' + "0" * 400 + "}",
-            f" row 1, column 'score': not a finite number: 1{'0' * 56}.... Mend it or leave it out.",
+            f" row 1, column 'score': not a finite number: 1{'0' * 56}.... Fix it or leave it out.",
         ),
     ],
 )
@@ -128,7 +128,7 @@ def test_what_cannot_be_read_is_told(tmp_path: Path, content: str | bytes, messa
 def test_other_columns_may_hold_anything(tmp_path: Path) -> None:
     assert read(tmp_path, LINES, ["text"], []).frame.columns.tolist() == ["text"]
     assert refusal(tmp_path, LINES, number="more") == (
-        " row 3, column 'more': not a finite number: []. Mend it or leave it out."
+        " row 3, column 'more': not a finite number: []. Fix it or leave it out."
     )
 
 

@@ -130,14 +130,14 @@ def test_a_column_of_two_types_is_refused(tmp_path: Path, other: Any) -> None:
     paths = [
         write(tmp_path / f"{name}.parquet", t=column, y=[1, 2, 3]) for name, column in (("a", first), ("b", other))
     ]
-    assert refusal(*paths) == f"{tmp_path} (2 files), column 't': holds another type in one file than in another."
+    assert refusal(*paths) == f"{tmp_path} (2 files), column 't': its type differs between files. Use one type."
 
 
 @pytest.mark.parametrize("number", [float("inf"), -float("inf"), 1e39])
 def test_a_number_that_no_float32_holds_is_refused_with_its_row(tmp_path: Path, number: float) -> None:
     path = write(tmp_path / "a.parquet", t=["a", "b", "c"], y=[1.0, number, number])
     message = refusal(path)
-    assert message.startswith(f"{path} row 2, column 'y': not a finite number: {number} (2 such cells). Mend it")
+    assert message.startswith(f"{path} row 2, column 'y': not a finite number: {number} (2 such cells). Fix it")
 
 
 def test_a_missing_column_is_refused_with_those_that_are_there(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
         content[len(content) // 2] ^= 1
     path.write_bytes({"empty": b"", "text": b"t,y\na,1\n", "cut": bytes(content[:-100])}.get(damage, bytes(content)))
     message = refusal(path)
-    assert message.startswith(f"{path}: not a whole Parquet file (")
+    assert message.startswith(f"{path}: not a complete Parquet file (")
     assert message.endswith("). Fetch it, or write it, again.")
 
 

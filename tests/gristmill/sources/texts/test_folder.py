@@ -81,7 +81,7 @@ def test_another_column_is_refused_with_those_that_are_there(tmp_path: Path) -> 
 
 
 def test_a_file_at_the_root_of_the_file_system_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "decoded", lambda path, encoding, read: f"what {path} holds")
+    monkeypatch.setattr(folder, "read_text", lambda path, encoding, read: f"what {path} holds")
     rows = Folder(kind="folder", path="/new.txt").read([Path("/new.txt")], ["text", "file"], [])
     assert rows.frame.to_dict("list") == {"text": ["what /new.txt holds"], "file": ["new.txt"]}
 

@@ -32,8 +32,11 @@ def test_parts_are_a_column_where_they_are_given() -> None:
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"labels": [1]}, "labels: expected as many as there are texts, 2, not 1. Received: [1] (array)."),
-        ({"parts": ["test"]}, "parts: expected as many as there are texts, 2, not 1. Received: ['test'] (array)."),
+        ({"labels": [1]}, "labels: expected as many items as texts, 2, not 1. Received: [1] (array)."),
+        (
+            {"parts": ["test"]},
+            "parts: expected as many items as texts, 2, not 1. Received: ['test'] (array).",
+        ),
     ],
 )
 def test_columns_of_unequal_length_are_refused_with_both_lengths(given: dict[str, Any], line: str) -> None:
