@@ -61,9 +61,9 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
 
 def embedding_sections(judged: Evaluation) -> Iterator[Section]:
     """Yield a picture of the embedding and the neighbours of some tokens, where the network has an embedding."""
-    if "embedding" not in judged.scores:
+    known, classes = judged.scores.embedding, judged.scores.classes
+    if known is None:
         return
-    known, classes = judged.scores["embedding"], judged.scores["classes"]
     places = read_table(judged.evaluate / "embedding2d.parquet")
     note = (
         f"The {len(places):,} tokens that tell the classes apart best, where the layer {known['layer']!r} has them: "
