@@ -160,22 +160,22 @@ def one_word_a_line(project: Path) -> None:
             one_too_long,
             1,
             "{folder}/films.csv row 3: column 'text' has 63 characters, more than ingest.max_characters = 40 "
-            "(1 such text). Cut it, or set ingest.max_characters higher.",
+            "(1 such text). Shorten it, or set ingest.max_characters higher.",
         ),
         ("films", other_header, 1, "{folder}/films.csv: no column 'text'. Columns: 'review', 'label'."),
         (
             "films",
             one_word,
             1,
-            "the training texts hold one token, 'film', by preprocess.level = 'word', vocabulary = 10000 and "
-            "punctuation = 'strip': there is nothing to learn from.",
+            "the training texts contain only one token, 'film', with preprocess.level = 'word', vocabulary = 10000 and "
+            "punctuation = 'strip'. Expected at least two: add texts or change these settings.",
         ),
         (
             "films",
             punctuation,
             1,
-            "the training texts hold no token, by preprocess.level = 'word', vocabulary = 10000 and "
-            "punctuation = 'strip': there is nothing to learn from.",
+            "the training texts contain no token with preprocess.level = 'word', vocabulary = 10000 and "
+            "punctuation = 'strip'. Expected at least two: add texts or change these settings.",
         ),
         (
             "films",
@@ -203,8 +203,8 @@ def one_word_a_line(project: Path) -> None:
             "writer",
             one_character,
             1,
-            "the training texts hold one token, 'a', by preprocess.level = 'character', vocabulary = 10000 and "
-            "punctuation = 'separate': there is nothing to learn from.",
+            "the training texts contain only one token, 'a', with preprocess.level = 'character', vocabulary = 10000 "
+            "and punctuation = 'separate'. Expected at least two: add texts or change these settings.",
         ),
         (
             "writer",
@@ -217,8 +217,8 @@ def one_word_a_line(project: Path) -> None:
             "writer",
             setting("bidirectional", 'kind = "gru"', 'kind = "gru", bidirectional = true'),
             2,
-            'model.bidirectional reads the very tokens that are to be told with preprocess.examples = "windows". '
-            'Set it to false, or examples = "prefixes".',
+            'with preprocess.examples = "windows", model.bidirectional would read the tokens that the network must '
+            'predict. Set it to false, or examples = "prefixes".',
         ),
         (
             "writer",

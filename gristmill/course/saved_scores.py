@@ -10,7 +10,6 @@ from typing import Any
 
 from gristmill.course.rows import CourseResult
 from gristmill.errors import RequestError
-from gristmill.runs.scores import Scores
 from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.util.files import write_atomically
 
@@ -32,9 +31,8 @@ def read(root: Path) -> Outcomes:
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
-        problem = repr(error).splitlines()[0]
         raise RequestError(
-            f"{file}: not the figures of the course table ({problem}). Restore it, or remove it and run again."
+            f"{file}: not the figures of the course table ({error!r}). Restore it, or remove it and run again."
         ) from None
 
 
@@ -50,18 +48,16 @@ def write(results: Iterable[CourseResult], root: Path) -> None:
 
 
 def _outcome(kept: dict[str, Any]) -> TrialScores:
-    outcome = TrialScores(**kept | {"scores": Scores.model_validate(kept["scores"])})
-    _shown(outcome)  # raises an error here where something is missing
-    return outcome
+    return TrialScores(**_shown(TrialScores(**kept)))  # taken apart once more, so that what is missing is missed here
 
 
 def _shown(outcome: TrialScores) -> dict[str, Any]:
-    scores = outcome.scores
+    scores, metric = outcome.scores, outcome.metric
     return {
         "scores": {
-            "headline": scores.headline.as_json(),
-            "best_baseline": scores.best_baseline,
-            "model": {"test": {scores.metric: scores.test}},
+            "headline": dict(scores["headline"]),
+            "best_baseline": scores["best_baseline"],
+            "model": {"test": {metric: scores["model"]["test"][metric]}},
         },
         "seconds": round(outcome.seconds, 1),
         "parameters": outcome.parameters,

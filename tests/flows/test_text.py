@@ -109,7 +109,7 @@ def test_reviews_become_a_scored_bundle_and_a_report_and_nothing_is_done_twice(f
     assert {path.name for path in bundle.iterdir()} >= {"saved_model", "signature.json", "vecs.tsv", "meta.tsv"}
     assert json.loads((bundle / "scores.json").read_text())["parity"] <= 1e-4
     page = result.report.read_text()
-    shown = ("Scores", "Confusion matrix", "Calibration", "Training", "Embedding", "Telling tokens", "Vocabulary")
+    shown = ("Scores", "Confusion matrix", "Calibration", "Training", "Embedding", "Keywords", "Vocabulary")
     assert [heading for heading in shown if f"<h2>{heading}" not in page] == []
 
     again = command("run", "films")

@@ -14,7 +14,7 @@ import pytest
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.text.dataset import Layout, Prepared, read, write_layout, write_tokens
 from gristmill.domains.text.model_shape import Shape
-from gristmill.domains.text.models.lstm import Lstm
+from gristmill.domains.text.models.recurrent import Lstm
 from gristmill.domains.text.settings import Export, Preprocess, TokenSettings
 from gristmill.export import bundle
 from gristmill.util.table_io import write_document, write_table
@@ -76,7 +76,7 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     write_table(folders["ingest"] / "texts.parquet", pd.DataFrame({"id": ids, "text": raw}))
     network = with_probabilities(small_network(data.layout))
     saved_network.write(network, folders["train"])
-    made = np.concatenate([network.predict_on_batch(batch) for batch in data.batches("test")])
+    made = network.predict_on_batch(data.padded("test"))
     write_table(folders["evaluate"] / "predictions.parquet", prediction_rows(data, "test", made))
     write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})
     for name in ("vecs.tsv", "meta.tsv"):

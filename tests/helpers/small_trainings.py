@@ -150,7 +150,7 @@ def _text(settings: dict[str, Any], **places: Any) -> None:
 
 def _generation(settings: dict[str, Any], **places: Any) -> None:
     from gristmill.domains.generation.dataset import Layout, write_layout, write_tokens
-    from gristmill.domains.generation.models.gru import Gru
+    from gristmill.domains.generation.models.recurrent import Gru
     from gristmill.domains.generation.settings import Train
     from gristmill.domains.generation.train import train
 

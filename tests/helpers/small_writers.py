@@ -99,7 +99,7 @@ def network(layout: Layout) -> "keras.Model":
     import keras
 
     from gristmill.domains.generation.model_shape import Shape
-    from gristmill.domains.generation.models.gru import Gru
+    from gristmill.domains.generation.models.recurrent import Gru
 
     keras.utils.set_random_seed(5)
     made = Gru(kind="gru", dimensions=4, recurrent=(6,)).build(

@@ -1,16 +1,16 @@
-"""What a network that tells the next token takes and gives."""
+"""Input and output shape of a network that predicts the next token."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The form of a network on tokens, int32 (batch, length or less); token 0 is padding.
+    """Shape of a network on tokens, int32 (batch, up to length); token 0 is padding.
 
-    It gives logits of the next token: after each token, (batch, length, vocabulary), where `after_each` is set, else
-    after the last one alone, (batch, vocabulary).
+    The network returns logits of the next token: after each token, (batch, length, vocabulary), if `after_each`;
+    otherwise after the last one alone, (batch, vocabulary).
     """
 
-    vocabulary: int  # tokens, padding and unknown among them
-    length: int  # of a sequence at most
+    vocabulary: int  # number of tokens, including padding and unknown
+    length: int  # maximum length of a sequence
     after_each: bool

@@ -1,4 +1,4 @@
-"""Which tokens tell the classes apart: their log-count ratios in standard deviations.
+"""Keywords of the classes: tokens ranked by their log-count ratio in standard deviations.
 
 Sources: Wang & Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012; Monroe,
 Colaresi & Quinn, "Fightin' words: lexical feature selection and evaluation for identifying the content of political
@@ -14,20 +14,20 @@ from gristmill.domains.text.special_tokens import SPECIAL
 
 
 def class_keywords(data: Prepared) -> pd.DataFrame:
-    """Return one row a token of the training texts, those that tell most first.
+    """Return one row for each token of the training texts, the strongest keywords first.
 
-    Columns: `id`, `token`, `count` in training, `class` that it speaks for, and `telling`: by how many standard
-    deviations the logarithm of its odds in texts of that class is above that in the others.
+    Columns: `id`, `token`, `count` in training, the `class` it indicates, and `telling`: by how many standard
+    deviations the log odds of the token in texts of that class exceed those in the other texts.
     """
     vocabulary = data.vocabulary
-    found = deviations(_texts_with(data), np.bincount(data.labels("train"), minlength=len(data.classes)))
+    scores = deviations(_texts_with(data), np.bincount(data.labels("train"), minlength=len(data.classes)))
     table = pd.DataFrame(
         {
             "id": np.arange(len(vocabulary)),
             "token": vocabulary["token"],
             "count": vocabulary["count"],
-            "class": np.array(data.classes, object)[found.argmax(axis=1)],
-            "telling": found.max(axis=1),
+            "class": np.array(data.classes, object)[scores.argmax(axis=1)],
+            "telling": scores.max(axis=1),
         }
     )
     known = table.iloc[len(SPECIAL) :]
@@ -35,20 +35,20 @@ def class_keywords(data: Prepared) -> pd.DataFrame:
 
 
 def deviations(inside: npt.NDArray[np.int64], texts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Return how far above the other classes each class has each token, in standard deviations: (tokens, classes).
+    """Return by how many standard deviations each token is more frequent in each class: (tokens, classes).
 
     Args:
-        inside: texts of each class that hold a token, (tokens, classes).
-        texts: texts of each class, (classes,).
+        inside: number of texts of each class that contain a token, (tokens, classes).
+        texts: number of texts of each class, (classes,).
     """
     within, beyond = inside + 1.0, inside.sum(axis=1, keepdims=True) - inside + 1.0
     ratio = np.log(within / (texts + 2.0)) - np.log(beyond / (texts.sum() - texts + 2.0))
-    made: npt.NDArray[np.float64] = ratio / np.sqrt(1 / within + 1 / beyond)
-    return made
+    scores: npt.NDArray[np.float64] = ratio / np.sqrt(1 / within + 1 / beyond)
+    return scores
 
 
 def _texts_with(data: Prepared) -> npt.NDArray[np.int64]:
-    """Return how many training texts of each class hold each token: (tokens, classes)."""
+    """Return how many training texts of each class contain each token: (tokens, classes)."""
     sequences, labels = data.sequences("train"), data.labels("train")
     tokens, classes = data.layout.vocabulary, len(data.classes)
     owners = np.repeat(np.arange(len(sequences)), sequences.lengths)

@@ -1,6 +1,5 @@
-"""What preprocess publishes and every later stage reads: texts as tokens, their labels, their parts."""
+"""The preprocessed texts that every later stage reads: tokens, labels and parts."""
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,28 +17,45 @@ from gristmill.util.table_io import read_document, read_table, write_document, w
 if TYPE_CHECKING:
     from gristmill.domains.text.tokenizer import Tokenizer
 
-LENGTH = "length"  # the slice by tokens, which every text has
+LENGTH = "length"  # slice by the number of tokens, available for every data set
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The form of the sequences."""
+    """Form of the sequences."""
 
     level: str  # word, character or subword
-    vocabulary: int  # tokens, padding and unknown among them
-    length: int  # of a sequence at most
-    pad: str  # on which side short ones are filled up: pre or post
-    truncate: str  # on which side long ones were cut: pre or post
+    vocabulary: int  # number of tokens, including padding and unknown
+    length: int  # maximum length of a sequence
+    pad: str  # side on which short sequences are padded: pre or post
+    truncate: str  # side on which long ones were truncated: pre or post
     classes: list[str]
-    counts: dict[str, int]  # texts in each part
+    counts: dict[str, int]  # number of texts in each part
+
+
+class TokenFolder:
+    """A folder of preprocessed tokens with their tokenizer and vocabulary."""
+
+    folder: Path
+
+    def tokenizer(self) -> "Tokenizer":
+        """Return the tokenizer; this imports TensorFlow."""
+        from gristmill.domains.text import tokenizer
+
+        return tokenizer.read(self.folder)
+
+    @property
+    def vocabulary(self) -> pd.DataFrame:
+        """`token` and its `count` in the training set, before truncation, by id."""
+        return read_table(self.folder / "vocabulary.parquet")
 
 
 @dataclass(frozen=True)
-class Prepared(LabelledDataset):
+class Prepared(LabelledDataset, TokenFolder):
     """The texts of all parts.
 
-    The index is part by part and holds, too, `tokens` (before cutting) and `characters` of the text, and the source's
-    metadata.
+    The index is ordered by part. Its further columns are `tokens` (their number before truncation), `characters` and
+    the source's metadata.
     """
 
     folder: Path
@@ -47,38 +63,25 @@ class Prepared(LabelledDataset):
 
     @property
     def columns(self) -> list[str]:
-        """What the texts can be scored by: the index's own columns, and the length."""
+        """Columns the scores can be sliced by: those of the index, and the length."""
         return [*super().columns, LENGTH]
 
     def sequences(self, part: str) -> Sequences:
-        """Return the tokens of a part's texts in the order of the index, cut and not padded."""
+        """Return the truncated tokens of a part's texts in the order of the index, without padding."""
         rows = np.flatnonzero((self.index["part"] == part).to_numpy())
         return self._all.between(rows[0], rows[-1] + 1) if len(rows) else self._all.between(0, 0)
 
-    def batches(self, part: str, size: int = 256) -> Iterator[TokenIds]:
-        """Yield a part's tokens in the order of the index, padded: (size or what is left, length)."""
-        for batch in self.sequences(part).batches(size):
-            yield batch.padded(self.layout.length, self.layout.pad)
-
-    def tokenizer(self) -> "Tokenizer":
-        """Return what made the tokens; it imports TensorFlow."""
-        from gristmill.domains.text import tokenizer
-
-        return tokenizer.read(self.folder)
-
-    @property
-    def vocabulary(self) -> pd.DataFrame:
-        """`token` and its `count` in the texts to train on, before cutting, by id."""
-        return read_table(self.folder / "vocabulary.parquet")
+    def padded(self, part: str) -> TokenIds:
+        """Return the truncated tokens of a part's texts in the order of the index, with padding: (texts, length)."""
+        return self.sequences(part).padded(self.layout.length, self.layout.pad)
 
     @cached_property
     def _all(self) -> Sequences:
-        """The sequences of all parts."""
         return read_tokens(self.folder)
 
 
 def read(folder: Path) -> Prepared:
-    """Read what preprocess wrote."""
+    """Read the texts that preprocess wrote."""
     layout = Layout(**read_document(folder / "layout.json"))
     return Prepared(read_table(folder / "index.parquet"), layout.classes, folder, layout)
 
@@ -95,7 +98,7 @@ def write_tokens(sequences: Sequences, out: Path) -> None:
 
 
 def read_tokens(folder: Path) -> Sequences:
-    """Read what `write_tokens` wrote."""
+    """Read the sequences that `write_tokens` wrote."""
     column = pq.read_table(folder / "tokens.parquet", page_checksum_verification=True)["tokens"]
     lists = column.combine_chunks()
     return Sequences(lists.values.to_numpy(), lists.offsets.to_numpy().astype(np.int64))

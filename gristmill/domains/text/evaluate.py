@@ -1,4 +1,4 @@
-"""Evaluate: a classifier of texts beside the baselines, where it errs, and what its embedding knows of words."""
+"""Evaluate: the scores of a text classifier and its baselines, its errors, and the neighbours in its embedding."""
 
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.predictions import most_confident_errors, prediction_rows
 from gristmill.domains.common.classification.score_table import (
+    MODEL,
     ProbabilitiesByModel,
     check_slices,
     described,
@@ -21,35 +22,27 @@ from gristmill.domains.text.dataset import LENGTH, Prepared
 from gristmill.domains.text.predictions import probabilities_of, texts_of
 from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
-from gristmill.runs.scores import FILE, MODEL
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layers
 from gristmill.util.table_io import write_document, write_table
 
-_ERRORS = 20  # that are kept
-_SHOWN = 600  # characters of a text that are kept
+_MAX_ERRORS = 20
+_MAX_EXCERPT = 600  # characters of a misclassified text
 _QUARTERS = (0.25, 0.5, 0.75)
 
 
 def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
-    """Classify every text of the validation and the test part, and score what came out.
+    """Classify every text of the validation and test sets and score the predictions.
 
     Writes
-    - `predictions.parquet` (one row a text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
-    - `errors.parquet`: the surest errors, with their text, of long ones its beginning and its end.
-    - `telling.parquet`: the tokens that tell the classes apart.
-    - where the network has an embedding, `vecs.tsv` and `meta.tsv` for the Embedding Projector, `neighbours.parquet`
-      and `embedding2d.parquet`.
-
-    Args:
-        evaluate: slices, and the words whose nearest tokens are shown; of no words, the most telling tokens.
-        ingest: folder of the raw texts.
-        preprocess: folder of the prepared texts.
-        train: folder of the trained network.
-        out: folder to write to.
+    - `predictions.parquet` (one row per text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
+    - `errors.parquet`: the most confident errors with their text, shortened to its beginning and end.
+    - `telling.parquet`: the keywords of the classes.
+    - if the network has an embedding: `vecs.tsv` and `meta.tsv` for the Embedding Projector, `neighbours.parquet` and
+      `embedding2d.parquet`.
 
     Raises:
-        RequestError: a slice that is no column of the source's metadata, or a word that is no token.
+        RequestError: a slice is not a column of the source's metadata, or a word is not in the vocabulary.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
     check_slices(evaluate.slices, data)
@@ -67,12 +60,12 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     write_table(out / "layers.parquet", layers(network))
     write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
     known = write_embedding(data, embedding, evaluate.neighbours, out)
-    write_document(out / FILE, summarised(table) | described(data, made["test"][MODEL]) | known)
+    write_document(out / "scores.json", summarised(table) | described(data, made["test"][MODEL]) | known)
     return {f"{part}_texts": len(rows[part]) for part in parts}
 
 
 def scores_by_group(data: Prepared, made: dict[str, ProbabilitiesByModel], slices: tuple[str, ...]) -> pd.DataFrame:
-    """Return the scores of all parts, by class and by slices, that by length among them."""
+    """Return the scores of all parts, by class and by slice, including slices by length."""
     index, names = by_length(data.index)
     sliced = LabelledDataset(index, data.classes)
     tables = [score_table(sliced, part, of_part, (LENGTH, *slices)) for part, of_part in made.items()]
@@ -81,48 +74,45 @@ def scores_by_group(data: Prepared, made: dict[str, ProbabilitiesByModel], slice
 
 
 def by_length(index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the index with a column of the quarter of lengths that each text is in, and the name of each quarter.
+    """Return the index with a column of length quartiles, and the name of each quartile.
 
-    The quarters are those of the training texts. A quarter is named by the lengths in it: `1-86`. In the column it is a
-    number, since names would not sort by length.
+    The quartiles are those of the training texts. The column holds their numbers, which sort by length; a name is the
+    range of lengths, such as `1-86`.
     """
     tokens = index["tokens"].to_numpy(np.int64)
     training = tokens[(index["part"] == "train").to_numpy()]
     inner = np.unique(np.quantile(training, _QUARTERS, method="inverted_cdf")).tolist()
     highs = [high for high in inner if high < tokens.max()]
     lows = [tokens.min(), *(high + 1 for high in highs)]
-    named = [
-        f"{low}-{high}" if low < high else f"{low}" for low, high in zip(lows, [*highs, tokens.max()], strict=True)
-    ]
+    bounds = zip(lows, [*highs, tokens.max()], strict=True)
+    names = [f"{low}-{high}" if low < high else f"{low}" for low, high in bounds]
     groups = np.searchsorted(highs, tokens, side="left")
-    return index.assign(**{LENGTH: groups.astype(str)}), {str(at): name for at, name in enumerate(named)}
+    return index.assign(**{LENGTH: groups.astype(str)}), {str(at): name for at, name in enumerate(names)}
 
 
 def errors(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
-    """Return the surest errors: `id`, `label`, `predicted`, `probability`, `text`."""
-    found = most_confident_errors(rows, _ERRORS)
-    shown = [shorten(texts[at]) for at in found.index]
-    return found[["id", "label", "predicted", "probability"]].assign(text=pd.Series(shown, found.index, dtype="str"))
+    """Return the most confident errors: `id`, `label`, `predicted`, `probability`, `text`."""
+    found = most_confident_errors(rows, _MAX_ERRORS)
+    excerpts = pd.Series([shorten(texts[at]) for at in found.index], found.index, dtype="str")
+    return found[["id", "label", "predicted", "probability"]].assign(text=excerpts)
 
 
 def shorten(text: str) -> str:
-    """Return a text in one line, its beginning and its end where it is long: a verdict often stands at the end."""
+    """Return a text in one line, a long one without its middle: the verdict is often at the end."""
     line = " ".join(text.split())
-    half = _SHOWN // 2
-    return line if len(line) <= _SHOWN else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
+    half = _MAX_EXCERPT // 2
+    return line if len(line) <= _MAX_EXCERPT else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
 
 
 def write_embedding(data: Prepared, found: EmbeddingTable | None, words: tuple[str, ...], out: Path) -> dict[str, Any]:
-    """Write what tells of the classes and where the embedding has it; return what `scores.json` tells of it."""
-    telling = class_keywords(data)
-    write_table(out / "telling.parquet", telling)
+    """Write the keywords and, if there is an embedding, its files; return its entry in `scores.json`."""
+    keywords = class_keywords(data)
+    write_table(out / "telling.parquet", keywords)
     if found is None:
         return {}
     projector.write_projector(found, data.vocabulary["count"].tolist(), out)
-    write_table(
-        out / "neighbours.parquet",
-        projector.neighbours(found, words or telling["token"].head(projector.ASKED).tolist()),
-    )
-    places, shares = projector.project_2d(found, telling)
-    write_table(out / "embedding2d.parquet", places)
+    words = words or tuple(keywords["token"].head(projector.DEFAULT_WORDS))
+    write_table(out / "neighbours.parquet", projector.neighbours(found, words))
+    positions, shares = projector.project_2d(found, keywords)
+    write_table(out / "embedding2d.parquet", positions)
     return {"embedding": {"layer": found.layer, "dimensions": int(found.vectors.shape[1]), "shares": shares}}

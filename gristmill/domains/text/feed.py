@@ -1,7 +1,7 @@
-"""What a classifier of texts is trained on: sequences in memory, those of like length in the same batch.
+"""Training batches of texts, held in memory; texts of similar length share a batch.
 
-A batch is as long as its longest text, so a recurrent network spends few steps on padding. Measured in
-`benchmarks/texts_training.py`.
+A batch is as long as its longest text, so a recurrent network spends few steps on padding.
+`benchmarks/texts_training.py` measures the effect.
 """
 
 import keras
@@ -17,19 +17,12 @@ from gristmill.training.feed import Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed
 from gristmill.training.seeds import shuffled
 
-_POOL = 50  # batches that are sorted by length together: the more, the less padding, and the less chance in the order
-_VALIDATED = 256  # texts in a batch for validation
+_POOL_BATCHES = 50  # batches sorted by length together: more mean less padding, but a less random order
+_VALIDATION_BATCH = 256
 
 
 def feed_of(data: Prepared, truth: Targets, settings: Train, width: int | None) -> Feed:
-    """Return the feed of the training part.
-
-    Args:
-        data: the texts.
-        truth: their labels.
-        settings: epochs, batch size, seed and how batches are made.
-        width: tokens that the network takes; None for any number.
-    """
+    """Return the feed of the training set; `width` is the number of tokens that the network takes, None for any."""
     fixed = data.layout.length if settings.batches == "padded" else width
     gather = gather_of(data, truth, "train", fixed)
     lengths = data.sequences("train").lengths
@@ -40,22 +33,22 @@ def feed_of(data: Prepared, truth: Targets, settings: Train, width: int | None) 
 
 
 def validation_of(data: Prepared, truth: Targets, width: int | None) -> tf.data.Dataset | None:
-    """Return batches of the validation part, the shortest texts first; None where it is empty."""
+    """Return batches of the validation set, the shortest texts first; None if it is empty."""
     lengths = data.sequences("validation").lengths
     if not len(lengths):
         return None
     order = tf.data.Dataset.from_tensor_slices(np.argsort(lengths, kind="stable"))
-    return order.batch(_VALIDATED).map(gather_of(data, truth, "validation", width))
+    return order.batch(_VALIDATION_BATCH).map(gather_of(data, truth, "validation", width))
 
 
 def width_of(network: keras.Model) -> int | None:
-    """Return how many tokens a network takes; None for any number."""
+    """Return the number of tokens that a network takes; None for any number."""
     width: int | None = network.input_shape[1]
     return width
 
 
 def gather_of(data: Prepared, truth: Targets, part: str, width: int | None) -> Gather:
-    """Return what gives the batch of the texts at some positions of a part, as `Targets` wants it."""
+    """Return a function from positions of a part to a batch of texts and targets."""
     sequences, labels = data.sequences(part), tf.constant(data.labels(part))
     texts = TokenBatches(sequences, data.layout.pad)
 
@@ -66,48 +59,38 @@ def gather_of(data: Prepared, truth: Targets, part: str, width: int | None) -> G
 
 
 class TokenBatches:
-    """Sequences held in TensorFlow's memory, from which batches are gathered within a graph."""
+    """Sequences in TensorFlow's memory, gathered into batches inside a graph."""
 
     def __init__(self, sequences: Sequences, pad: str) -> None:
-        self._values = tf.constant(np.append(sequences.values, np.int32(0)))  # the last one stands for padding
+        self._values = tf.constant(np.append(sequences.values, np.int32(0)))  # the last value is padding
         self._starts = tf.constant(sequences.starts, tf.int64)
         self._before = pad == "pre"
 
     def batch(self, positions: tf.Tensor, width: int | None = None) -> tf.Tensor:
-        """Return the texts at some positions, filled up with 0: int32 (batch, width).
+        """Return the texts at positions, int64 (batch,), padded with 0: int32 (batch, width).
 
-        Args:
-            positions: int64 (batch,).
-            width: of the batch; that of its longest text, one token at least, if None.
+        Without a width the batch is as wide as its longest text, at least one token.
         """
         starts, ends = tf.gather(self._starts, positions), tf.gather(self._starts, positions + 1)
         lengths = ends - starts
         wide = tf.maximum(tf.reduce_max(lengths), 1) if width is None else tf.constant(width, tf.int64)
         steps = tf.range(wide)[tf.newaxis]  # (1, wide)
-        places = (ends - wide if self._before else starts)[:, tf.newaxis] + steps  # (batch, wide)
+        index = (ends - wide if self._before else starts)[:, tf.newaxis] + steps  # (batch, wide)
         inside = steps >= (wide - lengths)[:, tf.newaxis] if self._before else steps < lengths[:, tf.newaxis]
         padding = tf.size(self._values, tf.int64) - 1
-        made = tf.gather(self._values, tf.where(inside, places, padding))
-        return tf.ensure_shape(made, (positions.shape[0], width))
+        tokens = tf.gather(self._values, tf.where(inside, index, padding))
+        return tf.ensure_shape(tokens, (positions.shape[0], width))
 
 
 class BucketedFeed(GatheredFeed):
-    """Texts in an order drawn from seed and epoch alone, in batches of like length; an element is an epoch.
+    """Batches of texts of similar length, in an order that depends only on seed and epoch.
 
-    The texts are shuffled and cut into pools of some dozens of batches. Each pool is sorted by length and cut into
-    batches, and the batches of all pools are shuffled. Texts left over from the batches stay as they were drawn, and
-    come last.
+    The texts are shuffled and split into pools of some dozens of batches. Each pool is sorted by length and split into
+    batches, and the batches of all pools are shuffled. Texts left over from the batches come last, in shuffled order.
     """
 
     def __init__(self, positions: tf.Tensor, gather: Gather, settings: Train, lengths: npt.NDArray[np.int64]) -> None:
-        """Feed the texts at some positions.
-
-        Args:
-            positions: int64 (texts,), of a length that is known.
-            gather: gives the batch of the texts at some positions.
-            settings: epochs, batch_size, steps_per_epoch, seed.
-            lengths: int64, of the texts by position.
-        """
+        """Create the feed of the texts at `positions`, int64 (texts,), with the lengths of all texts by position."""
         super().__init__(positions, gather, settings, updates=settings.steps_per_epoch)
         self._lengths = tf.constant(lengths)
 
@@ -118,9 +101,9 @@ class BucketedFeed(GatheredFeed):
         if not whole:
             return drawn
         texts = drawn[:whole]
-        pools = tf.range(whole, dtype=tf.int64) // (size * _POOL)
+        pools = tf.range(whole, dtype=tf.int64) // (size * _POOL_BATCHES)
         keys = pools * (tf.reduce_max(self._lengths) + 1) + tf.gather(self._lengths, texts)
         sorted_texts = tf.gather(texts, tf.argsort(keys, stable=True))
         batches = tf.reshape(sorted_texts, (whole // size, size))
-        batches = shuffled(batches, self._settings.seed, -1 - epoch)  # a seed that no order of texts is drawn from
+        batches = shuffled(batches, self._settings.seed, -1 - epoch)  # a seed that no order of texts uses
         return tf.concat([tf.reshape(batches, (whole,)), drawn[whole:]], axis=0)

@@ -1,4 +1,4 @@
-"""Prepared texts, cut to some to train on and none to judge on: what `gristmill check` trains on."""
+"""Small training sets without validation and test texts, for `gristmill check`."""
 
 from dataclasses import replace
 
@@ -9,12 +9,12 @@ from gristmill.util.table_io import write_table
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write texts of all classes.
+    """Write `most` training texts of all classes; if None, as few different ones as a network can memorise.
 
     Args:
-        folders: of what train reads.
+        folders: artifacts that train reads.
         out: empty folders of the same names.
-        most: texts; as few as a network can learn by heart if None.
+        most: number of texts.
     """
     data, made = dataset.read(folders["preprocess"]), out["preprocess"]
     sequences = data.sequences("train")

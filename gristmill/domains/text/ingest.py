@@ -1,4 +1,4 @@
-"""Ingest: a source's labelled texts as one table; what cannot be learnt from is refused by file and row."""
+"""Ingest: a source's labelled texts as one checked table."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,19 +17,11 @@ from gristmill.sources.parts import part_of_cell
 from gristmill.sources.rows import FixedColumns, Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
-RESERVED_COLUMNS = (
-    "id",
-    "text",
-    "label",
-    "part",
-    "tokens",
-    "characters",
-    "length",
-)  # columns that the stages write themselves
-RENAME_PREFIX = "source_"  # what a column of the metadata begins with that is named like one of those
+RESERVED_COLUMNS = ("id", "text", "label", "part", "tokens", "characters", "length")  # written by the stages
+RENAME_PREFIX = "source_"  # added to a metadata column with a reserved name
 
-_SHOWN = 5  # texts that stand there more than once of which the summary names the ids
-_NAMED_BY = ("id", "file")  # columns that name a text, where a source has one
+_MAX_DUPLICATES_LISTED = 5
+_ID_COLUMNS = ("id", "file")  # columns that identify a text
 
 Mask = npt.NDArray[np.bool_]  # (rows,)
 
@@ -37,32 +29,32 @@ Mask = npt.NDArray[np.bool_]  # (rows,)
 def ingest(
     *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
 ) -> dict[str, int]:
-    """Read the texts and their labels, refuse or drop those without either, and write the others.
+    """Read the texts and their labels, drop or reject rows without either, and write the others.
 
     Writes
-    - `texts.parquet`, a row a text in the source's order: `id` (of the source, or its row, after its file where there
-      are several), `text` (as it was found), `label` (position of the class), `part` (of the source, or missing), and
-      the metadata as text, in which a column named like one that a stage writes is called `source_id`, ….
-    - `summary.json`: classes, counts, lengths, texts that stand there more than once, and how many were dropped.
+    - `texts.parquet`, one row per text in the source's order: `id` (the source's, or the row, after the file if there
+      are several), `text` (unchanged), `label` (position of the class), `part` (the source's, or missing), and the
+      metadata as text; a metadata column with a reserved name is renamed to `source_id`, ….
+    - `summary.json`: classes, counts, lengths, duplicate texts, and the number of dropped rows.
 
     Args:
         source: how to read the table.
-        ingest: what its columns mean, and what is refused.
+        ingest: meaning of its columns and limits.
         out: folder to write to.
         paths: the located files, if the source reads files.
-        schema: what the rows must hold, those without text or label among them.
+        schema: rules for all rows, including dropped ones.
 
     Returns:
-        Counts of texts and classes, and of those repeated and dropped, if any were.
+        Counts of texts and classes and, if there are any, of duplicates and dropped rows.
 
     Raises:
-        DataError: the data does not hold what the settings say or breaks the schema, or nothing can be learnt from it.
+        DataError: the data does not match the settings or the schema, or is too small to train on.
     """
     roles = _roles(source, ingest)
     rows = source.read(paths, list(dict.fromkeys([*roles.values(), *ingest.metadata])), [])
     whole = _whole(rows, ingest)
     frame, texts = rows.frame, _as_text(rows.frame[ingest.text])
-    _refuse_long(rows, texts, ingest.max_characters)
+    check_lengths(rows, texts, ingest.max_characters, ", or set ingest.max_characters higher")
     names, classes = name_classes(_as_text(frame[ingest.label])[whole], ingest.names, ingest.label)
     table = pd.DataFrame(
         {
@@ -91,37 +83,37 @@ def _violations(rows: Rows, texts: "pd.Series[Any]", counts: dict[str, int], sch
 
 
 def _roles(source: TableSource, settings: Ingest) -> dict[str, str]:
-    """Return the columns that make up a text: role to name."""
+    """Return the column of each role: text, label, part and id."""
     known = source.columns if isinstance(source, FixedColumns) else ()
     part = settings.part or ("part" if "part" in known else None)
-    name = next((column for column in _NAMED_BY if column in known), None)
+    name = next((column for column in _ID_COLUMNS if column in known), None)
     roles = {"text": settings.text, "label": settings.label, "part": part, "id": name}
     return {role: column for role, column in roles.items() if column}
 
 
 def _renamed(metadata: tuple[str, ...]) -> Mapping[str, str]:
-    """Return what each column of the metadata is called, to the name it has in the source."""
+    """Return the metadata columns: name in the artifact to name in the source."""
     called = {f"{RENAME_PREFIX}{column}" if column in RESERVED_COLUMNS else column: column for column in metadata}
     if len(called) != len(set(metadata)):
         name = next(
             column for column in metadata if column in RESERVED_COLUMNS and f"{RENAME_PREFIX}{column}" in metadata
         )
         raise DataError(
-            f"ingest.metadata names the columns {name!r}, which is called {RENAME_PREFIX + name!r} beside those that "
-            f"gristmill writes itself, and {RENAME_PREFIX + name!r}. Leave one out."
+            f"ingest.metadata names the columns {name!r}, which is reserved and becomes {RENAME_PREFIX + name!r}, and "
+            f"{RENAME_PREFIX + name!r}. Leave one out."
         )
     return called
 
 
 def _as_text(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Return a column as text, in which integers beside an empty cell, which had become 3.0, are 3 again."""
+    """Return a column as text; integers that became 3.0 because of empty cells are 3 again."""
     if isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == "str":
         return column
     return column.convert_dtypes().astype("str")
 
 
 def _whole(rows: Rows, settings: Ingest) -> Mask:
-    """Return which rows have a text and a label; refuse the others where they are not to be dropped."""
+    """Return which rows have a text and a label; raise if others must not be dropped."""
     cells = rows.frame[list(dict.fromkeys([settings.text, settings.label]))]
     blank = cells.apply(lambda column: column.isna() | (column.astype("str").str.strip() == ""))
     without = blank.any(axis=1).to_numpy(np.bool_)
@@ -137,20 +129,20 @@ def _whole(rows: Rows, settings: Ingest) -> Mask:
     return whole
 
 
-def _refuse_long(rows: Rows, texts: "pd.Series[Any]", most: int) -> None:
+def check_lengths(rows: Rows, texts: "pd.Series[Any]", limit: int, remedy: str = "") -> None:
+    """Check that no text has more than `limit` characters."""
     lengths = texts.str.len()
-    long = (lengths > most).to_numpy(np.bool_, na_value=False)
+    long = (lengths > limit).to_numpy(np.bool_, na_value=False)
     if long.any():
         first = int(long.argmax())
         raise DataError(
             f"{rows.where(first)}: column {texts.name!r} has {int(lengths.iloc[first]):,} characters, more than "
-            f"ingest.max_characters = {most:,} ({count_such(long.sum(), 'text')}). Cut it, or set "
-            "ingest.max_characters higher."
+            f"ingest.max_characters = {limit:,} ({count_such(long.sum(), 'text')}). Shorten it{remedy}."
         )
 
 
 def _parts(rows: Rows, column: str) -> list[str | None]:
-    """Return the part that each row names; None where its cell is empty."""
+    """Return the part of each row; None where the cell is empty."""
     cells = rows.frame[column]
     empty = (cells.isna() | (cells == "")).tolist()
     return [
@@ -163,7 +155,7 @@ def _summary(table: pd.DataFrame, classes: list[str], dropped: int) -> dict[str,
     return {
         "classes": classes,
         "counts": count_by_class(table, classes),
-        "parts": {str(part): count_by_class(rows, classes) for part, rows in table.groupby("part")},  # of the source
+        "parts": {str(part): count_by_class(rows, classes) for part, rows in table.groupby("part")},  # the source's
         "lengths": {
             "characters": quartiles(table["text"].str.len()),
             "words": quartiles(pd.Series([len(text.split()) for text in table["text"]])),
@@ -174,12 +166,12 @@ def _summary(table: pd.DataFrame, classes: list[str], dropped: int) -> dict[str,
 
 
 def _repeated(table: pd.DataFrame) -> dict[str, Any]:
-    """Return how many texts stand there already, how many of them under another label, and the first ones' ids."""
+    """Return the number of duplicate texts, how many of them have another label, and the ids of the first ones."""
     first = table.groupby("text", sort=False)["label"].transform("first")
     again = table["text"].duplicated()
     groups = table[table["text"].duplicated(keep=False)].groupby("text", sort=False)["id"]
     return {
         "texts": int(again.sum()),
         "other_label": int((again & (table["label"] != first)).sum()),
-        "examples": [ids.tolist() for _, ids in groups][:_SHOWN],
+        "examples": [ids.tolist() for _, ids in groups][:_MAX_DUPLICATES_LISTED],
     }

@@ -1,17 +1,17 @@
-"""What a classifier of texts takes and gives."""
+"""Input and output shape of a text classifier."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The form of a network on tokens: int32 (batch, length or less) to logits (batch, outputs); token 0 is padding."""
+    """Shape of a network from tokens, int32 (batch, up to length), to logits (batch, outputs); token 0 is padding."""
 
-    vocabulary: int  # tokens, padding and unknown among them
-    length: int  # of a sequence at most
+    vocabulary: int  # number of tokens, including padding and unknown
+    length: int  # maximum length of a sequence
     classes: int
 
     @property
     def outputs(self) -> int:
-        """Logits: one for two classes, else one a class."""
+        """Number of logits: one for two classes, otherwise one per class."""
         return 1 if self.classes == 2 else self.classes

@@ -1,4 +1,4 @@
-"""The pictures of a report on a classifier of texts."""
+"""Plots of the report on a text classifier."""
 
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,15 @@ from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, i
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_BINS = 40  # of lengths
-_COLOURS = (ACCENT, MODEL, BASELINE, TRUTH)  # of classes; from the fourth on they share the last
+_BINS = 40
+_COLOURS = (ACCENT, MODEL, BASELINE, TRUTH)  # of classes; all from the fourth on share the last
 _PARTS = dict(zip(PARTS, (MODEL, BASELINE, ACCENT), strict=True))
 
 
 def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
-    """Draw which share of each part's texts has how many tokens, and where the longer ones are cut.
+    """Plot a histogram of text lengths for each part and mark where longer texts are truncated.
 
-    The one text in a hundred that is longest is in the last bar.
+    The longest 1 % of the texts are in the last bin.
     """
     figure, (axes,) = canvas(2.6)
     end = max(2, int(index["tokens"].quantile(0.99, interpolation="higher")))
@@ -32,28 +32,28 @@ def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
             shares = np.full(len(tokens), 1 / len(tokens))
             axes.hist(tokens, edges, weights=shares, histtype="step", color=colour, label=part, linewidth=1.4)
     if cut <= end:
-        axes.axvline(cut, color=TRUTH, linewidth=0.8, linestyle="--", label=f"cut at {cut:,}")
-    axes.set_xlabel("tokens of a text")
-    axes.set_ylabel("share of the texts")
+        axes.axvline(cut, color=TRUTH, linewidth=0.8, linestyle="--", label=f"truncated at {cut:,}")
+    axes.set_xlabel("tokens per text")
+    axes.set_ylabel("share of texts")
     legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
     return figure
 
 
-def embedding_figure(places: pd.DataFrame, classes: list[str], shares: list[float]) -> "Figure":
-    """Draw tokens where the embedding has them, in the colour of the class that each speaks for.
+def embedding_figure(positions: pd.DataFrame, classes: list[str], shares: list[float]) -> "Figure":
+    """Plot tokens at their position in the embedding, coloured by the class they indicate.
 
     Args:
-        places: `token`, `class`, `x` and `y`.
+        positions: columns `token`, `class`, `x` and `y`.
         classes: names of all classes.
-        shares: of the variance, that lie along x and along y.
+        shares: explained variance of x and y.
     """
     figure, (axes,) = canvas(6.5)
     for at, name in enumerate(classes):
-        own = places[places["class"] == name]
+        own = positions[positions["class"] == name]
         colour = _COLOURS[min(at, len(_COLOURS) - 1)]
         if len(own):
             axes.plot(own["x"], own["y"], "o", color=colour, markersize=3, label=shorten(name, 24))
-    for token, x, y in places[["token", "x", "y"]].itertuples(index=False):
+    for token, x, y in positions[["token", "x", "y"]].itertuples(index=False):
         words = shorten(visible(token), 20)
         axes.annotate(words, (x, y), (2, 2), textcoords="offset points", fontsize=7, color=ink(axes), parse_math=False)
     axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")

@@ -1,4 +1,4 @@
-"""Preprocess: texts split into parts and made sequences of tokens (`prepared.py`)."""
+"""Preprocess: texts split into parts and tokenized (`dataset.py`)."""
 
 import math
 from collections.abc import Sequence
@@ -24,31 +24,30 @@ from gristmill.util.table_io import read_document, read_table, write_document, w
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Sequence[Path] = ()) -> dict[str, int]:
-    """Split ingested texts, fit the tokenizer on those to train on, and write all as tokens.
+    """Split ingested texts into parts, fit the tokenizer on the training set, and write all texts as tokens.
 
     Writes
-    - `tokens.parquet`: each text's `tokens`, cut to the layout's length and not filled up.
-    - `index.parquet`: ingest's rows in the order of the tokens, part by part, without the text; with `tokens` (how many
-      before cutting) and `characters`.
+    - `tokens.parquet`: the `tokens` of each text, truncated to the layout's length, without padding.
+    - `index.parquet`: ingest's rows in the order of the tokens, by part, without the text; with `tokens` (their number
+      before truncation) and `characters`.
     - `layout.json`: form, classes and counts.
-    - `tokenizer.json`, and `subwords.model` beside it: what makes tokens of texts.
-    - `vocabulary.parquet`: `token` and its `count` in the texts to train on before cutting, by id.
-    - `summary.json`: by part the share of tokens that are `unknown`, and how many texts were `cut` or are `empty`,
-      without a token; and `repeated`, which parts share equal texts (`duplicates.py`).
+    - `tokenizer.json` and, for subwords, `subwords.model`: the tokenizer.
+    - `vocabulary.parquet`: `token` and its `count` in the training set before truncation, by id.
+    - `summary.json`: by part the share of `unknown` tokens, and the number of texts that were `cut` or are `empty`,
+      without a token; and `repeated`, the parts that share equal texts (`duplicates.py`).
 
     Args:
-        preprocess: what a token is, the length and the parts.
+        preprocess: tokens, length and parts.
         ingest: folder of the ingested texts.
         out: folder to write to.
-        chunks: the folders that `chunk` filled, in their order, if others have made the tokens.
+        chunks: folders that `chunk` filled, in order, if workers tokenized the texts.
 
     Returns:
-        Counts of texts in each part, of tokens of the vocabulary and of a sequence, and of texts of a part that are in
-        another too, if there are any.
+        Counts of texts in each part, of tokens in the vocabulary and in a sequence, and of texts shared by two parts.
 
     Raises:
-        DataError: a class is left without a text to train on, or the texts to train on hold fewer than two tokens.
-        RequestError: settings that do not fit the texts or each other, or an extra of the package is missing.
+        DataError: a class has no training text, or the training set contains fewer than two tokens.
+        RequestError: settings do not fit the texts or each other, or an extra of the package is missing.
     """
     rows, classes = _ordered(preprocess, ingest)
     texts = _texts(ingest).loc[rows.index]
@@ -82,31 +81,28 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
 
 
 def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
-    """Return in how many stretches the texts can be made tokens; arguments as of `preprocess`."""
+    """Return the number of chunks that can be tokenized in parallel; arguments as of `preprocess`."""
     rows, _ = _ordered(preprocess, ingest)
     return len(token_chunks.cut(_texts(ingest).str.len()[rows.index], preprocess))
 
 
 def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
-    """Make tokens of a stretch of the texts, of a vocabulary of its own; arguments as of `preprocess`."""
+    """Tokenize one chunk of the texts with a vocabulary of its own; arguments as of `preprocess`."""
     (rows, _), texts = _ordered(preprocess, ingest), _texts(ingest)
     own = rows[token_chunks.cut(texts.str.len()[rows.index], preprocess)[number]]
-    trained = int((own["part"] == "train").sum())  # which come first
-    token_chunks.write(token_chunks.encode(texts.loc[own.index].tolist(), trained, preprocess), out)
+    training = int((own["part"] == "train").sum())  # these come first
+    token_chunks.write(token_chunks.encode(texts.loc[own.index].tolist(), training, preprocess), out)
     return {"texts": len(own)}
 
 
 def vocabulary(tokenizer: Tokenizer, training: Sequences) -> pd.DataFrame:
-    """Return each `token` and its `count` in sequences, by id."""
+    """Return each `token` and its `count` in the training sequences, by id."""
     counts = np.bincount(training.values, minlength=len(tokenizer.tokens))
     return pd.DataFrame({"token": pd.Series(tokenizer.tokens, dtype="str"), "count": counts.astype(np.int64)})
 
 
 def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Return ingest's rows without the text, part by part, each in ingest's order, for training mixes them itself.
-
-    The index is the place in ingest's table. The classes are the second that is returned.
-    """
+    """Return ingest's rows without the text, ordered by part, and the classes; the index is the row in ingest."""
     names = pq.read_schema(ingest / "texts.parquet").names
     rows = read_table(ingest / "texts.parquet", [name for name in names if name != "text"])
     classes = read_document(ingest / "summary.json")["classes"]
@@ -118,22 +114,22 @@ def _texts(ingest: Path) -> "pd.Series[str]":
     return read_table(ingest / "texts.parquet", ["text"])["text"]
 
 
-def _length(lengths: npt.NDArray[np.int64], asked: Length) -> int:
-    """Return the tokens of a sequence at most: as asked for, or so many that this share of texts is not cut."""
-    if asked >= 1:
-        return int(asked)
-    return max(1, int(np.sort(lengths)[math.ceil(asked * len(lengths)) - 1]))
+def _length(lengths: npt.NDArray[np.int64], length: Length) -> int:
+    """Return the maximum length: the requested number, or the length that this share of texts does not exceed."""
+    if length >= 1:
+        return int(length)
+    return max(1, int(np.sort(lengths)[math.ceil(length * len(lengths)) - 1]))
 
 
 def _by_part(tokens: Sequences, layout: Layout) -> dict[str, dict[str, Any]]:
-    """Return for each part that has texts what became of them."""
-    told: dict[str, dict[str, Any]] = {"unknown": {}, "cut": {}, "empty": {}}
+    """Return unknown tokens, truncated texts and texts without tokens, by part that has texts."""
+    summary: dict[str, dict[str, Any]] = {"unknown": {}, "cut": {}, "empty": {}}
     begin = 0
     for part, count in layout.counts.items():
         own = tokens.between(begin, begin + count)
         begin += count
         if count:
-            told["unknown"][part] = float((own.values == UNKNOWN).sum() / max(1, len(own.values)))
-            told["cut"][part] = int((own.lengths > layout.length).sum())
-            told["empty"][part] = int((own.lengths == 0).sum())
-    return told
+            summary["unknown"][part] = float((own.values == UNKNOWN).sum() / max(1, len(own.values)))
+            summary["cut"][part] = int((own.lengths > layout.length).sum())
+            summary["empty"][part] = int((own.lengths == 0).sum())
+    return summary

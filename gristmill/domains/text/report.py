@@ -1,4 +1,4 @@
-"""What a report on classifiers of texts shows: scores, errors, calibration, training, the embedding, the data."""
+"""Report on a text classifier: scores, errors, calibration, training, embedding and data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,30 +17,30 @@ from gristmill.util.table_io import read_document, read_table
 
 __all__ = ["headline_picture", "sections"]
 
-_TELLING = 12  # tokens of each class that are listed
-_CLASSES = 20  # of which tokens are listed at most
-_FREQUENT = 30  # tokens that are listed
+MAX_KEYWORDS_LISTED = 12  # of each class
+MAX_CLASSES_LISTED = 20
+MAX_TOKENS_LISTED = 30
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
-    """Yield the sections of a report from the folders of a run's artifacts."""
-    judged, data = report.read_evaluation(folders), dataset.read(folders["preprocess"])
-    yield report.scores_section(judged)
-    yield report.confusion_section(judged)
-    yield report.calibration_section(judged)
+    """Yield the sections of the report, given the folders of a run's artifacts."""
+    evaluation, data = report.read_evaluation(folders), dataset.read(folders["preprocess"])
+    yield report.scores_section(evaluation)
+    yield report.confusion_section(evaluation)
+    yield report.calibration_section(evaluation)
     yield from error_sections(folders["evaluate"])
-    yield from report.slice_sections(judged)
+    yield from report.slice_sections(evaluation)
     yield from training_sections(folders["train"])
-    yield from embedding_sections(judged)
+    yield from embedding_sections(evaluation)
     yield keywords_section(folders["evaluate"], data.classes)
     yield network_section(folders["evaluate"])
-    told = read_document(folders["preprocess"] / "summary.json")
-    yield data_section(data, told, read_document(folders["ingest"] / "summary.json"))
-    yield vocabulary_section(data, told)
+    summary = read_document(folders["preprocess"] / "summary.json")
+    yield data_section(data, summary, read_document(folders["ingest"] / "summary.json")["dropped"])
+    yield vocabulary_section(data, summary)
 
 
 def error_sections(evaluated: Path) -> Iterator[Section]:
-    """Yield the surest errors with their texts."""
+    """Yield the most confident errors with their texts."""
     found = read_table(evaluated / "errors.parquet")
     if not len(found):
         return
@@ -49,87 +49,75 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
         for row in found.to_dict("records")
     ]
     note = (
-        "Texts of the test part that the model was most sure of and wrong about, the middle of long ones left out. "
-        "Some may be labelled wrongly."
+        "Misclassified texts of the test set with the highest predicted probability; long texts are shown without "
+        "their middle. Some labels may be wrong."
     )
-    yield Section(
-        "Surest errors",
-        note,
-        tables=[Table("", ["text", "true", "predicted", "probability", "what it says"], rows, words=True)],
-    )
+    columns = ["id", "label", "predicted", "probability", "text"]
+    yield Section("Most confident errors", note, tables=[Table("", columns, rows, words=True)])
 
 
-def embedding_sections(judged: Evaluation) -> Iterator[Section]:
-    """Yield a picture of the embedding and the neighbours of some tokens, where the network has an embedding."""
-    known, classes = judged.scores.embedding, judged.scores.classes
-    if known is None:
+def embedding_sections(evaluation: Evaluation) -> Iterator[Section]:
+    """Yield a plot of the embedding and the neighbours of some tokens, if the network has an embedding."""
+    if "embedding" not in evaluation.scores:
         return
-    places = read_table(judged.evaluate / "embedding2d.parquet")
+    known, classes = evaluation.scores["embedding"], evaluation.scores["classes"]
+    positions = read_table(evaluation.evaluate / "embedding2d.parquet")
     note = (
-        f"The {len(places):,} tokens that tell the classes apart best, where the layer {known['layer']!r} has them: "
-        f"the two directions in which they differ most, of {known['dimensions']}. All tokens are in vecs.tsv and "
-        "meta.tsv, which projector.tensorflow.org takes."
+        f"The {len(positions):,} strongest keywords in the embedding of layer {known['layer']!r}: the first two "
+        f"principal components of {known['dimensions']} dimensions. All tokens are in vecs.tsv and meta.tsv, which "
+        "projector.tensorflow.org reads."
     )
-    picture = as_svg(plots.embedding_figure(places, classes, known["shares"]))
-    near = read_table(judged.evaluate / "neighbours.parquet")
+    picture = as_svg(plots.embedding_figure(positions, classes, known["shares"]))
+    near = read_table(evaluation.evaluate / "neighbours.parquet")
     rows = [
         [visible(str(token)), ", ".join(f"{visible(name)} {cosine:.3f}" for name, cosine in zip(*columns, strict=True))]
         for token, group in near.groupby("token", sort=False)
         for columns in [(group["neighbour"], group["similarity"])]
     ]
-    tables = (
-        [Table("Nearest by the cosine of the angle between them", ["token", "nearest"], rows, words=True)]
-        if rows
-        else []
-    )
-    yield Section("Embedding", note, [picture], tables)
+    nearest = Table("Nearest tokens by cosine similarity", ["token", "nearest"], rows, words=True)
+    yield Section("Embedding", note, [picture], [nearest] if rows else [])
 
 
 def keywords_section(evaluated: Path, classes: list[str]) -> Section:
-    """Return the tokens that speak most for each class."""
-    telling = read_table(evaluated / "telling.parquet")
+    """Return the keywords of each class."""
+    keywords = read_table(evaluated / "telling.parquet")
     rows = []
-    for name in classes[:_CLASSES]:
-        own = telling[telling["class"] == name].head(_TELLING)
+    for name in classes[:MAX_CLASSES_LISTED]:
+        own = keywords[keywords["class"] == name].head(MAX_KEYWORDS_LISTED)
         rows.append([name, ", ".join(visible(token) for token in own["token"])])
     note = (
-        "Tokens whose odds in the training texts of a class stand most standard deviations above those in the others. "
-        "The baseline weighs words by them, the network may use anything."
+        "Tokens whose odds in the training texts of a class exceed those in the others by the most standard "
+        "deviations. The baseline weights words by these odds; the network may use other features."
     )
-    more = f"The first {_CLASSES} of {len(classes)} classes" if len(classes) > _CLASSES else ""
-    return Section(
-        "Telling tokens", note, tables=[Table(more, ["class", "tokens, the most telling first"], rows, words=True)]
-    )
+    title = f"The first {MAX_CLASSES_LISTED} of {len(classes)} classes" if len(classes) > MAX_CLASSES_LISTED else ""
+    return Section("Keywords", note, tables=[Table(title, ["class", "strongest keywords"], rows, words=True)])
 
 
-def data_section(data: Prepared, told: dict[str, Any], summary: dict[str, Any]) -> Section:
-    """Return how many texts each class has in each part, how long they are, and which stand in two parts."""
+def data_section(data: Prepared, summary: dict[str, Any], dropped: int) -> Section:
+    """Return the number of texts by class and part, their lengths, and texts shared by two parts."""
     layout, index = data.layout, data.index
-    dropped = summary["dropped"]
     note = (
-        f"{len(index):,} texts of {len(layout.classes)} classes, of {index['tokens'].median():,.0f} tokens in the "
-        f"median, cut at {layout.length:,}; "
-        + (f"{dropped:,} without text or label were left out." if dropped else "none was left out.")
-        + report.duplicates_note(told["repeated"])
+        f"{len(index):,} texts of {len(layout.classes)} classes, with a median of {index['tokens'].median():,.0f} "
+        f"tokens, truncated at {layout.length:,}; "
+        + (f"{dropped:,} without text or label were dropped." if dropped else "none was dropped.")
+        + report.duplicates_note(summary["repeated"])
     )
     return Section("Data", note, [as_svg(plots.lengths_figure(index, layout.length))], [report.counts_table(data)])
 
 
-def vocabulary_section(data: Prepared, told: dict[str, Any]) -> Section:
-    """Return the most frequent tokens, and what of each part's texts is not in the vocabulary or cut."""
+def vocabulary_section(data: Prepared, summary: dict[str, Any]) -> Section:
+    """Return the most frequent tokens, and the unknown tokens and truncated texts of each part."""
     layout, vocabulary = data.layout, data.vocabulary
     known = vocabulary.iloc[len(SPECIAL) :]
-    note = (
-        f"{len(known):,} tokens ({layout.level}s), fitted on the training texts alone; what is none of them is unknown."
-    )
+    note = f"{len(known):,} tokens ({layout.level}s), fitted on the training set; all other tokens are unknown."
     parts = [
-        [part, f"{rate:.2%}", f"{told['cut'][part]:,}", f"{told['empty'][part]:,}"]
-        for part, rate in told["unknown"].items()
+        [part, f"{rate:.2%}", f"{summary['cut'][part]:,}", f"{summary['empty'][part]:,}"]
+        for part, rate in summary["unknown"].items()
     ]
-    often = known.sort_values("count", ascending=False, kind="stable").head(_FREQUENT)
-    rows = [[visible(token), f"{count:,}"] for token, count in often[["token", "count"]].itertuples(index=False)]
+    frequent = known.sort_values("count", ascending=False, kind="stable").head(MAX_TOKENS_LISTED)
+    rows = [[visible(token), f"{count:,}"] for token, count in frequent[["token", "count"]].itertuples(index=False)]
     tables = [
-        Table("Tokens by part", ["part", "unknown tokens", "texts cut", "texts without a token"], parts),
-        Table("Most frequent in the training texts", ["token", "count"], rows),
+        Table("Tokens by part", ["part", "unknown tokens", "truncated texts", "texts without tokens"], parts),
+        Table("Most frequent tokens in the training set", ["token", "count"], rows),
     ]
     return Section("Vocabulary", note, tables=tables)

@@ -1,4 +1,4 @@
-"""What a retraining asks of texts: which are new, how the champion fares on them, and who errs least."""
+"""Retraining of text classifiers: new texts, the champion's errors on them, and the comparison with a challenger."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,28 +20,30 @@ if TYPE_CHECKING:
     from gristmill.domains.text.tokenizer import Tokenizer
 
 
-def _judged(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
-    """Return the probabilities that a champion's bundle gives of raw texts."""
+def _predict(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
+    """Return the probabilities that a champion's bundle predicts for raw texts."""
     model = bundle.load(export, read_document(export / "signature.json")["formats"][0])
     return model(rows["text"].to_numpy(object)).astype(np.float64)
 
 
-def _looks(fresh: NewExamples) -> list[InputDrift]:
-    """Compare the tokens that the champion does not know with those of its test part: in training it met them all."""
-    from gristmill.domains.text import tokenizer as tokenizers  # late: without a new text TensorFlow is not needed
+def _input_drift(new: NewExamples) -> list[InputDrift]:
+    """Compare the unknown tokens of new texts with those of the champion's test set."""
+    from gristmill.domains.text import (
+        tokenizer as tokenizers,
+    )  # imports TensorFlow, which is needed only if there are new texts
 
-    tokenizer = tokenizers.read(fresh.champion["preprocess"])
+    tokenizer = tokenizers.read(new.champion["preprocess"])
     return [
         look_at_share(
             "unknown tokens",
-            unknown_shares(tokenizer, fresh.rows["text"].tolist()),
-            unknown_shares(tokenizer, fresh.known.rows["text"].tolist()),
+            unknown_shares(tokenizer, new.rows["text"].tolist()),
+            unknown_shares(tokenizer, new.known.rows["text"].tolist()),
         )
     ]
 
 
 def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return the share of tokens of each text that are not in the vocabulary, (texts,); 0 of a text without tokens."""
+    """Return the share of unknown tokens in each text, (texts,); 0 for a text without tokens."""
     from gristmill.domains.text.tokenizer import encode_texts
 
     tokens = encode_texts(tokenizer, texts)
@@ -50,6 +52,6 @@ def unknown_shares(tokenizer: "Tokenizer", texts: Sequence[str]) -> npt.NDArray[
     return counts / np.maximum(tokens.lengths, 1)
 
 
-TEXTS = ClassifierRetraining("texts.parquet", "text", _judged, _looks)
+TEXTS = ClassifierRetraining("texts.parquet", "text", _predict, _input_drift)
 news, lost, drift = TEXTS.news, TEXTS.lost, TEXTS.drift
 judgeable, contest = TEXTS.judgeable, TEXTS.contest

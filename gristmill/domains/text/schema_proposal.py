@@ -1,4 +1,4 @@
-"""The schema that is proposed for labelled texts."""
+"""Proposed schema for labelled texts."""
 
 from pathlib import Path
 
@@ -9,15 +9,10 @@ from gristmill.util.table_io import read_document, read_table
 
 
 def propose(folder: Path, ingest: Ingest) -> Proposal:
-    """Return the rules that ingested texts suggest: their lengths, their classes, and column by column.
-
-    Args:
-        folder: of the ingest artifact.
-        ingest: the settings that it was made by.
-    """
+    """Return the rules suggested by the ingest artifact in a folder: lengths, classes and columns."""
     summary, table = read_document(folder / "summary.json"), read_table(folder / "texts.parquet")
-    holes = summary["dropped"] / (len(table) + summary["dropped"])
-    proposal = {column(name): [missing_line(holes)] for name in (ingest.text, ingest.label)}
+    missing = summary["dropped"] / (len(table) + summary["dropped"])
+    proposal = {column(name): [missing_line(missing)] for name in (ingest.text, ingest.label)}
     for name in ingest.metadata:
         cells = table[f"{RENAME_PREFIX}{name}" if name in RESERVED_COLUMNS else name]
         proposal[column(name)] = name_lines(cells.dropna(), float(cells.isna().mean()))

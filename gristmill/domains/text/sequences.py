@@ -1,13 +1,12 @@
-"""Sequences of tokens of any length, end to end in one array: a quarter of what lists of Python's numbers take."""
+"""Token sequences of any length, concatenated in one array; Python lists would take four times the memory."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 TokenIds = npt.NDArray[np.int32]  # ids
-Starts = npt.NDArray[np.int64]  # (sequences + 1,): where each begins, and where the last one ends
+Starts = npt.NDArray[np.int64]  # (sequences + 1,): the beginning of each, and the end of the last one
 
 
 @dataclass(frozen=True)
@@ -22,16 +21,16 @@ class Sequences:
 
     def __getitem__(self, position: int) -> TokenIds:
         if not 0 <= position < len(self):
-            raise IndexError(position)  # where iterating ends
+            raise IndexError(position)  # ends iteration
         return self.values[self.starts[position] : self.starts[position + 1]]
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """The tokens of each sequence: (sequences,)."""
+        """Number of tokens of each sequence: (sequences,)."""
         return np.diff(self.starts)
 
     def between(self, begin: int, end: int) -> "Sequences":
-        """Return the sequences from `begin` to before `end`."""
+        """Return the sequences from `begin` up to, but not including, `end`."""
         starts = self.starts[begin : end + 1]
         return Sequences(self.values[starts[0] : starts[-1]], starts - starts[0])
 
@@ -43,28 +42,23 @@ class Sequences:
         return Sequences(self.values[np.arange(starts[-1]) + shift], starts)
 
     def cut(self, length: int, side: str) -> "Sequences":
-        """Return the sequences without what is beyond `length`; `side`, pre or post, is where they are cut."""
+        """Return the sequences truncated to `length` on one side, pre or post."""
         lengths = np.minimum(self.lengths, length)
         starts = starts_from_lengths(lengths)
         begins = self.starts[1:] - lengths if side == "pre" else self.starts[:-1]
         return Sequences(self.values[np.arange(starts[-1]) + np.repeat(begins - starts[:-1], lengths)], starts)
 
     def padded(self, width: int, side: str) -> TokenIds:
-        """Return the sequences, none longer than `width`, with zeros on one side: (sequences, width)."""
+        """Return the sequences, none longer than `width`, padded with zeros on one side: (sequences, width)."""
         lengths = self.lengths
-        made = np.zeros((len(self), width), np.int32)
+        padded = np.zeros((len(self), width), np.int32)
         rows = np.repeat(np.arange(len(self)), lengths)
         within = np.arange(len(rows)) - np.repeat(self.starts[:-1] - self.starts[0], lengths)
         shift = np.repeat(width - lengths, lengths) if side == "pre" else 0
-        made[rows, within + shift] = self.values[self.starts[0] : self.starts[-1]]
-        return made
-
-    def batches(self, size: int) -> Iterator["Sequences"]:
-        """Yield the sequences in order, that many at a time."""
-        for begin in range(0, len(self), size):
-            yield self.between(begin, min(begin + size, len(self)))
+        padded[rows, within + shift] = self.values[self.starts[0] : self.starts[-1]]
+        return padded
 
 
 def starts_from_lengths(lengths: npt.NDArray[np.int64]) -> Starts:
-    """Return where sequences of these lengths begin and end."""
+    """Return the `starts` of sequences of these lengths."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

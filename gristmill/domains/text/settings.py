@@ -1,4 +1,4 @@
-"""The tables of a text pipeline in `pipelines.toml`."""
+"""Tables of a text pipeline in `pipelines.toml`."""
 
 from typing import Annotated, Literal
 
@@ -10,66 +10,70 @@ from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, S
 from gristmill.settings.data_schema import Bounds, Classes, TableSchema
 from gristmill.settings.schedule import Gate, Schedule
 
-Length = PositiveInt | Share  # tokens; below 1 that share of the training texts is not cut
+Length = PositiveInt | Share  # tokens; below 1, the share of the training texts that is not truncated
 
 
 class Ingest(Settings):
-    """What the source's columns mean, and what is refused."""
+    """Meaning of the source's columns, and limits."""
 
-    text: Column = "text"  # column of the texts
-    label: Column = "label"  # column of their classes
-    part: OptionalColumn = None  # column that says train, validation or test; sources that know parts have their own
-    metadata: Columns = ()  # columns that scores may be sliced by
-    names: dict[str, str] = Field(default_factory=dict)  # of classes, by what stands for them in the data: 0 = "dull"
-    missing: Literal["error", "drop"] = "error"  # rows without text or label
-    max_characters: PositiveInt = 1_000_000  # of one text: a longer one is refused
+    text: Column = "text"  # column of texts
+    label: Column = "label"  # column of labels
+    part: OptionalColumn = None  # column of train, validation or test; not needed for sources with their own parts
+    metadata: Columns = ()  # columns that scores can be sliced by
+    names: dict[str, str] = Field(default_factory=dict)  # class name of each label in the data: 0 = "dull"
+    missing: Literal["error", "drop"] = "error"  # what to do with rows without text or label
+    max_characters: PositiveInt = 1_000_000  # maximum of one text
     max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
 
 class Schema(TableSchema):
-    """What the texts must hold: `schemas/NAME.toml`."""
+    """Expectations on the texts: `schemas/NAME.toml`."""
 
-    classes: Classes = Field(default_factory=dict)  # the least number of texts of each; there may be no other
-    characters: Bounds = Bounds()  # of a text
+    classes: Classes = Field(default_factory=dict)  # minimum number of texts of each class; other classes are errors
+    characters: Bounds = Bounds()  # characters per text
 
 
 class TokenSettings(Settings):
-    """How texts become tokens; the exported model does the same to raw strings."""
+    """How texts are split into tokens; the exported model does the same to raw strings."""
 
-    level: Literal["word", "character", "subword"] = "word"  # what a token is
-    vocabulary: Annotated[int, Field(ge=3)] = 10_000  # tokens at most, the most frequent; 0 is padding, 1 unknown
-    lower: bool = True  # "LISTEN" and "listen" are one word
-    punctuation: Literal["strip", "separate", "keep"] = "strip"  # goes, is words of its own, or stays in words
+    level: Literal["word", "character", "subword"] = "word"  # unit of a token
+    vocabulary: Annotated[int, Field(ge=3)] = (
+        10_000  # maximum number of tokens, the most frequent ones; 0 is padding, 1 unknown
+    )
+    lower: bool = True  # convert to lower case, so that "LISTEN" and "listen" are one word
+    punctuation: Literal["strip", "separate", "keep"] = "strip"  # remove it, make words of it, or keep it in words
 
 
 class Preprocess(TokenSettings):
-    """How texts become sequences of tokens, and how they are split."""
+    """How texts become sequences of tokens and are split into parts."""
 
-    length: Length = 250  # of a sequence at most: a number of tokens, or the share of training texts that are not cut
-    pad: Literal["pre", "post"] = "post"  # on which side short texts are filled up
-    truncate: Literal["pre", "post"] = "post"  # on which side long ones are cut
-    validation: Part = 0.1  # drawn class by class from what is not for test; choices are made on it; 0 for none
-    test: Part = 0.2  # drawn class by class where the source has no test part; scored, and never fitted or chosen on
-    seed: NonNegativeInt = 42  # of the drawing
+    length: Length = 250  # maximum length of a sequence in tokens, or the share of training texts that is not truncated
+    pad: Literal["pre", "post"] = "post"  # side on which short texts are padded
+    truncate: Literal["pre", "post"] = "post"  # side on which long texts are truncated
+    validation: Part = 0.1  # number or share of the other texts, stratified by class; 0 for none
+    test: Part = 0.2  # number or share of texts, stratified by class, if the source has no test part
+    seed: NonNegativeInt = 42  # seed of the split
 
 
 class Train(ClassifierTrain):
     """How the network is trained."""
 
-    batches: Literal["bucketed", "padded"] = "bucketed"  # texts of like length together, or all at full length
+    batches: Literal["bucketed", "padded"] = (
+        "bucketed"  # batch texts of similar length, or pad all texts to full length
+    )
 
 
 class Evaluate(Settings):
-    """What is scored, and what is looked at."""
+    """Slices of the scores, and words to look up in the embedding."""
 
-    slices: Columns = ()  # columns of the metadata to score by
-    neighbours: Annotated[tuple[str, ...], Field(strict=False)] = ()  # words whose nearest ones are shown
+    slices: Columns = ()  # metadata columns to score by
+    neighbours: Annotated[tuple[str, ...], Field(strict=False)] = ()  # words whose nearest tokens are shown
 
 
 class Export(Settings):
-    """What is written for other programs: a SavedModel, since it alone can take raw strings without our code."""
+    """Export for other programs: a SavedModel, the only format that takes raw strings without gristmill."""
 
-    tolerance: PositiveFloat = 1e-4  # largest parity difference of a probability
+    tolerance: PositiveFloat = 1e-4  # maximum parity difference of a probability
 
 
 TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
@@ -83,4 +87,4 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "gate": Gate,
     "schedule": Schedule,
 }
-"""Table name to its class, or to the package, or packages, that hold one module a `kind`."""
+"""Table name to its settings class, or to the packages that offer its kinds."""

@@ -1,4 +1,4 @@
-"""The tokens that every vocabulary begins with; told without TensorFlow."""
+"""Tokens that every vocabulary begins with. This module does not import TensorFlow."""
 
 PADDING, UNKNOWN = 0, 1  # ids
-SPECIAL = ["", "[UNK]"]  # the tokens that have these ids, whatever the texts
+SPECIAL = ["", "[UNK]"]  # the tokens with these ids

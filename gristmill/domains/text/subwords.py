@@ -1,12 +1,12 @@
-"""Subwords: frequent words whole and others in pieces, by a unigram language model of them (Kudo 2018).
+"""Tokenizer of subwords: frequent words stay whole, others are split by a unigram language model (Kudo 2018).
 
-SentencePiece (Kudo & Richardson 2018) finds the pieces; tensorflow_text cuts texts into them in the graph. A program
-that loads a SavedModel with them must import tensorflow_text first. Both are the extra `subwords` of the package. On
-film reviews, 8,000 pieces of byte-pair encoding are found four times as fast, are as many in a text within 2 %, and
-take four times as long to cut it into, which is what is done again and again.
+SentencePiece (Kudo & Richardson 2018) fits the model; tensorflow_text splits texts in the graph. A program that loads a
+SavedModel with subwords must import tensorflow_text first. Both packages are in the extra `subwords`. On film reviews,
+byte-pair encoding with 8,000 pieces is fitted four times as fast and gives as many tokens within 2 %, but splits texts
+four times as slowly, and texts are split far more often.
 
-Where line ends are no tokens, white space of any kind and length is one space and Unicode is normalised (NFKC), by
-SentencePiece's own rule; where they are, a text comes back as it was.
+Where line ends are not tokens, runs of white space become one space and Unicode is normalised (NFKC), both by
+SentencePiece's own rule. Where they are, decoding restores a text exactly.
 """
 
 import io
@@ -24,16 +24,16 @@ from gristmill.errors import DataError, GristmillError, RequestError
 from gristmill.util.extras import require_extra
 
 _FILE = "subwords.model"
-_COVERAGE = 0.99999  # of all characters; those rarer are unknown
+_COVERAGE = 0.99999  # of all characters; rarer ones are unknown
 _EXACT: dict[str, Any] = {
     "normalization_rule_name": "identity",
     "remove_extra_whitespaces": False,
     "add_dummy_prefix": False,
     "user_defined_symbols": ["\n"],
 }
-_ENOUGH = 8_000_000  # characters to find pieces in; of more, every second text is used, or third, …
-_SILENT = 2  # of what it logs, errors alone
-_SHORTEST = 10  # bytes that SentencePiece takes for the length of the longest text at least
+_MAX_CHARACTERS = 8_000_000  # to fit on; of more, every second text is used, or every third, …
+_LOG_ERRORS_ONLY = 2
+_MIN_SENTENCE_LENGTH = 10  # bytes; SentencePiece's lower limit for its option max_sentence_length
 
 
 class Subwords:
@@ -56,22 +56,22 @@ class Subwords:
         """Return the text of each row of pieces."""
         return self._pieces.detokenize(tf.ragged.boolean_mask(ids, ids != PADDING))
 
-    def write(self, folder: Path) -> None:
-        """Write the pieces as SentencePiece reads them."""
+    def write_model(self, folder: Path) -> None:
+        """Write SentencePiece's model."""
         (folder / _FILE).write_bytes(self._model)
 
 
 def fit(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
-    """Return the tokenizer of the pieces that tell texts best, `size` with padding and unknown at most.
+    """Return the tokenizer of the most useful pieces, at most `size` including padding and unknown.
 
     Raises:
-        DataError: there are too few, or SentencePiece cannot find any.
-        RequestError: the extra is missing, or `size` is less than the texts' different characters.
+        DataError: there are fewer than two pieces, or SentencePiece finds none.
+        RequestError: the extra is missing, or `size` is smaller than the number of different characters.
     """
     require_extra("preprocess.level: 'subword'", "subwords")
     import sentencepiece
 
-    used = texts[:: math.ceil(sum(map(len, texts)) / _ENOUGH)]
+    used = texts[:: math.ceil(sum(map(len, texts)) / _MAX_CHARACTERS)]
     cased = [text.decode() for text in rules.cased(tf.constant(list(used), tf.string)).numpy()]
     written = io.BytesIO()
     try:
@@ -80,26 +80,26 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
             model_writer=written,
             model_type="unigram",
             vocab_size=size,
-            hard_vocab_limit=False,  # few texts have fewer pieces
-            max_sentence_length=max(_SHORTEST, *(1 + len(text.encode()) for text in cased)),  # longer ones are left out
+            hard_vocab_limit=False,  # small data sets have fewer pieces
+            max_sentence_length=max(_MIN_SENTENCE_LENGTH, *(1 + len(text.encode()) for text in cased)),
             pad_id=PADDING,
             unk_id=UNKNOWN,
             bos_id=-1,
             eos_id=-1,
             character_coverage=1.0 if rules.lines else _COVERAGE,
-            num_threads=1,  # the same pieces every time
-            minloglevel=_SILENT,
+            num_threads=1,  # for reproducible pieces
+            minloglevel=_LOG_ERRORS_ONLY,
             **(_EXACT if rules.lines else {}),
         )
     except RuntimeError as error:
-        raise _explained(error, size) from None
+        raise _translate(error, size) from None
     pieces = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
     found = [pieces.id_to_piece(number) for number in range(len(SPECIAL), pieces.get_piece_size())]
     return Subwords(written.getvalue(), vocabulary(found, size, rules), rules)
 
 
 def read(folder: Path, tokens: list[str], rules: Rules) -> Subwords:
-    """Return the tokenizer of the pieces in a folder.
+    """Read a tokenizer's pieces from a folder.
 
     Raises:
         RequestError: the extra is missing.
@@ -108,18 +108,16 @@ def read(folder: Path, tokens: list[str], rules: Rules) -> Subwords:
     return Subwords((folder / _FILE).read_bytes(), tokens, rules)
 
 
-def _explained(error: RuntimeError, size: int) -> GristmillError:
-    """Return what SentencePiece's error means for the settings, if it is known, else what it says.
+def _translate(error: RuntimeError, size: int) -> GristmillError:
+    """Return SentencePiece's error as one about settings where its cause is known.
 
-    Its text is read here, and here alone: all its errors are a `RuntimeError` without attributes, and how many subwords
-    the characters take depends on how it normalises them.
+    Its message is parsed here and nowhere else: all its errors are a `RuntimeError` without attributes, and how many
+    subwords the characters take depends on its normalisation.
     """
     found = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
     if not found:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
-        return DataError(
-            f"SentencePiece cannot find subwords: {reason}. Set preprocess.level to another one, or add texts."
-        )
+        return DataError(f"SentencePiece cannot find subwords: {reason}. Set another preprocess.level, or add texts.")
     return RequestError(
         f"preprocess.vocabulary is {size}, but the characters of the training texts alone take {found[1]} subwords. "
         f"Set more than {found[1]}."

@@ -1,8 +1,8 @@
-"""What all levels of tokens share: how texts are read, and how often each token is in them."""
+"""Rules and token counts that all levels of tokens share."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,13 @@ from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.special_tokens import SPECIAL
 from gristmill.errors import DataError, short_repr
 
-_FEWEST = 2  # tokens that can tell one text from another
-_BATCH, _CHARACTERS = 1024, 1 << 20  # texts, and characters of them, that are read at a time
+_MIN_TOKENS = 2  # one token alone cannot distinguish texts
+_MAX_BATCH_TEXTS, _MAX_BATCH_CHARACTERS = 1024, 1 << 20
 
 
 @dataclass(frozen=True)
 class Rules:
-    """How texts are read before they are cut into tokens."""
+    """How texts are read before they are split into tokens."""
 
     level: str  # word, character or subword
     lower: bool
@@ -27,70 +27,65 @@ class Rules:
 
     @classmethod
     def of(cls, settings: TokenSettings, lines: bool) -> "Rules":
-        """Return the rules that settings ask for."""
+        """Return the rules of settings."""
         return cls(settings.level, settings.lower, settings.punctuation, lines)
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """The rules as they lie in a file."""
-        return asdict(self)
-
     def cased(self, texts: tf.Tensor) -> tf.Tensor:
-        """Return texts in small letters, of all alphabets, where the rules say so."""
+        """Return texts in lower case, in all alphabets, where `lower` is set."""
         if not self.lower:
             return texts
-        whole = tf.strings.regex_replace(texts, r"\x00", " ")  # else TensorFlow would drop what follows it
+        whole = tf.strings.regex_replace(texts, r"\x00", " ")  # TensorFlow would drop the rest of the text otherwise
         return tf.strings.lower(whole, encoding="utf-8")
 
 
 def most_frequent(texts: Sequence[str], size: int, split: Callable[[tf.Tensor], tf.RaggedTensor]) -> list[Any]:
-    """Return the most frequent tokens, of equally frequent ones those that sort first.
+    """Return up to `size` of the most frequent tokens, counted in parallel.
 
     Args:
-        texts: to count in, in parallel.
-        size: number of tokens at most.
-        split: texts (batch,) to their tokens, strings or numbers.
+        texts: training texts.
+        size: maximum number of tokens.
+        split: returns the tokens, strings or numbers, of texts (batch,).
     """
-    counted = batches_of(texts).map(lambda batch: _counted(split(batch)), num_parallel_calls=tf.data.AUTOTUNE)
+
+    def count(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        found = tf.unique_with_counts(split(batch).flat_values, out_idx=tf.int64)
+        return found.y, found.count
+
     total: Counter[Any] = Counter()
-    for tokens, counts in counted.as_numpy_iterator():
+    for tokens, counts in batches_of(texts).map(count, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator():
         total.update(dict(zip(tokens.tolist(), counts.tolist(), strict=True)))
     return ranked(total, size)
 
 
 def ranked(counts: Mapping[Any, int], size: int) -> list[Any]:
-    """Return the tokens with the highest counts, `size` at most, of equal ones those that sort first."""
+    """Return up to `size` tokens with the highest counts; of equal counts, those that sort first."""
     return sorted(counts, key=lambda token: (-counts[token], token))[:size]
 
 
 def batches_of(texts: Sequence[str]) -> tf.data.Dataset:
-    """Return texts, (batch,), in order: few enough at a time for what is made of them in parallel to fit the memory.
+    """Return batches of texts, (batch,), in order, small enough that several fit in memory when processed in parallel.
 
-    A batch holds less than `_CHARACTERS` before its last text begins.
+    A batch holds fewer than `_MAX_BATCH_CHARACTERS` before its last text begins.
     """
     lengths = np.array([len(text) for text in texts], np.int64)
-    rooms = (np.cumsum(lengths) - lengths) // _CHARACTERS * len(texts) + np.arange(len(texts)) // _BATCH
-    begins = np.flatnonzero(np.diff(rooms, prepend=-1))
+    blocks = (np.cumsum(lengths) - lengths) // _MAX_BATCH_CHARACTERS
+    groups = blocks * len(texts) + np.arange(len(texts)) // _MAX_BATCH_TEXTS
+    begins = np.flatnonzero(np.diff(groups, prepend=-1))
     every = tf.constant(list(texts), tf.string)
     bounds = tf.data.Dataset.from_tensor_slices((begins, np.append(begins, len(texts))[1:]))
     return bounds.map(lambda begin, end: every[begin:end])
 
 
 def vocabulary(found: Sequence[str], size: int, rules: Rules) -> list[str]:
-    """Return the tokens by id, from those that were found in the texts to train on; `size` was asked for.
+    """Return the tokens by id, from those found in the training texts; `size` is the requested maximum.
 
     Raises:
-        DataError: there are too few to tell one text from another.
+        DataError: there are fewer than two tokens.
     """
-    if len(found) < _FEWEST:
-        told = f"one token, {short_repr(found[0])}" if found else "no token"
+    if len(found) < _MIN_TOKENS:
+        count = f"only one token, {short_repr(found[0])}," if found else "no token"
         raise DataError(
-            f"the training texts hold {told}, by preprocess.level = {rules.level!r}, vocabulary = {size} and "
-            f"punctuation = {rules.punctuation!r}: there is nothing to learn from."
+            f"the training texts contain {count} with preprocess.level = {rules.level!r}, vocabulary = {size} and "
+            f"punctuation = {rules.punctuation!r}. Expected at least two: add texts or change these settings."
         )
     return [*SPECIAL, *found]
-
-
-def _counted(tokens: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
-    found = tf.unique_with_counts(tokens.flat_values, out_idx=tf.int64)
-    return found.y, found.count

@@ -1,22 +1,29 @@
-"""Texts to tokens and back: fitted on the texts to train on, and the same inside the exported model.
+"""Tokenizers: fitted on the training texts, and used unchanged inside the exported model.
 
-Token 0 is padding, 1 stands for all that is not in the vocabulary. What a token is depends on `level`: a word
-(`words.py`), a character (`characters.py`) or a piece of a word (`subwords.py`). Everything runs in a graph.
+Token 0 is padding, token 1 stands for everything outside the vocabulary. Depending on `level`, a token is a word
+(`words.py`), a character (`characters.py`) or a subword (`subwords.py`). Everything runs in a graph.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.text import characters, subwords, words
+from gristmill.domains.text import subwords
+from gristmill.domains.text.characters import Characters
 from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.settings import TokenSettings
-from gristmill.domains.text.token_rules import Rules, batches_of
+from gristmill.domains.text.special_tokens import SPECIAL
+from gristmill.domains.text.token_rules import Rules, batches_of, most_frequent, vocabulary
+from gristmill.domains.text.words import Words
 from gristmill.errors import DataError
 from gristmill.util.table_io import read_document, write_document
+
+COUNTED: dict[str, type[Words] | type[Characters]] = {"word": Words, "character": Characters}
+"""Levels whose vocabulary is a count of tokens; subwords are fitted by a model of their own."""
 
 NEEDS = {"subword": ["tensorflow_text"]}  # modules that a program imports before it loads a SavedModel, by level
 
@@ -24,7 +31,7 @@ NEEDS = {"subword": ["tensorflow_text"]}  # modules that a program imports befor
 class Tokenizer(Protocol):
     """A fitted tokenizer.
 
-    A SavedModel that uses it must hold its `trackables`: `archive.track(resource)` for each.
+    A SavedModel that uses it must track its `trackables`: `archive.track(resource)` for each.
     """
 
     rules: Rules
@@ -35,61 +42,68 @@ class Tokenizer(Protocol):
         """Return the tokens of texts, (batch,): int32 (batch, any length)."""
 
     def decode(self, ids: tf.Tensor) -> tf.Tensor:
-        """Return the texts that tokens, (batch, n), stand for: (batch,). Padding stands for nothing."""
-
-    def write(self, folder: Path) -> None:
-        """Write what is not in `tokenizer.json`."""
-
-
-_LEVELS: dict[str, Any] = {"word": words, "character": characters, "subword": subwords}
+        """Return the texts of tokens, (batch, n), without padding: (batch,)."""
 
 
 def fit(texts: Sequence[str], settings: TokenSettings, lines: bool = False) -> Tokenizer:
-    """Return the tokenizer of the most frequent tokens of texts; of equally frequent ones those that sort first.
+    """Return the tokenizer of the most frequent tokens of texts; of equally frequent ones, those that sort first.
 
     Args:
-        texts: to train on.
-        settings: what a token is, and how many there are at most.
-        lines: whether line ends are tokens, as a network that writes needs them; else they are white space.
+        texts: training texts.
+        settings: level and size of the vocabulary.
+        lines: whether line ends are tokens, as generation needs them, or white space.
 
     Raises:
-        DataError: the texts hold fewer than two tokens.
-        RequestError: a vocabulary that does not fit the texts, or an extra of the package is missing.
+        DataError: the texts contain fewer than two tokens.
+        RequestError: the vocabulary does not fit the texts, or an extra of the package is missing.
     """
     check_not_blank(texts)
-    made: Tokenizer = _LEVELS[settings.level].fit(texts, settings.vocabulary, Rules.of(settings, lines))
-    return made
+    rules, size = Rules.of(settings, lines), settings.vocabulary
+    if settings.level == "subword":
+        return subwords.fit(texts, size, rules)
+    split = COUNTED[settings.level].split
+    return of_tokens(most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules)), size, rules)
+
+
+def of_tokens(found: Sequence[Any], size: int, rules: Rules) -> Tokenizer:
+    """Return the tokenizer of words or characters that `split` found; `size` is the requested maximum.
+
+    Raises:
+        DataError: there are fewer than two tokens.
+    """
+    level = COUNTED[rules.level]
+    return level(vocabulary([level.as_text(token) for token in found], size, rules), rules)
 
 
 def check_not_blank(texts: Iterable[str]) -> None:
-    """Raise `DataError` where the texts to train on hold nothing but white space."""
+    """Check that the training texts contain more than white space."""
     if not any(text.strip() for text in texts):
-        raise DataError("the training texts hold nothing but white space: there is nothing to learn from.")
+        raise DataError("the training texts contain only white space. Add texts.")
 
 
 def write(tokenizer: Tokenizer, folder: Path) -> None:
-    """Write `tokenizer.json`, and the pieces of subwords in a file of their own."""
-    write_document(folder / "tokenizer.json", {"rules": tokenizer.rules.document, "tokens": tokenizer.tokens})
-    tokenizer.write(folder)
+    """Write `tokenizer.json` and, for subwords, `subwords.model`."""
+    write_document(folder / "tokenizer.json", {"rules": asdict(tokenizer.rules), "tokens": tokenizer.tokens})
+    if isinstance(tokenizer, subwords.Subwords):
+        tokenizer.write_model(folder)
 
 
 def read(folder: Path) -> Tokenizer:
-    """Read what `write` wrote."""
+    """Read a tokenizer that `write` wrote."""
     document = read_document(folder / "tokenizer.json")
-    rules = Rules(**document["rules"])
-    found: Tokenizer = _LEVELS[rules.level].read(folder, document["tokens"], rules)
-    return found
+    rules, tokens = Rules(**document["rules"]), document["tokens"]
+    return subwords.read(folder, tokens, rules) if rules.level == "subword" else COUNTED[rules.level](tokens, rules)
 
 
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
-    """Return the tokens of many texts, in parallel."""
+    """Return the tokens of many texts, encoded in parallel."""
     if not len(texts):
         return Sequences(np.zeros(0, np.int32), np.zeros(1, np.int64))
-    made = [
+    batches = [
         (tokens.flat_values.numpy(), tokens.row_lengths().numpy())
         for tokens in batches_of(texts).map(tokenizer.encode, num_parallel_calls=tf.data.AUTOTUNE)
     ]
-    values, lengths = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
+    values, lengths = (np.concatenate(arrays) for arrays in zip(*batches, strict=True))
     return Sequences(values, starts_from_lengths(lengths))
 
 
@@ -98,9 +112,9 @@ def pad_tokens(tokens: tf.RaggedTensor, width: int | None, pad: str, truncate: s
 
     Args:
         tokens: (batch, any length).
-        width: of the result; of the longest sequence if None, which is then not cut.
-        pad: the side on which short sequences are filled up with zeros, pre or post.
-        truncate: the side on which long ones are cut, pre or post.
+        width: width of the result; None for that of the longest sequence, which is then not truncated.
+        pad: side on which short sequences are filled with zeros, pre or post.
+        truncate: side on which long sequences are truncated, pre or post.
     """
     if width is not None:
         tokens = tokens[:, -width:] if truncate == "pre" else tokens[:, :width]

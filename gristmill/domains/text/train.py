@@ -1,4 +1,4 @@
-"""Train: a classifier of texts, published as one that takes tokens and gives probabilities."""
+"""Train: a text classifier, written as a network from tokens to probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,12 +22,12 @@ from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.outputs import refuse_misshapen, write_trained
 from gristmill.training.seeds import seeded
 
-_SHOWN, _TOKENS = 32, 8  # made-up texts that padding must not change, and tokens of each at most
-_ALIKE = 1e-4  # largest difference of a logit, absolute and relative
+_PROBE_TEXTS, _MAX_PROBE_TOKENS = 32, 8  # random texts that padding must not affect
+_TOLERANCE = 1e-4  # of a logit, absolute and relative
 
 
 class Model(Protocol):
-    """Settings that can build their network."""
+    """Settings that build a network."""
 
     def build(self, shape: Shape) -> keras.Model: ...
 
@@ -43,23 +43,18 @@ def train(
     on_epoch: OnEpoch,
     files: Sequence[Path] = (),
 ) -> dict[str, int]:
-    """Fit the model on the training texts; choose the epoch on the validation texts where `patience` is set.
+    """Fit the model on the training set; with `patience`, select the epoch on the validation set.
 
-    Writes the network from tokens to probabilities (`network.py`), `epochs.parquet` and `training.json`.
+    Writes the network (`saved_network.py`), `epochs.parquet` and `training.json`.
 
     Args:
-        model: settings of the model.
-        train: settings of the training.
-        preprocess: folder of the prepared texts.
-        out: folder to write to.
-        scratch: folder of the checkpoints.
-        logs: folder of TensorBoard's logs.
+        model: settings of the model, or custom code in `files`.
         on_epoch: called after each epoch.
-        files: of the user's own model, its file first.
+        files: files of custom code, the model's file first.
 
     Raises:
-        RequestError: settings that do not go together.
-        Diverged: the loss is not a finite number.
+        RequestError: settings do not fit each other.
+        Diverged: the loss is not finite.
     """
     data = dataset.read(preprocess)
     network, truth = seeded(lambda: build(model, data, files), train.seed), Targets(data, train)
@@ -81,27 +76,28 @@ def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> k
 
 
 def check_padding_ignored(network: keras.Model, layout: Layout) -> None:
-    """Refuse a network of any number of tokens that says something else of a text once it is filled up.
+    """Check that padding does not change the output of a network for texts of any length.
 
-    It would be trained and judged on texts filled up to the longest of a batch, and serve them filled up to `length`.
+    It is trained on texts padded to the longest of a batch, but serves texts padded to `length`.
     """
     if width_of(network) is not None or layout.length == 1:
         return
-    texts = np.random.default_rng(0).integers(1, layout.vocabulary, (_SHOWN, min(_TOKENS, layout.length // 2)))
-    missing = layout.length - texts.shape[1]
-    filled = np.pad(texts, [(0, 0), (missing, 0) if layout.pad == "pre" else (0, missing)])
+    tokens = min(_MAX_PROBE_TOKENS, layout.length // 2)
+    texts = np.random.default_rng(0).integers(1, layout.vocabulary, (_PROBE_TEXTS, tokens))
+    missing = layout.length - tokens
+    padded = np.pad(texts, [(0, 0), (missing, 0) if layout.pad == "pre" else (0, missing)])
     any_length = [tf.TensorSpec((None, None), tf.int32)]
-    answer = tf.function(lambda tokens: network(tokens, training=False), any_length)
-    alone, among = (answer(tf.constant(tokens, tf.int32)).numpy() for tokens in (texts, filled))
-    if not np.allclose(alone, among, rtol=_ALIKE, atol=_ALIKE):
+    predict = tf.function(lambda tokens: network(tokens, training=False), any_length)
+    plain, with_padding = (predict(tf.constant(tokens, tf.int32)).numpy() for tokens in (texts, padded))
+    if not np.allclose(plain, with_padding, rtol=_TOLERANCE, atol=_TOLERANCE):
         raise RequestError(
-            f"padding changes the network's output for a text by {format_number(np.abs(alone - among).max(), 2)} in "
-            "a logit: the served length differs from the trained one. Mask the padding (`mask_zero=True`, "
-            f"gristmill.domains.text.pooling), or take Input((shape.length,)), ({layout.length},)."
+            f"padding changes a logit of the network by {format_number(np.abs(plain - with_padding).max(), 2)}, so a "
+            "served text would get another prediction than in training. Mask the padding (`mask_zero=True`, "
+            f"gristmill.domains.text.layers), or use Input((shape.length,)), here ({layout.length},)."
         )
 
 
 def with_probabilities(network: keras.Model) -> keras.Model:
-    """Return a network of logits as one of probabilities, a number a class: (batch, classes)."""
+    """Return a network of logits as one of probabilities, one for each class: (batch, classes)."""
     tokens = keras.Input(network.input_shape[1:], dtype="int32", name="tokens")
     return keras.Model(tokens, probabilities(network(tokens)), name="classifier")

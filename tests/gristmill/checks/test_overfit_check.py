@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from gristmill.checks.overfit_check import CHANCE, LEARNED, REPRODUCIBLE, Check, Trainee, by_heart, checks, twice
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.models.gru import Gru
+from gristmill.domains.generation.models.recurrent import Gru
 from gristmill.domains.generation.settings import Train as GenerationTrain
 from gristmill.domains.tabular import dataset as rows
 from gristmill.domains.tabular.models.dense import Dense as RowsDense

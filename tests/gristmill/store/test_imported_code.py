@@ -352,7 +352,7 @@ def test_a_change_of_what_is_imported_changes_the_keys_of_the_trainings_alone(
     write(packages / "installed", unused="")
     metadata = install(packages, "installed", "1.0", "installed/__init__.py")
     (project / "networks/mine.py").write_text(
-        "import installed, some_layers.near\nfrom gristmill.domains.text import pooling\n"
+        "import installed, some_layers.near\nfrom gristmill.domains.text import layers\n"
     )
     before = keys(project)
     assert keys(project) == before
@@ -363,7 +363,7 @@ def test_a_change_of_what_is_imported_changes_the_keys_of_the_trainings_alone(
     else:
         modules = read_modules(load(project).store.memo)
         edited = modules | {
-            "gristmill.domains.text.pooling": type(modules["gristmill.domains.text.pooling"])("00", frozenset())
+            "gristmill.domains.text.layers": type(modules["gristmill.domains.text.layers"])("00", frozenset())
         }
         monkeypatch.setattr(f"{__name__}.read_modules", lambda memo: edited)
 

@@ -1,1 +1,1 @@
-"""Networks that tell the next token, one file a kind: token ids (batch, length) to logits."""
+"""Next-token networks: settings classes whose `build(shape)` returns a network from token ids to logits."""

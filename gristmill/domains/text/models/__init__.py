@@ -1,1 +1,1 @@
-"""Classifiers of texts, one file a kind. Each builds a network on token ids, (batch, length) to logits."""
+"""Text classifiers: settings classes whose `build(shape)` returns a network from token ids to logits."""

@@ -1,4 +1,4 @@
-"""Convolutions over the tokens of a text, pooled: each filter looks for a phrase, wherever it stands."""
+"""Convolutions over the tokens of a text, pooled: each filter detects a phrase anywhere in the text."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,26 +18,25 @@ class Conv(Settings):
     """
 
     kind: Literal["conv"]
-    dimensions: PositiveInt = 64  # numbers that stand for a token
-    filters: Annotated[Sizes, Field(min_length=1)] = (128,)  # of each convolution, relu
-    kernel: PositiveInt = 5  # tokens a filter spans
-    pooling: Literal["average", "max"] = "max"  # of each filter over the text
-    units: Sizes = (64,)  # of each dense layer, relu; [] for none
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the embedding, and before the head, left out
+    dimensions: PositiveInt = 64  # dimensions of the embedding
+    filters: Annotated[Sizes, Field(min_length=1)] = (128,)  # filters of each convolution, with ReLU
+    kernel: PositiveInt = 5  # tokens that a filter spans
+    pooling: Literal["average", "max"] = "max"  # how each filter is pooled over the text
+    units: Sizes = (64,)  # units of each dense layer, with ReLU; [] for none
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after the embedding and before the dense layers
 
     def build(self, shape: Shape) -> "keras.Model":
-        """Return the network, which takes texts of any length; padding is to it what lies beyond a text."""
+        """Return the network, which takes texts of any length and treats padding as the outside of a text."""
         import keras
         from keras import layers
 
-        from gristmill.domains.text.head import head
-        from gristmill.domains.text.pooling import pooled, real
+        from gristmill.domains.text.layers import head, pooled, token_mask
 
         tokens = keras.Input((None,), dtype="int32", name="tokens")
-        kept = real(tokens)
+        mask = token_mask(tokens)
         features = layers.Embedding(shape.vocabulary, self.dimensions)(tokens)
         features = layers.Dropout(self.dropout)(features)
-        for width in self.filters:  # "same" puts zeros beyond both ends, so zeros must stand in all of the padding
-            features = layers.Conv1D(width, self.kernel, padding="same", activation="relu")(features * kept)
+        for width in self.filters:  # "same" adds zeros at both ends, so the features of padding must be zero too
+            features = layers.Conv1D(width, self.kernel, padding="same", activation="relu")(features * mask)
         features = pooled(features, tokens, self.pooling)
         return keras.Model(tokens, head(features, self.units, self.dropout, shape.outputs), name="conv")

@@ -1,4 +1,4 @@
-"""A vector a token, pooled over the text: the course's first classifiers of reviews and headlines."""
+"""Embedding of the tokens, pooled over the text."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,21 +12,20 @@ if TYPE_CHECKING:
 
 
 class Embedding(Settings):
-    """An embedding, what is kept of it, and dense layers."""
+    """An embedding, pooling and dense layers."""
 
     kind: Literal["embedding"]
-    dimensions: PositiveInt = 16  # numbers that stand for a token
-    pooling: Literal["flatten", "average", "max"] = "average"  # every place counts, or means or maxima over the text
-    units: Sizes = (24,)  # of each dense layer, relu; [] for none
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the embedding, and before the head, left out
+    dimensions: PositiveInt = 16  # dimensions of the embedding
+    pooling: Literal["flatten", "average", "max"] = "average"  # keep every position, or pool over the text
+    units: Sizes = (24,)  # units of each dense layer, with ReLU; [] for none
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after the embedding and before the dense layers
 
     def build(self, shape: Shape) -> "keras.Model":
-        """Return the network; flattened, it takes texts of `shape.length` alone, and padding counts like a token."""
+        """Return the network; with "flatten" it takes only texts of `shape.length`, and padding counts as a token."""
         import keras
         from keras import layers
 
-        from gristmill.domains.text.head import head
-        from gristmill.domains.text.pooling import pooled
+        from gristmill.domains.text.layers import head, pooled
 
         flat = self.pooling == "flatten"
         tokens = keras.Input((shape.length if flat else None,), dtype="int32", name="tokens")

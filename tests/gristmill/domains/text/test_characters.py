@@ -4,8 +4,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.text import characters
+from gristmill.domains.text import tokenizer
 from gristmill.domains.text.characters import Characters
+from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.token_rules import Rules
 
 AS_IT_IS = Rules("character", lower=False, punctuation="separate", lines=True)
@@ -22,7 +23,7 @@ def test_a_text_comes_back_as_it_was(texts: list[str]) -> None:
 
 
 def test_the_most_frequent_are_kept_and_others_unknown() -> None:
-    made = characters.fit(["zzbbaé\n"], 5, AS_IT_IS)
+    made = tokenizer.fit(["zzbbaé\n"], TokenSettings(level="character", vocabulary=5, lower=False), lines=True)
 
     assert made.tokens == ["", "[UNK]", "b", "z", "\n"]
     assert made.encode(tf.constant(["zéb\nX", ""])).to_list() == [[3, 1, 2, 4, 1], []]
@@ -30,6 +31,6 @@ def test_the_most_frequent_are_kept_and_others_unknown() -> None:
 
 
 def test_capitals_are_small_letters_where_the_rules_say_so() -> None:
-    made = characters.fit(["ÄäbB"], 9, Rules("character", lower=True, punctuation="strip", lines=False))
+    made = tokenizer.fit(["ÄäbB"], TokenSettings(level="character"))
 
     assert made.tokens == ["", "[UNK]", "b", "ä"]

@@ -25,14 +25,14 @@ def test_a_part_has_its_own_tokens_in_order(data: Prepared, part: str) -> None:
     assert [tokens.tolist() for tokens in data.sequences(part)] == TEXTS.get(part, [])
 
 
-def test_batches_are_filled_up_on_the_side_of_the_layout(data: Prepared) -> None:
-    first, second = data.batches("train", size=2)
+def test_texts_are_padded_on_the_side_of_the_layout(data: Prepared) -> None:
+    padded = data.padded("train")
 
-    assert [first.shape, second.shape] == [(2, LENGTH), (1, LENGTH)]
-    filled = np.zeros(LENGTH, np.int32)
-    filled[slice(-3, None) if data.layout.pad == "pre" else slice(3)] = [2, 3, 4]
-    assert first.tolist() == [filled.tolist(), [0] * LENGTH]
-    assert list(data.batches("validation")) == []
+    assert padded.shape == (3, LENGTH)
+    first = np.zeros(LENGTH, np.int32)
+    first[slice(-3, None) if data.layout.pad == "pre" else slice(3)] = [2, 3, 4]
+    assert padded[:2].tolist() == [first.tolist(), [0] * LENGTH]
+    assert data.padded("validation").shape == (0, LENGTH)
 
 
 def test_the_layout_and_the_classes_are_those_written(data: Prepared) -> None:
@@ -40,7 +40,7 @@ def test_the_layout_and_the_classes_are_those_written(data: Prepared) -> None:
     assert data.classes == data.layout.classes == ["no", "yes"]
 
 
-def test_the_tokenizer_is_the_one_that_lies_there(data: Prepared) -> None:
+def test_the_tokenizer_is_read_from_the_folder(data: Prepared) -> None:
     made = tokenizer.fit(["a b a"], TokenSettings())
     tokenizer.write(made, data.folder)
 

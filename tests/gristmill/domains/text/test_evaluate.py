@@ -166,12 +166,12 @@ def test_a_slice_by_what_is_no_column_is_refused(opinions: Folders, tmp_path: Pa
 
 
 def test_a_word_that_is_no_token_is_refused(opinions: Folders, verdicts: Folders, tmp_path: Path) -> None:
-    said = "evaluate.neighbours: 'fillm' is none of the 12 tokens of the vocabulary. Close: 'film'."
+    said = "evaluate.neighbours: 'fillm' is not one of the 12 tokens of the vocabulary. Similar: 'film'."
     with pytest.raises(RequestError, match=f"^{re.escape(said)}$"):
         again(opinions, Evaluate(neighbours=("film", "fillm")), tmp_path)
     said = (
-        "evaluate.neighbours: the network has no Embedding layer with a row a token, so no token has a place. Leave "
-        "the key out."
+        "evaluate.neighbours: the network has no Embedding layer with a row per token, so tokens have no neighbours. "
+        "Leave the key out."
     )
     with pytest.raises(RequestError, match=f"^{re.escape(said)}$"):
         again(verdicts, Evaluate(neighbours=("film",)), tmp_path)

@@ -69,13 +69,13 @@ def test_a_bundle_holds_the_model_its_signature_the_scores_and_the_embedding(bun
             "name": "text",
             "dtype": "string",
             "shape": [None],
-            "holds": "raw UTF-8 texts; the model makes words of them and sees 6 at most",
+            "holds": "raw UTF-8 texts; the model splits them into words and reads up to 6",
         },
         "output": {
             "dtype": "float32",
             "shape": [None, 3],
             "columns": CLASSES,
-            "holds": "the probability of each class",
+            "holds": "probability of each class",
         },
         "classes": CLASSES,
         "level": "word",
@@ -84,8 +84,8 @@ def test_a_bundle_holds_the_model_its_signature_the_scores_and_the_embedding(bun
         "formats": ["saved_model"],
         "signatures": {
             "serving_default": (
-                "text -> probabilities, classes (their names, in the same order), label (the likeliest name) and known "
-                "(how many of its tokens are in the vocabulary)"
+                "text -> probabilities, classes (their names, in the same order), label (the most probable name) and "
+                "known (how many of its tokens are in the vocabulary)"
             )
         },
     }
@@ -177,9 +177,9 @@ def test_the_proof_takes_texts_from_all_over_the_part(monkeypatch: pytest.Monkey
     texts = raw_texts(["a" * number for number in range(100)])
 
     assert parity_rows(texts).tolist() == list(range(100))
-    monkeypatch.setattr(exporting, "_PROVED", 4)
+    monkeypatch.setattr(exporting, "_MAX_PARITY_TEXTS", 4)
     assert parity_rows(texts).tolist() == [0, 33, 66, 99]
-    monkeypatch.setattr(exporting, "_CHARACTERS", 250)  # two of the longest
+    monkeypatch.setattr(exporting, "_MAX_PARITY_CHARACTERS", 250)  # two of the longest
     assert parity_rows(texts).tolist() == [0, 99]
 
 

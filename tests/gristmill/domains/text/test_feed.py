@@ -88,7 +88,7 @@ def test_every_text_comes_once_an_epoch_the_last_batch_smaller() -> None:
 
 
 def test_texts_of_a_batch_are_of_like_length_and_their_batches_in_no_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_POOL", 25)
+    monkeypatch.setattr(module, "_POOL_BATCHES", 25)
     batches = epoch(bucketed())[:50]
 
     longest = [LENGTHS[batch].max() for batch in batches]
@@ -101,7 +101,7 @@ def test_texts_of_a_batch_are_of_like_length_and_their_batches_in_no_order(monke
 def test_a_pool_is_a_part_of_the_epoch_sorted_by_length_ties_as_they_were_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_POOL", 10)
+    monkeypatch.setattr(module, "_POOL_BATCHES", 10)
     feed, orders = bucketed(), list[Any]()
     real = module.shuffled
     monkeypatch.setattr(

@@ -128,8 +128,8 @@ def rows(*labels: object, text: str = "t") -> str:
         (
             'text,label\n"a\nb",1\nabcd,0\nabcdef,0\n',
             {"max_characters": 3},
-            " row 3: column 'text' has 4 characters, more than ingest.max_characters = 3 (2 such texts). Cut it, or "
-            "set ingest.max_characters higher.",
+            " row 3: column 'text' has 4 characters, more than ingest.max_characters = 3 (2 such texts). Shorten it, "
+            "or set ingest.max_characters higher.",
         ),
         (b"text,label\na,1\nb\xff,0\n", {}, " row 3: not utf-8. Set the source's encoding."),
         ("review,label\na,1\n", {}, ": no column 'text'. Columns: 'review', 'label'."),
@@ -170,13 +170,13 @@ def test_what_cannot_be_used_is_refused_by_file_and_row(
         (
             rows(0, 0, 1, 1),
             {"names": {"0": "sad", "true": "glad"}},
-            "ingest.names: no text has 'true' in the column 'label'. There are: '0', '1'.",
+            "ingest.names: no text has the label 'true' in column 'label'. Labels: '0', '1'.",
         ),
         (
             "text,label,id,source_id\na,0,1,2\n",
             {"metadata": ["id", "source_id"]},
-            "ingest.metadata names the columns 'id', which is called 'source_id' beside those that gristmill writes "
-            "itself, and 'source_id'. Leave one out.",
+            "ingest.metadata names the columns 'id', which is reserved and becomes 'source_id', and 'source_id'. Leave "
+            "one out.",
         ),
     ],
 )

@@ -138,7 +138,7 @@ def test_texts_of_which_the_model_knows_nothing_are_counted_in_the_log(
     with heard(caplog):
         ask(write(tmp_path / "x.csv", table))
 
-    assert said(caplog) == ["2 of 12 texts hold no token that the model knows: what it says of them means nothing"]
+    assert said(caplog) == ["2 of 12 texts contain no known token; ignore their predictions"]
 
 
 @pytest.mark.parametrize("text", ["", " \n"])
@@ -146,14 +146,14 @@ def test_an_empty_text_that_is_typed_is_refused(ask: Ask, text: str) -> None:
     with pytest.raises(RequestError) as refused:
         ask(text=text)
 
-    assert str(refused.value) == "--text: it is empty. Give a text to classify."
+    assert str(refused.value) == "--text is empty. Give a text to classify."
 
 
 def test_batches_are_put_together_in_the_order_of_the_rows(
     ask: Ask, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = ask(write(tmp_path / "x.csv", table))
-    monkeypatch.setattr(prediction, "_BATCH", 5)  # 12 rows: 5, 5 and 2
+    monkeypatch.setattr(prediction, "_BATCH_SIZE", 5)  # 12 rows: 5, 5 and 2
 
     pd.testing.assert_frame_equal(ask(tmp_path / "x.csv"), whole, rtol=1e-5)
 
@@ -188,7 +188,7 @@ def test_an_empty_text_where_such_are_dropped_keeps_its_row_without_a_label(
     assert made["id"].tolist() == whole["id"].tolist()
     assert made.loc[4, ["label", "probability", "p_bad"]].isna().all()
     pd.testing.assert_frame_equal(made.drop(index=4), whole.drop(index=4), rtol=1e-5)
-    assert said(caplog) == ["1 of 12 rows have no text and so get no label"]
+    assert said(caplog) == ["1 of 12 rows have no text and get no label"]
 
 
 def test_a_text_longer_than_allowed_is_refused(ask: Ask, table: pd.DataFrame, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_text_longer_than_allowed_is_refused(ask: Ask, table: pd.DataFrame, tm
 
     assert str(refused.value) == (
         f"{tmp_path}/x.csv row 9: column 'text' has 15,000 characters, more than ingest.max_characters = 9,000 "
-        "(1 such text). Cut it."
+        "(1 such text). Shorten it."
     )
 
 
@@ -213,7 +213,7 @@ def test_a_label_that_the_model_does_not_know_is_refused_with_its_row(
 
     assert str(refused.value) == (
         f"{tmp_path}/x.csv row 4, column 'label': unknown label 'god'. Did you mean 'good'? Known: bad, fair, good. "
-        "1 such row. The model cannot give it: correct it, or leave the column out."
+        "1 such row. The model cannot predict it: correct it, or leave the column out."
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gristmill.domains.text import predictions
 from gristmill.domains.text.dataset import Prepared
-from gristmill.domains.text.pooling import pooled
+from gristmill.domains.text.layers import pooled
 from gristmill.domains.text.predictions import probabilities_of, texts_of
 from gristmill.util.table_io import write_table
 from helpers.small_tokens import LENGTH, VOCABULARY, telling, write_tokens
@@ -29,19 +29,19 @@ def network(width: int | None) -> keras.Model:
 
 @pytest.mark.parametrize("width", [None, LENGTH])
 def test_each_text_gets_what_it_gets_alone(data: Prepared, width: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "_BATCH", 4)
+    monkeypatch.setattr(predictions, "_BATCH_SIZE", 4)
     model = network(width)
 
     made = probabilities_of(model, data, "test")
 
-    alone = [model.predict_on_batch(batch)[0] for batch in data.batches("test", size=1)]
+    alone = [model.predict_on_batch(tokens[np.newaxis])[0] for tokens in data.padded("test")]
     assert made == pytest.approx(np.array(alone), abs=1e-6)
     assert np.ptp(made[:, 0]) > 0.01  # else a constant would do
     assert probabilities_of(model, data, "validation").shape == (0, 2)
 
 
 def test_texts_of_like_length_are_shown_together(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "_BATCH", 3)
+    monkeypatch.setattr(predictions, "_BATCH_SIZE", 3)
     model, widths = network(None), []
     real = model.predict_on_batch
     monkeypatch.setattr(model, "predict_on_batch", lambda tokens: (widths.append(tokens.shape[1]), real(tokens))[1])

@@ -81,9 +81,9 @@ def test_a_word_is_found_as_it_stands_as_a_piece_and_in_small_letters(word: str,
     assert FOUND.id_of(word) == at
 
 
-@pytest.mark.parametrize(("word", "told"), [("grate", "Close: 'great'."), ("xyz", "None is close.")])
-def test_a_word_that_is_not_there_is_refused(word: str, told: str) -> None:
-    said = f"evaluate.neighbours: '{word}' is none of the 5 tokens of the vocabulary. {told}"
+@pytest.mark.parametrize(("word", "similar"), [("grate", "Similar: 'great'."), ("xyz", "No token is similar.")])
+def test_a_word_that_is_not_there_is_refused(word: str, similar: str) -> None:
+    said = f"evaluate.neighbours: '{word}' is not one of the 5 tokens of the vocabulary. {similar}"
     with pytest.raises(RequestError, match=f"^{re.escape(said)}$"):
         check_words_known(["good", word], FOUND)
 

@@ -35,11 +35,11 @@ def test_a_run_has_all_sections(shown: dict[str, Section]) -> None:
         "Scores": 0,
         "Confusion matrix": 1,
         "Calibration": 1,
-        "Surest errors": 0,
+        "Most confident errors": 0,
         "Slices": 0,
         "Training": 1,
         "Embedding": 1,
-        "Telling tokens": 0,
+        "Keywords": 0,
         "Network": 0,
         "Data": 1,
         "Vocabulary": 0,
@@ -56,9 +56,9 @@ def test_a_network_without_an_embedding_has_no_section_on_it(verdicts: Folders) 
 def test_the_surest_errors_stand_with_their_text(shown: dict[str, Section], opinions: Folders) -> None:
     kept = read_table(opinions["evaluate"] / "errors.parquet")
 
-    (table,) = shown["Surest errors"].tables
+    (table,) = shown["Most confident errors"].tables
 
-    assert table.headings == ["text", "true", "predicted", "probability", "what it says"]
+    assert table.headings == ["id", "label", "predicted", "probability", "text"]
     assert [row[4] for row in table.rows] == kept["text"].tolist()
     assert table.rows[0][3] == f"{kept['probability'].iloc[0]:.2%}"
 
@@ -67,7 +67,7 @@ def test_without_an_error_there_is_no_section_on_errors(opinions: Folders, tmp_p
     run = changed(opinions, "evaluate", tmp_path)
     write_table(run["evaluate"] / "errors.parquet", read_table(run["evaluate"] / "errors.parquet").head(0))
 
-    assert "Surest errors" not in by_title(run)
+    assert "Most confident errors" not in by_title(run)
 
 
 def test_the_slice_by_length_is_in_the_order_of_lengths(shown: dict[str, Section]) -> None:
@@ -88,7 +88,7 @@ def test_neighbours_are_listed_by_token(shown: dict[str, Section], opinions: Fol
 
 
 def test_the_tokens_that_speak_for_each_class_are_listed(shown: dict[str, Section]) -> None:
-    (table,) = shown["Telling tokens"].tables
+    (table,) = shown["Keywords"].tables
 
     for (name, tokens), words, known in zip(table.rows, TELLING, ["bad", "fair", "good"], strict=True):
         assert name == known
@@ -104,7 +104,7 @@ def test_the_data_is_counted_by_class_and_part(shown: dict[str, Section], opinio
         ["good", "15", "5", "10"],
         ["all", "60", "20", "40"],
     ]
-    assert "120 texts of 3 classes, of 6 tokens in the median, cut at 8; none was left out." in shown["Data"].note
+    assert "120 texts of 3 classes, with a median of 6 tokens, truncated at 8; none was dropped." in shown["Data"].note
     run = changed(changed(opinions, "preprocess", tmp_path), "ingest", tmp_path)
     write_document(run["ingest"] / "summary.json", {"dropped": 7})
     told = read_document(run["preprocess"] / "summary.json")
@@ -114,7 +114,7 @@ def test_the_data_is_counted_by_class_and_part(shown: dict[str, Section], opinio
     ]
     write_document(run["preprocess"] / "summary.json", told)
     assert by_title(run)["Data"].note.endswith(
-        "; 7 without text or label were left out. 1 of the validation part are also in the train part, such as a "
+        "; 7 without text or label were dropped. 1 of the validation part are also in the train part, such as a "
         "(b there), which makes its score too good. 2,000 of the test part are also in the validation part, such as c "
         "(d there), which makes its score too good."
     )
@@ -130,7 +130,7 @@ def test_the_vocabulary_is_told_with_what_it_lacks_in_each_part(shown: dict[str,
     assert [row[2] for row in parts.rows] == [f"{told['cut'][part]}" for part in ("train", "validation", "test")]
     assert len(often.rows) == len(vocabulary) == 12
     assert often.rows[0][1] == f"{vocabulary['count'].max()}"
-    assert "12 tokens (words), fitted on the training texts alone" in shown["Vocabulary"].note
+    assert "12 tokens (words), fitted on the training set" in shown["Vocabulary"].note
 
 
 def test_the_headline_picture_is_a_png(opinions: Folders) -> None:

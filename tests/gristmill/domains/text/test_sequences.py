@@ -1,7 +1,6 @@
 """Sequences end to end in one array are what a list of arrays would be."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,13 +47,3 @@ def test_short_sequences_are_filled_up_with_zeros(lists: list[list[int]], begin:
 
     assert made.padded(6, "post").tolist() == [[*one, *[0] * (6 - len(one))] for one in lists[begin:]]
     assert made.padded(6, "pre").tolist() == [[*[0] * (6 - len(one)), *one] for one in lists[begin:]]
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 9])
-def test_batches_hold_all_in_order(size: int) -> None:
-    lists = [[1], [], [2, 3], [4]]
-
-    batches = [listed(batch) for batch in sequences(lists).batches(size)]
-
-    assert [one for batch in batches for one in batch] == lists
-    assert {len(batch) for batch in batches[:-1]} <= {size}

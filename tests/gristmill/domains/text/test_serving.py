@@ -53,8 +53,10 @@ def test_an_empty_text_and_one_of_unknown_words_do_not_stop_the_others(served: A
     assert not np.allclose(made[1], made[2])
 
 
-@pytest.mark.parametrize("level", ["character", "subword"])
-@pytest.mark.parametrize(("pad", "truncate"), [("pre", "pre"), ("post", "pre"), ("pre", "post")])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("level", "pad", "truncate"), [("character", "pre", "post"), ("subword", "post", "pre"), ("subword", "pre", "pre")]
+)
 def test_each_level_and_side_is_served_as_it_was_scored(tmp_path: Path, level: Any, pad: Any, truncate: Any) -> None:
     settings = Preprocess(level=level, vocabulary=60, length=LENGTH, pad=pad, truncate=truncate)
     folders = run_to_evaluate(tmp_path, settings)

@@ -53,7 +53,7 @@ def test_the_same_texts_give_the_same_pieces_and_few_texts_fewer() -> None:
 
 
 def test_of_many_texts_some_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subwords, "_ENOUGH", sum(map(len, TEXTS)) // 3 + 1)
+    monkeypatch.setattr(subwords, "_MAX_CHARACTERS", sum(map(len, TEXTS)) // 3 + 1)
 
     some = subwords.fit(TEXTS, 60, READ)
 
@@ -79,7 +79,7 @@ def test_what_sentencepiece_cannot_do_is_told() -> None:
 
     assert str(refused.value) == (
         "SentencePiece cannot find subwords: INTERNAL: src/trainer_interface.cc(576) [(all_chars_count) > (0)]. "
-        "Set preprocess.level to another one, or add texts."
+        "Set another preprocess.level, or add texts."
     )
 
 

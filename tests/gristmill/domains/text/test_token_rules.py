@@ -16,8 +16,8 @@ def batches(texts: list[str]) -> list[list[str]]:
 
 
 def test_few_texts_or_few_characters_are_read_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_rules, "_BATCH", 3)
-    monkeypatch.setattr(token_rules, "_CHARACTERS", 10)
+    monkeypatch.setattr(token_rules, "_MAX_BATCH_TEXTS", 3)
+    monkeypatch.setattr(token_rules, "_MAX_BATCH_CHARACTERS", 10)
 
     assert batches(["a", "b", "c", "d", "", "é", "f"]) == [["a", "b", "c"], ["d", "", "é"], ["f"]]
     assert batches(["a" * 25, "b", "c" * 10, "d"]) == [["a" * 25], ["b", "c" * 10], ["d"]]
@@ -28,7 +28,7 @@ def test_few_texts_or_few_characters_are_read_at_a_time(monkeypatch: pytest.Monk
 def test_counts_are_of_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["b a", "c b", "a", "d d d", "b"]
     at_once = most_frequent(texts, 3, tf.strings.split)
-    monkeypatch.setattr(token_rules, "_CHARACTERS", 4)
+    monkeypatch.setattr(token_rules, "_MAX_BATCH_CHARACTERS", 4)
 
     assert at_once == most_frequent(texts, 3, tf.strings.split) == [b"b", b"d", b"a"]
 
@@ -40,14 +40,7 @@ def test_small_letters_are_those_of_all_alphabets_where_the_rules_say_so() -> No
     assert Rules.of(TokenSettings(lower=False), lines=True).cased(texts) is texts
 
 
-def test_rules_come_back_from_their_document() -> None:
-    made = Rules.of(TokenSettings(level="character", lower=False), lines=True)
-
-    assert made.document == {"level": "character", "lower": False, "punctuation": "strip", "lines": True}
-    assert Rules(**made.document) == made
-
-
 def test_padding_and_unknown_come_first() -> None:
     assert vocabulary(["a", "b"], 9, WORDS) == ["", "[UNK]", "a", "b"]
-    with pytest.raises(DataError, match="hold one token, 'a', by preprocess"):
+    with pytest.raises(DataError, match="contain only one token, 'a', with preprocess"):
         vocabulary(["a"], 9, WORDS)

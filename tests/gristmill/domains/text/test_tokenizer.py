@@ -98,25 +98,25 @@ def test_padding_and_cutting_in_a_graph_are_those_of_the_sequences(width: int | 
         (
             ["", " \n"],
             TokenSettings(),
-            "the training texts hold nothing but white space: there is nothing to learn from.",
+            "the training texts contain only white space. Add texts.",
         ),
         (
             ["!!", "?"],
             TokenSettings(),
-            "the training texts hold no token, by preprocess.level = 'word', vocabulary = 10000 and punctuation = "
-            "'strip': there is nothing to learn from.",
+            "the training texts contain no token with preprocess.level = 'word', vocabulary = 10000 and punctuation = "
+            "'strip'. Expected at least two: add texts or change these settings.",
         ),
         (
             ["aa", "a"],
             TokenSettings(level="character"),
-            "the training texts hold one token, 'a', by preprocess.level = 'character', vocabulary = 10000 and "
-            "punctuation = 'strip': there is nothing to learn from.",
+            "the training texts contain only one token, 'a', with preprocess.level = 'character', vocabulary = 10000 "
+            "and punctuation = 'strip'. Expected at least two: add texts or change these settings.",
         ),
         (
             ["to be or not to be"],
             TokenSettings(vocabulary=3),
-            "the training texts hold one token, 'be', by preprocess.level = 'word', vocabulary = 3 and punctuation = "
-            "'strip': there is nothing to learn from.",
+            "the training texts contain only one token, 'be', with preprocess.level = 'word', vocabulary = 3 and "
+            "punctuation = 'strip'. Expected at least two: add texts or change these settings.",
         ),
     ],
 )

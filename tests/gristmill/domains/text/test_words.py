@@ -8,7 +8,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gristmill.domains.text import words
+from gristmill.domains.text import tokenizer
+from gristmill.domains.text.settings import TokenSettings
 from gristmill.domains.text.token_rules import Rules
 from gristmill.domains.text.words import Words
 
@@ -20,7 +21,7 @@ ALPHABET = st.sampled_from([*"aBé'’.!$-(_)1😀Ж", *SPACES])
 
 
 def split(text: str, rules: Rules) -> list[str]:
-    return [word.decode() for word in words.split(tf.constant([text]), rules)[0].numpy()]
+    return [word.decode() for word in Words.split(tf.constant([text]), rules)[0].numpy()]
 
 
 def slowly(text: str, punctuation: str) -> list[str]:
@@ -85,7 +86,8 @@ def test_capitals_stay_where_the_rules_say_so() -> None:
 
 @pytest.mark.parametrize("punctuation", ["strip", "separate", "keep"])
 def test_line_ends_are_words_where_they_are_to_be_written(punctuation: str) -> None:
-    made = words.fit(["a b\n\nb a\n"], 9, replace(STRIP, punctuation=punctuation, lines=True))
+    settings = TokenSettings.model_validate({"punctuation": punctuation})
+    made = tokenizer.fit(["a b\n\nb a\n"], settings, lines=True)
 
     assert made.tokens == ["", "[UNK]", "\n", "a", "b"]
     assert made.encode(tf.constant(["b\n a"])).to_list() == [[4, 2, 3]]
@@ -97,7 +99,7 @@ def test_what_stands_for_a_line_end_is_a_space_in_a_text() -> None:
 
 
 def test_the_most_frequent_words_are_kept_and_of_equals_those_that_sort_first() -> None:
-    made = words.fit(["d c b", "b d a", "é d"], 5, STRIP)
+    made = tokenizer.fit(["d c b", "b d a", "é d"], TokenSettings(vocabulary=5))
 
     assert made.tokens == ["", "[UNK]", "d", "b", "a"]
     assert made.encode(tf.constant(["a b c d", ""])).to_list() == [[4, 3, 1, 2], []]

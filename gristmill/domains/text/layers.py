@@ -1,0 +1,55 @@
+"""Layers that the text classifiers share: pooling that ignores padding, and the dense layers at the end.
+
+Keras' own pooling layers either include padding (max) or return NaN for a text without tokens (average under a mask).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import keras
+
+_LARGE = 1e9  # subtracted from the features of padding, so that none of them is the maximum
+
+
+def token_mask(tokens: "keras.KerasTensor") -> "keras.KerasTensor":
+    """Return 1 for a token and 0 for padding: (batch, steps) to float32 (batch, steps, 1)."""
+    from keras import ops
+
+    return ops.expand_dims(ops.cast(ops.not_equal(tokens, 0), "float32"), -1)
+
+
+def pooled(
+    features: "keras.KerasTensor", tokens: "keras.KerasTensor", how: Literal["average", "max"]
+) -> "keras.KerasTensor":
+    """Return each feature's mean or maximum over a text's tokens, without padding; zeros for a text without tokens.
+
+    Args:
+        features: (batch, steps, features).
+        tokens: (batch, steps), 0 for padding on either side.
+        how: mean or maximum.
+    """
+    from keras import ops
+
+    mask = token_mask(tokens)
+    count = ops.sum(mask, axis=1)  # (batch, 1)
+    if how == "average":
+        return ops.sum(features * mask, axis=1) / ops.maximum(count, 1.0)
+    return ops.max(features * mask - _LARGE * (1.0 - mask), axis=1) * ops.minimum(count, 1.0)
+
+
+def head(features: "keras.KerasTensor", units: Sequence[int], dropout: float, outputs: int) -> "keras.KerasTensor":
+    """Return logits, (batch, outputs), of features (batch, features).
+
+    Args:
+        features: features of each text.
+        units: units of each hidden layer, with ReLU.
+        dropout: share of the features dropped before the first layer, in training.
+        outputs: number of logits.
+    """
+    from keras import layers
+
+    features = layers.Dropout(dropout)(features)
+    for width in units:
+        features = layers.Dense(width, activation="relu")(features)
+    return layers.Dense(outputs)(features)
