@@ -13,9 +13,9 @@ from prefect.context import TaskRunContext
 from prefect.exceptions import PrefectException
 
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
+from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings import messages
 from gristmill.store.artifact import Artifact
-from gristmill.util.table_io import read_document
 from tasks.run_stage import Run
 
 logger = logging.getLogger(__name__)
@@ -25,19 +25,16 @@ def show_scores(run: Run, evaluated: Artifact) -> None:
     """Create a markdown artifact with the test scores beside the baselines' and the headline picture."""
     if TaskRunContext.get() is None:
         return
-    scores = read_document(evaluated.path / "scores.json")
+    scores = Scores.read(evaluated.path)
     picture = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.report").headline_picture(
         {"evaluate": evaluated.path}
     )
-    named = {
-        "**model**": scores["model"]["test"],
-        **{name: by_part["test"] for name, by_part in scores["baselines"].items()},
-    }
-    metrics = scores["shown"]
+    named = [(f"**{name}**" if name == MODEL else name, by_part["test"]) for name, by_part in scores.best_first("test")]
+    metrics = scores.shown
     lines = [
         f"| | {' | '.join(metrics)} |",
         f"|---|{'---:|' * len(metrics)}",
-        *(f"| {' | '.join(row)} |" for row in messages.score_rows(metrics, named.items())),
+        *(f"| {' | '.join(row)} |" for row in messages.score_rows(metrics, named)),
         "",
         f"![forecast and truth](data:image/png;base64,{base64.b64encode(picture).decode()})",
     ]

@@ -26,9 +26,9 @@ from gristmill.retraining.gate import Contest
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import Champion, Retraining, stop_before_challenger, stop_before_training
+from gristmill.runs.scores import Scores
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
-from gristmill.util.table_io import read_document
 from gristmill.workers.pool import concurrency
 from tasks.prefect_artifacts import best_effort, show_judgement
 from tasks.run_stage import Run, opened
@@ -140,7 +140,7 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
     challenger, champion = _made(run, made), _compared(run, run.champion) if run.champion else None
     contest = _domain(run.pipeline.domain).contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]
-    best = judgement.best_baseline(read_document(challenger["evaluate"] / "scores.json"), contest)
+    best = judgement.best_baseline(Scores.read(challenger["evaluate"]), contest)
     judged = judgement.judge(contest, gate, best)
     logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
     show_judgement(run, judged)

@@ -15,7 +15,8 @@ import pytest
 
 from gristmill.keys import identify
 from gristmill.project.project import Project
-from gristmill.settings.messages import headline_pair
+from gristmill.reports.scores import headline_pair
+from gristmill.runs.scores import Headline
 from gristmill.store.store import Store
 from helpers.support import STAGE_NAMES, Command, assert_all_whole, edit, published, records
 
@@ -312,7 +313,8 @@ def test_ls_shows_state_and_headline(finished: Path, command: Command) -> None:
     )
     assert [pipeline["state"] for pipeline in command("ls", "--json").json] == ["stale", "fresh", "no data"]
     *_, row, other, hidden = command("ls").out.splitlines()
-    assert row.split()[:5] == ["small", "timeseries", "stale", *headline_pair(scores["headline"])[0].split()]
+    score, _ = headline_pair(Headline(**scores["headline"]))
+    assert row.split()[:5] == ["small", "timeseries", "stale", *score.split()]
     assert other.startswith("other ")
     assert hidden == "1 more needs data: gristmill ls --all"
     assert command("ls", "--all").out.splitlines()[-1].split()[:4] == ["lost", "timeseries", "no", "data"]

@@ -12,9 +12,10 @@ from gristmill.project.overview_page import PipelineSummary, history, write_inde
 from gristmill.project.project import Project
 from gristmill.reports.page import beside, page_path
 from gristmill.reports.run import report_path
+from gristmill.reports.scores import headline_pair
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import DataChanges, Retraining, RetrainingVerdict
-from gristmill.settings.messages import headline_pair
+from gristmill.runs.scores import Headline
 from helpers.support import Command, records
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -71,7 +72,7 @@ def test_all_pipelines_stand_on_one_page_those_that_were_run_first(finished: Pat
             "timeseries",
             "fresh",
             "–",
-            *headline_pair(scores),
+            *headline_pair(Headline(**scores)),
             "1 dots",
             f"{record.started:%Y-%m-%d %H:%M}",
         ],

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import pytest
 
@@ -21,11 +21,11 @@ from gristmill.reports.page import render_page
 from gristmill.reports.retraining import write_retraining
 from gristmill.reports.sections import Passage, Section, Table
 from gristmill.runs.retraining_record import DataChanges, Drift, ErrorDrift, InputDrift, Judgement, Retraining
+from gristmill.runs.scores import Scores
 from gristmill.store.store import Store
 from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores
 from gristmill.sweeps.page import write_sweep
 from gristmill.sweeps.trials import SweepPoint
-from gristmill.util.table_io import read_document
 from helpers.browser import NAMES, Browser, executable, running
 from helpers.support import write_project
 
@@ -147,9 +147,7 @@ def _page_of(domain: str, folders: Folders, store: Store) -> Path:
 def _places(project: Project) -> list[LeaderboardEntry]:
     """Return a leaderboard of three points, each with the scores of the finished run."""
     pipeline, record = project.catalogue.pipeline("small"), project.record("small")
-    scores: dict[str, Any] = read_document(
-        project.store.open_verified(record.references["evaluate"]).path / "scores.json"
-    )
+    scores = Scores.read(project.store.open_verified(record.references["evaluate"]).path)
     made = f"{date(2026, 1, 1)}"
     return [
         LeaderboardEntry(

@@ -17,6 +17,7 @@ from gristmill.registry.version import Version
 from gristmill.runs.plan import is_fresh, plan
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CHAMPION, Drift, Judgement
+from gristmill.runs.scores import Scores
 from gristmill.sweeps import trials
 from gristmill.sweeps.leaderboard import LeaderboardEntry, leaderboard
 from gristmill.util.table_io import read_document, read_table
@@ -30,7 +31,7 @@ class RunOutputs:
 
     record: Record
     fresh: bool  # whether a run of today would do nothing
-    scores: dict[str, Any]  # those of its bundle: with the parity
+    scores: Scores  # of its bundle: with the parity
     proved: int  # examples that the bundle's models were compared on
     importance: dict[str, Any] | None  # of features, where there is more than one
     behind: list[str] | None  # slices in which the model is not better than the best baseline; None without slices
@@ -98,7 +99,7 @@ def _left(catalogue: Catalogue, runs: Runs, name: str) -> RunOutputs | None:
     with contextlib.suppress(CorruptArtifact):
         artifacts = {label: catalogue.store.open_verified(reference) for label, reference in record.references.items()}
         train, evaluate, export = (artifacts[stage] for stage in ("train", "evaluate", "export"))
-        scores = read_document(export.path / "scores.json")
+        scores = Scores.read(export.path)
         weighed = evaluate.path / importance.IMPORTANCE_FILE
         return RunOutputs(
             record=record,
@@ -115,7 +116,7 @@ def _left(catalogue: Catalogue, runs: Runs, name: str) -> RunOutputs | None:
     return None
 
 
-def slices_behind(evaluate: Path, scores: dict[str, Any]) -> list[str] | None:
+def slices_behind(evaluate: Path, scores: Scores) -> list[str] | None:
     """Return the slices of the test part in which the model is not better than the best baseline; None without any.
 
     They are compared by the metric of the headline; a slice in which it is not defined is one of them.
@@ -130,8 +131,7 @@ def slices_behind(evaluate: Path, scores: dict[str, Any]) -> list[str] | None:
     table = table[(table["part"] == "test") & ~table["by"].isin(["all", "class"]) & (table["examples"] >= _SLICE)]
     if table.empty:
         return None
-    headline = scores["headline"]
-    values = table.set_index(["forecaster", "by", "group"])[headline["metric"]].astype(float)
-    model, baseline = values["model"], values[scores["best_baseline"]]
-    better = model > baseline if headline.get("higher_is_better") else model < baseline
+    values: Any = table.set_index(["forecaster", "by", "group"])[scores.metric].astype(float)
+    model, baseline = values["model"], values[scores.best_baseline]
+    better = model > baseline if scores.higher_is_better else model < baseline
     return [f"{by} {group}" for by, group in model.index[~better]]

@@ -60,15 +60,10 @@ def staleness_known(seen: Evidence) -> RubricResult:
 @of_run
 def better_than_simple(left: RunOutputs) -> RubricResult:
     """Whether the model is better than the best baseline."""
-    headline, baseline = left.scores["headline"], left.scores["best_baseline"]
-    better = (
-        headline["model"] > headline["baseline"]
-        if headline.get("higher_is_better")
-        else headline["model"] < headline["baseline"]
-    )
-    model, other = format_numbers([headline["model"], headline["baseline"]])
-    told = f"{headline['metric']} {model} on the test part, {other} of {baseline}"
-    return passes(told) if better else missing(f"{told}: serve that, or find a model that is better")
+    headline = left.scores.headline
+    model, baseline = format_numbers([headline.model, headline.baseline])
+    told = f"{headline.metric} {model} on the test set, {baseline} of {left.scores.best_baseline}"
+    return passes(told) if headline.beats_baseline else missing(f"{told}: serve that, or find a model that is better")
 
 
 @of_run
@@ -76,7 +71,7 @@ def good_in_slices(left: RunOutputs) -> RubricResult:
     """Whether the model is better than the best baseline in every slice of the test part that has examples enough."""
     if left.behind is None:
         return by_hand("no slice has examples enough: name some by evaluate.slices, where the domain has it")
-    baseline = left.scores["best_baseline"]
+    baseline = left.scores.best_baseline
     if left.behind:
         return missing(f"no better than {baseline} in {', '.join(left.behind[:5])} ({len(left.behind)} in all)")
     return passes(f"better than {baseline} in every slice of the test part that has examples enough")

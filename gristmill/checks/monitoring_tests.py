@@ -36,7 +36,7 @@ def no_skew(left: RunOutputs) -> RubricResult:
     """Whether what is served predicts what was scored, from raw values on."""
     if not left.proved:
         return missing("the bundle was compared on no example: give the test part some")
-    parity = format_number(left.scores["parity"], 2)
+    parity = format_number(left.scores.parity or 0.0, 2)
     return passes(
         f"from raw values of {left.proved:,} examples the bundle, with preprocessing, reproduces the scored "
         f"predictions to {parity}"

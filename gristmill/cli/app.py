@@ -95,7 +95,7 @@ def ls(
     """List the pipelines: state, headline score beside the best baseline's, champion."""
     with progress_bar.working("data", "reading"):
         found = list(Project.open().status())
-    output.show_json([vars(status) for status in found]) if as_json else output.show_status(found, everything)
+    output.show_json([status.as_json() for status in found]) if as_json else output.show_status(found, everything)
 
 
 @app.command()
@@ -163,12 +163,13 @@ def show(
         result = project.result(name, project.version(name, version).run if version else run)
         record, logs, made = result.record, result.logs, project.versions_of(result.record)
         bundle, versions = project.folder_of(made[0]) if made else None, [one.number for one in made]
-        scores = result.evaluation if result.is_scored else None
+        scores = result.typed_scores if result.is_scored else None
     if scores is None and "evaluate" in record.references:
         output.say(f"the scores of run {record.id} were removed by gristmill gc")
     if as_json:
         run_ = record.model_dump(mode="json")
-        output.show_json({"run": run_, "scores": scores, "logs": logs, "versions": versions, "bundle": bundle})
+        evaluation = result.evaluation if scores else None
+        output.show_json({"run": run_, "scores": evaluation, "logs": logs, "versions": versions, "bundle": bundle})
     else:
         output.show_record(record, scores, versions)
         if bundle:
@@ -186,7 +187,12 @@ def runs(name: Name, as_json: Json = False) -> None:
         project.runs.pull(name)
         rows = [(record, project.headline(record)) for record in project.runs.newest_first(name)]
     if as_json:
-        output.show_json([record.model_dump(mode="json") | {"headline": headline} for record, headline in rows])
+        output.show_json(
+            [
+                record.model_dump(mode="json") | {"headline": headline.as_json() if headline else None}
+                for record, headline in rows
+            ]
+        )
     else:
         output.show_runs(rows)
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.cli.console import err, escape, out, width
 from gristmill.cli.text_table import Column, lines
-from gristmill.project.result import scores_table
-from gristmill.project.status import headline_of
+from gristmill.reports.scores import comparison, headline_pair, short_table
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Retraining
+from gristmill.runs.scores import Headline, Scores
 from gristmill.settings import messages
 from gristmill.util.log_lines import PlainLogHandler
 
@@ -100,7 +100,7 @@ def show_status(found: "Iterable[Status]", everything: bool = True) -> None:
     """Print the catalogue; without `everything` only the number of those pipelines that need data."""
     known = list(found)
     shown = [status for status in known if everything or not status.needs_data]
-    scores = [messages.headline_pair(status.headline) if status.headline else ("", "") for status in shown]
+    scores = [headline_pair(status.headline) if status.headline else ("", "") for status in shown]
     columns = [
         _column("pipeline", [status.name for status in shown]),
         _column("domain", [status.domain for status in shown]),
@@ -136,14 +136,14 @@ def show_name(name: str) -> None:
     out().print(f"[bold]{escape(name)}[/]")
 
 
-def show_scores(scores: dict[str, Any]) -> None:
+def show_scores(scores: Scores) -> None:
     """Print scores, the model first, then the baselines from the best on, and whether the model beats them."""
-    found = scores_table(scores)
+    found = short_table(scores)
     names, *figures = zip(*found.rows, strict=True)
     bold = ["[bold]model[/]" if name == "model" else escape(name) for name in names]
     numbers = [_column(heading, cells, True) for heading, cells in zip(found.headings[1:], figures, strict=True)]
     _print_columns([_column(found.headings[0], bold), *numbers], [(name, 0) for name in found.headings[:2:-1]])
-    said = f"model   {messages.standing(scores)}"
+    said = f"model   {comparison(scores)}"
     room = width() or len(said)
     out().print("\n".join(textwrap.wrap(said, room, subsequent_indent=_INDENT)), markup=False)
 
@@ -165,7 +165,7 @@ def show_logs(folder: "Path") -> None:
     out().print(f"logs    tensorboard --logdir {shlex.quote(str(folder))}{hint}", markup=False)
 
 
-def show_record(record: Record, scores: dict[str, Any] | None, versions: Iterable[int] = ()) -> None:
+def show_record(record: Record, scores: Scores | None, versions: Iterable[int] = ()) -> None:
     """Print a run: outcome, the versions that its model is, scores, lineage."""
     error = escape(f" ({record.error})") if record.error else ""
     out().print(
@@ -233,7 +233,7 @@ def show_leaderboard(places: "list[LeaderboardEntry]", report: "Path") -> None:
     out().print(f"report  {report}", markup=False)
 
 
-def show_runs(rows: "list[tuple[Record, dict[str, Any] | None]]") -> None:
+def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:
     """Print runs side by side."""
     records = [record for record, _ in rows]
     columns = [
@@ -262,7 +262,7 @@ def show_models(versions: "Iterable[Version]", champion: int | None, damaged: Co
         _column("", ["".join(marks).strip() for marks in zip(serves, broken, strict=True)]),
         _column("made", [f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" for version in known]),
         _column("run", [version.run for version in known]),
-        *_headline_columns([headline_of(version.scores) for version in known]),
+        *_headline_columns([version.evaluated.summary for version in known]),
         _column("commit", [escape(str(version.git)) for version in known]),
         _column("with", [escape(", ".join(version.overrides)) for version in known]),
         _column("why", map(escape, whys)),
@@ -332,12 +332,12 @@ def _number(value: Any) -> str:
     return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # no exponent where the digits can be written
 
 
-def _headline_columns(headlines: Sequence[dict[str, Any] | None]) -> list[Column]:
+def _headline_columns(headlines: Sequence[Headline | None]) -> list[Column]:
     """Return the columns of a pipeline's scores: on validation, on the test part, of the best baseline there."""
-    metrics = [headline["metric"] if headline else "" for headline in headlines]
+    metrics = [headline.metric if headline else "" for headline in headlines]
     named = {metric for metric in metrics if metric}
     (metric,) = named if len(named) == 1 else ("score",)
     headings = {"validation": f"validation\n{metric}", "model": f"test\n{metric}", "baseline": _BASELINE}
-    shown = messages.format_numbers([(headline or {}).get(key) for headline in headlines for key in headings])
+    shown = messages.format_numbers([getattr(headline, key, None) for headline in headlines for key in headings])
     columns = [_column(heading, shown[at :: len(headings)], True) for at, heading in enumerate(headings.values())]
     return columns if len(named) < 2 else [_column("metric", metrics), *columns]

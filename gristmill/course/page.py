@@ -96,7 +96,7 @@ def _cells(result: CourseResult) -> list[str]:
         f"{outcomes[0].metric} {means(result.tests)} ({_seeds(len(outcomes), row.seeds)})",
         code,
         row.published,
-        f"{format_number(scores['headline']['baseline'])} {scores['best_baseline']}",
+        f"{format_number(scores.headline.baseline)} {scores.best_baseline}",
         f"{statistics.mean(outcome.seconds for outcome in outcomes):,.0f}",
         max(outcome.made for outcome in outcomes)[:10],
     ]

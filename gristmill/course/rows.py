@@ -75,9 +75,8 @@ class CourseResult:
         """Whether the mean of the seeds is worse than that of the course's own code on the same split."""
         if not self.tests or self.row.code is None:
             return False
-        higher = self.outcomes[0].scores["headline"].get("higher_is_better", False)
         ours, code = statistics.mean(self.tests), statistics.mean(self.row.code.scores)
-        return ours < code if higher else ours > code
+        return ours < code if self.outcomes[0].scores.higher_is_better else ours > code
 
 
 def rows(root: Path) -> list[CourseRow]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gristmill.course.rows import CourseResult
 from gristmill.errors import RequestError
+from gristmill.runs.scores import Scores
 from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.util.files import write_atomically
 
@@ -31,8 +32,9 @@ def read(root: Path) -> Outcomes:
     except FileNotFoundError:
         return {}
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        problem = repr(error).splitlines()[0]
         raise RequestError(
-            f"{file}: not the figures of the course table ({error!r}). Restore it, or remove it and run again."
+            f"{file}: not the figures of the course table ({problem}). Restore it, or remove it and run again."
         ) from None
 
 
@@ -48,16 +50,18 @@ def write(results: Iterable[CourseResult], root: Path) -> None:
 
 
 def _outcome(kept: dict[str, Any]) -> TrialScores:
-    return TrialScores(**_shown(TrialScores(**kept)))  # taken apart once more, so that what is missing is missed here
+    outcome = TrialScores(**kept | {"scores": Scores.model_validate(kept["scores"])})
+    _shown(outcome)  # raises an error here where something is missing
+    return outcome
 
 
 def _shown(outcome: TrialScores) -> dict[str, Any]:
-    scores, metric = outcome.scores, outcome.metric
+    scores = outcome.scores
     return {
         "scores": {
-            "headline": dict(scores["headline"]),
-            "best_baseline": scores["best_baseline"],
-            "model": {"test": {metric: scores["model"]["test"][metric]}},
+            "headline": scores.headline.as_json(),
+            "best_baseline": scores.best_baseline,
+            "model": {"test": {scores.metric: scores.test}},
         },
         "seconds": round(outcome.seconds, 1),
         "parameters": outcome.parameters,

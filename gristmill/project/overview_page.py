@@ -14,10 +14,11 @@ from gristmill.errors import CorruptArtifact
 from gristmill.project.project import Project
 from gristmill.project.status import Status
 from gristmill.reports.page import INDEX, beside, linked, page_path, render_page
+from gristmill.reports.scores import headline_pair
 from gristmill.reports.sections import Section, Table
 from gristmill.reports.sparkline import RunScore, sparkline
 from gristmill.runs.records import Record
-from gristmill.settings.messages import MISSING, headline_pair
+from gristmill.settings.messages import MISSING
 from gristmill.store.artifact import Artifact, read_manifest
 from gristmill.store.store import Store
 
@@ -74,7 +75,7 @@ def history(project: Project, entry: PipelineSummary) -> list[RunScore]:
 
     Runs whose artifacts were collected are there where they are a version, which keeps its scores.
     """
-    kept = {version.run: version.scores["headline"] for version in project.registry.versions(entry.name)}
+    kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.name)}
     told = [
         (record.started, project.headline(record) or kept.get(record.id))
         for record in reversed(entry.made)
@@ -82,9 +83,9 @@ def history(project: Project, entry: PipelineSummary) -> list[RunScore]:
     ]
     scores = [(when, headline) for when, headline in told if headline]
     return [
-        RunScore(when, headline["model"], headline["baseline"])
+        RunScore(when, headline.model, headline.baseline)
         for when, headline in scores
-        if headline["metric"] == scores[-1][1]["metric"]
+        if headline.metric == scores[-1][1].metric
     ]
 
 
@@ -124,7 +125,7 @@ def _standing(project: Project, entries: Sequence[PipelineSummary]) -> Section:
                 status.state,
                 f"v{status.champion}" if status.champion else "–",
                 *(headline_pair(headline) if headline else (MISSING, MISSING)),
-                sparkline(headline["metric"], points) if headline and points else "",
+                sparkline(headline.metric, points) if headline and points else "",
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),
             ]
         )

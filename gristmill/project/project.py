@@ -24,6 +24,7 @@ from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, Runs
+from gristmill.runs.scores import Headline
 from gristmill.store.artifact import Reference
 from gristmill.sweeps import trials as sweeps
 from gristmill.sweeps.leaderboard import TrialScores, leaderboard
@@ -191,7 +192,7 @@ class Project:
         """Render the report on a retraining and return its path."""
         return write_retraining(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
-    def headline(self, record: Record) -> dict[str, Any] | None:
+    def headline(self, record: Record) -> Headline | None:
         """Return a run's headline score without verifying it, None where there is none."""
         return status.headline(record, self.store)
 

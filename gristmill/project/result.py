@@ -1,7 +1,6 @@
 """What a run came to, as Python, notebooks and the command line look at it: scores, predictions, pictures, models."""
 
 import importlib
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +10,11 @@ from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.project import status
 from gristmill.reports.cell import as_html, as_text
 from gristmill.reports.run import write_report
-from gristmill.reports.sections import Section, Table
+from gristmill.reports.scores import short_table
+from gristmill.reports.sections import Section
 from gristmill.runs.records import Record
-from gristmill.settings import messages
+from gristmill.runs.scores import FILE, Scores
 from gristmill.store.store import Store
-from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, read_table
 
 if TYPE_CHECKING:
@@ -52,11 +51,11 @@ class Result:
         """
         import pandas as pd
 
-        evaluation = self.evaluation
-        if part not in evaluation["model"]:
-            known = ", ".join(evaluation["model"])
+        scores = self.typed_scores
+        if part not in scores.model:
+            known = ", ".join(scores.model)
             raise RequestError(f"{self._named}: part {part!r} was not scored. Known: {known}.")
-        return pd.DataFrame({name: by_part[part] for name, by_part in best_first(evaluation, part)}).T
+        return pd.DataFrame({name: by_part[part] for name, by_part in scores.best_first(part)}).T
 
     @property
     def predictions(self) -> "pd.DataFrame":
@@ -76,13 +75,19 @@ class Result:
     @property
     def headline(self) -> dict[str, Any] | None:
         """The score to know first: `metric`, `model`, `baseline` and `validation`; None where there is none."""
-        return status.headline(self.record, self.store)
+        found = status.headline(self.record, self.store)
+        return found.as_json() if found else None
 
     @property
     def evaluation(self) -> dict[str, Any]:
         """All that was scored, as JSON values: model and baselines by part, the best baseline, the headline."""
-        evaluation: dict[str, Any] = read_document(self.folder("evaluate") / "scores.json")
+        evaluation: dict[str, Any] = read_document(self.folder("evaluate") / FILE)
         return evaluation
+
+    @property
+    def typed_scores(self) -> Scores:
+        """The same as a typed object, for the package's own use."""
+        return Scores.read(self.folder("evaluate"))
 
     @property
     def is_scored(self) -> bool:
@@ -134,7 +139,7 @@ class Result:
         if "evaluate" not in record.references:
             return Section(record.pipeline, note)
         try:
-            return Section(record.pipeline, note, tables=[scores_table(self.evaluation)])
+            return Section(record.pipeline, note, tables=[short_table(self.typed_scores)])
         except CorruptArtifact as damage:
             return Section(record.pipeline, f"{note}. {damage}")
 
@@ -151,28 +156,3 @@ class Result:
     @property
     def _named(self) -> str:
         return f"run {self.record.id} of {self.record.pipeline}"
-
-
-def best_first(evaluation: dict[str, Any], part: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the scores by part of the model, then of the baselines that have the part, the best first."""
-    metric, higher = evaluation["headline"]["metric"], evaluation["headline"].get("higher_is_better", False)
-    baselines = [(name, by_part) for name, by_part in evaluation["baselines"].items() if part in by_part]
-    yield "model", evaluation["model"]
-    yield from sorted(baselines, key=lambda item: rank(item[1][part][metric], higher))
-
-
-def scores_table(evaluation: dict[str, Any]) -> Table:
-    """Return the scores that are shown first, the model before the baselines.
-
-    They are the headline's metric on the validation and the test part, then the other metrics on the test part. The
-    first two headings have a line for the part and one for the metric.
-    """
-    first = evaluation["headline"]["metric"]
-    others = [metric for metric in evaluation["shown"] if metric != first]
-    named = list(best_first(evaluation, "test"))
-    headline = [by_part.get(part, {}).get(first) for _, by_part in named for part in ("validation", "test")]
-    shown = messages.score_column(first, headline)  # both parts in the same decimals
-    rows = messages.score_rows(others, [(name, by_part["test"]) for name, by_part in named])
-    for row, validation, test in zip(rows, shown[::2], shown[1::2], strict=True):
-        row[1:1] = [validation, test]
-    return Table("", ["scores", f"validation\n{first}", f"test\n{first}", *others], rows)

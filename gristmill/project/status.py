@@ -1,9 +1,8 @@
 """How pipelines stand: what `ls` shows, from the store, the run records and the registry alone."""
 
 import contextlib
-import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from gristmill.errors import CorruptArtifact
 from gristmill.registry.registry import Registry
 from gristmill.runs import plan
 from gristmill.runs.records import Record, Runs
+from gristmill.runs.scores import Headline, Scores
 from gristmill.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,12 @@ class Status:
     domain: str
     description: str
     state: State
-    headline: dict[str, Any] | None  # of the last successful run of its own settings, as `headline_of` returns it
+    headline: Headline | None  # of the last successful run of its own settings
     champion: int | None = None  # the version that serves
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return vars(self) | {"headline": self.headline.as_json() if self.headline else None}
 
     @property
     def needs_data(self) -> bool:
@@ -51,23 +55,14 @@ def status(catalogue: Catalogue) -> Iterator[Status]:
         yield Status(name, pipeline.domain, pipeline.description, state, shown, champion(name, registry))
 
 
-def headline(record: Record, store: Store) -> dict[str, Any] | None:
+def headline(record: Record, store: Store) -> Headline | None:
     """Return a run's headline score without verifying it: lists show it, nothing is computed from it."""
     if "evaluate" not in record.references:
         return None
-    path = store.path("evaluate", record.references["evaluate"]["key"]) / "scores.json"
-    with contextlib.suppress(OSError, ValueError):  # collected or damaged: `verify` tells, a list need not
-        return headline_of(json.loads(path.read_text()))
+    folder = store.path("evaluate", record.references["evaluate"]["key"])
+    with contextlib.suppress(OSError, ValueError):  # collected or damaged: `verify` reports that, a list need not
+        return Scores.read(folder).summary
     return None
-
-
-def headline_of(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the headline of an evaluation: metric, the model's score and its best baseline's on the test part.
-
-    `validation` is the model's score on the validation part, None where there is no such part.
-    """
-    headline = scores["headline"]
-    return {**headline, "validation": scores["model"].get("validation", {}).get(headline["metric"])}
 
 
 def champion(name: str, registry: Registry) -> int | None:

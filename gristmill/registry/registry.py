@@ -23,6 +23,7 @@ from gristmill.registry.lineage import Git, exported_bundle
 from gristmill.registry.promotions import Promotion, Promotions
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record
+from gristmill.runs.scores import FILE
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
 from gristmill.util.table_io import read_document
@@ -77,7 +78,7 @@ class Registry:
                 settings=record.settings,
                 overrides=record.overrides,
                 references=record.references,
-                scores=read_document(folder / "scores.json"),
+                scores=read_document(folder / FILE),
                 versions=record.versions,
                 git=git,
                 code=code,

@@ -6,9 +6,9 @@ from typing import Any
 from gristmill.registry.ledger import Entry
 from gristmill.registry.lineage import Git
 from gristmill.runs.records import DomainName
+from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_numbers
 from gristmill.store.artifact import Reference
-from gristmill.util.ranking import rank
 
 
 class Version(Entry):
@@ -27,11 +27,18 @@ class Version(Entry):
     decision: dict[str, Any]  # verdict, reason, and findings of a retraining
 
     @property
+    def evaluated(self) -> Scores:
+        """The scores as a typed object."""
+        return Scores.model_validate(self.scores)
+
+    @property
     def loses_to_baseline(self) -> str | None:
-        """Sentence on a baseline with a better test score; None if there is none."""
-        headline, name = self.scores["headline"], self.scores["best_baseline"]
-        higher = headline.get("higher_is_better", False)
-        if rank(headline["model"], higher) <= rank(headline["baseline"], higher):
+        """Comparison with the best baseline on the test set where that is better; None otherwise."""
+        scores = self.evaluated
+        model_rank, baseline_rank = scores.headline.ranks
+        if model_rank <= baseline_rank:
             return None
-        model, baseline = format_numbers([headline["model"], headline["baseline"]])
-        return f"loses to the baseline {name}: {headline['metric']} {model} against {baseline} on the test part"
+        model, baseline = format_numbers([scores.headline.model, scores.headline.baseline])
+        return (
+            f"loses to the baseline {scores.best_baseline}: {scores.metric} {model} against {baseline} on the test set"
+        )

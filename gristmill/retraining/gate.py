@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Judgement
+from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_number
 from gristmill.settings.schedule import Gate
 
@@ -56,7 +57,7 @@ def judge(contest: Contest, gate: Gate, best: str | None) -> Judgement:
     )
 
 
-def best_baseline(scores: dict[str, Any], contest: Contest) -> str | None:
+def best_baseline(scores: Scores, contest: Contest) -> str | None:
     """Return the baseline that was best on the validation part; on the test part where there is no other.
 
     One that is chosen on what it is then judged on would be the luckiest of many, which no model is asked to beat.
@@ -66,13 +67,12 @@ def best_baseline(scores: dict[str, Any], contest: Contest) -> str | None:
         scores: of a challenger, as evaluate writes them.
         contest: what is judged.
     """
-    metric, higher = scores["headline"]["metric"], scores["headline"].get("higher_is_better", False)
-    sound = {name: by_part for name, by_part in scores["baselines"].items() if np.isfinite(contest.errors[name]).all()}
+    sound = {name: by_part for name, by_part in scores.baselines.items() if np.isfinite(contest.errors[name]).all()}
     for part in ("validation", "test"):
-        found = {name: by_part.get(part, {}).get(metric) for name, by_part in sound.items()}
+        found = {name: by_part.get(part, {}).get(scores.metric) for name, by_part in sound.items()}
         known = {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
         if known:
-            best: str = (max if higher else min)(known, key=lambda name: known[name])
+            best: str = (max if scores.higher_is_better else min)(known, key=lambda name: known[name])
             return best
     return None
 

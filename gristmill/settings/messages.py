@@ -9,7 +9,6 @@ from typing import Any, TypeVar, get_origin
 from pydantic import ValidationError
 
 from gristmill.settings.base import Settings
-from gristmill.util.ranking import rank
 from gristmill.util.urls import redact
 
 S = TypeVar("S", bound=Settings)
@@ -112,45 +111,6 @@ def score_rows(metrics: Iterable[str], named: Iterable[tuple[str, Mapping[str, f
     names, found = zip(*named, strict=True)
     columns = [score_column(metric, [row.get(metric) for row in found]) for metric in metrics]
     return [list(row) for row in zip(names, *columns, strict=True)]
-
-
-def headline_pair(headline: Mapping[str, Any]) -> tuple[str, str]:
-    """Return a model's score with its metric, and its best baseline's score: `mae 12.92` and `12.96`."""
-    model, baseline = format_numbers([headline["model"], headline["baseline"]])
-    return f"{headline['metric']} {model}", baseline
-
-
-def standing(evaluation: Mapping[str, Any]) -> str:
-    """Return in one line whether the model beats the baseline that is best on the test part, and by how much.
-
-    `beats the best baseline by 0.3%: test mae 12.92, autoregression 12.96`.
-
-    Args:
-        evaluation: as evaluate wrote it to `scores.json`.
-    """
-    headline, name = evaluation["headline"], evaluation["best_baseline"]
-    metric, model, baseline = headline["metric"], headline["model"], headline["baseline"]
-    higher = headline.get("higher_is_better", False)
-    shown = format_numbers([model, baseline])
-    figures = f"test {metric} {shown[0]}, {name} {shown[1]}"
-    own, best = rank(model, higher), rank(baseline, higher)
-    if own == best:
-        return f"as good as the best baseline: {figures}"
-    lead = _lead(model, baseline, higher) if model is not None and baseline is not None else ""
-    if own < best:
-        return f"beats the best baseline{lead}: {figures}"
-    return f"worse than the best baseline{lead}: {figures}; consider other settings, or the baseline"
-
-
-def _lead(model: float, baseline: float, higher: bool) -> str:
-    """Return by how much two scores differ: errors in percent of the baseline's, other scores as they are."""
-    difference = abs(model - baseline)
-    if higher:
-        return f" by {format_number(difference, 3)}"
-    if not baseline or not math.isfinite(difference):
-        return ""
-    share = difference / baseline
-    return f" by {share:,.1%}" if share >= 0.0005 else " by less than 0.1%"
 
 
 def keras_reason(error: Exception) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gristmill.runs.scores import Scores
+
 if TYPE_CHECKING:
     from gristmill.sweeps.trials import SweepPoint, Trial
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 class TrialScores:
     """What a trial came to."""
 
-    scores: Mapping[str, Any]  # as evaluate wrote them
+    scores: Scores
     seconds: float  # of training
     parameters: int | None  # of the network; None of a model that has none
     made: str  # when it was scored, ISO 8601
@@ -23,26 +25,25 @@ class TrialScores:
 
     @property
     def metric(self) -> str:
-        return str(self.scores["headline"]["metric"])
+        return self.scores.metric
 
     @property
     def validation(self) -> float | None:
         """The score to choose by: of the validation part, or the mean of a backtest's; None where there is neither."""
-        by_part = self.scores["model"].get("validation")
-        if by_part is not None:
-            return _known(by_part[self.metric])
-        blocks = self.scores.get("backtest")
+        if "validation" in self.scores.model:
+            return _known(self.scores.validation)
+        blocks = self.scores.backtest
         return _known(blocks["forecasters"]["model"][self.metric]["mean"]) if blocks else None
 
     @property
     def chosen_on(self) -> str:
         """What `validation` is the score of, in words."""
-        return "validation" if self.scores["model"].get("validation") is not None else "backtest"
+        return "validation" if "validation" in self.scores.model else "backtest"
 
     @property
     def test(self) -> float | None:
         """The score that tells how good what was chosen is."""
-        return _known(self.scores["model"]["test"][self.metric])
+        return _known(self.scores.test)
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def leaderboard(tried: "Iterable[tuple[Trial, TrialScores | None]]") -> list[Lea
     for _, group in itertools.groupby(tried, key=lambda item: item[0].point.assignments):
         found = list(group)
         places.append(LeaderboardEntry(found[0][0].point, [outcome for _, outcome in found if outcome], len(found)))
-    better = -1 if any(_higher_is_better(place) for place in places) else 1
+    better = -1 if any(outcome.scores.higher_is_better for place in places for outcome in place.outcomes) else 1
 
     def order(place: LeaderboardEntry) -> tuple[bool, float]:
         mean = place.mean("validation")
@@ -109,10 +110,6 @@ def best(places: list[LeaderboardEntry]) -> LeaderboardEntry | None:
     """Return the point to take: the first one, if all its seeds came to a score."""
     first = places[0]
     return first if first.whole and first.mean("validation") is not None else None
-
-
-def _higher_is_better(place: LeaderboardEntry) -> bool:
-    return any(outcome.scores["headline"].get("higher_is_better", False) for outcome in place.outcomes)
 
 
 def _known(value: float | None) -> float | None:

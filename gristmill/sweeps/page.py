@@ -40,12 +40,12 @@ def verdict(places: list[LeaderboardEntry]) -> str:
     if first is None:
         return "No point came to a score with all its seeds."
     outcome, spread = first.outcomes[0], first.spread("test")
-    found, baseline = format_numbers([first.mean("test"), outcome.scores["headline"]["baseline"]])
+    found, baseline = format_numbers([first.mean("test"), outcome.scores.headline.baseline])
     if spread is not None:
         found += f" ± {format_number(spread)}"
     return (
         f"Best on {outcome.chosen_on}: {first.point.label}. "
-        f"Its {outcome.metric} is {found} on the test part, against {baseline} for {outcome.scores['best_baseline']}."
+        f"Its {outcome.metric} is {found} on the test part, against {baseline} for {outcome.scores.best_baseline}."
     )
 
 

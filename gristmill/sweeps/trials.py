@@ -5,7 +5,6 @@ before is tried again, be it by a sweep that was killed, by `gristmill run --set
 """
 
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +14,7 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
+from gristmill.runs.scores import Scores
 from gristmill.store.artifact import Reference
 from gristmill.sweeps import points
 from gristmill.sweeps.leaderboard import TrialScores
@@ -107,10 +107,9 @@ def outcome(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
         scored = catalogue.store.open_verified(made[LAST].reference, by_stat=True)
     except CorruptArtifact:  # gone from the shared store since it was seen there
         return None
-    scores = json.loads((scored.path / "scores.json").read_text())
     train, evaluate = made["train"], scored.manifest
     return TrialScores(
-        scores,
+        Scores.read(scored.path),
         train.manifest["measures"]["seconds"],
         train.counts.get("parameters"),
         evaluate["created"],

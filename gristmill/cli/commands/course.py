@@ -77,7 +77,7 @@ def _told(result: CourseResult) -> str:
         return result.missing
     first = result.outcomes[0]
     code = f", the course's code {syllabus.means(result.row.code.scores)}" if result.row.code else ""
-    baseline = format_number(first.scores["headline"]["baseline"])
+    baseline = format_number(first.scores.headline.baseline)
     figures = f"{first.metric} {syllabus.means(result.tests)} (baseline {baseline}{code})"
     if not result.kept:
         return figures

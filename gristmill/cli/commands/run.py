@@ -66,7 +66,7 @@ def _planned(project: Project, name: str, refresh: str | None, as_json: bool) ->
 
 def _show(result: Result, steps: list[Step]) -> None:
     if not is_fresh(steps):
-        output.show_scores(result.evaluation)
+        output.show_scores(result.typed_scores)
         output.show_places(result.report, result.bundle)
 
 

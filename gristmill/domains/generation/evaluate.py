@@ -12,11 +12,12 @@ from gristmill.domains.generation import dataset
 from gristmill.domains.generation.baselines import TokenStream, baselines
 from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.predictions import Ids, parity_sequences, score_tokens, token_stream
-from gristmill.domains.generation.scores import MODEL, TokenOutcomes, blocks, measure, summarised
+from gristmill.domains.generation.scores import TokenOutcomes, blocks, measure, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError
+from gristmill.runs.scores import FILE, MODEL
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layers
 from gristmill.util.table_io import write_document, write_table
@@ -54,7 +55,7 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
         outcomes[part] = {MODEL: score_tokens(network, data, tokens, part)} | counts
     known = described(tokens, parts)
     by_character = is_lossless(data, known["unknown"]["test"])
-    write_document(out / "scores.json", summarised(scores(data, outcomes, by_character)) | known)
+    write_document(out / FILE, summarised(scores(data, outcomes, by_character)) | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
     write_table(out / "samples.parquet", samples(network, data, evaluate))
     write_table(out / "layers.parquet", layers(network))

@@ -14,8 +14,9 @@ from gristmill.domains.text.tokenizer import NEEDS, Tokenizer
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, refuse_other_than_scored
 from gristmill.export.formats import FORMATS
+from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
-from gristmill.util.table_io import read_document, write_document
+from gristmill.util.table_io import write_document
 
 _FORM = "saved_model"  # the only format that can hold a tokenizer
 _SIGNATURES = {
@@ -53,7 +54,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORM].place)
         write_document(out / "signature.json", signature(data.layout, tokenizer))  # says what loading the model needs
         parity = check_parity(reload, out, ["next_token"], shown, scored, export.tolerance)
-    write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": parity})
+    write_exported(out, evaluate, parity=parity)
     return {"formats": 1, "parity_sequences": len(shown)}
 
 

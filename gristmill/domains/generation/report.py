@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from gristmill.domains.generation import dataset, plots
 from gristmill.domains.generation.dataset import PARTS, Prepared
+from gristmill.domains.generation.scores import GenerationScores
 from gristmill.domains.text.projector import visible
 from gristmill.reports.learning import network_section, training_sections
 from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Passage, Section, Table
-from gristmill.settings.messages import format_numbers, score_rows
-from gristmill.util.table_io import read_document, read_table
+from gristmill.runs.scores import Scores
+from gristmill.settings.messages import MISSING
+from gristmill.util.table_io import read_table
 
 METRICS = {
     "bits_per_character": "bits a character",
@@ -22,15 +24,16 @@ METRICS = {
     "accuracy": "next token right",
 }
 
+_FITTED = (
+    "The baselines count in the training set; how far they lean on shorter contexts is chosen on the validation set."
+)
 _FREQUENT = 20  # tokens that are listed
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    scores = read_document(folders["evaluate"] / "scores.json")
-    yield Section(
-        "Scores", verdict(scores), tables=[scores_table(scores, part) for part in PARTS if part in told(scores)]
-    )
+    scores = GenerationScores.read(folders["evaluate"])
+    yield scores_section(scores, METRICS, _FITTED)
     yield samples_section(read_table(folders["evaluate"] / "samples.parquet"))
     yield bits_section(folders["evaluate"], scores)
     yield from training_sections(folders["train"])
@@ -40,42 +43,8 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the bits along the test part as a PNG, from the folder of `evaluate` alone."""
-    scores = read_document(folders["evaluate"] / "scores.json")
-    return as_png(plots.bits_figure(test_bits(folders["evaluate"]), scores["best_baseline"]))
-
-
-def told(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Return the model's scores by part."""
-    by_part: dict[str, dict[str, float]] = scores["model"]
-    return by_part
-
-
-def verdict(scores: dict[str, Any]) -> str:
-    """Say in a sentence how the model stands beside its best baseline."""
-    headline = scores["headline"]
-    name, model, baseline = METRICS[headline["metric"]], headline["model"], headline["baseline"]
-    stands = "beats" if model < baseline else "does not beat"
-    change = model / baseline - 1
-    size = f", {abs(change):.1%} {'fewer' if change < 0 else 'more'}" if change else ""
-    own, others = format_numbers([model, baseline])
-    return (
-        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: {own} {name} "
-        f"against {others}{size}. Nothing was fitted on the test part. The baselines count in the training part; "
-        "how far they lean on shorter contexts is chosen on validation."
-    )
-
-
-def scores_table(scores: dict[str, Any], part: str) -> Table:
-    """Return a part's scores, the model first, then the baselines from the best on."""
-    first = scores["headline"]["metric"]
-    baselines = sorted(scores["baselines"].items(), key=lambda item: item[1][part][first])
-    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
-    shown = {key: name for key, name in METRICS.items() if key in scores["model"][part]}
-    bits = score_rows([key for key in shown if key != "accuracy"], named)
-    rows = [[*row, f"{values['accuracy']:.1%}"] for row, (_, values) in zip(bits, named, strict=True)]
-    title = f"{part.capitalize()} part, {scores['tokens'][part]:,} tokens"
-    unknown = scores["unknown"][part]
-    return Table(title + (f", {unknown:.2%} of them unknown" if unknown else ""), ["", *shown.values()], rows)
+    best = Scores.read(folders["evaluate"]).best_baseline
+    return as_png(plots.bits_figure(test_bits(folders["evaluate"]), best))
 
 
 def samples_section(samples: pd.DataFrame) -> Section:
@@ -89,9 +58,9 @@ def samples_section(samples: pd.DataFrame) -> Section:
     return Section("Samples", note, passages=[Passage("Prompt", prompt), *passages])
 
 
-def bits_section(evaluated: Path, scores: dict[str, Any]) -> Section:
+def bits_section(evaluated: Path, scores: GenerationScores) -> Section:
     """Return how hard the test part is from its beginning to its end."""
-    bits, best = test_bits(evaluated), scores["best_baseline"]
+    bits, best = test_bits(evaluated), scores.best_baseline
     better = (bits["model"] < bits[best]).mean()
     note = f"Means of up to 1,000 tokens; the model takes fewer bits than {best} in {better:.0%} of them."
     return Section("Along the test part", note, [as_svg(plots.bits_figure(bits, best))])
@@ -103,7 +72,7 @@ def test_bits(evaluated: Path) -> pd.DataFrame:
     return bits[bits["part"] == "test"].reset_index(drop=True)
 
 
-def data_section(data: Prepared, scores: dict[str, Any]) -> Section:
+def data_section(data: Prepared, scores: GenerationScores) -> Section:
     """Return how much text each part holds, and the most frequent tokens."""
     layout = data.layout
     seen = "windows of the stream" if layout.after_each else "the beginnings of lines"
@@ -118,7 +87,7 @@ def data_section(data: Prepared, scores: dict[str, Any]) -> Section:
             f"{layout.characters[part]:,}",
             f"{layout.tokens[part]:,}",
             f"{unknown[part]:.2%}",
-            _told(scores, part),
+            f"{scores.tokens[part]:,}" if part in scores.tokens else MISSING,
         ]
         for part in PARTS
     ]
@@ -131,7 +100,3 @@ def data_section(data: Prepared, scores: dict[str, Any]) -> Section:
         Table("Most frequent tokens of the training part", ["token", "count"], frequent),
     ]
     return Section("Data", note, tables=tables)
-
-
-def _told(scores: dict[str, Any], part: str) -> str:
-    return f"{scores['tokens'][part]:,}" if part in scores["tokens"] else "–"

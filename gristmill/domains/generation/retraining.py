@@ -16,7 +16,7 @@ import pandas as pd
 
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import whole_text
-from gristmill.domains.generation.scores import MODEL
+from gristmill.domains.generation.scores import GenerationScores
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
@@ -33,6 +33,7 @@ from gristmill.runs.retraining_record import (
     LostRows,
     incomparable_error,
 )
+from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_document, read_table
 
 Values = npt.NDArray[np.float64]  # (pieces,)
@@ -113,19 +114,18 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         challenger: folders of its artifacts.
         champion: the version that serves; None without one.
     """
-    scores = read_document(challenger["evaluate"] / "scores.json")
-    baselines = scores["baselines"]
+    scores = GenerationScores.read(challenger["evaluate"])
     if champion is None:
         rows = read_table(challenger["evaluate"] / "bits.parquet").query("part == 'test'")
-        told = {CHALLENGER: rows[MODEL]} | {name: rows[name] for name in baselines}
+        told = {CHALLENGER: rows[MODEL]} | {name: rows[name] for name in scores.baselines}
         return Contest("bits_per_token", {name: bits.to_numpy() for name, bits in told.items()})
     text, begin = _unlearned(challenger, champion.folders)
     made = {CHALLENGER: _told(challenger, text, begin), CHAMPION: _told(champion.folders, text, begin)}
     _refuse_other_units(made, challenger, champion.folders)
     errors = {name: told.bits / told.characters.mean() for name, told in made.items()}
-    tokens = scores["tokens"]["test"] / dataset.read(challenger["preprocess"]).layout.characters["test"]
-    for name, by_part in baselines.items():
-        errors[name] = np.full_like(errors[CHALLENGER], by_part["test"]["bits_per_token"] * tokens)
+    tokens = scores.tokens["test"] / dataset.read(challenger["preprocess"]).layout.characters["test"]
+    for name, by_part in scores.baselines.items():
+        errors[name] = tokens * np.full_like(errors[CHALLENGER], by_part["test"]["bits_per_token"])
     return Contest("bits_per_character", errors)
 
 

@@ -1,5 +1,6 @@
 """How well next tokens are told: bits, perplexity, and how often the likeliest token was the one that came."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,11 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.generation.baselines import TokenPredictions
-from gristmill.util.ranking import rank
+from gristmill.runs.scores import MODEL, Scores, summarise
 
-MODEL = "model"
 
-Scores = dict[str, dict[str, dict[str, float]]]  # by model, part and metric
+class GenerationScores(Scores):
+    """Content of `scores.json` of a network that writes."""
+
+    tokens: dict[str, int]  # predicted, by part
+    unknown: dict[str, float]  # share of these tokens, by part
 
 
 @dataclass(frozen=True)
@@ -47,24 +51,11 @@ def measure(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
     }
 
 
-def summarised(scores: Scores) -> dict[str, Any]:
+def summarised(scores: Mapping[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
     """Return the model's scores, the baselines', the best of them, and the headline: the first metric, in bits."""
-    rest = {name: by_part for name, by_part in scores.items() if name != MODEL}
     first, *others = scores[MODEL]["test"]
-    shown = [first, *(name for name in others if name != "bits_per_token")]  # which the perplexity tells too
-    best = min(rest, key=lambda name: rank(rest[name]["test"][first]))
-    return {
-        "model": scores[MODEL],
-        "baselines": rest,
-        "best_baseline": best,
-        "shown": shown,
-        "headline": {
-            "metric": first,
-            "model": scores[MODEL]["test"][first],
-            "baseline": rest[best]["test"][first],
-            "higher_is_better": False,
-        },
-    }
+    shown = [first, *(name for name in others if name != "bits_per_token")]  # the perplexity says the same
+    return summarise(scores, first, shown, higher_is_better=False)
 
 
 def blocks(count: int, size: int) -> list[slice]:

@@ -14,11 +14,10 @@ from gristmill.domains.tabular.dataset import MODEL, Prepared, by_part
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
+from gristmill.runs.scores import FILE, summarise
 from gristmill.training import saved_network
-from gristmill.util.ranking import rank
 from gristmill.util.table_io import write_document, write_table
 
-_HEADLINE = "mae"
 _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 
 
@@ -32,7 +31,8 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     predicted = {MODEL: predict_target(network, data.inputs)} | baselines(data)
     predictions = pd.DataFrame({"row": np.arange(len(data.table)), "part": data.parts, "y": data.truth, **predicted})
     write_table(out / "predictions.parquet", predictions)
-    write_document(out / "scores.json", summarised({name: score(predictions, name) for name in predicted}))
+    scores = {name: score(predictions, name) for name in predicted}
+    write_document(out / FILE, summarise(scores, "mae", _METRICS))
     if found := importance_of_columns(data, network):
         write_document(out / IMPORTANCE_FILE, found)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
@@ -43,23 +43,6 @@ def score(predictions: pd.DataFrame, name: str) -> dict[str, dict[str, float | N
     return {
         part: {metric: measure(rows["y"].to_numpy(), rows[name].to_numpy()) for metric, measure in _METRICS.items()}
         for part, rows in by_part(predictions).items()
-    }
-
-
-def summarised(scores: dict[str, Any]) -> dict[str, Any]:
-    """Return the model's scores, the baselines', the best of them and the headline, the mean absolute error."""
-    rest = {name: by_part for name, by_part in scores.items() if name != MODEL}
-    best = min(rest, key=lambda name: rank(rest[name]["test"][_HEADLINE]))
-    return {
-        "model": scores[MODEL],
-        "baselines": rest,
-        "best_baseline": best,
-        "shown": list(_METRICS),
-        "headline": {
-            "metric": _HEADLINE,
-            "model": scores[MODEL]["test"][_HEADLINE],
-            "baseline": rest[best]["test"][_HEADLINE],
-        },
     }
 
 

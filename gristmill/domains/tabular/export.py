@@ -11,8 +11,9 @@ from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
+from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
-from gristmill.util.table_io import read_document, read_table, write_document
+from gristmill.util.table_io import read_table, write_document
 
 _MAX_ROWS_COMPARED = 10_000
 
@@ -36,7 +37,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         scored = made[rows, np.newaxis].astype(np.float32)
         difference = check_parity(reload, out, export.formats, inputs[rows], scored, tolerance)
     write_document(out / "signature.json", signature(data.layout, export))
-    write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": difference})
+    write_exported(out, evaluate, parity=difference)
     return {"formats": len(export.formats), "parity_rows": len(rows)}
 
 

@@ -12,9 +12,10 @@ from gristmill.domains.tabular.dataset import PARTS, Prepared
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import training_sections
 from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
-from gristmill.util.ranking import rank
+from gristmill.runs.scores import Scores
+from gristmill.settings.messages import format_number, format_numbers, score_column
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {"mae": "MAE", "rmse": "RMSE", "r2": "R²"}
@@ -24,12 +25,13 @@ _MAX_NAMES = 12  # of a category, in a table
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    data, scores = dataset.read(folders["preprocess"]), read_document(folders["evaluate"] / "scores.json")
+    data, scores = dataset.read(folders["preprocess"]), Scores.read(folders["evaluate"])
     predictions = read_table(folders["evaluate"] / "predictions.parquet")
-    parts = [part for part in reversed(PARTS) if part in scores["model"]]
-    yield Section("Scores", verdict(scores), tables=[scores_table(scores, part) for part in parts])
+    explained = scores.model["test"]["r2"]
+    remark = f"R², the share of variance explained, is {format_number(explained)}." if explained is not None else ""
+    yield scores_section(scores, METRICS, remark)
     yield from prediction_sections(data, predictions)
-    yield from category_sections(data, predictions, scores["best_baseline"])
+    yield from category_sections(data, predictions, scores.best_baseline)
     yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
     yield from training_sections(folders["train"])
     yield data_section(read_document(folders["ingest"] / "summary.json"), data)
@@ -38,28 +40,6 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return predictions against truth as a PNG; only the folder of `evaluate` is needed."""
     return as_png(plots.scatter_figure(read_table(folders["evaluate"] / "predictions.parquet")))
-
-
-def verdict(scores: dict[str, Any]) -> str:
-    """Say how the model stands beside its best baseline, and how much it explains."""
-    headline, explained = scores["headline"], scores["model"]["test"]["r2"]
-    stands = "beats" if headline["model"] < headline["baseline"] else "does not beat"
-    model, baseline = format_numbers([headline["model"], headline["baseline"]])
-    said = (
-        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
-        f"{METRICS[headline['metric']]} {model} against {baseline}. "
-    )
-    if explained is not None:
-        said += f"R², the share of the test part's variance that it explains, is {format_number(explained)}. "
-    return said + "Nothing was fitted on the test part."
-
-
-def scores_table(scores: dict[str, Any], part: str) -> Table:
-    """Return a part's scores, the model first, then the baselines from the best on."""
-    metric = scores["headline"]["metric"]
-    baselines = sorted(scores["baselines"].items(), key=lambda item: rank(item[1][part][metric]))
-    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
-    return Table(f"{part.capitalize()} part", ["prediction", *METRICS.values()], score_rows(METRICS, named))
 
 
 def prediction_sections(data: Prepared, predictions: pd.DataFrame) -> Iterator[Section]:

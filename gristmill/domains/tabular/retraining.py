@@ -25,6 +25,7 @@ from gristmill.runs.retraining_record import (
     LostRows,
     incomparable_error,
 )
+from gristmill.runs.scores import Scores
 from gristmill.util.table_io import read_document, read_table
 
 
@@ -85,7 +86,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     With a champion, only rows count that neither model was trained or chosen on.
     """
     data, rows = dataset.read(challenger["preprocess"]), _test_predictions(challenger)
-    baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
+    baselines = Scores.read(challenger["evaluate"]).baselines
     predicted = {CHALLENGER: rows[MODEL].to_numpy()} | {name: rows[name].to_numpy() for name in baselines}
     unseen = np.ones(len(rows), bool)
     if champion is not None:

@@ -9,7 +9,6 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.common.classification.predictions import most_confident_errors, prediction_rows
 from gristmill.domains.common.classification.score_table import (
-    MODEL,
     ProbabilitiesByModel,
     check_slices,
     described,
@@ -22,6 +21,7 @@ from gristmill.domains.text.dataset import LENGTH, Prepared
 from gristmill.domains.text.predictions import probabilities_of, texts_of
 from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
+from gristmill.runs.scores import FILE, MODEL
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layers
 from gristmill.util.table_io import write_document, write_table
@@ -60,7 +60,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     write_table(out / "layers.parquet", layers(network))
     write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
     known = write_embedding(data, embedding, evaluate.neighbours, out)
-    write_document(out / "scores.json", summarised(table) | described(data, made["test"][MODEL]) | known)
+    write_document(out / FILE, summarised(table) | described(data, made["test"][MODEL]) | known)
     return {f"{part}_texts": len(rows[part]) for part in parts}
 
 

@@ -16,8 +16,9 @@ from gristmill.domains.text.tokenizer import NEEDS
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, in_blocks, refuse_other_than_scored
 from gristmill.export.formats import FORMATS
+from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
-from gristmill.util.table_io import read_document, write_document
+from gristmill.util.table_io import write_document
 
 FORMAT = "saved_model"  # the only format that can contain a tokenizer
 
@@ -50,7 +51,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORMAT].place)
         write_document(out / "signature.json", signature(data.layout))  # read when the model is loaded
         parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance)
-    write_document(out / "scores.json", read_document(evaluate / "scores.json") | {"parity": parity})
+    write_exported(out, evaluate, parity=parity)
     for name in _PROJECTOR_FILES:
         if (evaluate / name).exists():
             shutil.copyfile(evaluate / name, out / name)

@@ -58,9 +58,9 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
 
 def embedding_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield a plot of the embedding and the neighbours of some tokens, if the network has an embedding."""
-    if "embedding" not in evaluation.scores:
+    known, classes = evaluation.scores.embedding, evaluation.scores.classes
+    if known is None:
         return
-    known, classes = evaluation.scores["embedding"], evaluation.scores["classes"]
     positions = read_table(evaluation.evaluate / "embedding2d.parquet")
     note = (
         f"The {len(positions):,} strongest keywords in the embedding of layer {known['layer']!r}: the first two "

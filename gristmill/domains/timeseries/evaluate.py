@@ -1,6 +1,5 @@
 """Evaluate: forecasts beside the baselines', their intervals, and what they say of anomalies and regimes."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
+from gristmill.domains.common.score_table import scores_by_part
 from gristmill.domains.timeseries import anomalies, backtest_scores, change_points, dataset, per_series
 from gristmill.domains.timeseries.anomalies import ForecasterOf
 from gristmill.domains.timeseries.baseline_forecasts import calibrated, with_intervals
@@ -28,12 +28,11 @@ from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.study import with_season, write_patterns
+from gristmill.runs.scores import FILE, summarise
 from gristmill.training import saved_network
-from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, write_document, write_table
 
 _SHOWN = ("mae", "rmse", "mape", "mase", "skill", "coverage")  # where there is no room for all
-_LABELS = ("part", "by", "group", "forecaster", "examples")
 
 
 def evaluate(
@@ -86,7 +85,7 @@ def evaluate(
         summary["anomalies"] = look_for_anomalies(data, by_median(network, quantiles), calibration, settings, out)
     summary["segments"] = look_for_changes(data, found.segments, settings.season, out)
     write_patterns(data, settings.season, out)
-    write_document(out / "scores.json", summary)
+    write_document(out / FILE, summary)
     metric = summary["headline"]["metric"]
     if weighed := importance_of_channels(data, network, metric, settings.season, quantiles):
         write_document(out / permutation_importance.IMPORTANCE_FILE, weighed)
@@ -133,28 +132,14 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
 
     The headline is the mean absolute error, or the scaled one where series or channels of different units are mixed.
     """
-    scored: dict[str, dict[str, Any]] = {}
-    for row in table[table["by"] == "all"].to_dict("records"):
-        values = {key: None if pd.isna(value) else value for key, value in row.items() if key not in _LABELS}
-        scored.setdefault(row["forecaster"], {})[row["part"]] = values
+    scored = scores_by_part(table)
     mixed = table["by"].isin(["series", "channel"]).any()
     metric = "mase" if mixed and scored[MODEL]["test"]["mase"] is not None else "mae"
-    baselines = {
-        name: {part: point_scores(scored[name][part]) for part in scored[name]} for name in scored if name != MODEL
-    }
-    best = min(baselines, key=lambda name: rank(baselines[name]["test"][metric]))
-    model, baseline = scored[MODEL]["test"][metric], baselines[best]["test"][metric]
-    return {
-        "model": scored[MODEL],
-        "baselines": baselines,
-        "best_baseline": best,
-        "shown": [name for name in _SHOWN if name in scored[MODEL]["test"]],
-        "headline": {
-            "metric": metric,
-            "model": math.nan if model is None else model,
-            "baseline": math.nan if baseline is None else baseline,
-        },
-    }
+    shown = [name for name in _SHOWN if name in scored[MODEL]["test"]]
+    for name, by_part in scored.items():
+        if name != MODEL:
+            scored[name] = {part: point_scores(values) for part, values in by_part.items()}
+    return summarise(scored, metric, shown)
 
 
 def point_scores(values: dict[str, Any]) -> dict[str, Any]:

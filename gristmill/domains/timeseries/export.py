@@ -13,6 +13,7 @@ from gristmill.domains.timeseries.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
 from gristmill.keys import digest_of_file
+from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
@@ -56,8 +57,7 @@ def export(
         )
     write_document(out / "signature.json", signature(data, network.input_shape[1] is None, training, export))
     lineage = {"judged": digest_of_file(train / "weights.npz"), "exported": digest_of_file(exported / "weights.npz")}
-    scores = read_document(evaluate / "scores.json")
-    write_document(out / "scores.json", scores | {"parity": difference, "weights": lineage, "refit": refit is not None})
+    write_exported(out, evaluate, parity=difference, weights=lineage, refit=refit is not None)
     if (evaluate / "intervals.json").exists():
         shutil.copyfile(evaluate / "intervals.json", out / "intervals.json")
     return {"formats": len(export.formats), "parity_windows": len(starts)}

@@ -14,9 +14,10 @@ from gristmill.domains.timeseries.forecasts import read_predictions
 from gristmill.reports.importance import importance_sections
 from gristmill.reports.learning import learning_figure, training_sections
 from gristmill.reports.pictures import as_png, as_svg
+from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Section, Table
+from gristmill.runs.scores import Scores
 from gristmill.settings.messages import MISSING, format_number, format_numbers, score_column, score_rows
-from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {
@@ -33,19 +34,28 @@ INTERVALS = {"coverage": "coverage", "width": "width", "pinball": "pinball"}
 _SHOWN = 12  # series, steps or channels that a table shows at most
 
 
+class ForecastScores(Scores):
+    """Content of `scores.json` of a forecast."""
+
+    level: float = 0.0  # nominal coverage of the intervals
+    calibrated_on: str | None = None
+    anomalies: dict[str, Any] | None = None
+    segments: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Found:
     """What a run left in its artifacts, read once."""
 
     folders: dict[str, Path]
     data: Prepared
-    scores: dict[str, Any]
+    scores: ForecastScores
     table: pd.DataFrame
 
     @property
     def best(self) -> str:
         """The best baseline."""
-        return str(self.scores["best_baseline"])
+        return self.scores.best_baseline
 
     def by(self, what: str) -> pd.DataFrame:
         """Return the scores of the test part by step, series or channel."""
@@ -57,14 +67,10 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     found = Found(
         folders,
         dataset.read(folders["preprocess"]),
-        read_document(folders["evaluate"] / "scores.json"),
+        ForecastScores.read(folders["evaluate"]),
         read_table(folders["evaluate"] / "scores.parquet"),
     )
-    yield Section(
-        "Scores",
-        verdict(found.scores),
-        tables=[scores_table(found.scores, part) for part in PARTS if part in found.scores["model"]],
-    )
+    yield scores_section(found.scores, METRICS | INTERVALS, *remarks(found.scores))
     yield from forecast_sections(found)
     yield from score_sections(found)
     yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
@@ -77,7 +83,7 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the forecast against the truth as a PNG, from the folder of `evaluate` alone."""
-    best = read_document(folders["evaluate"] / "scores.json")["best_baseline"]
+    best = Scores.read(folders["evaluate"]).best_baseline
     return as_png(plots.forecast_figure(one_step(read_predictions(folders["evaluate"], "test")), best))
 
 
@@ -88,45 +94,27 @@ def one_step(predictions: pd.DataFrame, channel: str | None = None) -> pd.DataFr
     return rows[rows["channel"] == (channel or rows["channel"].iloc[0])]
 
 
-def verdict(scores: dict[str, Any]) -> str:
-    """Say in a sentence how the model stands beside its best baseline, and how honest its intervals are."""
-    headline = scores["headline"]
-    gain = 1 - headline["model"] / headline["baseline"] if headline["baseline"] else 0.0
-    stands = "beats" if gain > 0 else "does not beat"
-    model, baseline = format_numbers([headline["model"], headline["baseline"]])
-    said = (
-        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: "
-        f"{METRICS[headline['metric']]} {model} against {baseline} ({gain:+.1%}). "
-    )
-    said += _on_validation(scores, gain > 0)
-    if (coverage := scores["model"]["test"].get("coverage")) is not None:
-        said += f"Its {scores['level']:.0%} intervals covered {coverage:.1%} of the test part. "
-    return said + "Nothing was fitted on the test part. Skill is the share of the naive forecast's error that is saved."
+def remarks(scores: ForecastScores) -> Iterator[str]:
+    """Yield what is worth knowing beside the verdict: the validation set, the intervals, the meaning of skill."""
+    yield _on_validation(scores)
+    if (coverage := scores.model["test"].get("coverage")) is not None:
+        yield f"Its {scores.level:.0%} intervals covered {coverage:.1%} of the test set."
+    yield "Skill is the share of the naive forecast's error that is saved."
 
 
-def _on_validation(scores: dict[str, Any], beats: bool) -> str:
-    """Say how the model stands on the validation part where that is otherwise than on the test part."""
-    if "validation" not in scores["model"]:
+def _on_validation(scores: Scores) -> str:
+    """Return the comparison with the best baseline on the validation set where it differs from that on the test set."""
+    _, *baselines = scores.best_first("validation")
+    if not baselines:
         return ""
-    metric = scores["headline"]["metric"]
-    own = scores["model"]["validation"][metric]
-    errors = {name: by_part["validation"][metric] for name, by_part in scores["baselines"].items()}
-    best = min(errors, key=lambda name: rank(errors[name]))
-    error = errors[best]
-    if own is None or error is None:
+    name, by_part = baselines[0]
+    own, error = scores.validation, by_part["validation"][scores.metric]
+    if own is None or error is None or scores.headline.beats_baseline == (own < error):
         return ""
     shown = format_numbers([own, error])
-    said = f"On the validation part it {'does not' if beats else 'does'}: {shown[0]} against {shown[1]} of {best}. "
-    return said if beats != (own < error) else ""
-
-
-def scores_table(scores: dict[str, Any], part: str) -> Table:
-    """Return a part's scores, the model first, then the baselines from the best on."""
-    metric = scores["headline"]["metric"]
-    baselines = sorted(scores["baselines"].items(), key=lambda item: rank(item[1][part][metric]))
-    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
-    shown = METRICS | (INTERVALS if "coverage" in scores["model"][part] else {})
-    return _told(f"{part.capitalize()} part", ["forecast", *shown.values()], score_rows(shown, named))
+    return (
+        f"On the validation set it {'beats' if own < error else 'does not beat'} {name}: {shown[0]} against {shown[1]}."
+    )
 
 
 def forecast_sections(found: Found) -> Iterator[Section]:
@@ -155,7 +143,7 @@ def forecast_note(found: Found) -> str:
         note += f"; the model forecasts {layout.horizon} at once"
     if len(found.data.ids) > 1:
         note += f"; the first of {len(found.data.ids)} series"
-    if found_anomalies := found.scores.get("anomalies"):
+    if found_anomalies := found.scores.anomalies:
         spikes = found_anomalies["spikes"]
         note += (
             f". Values outside the interval of {found_anomalies['level']:.1%}: {found_anomalies['flagged']}; of "
@@ -178,11 +166,16 @@ def score_sections(found: Found) -> Iterator[Section]:
         note = f"{len(worst)} series: those with the lowest and the highest skill. All are in scores.parquet."
         table = grouped_table(series.set_index("group").loc[chosen].reset_index(), found.best)
         yield Section("By series", note, tables=[table])
-    if "backtest" in found.scores:
+    if summary := found.scores.backtest:
         blocks = read_table(found.folders["evaluate"] / "backtest.parquet")
         best = found.best if found.best in set(blocks["forecaster"]) else "naive"
         picture = as_svg(plots.backtest_figure(blocks, best))
-        yield Section("Backtest", backtest_note(found.scores), [picture], [backtest_table(found.scores)])
+        yield Section(
+            "Backtest",
+            backtest_note(found.scores, summary),
+            [picture],
+            [backtest_table(summary)],
+        )
 
 
 def grouped_table(rows: pd.DataFrame, best: str) -> Table:
@@ -196,23 +189,22 @@ def grouped_table(rows: pd.DataFrame, best: str) -> Table:
     return _told("", ["", *metrics.values(), f"MAE of {best}"], cells)
 
 
-def backtest_note(scores: dict[str, Any]) -> str:
+def backtest_note(scores: ForecastScores, summary: dict[str, Any]) -> str:
     """Say what the blocks are, and how honest the intervals were there."""
-    summary = scores["backtest"]
     networks = "a network" if summary["seeds"] == 1 else f"{summary['seeds']} networks"
     said = (
         f"Blocks before the test part ({summary['windows']}), each forecast by {networks} trained on what came before "
         "it. ± is the standard deviation of the MAE over blocks, and over seeds."
     )
     if coverage := summary["forecasters"]["model"].get("coverage"):
-        how = ", each block's calibrated on the other blocks," if scores["calibrated_on"] else ""
-        said += f" The {scores['level']:.0%} intervals{how} covered {coverage['mean']:.1%}."
+        how = ", each block's calibrated on the other blocks," if scores.calibrated_on else ""
+        said += f" The {scores.level:.0%} intervals{how} covered {coverage['mean']:.1%}."
     return said
 
 
-def backtest_table(scores: dict[str, Any]) -> Table:
+def backtest_table(summary: dict[str, Any]) -> Table:
     """Return mean and spread of the errors over blocks and seeds."""
-    named = scores["backtest"]["forecasters"]
+    named = summary["forecasters"]
     rest = sorted((name for name in named if name != "model"), key=lambda name: named[name]["mae"]["mean"])
     spread = {"± blocks": "over_windows", "± seeds": "over_seeds"}
     shown = [
@@ -256,10 +248,12 @@ def data_section(found: Found) -> Section:
     summary, data = read_document(found.folders["ingest"] / "summary.json"), found.data
     segments = read_table(found.folders["evaluate"] / "segments.parquet")
     pictures = [as_svg(plots.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
-    return Section("Data", data_note(summary, found.scores), pictures, [parts_table(data), statistics_table(summary)])
+    return Section(
+        "Data", data_note(summary, found.scores.segments), pictures, [parts_table(data), statistics_table(summary)]
+    )
 
 
-def data_note(summary: dict[str, Any], scores: dict[str, Any]) -> str:
+def data_note(summary: dict[str, Any], segments: dict[str, Any]) -> str:
     """Say what was read, what was repaired and how well, and how regimes were found."""
     counts = summary["counts"]
     repairs = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if name != "rows")
@@ -273,12 +267,11 @@ def data_note(summary: dict[str, Any], scores: dict[str, Any]) -> str:
         note += (
             f" Of {target}, {scored['hidden']:,} known values were hidden and filled; mean absolute error: {errors}."
         )
-    shifts = scores["segments"]["shifts"]
-    if shifts:
+    if shifts := segments["shifts"]:
         told = ", ".join(
             f"{name.replace('_', ' ')} {format_number(value, 3)}" for name, value in shifts.items() if value is not None
         )
-        note += f" Regimes: {scores['segments']['found']} found; of level shifts injected into the series: {told}."
+        note += f" Regimes: {segments['found']} found; of level shifts injected into the series: {told}."
     return note
 
 

@@ -27,7 +27,8 @@ from gristmill.runs.retraining_record import (
     LostRows,
     incomparable_error,
 )
-from gristmill.util.table_io import read_document, read_table
+from gristmill.runs.scores import Scores
+from gristmill.util.table_io import read_table
 
 Array = npt.NDArray[np.float64]
 
@@ -180,9 +181,9 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """
     data = dataset.read(challenger["preprocess"])
     rows = read_predictions(challenger["evaluate"], "test")
-    scores = read_document(challenger["evaluate"] / "scores.json")
+    scores = Scores.read(challenger["evaluate"])
     starts, shape = data.origins("test"), (-1, data.layout.horizon, len(data.layout.targets))
-    made = {name: rows[name].to_numpy().reshape(shape) for name in (MODEL, *scores["baselines"])}
+    made = {name: rows[name].to_numpy().reshape(shape) for name in (MODEL, *scores.baselines)}
     kept = np.ones(len(starts), bool)
     if champion is not None:
         served = _served(challenger["ingest"], champion, read_table(champion.folders["ingest"] / "series.parquet"))
@@ -194,9 +195,8 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         made[CHAMPION] = np.full_like(made[MODEL], np.nan)
         made[CHAMPION][kept] = served.forecast(starts[kept])
     truth = rows["y"].to_numpy().reshape(shape)
-    metric = scores["headline"]["metric"]
     naive = past_errors(data, "test", Forecasts(starts, truth), None)[0]
-    unit = np.where(naive > 0, naive, np.nan) if metric == "mase" else np.ones_like(truth)
+    unit = np.where(naive > 0, naive, np.nan) if scores.metric == "mase" else np.ones_like(truth)
     kept &= ~np.isnan(unit).all(axis=(1, 2))  # a series that never moved has no unit to be judged in
     times = data.times[starts]
     errors = {name: np.abs(forecast - truth) / unit for name, forecast in made.items()}
@@ -205,7 +205,9 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         raise incomparable_error("no forecast of the judging window has as long a history as the champion needs")
     counted = ~np.isnan(unit)
     return Contest(
-        metric, {name: _over_time(made, counted, times, kept) for name, made in errors.items()}, data.layout.horizon
+        scores.metric,
+        {name: _over_time(made, counted, times, kept) for name, made in errors.items()},
+        data.layout.horizon,
     )
 
 

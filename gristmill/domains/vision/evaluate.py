@@ -8,7 +8,6 @@ import pandas as pd
 
 from gristmill.domains.common.classification.predictions import most_confident_errors, prediction_rows
 from gristmill.domains.common.classification.score_table import (
-    MODEL,
     check_slices,
     described,
     score_table,
@@ -19,6 +18,7 @@ from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.export_network import head_of
 from gristmill.domains.vision.predictions import picked, probabilities_of, probabilities_on
 from gristmill.domains.vision.settings import Evaluate
+from gristmill.runs.scores import FILE, MODEL
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layers
 from gristmill.util.table_io import write_document, write_table
@@ -59,7 +59,7 @@ def evaluate(
     table = pd.concat([score_table(data, part, made[part], evaluate.slices) for part in parts], ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
-    write_document(out / "scores.json", summarised(table) | described(data, made["test"][MODEL]))
+    write_document(out / FILE, summarised(table) | described(data, made["test"][MODEL]))
     write_table(out / "layers.parquet", layers(network))
     write_examples(data, network, rows["test"], out)
     return {f"{part}_images": len(rows[part]) for part in parts}

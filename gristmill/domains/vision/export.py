@@ -15,8 +15,9 @@ from gristmill.domains.vision.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, export_network, in_blocks, refuse_other_than_scored
 from gristmill.export.formats import FORMATS
+from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
-from gristmill.util.table_io import read_document, write_document
+from gristmill.util.table_io import write_document
 
 QUANTIZED = "lite_quantized"  # is written beside `lite`
 
@@ -51,7 +52,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     if "lite" in export.formats:
         told[QUANTIZED] = quantized_scores(out, data, scored)
     write_document(out / "signature.json", signature(layout, export.formats))
-    write_document(out / "scores.json", read_document(evaluate / "scores.json") | told)
+    write_exported(out, evaluate, **told)
     return {"formats": len(export.formats), "parity_images": len(pixels)}
 
 

@@ -19,12 +19,14 @@ from gristmill.registry.promotions import Promotion
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Drift, ErrorDrift, InputDrift, Judgement
+from gristmill.runs.scores import Headline, Scores
 from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores
 from gristmill.sweeps.trials import SweepPoint
 from gristmill.util.table_io import write_table
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
-SCORES = {"headline": {"metric": "mae", "model": 1.0, "baseline": 2.0}, "best_baseline": "naive", "parity": 1e-6}
+HEADLINE = Headline(metric="mae", model=1.0, baseline=2.0)
+SCORES = Scores(headline=HEADLINE, best_baseline="naive", model={"test": {"mae": 1.0}}, parity=1e-6)
 GIT = Git(commit="a" * 40, dirty=False)
 
 
@@ -162,7 +164,7 @@ def place(seen: Evidence, l2: float, validation: float, tried: bool = True) -> L
     """Return a point of a sweep over the strength of the regularisation."""
     model = seen.pipeline.tables["model"].model_copy(update={"l2": l2})
     changed = replace(seen.pipeline, tables={**seen.pipeline.tables, "model": model})
-    scores = {"headline": {"metric": "mae"}, "model": {"validation": {"mae": validation}, "test": {"mae": 1.0}}}
+    scores = SCORES.model_copy(update={"model": {"validation": {"mae": validation}, "test": {"mae": 1.0}}})
     outcomes = [TrialScores(scores, 1.0, 1, "", {})] if tried else []
     return LeaderboardEntry(SweepPoint((f"model.l2={l2}",), changed, f"model.l2={l2}"), outcomes, 1)
 
@@ -236,7 +238,7 @@ def test_a_model_must_be_better_than_the_best_baseline(
     bare: Evidence, left: RunOutputs, model: float, higher: bool, verdict: str
 ) -> None:
     headline = {"metric": "mae", "model": model, "baseline": 2.0, "higher_is_better": higher}
-    seen = replace(bare, left=replace(left, scores=SCORES | {"headline": headline}))
+    seen = replace(bare, left=replace(left, scores=SCORES.model_copy(update={"headline": Headline(**headline)})))
 
     assert of(seen, "Model", 5)[0] == verdict
 
@@ -298,8 +300,8 @@ def test_slices_are_compared_with_the_best_baseline_in_the_metric_of_the_headlin
     of_baseline = pd.DataFrame(labels | {"forecaster": "naive", metric: [0.1, 0.7, 0.6, 0.4, 0.5]})
     write_table(tmp_path / "scores.parquet", pd.concat([of_model, of_baseline, of_model.assign(part="validation")]))
 
-    headline = {"metric": metric, "higher_is_better": higher}
-    assert slices_behind(tmp_path, {"headline": headline, "best_baseline": "naive"}) == behind
+    headline = Headline(metric=metric, model=0.9, baseline=0.1, higher_is_better=higher)
+    assert slices_behind(tmp_path, SCORES.model_copy(update={"headline": headline})) == behind
 
 
 def test_slices_of_few_examples_are_none(tmp_path: Path) -> None:

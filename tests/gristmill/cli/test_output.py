@@ -19,10 +19,11 @@ from gristmill.project.status import Status
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, StageRecord
 from gristmill.runs.retraining_record import DataChanges, Drift, InputDrift, Judgement, Retraining
+from gristmill.runs.scores import Headline, Scores
 from gristmill.store.artifact import Reference
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
-SCORES = {
+SCORES: dict[str, Any] = {
     "shown": ["mae", "mape", "skill"],
     "headline": {"metric": "mae", "model": 2.0, "baseline": 2.667},
     "best_baseline": "ar",
@@ -140,11 +141,11 @@ def test_no_line_of_a_table_ends_in_blanks(capsys: pytest.CaptureFixture[str]) -
 PIPELINES = [
     Status(
         "sunspots_of_many_years", "timeseries", "long " * 50, "fresh",
-        {"metric": "mae", "model": 12680.4, "baseline": 13001.0}, 12,
+        Headline(metric="mae", model=12680.4, baseline=13001.0), 12,
     ),
     Status(
         "songs", "generation", "of [red]", "never run",
-        {"metric": "bits_per_character", "model": 2.0311, "baseline": 2.25},
+        Headline(metric="bits_per_character", model=2.0311, baseline=2.25),
     ),
 ]  # fmt: skip
 
@@ -176,7 +177,7 @@ def test_on_a_narrow_terminal_other_columns_than_the_names_give_way(
 
 def test_without_all_pipelines_that_need_data_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     lost = Status("lost", "timeseries", "", "no data", None)
-    trained = Status("trained", "timeseries", "", "no data", {"metric": "mae", "model": 2.0, "baseline": 3.0})
+    trained = Status("trained", "timeseries", "", "no data", Headline(metric="mae", model=2.0, baseline=3.0))
     served = Status("served", "timeseries", "", "no data", None, champion=1)
     output.show_status([PIPELINES[1], lost, trained, served, lost], everything=False)
     *shown, last = capsys.readouterr().out.splitlines()
@@ -258,7 +259,7 @@ def test_points_of_a_stage_that_share_a_reason_are_one_line(capsys: pytest.Captu
 
 
 def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_scores(SCORES)
+    output.show_scores(Scores(**SCORES))
     assert capsys.readouterr().out.splitlines() == [
         "   validation   test",
         "scores    mae    mae  mape   skill",
@@ -272,7 +273,7 @@ def test_the_model_stands_above_its_baselines_from_the_best_on(capsys: pytest.Ca
 
 def test_the_baselines_are_sorted_by_the_metric_of_the_headline(capsys: pytest.CaptureFixture[str]) -> None:
     headline = {"metric": "mape", "model": 11.0, "baseline": 9.0}
-    output.show_scores(SCORES | {"shown": ["mape", "coverage"], "headline": headline})
+    output.show_scores(Scores(**SCORES | {"shown": ["mape", "coverage"], "headline": headline}))
     assert rows(capsys.readouterr().out)[1:-1] == [
         ["scores", "mape", "mape", "coverage"],
         ["model", "–", "–", "–"],
@@ -337,7 +338,7 @@ def test_a_retraining_is_shown_with_the_numbers_of_its_decision(capsys: pytest.C
 
 
 def test_runs_stand_side_by_side_with_or_without_a_score(capsys: pytest.CaptureFixture[str]) -> None:
-    headline = {"metric": "mae", "model": 2.0, "baseline": 2.667, "validation": 2.5}
+    headline = Headline(metric="mae", model=2.0, baseline=2.667, validation=2.5)
     failed = record(id="20200102T000000-0000", outcome="failed", overrides=["model.units=[5]"])
     output.show_runs([(failed, None), (record(), headline)])
     assert rows(capsys.readouterr().out) == [
@@ -351,7 +352,7 @@ def test_runs_stand_side_by_side_with_or_without_a_score(capsys: pytest.CaptureF
 def test_the_id_of_a_run_is_whole_however_narrow_the_terminal_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    headline = {"metric": "mae", "model": 29086.4, "baseline": 17.261, "validation": None}
+    headline = Headline(metric="mae", model=29086.4, baseline=17.261)
     shown = record(id="20200102T000000-0000-12", overrides=["train.learning_rate=0.003", "model.units=[20, 10]"])
     for columns in (120, 80, 60, 40):
         monkeypatch.setenv("COLUMNS", str(columns))
@@ -363,7 +364,7 @@ def test_the_id_of_a_run_is_whole_however_narrow_the_terminal_is(
 
 
 def test_runs_scored_by_several_metrics_name_them(capsys: pytest.CaptureFixture[str]) -> None:
-    scored = [{"metric": metric, "model": 2.0, "baseline": 2.5, "validation": 3.0} for metric in ("mae", "mase")]
+    scored = [Headline(metric=metric, model=2.0, baseline=2.5, validation=3.0) for metric in ("mae", "mase")]
     output.show_runs([(record(), headline) for headline in scored])
     assert [line[3:] for line in rows(capsys.readouterr().out)[2:]] == [
         ["mae", "3.0", "2.0", "2.5"],

@@ -1,9 +1,7 @@
 """The course table: its rows, what became of them, and how they are shown."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,6 +10,7 @@ from gristmill.course import saved_scores
 from gristmill.course.page import write_markdown, write_page
 from gristmill.course.rows import Code, CourseResult, CourseRow, result, rows, trials
 from gristmill.errors import RequestError
+from gristmill.runs.scores import Headline, Scores
 from gristmill.store.store import Store
 from gristmill.sweeps import trials as sweeps
 from gristmill.sweeps.leaderboard import TrialScores
@@ -35,12 +34,8 @@ LACKING = '{"small": {"42": {"scores": {}, "seconds": 1, "parameters": 1, "made"
 
 
 def outcome(test: float, higher: bool = False) -> TrialScores:
-    headline = {"metric": "mae", "model": test, "baseline": 21.5, "higher_is_better": higher}
-    scores: Mapping[str, Any] = {
-        "headline": headline,
-        "best_baseline": "naive",
-        "model": {"test": {"mae": test}},
-    }
+    headline = Headline(metric="mae", model=test, baseline=21.5, higher_is_better=higher)
+    scores = Scores(headline=headline, best_baseline="naive", model={"test": {"mae": test}})
     return TrialScores(scores, 3.0, 10, "2026-11-26T00:00:00", {"keras": "3.15.1", "tensorflow": "2.21.0"})
 
 

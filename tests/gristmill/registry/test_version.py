@@ -18,7 +18,7 @@ def scored(**headline: Any) -> Version:
         settings={},
         overrides=[],
         references={},
-        scores={"headline": headline, "best_baseline": "ar"},
+        scores={"headline": headline, "best_baseline": "ar", "model": {}},
         versions={},
         git=Git(commit=None, dirty=False),
         code={},
@@ -38,5 +38,5 @@ def scored(**headline: Any) -> Version:
     ],
 )
 def test_a_version_that_loses_to_a_baseline_says_so(headline: dict[str, Any], said: str | None) -> None:
-    told = f"loses to the baseline ar: {said} on the test part" if said else None
+    told = f"loses to the baseline ar: {said} on the test set" if said else None
     assert scored(**headline).loses_to_baseline == told

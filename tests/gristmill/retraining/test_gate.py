@@ -5,11 +5,18 @@ import pytest
 
 from gristmill.retraining.gate import Contest, best_baseline, bootstrap, judge, standard_error
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
+from gristmill.runs.scores import ByPart, Headline, Scores
 from gristmill.settings.schedule import Gate
 
 NAN, INF = float("nan"), float("inf")
 NOT_FINITE = ": not all predictions are finite numbers"
 FIRST = "; there was no champion"
+
+
+def evaluated(baselines: dict[str, ByPart], higher: bool = False) -> Scores:
+    """Return scores with these baselines."""
+    headline = Headline(metric="mae", model=1.0, baseline=1.0, higher_is_better=higher)
+    return Scores(headline=headline, best_baseline="naive", model={}, baselines=baselines)
 
 
 def contest(challenger: float, champion: float | None = None, **baselines: float) -> Contest:
@@ -86,17 +93,14 @@ def test_a_baseline_that_is_not_finite_counts_as_absent() -> None:
     errors = contest(1.0, None, wild=NAN, spoilt=0.5, naive=2.0)
     errors.errors["spoilt"][3] = INF
     scores = {"wild": 0.1, "spoilt": 0.2, "unscored": NAN, "naive": 2.0}
-    document = {
-        "headline": {"metric": "mae"},
-        "baselines": {name: {"validation": {"mae": scores[name]}} for name in scores},
-    }
+    document = evaluated({name: {"validation": {"mae": score}} for name, score in scores.items()})
     errors.errors["unscored"] = np.zeros(10)
 
     best = best_baseline(document, errors)
 
     assert best == "naive"
     assert judge(errors, Gate(), best).why == "mae 1, not worse than naive with 2" + FIRST
-    del document["baselines"]["naive"]
+    del document.baselines["naive"]
     assert best_baseline(document, errors) is None
 
 
@@ -120,9 +124,10 @@ def test_of_differences_that_are_not_finite_there_is_no_interval() -> None:
         ({}, False, None),
     ],
 )
-def test_the_best_baseline_is_chosen_before_it_is_judged(baselines: object, higher: bool, best: str | None) -> None:
-    document = {"headline": {"metric": "mae", "higher_is_better": higher}, "baselines": baselines}
-    assert best_baseline(document, contest(1.0, naive=1.0, drift=1.0)) == best
+def test_the_best_baseline_is_chosen_before_it_is_judged(
+    baselines: dict[str, ByPart], higher: bool, best: str | None
+) -> None:
+    assert best_baseline(evaluated(baselines, higher), contest(1.0, naive=1.0, drift=1.0)) == best
 
 
 def test_a_judgement_holds_all_scores_and_the_difference() -> None:

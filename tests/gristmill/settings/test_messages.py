@@ -12,7 +12,6 @@ from gristmill.settings.messages import (
     problem_lines,
     score,
     score_rows,
-    standing,
     unknown_name,
     unknown_pipeline,
 )
@@ -198,26 +197,6 @@ def test_each_metric_of_a_table_of_scores_has_its_own_decimals() -> None:
         ["model", "12,680", "+25.0%", "–"],
         ["naive", "14,000", "–", "–"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("metric", "model", "baseline", "higher", "said"),
-    [
-        ("mae", 12.918, 12.96, False, "beats the best baseline by 0.3%: test mae 12.92, ar 12.96"),
-        ("mae", 12.9599, 12.96, False, "beats the best baseline by less than 0.1%: test mae 12.96, ar 12.96"),
-        ("mae", 2.5, 2.0, False, "worse than the best baseline by 25.0%: test mae 2.5, ar 2.0; consider"),
-        ("mae", 2.0, 0.0, False, "worse than the best baseline: test mae 2, ar 0; consider"),
-        ("mae", float("nan"), 2.0, False, "worse than the best baseline: test mae nan, ar 2; consider"),
-        ("mae", 2.0, 2.0, False, "as good as the best baseline: test mae 2, ar 2"),
-        ("accuracy", 0.985, 0.9, True, "beats the best baseline by 0.085: test accuracy 0.985, ar 0.900"),
-        ("accuracy", 0.9, 0.985, True, "worse than the best baseline by 0.085: test accuracy 0.900, ar 0.985; con"),
-    ],
-)
-def test_a_run_says_whether_its_model_beats_the_best_baseline(
-    metric: str, model: float, baseline: float, higher: bool, said: str
-) -> None:
-    headline = {"metric": metric, "model": model, "baseline": baseline, "higher_is_better": higher}
-    assert standing({"headline": headline, "best_baseline": "ar"}).startswith(said)
 
 
 @pytest.mark.parametrize("key", ["int", "str", "constrained-float", "a[0]"])

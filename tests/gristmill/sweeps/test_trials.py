@@ -7,6 +7,7 @@ import pytest
 
 from gristmill.config.catalogue import load
 from gristmill.errors import RequestError
+from gristmill.runs.scores import Headline, Scores
 from gristmill.store.store import Store
 from gristmill.sweeps import page as sweep
 from gristmill.sweeps import trials as sweeps
@@ -33,11 +34,11 @@ def refusal(project: Path, sweep: str, *overrides: str) -> list[str]:
 
 def outcome(validation: float | None, test: float = 1.0, higher: bool = False) -> TrialScores:
     """What a trial came to, by its scores."""
-    scores = {
-        "headline": {"metric": "score", "model": test, "baseline": 0.5, "higher_is_better": higher},
-        "best_baseline": "naive",
-        "model": {"validation": {"score": validation}, "test": {"score": test}},
-    }
+    scores = Scores(
+        headline=Headline(metric="score", model=test, baseline=0.5, higher_is_better=higher),
+        best_baseline="naive",
+        model={"validation": {"score": validation}, "test": {"score": test}},
+    )
     return TrialScores(scores, 2.0, 1234, "2026-01-01T00:00:00+00:00", {})
 
 
@@ -45,7 +46,7 @@ def backtested(mean: float) -> TrialScores:
     """What a trial came to that was judged in a backtest."""
     found = outcome(None)
     blocks = {"forecasters": {"model": {"score": {"mean": mean}}}}
-    scores = {**found.scores, "model": {"test": {"score": 1.0}}, "backtest": blocks}
+    scores = found.scores.model_copy(update={"model": {"test": {"score": 1.0}}, "backtest": blocks})
     return TrialScores(scores, found.seconds, found.parameters, found.made, found.versions)
 
 

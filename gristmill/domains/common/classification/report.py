@@ -9,9 +9,11 @@ import pandas as pd
 
 from gristmill.domains.common.classification import plots
 from gristmill.domains.common.classification.labelled import PARTS, LabelledDataset
+from gristmill.reports import scores
 from gristmill.reports.pictures import as_png, as_svg
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import format_numbers, score, score_column, score_rows
+from gristmill.runs.scores import Scores
+from gristmill.settings.messages import score, score_column
 from gristmill.util.table_io import read_document, read_table
 
 METRICS = {
@@ -28,13 +30,22 @@ METRICS = {
 _MAX_ROWS = 30  # classes or groups in a table
 
 
+class ClassificationScores(Scores):
+    """Content of `scores.json` of a classifier."""
+
+    classes: list[str]
+    confusion: list[list[int]]
+    calibration: list[dict[str, Any]]
+    embedding: dict[str, Any] | None = None
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """Scores of a run, and the folders they come from."""
 
     evaluate: Path
     train: Path
-    scores: dict[str, Any]
+    scores: ClassificationScores
     table: pd.DataFrame
 
     def by(self, what: str) -> pd.DataFrame:
@@ -45,62 +56,39 @@ class Evaluation:
 def read_evaluation(folders: dict[str, Path]) -> Evaluation:
     """Read the scores of a run, given the folders of its artifacts."""
     evaluate = folders["evaluate"]
-    scores, table = read_document(evaluate / "scores.json"), read_table(evaluate / "scores.parquet")
-    return Evaluation(evaluate, folders["train"], scores, table)
+    table = read_table(evaluate / "scores.parquet")
+    return Evaluation(evaluate, folders["train"], ClassificationScores.read(evaluate), table)
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the confusion of the classes as a PNG, from the folder of `evaluate` alone."""
-    scores = read_document(folders["evaluate"] / "scores.json")
-    return as_png(plots.confusion_figure(scores["confusion"], scores["classes"]))
+    found = ClassificationScores.read(folders["evaluate"])
+    return as_png(plots.confusion_figure(found.confusion, found.classes))
 
 
 def scores_section(found: Evaluation) -> Section:
     """Return the scores of model and baselines, part by part."""
-    tables = [scores_table(found.scores, part) for part in PARTS if part in found.scores["model"]]
-    return Section("Scores", f"{verdict(found.scores)} {training_gap(found.train, found.scores)}", tables=tables)
+    means = "Precision, recall and F1 are means over the classes."
+    return scores.scores_section(found.scores, METRICS, means, training_gap(found.train, found.scores))
 
 
-def verdict(scores: dict[str, Any]) -> str:
-    """Say in a sentence how the model stands beside its best baseline."""
-    headline = scores["headline"]
-    model, baseline = headline["model"], headline["baseline"]
-    stands = "beats" if model > baseline else "does not beat"
-    change = (1 - model) / (1 - baseline) - 1 if baseline < 1 else 0.0
-    errors = f", {abs(change):.0%} {'fewer' if change < 0 else 'more'} errors" if change else ""
-    own, other = format_numbers([model, baseline])
-    return (
-        f"The model {stands} its best baseline, {scores['best_baseline']}, on the test part: accuracy "
-        f"{own} against {other}{errors}. Nothing was fitted on the test "
-        "part. Precision, recall and F1 are means over the classes."
-    )
-
-
-def training_gap(train: Path, scores: dict[str, Any]) -> str:
+def training_gap(train: Path, scores: Scores) -> str:
     """Return a sentence on the accuracy in training, compared with the other parts."""
     epochs = read_table(train / "epochs.parquet")
     if "accuracy" not in epochs:
         return ""
     kept = epochs[epochs["epoch"] == read_document(train / "training.json")["best_epoch"]].iloc[0]
     learned = kept["accuracy"]
-    points = {part: 100 * (learned - values["accuracy"]) for part, values in scores["model"].items()}
+    points = {part: 100 * (learned - (values["accuracy"] or 0.0)) for part, values in scores.model.items()}
     return (
         f"Accuracy on the training part, measured during training, was {score('accuracy', learned)} in the epoch that "
         f"was kept: {' and '.join(f'{gap:+.1f} points compared with {part}' for part, gap in points.items())}."
     )
 
 
-def scores_table(scores: dict[str, Any], part: str) -> Table:
-    """Return a part's scores, the model first, then the baselines from the best on."""
-    baselines = sorted(scores["baselines"].items(), key=lambda item: -item[1][part]["accuracy"])
-    named = [("model", scores["model"][part]), *((name, by_part[part]) for name, by_part in baselines)]
-    shown = {key: name for key, name in METRICS.items() if key in scores["model"][part]}
-    return Table(f"{part.capitalize()} part", ["classifier", *shown.values()], score_rows(shown, named))
-
-
 def confusion_section(found: Evaluation) -> Section:
     """Return the confusion matrix, with precision and recall of each class."""
-    picture = as_svg(plots.confusion_figure(found.scores["confusion"], found.scores["classes"]))
+    picture = as_svg(plots.confusion_figure(found.scores.confusion, found.scores.classes))
     classes = found.by("class")
     model = classes[classes["forecaster"] == "model"]
     note = (
@@ -115,7 +103,7 @@ def confusion_section(found: Evaluation) -> Section:
 
 def calibration_section(found: Evaluation) -> Section:
     """Return accuracy against confidence."""
-    bins, test = found.scores["calibration"], found.scores["model"]["test"]
+    bins, test = found.scores.calibration, found.scores.model["test"]
     examples = sum(one["examples"] for one in bins)
     confidence = sum(one["examples"] * one["confidence"] for one in bins) / examples
     note = (
@@ -127,12 +115,12 @@ def calibration_section(found: Evaluation) -> Section:
 
 def slice_sections(found: Evaluation) -> Iterator[Section]:
     """Yield the scores by columns of metadata."""
-    tables, best = [], found.scores["best_baseline"]
+    tables, best = [], found.scores.best_baseline
     for column in [by for by in found.table["by"].unique() if by not in ("all", "class")]:
         groups = found.by(column)
         model = groups[groups["forecaster"] == "model"]
         baseline = groups[groups["forecaster"] == best].set_index("group")["accuracy"]
-        shown = found.scores["shown"]
+        shown = found.scores.shown
         worst = _worst(model, "accuracy")
         others = score_column("accuracy", baseline.loc[worst["group"]].tolist())
         rows = [[*row, other] for row, other in zip(_by_group(worst, shown), others, strict=True)]

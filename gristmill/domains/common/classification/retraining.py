@@ -16,6 +16,7 @@ from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.gate import Contest
 from gristmill.runs import retraining_record as record
 from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, InputDrift, LostRows
+from gristmill.runs.scores import Scores
 from gristmill.util.table_io import read_document, read_table
 
 
@@ -110,7 +111,7 @@ class ClassifierRetraining:
             rows = rows.set_index("id").loc[unseen.rows["id"]]
             classified = self.classify(champion.folders["export"], challenger["ingest"], unseen.rows)
             errors[record.CHAMPION] = _misses(classified, unseen.labels, unseen.classes)
-        baselines = read_document(challenger["evaluate"] / "scores.json")["baselines"]
+        baselines = Scores.read(challenger["evaluate"]).baselines
         errors |= {record.CHALLENGER: misclassified(rows)} | {name: misclassified(rows, name) for name in baselines}
         return Contest("error rate", errors)
 

@@ -9,16 +9,14 @@ import pandas as pd
 from gristmill.domains.common.classification import scores
 from gristmill.domains.common.classification.labelled import LabelledDataset, Labels
 from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.score_table import scores_by_part
 from gristmill.errors import RequestError
+from gristmill.runs.scores import MODEL, summarise
 from gristmill.settings.messages import unknown_name
-from gristmill.util.ranking import rank
 
 ProbabilitiesByModel = dict[str, Probabilities]  # the model, then the baselines
 Row = dict[str, Any]
 
-MODEL = "model"
-
-_LABELS = ("part", "forecaster", "by", "group", "examples")
 _MAIN_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # shown where there is no room for all
 
 
@@ -86,25 +84,10 @@ def _metrics(truth: Labels, probabilities: Probabilities) -> dict[str, float | N
 
 
 def summarised(table: pd.DataFrame) -> dict[str, Any]:
-    """Return `model.<part>.<metric>`, `baselines.<name>.<part>.<metric>`, the best baseline and the headline."""
-    scored: dict[str, dict[str, Any]] = {}
-    for row in table[table["by"] == "all"].to_dict("records"):
-        values = {key: None if pd.isna(value) else value for key, value in row.items() if key not in _LABELS}
-        scored.setdefault(row["forecaster"], {})[row["part"]] = values
-    model = scored.pop(MODEL)
-    best = min(scored, key=lambda name: rank(scored[name]["test"]["accuracy"], higher_is_better=True))
-    return {
-        "model": model,
-        "baselines": scored,
-        "best_baseline": best,
-        "shown": [name for name in _MAIN_METRICS if name in model["test"]],
-        "headline": {
-            "metric": "accuracy",
-            "model": model["test"]["accuracy"],
-            "baseline": scored[best]["test"]["accuracy"],
-            "higher_is_better": True,
-        },
-    }
+    """Return the content of `scores.json` that all domains write; the accuracy decides."""
+    scored = scores_by_part(table)
+    shown = [name for name in _MAIN_METRICS if name in scored[MODEL]["test"]]
+    return summarise(scored, "accuracy", shown, higher_is_better=True)
 
 
 def described(data: LabelledDataset, probabilities: Probabilities) -> dict[str, Any]:

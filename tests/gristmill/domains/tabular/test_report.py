@@ -64,8 +64,8 @@ def test_scores_list_the_test_part_first_and_in_it_the_model(
 
     tables = of_houses_sold["Scores"].tables
 
-    assert [table.title for table in tables] == ["Test part", "Validation part", "Train part"]
-    assert tables[0].headings == ["prediction", "MAE", "RMSE", "R²"]
+    assert [table.title for table in tables] == ["Test set", "Validation set", "Train set"]
+    assert tables[0].headings == ["model or baseline", "MAE", "RMSE", "R²"]
     assert [row[0] for row in tables[0].rows] == ["model", "least squares", "mean"]
     shown = [float(cell) for cell in tables[0].rows[0][1:]]
     assert shown == pytest.approx(list(scores["model"]["test"].values()), rel=1e-3)
@@ -74,7 +74,10 @@ def test_scores_list_the_test_part_first_and_in_it_the_model(
 def test_the_verdict_says_who_is_better(mixed: Folders, tmp_path: Path) -> None:
     folder = tmp_path / "evaluate"
     shutil.copytree(mixed["evaluate"], folder)
-    for error, said in [(1.0, "The model beats its best baseline, least squares"), (2.0, "The model does not beat")]:
+    for error, said in [
+        (1.0, "The model beats its best baseline, least squares"),
+        (2.0, "The model is worse"),
+    ]:
         headline = {"metric": "mae", "model": error, "baseline": 1.5}
         write_document(folder / "scores.json", read_document(folder / "scores.json") | {"headline": headline})
         assert by_title(mixed | {"evaluate": folder})["Scores"].note.startswith(said)
@@ -85,7 +88,7 @@ def test_a_share_that_cannot_be_computed_is_not_told(
 ) -> None:
     assert "R²" not in of_line["Scores"].note
     assert "R²" in of_houses_sold["Scores"].note
-    assert of_line["Scores"].tables[0].rows[0][3] == "–"
+    assert of_line["Scores"].tables[0].headings[1:] == ["MAE", "RMSE"]
 
 
 def test_errors_by_category_are_those_of_its_rows_in_the_test_part(

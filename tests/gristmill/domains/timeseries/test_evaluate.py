@@ -21,7 +21,7 @@ from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Ingest, Preprocess, Train
 from gristmill.domains.timeseries.train import train
 from gristmill.domains.timeseries.windows import target_index
-from gristmill.project.result import best_first
+from gristmill.runs.scores import Scores
 from gristmill.sources.tables.csv import Csv
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table
@@ -312,7 +312,7 @@ def test_a_score_that_is_no_number_is_neither_best_nor_in_the_way() -> None:
 
     assert (found["best_baseline"], found["headline"]["baseline"]) == ("ar", 2.0)
     assert np.isnan(found["headline"]["model"])  # which lists can show
-    assert [name for name, _ in best_first(found, "test")] == ["model", "ar", "drift", "naive"]
+    assert [name for name, _ in Scores.model_validate(found).best_first("test")] == ["model", "ar", "drift", "naive"]
 
 
 def test_a_baseline_that_only_the_past_of_test_is_long_enough_for_is_scored_in_no_part(

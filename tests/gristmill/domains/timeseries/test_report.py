@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from gristmill.domains.timeseries import report
+from gristmill.domains.timeseries.report import ForecastScores
 from gristmill.reports.sections import Section
+from gristmill.runs.scores import Headline
 from gristmill.settings.messages import score
 from gristmill.util.table_io import read_document, read_table, write_document
 from helpers.small_runs import Folders
@@ -135,9 +137,9 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
 
     tables = {table.title: table for table in of_training["Scores"].tables}
 
-    assert list(tables) == ["Validation part", "Test part"]
-    test = tables["Test part"]
-    assert test.headings[:8] == ["forecast", "MAE", "RMSE", "MAPE %", "sMAPE %", "MASE", "RMSSE", "skill"]
+    assert list(tables) == ["Test set", "Validation set"]
+    test = tables["Test set"]
+    assert test.headings[:8] == ["model or baseline", "MAE", "RMSE", "MAPE %", "sMAPE %", "MASE", "RMSSE", "skill"]
     assert test.headings[8:] == ["coverage", "width", "pinball"]
     names = [row[0] for row in test.rows]
     assert names[0] == "model"
@@ -158,57 +160,42 @@ def test_a_part_that_is_not_there_and_a_missing_score_are_not_invented(solved: F
     shown = by_title(changed(solved, tmp_path, model=model))
 
     (test,) = shown["Scores"].tables
-    assert test.title == "Test part"
+    assert test.title == "Test set"
     assert (test.rows[0][3], test.rows[0][5]) == ("–", "–")
 
 
-@pytest.mark.parametrize(
-    ("model", "baseline", "said"),
-    [
-        (9.0, 10.0, "The model beats its best baseline, naive, on the test part: MAE 9 against 10 (+10.0%). "),
-        (
-            12.5,
-            10.0,
-            "The model does not beat its best baseline, naive, on the test part: MAE 12.5 against 10.0 (-25.0%)",
-        ),
-        (10.0, 10.0, "does not beat"),
-        (0.0, 0.0, "does not beat"),  # the baseline is perfect
-    ],
-)
-def test_the_verdict_says_how_the_model_stands(model: float, baseline: float, said: str) -> None:
-    scores = {
-        "best_baseline": "naive",
-        "headline": {"metric": "mae", "model": model, "baseline": baseline},
-        "model": {"test": {"mae": model}},
-        "level": 0.9,
-    }
+def scores(test: float, validation: float | None = None, **values: float) -> ForecastScores:
+    """Return the scores of a model beside a baseline with an error of 10 on the test set."""
+    model: dict[str, Any] = {"test": {"mae": test, **values}}
+    return ForecastScores(
+        headline=Headline(metric="mae", model=test, baseline=10.0),
+        best_baseline="naive",
+        model=model | ({"validation": {"mae": validation}} if validation else {}),
+        baselines={"naive": {"validation": {"mae": 15.0}}, "ar": {"validation": {"mae": 14.1}}},
+        level=0.9,
+        segments={},
+    )
 
-    assert said in report.verdict(scores)
-    assert "intervals" not in report.verdict(scores)
-    scores["model"] = {"test": {"mae": model, "coverage": 0.876}}
-    assert "Its 90% intervals covered 87.6% of the test part." in report.verdict(scores)
+
+def test_the_coverage_of_the_intervals_is_a_remark() -> None:
+    assert "intervals" not in " ".join(report.remarks(scores(9.0)))
+    assert "Its 90% intervals covered 87.6% of the test set." in report.remarks(scores(9.0, coverage=0.876))
 
 
 @pytest.mark.parametrize(
-    ("test", "validation", "said"),
+    ("test", "validation", "remark"),
     [
-        (9.0, 14.5, " On the validation part it does not: 14.5 against 14.1 of ar. Nothing was fitted"),
-        (11.0, 13.9, " On the validation part it does: 13.9 against 14.1 of ar. Nothing was fitted"),
-        (9.0, 13.9, "(+10.0%). Nothing was fitted"),
-        (11.0, 14.5, "(-10.0%). Nothing was fitted"),
+        (9.0, 14.5, "On the validation set it does not beat ar: 14.5 against 14.1."),
+        (11.0, 13.9, "On the validation set it beats ar: 13.9 against 14.1."),
+        (9.0, 13.9, ""),
+        (11.0, 14.5, ""),
+        (9.0, None, ""),
     ],
 )
-def test_the_verdict_tells_where_the_validation_part_decides_otherwise(
-    test: float, validation: float, said: str
+def test_a_remark_says_where_the_validation_set_decides_otherwise(
+    test: float, validation: float | None, remark: str
 ) -> None:
-    scores = {
-        "best_baseline": "naive",
-        "headline": {"metric": "mae", "model": test, "baseline": 10.0},
-        "model": {"test": {"mae": test}, "validation": {"mae": validation}},
-        "baselines": {"naive": {"validation": {"mae": 15.0}}, "ar": {"validation": {"mae": 14.1}}},
-    }
-
-    assert said in report.verdict(scores)
+    assert next(report.remarks(scores(test, validation))) == remark
 
 
 def test_a_score_that_validation_does_not_have_is_compared_with_nothing(rolled: Folders, tmp_path: Path) -> None:
@@ -221,23 +208,8 @@ def test_a_score_that_validation_does_not_have_is_compared_with_nothing(rolled: 
 
     shown = by_title(changed(rolled, tmp_path, **scores))["Scores"]
 
-    assert "On the validation part" not in shown.note
-    assert [row[5] for row in shown.tables[0].rows][:2] == ["–", "1"]
-
-
-def test_columns_without_a_figure_are_left_out() -> None:
-    scores = {
-        "headline": {"metric": "mae"},
-        "model": {"test": {"mae": 1.0, "mape": None}},
-        "baselines": {"naive": {"test": {"mae": 2.0, "mape": None, "skill": 0.0}}},
-    }
-
-    table = report.scores_table(scores, "test")
-
-    assert (table.headings, table.rows) == (
-        ["forecast", "MAE", "skill"],
-        [["model", "1", "–"], ["naive", "2", "+0.0%"]],
-    )
+    assert "On the validation set" not in shown.note
+    assert [row[5] for row in shown.tables[1].rows][:2] == ["–", "1"]
 
 
 def test_the_note_of_the_forecast_says_what_is_seen(
@@ -301,11 +273,11 @@ def test_the_backtest_is_told_with_its_spread(of_several: dict[str, Section], ro
 
 def test_the_data_note_says_what_was_repaired() -> None:
     summary = {"counts": {"rows": 1234}, "targets": ["y", "z"], "frequency": "D", "imputation": None}
-    scores = {"segments": {"found": 2, "shifts": None}}
+    segments = {"found": 2, "shifts": None}
 
-    assert report.data_note(summary, scores) == "1,234 observations of y, z, frequency D; nothing had to be repaired."
+    assert report.data_note(summary, segments) == "1,234 observations of y, z, frequency D; nothing had to be repaired."
     summary["counts"] = {"rows": 1234, "filled": 3, "out_of_order": 2000}
-    assert report.data_note(summary, scores).endswith("frequency D; 3 filled, 2,000 out of order.")
+    assert report.data_note(summary, segments).endswith("frequency D; 3 filled, 2,000 out of order.")
 
 
 def test_the_data_tables_have_a_row_a_part_and_a_row_a_column(

@@ -1,0 +1,92 @@
+"""Scores in words and tables: whether the model beats its best baseline, and all scores side by side."""
+
+import math
+from collections.abc import Mapping
+
+from gristmill.reports.sections import Section, Table
+from gristmill.runs.scores import Headline, Scores
+from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
+
+PARTS = ("test", "validation", "train")  # in the order in which a report shows their scores
+
+
+def scores_section(scores: Scores, metrics: Mapping[str, str], *remarks: str) -> Section:
+    """Return the first section of a report: the verdict with a domain's remarks, and a table for each part.
+
+    Args:
+        scores: of a run.
+        metrics: headings by metric; one without a score has no column.
+        remarks: sentences after the verdict.
+    """
+    verdict = f"The model {_verdict(scores, metrics)}. Nothing was fitted on the test set."
+    tables = [scores_table(scores, part, metrics) for part in PARTS if part in scores.model]
+    return Section("Scores", " ".join([verdict, *filter(None, remarks)]), tables=tables)
+
+
+def scores_table(scores: Scores, part: str, metrics: Mapping[str, str]) -> Table:
+    """Return the scores of one part: the model first, then the baselines, the best first."""
+    named = [(name, by_part[part]) for name, by_part in scores.best_first(part)]
+    shown = {key: name for key, name in metrics.items() if any(values.get(key) is not None for _, values in named)}
+    return Table(f"{part.capitalize()} set", ["model or baseline", *shown.values()], score_rows(shown, named))
+
+
+def short_table(scores: Scores) -> Table:
+    """Return the scores to show where there is no room for all.
+
+    These are the metric of the headline on the validation and the test set, then the other metrics on the test set. The
+    first two headings have a line for the part and one for the metric.
+    """
+    first = scores.metric
+    others = [metric for metric in scores.shown if metric != first]
+    named = list(scores.best_first("test"))
+    headline = [by_part.get(part, {}).get(first) for _, by_part in named for part in ("validation", "test")]
+    shown = score_column(first, headline)  # both parts in the same decimals
+    rows = score_rows(others, [(name, by_part["test"]) for name, by_part in named])
+    for row, validation, test in zip(rows, shown[::2], shown[1::2], strict=True):
+        row[1:1] = [validation, test]
+    return Table("", ["scores", f"validation\n{first}", f"test\n{first}", *others], rows)
+
+
+def headline_pair(headline: Headline) -> tuple[str, str]:
+    """Return the model's score with its metric, and the best baseline's score: `mae 12.92` and `12.96`."""
+    model, baseline = format_numbers([headline.model, headline.baseline])
+    return f"{headline.metric} {model}", baseline
+
+
+def comparison(scores: Scores) -> str:
+    """Return one line that compares the model with its best baseline.
+
+    `beats the best baseline by 0.3%: test mae 12.92, autoregression 12.96`.
+    """
+    shown = format_numbers([scores.headline.model, scores.headline.baseline])
+    figures = f"test {scores.metric} {shown[0]}, {scores.best_baseline} {shown[1]}"
+    relation, lead = _relation(scores.headline)
+    advice = "; consider other settings, or the baseline" if relation == "worse than" else ""
+    return f"{relation} the best baseline{lead}: {figures}{advice}"
+
+
+def _verdict(scores: Scores, metrics: Mapping[str, str]) -> str:
+    shown = format_numbers([scores.headline.model, scores.headline.baseline])
+    relation, lead = _relation(scores.headline)
+    relation = relation if relation == "beats" else f"is {relation}"
+    figures = f"{metrics[scores.metric]} {shown[0]} against {shown[1]}"
+    return f"{relation} its best baseline, {scores.best_baseline}, on the test set{lead}: {figures}"
+
+
+def _relation(headline: Headline) -> tuple[str, str]:
+    """Return how the model compares with its best baseline, and by how much."""
+    model, baseline = headline.ranks
+    if model == baseline:
+        return "as good as", ""
+    return "beats" if model < baseline else "worse than", _lead(headline)
+
+
+def _lead(headline: Headline) -> str:
+    """Return the difference of two scores: errors in percent of the baseline's, other scores as they are."""
+    difference = abs(headline.model - headline.baseline)
+    if headline.higher_is_better:
+        return f" by {format_number(difference, 3)}"
+    if not headline.baseline or not math.isfinite(difference):
+        return ""
+    share = difference / headline.baseline
+    return f" by {share:,.1%}" if share >= 0.0005 else " by less than 0.1%"

@@ -1,0 +1,134 @@
+"""Scores of a model and its baselines: the content of `scores.json`, written by evaluate and read by everything after.
+
+Scores are kept by part of the data (`validation`, `test`) and metric. A score that cannot be computed is None.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from gristmill.util.ranking import rank
+from gristmill.util.table_io import read_document, write_document
+
+FILE = "scores.json"
+MODEL = "model"  # name of the model beside the names of its baselines
+
+ByMetric = dict[str, float | None]
+ByPart = dict[str, ByMetric]
+Known = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+
+
+class Headline(BaseModel):
+    """Score to look at first: the model's on the test set, and that of the best baseline."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metric: str
+    model: Known
+    baseline: Known
+    higher_is_better: bool = False
+    validation: float | None = None  # the model's score on the validation set; not in the file, see `Scores.summary`
+
+    @property
+    def ranks(self) -> tuple[tuple[bool, float], tuple[bool, float]]:
+        """Ranks of the model and its best baseline: the lower one is better."""
+        return rank(self.model, self.higher_is_better), rank(self.baseline, self.higher_is_better)
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Whether the model is better than its best baseline."""
+        model, baseline = self.ranks
+        return model < baseline
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields that were set, as JSON values."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Scores(BaseModel):
+    """Content of `scores.json`; what only one domain writes is a field of that domain's subclass."""
+
+    model_config = ConfigDict(frozen=True)
+
+    model: ByPart
+    baselines: dict[str, ByPart] = {}
+    best_baseline: str  # on the test set
+    shown: list[str] = []  # metrics to show where there is no room for all
+    headline: Headline
+    backtest: dict[str, Any] | None = None  # mean and spread of the scores over blocks before the test set
+    parity: float | None = None  # largest difference between exported and scored predictions; set by export
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the scores from the folder of an evaluation or a bundle."""
+        return cls.model_validate(read_document(folder / FILE))
+
+    @property
+    def metric(self) -> str:
+        """Metric of the headline."""
+        return self.headline.metric
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether the metric of the headline is better when it is higher."""
+        return self.headline.higher_is_better
+
+    @property
+    def test(self) -> float | None:
+        """The model's headline score on the test set."""
+        return self.model["test"][self.metric]
+
+    @property
+    def validation(self) -> float | None:
+        """The model's headline score on the validation set; None without one."""
+        return self.model.get("validation", {}).get(self.metric)
+
+    @property
+    def summary(self) -> Headline:
+        """The headline with the model's score on the validation set."""
+        return self.headline.model_copy(update={"validation": self.validation})
+
+    def best_first(self, part: str) -> Iterator[tuple[str, ByPart]]:
+        """Yield the name and scores of the model, then of the baselines that have the part, the best first."""
+        baselines = [(name, by_part) for name, by_part in self.baselines.items() if part in by_part]
+        yield MODEL, self.model
+        yield from sorted(baselines, key=lambda item: rank(item[1][part][self.metric], self.higher_is_better))
+
+
+def summarise(
+    scored: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    metric: str,
+    shown: Iterable[str],
+    higher_is_better: bool | None = None,
+) -> dict[str, Any]:
+    """Return the content of `scores.json`: scores of the model and the baselines, the best baseline, the headline.
+
+    Args:
+        scored: scores by forecaster, part and metric.
+        metric: metric of the headline, which also chooses the best baseline.
+        shown: metrics to show where there is no room for all.
+        higher_is_better: whether the metric is better when it is higher; not written where None.
+    """
+    baselines = {name: by_part for name, by_part in scored.items() if name != MODEL}
+    best = min(baselines, key=lambda name: rank(baselines[name]["test"][metric], higher_is_better or False))
+    model, baseline = scored[MODEL]["test"][metric], baselines[best]["test"][metric]
+    headline = {
+        "metric": metric,
+        "model": math.nan if model is None else model,
+        "baseline": math.nan if baseline is None else baseline,
+    }
+    return {
+        "model": scored[MODEL],
+        "baselines": baselines,
+        "best_baseline": best,
+        "shown": list(shown),
+        "headline": headline if higher_is_better is None else headline | {"higher_is_better": higher_is_better},
+    }
+
+
+def write_exported(folder: Path, evaluate: Path, **measured: Any) -> None:
+    """Write the scores of an evaluation into the folder of its bundle, with what export measured."""
+    write_document(folder / FILE, read_document(evaluate / FILE) | measured)

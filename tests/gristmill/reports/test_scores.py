@@ -1,0 +1,71 @@
+"""Scores in words and tables: the verdict, the columns that have a score, the order of the baselines."""
+
+import pytest
+
+from gristmill.reports.scores import comparison, headline_pair, scores_section, scores_table
+from gristmill.runs.scores import Headline, Scores
+
+NAMES = {"mae": "MAE", "mape": "MAPE %", "skill": "skill"}
+SCORES = Scores(
+    headline=Headline(metric="mae", model=1.0, baseline=2.0),
+    best_baseline="naive",
+    model={"validation": {"mae": 1.5}, "test": {"mae": 1.0, "mape": None}},
+    baselines={
+        "mean": {"validation": {"mae": 2.5}, "test": {"mae": None, "mape": None, "skill": -0.5}},
+        "naive": {"test": {"mae": 2.0, "mape": None, "skill": 0.0}},
+    },
+)
+
+
+def test_a_table_has_the_best_baseline_first_and_no_column_without_a_score() -> None:
+    table = scores_table(SCORES, "test", NAMES)
+
+    assert (table.title, table.headings) == ("Test set", ["model or baseline", "MAE", "skill"])
+    assert table.rows == [["model", "1", "–"], ["naive", "2", "+0.0%"], ["mean", "–", "-50.0%"]]
+
+
+def test_a_section_has_the_verdict_the_remarks_and_a_table_for_each_part() -> None:
+    section = scores_section(SCORES, NAMES, "", "Skill is a share.")
+
+    assert section.note == (
+        "The model beats its best baseline, naive, on the test set by 50.0%: MAE 1 against 2. "
+        "Nothing was fitted on the test set. Skill is a share."
+    )
+    assert [table.title for table in section.tables] == ["Test set", "Validation set"]
+
+
+@pytest.mark.parametrize(
+    ("model", "baseline", "verdict"),
+    [
+        (2.0, 1.6, "The model is worse than its best baseline, naive, on the test set by 25.0%: MAE 2.0 against 1.6."),
+        (0.0, 0.0, "The model is as good as its best baseline, naive, on the test set: MAE 0 against 0."),
+    ],
+)
+def test_the_verdict_names_a_baseline_that_is_not_beaten(model: float, baseline: float, verdict: str) -> None:
+    headline = Headline(metric="mae", model=model, baseline=baseline)
+
+    assert scores_section(SCORES.model_copy(update={"headline": headline}), NAMES).note.startswith(verdict)
+
+
+def test_a_headline_is_a_pair_in_the_same_decimals() -> None:
+    assert headline_pair(Headline(metric="mae", model=12.9, baseline=12.96)) == ("mae 12.90", "12.96")
+
+
+@pytest.mark.parametrize(
+    ("metric", "model", "baseline", "higher", "said"),
+    [
+        ("mae", 12.918, 12.96, False, "beats the best baseline by 0.3%: test mae 12.92, ar 12.96"),
+        ("mae", 12.9599, 12.96, False, "beats the best baseline by less than 0.1%: test mae 12.96, ar 12.96"),
+        ("mae", 2.5, 2.0, False, "worse than the best baseline by 25.0%: test mae 2.5, ar 2.0; consider"),
+        ("mae", 2.0, 0.0, False, "worse than the best baseline: test mae 2, ar 0; consider"),
+        ("mae", float("nan"), 2.0, False, "worse than the best baseline: test mae nan, ar 2; consider"),
+        ("mae", 2.0, 2.0, False, "as good as the best baseline: test mae 2, ar 2"),
+        ("accuracy", 0.985, 0.9, True, "beats the best baseline by 0.085: test accuracy 0.985, ar 0.900"),
+        ("accuracy", 0.9, 0.985, True, "worse than the best baseline by 0.085: test accuracy 0.900, ar 0.985; con"),
+    ],
+)
+def test_a_run_says_whether_its_model_beats_the_best_baseline(
+    metric: str, model: float, baseline: float, higher: bool, said: str
+) -> None:
+    headline = Headline(metric=metric, model=model, baseline=baseline, higher_is_better=higher)
+    assert comparison(Scores(headline=headline, best_baseline="ar", model={})).startswith(said)
