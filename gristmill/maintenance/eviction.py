@@ -1,4 +1,4 @@
-"""The cache of a shared store on one machine: what of it the others lack is uploaded, what is too much is removed."""
+"""Cache of a shared store on one machine: upload what the others lack, and keep the cache below its size limit."""
 
 import logging
 import shutil
@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from gristmill.errors import CorruptArtifact
-from gristmill.maintenance.local import Garbage
+from gristmill.maintenance.local import Garbage, first_running
 from gristmill.runs.records import Runs
-from gristmill.store.artifact import Artifact, Reference, artifact_name, read_manifest
-from gristmill.store.remote import manifest_cache
+from gristmill.store.artifact import Artifact, Reference, artifact_name, read_artifact
+from gristmill.store.remote.shared_store import SharedStore
 from gristmill.store.staging import draft_beside
 from gristmill.store.store import Store
 
@@ -18,49 +18,44 @@ logger = logging.getLogger(__name__)
 
 
 def upload_missing(store: Store, references: Iterable[Reference]) -> None:
-    """Upload those of some artifacts that the shared store lacks: made before it was one, or damaged there since."""
+    """Upload those artifacts that the shared store lacks: made before it was shared, or damaged there."""
     for reference in references if store.remote else ():
-        path = store.path(reference["stage"], reference["key"])
-        with suppress(CorruptArtifact):  # collected meanwhile, and so nothing to share
-            store.share(
-                Artifact(path, read_manifest(path, reference["stage"], reference["key"])),
-                artifact_name(reference["stage"], reference["key"]),
-            )
+        stage, key = reference["stage"], reference["key"]
+        with suppress(CorruptArtifact):  # removed meanwhile
+            store.share(read_artifact(store.path(stage, key), stage, key), artifact_name(stage, key))
 
 
 def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = ()) -> list[Garbage]:
-    """Remove the least recently used artifacts until the cache has no more bytes of them than it may; return them.
+    """Remove the least recently used artifacts until the cache is below its size limit, and return them.
 
-    Only what the shared store has, and nothing that was used since the oldest run that is under way here began.
+    Only artifacts that the shared store has are removed, and none that was used since the oldest run under way here
+    began.
 
     Args:
-        store: the shared one, with this machine's cache.
-        dry_run: only return what would be removed.
-        without: folders that do not count, for they are to be removed anyway.
-
-    Raises:
-        StoreError: the shared store cannot be asked what it has.
+        store: the shared store with this machine's cache.
+        dry_run: whether to return the artifacts without removing them.
+        without: folders that do not count, because they are removed anyway.
     """
-    if store.remote is None or store.remote.limit is None:
+    if not isinstance(store, SharedStore) or store.remote.limit is None:
         return []
     found = sorted(entry for entry in _by_use(store) if entry[1] not in without)
     excess = sum(artifact.bytes for _, _, artifact in found) - store.remote.limit
     if excess <= 0:
         return []
     evicted: list[Garbage] = []
-    since = _first_running_here(store)
+    since = first_running(Runs(store), store.cache)
     for used, path, artifact in found:
         if excess <= 0 or used >= since:
             break
         reference = artifact.reference
-        name = artifact_name(reference["stage"], reference["key"])
-        shared = store.remote.manifest(name, reference["stage"], reference["key"])
+        stage, key = reference["stage"], reference["key"]
+        shared = store.remote.manifest(artifact_name(stage, key), stage, key)
         if shared is None or shared["digest"] != reference["digest"]:
             continue
         excess -= artifact.bytes
         evicted.append(Garbage(path, "used least recently; the shared store has it", artifact.bytes))
         if not dry_run:
-            manifest_cache.remember(manifest_cache.folder_of(store.root, store.remote.bucket.url), shared)
+            store.cache_manifest(shared)
             _remove(path)
     if evicted and not dry_run:
         freed = sum(item.bytes for item in evicted) / 1e9
@@ -69,23 +64,15 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
 
 
 def _by_use(store: Store) -> Iterator[tuple[float, Path, Artifact]]:
-    """Yield when each sound artifact was last used, where it lies, and what it is."""
+    """Yield time of the last use, folder and artifact, for each sound artifact."""
     for path in store.artifacts():
         with suppress(CorruptArtifact, FileNotFoundError):
-            yield path.stat().st_mtime, path, Artifact(path, read_manifest(path, path.parent.parent.name, path.name))
-
-
-def _first_running_here(store: Store) -> float:
-    """Return when the oldest run under way in this cache began, in seconds since the epoch; infinity if none is."""
-    runs = Runs(store)
-    records = (record for pipeline in runs.pipelines() for record in runs.newest_first(pipeline))
-    own = (record for record in records if record.outcome == "running" and record.cache == store.cache)
-    return min((record.started.timestamp() for record in own), default=float("inf"))
+            yield path.stat().st_mtime, path, read_artifact(path, path.parent.parent.name, path.name)
 
 
 def _remove(path: Path) -> None:
-    """Remove a folder, first from sight; what a kill leaves, `gc` takes for the draft of a process that died."""
+    """Remove a folder, hiding it first; `gc` removes what a kill leaves."""
     aside = draft_beside(path)
-    with suppress(FileNotFoundError):  # another process was at it
+    with suppress(FileNotFoundError):  # another process has removed it
         path.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)

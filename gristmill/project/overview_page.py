@@ -19,7 +19,7 @@ from gristmill.reports.sections import Section, Table
 from gristmill.reports.sparkline import RunScore, sparkline
 from gristmill.runs.records import Record
 from gristmill.settings.messages import MISSING
-from gristmill.store.artifact import Artifact, read_manifest
+from gristmill.store.artifact import read_artifact
 from gristmill.store.store import Store
 
 TITLE = "All pipelines"
@@ -96,7 +96,7 @@ def sizes(record: Record, store: Store) -> Counter[str]:
         stage, key = reference["stage"], reference["key"]
         path = store.path(stage, key)
         with suppress(CorruptArtifact):  # collected or damaged: `verify` tells
-            found[stage] += Artifact(path, read_manifest(path, stage, key)).bytes
+            found[stage] += read_artifact(path, stage, key).bytes
     return found
 
 

@@ -1,6 +1,5 @@
-"""An artifact: an immutable folder under its key, and the manifest that tells what it holds and what it was made of."""
+"""Artifact: an immutable folder under its key, with a manifest of its content and origin."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,14 +12,13 @@ from gristmill import keys
 from gristmill.errors import CorruptArtifact
 from gristmill.keys import Identity
 from gristmill.util.files import files_below, write_json
+from gristmill.util.sealed_json import seal, unseal
 
 MANIFEST = "manifest.json"
 
-Digests = Callable[[Path, list[str]], Mapping[str, str]]
-
 
 class Reference(TypedDict):
-    """What tasks pass on in place of data."""
+    """Reference to an artifact, which tasks pass on in place of data."""
 
     stage: str
     key: str
@@ -50,17 +48,7 @@ class Artifact:
 def write_manifest(
     folder: Path, made_of: Identity, counts: Mapping[str, int], measures: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Hash every file of a folder and write its manifest.
-
-    Args:
-        folder: the finished folder.
-        made_of: what it was made of.
-        counts: of records, repairs, parameters: whatever tells the size.
-        measures: seconds, peak memory: what differs from one making to the next.
-
-    Returns:
-        The manifest.
-    """
+    """Hash every file of a finished folder, and write and return its manifest (see `Draft` for the arguments)."""
     files = {path.relative_to(folder).as_posix(): path for path in files_below(folder)}
     hashes = {name: keys.digest_of_file(path) for name, path in files.items()}
     manifest = {
@@ -73,47 +61,41 @@ def write_manifest(
         "measures": dict(measures),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    write_json(folder / MANIFEST, manifest | {"seal": keys.digest_of(manifest)})
+    write_json(folder / MANIFEST, seal(manifest))
     return manifest
 
 
-def read_manifest(path: Path, stage: str, key: str) -> dict[str, Any]:
-    """Return an artifact's manifest, checked against its own seal and against where it lies.
+def read_artifact(path: Path, stage: str | None = None, key: str | None = None) -> Artifact:
+    """Return the artifact in a folder; its manifest is checked against its seal, and against stage and key if given.
 
     Raises:
-        CorruptArtifact: it is missing, not JSON, altered, or belongs to another key.
+        CorruptArtifact: the manifest is missing, not JSON, altered, or belongs to another key.
     """
     file = path / MANIFEST
     try:
         content = file.read_bytes()
     except OSError as error:
         raise CorruptArtifact(f"{file}: cannot be read ({error.strerror}).") from None
-    return parse_manifest(content, str(file), stage, key)
+    return Artifact(path, parse_manifest(content, str(file), stage, key))
 
 
-def parse_manifest(content: bytes, where: str, stage: str, key: str) -> dict[str, Any]:
-    """Return the manifest that a file holds, checked against its own seal and against whose it must be.
-
-    Raises:
-        CorruptArtifact: it is not JSON, altered, or belongs to another key; `where` names it.
-    """
+def parse_manifest(content: bytes, where: str, stage: str | None, key: str | None) -> dict[str, Any]:
+    """Return a manifest from its file's content, checked as by `read_artifact`; errors begin with `where`."""
     try:
-        manifest = json.loads(content)
-        seal = manifest.pop("seal")
-        digest = keys.digest_of(manifest)
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+        manifest, is_intact = unseal(content)
+    except ValueError:
         raise CorruptArtifact(f"{where}: not a manifest.") from None
-    if digest != seal or (manifest["stage"], manifest["key"]) != (stage, key):
+    if not is_intact or stage not in (None, manifest["stage"]) or key not in (None, manifest["key"]):
         raise CorruptArtifact(f"{where}: altered since it was written.")
-    return dict(manifest)
+    return manifest
 
 
-def verify(artifact: Artifact, digests: Digests | None = None) -> None:
+def verify(artifact: Artifact, digests: Callable[[Path, list[str]], Mapping[str, str]] | None = None) -> None:
     """Compare every file of an artifact with the hash in its manifest.
 
     Args:
-        artifact: what to verify.
-        digests: gives the hashes of files of a folder; every byte is read if not given.
+        artifact: the artifact.
+        digests: returns the hashes of files in a folder; every byte is read by default.
 
     Raises:
         CorruptArtifact: naming the first file that is missing or altered.
@@ -137,5 +119,5 @@ def _read_digests(folder: Path, names: list[str]) -> dict[str, str]:
 
 
 def artifact_name(stage: str, key: str) -> str:
-    """Return the name of an artifact's manifest on a shared store."""
+    """Return the name of an artifact's manifest in a shared store."""
     return f"artifacts/{stage}/{key}.json"

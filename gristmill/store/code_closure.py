@@ -1,10 +1,10 @@
-"""The code that can change a result: modules, and all that they can reach by import.
+"""Code closure: the code that can change a stage's result.
 
-The code closure is found by parsing source, never by importing it: the modules a stage starts from and every
-`gristmill` module reachable from them by an import statement, wherever it stands. Comments, docstrings and layout
-do not count. Outside the closure are modules that only hold names and values (those are hashed as values) and
-modules that only present results. Of a user's own file, and of what lies beside it, the bytes count as data; only what
-belongs to it is found here. What else it imports is found in `imported.py`.
+It consists of the modules that a stage starts from and every `gristmill` module that they can reach by an import
+statement anywhere in the source. Source is parsed, never imported; comments, docstrings and layout do not count.
+Modules that only hold names and values (hashed as values) or only present results are left out. The bytes of a user's
+own file and of the files next to it count as data; this module finds those files, and `imported_code.py` finds what
+else they import.
 """
 
 import ast
@@ -29,39 +29,34 @@ from gristmill.util.process_start import STARTED_NS
 PACKAGE = Path(__file__).parent.parent
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-_WITHOUT_EFFECT = ("type_comment", "kind")  # fields: of a comment, and of u"" before a string
-# Packages and modules that hold names and values, or only present results. A trailing dot keeps other names out.
+_WITHOUT_EFFECT = ("type_comment", "kind")  # fields of the syntax tree for a comment and for the u in u""
+# Packages and modules outside every closure. The trailing dot excludes longer names.
 _OUTSIDE = tuple(
     f"gristmill.{name}." for name in ("cli", "config", "project", "reports", "settings", "training.progress")
 )
-_INSIDE = "gristmill.settings.custom_code."  # runs a user's code
+_INSIDE = "gristmill.settings.custom_code."  # exception: it runs a user's code
 
-# The suffixes of what Python can import, in the order in which it tries them.
+# Suffixes of modules, in the order in which Python tries them.
 _SUFFIXES = (
     *importlib.machinery.EXTENSION_SUFFIXES,
     *importlib.machinery.SOURCE_SUFFIXES,
     *importlib.machinery.BYTECODE_SUFFIXES,
 )
 
-# What is read from a source file depends on the Python that parses it and on this very module, as it was loaded.
+# Cached results depend on the Python that parses the source and on the code of this module.
 READER_VERSION = f"{sys.version} {keys.digest_of_file(Path(__file__))}"
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module as it stands on disk."""
+    """A module of the package, as read from disk."""
 
     digest: str  # of its normalised source
-    imports: frozenset[str]  # modules of the package that it mentions, and the packages they lie in
+    imports: frozenset[str]  # modules of the package that it imports, and their packages
 
 
 def read_modules(memo: StatCache, package: Path = PACKAGE) -> dict[str, Module]:
-    """Return every module of a package by its dotted name; a file whose stat is the remembered one is not read.
-
-    Args:
-        memo: remembers what was read.
-        package: the folder of the `gristmill` package.
-    """
+    """Return every module of a package by its dotted name; files with an unchanged stat are not read again."""
     files = _files_of(package)
     read = memo.recall(package.parent, files.values(), partial(_read, package), READER_VERSION)
     return {
@@ -71,17 +66,13 @@ def read_modules(memo: StatCache, package: Path = PACKAGE) -> dict[str, Module]:
 
 
 def code_closure(starts: Iterable[str], modules: Mapping[str, Module], named: Iterable[str] = ()) -> dict[str, str]:
-    """Return the normalised-source hash of `starts` and of every gristmill module they can reach by import.
+    """Return the hash of the normalised source of `starts` and of every gristmill module they can reach by import.
 
     Args:
-        starts: dotted names, such as `gristmill.domains.timeseries.train`.
-        modules: all there are (`read_modules`).
-        named: gristmill modules that a user's own code imports. All of them are hashed, even those outside the
-            closure by rule: the rule holds only for gristmill's own use of them.
-
-    Returns:
-        Module name to hash, sorted by name. Names that are not modules of the package, or lie outside the
-        closure by rule, are left out.
+        starts: dotted names, such as `gristmill.domains.timeseries.train`; other names are ignored.
+        modules: all modules of the package (`read_modules`).
+        named: gristmill modules that a user's own code imports. They are hashed even if gristmill's own use of them is
+            outside the closure.
     """
     found: dict[str, str] = {}
     always = modules.keys() & {*named}
@@ -95,14 +86,14 @@ def code_closure(starts: Iterable[str], modules: Mapping[str, Module], named: It
 
 
 def load_closure(code: Iterable[str]) -> None:
-    """Import every gristmill module of a code closure, and refuse where what is loaded may not be what was hashed.
+    """Import every gristmill module of a code closure, and check that the loaded code is the hashed code.
 
-    A module that was edited after this process started may have been imported before or after the edit. Called
-    before a stage works: an edit made later does no harm to what is loaded by then. Python itself runs byte code whose
-    source was as old to the second and as long, which an edit may be too; such byte code is removed.
+    It is called before a stage works, because a module edited after this process started may have been imported before
+    or after the edit. Python also runs byte code whose source had the same size and time to the second, which an edit
+    may have too; such byte code is removed.
 
     Raises:
-        WorkError: a source file is newer than this process, or the byte code of a loaded one was not its own.
+        WorkError: a source file is newer than this process, or a module was loaded from foreign byte code.
     """
     files = _files_of(PACKAGE)
     for module in filter(_is_ours, code):
@@ -115,13 +106,13 @@ def load_closure(code: Iterable[str]) -> None:
 
 
 def check_loaded(files: Mapping[Path, str]) -> None:
-    """Refuse where a module that this process has loaded may not be what was hashed; the others are loaded as they are.
+    """Check that modules which this process has loaded are the hashed ones.
 
     Args:
-        files: file to the module that is loaded from it, or whose version it says.
+        files: file to the module that is loaded from it, or whose version it contains.
 
     Raises:
-        WorkError: the file of a loaded module is newer than this process, or its byte code was not its own.
+        WorkError: the file of a loaded module is newer than this process, or its byte code was foreign.
     """
     for file, module in files.items():
         foreign = file.suffix == ".py" and _remove_foreign_bytecode(file)
@@ -132,7 +123,7 @@ def check_loaded(files: Mapping[Path, str]) -> None:
 
 
 def _is_new(file: Path) -> bool:
-    """Whether a file was changed, or came here, after this process started."""
+    """Return whether a file was written or moved here after this process started."""
     return max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS
 
 
@@ -145,17 +136,17 @@ def _foreign(file: Path) -> WorkError:
 
 
 def _remove_foreign_bytecode(file: Path) -> bool:
-    """Remove the byte code that Python would run for a source file if it is not its own; return whether it was not."""
+    """Remove the byte code that Python would run for a source file if it belongs to another source; return whether."""
     cached = Path(importlib.util.cache_from_source(str(file)))
     if not cached.is_file():
         return False
     header, content = cached.read_bytes()[:16], cached.read_bytes()[16:]
     source = file.stat()
-    by_time = not any(header[4:8])  # else by a hash of the source (PEP 552), which Python may be told not to check
+    by_time = not any(header[4:8])  # else by a hash of the source (PEP 552), which Python may not check
     if by_time and header[8:] != struct.pack("<LL", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF):
-        return False  # Python sees for itself that it is of another version
+        return False  # Python itself notices the difference
     own = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-    with contextlib.suppress(ValueError, EOFError, TypeError):  # not byte code at all
+    with contextlib.suppress(ValueError, EOFError, TypeError):  # it is no byte code
         if marshal.loads(content) == own:  # noqa: S302  # Python would load it anyway
             return False
     cached.unlink(missing_ok=True)
@@ -163,17 +154,14 @@ def _remove_foreign_bytecode(file: Path) -> bool:
 
 
 def source_name(name: str) -> str:
-    """Return the display name of a closure entry: a gristmill module's file, `gristmill/domains/timeseries/windows.py`.
-
-    Files of other packages are already given as paths.
-    """
+    """Return the path to show for a closure entry; entries of other packages are paths already."""
     if not _is_ours(name):
         return name
     return _files_of(PACKAGE).get(name, name.replace(".", "/") + ".py")
 
 
 def with_imports(file: Path) -> tuple[Path, ...]:
-    """Return a file of the user's own code and every file beside it that it can reach by import, sorted behind it."""
+    """Return a file of the user's own code, followed by every file next to it that it can reach by import, sorted."""
     found, waiting = {file}, [file]
     while waiting:
         for path in set(_beside(waiting.pop(), file.parent)) - found:
@@ -183,12 +171,12 @@ def with_imports(file: Path) -> tuple[Path, ...]:
 
 
 def imports_of(file: Path, package: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the dotted names that a source file of a package mentions in import statements, and their parents."""
+    """Return the dotted names that a source file of a package imports, and their parents."""
     return parse_source(file.read_bytes(), package)[1]
 
 
 def module_file(at: Path) -> Path | None:
-    """Return the file that Python runs for a module or package at a path without suffix; None if there is none."""
+    """Return the file that Python runs for a module or package, given its path without suffix; None without one."""
     tried = (*(at / f"__init__{suffix}" for suffix in _SUFFIXES), *(Path(f"{at}{suffix}") for suffix in _SUFFIXES))
     return next((path for path in tried if path.is_file()), None)
 
@@ -224,24 +212,24 @@ def _files_of(package: Path) -> dict[str, str]:
 
 
 def _read(package: Path, file: Path) -> dict[str, Any]:
-    """Return the digest of a module's normalised source and what it imports that may be of its own package."""
+    """Return the digest of a module's normalised source and the names in its own package that it imports."""
     digest, imports = parse_source(file.read_bytes(), file.parent.relative_to(package.parent).parts)
     return {"digest": digest, "imports": [name for name in imports if name.startswith(package.name)]}
 
 
 @cache
 def parse_source(source: bytes, base: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the digest of normalised source text, and the names that it imports, in the package `base`."""
+    """Return the digest of normalised source of a module in package `base`, and the names that it imports."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # told when it is imported
+    except (SyntaxError, ValueError):  # reported when it is imported
         return keys.digest_of_bytes(source), ()
     names = {parent for name in _imported(tree, base) for parent in _with_parents(name)}
     return keys.digest_of_bytes(repr(_normalised(tree)).encode()), tuple(sorted(names))
 
 
 def _imported(tree: ast.AST, base: tuple[str, ...]) -> Iterator[str]:
-    """Yield the dotted names that import statements anywhere in `tree` mention; `base` resolves relative ones."""
+    """Yield the dotted names in all import statements of a tree; `base` resolves relative ones."""
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -252,7 +240,7 @@ def _imported(tree: ast.AST, base: tuple[str, ...]) -> Iterator[str]:
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield every statement in `tree`, without a look into expressions, in which nothing is imported."""
+    """Yield every statement in a tree, without descending into expressions, which import nothing."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()
@@ -271,8 +259,7 @@ def _with_parents(module: str) -> Iterator[str]:
 def _normalised(node: Any) -> Any:
     """Return a syntax tree as nested tuples, without positions, docstrings and empty fields.
 
-    Written out, and not `ast.dump`, because that prints the same code differently from one Python to the next. With a
-    new store every module is read before anything else is done, so it makes no detour for what is empty.
+    `ast.dump` would print the same code differently in different versions of Python.
     """
     if isinstance(node, list):
         return tuple([_normalised(item) for item in node])
@@ -289,5 +276,5 @@ def _normalised(node: Any) -> Any:
 
 
 def _is_bare_string(node: ast.stmt) -> bool:
-    """A string standing alone: a docstring, or one under an assignment. It has no effect."""
+    """Return whether a statement is only a string, such as a docstring, which has no effect."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,10 +1,9 @@
-"""Code that a user's own code imports from elsewhere: modules of gristmill, and packages.
+"""Code outside the user's own files that these files import: modules of gristmill, and packages.
 
-A trained network depends on it as much as on the own file, so all of it is in the key of the training: modules of
-gristmill with their closures (`closure.py`), an installed package by its version, and a package whose version says
-nothing of its files by the source of every file that is reached by import. Such a package is editable, was installed
-from a folder or a repository, or has no version. Source is parsed and metadata is read; nothing is imported. Modules of
-the standard library change with the version of Python, which is in every key.
+A trained network depends on all of it, so it is part of the training's key: modules of gristmill with their closures
+(`code_closure.py`), installed packages by their versions, and other packages by the source of every imported file. The
+latter are editable, were installed from a folder or repository, or have no version. Source is parsed and metadata is
+read; nothing is imported. The standard library is covered by the version of Python in every key.
 """
 
 import importlib.util
@@ -25,20 +24,20 @@ from gristmill.settings.custom_code import CustomCode
 from gristmill.store.code_closure import PACKAGE, READER_VERSION, imports_of, module_file, parse_source, with_imports
 from gristmill.util.files import StatCache
 
-_BY_HAND = {"dir_info", "vcs_info"}  # keys of direct_url.json (PEP 610) for what may change under one version
+_UNVERSIONED_ORIGINS = {"dir_info", "vcs_info"}  # keys of direct_url.json (PEP 610): code may change, not its version
 
-# What is remembered of a file depends on the code that reads it.
+# Cached results depend on the code of this module.
 _READER = f"{READER_VERSION} {keys.digest_of_file(Path(__file__))}"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """Code that a user's own code imports from elsewhere."""
+    """Code outside the user's own files that these files import."""
 
     modules: tuple[str, ...] = ()  # names in gristmill
     libraries: Mapping[str, str] = field(default_factory=dict)  # distribution to version
     code: Mapping[str, str] = field(default_factory=dict)  # file without a version, `mypkg/layers.py`, to digest
-    files: Mapping[Path, str] = field(default_factory=dict)  # file that a change touches to the module it belongs to
+    files: Mapping[Path, str] = field(default_factory=dict)  # file to its module, to detect changes
 
 
 NO_IMPORTS = Imported()
@@ -46,7 +45,7 @@ NO_IMPORTS = Imported()
 
 @dataclass(frozen=True)
 class _Source:
-    """The file that Python would run for a module."""
+    """File that Python would run for a module."""
 
     name: str  # dotted
     top: tuple[str, ...]  # the top-level package's name; empty for a module in no package
@@ -59,19 +58,14 @@ class _Source:
 
     @property
     def home(self) -> Path:
-        """The folder in which Python found the package or module, and in which its metadata lies."""
+        """The folder in which Python found the package or module and its metadata."""
         return self.folder.parent if self.top else self.folder
 
 
 def read_imported(root: Path, tables: Iterable[Settings], memo: StatCache) -> Imported:
-    """Return what the own code that tables name imports from elsewhere.
+    """Return what the own code named by a pipeline's tables imports from outside.
 
-    What is not installed is left out, and so is a file that is not there: both are errors when the code is loaded.
-
-    Args:
-        root: the project's folder.
-        tables: of a pipeline.
-        memo: remembers what was read.
+    Packages that are not installed and missing files are left out: both are errors when the code is loaded.
     """
     names: set[str] = set()
     for file in (root / table.file for table in tables if isinstance(table, CustomCode)):
@@ -81,7 +75,7 @@ def read_imported(root: Path, tables: Iterable[Settings], memo: StatCache) -> Im
 
 
 def _names_elsewhere(file: Path) -> set[str]:
-    """Return the names that an own file, and those beside it that it imports, import and that lie elsewhere."""
+    """Return the names outside a file's folder that the file, and its imports within the folder, import."""
     folder, names = file.parent, set[str]()
     for own in with_imports(file):
         names.update(imports_of(own, own.parent.relative_to(folder).parts))
@@ -91,7 +85,7 @@ def _names_elsewhere(file: Path) -> set[str]:
 
 
 def _follow(names: set[str], memo: StatCache) -> Imported:
-    """Return what names refer to, and what that imports itself as far as it has no version."""
+    """Return what names refer to, and recursively what packages without a version import."""
     modules, libraries, code, files = set[str](), dict[str, str](), dict[str, str](), dict[Path, str]()
     providers = cache(partial(_providers, memo))
     seen, waiting = set[str](), names
@@ -117,16 +111,16 @@ def _top(name: str) -> str:
 
 
 def _find(name: str) -> _Source | None:
-    """Return the file of a module; None for one of the standard library, a name in a module, or what is not there.
+    """Return the file of a module; None for the standard library, a name within a module, or a missing module.
 
-    Python is asked for top-level names alone: to find a submodule it would import the package.
+    `find_spec` is called for top-level names only: to find a submodule it would import the package.
     """
     top, *inner = name.split(".")
     if top in sys.stdlib_module_names:
         return None
     try:
         spec = importlib.util.find_spec(top)
-    except ValueError:  # a module that a program has made itself
+    except ValueError:  # a module that a program created at run time
         return None
     if spec is None:
         return None
@@ -140,12 +134,12 @@ def _find(name: str) -> _Source | None:
 
 
 def _providers(memo: StatCache, home: Path) -> Mapping[str, list[Path]]:
-    """Return which distributions, by their folders of metadata, have installed a top-level name into a folder.
+    """Return, for each top-level name in a folder, the metadata folders of the distributions that installed it.
 
-    `importlib.metadata.packages_distributions` returns the same for all folders, but reads every file each time.
+    `importlib.metadata.packages_distributions` does the same for all folders, but reads every file each time.
     """
-    # pip starts the name of what a failed upgrade left with ~.
-    names = os.listdir(home)  # noqa: PTH208 - names are wanted, and a Path for each of hundreds takes time
+    # Names that begin with ~ are left over from failed upgrades by pip.
+    names = os.listdir(home)  # noqa: PTH208 - creating hundreds of paths takes time
     folders = sorted(name for name in names if name.endswith(".dist-info") and name[0] != "~")
     found = defaultdict(list)
     for folder, tops in memo.recall(home, folders, _top_levels, _READER).items():
@@ -155,33 +149,30 @@ def _providers(memo: StatCache, home: Path) -> Mapping[str, list[Path]]:
 
 
 def _distributions(source: _Source, providers: Mapping[str, list[Path]]) -> dict[Path, tuple[str, str]]:
-    """Return the distributions that a file was installed by: folder of metadata to name and version.
-
-    Those whose versions say nothing of their files are left out.
-    """
+    """Return the distributions that installed a file and whose version identifies it: metadata folder to version."""
     folders = providers.get(_top(source.name), [])
-    if len(folders) > 1:  # they share a namespace
+    if len(folders) > 1:  # distributions that share a namespace
         folders = [folder for folder in folders if f"\n{source.label}," in f"\n{_record(folder)}"]
     return {folder: found for folder in folders if (found := _name_and_version(folder))}
 
 
 def _top_levels(folder: Path) -> list[str]:
-    """Return the top-level names that a distribution has installed."""
+    """Return the top-level names that a distribution installed."""
     lines = _record(folder).splitlines()
     return sorted({name for line in lines if (name := re.split("[/.,]", line, maxsplit=1)[0]).isidentifier()})
 
 
 def _record(folder: Path) -> str:
-    """Return the list of the files that a distribution has installed, a line each: its path, a comma, its hash."""
+    """Return the list of a distribution's files, one line each: path, comma, hash."""
     return _text(folder / "RECORD")
 
 
 def _name_and_version(folder: Path) -> tuple[str, str] | None:
-    """Return the name and version of a distribution; None where that says nothing of its files."""
+    """Return name and version of a distribution; None if the version does not identify its files."""
     origin = json.loads(_text(folder / "direct_url.json") or "{}")
     headers, _, _ = _text(folder / "METADATA").partition("\n\n")  # the description may be long
     found = dict(re.findall(r"^(Name|Version): *(\S+)", headers, re.MULTILINE))
-    if origin.keys() & _BY_HAND or len(found) < 2:
+    if origin.keys() & _UNVERSIONED_ORIGINS or len(found) < 2:
         return None
     return re.sub(r"[-_.]+", "-", found["Name"]).lower(), found["Version"]
 
@@ -191,7 +182,7 @@ def _text(file: Path) -> str:
 
 
 def _read_all(sources: Iterable[_Source], memo: StatCache) -> dict[str, dict[str, Any]]:
-    """Return the digest and the imports of files by their labels; a file whose stat is unchanged is not read again."""
+    """Return digest and imports of files by their labels; files with an unchanged stat are not read again."""
     packages: dict[tuple[tuple[str, ...], Path], dict[str, _Source]] = defaultdict(dict)
     for source in sources:
         packages[source.top, source.folder][source.inner] = source

@@ -1,19 +1,22 @@
-"""The artifact store: immutable folders, each under the key of what it was made of.
+"""Artifact store: immutable folders, each under the key of what it was made of.
 
     root/<stage>/<key[:2]>/<key>/   data files and manifest.json
-    root/runs/                      run records (`runs.py`)
-    root/registry/                  versions with their bundles, and which of them serve (`registry.py`)
-    root/scratch/<key>/             what a stage keeps to go on after a kill: checkpoints
-    root/downloads/<sha256>/        files from URLs (`downloads.py`)
-    root/logs/<pipeline>/<key[:12]>/    the course of a training, for TensorBoard
-    root/quarantine/                artifacts that failed verification or were replaced by request
-    root/schedule.json              the `gristmill schedule` that runs here (`announcement.py`)
-    root/memo/  root/locks/         what came of files by their stat, locks; both may be deleted at any time
+    root/runs/                      run records (`runs/records.py`)
+    root/registry/                  versions with their bundles, and champions (`registry/registry.py`)
+    root/scratch/<key>/             checkpoints from which a stage resumes after a kill
+    root/downloads/<sha256>/        files from URLs (`runs/downloads.py`)
+    root/logs/<pipeline>/<key[:12]>/    training curves for TensorBoard
+    root/quarantine/                artifacts that failed verification or were replaced on request
+    root/schedule.json              the `gristmill schedule` that runs here (`schedule_announcement.py`)
+    root/memo/  root/locks/         results by file stat, and locks; both may be deleted at any time
 
-An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place: what can be seen is
-whole. Locks only save work: two builders of one key publish equal content, and the second takes the first's.
+An artifact is built in a sibling folder, flushed, given its manifest last and renamed into place, so every visible
+artifact is complete. Locks only save work: two builders of one key publish equal content, and the second takes the
+first's.
 
-Where the store is shared by several machines, this folder is the cache of one of them (`remote/store.py`).
+If several machines share the store, this folder is the cache of one of them (`remote/shared_store.py`). An artifact
+that is missing or damaged here is then fetched, so every look-up may also raise `StoreError`: the shared store cannot
+be reached.
 """
 
 import contextlib
@@ -31,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from gristmill.errors import CorruptArtifact
 from gristmill.keys import Identity
-from gristmill.store.artifact import Artifact, Reference, artifact_name, read_manifest, verify, write_manifest
+from gristmill.store.artifact import Artifact, Reference, artifact_name, read_artifact, verify, write_manifest
 from gristmill.store.staging import draft_beside, remove_abandoned
 from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import StatCache, flush_folder, rename_folder, write_atomically
@@ -42,24 +45,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PIPELINE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # what the name of one is like, which names files
-LOG_KEY_LENGTH = 12  # characters of the key that name a folder of logs: TensorBoard shows them in a narrow column
+PIPELINE_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]*"  # names of pipelines, which become names of files
+LOG_KEY_LENGTH = 12  # characters of the key that name a folder of logs; TensorBoard's column is narrow
 
 
 @dataclass
 class Draft:
-    """A folder being filled; it becomes an artifact by `publish` or vanishes."""
+    """A folder being filled; it becomes an artifact by `publish` or is removed."""
 
     path: Path
-    counts: dict[str, int] = field(default_factory=dict)  # of records, repairs, parameters: whatever tells the size
-    measures: dict[str, float] = field(default_factory=dict)  # seconds, peak memory: what differs from run to run
+    counts: dict[str, int] = field(default_factory=dict)  # sizes: of records, repairs, parameters
+    measures: dict[str, float] = field(default_factory=dict)  # seconds, peak memory: what differs between runs
 
 
 class Store:
-    """All artifacts of a project, below one local folder.
-
-    What is said here of a store that is shared holds for `SharedStore`, which adds it.
-    """
+    """All artifacts of a project below one local folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -67,134 +67,128 @@ class Store:
 
     @property
     def remote(self) -> "Remote | None":
-        """The shared store that a `SharedStore` is a cache of; None for a folder of its own."""
+        """The shared store that this one caches; None for a store of its own."""
         return None
 
     @cached_property
     def cache(self) -> str:
-        """What the cache of a shared store is called in the records of its runs; nothing where none is shared."""
+        """Name of this cache in run records; empty if the store is not shared."""
         return ""
 
     def path(self, stage: str, key: str) -> Path:
-        """Return where the artifact with this key lies, or would."""
+        """Return the folder of an artifact, whether or not it exists."""
         return self.root / stage / key[:2] / key
 
     def scratch(self, key: str) -> Path:
-        """Return the folder in which a stage keeps what lets it go on after a kill."""
+        """Return the folder of the checkpoints from which a stage resumes after a kill."""
         return self.root / "scratch" / key
 
     def logs(self, pipeline: str, key: str) -> Path:
-        """Return the folder of a training's curves for TensorBoard; beside the artifacts, for times are in them."""
+        """Return the folder of a training's curves; they contain times, so they are not part of the artifact."""
         return self.root / "logs" / pipeline / key[:LOG_KEY_LENGTH]
 
     def get(self, stage: str, key: str) -> Artifact | None:
-        """Return the artifact with this key, or None; files whose stat has changed are hashed again.
-
-        One that is not here, or damaged, is fetched where the store is shared and has it.
+        """Return the artifact with a key, or None; files whose stat has changed are hashed again.
 
         Raises:
-            CorruptArtifact: the artifact is there, but a file of it is not the one that was published.
-            StoreError: the shared store would have to be asked, and cannot be reached.
+            CorruptArtifact: the artifact is there, but a file of it is missing or altered.
         """
         path = self.path(stage, key)
-        if not path.is_dir():
-            return None
-        artifact = Artifact(path, read_manifest(path, stage, key))
-        verify(artifact, self.memo.digests)
-        return self.note_use(artifact)
+        try:
+            if path.is_dir():
+                artifact = read_artifact(path, stage, key)
+                verify(artifact, self.memo.digests)
+                return self.note_use(artifact)
+        except CorruptArtifact:
+            if fetched := self.fetch(artifact_name(stage, key), stage, key, path):
+                return fetched
+            raise
+        return self.fetch(artifact_name(stage, key), stage, key, path)
 
     def get_remote_aware(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
-        """Return the artifact with this key as `get` does; where only the shared store has it, its files stay there.
+        """Return an artifact as `get` does, but do not fetch the files of one that only the shared store has.
 
-        Args:
-            stage: of the artifact.
-            key: of the artifact.
-            anew: ask the shared store what it has, also where it was asked before.
-
-        Raises:
-            CorruptArtifact: the artifact is here, but a file of it is not the one that was published.
-            StoreError: the shared store would have to be asked, and cannot be reached.
+        `anew` asks the shared store again even if its answer is cached.
         """
-        return self.get(stage, key)
+        path = self.path(stage, key)
+        if path.is_dir():
+            return self.get(stage, key)
+        manifest = self.fetch_manifest(stage, key, anew)
+        return Artifact(path, manifest) if manifest else None
 
     def open_verified(self, reference: Reference, by_stat: bool = False) -> Artifact:
-        """Return a referenced artifact for reading, after hashing every byte of it.
-
-        One that is not here, damaged or another result is fetched where the store is shared and has it.
-
-        Args:
-            reference: what is referred to.
-            by_stat: hash only the files whose stat has changed since they were last hashed.
-
-        Raises:
-            CorruptArtifact: it is gone, or a file of it is not the one that was published.
-            StoreError: the shared store would have to be asked, and cannot be reached.
-        """
+        """Return a referenced artifact for reading, verified as by `open_folder`."""
         stage, key = reference["stage"], reference["key"]
         return self.open_folder(self.path(stage, key), reference, artifact_name(stage, key), by_stat)
 
     def open_folder(
         self, path: Path, reference: Reference, shared_as: str | None = None, by_stat: bool = False
     ) -> Artifact:
-        """Return a referenced artifact that lies in a folder, after hashing it.
+        """Return the referenced artifact in a folder after hashing every byte of it.
 
         Args:
             path: the folder.
-            reference: what is referred to.
-            shared_as: name of the manifest by which it may be fetched.
+            reference: reference to the artifact.
+            shared_as: name of its manifest in a shared store, from which it may be fetched.
             by_stat: hash only the files whose stat has changed since they were last hashed.
 
         Raises:
-            CorruptArtifact: it is gone, or a file of it is not the one that was published.
+            CorruptArtifact: the artifact is missing, a file of it is altered, or it is another result.
         """
-        artifact = Artifact(path, read_manifest(path, reference["stage"], reference["key"]))
-        verify(artifact, self.memo.digests if by_stat else None)
-        if artifact.reference != reference:
-            raise CorruptArtifact(
-                f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
-            )
+        stage, key = reference["stage"], reference["key"]
+        try:
+            artifact = read_artifact(path, stage, key)
+            verify(artifact, self.memo.digests if by_stat else None)
+            if artifact.reference != reference:
+                raise CorruptArtifact(
+                    f"{path}: holds another result than the one referred to; it was refreshed since. Run again."
+                )
+        except CorruptArtifact:
+            if shared_as and (fetched := self.fetch(shared_as, stage, key, path, reference["digest"])):
+                return fetched
+            raise
         return self.note_use(artifact)
 
     def read_manifest(self, reference: Reference) -> dict[str, Any]:
-        """Return what a referenced artifact was made of, without its files, which may be on the shared store alone.
-
-        Raises:
-            CorruptArtifact: it is gone or altered.
-            StoreError: the shared store would have to be asked, and cannot be reached.
-        """
+        """Return the manifest of a referenced artifact without its files; raise `CorruptArtifact` if there is none."""
         stage, key = reference["stage"], reference["key"]
-        return read_manifest(self.path(stage, key), stage, key)
+        try:
+            return read_artifact(self.path(stage, key), stage, key).manifest
+        except CorruptArtifact:
+            if manifest := self.fetch_manifest(stage, key):
+                return manifest
+            raise
+
+    def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
+        """Fetch an artifact from the shared store to a folder; None if it is not there, or the store is not shared."""
+        return None
+
+    def fetch_manifest(self, stage: str, key: str, anew: bool = False) -> dict[str, Any] | None:
+        """Return the manifest of an artifact in the shared store; None if there is none."""
+        return None
 
     def share(self, artifact: Artifact, shared_as: str) -> None:
-        """Upload an artifact that is here, where the store is shared and has nothing under its name."""
+        """Upload a local artifact if the store is shared and has nothing under its name."""
 
     def artifacts(self) -> Iterator[Path]:
         """Yield the folder of every published artifact, sound or not."""
         yield from sorted(path for path in self.root.glob("*/??/*") if re.fullmatch(r"[0-9a-f]{64}", path.name))
 
     def check_writable(self) -> None:
-        """Raise `StoreError` where nothing can be written: better before hours of work than after."""
+        """Raise `StoreError` if the store cannot be written to, before hours of work rather than after."""
         with translate_disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.root / ".writable", b"\n")  # which asks for room too
+            write_atomically(self.root / ".writable", b"\n")  # checks for free space too
 
     @contextlib.contextmanager
     def draft(self, made_of: Identity) -> Iterator[Draft]:
-        """Give a folder beside the artifact's own to build it in; remove it at the end if it was not published.
-
-        Raises:
-            StoreError: the store cannot be written to.
-        """
+        """Yield a folder in which to build an artifact; remove it at the end unless it was published."""
         with self.temporary_folder(self.path(made_of.stage, made_of.key)) as path:
             yield Draft(path)
 
     @contextlib.contextmanager
     def temporary_folder(self, final: Path) -> Iterator[Path]:
-        """Give an empty folder beside `final`, which begins with a key; remove it at the end if it was not placed.
-
-        Raises:
-            StoreError: the store cannot be written to.
-        """
+        """Yield an empty folder next to `final`; remove it at the end unless it was renamed."""
         with translate_disk_errors(self.root):
             final.parent.mkdir(parents=True, exist_ok=True)
             remove_abandoned(final)
@@ -207,30 +201,30 @@ class Store:
             shutil.rmtree(path, ignore_errors=True)
 
     def publish(self, draft: Draft, made_of: Identity, replace: bool = False) -> Artifact:
-        """Make a filled draft the artifact of its key: flush, manifest last, rename.
+        """Turn a filled draft into the artifact of its key: flush, write the manifest, rename.
 
-        A sound artifact that is there already was published by another run meanwhile: it is returned and the draft
-        is dropped, unless `replace`. A corrupt one is moved to quarantine.
+        If another run has published a sound artifact of the key, it is returned and the draft is dropped, unless
+        `replace`. A corrupt one is moved to quarantine.
         """
         made = Artifact(draft.path, write_manifest(draft.path, made_of, draft.counts, draft.measures))
         flush_folder(draft.path)
         return self.commit(made, self.path(made_of.stage, made_of.key), replace)
 
     def commit(self, made: Artifact, final: Path, replace: bool) -> Artifact:
-        """Put a flushed draft with its manifest where it can be seen, as `publish` ends; return what is there."""
+        """Make a flushed draft visible as the last step of `publish`, and return the artifact that is there."""
         if replace and final.exists():
             self.quarantine(final)
         return self.rename(made, final)
 
     def rename(self, draft: Artifact, final: Path) -> Artifact:
-        """Rename a flushed draft to `final`, where a sound artifact wins and a corrupt one is moved to quarantine."""
+        """Rename a flushed draft to `final`; keep a sound artifact there, and move a corrupt one to quarantine."""
         try:
             rename_folder(draft.path, final)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             try:
-                winner = Artifact(final, read_manifest(final, draft.manifest["stage"], draft.manifest["key"]))
+                winner = read_artifact(final, draft.manifest["stage"], draft.manifest["key"])
                 verify(winner)
                 return winner
             except CorruptArtifact as damage:
@@ -239,13 +233,13 @@ class Store:
         return Artifact(final, draft.manifest)
 
     def note_use(self, artifact: Artifact) -> Artifact:
-        """Note on the folder, no file of which is touched, that it was used: no `gc` takes it from a run under way."""
-        with contextlib.suppress(OSError):  # which is worth no failure
+        """Update the modification time of an artifact's folder, so that `gc` does not remove it during a run."""
+        with contextlib.suppress(OSError):
             os.utime(artifact.path)
         return artifact
 
     def quarantine(self, path: Path) -> Path:
-        """Move an artifact's folder aside, where `gc` finds it, and return its new place."""
+        """Move an artifact's folder to quarantine, from which `gc` removes it, and return its new path."""
         aside = self.root / "quarantine" / f"{path.parent.parent.name}-{path.name[:16]}-{time.time_ns()}"
         with translate_disk_errors(self.root):
             aside.parent.mkdir(parents=True, exist_ok=True)
@@ -254,10 +248,10 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, key: str, wait: bool = True) -> Iterator[bool]:
-        """Hold a lock, after others or not at all, and give whether it is held.
+        """Acquire a lock, blocking or not; yield whether it was acquired.
 
-        The kernel frees the lock of a dead process. A file system without locks lets everybody have it: two builders
-        of one key both build, and one result is kept.
+        The kernel releases the lock of a dead process. On a file system without locks everybody acquires it: two
+        builders of one key both build, and one result is kept.
         """
         path = self.root / "locks" / key
         with translate_disk_errors(self.root):

@@ -21,7 +21,7 @@ from gristmill.runs.records import Record, Runs
 from gristmill.sources.photo import Photo
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
-from gristmill.store.artifact import read_manifest, write_manifest
+from gristmill.store.artifact import read_artifact, write_manifest
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
 from helpers.damage import attempt, damaged, tried
@@ -148,7 +148,7 @@ def test_a_manifest_is_as_it_was_written_or_corrupt(
     fault.tried(1)
     (tmp_path / "manifest.json").write_bytes(data.draw(damaged(manifest, *JSON_MARKS, DEEP)))
 
-    found, _ = attempt(CorruptArtifact, lambda: read_manifest(tmp_path, "train", MADE_OF.key))
+    found, _ = attempt(CorruptArtifact, lambda: read_artifact(tmp_path, "train", MADE_OF.key).manifest)
 
     assert found in (None, {name: value for name, value in json.loads(manifest).items() if name != "seal"})
 

@@ -18,7 +18,7 @@ from gristmill.store.store import Store
 
 def names(url: str, folder: str = "") -> list[str]:
     """Return the names of all files of a shared store, or of those in a folder."""
-    return sorted(Remote(url).bucket.below(folder))
+    return sorted(Remote(url).bucket.list_files(folder))
 
 
 def spoil(url: str, name: str) -> None:

@@ -1,1 +1,1 @@
-"""A store that several machines share: what one of them has made is there for all."""
+"""Store that several machines share: each can use what the others have made."""

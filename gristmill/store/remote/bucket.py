@@ -1,6 +1,7 @@
-"""The few operations on a shared store's file system, by fsspec; a failure is one line that names the URL.
+"""File operations of a shared store, through fsspec; a failure is one line that names the URL.
 
-fsspec and what it brings are imported at the first operation: a run that asks the shared store nothing loads nothing.
+fsspec and its dependencies are imported at the first operation, so a run that asks the shared store nothing loads
+nothing. Every operation raises `StoreError` if the store cannot be reached.
 """
 
 import errno
@@ -19,13 +20,13 @@ from typing import Any
 from gristmill.errors import RequestError, StoreError
 from gristmill.util.urls import strip_credentials
 
-_AT_A_TIME = 4  # files that are sent or fetched side by side
-_PATIENCE = 10.0  # seconds for which a store that could not be reached is not tried again
-_BLOCK = 1 << 20  # bytes that are hashed at once
-_CONFLICTS = 5  # attempts at a file that another machine is just creating
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what only a file of this machine fails with
+_PARALLEL_TRANSFERS = 4
+_RETRY_DELAY = 10.0  # seconds for which an unreachable store is not tried again
+_HASH_BLOCK = 1 << 20  # bytes
+_MAX_CREATE_ATTEMPTS = 5  # at a file that another machine is just creating
+_LOCAL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # only raised for files of this machine
 _FAILURES = {"botocore.exceptions": ("BotoCoreError", "ClientError"), "aiohttp": ("ClientError",)}
-"""What libraries below fsspec raise besides `OSError`, by module."""
+"""Exceptions of libraries below fsspec that are no `OSError`, by module."""
 
 
 class Bucket:
@@ -33,59 +34,53 @@ class Bucket:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._lost = (float("-inf"), "")  # when it could not be reached last, and why
+        self._last_failure = (float("-inf"), "")  # time and reason
 
-    def where(self, name: str) -> str:
+    def url_of(self, name: str) -> str:
         """Return the URL of a file, for messages."""
         return f"{self.url}/{name}"
 
     def check_exists(self) -> None:
-        """Raise `RequestError` where the bucket does not exist: its name may be mistyped."""
-        with self._told(""):
-            fs, root = self._open()
+        """Raise `RequestError` if the bucket does not exist: its name may be mistyped."""
+        with self._access("") as (fs, root):
             try:
-                fs.info(f"{root}/runs")  # a new store is empty: what is below need not be there
+                fs.info(f"{root}/runs")  # a new store is empty, so the file itself need not exist
             except FileNotFoundError as error:
-                if _is_of_bucket(error):
+                if _is_missing_bucket(error):
                     raise RequestError(self._no_bucket(error)) from None
 
     def read(self, name: str) -> bytes | None:
-        """Return what a file holds, None where there is none."""
-        with self._told(name), _missing_is_none():
-            fs, root = self._open()
+        """Return the content of a file; None if it does not exist."""
+        with self._access(name, missing_ok=True) as (fs, root):
             content: bytes = fs.cat_file(f"{root}/{name}")
             return content
         return None
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
-        """Return what files hold, by name; one that is gone by now is left out."""
+        """Return the content of files by name; a file that does not exist is left out."""
         asked = list(names)
-        with self._told(asked[0] if asked else ""):
-            fs, root = self._open()
+        with self._access(asked[0] if asked else "") as (fs, root):
             found = fs.cat([f"{root}/{name}" for name in asked], on_error="return") if asked else {}
             for failure in found.values():
-                if isinstance(failure, Exception):
-                    with _missing_is_none():
-                        raise failure
+                if isinstance(failure, Exception) and not _is_missing_file(failure):
+                    raise failure
             return {path.removeprefix(f"{root}/"): read for path, read in found.items() if isinstance(read, bytes)}
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, over what was there."""
-        with self._told(name):
-            fs, root = self._open()
+        with self._access(name) as (fs, root):
             self._make_folder(fs, f"{root}/{name}")
             fs.pipe_file(f"{root}/{name}", content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Write a file that is not there yet; return whether this process was the first to.
+        """Write a file that does not exist yet; return whether this process was the first to do so.
 
-        Content that others could write as well tells nothing: a request that was sent again, for its answer was lost,
-        finds the file of the first one, and takes it for its own by what it holds.
+        A request whose answer was lost is sent again and finds its own file, which it recognises by the content. So
+        `content` must be something that no other process writes.
         """
-        with self._told(name):
-            fs, root = self._open()
+        with self._access(name) as (fs, root):
             self._make_folder(fs, f"{root}/{name}")
-            for attempt in range(_CONFLICTS):
+            for attempt in range(_MAX_CREATE_ATTEMPTS):
                 try:
                     fs.pipe_file(f"{root}/{name}", content, mode="create")
                     return True
@@ -93,93 +88,80 @@ class Bucket:
                     code = _code(error)
                     if isinstance(error, FileExistsError) or code == "PreconditionFailed":
                         return bool(fs.cat_file(f"{root}/{name}") == content)
-                    if code != "ConditionalRequestConflict" or attempt == _CONFLICTS - 1:
+                    if code != "ConditionalRequestConflict" or attempt == _MAX_CREATE_ATTEMPTS - 1:
                         raise
-                    time.sleep(2.0**attempt / 10)  # another one is being written: who was first is not known yet
+                    time.sleep(2.0**attempt / 10)  # another upload is under way, and which one is first is not known
         raise AssertionError("either written or raised")
 
     def upload(self, files: Mapping[str, Path]) -> None:
-        """Send files, by the names they get."""
+        """Upload files, by their names in the bucket."""
         if not files:
             return
-        with self._told(next(iter(files))):
-            fs, root = self._open()
-            for name in files:
-                self._make_folder(fs, f"{root}/{name}")
-            fs.put([str(path) for path in files.values()], [f"{root}/{name}" for name in files], batch_size=_AT_A_TIME)
+        with self._access(next(iter(files))) as (fs, root):
+            targets = [f"{root}/{name}" for name in files]
+            for target in targets:
+                self._make_folder(fs, target)
+            fs.put([str(path) for path in files.values()], targets, batch_size=_PARALLEL_TRANSFERS)
 
     def download(self, files: Mapping[Path, str]) -> None:
-        """Fetch files to where they shall lie.
-
-        Raises:
-            FileNotFoundError: one is not there.
-        """
+        """Download files to local paths; raise `FileNotFoundError` if one does not exist."""
         if not files:
             return
-        with self._told(next(iter(files.values()))):
-            fs, root = self._open()
-            fs.get([f"{root}/{name}" for name in files.values()], [str(path) for path in files], batch_size=_AT_A_TIME)
+        with self._access(next(iter(files.values()))) as (fs, root):
+            sources = [f"{root}/{name}" for name in files.values()]
+            fs.get(sources, [str(path) for path in files], batch_size=_PARALLEL_TRANSFERS)
 
-    def below(self, folder: str) -> dict[str, tuple[int, float]]:
-        """Return the files in a folder and in those within: name to size in bytes and age in seconds."""
-        with self._told(folder):
-            fs, root = self._open()
-            with _missing_is_none():
-                found: dict[str, dict[str, Any]] = fs.find(f"{root}/{folder}", detail=True)
-                return {path.removeprefix(f"{root}/"): _size_and_age(info) for path, info in found.items()}
+    def list_files(self, folder: str) -> dict[str, tuple[int, float]]:
+        """Return all files below a folder: name to size in bytes and age in seconds."""
+        with self._access(folder, missing_ok=True) as (fs, root):
+            found: dict[str, dict[str, Any]] = fs.find(f"{root}/{folder}", detail=True)
+            return {path.removeprefix(f"{root}/"): _size_and_age(info) for path, info in found.items()}
         return {}
 
-    def look(self, name: str) -> tuple[int, float] | None:
-        """Return a file's size in bytes and its age in seconds, None where there is none."""
-        with self._told(name), _missing_is_none():
-            fs, root = self._open()
+    def size_and_age(self, name: str) -> tuple[int, float] | None:
+        """Return a file's size in bytes and age in seconds; None if it does not exist."""
+        with self._access(name, missing_ok=True) as (fs, root):
             return _size_and_age(fs.info(f"{root}/{name}"))
         return None
 
     def digest(self, name: str) -> str:
-        """Return the SHA-256 of a file, which is read block by block and kept nowhere.
-
-        Raises:
-            FileNotFoundError: it is not there.
-        """
-        with self._told(name):
-            fs, root = self._open()
+        """Return the SHA-256 of a file, read in blocks; raise `FileNotFoundError` if it does not exist."""
+        with self._access(name) as (fs, root):
             sha256 = hashlib.sha256()
             with fs.open(f"{root}/{name}", "rb") as file:
-                while block := file.read(_BLOCK):
+                while block := file.read(_HASH_BLOCK):
                     sha256.update(block)
             return sha256.hexdigest()
 
     def remove(self, name: str) -> None:
         """Remove a file that may be gone already."""
-        with self._told(name), _missing_is_none():
-            fs, root = self._open()
+        with self._access(name, missing_ok=True) as (fs, root):
             fs.rm_file(f"{root}/{name}")
 
-    def prove_writable(self) -> None:
-        """Raise `StoreError` where nothing can be written, or where a second file takes the first one's place.
+    def check_writable(self) -> None:
+        """Raise `StoreError` if nothing can be written, or if creating a file twice replaces the first one.
 
-        All that is shared rests on the latter: the machine whose result, version or promotion came first is the one
-        that wrote the file, and no other.
+        Sharing relies on exclusive creation: the machine whose result, version or promotion came first is the only one
+        that wrote the file.
         """
         name = f".writable/{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
         self.create(name, b"first\n")
         try:
             if self.create(name, b"second\n"):
                 raise StoreError(
-                    f"{self.url}: a file that is there was written a second time, though it was to be created only if "
-                    "it is not (If-None-Match). Two machines would overwrite each other's results. Use a server that "
-                    "heeds it."
+                    f"{self.url}: the server overwrote an existing file, though it was to be created only if it does "
+                    "not exist (If-None-Match). Two machines would overwrite each other's results. Use a server that "
+                    "supports conditional writes."
                 )
         finally:
             self.remove(name)
 
     def _open(self) -> tuple[Any, str]:
         """Return the file system, a new one after a fork, and the path of the root on it."""
-        from fsspec.core import url_to_fs  # late: see above
+        from fsspec.core import url_to_fs  # late, see above
 
         try:
-            # What other machines write is to be seen at once, so no listing is remembered.
+            # Files of other machines must be visible at once, so listings are not cached.
             fs, root = url_to_fs(self.url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise RequestError(
@@ -189,29 +171,34 @@ class Bucket:
 
     @staticmethod
     def _make_folder(fs: Any, path: str) -> None:
-        """Make the folder of a file where the file system has folders; a bucket has none, and is not to be made."""
+        """Create the folder of a file on a file system that has folders; buckets have none."""
         if not hasattr(fs, "split_path"):
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
 
     @contextmanager
-    def _told(self, name: str) -> Iterator[None]:
-        """Turn failures into a `StoreError`; a file that is not there is for the caller to tell of."""
-        when, why = self._lost
-        if time.monotonic() - when < _PATIENCE:  # each attempt takes seconds
+    def _access(self, name: str, missing_ok: bool = False) -> Iterator[tuple[Any, str]]:
+        """Yield the file system and the path of its root; turn failures into a `StoreError` that names a file.
+
+        A missing file is an error of the caller's, or none if `missing_ok`.
+        """
+        when, why = self._last_failure
+        if time.monotonic() - when < _RETRY_DELAY:  # each attempt takes seconds
             raise self._unreachable(name, why)
         try:
-            yield
+            yield self._open()
         except _failures() as error:
-            if isinstance(error, OSError) and (error.filename is not None or error.errno in _DISK):
-                raise  # of a file of this machine
+            if missing_ok and _is_missing_file(error):
+                return
+            if isinstance(error, OSError) and (error.filename is not None or error.errno in _LOCAL_DISK_ERRORS):
+                raise  # an error of this machine's disk
             if isinstance(error, FileNotFoundError):
-                if not _is_of_bucket(error):
+                if not _is_missing_bucket(error):
                     raise
                 raise StoreError(self._no_bucket(error)) from None
             if isinstance(error, PermissionError):
                 why = f"not allowed ({_line(error)}). Correct the credentials, or what they may do."
-                raise StoreError(f"{self.where(name)}: {why}") from None
-            self._lost = (time.monotonic(), _line(error))
+                raise StoreError(f"{self.url_of(name)}: {why}") from None
+            self._last_failure = (time.monotonic(), _line(error))
             raise self._unreachable(name, _line(error)) from None
 
     def _no_bucket(self, error: FileNotFoundError) -> str:
@@ -219,40 +206,33 @@ class Bucket:
 
     def _unreachable(self, name: str, why: str) -> StoreError:
         return StoreError(
-            f"{self.where(name).rstrip('/')}: the shared store cannot be reached ({why}). "
-            "Look at the network, AWS_ENDPOINT_URL and the credentials, and run again."
+            f"{self.url_of(name).rstrip('/')}: the shared store cannot be reached ({why}). "
+            "Check the network, AWS_ENDPOINT_URL and the credentials, and run again."
         )
 
 
-@contextmanager
-def _missing_is_none() -> Iterator[None]:
-    """Suppress that a file is not there, but not that the whole bucket is not."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if _is_of_bucket(error):
-            raise
+def _is_missing_file(error: Exception) -> bool:
+    return isinstance(error, FileNotFoundError) and not _is_missing_bucket(error)
 
 
-def _is_of_bucket(error: FileNotFoundError) -> bool:
-    """Whether it is the bucket that does not exist."""
+def _is_missing_bucket(error: Exception) -> bool:
     return _code(error) == "NoSuchBucket"
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    """Return the failures of the system and of those libraries that are loaded."""
+    """Return the exceptions of the system and of those libraries that are loaded."""
     loaded = ((sys.modules[module], names) for module, names in _FAILURES.items() if module in sys.modules)
     return (OSError, *(getattr(module, name) for module, names in loaded for name in names))
 
 
 def _code(error: BaseException) -> str | None:
-    """Return the code by which an S3 server named a failure, which s3fs tells of as an `OSError`."""
+    """Return the error code of an S3 server, which s3fs hides behind an `OSError`."""
     response = getattr(error.__cause__ or error.__context__, "response", None)
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 
 def _size_and_age(info: Mapping[str, Any]) -> tuple[int, float]:
-    """Return what a file system tells of a file; where it does not tell when it was written, the file counts as new."""
+    """Return size and age from a file system's information; a file of unknown age counts as new."""
     when = info.get("LastModified") or info.get("mtime") or info.get("updated") or info.get("created")
     if isinstance(when, str):
         when = datetime.fromisoformat(when)
@@ -262,6 +242,6 @@ def _size_and_age(info: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def _line(error: BaseException) -> str:
-    """Return what an error says in one line, without what nobody should read."""
-    said = re.sub(r"\s+", " ", strip_credentials(str(error))).strip().rstrip(".")
-    return said or type(error).__name__
+    """Return the text of an error in one line, without credentials."""
+    text = re.sub(r"\s+", " ", strip_credentials(str(error))).strip().rstrip(".")
+    return text or type(error).__name__

@@ -1,12 +1,12 @@
-"""Folders with a manifest in a shared store: the bytes by their content, the manifest last.
+"""Folders with a manifest in a shared store: file contents by their hash, manifests last.
 
-    objects/<sha[:2]>/<sha256>          the bytes of files, each once, whoever names them
+    objects/<sha[:2]>/<sha256>          contents of files, each stored once
     artifacts/<stage>/<key>.json        manifests of artifacts
     registry/<pipeline>/bundles/*.json  manifests of the bundles of versions
     runs/  registry/*/{versions,promotions}/    the same small files as in each machine's cache
 
-A manifest is created when all that it names is there, and by one machine only: what can be seen is whole, an upload
-that was killed is invisible, and of two machines that made one artifact both end with that of the first.
+A manifest is created when all its files are there, and by one machine only. So every visible artifact is complete, a
+killed upload stays invisible, and two machines that make one artifact both end with that of the first.
 """
 
 import logging
@@ -27,33 +27,30 @@ logger = logging.getLogger(__name__)
 
 ORPHAN_AGE = 24 * 3600  # seconds after which an object that no manifest names belongs to no upload under way
 _PAUSES = (15, 60, 120)  # seconds between attempts at an upload
-_YOUNG = ORPHAN_AGE / 2  # an object that is older is uploaded anew, so that no `gc` takes it before its manifest comes
+_MAX_REUSE_AGE = ORPHAN_AGE / 2  # an older object is uploaded again, or `gc` could remove it before its manifest comes
 
 
 class Remote:
     """A shared store, of which each machine's store is a cache."""
 
     def __init__(self, url: str, limit: float | None = None) -> None:
-        """Name a shared store; `limit` is how many bytes of artifacts the cache may have."""
+        """Name a shared store; `limit` is the maximal size of the cache in bytes."""
         self.bucket, self.limit = Bucket(url), limit
 
     def push(self, name: str, artifact: Artifact, replace: bool = False, patient: bool = False) -> bool:
-        """Upload a finished folder; return False where another result is there under its name.
+        """Upload a finished folder; return False if another result is there under its name.
 
         Args:
-            name: of the manifest.
+            name: name of the manifest.
             artifact: the folder, with the manifest in it.
-            replace: whether the result takes the place of one that is there.
-            patient: try for some minutes to reach the shared store: hours of work may be in the folder.
-
-        Raises:
-            StoreError: the shared store cannot be reached.
+            replace: whether to replace a result that is there.
+            patient: whether to retry for some minutes, because hours of work may be in the folder.
         """
         for pause in _PAUSES if patient else ():
             try:
                 return self._pushed(name, artifact, replace)
             except StoreError as error:
-                logger.warning("%s Tried again in %d s.", error, pause)
+                logger.warning("%s Trying again in %d s.", error, pause)
                 time.sleep(pause)
         return self._pushed(name, artifact, replace)
 
@@ -62,9 +59,8 @@ class Remote:
         if not replace and (shared := self.manifest(name, own["stage"], own["key"])):
             return bool(shared["digest"] == own["digest"])
         content = (folder / MANIFEST).read_bytes()
-        objects = {object_name(file["sha256"]): folder / path for path, file in own["files"].items()}
-        sizes = {object_name(file["sha256"]): file["size"] for file in own["files"].values()}
-        self.bucket.upload({named: path for named, path in objects.items() if not self._lasts(named, sizes[named])})
+        objects = {object_name(file["sha256"]): (folder / path, file["size"]) for path, file in own["files"].items()}
+        self.bucket.upload({name: path for name, (path, size) in objects.items() if not self._is_reusable(name, size)})
         if replace:
             self.bucket.write(name, content)
             return True
@@ -74,27 +70,24 @@ class Remote:
         return winner is not None and bool(winner["digest"] == own["digest"])
 
     def manifest(self, name: str, stage: str, key: str) -> dict[str, Any] | None:
-        """Return a manifest; None where there is none, or a damaged one, which is removed with a warning."""
+        """Return a manifest; None if there is none, or a damaged one, which is removed with a warning."""
         read = self._read(name, stage, key)
         return read[1] if read else None
 
     def fetch(self, name: str, stage: str, key: str, folder: Path, digest: str | None = None) -> dict[str, Any] | None:
-        """Download a folder into an empty one, compare every file with its hash, and return the manifest.
+        """Download an artifact into an empty folder, verify every file, and return the manifest.
 
-        What is damaged is told of in a warning and removed, so that it is made or uploaded again.
+        Damaged files are removed with a warning, so that they are made or uploaded again.
 
         Args:
-            name: of the manifest.
-            stage: of the artifact.
-            key: of the artifact.
-            folder: to fill.
-            digest: that the artifact must have, if it matters.
+            name: name of the manifest.
+            stage: stage of the artifact.
+            key: key of the artifact.
+            folder: the empty folder.
+            digest: digest that the artifact must have; any by default.
 
         Returns:
-            The manifest; None where there is none, a damaged one, or that of another result than the one asked for.
-
-        Raises:
-            StoreError: the shared store cannot be reached.
+            The manifest; None if it is missing, damaged, or that of another result.
         """
         read = self._read(name, stage, key)
         if read is None or digest not in (None, read[1]["digest"]):
@@ -103,14 +96,14 @@ class Remote:
         hashes = {folder / path: file["sha256"] for path, file in manifest["files"].items()}
         for path in hashes:
             path.parent.mkdir(parents=True, exist_ok=True)
-        logger.info("fetching %s", self.bucket.where(name))
+        logger.info("fetching %s", self.bucket.url_of(name))
         try:
             self.bucket.download({path: object_name(sha256) for path, sha256 in hashes.items()})
         except FileNotFoundError:
-            gone = [named for named in map(object_name, hashes.values()) if self.bucket.look(named) is None]
-            if not gone:  # another machine has just healed it
-                raise StoreError(f"{self.bucket.where(name)}: changed while it was fetched. Run again.") from None
-            self._drop(name, f"{self.bucket.where(gone[0])}: gone, though a manifest names it.")
+            gone = [named for named in map(object_name, hashes.values()) if self.bucket.size_and_age(named) is None]
+            if not gone:  # another machine has just uploaded it again
+                raise StoreError(f"{self.bucket.url_of(name)}: changed while it was fetched. Run again.") from None
+            self._drop(name, f"{self.bucket.url_of(gone[0])}: gone, though a manifest names it.")
             return None
         for path, sha256 in hashes.items():
             if keys.digest_of_file(path) != sha256:
@@ -120,29 +113,29 @@ class Remote:
         return manifest
 
     def mirror(self, folder: str, root: Path, names: str, again: Callable[[Path], bool] = lambda path: False) -> None:
-        """Have the small files of a folder in the cache too; a warning tells where the shared store cannot be reached.
+        """Copy the small files of a folder into the cache; warn if the shared store cannot be reached.
 
         Args:
-            folder: on the shared store, and below `root`.
-            root: of the cache.
-            names: a pattern of the names that are wanted, `folder` among them.
-            again: whether a file that is here is to be fetched once more; those that never change are not.
+            folder: folder in the shared store, and below `root`.
+            root: folder of the cache.
+            names: pattern of the wanted names, which include `folder`.
+            again: whether to fetch a cached file again; most files never change.
         """
         try:
-            there = [name for name in self.bucket.below(folder) if re.fullmatch(names, name)]
+            there = [name for name in self.bucket.list_files(folder) if re.fullmatch(names, name)]
             missing = [name for name in there if not (root / name).exists() or again(root / name)]
             for name, content in self.bucket.read_all(missing).items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(root / name, content)
         except StoreError as error:
-            logger.warning("%s What is in the cache, %s, is used.", error, root)
+            logger.warning("%s Using what is in the cache, %s.", error, root)
 
     def _read(self, name: str, stage: str, key: str) -> tuple[bytes, dict[str, Any]] | None:
-        """Return a manifest as it is written, and what it holds; a damaged one is removed."""
+        """Return a manifest as bytes and parsed; a damaged one is removed."""
         content = self.bucket.read(name)
         if content is None:
             return None
-        where = self.bucket.where(name)
+        where = self.bucket.url_of(name)
         try:
             manifest = parse_manifest(content, where, stage, key)
             if not all(map(_is_plain, manifest["files"])):
@@ -153,19 +146,19 @@ class Remote:
         return content, manifest
 
     def _drop_object(self, name: str, sha256: str) -> None:
-        """Remove an object that came damaged, with a manifest that names it, if it does so a second time."""
+        """Remove an object that arrived damaged, with a manifest that names it, if it is damaged in the store too."""
         damaged = object_name(sha256)
-        where = self.bucket.where(damaged)
-        with suppress(FileNotFoundError):  # another machine that met it was first
+        where = self.bucket.url_of(damaged)
+        with suppress(FileNotFoundError):  # another machine has already removed it
             if self.bucket.digest(damaged) == sha256:
                 raise StoreError(f"{where}: came damaged over the network, though it is sound there. Run again.")
         self.bucket.remove(damaged)
         self._drop(name, f"{where}: altered since it was published (its SHA-256 does not hold).")
 
     def _drop(self, name: str, damage: str) -> None:
-        """Remove the manifest of what is damaged: nobody uses it then, and whoever makes or has it shares it anew.
+        """Remove the manifest of a damaged artifact, so that nobody uses it and a machine that has it shares it again.
 
-        That of a bundle stays: nobody can make it again, and whoever has it must see that it is damaged.
+        The manifest of a bundle stays: nobody can make the bundle again, and its machine must see the damage.
         """
         if name.startswith("registry/"):
             logger.warning("%s It is not used. Where a cache has it whole, run: gristmill verify --repair.", damage)
@@ -173,18 +166,18 @@ class Remote:
         logger.warning("%s Removed from the shared store, with its manifest; it is not used.", damage)
         self.bucket.remove(name)
 
-    def _lasts(self, name: str, size: int) -> bool:
-        """Whether an object is there, whole as far as its size tells, and too young for any `gc` to take it."""
-        found = self.bucket.look(name)
-        return found is not None and found[0] == size and found[1] < _YOUNG
+    def _is_reusable(self, name: str, size: int) -> bool:
+        """Return whether an object exists in its full size and is too young to be removed by `gc`."""
+        found = self.bucket.size_and_age(name)
+        return found is not None and found[0] == size and found[1] < _MAX_REUSE_AGE
 
 
 def object_name(sha256: str) -> str:
-    """Return the name of the bytes that hash so."""
+    """Return the name of the object with a hash."""
     return f"objects/{sha256[:2]}/{sha256}"
 
 
 def _is_plain(path: str) -> bool:
-    """Whether a file that a manifest names lies in the manifest's own folder: others may write to a shared store."""
+    """Return whether a file in a manifest lies in the manifest's folder: others may write to a shared store."""
     parts = PurePosixPath(path).parts
     return bool(parts) and ".." not in parts and not path.startswith("/") and path != MANIFEST and "\0" not in path

@@ -1,10 +1,13 @@
-"""A store that machines share, as one of them has it: its folder is a cache.
+"""Store that several machines share, seen from one of them: its folder is a cache.
 
-What is not in it is fetched, and what is made is uploaded before it can be seen here.
+Missing artifacts are fetched, and new ones are uploaded before they become visible here.
 
-    root/shared-with    the URL of the shared store (`joining.py`)
-    root/cache-name     what this cache is called in the records of its runs
-    root/elsewhere/     manifests of what only the shared store has (`elsewhere.py`)
+    root/shared-with    URL of the shared store that this folder caches
+    root/cache-name     name of this cache in run records
+    root/elsewhere/<hash of the URL>/<stage>/<key>.json    manifests of artifacts that only the shared store has
+
+The folder joins a shared store at its first use, and then no other one. What was made in it before is uploaded once.
+A cached manifest may be out of date. It is dropped when the artifact turns out to be gone.
 """
 
 import contextlib
@@ -13,134 +16,145 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gristmill.errors import CorruptArtifact
+from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.keys import digest_of
-from gristmill.store.artifact import Artifact, Reference, artifact_name, read_manifest, verify
-from gristmill.store.remote import manifest_cache
-from gristmill.store.remote.join import is_cache_of, join
+from gristmill.store.artifact import Artifact, artifact_name, parse_manifest, read_artifact, verify
 from gristmill.store.remote.remote import Remote
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
-from gristmill.util.files import flush_folder
+from gristmill.util.files import create_atomically, flush_folder, write_atomically, write_json
+from gristmill.util.sealed_json import seal
+
+_URL_FILE = "shared-with"
 
 
 class SharedStore(Store):
-    """All artifacts of a project on a shared store, and those of them that one machine has."""
+    """Artifacts of a shared store, some of them cached on this machine."""
 
     def __init__(self, root: Path, remote: Remote) -> None:
-        """Name a shared store and the folder that is its cache, or is to be.
-
-        Raises:
-            RequestError: the folder is the cache of another shared store.
-        """
+        """Name a shared store and its cache; raise `RequestError` if the folder caches another shared store."""
         super().__init__(root)
         self._remote = remote
-        self._elsewhere = manifest_cache.folder_of(root, remote.bucket.url)
-        is_cache_of(root, remote.bucket.url)
+        self._manifests = root / "elsewhere" / digest_of(remote.bucket.url)[:16]
+        _is_cache_of(root, remote.bucket.url)
 
     @cached_property
     def remote(self) -> Remote:
-        """The shared store, of which the folder becomes the cache at the first use: nothing is read or written before.
-
-        Raises:
-            StoreError: the folder is not its cache yet, and the shared store cannot be reached.
-            RequestError: it does not exist, the folder has a history of its own, or is by now the cache of another one.
-        """
-        join(self.root, self._remote)
+        """The shared store; the folder becomes its cache at the first use (`_join`)."""
+        _join(self.root, self._remote)
         return self._remote
 
     @cached_property
     def cache(self) -> str:
-        """A name by chance, not that of the host: several caches may lie on one, and several hosts may share one."""
-        file, name = self.root / "cache-name", os.urandom(8).hex()
+        """A random name, because a host may have several caches, and several hosts may share one."""
+        file = self.root / "cache-name"
         if not file.exists():
-            with translate_disk_errors(self.root), contextlib.suppress(FileExistsError):
-                aside = self.root / f".cache-name.{name}"
+            with translate_disk_errors(self.root):
                 self.root.mkdir(parents=True, exist_ok=True)
-                aside.write_text(name)
-                file.hardlink_to(aside)  # which, unlike a rename, fails where another process was first
-            aside.unlink(missing_ok=True)
+                create_atomically(file, os.urandom(8).hex())
         return file.read_text()
-
-    def get(self, stage: str, key: str) -> Artifact | None:
-        name, path = artifact_name(stage, key), self.path(stage, key)
-        try:
-            return super().get(stage, key) or self.fetch(name, stage, key, path)
-        except CorruptArtifact:
-            if fetched := self.fetch(name, stage, key, path):
-                return fetched
-            raise
-
-    def get_remote_aware(self, stage: str, key: str, anew: bool = False) -> Artifact | None:
-        path = self.path(stage, key)
-        if path.is_dir():
-            return self.get(stage, key)
-        manifest = self._manifest_elsewhere(stage, key, anew)
-        return Artifact(path, manifest) if manifest else None
-
-    def open_folder(
-        self, path: Path, reference: Reference, shared_as: str | None = None, by_stat: bool = False
-    ) -> Artifact:
-        try:
-            return super().open_folder(path, reference, shared_as, by_stat)
-        except CorruptArtifact:
-            stage, key, digest = reference["stage"], reference["key"], reference["digest"]
-            if shared_as and (fetched := self.fetch(shared_as, stage, key, path, digest)):
-                return fetched
-            raise
-
-    def read_manifest(self, reference: Reference) -> dict[str, Any]:
-        try:
-            return super().read_manifest(reference)
-        except CorruptArtifact:
-            if shared := self._manifest_elsewhere(reference["stage"], reference["key"]):
-                return shared
-            raise
 
     def share(self, artifact: Artifact, shared_as: str) -> None:
         self.remote.push(shared_as, artifact)
 
     def check_writable(self) -> None:
         super().check_writable()
-        self.remote.bucket.prove_writable()
+        self.remote.bucket.check_writable()
 
     def commit(self, made: Artifact, final: Path, replace: bool) -> Artifact:
         stage, key = made.manifest["stage"], made.manifest["key"]
         name = artifact_name(stage, key)
         while not self.remote.push(name, made, replace, patient=True):
-            if winner := self.fetch(name, stage, key, final):  # of another machine; not if it is damaged
+            if winner := self.fetch(name, stage, key, final):  # another machine's; None if it is damaged
                 return winner
         return super().commit(made, final, replace)
 
     def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
-        """Fetch a folder by the name of its manifest to where it is to lie; None where the shared store has it not.
-
-        What is in its place is moved to quarantine, unless it is sound and any result is as good.
-        """
         with self.lock(f"fetch-{digest_of(shared_as)[:32]}"), self.temporary_folder(final) as draft:
-            if there := self._fetched(final, stage, key, digest):  # by another process, while this one waited
-                return there
+            if fetched := self._fetched_meanwhile(final, stage, key, digest):
+                return fetched
             manifest = self.remote.fetch(shared_as, stage, key, draft, digest)
             if manifest is None:
-                manifest_cache.forget(self._elsewhere, stage, key)
+                self._manifest_file(stage, key).unlink(missing_ok=True)
                 return None
             flush_folder(draft)
             if digest and final.is_dir() and any(final.iterdir()):
                 self.quarantine(final)
             return self.note_use(self.rename(Artifact(draft, manifest), final))
 
-    def _fetched(self, final: Path, stage: str, key: str, digest: str | None) -> Artifact | None:
-        """Return what lies in a folder if it is sound, and the one that is asked for."""
+    def _fetched_meanwhile(self, final: Path, stage: str, key: str, digest: str | None) -> Artifact | None:
+        """Return the artifact that another process fetched while this one waited for the lock."""
         with contextlib.suppress(CorruptArtifact):
-            there = Artifact(final, read_manifest(final, stage, key))
-            if digest in (None, there.manifest["digest"]):
-                verify(there, self.memo.digests)
-                return self.note_use(there)
+            artifact = read_artifact(final, stage, key)
+            if digest in (None, artifact.manifest["digest"]):
+                verify(artifact, self.memo.digests)
+                return self.note_use(artifact)
         return None
 
-    def _manifest_elsewhere(self, stage: str, key: str, anew: bool = False) -> dict[str, Any] | None:
-        """Return the manifest that the shared store has; it is asked once, or `anew`."""
-        manifest = None if anew else manifest_cache.recall(self._elsewhere, stage, key)
-        if manifest is None and (manifest := self.remote.manifest(artifact_name(stage, key), stage, key)):
-            manifest_cache.remember(self._elsewhere, manifest)
+    def fetch_manifest(self, stage: str, key: str, anew: bool = False) -> dict[str, Any] | None:
+        file = self._manifest_file(stage, key)
+        if not anew:
+            with contextlib.suppress(OSError, CorruptArtifact):
+                return parse_manifest(file.read_bytes(), str(file), stage, key)
+        manifest = self.remote.manifest(artifact_name(stage, key), stage, key)
+        if manifest:
+            self.cache_manifest(manifest)
         return manifest
+
+    def cache_manifest(self, manifest: dict[str, Any]) -> None:
+        """Remember that the shared store has an artifact, so that a plan neither fetches it nor asks again."""
+        file = self._manifest_file(manifest["stage"], manifest["key"])
+        with contextlib.suppress(OSError):  # with a full disk the shared store is asked again
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, seal(manifest))
+
+    def _manifest_file(self, stage: str, key: str) -> Path:
+        return self._manifests / stage / f"{key}.json"
+
+
+def _is_cache_of(root: Path, url: str) -> bool:
+    """Return whether a folder is the cache of a shared store; raise `RequestError` if it is that of another one."""
+    file = root / _URL_FILE
+    with translate_disk_errors(root):
+        try:
+            known = file.read_text()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+    if known != url:
+        raise RequestError(
+            f"{root}: this folder is the cache of {known}, and the store is {url}. Correct GRISTMILL_STORE or "
+            f"[defaults] store, or set GRISTMILL_CACHE or [defaults] cache to another folder. To upload this "
+            f"folder's contents to {url}, remove {file}."
+        )
+    return True
+
+
+def _join(root: Path, remote: Remote) -> None:
+    """Make a folder the cache of a shared store, unless it is already: upload its records, versions and promotions.
+
+    Raises:
+        StoreError: the shared store cannot be reached. The folder stays as it is.
+        RequestError: the bucket does not exist, the folder is the cache of another shared store, or the shared store
+            has other versions or promotions under the same numbers.
+    """
+    bucket = remote.bucket
+    if _is_cache_of(root, bucket.url):
+        return
+    bucket.check_exists()  # an empty folder uploads nothing that could fail
+    for folder in sorted(root.glob("registry/*/bundles/[!.]*")):
+        with contextlib.suppress(CorruptArtifact):  # its version is marked as damaged on all machines
+            bundle = read_artifact(folder)
+            verify(bundle)
+            remote.push(f"{folder.relative_to(root).as_posix()}.json", bundle)
+    for kind in ("versions", "promotions"):  # a promotion after its version
+        for path in sorted(root.glob(f"registry/*/{kind}/[!.]*.json")):
+            name = path.relative_to(root).as_posix()
+            if not bucket.create(name, path.read_bytes()):
+                raise RequestError(
+                    f"{path}: another one of this number is at {bucket.url_of(name)}. This folder has a history of its "
+                    "own: give the shared store a new cache, by GRISTMILL_CACHE or [defaults] cache."
+                )
+    bucket.upload({path.relative_to(root).as_posix(): path for path in root.glob("runs/*/[!.]*.json")})
+    with translate_disk_errors(root):
+        root.mkdir(parents=True, exist_ok=True)
+        write_atomically(root / _URL_FILE, bucket.url)

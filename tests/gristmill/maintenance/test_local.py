@@ -199,7 +199,7 @@ def test_all_of_the_champion_and_the_newest_versions_is_kept_and_the_others_serv
 def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store) -> None:
     registry, artifacts = Registry(store), [publish(store, "export", number) for number in range(3)]
     register(registry, record(store, 1, artifacts[0]))
-    young, old = (Bundles(store).take("small", artifact.reference) for artifact in artifacts[1:])
+    young, old = (Bundles(store).add("small", artifact.reference) for artifact in artifacts[1:])
     (owned,) = (registry.folder(version) for version in registry.versions("small"))
     for folder in (owned, old):
         age(folder)
@@ -208,7 +208,7 @@ def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store)
         return {path: why for path, why in named(store, 1).items() if path.is_relative_to(store.root / "registry")}
 
     assert strays() == {old: "bundle that never became a version, or whose version is gone"}
-    Bundles(store).take("small", artifacts[2].reference)  # who takes it is about to make it a version
+    Bundles(store).add("small", artifacts[2].reference)  # who takes it is about to make it a version
     assert strays() == {}
     age(old)
     (store.root / "registry/small/versions/000001.json").write_text("")

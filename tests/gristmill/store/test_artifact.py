@@ -11,7 +11,7 @@ import pytest
 
 from gristmill import keys
 from gristmill.errors import CorruptArtifact
-from gristmill.store.artifact import Artifact, read_manifest, verify, write_manifest
+from gristmill.store.artifact import Artifact, read_artifact, verify, write_manifest
 
 MADE_OF = keys.identify("train", {"gristmill": "00"}, {"train": {"learning_rate": 1e-3}}, {}, {"numpy": "2.1.0"})
 
@@ -36,7 +36,7 @@ def make_folder(file: Path) -> None:
 
 
 def test_a_manifest_is_read_as_it_was_written(artifact: Artifact) -> None:
-    assert read_manifest(artifact.path, "train", MADE_OF.key) == artifact.manifest
+    assert read_artifact(artifact.path, "train", MADE_OF.key).manifest == artifact.manifest
     assert artifact.manifest["made_of"] == MADE_OF.parts
     assert artifact.counts == {"rows": 3}
     assert artifact.bytes == len("content") + len("more")
@@ -89,13 +89,13 @@ def test_a_digest_is_of_names_and_content_alone(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_found(artifact: Artifact, damage: Callable[[Path], object], said: str) -> None:
     damage(artifact.path)
     with pytest.raises(CorruptArtifact, match=re.escape(f"{artifact.path / 'manifest.json'}: {said}")):
-        read_manifest(artifact.path, "train", MADE_OF.key)
+        read_artifact(artifact.path, "train", MADE_OF.key)
 
 
 @pytest.mark.parametrize(("stage", "key"), [("evaluate", MADE_OF.key), ("train", MADE_OF.key[::-1])])
 def test_a_manifest_of_another_artifact_is_refused(artifact: Artifact, stage: str, key: str) -> None:
     with pytest.raises(CorruptArtifact, match="altered"):
-        read_manifest(artifact.path, stage, key)
+        read_artifact(artifact.path, stage, key)
 
 
 @pytest.mark.parametrize("position", range(7))

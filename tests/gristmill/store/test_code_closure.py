@@ -314,7 +314,7 @@ def test_modules_that_import_each_other_are_in_once() -> None:
 
 
 def test_tables_of_names_and_settings_are_out_with_all_that_only_they_import() -> None:
-    outside = dict.fromkeys(("config", "domains", "cli", "project"), "import gristmill.hidden")
+    outside = dict.fromkeys(("config", "reports", "cli", "project"), "import gristmill.hidden")
     source = "\n".join(f"import gristmill.{name}" for name in (*outside, "settings", "p.settings"))
     found = closure_of(
         "gristmill.a",
@@ -460,7 +460,7 @@ class TestMemory:
 
     def test_it_is_this_python_and_this_module_that_read(self) -> None:
         assert sys.version in closure.READER_VERSION
-        assert digest_of_file(PACKAGE / "closure.py") in closure.READER_VERSION
+        assert digest_of_file(PACKAGE / "store/code_closure.py") in closure.READER_VERSION
 
 
 def test_an_edit_counts_in_a_process_that_lives_on_though_its_times_may_not_tell(tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_a_file_that_is_not_there_imports_nothing(project: Path, importing: Impo
     "source",
     [
         "from gristmill.util.chunking import inside",
-        "from gristmill import stretches",
+        "from gristmill.util import chunking",
         "import gristmill.util.chunking as s",
         "def build(shape):\n    from gristmill.util.chunking import inside\n",
         "try:\n    import gristmill.util.chunking\nexcept ImportError:\n    pass\n",
@@ -187,7 +187,7 @@ def test_of_a_package_without_a_version_every_file_that_is_reached_counts(import
 
 
 def test_a_package_without_a_version_is_followed_to_what_it_imports(importing: Importing, packages: Path) -> None:
-    write(packages / "some_layers", __init__="import other_tools\nfrom gristmill import stretches\nimport installed")
+    write(packages / "some_layers", __init__="import other_tools\nfrom gristmill.util import chunking\nimport installed")
     (packages / "other_tools.py").write_text("")
     (packages / "installed.py").write_text("")
     install(packages, "installed", "2.0", "installed.py")

@@ -143,7 +143,7 @@ def test_what_reads_goes_on_without_the_server_and_what_writes_does_not(
     registry = Registry(here)
     with heard(caplog):
         registry.pull("small")
-    assert all(line.endswith(f"What is in the cache, {here.root}, is used.") for line in said(caplog))
+    assert all(line.endswith(f"Using what is in the cache, {here.root}.") for line in said(caplog))
     champion = registry.champion("small", verified=True)
     assert champion is not None
     with pytest.raises(StoreError, match="the shared store cannot be reached"):

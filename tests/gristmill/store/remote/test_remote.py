@@ -264,7 +264,7 @@ def test_a_server_that_cannot_be_reached_is_one_line(unreachable: str, tmp_path:
         SharedStore(tmp_path / "cache", Remote(unreachable)).get("train", made_of().key)
     message = str(raised.value)
     assert message.startswith(f"{unreachable}: the shared store cannot be reached (Could not connect to the endpoint")
-    assert message.endswith("Look at the network, AWS_ENDPOINT_URL and the credentials, and run again.")
+    assert message.endswith("Check the network, AWS_ENDPOINT_URL and the credentials, and run again.")
     assert "\n" not in message
 
 
@@ -285,7 +285,7 @@ def test_a_bucket_that_does_not_exist_is_an_error_and_no_folder_becomes_its_cach
     assert (store.root / "shared-with").read_text() == shared
 
 
-@pytest.mark.parametrize("read", ["read", "below", "look"])
+@pytest.mark.parametrize("read", ["read", "list_files", "size_and_age"])
 def test_a_bucket_that_does_not_exist_is_not_an_empty_one(shared: str, read: str) -> None:
     assert not getattr(Bucket(shared), read)("runs")
     with pytest.raises(StoreError, match="The specified bucket does not exist"):
@@ -361,7 +361,7 @@ def test_a_server_that_comes_back_gets_what_was_made_meanwhile(
     with heard(caplog):
         made = publish(machine("here"))
 
-    assert said(caplog) == ["away. Tried again in 0 s."]
+    assert said(caplog) == ["away. Trying again in 0 s."]
     assert machine("there").open_verified(made.reference).reference == made.reference
 
 
