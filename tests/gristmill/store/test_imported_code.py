@@ -187,7 +187,8 @@ def test_of_a_package_without_a_version_every_file_that_is_reached_counts(import
 
 
 def test_a_package_without_a_version_is_followed_to_what_it_imports(importing: Importing, packages: Path) -> None:
-    write(packages / "some_layers", __init__="import other_tools\nfrom gristmill.util import chunking\nimport installed")
+    source = "import other_tools\nfrom gristmill.util import chunking\nimport installed"
+    write(packages / "some_layers", __init__=source)
     (packages / "other_tools.py").write_text("")
     (packages / "installed.py").write_text("")
     install(packages, "installed", "2.0", "installed.py")
