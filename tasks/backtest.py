@@ -38,7 +38,7 @@ def _side_by_side(run: Run, points: list[str], prepared: Reference) -> dict[str,
         _, digests = read_by(run, stage, [prepared])
         made_of = plan.identity_of(run.pipeline, stage, digests, modules, imported_by(run, stage))
         blocks.append(StageChunk(point, made_of.key))
-    progress.begin("backtest")
+    progress.report_work("backtest")
     found: dict[str, Reference] = {}
     for number, block in made_by_workers(run.catalogue, run.jobs, run.asked(prepared), blocks):
         note(run, missing[number], block.artifact, block.cached, block.seconds)

@@ -31,7 +31,7 @@ def run_pipelines(
         alone = {"jobs": 1} if stages.fans_out(pipeline.domain, pipeline.tables) else {}
         units.append(Unit(pipeline.domain, parameters | alone))
     ended: dict[str, dict[str, Any] | str] = {}
-    progress.begin("pipelines")
+    progress.report_work("pipelines")
     for number, done in _spread(catalogue, units, jobs):
         name = pipelines[number]
         ended[name] = done.failed or done.value
@@ -46,7 +46,7 @@ def try_trials(pipeline: str, trials: list[list[str]], jobs: int | None, project
     """Run trials of a pipeline and say what each came to; arguments as of the flow `sweep`."""
     catalogue = _catalogue(project)
     units = [Unit("trial", {"pipeline": pipeline, "overrides": trial}) for trial in trials]
-    progress.begin("trials")
+    progress.report_work("trials")
     for number, done in _spread(catalogue, units, jobs):
         told = ", ".join(trials[number])
         if done.failed:

@@ -5,7 +5,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from gristmill.errors import SourceChanged
-from gristmill.retraining.lost_rows import check_lost
+from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.store.artifact import Reference
 from tasks.run_stage import Run, produce
 
@@ -26,5 +26,5 @@ async def _changed_meanwhile(task: object, task_run: TaskRun, state: State) -> b
 def ingest(run: Run) -> Reference:
     """Read the source, check it and write it as Parquet; stop where it has lost rows."""
     made = produce(run, "ingest")
-    check_lost(run.catalogue, run.pipeline, run.record().references["ingest"])
+    check_lost_rows(run.catalogue, run.pipeline, run.record().references["ingest"])
     return made

@@ -24,7 +24,7 @@ class EpochProgress:
         self._shown = 0.0
 
     def __call__(self, epoch: Epoch) -> None:
-        progress.tell(self._pipeline, epoch)
+        progress.report_epoch(self._pipeline, epoch)
         now = time.monotonic()
         if TaskRunContext.get() is not None and (now - self._shown >= _PAUSE or epoch.number == epoch.of):
             with best_effort():

@@ -103,7 +103,7 @@ def watch_champion(run: Run, found: Retraining, ingested: Reference) -> Retraini
     champion = run.champion
     if champion is None or not found.news.later:
         return found
-    progress.begin("drift")
+    progress.report_work("drift")
     drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _compared(run, champion))
     _raise_alarms(run, champion, drift.alarms)
     return _told(run, found.model_copy(update={"drift": drift}))
@@ -136,7 +136,7 @@ def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining
 @task(task_run_name="judge challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
 def judge(run: Run, found: Retraining, made: References) -> Retraining:
     """Compare challenger, champion and baselines on data that is newer than anything the champion was trained on."""
-    progress.begin("judge")
+    progress.report_work("judge")
     challenger, champion = _made(run, made), _compared(run, run.champion) if run.champion else None
     contest = _domain(run.pipeline.domain).contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]
@@ -153,9 +153,9 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
 
 def _with_baseline(run: Run, found: Retraining, contest: Contest, best: str | None) -> Retraining:
     """Return what was found with an alarm where the champion is clearly worse than the best baseline."""
-    from gristmill.retraining.drift import look_at_baseline  # late: scipy.stats and pandas take a second to load
+    from gristmill.retraining.drift import baseline_drift  # late: scipy.stats and pandas take a second to load
 
-    sign = look_at_baseline(contest, best)
+    sign = baseline_drift(contest, best)
     if run.champion is None or found.drift is None or sign is None:
         return found
     if sign.alarm:

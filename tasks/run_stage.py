@@ -175,7 +175,7 @@ def make(
     if not again and (artifact := _found(store, made_of)):
         return artifact, True
     if requested is None:
-        progress.begin(label)
+        progress.report_work(label)
     with store.lock(made_of.key):
         if not again and (artifact := _found(store, made_of)):  # made by another run while this one waited
             return artifact, True

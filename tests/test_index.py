@@ -10,7 +10,7 @@ from conftest import SMALL
 from gristmill.course.page import write_page
 from gristmill.project.overview_page import PipelineSummary, history, write_index
 from gristmill.project.project import Project
-from gristmill.reports.page import beside, page_path
+from gristmill.reports.page import page_name, page_path
 from gristmill.reports.run import report_path
 from gristmill.reports.scores import headline_pair
 from gristmill.runs.records import Record
@@ -101,7 +101,7 @@ def test_no_report_takes_the_place_of_another_page(project: Path, what: str) -> 
     opened = Project.open(project)
     reports = {report_path(opened.store, name) for name in opened.catalogue.pipelines}
 
-    pages = {write_index(opened), write_page([], opened.store), page_path(opened.store, beside("small", what))}
+    pages = {write_index(opened), write_page([], opened.store), page_path(opened.store, page_name("small", what))}
 
     assert not reports & pages
 

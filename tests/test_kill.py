@@ -46,7 +46,7 @@ FRESH = """
 from gristmill.training.keras_backend import import_keras
 import_keras()
 from gristmill import cli, fit
-fit.PAUSE = 0.0
+fit.MIN_SECONDS_BETWEEN_CHECKPOINTS = 0.0
 cli.main()
 """
 """The command, with a checkpoint after every epoch."""

@@ -50,7 +50,7 @@ def each(items: Iterable[T], what: str) -> Iterator[T]:
     for count in itertools.count():
         with working():
             if count == 0 or _is_drawn():
-                progress.begin(what)
+                progress.report_work(what)
             try:
                 item = next(waiting)
             except StopIteration:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gristmill.course.rows import CourseResult, means
-from gristmill.reports.page import beside, linked, render_page
+from gristmill.reports.page import link_to, page_name, render_page
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import format_number
 from gristmill.store.store import Store
@@ -57,7 +57,7 @@ def write_page(results: list[CourseResult], store: Store) -> Path:
 
     def link(result: CourseResult) -> str:
         name = result.row.pipeline
-        return linked(store, beside(name, "trial"), name)
+        return link_to(store, page_name(name, "trial"), name)
 
     def section(course: int, found: list[CourseResult]) -> Section:
         rows = [[week, what, link(result), *rest] for result in found for week, what, _, *rest in [_cells(result)]]

@@ -118,11 +118,11 @@ def load(bundle: Path, form: str) -> Predictor:
     Raises:
         RequestError: the model's graph needs an extra of the package that is not installed.
     """
-    import_needed(bundle)
-    return in_blocks(FORMATS[form].load(bundle / FORMATS[form].place))
+    import_required_ops(bundle)
+    return predict_in_blocks(FORMATS[form].load(bundle / FORMATS[form].place))
 
 
-def import_needed(bundle: Path) -> None:
+def import_required_ops(bundle: Path) -> None:
     """Import what brings operations that the bundle's graph is made of, as `needs` in its signature says.
 
     Raises:
@@ -134,7 +134,7 @@ def import_needed(bundle: Path) -> None:
         import tensorflow_text  # noqa: F401  # TensorFlow knows the operations from then on
 
 
-def refuse_other_than_scored(made: Inputs, scored: Inputs, tolerance: float) -> None:
+def check_same_as_scored(made: Inputs, scored: Inputs, tolerance: float) -> None:
     """Refuse a network whose predictions are not those that were scored, by more than a tolerance.
 
     Raises:
@@ -148,7 +148,7 @@ def refuse_other_than_scored(made: Inputs, scored: Inputs, tolerance: float) -> 
         )
 
 
-def in_blocks(predict: Predictor) -> Predictor:
+def predict_in_blocks(predict: Predictor) -> Predictor:
     """Return the predictor as one that is shown few enough inputs at a time for its memory to stay small."""
 
     def predict_all(inputs: Inputs) -> Inputs:

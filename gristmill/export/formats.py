@@ -35,9 +35,9 @@ class Format:
 
 def write_saved_model(network: "keras.Model", place: Path) -> None:
     """Write a SavedModel with the signature `serving_default`."""
-    from gristmill.training.tf_disk_errors import told_as_python
+    from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
-    with told_as_python(place):
+    with translate_tf_disk_errors(place):
         network.export(place, format="tf_saved_model", verbose=False)
 
 
@@ -48,13 +48,13 @@ def load_saved_model(place: Path, encoded: bool = False) -> Predictor:
     """
     import tensorflow as tf
 
-    from gristmill.training.saved_network import tensors
+    from gristmill.training.saved_network import as_tensors
 
     loaded = tf.saved_model.load(place)
 
     def predict(inputs: "Array") -> "Array":
         signature = loaded.signatures["serving_bytes" if encoded else "serving_default"]
-        given = tf.stack([tf.io.encode_png(image) for image in inputs]) if encoded else tensors(inputs)
+        given = tf.stack([tf.io.encode_png(image) for image in inputs]) if encoded else as_tensors(inputs)
         made = (signature(**given) if isinstance(given, dict) else signature(given)).values()
         numbers: Array = next(output for output in made if output.dtype.is_floating).numpy()
         return numbers
@@ -84,13 +84,13 @@ def load_keras(place: Path) -> Predictor:
     """Return a Keras file's predictions; safe mode runs no code that it might hold."""
     import keras
 
-    from gristmill.training.saved_network import refusing, tensors
+    from gristmill.training.saved_network import as_tensors, translate_load_errors
 
-    with refusing(place, "export"):
+    with translate_load_errors(place, "export"):
         if not is_zipfile(place):  # which Keras says is not there
             raise ValueError("no Keras archive")
         network = keras.models.load_model(place, compile=False, safe_mode=True)
-    return lambda inputs: network.predict_on_batch(tensors(inputs))
+    return lambda inputs: network.predict_on_batch(as_tensors(inputs))
 
 
 def write_lite(network: "keras.Model", place: Path, quantized: bool = False) -> None:

@@ -86,7 +86,7 @@ def starting_api(show_log: bool = False, schedules: bool = False) -> Callable[[]
 def named_api() -> str | None:
     """Return the address of the Prefect API that the settings name, None where they name none. Load Prefect first."""
     if "prefect" not in sys.modules:
-        progress.begin("prefect", "starting")
+        progress.report_work("prefect", "starting")
     with gc_frozen():
         from prefect.settings import PREFECT_API_URL
 

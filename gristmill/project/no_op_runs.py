@@ -5,7 +5,7 @@ from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue
 from gristmill.registry.registry import Registry
 from gristmill.retraining.last_judged import last_judged_data
-from gristmill.retraining.lost_rows import check_lost
+from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs import plan
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, Runs, StageRecord
@@ -23,7 +23,7 @@ def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps
         last = runs.latest(name)
     if last and _tells(last, references, overrides):
         return last
-    check_lost(catalogue, catalogue.pipeline(name), references["ingest"])  # data went back too
+    check_lost_rows(catalogue, catalogue.pipeline(name), references["ingest"])  # data went back too
     run = _start(catalogue, name, overrides)
     for stage, reference in references.items():
         runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
@@ -41,7 +41,7 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     ingest, *_ = plan.plan(catalogue, pipeline)
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
-    check_lost(catalogue, pipeline, known.ingest)
+    check_lost_rows(catalogue, pipeline, known.ingest)
     found = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
     run = _start(catalogue, name, overrides)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))

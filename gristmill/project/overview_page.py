@@ -13,7 +13,7 @@ from gristmill.course import page
 from gristmill.errors import CorruptArtifact
 from gristmill.project.project import Project
 from gristmill.project.status import Status
-from gristmill.reports.page import INDEX, beside, linked, page_path, render_page
+from gristmill.reports.page import INDEX, link_to, page_name, page_path, render_page
 from gristmill.reports.scores import headline_pair
 from gristmill.reports.sections import Section, Table
 from gristmill.reports.sparkline import RunScore, sparkline
@@ -66,7 +66,7 @@ def write_index(project: Project) -> Path:
         "as of": f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
     }
     if page_path(project.store, page.PAGE).exists():
-        facts["see"] = linked(project.store, page.PAGE, "the course")
+        facts["see"] = link_to(project.store, page.PAGE, "the course")
     return render_page(project.store, INDEX, TITLE, _ABOUT, facts, _sections(project, entries))
 
 
@@ -142,7 +142,7 @@ def _standing(project: Project, entries: Sequence[PipelineSummary]) -> Section:
 def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
     rows = [
         [
-            linked(store, beside(entry.name, "retraining"), entry.name),
+            link_to(store, page_name(entry.name, "retraining"), entry.name),
             f"{record.started:%Y-%m-%d %H:%M}",
             found.verdict or record.outcome,
             f"v{found.version}" if found.version else "",
@@ -196,9 +196,9 @@ def _named(store: Store, pipeline: str) -> str:
     """Return a pipeline's name, linked to its report, and links to its other pages, as far as they were rendered."""
     from markupsafe import Markup  # with Jinja, late
 
-    pages = {what: beside(pipeline, what) for what in _BESIDE}
-    others = [linked(store, name, what) for what, name in pages.items() if page_path(store, name).exists()]
-    name = linked(store, pipeline, pipeline)
+    pages = {what: page_name(pipeline, what) for what in _BESIDE}
+    others = [link_to(store, name, what) for what, name in pages.items() if page_path(store, name).exists()]
+    name = link_to(store, pipeline, pipeline)
     return Markup("{} ({})").format(name, Markup(", ").join(others)) if others else name
 
 

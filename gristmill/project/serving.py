@@ -21,7 +21,7 @@ from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
 from gristmill.retraining import default_source
-from gristmill.retraining.lost_rows import check_lost
+from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs.locations import locate
 from gristmill.runs.records import Record, Runs
 from gristmill.settings.base import Files, Settings
@@ -109,7 +109,7 @@ class Serving:
             served.domain, served.settings
         )  # those of its run: today's may ask for another column
         import_keras()
-        progress.begin("predict", logged=False)
+        progress.report_work("predict", logged=False)
         module = importlib.import_module(f"gristmill.domains.{served.domain}.predict")
         if unknown := sorted(given.keys() - inspect.signature(module.predict).parameters.keys()):
             raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not take it. Leave it out.")
@@ -127,16 +127,16 @@ class Serving:
                 return cast("pd.DataFrame", ask(paths=()))
             if place:
                 return cast("pd.DataFrame", ask(paths=self._asked_for(place, source, suffixes)))
-            own = default_source.of(self._catalogue.pipeline(name), served, tables["ingest"])
+            own = default_source.with_ingest_of(self._catalogue.pipeline(name), served, tables["ingest"])
             try:
-                paths = default_source.files_of(self._catalogue, own, suffixes)
+                paths = default_source.source_files(self._catalogue, own, suffixes)
                 if not hasattr(module, "read_source"):
                     return cast("pd.DataFrame", ask(paths=paths))
                 module.read_source(**read, paths=paths, out=Path(folder))
-                check_lost(self._catalogue, own, Path(folder))
+                check_lost_rows(self._catalogue, own, Path(folder))
                 data = Path(folder)
             except DataError as broken:
-                data = default_source.last_good(self._store, own, served, broken)
+                data = default_source.last_good_data(self._store, own, served, broken)
             return cast("pd.DataFrame", ask(paths=(), ingested=data))
 
     def generate(self, name: str, prompt: str, version: int | None, options: Mapping[str, float]) -> Iterator[str]:
@@ -147,7 +147,7 @@ class Serving:
             raise RequestError(f"{name} is a {domain} pipeline, whose model writes no text. Known that do: {writers}.")
         _, export = self._served(name, version)
         import_keras()
-        progress.begin("model", "loading", logged=False)
+        progress.report_work("model", "loading", logged=False)
         generate = importlib.import_module("gristmill.domains.generation.generate").generate
         pieces: Iterator[str] = generate(export=export, prompt=prompt, **options)
         return pieces

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from gristmill.reports.rendering import rendered
+from gristmill.reports.rendering import render_template
 from gristmill.reports.sections import Section, Table
 
 
@@ -14,7 +14,7 @@ def as_html(section: Section) -> str:
     left out, and the template has it for those of the picture.
     """
     pictures = [re.sub(r"<(style|metadata)\b.*?</\1>", "", picture, flags=re.DOTALL) for picture in section.pictures]
-    return rendered("cell.html", section=section, pictures=pictures)
+    return render_template("cell.html", section=section, pictures=pictures)
 
 
 def as_text(section: Section) -> str:

@@ -7,7 +7,7 @@ in one folder and link each other by name, so that it can be moved.
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from gristmill.reports.rendering import rendered
+from gristmill.reports.rendering import render_template
 from gristmill.reports.sections import Section
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
@@ -21,7 +21,7 @@ def page_path(store: Store, name: str) -> Path:
     return store.root / "reports" / f"{name}.html"
 
 
-def beside(pipeline: str, what: str) -> str:
+def page_name(pipeline: str, what: str) -> str:
     """Return the name of a pipeline's page beside its report: with a dot, as no pipeline's name has one."""
     return f"{pipeline}.{what}"
 
@@ -40,7 +40,7 @@ def render_page(
         sections: what follows. A cell of a table or a fact may be `Markup`: a link, a small picture.
     """
     path, index = page_path(store, name), page_path(store, INDEX)
-    page = rendered(
+    page = render_template(
         "report.html",
         title=title,
         description=description,
@@ -54,7 +54,7 @@ def render_page(
     return path
 
 
-def linked(store: Store, name: str, text: str) -> str:
+def link_to(store: Store, name: str, text: str) -> str:
     """Return a text as a link to a page, where that has been rendered."""
     from markupsafe import Markup  # with Jinja, late
 

@@ -35,8 +35,8 @@ def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()
     from matplotlib.figure import Figure
 
     labelled = ("axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color", "legend.labelcolor", "text.color")
-    ink: dict[Any, Any] = dict.fromkeys(labelled, _PAGE_INK)
-    with rc_context(_STYLE | ink):
+    text_color: dict[Any, Any] = dict.fromkeys(labelled, _PAGE_INK)
+    with rc_context(_STYLE | text_color):
         figure = Figure(figsize=(10, height), layout="constrained")
         axes = figure.subplots(1, columns, squeeze=False, width_ratios=widths or None)[0]
     return figure, list(axes)
@@ -48,7 +48,7 @@ def legend(axes: "Axes", **place: Any) -> None:
     axes.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
 
 
-def ink(axes: "Axes") -> str:
+def text_color(axes: "Axes") -> str:
     """Return the colour of words on the page."""
     return str(axes.title.get_color())
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def rendered(template: str, **values: Any) -> str:
+def render_template(template: str, **values: Any) -> str:
     """Return a template of `gristmill/templates` filled in."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from gristmill.reports.page import beside, render_page
-from gristmill.reports.run import facts_of
+from gristmill.reports.page import page_name, render_page
+from gristmill.reports.run import run_facts
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Drift, Judgement, Retraining
@@ -18,8 +18,8 @@ _EARLIER = 50  # retrainings that are listed
 def write_retraining(record: Record, description: str, store: Store) -> Path:
     """Render the report on a retraining and return its path: `reports/<pipeline>.retraining.html` in the store."""
     content = sections(record, Runs(store))
-    name = beside(record.pipeline, "retraining")
-    return render_page(store, name, record.pipeline, description, facts_of(record), content)
+    name = page_name(record.pipeline, "retraining")
+    return render_page(store, name, record.pipeline, description, run_facts(record), content)
 
 
 def sections(record: Record, runs: Runs) -> Iterator[Section]:

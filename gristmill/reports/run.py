@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gristmill.reports.page import beside, page_path, render_page
+from gristmill.reports.page import page_name, page_path, render_page
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record
 from gristmill.store.artifact import Artifact
@@ -26,15 +26,15 @@ def write_report(record: Record, description: str, store: Store) -> Path:
         *common_sections(record, artifacts),
     ]
     path = report_path(store, record.pipeline, record.trial)
-    return render_page(store, path.stem, record.pipeline, description, facts_of(record), content)
+    return render_page(store, path.stem, record.pipeline, description, run_facts(record), content)
 
 
 def report_path(store: Store, pipeline: str, trial: bool = False) -> Path:
     """Return where the report on a pipeline's run lies, or would; or that on a trial with other settings."""
-    return page_path(store, beside(pipeline, "trial") if trial else pipeline)
+    return page_path(store, page_name(pipeline, "trial") if trial else pipeline)
 
 
-def facts_of(record: Record) -> dict[str, str]:
+def run_facts(record: Record) -> dict[str, str]:
     """Return what is told of a run at the top of its page."""
     facts = {
         "run": record.id,

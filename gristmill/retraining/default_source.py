@@ -20,7 +20,7 @@ from gristmill.store.store import Store
 logger = logging.getLogger(__name__)
 
 
-def of(pipeline: Pipeline, served: Version | Record, ingest: Settings) -> Pipeline:
+def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Settings) -> Pipeline:
     """Return a pipeline as one that reads today's source as the served model's run read its own.
 
     Args:
@@ -33,7 +33,7 @@ def of(pipeline: Pipeline, served: Version | Record, ingest: Settings) -> Pipeli
     return replace(pipeline, domain=served.domain, tables={**pipeline.tables, "ingest": table})
 
 
-def located(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located]:
+def locate_source(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located]:
     """Return where the data of a pipeline's source lies.
 
     Raises:
@@ -42,7 +42,7 @@ def located(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located]:
     return plan.locate_inputs(catalogue, pipeline, Stage("ingest", ("source",), (), ()))
 
 
-def files_of(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
+def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
     """Return the files of a pipeline's source, fetched; `suffixes` are those of single items, where it has others.
 
     Raises:
@@ -51,7 +51,7 @@ def files_of(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...]
     """
     from gristmill.runs.downloads import fetch  # late: runs with nothing to do fetch nothing
 
-    data = located(catalogue, pipeline)
+    data = locate_source(catalogue, pipeline)
     fetch(data.values(), catalogue.store)
     plan.digests_of(data, catalogue.store)
     files = tuple(file for found in data.values() for file in found.files)
@@ -62,12 +62,12 @@ def files_of(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...]
     return files
 
 
-def last_good(store: Store, pipeline: Pipeline, served: Version | Record, broken: DataError) -> Path:
+def last_good_data(store: Store, pipeline: Pipeline, served: Version | Record, broken: DataError) -> Path:
     """Return the folder of the newest data of a source that cannot be used now, and warn.
 
     Args:
         store: of the project.
-        pipeline: that reads the source (`of`).
+        pipeline: that reads the source (`with_ingest_of`).
         served: what predicts.
         broken: why the source cannot be used.
 

@@ -39,7 +39,7 @@ _BATCH = 4_000_000  # numbers that are shuffled at a time
 _SEED = 0
 
 
-def one_look(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputDrift]) -> Drift:
+def combine_signs(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputDrift]) -> Drift:
     """Return all signs of one check; at most 1 in 100 checks raises a false alarm.
 
     Errors and inputs share that equally. The p-value of an input is adjusted for the number of inputs as well, so many
@@ -61,7 +61,7 @@ def _adjusted(sign: Sign, probability: float) -> Sign:
     return sign.model_copy(update={"probability": probability, "alarm": probability < RARE})
 
 
-def look_at_errors(new: Iterable[Values], before: Iterable[Values]) -> ErrorDrift | None:
+def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> ErrorDrift | None:
     """Compare a champion's new errors with those on held-out data; each is given stretch by stretch, in time's order.
 
     All new errors are compared, and the last ones alone, lest a change be lost among many earlier ones. Errors that are
@@ -156,7 +156,7 @@ def _moving_means(values: Values, length: int) -> Values:
     return means
 
 
-def look_at_numbers(name: str, new: Values, trained: Values) -> InputDrift:
+def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """Compare level and spread of the newest numbers with those of blocks of the training data, each as long.
 
     Blocks are compared because the values of a series are not independent: seasons and slow swings, which also occur
@@ -218,7 +218,7 @@ def _positive_correlations(apart: Values, variance: float, length: int, blocks: 
         yield min(correlation, 1.0)
 
 
-def look_at_baseline(contest: Contest, best: str | None) -> BaselineDrift | None:
+def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
     """Compare a champion's errors with the best baseline's on what a challenger was judged on; None without both.
 
     It is a t test of the paired differences, by the standard error of the moving-block bootstrap. A champion whose
@@ -245,7 +245,7 @@ def look_at_baseline(contest: Contest, best: str | None) -> BaselineDrift | None
     )
 
 
-def look_at_mean_error(new: Values, test: Values) -> MeanDrift | None:
+def example_error_drift(new: Values, test: Values) -> MeanDrift | None:
     """Compare a champion's errors on new examples with those of its test part, both in any order, by their means."""
     if not len(new) or not len(test):
         return None
@@ -259,7 +259,7 @@ def look_at_mean_error(new: Values, test: Values) -> MeanDrift | None:
     )
 
 
-def look_at_share(name: str, new: Values, before: Values, of: str = "the test part") -> InputDrift:
+def share_drift(name: str, new: Values, before: Values, of: str = "the test part") -> InputDrift:
     """Compare a share, which each example has, with that of what a champion was not trained on: more is drift."""
     probability = chance_of_higher_mean(new, before)
     return InputDrift(
@@ -271,7 +271,7 @@ def look_at_share(name: str, new: Values, before: Values, of: str = "the test pa
     )
 
 
-def look_at_draws(name: str, new: Values, trained: Values) -> InputDrift:
+def number_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """Compare new numbers with those trained on by the Kolmogorov-Smirnov test for independent draws."""
     found = ks_2samp(new, trained)
     return InputDrift(
@@ -283,7 +283,7 @@ def look_at_draws(name: str, new: Values, trained: Values) -> InputDrift:
     )
 
 
-def look_at_names(name: str, new: Iterable[str], trained: Iterable[str]) -> InputDrift:
+def category_drift(name: str, new: Iterable[str], trained: Iterable[str]) -> InputDrift:
     """Compare how often each name comes with how often it was trained on by the chi-square statistic.
 
     What is likely is taken from tables drawn with the same sums, for the usual distribution asks that no name be rare.

@@ -14,7 +14,7 @@ Mask = npt.NDArray[np.bool_]  # (examples,)
 CONTENT = "content"
 
 
-def compared(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChanges:
+def compare_examples(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChanges:
     """Return how examples differ from earlier ones.
 
     An example that is there more often than before is new as many times, and one that is there less often removed. It
@@ -40,7 +40,7 @@ def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
     return int(np.minimum(*counts[0].align(counts[1], fill_value=0)).sum())
 
 
-def lost(
+def lost_examples(
     now: "pd.Series[Any]", before: "pd.Series[Any]", name: Callable[[int], str], what: str = "examples"
 ) -> LostRows:
     """Return how many examples are missing; a changed one, which is missing and new, does not count.
@@ -56,7 +56,7 @@ def lost(
     return LostRows(count, len(before), what, name(int(missing.argmax())) if count else "")
 
 
-def unlearned(tested: "pd.Series[Any]", *learned: "pd.Series[Any]") -> Mask:
+def unseen_examples(tested: "pd.Series[Any]", *learned: "pd.Series[Any]") -> Mask:
     """Return which examples of a test part are in nothing that was trained or chosen on: there may be none.
 
     Args:

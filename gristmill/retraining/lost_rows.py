@@ -8,7 +8,7 @@ from typing import Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, StoreError
-from gristmill.retraining.default_source import located
+from gristmill.retraining.default_source import locate_source
 from gristmill.retraining.last_judged import good_runs
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
@@ -17,7 +17,7 @@ from gristmill.store.artifact import Reference
 logger = logging.getLogger(__name__)
 
 
-def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | Path) -> None:
+def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | Path) -> None:
     """Compare ingested data with that of the last good run; where the files are the same, nothing is read.
 
     Args:
@@ -40,7 +40,9 @@ def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | P
             return
         ingested = store.open_verified(ingested, by_stat=True).path
     try:
-        if store.read_manifest(known)["made_of"]["inputs"] == plan.digests_of(located(catalogue, pipeline), store):
+        if store.read_manifest(known)["made_of"]["inputs"] == plan.digests_of(
+            locate_source(catalogue, pipeline), store
+        ):
             return
         before = store.open_verified(known, by_stat=True).path
     except (CorruptArtifact, StoreError) as error:
@@ -58,7 +60,7 @@ def check_lost(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | P
 
 def _place(catalogue: Catalogue, pipeline: Pipeline) -> str:
     """Return where the source of a pipeline lies."""
-    files = [file for found in located(catalogue, pipeline).values() for file in found.files]
+    files = [file for found in locate_source(catalogue, pipeline).values() for file in found.files]
     if len(files) == 1:
         return str(files[0])
     return f"{os.path.commonpath(files)} ({len(files)} files)" if files else f"[pipelines.{pipeline.name}.source]"

@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gristmill.reports.page import beside, render_page
+from gristmill.reports.page import page_name, render_page
 from gristmill.reports.sections import Section, Table
 from gristmill.settings.messages import format_number, format_numbers
 from gristmill.store.store import Store
@@ -56,12 +56,12 @@ def write_sweep(pipeline: str, description: str, places: list[LeaderboardEntry],
     pictures = [as_svg(_picture(places))] if any(place.values("validation") for place in places) else []
     facts = {"sweep": f"{len(places)} points", "seeds": f"{max(place.of for place in places)}"}
     content = [Section("Leaderboard", verdict(places), pictures, [leaderboard(places)])]
-    return render_page(store, beside(pipeline, "sweep"), pipeline, description, facts, content)
+    return render_page(store, page_name(pipeline, "sweep"), pipeline, description, facts, content)
 
 
 def _picture(places: list[LeaderboardEntry]) -> "Figure":
     """Return a row for each point: its label, below it the seeds as dots and their mean as a line."""
-    from gristmill.reports.pictures import ACCENT, MODEL, canvas, ink
+    from gristmill.reports.pictures import ACCENT, MODEL, canvas, text_color
 
     scored = [place for place in places if place.values("validation")]
     figure, [axes] = canvas(height=0.8 + 0.5 * len(scored))
@@ -72,7 +72,7 @@ def _picture(places: list[LeaderboardEntry]) -> "Figure":
         axes.plot(values, [row] * len(values), "o", color=colour, alpha=0.5, markersize=5)
         axes.plot([sum(values) / len(values)], [row], "|", color=colour, markersize=13, markeredgewidth=2.5)
         label = textwrap.shorten(place.point.label, _LONGEST, placeholder=" …")
-        axes.text(0.004, row + 0.3, label, transform=axes.get_yaxis_transform(), color=ink(axes), va="center")
+        axes.text(0.004, row + 0.3, label, transform=axes.get_yaxis_transform(), color=text_color(axes), va="center")
     axes.set_yticks([])
     axes.set_xlabel(_measure(places))
     axes.set_ylim(-0.5, len(scored) - 0.4)

@@ -24,7 +24,7 @@ from gristmill.util.files import flush_folder, rename_folder
 
 logger = logging.getLogger(__name__)
 
-KEPT = 2
+CHECKPOINTS_KEPT = 2
 
 _MALFORMED = (ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile)  # what reading a damaged file raises
 
@@ -54,7 +54,7 @@ def save(folder: Path, epoch: int, arrays: Mapping[str, npt.NDArray[Any]], state
             raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    for old in _newest_first(folder)[KEPT:]:
+    for old in _newest_first(folder)[CHECKPOINTS_KEPT:]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 from gristmill.errors import RequestError
 from gristmill.settings.base import Fit
 from gristmill.settings.messages import keras_reason
-from gristmill.training.precision import mix
+from gristmill.training.precision import set_precision
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _SEEDS = "seed_generator_state"  # Keras's name of the variables that dropout an
 _APART = 1 << 32  # between the seeds of two devices: more than any seed that Keras draws
 
 
-def strategy_of(settings: Fit) -> tf.distribute.Strategy:
+def make_strategy(settings: Fit) -> tf.distribute.Strategy:
     """Return how training is spread: over all GPUs, or all logical CPUs where there is none; or not at all."""
     if settings.strategy == "one":
         return tf.distribute.get_strategy()
@@ -36,7 +36,7 @@ def strategy_of(settings: Fit) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
-def learner_of(network: keras.Model, settings: Fit, strategy: tf.distribute.Strategy) -> keras.Model:
+def make_learner(network: keras.Model, settings: Fit, strategy: tf.distribute.Strategy) -> keras.Model:
     """Return what is trained in the network's place: itself, or an equal one on all devices or of mixed precision.
 
     Args:
@@ -58,7 +58,7 @@ def learner_of(network: keras.Model, settings: Fit, strategy: tf.distribute.Stra
             f"need ({keras_reason(error)}). Register its own layers: keras.saving.register_keras_serializable."
         ) from None
     copy_weights(network, learner)
-    mix(learner, settings.precision)
+    set_precision(learner, settings.precision)
     if several:
         for layer in learner._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -88,14 +88,14 @@ def reseed_per_replica(network: keras.Model, strategy: tf.distribute.Strategy) -
         strategy.run(move)
 
 
-def update_together(learner: keras.Model, batch: tuple[tf.Tensor, ...], strategy: tf.distribute.Strategy) -> None:
+def distributed_update(learner: keras.Model, batch: tuple[tf.Tensor, ...], strategy: tf.distribute.Strategy) -> None:
     """Update a compiled network by a batch of which each device takes a part, and measure it, within a graph.
 
     The optimizer must clip at a norm divided by the number of devices (`learning_rate.optimizer`), for Keras clips on
     each device before it adds up: each gives it the same, the whole gradient divided by their number.
 
     Args:
-        learner: made by `learner_of`, compiled with an optimizer made in the scope of the strategy.
+        learner: made by `make_learner`, compiled with an optimizer made in the scope of the strategy.
         batch: what it takes, what it is to give, and weights of the items, if any.
         strategy: over several devices.
     """

@@ -15,7 +15,7 @@ from gristmill.training.seeds import shuffled
 Gather = Callable[[tf.Tensor], Batch]
 Change = Callable[[Batch, tf.Tensor], Batch]  # of a batch, by a seed of two numbers that no other batch has
 
-TOGETHER = 100  # updates in a call into TensorFlow, which neither Ctrl-C nor SIGTERM can interrupt
+UPDATES_PER_CALL = 100  # updates in a call into TensorFlow, which neither Ctrl-C nor SIGTERM can interrupt
 
 
 class GatheredFeed:
@@ -44,16 +44,16 @@ class GatheredFeed:
         self._settings = settings
         self._items = min(positions.shape[0], (updates or positions.shape[0]) * settings.batch_size)
         self.updates = -(-self._items // settings.batch_size)
-        self.elements = -(-self.updates // TOGETHER)
+        self.elements = -(-self.updates // UPDATES_PER_CALL)
 
     def stream(self, first_epoch: int) -> tf.data.Dataset:
         """Return the parts of all epochs from `first_epoch` (counted from 0) on: (number of its first batch, items)."""
-        size = TOGETHER * self._settings.batch_size
+        size = UPDATES_PER_CALL * self._settings.batch_size
 
         def parts(epoch: tf.Tensor) -> tf.data.Dataset:
             order = self._order(epoch)
             return tf.data.Dataset.range(self.elements).map(
-                lambda part: (epoch * self.updates + part * TOGETHER, order[part * size : (part + 1) * size])
+                lambda part: (epoch * self.updates + part * UPDATES_PER_CALL, order[part * size : (part + 1) * size])
             )
 
         return tf.data.Dataset.range(first_epoch, self._settings.epochs).flat_map(parts)

@@ -22,16 +22,24 @@ from gristmill.errors import Diverged, RequestError
 from gristmill.settings.base import Fit
 from gristmill.settings.messages import format_number
 from gristmill.training import checkpoint, learning_rate
-from gristmill.training.distribution import copy_weights, learner_of, reseed_per_replica, strategy_of, update_together
+from gristmill.training.distribution import (
+    copy_weights,
+    distributed_update,
+    make_learner,
+    make_strategy,
+    reseed_per_replica,
+)
 from gristmill.training.epoch import Epoch
 from gristmill.training.history import TrainingHistory
 from gristmill.training.learning_rate import Loss, RateTrial
-from gristmill.training.precision import scaling
+from gristmill.training.precision import with_loss_scaling
 from gristmill.training.tensorboard import Curves
 
 logger = logging.getLogger(__name__)
 
-PAUSE = 0.5  # seconds between checkpoints at least: flushed to the disk, one takes longer than a small network's epoch
+MIN_SECONDS_BETWEEN_CHECKPOINTS = (
+    0.5  # seconds between checkpoints at least: flushed to the disk, one takes longer than a small network's epoch
+)
 
 OnEpoch = Callable[[Epoch], None]
 Batch = tuple[tf.Tensor, ...]  # what a network takes, what it is to give, and weights of the items, if any
@@ -109,7 +117,7 @@ def fit(
             "Set a part, or leave patience out."
         )
     epochs = settings.epochs if until is None else until
-    strategy = strategy_of(settings)
+    strategy = make_strategy(settings)
     devices = strategy.num_replicas_in_sync
     saved = checkpoint.load(checkpoints)
     course = TrainingHistory.restored(saved[2]) if saved else TrainingHistory(devices=devices)
@@ -118,17 +126,17 @@ def fit(
         course.search, course.learning_rate = _first_rate(network, feed.batches(), settings, loss)
     rate = learning_rate.schedule(settings, course.learning_rate, feed.updates)
     with strategy.scope():
-        learner = learner_of(network, settings, strategy)
-        optimizer = scaling(learning_rate.optimizer(rate, settings, devices), settings.precision)
+        learner = make_learner(network, settings, strategy)
+        optimizer = with_loss_scaling(learning_rate.optimizer(rate, settings, devices), settings.precision)
         optimizer.build(learner.trainable_variables)
-    trainee = _Trainee(learner, feed, strategy)
+    trainee = _FeedModel(learner, feed, strategy)
     trainee.compile(
         optimizer=optimizer,
         loss=loss,
         metrics=[goal.accuracy] if goal.accuracy else None,
         jit_compile=False,  # XLA: no faster for a small network after minutes of compiling for a recurrent one
     )
-    keeper = _Keeper(trainee, course, epochs, settings.patience, goal, checkpoints, on_epoch)
+    keeper = _CheckpointCallback(trainee, course, epochs, settings.patience, goal, checkpoints, on_epoch)
     if saved:
         with strategy.scope():
             keeper.restore(saved[1])
@@ -167,13 +175,13 @@ def _first_rate(
     """Return the range test, empty where the rate is given, and the rate to start at."""
     if settings.learning_rate != "find":
         return [], settings.learning_rate
-    trials = learning_rate.search(network, batches, settings, loss)
-    found = learning_rate.suggest(trials)
+    trials = learning_rate.range_test(network, batches, settings, loss)
+    found = learning_rate.suggest_rate(trials)
     logger.info("learning rate %s, found in %d updates", format_number(found, 3), len(trials))
     return trials, found
 
 
-class _Trainee(keras.Model):
+class _FeedModel(keras.Model):
     """A network as it is trained: what Keras takes for a step is an element of the feed, with all its updates."""
 
     def __init__(self, network: keras.Model, feed: Feed, strategy: tf.distribute.Strategy) -> None:
@@ -183,13 +191,13 @@ class _Trainee(keras.Model):
 
     def train_step(self, element: tf.Tensor) -> dict[str, tf.Tensor]:
         several = self._strategy.num_replicas_in_sync > 1
-        update = (lambda batch: update_together(self, batch, self._strategy)) if several else super().train_step
+        update = (lambda batch: distributed_update(self, batch, self._strategy)) if several else super().train_step
         self._feed.each(element, update)
         results: dict[str, tf.Tensor] = self.get_metrics_result()
         return results
 
 
-class _Keeper(keras.callbacks.Callback):
+class _CheckpointCallback(keras.callbacks.Callback):
     """Keeps the course of training and the best weights, writes checkpoints, and stops where there is reason to."""
 
     def __init__(
@@ -257,7 +265,7 @@ class _Keeper(keras.callbacks.Callback):
 
     def _save(self) -> None:
         """Write a checkpoint, unless more epochs follow and the last one is young."""
-        if self.finished or time.monotonic() - self._saved >= PAUSE:
+        if self.finished or time.monotonic() - self._saved >= MIN_SECONDS_BETWEEN_CHECKPOINTS:
             checkpoint.save(self._folder, self.done, self._arrays(), asdict(self._course))
             self._saved = time.monotonic()
 

@@ -10,8 +10,8 @@ from gristmill.errors import WorkError
 from gristmill.training import progress
 from gristmill.util.gc_freeze import gc_frozen
 
-THREADS = "GRISTMILL_THREADS"  # how many TensorFlow uses in this process, and in those that it starts
-LINEAR_ALGEBRA = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+THREADS_VARIABLE = "GRISTMILL_THREADS"  # how many TensorFlow uses in this process, and in those that it starts
+LINEAR_ALGEBRA_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """How many the linear algebra of NumPy and SciPy uses, whichever it is: looked at when they are imported."""
 
 
@@ -21,10 +21,10 @@ def set_threads(count: int | None) -> None:
     Sums of floats may be taken in another order by another number of threads, so it is one for every process of a
     project: that of a plain run, of a trial, of a Dask cluster's worker, of the reloading of what is exported.
     """
-    names = (THREADS, *LINEAR_ALGEBRA)
+    names = (THREADS_VARIABLE, *LINEAR_ALGEBRA_VARIABLES)
     if count:
         os.environ |= dict.fromkeys(names, str(count))
-    elif THREADS in os.environ:  # which another project has set here
+    elif THREADS_VARIABLE in os.environ:  # which another project has set here
         for name in names:
             os.environ.pop(name, None)
 
@@ -36,11 +36,11 @@ def import_keras() -> None:
         WorkError: this process has Keras on another backend already, or TensorFlow with other threads.
     """
     if "keras" not in sys.modules:
-        progress.begin("tensorflow", "loading")
+        progress.report_work("tensorflow", "loading")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    with stderr_closed(), gc_frozen():  # TensorFlow 2.21 writes some lines whatever its log level is
+    with silence_stderr(), gc_frozen():  # TensorFlow 2.21 writes some lines whatever its log level is
         import keras
     if keras.config.backend() != "tensorflow":
         raise WorkError(
@@ -52,7 +52,7 @@ def import_keras() -> None:
     keras.config.set_epsilon(1e-7)
     keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy("float32")
-    _limit_threads(int(os.environ.get(THREADS, 0)))
+    _limit_threads(int(os.environ.get(THREADS_VARIABLE, 0)))
 
 
 def _limit_threads(count: int) -> None:
@@ -71,7 +71,7 @@ def _limit_threads(count: int) -> None:
 
 
 @contextlib.contextmanager
-def stderr_closed() -> Iterator[None]:
+def silence_stderr() -> Iterator[None]:
     """Drop what is written to standard error in the block, by native code too. Errors are raised as ever."""
     try:
         terminal = os.dup(2)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import keras
 
 
-def layers(network: "keras.Model") -> pd.DataFrame:
+def layer_table(network: "keras.Model") -> pd.DataFrame:
     """Return one row a layer, as `model.summary()` has them: `layer`, `type`, `output`, `parameters`, `trainable`.
 
     The layers of a network within the network follow it, `depth` being one more.

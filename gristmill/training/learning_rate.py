@@ -53,7 +53,7 @@ def optimizer(
     return kinds[settings.optimizer](rate, global_clipnorm=clip)
 
 
-def search(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> list[RateTrial]:
+def range_test(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> list[RateTrial]:
     """Raise the rate from 1e-6 to 1 batch by batch and return what the loss did; the network is left as it was.
 
     It takes 200 updates, and ends early where the loss has become four times its best or is no number.
@@ -73,7 +73,7 @@ def search(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: 
     return trials
 
 
-def suggest(trials: list[RateTrial]) -> float:
+def suggest_rate(trials: list[RateTrial]) -> float:
     """Return the rate to start at: the first at which nine tenths of the smoothed loss's fall were done.
 
     It stands where the fall levels off, well below the rate at which the loss rises again. From one seed to the next it

@@ -46,7 +46,7 @@ def write_trained(network: keras.Model, course: TrainingHistory, out: Path, **mo
     write_document(out / "training.json", ended | more)
 
 
-def refuse_misshapen(
+def check_network_shape(
     network: object,
     item: str,
     takes: Sequence[TensorShape],

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 
 
-def mix(network: keras.Model, precision: str) -> None:
+def set_precision(network: keras.Model, precision: str) -> None:
     """Have a network's layers compute in a precision, from the first one with weights to the last but one.
 
     What comes before them, the scaling of inputs, and the last layer with weights and all after it compute in float32.
@@ -24,7 +24,7 @@ def mix(network: keras.Model, precision: str) -> None:
             part.dtype_policy = precision
 
 
-def scaling(optimizer: keras.optimizers.Optimizer, precision: str) -> keras.optimizers.Optimizer:
+def with_loss_scaling(optimizer: keras.optimizers.Optimizer, precision: str) -> keras.optimizers.Optimizer:
     """Return the optimizer; for float16 one that scales the loss, so that small gradients do not become zero."""
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
 

@@ -12,13 +12,13 @@ _listeners: list[Listener] = []
 _work_listeners: list[WorkListener] = []
 
 
-def tell(pipeline: str, epoch: Epoch) -> None:
+def report_epoch(pipeline: str, epoch: Epoch) -> None:
     """Tell every listener that a pipeline's training finished an epoch."""
     for listener in _listeners:
         listener(pipeline, epoch)
 
 
-def begin(what: str, how: str = "started", logged: bool = True) -> None:
+def report_work(what: str, how: str = "started", logged: bool = True) -> None:
     """Tell every listener of work that may take seconds, before it begins: `train started`, `prefect starting`.
 
     Args:

@@ -41,9 +41,9 @@ def read(folder: Path) -> keras.Model:
         WorkError: the network takes more memory than there is.
     """
     architecture, weights = folder / "architecture.json", folder / "weights.npz"
-    with refusing(architecture, "train"):
+    with translate_load_errors(architecture, "train"):
         network = keras.models.model_from_json(architecture.read_text())
-    with refusing(weights, "train"):
+    with translate_load_errors(weights, "train"):
         if _declared(weights) != [(tuple(variable.shape), variable.dtype) for variable in network.variables]:
             raise CorruptArtifact(f"{folder}: the weights do not fit the architecture. Run again with --refresh train.")
         with np.load(weights, allow_pickle=False) as arrays:
@@ -52,7 +52,7 @@ def read(folder: Path) -> keras.Model:
     return network
 
 
-def predictions(network: keras.Model, inputs: Any) -> npt.NDArray[np.float32]:
+def predict_in_batches(network: keras.Model, inputs: Any) -> npt.NDArray[np.float32]:
     """Return a network's predictions, (rows, …), of an array or a dictionary of them, (rows, …).
 
     Those of `Model.predict`, which makes an input pipeline for each call; that takes longer than some thousand rows do.
@@ -76,7 +76,7 @@ def _declared(weights: Path) -> list[tuple[tuple[int, ...], str]]:
 
 
 @contextmanager
-def refusing(place: Path, stage: str) -> Iterator[None]:
+def translate_load_errors(place: Path, stage: str) -> Iterator[None]:
     """Tell in one line what Keras, NumPy and TensorFlow refuse to read: what is damaged, too large or carries code.
 
     Args:
@@ -99,7 +99,7 @@ def refusing(place: Path, stage: str) -> Iterator[None]:
         ) from None
 
 
-def begin_from(network: keras.Model, folder: Path) -> None:
+def warm_start(network: keras.Model, folder: Path) -> None:
     """Give a network the weights of one that `write` wrote.
 
     Raises:
@@ -115,7 +115,7 @@ def begin_from(network: keras.Model, folder: Path) -> None:
         variable.assign(value)
 
 
-def tensors(inputs: npt.NDArray[Any]) -> Any:
+def as_tensors(inputs: npt.NDArray[Any]) -> Any:
     """Return what a network takes: a tensor, or, of a structured array, a tensor for each of its fields by name."""
     names = inputs.dtype.names
     return {name: tf.constant(inputs[name]) for name in names} if names else tf.constant(inputs)

@@ -12,7 +12,7 @@ _NUMBERS = {os.strerror(number): number for number in errorcode}
 
 
 @contextmanager
-def told_as_python(path: Path) -> Iterator[None]:
+def translate_tf_disk_errors(path: Path) -> Iterator[None]:
     """Tell of a disk that is full or broken as Python does: by an `OSError` with its number.
 
     TensorFlow has classes of its own for it, and ends its message with the kernel's words. They are read here, and here

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gristmill.errors import WorkError
-from gristmill.training.keras_backend import LINEAR_ALGEBRA, THREADS
+from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES, THREADS_VARIABLE
 from gristmill.util import extras
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.util.urls import strip_credentials
@@ -17,7 +17,7 @@ from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
 PATIENCE = 10  # seconds for a scheduler to answer
 
-_PASSED_ON = ("GRISTMILL_STORE", "GRISTMILL_DATA", "TFDS_DATA_DIR", THREADS)
+_PASSED_ON = ("GRISTMILL_STORE", "GRISTMILL_DATA", "TFDS_DATA_DIR", THREADS_VARIABLE)
 
 
 class Cluster:
@@ -155,7 +155,7 @@ def _environment(scheduler: str) -> dict[str, str | None]:
     api = os.environ.get("PREFECT_API_URL", "")
     reached = api and (_is_loopback(scheduler) or not _is_loopback(api))
     names = [*_PASSED_ON, *(["PREFECT_API_URL", TEMPORARY_API_VARIABLE] if reached else [])]
-    threads = {name: os.environ.get(name) for name in LINEAR_ALGEBRA}
+    threads = {name: os.environ.get(name) for name in LINEAR_ALGEBRA_VARIABLES}
     return {name: os.environ[name] for name in names if name in os.environ} | threads
 
 

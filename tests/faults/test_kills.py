@@ -106,7 +106,10 @@ def test_killed_at_any_step_of_a_checkpoint_weights_and_state_are_of_one_epoch(
         assert {epoch} == {state["epoch"]} == set(arrays["network/0000"].tolist())
         found.append(epoch)
         changes.save(root)
-        assert len([path for path in (root / "key").iterdir() if not path.name.startswith(".")]) == checkpoint.KEPT
+        assert (
+            len([path for path in (root / "key").iterdir() if not path.name.startswith(".")])
+            == checkpoint.CHECKPOINTS_KEPT
+        )
 
     assert list(dict.fromkeys(found)) == [3, 4]
     fault.tried(len(found))

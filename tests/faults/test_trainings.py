@@ -28,7 +28,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory, parity_here: None, prefect_a
     folder = tmp_path_factory.mktemp("begun")
     write_project(folder, DENSE)
     with pytest.MonkeyPatch.context() as patch, full("train", "weights.npz", folder / "data/store"):
-        patch.setattr("gristmill.training.fit.PAUSE", 0.0)
+        patch.setattr("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
         with pytest.raises(StoreError, match="the disk is full"):
             Project.open(folder).run("small")
     return folder

@@ -76,9 +76,9 @@ def seeds_by_device() -> list[list[list[int]]]:
     network = keras.Sequential(
         [keras.Input((4,)), keras.layers.Dropout(0.5, seed=3), keras.layers.Dropout(0.5, seed=4)]
     )
-    strategy = distribution.strategy_of(how)
+    strategy = distribution.make_strategy(how)
     with strategy.scope():
-        learner = distribution.learner_of(network, how, strategy)
+        learner = distribution.make_learner(network, how, strategy)
     distribution.reseed_per_replica(learner, strategy)
     return [[value.numpy().tolist() for value in variable.value.values] for variable in learner.variables]
 

@@ -168,7 +168,7 @@ def _run_command(folder: Path, words: tuple[str, ...], first: Callable[[], None]
     bundle.fresh_process = here
     first()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs are born deaf to
-    fit.PAUSE = 0.0  # a checkpoint after every epoch, to be killed behind
+    fit.MIN_SECONDS_BETWEEN_CHECKPOINTS = 0.0  # a checkpoint after every epoch, to be killed behind
     sys.argv = ["gristmill", *words]
     main()
 

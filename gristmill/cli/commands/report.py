@@ -34,5 +34,5 @@ def report(
 
 def _drawn(project: Project, name: str, run: str | None) -> Path:
     record = project.record(name, run)
-    progress.begin("report")
+    progress.report_work("report")
     return project.report(record)

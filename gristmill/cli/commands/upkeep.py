@@ -14,7 +14,7 @@ from gristmill.training import progress
 def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or move aside.")] = False) -> None:
     """Hash everything in the store; exit 1 if something is damaged, or with --repair if something cannot be mended."""
     with progress_bar.working():
-        progress.begin("verify")
+        progress.report_work("verify")
         verdicts = Project.open().verify(repair)
     damaged = [verdict for verdict in verdicts if verdict.damage]
     for verdict in damaged:
@@ -33,7 +33,7 @@ def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or mov
 def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False) -> None:
     """Remove artifacts that no recent run and no version needs."""
     with progress_bar.working():
-        progress.begin("gc")
+        progress.report_work("gc")
         found = Project.open().collect(dry_run)
     for item in found:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
@@ -56,7 +56,7 @@ def doctor(
     for name in names or []:
         project.catalogue.pipeline(name)
     with progress_bar.working():
-        progress.begin("doctor")
+        progress.report_work("doctor")
         findings = list(examine(project, names or []))
     output.show_findings(findings)
     raise typer.Exit(1 if any(finding.sound is False for finding in findings) else 0)

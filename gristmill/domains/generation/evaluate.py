@@ -19,7 +19,7 @@ from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL
 from gristmill.training import saved_network
-from gristmill.training.layer_table import layers
+from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table
 
 _BLOCK = 1000  # tokens whose bits are kept as one mean
@@ -58,7 +58,7 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     write_document(out / FILE, summarised(scores(data, outcomes, by_character)) | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
     write_table(out / "samples.parquet", samples(network, data, evaluate))
-    write_table(out / "layers.parquet", layers(network))
+    write_table(out / "layers.parquet", layer_table(network))
     np.save(out / "proof.npy", probabilities(network, data, tokens), allow_pickle=False)
     return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
 

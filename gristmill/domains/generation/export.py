@@ -12,7 +12,7 @@ from gristmill.domains.generation.predictions import parity_sequences, token_str
 from gristmill.domains.generation.settings import Export
 from gristmill.domains.text.tokenizer import NEEDS, Tokenizer
 from gristmill.export import bundle
-from gristmill.export.bundle import check_parity, refuse_other_than_scored
+from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
 from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
@@ -50,7 +50,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         shown = parity_sequences(token_stream(data), data.layout.length)
         scored = np.load(evaluate / "proof.npy", allow_pickle=False)
         made = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(shown)).numpy()
-        refuse_other_than_scored(made, scored, export.tolerance)
+        check_same_as_scored(made, scored, export.tolerance)
         serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORM].place)
         write_document(out / "signature.json", signature(data.layout, tokenizer))  # says what loading the model needs
         parity = check_parity(reload, out, ["next_token"], shown, scored, export.tolerance)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError, short_repr
-from gristmill.export.bundle import import_needed
+from gristmill.export.bundle import import_required_ops
 from gristmill.export.formats import FORMATS
 from gristmill.util.table_io import read_document
 
@@ -45,7 +45,7 @@ def generate(
     """
     check_options(length, temperature, top_k, top_p, seed)
     signature: dict[str, Any] = read_document(export / "signature.json")
-    import_needed(export)
+    import_required_ops(export)
     model = tf.saved_model.load(export / FORMATS["saved_model"].place)
     begun = model.signatures["encode"](prompt=tf.constant(prompt))
     check_prompt(prompt, len(begun["tokens"]), signature)

@@ -20,7 +20,7 @@ from gristmill.domains.generation.scores import GenerationScores
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
-from gristmill.retraining.drift import look_at_errors, look_at_share, one_look
+from gristmill.retraining.drift import combine_signs, series_error_drift, share_drift
 from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.gate import Contest
 from gristmill.runs.retraining_record import (
@@ -56,7 +56,9 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
     then = whole_text(before)
     if _end(then, now) is not None:
         return DataChanges(later=now.count("\n") - then.count("\n"))
-    found = example_diff.compared(*(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then)))
+    found = example_diff.compare_examples(
+        *(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then))
+    )
     return DataChanges(later=0, late=found.later, removed=found.removed)
 
 
@@ -68,7 +70,7 @@ def lost(ingest: Path, before: Path) -> LostRows:
         before: folder of the earlier ones.
     """
     now, then = (pd.Series(whole_text(folder).splitlines(), dtype="str") for folder in (ingest, before))
-    return example_diff.lost(now, then, lambda at: short_repr(then.iloc[at]), "lines")
+    return example_diff.lost_examples(now, then, lambda at: short_repr(then.iloc[at]), "lines")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:
@@ -85,11 +87,9 @@ def drift(ingest: Path, champion: Champion) -> Drift:
         return Drift(errors=None, inputs=[])
     held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
     new, known = _told(folders, now, end), _told(folders, then, held_out)
-    return one_look(
-        errors=look_at_errors([new.bits / new.characters], [known.bits / known.characters]),
-        inputs=[
-            look_at_share("unknown tokens", new.unknown / new.tokens, known.unknown / known.tokens, "held-out text")
-        ],
+    return combine_signs(
+        errors=series_error_drift([new.bits / new.characters], [known.bits / known.characters]),
+        inputs=[share_drift("unknown tokens", new.unknown / new.tokens, known.unknown / known.tokens, "held-out text")],
     )
 
 

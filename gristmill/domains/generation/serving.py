@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer
-from gristmill.training.tf_disk_errors import told_as_python
+from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
 _COLDEST = 1e-6  # temperature; below it the likeliest token is taken
 
@@ -163,5 +163,5 @@ def write(network: keras.Model, tokenizer: Tokenizer, length: int, place: Path) 
         lambda tokens: {"probabilities": writer.probabilities(tokens)},
         [tf.TensorSpec((None, None), tf.int32, name="tokens")],
     )
-    with told_as_python(place):
+    with translate_tf_disk_errors(place):
         archive.write_out(place, verbose=False)

@@ -14,7 +14,7 @@ from gristmill.domains.generation.settings import Train
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import Goal, OnEpoch, fit
-from gristmill.training.outputs import refuse_misshapen, write_trained
+from gristmill.training.outputs import check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 _SAME = 1e-6  # logits that differ by less are the same: before training, those of a deep network differ by little
@@ -72,7 +72,7 @@ def build(model: Model | CustomCode, shape: Shape, files: Sequence[Path]) -> ker
     """Return the model's network, from tokens to logits."""
     network = (model.load(files) if isinstance(model, CustomCode) else model.build)(shape)
     gives = (None, shape.vocabulary) if shape.after_each else (shape.vocabulary,)
-    refuse_misshapen(network, "sequence", [(None,)], gives, holding="tokens")
+    check_network_shape(network, "sequence", [(None,)], gives, holding="tokens")
     return network
 
 

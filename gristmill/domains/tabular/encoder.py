@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.tabular.dataset import Inputs, Layout, Values
-from gristmill.training.saved_network import predictions, tensors
+from gristmill.training.saved_network import as_tensors, predict_in_batches
 
 _UNKNOWN = ""  # no name is empty, so it cannot collide with one
 
@@ -45,10 +45,10 @@ def wrap_network(core: keras.Model, layout: Layout) -> keras.Model:
 
 def encode(inputs: Inputs, layout: Layout) -> npt.NDArray[np.float32]:
     """Return encoded rows, (rows, features)."""
-    return predictions(build_encoder(layout), tensors(inputs))
+    return predict_in_batches(build_encoder(layout), as_tensors(inputs))
 
 
 def predict_target(network: keras.Model, inputs: Inputs) -> Values:
     """Return a published network's predictions, (rows,)."""
-    made: Values = predictions(network, tensors(inputs))[:, 0].astype(np.float64)
+    made: Values = predict_in_batches(network, as_tensors(inputs))[:, 0].astype(np.float64)
     return made

@@ -10,7 +10,7 @@ from gristmill.domains.tabular.dataset import MODEL, Layout
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle
-from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
+from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
 from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_table, write_document
@@ -30,7 +30,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         data, network = dataset.read(preprocess), saved_network.read(train)
         inputs = data.inputs
         made = predict_target(network, inputs)
-        refuse_other_than_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
+        check_same_as_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
         export_network(network, export.formats, out)
         rows = np.flatnonzero(data.parts == "test")[:_MAX_ROWS_COMPARED]
         tolerance = export.tolerance * float(data.truth[data.parts == "train"].std())

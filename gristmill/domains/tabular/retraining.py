@@ -12,7 +12,7 @@ from gristmill.domains.tabular.dataset import MODEL, Layout, Prepared, Values
 from gristmill.errors import short_repr
 from gristmill.export import bundle
 from gristmill.retraining import example_diff
-from gristmill.retraining.drift import look_at_draws, look_at_mean_error, look_at_names, one_look
+from gristmill.retraining.drift import category_drift, combine_signs, example_error_drift, number_drift
 from gristmill.retraining.example_diff import CONTENT, Mask
 from gristmill.retraining.gate import Contest
 from gristmill.runs.retraining_record import (
@@ -33,10 +33,10 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
     """Count new and removed rows; a changed row is both."""
     now = read_table(ingest / "table.parquet")
     if before is None:
-        return example_diff.compared(_contents(now).to_frame(), None)
+        return example_diff.compare_examples(_contents(now).to_frame(), None)
     then = read_table(before / "table.parquet")
     _check_same_columns(*(read_document(folder / "summary.json") for folder in (ingest, before)))
-    return example_diff.compared(_contents(now).to_frame(), _contents(then).to_frame())
+    return example_diff.compare_examples(_contents(now).to_frame(), _contents(then).to_frame())
 
 
 def lost(ingest: Path, before: Path) -> LostRows:
@@ -46,7 +46,7 @@ def lost(ingest: Path, before: Path) -> LostRows:
     def name(at: int) -> str:
         return ", ".join(f"{column} = {short_repr(value)}" for column, value in then.iloc[at].items())
 
-    return example_diff.lost(_contents(now), _contents(then), name, "rows")
+    return example_diff.lost_examples(_contents(now), _contents(then), name, "rows")
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:
@@ -59,17 +59,17 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     if new.empty:
         return Drift(errors=None, inputs=[])
     trained, tested = known.table[known.parts == "train"], _test_predictions(folders)
-    return one_look(
-        errors=look_at_mean_error(
+    return combine_signs(
+        errors=example_error_drift(
             np.abs(new[layout.target].to_numpy() - _champion_predictions(folders, layout, new)),
             np.abs(tested["y"].to_numpy() - tested[MODEL].to_numpy()),
         ),
         inputs=[
             *(
-                look_at_draws(name, new[name].to_numpy(), trained[name].to_numpy())
+                number_drift(name, new[name].to_numpy(), trained[name].to_numpy())
                 for name in [*layout.numbers, layout.target]
             ),
-            *(look_at_names(name, new[name], trained[name]) for name in layout.categories),
+            *(category_drift(name, new[name], trained[name]) for name in layout.categories),
         ],
     )
 
@@ -101,7 +101,9 @@ def _unlearned(data: Prepared, known: Prepared) -> Mask:
     """Return which rows of a challenger's test part neither it nor the champion was trained or chosen on."""
     _check_same_columns(vars(data.layout), vars(known.layout))
     own, other = _contents(data.table), _contents(known.table)
-    return example_diff.unlearned(own[data.parts == "test"], own[data.parts != "test"], other[known.parts != "test"])
+    return example_diff.unseen_examples(
+        own[data.parts == "test"], own[data.parts != "test"], other[known.parts != "test"]
+    )
 
 
 def _contents(table: pd.DataFrame) -> "pd.Series[Any]":

@@ -15,7 +15,7 @@ from gristmill.domains.tabular.settings import Train
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch, OnEpoch, fit
-from gristmill.training.outputs import refuse_misshapen, write_trained
+from gristmill.training.outputs import check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 
@@ -51,7 +51,7 @@ def train(
 
     def checked() -> keras.Model:
         network = build(features)
-        refuse_misshapen(network, "row", [(features,)], (1,), outputs="a standardised target")
+        check_network_shape(network, "row", [(features,)], (1,), outputs="a standardised target")
         return network
 
     core = seeded(checked, train.seed)

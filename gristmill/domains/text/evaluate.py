@@ -23,7 +23,7 @@ from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
 from gristmill.runs.scores import FILE, MODEL
 from gristmill.training import saved_network
-from gristmill.training.layer_table import layers
+from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table
 
 _MAX_ERRORS = 20
@@ -57,7 +57,7 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     table = scores_by_group(data, made, slices)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
-    write_table(out / "layers.parquet", layers(network))
+    write_table(out / "layers.parquet", layer_table(network))
     write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
     known = write_embedding(data, embedding, evaluate.neighbours, out)
     write_document(out / FILE, summarised(table) | described(data, made["test"][MODEL]) | known)

@@ -14,7 +14,7 @@ from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Export
 from gristmill.domains.text.tokenizer import NEEDS
 from gristmill.export import bundle
-from gristmill.export.bundle import check_parity, in_blocks, refuse_other_than_scored
+from gristmill.export.bundle import check_parity, check_same_as_scored, predict_in_blocks
 from gristmill.export.formats import FORMATS
 from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
@@ -46,8 +46,8 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
         rows = parity_rows(texts)
         scored = scored_probabilities(data.classes, evaluate)[rows]
-        made = in_blocks(network.predict_on_batch)(data.padded("test")[rows])
-        refuse_other_than_scored(made, scored, export.tolerance)
+        made = predict_in_blocks(network.predict_on_batch)(data.padded("test")[rows])
+        check_same_as_scored(made, scored, export.tolerance)
         serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORMAT].place)
         write_document(out / "signature.json", signature(data.layout))  # read when the model is loaded
         parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance)

@@ -8,7 +8,7 @@ import pandas as pd
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.plots import shorten
 from gristmill.domains.text.projector import visible
-from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, ink, legend
+from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend, text_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +55,9 @@ def embedding_figure(positions: pd.DataFrame, classes: list[str], shares: list[f
             axes.plot(own["x"], own["y"], "o", color=colour, markersize=3, label=shorten(name, 24))
     for token, x, y in positions[["token", "x", "y"]].itertuples(index=False):
         words = shorten(visible(token), 20)
-        axes.annotate(words, (x, y), (2, 2), textcoords="offset points", fontsize=7, color=ink(axes), parse_math=False)
+        axes.annotate(
+            words, (x, y), (2, 2), textcoords="offset points", fontsize=7, color=text_color(axes), parse_math=False
+        )
     axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
     axes.set_ylabel(f"second component, {shares[1]:.0%}")
     if len(classes) <= len(_COLOURS):

@@ -94,14 +94,14 @@ def load_classifier(export: Path, form: str) -> Predictor:
     """
     import tensorflow as tf
 
-    bundle.import_needed(export)
+    bundle.import_required_ops(export)
     model = tf.saved_model.load(export / FORMATS[form].place)  # must live as long as its signature
 
     def classify(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
         answer = model.signatures["serving_default"](tf.constant(texts.tolist()))
         return np.column_stack([answer["probabilities"].numpy().astype(np.float64), answer["known"].numpy()])
 
-    return bundle.in_blocks(classify)
+    return bundle.predict_in_blocks(classify)
 
 
 def read_texts(source: TableSource, ingest: Ingest, paths: Sequence[Path], classes: Sequence[str]) -> TextRows:

@@ -12,7 +12,7 @@ from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.retraining import ClassifierRetraining, NewExamples
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.export import bundle
-from gristmill.retraining.drift import look_at_share
+from gristmill.retraining.drift import share_drift
 from gristmill.runs.retraining_record import InputDrift
 from gristmill.util.table_io import read_document
 
@@ -34,7 +34,7 @@ def _input_drift(new: NewExamples) -> list[InputDrift]:
 
     tokenizer = tokenizers.read(new.champion["preprocess"])
     return [
-        look_at_share(
+        share_drift(
             "unknown tokens",
             unknown_shares(tokenizer, new.rows["text"].tolist()),
             unknown_shares(tokenizer, new.known.rows["text"].tolist()),

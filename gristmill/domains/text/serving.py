@@ -15,7 +15,7 @@ import tensorflow as tf
 from gristmill.domains.text.dataset import Layout
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer, pad_tokens
-from gristmill.training.tf_disk_errors import told_as_python
+from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
 
 def write(network: keras.Model, tokenizer: Tokenizer, layout: Layout, folder: Path) -> None:
@@ -36,5 +36,5 @@ def write(network: keras.Model, tokenizer: Tokenizer, layout: Layout, folder: Pa
     for resource in (network, *tokenizer.trackables):
         archive.track(resource)
     archive.add_endpoint("serving_default", serve, [tf.TensorSpec((None,), tf.string, name="text")])
-    with told_as_python(folder):
+    with translate_tf_disk_errors(folder):
         archive.write_out(folder, verbose=False)

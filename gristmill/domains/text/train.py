@@ -19,7 +19,7 @@ from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.messages import format_number
 from gristmill.training.fit import OnEpoch, fit
-from gristmill.training.outputs import refuse_misshapen, write_trained
+from gristmill.training.outputs import check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 _PROBE_TEXTS, _MAX_PROBE_TOKENS = 32, 8  # random texts that padding must not affect
@@ -70,7 +70,7 @@ def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> k
     layout = data.layout
     shape = Shape(layout.vocabulary, layout.length, len(layout.classes))
     network = model.load(files)(shape) if isinstance(model, CustomCode) else model.build(shape)
-    refuse_misshapen(network, "text", [(None,), (shape.length,)], (shape.outputs,), holding="tokens")
+    check_network_shape(network, "text", [(None,), (shape.length,)], (shape.outputs,), holding="tokens")
     check_padding_ignored(network, layout)
     return network
 

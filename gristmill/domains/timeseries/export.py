@@ -11,7 +11,7 @@ from gristmill.domains.timeseries.dataset import MODEL, Prepared
 from gristmill.domains.timeseries.forecasts import by_network, levels_of, read_predictions
 from gristmill.domains.timeseries.settings import Export
 from gristmill.export import bundle
-from gristmill.export.bundle import check_parity, export_network, refuse_other_than_scored
+from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
 from gristmill.keys import digest_of_file
 from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
@@ -50,7 +50,7 @@ def export(
         if refit is None:
             forecast = levels_of(predicted, training["quantiles"])[0].ravel()
             scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]
-            refuse_other_than_scored(forecast, scored, tolerance=0)
+            check_same_as_scored(forecast, scored, tolerance=0)
         tolerance = export.tolerance * max(data.layout.deviation[: len(data.layout.targets)])
         difference = check_parity(
             reload, out, export.formats, data.histories(starts), predicted.astype(np.float32), tolerance

@@ -37,13 +37,13 @@ class Forecasts:
 
 def by_network(network: "keras.Model", data: Prepared) -> Forecaster:
     """Return a function from origins to the network's whole output, (windows, horizon, outputs)."""
-    from gristmill.training.saved_network import predictions
+    from gristmill.training.saved_network import predict_in_batches
 
     def forecast(starts: Origins) -> Array:
         if not len(starts):  # Keras predicts no empty batch
             return np.empty((0, *network.output_shape[1:]))
         blocks = [starts[begin : begin + _BLOCK] for begin in range(0, len(starts), _BLOCK)]
-        made = [predictions(network, data.histories(block)) for block in blocks]
+        made = [predict_in_batches(network, data.histories(block)) for block in blocks]
         return np.concatenate(made).astype(np.float64)
 
     return forecast
@@ -93,5 +93,5 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
 
 def read_predictions(folder: Path, part: str) -> pd.DataFrame:
     """Return the rows of a part from the folder of `evaluate`."""
-    predictions = read_table(folder / "predictions.parquet")
-    return predictions[predictions["part"] == part]
+    predict_in_batches = read_table(folder / "predictions.parquet")
+    return predict_in_batches[predict_in_batches["part"] == part]

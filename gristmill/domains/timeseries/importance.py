@@ -11,7 +11,7 @@ from gristmill.domains.common.permutation_importance import Order, importance, s
 from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
 from gristmill.domains.timeseries.score_table import measure, past_errors
-from gristmill.training.saved_network import predictions
+from gristmill.training.saved_network import predict_in_batches
 
 _GROUPS = (  # of columns that `ahead.py` makes, by their names
     (re.compile(r".+ (sin|cos) \d+"), "harmonics"),
@@ -46,7 +46,7 @@ def importance_of_channels(
     def error(feature: str, order: Order) -> float:
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
-        made = predictions(network, shuffled).astype(np.float64)
+        made = predict_in_batches(network, shuffled).astype(np.float64)
         measured = measure(truth, levels_of(made, quantiles)[0], *units)[metric]
         return math.nan if measured is None else measured
 

@@ -58,12 +58,12 @@ def _write_shard(data: Prepared, starts: Origins, path: Path) -> None:
     import_keras()
     import tensorflow as tf
 
-    from gristmill.training.tf_disk_errors import told_as_python
+    from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
     def floats(values: Any) -> Any:
         return tf.train.Feature(float_list=tf.train.FloatList(value=values.ravel()))
 
-    with told_as_python(path), tf.io.TFRecordWriter(str(path)) as writer:
+    with translate_tf_disk_errors(path), tf.io.TFRecordWriter(str(path)) as writer:
         for history, target in zip(data.histories(starts), data.targets(starts), strict=True):
             features = tf.train.Features(feature={"history": floats(history), "target": floats(target)})
             writer.write(tf.train.Example(features=features).SerializeToString())

@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
 from gristmill.domains.timeseries.score_table import past_errors
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
-from gristmill.retraining.drift import look_at_errors, look_at_numbers, one_look
+from gristmill.retraining.drift import combine_signs, series_error_drift, series_input_drift
 from gristmill.retraining.gate import Contest
 from gristmill.runs.retraining_record import (
     CHALLENGER,
@@ -116,10 +116,10 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     usual = _usual(trained, columns)
     fresh = _together(table[table["ds"] > trained["ds"].max()], usual)
     before = _together(trained, usual)
-    return one_look(
-        errors=look_at_errors([_new_errors(served, usual)], _held_out(champion.folders, usual)),
+    return combine_signs(
+        errors=series_error_drift([_new_errors(served, usual)], _held_out(champion.folders, usual)),
         inputs=[
-            look_at_numbers(name, fresh[name].to_numpy(), before[name].to_numpy()) for name in columns if len(fresh)
+            series_input_drift(name, fresh[name].to_numpy(), before[name].to_numpy()) for name in columns if len(fresh)
         ],
     )
 

@@ -18,7 +18,7 @@ from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.history import TrainingHistory
-from gristmill.training.saved_network import begin_from
+from gristmill.training.saved_network import warm_start
 from gristmill.training.seeds import seeded
 
 Blocks = Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
@@ -89,7 +89,7 @@ def fit_forecaster(
         course = TrainingHistory()
     else:
         if start:
-            begin_from(network, start)
+            warm_start(network, start)
         feed = WindowFeed(data, settings)
         loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
         course = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)

@@ -20,7 +20,7 @@ from gristmill.domains.vision.predictions import picked, probabilities_of, proba
 from gristmill.domains.vision.settings import Evaluate
 from gristmill.runs.scores import FILE, MODEL
 from gristmill.training import saved_network
-from gristmill.training.layer_table import layers
+from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table
 
 ERRORS = 12  # that are shown
@@ -60,7 +60,7 @@ def evaluate(
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
     write_document(out / FILE, summarised(table) | described(data, made["test"][MODEL]))
-    write_table(out / "layers.parquet", layers(network))
+    write_table(out / "layers.parquet", layer_table(network))
     write_examples(data, network, rows["test"], out)
     return {f"{part}_images": len(rows[part]) for part in parts}
 

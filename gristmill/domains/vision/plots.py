@@ -7,7 +7,7 @@ import numpy as np
 
 from gristmill.domains.vision.dataset import Pixels
 from gristmill.domains.vision.feature_maps import Filters, Maps
-from gristmill.reports.pictures import canvas, ink
+from gristmill.reports.pictures import canvas, text_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ def sheet(tiles: Sequence[Pixels], columns: int, words: Sequence[str] = (), titl
         axes.imshow(tile, cmap="gray", vmin=0, vmax=255, extent=place, interpolation="none")  # as it is stored
         if words:
             below = top + ratio + 0.04
-            axes.text(left, below, words[at], va="top", fontsize=8, color=ink(axes), parse_math=False)
+            axes.text(left, below, words[at], va="top", fontsize=8, color=text_color(axes), parse_math=False)
     axes.set(xlim=(0, columns * across), ylim=(rows * down, 0))
     axes.set_title(title, fontsize=10, loc="left")
     axes.set_axis_off()

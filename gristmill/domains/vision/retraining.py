@@ -15,7 +15,7 @@ from gristmill.domains.vision.dataset import Pixels
 from gristmill.domains.vision.predict import PhotoShape
 from gristmill.errors import DataError
 from gristmill.export import bundle
-from gristmill.retraining.drift import look_at_draws
+from gristmill.retraining.drift import number_drift
 from gristmill.runs.retraining_record import InputDrift
 from gristmill.util.table_io import read_document
 
@@ -41,7 +41,7 @@ def _looks(fresh: NewExamples) -> list[InputDrift]:
         _brightness(folder, rows, form)
         for folder, rows in ((fresh.now.folder, fresh.rows), (fresh.known.folder, fresh.known.rows))
     )
-    return [look_at_draws("brightness", new, known)]
+    return [number_drift("brightness", new, known)]
 
 
 def _brightness(ingest: Path, rows: pd.DataFrame, form: PhotoShape) -> npt.NDArray[np.float64]:

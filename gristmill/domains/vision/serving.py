@@ -19,7 +19,7 @@ import tensorflow as tf
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.decode import Form
 from gristmill.domains.vision.exif import orientation, upright
-from gristmill.training.tf_disk_errors import told_as_python
+from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow has it
 
@@ -57,7 +57,7 @@ def write(network: keras.Model, layout: Layout, place: Path) -> None:
     archive.track(network)
     archive.add_endpoint("serving_default", classifier.of_pixels, [pixels])
     archive.add_endpoint("serving_bytes", classifier.of_bytes, [encoded])
-    with told_as_python(place):
+    with translate_tf_disk_errors(place):
         archive.write_out(place, verbose=False)
 
 

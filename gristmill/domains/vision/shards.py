@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from gristmill.training.tf_disk_errors import told_as_python
+from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
 _BEFORE, _AFTER = 12, 4  # bytes around a record
 
@@ -63,7 +63,7 @@ def filling(folder: Path, full: int) -> Iterator[Shards]:
     Raises:
         OSError: the disk is full or broken.
     """
-    with told_as_python(folder), closing(Shards(folder, full)) as shards:
+    with translate_tf_disk_errors(folder), closing(Shards(folder, full)) as shards:
         yield shards
 
 
@@ -85,7 +85,7 @@ def write(path: Path, records: Iterable[bytes]) -> None:
     Raises:
         OSError: the disk is full or broken.
     """
-    with told_as_python(path), tf.io.TFRecordWriter(str(path)) as writer:
+    with translate_tf_disk_errors(path), tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(record)
 

@@ -19,7 +19,7 @@ from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.settings import Augment
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import OnEpoch, fit
-from gristmill.training.outputs import refuse_misshapen, write_trained
+from gristmill.training.outputs import check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 _SAMPLES, _VARIANTS = 6, 5  # images that are drawn in the report, and how often each is changed
@@ -94,7 +94,7 @@ def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> k
         network = model.load(files)(shape)
     else:
         network = (model.located(files) if isinstance(model, Weighted) else model).build(shape)
-    refuse_misshapen(network, "image", [(shape.height, shape.width, shape.channels)], (shape.outputs,))
+    check_network_shape(network, "image", [(shape.height, shape.width, shape.channels)], (shape.outputs,))
     return network
 
 

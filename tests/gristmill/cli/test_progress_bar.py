@@ -24,7 +24,7 @@ def test_without_a_terminal_training_is_a_line_now_and_then(
     output.set_up(logging.INFO, debug=False)
     with progress_bar.working():
         for number in range(1, of + 1):
-            progress.tell("small", Epoch(number, of, 0.5, 0.25 if number > 1 else None))
+            progress.report_epoch("small", Epoch(number, of, 0.5, 0.25 if number > 1 else None))
     out, err = capsys.readouterr()
     assert out == ""
     assert [int(line.split()[2]) for line in err.splitlines()] == told
@@ -54,19 +54,19 @@ def test_without_a_terminal_work_is_a_line_before_it_begins(
 ) -> None:
     output.set_up(logging.INFO, debug=False)
     with progress_bar.working("data", "reading"):
-        progress.begin("prefect", "starting")
-        progress.begin("predict", logged=False)
-        progress.begin("train")
+        progress.report_work("prefect", "starting")
+        progress.report_work("predict", logged=False)
+        progress.report_work("train")
         assert capsys.readouterr().err.splitlines() == ["prefect    starting", "train      started"]
-    progress.begin("export")
+    progress.report_work("export")
     assert capsys.readouterr() == ("", "")
 
 
 def test_quiet_tells_of_no_work(capsys: pytest.CaptureFixture[str]) -> None:
     output.set_up(logging.WARNING, debug=False)
     with progress_bar.working():
-        progress.begin("train")
-        progress.tell("small", Epoch(1, 1, 0.5, None))
+        progress.report_work("train")
+        progress.report_epoch("small", Epoch(1, 1, 0.5, None))
     output.set_up(logging.INFO, debug=False)
     assert capsys.readouterr() == ("", "")
 
@@ -74,11 +74,11 @@ def test_quiet_tells_of_no_work(capsys: pytest.CaptureFixture[str]) -> None:
 def test_on_a_terminal_one_line_shows_the_stage_then_its_epochs_and_vanishes(terminal: io.StringIO) -> None:
     with progress_bar.working():
         assert terminal.getvalue() == ""  # nothing is drawn before anything is to be shown
-        progress.begin("train")
+        progress.report_work("train")
         assert lines_of(terminal)[-1].endswith("train      started")
-        progress.tell("small", Epoch(1, 2, 12680.4, 0.25))
+        progress.report_epoch("small", Epoch(1, 2, 12680.4, 0.25))
         assert re.search(r"train .* 1/2 loss 12,680, validation 0.25", lines_of(terminal)[-1])
-        progress.begin("evaluate")
+        progress.report_work("evaluate")
         assert lines_of(terminal)[-1].endswith("evaluate   started")
     assert terminal.getvalue().endswith("\x1b[2K")  # the line is erased, and nothing comes after it
 

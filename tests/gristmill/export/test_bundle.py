@@ -102,7 +102,7 @@ def test_a_model_is_shown_few_inputs_at_a_time(width: int, most: int) -> None:
         shown.append(len(block))
         return block[:, :1]
 
-    made = bundle.in_blocks(predict)(inputs)
+    made = bundle.predict_in_blocks(predict)(inputs)
 
     assert shown == [most, most, 1]
     assert made[:, 0].tolist() == list(range(2 * most + 1))
@@ -183,7 +183,7 @@ def test_few_long_texts_are_shown_at_a_time() -> None:
         shown.append(len(texts))
         return np.zeros((len(texts), 2))
 
-    bundle.in_blocks(predict)(np.array(["a"] * 2000, object))
-    bundle.in_blocks(predict)(np.array(["a" * (1 << 20)] * 10, object))
+    bundle.predict_in_blocks(predict)(np.array(["a"] * 2000, object))
+    bundle.predict_in_blocks(predict)(np.array(["a" * (1 << 20)] * 10, object))
 
     assert shown == [1024, 976, 4, 4, 2]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.reports.page import linked, page_path, render_page
+from gristmill.reports.page import link_to, page_path, render_page
 from gristmill.reports.run import common_sections
 from gristmill.reports.sections import Table
 from gristmill.runs.records import Record, StageRecord
@@ -86,11 +86,11 @@ def test_lineage_names_the_stages_of_the_run_and_the_digests_of_other_data(table
 
 def test_a_page_is_linked_where_it_was_rendered(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    assert linked(store, "a&b", "a & b") == "a & b"
+    assert link_to(store, "a&b", "a & b") == "a & b"
 
     path = render_page(store, "a&b", "a & b", "<i>", {"is": "<b>"}, [])
 
     assert path == page_path(store, "a&b") == tmp_path / "reports/a&b.html"
-    assert linked(store, "a&b", "a & b") == '<a href="a&amp;b.html">a &amp; b</a>'
+    assert link_to(store, "a&b", "a & b") == '<a href="a&amp;b.html">a &amp; b</a>'
     page = path.read_text()
     assert all(words in page for words in ("<title>a &amp; b · gristmill</title>", "&lt;i&gt;", "&lt;b&gt;"))

@@ -9,16 +9,16 @@ from scipy.stats import chi2_contingency, ks_2samp, norm
 
 from gristmill.retraining.drift import (
     RARE,
+    baseline_drift,
+    category_drift,
     chance_of_higher_mean,
-    look_at_baseline,
-    look_at_draws,
-    look_at_errors,
-    look_at_mean_error,
-    look_at_names,
-    look_at_numbers,
-    look_at_share,
+    combine_signs,
+    example_error_drift,
     normal_scores,
-    one_look,
+    number_drift,
+    series_error_drift,
+    series_input_drift,
+    share_drift,
 )
 from gristmill.retraining.gate import Contest
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Drift, InputDrift
@@ -29,7 +29,7 @@ BEFORE[[10, 30]], BEFORE[[19, 39]] = 9.0, 5.0  # twice two large errors follow e
 
 
 def test_errors_larger_than_on_held_out_data_are_an_alarm() -> None:
-    found = look_at_errors([np.array([1.0, *[20.0] * 9, 1.0])], [BEFORE])
+    found = series_error_drift([np.array([1.0, *[20.0] * 9, 1.0])], [BEFORE])
 
     assert found is not None
     assert (found.count, found.large, found.run, found.run_before, found.alarm) == (11, 5.0, 9, 2, True)
@@ -40,7 +40,7 @@ def test_errors_larger_than_on_held_out_data_are_an_alarm() -> None:
 def test_more_large_errors_are_never_less_of_an_alarm(clustered: bool) -> None:
     random = np.random.default_rng(0)
     before = np.sort(random.random(29)) if clustered else random.random(60)  # or all large ones follow each other
-    found = [look_at_errors([np.full(count, 20.0)], [before]) for count in range(1, 80)]
+    found = [series_error_drift([np.full(count, 20.0)], [before]) for count in range(1, 80)]
 
     chances = [each.probability for each in found if each]
     assert len(chances) == 79
@@ -51,7 +51,7 @@ def test_more_large_errors_are_never_less_of_an_alarm(clustered: bool) -> None:
 def alarms(rho: float, seed: int, held_out: int = 60, new: int = 24) -> bool:
     """Whether there is an alarm on new absolute errors of an unchanged autoregression, in a look with one input."""
     values = autoregression(held_out + new, 1, rho, seed)[:, 0]
-    found = look_at_errors([np.abs(values[held_out:])], [np.abs(values[:held_out])])
+    found = series_error_drift([np.abs(values[held_out:])], [np.abs(values[:held_out])])
     assert found is not None
     return 2 * found.probability < RARE
 
@@ -64,49 +64,49 @@ def test_errors_that_depend_on_their_neighbours_are_seldom_an_alarm(rho: float) 
 def test_a_change_is_not_lost_among_many_earlier_errors() -> None:
     random = np.random.default_rng(0)
     before, calm = np.abs(random.normal(size=100)), np.abs(random.normal(size=300))
-    found = look_at_errors([np.concatenate([calm, np.abs(random.normal(3, 1, 12))])], [before])
+    found = series_error_drift([np.concatenate([calm, np.abs(random.normal(3, 1, 12))])], [before])
     assert found is not None
     assert found.alarm
 
 
 @pytest.mark.fault(34)
 def test_an_error_that_is_not_finite_is_larger_than_all_others() -> None:
-    found = look_at_errors([np.array([np.nan, np.inf] * 6)], [np.random.default_rng(0).random(40)])
+    found = series_error_drift([np.array([np.nan, np.inf] * 6)], [np.random.default_rng(0).random(40)])
     assert found is not None
     assert (found.run, found.mean, found.alarm) == (12, np.inf, True)
 
 
 def test_runs_end_with_their_stretch() -> None:
-    found = look_at_errors([np.array([0.0, 9, 9]), np.array([9.0, 9, 0])], [np.tile([0.0, 1], 50)])
+    found = series_error_drift([np.array([0.0, 9, 9]), np.array([9.0, 9, 0])], [np.tile([0.0, 1], 50)])
     assert found is not None
     assert found.run == 2
 
 
 def test_without_errors_there_is_nothing_to_say() -> None:
-    assert look_at_errors([np.array([])], [np.ones(5)]) is None
-    assert look_at_errors([], [np.ones(5)]) is None
+    assert series_error_drift([np.array([])], [np.ones(5)]) is None
+    assert series_error_drift([], [np.ones(5)]) is None
 
 
 def test_of_few_held_out_errors_nothing_is_rare() -> None:
     for before in (np.ones(1), np.ones(50), np.array([1.0, 1.5, 2.0])):
-        found = look_at_errors([np.full(9, 9.0)], [before])
+        found = series_error_drift([np.full(9, 9.0)], [before])
         assert found is not None
         assert not found.alarm
 
 
 def test_errors_above_many_that_are_all_equal_are_an_alarm() -> None:
-    found, same = (look_at_errors([np.full(9, new)], [np.zeros(400)]) for new in (5.0, 0.0))
+    found, same = (series_error_drift([np.full(9, new)], [np.zeros(400)]) for new in (5.0, 0.0))
     assert found is not None
     assert same is not None
     assert (found.alarm, same.alarm) == (True, False)
 
 
 def test_larger_errors_are_an_alarm_whatever_the_number_of_inputs() -> None:
-    errors = look_at_mean_error(np.full(60, 50.0), np.random.default_rng(0).random(60))
-    quiet = [look_at_draws(f"column {at}", np.arange(50.0), np.arange(50.0)) for at in range(400)]
-    names = look_at_names("town", ["b"] * 60, ["a"] * 60)
+    errors = example_error_drift(np.full(60, 50.0), np.random.default_rng(0).random(60))
+    quiet = [number_drift(f"column {at}", np.arange(50.0), np.arange(50.0)) for at in range(400)]
+    names = category_drift("town", ["b"] * 60, ["a"] * 60)
 
-    looked = one_look(errors, [names, *quiet])
+    looked = combine_signs(errors, [names, *quiet])
 
     assert looked.errors is not None
     assert looked.errors.alarm
@@ -127,8 +127,8 @@ def test_a_season_is_no_drift_and_a_shift_is() -> None:
     series = season(365 * 6, 0)
     trained, ahead = series[: 365 * 5], series[365 * 5 :]
 
-    calm = [look_at_numbers("y", ahead[at : at + 30], trained).alarm for at in range(0, 330, 30)]
-    moved = look_at_numbers("y", ahead[:30] + 25, trained)
+    calm = [series_input_drift("y", ahead[at : at + 30], trained).alarm for at in range(0, 330, 30)]
+    moved = series_input_drift("y", ahead[:30] + 25, trained)
 
     assert sum(calm) == 0
     assert ks_2samp(ahead[60:90], trained).pvalue < 1e-6  # by the usual table each summer would be an alarm
@@ -140,7 +140,7 @@ def test_a_spread_that_has_grown_is_drift_and_one_that_has_shrunk_is_none() -> N
     random = np.random.default_rng(0)
     trained, new = random.normal(size=1_000), random.normal(size=40)
 
-    wide, narrow = (look_at_numbers("y", new * factor, trained) for factor in (3, 1 / 3))
+    wide, narrow = (series_input_drift("y", new * factor, trained) for factor in (3, 1 / 3))
 
     assert (wide.alarm, narrow.alarm) == (True, False)
     assert wide.test == "spread of the last 40 (t statistic)"
@@ -148,13 +148,13 @@ def test_a_spread_that_has_grown_is_drift_and_one_that_has_shrunk_is_none() -> N
 
 def test_where_little_was_trained_on_nothing_can_be_called_rare() -> None:
     rise, few = (
-        look_at_numbers("y", np.full(20, 99.0), trained) for trained in (np.arange(30.0), np.array([1.0, 2.0]))
+        series_input_drift("y", np.full(20, 99.0), trained) for trained in (np.arange(30.0), np.array([1.0, 2.0]))
     )
     assert (rise.alarm, few.alarm, few.probability) == (False, False, 1.0)
 
 
 def test_a_column_that_never_moved_and_does_now_is_drift() -> None:
-    same, moved = (look_at_numbers("y", np.full(9, value), np.full(200, 0.1)) for value in (0.1, 0.2))
+    same, moved = (series_input_drift("y", np.full(9, value), np.full(200, 0.1)) for value in (0.1, 0.2))
     assert (same.alarm, moved.alarm) == (False, True)
 
 
@@ -172,9 +172,9 @@ def autoregression(count: int, columns: int, rho: float, seed: int, heavy: bool 
 def look(values: np.ndarray, trained: int) -> Drift:
     """Return the signs of one look at columns and at the absolute values of the first one, as errors."""
     errors = np.abs(values[:, 0])
-    return one_look(
-        look_at_errors([errors[trained:]], [errors[trained - 60 : trained]]),
-        [look_at_numbers(f"{at}", column[trained:], column[:trained]) for at, column in enumerate(values.T)],
+    return combine_signs(
+        series_error_drift([errors[trained:]], [errors[trained - 60 : trained]]),
+        [series_input_drift(f"{at}", column[trained:], column[:trained]) for at, column in enumerate(values.T)],
     )
 
 
@@ -200,18 +200,18 @@ def test_probabilities_of_one_look_are_adjusted_by_holms_method() -> None:
         return InputDrift(name="a", test="t", statistic=1.0, probability=probability, alarm=False)
 
     chances = [0.3, 0.002, 0.004, 0.2]
-    found = one_look(None, [sign(chance) for chance in chances])
+    found = combine_signs(None, [sign(chance) for chance in chances])
 
     assert [each.probability for each in found.inputs] == pytest.approx([0.4, 0.008, 0.012, 0.4])
     assert [each.alarm for each in found.inputs] == [False, True, False, False]
-    assert one_look(None, []) == Drift(errors=None, inputs=[])
+    assert combine_signs(None, []) == Drift(errors=None, inputs=[])
 
 
 def test_a_rare_name_among_many_columns_is_an_alarm() -> None:
-    moved = look_at_names("town", ["c"] * 9, ["a"] * 90 + ["b"] * 10)
-    errors = look_at_mean_error(np.ones(20), np.repeat([0.0, 1], [76, 4]))
+    moved = category_drift("town", ["c"] * 9, ["a"] * 90 + ["b"] * 10)
+    errors = example_error_drift(np.ones(20), np.repeat([0.0, 1], [76, 4]))
     calm = InputDrift(name="a", test="t", statistic=1.0, probability=0.5, alarm=False)
-    found = one_look(errors, [moved, *[calm] * 49])
+    found = combine_signs(errors, [moved, *[calm] * 49])
     assert found.errors is not None
     assert (found.errors.alarm, found.inputs[0].alarm) == (True, True)
 
@@ -224,9 +224,9 @@ def test_a_champion_clearly_worse_than_the_best_baseline_is_an_alarm() -> None:
     random = np.random.default_rng(0)
     baseline = np.abs(random.normal(size=60))
 
-    worse = look_at_baseline(paired(baseline + 1 + random.normal(size=60), baseline), "naive")
-    equal = look_at_baseline(paired(baseline + random.normal(size=60), baseline), "naive")
-    few = look_at_baseline(paired(baseline[:4] + 9, baseline[:4]), "naive")
+    worse = baseline_drift(paired(baseline + 1 + random.normal(size=60), baseline), "naive")
+    equal = baseline_drift(paired(baseline + random.normal(size=60), baseline), "naive")
+    few = baseline_drift(paired(baseline[:4] + 9, baseline[:4]), "naive")
 
     assert worse is not None
     assert equal is not None
@@ -238,23 +238,23 @@ def test_a_champion_clearly_worse_than_the_best_baseline_is_an_alarm() -> None:
     assert told[0].startswith(
         f"the champion is worse than naive: mae {worse.champion:.5g} against {worse.baseline:.5g}, "
     )
-    by_a_constant = look_at_baseline(paired(np.full(60, 10.0), np.full(60, 3.0)), "naive")
+    by_a_constant = baseline_drift(paired(np.full(60, 10.0), np.full(60, 3.0)), "naive")
     assert by_a_constant is not None
     assert by_a_constant.alarm
-    assert look_at_baseline(paired(baseline, baseline), None) is None
-    assert look_at_baseline(Contest("mae", {CHALLENGER: baseline, "naive": baseline}), "naive") is None
+    assert baseline_drift(paired(baseline, baseline), None) is None
+    assert baseline_drift(Contest("mae", {CHALLENGER: baseline, "naive": baseline}), "naive") is None
 
 
 @pytest.mark.fault(34)
 def test_a_champion_that_is_not_finite_is_worse_than_any_baseline() -> None:
-    found = look_at_baseline(paired(np.array([1.0, np.nan]), np.array([5.0, 5.0])), "naive")
+    found = baseline_drift(paired(np.array([1.0, np.nan]), np.array([5.0, 5.0])), "naive")
     assert found is not None
     assert found.alarm
 
 
 def test_alarms_are_told_in_words() -> None:
-    errors = look_at_errors([np.full(20, 9.0)], [np.random.default_rng(0).random(50)])
-    moved = look_at_numbers("rain", np.full(30, 50.0), season(365 * 5, 1))
+    errors = series_error_drift([np.full(20, 9.0)], [np.random.default_rng(0).random(50)])
+    moved = series_input_drift("rain", np.full(30, 50.0), season(365 * 5, 1))
 
     assert errors is not None
     assert Drift(errors=errors, inputs=[moved]).alarms == [
@@ -269,14 +269,14 @@ def test_a_mean_error_above_that_of_the_test_part_is_an_alarm_and_one_below_is_n
     random = np.random.default_rng(0)
     often, seldom = (random.random(200) < 0.4).astype(float), (random.random(100) < 0.1).astype(float)
 
-    moved, better = look_at_mean_error(often, seldom), look_at_mean_error(seldom, often)
+    moved, better = example_error_drift(often, seldom), example_error_drift(seldom, often)
 
     assert moved is not None
     assert better is not None
     assert (moved.count, moved.mean, moved.mean_before) == (200, often.mean(), seldom.mean())
     assert (moved.alarm, better.alarm) == (True, False)
     assert 0 < moved.probability < 1 / 20_001  # rarer than draws can show
-    assert look_at_mean_error(np.array([]), seldom) is None
+    assert example_error_drift(np.array([]), seldom) is None
 
 
 def test_the_chance_of_a_higher_mean_is_that_of_all_deals() -> None:
@@ -294,21 +294,21 @@ def test_of_draws_from_the_same_source_alarms_are_rare() -> None:
     for _ in range(60):
         wrong, before = ((random.random(count) < 0.2).astype(float) for count in (40, 100))
         names, trained = (random.choice(list("abcde"), count, p=shares) for count in (40, 300))
-        error = look_at_mean_error(wrong, before)
-        found += [error is not None and error.alarm, look_at_names("kind", names, trained).alarm]
-        found += [look_at_draws("size", random.normal(size=40), random.normal(size=300)).alarm]
+        error = example_error_drift(wrong, before)
+        found += [error is not None and error.alarm, category_drift("kind", names, trained).alarm]
+        found += [number_drift("size", random.normal(size=40), random.normal(size=300)).alarm]
     assert sum(found) <= 6  # of 180
 
 
 def test_names_that_come_more_often_or_for_the_first_time_are_an_alarm() -> None:
     trained = ["a"] * 90 + ["b"] * 10
 
-    often, first = look_at_names("town", ["a"] * 5 + ["b"] * 15, trained), look_at_names("town", ["c"] * 4, trained)
+    often, first = category_drift("town", ["a"] * 5 + ["b"] * 15, trained), category_drift("town", ["c"] * 4, trained)
 
     assert (often.alarm, first.alarm) == (True, True)
     usual = chi2_contingency([[5, 15], [90, 10]], correction=False)
     assert often.statistic == pytest.approx(usual.statistic)
-    same = look_at_names("town", ["a"] * 9, ["a"] * 5)
+    same = category_drift("town", ["a"] * 9, ["a"] * 5)
     assert (same.statistic, same.probability, same.alarm) == (0.0, 1.0, False)
 
 
@@ -316,14 +316,14 @@ def test_numbers_that_have_moved_are_an_alarm() -> None:
     random = np.random.default_rng(0)
     new, trained = random.normal(1, 1, 40), random.normal(0, 1, 300)
 
-    found = look_at_draws("area", new, trained)
+    found = number_drift("area", new, trained)
 
     assert (found.alarm, found.statistic) == (True, pytest.approx(ks_2samp(new, trained).statistic))
 
 
 def test_alarms_of_examples_are_told_in_words() -> None:
-    errors = look_at_mean_error(np.ones(20), np.repeat([0.0, 1], [76, 4]))
-    unknown = look_at_share("unknown tokens", np.full(10, 0.5), np.full(90, 0.25))
+    errors = example_error_drift(np.ones(20), np.repeat([0.0, 1], [76, 4]))
+    unknown = share_drift("unknown tokens", np.full(10, 0.5), np.full(90, 0.25))
 
     assert Drift(errors=errors, inputs=[unknown]).alarms == [
         "mean error 1 of 20 new examples, 0.05 in the test part, probability 0",

@@ -5,7 +5,7 @@ import sys
 
 import pandas as pd
 
-from gristmill.retraining.example_diff import compared, unlearned
+from gristmill.retraining.example_diff import compare_examples, unseen_examples
 
 
 def said(*rows: tuple[str, str]) -> pd.DataFrame:
@@ -15,19 +15,19 @@ def said(*rows: tuple[str, str]) -> pd.DataFrame:
 def test_examples_are_counted_that_came_changed_or_went() -> None:
     before = said(("a", "x"), ("b", "x"), ("c", "x"), ("d", "y"))
 
-    found = compared(said(("c", "x"), ("b", "y"), ("e", "x"), ("a", "x"), ("f", "y")), before)
+    found = compare_examples(said(("c", "x"), ("b", "y"), ("e", "x"), ("a", "x"), ("f", "y")), before)
 
     assert found.model_dump() == {"later": 2, "late": 0, "revised": 1, "removed": 1}
-    assert compared(before.iloc[::-1], before).rows == 0
-    assert compared(before, None).model_dump() == {"later": 4, "late": 0, "revised": 0, "removed": 0}
+    assert compare_examples(before.iloc[::-1], before).rows == 0
+    assert compare_examples(before, None).model_dump() == {"later": 4, "late": 0, "revised": 0, "removed": 0}
 
 
 def test_equal_examples_are_counted_as_often_as_they_come_more() -> None:
     once, thrice = said(("a", "x"), ("b", "x")), said(("a", "x"), ("a", "x"), ("b", "x"), ("a", "y"))
 
-    assert compared(thrice, once).model_dump() == {"later": 2, "late": 0, "revised": 0, "removed": 0}
-    assert compared(once, thrice).model_dump() == {"later": 0, "late": 0, "revised": 0, "removed": 2}
-    assert compared(said(("a", "y")), said(("a", "x"))).model_dump() == {
+    assert compare_examples(thrice, once).model_dump() == {"later": 2, "late": 0, "revised": 0, "removed": 0}
+    assert compare_examples(once, thrice).model_dump() == {"later": 0, "late": 0, "revised": 0, "removed": 2}
+    assert compare_examples(said(("a", "y")), said(("a", "x"))).model_dump() == {
         "later": 0,
         "late": 0,
         "revised": 1,
@@ -37,8 +37,8 @@ def test_equal_examples_are_counted_as_often_as_they_come_more() -> None:
 
 def test_examples_are_judged_on_that_nobody_was_trained_on() -> None:
     tested = pd.Series(["a", "b", "c", "d"])
-    assert unlearned(tested, pd.Series(["b", "x"]), pd.Series(["d"])).tolist() == [True, False, True, False]
-    assert not unlearned(tested, tested).any()
+    assert unseen_examples(tested, pd.Series(["b", "x"]), pd.Series(["d"])).tolist() == [True, False, True, False]
+    assert not unseen_examples(tested, tested).any()
 
 
 def test_to_find_nothing_new_takes_no_tensorflow() -> None:

@@ -80,10 +80,10 @@ def test_one_visible_device_trains_alone_and_says_so(caplog: pytest.LogCaptureFi
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 
     with heard(caplog):
-        strategy = distribution.strategy_of(Fit(strategy="mirrored"))
+        strategy = distribution.make_strategy(Fit(strategy="mirrored"))
 
     assert strategy is tf.distribute.get_strategy()
-    assert distribution.learner_of(network, Fit(strategy="mirrored"), strategy) is network
+    assert distribution.make_learner(network, Fit(strategy="mirrored"), strategy) is network
     (told,) = said(caplog)
     assert "one device is visible" in told
 
@@ -96,12 +96,12 @@ def test_a_network_that_cannot_be_built_anew_is_refused() -> None:
     how: Any = Fit(precision="mixed_bfloat16")
 
     with pytest.raises(RequestError, match=r"cannot be built anew .*register_keras_serializable"):
-        distribution.learner_of(network, how, tf.distribute.get_strategy())
+        distribution.make_learner(network, how, tf.distribute.get_strategy())
 
 
 def test_what_one_device_trains_in_float32_is_the_network_itself() -> None:
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    assert distribution.learner_of(network, Fit(), tf.distribute.get_strategy()) is network
+    assert distribution.make_learner(network, Fit(), tf.distribute.get_strategy()) is network
 
 
 def test_an_equal_network_is_handed_over_to_the_last_bit() -> None:

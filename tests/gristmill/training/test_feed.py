@@ -40,7 +40,7 @@ def test_a_long_epoch_comes_in_parts_that_an_interrupt_may_come_between(monkeypa
     whole = [epoch(feed(), number) for number in range(3)]
 
     for together, parts in [(1, 5), (2, 3), (4, 2), (5, 1)]:
-        monkeypatch.setattr("gristmill.training.feed.TOGETHER", together)
+        monkeypatch.setattr("gristmill.training.feed.UPDATES_PER_CALL", together)
         assert feed().elements == parts
         assert [epoch(feed(), number) for number in range(3)] == whole
         assert batches_within_a_graph(feed(), 1).tolist() == flat(whole[1])

@@ -196,7 +196,7 @@ class Trained:
 @pytest.fixture(scope="module", autouse=True)
 def a_checkpoint_every_epoch() -> Iterator[None]:
     """As where epochs take half a second."""
-    with patch("gristmill.training.fit.PAUSE", 0.0):
+    with patch("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0):
         yield
 
 
@@ -369,7 +369,7 @@ def test_short_epochs_are_saved_at_the_first_the_last_and_after_a_pause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, written = itertools.count(step=0.2), list[list[str]]()  # looked at once in an epoch, and after a checkpoint
-    monkeypatch.setattr("gristmill.training.fit.PAUSE", 0.5)
+    monkeypatch.setattr("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.5)
     monkeypatch.setattr("gristmill.training.fit.time", SimpleNamespace(monotonic=lambda: next(clock)))
 
     train(tmp_path, on_epoch=lambda epoch: written.append(epochs_of(tmp_path)), epochs=6)
@@ -386,7 +386,7 @@ def test_epochs_that_were_not_saved_are_done_again_to_the_same_weights(
         "found" if settings is FIND else "stopped" if settings is PATIENCE else "quick"
     )
     seen: list[int] = []
-    monkeypatch.setattr("gristmill.training.fit.PAUSE", 3600.0)
+    monkeypatch.setattr("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 3600.0)
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, on_epoch=interrupt_after(3), **settings)
@@ -468,7 +468,7 @@ def test_a_training_that_goes_on_takes_the_rate_found_before(
 
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, on_epoch=interrupt_after(2), **FIND)
-    monkeypatch.setattr(learning_rate, "search", lambda *_: pytest.fail("it was searched for again"))
+    monkeypatch.setattr(learning_rate, "range_test", lambda *_: pytest.fail("it was searched for again"))
     network, course = train(tmp_path, **FIND)
 
     assert equal(network, found.network)
@@ -575,7 +575,10 @@ def killed(folder: Path, moment: str, how: str = "") -> None:
             kill_self()
         return rename(path, target)
 
-    with patch.object(Path, "rename", rename_or_die), patch("gristmill.training.fit.PAUSE", 0.0):
+    with (
+        patch.object(Path, "rename", rename_or_die),
+        patch("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0),
+    ):
         if how:
             train(folder, plain, on_epoch, **{"with patience": PATIENCE, "find": FIND}[how])
         else:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.training.keras_backend import LINEAR_ALGEBRA, THREADS, set_threads, stderr_closed
+from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES, THREADS_VARIABLE, set_threads, silence_stderr
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_what_native_code_and_children_write_in_the_block_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
     os.write(2, b"before\n")
-    with stderr_closed():
+    with silence_stderr():
         os.write(2, b"chatter\n")
         subprocess.run([sys.executable, "-c", "import sys; sys.stderr.write('child')"], check=True)
     os.write(2, b"after\n")
@@ -22,14 +22,14 @@ def test_what_native_code_and_children_write_in_the_block_is_dropped(capfd: pyte
 
 
 def test_standard_error_is_given_back_after_an_error(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ZeroDivisionError), stderr_closed():
+    with pytest.raises(ZeroDivisionError), silence_stderr():
         raise ZeroDivisionError
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
 
 
 def test_without_a_standard_error_the_work_goes_on() -> None:
-    code = "from gristmill.training.keras_backend import stderr_closed\nwith stderr_closed(): print('in')"
+    code = "from gristmill.training.keras_backend import silence_stderr\nwith silence_stderr(): print('in')"
     done = subprocess.run(
         ["sh", "-c", '"$0" -c "$1" 2>&-', sys.executable, code],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -43,7 +43,7 @@ def test_without_a_standard_error_the_work_goes_on() -> None:
 def test_no_descriptor_is_left_open() -> None:
     before = len(list(Path("/dev/fd").iterdir()))
     for _ in range(3):
-        with stderr_closed():
+        with silence_stderr():
             pass
     assert len(list(Path("/dev/fd").iterdir())) == before
 
@@ -87,13 +87,13 @@ def test_the_users_own_configuration_of_keras_changes_nothing(tmp_path: Path) ->
 def test_threads_of_linear_algebra_are_those_of_the_project_that_was_opened_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    names = (THREADS, *LINEAR_ALGEBRA)
+    names = (THREADS_VARIABLE, *LINEAR_ALGEBRA_VARIABLES)
     for name in names:
         monkeypatch.setenv(name, "7")  # given back at the end
-    monkeypatch.delenv(THREADS)
+    monkeypatch.delenv(THREADS_VARIABLE)
 
     set_threads(None)
-    assert {os.environ[name] for name in LINEAR_ALGEBRA} == {"7"}  # the user's own
+    assert {os.environ[name] for name in LINEAR_ALGEBRA_VARIABLES} == {"7"}  # the user's own
     set_threads(2)
     assert {os.environ[name] for name in names} == {"2"}
     set_threads(None)

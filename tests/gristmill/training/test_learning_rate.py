@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from gristmill.errors import Diverged
 from gristmill.settings.base import Fit
-from gristmill.training.learning_rate import Loss, RateTrial, schedule, search, suggest
+from gristmill.training.learning_rate import Loss, RateTrial, range_test, schedule, suggest_rate
 from gristmill.training.seeds import seeded
 
 RANDOM = np.random.default_rng(0)
@@ -33,7 +33,7 @@ def batches(size: int = 8, targets: Any = Y) -> tf.data.Dataset:
 
 
 def tried(loss: Loss = "mse", data: tf.data.Dataset | None = None, **settings: Any) -> list[RateTrial]:
-    return search(network(), data or batches(), Fit(**settings), loss)
+    return range_test(network(), data or batches(), Fit(**settings), loss)
 
 
 def at(rate: Callable[[Any], Any], *updates: int) -> list[float]:
@@ -91,7 +91,7 @@ def test_the_smoothed_loss_is_a_mean_that_forgets() -> None:
 
 def test_a_range_test_leaves_the_network_as_it_was() -> None:
     made, untouched = network(), network()
-    search(made, batches(), Fit(), "mse")
+    range_test(made, batches(), Fit(), "mse")
     assert len(made.variables) == len(untouched.variables) == 9
     for one, other in zip(made.variables, untouched.variables, strict=True):
         np.testing.assert_array_equal(one.value, other.value, err_msg=one.path)
@@ -116,24 +116,24 @@ def test_a_loss_that_is_no_number_ends_a_range_test(wild: float) -> None:
     targets[8 * 24 :] = wild  # from the twenty-fifth batch on
     trials = tried(data=batches(targets=targets))
     assert len(trials) == 24
-    assert 1e-6 <= suggest(trials) < 1e-5
+    assert 1e-6 <= suggest_rate(trials) < 1e-5
 
 
 def test_where_no_loss_was_a_number_there_is_nothing_to_suggest() -> None:
     trials = tried(data=batches(targets=np.full_like(Y, np.nan)))
     assert trials == []
     with pytest.raises(Diverged, match="Look for wild values"):
-        suggest(trials)
+        suggest_rate(trials)
 
 
 def test_the_suggestion_is_the_first_rate_at_which_nine_tenths_of_the_fall_were_done() -> None:
     smoothed = [5.0] * 10 + [4.0, 2.0, 1.5, 1.4, 1.2, 1.0, 1.3, 9.0]  # from 5 to 1: nine tenths are done at 1.4
     trials = [RateTrial(float(count), 1.0, loss) for count, loss in enumerate(smoothed, 1)]
-    assert suggest(trials) == 14
+    assert suggest_rate(trials) == 14
 
 
 def test_the_luck_of_the_first_batches_does_not_count() -> None:
     smoothed = [0.1] * 9 + [5.0, 4.0, 3.0, 4.0]
     trials = [RateTrial(float(count), 1.0, loss) for count, loss in enumerate(smoothed, 1)]
-    assert suggest(trials) == 12
-    assert suggest(trials[:3]) == 3  # too few to leave any out
+    assert suggest_rate(trials) == 12
+    assert suggest_rate(trials[:3]) == 3  # too few to leave any out

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from gristmill.training.precision import mix, scaling
+from gristmill.training.precision import set_precision, with_loss_scaling
 from gristmill.util.table_io import read_table
 from helpers.small_trainings import train_domain, train_interrupted, weights_of
 
@@ -39,7 +39,7 @@ def test_what_scales_inputs_and_what_gives_outputs_stays_in_float32() -> None:
     features = layers.Bidirectional(layers.LSTM(3))(layers.ReLU()(base(layers.Rescaling(1 / 255)(image))))
     network = keras.Model(image, layers.Activation("softmax")(layers.Dense(2)(layers.Dropout(0.1)(features))))
 
-    mix(network, "mixed_float16")
+    set_precision(network, "mixed_float16")
 
     computes = {type(layer).__name__: layer.compute_dtype for layer in [*network.layers, *base.layers]}
     assert computes == {
@@ -66,11 +66,11 @@ def test_what_scales_inputs_and_what_gives_outputs_stays_in_float32() -> None:
 def test_a_loss_is_scaled_for_float16_alone() -> None:
     plain = keras.optimizers.SGD()
 
-    assert scaling(plain, "float32") is scaling(plain, "mixed_bfloat16") is plain
-    assert isinstance(scaling(plain, "mixed_float16"), keras.optimizers.LossScaleOptimizer)
+    assert with_loss_scaling(plain, "float32") is with_loss_scaling(plain, "mixed_bfloat16") is plain
+    assert isinstance(with_loss_scaling(plain, "mixed_float16"), keras.optimizers.LossScaleOptimizer)
 
 
 def test_a_network_of_one_layer_stays_in_float32() -> None:
     network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="only")])
-    mix(network, "mixed_bfloat16")
+    set_precision(network, "mixed_bfloat16")
     assert network.get_layer("only").compute_dtype == "float32"

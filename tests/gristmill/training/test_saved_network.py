@@ -75,7 +75,7 @@ def test_a_network_comes_back_with_all_it_holds(written: "tuple[keras.Model, Pat
 def test_predictions_are_those_of_keras_whatever_the_number_of_rows(rows: int) -> None:
     network, inputs = build(), np.random.default_rng(1).normal(size=(rows, 6)).astype(np.float32)
 
-    found = saved_network.predictions(network, inputs)
+    found = saved_network.predict_in_batches(network, inputs)
 
     assert np.array_equal(found, network.predict(inputs, batch_size=1024, verbose=0))
 
@@ -90,7 +90,7 @@ def test_predictions_of_several_inputs_are_cut_alike() -> None:
     drawn = np.random.default_rng(2).normal(size=(1500, 2)).astype(np.float32)
     inputs = {"numbers": drawn, "names": tf.constant([["a"], ["b"], ["c"]] * 500)}
 
-    found = saved_network.predictions(network, inputs)
+    found = saved_network.predict_in_batches(network, inputs)
 
     assert np.array_equal(found[:, :2], drawn)
     assert found[:, 2:].argmax(axis=1).tolist() == [1, 2, 0] * 500
@@ -156,7 +156,7 @@ def test_a_disk_that_fails_is_no_damage_of_the_network(written: "tuple[keras.Mod
 def test_too_little_memory_is_no_damage_of_the_network(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    with pytest.raises(WorkError) as told, saved_network.refusing(tmp_path / "model.keras", "export"):
+    with pytest.raises(WorkError) as told, saved_network.translate_load_errors(tmp_path / "model.keras", "export"):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
     assert not isinstance(told.value, CorruptArtifact)

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from gristmill.training.tf_disk_errors import told_as_python
+from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 from helpers.failing import limited
 
 RECORDS = [bytes(1000)] * 200
 
 
 def write(path: Path) -> None:
-    with told_as_python(path), tf.io.TFRecordWriter(str(path)) as writer:
+    with translate_tf_disk_errors(path), tf.io.TFRecordWriter(str(path)) as writer:
         for record in RECORDS:
             writer.write(record)
 
@@ -41,11 +41,11 @@ def test_a_folder_that_is_not_there_is_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("behind", ["", " [Op:SaveV2]"])
 def test_words_that_begin_like_others_are_not_taken_for_them(tmp_path: Path, behind: str) -> None:
-    with pytest.raises(OSError, match="Not a directory") as told, told_as_python(tmp_path):
+    with pytest.raises(OSError, match="Not a directory") as told, translate_tf_disk_errors(tmp_path):
         raise tf.errors.FailedPreconditionError(None, None, f"{tmp_path}; {os.strerror(errno.ENOTDIR)}{behind}")
     assert told.value.errno == errno.ENOTDIR
 
 
 def test_what_is_no_failure_of_the_disk_stays_what_it_is(tmp_path: Path) -> None:
-    with pytest.raises(tf.errors.InvalidArgumentError), told_as_python(tmp_path):
+    with pytest.raises(tf.errors.InvalidArgumentError), translate_tf_disk_errors(tmp_path):
         tf.reshape(tf.zeros(3), (2, 2))

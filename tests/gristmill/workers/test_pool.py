@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from gristmill.config import catalogue
 from gristmill.errors import RequestError, SourceChanged, WorkError
 from gristmill.settings.runner import SEQUENTIAL, Runner
-from gristmill.training.keras_backend import LINEAR_ALGEBRA
+from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.workers import chunks, dask_cluster, process, worker_main
 from gristmill.workers import environment as alike
@@ -200,13 +200,13 @@ def test_an_api_that_listens_on_this_machine_alone_is_not_named_to_another(
 def test_a_cluster_that_is_started_here_leaves_the_threads_of_this_process_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in LINEAR_ALGEBRA:
+    for name in LINEAR_ALGEBRA_VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
     started = dask_cluster.Cluster(None, 1)
 
     try:
-        assert [name for name in LINEAR_ALGEBRA if name in os.environ] == []
+        assert [name for name in LINEAR_ALGEBRA_VARIABLES if name in os.environ] == []
     finally:
         started.close()
 
@@ -259,15 +259,16 @@ def test_a_piece_fails_by_the_class_of_its_error_whatever_the_message(
 def test_a_dask_workers_process_has_as_many_threads_as_where_its_work_comes_from(
     asked: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = f"import json, os; input(); print(json.dumps({{'value': [os.environ.get(n) for n in {LINEAR_ALGEBRA}]}}))"
-    for name in LINEAR_ALGEBRA:
+    values = f"[os.environ.get(name) for name in {LINEAR_ALGEBRA_VARIABLES}]"
+    told = f"import json, os; input(); print(json.dumps({{'value': {values}}}))"
+    for name in LINEAR_ALGEBRA_VARIABLES:
         monkeypatch.setenv(name, asked) if asked else monkeypatch.delenv(name, raising=False)
     environment = dask_cluster._environment(ADDRESS)
     monkeypatch.setattr(process, "command", lambda _: ([sys.executable, "-c", told], dict(os.environ)))
-    for name in LINEAR_ALGEBRA:
+    for name in LINEAR_ALGEBRA_VARIABLES:
         monkeypatch.setenv(name, "1")  # as Dask has it in a worker
 
     worker = Worker(environment)
 
-    assert worker.do(Unit("chunk", {}), {}).value == [asked] * len(LINEAR_ALGEBRA)
+    assert worker.do(Unit("chunk", {}), {}).value == [asked] * len(LINEAR_ALGEBRA_VARIABLES)
     worker.end()

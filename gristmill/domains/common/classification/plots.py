@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gristmill.domains.common.classification.scores import BINS
-from gristmill.reports.pictures import MODEL, TRUTH, canvas, ink, legend
+from gristmill.reports.pictures import MODEL, TRUTH, canvas, legend, text_color
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,7 @@ def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str])
         axes.set_yticks(range(len(names)), names, parse_math=False)
     if len(names) <= _MAX_CLASSES_COUNTED:
         for row, column in zip(*np.nonzero(counts), strict=True):
-            colour = "white" if shares[row, column] > 0.75 else ink(axes)
+            colour = "white" if shares[row, column] > 0.75 else text_color(axes)
             axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", fontsize=8, color=colour)
     return figure
 

@@ -11,7 +11,7 @@ import pandas as pd
 from gristmill.domains.common.classification.predictions import Probabilities, misclassified, read_predictions
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
-from gristmill.retraining.drift import look_at_mean_error, look_at_names, one_look
+from gristmill.retraining.drift import category_drift, combine_signs, example_error_drift
 from gristmill.retraining.example_diff import CONTENT
 from gristmill.retraining.gate import Contest
 from gristmill.runs import retraining_record as record
@@ -67,14 +67,14 @@ class ClassifierRetraining:
 
     def news(self, ingest: Path, before: Path | None) -> DataChanges:
         """Count examples that are new, revised (of another class or part) and removed."""
-        return example_diff.compared(
+        return example_diff.compare_examples(
             _compared(self._ingested(ingest)), _compared(self._ingested(before)) if before else None
         )
 
     def lost(self, ingest: Path, before: Path) -> LostRows:
         """Count the earlier examples that are missing."""
         now, then = self._ingested(ingest), self._ingested(before)
-        return example_diff.lost(now.contents, then.contents, lambda at: short_repr(then.rows["id"].iloc[at]))
+        return example_diff.lost_examples(now.contents, then.contents, lambda at: short_repr(then.rows["id"].iloc[at]))
 
     def drift(self, ingest: Path, champion: Champion) -> Drift:
         """Score the champion on examples that it has not seen, and compare them with its training data."""
@@ -85,13 +85,13 @@ class ClassifierRetraining:
         if rows.empty:
             return Drift(errors=None, inputs=[])
         trained, tested = (before.part(folders["preprocess"], part) for part in ("train", "test"))
-        return one_look(
-            errors=look_at_mean_error(
+        return combine_signs(
+            errors=example_error_drift(
                 _misses(self.classify(folders["export"], ingest, rows), labels, now.classes),
                 misclassified(read_predictions(folders["evaluate"], "test")),
             ),
             inputs=[
-                look_at_names("label", labels, trained.labels),
+                category_drift("label", labels, trained.labels),
                 *self.input_drift(NewExamples(now, rows, tested, folders)),
             ],
         )
@@ -122,7 +122,7 @@ class ClassifierRetraining:
             own.part(folders["preprocess"], "train", "validation").contents
             for own, folders in ((now, challenger), (before, champion.folders))
         )
-        return tested.select(tested.rows[example_diff.unlearned(tested.contents, *learned)])
+        return tested.select(tested.rows[example_diff.unseen_examples(tested.contents, *learned)])
 
     def _comparable(self, ingest: Path, champion: Folders) -> tuple[IngestedExamples, IngestedExamples]:
         """Return current examples and those of the champion, which must have the same classes."""

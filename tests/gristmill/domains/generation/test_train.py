@@ -88,7 +88,7 @@ def test_a_training_that_was_cut_off_goes_on_to_the_same_bytes(
 
     seen: list[int] = []
     unbroken = trained(model, examples, epochs=4, patience=4)
-    with patch("gristmill.training.fit.PAUSE", 0.0), pytest.raises(KeyboardInterrupt):
+    with patch("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0), pytest.raises(KeyboardInterrupt):
         trained(model, examples, "other", cut_off, epochs=4, patience=4)
     resumed = trained(model, examples, "other", lambda epoch: seen.append(epoch.number), epochs=4, patience=4)
 

@@ -24,7 +24,7 @@ from gristmill.domains.text.train import check_padding_ignored, train
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
-from gristmill.training.outputs import refuse_misshapen
+from gristmill.training.outputs import check_network_shape
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_tokens import LENGTH, VOCABULARY, telling, write_tokens
 
@@ -150,7 +150,7 @@ def of_shape(taken: tuple[int | None, ...], given: int) -> Any:
 def test_a_network_of_another_shape_is_refused(network: Any, message: str) -> None:
     made = network() if callable(network) else network
     with pytest.raises(RequestError) as caught:
-        refuse_misshapen(made, "text", [(None,), (LENGTH,)], (3,), holding="tokens")
+        check_network_shape(made, "text", [(None,), (LENGTH,)], (3,), holding="tokens")
 
     assert str(caught.value) == message
 
@@ -217,5 +217,5 @@ def die(epoch: Any) -> None:
 
 
 if __name__ == "__main__":
-    with patch("gristmill.training.fit.PAUSE", 0.0):
+    with patch("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0):
         run(Path(sys.argv[1]), RECURRENT, on_epoch=die, epochs=4)

@@ -141,7 +141,7 @@ def test_cut_off_it_goes_on_to_the_weights_of_an_unbroken_one(judge: Judge, monk
         if epoch.number == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("gristmill.training.fit.PAUSE", 0.0)  # a checkpoint after every epoch
+    monkeypatch.setattr("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)  # a checkpoint after every epoch
     told: list[Epoch] = []
     _, again = judge(epochs=5)
     unbroken = again("unbroken")

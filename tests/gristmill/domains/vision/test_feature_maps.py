@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gristmill.domains.vision import dataset, feature_maps
 from gristmill.domains.vision.feature_maps import Looks, look, thumbnails
 from gristmill.training import saved_network
-from gristmill.training.layer_table import layers
+from gristmill.training.layer_table import layer_table
 from helpers.small_judged import Folders
 
 pytest_plugins = ["helpers.small_judged"]
@@ -127,7 +127,7 @@ def test_the_maps_that_differ_most_are_kept_in_their_order_and_dead_ones_are_bla
 def test_layers_are_those_of_the_summary_with_their_parameters(judged: Folders) -> None:
     network = saved_network.read(judged["train"])
 
-    rows = layers(network).set_index("layer")
+    rows = layer_table(network).set_index("layer")
 
     inner = rows.loc[["first", "second"]]
     assert inner["depth"].tolist() == [1, 1]
@@ -141,7 +141,7 @@ def test_frozen_parameters_are_not_trained() -> None:
     network = branched()
     network.layers[-2].get_layer("one").trainable = False
 
-    rows = layers(network).set_index("layer")
+    rows = layer_table(network).set_index("layer")
 
     assert rows.loc["one", ["parameters", "trainable"]].tolist() == [40, 0]
     assert rows.loc["other", ["parameters", "trainable"]].tolist() == [8, 8]
