@@ -4,7 +4,7 @@ from typing import Any
 
 from prefect import flow
 
-from gristmill.sweeps.trials import LAST
+from gristmill.sweeps.trials import LAST_STAGE
 from tasks.ingest import ingest
 from tasks.run_stage import recorded
 from tasks.stage_tasks import up_to
@@ -23,5 +23,5 @@ def trial(pipeline: str, overrides: list[str], project: str | None = None) -> di
         The run record.
     """
     with recorded(pipeline, overrides, None, project, trial=True) as run:
-        up_to(LAST, run, {"ingest": ingest(run)})
+        up_to(LAST_STAGE, run, {"ingest": ingest(run)})
     return run.record().model_dump(mode="json")

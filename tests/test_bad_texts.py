@@ -262,7 +262,7 @@ def test_subwords_whose_extra_is_missing_are_told_before_the_first_stage(
     [
         (
             ("generate", "films", "--prompt", "a"),
-            "films is a text pipeline, whose model writes no text. Known that do: writer.",
+            "films is a text pipeline, whose model generates no text. Pipelines that do: writer.",
         ),
         (("generate", "writer"), "pipeline 'writer' has no successful run yet. Run: gristmill run writer."),
         (("predict", "films", "--text", "a"), "pipeline 'films' has no successful run yet. Run: gristmill run films."),
@@ -329,8 +329,8 @@ def test_what_cannot_be_classified_is_one_line(
     ("words", "message"),
     [
         (("--text", "  "), "--text: it is empty. Give a text to classify."),
-        (("--text", "a", "--input", "films.csv"), "--text: --input is given too. Leave one of them out."),
-        (("--steps", "2"), "--steps: a text pipeline does not take it. Leave it out."),
+        (("--text", "a", "--input", "films.csv"), "--text: cannot be combined with --input. Use one of them."),
+        (("--steps", "2"), "--steps: a text pipeline does not have this option. Leave it out."),
     ],
 )
 def test_a_request_that_makes_no_sense_is_one_line(

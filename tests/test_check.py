@@ -15,15 +15,15 @@ def test_a_finished_run_is_checked_and_its_tests_are_told(finished: Path, comman
     assert told.status == 0
     assert told.json["pipeline"] == "small"
     assert [(check["name"], check["verdict"]) for check in told.json["checks"]] == [
-        ("learns a few examples by heart", "not applicable"),
-        ("trains twice alike", "passed"),
+        ("overfits a few examples", "not applicable"),
+        ("trains reproducibly", "passed"),
     ]
     tests = {(test["section"], test["number"]): test for test in told.json["tests"]}
     assert len(tests) == 28
     assert tests["Infrastructure", 3]["verdict"] == "passes"
-    assert before[0].id in tests["Infrastructure", 3]["told"]
+    assert before[0].id in tests["Infrastructure", 3]["details"]
     assert tests["Monitoring", 3]["verdict"] == "passes"
-    assert "39" in tests["Monitoring", 3]["told"]  # windows of the test part
+    assert "39" in tests["Monitoring", 3]["details"]  # windows of the test part
     assert tests["Monitoring", 5]["verdict"] == "by hand"  # there is no loss
     assert told.json["score"] == min(told.json["points"].values())
     assert records(finished) == before
@@ -36,8 +36,8 @@ def test_a_run_that_is_stale_is_told_and_what_is_prepared_still_checked(finished
 
     assert told.status == 0
     assert f"Its last run, {records(finished)[0].id}, is not up to date: gristmill plan small says why.\n" in told.out
-    assert "not passed      3 The pipeline is tested from end to end" in told.out
-    assert "of 28 automatically" in told.out
+    assert "not passed      3 The full pipeline is integration tested" in told.out
+    assert "of 28 pass automatically" in told.out
 
 
 def test_a_run_by_other_settings_that_came_after_is_not_judged(finished: Path, command: Command) -> None:
@@ -49,7 +49,7 @@ def test_a_run_by_other_settings_that_came_after_is_not_judged(finished: Path, c
 
     (whole,) = (test for test in told.json["tests"] if (test["section"], test["number"]) == ("Infrastructure", 3))
     assert whole["verdict"] == "passes"
-    assert today in whole["told"]
+    assert today in whole["details"]
 
 
 def test_a_pipeline_that_never_ran_is_to_be_run_first(project: Path, command: Command) -> None:
@@ -57,7 +57,7 @@ def test_a_pipeline_that_never_ran_is_to_be_run_first(project: Path, command: Co
 
     assert told.status == 2
     assert told.err == (
-        "error: preprocess of small is not up to date (depends on ingest), and check trains on what it left. "
+        "error: preprocess of small is not up to date (depends on ingest), and check trains on its result. "
         "Run first: gristmill run small.\n"
     )
 
@@ -69,7 +69,7 @@ def test_a_network_that_cannot_learn_ends_with_one(finished: Path, command: Comm
     told = command("check", "small")
 
     assert told.status == 1
-    assert told.out.startswith("failed          learns a few examples by heart\n")
+    assert told.out.startswith("failed          overfits a few examples\n")
 
 
 BLIND = """

@@ -383,7 +383,7 @@ def test_predict_takes_a_text_for_pipelines_of_texts_alone(finished: Path, comma
     said = command("predict", "small", "--text", "fine")
 
     assert (said.status, said.out) == (2, "")
-    assert said.err == "error: --text: a timeseries pipeline does not take it. Leave it out.\n"
+    assert said.err == "error: --text: a timeseries pipeline does not have this option. Leave it out.\n"
 
 
 def test_predict_goes_beyond_the_horizon_and_the_first_steps_stay(finished: Path, command: Command) -> None:

@@ -222,11 +222,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         site.start_server()
         assert site.gristmill("deploy").splitlines() == [
             f"wrote {site.project / 'prefect.yaml'}",
-            "deployed 3 pipelines, of which 3 are retrained without asking",
+            "deployed 3 pipelines; 3 of them are retrained automatically",
             "clock-retrain every 40 seconds",
             "told-retrain when its data is updated",
             "lost-retrain when its data is updated",
-            "a worker runs them: prefect worker start --pool gristmill",
+            "start a worker to run them: prefect worker start --pool gristmill",
         ]
         site.start_worker("first")
         yield site
@@ -317,7 +317,7 @@ def test_schedules_run_in_one_process_without_a_server_or_a_worker(project: Path
         wait_until(lambda: len(verdicts(project, "small")) >= 2, "two retrainings by the clock", PATIENCE)
         told, api, page = (project / "out").read_text().splitlines()
         assert told == "small-retrain every 10 seconds"
-        address = re.fullmatch(r"Prefect's page (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)", page)
+        address = re.fullmatch(r"Prefect's page (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)", page)
         assert address
         assert api == f"api  {address[1]}/api"
         assert httpx.get(f"{address[1]}/ui-settings").json()["api_url"] == f"{address[1]}/api"

@@ -41,7 +41,9 @@ def test_a_pipeline_that_writes_no_text_is_refused(project: Path, command: Comma
     said = command("generate", "small", "--prompt", "To be")
 
     assert (said.status, said.out) == (2, "")
-    assert said.err == ("error: small is a timeseries pipeline, whose model writes no text. Known that do: none.\n")
+    assert said.err == (
+        "error: small is a timeseries pipeline, whose model generates no text. Pipelines that do: none.\n"
+    )
 
 
 def test_an_unknown_pipeline_is_refused(project: Path, command: Command) -> None:

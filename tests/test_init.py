@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from gristmill.cli.commands.init import told
+from gristmill.cli.commands.init import proposal_lines
 from gristmill.project.project import Project
 from gristmill.runs.locations import locate
 from gristmill.scaffold.proposal import Guess, Proposal
@@ -35,7 +35,7 @@ def test_what_is_found_and_guessed_is_said_with_the_next_command(command: Comman
     assert lines[0] == "volume of nile.csv: 100 rows of 2 columns"
     assert 'ingest.time            "year"    from 1871 to 1970' in lines
     assert lines[-2:] == [
-        "written  my project/pipelines.toml, with each guess explained: change what is wrong",
+        "written  my project/pipelines.toml, with a reason for each guess: change what is wrong",
         "next     cd 'my project' && gristmill run nile",
     ]
     assert Project.open(here / "my project").catalogue.pipeline("nile").domain == "timeseries"
@@ -47,12 +47,12 @@ def test_reasons_keep_to_their_column_in_a_terminal() -> None:
         "timeseries", "a series", {"preprocess": [Guess("history", 28, why), Guess("horizon", 7, "ahead")]}
     )
 
-    assert list(told(draft, None)) == [
+    assert list(proposal_lines(draft, None)) == [
         "a series",
         f"preprocess.history  28  {why}",
         "preprocess.horizon  7   ahead",
     ]
-    assert list(told(draft, 70)) == [
+    assert list(proposal_lines(draft, 70)) == [
         "a series",
         "preprocess.history  28  the model sees so many at frequency D, which",
         "                        is what is usual, for the series is long",
@@ -64,9 +64,7 @@ def test_a_gitignore_that_is_there_is_kept_and_the_line_it_lacks_is_said(command
     (here / ".gitignore").write_text("*.pyc\n")
     said = command("init", ".", "--domain", "timeseries", "--data", NILE)
 
-    assert said.out.splitlines()[-2] == (
-        "git      .gitignore is kept: add /data/store/, or git sees all that runs make"
-    )
+    assert said.out.splitlines()[-2] == ("git      .gitignore is kept: add /data/store/, so that git ignores the store")
     assert (here / ".gitignore").read_text() == "*.pyc\n"
 
 

@@ -24,7 +24,7 @@ from gristmill.runs.retraining_record import DataChanges, Drift, ErrorDrift, Inp
 from gristmill.runs.scores import Scores
 from gristmill.store.store import Store
 from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores
-from gristmill.sweeps.page import write_sweep
+from gristmill.sweeps.result import SweepResult
 from gristmill.sweeps.trials import SweepPoint
 from helpers.browser import NAMES, Browser, executable, running
 from helpers.support import write_project
@@ -131,7 +131,7 @@ def pages(
         project.report(project.record("line")),
         *(_page_of(domain, folders, project.store) for domain, folders in domains.items()),
         write_retraining(retrained, "A retraining", project.store),
-        write_sweep("small", "A sweep", _places(project), project.store),
+        SweepResult("small", "A sweep", _places(project), project.store).report,
         write_page([rows.CourseResult(row, {}, "not run yet.") for row in rows.rows(ROOT)], project.store),
         render_page(project.store, "long", UNBROKEN, UNBROKEN, {"with": UNBROKEN}, [LONG]),
         write_index(project),

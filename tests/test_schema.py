@@ -22,7 +22,7 @@ def test_a_schema_is_proposed_held_and_kept_by_the_next_run(finished: Path, comm
     assert f"written to {file}" in proposed.err
     assert planned(Project.open().plan("small"))["ingest"] == "with schema"
     held = command("schema", "small")
-    assert (held.status, held.out) == (0, f"{proposed.out}Today's data holds it: 300 rows.\n")
+    assert (held.status, held.out) == (0, f"{proposed.out}Today's data follows the schema: 300 rows.\n")
 
     assert command("run", "small").status == 0
     assert made(records(finished)[-1]) == {"ingest"}  # equal data: the rest is fresh
@@ -56,13 +56,13 @@ def test_a_schema_is_written_where_it_is_asked_for_and_only_once(finished: Path,
 
     missing = command("schema", "small")
     assert (missing.status, missing.out, file.exists()) == (2, "", False)
-    assert missing.err == f"error: {file}: there is none. Have one proposed: gristmill schema small --write.\n"
+    assert missing.err == f"error: {file}: does not exist. Have one proposed: gristmill schema small --write.\n"
 
     file.parent.mkdir()
     file.write_text('frequency = "MS"\n')
     refused = command("schema", "small", "--write")
     assert (refused.status, refused.out, file.read_text()) == (2, "", 'frequency = "MS"\n')
-    assert refused.err == f"error: {file}: is there already. Edit it, or remove it to have another proposed.\n"
+    assert refused.err == f"error: {file}: exists already. Edit it, or remove it to have another one proposed.\n"
 
 
 def test_a_schema_is_proposed_from_the_data_that_is_named_today(finished: Path, command: Command) -> None:

@@ -1,1 +1,1 @@
-"""What `gristmill check` looks at: whether a network learns, and which tests of the ML Test Score a pipeline passes."""
+"""The tests of `gristmill check`: whether a network learns, and the ML Test Score."""

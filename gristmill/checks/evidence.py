@@ -1,10 +1,12 @@
-"""What is seen of a pipeline: its settings, its last run and what that left, its versions, its retrainings."""
+"""Evidence on a pipeline, and the results that tests of the ML Test Score draw from it."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gristmill.checks.overfit_check import Check
 from gristmill.config.catalogue import Catalogue, Pipeline
@@ -22,55 +24,81 @@ from gristmill.sweeps import trials
 from gristmill.sweeps.leaderboard import LeaderboardEntry, leaderboard
 from gristmill.util.table_io import read_document, read_table
 
-_SLICE = 30  # examples that a slice has at least: what a model does in fewer is chance
+MIN_EXAMPLES_PER_SLICE = 30  # in smaller slices chance decides which model is better
 
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """The run that holds today, or else the last successful one, and what its artifacts tell."""
+    """The run that matches today's plan, or else the last successful one, with figures from its artifacts."""
 
     record: Record
-    fresh: bool  # whether a run of today would do nothing
-    scores: Scores  # of its bundle: with the parity
-    proved: int  # examples that the bundle's models were compared on
-    importance: dict[str, Any] | None  # of features, where there is more than one
-    behind: list[str] | None  # slices in which the model is not better than the best baseline; None without slices
-    losses: list[float]  # of the training's epochs
-    libraries: dict[str, str]  # versions that its training's key holds
-    seconds: float  # of training
-    peak: float  # MiB
+    fresh: bool  # whether another run would do nothing
+    scores: Scores  # of the bundle, so with the parity
+    parity_examples: int  # examples whose predictions were compared with the bundle's
+    importance: dict[str, Any] | None  # of features; None with a single one
+    losing_slices: list[str] | None  # where the model does not beat the best baseline; None without slices
+    losses: list[float]  # by epoch
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the tests of the rubric look at."""
+    """All that the tests of the ML Test Score look at."""
 
     pipeline: Pipeline
     deny: tuple[str, ...]  # patterns of columns that no pipeline may name
     checks: dict[str, Check]  # by name
-    left: RunOutputs | None  # None before the first run that succeeded
-    places: list[LeaderboardEntry]  # of its sweep
+    last_run: RunOutputs | None  # None before the first successful run
+    leaderboard: list[LeaderboardEntry]  # of its sweep
     champion: Version | None
-    promotion: Promotion | None  # that made it the champion
-    judgement: Judgement | None  # the last one of a retraining that set a challenger beside a champion
-    drift: Drift | None  # the last one that was looked for
+    promotion: Promotion | None  # the last one
+    judgement: Judgement | None  # the last retraining's comparison of a challenger with a champion
+    drift: Drift | None  # the last one that was tested for
     git: Git
     today: datetime
 
 
+RubricVerdict = Literal["passes", "not passed", "by hand"]
+
+
+@dataclass(frozen=True)
+class RubricResult:
+    """Result of one test: the evidence if it passes, else what to do or what a person must review."""
+
+    verdict: RubricVerdict
+    details: str
+
+
+passes = partial(RubricResult, "passes")
+fails = partial(RubricResult, "not passed")
+by_hand = partial(RubricResult, "by hand")
+
+
+RubricTests = dict[str, Callable[[Evidence], RubricResult] | str]
+"""Tests by title; a text is what a person must review, where only a person can decide."""
+
+
+def of_run(test: Callable[[RunOutputs], RubricResult]) -> Callable[[Evidence], RubricResult]:
+    """Make a test of the last run a test of all evidence; it fails if there is no run."""
+
+    def run(evidence: Evidence) -> RubricResult:
+        return test(evidence.last_run) if evidence.last_run else fails(f"gristmill run {evidence.pipeline.name}")
+
+    return run
+
+
 def gather(catalogue: Catalogue, name: str, checks: list[Check]) -> Evidence:
-    """Return what is seen of a pipeline."""
+    """Collect the evidence on a pipeline; `checks` are the results of its overfit checks."""
     runs, registry = Runs(catalogue.store), Registry(catalogue.store)
     retrainings = [record.retraining for record in runs.newest_first(name) if record.retraining]
     judgements = [found.judgement for found in retrainings if found.judgement and CHAMPION in found.judgement.scores]
     pipeline = catalogue.pipeline(name)
-    tried = [(trial, trials.outcome(catalogue, trial.pipeline)) for trial in _trials(catalogue, pipeline)]
+    swept = trials.trials(catalogue, name, []) if pipeline.sweep else []
     return Evidence(
         pipeline=pipeline,
         deny=catalogue.deny,
         checks={check.name: check for check in checks},
-        left=_left(catalogue, runs, name),
-        places=leaderboard(tried),
+        last_run=_last_run(catalogue, runs, pipeline),
+        leaderboard=leaderboard([(trial, trials.outcome(catalogue, trial.pipeline)) for trial in swept]),
         champion=registry.champion(name),
         promotion=next(registry.promotions(name), None),
         judgement=next(iter(judgements), None),
@@ -80,55 +108,44 @@ def gather(catalogue: Catalogue, name: str, checks: list[Check]) -> Evidence:
     )
 
 
-def _trials(catalogue: Catalogue, pipeline: Pipeline) -> list[trials.Trial]:
-    return trials.trials(catalogue, pipeline.name, []) if pipeline.sweep else []
+def _last_run(catalogue: Catalogue, runs: Runs, pipeline: Pipeline) -> RunOutputs | None:
+    """Return the run to judge; None if there is none, or if one of its artifacts is missing or damaged.
 
-
-def _left(catalogue: Catalogue, runs: Runs, name: str) -> RunOutputs | None:
-    """Return what the run of today left, or else the last one; None where something of it is gone or damaged.
-
-    A run by other settings (`--set`) may have come after that of today: it says nothing of today's pipeline.
+    The newest run is not always the one: a run with `--set` says nothing about the pipeline's own settings.
     """
-    steps = plan(catalogue, catalogue.pipeline(name))
+    steps = plan(catalogue, pipeline)
     today = {step.stage: step.artifact.reference for step in steps if step.artifact} if is_fresh(steps) else None
-    of_today = (record for record in runs.newest_first(name) if record.references == today)
-    record = next((record for record in of_today if record.outcome == "succeeded"), None)
-    record = record or runs.latest_own(catalogue.pipeline(name))
+    succeeded = (record for record in runs.newest_first(pipeline.name) if record.outcome == "succeeded")
+    record = next((record for record in succeeded if record.references == today), None) or runs.latest_own(pipeline)
     if record is None:
         return None
     with contextlib.suppress(CorruptArtifact):
         artifacts = {label: catalogue.store.open_verified(reference) for label, reference in record.references.items()}
         train, evaluate, export = (artifacts[stage] for stage in ("train", "evaluate", "export"))
         scores = Scores.read(export.path)
-        weighed = evaluate.path / importance.IMPORTANCE_FILE
+        importance_file = evaluate.path / importance.IMPORTANCE_FILE
         return RunOutputs(
             record=record,
             fresh=record.references == today,
             scores=scores,
-            proved=sum(count for what, count in export.counts.items() if what.startswith("parity_")),
-            importance=read_document(weighed) if weighed.exists() else None,
-            behind=slices_behind(evaluate.path, scores),
+            parity_examples=sum(count for name, count in export.counts.items() if name.startswith("parity_")),
+            importance=read_document(importance_file) if importance_file.exists() else None,
+            losing_slices=losing_slices(evaluate.path, scores),
             losses=read_table(train.path / "epochs.parquet")["loss"].tolist(),
-            libraries=train.manifest["made_of"]["libraries"],
-            seconds=train.manifest["measures"]["seconds"],
-            peak=train.manifest["measures"]["peak_memory_mib"],
         )
     return None
 
 
-def slices_behind(evaluate: Path, scores: Scores) -> list[str] | None:
-    """Return the slices of the test part in which the model is not better than the best baseline; None without any.
+def losing_slices(evaluate: Path, scores: Scores) -> list[str] | None:
+    """Return the slices of the test set in which the model does not beat the best baseline; None without slices.
 
-    They are compared by the metric of the headline; a slice in which it is not defined is one of them.
-
-    Args:
-        evaluate: folder of the evaluation.
-        scores: those of the run.
+    They are compared by the metric of the headline; a slice in which it is undefined counts as lost.
     """
     if not (evaluate / "scores.parquet").exists():
         return None
     table = read_table(evaluate / "scores.parquet")
-    table = table[(table["part"] == "test") & ~table["by"].isin(["all", "class"]) & (table["examples"] >= _SLICE)]
+    is_slice = (table["part"] == "test") & ~table["by"].isin(["all", "class"])
+    table = table[is_slice & (table["examples"] >= MIN_EXAMPLES_PER_SLICE)]
     if table.empty:
         return None
     values: Any = table.set_index(["forecaster", "by", "group"])[scores.metric].astype(float)

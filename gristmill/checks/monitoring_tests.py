@@ -1,98 +1,78 @@
-"""The tests of the rubric on what is watched while a model serves."""
+"""Tests of the ML Test Score on monitoring."""
 
 import math
 
 from gristmill.checks.data_tests import in_schema
-from gristmill.checks.evidence import Evidence, RunOutputs
-from gristmill.checks.findings import RubricResult, Test, by_hand, missing, of_run, passes
+from gristmill.checks.evidence import Evidence, RubricResult, RubricTests, RunOutputs, by_hand, fails, of_run, passes
 from gristmill.config.deployments import describe_schedule, schedule_of
 from gristmill.settings.messages import format_number
 from gristmill.settings.schedule import parse_duration
 
-_SHOWN = ("keras", "numpy", "tensorflow")  # of the libraries
+
+def invariants(evidence: Evidence) -> RubricResult:
+    """Test whether new data was checked by the schema, or compared with the training data."""
+    by_schema, drift = in_schema(evidence), evidence.drift
+    if by_schema.verdict == "passes" or drift is None:
+        return by_schema
+    if alarms := [str(sign) for sign in drift.inputs if sign.alarm]:
+        return fails(f"the last retraining found drift of inputs: {'; '.join(alarms)}")
+    if not drift.inputs:
+        return by_schema
+    return passes(f"the last retraining compared {len(drift.inputs)} inputs with the training data: no drift")
 
 
 @of_run
-def dependencies(left: RunOutputs) -> RubricResult:
-    """What is known of the libraries: a change makes the model stale, and is told to who asks."""
-    shown = ", ".join(f"{name} {version}" for name, version in left.libraries.items() if name in _SHOWN)
-    return by_hand(f"{shown} are in the key of its training, so gristmill plan tells of a change: does a clock ask it?")
-
-
-def invariants(seen: Evidence) -> RubricResult:
-    """Whether the data that comes is held against the schema, or against what was trained on."""
-    by_schema = in_schema(seen)
-    if by_schema.verdict == "passes" or seen.drift is None:
-        return by_schema
-    if alarms := [str(sign) for sign in seen.drift.inputs if sign.alarm]:
-        return missing(f"the last retraining found inputs that have moved: {'; '.join(alarms)}")
-    if not seen.drift.inputs:
-        return by_schema
-    return passes(f"the last retraining compared {len(seen.drift.inputs)} inputs with those trained on: none has moved")
-
-
-@of_run
-def no_skew(left: RunOutputs) -> RubricResult:
-    """Whether what is served predicts what was scored, from raw values on."""
-    if not left.proved:
-        return missing("the bundle was compared on no example: give the test part some")
-    parity = format_number(left.scores.parity or 0.0, 2)
+def no_skew(run: RunOutputs) -> RubricResult:
+    """Test whether the bundle, from raw values on, reproduces the scored predictions."""
+    if not run.parity_examples:
+        return fails("the bundle was compared on no example: give the test set some")
     return passes(
-        f"from raw values of {left.proved:,} examples the bundle, with preprocessing, reproduces the scored "
-        f"predictions to {parity}"
+        f"from raw values of {run.parity_examples:,} examples the bundle, with preprocessing, reproduces the scored "
+        f"predictions to {format_number(run.scores.parity or 0.0, 2)}"
     )
 
 
-def fresh_enough(seen: Evidence) -> RubricResult:
-    """Whether the model is retrained by a clock or event, and the one that serves is no older than it may be."""
-    schedule, table = schedule_of(seen.pipeline), f"[pipelines.{seen.pipeline.name}.schedule]"
-    clock = describe_schedule(schedule)
-    if clock == "when asked":
-        return missing(f"{table} cron, interval, rrule or on_event = true has it retrained")
+def fresh_enough(evidence: Evidence) -> RubricResult:
+    """Test whether the model is retrained by a schedule or event, and the champion is not too old."""
+    schedule, table = schedule_of(evidence.pipeline), f"[pipelines.{evidence.pipeline.name}.schedule]"
+    times = describe_schedule(schedule)
+    if times == "when asked":
+        return fails(f"set cron, interval, rrule or on_event = true in {table} to have it retrained")
     if schedule.max_age is None:
-        return missing(f'its schedule: {clock}; {table} max_age = "60 days" says how old it may become')
-    if seen.champion is None:
-        return missing(f"its schedule: {clock}, but nothing was promoted yet: gristmill retrain {seen.pipeline.name}")
-    age = seen.today - seen.champion.made
-    told = f"v{seen.champion.number} is {age.days} days old, of {schedule.max_age}; its schedule: {clock}"
-    return passes(told) if age <= parse_duration(schedule.max_age) else missing(f"{told}: see why it was not")
+        return fails(f'its schedule: {times}; set max_age = "60 days" in {table} to limit its age')
+    if evidence.champion is None:
+        return fails(f"its schedule: {times}, but nothing was promoted: gristmill retrain {evidence.pipeline.name}")
+    age = evidence.today - evidence.champion.made
+    state = f"v{evidence.champion.number} is {age.days} days old, of at most {schedule.max_age}; its schedule: {times}"
+    return passes(state) if age <= parse_duration(schedule.max_age) else fails(f"{state}: see why it was not retrained")
 
 
 @of_run
-def stable(left: RunOutputs) -> RubricResult:
-    """Whether every loss of the training was a finite number."""
-    if not left.losses:
-        return by_hand("the model is solved for in closed form: are its predictions finite?")
-    if not all(map(math.isfinite, left.losses)):
-        return missing("the training's losses are not all finite numbers: lower train.learning_rate")
-    return passes(f"the losses of {len(left.losses)} epochs are finite; one that was not would have ended the training")
+def stable(run: RunOutputs) -> RubricResult:
+    """Test whether every loss of the training is a finite number."""
+    if not run.losses:
+        return by_hand("the model is computed in closed form: are its predictions finite?")
+    if not all(map(math.isfinite, run.losses)):
+        return fails("a loss of the training is not a finite number: lower train.learning_rate")
+    return passes(f"the losses of {len(run.losses)} epochs are finite; another loss would have ended the training")
 
 
-@of_run
-def performance(left: RunOutputs) -> RubricResult:
-    """What is known of speed and memory."""
-    told = f"training took {left.seconds:.1f} s and {left.peak:,.0f} MiB"
-    return by_hand(f"{told}: compare with earlier reports, and time what serves")
-
-
-def quality(seen: Evidence) -> RubricResult:
-    """Whether the champion's errors on new data are what they were."""
-    errors = seen.drift.errors if seen.drift else None
+def quality(evidence: Evidence) -> RubricResult:
+    """Test whether the champion's errors on new data have not grown."""
+    errors = evidence.drift.errors if evidence.drift else None
     if errors is None:
-        return missing(
-            f"gristmill retrain {seen.pipeline.name}, once data has come, looks at the champion's errors on it"
-        )
+        return fails(f"gristmill retrain {evidence.pipeline.name} measures the champion's errors on new data")
     if errors.alarm:
-        return missing(f"the champion's errors have grown: {errors}")
+        return fails(f"the champion's errors have grown: {errors}")
     return passes(f"the champion's errors have not grown: {errors}")
 
 
-TESTS = (
-    Test("A change of dependencies is told", dependencies),
-    Test("What must hold of the data holds as it comes", invariants),
-    Test("Training and serving see the same", no_skew),
-    Test("Models are not too stale", fresh_enough),
-    Test("Numbers stay finite", stable),
-    Test("Speed and memory have not become worse", performance),
-    Test("Predictions have not become worse", quality),
-)
+TESTS: RubricTests = {
+    "Dependency changes result in notification": "gristmill plan reports them: does something run it regularly?",
+    "Data invariants hold in training and serving inputs": invariants,
+    "Training and serving compute the same values": no_skew,
+    "Models are not too stale": fresh_enough,
+    "The model is numerically stable": stable,
+    "Speed and memory have not regressed": "compare the reports; measure the latency of serving",
+    "Prediction quality has not regressed on served data": quality,
+}

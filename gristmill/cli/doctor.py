@@ -1,4 +1,4 @@
-"""A look at the surroundings: what is installed, whether the store can be used, where data lies."""
+"""Diagnosis of the environment: installed libraries, store, Prefect, devices, runner, data."""
 
 import os
 import platform
@@ -18,38 +18,33 @@ from gristmill.workers.pool import concurrency
 
 LIBRARIES = ("tensorflow", "keras", "prefect", "pandas", "pyarrow", "numpy", "pydantic")
 
-_SHOWN = 3  # files of a pipeline
+_MAX_FILES_LISTED = 3  # of each pipeline
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One line of the doctor's: what was looked at, what was found, whether it is as it must be."""
+    """One finding of the doctor."""
 
     subject: str
     found: str
-    sound: bool | None = True  # None for what is missing, and need not be there
+    sound: bool | None = True  # None for something that is missing but optional
 
 
 def examine(project: Project, needed: list[str]) -> Iterator[Diagnosis]:
-    """Yield what was found; data of a pipeline in `needed` must be there, that of others may be missing."""
-    yield Diagnosis(
-        "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    )
+    """Yield the findings; missing data is an error for the pipelines in `needed` only."""
+    system = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    yield Diagnosis("python", system)
     for name in LIBRARIES:
-        yield _library(name)
+        try:
+            yield Diagnosis(name, metadata.version(name))
+        except metadata.PackageNotFoundError:
+            yield Diagnosis(name, "not installed", sound=False)
     yield _store(project)
     yield _prefect()
     yield _devices()
     yield _runner(project.catalogue.runner)
     for name in project.catalogue.pipelines:
         yield _data(project, name, name in needed)
-
-
-def _library(name: str) -> Diagnosis:
-    try:
-        return Diagnosis(name, metadata.version(name))
-    except metadata.PackageNotFoundError:
-        return Diagnosis(name, "not installed", sound=False)
 
 
 def _store(project: Project) -> Diagnosis:
@@ -62,14 +57,14 @@ def _store(project: Project) -> Diagnosis:
     free = f"{shutil.disk_usage(root).free / 2**30:.1f} GiB free"
     if remote is None:
         return Diagnosis("store", f"{root}, writable, {free}")
-    kept = f", of which {remote.limit / 1e9:g} GB may be used" if remote.limit else ""
-    return Diagnosis("store", f"{remote.bucket.url}, reached, writable; cache {root}, {free}{kept}")
+    limit = f", limited to {remote.limit / 1e9:g} GB" if remote.limit else ""
+    return Diagnosis("store", f"{remote.bucket.url}, reached, writable; cache {root}, {free}{limit}")
 
 
 def _prefect() -> Diagnosis:
     from prefect.settings import PREFECT_API_URL
 
-    return Diagnosis("prefect api", PREFECT_API_URL.value() or "none set: a temporary server is started for each run")
+    return Diagnosis("prefect api", PREFECT_API_URL.value() or "not set: each run starts a temporary server")
 
 
 def _devices() -> Diagnosis:
@@ -84,24 +79,23 @@ def _devices() -> Diagnosis:
 def _runner(runner: Runner) -> Diagnosis:
     workers = concurrency(runner, None)
     if runner.kind == "processes":
-        return Diagnosis("runner", f"processes of this machine, {workers} at a time where --jobs does not say")
+        return Diagnosis("runner", f"processes on this machine, {workers} without --jobs")
     try:
         extras.require_extra('[runner] kind: "dask"', "dask")
         if not runner.address:
-            return Diagnosis("runner", f"a Dask cluster on this machine, {workers} workers, started for each call")
-        client = dask_cluster.connected(runner.address)
-        with client:
-            found = dask_cluster.threads_of(client, runner.address)
+            return Diagnosis("runner", f"a Dask cluster on this machine for each command, {workers} workers")
+        with dask_cluster.connected(runner.address) as client:
+            threads = dask_cluster.threads_of(client, runner.address)
     except GristmillError as error:
         return Diagnosis("runner", str(error), sound=False)
-    return Diagnosis("runner", f"Dask at {strip_credentials(runner.address)}, {found} workers")
+    return Diagnosis("runner", f"Dask at {strip_credentials(runner.address)}, {threads} workers")
 
 
 def _data(project: Project, name: str, needed: bool) -> Diagnosis:
     try:
-        found = [file for located in project.data(name).values() for file in located.files]
+        files = [str(file) for located in project.data(name).values() for file in located.files]
     except DataError as error:
-        found_none = str(error) if needed else "absent"
-        return Diagnosis(f"data of {name}", found_none, sound=False if needed else None)
-    shown = [*map(str, found[:_SHOWN]), *([f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else [])]
-    return Diagnosis(f"data of {name}", ", ".join(shown) or "made by the pipeline itself")
+        return Diagnosis(f"data of {name}", str(error) if needed else "absent", sound=False if needed else None)
+    hidden = len(files) - _MAX_FILES_LISTED
+    listed = files[:_MAX_FILES_LISTED] + ([f"and {hidden:,} more"] if hidden > 0 else [])
+    return Diagnosis(f"data of {name}", ", ".join(listed) or "made by the pipeline itself")

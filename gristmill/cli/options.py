@@ -1,4 +1,4 @@
-"""What several commands of the command line take, and what a shell completes them to."""
+"""Options that several commands share, and their shell completion."""
 
 import re
 from collections.abc import Iterator
@@ -7,24 +7,19 @@ from typing import Annotated
 
 import typer
 
-from gristmill.config import catalogue
-from gristmill.config import stages as domains
+from gristmill.config import catalogue, stages
 from gristmill.errors import GristmillError, RequestError
 
 
 def number_of(version: str) -> int:
-    """Return the number of a version, given as 3 or v3.
-
-    Raises:
-        RequestError: given otherwise.
-    """
+    """Return the number of a version, given as 3 or v3."""
     if not re.fullmatch(r"v?[1-9]\d*", version):
         raise RequestError(f"version {version!r}: expected a number, such as 3 or v3.")
     return int(version.removeprefix("v"))
 
 
 def pipelines_like(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Yield the pipelines whose name begins so, with what they are about; none where `pipelines.toml` does not hold."""
+    """Yield names of pipelines for completion, with descriptions; none if `pipelines.toml` is invalid."""
     with suppress(GristmillError):
         for pipeline in catalogue.load().pipelines.values():
             if pipeline.name.startswith(incomplete):
@@ -32,20 +27,20 @@ def pipelines_like(incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 def stages_like(ctx: typer.Context, incomplete: str) -> Iterator[str]:
-    """Yield the stages whose name begins so, of the pipelines that the command names."""
-    stages = (stage for pipeline in _named(ctx) for stage in domains.stages_of(pipeline.domain, pipeline.tables))
-    yield from dict.fromkeys(stage.name for stage in stages if stage.name.startswith(incomplete))
+    """Yield stages of the pipelines in the command for completion."""
+    found = (stage for pipeline in _pipelines(ctx) for stage in stages.stages_of(pipeline.domain, pipeline.tables))
+    yield from dict.fromkeys(stage.name for stage in found if stage.name.startswith(incomplete))
 
 
 def settings_like(ctx: typer.Context, incomplete: str) -> Iterator[str]:
-    """Yield the settings whose `TABLE.KEY=` begins so, of the pipelines that the command names."""
-    tables = (item for pipeline in _named(ctx) for item in pipeline.tables.items())
+    """Yield `TABLE.KEY=` of the pipelines in the command for completion."""
+    tables = (item for pipeline in _pipelines(ctx) for item in pipeline.tables.items())
     keys = (f"{name}.{key}=" for name, table in tables for key in type(table).model_fields)
     yield from dict.fromkeys(key for key in keys if key.startswith(incomplete))
 
 
-def _named(ctx: typer.Context) -> Iterator[catalogue.Pipeline]:
-    """Yield the pipelines among a command's words, which stay unread while its last option has no value yet."""
+def _pipelines(ctx: typer.Context) -> Iterator[catalogue.Pipeline]:
+    """Yield the pipelines among the command's words, which are not parsed while its last option has no value."""
     with suppress(GristmillError):
         known = catalogue.load().pipelines
         yield from (known[word] for word in ctx.args if word in known)
@@ -60,15 +55,10 @@ Set = Annotated[
 ]
 Refresh = Annotated[
     str | None,
-    typer.Option(metavar="STAGE", help="Do this stage again, even if its result is there.", autocompletion=stages_like),
+    typer.Option(metavar="STAGE", help="Run this stage again, even if it is cached.", autocompletion=stages_like),
 ]
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        min=1, help="How many at a time, each in a process of its own; as [runner] says if not given, else one."
-    ),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Number of processes; default: that of [runner], else one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ByVersion = Annotated[
-    int | None, typer.Option("--version", metavar="N", parser=number_of, help="Not by the champion but by this one.")
+    int | None, typer.Option("--version", metavar="N", parser=number_of, help="Use this version, not the champion.")
 ]

@@ -1,73 +1,101 @@
-"""What the command line shows: tables and bars on a terminal, plain lines elsewhere."""
+"""Output of the command line: results on standard output, messages on standard error.
+
+Rich is imported late: a run with nothing to do prints no table.
+"""
 
 import importlib.util
 import itertools
 import json
 import logging
+import os
 import shlex
+import shutil
 import sys
 import textwrap
 from collections.abc import Container, Iterable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gristmill.cli.console import err, escape, out, width
 from gristmill.cli.text_table import Column, lines
 from gristmill.reports.scores import comparison, headline_pair, short_table
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Retraining
 from gristmill.runs.scores import Headline, Scores
-from gristmill.settings import messages
+from gristmill.settings.messages import format_numbers
 from gristmill.util.log_lines import PlainLogHandler
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from rich.console import Console
     from rich.table import Table
 
     from gristmill.cli.doctor import Diagnosis
     from gristmill.project.status import Status
     from gristmill.registry.version import Version
-    from gristmill.sweeps.leaderboard import LeaderboardEntry
+    from gristmill.sweeps.result import SweepResult
 
 logger = logging.getLogger(__name__)
 
-_MARKS = {
-    "fresh": "[green]fresh[/]",
-    "run": "[yellow]run[/]",
-    "depends": "[yellow]run?[/]",
-    "no data": "[red]no data[/]",
-}
-_STATES = {
+WIDTH_WITHOUT_TERMINAL = 200  # characters of a line of a wrapped table
+
+_STATES = {  # of pipelines and of steps
     "fresh": "[green]fresh[/]",
     "stale": "[yellow]stale[/]",
+    "run": "[yellow]run[/]",
+    "depends": "[yellow]run?[/]",
     "never run": "[dim]never run[/]",
     "no data": "[red]no data[/]",
 }
-_FINDINGS = {True: "[green]ok[/]", False: "[red]no[/]", None: "–"}
-_INDENT = " " * 8  # as wide as the words `model`, `report` and `bundle` below the scores of a run
+_DIAGNOSES = {True: "[green]ok[/]", False: "[red]no[/]", None: "–"}
+_INDENT = " " * 8  # width of the labels `model`, `report` and `bundle` below the scores of a run
 
 _BASELINE = "best\nbaseline"
-# Columns that give way where the terminal is narrow, as `text_table.lines` takes them; names and ids never do.
-_PIPELINES_GIVE_WAY = [("about", 15), ("about", 0), ("domain", 0), ("champion", 0), (_BASELINE, 0), ("score", 0)]
-_RUNS_GIVE_WAY = [("with", 24), ("s", 0), (_BASELINE, 0), ("with", 12), ("outcome", 9), ("with", 0), ("outcome", 0)]
-_POINTS_GIVE_WAY = [("parameters", 0), ("train s", 0), ("point", 30), ("seeds", 0), ("± over seeds", 0)]
-_VERSIONS_GIVE_WAY = [("why", 24), ("commit", 0), ("made", 0), ("why", 10), (_BASELINE, 0), ("why", 0), ("with", 12)]
+# Columns to shrink or drop on a narrow terminal, as for `text_table.lines`; names and IDs are always whole.
+_SHRINK_PIPELINES = [("about", 15), ("about", 0), ("domain", 0), ("champion", 0), (_BASELINE, 0), ("score", 0)]
+_SHRINK_RUNS = [("with", 24), ("s", 0), (_BASELINE, 0), ("with", 12), ("outcome", 9), ("with", 0), ("outcome", 0)]
+_SHRINK_POINTS = [("parameters", 0), ("train s", 0), ("point", 30), ("seeds", 0), ("± over seeds", 0)]
+_SHRINK_VERSIONS = [("why", 24), ("commit", 0), ("made", 0), ("why", 10), (_BASELINE, 0), ("why", 0), ("with", 12)]
 
 _debug = False
 
 
+@cache
+def out() -> "Console":
+    """Return the console for results."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(highlight=False, emoji=False, soft_wrap=True, width=width)
+
+
+@cache
+def err() -> "Console":
+    """Return the console for messages."""
+    from rich.console import Console
+
+    return Console(highlight=False, emoji=False, soft_wrap=True, stderr=True)
+
+
+def terminal_width() -> int | None:
+    """Return the number of characters of a line; None without a terminal."""
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+        return None
+    return shutil.get_terminal_size().columns
+
+
 def set_up(level: int, debug: bool) -> None:
-    """Have gristmill's log shown from this level on; say whether errors come with tracebacks."""
+    """Show gristmill's log from this level on; with `debug`, errors come with tracebacks."""
     global _debug
     _debug = debug
-    lines = PlainLogHandler(say)
+    handler = PlainLogHandler(say)
     for name in ("gristmill", "tasks"):
-        logger = logging.getLogger(name)
-        logger.setLevel(level)
-        logger.propagate = False
-        logger.handlers = [lines]
+        shown = logging.getLogger(name)
+        shown.setLevel(level)
+        shown.propagate = False
+        shown.handlers = [handler]
 
 
 def debugging() -> bool:
@@ -81,14 +109,14 @@ def is_quiet() -> bool:
 
 
 def say(text: str) -> None:
-    """Print a line that is not a result."""
+    """Print a message."""
     err().print(text, markup=False)
 
 
 def show_error(error: Exception) -> None:
     """Print an error."""
     for line in str(error).splitlines():
-        err().print(f"[red]error:[/] {escape(line)}")
+        err().print(f"[red]error:[/] {_escape(line)}")
 
 
 def show_json(value: Any) -> None:
@@ -96,10 +124,9 @@ def show_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
-def show_status(found: "Iterable[Status]", everything: bool = True) -> None:
-    """Print the catalogue; without `everything` only the number of those pipelines that need data."""
-    known = list(found)
-    shown = [status for status in known if everything or not status.needs_data]
+def show_status(pipelines: "list[Status]", everything: bool = True) -> None:
+    """Print the status of pipelines; without `everything`, only count those that need data."""
+    shown = [status for status in pipelines if everything or not status.needs_data]
     scores = [headline_pair(status.headline) if status.headline else ("", "") for status in shown]
     columns = [
         _column("pipeline", [status.name for status in shown]),
@@ -108,170 +135,155 @@ def show_status(found: "Iterable[Status]", everything: bool = True) -> None:
         _column("score", [score for score, _ in scores], numbers=True),
         _column(_BASELINE, [baseline for _, baseline in scores], numbers=True),
         _column("champion", [f"v{status.champion}" if status.champion else "" for status in shown]),
-        _column("about", [escape(status.description) for status in shown]),
+        _column("about", [_escape(status.description) for status in shown]),
     ]
     if shown:
-        _print_columns(columns, _PIPELINES_GIVE_WAY)
-    if hidden := len(known) - len(shown):
-        out().print(f"{hidden}{' more' * bool(shown)} {'needs' if hidden == 1 else 'need'} data: gristmill ls --all")
+        _print_columns(columns, _SHRINK_PIPELINES)
+    if hidden := len(pipelines) - len(shown):
+        _print(f"{hidden}{' more' * bool(shown)} {'needs' if hidden == 1 else 'need'} data: gristmill ls --all")
 
 
 def show_plan(name: str, steps: list[Step]) -> None:
-    """Print the steps of a run and why each would be done, or that nothing is to be done."""
+    """Print the steps of a run with the reason for each, or that there is nothing to do."""
     if is_fresh(steps):
         print(f"{name}: all fresh, nothing to do", flush=True)  # without rich
         return
-    table = _table("stage", "", "because")
-    for (stage, state, reason), points in itertools.groupby(
+    table = _wrapped_table("stage", "", "because")
+    for (stage, state, reason), group in itertools.groupby(
         steps, lambda step: (step.stage.split()[0], step.state, step.reason)
     ):
-        labels = [step.stage for step in points]
-        table.add_row(labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}", _MARKS[state], escape(reason))
+        labels = [step.stage for step in group]
+        table.add_row(labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}", _STATES[state], _escape(reason))
     show_name(name)
-    _print(table)
+    _print_wrapped(table)
 
 
 def show_name(name: str) -> None:
-    """Print which pipeline it is that the next lines tell of."""
-    out().print(f"[bold]{escape(name)}[/]")
+    """Print the name of the pipeline that the next lines are about."""
+    out().print(f"[bold]{_escape(name)}[/]")
 
 
 def show_scores(scores: Scores) -> None:
-    """Print scores, the model first, then the baselines from the best on, and whether the model beats them."""
+    """Print scores of the model and of the baselines, best first, and whether the model beats them."""
     found = short_table(scores)
-    names, *figures = zip(*found.rows, strict=True)
-    bold = ["[bold]model[/]" if name == "model" else escape(name) for name in names]
-    numbers = [_column(heading, cells, True) for heading, cells in zip(found.headings[1:], figures, strict=True)]
+    names, *columns = zip(*found.rows, strict=True)
+    bold = ["[bold]model[/]" if name == "model" else _escape(name) for name in names]
+    numbers = [_column(heading, cells, True) for heading, cells in zip(found.headings[1:], columns, strict=True)]
     _print_columns([_column(found.headings[0], bold), *numbers], [(name, 0) for name in found.headings[:2:-1]])
-    said = f"model   {comparison(scores)}"
-    room = width() or len(said)
-    out().print("\n".join(textwrap.wrap(said, room, subsequent_indent=_INDENT)), markup=False)
+    summary = f"model   {comparison(scores)}"
+    _print("\n".join(textwrap.wrap(summary, terminal_width() or len(summary), subsequent_indent=_INDENT)))
 
 
-def show_places(report: "Path", bundle: "Path") -> None:
-    """Print where report and bundle lie."""
-    out().print(f"report  {report}", markup=False)
-    show_bundle(bundle)
+def show_report(path: "Path") -> None:
+    """Print the path of a report."""
+    _print(f"report  {path}")
 
 
 def show_bundle(folder: "Path", version: int | None = None) -> None:
-    """Print the folder of exported models, on one line however narrow the terminal is."""
-    out().print(f"bundle{f' of v{version}' if version else ''}  {folder}", markup=False)
+    """Print the folder of exported models, on one line even if the terminal is narrow."""
+    _print(f"bundle{f' of v{version}' if version else ''}  {folder}")
 
 
 def show_logs(folder: "Path") -> None:
-    """Print the command that opens TensorBoard on a training's logs, and what to install for it."""
+    """Print the command that opens TensorBoard on the logs of a training, and how to install it."""
     hint = "" if importlib.util.find_spec("tensorboard") else "    (needs: pip install tensorboard)"
-    out().print(f"logs    tensorboard --logdir {shlex.quote(str(folder))}{hint}", markup=False)
+    _print(f"logs    tensorboard --logdir {shlex.quote(str(folder))}{hint}")
 
 
 def show_record(record: Record, scores: Scores | None, versions: Iterable[int] = ()) -> None:
-    """Print a run: outcome, the versions that its model is, scores, lineage."""
-    error = escape(f" ({record.error})") if record.error else ""
+    """Print a run: outcome, versions made from it, scores, lineage."""
+    error = _escape(f" ({record.error})") if record.error else ""
     out().print(
-        f"[bold]{escape(record.pipeline)}[/] run {record.id}: {_outcome(record)}, {record.seconds:.1f} s{error}"
+        f"[bold]{_escape(record.pipeline)}[/] run {record.id}: {_outcome(record)}, {record.seconds:.1f} s{error}"
     )
     if record.overrides:
-        out().print(f"with {', '.join(record.overrides)}", markup=False)
+        _print(f"with {', '.join(record.overrides)}")
     if versions:
-        out().print(f"registered as {', '.join(f'v{number}' for number in versions)}", markup=False)
+        _print(f"registered as {', '.join(f'v{number}' for number in versions)}")
     if scores:
         show_scores(scores)
     if found := record.retraining:
         since = f"since version {found.champion} was trained" if found.champion else "there was no champion"
-        out().print(f"news    {found.news}, {since}; {found.unjudged:,} not judged before", markup=False)
+        _print(f"news    {found.news}, {since}; {found.unjudged:,} not judged before")
         for alarm in found.drift.alarms if found.drift else []:
-            out().print(f"alarm   {alarm}", markup=False)
-        _show_decision(record.pipeline, found)
-    table = _table("stage", "this run", "key", "digest", "s")
+            _print(f"alarm   {alarm}")
+        show_decision(record.pipeline, found)
+    table = _wrapped_table("stage", "this run", "key", "digest", "s")
     for name, stage in record.stages.items():
-        table.add_row(
-            name,
-            "fresh" if stage.cached else "made",
-            stage.reference["key"][:12],
-            stage.reference["digest"][:12],
-            f"{stage.seconds:.1f}",
-        )
-    _print(table)
+        key, digest = stage.reference["key"][:12], stage.reference["digest"][:12]
+        table.add_row(name, "fresh" if stage.cached else "made", key, digest, f"{stage.seconds:.1f}")
+    _print_wrapped(table)
 
 
-def show_retraining(record: Record, report: "Path") -> None:
-    """Print how a retraining ended: who was judged, the verdict, where the report lies."""
-    if record.retraining:
-        _show_decision(record.pipeline, record.retraining)
-        out().print(f"report  {report}", markup=False)
-
-
-def _show_decision(pipeline: str, found: Retraining) -> None:
-    """Print who was judged in a retraining, and the verdict."""
+def show_decision(pipeline: str, found: Retraining) -> None:
+    """Print the scores and the verdict of a retraining."""
     if judged := found.judgement:
         names, scores = zip(*judged.best_first, strict=True)
-        bold = [f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else escape(name) for name in names]
-        shown = messages.format_numbers(scores, digits=5)
+        bold = [f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else _escape(name) for name in names]
+        shown = format_numbers(scores, digits=5)
         _print_columns([_column("judged on new data", bold), _column(judged.metric, shown, numbers=True)])
         if judged.interval:
-            difference, low, high = messages.format_numbers([judged.difference, *judged.interval])
-            out().print(
+            difference, low, high = format_numbers([judged.difference, *judged.interval])
+            _print(
                 f"the champion's error minus the challenger's: {difference} ({low} to {high}, "
-                f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)",
-                markup=False,
+                f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)"
             )
     version = f" as version {found.version}" if found.version else ""
-    out().print(f"{pipeline}: {found.verdict or 'not ended'}{version} ({found.why})", markup=False)
+    _print(f"{pipeline}: {found.verdict or 'not ended'}{version} ({found.why})")
 
 
-def show_leaderboard(places: "list[LeaderboardEntry]", report: "Path") -> None:
-    """Print the points of a sweep, the best first, and which one to take."""
-    from gristmill.sweeps.page import leaderboard, verdict
-
-    found = leaderboard(places)
-    columns = zip(found.headings, zip(*found.rows, strict=True), strict=True)
-    _print_columns(
-        [_column(heading, map(escape, cells), heading != "point") for heading, cells in columns], _POINTS_GIVE_WAY
-    )
-    out().print(verdict(places), markup=False)
-    out().print(f"report  {report}", markup=False)
+def show_leaderboard(result: "SweepResult") -> None:
+    """Print the points of a sweep, best first, and which one to take."""
+    headings, rows = result.table.headings, result.table.rows
+    columns = [
+        _column(heading, map(_escape, cells), heading != "point")
+        for heading, cells in zip(headings, zip(*rows, strict=True), strict=True)
+    ]
+    _print_columns(columns, _SHRINK_POINTS)
+    _print(result.summary)
+    show_report(result.report)
 
 
 def show_runs(rows: "list[tuple[Record, Headline | None]]") -> None:
-    """Print runs side by side."""
+    """Print runs with their headline scores."""
     records = [record for record, _ in rows]
     columns = [
         _column("run", [record.id for record in records]),
         _column("outcome", [_outcome(record) for record in records]),
         _column("s", [f"{record.seconds:,.1f}" for record in records], numbers=True),
         *_headline_columns([headline for _, headline in rows]),
-        _column("with", [escape(", ".join(record.overrides)) for record in records]),
+        _column("with", [_escape(", ".join(record.overrides)) for record in records]),
     ]
-    _print_columns(columns, _RUNS_GIVE_WAY)
+    _print_columns(columns, _SHRINK_RUNS)
 
 
 def _outcome(record: Record) -> str:
-    kind = "trial, " if record.trial else ""
-    return f"retraining, {record.retraining.verdict or record.outcome}" if record.retraining else kind + record.outcome
+    if record.retraining:
+        return f"retraining, {record.retraining.verdict or record.outcome}"
+    return f"trial, {record.outcome}" if record.trial else record.outcome
 
 
-def show_models(versions: "Iterable[Version]", champion: int | None, damaged: Container[int]) -> None:
-    """Print versions side by side; which one is the champion, which cannot be used."""
-    known = list(versions)
-    serves = ["[green]champion[/] " if version.number == champion else "" for version in known]
-    broken = ["[red]damaged[/]" if version.number in damaged else "" for version in known]
-    whys = [f"{version.decision['verdict']}: {version.decision['why']}" for version in known]
-    columns = [
-        _column("version", [f"v{version.number}" for version in known]),
-        _column("", ["".join(marks).strip() for marks in zip(serves, broken, strict=True)]),
-        _column("made", [f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" for version in known]),
-        _column("run", [version.run for version in known]),
-        *_headline_columns([version.evaluated.summary for version in known]),
-        _column("commit", [escape(str(version.git)) for version in known]),
-        _column("with", [escape(", ".join(version.overrides)) for version in known]),
-        _column("why", map(escape, whys)),
+def show_models(versions: "list[Version]", champion: int | None, damaged: Container[int]) -> None:
+    """Print versions; mark the champion and those with a damaged bundle."""
+    marks = [
+        ["[green]champion[/]"] * (version.number == champion) + ["[red]damaged[/]"] * (version.number in damaged)
+        for version in versions
     ]
-    _print_columns(columns, _VERSIONS_GIVE_WAY)
+    columns = [
+        _column("version", [f"v{version.number}" for version in versions]),
+        _column("", map(" ".join, marks)),
+        _column("made", [f"{version.made.astimezone():%Y-%m-%d %H:%M %Z}" for version in versions]),
+        _column("run", [version.run for version in versions]),
+        *_headline_columns([version.evaluated.summary for version in versions]),
+        _column("commit", [_escape(str(version.git)) for version in versions]),
+        _column("with", [_escape(", ".join(version.overrides)) for version in versions]),
+        _column("why", [_escape(f"{it.decision['verdict']}: {it.decision['why']}") for it in versions]),
+    ]
+    _print_columns(columns, _SHRINK_VERSIONS)
 
 
 def show_text(pieces: Iterable[str]) -> None:
-    """Print a text piece by piece as it comes, and an end of line, even where it is interrupted."""
+    """Print a text piece by piece as it is generated, and a newline even if it is interrupted."""
     begun = False
     try:
         for piece in pieces:
@@ -283,16 +295,27 @@ def show_text(pieces: Iterable[str]) -> None:
 
 
 def show_frame(frame: "pd.DataFrame") -> None:
-    """Print a frame as CSV, its numbers in six digits; a file has them as they are."""
+    """Print a frame as CSV with six significant digits; `--output` files keep full precision."""
     sys.stdout.write(frame.to_csv(index=False, float_format=_number))
 
 
-def show_findings(findings: "list[Diagnosis]") -> None:
-    """Print what the doctor found."""
-    table = _table("", "subject", "found")
-    for finding in findings:
-        table.add_row(_FINDINGS[finding.sound], finding.subject, escape(finding.found))
-    _print(table)
+def show_diagnoses(diagnoses: "list[Diagnosis]") -> None:
+    """Print the findings of `doctor`."""
+    table = _wrapped_table("", "subject", "found")
+    for diagnosis in diagnoses:
+        table.add_row(_DIAGNOSES[diagnosis.sound], diagnosis.subject, _escape(diagnosis.found))
+    _print_wrapped(table)
+
+
+def _print(text: str) -> None:
+    out().print(text, markup=False)
+
+
+def _escape(text: str) -> str:
+    """Escape rich's markup."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def _column(heading: str, cells: Iterable[str], numbers: bool = False) -> Column:
@@ -302,13 +325,13 @@ def _column(heading: str, cells: Iterable[str], numbers: bool = False) -> Column
     return Column(heading, [Text.from_markup(cell, emoji=False) for cell in cells], numbers)
 
 
-def _print_columns(columns: Sequence[Column], give_way: Sequence[tuple[str, int]] = ()) -> None:
-    for line in lines(columns, width(), give_way):
+def _print_columns(columns: Sequence[Column], shrink: Sequence[tuple[str, int]] = ()) -> None:
+    for line in lines(columns, terminal_width(), shrink):
         out().print(line)
 
 
-def _table(*headings: str) -> "Table":
-    """Return a table whose last column holds sentences, which are wrapped where the terminal is narrow."""
+def _wrapped_table(*headings: str) -> "Table":
+    """Return a table whose last column holds sentences, which wrap on a narrow terminal."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -318,26 +341,27 @@ def _table(*headings: str) -> "Table":
     return table
 
 
-def _print(table: "Table") -> None:
-    """Print a table without the blanks that fill its last column."""
+def _print_wrapped(table: "Table") -> None:
+    """Print a table without trailing blanks."""
     from rich.text import Text
 
-    for line in out().render_lines(table, out().options.update(width=width() or out().width), pad=False):
+    options = out().options.update(width=terminal_width() or out().width)
+    for line in out().render_lines(table, options, pad=False):
         text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
         text.rstrip()
         out().print(text)
 
 
 def _number(value: Any) -> str:
-    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # no exponent where the digits can be written
+    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # an exponent is harder to read
 
 
 def _headline_columns(headlines: Sequence[Headline | None]) -> list[Column]:
-    """Return the columns of a pipeline's scores: on validation, on the test part, of the best baseline there."""
+    """Return columns of headline scores: validation set, test set, best baseline on the test set."""
     metrics = [headline.metric if headline else "" for headline in headlines]
-    named = {metric for metric in metrics if metric}
-    (metric,) = named if len(named) == 1 else ("score",)
+    known = {metric for metric in metrics if metric}
+    (metric,) = known if len(known) == 1 else ("score",)
     headings = {"validation": f"validation\n{metric}", "model": f"test\n{metric}", "baseline": _BASELINE}
-    shown = messages.format_numbers([getattr(headline, key, None) for headline in headlines for key in headings])
+    shown = format_numbers([getattr(headline, key, None) for headline in headlines for key in headings])
     columns = [_column(heading, shown[at :: len(headings)], True) for at, heading in enumerate(headings.values())]
-    return columns if len(named) < 2 else [_column("metric", metrics), *columns]
+    return columns if len(known) < 2 else [_column("metric", metrics), *columns]

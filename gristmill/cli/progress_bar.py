@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
-from gristmill.cli import console, output
+from gristmill.cli import output
 from gristmill.settings.messages import format_number
 from gristmill.training import progress
 from gristmill.training.epoch import Epoch
@@ -22,14 +22,14 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 0.7  # seconds before a usually quick command shows on a terminal what it is doing
+PATIENCE = 0.7  # seconds before a usually quick block is shown on a terminal
 
 
 @contextlib.contextmanager
 def working(what: str = "", how: str = "started") -> Iterator[None]:
     """Show the work within the block, as `progress` reports it.
 
-    Pass `what` for a block that is usually quick: it is shown only on a terminal, and only if the block takes long.
+    Pass `what` for a block that is usually quick: it is shown only on a terminal, and only after `PATIENCE`.
     """
     line = _Line()
     late = threading.Timer(PATIENCE, line.work_late, (what, how))
@@ -59,16 +59,16 @@ def each(items: Iterable[T], what: str) -> Iterator[T]:
 
 
 class _Line:
-    """The last line of a terminal, or lines of the log. Rich is imported when there is something to draw."""
+    """The last line of a terminal, or lines of the log. Rich is imported on first use."""
 
     def __init__(self) -> None:
-        self._begun = False  # whether anything was to be shown
+        self._begun = False  # whether any work was shown
         self._live: Live | None = None
-        self._bars: Progress | None = None  # of the training under way
-        self._of: dict[str, TaskID] = {}  # the bar of each pipeline
+        self._bars: Progress | None = None  # of the current training
+        self._tasks: dict[str, TaskID] = {}  # the bar of each pipeline
 
     def work(self, what: str, how: str, logged: bool) -> None:
-        """Show what begins."""
+        """Show work that begins."""
         self._begun = True
         if output.is_quiet():
             return
@@ -78,11 +78,11 @@ class _Line:
             return
         from rich.spinner import Spinner
 
-        self._bars, self._of = None, {}
+        self._bars, self._tasks = None, {}
         self._draw(Spinner("dots", f"{what:<10} {how}"))
 
     def work_late(self, what: str, how: str) -> None:
-        """Show what has been going on, unless something else has been shown meanwhile."""
+        """Show work that began earlier, unless other work was shown meanwhile."""
         if not self._begun:
             self.work(what, how, logged=False)
 
@@ -91,13 +91,14 @@ class _Line:
         if output.is_quiet():
             return
         if not _is_drawn():
-            _tell_epoch(epoch)
+            if epoch.number in (1, epoch.of) or epoch.number % max(1, epoch.of // 10) == 0:
+                logger.info("train      epoch %d of %d, %s", epoch.number, epoch.of, _losses(epoch))
             return
         if self._bars is None:
             self._bars = _bars()
-        if pipeline not in self._of:
-            self._of[pipeline] = self._bars.add_task("train", total=epoch.of, losses="")
-        self._bars.update(self._of[pipeline], completed=epoch.number, losses=_losses(epoch))
+        if pipeline not in self._tasks:
+            self._tasks[pipeline] = self._bars.add_task("train", total=epoch.of, losses="")
+        self._bars.update(self._tasks[pipeline], completed=epoch.number, losses=_losses(epoch))
         self._draw(self._bars)
 
     def close(self) -> None:
@@ -109,14 +110,14 @@ class _Line:
         from rich.live import Live
 
         if self._live is None:
-            self._live = Live(shown, console=console.err(), transient=True)
+            self._live = Live(shown, console=output.err(), transient=True)
             self._live.start(refresh=True)
         elif self._live.renderable is not shown:
             self._live.update(shown, refresh=True)
 
 
 def _is_drawn() -> bool:
-    return sys.stderr.isatty() and console.err().is_interactive
+    return sys.stderr.isatty() and output.err().is_interactive
 
 
 def _bars() -> "Progress":
@@ -128,13 +129,8 @@ def _bars() -> "Progress":
         MofNCompleteColumn(),
         TextColumn("{task.fields[losses]}"),
         TimeRemainingColumn(),
-        console=console.err(),
+        console=output.err(),
     )
-
-
-def _tell_epoch(epoch: Epoch) -> None:
-    if epoch.number in (1, epoch.of) or epoch.number % max(1, epoch.of // 10) == 0:
-        logger.info("train      epoch %d of %d, %s", epoch.number, epoch.of, _losses(epoch))
 
 
 def _losses(epoch: Epoch) -> str:

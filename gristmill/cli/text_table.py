@@ -1,6 +1,6 @@
-"""Tables of the terminal: columns of which some give way where the terminal is narrow."""
+"""Text tables whose columns shrink or disappear on a narrow terminal."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,91 +21,78 @@ class Column:
     numbers: bool = False  # aligned on the right
 
     @property
-    def above(self) -> str:
-        """The upper line of a heading of two lines."""
+    def upper(self) -> str:
+        """The first line of a heading of two lines, else empty."""
         return self.heading.rpartition("\n")[0]
 
     @property
-    def below(self) -> str:
-        """The line of the heading above the cells."""
+    def lower(self) -> str:
+        """The last line of the heading."""
         return self.heading.rpartition("\n")[2]
 
 
-def lines(columns: Sequence[Column], width: int | None, give_way: Sequence[tuple[str, int]] = ()) -> "Iterator[Text]":
-    """Yield the lines of a table; a column without content is left out.
-
-    Where the table is too wide, columns give way in the order of `give_way` until it fits. The others are never cut:
-    a table of them that is still too wide stays so.
+def lines(columns: Sequence[Column], width: int | None, shrink: Sequence[tuple[str, int]] = ()) -> "Iterator[Text]":
+    """Yield the lines of a table without its empty columns.
 
     Args:
         columns: the columns, with one cell for each row.
-        width: characters of a line; None for as many as the table needs.
-        give_way: headings, each with the width that its column may shrink to, or 0 to leave it out.
+        width: maximum number of characters of a line, None without limit.
+        shrink: headings of columns to shrink if the table is too wide, in this order until it fits, each with its
+            minimum width, or 0 to leave it out. Other columns are never cut, even if the table stays too wide.
     """
-    told = [column for column in columns if not column.cells or any(cell.plain for cell in column.cells)]
-    shown = {column.heading: column for column in told}
-    widths = _natural(told)
+    from rich.text import Text
+
+    columns = [column for column in columns if not column.cells or any(cell.plain for cell in column.cells)]
+    widths = _natural_widths(columns)
     if width is not None:
-        widths = _fitted(widths, width, give_way)
-    kept = {heading: shown[heading] for heading in widths}
-    yield from _headings(kept, widths)
-    for cells in zip(*(column.cells for column in kept.values()), strict=True):
-        yield _line(kept, widths, cells)
+        widths = _fit(widths, width, shrink)
+    columns = [column for column in columns if column.heading in widths]
+    if any(column.upper for column in columns):
+        line, end = "", -_GAP
+        for column in columns:
+            start, end = end + _GAP, end + _GAP + widths[column.heading]
+            if column.upper:
+                line = line.ljust(end - len(column.upper) if column.numbers else start) + column.upper
+        yield Text(line, "dim")
+    headings = [Text(column.lower, "dim") for column in columns]
+    for cells in (headings, *zip(*(column.cells for column in columns), strict=True)):
+        parts = []
+        for column, cell in zip(columns, cells, strict=True):
+            part = cell.copy()
+            part.truncate(widths[column.heading], overflow="ellipsis")
+            part.align("right" if column.numbers else "left", widths[column.heading])
+            parts.append(part)
+        row = Text(" " * _GAP).join(parts)
+        row.rstrip()
+        yield row
 
 
-def _natural(columns: Sequence[Column]) -> Widths:
-    """Return the width of each column. The upper line of a heading may reach over columns before that have none."""
+def _natural_widths(columns: Sequence[Column]) -> Widths:
+    """Return the width of each column; an upper line may extend over the columns before that have none."""
     widths, free = Widths(), 0
     for column in columns:
-        width = max(len(column.below), *(cell.cell_len for cell in column.cells), 0)
-        if column.above:
-            width, free = max(width, len(column.above) - (free if column.numbers else 0)), 0
+        width = max(len(column.lower), *(cell.cell_len for cell in column.cells), 0)
+        if column.upper:
+            width, free = max(width, len(column.upper) - (free if column.numbers else 0)), 0
         else:
             free += width + _GAP
         widths[column.heading] = width
     return widths
 
 
-def _fitted(natural: Widths, width: int, give_way: Sequence[tuple[str, int]]) -> Widths:
-    """Return the widths after as few steps of giving way as make the table fit, or after all of them."""
+def _fit(natural: Widths, width: int, shrink: Sequence[tuple[str, int]]) -> Widths:
+    """Return the widths after the fewest steps of `shrink` that make the table fit, or after all of them."""
     widths = natural
-    for count in range(1, len(give_way) + 1):
+    for count in range(1, len(shrink) + 1):
         if _excess(widths, width) <= 0:
             break
-        least = dict(give_way[:count])
-        widths = {heading: size for heading, size in natural.items() if least.get(heading, 1)}
-        for heading in [heading for heading in least if heading in widths]:
+        minimum = dict(shrink[:count])
+        widths = {heading: size for heading, size in natural.items() if minimum.get(heading, 1)}
+        for heading in [heading for heading in minimum if heading in widths]:
             excess = max(0, _excess(widths, width))
-            widths[heading] = max(min(least[heading], widths[heading]), widths[heading] - excess)
+            widths[heading] = max(min(minimum[heading], widths[heading]), widths[heading] - excess)
     return widths
 
 
 def _excess(widths: Widths, width: int) -> int:
     return sum(widths.values()) + _GAP * (len(widths) - 1) - width
-
-
-def _headings(columns: Mapping[str, Column], widths: Widths) -> "Iterator[Text]":
-    from rich.text import Text
-
-    if any(column.above for column in columns.values()):
-        line, end = "", -_GAP
-        for column in columns.values():
-            start, end = end + _GAP, end + _GAP + widths[column.heading]
-            if column.above:
-                line = line.ljust(end - len(column.above) if column.numbers else start) + column.above
-        yield Text(line, "dim")
-    yield _line(columns, widths, [Text(column.below, "dim") for column in columns.values()])
-
-
-def _line(columns: Mapping[str, Column], widths: Widths, cells: "Sequence[Text]") -> "Text":
-    from rich.text import Text
-
-    parts = []
-    for column, cell in zip(columns.values(), cells, strict=True):
-        part = cell.copy()
-        part.truncate(widths[column.heading], overflow="ellipsis")
-        part.align("right" if column.numbers else "left", widths[column.heading])
-        parts.append(part)
-    line = Text(" " * _GAP).join(parts)
-    line.rstrip()
-    return line

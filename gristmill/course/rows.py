@@ -1,35 +1,36 @@
-"""The course's networks, row by row: what it published, what its own code gives on our split, and what ours give.
+"""Rows of the course table: what the course published, what its own code scores on our split, and our scores.
 
-The rows are in `data/course.toml` of the project, and name pipelines. A row of ours is a sweep of its pipeline over
-seeds, so it is shown from the cache where it was run before.
+`data/course.toml` of the project lists the rows with their pipelines. Our scores are a sweep of the pipeline over
+seeds, so a row that was run before is a cache hit.
 """
 
 import statistics
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, PositiveInt
 
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import GristmillError, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
-from gristmill.settings import messages
 from gristmill.settings.base import Settings
-from gristmill.settings.messages import problem_lines
-from gristmill.sweeps import trials as sweeps
+from gristmill.settings.messages import format_number, validate_table
 from gristmill.sweeps.leaderboard import TrialScores
-from gristmill.sweeps.trials import Trial
+from gristmill.sweeps.trials import Trial, seed_trials
 
 FILE = "data/course.toml"
 
+RunTrials = Callable[[str, list[Trial]], list[TrialScores | None]]
+"""Returns the scores of trials of a pipeline, None for a trial without scores."""
 
-class Code(Settings):
-    """The course's own code on our split."""
+
+class CourseCode(Settings):
+    """Scores of the course's own code on our split."""
 
     scores: Annotated[tuple[float, ...], Field(strict=False, min_length=1)]  # by seed
     epochs: PositiveInt
@@ -44,22 +45,22 @@ class CourseRow(Settings):
     week: str
     what: str
     pipeline: str
-    published: str  # figures, in the course's own words
-    split: str  # what they were measured on
+    published: str  # scores, as the course words them
+    split: str  # the data behind the published scores
     seeds: PositiveInt = 3
-    code: Code | None = None  # where it was run
-    note: str = ""  # why ours is worse, where it is
+    code: CourseCode | None = None  # None if it was not run
+    note: str = ""  # why our score is worse, if it is
 
 
 @dataclass(frozen=True)
 class CourseResult:
-    """A row with what became of it here."""
+    """A row with our scores."""
 
     row: CourseRow
-    by_seed: Mapping[int, TrialScores]  # of the seeds that have one
-    missing: str = ""  # why seeds have none here
-    kept: frozenset[int] = frozenset()  # seeds whose outcome is of an earlier run, maybe on another machine
-    failed: bool = False  # whether seeds have none because their runs failed
+    by_seed: Mapping[int, TrialScores]
+    missing: str = ""  # why seeds have no scores in this store
+    saved: frozenset[int] = frozenset()  # seeds whose scores are from docs/course.json
+    failed: bool = False  # whether runs of seeds without scores failed
 
     @property
     def outcomes(self) -> list[TrialScores]:
@@ -67,12 +68,12 @@ class CourseResult:
 
     @property
     def tests(self) -> list[float]:
-        """The test scores by seed."""
+        """Scores on the test set, by seed."""
         return [outcome.test for outcome in self.outcomes if outcome.test is not None]
 
     @property
     def is_worse(self) -> bool:
-        """Whether the mean of the seeds is worse than that of the course's own code on the same split."""
+        """Whether our mean score is worse than that of the course's code."""
         if not self.tests or self.row.code is None:
             return False
         ours, code = statistics.mean(self.tests), statistics.mean(self.row.code.scores)
@@ -83,85 +84,67 @@ def rows(root: Path) -> list[CourseRow]:
     """Return the rows of a project's `data/course.toml`.
 
     Raises:
-        RequestError: there is no such file, or it does not hold; one line for each mistake.
+        RequestError: the file is missing or invalid; one line for each mistake.
     """
     file = root / FILE
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(
-            f"{file}: cannot be read ({error.strerror}). The course's rows are of gristmill's own project."
+            f"{file}: cannot be read ({error.strerror}). Run this in the repository of gristmill, which has the file."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{file}: not valid TOML: {error}.") from None
-    found, problems = [], list[str]()
-    for number, row in enumerate(raw.get("rows", []), 1):
-        try:
-            found.append(CourseRow.model_validate(row))
-        except ValidationError as error:
-            problems += [f"{FILE} row {number} {line}" for line in problem_lines(error, CourseRow)]
+    problems: list[str] = []
+    found = [
+        validate_table(CourseRow, row, f"{FILE} row {at}", problems) for at, row in enumerate(raw.get("rows", []), 1)
+    ]
     if problems:
         raise RequestError("\n".join(problems))
-    return found
+    return [row for row in found if row]
 
 
 def trials(catalogue: Catalogue) -> Iterator[Trial]:
-    """Yield what the table shows, row by row; nothing in a project that has no `data/course.toml`."""
+    """Yield the trials of all rows; none in a project without `data/course.toml`."""
     if (catalogue.root / FILE).exists():
         for row in rows(catalogue.root):
-            yield from sweeps.by_seed(catalogue, row.pipeline, row.seeds)
+            yield from seed_trials(catalogue, row.pipeline, row.seeds)
 
 
 def result(
-    catalogue: Catalogue,
-    row: CourseRow,
-    tried: Callable[[str, list[Trial]], list[TrialScores | None]],
-    earlier: Mapping[int, TrialScores] | None = None,
+    catalogue: Catalogue, row: CourseRow, run: RunTrials, saved: Mapping[int, TrialScores] | None = None
 ) -> CourseResult:
-    """Return what became of a row.
-
-    Args:
-        catalogue: the project's.
-        row: the row.
-        tried: gives what trials of a pipeline came to, None for one that came to nothing.
-        earlier: outcomes by seed that stand for those that are missing here (`kept.py`).
-    """
-    asked = sweeps.by_seed(catalogue, row.pipeline, row.seeds)
-    made, missing, failed = _made(catalogue, row, asked, tried)
-    stand_ins = {trial.seed: (earlier or {})[trial.seed] for trial in asked if trial.seed in (earlier or {})}
-    found = stand_ins | made
-    return CourseResult(row, dict(sorted(found.items())), missing, frozenset(found) - frozenset(made), failed)
+    """Return a row with its scores; `saved` scores by seed stand in for those that this store lacks."""
+    asked = seed_trials(catalogue, row.pipeline, row.seeds)
+    here, missing, failed = _scores_here(catalogue, row, asked, run)
+    others = {trial.seed: saved[trial.seed] for trial in asked if saved and trial.seed in saved.keys() - here.keys()}
+    return CourseResult(row, dict(sorted((here | others).items())), missing, frozenset(others), failed)
 
 
-def _made(
-    catalogue: Catalogue,
-    row: CourseRow,
-    asked: list[Trial],
-    tried: Callable[[str, list[Trial]], list[TrialScores | None]],
+def _scores_here(
+    catalogue: Catalogue, row: CourseRow, asked: list[Trial], run: RunTrials
 ) -> tuple[dict[int, TrialScores], str, bool]:
-    """Return the outcomes by seed that are in this store, why there are none of others, and whether those failed."""
+    """Return the scores by seed in this store, why others are missing, and whether their runs failed."""
     pipeline = catalogue.pipeline(row.pipeline)
     if any(step.state == "no data" for step in plan.plan(catalogue, pipeline)):
-        return {}, f"no data here ({_source(pipeline)}); it runs where there is.", False
+        return {}, f"its data is not here ({_source(pipeline)}).", False
     try:
-        found = tried(row.pipeline, asked)
-    except GristmillError as error:  # of this row alone: the others are shown all the same
+        scores = run(row.pipeline, asked)
+    except GristmillError as error:  # the other rows are still shown
         return {}, f"failed: {error}", True
-    made = {trial.seed: outcome for trial, outcome in zip(asked, found, strict=True) if outcome}
-    without = [trial for trial in asked if trial.seed not in made]
-    records = [Runs(catalogue.store).latest_trial(trial.pipeline) for trial in without]
+    here = {trial.seed: found for trial, found in zip(asked, scores, strict=True) if found}
+    records = [Runs(catalogue.store).latest_trial(trial.pipeline) for trial in asked if trial.seed not in here]
     errors = [record.error for record in records if record and record.error]
-    return made, f"failed: {errors[0]}" if errors else "" if made else "not run yet.", bool(errors)
+    return here, f"failed: {errors[0]}" if errors else "" if here else "not run yet.", bool(errors)
 
 
 def _source(pipeline: Pipeline) -> str:
-    """Return a pipeline's source as its table names it: where it was sought is of one machine."""
+    """Return a pipeline's source without its path, which differs between machines."""
     source: Any = pipeline.tables["source"]
     return f"{source.kind} {getattr(source, 'name', None) or Path(getattr(source, 'path', '')).name}".strip()
 
 
-def means(values: Iterable[float]) -> str:
-    """Return the mean of some scores, and their standard deviation where there are several."""
-    found = list(values)
-    spread = f" ± {messages.format_number(statistics.stdev(found), 2)}" if len(found) > 1 else ""
-    return f"{messages.format_number(statistics.mean(found))}{spread}"
+def mean_and_spread(scores: Sequence[float]) -> str:
+    """Return the mean of scores, and their standard deviation if there are several."""
+    spread = f" ± {format_number(statistics.stdev(scores), 2)}" if len(scores) > 1 else ""
+    return f"{format_number(statistics.mean(scores))}{spread}"

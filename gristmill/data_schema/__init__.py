@@ -1,1 +1,1 @@
-"""The schema kept with a pipeline, `schemas/NAME.toml`: read, held against data, proposed from what was seen."""
+"""The schema of a pipeline's data, `schemas/NAME.toml`: check data by it, propose it from data."""

@@ -1,4 +1,4 @@
-"""Data held against a schema: every violation with where it is, what was received and the rule that it breaks."""
+"""Check data by a schema: each violation names the place, the received value and the broken rule."""
 
 import json
 import re
@@ -13,42 +13,33 @@ import pandas as pd
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
 
-Where = Callable[[int], str]  # names what is at a position: a row of a file, a photo
+Where = Callable[[int], str]  # names a position: a row of a file, a photo
 Mask = npt.NDArray[np.bool_]  # (rows,)
 
-_SHOWN = 20  # violations that an error tells
+MAX_VIOLATIONS_LISTED = 20
 
 
 @dataclass(frozen=True)
 class Violation:
-    """Something in the data that a rule does not allow."""
+    """A broken rule of a schema."""
 
-    found: str  # where, and what was received
-    rule: str  # as it stands in the schema: `[columns.visitors] has max = 150`
+    found: str  # place and received value
+    rule: str  # as in the schema: `[columns.visitors] has max = 150`
 
 
-def refuse(violations: Iterable[Violation], schema: Expectations) -> None:
-    """Refuse data that breaks a schema, with all violations at once, a line each.
-
-    Raises:
-        DataError: there is a violation.
-    """
+def check_violations(violations: Iterable[Violation], schema: Expectations) -> None:
+    """Raise a `DataError` with a line for each violation, if there are any."""
     lines = [f"{violation.found}; {schema.file} {violation.rule}." for violation in violations]
     if len(lines) > 1:
-        hidden = f"and {len(lines) - _SHOWN} more: " if len(lines) > _SHOWN else ""
-        lines = [*lines[:_SHOWN], f"{hidden}{len(lines)} rules are broken."]
+        hidden = len(lines) - MAX_VIOLATIONS_LISTED
+        more = f"and {hidden} more: " if hidden > 0 else ""
+        lines = [*lines[:MAX_VIOLATIONS_LISTED], f"{more}{len(lines)} rules are broken."]
     if lines:
-        raise DataError("\n".join(lines) + " Mend the data, or edit the schema.")
+        raise DataError("\n".join(lines) + " Fix the data, or edit the schema.")
 
 
 def column_violations(frame: pd.DataFrame, rules: Mapping[str, Cells], where: Where) -> Iterator[Violation]:
-    """Yield what breaks the rules of those columns that a frame has.
-
-    Args:
-        frame: cells as the source gives them; missing ones and "" are empty.
-        rules: by column.
-        where: names the row at a position of the frame.
-    """
+    """Yield violations of the rules by column, for the columns that a frame has; missing cells and "" are empty."""
     for name in [name for name in rules if name in frame]:
         cells, rule = frame[name], rules[name]
         for key, broken in _broken(cells, rule):
@@ -59,14 +50,7 @@ def column_violations(frame: pd.DataFrame, rules: Mapping[str, Cells], where: Wh
 
 
 def bound_violations(table: str, values: "pd.Series[Any]", bounds: Bounds, where: Where) -> Iterator[Violation]:
-    """Yield what lies out of bounds.
-
-    Args:
-        table: of the bounds in the schema; its name says what the values are.
-        values: (rows,); missing ones break nothing.
-        bounds: of the values.
-        where: names what is at a position.
-    """
+    """Yield violations of bounds; `table` is their table in the schema, named after the values. NaN breaks nothing."""
     numbers = values.to_numpy(np.float64)
     for key, broken in _outside(numbers, bounds):
         first = int(broken.argmax())
@@ -74,25 +58,19 @@ def bound_violations(table: str, values: "pd.Series[Any]", bounds: Bounds, where
         yield Violation(found, f"[{table}] has {key} = {_plain(getattr(bounds, key))}")
 
 
-def class_violations(counts: Mapping[str, int], least: Mapping[str, int]) -> Iterator[Violation]:
-    """Yield the classes that have too few examples, and those that the schema does not list where it lists any.
-
-    Args:
-        counts: examples of each class.
-        least: examples that each class must have.
-    """
-    for name, count in least.items():
+def class_violations(counts: Mapping[str, int], minimum: Mapping[str, int]) -> Iterator[Violation]:
+    """Yield classes with fewer examples than their minimum, and unlisted classes if the schema lists any."""
+    for name, count in minimum.items():
         if counts.get(name, 0) < count:
-            yield Violation(
-                f"class {name!r}: {counts.get(name, 0)} examples", f"[classes] has {quoted(name)} = {count}"
-            )
+            rule = f"[classes] has {quoted(name)} = {count}"
+            yield Violation(f"class {name!r}: {counts.get(name, 0)} examples", rule)
     for name in counts:
-        if least and name not in least:
+        if minimum and name not in minimum:
             yield Violation(f"class {name!r}: {counts[name]} examples", "[classes] does not list it")
 
 
 def frequency_violations(frequency: str, expected: str | None) -> Iterator[Violation]:
-    """Yield the frequency of a series if it is not the expected one."""
+    """Yield the frequency of a series if another one is expected."""
     if expected not in (None, frequency):
         yield Violation(f"the frequency of the times is {frequency!r}", f"has frequency = {_plain(expected)}")
 
@@ -103,29 +81,29 @@ def quoted(key: str) -> str:
 
 
 def _broken(cells: "pd.Series[Any]", rule: Cells) -> Iterator[tuple[str, Mask]]:
-    """Yield each key of a rule that a column breaks, and which cells do."""
+    """Yield each key of a rule that a column breaks, with the cells that break it."""
     empty = (cells.isna() | (cells == "")).to_numpy(bool)
     if rule.missing is not None and empty.mean() > rule.missing:
         yield "missing", empty
     if rule.values is not None:
-        names = cells.convert_dtypes().astype("str")  # integers beside an empty cell had become 3.0
-        yield from _any("values", ~empty & ~names.isin(rule.values).to_numpy(bool))
+        names = cells.convert_dtypes().astype("str")  # an empty cell turns integers of its column into 3.0
+        yield from _if_any("values", ~empty & ~names.isin(rule.values).to_numpy(bool))
     if {rule.type, rule.min, rule.max} != {None}:
         numbers = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
         if rule.type is not None:
-            whole = numbers % 1 == 0 if rule.type == "integer" else ~np.isnan(numbers)
-            yield from _any("type", ~empty & ~whole)
+            valid = numbers % 1 == 0 if rule.type == "integer" else ~np.isnan(numbers)
+            yield from _if_any("type", ~empty & ~valid)
         yield from _outside(numbers, rule)
 
 
 def _outside(values: npt.NDArray[np.float64], bounds: Bounds) -> Iterator[tuple[str, Mask]]:
     if bounds.min is not None:
-        yield from _any("min", values < bounds.min)
+        yield from _if_any("min", values < bounds.min)
     if bounds.max is not None:
-        yield from _any("max", values > bounds.max)
+        yield from _if_any("max", values > bounds.max)
 
 
-def _any(key: str, broken: Mask) -> Iterator[tuple[str, Mask]]:
+def _if_any(key: str, broken: Mask) -> Iterator[tuple[str, Mask]]:
     if broken.any():
         yield key, broken
 
@@ -135,7 +113,7 @@ def _share(broken: Mask) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a value as people write it: a number without a fraction of zero, a list and text as in TOML."""
+    """Return a value as TOML writes it, whole numbers without a fraction."""
     if isinstance(value, float | np.floating | np.integer):
         return str(int(value)) if float(value).is_integer() else str(float(value))
     return short_repr(list(value) if isinstance(value, tuple) else value)

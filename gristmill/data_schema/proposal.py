@@ -1,8 +1,8 @@
-"""A schema proposed from data that was seen: what a domain's `schema.py` puts together, a line a rule.
+"""Rules of a schema proposed from data; the `schema_proposal` of each domain collects them.
 
-Rules leave room for what is new without being wrong. Numbers have half of their range on each side, and do not change
-sign for it: what lies beyond is rather another unit, a lost decimal point, or a -999 that stands for nothing. Lengths
-and sizes may be half of the least and twice the largest, classes half as frequent, and twice as many cells empty.
+Proposed rules leave room for new data. Bounds of numbers are wider by half of the range on each side and keep the sign:
+values beyond probably have another unit, a lost decimal point, or are a code for "missing" such as -999. Lengths and
+sizes may halve and double, classes may have half as many examples, and twice as many cells may be empty.
 """
 
 import math
@@ -16,13 +16,12 @@ import pandas as pd
 from gristmill.data_schema.checks import quoted
 from gristmill.settings.messages import format_number
 
-_EXACT = 2**53  # below it a float tells every whole number from the next
-_WHOLE = 'all whole so far; "integer" would refuse the first that is not'
-_LISTED = 50  # names of a column that are listed; of more each new one is hardly a mistake
+_MAX_EXACT_INTEGER = 2**53  # larger floats skip whole numbers
+_MAX_NAMES_LISTED = 50  # a column with more names probably gets new ones
 
 
 @dataclass(frozen=True)
-class Line:
+class SchemaRule:
     """A key of the proposed schema, and why it has its value."""
 
     key: str
@@ -30,65 +29,56 @@ class Line:
     why: str
 
 
-Proposal = dict[str, list[Line]]
-"""Lines by table; those of no table under ""."""
+SchemaProposal = dict[str, list[SchemaRule]]
+"""Rules by table; those outside tables under ""."""
 
 
-def column(name: str) -> str:
-    """Return the table of a column's rules."""
+def column_table(name: str) -> str:
+    """Return the table with the rules of a column."""
     return f"columns.{quoted(name)}"
 
 
-def number_lines(values: "pd.Series[float]", holes: float) -> list[Line]:
-    """Return the rules of a column of numbers.
-
-    Args:
-        values: those that were seen.
-        holes: share of rows that had an empty cell: of this column as many, or fewer.
-    """
+def number_rules(values: "pd.Series[float]", empty: float) -> list[SchemaRule]:
+    """Return the rules of a column of numbers; `empty` is the largest possible share of empty cells."""
     low, high = float(values.min()), float(values.max())
     whole = bool((values % 1 == 0).all())
     room = (high - low) / 2 or abs(high) / 2 or 1.0
-    least, most = _rounded(low - room, room, ROUND_FLOOR), _rounded(high + room, room, ROUND_CEILING)
+    lower, upper = _rounded(low - room, room, ROUND_FLOOR), _rounded(high + room, room, ROUND_CEILING)
     return [
-        Line("type", "number", _WHOLE if whole else "whole or not"),
-        Line("min", max(least, 0) if low >= 0 else least, f"seen: {format_number(low, 6)}"),
-        Line("max", min(most, 0) if low < 0 and high <= 0 else most, f"seen: {format_number(high, 6)}"),
-        missing_line(holes),
+        SchemaRule("type", "number", 'all whole so far; "integer" rejects fractions' if whole else "whole or not"),
+        SchemaRule("min", max(lower, 0) if low >= 0 else lower, f"seen: {format_number(low, 6)}"),
+        SchemaRule("max", min(upper, 0) if low < 0 and high <= 0 else upper, f"seen: {format_number(high, 6)}"),
+        missing_rule(empty),
     ]
 
 
-def name_lines(values: "pd.Series[str]", holes: float) -> list[Line]:
-    """Return the rules of a column of names: which there are, unless they are too many to list.
-
-    Args:
-        values: those that were seen.
-        holes: share of rows that had an empty cell: of this column as many, or fewer.
-    """
+def name_rules(values: "pd.Series[str]", empty: float) -> list[SchemaRule]:
+    """Return the rules of a column of names; `empty` is the largest possible share of empty cells."""
     names = sorted(values.unique())
-    listed = [Line("values", names, f"{len(names)} seen")] if len(names) <= _LISTED else []
-    return [*listed, missing_line(holes)]
+    listed = [SchemaRule("values", names, f"{len(names)} seen")] if len(names) <= _MAX_NAMES_LISTED else []
+    return [*listed, missing_rule(empty)]
 
 
-def missing_line(holes: float) -> Line:
-    """Return the rule of empty cells; none may be where none was seen."""
-    allowed = min(math.ceil(2000 * holes) / 1000, 1.0) if holes else 0
-    return Line("missing", allowed, f"share of empty cells; seen: {f'{holes:.1%} at most' if holes else 'none'}")
+def missing_rule(empty: float) -> SchemaRule:
+    """Return the rule on empty cells; none is allowed if the data has none."""
+    allowed = min(math.ceil(2000 * empty) / 1000, 1.0) if empty else 0
+    return SchemaRule("missing", allowed, f"share of empty cells; seen: {f'{empty:.1%} at most' if empty else 'none'}")
 
 
-def size_lines(values: "pd.Series[int]", unit: str) -> list[Line]:
-    """Return the bounds of lengths or sizes in some unit."""
+def size_rules(values: "pd.Series[int]", unit: str) -> list[SchemaRule]:
+    """Return the bounds of lengths or sizes in a unit."""
     low, high = int(values.min()), int(values.max())
-    return [Line("min", low // 2, f"{unit}; seen: {low:,}"), Line("max", high * 2, f"{unit}; seen: {high:,}")]
+    bounds = (("min", low // 2, low), ("max", high * 2, high))
+    return [SchemaRule(key, value, f"{unit}; seen: {seen:,}") for key, value, seen in bounds]
 
 
-def class_lines(counts: Mapping[str, int]) -> list[Line]:
-    """Return the least number of examples of each class."""
-    return [Line(name, (count + 1) // 2, f"seen: {count:,}") for name, count in counts.items()]
+def class_rules(counts: Mapping[str, int]) -> list[SchemaRule]:
+    """Return the minimum number of examples of each class."""
+    return [SchemaRule(name, (count + 1) // 2, f"seen: {count:,}") for name, count in counts.items()]
 
 
-def _rounded(bound: float, room: float, outward: str) -> int | float:
-    """Return a bound to two digits of its room, away from what was seen."""
+def _rounded(bound: float, room: float, direction: str) -> int | float:
+    """Round a bound outward to two digits of its room."""
     digit = Decimal(1).scaleb(math.floor(math.log10(room)) - 1)
-    rounded = float((Decimal(bound) / digit).to_integral_value(outward) * digit)
-    return int(rounded) if rounded.is_integer() and abs(rounded) < _EXACT else rounded
+    rounded = float((Decimal(bound) / digit).to_integral_value(direction) * digit)
+    return int(rounded) if rounded.is_integer() and abs(rounded) < _MAX_EXACT_INTEGER else rounded

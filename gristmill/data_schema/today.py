@@ -1,4 +1,4 @@
-"""Today's data of a pipeline as its ingest takes it, held against its schema where it has one."""
+"""Today's data of a pipeline: ingested and checked by its schema, or the source of a proposed schema."""
 
 import importlib
 from collections.abc import Iterator
@@ -6,18 +6,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
-from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.catalogue import Catalogue, Pipeline, toml_value
 from gristmill.config.stages import module_of, stages_of
+from gristmill.data_schema.checks import quoted
 from gristmill.runs import plan
 from gristmill.runs.downloads import fetch
 from gristmill.runs.locations import fetch_missing
+from gristmill.settings.base import Settings
 from gristmill.training.keras_backend import import_keras
+
+if TYPE_CHECKING:
+    from gristmill.data_schema.proposal import SchemaProposal
+
+_MAX_ARRAY_WIDTH = 100  # characters of an array on one line
+
+_HEAD = """\
+# Schema of the data of the pipeline {name}, proposed from {counts},
+# with room for new data. Edit the rules, remove those that you do not need, and commit the file:
+# ingest rejects data that breaks a rule.
+"""
+_NOTES = {"classes": "  # minimum number of examples; classes that are not listed are rejected"}
 
 
 @dataclass(frozen=True)
 class IngestedData:
-    """What ingest made of the data."""
+    """The result of ingest."""
 
     folder: Path
     counts: dict[str, int]
@@ -25,10 +40,10 @@ class IngestedData:
 
 @contextmanager
 def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[IngestedData]:
-    """Give what a pipeline's ingest makes of the data as it is now: from the store, or made for this block alone.
+    """Yield today's ingested data, from the store or made for this block.
 
     Raises:
-        DataError: the data is not there, cannot be used, or breaks the schema.
+        DataError: the data is missing, unusable, or breaks the schema.
     """
     step, *_ = plan.plan(catalogue, pipeline)
     if step.artifact:
@@ -46,3 +61,33 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingeste
     paths = tuple(file for located in data.values() for file in located.files)
     with TemporaryDirectory() as folder:
         yield IngestedData(Path(folder), core.ingest(**tables, paths=paths, out=Path(folder)))
+
+
+def propose(domain: str, folder: Path, ingest: Settings) -> "SchemaProposal":
+    """Return a schema for the ingested data in a folder; `ingest` are the settings that made it."""
+    module = importlib.import_module(f"gristmill.domains.{domain}.schema_proposal")
+    proposal: SchemaProposal = module.propose(folder, ingest)
+    return proposal
+
+
+def as_toml(name: str, counts: str, proposal: "SchemaProposal") -> str:
+    """Return the text of a pipeline's schema; `counts` describes the data that it was proposed from."""
+    return "\n".join([_HEAD.format(name=name, counts=counts), *_lines(proposal)])
+
+
+def _lines(proposal: "SchemaProposal") -> Iterator[str]:
+    for table, found in proposal.items():
+        if table:
+            yield f"[{table}]{_NOTES.get(table, '')}"
+        rules = [f"{quoted(rule.key)} = {_value(rule.value)}" for rule in found]
+        width = max((len(rule) for rule in rules if "\n" not in rule), default=0)
+        yield from (f"{text:{width}}  # {rule.why}" for text, rule in zip(rules, found, strict=True))
+        yield ""
+
+
+def _value(value: Any) -> str:
+    """Return a value as TOML, a long array with a line for each item."""
+    text = toml_value(value)
+    if not isinstance(value, list) or len(text) <= _MAX_ARRAY_WIDTH:
+        return text
+    return "\n".join(["[", *(f"    {toml_value(item)}," for item in value), "]"])

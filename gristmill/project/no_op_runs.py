@@ -1,4 +1,4 @@
-"""Runs with nothing to do: their records are written from the store alone, before Prefect or TensorFlow is loaded."""
+"""Records of runs with nothing to do, written from the store alone: neither Prefect nor TensorFlow is loaded."""
 
 from gristmill import keys
 from gristmill.config import stages
@@ -10,20 +10,26 @@ from gristmill.runs import plan
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record, Runs, StageRecord
 from gristmill.runs.retraining_record import Retraining
-from gristmill.store.artifact import Reference
 
 
 def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps: list[Step]) -> Record:
-    """Return the last record if it has these artifacts and overrides; otherwise write one (settings were reverted)."""
+    """Return the last record if it has these artifacts and overrides, else a new one (settings were reverted)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
     runs = Runs(catalogue.store)
-    last = runs.latest(name)
-    if catalogue.store.remote and not _tells(last, references, overrides):
-        runs.pull(name)  # what all this was made by may have been another machine
+
+    def last_if_same() -> Record | None:
         last = runs.latest(name)
-    if last and _tells(last, references, overrides):
-        return last
-    check_lost_rows(catalogue, catalogue.pipeline(name), references["ingest"])  # data went back too
+        if last is None or last.outcome != "succeeded":
+            return None
+        return last if (last.references, last.assigned) == (references, overrides) else None
+
+    record = last_if_same()
+    if record is None and catalogue.store.remote:
+        runs.pull(name)  # another machine may have made the artifacts
+        record = last_if_same()
+    if record:
+        return record
+    check_lost_rows(catalogue, catalogue.pipeline(name), references["ingest"])  # the data may be an older version too
     run = _start(catalogue, name, overrides)
     for stage, reference in references.items():
         runs.note(name, run.id, stage, StageRecord(reference=reference, cached=True, seconds=0.0))
@@ -31,7 +37,7 @@ def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps
 
 
 def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> Record | None:
-    """Write the record of a retraining whose data brings nothing new and return it; None where it may bring some."""
+    """Return a new record of a retraining without new data; None if the data may be new."""
     pipeline = catalogue.pipeline(name)
     runs, registry = Runs(catalogue.store), Registry(catalogue.store)
     runs.pull(name)
@@ -45,21 +51,10 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     found = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
     run = _start(catalogue, name, overrides)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
-    runs.note_retraining(name, run.id, found.ended("nothing new", "no row that was not judged already"))
+    runs.note_retraining(name, run.id, found.ended("nothing new", "all rows were judged before"))
     return runs.finish(name, run.id, "succeeded")
-
-
-def _tells(last: Record | None, references: dict[str, Reference], overrides: list[str]) -> bool:
-    """Whether a record describes this run; other overrides do not match, even if the settings are equal."""
-    return (
-        last is not None
-        and last.outcome == "succeeded"
-        and last.references == references
-        and last.assigned == overrides
-    )
 
 
 def _start(catalogue: Catalogue, name: str, overrides: list[str]) -> Record:
     pipeline = catalogue.pipeline(name)
-    versions = keys.library_versions(stages.libraries_of(pipeline.domain))
-    return Runs(catalogue.store).start(pipeline, overrides, versions)
+    return Runs(catalogue.store).start(pipeline, overrides, keys.library_versions(stages.libraries_of(pipeline.domain)))

@@ -1,4 +1,4 @@
-"""The page of all pipelines: how each stands, its scores over time, the last retrainings, what it has stored."""
+"""The page of all pipelines: status, scores over time, last retrainings, stored bytes."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,14 +24,13 @@ from gristmill.store.store import Store
 
 TITLE = "All pipelines"
 
-_ABOUT = "How every pipeline stands. Times are UTC."
-_DECISIONS = 5  # retrainings of a pipeline that are listed
-_BESIDE = ("retraining", "sweep", "trial")  # a pipeline's pages beside its report
+_MAX_RETRAININGS_LISTED = 5  # of each pipeline
+_OTHER_PAGES = ("retraining", "sweep", "trial")  # of a pipeline, besides its report
 
 
 @dataclass(frozen=True)
 class PipelineSummary:
-    """A pipeline: how it stands, and its runs without the trials of sweeps, newest first."""
+    """A pipeline with its status and its runs except the trials of sweeps, newest first."""
 
     status: Status
     pipeline: Pipeline
@@ -39,18 +38,17 @@ class PipelineSummary:
 
     @property
     def name(self) -> str:
-        """The pipeline's."""
         return self.status.name
 
     @property
-    def made(self) -> list[Record]:
+    def made_models(self) -> list[Record]:
         """The successful runs of its own settings that made a model to serve, newest first."""
         succeeded = (record for record in self.records if record.outcome == "succeeded" and record.made_model)
         return [record for record in succeeded if record.is_own(self.pipeline)]
 
 
 def write_index(project: Project) -> Path:
-    """Render the page of all pipelines and return its path: `reports/_index.html` in the store."""
+    """Render the page of all pipelines as `reports/_index.html` in the store and return its path."""
     entries = [
         PipelineSummary(
             status,
@@ -67,21 +65,22 @@ def write_index(project: Project) -> Path:
     }
     if page_path(project.store, page.PAGE).exists():
         facts["see"] = link_to(project.store, page.PAGE, "the course")
-    return render_page(project.store, INDEX, TITLE, _ABOUT, facts, _sections(project, entries))
+    about = "The status of every pipeline. Times are UTC."
+    return render_page(project.store, INDEX, TITLE, about, facts, _sections(project, entries))
 
 
 def history(project: Project, entry: PipelineSummary) -> list[RunScore]:
-    """Return what a pipeline's runs scored, oldest first: of those that made something, by the metric of the last.
+    """Return the scores of a pipeline's runs that were not all cache hits, oldest first, by the metric of the last.
 
-    Runs whose artifacts were collected are there where they are a version, which keeps its scores.
+    A run whose artifacts were removed has a score if it is a version, which keeps its scores.
     """
     kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.name)}
-    told = [
+    found = [
         (record.started, project.headline(record) or kept.get(record.id))
-        for record in reversed(entry.made)
+        for record in reversed(entry.made_models)
         if not all(stage.cached for stage in record.stages.values())
     ]
-    scores = [(when, headline) for when, headline in told if headline]
+    scores = [(when, headline) for when, headline in found if headline]
     return [
         RunScore(when, headline.model, headline.baseline)
         for when, headline in scores
@@ -89,114 +88,102 @@ def history(project: Project, entry: PipelineSummary) -> list[RunScore]:
     ]
 
 
-def sizes(record: Record, store: Store) -> Counter[str]:
-    """Return the bytes of a run's artifacts by stage; those that are gone take none."""
-    found: Counter[str] = Counter()
-    for reference in record.references.values():
-        stage, key = reference["stage"], reference["key"]
-        path = store.path(stage, key)
-        with suppress(CorruptArtifact):  # collected or damaged: `verify` tells
-            found[stage] += read_artifact(path, stage, key).bytes
-    return found
-
-
 def _sections(project: Project, entries: Sequence[PipelineSummary]) -> Iterator[Section]:
     run = [entry for entry in entries if entry.records]
-    idle = [entry for entry in entries if not entry.records]
     if run:
-        yield _standing(project, run)
+        yield _status(project, run)
     if any(record.retraining for entry in run for record in entry.records):
         yield _retrainings(project.store, run)
-    if any(entry.made for entry in run):
+    if any(entry.made_models for entry in run):
         yield _stored(project.store, run)
-    if idle:
-        yield _idle(project.store, idle)
+    if len(run) < len(entries):
+        yield _never_run(project.store, [entry.status for entry in entries if not entry.records])
 
 
-def _standing(project: Project, entries: Sequence[PipelineSummary]) -> Section:
+def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
     rows = []
     for entry in entries:
         status, points, last = entry.status, history(project, entry), entry.records[0]
         headline = status.headline
         rows.append(
             [
-                _named(project.store, entry.name),
+                _links(project.store, entry.name),
                 status.domain,
                 status.state,
-                f"v{status.champion}" if status.champion else "–",
+                f"v{status.champion}" if status.champion else MISSING,
                 *(headline_pair(headline) if headline else (MISSING, MISSING)),
                 sparkline(headline.metric, points) if headline and points else "",
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),
             ]
         )
     note = (
-        "Scores are test scores of the last successful run of the pipeline's own settings. The small charts show one "
-        "dot for each of these runs that made something, over time; the dashed line is the best baseline of each. Runs "
-        "that tried other settings with --set are listed by gristmill runs NAME. A name links to its report if that "
-        "was rendered with gristmill report NAME."
+        "Scores are those of the last successful run of the pipeline's own settings, on the test set. Each chart has a "
+        "dot for every such run that was not a cache hit, and a dashed line for its best baseline. gristmill runs NAME "
+        "also lists runs with --set. A name links to the report if gristmill report NAME has rendered it."
     )
     headings = ["pipeline", "domain", "state", "champion", "score", "best baseline", "scores over time", "last run"]
     return Section("Run so far", note, tables=[Table("", headings, rows, words=True)])
 
 
 def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
-    rows = [
-        [
-            link_to(store, page_name(entry.name, "retraining"), entry.name),
-            f"{record.started:%Y-%m-%d %H:%M}",
-            found.verdict or record.outcome,
-            f"v{found.version}" if found.version else "",
-            found.why or record.error or "",
+    rows = []
+    for entry in entries:
+        found = [(record, record.retraining) for record in entry.records if record.retraining]
+        decisive = [*found[:1], *(item for item in found[1:] if item[1].verdict != "nothing new")]
+        rows += [
+            [
+                link_to(store, page_name(entry.name, "retraining"), entry.name),
+                f"{record.started:%Y-%m-%d %H:%M}",
+                retraining.verdict or record.outcome,
+                f"v{retraining.version}" if retraining.version else "",
+                retraining.why or record.error or "",
+            ]
+            for record, retraining in decisive[:_MAX_RETRAININGS_LISTED]
         ]
-        for entry in entries
-        for record in _decisive(entry.records)
-        if (found := record.retraining)
-    ]
-    note = f"The last {_DECISIONS} of each pipeline, without those that found nothing new before the last."
+    note = (
+        f"The last {_MAX_RETRAININGS_LISTED} of each pipeline. Of those that found nothing new, only the very last is "
+        "listed."
+    )
     headings = ["pipeline", "when", "verdict", "version", "why"]
     return Section("Retrainings", note, tables=[Table("", headings, rows, words=True)])
 
 
-def _decisive(records: Sequence[Record]) -> list[Record]:
-    """Return the last retrainings, newest first; of those that found nothing new only one that is the very last."""
-    retrainings = [record for record in records if record.retraining]
-    return [
-        record
-        for at, record in enumerate(retrainings)
-        if at == 0 or (record.retraining and record.retraining.verdict != "nothing new")
-    ][:_DECISIONS]
-
-
 def _stored(store: Store, entries: Sequence[PipelineSummary]) -> Section:
-    taken = {entry.name: sizes(entry.made[0], store) for entry in entries if entry.made}
+    sizes = {entry.name: _sizes(entry.made_models[0], store) for entry in entries if entry.made_models}
     names = dict.fromkeys(stage.name for stages in STAGES.values() for stage in stages)
-    shown = [name for name in names if any(name in by_stage for by_stage in taken.values())]
+    shown = [name for name in names if any(name in by_stage for by_stage in sizes.values())]
     rows = [
         [pipeline, *(_mib(by_stage[name]) if name in by_stage else "" for name in shown), _mib(by_stage.total())]
-        for pipeline, by_stage in taken.items()
+        for pipeline, by_stage in sizes.items()
     ]
-    note = "Size of these runs' artifacts in MiB. Pipelines that share a stage's result share its bytes."
+    note = "Size of these runs' artifacts in MiB. Pipelines may share artifacts."
     return Section("Stored", note, tables=[Table("", ["pipeline", *shown, "all"], rows)])
 
 
-def _idle(store: Store, entries: Sequence[PipelineSummary]) -> Section:
+def _never_run(store: Store, found: Sequence[Status]) -> Section:
     rows = [
-        [
-            _named(store, entry.name),
-            entry.status.domain,
-            entry.status.description,
-            "no data" if entry.status.state == "no data" else "",
-        ]
-        for entry in entries
+        [_links(store, status.name), status.domain, status.description, "no data" if status.state == "no data" else ""]
+        for status in found
     ]
     return Section("Never run", tables=[Table("", ["pipeline", "domain", "about", ""], rows, words=True)])
 
 
-def _named(store: Store, pipeline: str) -> str:
-    """Return a pipeline's name, linked to its report, and links to its other pages, as far as they were rendered."""
+def _sizes(record: Record, store: Store) -> Counter[str]:
+    """Return the bytes of a run's artifacts by stage, without missing and damaged ones."""
+    found: Counter[str] = Counter()
+    for reference in record.references.values():
+        stage, key = reference["stage"], reference["key"]
+        path = store.path(stage, key)
+        with suppress(CorruptArtifact):
+            found[stage] += read_artifact(path, stage, key).bytes
+    return found
+
+
+def _links(store: Store, pipeline: str) -> str:
+    """Return a pipeline's name as a link to its report, with links to its other pages that exist."""
     from markupsafe import Markup  # with Jinja, late
 
-    pages = {what: page_name(pipeline, what) for what in _BESIDE}
+    pages = {what: page_name(pipeline, what) for what in _OTHER_PAGES}
     others = [link_to(store, name, what) for what, name in pages.items() if page_path(store, name).exists()]
     name = link_to(store, pipeline, pipeline)
     return Markup("{} ({})").format(name, Markup(", ").join(others)) if others else name

@@ -1,4 +1,4 @@
-"""What reads a file that `predict` is given instead of the pipeline's own source."""
+"""Choose the reader of a file that `predict` gets instead of the pipeline's source."""
 
 from pathlib import Path
 
@@ -11,42 +11,41 @@ from gristmill.sources.texts.folder import TEXTS, Folder
 
 
 def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) -> Settings:
-    """Return what reads a place: the source where the name is as its files', else what reads such files by default.
+    """Return the reader of a place: the source if the name matches its files, else the default one of that suffix.
 
-    A folder is the source's, unless there are no files of its kind in it and plain texts are.
+    A folder is read like the source, unless it has no files like those of the source but plain texts.
 
     Args:
         place: a file, folder or pattern.
         source: of the pipeline.
         pipeline: its name.
-        plain: whether a file that is no table can hold one text.
+        plain: whether files without a table can be read as one text each.
 
     Raises:
-        RequestError: the source reads no files, and the name does not tell how to read this one.
+        RequestError: the source reads no files, and no reader has the suffix.
     """
     file = Path(place).name
     readers: list[Files] = [Csv(kind="csv", path=file), Jsonl(kind="jsonl", path=file)]
     readers += [Parquet(kind="parquet", path=file), *([Folder(kind="folder", path=file)] if plain else [])]
     if isinstance(source, Csv) and is_tab_separated(place) != is_tab_separated(source.path):
-        readers[0] = Csv(
-            kind="csv", path=file, decimal=source.decimal, encoding=source.encoding, missing=source.missing
-        )
+        given = source.model_dump(include={"decimal", "encoding", "missing"})
+        readers[0] = Csv(kind="csv", path=file, **given)
     elif isinstance(source, Files):
         readers.insert(0, source)
     for reader in readers:
         if place.lower().endswith(reader.suffixes):
             return reader
     if isinstance(source, Files):
-        return readers[-1] if plain and _holds_plain_texts(Path(place), source.suffixes) else source
+        return readers[-1] if plain and _holds_only_texts(Path(place), source.suffixes) else source
     if plain and Path(place).is_dir():
         return readers[-1]
     raise RequestError(
-        f"--input {place}: [pipelines.{pipeline}.source] reads no file, so that nothing tells how to read this one. "
+        f"--input {place}: [pipelines.{pipeline}.source] reads no files, so it does not say how to read this one. "
         f"Expected a .csv, .jsonl or .parquet file with the pipeline's columns{', or a .txt file' if plain else ''}."
     )
 
 
-def _holds_plain_texts(folder: Path, others: tuple[str, ...]) -> bool:
-    """Return whether there are plain texts in a folder and no files that end as `others`."""
+def _holds_only_texts(folder: Path, others: tuple[str, ...]) -> bool:
+    """Return whether a folder has plain texts and no files with the suffixes `others`."""
     names = [path.name.lower() for path in folder.rglob("*")] if folder.is_dir() else []
     return any(name.endswith(TEXTS) for name in names) and not any(name.endswith(others) for name in names)

@@ -1,4 +1,4 @@
-"""What a run came to, as Python, notebooks and the command line look at it: scores, predictions, pictures, models."""
+"""Result of a run, for Python, notebooks and the command line: scores, predictions, pictures, models."""
 
 import importlib
 from contextlib import suppress
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """A run of a pipeline with what it made, which is read from the store when it is asked for.
+    """A run of a pipeline and its artifacts, which are read from the store on access.
 
-    As the last value of a notebook's cell it shows scores beside baselines and the first picture of the report.
-
-    What reads raises `RequestError` where the run has no such thing, and `CorruptArtifact` where what it made is gone
-    (`gristmill gc`) or altered.
+    A notebook shows it as the scores of model and baselines and the first picture of the report, when it is the last
+    value of a cell. Access raises `RequestError` if the run has no such artifact, and `CorruptArtifact` if the artifact
+    was removed (`gristmill gc`) or altered.
     """
 
     record: Record
@@ -37,50 +36,41 @@ class Result:
 
     @property
     def scores(self) -> "pd.DataFrame":
-        """Scores on the test part: a row for the model, then one for each baseline, the best first."""
+        """Scores on the test set: a row for the model, then one for each baseline, the best first."""
         return self.scores_of("test")
 
     def scores_of(self, part: str) -> "pd.DataFrame":
-        """Return scores on a part: a row for the model, then one for each baseline, the best first.
-
-        Args:
-            part: `test`, `validation`, or another that the domain scores.
-
-        Raises:
-            RequestError: the part was not scored.
-        """
+        """Return scores on `test`, `validation` or another part: a row for the model, then one for each baseline."""
         import pandas as pd
 
         scores = self.typed_scores
         if part not in scores.model:
             known = ", ".join(scores.model)
-            raise RequestError(f"{self._named}: part {part!r} was not scored. Known: {known}.")
+            raise RequestError(f"{self._name}: part {part!r} was not scored. Known: {known}.")
         return pd.DataFrame({name: by_part[part] for name, by_part in scores.best_first(part)}).T
 
     @property
     def predictions(self) -> "pd.DataFrame":
-        """What model and baselines made of each row that was scored, beside the truth; `part` tells which it is of."""
+        """Predictions of model and baselines for each scored row, with the true value; column `part` names the set."""
         path = self.folder("evaluate") / "predictions.parquet"
         if not path.exists():
-            raise RequestError(
-                f"{self._named}: a {self.record.domain} pipeline predicts no rows. See scores and report."
-            )
+            raise RequestError(f"{self._name}: a {self.record.domain} pipeline has no predictions. See scores.")
         return read_table(path)
 
     @property
     def history(self) -> "pd.DataFrame":
-        """The training: `epoch`, `loss`, `val_loss`, `rate`; no row where the weights are computed in one step."""
+        """The training by `epoch`: `loss`, `val_loss`, `rate`; empty if the weights are computed in closed form."""
         return read_table(self.folder("train") / "epochs.parquet")
 
     @property
     def headline(self) -> dict[str, Any] | None:
-        """The score to know first: `metric`, `model`, `baseline` and `validation`; None where there is none."""
+        """The most important score: `metric`, `model`, `baseline` and `validation`; None without scores."""
         found = status.headline(self.record, self.store)
         return found.as_json() if found else None
 
     @property
     def evaluation(self) -> dict[str, Any]:
-        """All that was scored, as JSON values: model and baselines by part, the best baseline, the headline."""
+        """All scores as JSON values: model and baselines by part, the best baseline, the headline."""
         evaluation: dict[str, Any] = read_document(self.folder("evaluate") / FILE)
         return evaluation
 
@@ -91,18 +81,18 @@ class Result:
 
     @property
     def is_scored(self) -> bool:
-        """Whether there are scores: the run came as far, and they were not collected since."""
+        """Whether the run was scored and its scores were not removed since."""
         reference = self.record.references.get("evaluate")
         if reference is None:
             return False
         with suppress(CorruptArtifact):
             self.folder("evaluate")
             return True
-        return self.store.path("evaluate", reference["key"]).exists()  # reading a damaged one still raises an error
+        return self.store.path("evaluate", reference["key"]).exists()  # damaged scores raise an error on access
 
     @property
     def report(self) -> Path:
-        """The HTML file of the report, rendered now."""
+        """The HTML report, rendered now."""
         return write_report(self.record, self.description, self.store)
 
     @property
@@ -112,26 +102,26 @@ class Result:
 
     @property
     def logs(self) -> dict[str, Path]:
-        """The folders of TensorBoard's logs of the run's trainings, by stage."""
+        """The folders of TensorBoard logs of the run's trainings, by stage."""
         references = self.record.references.items()
         folders = {label: self.store.logs(self.record.pipeline, ref["key"]) for label, ref in references}
         return {label: folder for label, folder in folders.items() if folder.is_dir()}
 
     def folder(self, stage: str) -> Path:
-        """Return the folder of what a stage made, after hashing those of its files that were touched since."""
+        """Return the folder of a stage's artifact, after hashing the files that were touched since they were hashed."""
         if stage not in self.record.references:
             known = ", ".join(self.record.references) or "none"
-            raise RequestError(f"{self._named}: it has no result of {stage}. Known: {known}.")
+            raise RequestError(f"{self._name}: it has no result of {stage}. Known: {known}.")
         return self.store.open_verified(self.record.references[stage], by_stat=True).path
 
     def __repr__(self) -> str:
-        return as_text(self._told())
+        return as_text(self._section())
 
     def _repr_html_(self) -> str:
-        return as_html(replace(self._told(), pictures=self._pictures()))
+        return as_html(replace(self._section(), pictures=self._pictures()))
 
-    def _told(self) -> Section:
-        """Return the run in a few lines with its scores, or with why there are none."""
+    def _section(self) -> Section:
+        """Return a summary of the run with its scores, or with why they are missing."""
         record = self.record
         outcome = f"{record.outcome}: {record.error}" if record.error else record.outcome
         made = dict.fromkeys(label.split()[0] for label, stage in record.stages.items() if not stage.cached)
@@ -144,7 +134,7 @@ class Result:
             return Section(record.pipeline, f"{note}. {damage}")
 
     def _pictures(self) -> list[str]:
-        """Return the pictures of the first section of the report that has some; none where an artifact is gone."""
+        """Return the first pictures of the report; none if an artifact is missing."""
         if "evaluate" not in self.record.references:
             return []
         sections = importlib.import_module(f"gristmill.domains.{self.record.domain}.report").sections
@@ -154,5 +144,5 @@ class Result:
         return []
 
     @property
-    def _named(self) -> str:
+    def _name(self) -> str:
         return f"run {self.record.id} of {self.record.pipeline}"

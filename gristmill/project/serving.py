@@ -1,4 +1,4 @@
-"""Models that serve a pipeline: the champion, a given version or, if none was promoted, the last run's model.
+"""Models that serve a pipeline: the champion, a chosen version or, before the first promotion, the last run's model.
 
 The last run is that of the pipeline's own settings: a run with `--set` serves only if it is promoted by its ID.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from gristmill.config import catalogue as config
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import CorruptArtifact, DataError, RequestError
+from gristmill.project import status
 from gristmill.registry.lineage import code_digests, git_of
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
@@ -36,26 +37,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Serving:
-    """The models of a project's pipelines, and which of them serve."""
+class Models:
+    """The models of a project's pipelines."""
 
     def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-        self._store = catalogue.store
-        self._runs = Runs(catalogue.store)
-        self._registry = Registry(catalogue.store)
+        self.catalogue = catalogue
+        self.store = catalogue.store
+        self.runs = Runs(catalogue.store)
+        self.registry = Registry(catalogue.store)
 
     def record(self, name: str, run: str | None = None) -> Record:
-        """Return the record of a run, or of the last successful one of a pipeline's own settings.
-
-        Raises:
-            RequestError: there is none.
-        """
-        self._runs.pull(name)
+        """Return the record of a run, or of the last successful one of the pipeline's own settings."""
+        pipeline = self.catalogue.pipeline(name)
+        self.runs.pull(name)
         if run:
-            return self._runs.read(name, run)
-        pipeline = self._catalogue.pipeline(name)
-        record, newest = self._runs.latest_own(pipeline), self._runs.latest(name, "succeeded")
+            return self.runs.read(name, run)
+        record, newest = self.runs.latest_own(pipeline), self.runs.latest(name, "succeeded")
         if record is None:
             raise _no_own_run(pipeline, newest)
         if newest and newest.id != record.id:
@@ -63,58 +60,95 @@ class Serving:
             logger.info("%s: using run %s; the newer run %s had %s", name, record.id, newest.id, other)
         return record
 
-    def promote(self, name: str, number: int | None = None, run: str | None = None) -> Promotion:
-        """Make a version the champion, or the model of a run, which becomes a version; by default that of `record`.
+    def models(self, name: str) -> tuple[list[Version], list[Promotion]]:
+        """Return the versions of a pipeline's model and its promotions, both newest first."""
+        self._pull(name)
+        return list(self.registry.versions(name)), list(self.registry.promotions(name))
 
-        Raises:
-            RequestError: there is no such version, or no such run, or it made no model.
-            CorruptArtifact: its bundle is damaged.
-        """
-        if number and run:
-            raise RequestError(f"--run {run}: cannot be combined with version {number}. Use one of them.")
-        self._registry.pull(name)
-        if number is None:
-            decision = {"verdict": "promoted", "why": "asked for"}
-            number = register(self._catalogue.root, self._store, self.record(name, run), decision).number
-        return self._registry.promote(name, number, "asked for")
+    def version(self, name: str, number: int) -> Version:
+        """Return one version of a pipeline's model."""
+        self._pull(name)
+        return self.registry.version(name, number)
 
-    def rollback(self, name: str) -> Promotion:
-        """Make the last sound version that served before the champion the champion.
-
-        Raises:
-            RequestError: there is no champion, or none served before it.
-            CorruptArtifact: of those that served before it none can be used.
-        """
-        self._registry.pull(name)
-        return self._registry.rollback(name, "rolled back")
+    def champion(self, name: str) -> int | None:
+        """Return the number of the version that serves, without verifying its bundle."""
+        return status.champion(name, self.registry)
 
     def damaged(self, name: str) -> dict[int, str]:
-        """Return what is wrong with the bundles of versions, by number; files that rest as they were are not read."""
+        """Return why bundles of versions cannot be used, by number; files that were not touched are not read again."""
         found = {}
-        for version in self._registry.versions(name):
-            if self._registry.is_remote_only(version):
+        for version in self.registry.versions(name):
+            if self.registry.is_remote_only(version):
                 continue
             try:
-                self._registry.bundle(version, by_stat=True)
+                self.registry.bundle(version, by_stat=True)
             except CorruptArtifact as damage:
                 found[version.number] = str(damage)
         return found
 
-    def predict(self, name: str, place: str | None, version: int | None, given: Mapping[str, Any]) -> "pd.DataFrame":
-        """Predict, as `Project.predict` says."""
+    def folder_of(self, version: Version) -> Path | None:
+        """Return the folder of a version's bundle; None if only the shared store has it."""
+        return None if self.registry.is_remote_only(version) else self.registry.folder(version)
+
+    def versions_of(self, record: Record) -> list[Version]:
+        """Return the versions that were made from a run, newest first: several only after one's file was damaged."""
+        self.registry.pull(record.pipeline)
+        bundle = record.references.get("export")
+        return [known for known in self.registry.versions(record.pipeline) if known.references["export"] == bundle]
+
+    def promote(self, name: str, version: int | None = None, run: str | None = None) -> Promotion:
+        """Make a version the champion, or the model of a run, which becomes a version.
+
+        By default the run is the last successful one of the pipeline's own settings.
+
+        Raises:
+            RequestError: it does not exist or made no model, or both are given.
+            CorruptArtifact: its bundle is damaged.
+        """
+        if version and run:
+            raise RequestError(f"--run {run}: cannot be combined with version {version}. Use one of them.")
+        self._pull(name)
+        if version is None:
+            decision = {"verdict": "promoted", "why": "asked for"}
+            version = register(self.catalogue.root, self.store, self.record(name, run), decision).number
+        return self.registry.promote(name, version, "asked for")
+
+    def rollback(self, name: str) -> Promotion:
+        """Make the last undamaged version that served before the champion the champion."""
+        self._pull(name)
+        return self.registry.rollback(name, "rolled back")
+
+    def predict(
+        self, name: str, place: str | None = None, version: int | None = None, **options: int | str | None
+    ) -> "pd.DataFrame":
+        """Predict with the champion; without one, with the last successful run of the pipeline's own settings.
+
+        Args:
+            name: the pipeline.
+            place: a file, folder or pattern with data like the pipeline's source, or a CSV, JSONL or Parquet file with
+                its columns; default: the source itself.
+            version: number of a version to use instead.
+            options: for time series `steps`, the number of values to forecast, and `history`, the number of values to
+                show to a model that takes any; for texts `text`, one text instead of a place.
+
+        Raises:
+            RequestError: the domain generates text, does not have an option, or cannot read the file.
+            CorruptArtifact: the bundle of every version is damaged.
+        """
+        given = {option: value for option, value in options.items() if value is not None}
         served, export = self._served(name, version)
         if served.domain == "generation":
-            raise RequestError(f"{name} is a generation pipeline, whose model writes. Run: gristmill generate {name}.")
-        tables = config.restore_settings(
-            served.domain, served.settings
-        )  # those of its run: today's may ask for another column
+            raise RequestError(
+                f"{name} is a generation pipeline, whose model generates text. Run: gristmill generate {name}."
+            )
+        tables = config.restore_settings(served.domain, served.settings)  # of its run: today's may name other columns
         import_keras()
         progress.report_work("predict", logged=False)
         module = importlib.import_module(f"gristmill.domains.{served.domain}.predict")
         if unknown := sorted(given.keys() - inspect.signature(module.predict).parameters.keys()):
-            raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not take it. Leave it out.")
+            raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not have this option. Leave it out.")
         if place and "text" in given:
-            raise RequestError("--text: --input is given too. Leave one of them out.")
+            raise RequestError("--text: cannot be combined with --input. Use one of them.")
         suffixes, source = getattr(module, "SUFFIXES", None), tables["source"]
         if place and suffixes is None:
             from gristmill.project.prediction_source import reader_of
@@ -122,62 +156,68 @@ class Serving:
             source = reader_of(place, source, name, getattr(module, "PLAIN", False))
         read = {"source": source, "ingest": tables["ingest"], "export": export}
         with TemporaryDirectory() as folder:
-            ask = partial(module.predict, **read, preprocess=tables["preprocess"], scratch=Path(folder), **given)
+            predict = partial(module.predict, **read, preprocess=tables["preprocess"], scratch=Path(folder), **given)
             if "text" in given:
-                return cast("pd.DataFrame", ask(paths=()))
+                return cast("pd.DataFrame", predict(paths=()))
             if place:
-                return cast("pd.DataFrame", ask(paths=self._asked_for(place, source, suffixes)))
-            own = default_source.with_ingest_of(self._catalogue.pipeline(name), served, tables["ingest"])
+                return cast("pd.DataFrame", predict(paths=self._input_files(place, source, suffixes)))
+            own = default_source.with_ingest_of(self.catalogue.pipeline(name), served, tables["ingest"])
             try:
-                paths = default_source.source_files(self._catalogue, own, suffixes)
+                paths = default_source.source_files(self.catalogue, own, suffixes)
                 if not hasattr(module, "read_source"):
-                    return cast("pd.DataFrame", ask(paths=paths))
-                module.read_source(**read, paths=paths, out=Path(folder))
-                check_lost_rows(self._catalogue, own, Path(folder))
+                    return cast("pd.DataFrame", predict(paths=paths))
                 data = Path(folder)
-            except DataError as broken:
-                data = default_source.last_good_data(self._store, own, served, broken)
-            return cast("pd.DataFrame", ask(paths=(), ingested=data))
+                module.read_source(**read, paths=paths, out=data)
+                check_lost_rows(self.catalogue, own, data)
+            except DataError as error:
+                data = default_source.last_good_data(self.store, own, served, error)
+            return cast("pd.DataFrame", predict(paths=(), ingested=data))
 
-    def generate(self, name: str, prompt: str, version: int | None, options: Mapping[str, float]) -> Iterator[str]:
-        """Yield a text, as `Project.generate` says."""
-        domains_of = {known: pipeline.domain for known, pipeline in self._catalogue.pipelines.items()}
-        if (domain := self._catalogue.pipeline(name).domain) != "generation":
-            writers = ", ".join(known for known, its in domains_of.items() if its == "generation") or "none"
-            raise RequestError(f"{name} is a {domain} pipeline, whose model writes no text. Known that do: {writers}.")
+    def generate(self, name: str, prompt: str = "", version: int | None = None, **options: float) -> Iterator[str]:
+        """Yield a prompt and its continuation, generated by the model that `predict` would use.
+
+        `options` are `length`, `temperature`, `top_k`, `top_p` and `seed`, as in `domains/generation/generate.py`.
+        """
+        if (domain := self.catalogue.pipeline(name).domain) != "generation":
+            known = [other for other, its in self.catalogue.pipelines.items() if its.domain == "generation"]
+            raise RequestError(
+                f"{name} is a {domain} pipeline, whose model generates no text. "
+                f"Pipelines that do: {', '.join(known) or 'none'}."
+            )
         _, export = self._served(name, version)
         import_keras()
         progress.report_work("model", "loading", logged=False)
         generate = importlib.import_module("gristmill.domains.generation.generate").generate
-        pieces: Iterator[str] = generate(export=export, prompt=prompt, **options)
-        return pieces
+        return cast("Iterator[str]", generate(export=export, prompt=prompt, **options))
+
+    def _pull(self, name: str) -> None:
+        self.catalogue.pipeline(name)  # an unknown name is an error
+        self.registry.pull(name)
 
     def _served(self, name: str, number: int | None) -> tuple[Version | Record, Path]:
-        """Return a version, else the champion, else the run of `record`, and the verified folder of its bundle."""
-        self._catalogue.pipeline(name)
-        self._registry.pull(name)
+        """Return a version, else the champion, else the last own run, and the verified folder of its bundle."""
+        self._pull(name)
         if number is not None:
-            version = self._registry.version(name, number)
-            return version, self._registry.bundle(version)
-        if champion := self._registry.champion(name, verified=True):
-            return champion, self._registry.folder(champion)
+            version = self.registry.version(name, number)
+            return version, self.registry.bundle(version)
+        if champion := self.registry.champion(name, verified=True):
+            return champion, self.registry.folder(champion)
         record = self.record(name)
-        return record, self._store.open_verified(record.references["export"]).path
+        return record, self.store.open_verified(record.references["export"]).path
 
-    def _asked_for(self, place: str, source: Settings, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
-        """Return the files at a place; `suffixes` are those of single items, where the source has others."""
+    def _input_files(self, place: str, source: Settings, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
+        """Return the files at a place; `suffixes` are those of single items, if the source has others."""
         if suffixes is None and isinstance(source, Files):
             suffixes = source.suffixes
+        downloads = self.store.root / "downloads"
         try:
-            return locate(
-                place, Path.cwd(), "--input", self._store.root / "downloads", suffixes=suffixes or ("",)
-            ).files
-        except DataError as error:  # of a pipeline's data; of a place that is asked for it is the request that is wrong
+            return locate(place, Path.cwd(), "--input", downloads, suffixes=suffixes or ("",)).files
+        except DataError as error:  # here the request is wrong, not the pipeline's data
             raise RequestError(str(error)) from None
 
 
 def _no_own_run(pipeline: Pipeline, newest: Record | None) -> RequestError:
-    """Return the error for a pipeline without a successful run of its own settings; `newest` is its newest one."""
+    """Return the error for a pipeline without a successful run of its own settings; `newest` is its newest run."""
     name, sets = pipeline.name, " ".join(f"--set {shlex.quote(assignment)}" for assignment in pipeline.overrides)
     run = f"gristmill run {name} {sets}".strip()
     if newest is None:
@@ -193,17 +233,13 @@ def _assigned(record: Record) -> str:
     return " ".join(f"--set {assignment}" for assignment in record.assigned)
 
 
-def register(project: Path, store: Store, record: Record, decision: dict[str, Any]) -> Version:
-    """Make the bundle of a run a version, with its code and the project's commit.
+def register(project: Path, store: Store, record: Record, decision: Mapping[str, Any]) -> Version:
+    """Make the bundle of a run a version, with its code and the commit of the project's folder.
 
-    Args:
-        project: the project's folder.
-        store: where the run's artifacts are.
-        record: of the run.
-        decision: the verdict, why, and whatever else is worth keeping, as JSON values.
+    `decision` holds the verdict, the reason, and other JSON values to keep.
 
     Raises:
         RequestError: the run exported nothing.
         CorruptArtifact: an artifact of the run is damaged.
     """
-    return Registry(store).register(record, code_digests(record, store), git_of(project), decision)
+    return Registry(store).register(record, code_digests(record, store), git_of(project), dict(decision))

@@ -1,4 +1,4 @@
-"""How pipelines stand: what `ls` shows, from the store, the run records and the registry alone."""
+"""Status of pipelines, as `ls` shows it: read from the store, the run records and the registry."""
 
 import contextlib
 import logging
@@ -21,14 +21,14 @@ State = Literal["fresh", "stale", "never run", "no data"]
 
 @dataclass(frozen=True)
 class Status:
-    """How a pipeline stands."""
+    """Status of one pipeline."""
 
     name: str
     domain: str
     description: str
     state: State
     headline: Headline | None  # of the last successful run of its own settings
-    champion: int | None = None  # the version that serves
+    champion: int | None = None  # number of the version that serves
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -36,12 +36,12 @@ class Status:
 
     @property
     def needs_data(self) -> bool:
-        """Whether there is neither data to run it on nor a model of an earlier run."""
+        """Whether it has neither data nor a model of an earlier run."""
         return self.state == "no data" and self.headline is None and self.champion is None
 
 
 def status(catalogue: Catalogue) -> Iterator[Status]:
-    """Yield how each pipeline stands, in the file's order."""
+    """Yield the status of each pipeline, in the file's order."""
     store, runs, registry = catalogue.store, Runs(catalogue.store), Registry(catalogue.store)
     runs.pull()
     registry.pull()
@@ -51,22 +51,22 @@ def status(catalogue: Catalogue) -> Iterator[Status]:
         state: State = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):
             state = "no data"
-        shown = headline(last, store) if last else None
-        yield Status(name, pipeline.domain, pipeline.description, state, shown, champion(name, registry))
+        score = headline(last, store) if last else None
+        yield Status(name, pipeline.domain, pipeline.description, state, score, champion(name, registry))
 
 
 def headline(record: Record, store: Store) -> Headline | None:
-    """Return a run's headline score without verifying it: lists show it, nothing is computed from it."""
+    """Return a run's headline score for a list, without verifying it; None if it is missing or damaged."""
     if "evaluate" not in record.references:
         return None
     folder = store.path("evaluate", record.references["evaluate"]["key"])
-    with contextlib.suppress(OSError, ValueError):  # collected or damaged: `verify` reports that, a list need not
+    with contextlib.suppress(OSError, ValueError):
         return Scores.read(folder).summary
     return None
 
 
 def champion(name: str, registry: Registry) -> int | None:
-    """Return the number of the version that serves, without looking at its bundle."""
+    """Return the number of the version that serves, without verifying its bundle."""
     try:
         version = registry.champion(name)
     except CorruptArtifact as damage:

@@ -1,13 +1,14 @@
-"""What trials came to, and the leaderboard of the points that they belong to: the best by validation first."""
+"""Scores of trials, and the leaderboard of a sweep's points: the best validation score first."""
 
 import itertools
 import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gristmill.runs.scores import Scores
+from gristmill.util.ranking import rank
 
 if TYPE_CHECKING:
     from gristmill.sweeps.trials import SweepPoint, Trial
@@ -15,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialScores:
-    """What a trial came to."""
+    """The scores of one trial."""
 
     scores: Scores
     seconds: float  # of training
-    parameters: int | None  # of the network; None of a model that has none
+    parameters: int | None  # of the network; None for a model without any
     made: str  # when it was scored, ISO 8601
-    versions: Mapping[str, str]  # of the libraries that it was scored with
+    versions: Mapping[str, str]  # of the libraries that scored it
 
     @property
     def metric(self) -> str:
@@ -29,88 +30,75 @@ class TrialScores:
 
     @property
     def validation(self) -> float | None:
-        """The score to choose by: of the validation part, or the mean of a backtest's; None where there is neither."""
+        """The score to choose by: on the validation set, or the mean over a backtest; None without either."""
         if "validation" in self.scores.model:
-            return _known(self.scores.validation)
-        blocks = self.scores.backtest
-        return _known(blocks["forecasters"]["model"][self.metric]["mean"]) if blocks else None
+            return _finite(self.scores.validation)
+        backtest = self.scores.backtest
+        return _finite(backtest["forecasters"]["model"][self.metric]["mean"]) if backtest else None
 
     @property
     def chosen_on(self) -> str:
-        """What `validation` is the score of, in words."""
+        """Name of the data that `validation` was measured on."""
         return "validation" if "validation" in self.scores.model else "backtest"
 
     @property
     def test(self) -> float | None:
-        """The score that tells how good what was chosen is."""
-        return _known(self.scores.test)
+        """The score on the test set."""
+        return _finite(self.scores.test)
 
 
 @dataclass(frozen=True)
 class LeaderboardEntry:
-    """A point on the leaderboard."""
+    """One point on the leaderboard."""
 
     point: "SweepPoint"
-    outcomes: list[TrialScores]  # of the seeds that came to one
-    of: int  # seeds in all
-
-    def mean(self, part: str) -> float | None:
-        """Return the mean score over the seeds; None where one is missing."""
-        found = self.values(part)
-        return statistics.mean(found) if found and len(found) == len(self.outcomes) else None
-
-    def spread(self, part: str) -> float | None:
-        """Return the standard deviation over the seeds, of two or more."""
-        found = self.values(part)
-        return statistics.stdev(found) if len(found) > 1 else None
+    outcomes: list[TrialScores]  # of the seeds that were scored
+    seeds: int  # in all
 
     def values(self, part: str) -> list[float]:
-        """Return the scores of the seeds that have one."""
+        """Return the scores on `validation` or `test` of the seeds that have one."""
         return [value for outcome in self.outcomes if (value := getattr(outcome, part)) is not None]
 
-    @property
-    def seconds(self) -> float:
-        return statistics.mean(outcome.seconds for outcome in self.outcomes)
+    def mean(self, part: str) -> float | None:
+        """Return the mean score over the seeds; None if one has no score."""
+        values = self.values(part)
+        return statistics.mean(values) if values and len(values) == len(self.outcomes) else None
+
+    def spread(self, part: str) -> float | None:
+        """Return the standard deviation over the seeds; None for a single one."""
+        values = self.values(part)
+        return statistics.stdev(values) if len(values) > 1 else None
 
     @property
-    def whole(self) -> bool:
-        """Whether every seed came to scores."""
-        return len(self.outcomes) == self.of
+    def seconds(self) -> float | None:
+        """Mean training time."""
+        return statistics.mean(outcome.seconds for outcome in self.outcomes) if self.outcomes else None
 
-    def as_json(self, chosen: bool) -> dict[str, Any]:
-        """Return it as JSON values, by seed; the test part's are of the point that was chosen alone."""
-        parts = ("validation", "test") if chosen else ("validation",)
-        return {
-            "point": list(self.point.assignments),
-            "chosen": chosen,
-            "seeds": self.of,
-            "mean": {part: self.mean(part) for part in parts},
-            "scores": {part: self.values(part) for part in parts},
-            "seconds": [outcome.seconds for outcome in self.outcomes],
-            "parameters": self.outcomes[0].parameters if self.outcomes else None,
-        }
+    @property
+    def parameters(self) -> int | None:
+        return self.outcomes[0].parameters if self.outcomes else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every seed was scored."""
+        return len(self.outcomes) == self.seeds
 
 
 def leaderboard(tried: "Iterable[tuple[Trial, TrialScores | None]]") -> list[LeaderboardEntry]:
-    """Return the points of trials that stand side by side, the best by validation first, those without a score last."""
-    places = []
+    """Return the points of adjacent trials, the best validation score first, incomplete points last."""
+    entries = []
     for _, group in itertools.groupby(tried, key=lambda item: item[0].point.assignments):
         found = list(group)
-        places.append(LeaderboardEntry(found[0][0].point, [outcome for _, outcome in found if outcome], len(found)))
-    better = -1 if any(outcome.scores.higher_is_better for place in places for outcome in place.outcomes) else 1
-
-    def order(place: LeaderboardEntry) -> tuple[bool, float]:
-        mean = place.mean("validation")
-        return mean is None or not place.whole, math.inf if mean is None else better * mean
-
-    return sorted(places, key=order)
+        entries.append(LeaderboardEntry(found[0][0].point, [scores for _, scores in found if scores], len(found)))
+    higher = any(outcome.scores.higher_is_better for entry in entries for outcome in entry.outcomes)
+    return sorted(entries, key=lambda entry: rank(entry.mean("validation") if entry.is_complete else None, higher))
 
 
-def best(places: list[LeaderboardEntry]) -> LeaderboardEntry | None:
-    """Return the point to take: the first one, if all its seeds came to a score."""
-    first = places[0]
-    return first if first.whole and first.mean("validation") is not None else None
+def best(entries: list[LeaderboardEntry]) -> LeaderboardEntry | None:
+    """Return the point to take: the first one, if all its seeds have a score."""
+    first = entries[0]
+    return first if first.is_complete and first.mean("validation") is not None else None
 
 
-def _known(value: float | None) -> float | None:
+def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value

@@ -1,18 +1,18 @@
-"""The points of a sweep, each as the assignments that `--set` takes: listed, in every combination, or drawn."""
+"""The points of a sweep as assignments of `--set`: listed points, all combinations of axes, or random draws."""
 
 import itertools
 import random
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from gristmill.config import catalogue
+from gristmill.config.catalogue import toml_value
 from gristmill.settings.sweep import Range, Sweep
 
 
 def assignments(sweep: Sweep) -> Iterator[tuple[str, ...]]:
     """Yield the assignments of each point, such as `("model.units=[128]", "train.epochs=5")`.
 
-    Draws are made one point after the other, so that more of them leave the first as they are.
+    Points are drawn one after another, so that raising `draws` keeps the first ones.
     """
     if sweep.points:
         yield from (tuple(_listed(point)) for point in sweep.points)
@@ -21,14 +21,14 @@ def assignments(sweep: Sweep) -> Iterator[tuple[str, ...]]:
     if sweep.draws is None:
         combinations: Iterable[Iterable[Any]] = itertools.product(*axes.values())
     else:
-        numbers = random.Random(sweep.seed)  # noqa: S311 - nothing secret is drawn
-        combinations = [[_drawn(numbers, axis) for axis in axes.values()] for _ in range(sweep.draws)]
+        numbers = random.Random(sweep.seed)  # noqa: S311 - not for cryptography
+        combinations = [[_draw(numbers, axis) for axis in axes.values()] for _ in range(sweep.draws)]
     for values in combinations:
         yield tuple(_assignment(key, value) for key, value in zip(axes, values, strict=True))
 
 
 def _listed(point: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield the assignments of a listed point; a table that names a kind stands in place of the whole table."""
+    """Yield the assignments of a listed point; a table with a kind replaces the whole table."""
     for table, values in point.items():
         if "kind" in values:
             yield _assignment(table, values)
@@ -37,7 +37,7 @@ def _listed(point: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _axes(sweep: Sweep) -> Iterator[tuple[str, Any]]:
-    """Yield (key, what to try): `model.units` and its values, or `model` and whole tables."""
+    """Yield each key with what to try: `model.units` with values, or `model` with whole tables."""
     for table, axes in (sweep.model_extra or {}).items():
         if isinstance(axes, dict):
             yield from ((f"{table}.{key}", axis) for key, axis in axes.items())
@@ -45,16 +45,16 @@ def _axes(sweep: Sweep) -> Iterator[tuple[str, Any]]:
             yield table, axes
 
 
-def _drawn(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
-    """Return one value; a fraction of four digits, which can be read and set again."""
+def _draw(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
+    """Draw one value; fractions get four digits, so that people can read and set them."""
+    position = numbers.random()
     if isinstance(axis, tuple):
-        return axis[int(numbers.random() * len(axis))]
+        return axis[int(position * len(axis))]
     whole = isinstance(axis.low, int) and isinstance(axis.high, int)
-    low, high = (axis.low, axis.high + whole)
-    at = numbers.random()
-    value = low * (high / low) ** at if axis.log else low + (high - low) * at
+    low, high = axis.low, axis.high + whole
+    value = low * (high / low) ** position if axis.log else low + (high - low) * position
     return int(value) if whole else float(f"{value:.4g}")
 
 
 def _assignment(key: str, value: Any) -> str:
-    return f"{key}={catalogue.toml_value(value)}"
+    return f"{key}={toml_value(value)}"

@@ -1,68 +1,156 @@
-"""What a sweep came to, as Python, notebooks and the command line look at it."""
+"""Result of a sweep, for Python, notebooks, the command line and its HTML page."""
 
+import statistics
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gristmill.reports.cell import as_html, as_text
-from gristmill.reports.sections import Section
+from gristmill.reports.page import page_name, render_page
+from gristmill.reports.sections import Section, Table
+from gristmill.settings.messages import format_number, format_numbers
 from gristmill.store.store import Store
-from gristmill.sweeps import leaderboard, page
+from gristmill.sweeps import leaderboard
 from gristmill.sweeps.leaderboard import LeaderboardEntry
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
+
+_MAX_LABEL_LENGTH = 120  # characters that fit into the picture
 
 
 @dataclass(frozen=True, repr=False)
 class SweepResult:
-    """The leaderboard of a pipeline's sweep; as the last value of a notebook's cell it shows it."""
+    """The leaderboard of a pipeline's sweep; a notebook shows it when it is the last value of a cell."""
 
     pipeline: str
     description: str
-    places: list[LeaderboardEntry]  # the best by validation first
+    entries: list[LeaderboardEntry]  # the best validation score first
     store: Store
 
     @property
     def best(self) -> LeaderboardEntry | None:
-        """The point to take; None where none came to a score with all its seeds."""
-        return leaderboard.best(self.places)
+        """The point to take; None if no point has a score with all its seeds."""
+        return leaderboard.best(self.entries)
 
     @property
     def leaderboard(self) -> "pd.DataFrame":
-        """A row for each point, the best first: what it sets, its score to choose by, spread over seeds, seconds."""
+        """A row for each point, the best first: its settings, the score to choose by, spread over seeds, seconds."""
         import pandas as pd
 
         rows = [
             {
-                **_set_by(place),
-                "score": place.mean("validation"),
-                "spread": place.spread("validation"),
-                "seeds": len(place.outcomes),
-                "seconds": place.seconds if place.outcomes else None,
+                **_settings_of(entry),
+                "score": entry.mean("validation"),
+                "spread": entry.spread("validation"),
+                "seeds": len(entry.outcomes),
+                "seconds": entry.seconds,
             }
-            for place in self.places
+            for entry in self.entries
         ]
         return pd.DataFrame(rows)
 
     @property
+    def table(self) -> Table:
+        """The leaderboard as text."""
+        scores = [score for entry in self.entries for score in (entry.mean("validation"), entry.spread("validation"))]
+        shown = format_numbers(scores)
+        rows = [
+            [
+                entry.point.label,
+                mean,
+                spread,
+                f"{len(entry.outcomes)} of {entry.seeds}",
+                f"{entry.parameters:,}" if entry.parameters else "",
+                "" if entry.seconds is None else f"{entry.seconds:,.1f}",
+            ]
+            for entry, mean, spread in zip(self.entries, shown[::2], shown[1::2], strict=True)
+        ]
+        return Table("", ["point", self._measure, "± over seeds", "seeds", "parameters", "train s"], rows)
+
+    @property
+    def summary(self) -> str:
+        """Which point to take, and its score on the test set, which was not used to choose it."""
+        if self.best is None:
+            return "No point has a score with all its seeds."
+        outcome, spread = self.best.outcomes[0], self.best.spread("test")
+        test, baseline = format_numbers([self.best.mean("test"), outcome.scores.headline.baseline])
+        deviation = "" if spread is None else f" ± {format_number(spread)}"
+        return (
+            f"Best on {outcome.chosen_on}: {self.best.point.label}. Its {outcome.metric} on the test set is "
+            f"{test}{deviation}, against {baseline} for {outcome.scores.best_baseline}."
+        )
+
+    @property
     def report(self) -> Path:
-        """The HTML page of the sweep, rendered now."""
-        return page.write_sweep(self.pipeline, self.description, self.places, self.store)
+        """The HTML page of the sweep, `reports/<pipeline>.sweep.html` in the store, rendered now."""
+        from gristmill.reports.pictures import as_svg
+
+        pictures = [as_svg(self._picture())] if any(entry.values("validation") for entry in self.entries) else []
+        facts = {"sweep": f"{len(self.entries)} points", "seeds": f"{max(entry.seeds for entry in self.entries)}"}
+        content = [Section("Leaderboard", self.summary, pictures, [self.table])]
+        return render_page(
+            self.store, page_name(self.pipeline, "sweep"), self.pipeline, self.description, facts, content
+        )
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the leaderboard as JSON values; only the best point has scores on the test set."""
+        return [_entry_as_json(entry, entry is self.best) for entry in self.entries]
 
     def __repr__(self) -> str:
-        return as_text(self._told())
+        return as_text(self._section)
 
     def _repr_html_(self) -> str:
-        return as_html(self._told())
+        return as_html(self._section)
 
-    def _told(self) -> Section:
-        found = page.leaderboard(self.places)
-        return Section(self.pipeline, page.verdict(self.places), tables=[found])
+    @property
+    def _section(self) -> Section:
+        return Section(self.pipeline, self.summary, tables=[self.table])
+
+    @property
+    def _measure(self) -> str:
+        """The score that points are compared by, such as `mae on validation`."""
+        outcomes = [outcome for entry in self.entries for outcome in entry.outcomes]
+        return f"{outcomes[0].metric} on {outcomes[0].chosen_on}" if outcomes else "score"
+
+    def _picture(self) -> "Figure":
+        """Return a row for each point: its label, below it the seeds as dots and their mean as a line."""
+        from gristmill.reports.pictures import ACCENT, MODEL, canvas, text_color
+
+        scored = [entry for entry in self.entries if entry.values("validation")]
+        figure, [axes] = canvas(height=0.8 + 0.5 * len(scored))
+        for row, entry in enumerate(reversed(scored)):
+            colour = ACCENT if entry is self.best else MODEL
+            values = entry.values("validation")
+            axes.plot(values, [row] * len(values), "o", color=colour, alpha=0.5, markersize=5)
+            axes.plot([statistics.mean(values)], [row], "|", color=colour, markersize=13, markeredgewidth=2.5)
+            label = textwrap.shorten(entry.point.label, _MAX_LABEL_LENGTH, placeholder=" …")
+            axes.text(
+                0.004, row + 0.3, label, transform=axes.get_yaxis_transform(), color=text_color(axes), va="center"
+            )
+        axes.set_yticks([])
+        axes.set_xlabel(self._measure)
+        axes.set_ylim(-0.5, len(scored) - 0.4)
+        return figure
 
 
-def _set_by(place: LeaderboardEntry) -> dict[str, Any]:
-    """Return the values that a point sets, by key: `model.units`, or `model` of a whole table."""
-    assignments = (assignment.partition("=") for assignment in place.point.assignments)
+def _settings_of(entry: LeaderboardEntry) -> dict[str, Any]:
+    """Return the values that a point sets by key, such as `model.units`, or `model` for a whole table."""
+    assignments = (assignment.partition("=") for assignment in entry.point.assignments)
     return {key: tomllib.loads(f"value = {value}")["value"] for key, _, value in assignments}
+
+
+def _entry_as_json(entry: LeaderboardEntry, chosen: bool) -> dict[str, Any]:
+    parts = ("validation", "test") if chosen else ("validation",)
+    return {
+        "point": list(entry.point.assignments),
+        "chosen": chosen,
+        "seeds": entry.seeds,
+        "mean": {part: entry.mean(part) for part in parts},
+        "scores": {part: entry.values(part) for part in parts},
+        "seconds": [outcome.seconds for outcome in entry.outcomes],
+        "parameters": entry.parameters,
+    }

@@ -1,7 +1,7 @@
-"""A sweep: other settings of a pipeline, tried seed by seed.
+"""The trials of a sweep: a pipeline with other settings, trained once per seed.
 
-A trial is a run as far as evaluate, so what it makes is found by its keys as everything is: nothing that was tried
-before is tried again, be it by a sweep that was killed, by `gristmill run --set` or on another machine.
+A trial is a run up to evaluate, and its artifacts have ordinary cache keys. So a trial that was run before, by a
+killed sweep, by `gristmill run --set` or on another machine, is a cache hit.
 """
 
 import itertools
@@ -20,17 +20,17 @@ from gristmill.sweeps import points
 from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.util.urls import redact
 
-LAST = "evaluate"  # the stage that a trial ends with
-AS_IT_IS = "as it is"  # label of a point that sets nothing which others do not
+LAST_STAGE = "evaluate"  # of a trial
+UNCHANGED = "unchanged"  # label of a point without assignments of its own
 
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """Settings that stand in place of the pipeline's own."""
+    """Settings that replace the pipeline's own."""
 
-    assignments: tuple[str, ...]  # as `--set` takes them
-    pipeline: Pipeline  # with them
-    label: str  # what sets it apart from the other points
+    assignments: tuple[str, ...]  # as for `--set`
+    pipeline: Pipeline  # with these settings
+    label: str  # the assignments that not all points share
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Trial:
 
     @property
     def assignments(self) -> list[str]:
-        """As `--set` takes them."""
+        """The settings of the trial, as for `--set`."""
         return [*self.point.assignments, f"train.seed={self.seed}"]
 
     @property
@@ -52,20 +52,14 @@ class Trial:
         train = tables["train"].model_copy(update={"seed": self.seed})
         return replace(self.point.pipeline, tables={**tables, "train": train})
 
-    def __str__(self) -> str:
-        return f"{self.point.label}, seed {self.seed}"
-
 
 def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Trial]:
-    """Return what a pipeline's sweep tries, point by point.
+    """Return the trials of a pipeline's sweep, point by point.
 
-    Args:
-        catalogue: of the project.
-        name: the pipeline.
-        overrides: assignments that hold for every point that does not make them itself.
+    `overrides` are assignments for every point that does not set the same key.
 
     Raises:
-        RequestError: the pipeline has no sweep, or settings of a point do not hold; one line for each mistake.
+        RequestError: the pipeline has no sweep, or settings of a point are invalid; one line for each mistake.
     """
     sweep = catalogue.pipeline(name).sweep
     if sweep is None:
@@ -74,14 +68,14 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
             "Name settings and what to try, such as: model.units = [[128], [512]]"
         )
     shared, found = list(overrides), list[SweepPoint]()
-    problems: dict[str, list[str]] = {}  # to the points that have them
+    problems: dict[str, list[str]] = {}  # labels of the points by message
     every = list(dict.fromkeys(points.assignments(sweep)))
     common = set.intersection(*map(set, every)) if len(every) > 1 else set()
     for assignments in every:
-        label = ", ".join(assignment for assignment in assignments if assignment not in common) or AS_IT_IS
+        label = ", ".join(assignment for assignment in assignments if assignment not in common) or UNCHANGED
         try:
             changed = config.read(catalogue.root, {name: (*shared, *assignments)})
-            _refuse_without_choice(changed.pipeline(name))
+            _check_has_validation(changed.pipeline(name))
         except RequestError as error:
             for line in str(error).splitlines():
                 problems.setdefault(line, []).append(redact(label))
@@ -89,36 +83,35 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
         found.append(SweepPoint(assignments, changed.pipeline(name), label))
     if problems:
         raise RequestError("\n".join(_problem_lines(problems, name, len(every))))
-    return [Trial(point, seed) for point in found for seed in _seeds(point, sweep.seeds)]
+    return [trial for point in found for trial in _with_seeds(point, sweep.seeds)]
 
 
-def by_seed(catalogue: Catalogue, name: str, count: int) -> list[Trial]:
-    """Return trials of a pipeline as it is, which differ in their seeds alone."""
-    point = SweepPoint((), catalogue.pipeline(name), AS_IT_IS)
-    return [Trial(point, seed) for seed in _seeds(point, count)]
+def seed_trials(catalogue: Catalogue, name: str, count: int) -> list[Trial]:
+    """Return trials of a pipeline's own settings with different seeds."""
+    return _with_seeds(SweepPoint((), catalogue.pipeline(name), UNCHANGED), count)
 
 
 def outcome(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
-    """Return what a trial with these settings came to; None of one that is still to be tried."""
-    made = {step.stage: step.artifact for step in plan.plan(catalogue, pipeline) if step.artifact}
-    if LAST not in made:
+    """Return the scores of a trial with these settings; None if it was not run."""
+    artifacts = {step.stage: step.artifact for step in plan.plan(catalogue, pipeline) if step.artifact}
+    if LAST_STAGE not in artifacts:
         return None
     try:
-        scored = catalogue.store.open_verified(made[LAST].reference, by_stat=True)
-    except CorruptArtifact:  # gone from the shared store since it was seen there
+        evaluate = catalogue.store.open_verified(artifacts[LAST_STAGE].reference, by_stat=True)
+    except CorruptArtifact:  # removed from the shared store since the plan was made
         return None
-    train, evaluate = made["train"], scored.manifest
+    train = artifacts["train"]
     return TrialScores(
-        Scores.read(scored.path),
-        train.manifest["measures"]["seconds"],
-        train.counts.get("parameters"),
-        evaluate["created"],
-        evaluate["made_of"]["libraries"],
+        scores=Scores.read(evaluate.path),
+        seconds=train.manifest["measures"]["seconds"],
+        parameters=train.counts.get("parameters"),
+        made=evaluate.manifest["created"],
+        versions=evaluate.manifest["made_of"]["libraries"],
     )
 
 
-def kept(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iterator[Reference]:
-    """Yield what a sweep of today's settings finds, or one of some other trials, be its data in sight or not."""
+def references(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iterator[Reference]:
+    """Yield the artifacts of all sweeps in today's settings, and of other trials, even if their data is absent."""
     swept = (trials(catalogue, name, []) for name, pipeline in catalogue.pipelines.items() if pipeline.sweep)
     runs = Runs(catalogue.store)
     for trial in itertools.chain(*swept, others):
@@ -127,23 +120,23 @@ def kept(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iterator[Referen
             yield from record.references.values()
 
 
-def _problem_lines(problems: Mapping[str, list[str]], name: str, of: int) -> Iterator[str]:
-    """Yield a line for each mistake, with the points that have it; one that all have, such as a missing part, once."""
+def _problem_lines(problems: Mapping[str, list[str]], name: str, count: int) -> Iterator[str]:
+    """Yield a line for each mistake with the points that have it."""
     for line, labels in problems.items():
-        which = "every point" if len(labels) == of > 1 else f"point {'; '.join(labels)}"
+        which = "every point" if len(labels) == count > 1 else f"point {'; '.join(labels)}"
         yield f"[pipelines.{name}.sweep] {which}: {line}"
 
 
-def _refuse_without_choice(pipeline: Pipeline) -> None:
+def _check_has_validation(pipeline: Pipeline) -> None:
     tables: Mapping[str, Any] = pipeline.tables
     if not tables["preprocess"].validation and not getattr(tables.get("backtest"), "windows", 0):
         backtest = ", or backtest.windows = 3" if "backtest" in tables else ""
         raise RequestError(
-            "there is no validation part to choose by, and the test part must not be chosen on. "
+            "there is no validation set to choose on, and the test set must not be used to choose. "
             f"Set preprocess.validation, in the sweep too: preprocess.validation = [0.1]{backtest}."
         )
 
 
-def _seeds(point: SweepPoint, count: int) -> range:
+def _with_seeds(point: SweepPoint, count: int) -> list[Trial]:
     train: Any = point.pipeline.tables["train"]
-    return range(train.seed, train.seed + count)
+    return [Trial(point, seed) for seed in range(train.seed, train.seed + count)]

@@ -162,5 +162,5 @@ def test_a_model_that_writes_classifies_nothing(project: Path, command: Command)
     assert (said.status, said.out, said.err) == (
         2,
         "",
-        "error: letters is a generation pipeline, whose model writes. Run: gristmill generate letters.\n",
+        "error: letters is a generation pipeline, whose model generates text. Run: gristmill generate letters.\n",
     )

@@ -390,7 +390,7 @@ def test_what_was_judged_is_known_without_prefect(
 
     record = Project.open(project, {"small": ["gate.margin=0.9"]}).retrain("small")
 
-    assert told(record) == ("nothing new", "no row that was not judged already")
+    assert told(record) == ("nothing new", "all rows were judged before")
 
 
 def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(project: Path, retrain: Retrain) -> None:

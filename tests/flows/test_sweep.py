@@ -51,7 +51,7 @@ def swept_store(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> P
     folder = tmp_path_factory.mktemp("swept")
     write_project(folder, SWEPT)
     swept = Project.open(folder).sweep("small", jobs=2)
-    assert [place.whole for place in swept.places] == [True] * 3
+    assert [entry.is_complete for entry in swept.entries] == [True] * 3
     return folder / "data/store"
 
 
@@ -219,7 +219,7 @@ def test_a_killed_sweep_goes_on_in_mid_training_and_tries_no_finished_point_agai
     said = gristmill("sweep", "small", api=prefect_api)
 
     assert said.returncode == 0, said.stderr
-    assert "3 trials, 1 of them tried before" in said.stderr
+    assert "3 trials, 1 of them cached" in said.stderr
     first, again = tried(project, LONG)
     assert (first.id, first.finished) == (cut.id, None)
     assert (again.outcome, made(again)) == ("succeeded", {"train", "evaluate"})

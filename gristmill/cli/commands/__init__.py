@@ -1,1 +1,1 @@
-"""Commands of the command line that have more to do than to call `Project`, a module for each subject."""
+"""Commands of the command line, by subject; short ones are in `gristmill.cli.app`."""

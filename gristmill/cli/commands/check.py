@@ -1,4 +1,4 @@
-"""The command `check`: does a pipeline's network learn, and which tests of the ML Test Score does the pipeline pass?"""
+"""The command `check`: whether a pipeline's network learns, and its ML Test Score."""
 
 import itertools
 import logging
@@ -19,42 +19,45 @@ from gristmill.training.keras_backend import import_keras
 if TYPE_CHECKING:
     from gristmill.checks.evidence import Evidence
     from gristmill.checks.ml_test_score import ScoredTest
-    from gristmill.checks.overfit_check import Check, Trainee
+    from gristmill.checks.overfit_check import TrainStage
 
 
 def check(name: Name, as_json: Json = False) -> None:
-    """Check that a pipeline's network learns, and alike each time; tell which tests of the ML Test Score it passes.
+    """Check that a pipeline's network learns and trains reproducibly; show its ML Test Score.
 
-    Trains for some seconds on what the last run prepared, and keeps nothing. Exit 1: the network learns nothing by
-    heart, or trains otherwise the second time.
+    Trains for some seconds on the preprocessed data of the last run; keeps nothing. Exit 1: the network cannot overfit
+    a few examples, or a second training differs.
     """
     project = Project.open()
     with progress_bar.working("data", "reading"):
-        trainee = _trainee(project, project.catalogue.pipeline(name))
+        stage = _train_stage(project, project.catalogue.pipeline(name))
         import_keras()
-    logging.getLogger("gristmill.training.fit").setLevel(logging.WARNING)  # which tells of trainings that are kept
+    logging.getLogger("gristmill.training.fit").setLevel(logging.WARNING)  # its messages are about trainings to keep
     from gristmill.checks import evidence, ml_test_score, overfit_check
 
-    found = []
-    for one in progress_bar.each(overfit_check.checks(trainee), "check"):
-        found.append(one)
+    checks = []
+    for result in progress_bar.each(overfit_check.checks(stage), "check"):
+        checks.append(result)
         if not as_json:
-            _tell(one.verdict, one.name, one.measured)
+            _show(result.verdict, result.name, result.measured)
     with progress_bar.working("rubric"):
-        seen = evidence.gather(project.catalogue, name, found)
-        judged = ml_test_score.judge(seen)
-    output.show_json(_as_json(name, found, judged)) if as_json else _show_rubric(seen, judged)
-    raise typer.Exit(1 if any(one.decides and one.verdict == "failed" for one in found) else 0)
+        found = evidence.gather(project.catalogue, name, checks)
+        tests = ml_test_score.run_tests(found)
+    points = ml_test_score.points(tests)
+    if as_json:
+        shown = [
+            {"section": test.section, "number": test.number, "title": test.title, **vars(test.result)} for test in tests
+        ]
+        document = {"pipeline": name, "checks": [vars(one) for one in checks], "tests": shown, "points": points}
+        output.show_json(document | {"score": min(points.values())})
+    else:
+        _show_tests(found, tests, points)
+    raise typer.Exit(1 if any(one.required and one.verdict == "failed" for one in checks) else 0)
 
 
-def _trainee(project: Project, pipeline: Pipeline) -> "Trainee":
-    """Return the train stage with what it reads.
-
-    Raises:
-        RequestError: what it reads is not up to date.
-        CorruptArtifact: it is damaged.
-    """
-    from gristmill.checks.overfit_check import Trainee
+def _train_stage(project: Project, pipeline: Pipeline) -> "TrainStage":
+    """Return the train stage with its inputs, which must be up to date."""
+    from gristmill.checks.overfit_check import TrainStage
 
     (stage,) = (stage for stage in stages.stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
     folders = {}
@@ -63,62 +66,39 @@ def _trainee(project: Project, pipeline: Pipeline) -> "Trainee":
             continue
         if step.artifact is None:
             raise RequestError(
-                f"{step.stage} of {pipeline.name} is not up to date ({step.reason}), and check trains on what it left. "
+                f"{step.stage} of {pipeline.name} is not up to date ({step.reason}), and check trains on its result. "
                 f"Run first: gristmill run {pipeline.name}."
             )
         folders[step.stage] = project.store.open_verified(step.artifact.reference).path
     tables = {name: pipeline.tables[name] for name in stage.tables}
     fetch_missing(tables.values(), project.catalogue.root)
     located = plan.locate_inputs(project.catalogue, pipeline, stage).values()
-    return Trainee(pipeline.domain, tables, folders, tuple(file for found in located for file in found.files))
+    return TrainStage(pipeline.domain, tables, folders, tuple(file for found in located for file in found.files))
 
 
-def _show_rubric(seen: "Evidence", judged: "list[ScoredTest]") -> None:
-    """Print the 28 tests by section, how many pass, and what the paper makes of that."""
+def _show_tests(evidence: "Evidence", tests: "list[ScoredTest]", points: dict[str, int]) -> None:
+    """Print the 28 tests by section, how many pass, and how the paper describes the score."""
     from gristmill.checks import ml_test_score
 
-    typer.echo("\nML Test Score (Breck et al. 2017): what is seen of this pipeline")
-    if seen.left and not seen.left.fresh:
+    typer.echo("\nML Test Score (Breck et al. 2017) of this pipeline")
+    if evidence.last_run and not evidence.last_run.fresh:
         typer.echo(
-            f"Its last run, {seen.left.record.id}, is not up to date: gristmill plan {seen.pipeline.name} says why."
+            f"Its last run, {evidence.last_run.record.id}, is not up to date: gristmill plan {evidence.pipeline.name} "
+            "says why."
         )
-    for section, tests in itertools.groupby(judged, lambda one: one.section):
+    for section, found in itertools.groupby(tests, lambda test: test.section):
         typer.echo(f"\n{section}")
-        for one in tests:
-            _tell(one.finding.verdict, f"{one.number} {one.asks}", one.finding.told)
-    points = ml_test_score.points(judged)
-    by_hand = sum(one.finding.verdict == "by hand" for one in judged)
+        for test in found:
+            _show(test.result.verdict, f"{test.number} {test.title}", test.result.details)
+    by_hand = sum(test.result.verdict == "by hand" for test in tests)
     score = min(points.values())
     sections = ", ".join(f"{section} {count}" for section, count in points.items())
-    typer.echo(f"\n{sum(points.values())} of {len(judged)} automatically, {by_hand} by hand")
+    typer.echo(f"\n{sum(points.values())} of {len(tests)} pass automatically, {by_hand} are by hand")
     typer.echo(
         f"score {score}, the lowest of {sections}: {ml_test_score.meaning(score)}. "
-        "A test that a person does, and writes down, counts half a point more."
+        "A test that a person does and documents counts half a point more."
     )
 
 
-def _tell(verdict: str, what: str, told: str) -> None:
-    typer.echo(f"{verdict:14}  {what}\n{'':16}{told}")
-
-
-def _as_json(name: str, checks: "list[Check]", judged: "list[ScoredTest]") -> dict[str, object]:
-    from gristmill.checks import ml_test_score
-
-    points = ml_test_score.points(judged)
-    tests = [
-        {
-            "section": one.section,
-            "number": one.number,
-            "asks": one.asks,
-            "verdict": one.finding.verdict,
-            "told": one.finding.told,
-        }
-        for one in judged
-    ]
-    return {
-        "pipeline": name,
-        "checks": [vars(one) for one in checks],
-        "tests": tests,
-        "points": points,
-        "score": min(points.values()),
-    }
+def _show(verdict: str, title: str, details: str) -> None:
+    typer.echo(f"{verdict:14}  {title}\n{'':16}{details}")

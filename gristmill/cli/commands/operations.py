@@ -1,4 +1,4 @@
-"""The commands that have a Prefect server keep a project fresh: `deploy`, `schedule`, `updated`."""
+"""The commands that retrain pipelines on a Prefect server: `deploy`, `schedule`, `updated`."""
 
 import logging
 from typing import Annotated
@@ -21,21 +21,21 @@ logger = logging.getLogger(__name__)
 
 Names = Annotated[
     list[str] | None,
-    typer.Argument(help="Pipelines; all that have a [schedule] if not given.", autocompletion=pipelines_like),
+    typer.Argument(help="Pipelines; default: all with a [schedule].", autocompletion=pipelines_like),
 ]
 
 
 def deploy(
-    pool: Annotated[str, typer.Option(help="The work pool whose workers run them.")] = deployments.DEFAULT_WORK_POOL,
+    pool: Annotated[str, typer.Option(help="Work pool whose workers run them.")] = deployments.DEFAULT_WORK_POOL,
     notify: Annotated[
-        str | None, typer.Option(metavar="TYPE/NAME", help="A notification block of Prefect's, told of late runs.")
+        str | None, typer.Option(metavar="TYPE/NAME", help="Prefect notification block that reports late runs.")
     ] = None,
-    write_only: Annotated[bool, typer.Option("--write-only", help="Write the file, talk to no server.")] = False,
+    write_only: Annotated[bool, typer.Option("--write-only", help="Write the file; contact no server.")] = False,
 ) -> None:
-    """Write prefect.yaml and apply it to the Prefect server that PREFECT_API_URL names."""
+    """Write prefect.yaml and apply it to the Prefect server at PREFECT_API_URL."""
     catalogue = load()
     file = catalogue.root / deployments.PREFECT_FILE
-    write_atomically(file, deployments.prefect_yaml(catalogue, pool).encode())
+    write_atomically(file, deployments.prefect_yaml(catalogue, pool))
     typer.echo(f"wrote {file}")
     if write_only:
         return
@@ -43,18 +43,18 @@ def deploy(
         url = ensure_named_api("deploy")
     logger.info("applying it to %s", url)
     import_own("tasks.deploying").deploy(catalogue.root, pool, notify)
-    waiting = [pipeline for pipeline in catalogue.pipelines.values() if _waits(pipeline)]
-    typer.echo(f"deployed {len(catalogue.pipelines)} pipelines, of which {len(waiting)} are retrained without asking")
-    for pipeline in waiting:
-        typer.echo(_told(pipeline))
-    typer.echo(f"a worker runs them: prefect worker start --pool {pool}")
+    scheduled = [pipeline for pipeline in catalogue.pipelines.values() if _is_scheduled(pipeline)]
+    typer.echo(f"deployed {len(catalogue.pipelines)} pipelines; {len(scheduled)} of them are retrained automatically")
+    for pipeline in scheduled:
+        typer.echo(_line(pipeline))
+    typer.echo(f"start a worker to run them: prefect worker start --pool {pool}")
 
 
 def schedule(
     names: Names = None,
-    limit: Annotated[int, typer.Option(min=1, help="Retrainings at a time.")] = 1,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of retrainings at a time.")] = 1,
 ) -> None:
-    """Retrain pipelines by their schedules in this process, until it is interrupted; no worker is needed."""
+    """Retrain pipelines by their schedules in this process until it is interrupted; needs no worker."""
     catalogue = load()
     pipelines = _scheduled(catalogue, names)
     terminate_on_interrupt()
@@ -62,14 +62,14 @@ def schedule(
         named = named_api()
         url = ensure_api(schedules=True)
     for pipeline in pipelines:
-        typer.echo(_told(pipeline))
+        typer.echo(_line(pipeline))
     typer.echo(f"api  {strip_credentials(url)}")
-    typer.echo(f"Prefect's page {strip_credentials(url).removesuffix('/api')} (Ctrl-C ends it)")
+    typer.echo(f"Prefect's page {strip_credentials(url).removesuffix('/api')} (Ctrl-C stops it)")
     import_own("tasks.scheduling").keep_fresh(catalogue, pipelines, limit, None if named else url)
 
 
 def updated(name: Name) -> None:
-    """Tell Prefect that a pipeline's data has changed: it is retrained where its [schedule] has on_event = true."""
+    """Tell Prefect that a pipeline's data has changed; if its [schedule] has on_event = true, it is retrained."""
     catalogue = load()
     if not deployments.schedule_of(catalogue.pipeline(name)).on_event:
         raise RequestError(
@@ -100,26 +100,26 @@ def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
     return found.api
 
 
-def _told(pipeline: Pipeline) -> str:
+def _line(pipeline: Pipeline) -> str:
     return f"{pipeline.name}-retrain {deployments.describe_schedule(deployments.schedule_of(pipeline))}"
 
 
 def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:
-    """Return the pipelines to retrain: those named, each of which must have a schedule, or all that have one."""
-    asked = [catalogue.pipeline(name) for name in names or catalogue.pipelines]
-    found = [pipeline for pipeline in asked if _waits(pipeline)]
-    if names and len(found) < len(asked):
-        missing = next(pipeline.name for pipeline in asked if not _waits(pipeline))
+    """Return the named pipelines, which must have a schedule, or all that have one."""
+    candidates = [catalogue.pipeline(name) for name in names or catalogue.pipelines]
+    found = [pipeline for pipeline in candidates if _is_scheduled(pipeline)]
+    if names and len(found) < len(candidates):
+        missing = next(pipeline.name for pipeline in candidates if pipeline not in found)
         raise RequestError(
-            f"[pipelines.{missing}.schedule] says no time. Set cron, interval or rrule, or on_event = true."
+            f"[pipelines.{missing}.schedule] has no schedule. Set cron, interval or rrule, or on_event = true."
         )
     if not found:
         raise RequestError(
-            "no pipeline has a schedule. Give one a table [pipelines.NAME.schedule] with cron, interval or rrule."
+            "no pipeline has a schedule. Add a table [pipelines.NAME.schedule] with cron, interval or rrule."
         )
     return found
 
 
-def _waits(pipeline: Pipeline) -> bool:
+def _is_scheduled(pipeline: Pipeline) -> bool:
     schedule = deployments.schedule_of(pipeline)
     return bool(schedule.cron or schedule.interval or schedule.rrule or schedule.on_event)

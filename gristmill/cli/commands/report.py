@@ -1,6 +1,5 @@
-"""The command `report`: a page of one run, or of all pipelines."""
+"""The command `report`: an HTML page of one run, or of all pipelines."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,23 +15,20 @@ from gristmill.training import progress
 def report(
     name: Annotated[
         str | None,
-        typer.Argument(help="A pipeline of pipelines.toml; all of them if none.", autocompletion=pipelines_like),
+        typer.Argument(help="A pipeline of pipelines.toml; default: all.", autocompletion=pipelines_like),
     ] = None,
-    run: Annotated[str | None, typer.Option(help="A run's id.")] = None,
+    run: Annotated[str | None, typer.Option(help="ID of the run.")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Render the report on a run, or with no name the page of all pipelines, and print its path."""
+    """Render the report on a run, or without a name the page of all pipelines, and print its path."""
     if run and not name:
         raise RequestError(f"report --run {run}: name its pipeline too: gristmill report NAME --run {run}.")
     with progress_bar.working("report"):
         project = Project.open()
-        path = _drawn(project, name, run) if name else write_index(project)
+        if name:
+            record = project.record(name, run)
+            progress.report_work("report")
+        path = project.report(record) if name else write_index(project)
     typer.echo(path)
     if open_:
         typer.launch(str(path))
-
-
-def _drawn(project: Project, name: str, run: str | None) -> Path:
-    record = project.record(name, run)
-    progress.report_work("report")
-    return project.report(record)

@@ -1,4 +1,4 @@
-"""The commands `verify`, `gc` and `doctor`: is the store whole, what of it is needed no more, is the machine fit."""
+"""The commands `verify`, `gc` and `doctor`: check and clean up the store, check the environment."""
 
 from collections import Counter
 from typing import Annotated
@@ -11,8 +11,10 @@ from gristmill.project.project import Project
 from gristmill.training import progress
 
 
-def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or move aside.")] = False) -> None:
-    """Hash everything in the store; exit 1 if something is damaged, or with --repair if something cannot be mended."""
+def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Restore damaged files or move them aside.")] = False,
+) -> None:
+    """Hash everything in the store. Exit 1: something is damaged, or with --repair cannot be repaired."""
     with progress_bar.working():
         progress.report_work("verify")
         verdicts = Project.open().verify(repair)
@@ -24,13 +26,13 @@ def verify(repair: Annotated[bool, typer.Option("--repair", help="Restore or mov
     typer.echo(f"{verified} verified, {len(damaged)} damaged.")
     if damaged and not repair:
         typer.echo(
-            "Run `gristmill verify --repair` to move them aside, bundles only where the store cannot restore them; "
-            "the next run makes its own again."
+            "Run `gristmill verify --repair` to move them aside (bundles only if the store cannot restore them); "
+            "the next run makes them again."
         )
     raise typer.Exit(1 if any(not verdict.repair for verdict in damaged) else 0)
 
 
-def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be freed.")] = False) -> None:
+def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be removed.")] = False) -> None:
     """Remove artifacts that no recent run and no version needs."""
     with progress_bar.working():
         progress.report_work("gc")
@@ -44,12 +46,10 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what wo
 def doctor(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Pipelines whose data must be there; tells where it was sought.", autocompletion=pipelines_like
-        ),
+        typer.Argument(help="Pipelines whose data must be present.", autocompletion=pipelines_like),
     ] = None,
 ) -> None:
-    """Look at versions, store, Prefect, devices and data; exit 1 if something needed is missing."""
+    """Check versions, store, Prefect, devices and data. Exit 1: something needed is missing."""
     from gristmill.cli.doctor import examine
 
     project = Project.open()
@@ -57,6 +57,6 @@ def doctor(
         project.catalogue.pipeline(name)
     with progress_bar.working():
         progress.report_work("doctor")
-        findings = list(examine(project, names or []))
-    output.show_findings(findings)
-    raise typer.Exit(1 if any(finding.sound is False for finding in findings) else 0)
+        diagnoses = list(examine(project, names or []))
+    output.show_diagnoses(diagnoses)
+    raise typer.Exit(1 if any(diagnosis.sound is False for diagnosis in diagnoses) else 0)

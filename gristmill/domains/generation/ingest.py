@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.data_schema.checks import Violation, bound_violations, refuse
+from gristmill.data_schema.checks import Violation, bound_violations, check_violations
 from gristmill.domains.generation.settings import Ingest, Schema
 from gristmill.errors import DataError
 from gristmill.sources.document import Document, WritingSource
@@ -53,7 +53,7 @@ def ingest(
         raise DataError("the source holds no texts. Expected at least one.")
     table = pd.DataFrame(rows, dtype="str")
     if schema:
-        refuse(_violations(table, schema), schema)
+        check_violations(_violations(table, schema), schema)
     write_table(out / "texts.parquet", table)
     write_document(out / "summary.json", {"counts": _counts(table, characters, replaced)})
     counts = {"documents": len(table), "characters": characters, "line_ends_replaced": replaced}

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from gristmill.data_schema.proposal import Proposal, size_lines
+from gristmill.data_schema.proposal import SchemaProposal, size_rules
 from gristmill.domains.generation.settings import Ingest
 from gristmill.util.table_io import read_table
 
 
-def propose(folder: Path, ingest: Ingest) -> Proposal:
+def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
     """Return the rules that ingested texts suggest: their lengths.
 
     Args:
@@ -15,4 +15,4 @@ def propose(folder: Path, ingest: Ingest) -> Proposal:
         ingest: the settings that it was made by.
     """
     table = read_table(folder / "texts.parquet")
-    return {"characters": size_lines(table["text"].str.len(), "of a text")}
+    return {"characters": size_rules(table["text"].str.len(), "of a text")}

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.data_schema.checks import column_violations, refuse
+from gristmill.data_schema.checks import check_violations, column_violations
 from gristmill.domains.tabular.settings import Ingest, Schema
 from gristmill.errors import DataError
 from gristmill.sources.rows import Rows, TableSource
@@ -29,7 +29,7 @@ def ingest(
     """
     rows = source.read(paths, ingest.categories, [*ingest.numbers, ingest.target])
     if schema:
-        refuse(column_violations(rows.frame, schema.columns, rows.where), schema)
+        check_violations(column_violations(rows.frame, schema.columns, rows.where), schema)
     complete, _ = complete_rows(rows, ingest)
     table = complete[[*ingest.numbers, *ingest.categories, ingest.target]]
     dropped = len(rows.frame) - len(table)

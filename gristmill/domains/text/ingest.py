@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.data_schema.checks import Violation, bound_violations, class_violations, column_violations, refuse
+from gristmill.data_schema.checks import (
+    Violation,
+    bound_violations,
+    check_violations,
+    class_violations,
+    column_violations,
+)
 from gristmill.domains.common.classification.classes import check_classes, count_by_class, quartiles
 from gristmill.domains.text.class_names import name_classes
 from gristmill.domains.text.settings import Ingest, Schema
@@ -67,7 +73,7 @@ def ingest(
     for name, column in _renamed(ingest.metadata).items():
         table[name] = _as_text(frame[column])[whole].to_numpy()
     if schema:
-        refuse(_violations(rows, texts, count_by_class(table, classes), schema), schema)
+        check_violations(_violations(rows, texts, count_by_class(table, classes), schema), schema)
     check_classes(table, classes, "text")
     summary = _summary(table, classes, dropped=int((~whole).sum()))
     write_table(out / "texts.parquet", table)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.data_schema.checks import column_violations, frequency_violations, refuse
+from gristmill.data_schema.checks import check_violations, column_violations, frequency_violations
 from gristmill.domains.timeseries.cleaning import mend
 from gristmill.domains.timeseries.dedup_and_sort import Observations, in_order, number_series, without_duplicates
 from gristmill.domains.timeseries.grid import infer_frequency, on_grid
@@ -54,7 +54,7 @@ def ingest(
     frequency = ingest.frequency or infer_frequency(ordered.times, rows.name, ordered.firsts)
     if schema:
         of_columns = column_violations(rows.frame, schema.columns, rows.where)
-        refuse([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
+        check_violations([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
     mended = mend(_laid_out(ordered, frequency, ingest, rows), ingest, frequency, rows.name)
     series, future = mended.series, mended.future
     counts = {

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from gristmill.data_schema.proposal import Line, Proposal, column, name_lines, number_lines
+from gristmill.data_schema.proposal import SchemaProposal, SchemaRule, column_table, name_rules, number_rules
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.util.table_io import read_document, read_table
 
 
-def propose(folder: Path, ingest: Ingest) -> Proposal:
+def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
     """Return the rules that ingested series suggest: their frequency, and column by column.
 
     Args:
@@ -21,10 +21,10 @@ def propose(folder: Path, ingest: Ingest) -> Proposal:
     holes = sum(counts.get(name, 0) for name in ("filled", "dropped", "empty_at_the_ends"))
     share = holes / (holes + len(series) - counts.get("filled", 0))
     tables = [series, read_table(folder / "future.parquet")] if ingest.known else [series]
-    proposal = {"": [Line("frequency", summary["frequency"], "of the times")]}
+    proposal = {"": [SchemaRule("frequency", summary["frequency"], "of the times")]}
     if ingest.series:
-        proposal[column(ingest.series)] = name_lines(series["unique_id"], 0.0)
+        proposal[column_table(ingest.series)] = name_rules(series["unique_id"], 0.0)
     for name in (*ingest.target, *ingest.inputs, *ingest.known):
         values = pd.concat([table[name] for table in tables if name in table])
-        proposal[column(name)] = number_lines(values, share)
+        proposal[column_table(name)] = number_rules(values, share)
     return proposal

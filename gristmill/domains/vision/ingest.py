@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.data_schema.checks import Violation, bound_violations, class_violations, refuse
+from gristmill.data_schema.checks import Violation, bound_violations, check_violations, class_violations
 from gristmill.domains.common.classification.classes import check_classes, count_by_class, quartiles
 from gristmill.domains.vision import decode, shards
 from gristmill.domains.vision.decode import Header
@@ -80,7 +80,7 @@ def ingest(
     index = pd.DataFrame(rows)
     index["label"] = index["label"].map({name: label for label, name in enumerate(classes)})
     if schema:
-        refuse(_violations(index, count_by_class(index, classes), schema), schema)
+        check_violations(_violations(index, count_by_class(index, classes), schema), schema)
     check_classes(index, classes, "photo", " that can be used")
     write_table(out / "index.parquet", index)
     write_document(out / "summary.json", _summary(index, classes, skipped))

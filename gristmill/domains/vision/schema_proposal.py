@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from gristmill.data_schema.proposal import Proposal, class_lines, size_lines
+from gristmill.data_schema.proposal import SchemaProposal, class_rules, size_rules
 from gristmill.domains.vision.settings import Ingest
 from gristmill.util.table_io import read_document, read_table
 
 
-def propose(folder: Path, ingest: Ingest) -> Proposal:
+def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
     """Return the rules that ingested photos suggest: their sizes and their classes.
 
     Args:
@@ -15,5 +15,5 @@ def propose(folder: Path, ingest: Ingest) -> Proposal:
         ingest: the settings that it was made by.
     """
     summary, index = read_document(folder / "summary.json"), read_table(folder / "index.parquet")
-    sizes = {name: size_lines(index[name], "pixels") for name in ("width", "height")}
-    return sizes | {"classes": class_lines(summary["counts"])}
+    sizes = {name: size_rules(index[name], "pixels") for name in ("width", "height")}
+    return sizes | {"classes": class_rules(summary["counts"])}

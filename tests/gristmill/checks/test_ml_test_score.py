@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gristmill.checks.evidence import Evidence, RunOutputs, slices_behind
-from gristmill.checks.ml_test_score import SECTIONS, ScoredTest, judge, meaning, points
-from gristmill.checks.overfit_check import LEARNED, REPRODUCIBLE, Check
+from gristmill.checks.evidence import Evidence, RunOutputs, losing_slices
+from gristmill.checks.ml_test_score import SECTIONS, ScoredTest, meaning, points, run_tests
+from gristmill.checks.overfit_check import OVERFITS, REPRODUCIBLE, Check
 from gristmill.config import catalogue
 from gristmill.domains.timeseries.settings import Schema
 from gristmill.registry.lineage import Git
@@ -33,13 +33,13 @@ GIT = Git(commit="a" * 40, dirty=False)
 @pytest.fixture
 def bare(project: Path) -> Evidence:
     """What is seen of a pipeline that never ran, but for the checks."""
-    checks = [Check(LEARNED, "passed", "loss 1 → 0"), Check(REPRODUCIBLE, "passed", "weights 12ab both times")]
+    checks = [Check(OVERFITS, "passed", "loss 1 → 0"), Check(REPRODUCIBLE, "passed", "weights 12ab both times")]
     return Evidence(
         pipeline=catalogue.load(project).pipeline("small"),
         deny=(),
         checks={check.name: check for check in checks},
-        left=None,
-        places=[],
+        last_run=None,
+        leaderboard=[],
         champion=None,
         promotion=None,
         judgement=None,
@@ -50,8 +50,8 @@ def bare(project: Path) -> Evidence:
 
 
 @pytest.fixture
-def left(bare: Evidence) -> RunOutputs:
-    """What a run left."""
+def run(bare: Evidence) -> RunOutputs:
+    """What a run run."""
     values: dict[str, Any] = {"overrides": [], "versions": {}, "host": "here", "pid": 1}
     settings = bare.pipeline.values()
     record = Record(id="1", pipeline="small", domain="timeseries", settings=settings, started=NOW, **values)
@@ -59,20 +59,17 @@ def left(bare: Evidence) -> RunOutputs:
         record=record,
         fresh=True,
         scores=SCORES,
-        proved=39,
+        parity_examples=39,
         importance=None,
-        behind=[],
+        losing_slices=[],
         losses=[2.0, 1.0],
-        libraries={"tensorflow": "2.21"},
-        seconds=1.0,
-        peak=500.0,
     )
 
 
 def of(seen: Evidence, section: str, number: int) -> tuple[str, str]:
     """Return verdict and what is told of one test."""
-    (one,) = (one for one in judge(seen) if (one.section, one.number) == (section, number))
-    return one.finding.verdict, one.finding.told
+    (one,) = (one for one in run_tests(seen) if (one.section, one.number) == (section, number))
+    return one.result.verdict, one.result.details
 
 
 def test_there_are_seven_tests_in_each_of_four_sections() -> None:
@@ -81,21 +78,21 @@ def test_there_are_seven_tests_in_each_of_four_sections() -> None:
 
 
 def test_of_a_pipeline_that_never_ran_only_the_checks_pass(bare: Evidence) -> None:
-    judged = judge(bare)
+    judged = run_tests(bare)
 
-    passed = [(one.section, one.number) for one in judged if one.finding.verdict == "passes"]
+    passed = [(one.section, one.number) for one in judged if one.result.verdict == "passes"]
     assert passed == [("Infrastructure", 1), ("Infrastructure", 2)]
     assert points(judged) == {"Data": 0, "Model": 0, "Infrastructure": 2, "Monitoring": 0}
-    remedies = [one.finding.told for one in judged if one.finding.verdict == "not passed"]
+    remedies = [one.result.details for one in judged if one.result.verdict == "not passed"]
     assert any("gristmill run small" in told for told in remedies)
 
 
-def test_all_that_can_be_seen_can_pass(bare: Evidence, left: RunOutputs) -> None:
-    judged = judge(everything(bare, left))
+def test_all_that_can_be_seen_can_pass(bare: Evidence, run: RunOutputs) -> None:
+    judged = run_tests(everything(bare, run))
 
-    not_passed = [one for one in judged if one.finding.verdict == "not passed"]
+    not_passed = [one for one in judged if one.result.verdict == "not passed"]
     assert [(one.section, one.number) for one in not_passed] == [("Data", 1)]  # its pipeline has no schema
-    assert Counter(one.section for one in judged if one.finding.verdict == "by hand") == {
+    assert Counter(one.section for one in judged if one.result.verdict == "by hand") == {
         "Data": 4,
         "Model": 3,
         "Infrastructure": 2,
@@ -103,7 +100,7 @@ def test_all_that_can_be_seen_can_pass(bare: Evidence, left: RunOutputs) -> None
     }
 
 
-def everything(bare: Evidence, left: RunOutputs) -> Evidence:
+def everything(bare: Evidence, run: RunOutputs) -> Evidence:
     """Return a pipeline of which all but a schema is seen."""
     pipeline = bare.pipeline
     schedule = pipeline.tables["schedule"].model_copy(update={"cron": "0 6 * * 1", "max_age": "60 days"})
@@ -114,8 +111,8 @@ def everything(bare: Evidence, left: RunOutputs) -> Evidence:
         bare,
         pipeline=pipeline,
         deny=("customer_*",),
-        left=replace(left, importance=importance),
-        places=[place(bare, 0.1, 1.0)],
+        last_run=replace(run, importance=importance),
+        leaderboard=[place(bare, 0.1, 1.0)],
         champion=version(judged=True),
         promotion=Promotion(number=2, pipeline="small", version=2, previous=1, line=[1], when=NOW, why=""),
         judgement=judgement(),
@@ -169,9 +166,9 @@ def place(seen: Evidence, l2: float, validation: float, tried: bool = True) -> L
     return LeaderboardEntry(SweepPoint((f"model.l2={l2}",), changed, f"model.l2={l2}"), outcomes, 1)
 
 
-def test_features_that_raise_no_error_are_named(bare: Evidence, left: RunOutputs) -> None:
+def test_features_that_raise_no_error_are_named(bare: Evidence, run: RunOutputs) -> None:
     features = [{"feature": "rain", "rise": 0.5, "deviation": 0.1}, {"feature": "wind", "rise": 0.1, "deviation": 0.1}]
-    seen = replace(bare, left=replace(left, importance={"error": 1.0, "features": features}))
+    seen = replace(bare, last_run=replace(run, importance={"error": 1.0, "features": features}))
 
     assert of(seen, "Data", 2) == (
         "not passed",
@@ -179,8 +176,8 @@ def test_features_that_raise_no_error_are_named(bare: Evidence, left: RunOutputs
     )
 
 
-def test_where_no_feature_was_weighed_a_person_has_to_tell(bare: Evidence, left: RunOutputs) -> None:
-    assert of(replace(bare, left=left), "Data", 2)[0] == "by hand"
+def test_where_no_feature_was_weighed_a_person_has_to_tell(bare: Evidence, run: RunOutputs) -> None:
+    assert of(replace(bare, last_run=run), "Data", 2)[0] == "by hand"
 
 
 @pytest.mark.parametrize(
@@ -192,21 +189,21 @@ def test_where_no_feature_was_weighed_a_person_has_to_tell(bare: Evidence, left:
         ({"frequency": "MS"}, "passes"),
     ],
 )
-def test_a_schema_without_a_rule_is_none(bare: Evidence, left: RunOutputs, rules: dict[str, Any], verdict: str) -> None:
+def test_a_schema_without_a_rule_is_none(bare: Evidence, run: RunOutputs, rules: dict[str, Any], verdict: str) -> None:
     schema = Schema.model_validate({"file": "schemas/small.toml", **rules})
     pipeline = replace(bare.pipeline, tables={**bare.pipeline.tables, "schema": schema})
-    record = left.record.model_copy(update={"settings": pipeline.values()})
-    seen = replace(bare, pipeline=pipeline, left=replace(left, record=record))
+    record = run.record.model_copy(update={"settings": pipeline.values()})
+    seen = replace(bare, pipeline=pipeline, last_run=replace(run, record=record))
 
     assert of(seen, "Data", 1)[0] == of(seen, "Monitoring", 2)[0] == verdict
 
 
-def test_what_every_run_does_is_not_told_as_a_test_of_the_pipeline(bare: Evidence, left: RunOutputs) -> None:
-    seen = replace(bare, left=left)
+def test_what_every_run_does_is_not_told_as_a_test_of_the_pipeline(bare: Evidence, run: RunOutputs) -> None:
+    seen = replace(bare, last_run=run)
 
     assert of(seen, "Infrastructure", 6)[0] == of(seen, "Monitoring", 1)[0] == "by hand"
     assert of(seen, "Monitoring", 3)[0] == "passes"
-    assert of(replace(bare, left=replace(left, proved=0)), "Monitoring", 3)[0] == "not passed"
+    assert of(replace(bare, last_run=replace(run, parity_examples=0)), "Monitoring", 3)[0] == "not passed"
 
 
 def test_a_review_needs_a_commit_that_holds_everything(bare: Evidence) -> None:
@@ -219,14 +216,14 @@ def test_a_sweep_counts_where_it_is_done_and_its_choice_is_set(bare: Evidence) -
     own = bare.pipeline.values()["model"]["l2"]
     better, worse, untried = place(bare, own, 1.0), place(bare, own + 1, 2.0), place(bare, own + 2, 3.0, tried=False)
 
-    assert of(replace(bare, places=[better, worse]), "Model", 3)[0] == "passes"
-    assert of(replace(bare, places=[better, worse, untried]), "Model", 3) == (
+    assert of(replace(bare, leaderboard=[better, worse]), "Model", 3)[0] == "passes"
+    assert of(replace(bare, leaderboard=[better, worse, untried]), "Model", 3) == (
         "not passed",
         "2 of 3 points of the sweep are tried: gristmill sweep small",
     )
-    assert of(replace(bare, places=[place(bare, own + 1, 0.5), better]), "Model", 3) == (
+    assert of(replace(bare, leaderboard=[place(bare, own + 1, 0.5), better]), "Model", 3) == (
         "not passed",
-        f"the sweep chose model.l2={own + 1}, which today's settings are not",
+        f"today's settings are not those of the best point of the sweep: model.l2={own + 1}",
     )
 
 
@@ -235,20 +232,20 @@ def test_a_sweep_counts_where_it_is_done_and_its_choice_is_set(bare: Evidence) -
     [(1.0, False, "passes"), (2.0, False, "not passed"), (3.0, True, "passes"), (1.0, True, "not passed")],
 )
 def test_a_model_must_be_better_than_the_best_baseline(
-    bare: Evidence, left: RunOutputs, model: float, higher: bool, verdict: str
+    bare: Evidence, run: RunOutputs, model: float, higher: bool, verdict: str
 ) -> None:
     headline = {"metric": "mae", "model": model, "baseline": 2.0, "higher_is_better": higher}
-    seen = replace(bare, left=replace(left, scores=SCORES.model_copy(update={"headline": Headline(**headline)})))
+    seen = replace(bare, last_run=replace(run, scores=SCORES.model_copy(update={"headline": Headline(**headline)})))
 
     assert of(seen, "Model", 5)[0] == verdict
 
 
-def test_slices_in_which_a_baseline_is_as_good_are_named(bare: Evidence, left: RunOutputs) -> None:
-    assert of(replace(bare, left=replace(left, behind=["step 2"])), "Model", 6) == (
+def test_slices_in_which_a_baseline_is_as_good_are_named(bare: Evidence, run: RunOutputs) -> None:
+    assert of(replace(bare, last_run=replace(run, losing_slices=["step 2"])), "Model", 6) == (
         "not passed",
-        "no better than naive in step 2 (1 in all)",
+        "not better than naive in step 2 (1 in all)",
     )
-    assert of(replace(bare, left=replace(left, behind=None)), "Model", 6)[0] == "by hand"
+    assert of(replace(bare, last_run=replace(run, losing_slices=None)), "Model", 6)[0] == "by hand"
 
 
 def test_a_model_that_was_promoted_by_hand_was_not_judged(bare: Evidence) -> None:
@@ -262,8 +259,8 @@ def test_checks_that_fail_do_not_pass(bare: Evidence) -> None:
     assert [of(replace(bare, checks=failed), "Infrastructure", number)[0] for number in (1, 2)] == ["not passed"] * 2
 
 
-def test_a_champion_may_not_become_older_than_it_may_be(bare: Evidence, left: RunOutputs) -> None:
-    seen = everything(bare, left)
+def test_a_champion_may_not_become_older_than_it_may_be(bare: Evidence, run: RunOutputs) -> None:
+    seen = everything(bare, run)
 
     assert of(seen, "Monitoring", 4)[0] == "passes"
     assert of(replace(seen, today=NOW + timedelta(days=31)), "Monitoring", 4)[0] == "not passed"
@@ -276,9 +273,9 @@ def test_inputs_that_have_moved_are_told_where_there_is_no_schema(bare: Evidence
     assert "rain" in told
 
 
-def test_a_loss_that_is_no_number_does_not_pass(bare: Evidence, left: RunOutputs) -> None:
-    assert of(replace(bare, left=replace(left, losses=[1.0, float("nan")])), "Monitoring", 5)[0] == "not passed"
-    assert of(replace(bare, left=replace(left, losses=[])), "Monitoring", 5)[0] == "by hand"
+def test_a_loss_that_is_no_number_does_not_pass(bare: Evidence, run: RunOutputs) -> None:
+    assert of(replace(bare, last_run=replace(run, losses=[1.0, float("nan")])), "Monitoring", 5)[0] == "not passed"
+    assert of(replace(bare, last_run=replace(run, losses=[])), "Monitoring", 5)[0] == "by hand"
 
 
 @pytest.mark.parametrize(
@@ -301,14 +298,14 @@ def test_slices_are_compared_with_the_best_baseline_in_the_metric_of_the_headlin
     write_table(tmp_path / "scores.parquet", pd.concat([of_model, of_baseline, of_model.assign(part="validation")]))
 
     headline = Headline(metric=metric, model=0.9, baseline=0.1, higher_is_better=higher)
-    assert slices_behind(tmp_path, SCORES.model_copy(update={"headline": headline})) == behind
+    assert losing_slices(tmp_path, SCORES.model_copy(update={"headline": headline})) == behind
 
 
 def test_slices_of_few_examples_are_none(tmp_path: Path) -> None:
     table = {"part": "test", "by": ["step"], "group": "1", "examples": 29, "forecaster": "model", "mae": 1.0}
     write_table(tmp_path / "scores.parquet", pd.DataFrame(table))
 
-    assert slices_behind(tmp_path, SCORES) is None
+    assert losing_slices(tmp_path, SCORES) is None
 
 
 def test_the_score_is_told_in_the_paper_s_words() -> None:
@@ -318,8 +315,9 @@ def test_the_score_is_told_in_the_paper_s_words() -> None:
 
 
 def test_a_test_is_named_and_numbered_as_in_the_paper(bare: Evidence) -> None:
-    first, *_, last = judge(bare)
+    first, *_, last = run_tests(bare)
 
     assert isinstance(first, ScoredTest)
     assert (first.section, first.number) == ("Data", 1)
-    assert (last.section, last.number, last.asks) == ("Monitoring", 7, "Predictions have not become worse")
+    assert (last.section, last.number) == ("Monitoring", 7)
+    assert last.title == "Prediction quality has not regressed on served data"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from gristmill.checks.overfit_check import CHANCE, LEARNED, REPRODUCIBLE, Check, Trainee, by_heart, checks, twice
+from gristmill.checks.overfit_check import CHANCE, OVERFITS, REPRODUCIBLE, Check, TrainStage, checks, overfit, reproduce
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.models.recurrent import Gru
 from gristmill.domains.generation.settings import Train as GenerationTrain
@@ -32,7 +32,7 @@ from helpers.small_tokens import telling
 from helpers.small_tokens import write_tokens as write_texts
 
 
-def of_rows(folder: Path, model: Any = None) -> Trainee:
+def of_rows(folder: Path, model: Any = None) -> TrainStage:
     """Return a regression on noise, which a network with hidden units can learn by heart alone."""
     random = np.random.default_rng(0)
     table = pd.DataFrame(random.normal(size=(60, 3)), columns=["a", "b", "y"])
@@ -40,24 +40,24 @@ def of_rows(folder: Path, model: Any = None) -> Trainee:
     layout = rows.Layout("y", ["a", "b"], {}, nothing, one)
     rows.write(rows.Prepared(table, np.repeat(["train", "validation"], [50, 10]), layout), folder)
     model = model or RowsDense(kind="dense", units=(16,))
-    return Trainee("tabular", {"model": model, "train": RegressionTrain(patience=3)}, {"preprocess": folder}, ())
+    return TrainStage("tabular", {"model": model, "train": RegressionTrain(patience=3)}, {"preprocess": folder}, ())
 
 
-def of_series(folder: Path, model: Any = None) -> Trainee:
+def of_series(folder: Path, model: Any = None) -> TrainStage:
     """Return a forecast of noise."""
     series.write(assembled(np.random.default_rng(0).normal(size=200), validation=20), folder)
     tables = {"model": model or SeriesDense(kind="dense", units=(8,)), "train": SeriesTrain(patience=3)}
-    return Trainee("timeseries", tables, {"preprocess": folder}, ())
+    return TrainStage("timeseries", tables, {"preprocess": folder}, ())
 
 
-def of_texts(folder: Path) -> Trainee:
+def of_texts(folder: Path) -> TrainStage:
     """Return a classifier of texts with much dropout and smoothed labels."""
     write_texts(folder, {"train": telling(80), "validation": telling(20, seed=1)}, ["one", "other"])
     tables = {"model": Embedding(kind="embedding", dropout=0.9), "train": TextTrain(label_smoothing=0.4)}
-    return Trainee("text", tables, {"preprocess": folder}, ())
+    return TrainStage("text", tables, {"preprocess": folder}, ())
 
 
-def of_images(folder: Path) -> Trainee:
+def of_images(folder: Path) -> TrainStage:
     """Return a classifier of images that are changed so much that little is left of them."""
     write_prepared(folder, {"train": spotted(80, 4), "validation": spotted(20, 4, seed=1)}, ["a", "b", "c", "d"])
     tables = {
@@ -65,35 +65,35 @@ def of_images(folder: Path) -> Trainee:
         "augment": Augment(shift=0.9, rotation=180.0),
         "train": Train(learning_rate=1e-9, patience=3),
     }
-    return Trainee("vision", tables, {"preprocess": folder}, ())
+    return TrainStage("vision", tables, {"preprocess": folder}, ())
 
 
-def of_tokens(folder: Path) -> Trainee:
+def of_tokens(folder: Path) -> TrainStage:
     """Return a network that tells the next of random tokens, window by window."""
     dataset.write_tokens(np.random.default_rng(0).integers(2, 30, 900).astype(np.int32), folder)
     bounds = {"train": (0, 700), "validation": (700, 800), "test": (800, 900)}
     dataset.write_layout(dataset.Layout("word", 30, "windows", 12, bounds, {}, {}), folder)
     tables = {"model": Gru(kind="gru", dimensions=8, recurrent=(24,), dropout=0.9), "train": GenerationTrain()}
-    return Trainee("generation", tables, {"preprocess": folder}, ())
+    return TrainStage("generation", tables, {"preprocess": folder}, ())
 
 
 @pytest.mark.parametrize("of", [of_rows, of_series, of_texts, of_images, of_tokens])
 def test_a_network_learns_a_few_examples_by_heart_and_alike_each_time(
-    of: Callable[[Path], Trainee], tmp_path: Path
+    of: Callable[[Path], TrainStage], tmp_path: Path
 ) -> None:
     found = {check.name: check for check in checks(of(tmp_path))}
 
     assert {name: check.verdict for name, check in found.items()} == dict.fromkeys(found, "passed")
-    assert {LEARNED, REPRODUCIBLE} <= set(found)
+    assert {OVERFITS, REPRODUCIBLE} <= set(found)
     assert (CHANCE in found) == (of in (of_texts, of_images, of_tokens))
     assert found[REPRODUCIBLE].measured.endswith(" both times, after 2 short epochs each")
-    assert ("accuracy 100%" in found[LEARNED].measured) == (of in (of_texts, of_images))
+    assert ("accuracy 100%" in found[OVERFITS].measured) == (of in (of_texts, of_images))
 
 
 def test_what_is_solved_in_closed_form_is_not_asked_to_learn(tmp_path: Path) -> None:
     learned, alike = checks(of_series(tmp_path, Linear(kind="linear")))
 
-    assert (learned.name, learned.verdict) == (LEARNED, "not applicable")
+    assert (learned.name, learned.verdict) == (OVERFITS, "not applicable")
     assert alike.verdict == "passed"
     assert alike.measured.endswith(" both times")
 
@@ -110,9 +110,9 @@ def test_a_network_that_does_not_see_its_input_fails(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     (tmp_path / "few").mkdir()
 
-    (check,) = by_heart(of_rows(tmp_path / "rows", Blind()), tmp_path / "few")
+    (check,) = overfit(of_rows(tmp_path / "rows", Blind()), tmp_path / "few")
 
-    assert (check.name, check.verdict, check.decides) == (LEARNED, "failed", True)
+    assert (check.name, check.verdict, check.required) == (OVERFITS, "failed", True)
 
 
 class Exploding(Settings):
@@ -127,9 +127,9 @@ def test_a_loss_that_is_no_number_fails_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     (tmp_path / "few").mkdir()
 
-    (check,) = by_heart(of_rows(tmp_path / "rows", Exploding()), tmp_path / "few")
+    (check,) = overfit(of_rows(tmp_path / "rows", Exploding()), tmp_path / "few")
 
-    assert check == Check(LEARNED, "failed", check.measured)
+    assert check == Check(OVERFITS, "failed", check.measured)
     assert "no finite number" in check.measured
 
 
@@ -137,7 +137,7 @@ def test_trainings_whose_loss_is_no_number_are_not_alike(tmp_path: Path) -> None
     (tmp_path / "rows").mkdir()
     (tmp_path / "short").mkdir()
 
-    check = twice(of_rows(tmp_path / "rows", Exploding()), tmp_path / "short")
+    check = reproduce(of_rows(tmp_path / "rows", Exploding()), tmp_path / "short")
 
     assert (check.name, check.verdict) == (REPRODUCIBLE, "failed")
     assert check.measured.startswith("the loss became inf")
@@ -151,9 +151,9 @@ def test_a_network_without_hidden_units_learns_what_it_can(values: Any, tmp_path
     series.write(assembled(values, validation=20), tmp_path / "series")
     tables = {"model": SeriesDense(kind="dense", units=()), "train": SeriesTrain()}
 
-    (check,) = by_heart(Trainee("timeseries", tables, {"preprocess": tmp_path / "series"}, ()), tmp_path / "few")
+    (check,) = overfit(TrainStage("timeseries", tables, {"preprocess": tmp_path / "series"}, ()), tmp_path / "few")
 
-    assert (check.name, check.verdict) == (LEARNED, "passed")
+    assert (check.name, check.verdict) == (OVERFITS, "passed")
 
 
 class Drawing(Settings):
@@ -176,8 +176,8 @@ def test_a_network_that_draws_without_a_seed_is_not_alike(tmp_path: Path) -> Non
     (tmp_path / "rows").mkdir()
     (tmp_path / "short").mkdir()
 
-    check = twice(of_rows(tmp_path / "rows", Drawing()), tmp_path / "short")
+    check = reproduce(of_rows(tmp_path / "rows", Drawing()), tmp_path / "short")
 
-    assert (check.name, check.verdict, check.decides) == (REPRODUCIBLE, "failed", True)
+    assert (check.name, check.verdict, check.required) == (REPRODUCIBLE, "failed", True)
     assert " and " in check.measured
     assert "without a seed" in check.measured

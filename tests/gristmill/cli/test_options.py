@@ -43,7 +43,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
         ("gristmill plan --set train.", []),  # of which pipeline?
         ("gristmill promote small ", []),
         ("gristmill run elsewhere", []),
-        ("gristmill init new --domain t", ["text", "timeseries"]),
+        ("gristmill init new --domain t", ["tabular", "text", "timeseries"]),
     ],
 )  # fmt: skip
 def test_a_line_is_completed(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.cli import console, output
+from gristmill.cli import output
 from gristmill.cli.doctor import Diagnosis
 from gristmill.errors import DataError, RequestError
 from gristmill.project.status import Status
@@ -40,7 +40,7 @@ SCORES: dict[str, Any] = {
 def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
-    for printer in (console.out(), console.err()):
+    for printer in (output.out(), output.err()):
         monkeypatch.setattr(printer, "_color_system", None)  # found where there was one when it was made
 
 
@@ -206,7 +206,7 @@ def test_a_printed_frame_has_six_digits_and_no_exponents(capsys: pytest.CaptureF
 
 
 def test_what_is_absent_and_need_not_be_there_is_neither_sound_nor_wrong(capsys: pytest.CaptureFixture[str]) -> None:
-    output.show_findings(
+    output.show_diagnoses(
         [Diagnosis("store", "writable"), Diagnosis("data of a", "absent", None), Diagnosis("b", "no", False)]
     )
     assert rows(capsys.readouterr().out)[1:] == [

@@ -37,7 +37,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal of 80 columns is sent in place of standard error."""
     sent = io.StringIO()
     shown = Console(file=sent, force_terminal=True, force_interactive=True, width=80, height=24)
-    monkeypatch.setattr("gristmill.cli.console.err", lambda: shown)
+    monkeypatch.setattr("gristmill.cli.output.err", lambda: shown)
     monkeypatch.setattr(progress_bar, "_is_drawn", lambda: True)
     output.set_up(logging.INFO, debug=False)
     return sent

@@ -8,7 +8,7 @@ import pytest
 from gristmill.config import catalogue as config
 from gristmill.course import saved_scores
 from gristmill.course.page import write_markdown, write_page
-from gristmill.course.rows import Code, CourseResult, CourseRow, result, rows, trials
+from gristmill.course.rows import CourseCode, CourseResult, CourseRow, result, rows, trials
 from gristmill.errors import RequestError
 from gristmill.runs.scores import Headline, Scores
 from gristmill.store.store import Store
@@ -80,7 +80,7 @@ def test_without_outcomes_a_row_says_why(project: Path) -> None:
     assert result(catalogue, asked, lambda _, trials: [None] * len(trials)).missing == "not run yet."
     (project / "series.csv").unlink()
     assert result(catalogue, asked, lambda _, trials: pytest.fail("tried without data")).missing == (
-        "no data here (csv series.csv); it runs where there is."
+        "its data is not here (csv series.csv)."
     )
 
 
@@ -89,9 +89,9 @@ def test_an_earlier_outcome_stands_for_a_seed_that_has_none_here(project: Path) 
     earlier = {seed: outcome(30.0 + seed) for seed in (43, 44)}
 
     partly = result(catalogue, asked, lambda *_: [outcome(19.0), None], earlier)
-    assert (partly.tests, partly.kept, partly.missing) == ([19.0, 73.0], {43}, "")
+    assert (partly.tests, partly.saved, partly.missing) == ([19.0, 73.0], {43}, "")
     without = result(catalogue, asked, lambda *_: [None, None], earlier)
-    assert (without.tests, without.kept, without.missing) == ([73.0], {43}, "not run yet.")
+    assert (without.tests, without.saved, without.missing) == ([73.0], {43}, "not run yet.")
     (project / "series.csv").unlink()
     assert result(catalogue, asked, lambda *_: pytest.fail("tried without data"), earlier).tests == [73.0]
 
@@ -116,7 +116,7 @@ def test_a_file_of_figures_that_does_not_hold_is_told(project: Path, text: str) 
     (project / "docs").mkdir()
     (project / saved_scores.FILE).write_bytes(text.encode(errors="surrogateescape"))
 
-    with pytest.raises(RequestError, match=r"course.json: not the figures of the course table \(.+\). Restore it"):
+    with pytest.raises(RequestError, match=r"course.json: not scores of the course table \(.+\). Restore it"):
         saved_scores.read(project)
 
 
@@ -158,7 +158,7 @@ def test_the_table_shows_ours_beside_the_courses_code_and_says_what_is_worse(pro
         "| 2 | Sunspots by one neuron | small | mae 23 ± 1.4 (2 seeds) | 21 ± 1.4 (2 seeds, 100 epochs) | 15.1 | "
         "21.5 naive | 3 | 2026-11-26 |"
     ) in text
-    assert "- Sunspots by one neuron: ours is worse than the course's code, and why is not known yet.\n" in text
+    assert "- Sunspots by one neuron: ours is worse than the course's code; the reason is not known yet.\n" in text
     assert "- Published on its own months: small.\n" in text
     assert "- Ours were made with keras 3.15.1, tensorflow 2.21.0.\n" in text
     assert "- The course's code was run with TensorFlow 2 on 2026-11-25.\n" in text
@@ -184,13 +184,13 @@ def test_the_page_links_the_report_of_a_pipeline_that_has_one(project: Path) -> 
 
 def test_code_of_the_course_has_at_least_one_score() -> None:
     with pytest.raises(ValueError, match="at least 1 item"):
-        Code.model_validate({"scores": [], "epochs": 1, "date": "2026-11-25", "versions": ""})
+        CourseCode.model_validate({"scores": [], "epochs": 1, "date": "2026-11-25", "versions": ""})
 
 
 def test_seeds_follow_the_pipelines_own(project: Path) -> None:
     catalogue = config.load(project, {"small": ["train.seed=7"]})
 
-    assert [trial.seed for trial in sweeps.by_seed(catalogue, "small", 3)] == [7, 8, 9]
+    assert [trial.seed for trial in sweeps.seed_trials(catalogue, "small", 3)] == [7, 8, 9]
 
 
 def test_the_trials_of_the_table_are_those_of_all_rows_and_none_where_there_is_no_table(project: Path) -> None:

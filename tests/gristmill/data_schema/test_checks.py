@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from gristmill.data_schema.checks import (
     Violation,
     bound_violations,
+    check_violations,
     class_violations,
     column_violations,
     frequency_violations,
-    refuse,
 )
 from gristmill.errors import DataError
 from gristmill.settings.data_schema import Bounds, Cells, TableSchema
@@ -108,14 +108,14 @@ def test_a_frequency_is_the_expected_one_or_none_is_expected() -> None:
 
 
 def test_all_violations_are_told_at_once_and_a_great_many_counted() -> None:
-    refuse([], SCHEMA)
+    check_violations([], SCHEMA)
     with pytest.raises(DataError) as one:
-        refuse([Violation("row 3: 7", "[columns.a] has max = 5")], SCHEMA)
+        check_violations([Violation("row 3: 7", "[columns.a] has max = 5")], SCHEMA)
     with pytest.raises(DataError) as many:
-        refuse([Violation(f"row {row}: 7", "[columns.a] has max = 5") for row in range(25)], SCHEMA)
+        check_violations([Violation(f"row {row}: 7", "[columns.a] has max = 5") for row in range(25)], SCHEMA)
 
     told = "row 3: 7; schemas/shop.toml [columns.a] has max = 5."
-    assert str(one.value) == f"{told} Mend the data, or edit the schema."
+    assert str(one.value) == f"{told} Fix the data, or edit the schema."
     lines = str(many.value).splitlines()
     assert (len(lines), lines[3]) == (21, told)
-    assert lines[-1] == "and 5 more: 25 rules are broken. Mend the data, or edit the schema."
+    assert lines[-1] == "and 5 more: 25 rules are broken. Fix the data, or edit the schema."

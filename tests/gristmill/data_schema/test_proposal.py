@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from conftest import ROOT
 from gristmill.config.schema_files import read_schema
 from gristmill.data_schema.checks import column_violations
-from gristmill.data_schema.proposal import Line, class_lines, name_lines, number_lines, size_lines
-from gristmill.data_schema.writing import as_toml, propose
+from gristmill.data_schema.proposal import SchemaRule, class_rules, name_rules, number_rules, size_rules
+from gristmill.data_schema.today import as_toml, propose
 from gristmill.domains.generation import ingest as generation
 from gristmill.domains.generation import settings as generation_settings
 from gristmill.domains.tabular import ingest as tabular
@@ -37,12 +37,12 @@ LETTERS = (
 )
 
 
-def rules(lines: list[Line]) -> dict[str, Any]:
+def rules(lines: list[SchemaRule]) -> dict[str, Any]:
     return {line.key: line.value for line in lines}
 
 
 def numbers(*values: float) -> dict[str, Any]:
-    return rules(number_lines(pd.Series(values, dtype="float64"), 0.0))
+    return rules(number_rules(pd.Series(values, dtype="float64"), 0.0))
 
 
 def test_numbers_have_half_of_their_range_on_each_side() -> None:
@@ -56,8 +56,8 @@ def test_numbers_of_one_sign_keep_it() -> None:
 
 
 def test_the_first_number_that_is_not_whole_is_no_mistake_and_how_it_would_be_one_is_told() -> None:
-    kind, *_ = number_lines(pd.Series([1.0, 2.0]), 0.0)
-    assert (kind.value, kind.why) == ("number", 'all whole so far; "integer" would refuse the first that is not')
+    kind, *_ = number_rules(pd.Series([1.0, 2.0]), 0.0)
+    assert (kind.value, kind.why) == ("number", 'all whole so far; "integer" rejects fractions')
 
 
 @pytest.mark.parametrize(("value", "low", "high"), [(8, 4, 12), (0, 0, 1), (-0.5, -0.75, -0.25)])
@@ -67,18 +67,18 @@ def test_a_constant_has_half_of_itself_on_each_side(value: float, low: float, hi
 
 
 def test_twice_as_many_cells_may_be_empty() -> None:
-    assert rules(name_lines(pd.Series(["a"]), 0.1234))["missing"] == 0.247
-    assert rules(name_lines(pd.Series(["a"]), 0.9))["missing"] == 1.0
+    assert rules(name_rules(pd.Series(["a"]), 0.1234))["missing"] == 0.247
+    assert rules(name_rules(pd.Series(["a"]), 0.9))["missing"] == 1.0
 
 
 def test_names_are_listed_unless_they_are_many() -> None:
-    assert rules(name_lines(pd.Series(["b", "a", "b"]), 0.0)) == {"values": ["a", "b"], "missing": 0}
-    assert rules(name_lines(pd.Series([str(at) for at in range(51)]), 0.0)) == {"missing": 0}
+    assert rules(name_rules(pd.Series(["b", "a", "b"]), 0.0)) == {"values": ["a", "b"], "missing": 0}
+    assert rules(name_rules(pd.Series([str(at) for at in range(51)]), 0.0)) == {"missing": 0}
 
 
 def test_sizes_may_halve_and_double_and_classes_halve() -> None:
-    assert rules(size_lines(pd.Series([7, 100]), "pixels")) == {"min": 3, "max": 200}
-    assert rules(class_lines({"a": 5, "b": 2})) == {"a": 3, "b": 1}
+    assert rules(size_rules(pd.Series([7, 100]), "pixels")) == {"min": 3, "max": 200}
+    assert rules(class_rules({"a": 5, "b": 2})) == {"a": 3, "b": 1}
 
 
 @given(st.lists(st.floats(-1e12, 1e12, allow_subnormal=False), min_size=1, max_size=6))
@@ -154,7 +154,7 @@ def test_the_proposed_file_is_read_back_and_holds_the_data_it_came_from(domain: 
     assert {path.name: path.read_bytes() for path in first.iterdir()} == {
         path.name: path.read_bytes() for path in second.iterdir()
     }
-    with pytest.raises(DataError, match=r"; schemas/it\.toml \[.*\] .*Mend the data, or edit the schema\."):
+    with pytest.raises(DataError, match=r"; schemas/it\.toml \[.*\] .*Fix the data, or edit the schema\."):
         ingest(
             **reads, out=third, schema=settings.Schema.model_validate({"file": "schemas/it.toml"} | TOO_NARROW[domain])
         )
@@ -162,10 +162,13 @@ def test_the_proposed_file_is_read_back_and_holds_the_data_it_came_from(domain: 
 
 def test_a_proposed_file_is_commented_and_quotes_what_it_must() -> None:
     long = [f"the {at}th name of many" for at in range(9)]
-    proposal = {"": [Line("frequency", "MS", "of the times")], 'columns."a b"': [Line("values", long, "9 seen")]}
-    written = as_toml("shop", "9 rows", proposal | {"classes": [Line("it's", 3, "seen: 5")]})
+    proposal = {
+        "": [SchemaRule("frequency", "MS", "of the times")],
+        'columns."a b"': [SchemaRule("values", long, "9 seen")],
+    }
+    written = as_toml("shop", "9 rows", proposal | {"classes": [SchemaRule("it's", 3, "seen: 5")]})
 
-    assert written.startswith("# What the data of the pipeline shop must hold, proposed from 9 rows,\n")
+    assert written.startswith("# Schema of the data of the pipeline shop, proposed from 9 rows,\n")
     assert 'frequency = "MS"  # of the times\n' in written
     assert tomllib.loads(written) == {"frequency": "MS", "columns": {"a b": {"values": long}}, "classes": {"it's": 3}}
     assert max(map(len, written.splitlines())) < 120

@@ -72,7 +72,7 @@ def test_a_name_that_tells_nothing_is_refused_where_the_source_reads_no_files(pl
         reader_of("b.dat", LINE, "line", plain)
 
     assert str(refused.value) == (
-        "--input b.dat: [pipelines.line.source] reads no file, so that nothing tells how to read this one. "
+        "--input b.dat: [pipelines.line.source] reads no files, so it does not say how to read this one. "
         f"Expected a .csv, .jsonl or .parquet file with the pipeline's columns{more}."
     )
 

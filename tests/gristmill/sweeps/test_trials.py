@@ -9,9 +9,9 @@ from gristmill.config.catalogue import load
 from gristmill.errors import RequestError
 from gristmill.runs.scores import Headline, Scores
 from gristmill.store.store import Store
-from gristmill.sweeps import page as sweep
 from gristmill.sweeps import trials as sweeps
 from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores, best, leaderboard
+from gristmill.sweeps.result import SweepResult
 from gristmill.sweeps.trials import SweepPoint, Trial
 
 ROOT = Path(__file__).parents[3]
@@ -62,6 +62,11 @@ def places(project: Path, *tried: Sequence[TrialScores | None]) -> list[Leaderbo
     return leaderboard(pairs)
 
 
+def swept(project: Path, entries: list[LeaderboardEntry]) -> SweepResult:
+    """The result of a sweep with these points."""
+    return SweepResult("small", "A & B", entries, Store(project / "store"))
+
+
 def names(found: list[LeaderboardEntry]) -> list[str]:
     """The points from the best on."""
     return [place.point.label for place in found]
@@ -101,7 +106,7 @@ def test_a_point_that_comes_twice_is_tried_once(project: Path) -> None:
     [
         ("preprocess.validation = [40]\ntrain.epochs = [3, 4]", ["train.epochs=3", "train.epochs=4"]),
         ("preprocess.validation = [40]\ntrain.epochs = [3]", ["preprocess.validation=40, train.epochs=3"]),
-        ("points = [{}, { train = { epochs = 3 } }]", ["as it is", "train.epochs=3"]),
+        ("points = [{}, { train = { epochs = 3 } }]", ["unchanged", "train.epochs=3"]),
     ],
 )
 def test_a_label_tells_what_sets_a_point_apart_from_the_others(project: Path, sweep: str, labels: list[str]) -> None:
@@ -142,8 +147,8 @@ def test_an_unknown_key_of_a_point_is_told_with_what_is_meant(project: Path) -> 
 
 def test_a_sweep_without_anything_to_choose_by_is_refused_once(project: Path) -> None:
     said = (
-        "there is no validation part to choose by, and the test part must not be chosen on. Set preprocess.validation, "
-        "in the sweep too: preprocess.validation = [0.1], or backtest.windows = 3."
+        "there is no validation set to choose on, and the test set must not be used to choose. "
+        "Set preprocess.validation, in the sweep too: preprocess.validation = [0.1], or backtest.windows = 3."
     )
     assert refusal(project, "train.epochs = [3, 4]", "preprocess.validation=0") == [
         f"[pipelines.small.sweep] every point: {said}"
@@ -179,21 +184,21 @@ def test_points_with_a_seed_that_failed_or_has_no_score_stand_last_and_are_not_t
         project, [outcome(1.0), None], [None, None], [outcome(0.5), outcome(float("nan"))], [outcome(9.0)] * 2
     )
     assert names(found)[0] == "d"
-    assert [place.whole for place in found] == [True, False, False, True]
+    assert [place.is_complete for place in found] == [True, False, False, True]
     none = places(project, [outcome(1.0), None], [None, None])
     assert best(none) is None
-    assert sweep.verdict(none) == "No point came to a score with all its seeds."
+    assert swept(project, none).summary == "No point has a score with all its seeds."
 
 
 def test_a_trial_without_a_validation_part_is_judged_by_its_backtest(project: Path) -> None:
     found = places(project, [backtested(3.0)], [backtested(2.0)])
     assert names(found) == ["b", "a"]
-    assert sweep.leaderboard(found).headings[1] == "score on backtest"
+    assert swept(project, found).table.headings[1] == "score on backtest"
 
 
 def test_the_leaderboard_as_a_table(project: Path) -> None:
     found = places(project, [None], [outcome(4.0)], [outcome(2.0)])
-    table = sweep.leaderboard(found)
+    table = swept(project, found).table
     assert table.headings == ["point", "score on validation", "± over seeds", "seeds", "parameters", "train s"]
     assert table.rows == [
         ["c", "2", "–", "1 of 1", "1,234", "2.0"],
@@ -204,35 +209,35 @@ def test_the_leaderboard_as_a_table(project: Path) -> None:
 
 def test_the_verdict_tells_the_test_score_of_the_best_alone(project: Path) -> None:
     found = places(project, [outcome(4.0, 7.0)] * 2, [outcome(2.0, 0.25), outcome(2.0, 0.75)])
-    assert sweep.verdict(found) == (
-        "Best on validation: b. Its score is 0.5 ± 0.3536 on the test part, against 0.5 for naive."
+    assert swept(project, found).summary == (
+        "Best on validation: b. Its score on the test set is 0.5 ± 0.3536, against 0.5 for naive."
     )
 
 
 def test_a_page_is_drawn_even_where_every_trial_failed(project: Path) -> None:
-    store = Store(project / "store")
-    path = sweep.write_sweep("small", "A & B", places(project, [None]), store)
+    path = swept(project, places(project, [None])).report
     assert path == project / "store/reports/small.sweep.html"
-    assert "No point came to a score" in path.read_text()
+    assert "No point has a score" in path.read_text()
     assert "<svg" not in path.read_text()
     scored = places(project, [outcome(4.0)], [None])
-    page = sweep.write_sweep("small", "A & B", scored, store).read_text()
+    page = swept(project, scored).report.read_text()
     assert page.count("<svg") == 1
     assert "A &amp; B" in page
 
 
 def test_as_json_a_place_has_the_scores_of_every_seed(project: Path) -> None:
-    (place,) = places(project, [outcome(1.0, 3.0), None])
-    assert place.as_json(chosen=True) == {
+    (best,) = swept(project, places(project, [outcome(1.0, 3.0)] * 2)).as_json()
+    assert best == {
         "point": ["model.name=a"],
         "chosen": True,
         "seeds": 2,
         "mean": {"validation": 1.0, "test": 3.0},
-        "scores": {"validation": [1.0], "test": [3.0]},
-        "seconds": [2.0],
+        "scores": {"validation": [1.0, 1.0], "test": [3.0, 3.0]},
+        "seconds": [2.0, 2.0],
         "parameters": 1234,
     }
-    assert place.as_json(chosen=False)["scores"] == {"validation": [1.0]}
+    (incomplete,) = swept(project, places(project, [outcome(1.0, 3.0), None])).as_json()
+    assert incomplete["scores"] == {"validation": [1.0]}
 
 
 def test_the_catalogue_has_sweeps() -> None:

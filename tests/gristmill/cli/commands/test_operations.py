@@ -80,7 +80,7 @@ def test_schedule_refuses_where_nothing_has_one(command: Command) -> None:
     assert command("schedule") == Said(
         2,
         "",
-        "error: no pipeline has a schedule. Give one a table [pipelines.NAME.schedule] with cron, interval or rrule.\n",
+        "error: no pipeline has a schedule. Add a table [pipelines.NAME.schedule] with cron, interval or rrule.\n",
     )
 
 
@@ -89,7 +89,7 @@ def test_schedule_refuses_a_pipeline_that_has_none(command: Command) -> None:
     assert command("schedule", "small") == Said(
         2,
         "",
-        "error: [pipelines.small.schedule] says no time. Set cron, interval or rrule, or on_event = true.\n",
+        "error: [pipelines.small.schedule] has no schedule. Set cron, interval or rrule, or on_event = true.\n",
     )
 
 

@@ -17,7 +17,7 @@ from gristmill.domains.text.predict import predict
 from gristmill.domains.text.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
 from gristmill.project.project import Project
-from gristmill.project.serving import Serving
+from gristmill.project.serving import Models
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.jsonl import Jsonl
 from gristmill.sources.tables.parquet import Parquet
@@ -242,9 +242,9 @@ def test_a_text_and_a_file_are_not_both_taken(monkeypatch: pytest.MonkeyPatch, t
     (tmp_path / "pipelines.toml").write_text("")
     monkeypatch.setattr(catalogue, "restore_settings", lambda domain, settings: {})
     run = SimpleNamespace(domain="text", settings={})
-    monkeypatch.setattr(Serving, "_served", lambda self, name, version: (run, tmp_path))
+    monkeypatch.setattr(Models, "_served", lambda self, name, version: (run, tmp_path))
 
     with pytest.raises(RequestError) as refused:
         Project.open(tmp_path).predict("reviews", "x.csv", text="fine")
 
-    assert str(refused.value) == "--text: --input is given too. Leave one of them out."
+    assert str(refused.value) == "--text: cannot be combined with --input. Use one of them."
