@@ -115,12 +115,12 @@ def freeze(network: keras.Model, train_from: str | None) -> None:
 def featuriser(network: keras.Model, pixels: str, pooling: Literal["average", "flatten"]) -> keras.Model:
     """Return the base: pixels, 0 to 255, to the features (batch, features) that a network's maps are pooled to."""
     image = keras.Input(network.input_shape[1:], name="image")
-    maps = network(preprocessed(image, pixels))
+    maps = network(scale_pixels(image, pixels))
     pool = keras.layers.GlobalAveragePooling2D() if pooling == "average" else keras.layers.Flatten()
     return keras.Model(image, pool(maps), name="base")
 
 
-def preprocessed(image: Any, pixels: str) -> Any:
+def scale_pixels(image: Any, pixels: str) -> Any:
     """Return pixels as a network takes them, by layers that are kept with it.
 
     Args:

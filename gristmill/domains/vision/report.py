@@ -50,7 +50,7 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
     yield Section(
         "Surest errors",
         "Images of the test part that the model was most sure of and wrong about. Some may be labelled wrongly.",
-        [as_svg(plots.sheet(list(pixels), _COLUMNS, words))],
+        [as_svg(plots.draw_tiles(list(pixels), _COLUMNS, words))],
         [Table("", ["image", "true", "predicted", "probability"], table)],
     )
 
@@ -63,8 +63,8 @@ def sight_sections(evaluated: Path) -> Iterator[Section]:
     pictures = [plots.filters_figure(found.filters)]
     pictures += [plots.maps_figure(found.images, maps, layer) for layer, maps in found.maps.items()]
     note = (
-        f"Filters of the first convolution ({feature_maps.FILTERS} at most), and images of the test part with what "
-        f"convolutions make of them: the {feature_maps.MAPS} maps of a layer that differ most over these images."
+        f"Filters of the first convolution ({feature_maps.MAX_FILTERS} at most), and images of the test part with what "
+        f"convolutions make of them: the {feature_maps.MAX_MAPS} maps of a layer that differ most over these images."
     )
     yield Section("What the network sees", note, pictures=[as_svg(picture) for picture in pictures])
 
@@ -76,7 +76,7 @@ def sample_sections(train: Path) -> Iterator[Section]:
     samples = np.load(train / "samples.npy", allow_pickle=False)
     tiles = feature_maps.thumbnails(samples.reshape(-1, *samples.shape[2:]))
     note = "Training images as they are, first in each row, and as they are changed at random in every epoch."
-    yield Section("Augmented samples", note, [as_svg(plots.sheet(list(tiles), samples.shape[1]))])
+    yield Section("Augmented samples", note, [as_svg(plots.draw_tiles(list(tiles), samples.shape[1]))])
 
 
 def data_section(folders: dict[str, Path]) -> Section:

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from gristmill.domains.vision.dataset import Layout
 from gristmill.domains.vision.decode import Form
-from gristmill.domains.vision.exif import orientation, upright
+from gristmill.domains.vision.exif import read_orientation, turn_upright
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow has it
@@ -63,15 +63,15 @@ def write(network: keras.Model, layout: Layout, place: Path) -> None:
 
 def read_image(encoded: tf.Tensor, form: Form) -> tf.Tensor:
     """Return the uint8 pixels of one encoded image, (height, width, channels)."""
-    values = fitted(coloured(decoded(encoded), form.channels), form)
+    values = fit_to_size(convert_channels(decode_image(encoded), form.channels), form)
     return tf.saturate_cast(tf.round(values), tf.uint8)
 
 
-def decoded(encoded: tf.Tensor) -> tf.Tensor:
+def decode_image(encoded: tf.Tensor) -> tf.Tensor:
     """Return an image: uint8, grey or colour, with or without alpha; a JPEG upright; of a moving one the first."""
     return tf.cond(
         tf.io.is_jpeg(encoded),
-        lambda: upright(_jpeg(encoded), orientation(encoded)),
+        lambda: turn_upright(_jpeg(encoded), read_orientation(encoded)),
         lambda: tf.io.decode_image(encoded, expand_animations=False),
     )
 
@@ -80,7 +80,7 @@ def _jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")  # exactly as Pillow decodes it
 
 
-def coloured(pixels: tf.Tensor, channels: int) -> tf.Tensor:
+def convert_channels(pixels: tf.Tensor, channels: int) -> tf.Tensor:
     """Return pixels (rows, columns, 1 to 4) as floats in grey or in colour, on white where they are transparent."""
     values, found = tf.cast(pixels, tf.float32), tf.shape(pixels)[-1]
     colour = tf.cond(found < 3, lambda: tf.repeat(values[..., :1], 3, axis=-1), lambda: values[..., :3])
@@ -89,7 +89,7 @@ def coloured(pixels: tf.Tensor, channels: int) -> tf.Tensor:
     return colour if channels == 3 else tf.round(tf.reduce_sum(colour * _GREY, axis=-1, keepdims=True))
 
 
-def fitted(values: tf.Tensor, form: Form) -> tf.Tensor:
+def fit_to_size(values: tf.Tensor, form: Form) -> tf.Tensor:
     """Return values (rows, columns, channels) at the form's size, by a triangle filter as wide as the reduction.
 
     Each fit is one scale and shift of both axes; what they leave uncovered is black.

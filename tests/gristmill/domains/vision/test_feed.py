@@ -158,14 +158,14 @@ def test_validation_on_features_is_in_order(data: Prepared, features: Path, monk
 STREAM = """
 import resource, sys
 from pathlib import Path
-from gristmill.domains.common.classification.loss_and_labels import Truth
-from gristmill.domains.vision import prepared
+from gristmill.domains.common.classification.loss_and_labels import Targets
+from gristmill.domains.vision import dataset
 from gristmill.domains.vision.feed import StreamFeed, feed_of
 from gristmill.domains.vision.settings import Augment, Train
 
 settings = Train()
-data = prepared.read(Path(sys.argv[1]))
-feed = feed_of(data, Truth(data, settings), Augment(), settings)
+data = dataset.read(Path(sys.argv[1]))
+feed = feed_of(data, Targets(data, settings), Augment(), settings)
 assert isinstance(feed, StreamFeed)
 next(iter(feed.batches()))  # what TensorFlow takes for itself
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -51,7 +51,7 @@ def test_bytes_are_written_as_they_were_found(tmp_path: Path, monkeypatch: pytes
     ] == [(photo.id, photo.encoded, photo.label) for photo in given]  # fmt: skip
     assert index["id"].tolist() == [photo.id for photo in given]
     for photo, place in zip(given, index[["shard", "offset", "size"]].itertuples(index=False), strict=True):
-        assert shards.bytes_of(shards.read(tmp_path / "out", shards.ShardPosition(*place)), "image") == photo.encoded
+        assert shards.image_of(shards.read_record(tmp_path / "out", shards.ShardPosition(*place))) == photo.encoded
 
 
 def test_the_index_tells_of_each_photo(tmp_path: Path) -> None:
