@@ -2,13 +2,18 @@
 
 The geometric changes have the meaning and order of Keras' `ImageDataGenerator` (flip, zoom, shear, shift, rotate), but
 also work about the centre of images that are not square. Contrast and brightness follow.
+
+Affine transforms are composed as matrices and applied once, so that pixels are interpolated once. A matrix (batch, 3,
+3) maps the position of a pixel (x, y, 1) in the output to its position in the input, in pixels from the image's centre,
+x to the right and y down. It is float64: a GPU may multiply float32 in TF32, whose ten bits of fraction are too few for
+a position in an image.
 """
 
+import math
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-from gristmill.domains.vision.affine import rotation, scale, shear, shift, transform
 from gristmill.domains.vision.settings import Augment
 
 
@@ -33,7 +38,8 @@ def augment_images(pixels: tf.Tensor, augment: Augment, seed: tf.Tensor) -> tf.T
         return images
     drawn = tf.random.stateless_uniform((tf.shape(pixels)[0], 10), seed, -1.0, 1.0, tf.float64)
     *geometry, contrast, brightness = tf.unstack(drawn, axis=1)
-    if changes_images(augment.model_copy(update={"contrast": 0.0, "brightness": 0.0})):
+    flips = augment.horizontal_flip or augment.vertical_flip
+    if flips or any((augment.rotation, augment.shift, augment.shear, augment.zoom)):
         images = transform(images, compose_transform(augment, geometry, *pixels.shape[1:3]), augment.fill)
     if augment.contrast:
         mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
@@ -65,3 +71,52 @@ def _flip(allowed: bool, drawn: tf.Tensor) -> tf.Tensor:
 def _per_image(values: tf.Tensor) -> tf.Tensor:
     """Return one number per image, (batch,), in a shape that broadcasts with pixels: (batch, 1, 1, 1)."""
     return tf.cast(tf.reshape(values, (-1, 1, 1, 1)), tf.float32)
+
+
+def rotation(degrees: tf.Tensor) -> tf.Tensor:
+    """Return rotations by angles (batch,): images turn anticlockwise for positive angles."""
+    angle = degrees * (math.pi / 180)
+    return _matrix(tf.cos(angle), -tf.sin(angle), 0.0, tf.sin(angle), tf.cos(angle), 0.0)
+
+
+def shift(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Return shifts by pixels (batch,): images move left and up for positive values."""
+    return _matrix(1.0, 0.0, x, 0.0, 1.0, y)
+
+
+def shear(degrees: tf.Tensor) -> tf.Tensor:
+    """Return shears by angles (batch,): columns lean by the angle and keep their length."""
+    angle = degrees * (math.pi / 180)
+    return _matrix(1.0, -tf.sin(angle), 0.0, 0.0, tf.cos(angle), 0.0)
+
+
+def scale(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """Return zooms by factors (batch,): images shrink for factors above 1, and are mirrored for factors below 0."""
+    return _matrix(x, 0.0, 0.0, 0.0, y, 0.0)
+
+
+def transform(pixels: tf.Tensor, matrix: tf.Tensor, fill: str) -> tf.Tensor:
+    """Return images transformed by their matrices, with bilinear interpolation.
+
+    Args:
+        pixels: float32 (batch, height, width, channels), with static height and width.
+        matrix: float64 (batch, 3, 3).
+        fill: source of pixels beyond the edge: `nearest`, `constant` (black), `reflect` or `wrap`.
+    """
+    height, width = pixels.shape[1:3]
+    x, y = (tf.constant([(side - 1) / 2], tf.float64) for side in (width, height))
+    from_corner = shift(x, y) @ matrix @ shift(-x, -y)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pixels,
+        transforms=tf.cast(tf.reshape(from_corner, (-1, 9))[:, :8], tf.float32),
+        output_shape=(height, width),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode=fill.upper(),
+    )
+
+
+def _matrix(*entries: tf.Tensor | float) -> tf.Tensor:
+    """Return matrices (batch, 3, 3) from the six entries of their upper rows, each (batch,) or one number for all."""
+    zeros = tf.zeros_like(sum(entries))
+    return tf.reshape(tf.stack([entry + zeros for entry in (*entries, 0.0, 0.0, 1.0)], axis=-1), (-1, 3, 3))

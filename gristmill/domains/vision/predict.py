@@ -46,6 +46,7 @@ def predict(
         DataError: a file is not an image, or is broken.
     """
     shape = photo_shape(export)
+    photos: Iterator[Pixels]
     if ingested is None:
         names = [str(path) for path in paths]
         photos = (_read(path, shape, ingest.max_pixels) for path in paths)
@@ -64,7 +65,8 @@ def predict(
 def photo_shape(export: Path) -> PhotoShape:
     """Return the shape of the photos that an exported model takes."""
     signature = read_document(export / "signature.json")
-    return PhotoShape(*signature["size"], signature["channels"], signature["fit"])
+    height, width = signature["size"]
+    return PhotoShape(height, width, signature["channels"], signature["fit"])
 
 
 def classify(export: Path, photos: Iterator[Pixels]) -> Probabilities:
