@@ -13,7 +13,7 @@ from gristmill.domains.vision import dataset, serving
 from gristmill.domains.vision.dataset import Layout, Prepared
 from gristmill.domains.vision.settings import Export
 from gristmill.export import bundle
-from gristmill.export.bundle import check_parity, export_network, in_blocks, refuse_other_than_scored
+from gristmill.export.bundle import check_parity, check_same_as_scored, export_network, predict_in_blocks
 from gristmill.export.formats import FORMATS
 from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
@@ -45,7 +45,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
         count = max(1, min(_MAX_IMAGES_COMPARED, _MAX_BYTES_COMPARED // layout.bytes_per_image))
         pixels, scored_rows = next(data.dataset("test", batch=count).as_numpy_iterator())[0], scored[:count]
-        refuse_other_than_scored(in_blocks(network.predict_on_batch)(pixels), scored_rows, export.tolerance)
+        check_same_as_scored(predict_in_blocks(network.predict_on_batch)(pixels), scored_rows, export.tolerance)
         write_formats(network, layout, export.formats, out)
         checked = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
         parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance)
