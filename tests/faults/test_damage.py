@@ -1,7 +1,6 @@
 """Damage to every kind of file that a store holds: found by `verify` and on reading, never used, made again."""
 
 import os
-import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from gristmill.keys import digest_of_file
 from gristmill.project.project import Project
 from gristmill.training import saved_network
 from helpers.scoreboard import Fault
-from helpers.small_projects import TOML, WRITERS
+from helpers.small_projects import WRITERS, table_of
 from helpers.support import Command, assert_all_whole, the_error, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -69,7 +68,7 @@ def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     if request.param == "timeseries":
         write_project(folder, SMALL.replace("horizon = 2", "horizon = 2\nmaterialize = true"))
     else:
-        (folder / "pipelines.toml").write_text(table_of(request.param))
+        (folder / "pipelines.toml").write_text(table_of(request.param, "small"))
         WRITERS[request.param](folder, 2)
     project = Project.open(folder)
     project.run("small")
@@ -83,13 +82,6 @@ def kept(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path / "data/store"
-
-
-def table_of(domain: str) -> str:
-    """Return the table of a domain's pipeline, called as the one of the small project."""
-    found = re.search(rf"^\[pipelines\.{domain}\].*?(?=^\[|\Z)", TOML, re.MULTILINE | re.DOTALL)
-    assert found
-    return found[0].replace(f"pipelines.{domain}", "pipelines.small")
 
 
 def files(store: Path, *patterns: str) -> list[Path]:

@@ -1,6 +1,7 @@
 """The generation flow, end to end: plain text becomes a network that writes, by characters and by lines of words."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,46 +13,17 @@ from helpers.support import Command, made, planned, records
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
-TOML = """
-[pipelines.letters]
-domain = "generation"
-source = { kind = "files", path = "text.txt" }
-preprocess = { length = 10 }
-model = { kind = "gru", dimensions = 4, recurrent = [8] }
-train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
-evaluate = { order = 3, temperatures = [0.8], sample = 20 }
-
-[pipelines.lines]
-domain = "generation"
-source = { kind = "files", path = "text.txt" }
-preprocess = { level = "word", lower = true, punctuation = "strip", examples = "prefixes", length = 5 }
-model = { kind = "lstm", dimensions = 4, recurrent = [8], bidirectional = true }
-train = { epochs = 2, batch_size = 8, learning_rate = 0.05 }
-evaluate = { order = 3, temperatures = [0.8], sample = 5, prompt = "the cat" }
-"""
 HEADLINE = {"letters": "bits_per_character", "lines": "bits_per_token"}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_here: None) -> Path:
-    """A project whose two pipelines have run. Not to be written to: copy it."""
-    folder = tmp_path_factory.mktemp("writers")
-    (folder / "pipelines.toml").write_text(TOML)
-    (folder / "text.txt").write_text(TEXT)
-    for name in HEADLINE:
-        Project.open(folder).run(name)
-    return folder
-
-
 @pytest.fixture
-def project(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(finished_project: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the finished project; the current folder of the test."""
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(finished_project("generation"), tmp_path, symlinks=True, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HEADLINE)
 def test_a_text_becomes_a_scored_bundle_and_a_report_and_nothing_is_done_twice(
     name: str, project: Path, command: Command
@@ -118,7 +90,6 @@ def test_the_same_seed_writes_the_same_and_what_the_bundle_writes_by_itself(
     assert whole + "\n" == first
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -144,7 +115,6 @@ def test_what_cannot_be_written_by_is_one_line(
     assert (said.status, said.out, said.err) == (2, "", f"error: {message}\n")
 
 
-@pytest.mark.slow
 def test_what_the_model_never_read_is_told_and_written_on_from(project: Path, command: Command) -> None:
     said = command("-q", "generate", "letters", "--prompt", "Ça", "--length", "2")
 
@@ -155,7 +125,6 @@ def test_what_the_model_never_read_is_told_and_written_on_from(project: Path, co
     assert said.out.startswith("Ça")
 
 
-@pytest.mark.slow
 def test_a_model_that_writes_classifies_nothing(project: Path, command: Command) -> None:
     said = command("predict", "letters", "--text", "the cat")
 

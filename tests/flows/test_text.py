@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 
 from gristmill.project.project import Project
 from gristmill.util.table_io import read_table
+from helpers.finished_projects import write_reviews
 from helpers.support import (
     ROOT,
     Command,
@@ -35,16 +37,6 @@ from helpers.support import (
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
-TOML = """
-[pipelines.films]
-domain = "text"
-source = { kind = "jsonl", path = "films.jsonl" }
-ingest = { text = "review", label = "stars", names = { 0 = "dull", 1 = "good" }, metadata = ["paper"] }
-preprocess = { length = 6, validation = 0.2, test = 0.25 }
-model = { kind = "embedding", dimensions = 4, units = [] }
-train = { epochs = 2, batch_size = 16, learning_rate = 0.05 }
-evaluate = { slices = ["paper"], neighbours = ["lovely"] }
-"""
 RECURRENT = """
 [pipelines.films]
 domain = "text"
@@ -55,47 +47,15 @@ train = { epochs = 12, batch_size = 4 }
 """
 """Epochs long enough to be cut off in, with dropout: its state must be resumed too."""
 
-KINDS = {
-    "dull": ["dreadful", "boring", "clumsy", "stale"],
-    "good": ["lovely", "brilliant", "moving", "tendrement naïve"],
-}
-OPENINGS = ["What a", "Truly a", "Quite a", "A rather"]
-NOUNS = ["film!", "plot.", "cast…", "score", "ending?", "script"]
-
-
-def reviews() -> list[dict[str, object]]:
-    """Return films' reviews of both kinds, each told by its adjective."""
-    adjectives = [(label, word) for label, words in enumerate(KINDS.values()) for word in words]
-    found = itertools.product(adjectives, OPENINGS, NOUNS)
-    return [
-        {"review": f"{opening} {adjective} {noun}", "stars": label, "paper": opening.split()[0]}
-        for (label, adjective), opening, noun in found
-    ]
-
-
-def write_reviews(folder: Path, toml: str) -> None:
-    (folder / "pipelines.toml").write_text(toml)
-    (folder / "films.jsonl").write_text("".join(json.dumps(review) + "\n" for review in reviews()))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, prefect_api: str, parity_here: None) -> Path:
-    """A project whose one pipeline has run. Not to be written to: copy it."""
-    folder = tmp_path_factory.mktemp("films")
-    write_reviews(folder, TOML)
-    Project.open(folder).run("films")
-    return folder
-
 
 @pytest.fixture
-def films(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def films(finished_project: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the finished project; the current folder of the test."""
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(finished_project("text"), tmp_path, symlinks=True, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-@pytest.mark.slow
 def test_reviews_become_a_scored_bundle_and_a_report_and_nothing_is_done_twice(films: Path, command: Command) -> None:
     project = Project.open()
     result = project.result("films")
@@ -133,7 +93,6 @@ def test_an_edit_runs_what_depends_on_it_and_no_more(films: Path, command: Comma
     assert would_run() == set()
 
 
-@pytest.mark.slow
 def test_one_text_and_files_of_texts_are_classified_alike(films: Path, command: Command) -> None:
     given = ["Truly a lovely plot", "A rather boring cast"]
     pd.DataFrame({"review": given}).to_csv(films / "new.csv", index=False)
@@ -171,8 +130,8 @@ print(json.dumps([made["probabilities"].numpy().tolist(), *told]))
 
 
 @pytest.mark.slow
-def test_the_exported_model_gives_the_scored_predictions_from_raw_strings_without_our_code(finished: Path) -> None:
-    project = Project.open(finished)
+def test_the_exported_model_gives_the_scored_predictions_from_raw_strings_without_our_code(films: Path) -> None:
+    project = Project.open(films)
     result = project.result("films")
     folders = {name: result.folder(name) for name in ("ingest", "evaluate")}
     scored = read_table(folders["evaluate"] / "predictions.parquet").query("part == 'test'")

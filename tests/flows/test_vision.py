@@ -1,6 +1,7 @@
 """The vision flow, end to end: photos in folders, and stand-ins for the data sets that only a network could fetch."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,6 @@ from helpers.support import ROOT, made, planned
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = pytest.mark.usefixtures("parity_here", "prefect_api")
 
-TOML = """
-[pipelines.shapes]
-domain = "vision"
-source = { kind = "folder", path = "photos" }
-preprocess = { size = 24, test = 0.25, validation = 0.25 }
-model = { kind = "cnn", filters = [8], units = [16] }
-train = { epochs = 4, batch_size = 8, learning_rate = 0.01 }
-"""
-
 TRANSFER = """
 [pipelines.transfer]
 domain = "vision"
@@ -37,26 +29,16 @@ schedule = { min_new = 2 }
 """
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
-    """A project whose one pipeline has run. Not to be written to: copy it."""
-    folder = tmp_path_factory.mktemp("shapes")
-    (folder / "pipelines.toml").write_text(TOML)
-    write_photos(folder / "photos", ["disc", "square"], 16)
-    Project.open(folder).run("shapes")
-    return folder
-
-
 @pytest.fixture
-def project(finished: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished, tmp_path / "project"))
+def project(finished_project: Callable[[str], Path], tmp_path: Path) -> Path:
+    """A copy of the finished project."""
+    return Path(shutil.copytree(finished_project("vision"), tmp_path / "project", symlinks=True))
 
 
 def reasons(project: Path, *assignments: str) -> dict[str, str]:
     return planned(Project.open(project, {"shapes": list(assignments)}).plan("shapes"))
 
 
-@pytest.mark.slow
 def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Path) -> None:
     opened = Project.open(project)
     result = opened.result("shapes")
@@ -77,14 +59,12 @@ def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Pat
     assert all(heading in page for heading in ("Confusion matrix", "Calibration", "What the network sees"))
 
 
-@pytest.mark.slow
 def test_another_head_reads_no_photo_again(project: Path) -> None:
     assert set(reasons(project, "model.units=[8]")) == {"train", "evaluate", "export"}
     assert set(reasons(project, "augment.rotation=10")) == {"train", "evaluate", "export"}
     assert set(reasons(project, "preprocess.size=16")) == {"preprocess", "train", "evaluate", "export"}
 
 
-@pytest.mark.slow
 def test_a_photo_that_changes_comes_goes_or_moves_to_another_class_is_new_data(project: Path) -> None:
     first, second = project / "photos/disc/0000.jpg", project / "photos/disc/0001.jpg"
     moved = project / "photos/square/moved.jpg"
@@ -134,7 +114,6 @@ def test_another_head_is_trained_on_the_features_that_are_there(tmp_path: Path) 
     assert why()["features"] == "data model.weights; preprocess gave other data"
 
 
-@pytest.mark.slow
 def test_a_slice_by_no_column_is_told_before_the_training(project: Path) -> None:
     opened = Project.open(project, {"shapes": ["train.epochs=5", "evaluate.slices=['format', 'wdith']"]})
 

@@ -4,16 +4,15 @@ import logging
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from conftest import SMALL
 from gristmill.cli.app import main
 from gristmill.export import bundle
-from gristmill.project.project import Project
-from helpers.support import Command, Forked, Said, here, write_project
+from helpers import finished_projects
+from helpers.support import Command, Forked, Said, here
 
 
 @pytest.fixture
@@ -38,18 +37,21 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture(scope="session")
-def finished_store(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
-    """The store of one finished run of the small pipeline. Not to be written to: copy it."""
-    folder = tmp_path_factory.mktemp("finished")
-    write_project(folder, SMALL)
-    Project.open(folder).run("small")
-    return folder / "data/store"
+def finished_project(request: pytest.FixtureRequest) -> Callable[[str], Path]:
+    """Return the finished project of a domain, whose pipelines have run. It must not be written to: copy it."""
+    return lambda domain: finished_projects.find_or_build(domain, lambda: request.getfixturevalue("prefect_api"))
+
+
+@pytest.fixture(scope="session")
+def finished_store(finished_project: Callable[[str], Path]) -> Path:
+    """Return the store of one finished run of the small pipeline. It must not be written to: copy it."""
+    return finished_project("timeseries") / "data/store"
 
 
 @pytest.fixture
 def finished(project: Path, finished_store: Path) -> Path:
-    """The small project with a finished run in its store; the current folder of the test."""
-    shutil.copytree(finished_store, project / "data/store")
+    """Return the small project with a finished run in its store; the current folder of the test."""
+    shutil.copytree(finished_store, project / "data/store", symlinks=True)
     return project
 
 

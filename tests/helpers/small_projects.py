@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,13 @@ model = { kind = "dense", units = [8] }
 train = { epochs = 2, batch_size = 8, learning_rate = 0.01 }
 export = { formats = ["keras"] }
 """
+
+
+def table_of(domain: str, name: str) -> str:
+    """Return the table of a domain's pipeline under another name."""
+    found = re.search(rf"^\[pipelines\.{domain}\].*?(?=^\[|\Z)", TOML, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[0].replace(f"pipelines.{domain}", f"pipelines.{name}")
 
 
 def write_houses(folder: Path, batches: int) -> None:
