@@ -10,32 +10,6 @@ from helpers.support import Command
 
 pytest_plugins = ["helpers.end_to_end"]
 
-WRITER = """
-[pipelines.writer]
-domain = "generation"
-description = "Letters and words"
-
-[pipelines.writer.source]
-kind = "files"
-path = "text.txt"
-
-[pipelines.writer.preprocess]
-length = 10
-
-[pipelines.writer.model]
-kind = "gru"
-dimensions = 4
-recurrent = [8]
-
-[pipelines.writer.train]
-epochs = 2
-
-[pipelines.writer.evaluate]
-order = 3
-temperatures = [0.8]
-sample = 10
-"""
-
 
 def test_a_pipeline_that_writes_no_text_is_refused(project: Path, command: Command) -> None:
     said = command("generate", "small", "--prompt", "To be")

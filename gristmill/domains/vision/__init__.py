@@ -1,1 +1,1 @@
-"""Image classification: photos in, a tested classifier out."""
+"""Vision: photos in, a tested classifier out."""

@@ -1,9 +1,9 @@
-"""Dataset that preprocess writes: images of one size in shards, their labels and their parts."""
+"""What preprocess publishes and every later stage reads: images of one size in shards, their labels, their parts."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ Pixels = npt.NDArray[np.uint8]  # (images, height, width, channels)
 
 @dataclass(frozen=True)
 class Layout:
-    """Size, encoding, classes and counts of the images."""
+    """The form of the images."""
 
     height: int
     width: int
@@ -37,16 +37,16 @@ class Layout:
 
     @property
     def shape(self) -> Shape:
-        """Inputs and outputs of a classifier."""
+        """What a classifier of them is built to."""
         return Shape(self.height, self.width, self.channels, len(self.classes))
 
 
 @dataclass(frozen=True)
 class Prepared(LabelledDataset):
-    """The images of all parts, read on demand.
+    """The images of all parts, read as they are asked for.
 
-    The index is in the order of the shards. It also holds `width`, `height` and `format` of the photo, and the metadata
-    of the source.
+    The index is in the order of the shards and holds, too, `width`, `height` and `format` of the photo, and the
+    source's metadata.
     """
 
     folder: Path
@@ -60,8 +60,8 @@ class Prepared(LabelledDataset):
         """Return batches of (pixels uint8, label int64) of a part, in the order of the index."""
         import tensorflow as tf
 
-        cardinality = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
-        return self.batches(self.shards(part), batch).apply(cardinality)
+        known = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
+        return self.batches(self.shards(part), batch).apply(known)
 
     def batches(self, shards: Sequence[Path], batch: int = 256) -> "tf.data.Dataset":
         """Return batches of (pixels uint8, label int64) of some shards."""
@@ -74,14 +74,15 @@ class Prepared(LabelledDataset):
         """Return the pixels and labels of serialised examples, (batch,)."""
         import tensorflow as tf
 
+        layout = self.layout
         features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
         found = tf.io.parse_example(records, features)
-        shape = (self.layout.height, self.layout.width, self.layout.channels)
-        if self.layout.encoding == "raw":
+        shape = (layout.height, layout.width, layout.channels)
+        if layout.encoding == "raw":
             return tf.reshape(tf.io.decode_raw(found["image"], tf.uint8), (-1, *shape)), found["label"]
         pixels = tf.map_fn(
             lambda image: tf.ensure_shape(
-                tf.io.decode_jpeg(image, channels=shape[-1], dct_method="INTEGER_ACCURATE"), shape
+                tf.io.decode_jpeg(image, channels=layout.channels, dct_method="INTEGER_ACCURATE"), shape
             ),
             found["image"],
             fn_output_signature=tf.TensorSpec(shape, tf.uint8),
@@ -91,25 +92,26 @@ class Prepared(LabelledDataset):
     def pixels(self, part: str) -> Pixels:
         """Return all pixels of a part: (images, height, width, channels)."""
         layout = self.layout
-        pixels = np.empty((len(self.rows(part)), layout.height, layout.width, layout.channels), np.uint8)
+        made = np.empty((len(self.rows(part)), layout.height, layout.width, layout.channels), np.uint8)
         begin = 0
         for batch, _ in self.dataset(part).as_numpy_iterator():
-            pixels[begin : begin + len(batch)] = batch
+            made[begin : begin + len(batch)] = batch
             begin += len(batch)
-        return pixels
+        return made
 
 
 def shard_edges(images: int, shards: int) -> list[int]:
-    """Return the position of the first image of each shard of a part, and the number of images."""
+    """Return where the shards of a part begin among its images, and where the last one ends."""
     return [int(edge) for edge in np.linspace(0, images, shards + 1)]
 
 
 def read(folder: Path) -> Prepared:
-    """Read the dataset in a folder of preprocess."""
+    """Read what preprocess wrote."""
     layout = Layout(**read_document(folder / "layout.json"))
     return Prepared(read_table(folder / "index.parquet"), layout.classes, folder, layout)
 
 
 def write_layout(layout: Layout, out: Path) -> None:
     """Write `layout.json`."""
-    write_document(out / "layout.json", asdict(layout))
+    document: dict[str, Any] = asdict(layout)
+    write_document(out / "layout.json", document)

@@ -1,4 +1,4 @@
-"""Features: outputs of a frozen base for each image, computed once for all heads."""
+"""Features: what a base that stays as it is makes of each image, computed once for all heads."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from gristmill.domains.vision.models.transfer import Transfer
 Features = npt.NDArray[np.float32]  # (images, features)
 
 _BATCH = 256  # images
-_MIN_IMAGES_PER_CHUNK = 4096  # loading a base takes seconds
+_CHUNK = 4096  # images at least, or what is left of a part: reading a base takes seconds
 
 
 @dataclass
-class _ShardGroup:
-    """Consecutive shards of a part, a chunk of the work."""
+class _Stretch:
+    """Some shards of a part, one after the other."""
 
     part: str
     shards: list[Path]
@@ -33,67 +33,73 @@ def features(
 ) -> dict[str, int]:
     """Write a base's features of all images.
 
-    Writes `<part>.npy` for each part that has images: float32 (images, features), in the order of the index. If
-    `chunks` lists the folders that `chunk` filled, in order, their features are used.
+    Writes `<part>.npy` of each part that has images: float32 (images, features), in the order of the index.
+
+    Args:
+        model: settings of the model; those of its head do not matter.
+        preprocess: folder of the prepared images.
+        out: folder to write to.
+        files: the weights that the model names.
+        chunks: the folders that `chunk` filled, in their order, if others have made the features.
 
     Raises:
-        RequestError: the base does not accept the images, has no such layer, or the weights do not fit it.
+        RequestError: the base does not take such images, has no such layer, or the weights are not its own.
     """
     data = dataset.read(preprocess)
-    groups = _groups(data)
+    stretches = _stretches(data)
     made: Sequence[Iterable[Features]]
     if chunks:
-        arrays = [np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False) for folder in chunks]
-        width, made = arrays[0].shape[1], [[array] for array in arrays]
+        whole = [np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False) for folder in chunks]
+        width, made = whole[0].shape[1], [[part] for part in whole]
     else:
         base = model.located(files).featuriser(data.layout.shape)
-        width, made = base.output_shape[1], [_compute(base, data, group) for group in groups]
+        width, made = base.output_shape[1], [_shown(base, data, stretch) for stretch in stretches]
     for part, images in data.layout.counts.items():
-        own = [batches for group, batches in zip(groups, made, strict=True) if group.part == part]
+        own = [batches for stretch, batches in zip(stretches, made, strict=True) if stretch.part == part]
         if images:
             _write(out / f"{part}.npy", (images, width), chain.from_iterable(own))
     return {"features": width, "images": sum(data.layout.counts.values())}
 
 
 def chunks(*, model: Transfer, preprocess: Path, files: Sequence[Path] = ()) -> int:
-    """Return the number of chunks of the images."""
-    return len(_groups(dataset.read(preprocess)))
+    """Return in how many chunks the images can be shown to the base; arguments as of `features`."""
+    return len(_stretches(dataset.read(preprocess)))
 
 
 def chunk(*, model: Transfer, preprocess: Path, number: int, out: Path, files: Sequence[Path] = ()) -> dict[str, int]:
-    """Write the features of one chunk of images, `features.npy`."""
+    """Write the features of one chunk of images, `features.npy`; arguments as of `features`."""
     data = dataset.read(preprocess)
-    group = _groups(data)[number]
+    stretch = _stretches(data)[number]
     base = model.located(files).featuriser(data.layout.shape)
-    _write(out / "features.npy", (group.images, base.output_shape[1]), _compute(base, data, group))
-    return {"images": group.images}
+    _write(out / "features.npy", (stretch.images, base.output_shape[1]), _shown(base, data, stretch))
+    return {"images": stretch.images}
 
 
-def _groups(data: Prepared) -> list[_ShardGroup]:
-    """Return the shards of all parts in groups, so that batches are the same with and without chunks."""
-    found: list[_ShardGroup] = []
+def _stretches(data: Prepared) -> list[_Stretch]:
+    """Return all images of all parts as stretches: what is shown together must not depend on who shows it."""
+    found: list[_Stretch] = []
     for part, images in data.layout.counts.items():
         shards = data.shards(part)
-        own: list[_ShardGroup] = []
+        own: list[_Stretch] = []
         for shard, size in zip(shards, np.diff(dataset.shard_edges(images, len(shards))), strict=True):
-            if not own or own[-1].images >= _MIN_IMAGES_PER_CHUNK:
-                own.append(_ShardGroup(part, [], 0))
+            if not own or own[-1].images >= _CHUNK:
+                own.append(_Stretch(part, [], 0))
             own[-1].shards.append(shard)
             own[-1].images += int(size)
         found += own
     return found
 
 
-def _compute(base: keras.Model, data: Prepared, group: _ShardGroup) -> Iterator[Features]:
-    for pixels, _ in data.batches(group.shards, _BATCH).as_numpy_iterator():
+def _shown(base: keras.Model, data: Prepared, stretch: _Stretch) -> Iterator[Features]:
+    for pixels, _ in data.batches(stretch.shards, _BATCH).as_numpy_iterator():
         yield base.predict_on_batch(pixels.astype(np.float32))
 
 
 def _write(path: Path, shape: tuple[int, int], batches: Iterable[Features]) -> None:
-    """Write features batch by batch, since they may be larger than the memory."""
-    array = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    """Write features batch by batch: they may be larger than the memory."""
+    made = np.lib.format.open_memmap(path, "w+", np.float32, shape)
     begin = 0
     for batch in batches:
-        array[begin : begin + len(batch)] = batch
+        made[begin : begin + len(batch)] = batch
         begin += len(batch)
-    array.flush()
+    made.flush()
