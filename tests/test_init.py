@@ -92,7 +92,7 @@ def test_a_project_that_is_there_is_kept(command: Command, here: Path) -> None:
     said = command("init", ".", "--domain", "timeseries", "--data", NILE)
 
     assert (said.status, said.out) == (2, "")
-    assert said.err == "error: pipelines.toml is there already, and is kept. Name another folder, or edit it.\n"
+    assert said.err == "error: pipelines.toml exists already, and is kept. Name another folder, or edit it.\n"
     assert (here / "pipelines.toml").read_text() == "mine"
 
 
@@ -115,7 +115,7 @@ def test_a_project_that_is_there_is_kept(command: Command, here: Path) -> None:
             "no column 'flow'. Columns: 'year', 'volume'.",
         ),
         (["--domain", "text", "--data", NILE], 1, "no column of texts among 'year', 'volume'"),
-        (["--domain", "vision", "--data", NILE], 1, "a table that names no photos and holds no pixels"),
+        (["--domain", "vision", "--data", NILE], 1, "a table that neither names photos nor holds pixels"),
     ],
 )
 def test_a_request_that_cannot_be_met_is_one_line_and_writes_nothing(

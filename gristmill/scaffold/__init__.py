@@ -1,5 +1,5 @@
-"""A first `pipelines.toml` from a look at the data: what is seen, what is guessed from it, how it is written.
+"""Proposal of a first `pipelines.toml` from a look at the data.
 
-One module a domain looks and proposes (`propose`): with the project's own sources and stages, so that what it proposes
-is what a run takes.
+Each domain has a module with a function `propose`. It uses the project's own sources and stages, so that a run accepts
+what it proposes.
 """

@@ -1,4 +1,4 @@
-"""One column of a table as it is looked at: what it holds, and what it is no use for."""
+"""One column of a table: what it contains, and why it may be unusable."""
 
 import re
 from dataclasses import dataclass
@@ -11,138 +11,134 @@ import pandas as pd
 from gristmill.errors import short_repr
 from gristmill.sources.rows import MAX_NUMBER
 
-_IDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # words in the names of columns
-_NAMES = {"id", "ids", "identifier", "key", "uuid"}
-_DECORATED = r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([.,'\s]\d{3})+|\d+)([.,]\d+)?\s?[%$€£¥]?"  # -1,234.50 €
-_FEW = 50  # different names that a category has at most
-_SHARE = 0.2  # of the rows: more different names tell too little each
-_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
-_STRAY = 0.1  # of the cells: with fewer that are none, a column is meant to hold numbers
-_MOSTLY = 0.5  # share of bad cells below which a column could be the target once they are corrected
+_ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "obs"}  # in the names of columns
+_ID_WORDS = {"id", "ids", "identifier", "key", "uuid"}
+_DECORATED_NUMBER = r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([.,'\s]\d{3})+|\d+)([.,]\d+)?\s?[%$€£¥]?"  # -1,234.50 €
+_MAX_CATEGORIES = 50
+_MAX_CATEGORY_SHARE = 0.2  # different values to rows; more of them say too little each
+_MISSING_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
+_MAX_BAD_SHARE = 0.1  # of the cells; with fewer bad ones a column is meant to hold numbers
+_MAX_BAD_SHARE_OF_TARGET = 0.5  # with fewer bad cells a column could be the target once they are corrected
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """The cells of a column, and the numbers that they are."""
+    """Cells of a column, also as numbers if they are."""
 
     name: str
-    cells: "pd.Series[Any]"  # empty ones missing
-    numbers: "pd.Series[float] | None"  # None where a cell is none
-    plain: "pd.Series[Any]"  # the cells without the marks of missing values that the source can be given
-    decimal: str = "."  # mark of decimals in the cells
+    cells: "pd.Series[Any]"
+    numbers: "pd.Series[float] | None"  # None if a cell is not a number
+    unmarked: "pd.Series[Any]"  # the cells without marks such as NA, which the source can treat as missing
+    decimal: str = "."  # decimal mark in the cells
 
     @cached_property
     def empty(self) -> int:
-        """How many cells are empty."""
+        """Return the number of empty cells."""
         return int(self.cells.isna().sum())
 
     @cached_property
     def distinct(self) -> int:
-        """How many different values there are."""
+        """Return the number of different values."""
         return int(self.cells.nunique())
 
-    @cached_property
-    def numbers_rows(self) -> bool:
-        """Whether it only numbers the rows: one by one, or by name and each another."""
-        values = self.numbers
-        if values is None or self.empty or len(values) < 3:
-            return False
-        named = not _IDS.isdisjoint(re.split(r"[^a-z]+", self.name.lower())) and self.distinct == len(values)
-        return named or bool((np.diff(values) == 1).all())
-
-    @cached_property
-    def bad(self) -> "pd.Series[bool]":
-        """Which cells are neither empty nor a number that the source can read."""
-        return self.plain.notna() & ~(self._read.abs() < MAX_NUMBER)
-
-    @cached_property
-    def spoilt(self) -> str:
-        """What keeps a column from holding numbers that is meant to, and what to do; empty where nothing does."""
-        if self.numbers is not None or not self.bad.any():
-            return ""
-        there = int(self.plain.notna().sum())
-        if self.bad.sum() <= _STRAY * there:
-            return f"holds {short_repr(self.cells[self.bad].iloc[0])} among numbers: empty such cells"
-        decorated = self._decorated
-        if decorated.sum() < max(1, (1 - _STRAY) * there):
-            return ""
-        marked = self.plain[decorated & self._read.isna()]
-        return (
-            f"holds {short_repr(marked.iloc[0])}: take out all but digits and the mark of decimals"
-            if len(marked)
-            else ""
-        )
-
-    @cached_property
-    def first_bad(self) -> int | None:
-        """Position of the first cell that keeps a column of mostly numbers from holding numbers; None for others."""
-        if self.numbers is not None or not self.bad.any():
-            return None
-        return int(self.bad.argmax()) if self._holds_mostly_numbers or self.spoilt else None
-
-    @cached_property
-    def cleaned(self) -> "Column":
-        """The column as it would be without the cells that are no numbers, or without the marks in all of them."""
-        if self.first_bad is None:
-            return self
-        kept = ~self.bad if self._holds_mostly_numbers else self.plain.notna()
-        return Column(self.name, self.plain[kept], self._read[kept], self.plain[kept], self.decimal)
-
     @property
-    def _holds_mostly_numbers(self) -> bool:
-        return bool(self.bad.sum() < _MOSTLY * self.plain.notna().sum())
-
-    @cached_property
-    def _read(self) -> "pd.Series[float]":
-        return as_numbers(self.plain, self.decimal)
-
-    @property
-    def _decorated(self) -> "pd.Series[bool]":
-        """Which cells are numbers, or would be without currency, percent or marks of thousands."""
-        return self.plain.astype("str").str.strip().str.fullmatch(_DECORATED) & self.plain.notna()
+    def _words(self) -> set[str]:
+        return set(re.split(r"[^a-z]+", self.name.lower()))
 
     @property
     def is_named_like_id(self) -> bool:
-        """Whether its name says that it names something."""
-        return not _NAMES.isdisjoint(re.split(r"[^a-z]+", self.name.lower()))
+        """Return whether the name says that the column identifies something."""
+        return not _ID_WORDS.isdisjoint(self._words)
 
     @property
     def is_category(self) -> bool:
-        """Whether it holds a few names again and again."""
-        return 2 <= self.distinct <= min(_FEW, max(2, _SHARE * len(self.cells))) and self.cells.dtype.kind != "M"
+        """Return whether the column repeats a few values."""
+        limit = min(_MAX_CATEGORIES, max(2, _MAX_CATEGORY_SHARE * len(self.cells)))
+        return 2 <= self.distinct <= limit and self.cells.dtype.kind != "M"
+
+    @cached_property
+    def numbers_rows(self) -> bool:
+        """Return whether the column counts the rows, or is named like that and has different values."""
+        values = self.numbers
+        if values is None or self.empty or len(values) < 3:
+            return False
+        named = not _ROW_NUMBER_WORDS.isdisjoint(self._words) and self.distinct == len(values)
+        return named or bool((np.diff(values) == 1).all())
 
     @property
-    def useless(self) -> str:
-        """Why nothing can be learnt from it; empty where something can."""
+    def why_useless(self) -> str:
+        """Return why nothing can be learned from the column; empty if something can."""
         if self.distinct < 2:
             return "holds one value" if self.distinct else "is empty"
         if self.empty > len(self.cells) / 2:
             return f"is mostly empty, {self.empty:,} of {len(self.cells):,} cells"
         return "numbers the rows" if self.numbers_rows else ""
 
+    @cached_property
+    def bad(self) -> "pd.Series[bool]":
+        """Return which cells are neither empty nor a number that the source can read."""
+        return self.unmarked.notna() & ~(self._parsed.abs() < MAX_NUMBER)
 
-def marks_in(cells: "pd.Series[str]") -> list[str]:
-    """Return the usual marks of a missing value that stand in a column of a CSV file, such as NA."""
+    @cached_property
+    def why_not_numbers(self) -> str:
+        """Return what keeps a column that is meant to hold numbers from doing so; empty for other columns."""
+        if self.numbers is not None or not self.bad.any():
+            return ""
+        count = int(self.unmarked.notna().sum())
+        if self.bad.sum() <= _MAX_BAD_SHARE * count:
+            return f"holds {short_repr(self.cells[self.bad].iloc[0])} among numbers: empty such cells"
+        decorated = self.unmarked.astype("str").str.strip().str.fullmatch(_DECORATED_NUMBER) & self.unmarked.notna()
+        marked = self.unmarked[decorated & self._parsed.isna()]
+        if decorated.sum() < max(1, (1 - _MAX_BAD_SHARE) * count) or marked.empty:
+            return ""
+        return f"holds {short_repr(marked.iloc[0])}: keep only digits and the decimal mark"
+
+    @cached_property
+    def first_bad(self) -> int | None:
+        """Return the position of the first bad cell in a column of mostly numbers; None for other columns."""
+        if self.numbers is not None or not self.bad.any():
+            return None
+        return int(self.bad.argmax()) if self._is_mostly_numbers or self.why_not_numbers else None
+
+    @cached_property
+    def cleaned(self) -> "Column":
+        """Return the column as it would be without its bad cells, or without the marks in all of them."""
+        if self.first_bad is None:
+            return self
+        kept = ~self.bad if self._is_mostly_numbers else self.unmarked.notna()
+        return Column(self.name, self.unmarked[kept], self._parsed[kept], self.unmarked[kept], self.decimal)
+
+    @property
+    def _is_mostly_numbers(self) -> bool:
+        return bool(self.bad.sum() < _MAX_BAD_SHARE_OF_TARGET * self.unmarked.notna().sum())
+
+    @cached_property
+    def _parsed(self) -> "pd.Series[float]":
+        return _parse_numbers(self.unmarked, self.decimal)
+
+
+def missing_marks(cells: "pd.Series[str]") -> list[str]:
+    """Return the usual marks of a missing value, such as NA, in a column of a CSV file."""
     stripped = cells.dropna().str.strip()
-    return sorted(stripped[stripped.str.lower().isin(_MARKS)].unique())
+    return sorted(stripped[stripped.str.lower().isin(_MISSING_MARKS)].unique())
 
 
-def unmarked(cells: "pd.Series[str]") -> "pd.Series[str]":
-    """Return the cells without those marks: missing where one stood."""
-    return cells.mask(cells.str.strip().isin(marks_in(cells)))
+def without_marks(cells: "pd.Series[str]") -> "pd.Series[str]":
+    """Return the cells with those marks replaced by missing values."""
+    return cells.mask(cells.str.strip().isin(missing_marks(cells)))
 
 
-def as_numbers(cells: "pd.Series[Any]", decimal: str) -> "pd.Series[float]":
-    """Return the cells of a file as numbers, as its source reads them; NaN where one is empty or no number."""
+def numbers_in(cells: "pd.Series[str]", decimal: str) -> "pd.Series[float] | None":
+    """Return the cells of a CSV file as numbers, as its source would; None if one is not a finite number."""
+    if cells.notna().sum() == 0:
+        return None
+    values = _parse_numbers(cells, decimal)
+    return values if (cells.isna() | (values.abs() < MAX_NUMBER)).all() else None
+
+
+def _parse_numbers(cells: "pd.Series[Any]", decimal: str) -> "pd.Series[float]":
+    """Return the cells as numbers, as their source reads them; NaN where one is empty or not a number."""
     plain = cells.astype("str").mask(cells.isna())
     if decimal == ",":
         plain = plain.mask(plain.str.contains(".", regex=False, na=False)).str.replace(",", ".", regex=False)
     return pd.to_numeric(plain, errors="coerce").astype("float64")
-
-
-def numbers_in(cells: "pd.Series[str]", decimal: str) -> "pd.Series[float] | None":
-    """Return the cells of a CSV file as numbers, as its source would; None where one is no finite number."""
-    if cells.notna().sum() == 0:
-        return None
-    values = as_numbers(cells, decimal)
-    return values if (cells.isna() | (values.abs() < MAX_NUMBER)).all() else None

@@ -1,4 +1,4 @@
-"""How a CSV file is written: encoding, separator, decimal mark."""
+"""Encoding, separator and decimal mark of a CSV file."""
 
 import csv
 import io
@@ -15,47 +15,49 @@ from gristmill.scaffold.proposal import Guess
 from gristmill.sources.packed import read_bytes
 from gristmill.sources.tables.csv import is_tab_separated
 
-_SAMPLE = 1 << 18  # bytes that the separator is sought in
-_SEPARATORS = ",;\t|: "  # of those that cut alike into as many cells the first counts
-_LEAST = 3  # lines, the header and others, that show how rows are cut
-_ALIKE = 0.9  # of the rows have as many cells as the header
+_SAMPLE_BYTES = 1 << 18  # in which the separator is sought
+_SEPARATORS = ",;\t|: "  # the first of those that split rows into equally many cells is chosen
+_MIN_TABLE_LINES = 3  # the header and others, below lines that are not part of the table
+_MIN_EQUAL_SHARE = 0.9  # of the rows have as many cells as the header
 
 
-def dialect(path: Path) -> list[Guess]:
-    """Return what must be set for a CSV file to be read, apart from its decimal mark.
+def dialect_guesses(path: Path) -> list[Guess]:
+    """Return the settings needed to read a CSV file, except for its decimal mark.
 
     Raises:
-        DataError: it is empty, holds something else than text, or has no header.
+        DataError: it is empty, not text, or has no header.
     """
     content = read_bytes(path)
     encoding = encoding_of(path, [content])
-    sample = content[:_SAMPLE].decode(encoding, "ignore").removeprefix("\ufeff")
+    sample = content[:_SAMPLE_BYTES].decode(encoding, "ignore").removeprefix("\ufeff")
     if not sample.strip():
         raise DataError(f"{path}: the file is empty. Expected a header line and rows.")
-    if len(content) > _SAMPLE:
+    if len(content) > _SAMPLE_BYTES:
         sample = sample[: sample.rfind("\n") + 1]
     csv.field_size_limit(2**31 - 1)
     separator = max(_SEPARATORS, key=lambda mark: _width(sample, mark))
-    if _width(sample, separator) == 1:
-        _refuse_preamble(path, sample)
-    _refuse_no_header(path, _rows(sample, separator)[0])
-    usual = "\t" if is_tab_separated(path.name) else ","
-    cut = [
-        Guess("separator", separator, f"cuts rows into {_width(sample, separator)} cells, as many as the header has")
-    ]
-    return [*(cut if separator != usual else []), *encoding_guesses(encoding)]
+    width = _width(sample, separator)
+    if width == 1:
+        _check_no_preamble(path, sample)
+    header = _rows(sample, separator)[0]
+    if all(re.fullmatch(r"[-+]?\d[\d.,:/eE+-]*", cell.strip()) for cell in header):
+        raise DataError(f"{path}: the first line, {short_repr(header)}, has no column names. Add a line of names.")
+    default = "\t" if is_tab_separated(path.name) else ","
+    why = f"splits every row into {width} cells like the header"
+    return [*([Guess("separator", separator, why)] if separator != default else []), *encoding_guesses(encoding)]
 
 
 def has_decimal_commas(columns: Iterable["pd.Series[str]"]) -> bool:
-    """Whether columns of numbers, but for a few cells that are none, hold 1,5 and none 1.5."""
-    there = dict.fromkeys(",.", False)
+    """Return whether some columns of numbers are written as 1,5 and none as 1.5; a few other cells do not count."""
+    found = dict.fromkeys(",.", False)
     for column in columns:
         cells = column.dropna().str.strip()
         for mark, thousands in (",.", ".,"):
             number = rf"[-+]?(\d*\{mark}?\d+|\d{{1,3}}(\{thousands}\d{{3}})+(\{mark}\d+)?)"
-            fits = cells[cells.str.fullmatch(number)]
-            there[mark] |= len(fits) >= _ALIKE * len(cells) and bool(fits.str.contains(mark, regex=False).any())
-    return there[","] and not there["."]
+            matches = cells[cells.str.fullmatch(number)]
+            enough = len(matches) >= _MIN_EQUAL_SHARE * len(cells)
+            found[mark] |= enough and bool(matches.str.contains(mark, regex=False).any())
+    return found[","] and not found["."]
 
 
 def _rows(sample: str, separator: str) -> list[list[str]]:
@@ -63,30 +65,21 @@ def _rows(sample: str, separator: str) -> list[list[str]]:
 
 
 def _width(sample: str, separator: str) -> int:
-    """Return how many cells the header has, 1 where too many rows have others."""
+    """Return the number of cells in the header; 1 if too many rows have another."""
     header, *rows = _rows(sample, separator)
-    alike = sum(len(row) == len(header) for row in rows)
-    return len(header) if alike >= _ALIKE * len(rows) else 1
+    equal = sum(len(row) == len(header) for row in rows)
+    return len(header) if equal >= _MIN_EQUAL_SHARE * len(rows) else 1
 
 
-def _refuse_preamble(path: Path, sample: str) -> None:
-    """Refuse lines above the header: others are cut alike into several cells from a later line on."""
-    for separator in _SEPARATORS.replace(":", "").replace(" ", ""):  # which stand in plain sentences too
+def _check_no_preamble(path: Path, sample: str) -> None:
+    """Raise `DataError` if the rows have equally many cells only from a later line on."""
+    for separator in _SEPARATORS.replace(":", "").replace(" ", ""):  # these two occur in sentences too
         reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
         rows = [(reader.line_num, len(row)) for row in reader if row]
         (width, _), *_ = Counter(width for _, width in rows).most_common(1)
         first = next(at for at, (_, cells) in enumerate(rows) if cells == width)
-        alike = sum(cells == width for _, cells in rows[first:])
-        if width > 1 and first > 0 and alike >= max(_LEAST, _ALIKE * (len(rows) - first)):
-            line = rows[first][0]
+        equal = sum(cells == width for _, cells in rows[first:])
+        if width > 1 and first > 0 and equal >= max(_MIN_TABLE_LINES, _MIN_EQUAL_SHARE * (len(rows) - first)):
             raise DataError(
-                f"{path}: line {line} looks like the header, cut by {separator!r}. Remove the lines above it."
+                f"{path}: line {rows[first][0]} looks like the header, split by {separator!r}. Remove the lines above."
             )
-
-
-def _refuse_no_header(path: Path, header: list[str]) -> None:
-    """Refuse a first line that holds values and no names."""
-    if all(re.fullmatch(r"[-+]?\d[\d.,:/eE+-]*", cell.strip()) for cell in header):
-        raise DataError(
-            f"{path}: the first line, {short_repr(header)}, names no columns. Put a line of names above it."
-        )

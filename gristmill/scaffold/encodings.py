@@ -1,4 +1,4 @@
-"""In which encoding files of text are."""
+"""Encodings of text files."""
 
 import codecs
 from collections.abc import Sequence
@@ -7,39 +7,38 @@ from pathlib import Path
 from gristmill.errors import DataError, short_repr
 from gristmill.scaffold.proposal import Guess
 
-_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_KNOWN = ("utf-8", "cp1252", "latin-1")  # tried in this order; the last one takes every byte
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_TRIED = ("utf-8", "cp1252", "latin-1")  # in this order; the last one accepts every byte
 
 
 def encoding_of(where: Path, contents: Sequence[bytes]) -> str:
-    """Return the encoding of files: that of a mark at their beginning, else the first of a few that all of them are in.
+    """Return the encoding of files: that of a byte order mark, or the first tried one that decodes all of them.
 
     Raises:
-        DataError: they hold something else than text.
+        DataError: they are not text.
     """
-    begins = [content[:4] for content in contents]
-    if marked := next((name for begin in begins for mark, name in _MARKS.items() if begin.startswith(mark)), None):
-        return marked
-    if any(begin == b"PK\3\4" for begin in begins):
+    starts = [content[:4] for content in contents]
+    for start in starts:
+        for mark, name in _BYTE_ORDER_MARKS.items():
+            if start.startswith(mark):
+                return name
+    if b"PK\3\4" in starts:
         raise DataError(f"{where}: a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV.")
     if binary := next((content for content in contents if b"\0" in content), None):
-        raise DataError(
-            f"{where}: no text, it begins with {short_repr(binary[:8])}. Expected a text file: save it as one."
-        )
-    return next(encoding for encoding in _KNOWN if all(_is_in(encoding, content) for content in contents))
+        raise DataError(f"{where}: not text, it begins with {short_repr(binary[:8])}. Save it as a text file.")
+    return next(encoding for encoding in _TRIED if all(_can_decode(content, encoding) for content in contents))
 
 
 def encoding_guesses(encoding: str) -> list[Guess]:
-    """Return the setting of an encoding that is not the usual one."""
+    """Return the setting of an encoding, unless it is the default."""
     if encoding == "utf-8":
         return []
-    why = (
-        "by the mark at its beginning" if encoding == "utf-16" else "not utf-8; look whether é, ü and ß came out right"
-    )
-    return [Guess("encoding", encoding, why)]
+    if encoding == "utf-16":
+        return [Guess("encoding", encoding, "by its byte order mark")]
+    return [Guess("encoding", encoding, "not utf-8; check that é, ü and ß came out right")]
 
 
-def _is_in(encoding: str, content: bytes) -> bool:
+def _can_decode(content: bytes, encoding: str) -> bool:
     try:
         content.decode(encoding)
     except UnicodeDecodeError:

@@ -1,48 +1,42 @@
-"""A look at plain texts without classes: a network is to learn to go on with them."""
+"""Proposal for plain texts without classes: a network that continues them."""
 
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess, Proposal
-from gristmill.scaffold.training_defaults import pace
+from gristmill.scaffold.training_defaults import optimizer_guesses
 from gristmill.sources.packed import read_bytes
 from gristmill.sources.writings.files import TextFiles
 
-_LEAST = 5_000  # characters
-_SCARCE = 100_000  # characters: below, a smaller network
+_MIN_CHARACTERS = 5_000
+_SMALL_TEXT = 100_000  # characters; fewer get a smaller network
 
 
 def propose(data: Data) -> Proposal:
-    """Return a pipeline that writes on, character by character.
-
-    Raises:
-        DataError: there is too little text.
-    """
+    """Return a pipeline that writes character by character; raise `DataError` if there is too little text."""
     files = data.files(TextFiles.suffixes)
     contents = [read_bytes(path) for path in files]
     encoding = encoding_of(files[0], contents)
     characters = sum(len(content.decode(encoding)) for content in contents)
-    if characters < _LEAST:
-        raise DataError(f"{data.place}: {characters:,} characters are too few to learn from. Expected {_LEAST:,}.")
-    scarce = characters < _SCARCE
-    learns = f"for {characters:,} characters"
+    if characters < _MIN_CHARACTERS:
+        raise DataError(
+            f"{data.place}: {characters:,} characters are too few to learn from. Expected {_MIN_CHARACTERS:,}."
+        )
+    small = characters < _SMALL_TEXT
+    length_why = 'characters that the network sees; level = "word" for words'
     tables = {
-        "source": [
-            Guess("kind", "files", "plain texts"),
-            Guess("path", data.written, data.warning),
-            *encoding_guesses(encoding),
-        ],
+        "source": [*data.source_guesses("files", "plain texts"), *encoding_guesses(encoding)],
         "preprocess": [
-            Guess("length", 50 if scarce else 100, 'characters that the network sees; level = "word" for words'),
+            Guess("length", 50 if small else 100, length_why),
             Guess("validation", 0.1, "of the text: the epoch is chosen on it"),
-            Guess("test", 0.1, "of the text, its end: scored, never learnt from"),
+            Guess("test", 0.1, "of the text, its end: scored, never trained on"),
         ],
-        "model": [Guess("kind", "gru", "or lstm"), Guess("recurrent", [64] if scarce else [128], learns)],
-        "train": [
-            Guess("epochs", 20 if scarce else 5, "more of them write better"),
-            *pace(32, 4e-3),
+        "model": [
+            Guess("kind", "gru", "or lstm"),
+            Guess("recurrent", [64] if small else [128], f"for {characters:,} characters"),
         ],
+        "train": [Guess("epochs", 20 if small else 5, "more epochs write better"), *optimizer_guesses(32, 4e-3)],
     }
-    notes = ["There are no classes to sort these texts into, so the domain is `generation`: to go on writing."]
+    notes = ["These texts have no classes, so the domain is `generation`: a network that continues them."]
     several = f" in {len(files)} files" if len(files) > 1 else ""
-    return Proposal("generation", f"{data.called}: {characters:,} characters{several}", tables, notes)
+    return Proposal("generation", f"{data.name}: {characters:,} characters{several}", tables, notes)

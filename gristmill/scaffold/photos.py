@@ -1,4 +1,4 @@
-"""Where photos lie and what names their classes: folders, a list, or arrays."""
+"""Source of photos at a place: folders, a list, or arrays."""
 
 import os
 from pathlib import Path
@@ -6,48 +6,44 @@ from pathlib import Path
 from gristmill.errors import DataError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.folders import parts_in, why_no_classes
+from gristmill.scaffold.folders import folder_guesses, why_no_classes
 from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.table import read_table
-from gristmill.scaffold.target_column import class_of, refuse_target
+from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
 from gristmill.sources.images.arrays import Arrays
 from gristmill.sources.images.folder import PHOTOS, Folder
 from gristmill.sources.images.listing import Listing
 
 _LISTS = (".csv", ".tsv")
-_APPLE = (".heic", ".heif")  # photos of telephones, which nothing here reads
-_PIXELS = 16  # of an image, at least
+_APPLE = (".heic", ".heif")  # photos of phones, which Pillow does not read
+_MIN_PIXELS = 16  # of an image
 
-Source = tuple[list[Guess], tuple[Path, ...]]  # the table `source`, and the files it names
+Source = tuple[list[Guess], tuple[Path, ...]]  # the table `source`, and its files
 
 
-def source_of(data: Data, target: str | None) -> Source:
-    """Return the source of photos that lie at a place.
-
-    Args:
-        data: the place.
-        target: the column of classes, where a list names them.
+def find_source(data: Data, target: str | None) -> Source:
+    """Return the source of the photos at a place.
 
     Raises:
         DataError: there are no photos, or nothing names their classes.
-        RequestError: a column is asked for where no list is.
+        RequestError: --target is used without a list of photos.
     """
     files = data.files()
     lists = [path for path in files if path.name.lower().endswith(_LISTS)]
     with archives.open_files([path for path in files if path.name.lower().endswith(Folder.suffixes)], PHOTOS) as found:
         photos = list(found)
-    untidy = why_no_classes(photos) if photos else ""
-    if photos and not untidy:
-        refuse_target(target, "the folders name the classes")
-        return _in_folders(data, photos)
-    if len(lists) == 1 and (listing := _listed(data, lists[0], target)):
+    problem = why_no_classes(photos) if photos else ""
+    if photos and not problem:
+        check_no_target(target, "the folders name the classes")
+        return folder_guesses(data, photos), data.files(Folder.suffixes)
+    if len(lists) == 1 and (listing := _find_listing(data, lists[0], target)):
         return listing
     if photos:
         raise DataError(
-            f"{data.place}: {len(photos):,} photos, but {untidy}. Put those of each class into a folder of its own and "
-            "all other photos elsewhere, name the folder of the classes as --data, or write a CSV file of the columns "
-            "image and label."
+            f"{data.place}: {len(photos):,} photos, but {problem}. Put those of each class into a folder of its own "
+            "and all other photos elsewhere, name the folder of the classes as --data, or write a CSV file of the "
+            "columns image and label."
         )
     arrays = [path for path in files if path.name.lower().endswith(Arrays.suffixes)]
     if not arrays:
@@ -59,32 +55,24 @@ def source_of(data: Data, target: str | None) -> Source:
         )
     if arrays == lists and not any(_holds_pixels(path) for path in lists):
         raise DataError(
-            f"{data.place}: a table that names no photos and holds no pixels. Name a folder of photos, a table with a "
-            "column of their paths, or one of the column label and a column for each pixel."
+            f"{data.place}: a table that neither names photos nor holds pixels. Name a folder of photos, a table with "
+            "a column of their paths, or one of the column label and a column for each pixel."
         )
-    refuse_target(target, "the arrays hold the labels")
-    guesses = [Guess("kind", "arrays", "pairs of images and labels"), Guess("path", data.written, data.warning)]
-    return guesses, tuple(arrays)
+    check_no_target(target, "the arrays hold the labels")
+    return data.source_guesses("arrays", "pairs of images and labels"), tuple(arrays)
 
 
-def _in_folders(data: Data, photos: list[Path]) -> Source:
-    guesses = [Guess("kind", "folder", "a folder for each class"), Guess("path", data.written, data.warning)]
-    if parts := parts_in(photos):
-        guesses.append(Guess("parts", True, f"the folders above are named {', '.join(parts)}"))
-    return guesses, data.files(Folder.suffixes)
-
-
-def _listed(data: Data, path: Path, target: str | None) -> Source | None:
-    """Return the source of photos that a CSV file names, or None where no column of it does."""
+def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
+    """Return the source of photos named in a CSV file, or None if no column names photos."""
     table = read_table(data.at(path))
     image = next((column for column in table.columns.values() if _names_photos(column)), None)
     if image is None:
         return None
-    label, why = class_of(table, {image.name}, target)
-    folder = data if len(data.files()) > 1 else data.at(_folder_of(path, image))
+    label, why = choose_class_column(table, {image.name}, target)
+    photos = [(path.parent / name).parent for name in image.cells.astype("str")]
+    folder = data if len(data.files()) > 1 else data.at(Path(os.path.commonpath(photos)))
     guesses = [
-        Guess("kind", "listing", "a CSV file that names photos"),
-        Guess("path", data.at(path).written, data.at(path).warning),
+        *data.at(path).source_guesses("listing", "a CSV file that names photos"),
         Guess("folder", folder.written, "of the photos"),
         Guess("image", image.name, f"such as {image.cells.iloc[0]}"),
         Guess("label", label.name, why),
@@ -98,11 +86,6 @@ def _names_photos(column: Column) -> bool:
 
 
 def _holds_pixels(path: Path) -> bool:
-    """Whether the header has as many columns as an image has pixels; the rest of the file can be large."""
+    """Return whether the header has as many columns as an image has pixels; the rest of the file can be large."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        return file.readline().count(",") >= _PIXELS
-
-
-def _folder_of(path: Path, image: Column) -> Path:
-    """Return the folder beside a list that holds the photos it names."""
-    return Path(os.path.commonpath([(path.parent / name).parent for name in image.cells.astype("str")]))
+        return file.readline().count(",") >= _MIN_PIXELS

@@ -1,4 +1,4 @@
-"""What is proposed for a pipeline: settings, each with what it rests on, and how they are written as TOML."""
+"""Proposed settings of a pipeline, each with its reason, and their text in TOML."""
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,50 +7,50 @@ from typing import Any
 
 from gristmill.config.catalogue import toml_value
 
-_COLUMN = 34  # characters before a comment, where the setting is not longer
+_COMMENT_COLUMN = 34  # characters before a comment, unless the setting is longer
 _WIDTH = 110  # of a line
 
 
 @dataclass(frozen=True)
 class Guess:
-    """One setting, and why it has this value."""
+    """One setting and the reason for its value."""
 
     key: str
     value: Any
-    why: str = ""  # what was seen, and what else could stand there
+    why: str = ""  # what was found, and what else is possible
 
 
 def values_of(guesses: Iterable[Guess]) -> dict[str, Any]:
-    """Return the bare settings of one table: key to value."""
+    """Return the settings of one table: key to value."""
     return {guess.key: guess.value for guess in guesses}
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A pipeline that is proposed."""
+    """A proposed pipeline."""
 
     domain: str
-    seen: str  # the data at a glance: 100 rows, 2 columns
+    summary: str  # of the data: 100 rows, 2 columns
     tables: Mapping[str, Sequence[Guess]]
-    notes: Sequence[str] = field(default_factory=list)  # what was seen that no setting tells
+    notes: Sequence[str] = field(default_factory=list)  # findings that no setting mentions
 
     def values(self) -> dict[str, dict[str, Any]]:
-        """Return the bare settings: table to key to value."""
+        """Return the settings: table to key to value."""
         return {name: values_of(guesses) for name, guesses in self.tables.items()}
 
 
-def as_toml(name: str, draft: Proposal) -> str:
-    """Return a draft as the whole text of a `pipelines.toml`, each guess with its reason behind it."""
-    return "\n".join(_lines(name, draft)) + "\n"
+def as_toml(name: str, proposal: Proposal) -> str:
+    """Return the text of a `pipelines.toml`, each guess followed by its reason."""
+    return "\n".join(_lines(name, proposal)) + "\n"
 
 
-def _lines(name: str, draft: Proposal) -> Iterator[str]:
-    yield "# Written by `gristmill init`. Behind each guess stands what it rests on: change what is wrong."
-    for note in draft.notes:
-        yield from textwrap.wrap(_plain(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
-    yield from ["", f"[pipelines.{name}]", f"domain = {toml_value(draft.domain)}"]
-    yield f"description = {toml_value(draft.seen)}"
-    for table, guesses in draft.tables.items():
+def _lines(name: str, proposal: Proposal) -> Iterator[str]:
+    yield "# Written by `gristmill init`. Each guess is followed by its reason: change what is wrong."
+    for note in proposal.notes:
+        yield from textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
+    yield from ["", f"[pipelines.{name}]", f"domain = {toml_value(proposal.domain)}"]
+    yield f"description = {toml_value(proposal.summary)}"
+    for table, guesses in proposal.tables.items():
         if guesses:
             yield from ["", f"[pipelines.{name}.{table}]"]
         for guess in guesses:
@@ -58,12 +58,12 @@ def _lines(name: str, draft: Proposal) -> Iterator[str]:
 
 
 def _setting(guess: Guess) -> Iterator[str]:
-    """Yield the lines of one setting; an array that is too long for one gets a line for each few of its items."""
+    """Yield the lines of one setting; a long array is broken into several."""
     line = f"{guess.key} = {toml_value(guess.value)}"
     if len(line) <= _WIDTH or not isinstance(guess.value, list | tuple):
-        yield from _explained(line, guess.why)
+        yield from _with_comment(line, guess.why)
         return
-    yield from _explained(f"{guess.key} = [", guess.why)
+    yield from _with_comment(f"{guess.key} = [", guess.why)
     row = "   "
     for item in map(toml_value, guess.value):
         if len(row) + len(item) + 2 > _WIDTH:
@@ -73,18 +73,18 @@ def _setting(guess: Guess) -> Iterator[str]:
     yield from [row, "]"]
 
 
-def _explained(line: str, why: str) -> list[str]:
-    """Return a line with its comment, which goes on below where there is no room."""
-    return hanging(f"{line:{_COLUMN}} # ", _plain(why), _WIDTH, f"{'':{_COLUMN}} # ") if why else [line]
+def _with_comment(line: str, why: str) -> list[str]:
+    prefix = f"{line:{_COMMENT_COLUMN}} # "
+    return wrap_after(prefix, _printable(why), _WIDTH, f"{'':{_COMMENT_COLUMN}} # ") if why else [line]
 
 
-def hanging(before: str, text: str, width: int, below: str) -> list[str]:
-    """Return a text behind what stands before it, in lines of a width of which all but the first begin alike."""
+def wrap_after(prefix: str, text: str, width: int, indent: str) -> list[str]:
+    """Return a text after a prefix, wrapped to a width; further lines begin with the indent."""
     return textwrap.wrap(
-        text, width, initial_indent=before, subsequent_indent=below, break_long_words=False, break_on_hyphens=False
+        text, width, initial_indent=prefix, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 
-def _plain(text: str) -> str:
-    """Return a text as a comment may hold it: names of columns can hold anything, line ends too."""
+def _printable(text: str) -> str:
+    """Return a text without line ends and other control characters, which names of columns may contain."""
     return "".join(character if character.isprintable() else "?" for character in text)

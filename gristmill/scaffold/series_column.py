@@ -1,4 +1,4 @@
-"""Several series in one table: which column names them where times repeat."""
+"""Choice of the column that names the series of a table whose times repeat."""
 
 import itertools
 from typing import Any
@@ -8,47 +8,47 @@ import pandas as pd
 from gristmill.errors import DataError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import SampledTable
-from gristmill.scaffold.time_columns import Clock
+from gristmill.scaffold.time_columns import TimeColumns
 
-_REPEATED = 0.05  # of the rows: so many may have the time of another, and are averaged
-_ROWS = 3  # that a series has on average, at least
-_COVERED = 0.1  # of the times: fewer that a series has on average are values that are seldom alike
+_MAX_REPEATED_SHARE = 0.05  # of the rows may repeat a time and are averaged
+_MIN_ROWS_PER_SERIES = 3  # on average
+_MIN_TIMES_SHARE = 0.1  # that a series has on average; with fewer, the cells are values rather than names
 
 
-def series_of(table: SampledTable, clock: Clock, target: str | None) -> Column | None:
-    """Return the column that names the series, by which fewest times repeat; None where there is one series.
+def choose_series(table: SampledTable, times: TimeColumns, target: str | None) -> Column | None:
+    """Return the column within whose values the fewest times repeat; None if there is one series.
 
     Args:
         table: the columns.
-        clock: the times.
-        target: the column that was asked for, which names nothing.
+        times: the times of the rows.
+        target: the value of --target, which is not a candidate.
 
     Raises:
-        DataError: times repeat too often to be averaged away, and no one column tells the series apart.
+        DataError: too many times repeat to be averaged, and no single column separates the series.
     """
-    times = pd.Series(clock.times)
-    repeated = times.duplicated().mean()
+    stamps = pd.Series(times.values)
+    repeated = stamps.duplicated().mean()
     if not repeated:
         return None
-    most = _most_series(times)
+    max_series = len(stamps) / max(_MIN_ROWS_PER_SERIES, _MIN_TIMES_SHARE * stamps.nunique())
     candidates = [
         column
         for column in table.columns.values()
-        if column.name not in (*clock.columns, target) and not column.useless and _names_series(column, most)
+        if column.name not in (*times.columns, target) and not column.why_useless and _holds_names(column, max_series)
     ]
-    left = {column: _repeated_within(times, column) for column in candidates}
+    left = {column: _repeated_share(stamps, column) for column in candidates}
     best = min(candidates, key=lambda column: (left[column], column.numbers is not None, column.distinct), default=None)
-    if best and left[best] < min(_REPEATED, repeated):
+    if best and left[best] < min(_MAX_REPEATED_SHARE, repeated):
         return best
-    if repeated > _REPEATED:
-        called = " and ".join(map(repr, clock.columns))
-        told = f"{times.duplicated().sum():,} of {len(times):,} rows repeat a time of {called}"
-        raise DataError(f"{table.rows.name}: {told}, and {_remedy(times, candidates)}")
+    if repeated > _MAX_REPEATED_SHARE:
+        names = " and ".join(map(repr, times.columns))
+        rows = f"{stamps.duplicated().sum():,} of {len(stamps):,} rows repeat a time of {names}"
+        raise DataError(f"{table.rows.name}: {rows}, and {_remedy(stamps, candidates, max_series)}")
     return None
 
 
-def names_in(table: SampledTable, series: Column) -> set[str]:
-    """Return the columns that name the series or say something of it: each holds one value in each series."""
+def constant_columns(table: SampledTable, series: Column) -> set[str]:
+    """Return the columns that hold one value in each series."""
     names = series.cells.to_numpy()
     return {
         column.name
@@ -57,42 +57,33 @@ def names_in(table: SampledTable, series: Column) -> set[str]:
     }
 
 
-def _most_series(times: "pd.Series[Any]") -> float:
-    """Return how many series there can be, if each has some of the times."""
-    return len(times) / max(_ROWS, _COVERED * times.nunique())
-
-
-def _names_series(column: Column, most: float) -> bool:
-    """Whether its cells can be names: text, or whole numbers, each again and again."""
+def _holds_names(column: Column, max_series: float) -> bool:
+    """Return whether the cells can name series: repeated texts or whole numbers."""
     whole = column.numbers is None or column.cells.astype("str").str.fullmatch(r"-?\d+").all()
-    plain = not column.empty and column.cells.dtype.kind != "M"
-    return bool(whole) and plain and column.distinct <= most
+    return bool(whole) and not column.empty and column.cells.dtype.kind != "M" and column.distinct <= max_series
 
 
-def _repeated_within(times: "pd.Series[Any]", *names: Column) -> float:
-    """Return the share of rows with the time of another whose cells are the same."""
+def _repeated_share(times: "pd.Series[Any]", *names: Column) -> float:
+    """Return the share of rows that repeat time and names of another row."""
     cells = {str(at): column.cells.to_numpy() for at, column in enumerate(names)}
     return float(pd.DataFrame({"time": times} | cells).duplicated().mean())
 
 
-def _remedy(times: "pd.Series[Any]", candidates: list[Column]) -> str:
-    """Return which two columns name the series together, or that none do."""
-    pairs = itertools.combinations(candidates, 2)
-    left = {pair: _repeated_within(times, *pair) for pair in pairs if _together(*pair) <= _most_series(times)}
-    best = min(left, key=lambda pair: (left[pair], _together(*pair)), default=None)
-    if best and left[best] < _REPEATED:
+def _remedy(times: "pd.Series[Any]", candidates: list[Column], max_series: float) -> str:
+    """Return which two columns separate the series together, or that none do."""
+    left = {}
+    for pair in itertools.combinations(candidates, 2):
+        series = len(pd.DataFrame({at: column.cells for at, column in enumerate(pair)}).drop_duplicates())
+        if series <= max_series:
+            left[pair] = (_repeated_share(times, *pair), series)
+    best = min(left, key=left.__getitem__, default=None)
+    if best and left[best][0] < _MAX_REPEATED_SHARE:
         one, other = (column.name for column in best)
-        joined = f"frame[{one!r}].astype(str) + ' ' + frame[{other!r}].astype(str)"
         return (
-            f"only {one!r} and {other!r} together tell the series apart. Join them into one column (pandas: "
-            f"frame['series'] = {joined})."
+            f"only {one!r} and {other!r} together separate the series. Join them into one column (pandas: "
+            f"frame['series'] = frame[{one!r}].astype(str) + ' ' + frame[{other!r}].astype(str))."
         )
     return (
-        "neither one column nor two tell series apart: these are no series of times. Keep one row for each time, add a "
-        "column that names the series, or take --domain tabular."
+        "neither one column nor two separate series: these are not time series. Keep one row for each time, add a "
+        "column that names the series, or use --domain tabular."
     )
-
-
-def _together(one: Column, other: Column) -> int:
-    """Return how many different cells two columns hold together."""
-    return len(pd.DataFrame({"one": one.cells, "other": other.cells}).drop_duplicates())

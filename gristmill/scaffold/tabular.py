@@ -1,4 +1,4 @@
-"""A look at a table of cases: which column of numbers to predict, from which others."""
+"""Proposal for a table: the numeric column to predict, and the columns to predict it from."""
 
 import tempfile
 from pathlib import Path
@@ -13,116 +13,96 @@ from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.table import SampledTable, read_table
-from gristmill.scaffold.target_column import left_out, target_of
-from gristmill.scaffold.training_defaults import pace
+from gristmill.scaffold.target_column import choose_target, unused_notes
+from gristmill.scaffold.training_defaults import training_guesses
 
-_LEAST = 10  # rows
-_SMALL, _LARGE = 300, 20_000  # rows: below and above them trainings are made otherwise
-_STEPS = 4000  # updates in a training, about
+_MIN_ROWS = 10
+_SMALL_TABLE, _LARGE_TABLE = 300, 20_000  # rows
+_TRAINING_STEPS = 4000  # about so many in a training
 
 
 def propose(data: Data, target: str | None) -> Proposal:
-    """Return a pipeline that predicts a column of numbers from the other columns.
+    """Return a pipeline that predicts a numeric column from the other columns.
 
     Raises:
         DataError: there are no numbers, nothing to predict them from, or too few rows.
     """
     table = read_table(data)
-    _refuse_classes(table, target)
-    chosen, why = target_of(table, target, set(), first=False)
-    inputs = [column for column in table.columns.values() if column is not chosen and not column.useless]
+    _check_not_classes(table, target)
+    chosen, why = choose_target(table, target, set(), first=False)
+    inputs = [column for column in table.columns.values() if column is not chosen and not column.why_useless]
     numbers = [column for column in inputs if column.numbers is not None]
-    categories = [column for column in inputs if column.numbers is None and column.is_category and not column.spoilt]
+    texts = [column for column in inputs if column.numbers is None]
+    categories = [column for column in texts if column.is_category and not column.why_not_numbers]
     if not numbers and not categories:
-        told = " ".join(left_out(table, {chosen.name}, "")) or "There is no other column."
-        raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {told}")
+        reasons = " ".join(unused_notes(table, {chosen.name}, "")) or "There is no other column."
+        raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {reasons}")
     columns = _columns(Guess("target", chosen.name, why), numbers, categories, table)
     sizes = _sizes(len(table.rows.frame))
-    counts = _tried(table, columns, sizes)
+    rows = _try_stages(table, columns, sizes)["train_rows"]
+    units = [16] if rows < _SMALL_TABLE else [32, 16]
     tables = {
         "source": table.guesses,
         "ingest": columns,
         "preprocess": sizes,
-        "model": _model(counts["train_rows"]),
-        "train": _training(counts["train_rows"]),
+        "model": [Guess("kind", "dense"), Guess("units", units, f"small, for {rows:,} rows; [] is a linear model")],
+        "train": _training(rows),
     }
-    taken = {column.name for column in (chosen, *numbers, *categories)}
-    notes = [*_about(chosen), *left_out(table, taken, "")]
-    return Proposal("tabular", f"{chosen.name} of {data.called}: {table.seen}", tables, notes)
+    notes = unused_notes(table, {column.name for column in (chosen, *numbers, *categories)}, "")
+    if chosen.distinct == 2:
+        note = f"{chosen.name!r} holds two values: it is predicted as a number, because no domain classifies tables."
+        notes = [note, *notes]
+    return Proposal("tabular", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 
-def _refuse_classes(table: SampledTable, target: str | None) -> None:
-    """Refuse a target of names."""
+def _check_not_classes(table: SampledTable, target: str | None) -> None:
     column = table.columns.get(target) if target else None
     if column and column.numbers is None and column.is_category and column.first_bad is None:
         raise RequestError(
-            f"--target {target}: {column.distinct} classes, and no domain here tells classes of tables apart. Name a "
-            "column of numbers, or write the classes as 0 and 1 to predict how likely one is."
+            f"--target {target}: {column.distinct} classes, but no domain classifies tables. Choose a numeric column, "
+            "or write two classes as 0 and 1 to predict a probability."
         )
-
-
-def _about(target: Column) -> list[str]:
-    """Return what is to be said of a target that seems to be of two classes."""
-    if target.distinct > 2:
-        return []
-    return [
-        f"{target.name!r} holds two values: it is predicted and scored as a number, for no domain here tells classes "
-        "of tables apart."
-    ]
 
 
 def _columns(target: Guess, numbers: list[Column], categories: list[Column], table: SampledTable) -> list[Guess]:
     """Return the table `ingest`."""
     guesses = [target]
     if numbers:
-        guesses.append(Guess("numbers", [column.name for column in numbers], "take out what tells the target itself"))
+        guesses.append(Guess("numbers", [column.name for column in numbers], "remove those that contain the target"))
     if categories:
-        kinds = max(column.distinct for column in categories)
-        guesses.append(Guess("categories", [column.name for column in categories], f"text, of {kinds} kinds at most"))
+        values = max(column.distinct for column in categories)
+        names = [column.name for column in categories]
+        guesses.append(Guess("categories", names, f"text, at most {values} different values"))
     used = [target.value, *(column.name for column in (*numbers, *categories))]
-    holes = np.any([table.column(name).cells.isna() for name in used], axis=0).sum()
-    if holes:
-        why = f"rows with an empty cell: {holes:,} of {len(table.rows.frame):,}"
-        guesses.append(Guess("missing", "drop", why))
+    empty = np.any([table.column(name).cells.isna() for name in used], axis=0).sum()
+    if empty:
+        guesses.append(Guess("missing", "drop", f"rows with an empty cell: {empty:,} of {len(table.rows.frame):,}"))
     return guesses
 
 
 def _sizes(rows: int) -> list[Guess]:
     """Return the table `preprocess`."""
-    validation, test = (0.2, 0.25) if rows < _SMALL else (0.1, 0.2)
+    validation, test = (0.2, 0.25) if rows < _SMALL_TABLE else (0.1, 0.2)
+    last = 'split = "last" takes the last'
     return [
         Guess("validation", validation, f"about {round(validation * rows):,} of {rows:,} rows: choices are made on it"),
-        Guess("test", test, f'about {round(test * rows):,}: scored, never learnt from; split = "last" takes the last'),
+        Guess("test", test, f"about {round(test * rows):,}: scored, never trained on; {last}"),
     ]
 
 
-def _tried(table: SampledTable, columns: list[Guess], sizes: list[Guess]) -> dict[str, int]:
-    """Return what ingest and preprocess count of the table."""
+def _try_stages(table: SampledTable, columns: list[Guess], sizes: list[Guess]) -> dict[str, int]:
+    """Run ingest and preprocess on the table and return the counts."""
     settings = Ingest.model_validate(values_of(columns))
-    if len(table.rows.frame) < _LEAST:
-        raise DataError(f"{table.rows.name}: {len(table.rows.frame)} rows are too few. Expected {_LEAST} at least.")
-    with tempfile.TemporaryDirectory() as folder:
-        ingested, prepared = Path(folder, "ingest"), Path(folder, "preprocess")
-        ingested.mkdir()
+    if len(table.rows.frame) < _MIN_ROWS:
+        raise DataError(f"{table.rows.name}: {len(table.rows.frame)} rows are too few. Expected at least {_MIN_ROWS}.")
+    with tempfile.TemporaryDirectory() as name:
+        ingested, prepared = Path(name), Path(name, "preprocess")
         prepared.mkdir()
         ingest(source=table.source, ingest=settings, out=ingested, paths=table.files)
-        parts = Preprocess.model_validate(values_of(sizes))
-        return preprocess(preprocess=parts, ingest=ingested, out=prepared)
-
-
-def _model(rows: int) -> list[Guess]:
-    units = [16] if rows < _SMALL else [32, 16]
-    return [
-        Guess("kind", "dense"),
-        Guess("units", units, f"small, for {rows:,} rows; [] is a straight line"),
-    ]
+        return preprocess(preprocess=Preprocess.model_validate(values_of(sizes)), ingest=ingested, out=prepared)
 
 
 def _training(rows: int) -> list[Guess]:
-    batch = 16 if rows < _SMALL else 64 if rows < _LARGE else 256
-    epochs = min(300, max(20, round(_STEPS * batch / rows)))
-    return [
-        Guess("epochs", epochs, "at most"),
-        Guess("patience", max(5, epochs // 10), "epochs that validation may not get better"),
-        *pace(batch, 3e-3),
-    ]
+    batch_size = 16 if rows < _SMALL_TABLE else 64 if rows < _LARGE_TABLE else 256
+    epochs = min(300, max(20, round(_TRAINING_STEPS * batch_size / rows)))
+    return training_guesses(epochs, "", max(5, epochs // 10), batch_size, 3e-3)

@@ -1,4 +1,4 @@
-"""Which column of a table is to be predicted, and what becomes of the others."""
+"""Choice of the column to predict or of classes, and notes on the columns that are not used."""
 
 import re
 from collections.abc import Collection
@@ -7,138 +7,115 @@ from gristmill.errors import DataError, RequestError, count_such, short_repr
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import SampledTable
 
-_CLASSES = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # words in the names of columns
-_NAMED = 12  # columns that a note names
+_CLASS_WORDS = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # in the names of columns
+_MAX_COLUMNS_LISTED = 12
 
 
-def refuse_target(named: str | None, instead: str) -> None:
-    """Refuse that a column is asked for where there are none.
-
-    Args:
-        named: the column, if one was asked for.
-        instead: what names the classes.
-
-    Raises:
-        RequestError: one was.
-    """
-    if named is not None:
-        raise RequestError(f"--target {named}: there are no columns here, {instead}. Leave --target out.")
+def check_no_target(target: str | None, instead: str) -> None:
+    """Raise `RequestError` if --target is used although there are no columns; `instead` says what names the classes."""
+    if target is not None:
+        raise RequestError(f"--target {target}: there are no columns here, {instead}. Leave --target out.")
 
 
-def target_of(table: SampledTable, named: str | None, taken: Collection[str], first: bool) -> tuple[Column, str]:
-    """Return the column of numbers to predict, and why it is that one.
+def choose_target(
+    table: SampledTable, requested: str | None, taken: Collection[str], first: bool
+) -> tuple[Column, str]:
+    """Return the numeric column to predict, and the reason.
 
     Args:
         table: the columns.
-        named: the one that was asked for, if any was.
+        requested: the value of --target.
         taken: columns that have another role.
-        first: whether the first column of numbers is guessed, or the last.
+        first: choose the first numeric column, or else the last.
 
     Raises:
-        DataError: the column asked for cannot be used, there is no column of numbers, or a few cells of the column that
-            would be chosen are no numbers.
+        DataError: the requested column is unusable, there is no numeric column, or a few cells of the likely column
+            are not numbers.
     """
-    if named is not None:
-        return _asked_for(table, table.column(named), taken), "as asked for"
+    if requested is not None:
+        column = table.column(requested)
+        if requested in taken:
+            raise DataError(
+                f"{table.rows.name}: the column {requested!r} holds times or names. Choose another with --target."
+            )
+        _check_cells(table, column)
+        if column.numbers is None or column.why_useless:
+            raise DataError(
+                f"{table.rows.name}: the column {requested!r} {_why_no_target(column)}. Fix it, or choose another."
+            )
+        return column, "as requested"
     free = [column for column in table.columns.values() if column.name not in taken]
-    meant = [column for column in free if column.cleaned.numbers is not None and not column.cleaned.useless]
-    if not meant:
-        told = "; ".join(f"{column.name!r} {_why_none(column)}" for column in free[:_NAMED])
+    numeric = [column for column in free if column.cleaned.numbers is not None and not column.cleaned.why_useless]
+    if not numeric:
+        reasons = "; ".join(f"{column.name!r} {_why_no_target(column)}" for column in free[:_MAX_COLUMNS_LISTED])
         raise DataError(
-            f"{table.rows.name}: no column of numbers to predict ({told or 'there is no other column'}). "
+            f"{table.rows.name}: no numeric column to predict ({reasons or 'there is no other column'}). "
             "Fix one of them, or add such a column."
         )
-    likely = [column for column in meant if not column.is_named_like_id] or meant
-    chosen, which = (likely[0], "first") if first else (likely[-1], "last")
-    _refuse_bad_cells(table, chosen)
-    sound = [column for column in likely if column.numbers is not None]
-    ids = " not named like an ID" if len(likely) < len(meant) else ""
-    several = f"the {which} of {len(sound)} columns of numbers{ids}; another by --target"
-    return chosen, several if len(sound) > 1 else f"the only column of numbers{ids}"
+    likely = [column for column in numeric if not column.is_named_like_id] or numeric
+    chosen = likely[0 if first else -1]
+    _check_cells(table, chosen)
+    count = sum(column.numbers is not None for column in likely)
+    ids = " not named like an ID" if len(likely) < len(numeric) else ""
+    which = f"the {'first' if first else 'last'} of {count} numeric columns{ids}; choose another with --target"
+    return chosen, which if count > 1 else f"the only numeric column{ids}"
 
 
-def class_of(table: SampledTable, taken: Collection[str], named: str | None) -> tuple[Column, str]:
-    """Return the column of classes: named like one, or of the fewest different cells; and why it is that one.
-
-    Args:
-        table: the columns.
-        taken: those that have another role.
-        named: the one that was asked for, if any was.
+def choose_class_column(table: SampledTable, taken: Collection[str], requested: str | None) -> tuple[Column, str]:
+    """Return the column of classes, and the reason: it is named like one, or has the fewest different values.
 
     Raises:
-        DataError: no column holds a few different cells again and again, or the one asked for has another role.
+        DataError: no column repeats a few values, or the requested one has another role.
     """
-    if named in taken:
-        raise DataError(f"{table.rows.name}: the column {named!r} has another role. Name another by --target.")
-    if named is not None:
-        return table.column(named), "as asked for"
+    if requested in taken:
+        raise DataError(f"{table.rows.name}: the column {requested!r} has another role. Choose another with --target.")
+    if requested is not None:
+        return table.column(requested), "as requested"
     found = [column for column in table.columns.values() if column.name not in taken and column.is_category]
     if not found:
-        kinds = ", ".join(f"{column.name!r} {column.distinct:,}" for column in [*table.columns.values()][:_NAMED])
+        listed = [*table.columns.values()][:_MAX_COLUMNS_LISTED]
+        counts = ", ".join(f"{column.name!r} {column.distinct:,}" for column in listed)
         raise DataError(
-            f"{table.rows.name}: no column of classes, of which each comes again and again (different cells: {kinds}). "
-            "Add one, or name it by --target."
+            f"{table.rows.name}: no column of classes, which repeats a few values (different values: {counts}). "
+            "Add one, or name it with --target."
         )
-    likely = [column for column in found if not _CLASSES.isdisjoint(re.split(r"[^a-z]+", column.name.lower()))]
-    chosen = min(likely or found, key=lambda column: column.distinct)
-    others = "; another by --target" if len(found) > 1 else ""
-    return chosen, f"{chosen.distinct} different cells in {len(chosen.cells):,} rows{others}"
+    likely = [
+        column for column in found if not _CLASS_WORDS.isdisjoint(re.split(r"[^a-z]+", column.name.lower()))
+    ] or found
+    chosen = min(likely, key=lambda column: column.distinct)
+    others = "; choose another with --target" if len(found) > 1 else ""
+    return chosen, f"{chosen.distinct} different values in {len(chosen.cells):,} rows{others}"
 
 
-def left_out(table: SampledTable, taken: Collection[str], usable: str) -> list[str]:
-    """Return a line for all columns that no setting names for one reason.
-
-    Args:
-        table: the columns.
-        taken: those that have a role.
-        usable: what is to be said of those that nothing speaks against.
-    """
+def unused_notes(table: SampledTable, used: Collection[str], if_usable: str) -> list[str]:
+    """Return one note for each reason why columns are not used; `if_usable` is the text for usable ones."""
     reasons: dict[str, list[str]] = {}
     for column in table.columns.values():
-        if column.name not in taken:
-            reasons.setdefault(_why_left(column, usable), []).append(repr(column.name))
+        if column.name not in used:
+            texts = if_usable if column.numbers is not None else f"holds {column.distinct:,} different texts"
+            problem = column.why_not_numbers and f"{column.why_not_numbers} to use it"
+            reasons.setdefault(problem or column.why_useless or texts, []).append(repr(column.name))
     return [
         f"Not used: {_listed(names)}, {'each of which' if len(names) > 1 else 'which'} {reason}."
         for reason, names in reasons.items()
     ]
 
 
-def _why_left(column: Column, usable: str) -> str:
-    if column.spoilt:
-        return f"{column.spoilt}, and it can be used"
-    if column.useless:
-        return column.useless
-    return usable if column.numbers is not None else f"holds text of {column.distinct:,} kinds"
-
-
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    more = f" and {len(names) - _MAX_COLUMNS_LISTED} more" if len(names) > _MAX_COLUMNS_LISTED else ""
+    return ", ".join(names[:_MAX_COLUMNS_LISTED]) + more
 
 
-def _refuse_bad_cells(table: SampledTable, column: Column) -> None:
-    """Refuse a target of mostly numbers by its first cell that is none."""
+def _check_cells(table: SampledTable, column: Column) -> None:
+    """Raise `DataError` for the first cell that is not a number in a column of mostly numbers."""
     if column.first_bad is None:
         return
-    bad = int(column.bad.sum())
     raise DataError(
         f"{table.rows.where(column.first_bad)}, column {column.name!r}: expected a number, found "
-        f"{short_repr(column.cells.iloc[column.first_bad])} ({count_such(bad, 'cell')}). Use only digits and the "
-        "decimal mark, leave such cells empty, or choose another column with --target."
+        f"{short_repr(column.cells.iloc[column.first_bad])} ({count_such(int(column.bad.sum()), 'cell')}). Use only "
+        "digits and the decimal mark, leave such cells empty, or choose another column with --target."
     )
 
 
-def _asked_for(table: SampledTable, column: Column, taken: Collection[str]) -> Column:
-    if column.name in taken:
-        raise DataError(
-            f"{table.rows.name}: the column {column.name!r} holds times or names. Name another by --target."
-        )
-    _refuse_bad_cells(table, column)
-    if column.numbers is None or column.useless:
-        raise DataError(f"{table.rows.name}: the column {column.name!r} {_why_none(column)}. Mend it, or name another.")
-    return column
-
-
-def _why_none(column: Column) -> str:
-    """Return why a column cannot be predicted."""
-    return column.spoilt or column.useless or "holds no numbers"
+def _why_no_target(column: Column) -> str:
+    return column.why_not_numbers or column.why_useless or "holds no numbers"

@@ -1,4 +1,4 @@
-"""A look at a table with times: which columns are time, series and target, how regular they are, what to forecast."""
+"""Proposal for a table with times: the columns of time, series and target, and what to forecast."""
 
 import tempfile
 from dataclasses import dataclass
@@ -14,26 +14,26 @@ from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError
 from gristmill.scaffold.column import Column
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.frequency_defaults import Rhythm, rhythm_of
+from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.series_column import names_in, series_of
+from gristmill.scaffold.series_column import choose_series, constant_columns
 from gristmill.scaffold.table import SampledTable, read_table
-from gristmill.scaffold.target_column import left_out, target_of
-from gristmill.scaffold.time_columns import Clock, find_clock, holes, stray_in
-from gristmill.scaffold.training_defaults import pace
+from gristmill.scaffold.target_column import choose_target, unused_notes
+from gristmill.scaffold.time_columns import TimeColumns, find_outlier, find_times, gap_ratio
+from gristmill.scaffold.training_defaults import training_guesses
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 
-_LEAST = 12  # times that can be cut into three parts with a window each
-_FEW, _MANY = 200, 20_000  # times: below the parts are larger, above epochs are fewer
-_SCARCE = 300  # values of one series: below, a network has little to learn from
+_MIN_TIMES = 12  # three parts with a window each
+_FEW_TIMES, _MANY_WINDOWS = 200, 20_000  # fewer times get larger parts, more windows fewer epochs
+_SHORT_SERIES = 300  # values; too few for a network
 _TIME_FORMATS = {"integer": "whole numbers that count the observations", "%Y": "years", "quarter": "quarters"}
-_STRAYING = 0.5  # deviation of the steps to that of the values: below, a series strays from its mean
+_MAX_DRIFTING_RATIO = 0.5  # deviation of the steps to that of the values; a drifting series has less
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What ingest makes of the series."""
+class _Ingested:
+    """Results of ingest."""
 
     frequency: str
     counts: dict[str, int]
@@ -42,157 +42,143 @@ class _Seen:
     times: int  # different ones
 
     @property
-    def filled(self) -> int:
-        """How many values were missing."""
-        return self.counts.get("filled", 0)
-
-    @property
-    def scarce(self) -> bool:
-        """Whether it is one short series: by several a network learns what each alone cannot teach."""
-        return self.counts["rows"] < _SCARCE and self.ids.nunique() == 1
-
-    @property
-    def longest(self) -> "pd.Series[float]":
-        """The values of the longest series."""
-        longest: pd.Series[float] = self.values[self.ids == self.ids.value_counts().index[0]]
-        return longest
+    def is_short(self) -> bool:
+        """Return whether this is one short series; from several a network can learn more."""
+        return self.counts["rows"] < _SHORT_SERIES and self.ids.nunique() == 1
 
 
 def propose(data: Data, target: str | None) -> Proposal:
-    """Return a pipeline that forecasts a column of numbers.
+    """Return a pipeline that forecasts a numeric column.
 
     Raises:
         DataError: there are no times, no numbers, or too few of them.
     """
     table = read_table(data)
-    clock = find_clock(table)
-    series = series_of(table, clock, target)
-    names = names_in(table, series) if series else set()
-    chosen, target_why = target_of(table, target, {*clock.columns, *names}, first=True)
-    _refuse_irregular(table, clock, series)
-    roles = _roles(clock, series, Guess("target", chosen.name, target_why))
-    with tempfile.TemporaryDirectory() as folder:
-        ingested, prepared = Path(folder, "ingest"), Path(folder, "preprocess")
-        ingested.mkdir()
+    times = find_times(table)
+    series = choose_series(table, times, target)
+    constant = constant_columns(table, series) if series else set()
+    chosen, why = choose_target(table, target, {*times.columns, *constant}, first=True)
+    _check_times(table, times, series)
+    roles = [*_time_guesses(times, series), Guess("target", chosen.name, why)]
+    with tempfile.TemporaryDirectory() as name:
+        ingested, prepared = Path(name), Path(name, "preprocess")
         prepared.mkdir()
-        seen = _ingested(table, roles, chosen, ingested)
-        rhythm = rhythm_of(seen.frequency)
-        windows = _windows(seen, rhythm)
-        counts = preprocess(preprocess=Preprocess.model_validate(values_of(windows)), ingest=ingested, out=prepared)
+        found = _ingest(table, roles, chosen, ingested)
+        defaults = defaults_of(found.frequency)
+        windows = _windows(found, defaults)
+        settings = Preprocess.model_validate(values_of(windows))
+        count = preprocess(preprocess=settings, ingest=ingested, out=prepared)["train_windows"]
+    many = count >= _MANY_WINDOWS
+    epochs = 20 if many else 100
+    training = training_guesses(epochs, f", of {count:,} windows", max(5, epochs // 5), 256 if many else 32, 2e-3)
     tables = {
         "source": table.guesses,
-        "ingest": [*roles, *_mended(seen)],
+        "ingest": [*roles, *_repairs(found)],
         "preprocess": windows,
-        "model": _model(seen),
-        "train": [] if seen.scarce else _training(counts["train_windows"]),
-        "evaluate": _yardsticks(seen, rhythm),
+        "model": _model(found),
+        "train": [] if found.is_short else training,
+        "evaluate": _season(found, defaults),
     }
-    taken = {*clock.columns, chosen.name, *([series.name] if series else [])}
-    notes = left_out(table, taken, "the model may see beside the target: name it in `inputs` of the table `ingest`")
-    return Proposal("timeseries", f"{chosen.name} of {data.called}: {table.seen}", tables, notes)
+    used = {*times.columns, chosen.name, *([series.name] if series else [])}
+    notes = unused_notes(table, used, "could be an input: name it in `ingest.inputs`")
+    return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 
-def _refuse_irregular(table: SampledTable, clock: Clock, series: Column | None) -> None:
-    """Refuse times that are too few, or at no frequency; those of several series are looked at one by one by ingest."""
-    different = clock.times.nunique()
-    if different < _LEAST:
+def _check_times(table: SampledTable, times: TimeColumns, series: Column | None) -> None:
+    """Raise `DataError` if there are too few times or no frequency; ingest checks several series one by one."""
+    different = times.values.nunique()
+    if different < _MIN_TIMES:
         raise DataError(
-            f"{table.rows.name}: {different} times are too few to learn from and test on. Expected {_LEAST}."
+            f"{table.rows.name}: {different} times are too few to learn from and test on. Expected {_MIN_TIMES}."
         )
-    if stray := stray_in(table, clock):
-        raise DataError(f"{stray} Mend it, or remove the row.")
-    if series is None and holes(clock.times) == float("inf"):
+    if outlier := find_outlier(table, times):
+        raise DataError(f"{outlier} Fix it, or remove the row.")
+    if series is None and gap_ratio(times.values) == float("inf"):
         raise DataError(
-            f"{table.rows.name}: the times in {' and '.join(map(repr, clock.columns))}, {clock.span}, come at no "
-            "regular distance. Make them regular, such as a row a day (pandas: resample('D').mean())."
+            f"{table.rows.name}: the times in {' and '.join(map(repr, times.columns))}, {times.span}, have no regular "
+            "distance. Make them regular, such as one row a day (pandas: resample('D').mean())."
         )
 
 
-def _roles(clock: Clock, series: Column | None, target: Guess) -> list[Guess]:
-    """Return which columns are what."""
-    guesses = [Guess("time", clock.columns[0] if len(clock.columns) == 1 else list(clock.columns), clock.span)]
-    if clock.time_format:
-        why = _TIME_FORMATS.get(clock.time_format, "of the usual forms the one by which the times are most regular")
-        guesses.append(Guess("time_format", clock.time_format, why))
+def _time_guesses(times: TimeColumns, series: Column | None) -> list[Guess]:
+    columns = times.columns
+    guesses = [Guess("time", columns[0] if len(columns) == 1 else list(columns), times.span)]
+    if times.time_format:
+        why = _TIME_FORMATS.get(times.time_format, "the format that makes the times most regular")
+        guesses.append(Guess("time_format", times.time_format, why))
     if series:
-        guesses.append(Guess("series", series.name, f"{series.distinct:,} series: each has its own times"))
-    return [*guesses, target]
+        guesses.append(Guess("series", series.name, f"{series.distinct:,} series, each with its own times"))
+    return guesses
 
 
-def _ingested(table: SampledTable, roles: list[Guess], target: Column, out: Path) -> _Seen:
-    """Return what ingest makes of the table where it may mend whatever it finds."""
+def _ingest(table: SampledTable, roles: list[Guess], target: Column, out: Path) -> _Ingested:
+    """Run ingest with all repairs allowed."""
     settings = Ingest.model_validate(values_of(roles) | {"duplicates": "mean", "gaps": "interpolate"})
     counts = ingest(source=table.source, ingest=settings, out=out, paths=table.files)
-    made, summary = read_parquet(out / "series.parquet"), read_document(out / "summary.json")
-    return _Seen(summary["frequency"], counts, made[target.name], made["unique_id"], made["ds"].nunique())
+    series, summary = read_parquet(out / "series.parquet"), read_document(out / "summary.json")
+    return _Ingested(summary["frequency"], counts, series[target.name], series["unique_id"], series["ds"].nunique())
 
 
-def _mended(seen: _Seen) -> list[Guess]:
-    """Return what ingest must be allowed to mend, as far as there is something."""
+def _repairs(found: _Ingested) -> list[Guess]:
+    """Return the repairs that ingest needs."""
     guesses = []
-    if again := seen.counts.get("duplicates"):
-        guesses.append(Guess("duplicates", "mean", f'rows with the time of another: {again:,}; or "first", "last"'))
-    if seen.filled:
-        why = f"values missing at frequency {seen.frequency}: {seen.filled:,} of {seen.counts['rows']:,}"
+    if duplicates := found.counts.get("duplicates"):
+        guesses.append(Guess("duplicates", "mean", f'rows that repeat a time: {duplicates:,}; or "first", "last"'))
+    if filled := found.counts.get("filled"):
+        why = f"values missing at frequency {found.frequency}: {filled:,} of {found.counts['rows']:,}"
         guesses.append(Guess("gaps", "interpolate", f'{why}; or "seasonal", "forward_fill", "drop"'))
     return guesses
 
 
-def _windows(seen: _Seen, rhythm: Rhythm) -> list[Guess]:
-    """Return the table `preprocess`: windows that fit the rhythm, and of which each part holds some."""
-    share = 0.2 if seen.times < _FEW else 0.15
-    test = round(share * seen.times)
-    horizon = max(1, min(rhythm.horizon, test // 4))
-    if (1 - seen.filled / seen.counts["rows"]) ** horizon < 0.5:  # what was filled is not forecast: few would be left
+def _windows(found: _Ingested, defaults: FrequencyDefaults) -> list[Guess]:
+    """Return the table `preprocess`: windows that suit the frequency and fit into each part."""
+    share = 0.2 if found.times < _FEW_TIMES else 0.15
+    test = round(share * found.times)
+    horizon = max(1, min(defaults.horizon, test // 4))
+    if (1 - found.counts.get("filled", 0) / found.counts["rows"]) ** horizon < 0.5:  # filled values are not forecast
         horizon = 1
-    history = max(horizon, 2, min(rhythm.history, round(seen.times * (1 - 2 * share) / 4)))
-    usual = rhythm.called if history == rhythm.history else f"fewer than {rhythm.called}, for the series is short"
+    history = max(horizon, 2, min(defaults.history, round(found.times * (1 - 2 * share) / 4)))
+    shorter = "" if history == defaults.history else "fewer than "
     guesses = [
-        Guess("history", history, f"the model sees so many at frequency {seen.frequency}: {usual}"),
-        Guess("horizon", horizon, "and forecasts so many: what you need"),
-        Guess("validation", share, f"about {test:,} of {seen.times:,} times: choices are made on it"),
-        Guess("test", share, f"the last {test:,}: scored, never learnt from"),
+        Guess("history", history, f"values the model sees at frequency {found.frequency}: {shorter}{defaults.name}"),
+        Guess("horizon", horizon, "values it forecasts: set what you need"),
+        Guess("validation", share, f"about {test:,} of {found.times:,} times: choices are made on it"),
+        Guess("test", share, f"the last {test:,}: scored, never trained on"),
     ]
-    if _strays([values[: int(len(values) * (1 - share))] for _, values in seen.values.groupby(seen.ids)]):
-        guesses.append(Guess("normalise", "last", 'the level strays: windows count from their last value; or "none"'))
+    if _drifts([values[: int(len(values) * (1 - share))] for _, values in found.values.groupby(found.ids)]):
+        why = 'the level drifts: windows are relative to their last value; or "none"'
+        guesses.append(Guess("normalise", "last", why))
     return guesses
 
 
-def _strays(series: "list[pd.Series[float]]") -> bool:
-    """Whether series, shown up to their test part, go from value to value by little of what they differ in all."""
+def _drifts(series: "list[pd.Series[float]]") -> bool:
+    """Return whether series, without their test part, change little from value to value, but much in all."""
     steps = np.concatenate([np.diff(values) for values in series])
-    return bool(steps.std() < _STRAYING * np.concatenate(series).std())
+    return bool(steps.std() < _MAX_DRIFTING_RATIO * np.concatenate(series).std())
 
 
-def _model(seen: _Seen) -> list[Guess]:
+def _model(found: _Ingested) -> list[Guess]:
     """Return the table `model`.
 
     Errors of linear and dense on small data of statsmodels: 1.40 and 3.47 (elec_equip, 257 times), 100.7 and 102.1
     (nile, 100), 0.608 and 0.579 (elnino, 61); but 44.0 and 36.0 (grunfeld, 11 series of 20).
     """
-    if seen.scarce:
-        return [Guess("kind", "linear", "no epochs, hard to beat on few values; a network: dense, with units = [16]")]
-    units = [16] if seen.times < _FEW else [32, 16]
+    if found.is_short:
+        why = "no epochs, hard to beat on few values; for a network: dense, with units = [16]"
+        return [Guess("kind", "linear", why)]
+    units = [16] if found.times < _FEW_TIMES else [32, 16]
     return [
         Guess("kind", "dense", "or linear (no epochs), rnn, lstm, gru, bidirectional, conv, conv_lstm"),
-        Guess("units", units, f"small, for {seen.counts['rows']:,} values"),
+        Guess("units", units, f"small, for {found.counts['rows']:,} values"),
     ]
 
 
-def _training(windows: int) -> list[Guess]:
-    epochs = 100 if windows < _MANY else 20
-    return [
-        Guess("epochs", epochs, f"at most, of {windows:,} windows"),
-        Guess("patience", max(5, epochs // 5), "epochs that validation may not get better"),
-        *pace(32 if windows < _MANY else 256, 2e-3),
-    ]
-
-
-def _yardsticks(seen: _Seen, rhythm: Rhythm) -> list[Guess]:
-    """Return the table `evaluate`: the season of the baseline, as the values before the test part show it."""
-    values = np.asarray(seen.longest, np.float64)
-    trained = values[: int(len(values) * 0.8)]
-    found = find_season(trained)
-    if rhythm.season and 2 * rhythm.season <= len(trained) and (not found or rhythm.season % found == 0):
-        return [Guess("season", rhythm.season, f"usual at frequency {seen.frequency}")]
-    return [Guess("season", found, "found: the values repeat at this distance")] if found else []
+def _season(found: _Ingested, defaults: FrequencyDefaults) -> list[Guess]:
+    """Return the table `evaluate`: the season of the baseline, found before the test part of the longest series."""
+    longest = np.asarray(found.values[found.ids == found.ids.value_counts().index[0]], np.float64)
+    training = longest[: int(len(longest) * 0.8)]
+    season = find_season(training)
+    usual = defaults.season
+    if usual and 2 * usual <= len(training) and (not season or usual % season == 0):
+        return [Guess("season", usual, f"usual at frequency {found.frequency}")]
+    return [Guess("season", season, "found: the values repeat at this distance")] if season else []

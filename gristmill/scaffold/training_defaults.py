@@ -1,11 +1,36 @@
-"""How fast a network learns."""
+"""Settings of parts, training and classes that several domains propose."""
+
+from collections.abc import Collection, Mapping
 
 from gristmill.scaffold.proposal import Guess
 
+_MAX_CLASSES_LISTED = 6
 
-def pace(batch_size: int, learning_rate: float) -> list[Guess]:
-    """Return the settings of the steps of a training."""
+
+def training_guesses(epochs: int, why: str, patience: int, batch_size: int, learning_rate: float) -> list[Guess]:
+    """Return the table `train`."""
     return [
-        Guess("batch_size", batch_size, "for each step: larger is quicker, smaller often better on few"),
-        Guess("learning_rate", learning_rate, "of Adam: less where the loss jumps"),
+        Guess("epochs", epochs, f"at most{why}"),
+        Guess("patience", patience, "epochs without a better validation score"),
+        *optimizer_guesses(batch_size, learning_rate),
     ]
+
+
+def optimizer_guesses(batch_size: int, learning_rate: float) -> list[Guess]:
+    """Return batch size and learning rate."""
+    return [
+        Guess("batch_size", batch_size, "per step: larger is faster, smaller is often better on little data"),
+        Guess("learning_rate", learning_rate, "of Adam: lower it if the loss jumps"),
+    ]
+
+
+def part_guesses(named: Collection[str | None]) -> list[Guess]:
+    """Return the shares of the validation and test set, except for parts that the data names itself."""
+    shares = {"validation": (0.1, "choices are made on it"), "test": (0.2, "scored, never trained on")}
+    return [Guess(part, share, f"of each class: {why}") for part, (share, why) in shares.items() if part not in named]
+
+
+def list_classes(counts: Mapping[str, int]) -> str:
+    """Return the first classes with their counts: `4 'cat', 4 'dog'`."""
+    listed = [f"{count:,} {name!r}" for name, count in counts.items()]
+    return ", ".join(listed[:_MAX_CLASSES_LISTED]) + ", …" * (len(listed) > _MAX_CLASSES_LISTED)

@@ -1,9 +1,8 @@
-"""A look at photos: how many there are of each class, how large they are, and what network suits that."""
+"""Proposal for photos: their classes and sizes, and a network that suits them."""
 
 import io
 import math
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,149 +15,120 @@ from gristmill.domains.vision import decode
 from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
-from gristmill.scaffold.photos import source_of
+from gristmill.scaffold.photos import find_source
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.training_defaults import pace
+from gristmill.scaffold.training_defaults import list_classes, part_guesses, training_guesses
 from gristmill.settings.kinds import settings_of
 from gristmill.sources.photo import ImageSource
 
-_DRAWN = 48  # pixels: smaller images are digits, letters, …, which turned or mirrored are others
-_SIDES = ((2_000, 128), (10_000, 96))  # photos at most, and pixels a side of what their network sees
-_SMALLEST = 64  # pixels a side, of more photos
-_FEW = 5_000  # photos: so few are changed at random in every epoch
-_STEP = 8  # pixels by which sizes go
-_GREY = {"1", "L", "LA", "I;16"}  # modes without colours
-_NAMED = 6  # classes that the description names
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """What the photos are like."""
-
-    labels: list[str]  # of each photo that can be read, as the next three are
-    parts: list[str | None]  # that the data itself names
-    heights: list[int]
-    widths: list[int]
-    modes: set[str]  # of their pixels, by Pillow's names
-    broken: list[str]  # of each photo that cannot be read, which and why
-
-    @property
-    def count(self) -> int:
-        """How many can be read."""
-        return len(self.labels)
+_MIN_SIDE_OF_PHOTOS = 48  # pixels; smaller images are digits or letters, which must not be turned or mirrored
+_FEW_PHOTOS = 2_000
+_MAX_SIDES = ((_FEW_PHOTOS, 128), (10_000, 96))  # number of photos up to which the network sees so many pixels a side
+_MAX_SIDE_OF_MANY = 64  # pixels, for more photos
+_MAX_PHOTOS_TO_AUGMENT = 5_000
+_SIDE_STEP = 8  # sizes are multiples of it
+_GREY_MODES = {"1", "L", "LA", "I;16"}
 
 
 def propose(data: Data, target: str | None) -> Proposal:
-    """Return a pipeline that tells classes of photos apart.
+    """Return a pipeline that classifies photos.
 
     Raises:
-        DataError: there are no photos, no classes, or one class alone.
+        DataError: there are no photos, no classes, or only one class.
     """
-    guesses, paths = source_of(data, target)
+    guesses, paths = find_source(data, target)
     values = values_of(guesses)
     source: Any = settings_of(values["kind"], "gristmill.sources.images").model_validate(values)
-    seen = _look(source, paths)
-    if not seen.count:
-        raise DataError(f"{data.place}: none of {len(seen.broken)} photos can be read: {seen.broken[0]}. Mend them.")
-    classes = Counter(seen.labels).most_common()
-    _refuse_unlearnable(seen, [name for name, _ in classes])
-    size = _size(seen)
+    photos, broken = _read_photos(source, paths)
+    if photos.empty:
+        raise DataError(f"{data.place}: none of {len(broken)} photos can be read: {broken[0]}. Fix them.")
+    counts = dict(Counter(photos["label"]).most_common())
+    classes = list(counts)
+    check_classes(photos.assign(label=photos["label"].map(classes.index)), classes, "photo", " that can be read")
+    size = _size(photos)
+    count = len(photos)
+    epochs = 30 if count <= _FEW_PHOTOS else 10
     tables = {
         "source": guesses,
-        "ingest": _ingest(seen),
-        "preprocess": _preprocess(seen, size),
-        "augment": _changes(seen, size),
+        "ingest": _ingest(count, broken),
+        "preprocess": _preprocess(photos, size),
+        "augment": _augment(count, size),
         "model": _model(size),
-        "train": _training(seen),
+        "train": training_guesses(epochs, "", max(3, epochs // 3), 16 if count <= 500 else 64, 2e-3),
     }
-    told = ", ".join(f"{count:,} {name!r}" for name, count in classes[:_NAMED]) + ", …" * (len(classes) > _NAMED)
-    return Proposal("vision", f"{data.called}: {seen.count:,} photos: {told}", tables)
+    return Proposal("vision", f"{data.name}: {count:,} photos: {list_classes(counts)}", tables)
 
 
-def _look(source: ImageSource, paths: tuple[Path, ...]) -> _Seen:
-    """Look at every photo, as ingest does."""
-    seen = _Seen([], [], [], [], set(), [])
-    most = Ingest().max_pixels
+def _read_photos(source: ImageSource, paths: tuple[Path, ...]) -> tuple[pd.DataFrame, list[str]]:
+    """Return label, part, height, width and mode of the readable photos, and the errors of the others."""
+    rows, broken = [], []
     for photo in source.photos(paths):
         try:
-            header = decode.check_photo(photo.encoded, most)
+            header = decode.check_photo(photo.encoded, Ingest().max_pixels)
         except DataError as error:
-            seen.broken.append(f"{photo.id}: {error}")
+            broken.append(f"{photo.id}: {error}")
             continue
-        seen.heights.append(header.height)
-        seen.widths.append(header.width)
-        seen.labels.append(photo.label)
-        seen.parts.append(photo.part)
-        seen.modes.add(_mode(photo.encoded))
-    return seen
+        with Image.open(io.BytesIO(photo.encoded)) as image:
+            rows.append((photo.label, photo.part, header.height, header.width, image.mode))
+    photos = pd.DataFrame(rows, columns=["label", "part", "height", "width", "mode"])
+    photos["part"] = pd.Series([row[1] for row in rows], dtype="str")
+    return photos, broken
 
 
-def _refuse_unlearnable(seen: _Seen, classes: list[str]) -> None:
-    """Refuse one class alone, and classes of too few photos, as ingest does."""
-    labels = [classes.index(label) for label in seen.labels]
-    index = pd.DataFrame({"label": labels, "part": pd.Series(seen.parts, dtype="str")})
-    check_classes(index, classes, "photo", " that can be read")
+def _has_size(photos: pd.DataFrame, height: int, width: int) -> bool:
+    return bool((photos["height"] == height).all() and (photos["width"] == width).all())
 
 
-def _mode(encoded: bytes) -> str:
-    with Image.open(io.BytesIO(encoded)) as image:
-        return image.mode
-
-
-def _size(seen: _Seen) -> tuple[int, int]:
-    """Return height and width of what the network sees: those of the photos where they are small and of one size."""
-    height, width = (int(np.median(sides)) for sides in (seen.heights, seen.widths))
-    most = next((side for count, side in _SIDES if seen.count <= count), _SMALLEST)
-    if max(height, width) <= most and {*seen.heights} == {height} and {*seen.widths} == {width}:
+def _size(photos: pd.DataFrame) -> tuple[int, int]:
+    """Return height and width that the network sees: those of the photos if they are small and of one size."""
+    height, width = int(photos["height"].median()), int(photos["width"].median())
+    limit = next((side for count, side in _MAX_SIDES if len(photos) <= count), _MAX_SIDE_OF_MANY)
+    if max(height, width) <= limit and _has_size(photos, height, width):
         return height, width
-    side = max(_STEP, min(most, height, width) // _STEP * _STEP)
+    side = max(_SIDE_STEP, min(limit, height, width) // _SIDE_STEP * _SIDE_STEP)
     return side, side
 
 
-def _ingest(seen: _Seen) -> list[Guess]:
-    """Return the table `ingest`: more unreadable photos are allowed than usual only where there are."""
-    share = len(seen.broken) / (len(seen.broken) + seen.count)
+def _ingest(readable: int, broken: list[str]) -> list[Guess]:
+    """Return the table `ingest`, which allows more unreadable photos than usual only if there are."""
+    share = len(broken) / (len(broken) + readable)
     if share <= Ingest().corrupt:
         return []
-    why = f"photos that cannot be read: {len(seen.broken):,}, such as {seen.broken[0]}"
+    why = f"photos that cannot be read: {len(broken):,}, such as {broken[0]}"
     return [Guess("corrupt", math.ceil(share * 100) / 100, why)]
 
 
-def _preprocess(seen: _Seen, size: tuple[int, int]) -> list[Guess]:
-    if {*seen.heights} == {size[0]} and {*seen.widths} == {size[1]}:
-        told = "that of all photos"
-    else:
-        told = f"the photos are {_range(seen.heights)} high and {_range(seen.widths)} wide"
+def _preprocess(photos: pd.DataFrame, size: tuple[int, int]) -> list[Guess]:
     height, width = size
-    guesses = [Guess("size", height if height == width else [height, width], f"pixels; {told}")]
-    if seen.modes <= _GREY:
+    ranges = f"the photos are {_range(photos['height'])} high and {_range(photos['width'])} wide"
+    why = "that of all photos" if _has_size(photos, height, width) else ranges
+    guesses = [Guess("size", height if height == width else [height, width], f"pixels; {why}")]
+    if set(photos["mode"]) <= _GREY_MODES:
         guesses.append(Guess("channels", 1, "all photos are grey"))
-    shares = {"validation": (0.1, "choices are made on it"), "test": (0.2, "scored, never learnt from")}
-    drawn = {part: share for part, share in shares.items() if part not in seen.parts}
-    return guesses + [Guess(part, share, f"of each class: {why}") for part, (share, why) in drawn.items()]
+    return guesses + part_guesses(set(photos["part"]))
 
 
-def _range(sides: list[int]) -> str:
-    return f"{min(sides)} to {max(sides)}, half of them up to {int(np.median(sides))},"
+def _range(sides: "pd.Series[int]") -> str:
+    return f"{sides.min()} to {sides.max()}, half of them up to {int(sides.median())},"
 
 
-def _changes(seen: _Seen, size: tuple[int, int]) -> list[Guess]:
+def _augment(count: int, size: tuple[int, int]) -> list[Guess]:
     """Return the table `augment`."""
-    if seen.count > _FEW or min(size) < _DRAWN:
+    if count > _MAX_PHOTOS_TO_AUGMENT or min(size) < _MIN_SIDE_OF_PHOTOS:
         return []
     return [
-        Guess("horizontal_flip", True, "not where left and right differ, as of letters and signs"),
-        Guess("rotation", 15, f"degrees: {seen.count:,} photos are few, so each is changed anew in every epoch"),
-        Guess("zoom", 0.15, "nearer or farther by as much of the photo"),
-        Guess("shift", 0.1, "to any side, of the photo"),
+        Guess("horizontal_flip", True, "turn it off if left and right differ, as in letters and signs"),
+        Guess("rotation", 15, f"degrees: {count:,} photos are few, so each is changed at random in every epoch"),
+        Guess("zoom", 0.15, "in or out, as a share of the photo"),
+        Guess("shift", 0.1, "in any direction, as a share of the photo"),
     ]
 
 
 def _model(size: tuple[int, int]) -> list[Guess]:
-    kind = Guess("kind", "cnn", "or transfer, where you have weights: far better on few photos")
-    padding = Guess("padding", "same", "edges count as the middle does")
+    kind = Guess("kind", "cnn", "or transfer if you have weights: far better on few photos")
+    padding = Guess("padding", "same", "edges count as much as the middle")
     filters, units = "of each convolution, whose output has half the side", "of the layer before the classes"
-    if min(size) < _DRAWN:
+    if min(size) < _MIN_SIDE_OF_PHOTOS:
         depth = max(1, min(2, int(np.log2(min(size))) - 2))
         return [kind, Guess("filters", [32, 64][:depth], filters), padding, Guess("units", [128], units)]
     return [
@@ -166,15 +136,6 @@ def _model(size: tuple[int, int]) -> list[Guess]:
         Guess("filters", [16, 32, 64, 64], filters),
         padding,
         Guess("pooling", "average", "few weights, for few photos"),
-        Guess("dropout", 0.2, "left out by chance in training, against learning by heart"),
+        Guess("dropout", 0.2, "dropped at random in training, against overfitting"),
         Guess("units", [64], units),
-    ]
-
-
-def _training(seen: _Seen) -> list[Guess]:
-    epochs = 30 if seen.count <= _SIDES[0][0] else 10
-    return [
-        Guess("epochs", epochs, "at most"),
-        Guess("patience", max(3, epochs // 3), "epochs that validation may not get better"),
-        *pace(16 if seen.count <= 500 else 64, 2e-3),
     ]

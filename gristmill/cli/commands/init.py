@@ -48,25 +48,25 @@ def init(
         from gristmill.scaffold import write
         from gristmill.scaffold.data import data_at
 
-        write.refuse_existing(folder)
+        write.check_new_project(folder)
         found = data_at(data, folder)
-        pipeline = write.pipeline_name(name, found.called)
+        pipeline = write.pipeline_name(name, found.name)
         proposal: Proposal = importlib.import_module(f"gristmill.scaffold.{domain}").propose(found, target)
         path = write.write_project(folder, pipeline, proposal)
     for line in proposal_lines(proposal, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
         typer.echo(line)
     typer.echo(f"\nwritten  {path}, with a reason for each guess: change what is wrong")
     if not write.is_store_ignored(folder):
-        typer.echo(f"git      {folder / '.gitignore'} is kept: add {write.IGNORED}, so that git ignores the store")
+        typer.echo(f"git      {folder / '.gitignore'} is kept: add {write.STORE_FOLDER}, so that git ignores the store")
     there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
     typer.echo(f"next     {there}gristmill run {pipeline}")
 
 
 def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
     """Yield what was found and guessed, with reasons in a column; `width` is that of the terminal, if there is one."""
-    from gristmill.scaffold.proposal import hanging
+    from gristmill.scaffold.proposal import wrap_after
 
-    yield from (proposal.seen, *proposal.notes)
+    yield from (proposal.summary, *proposal.notes)
     rows = [
         (f"{table}.{guess.key}", _shortened(toml_value(guess.value)), guess.why)
         for table, guesses in proposal.tables.items()
@@ -79,7 +79,7 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
         if width is None:
             yield before + why
         else:
-            yield from hanging(before, why, max(width, len(before) + _MIN_REASON_WIDTH), " " * len(before))
+            yield from wrap_after(before, why, max(width, len(before) + _MIN_REASON_WIDTH), " " * len(before))
 
 
 def _shortened(text: str) -> str:

@@ -1,1 +1,1 @@
-"""Vision: photos in, a tested classifier out."""
+"""Image classification: photos in, a tested classifier out."""

@@ -1,9 +1,9 @@
-"""What preprocess publishes and every later stage reads: images of one size in shards, their labels, their parts."""
+"""Dataset that preprocess writes: images of one size in shards, their labels and their parts."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ Pixels = npt.NDArray[np.uint8]  # (images, height, width, channels)
 
 @dataclass(frozen=True)
 class Layout:
-    """The form of the images."""
+    """Size, encoding, classes and counts of the images."""
 
     height: int
     width: int
@@ -37,16 +37,16 @@ class Layout:
 
     @property
     def shape(self) -> Shape:
-        """What a classifier of them is built to."""
+        """Inputs and outputs of a classifier."""
         return Shape(self.height, self.width, self.channels, len(self.classes))
 
 
 @dataclass(frozen=True)
 class Prepared(LabelledDataset):
-    """The images of all parts, read as they are asked for.
+    """The images of all parts, read on demand.
 
-    The index is in the order of the shards and holds, too, `width`, `height` and `format` of the photo, and the
-    source's metadata.
+    The index is in the order of the shards. It also holds `width`, `height` and `format` of the photo, and the metadata
+    of the source.
     """
 
     folder: Path
@@ -60,8 +60,8 @@ class Prepared(LabelledDataset):
         """Return batches of (pixels uint8, label int64) of a part, in the order of the index."""
         import tensorflow as tf
 
-        known = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
-        return self.batches(self.shards(part), batch).apply(known)
+        cardinality = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
+        return self.batches(self.shards(part), batch).apply(cardinality)
 
     def batches(self, shards: Sequence[Path], batch: int = 256) -> "tf.data.Dataset":
         """Return batches of (pixels uint8, label int64) of some shards."""
@@ -74,15 +74,14 @@ class Prepared(LabelledDataset):
         """Return the pixels and labels of serialised examples, (batch,)."""
         import tensorflow as tf
 
-        layout = self.layout
         features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
         found = tf.io.parse_example(records, features)
-        shape = (layout.height, layout.width, layout.channels)
-        if layout.encoding == "raw":
+        shape = (self.layout.height, self.layout.width, self.layout.channels)
+        if self.layout.encoding == "raw":
             return tf.reshape(tf.io.decode_raw(found["image"], tf.uint8), (-1, *shape)), found["label"]
         pixels = tf.map_fn(
             lambda image: tf.ensure_shape(
-                tf.io.decode_jpeg(image, channels=layout.channels, dct_method="INTEGER_ACCURATE"), shape
+                tf.io.decode_jpeg(image, channels=shape[-1], dct_method="INTEGER_ACCURATE"), shape
             ),
             found["image"],
             fn_output_signature=tf.TensorSpec(shape, tf.uint8),
@@ -92,26 +91,25 @@ class Prepared(LabelledDataset):
     def pixels(self, part: str) -> Pixels:
         """Return all pixels of a part: (images, height, width, channels)."""
         layout = self.layout
-        made = np.empty((len(self.rows(part)), layout.height, layout.width, layout.channels), np.uint8)
+        pixels = np.empty((len(self.rows(part)), layout.height, layout.width, layout.channels), np.uint8)
         begin = 0
         for batch, _ in self.dataset(part).as_numpy_iterator():
-            made[begin : begin + len(batch)] = batch
+            pixels[begin : begin + len(batch)] = batch
             begin += len(batch)
-        return made
+        return pixels
 
 
 def shard_edges(images: int, shards: int) -> list[int]:
-    """Return where the shards of a part begin among its images, and where the last one ends."""
+    """Return the position of the first image of each shard of a part, and the number of images."""
     return [int(edge) for edge in np.linspace(0, images, shards + 1)]
 
 
 def read(folder: Path) -> Prepared:
-    """Read what preprocess wrote."""
+    """Read the dataset in a folder of preprocess."""
     layout = Layout(**read_document(folder / "layout.json"))
     return Prepared(read_table(folder / "index.parquet"), layout.classes, folder, layout)
 
 
 def write_layout(layout: Layout, out: Path) -> None:
     """Write `layout.json`."""
-    document: dict[str, Any] = asdict(layout)
-    write_document(out / "layout.json", document)
+    write_document(out / "layout.json", asdict(layout))

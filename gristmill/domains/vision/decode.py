@@ -1,7 +1,7 @@
-"""Photos, from the bytes of a file to pixels of one form. Preprocess and predict make them in the same way.
+"""Decoding of photos, from the bytes of a file to pixels of one size; the same for preprocess and predict.
 
-A photo is turned as its EXIF orientation says, put on white where it is transparent, and resized by a triangle filter
-as wide as the reduction (Pillow's BILINEAR), so that nothing aliases.
+A photo is turned by its EXIF orientation, put on white where it is transparent, and resized with an antialiasing
+triangle filter (Pillow's BILINEAR).
 """
 
 import io
@@ -10,22 +10,26 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from gristmill.errors import DataError, short_repr
 
-Pixels = npt.NDArray[np.uint8]  # (height, width, channels)
+if TYPE_CHECKING:
+    from gristmill.domains.vision.dataset import Layout, Pixels
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # of GIF, WebP and PNG that move, the first image
+POSITION = ["shard", "offset", "size"]  # columns of a photo's position in the shards of ingest
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # an animation counts as its first image
 _FILTER = Image.Resampling.BILINEAR
-_DRAFT = 3  # a JPEG is decoded at 3 times the size at least: closer, and its own reduction shows
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # beyond Image.MAX_IMAGE_PIXELS
-_SIDEWAYS = 5  # the EXIF orientations from here on swap height and width
-_BROKEN = (  # what Pillow raises where a file is not what it says
+_DRAFT = 3  # a JPEG is decoded at 3 times the wanted size or more; closer, its coarse reduction would be visible
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
+_FIRST_SIDEWAYS = 5  # EXIF orientations from 5 on swap height and width
+_BROKEN = (  # errors of Pillow for broken files
     EOFError,
     IndexError,
     KeyError,
@@ -39,22 +43,19 @@ _BROKEN = (  # what Pillow raises where a file is not what it says
 )
 
 
-class Form(Protocol):
-    """What photos are made into; `prepared.Layout` is one."""
+@dataclass(frozen=True)
+class PhotoShape:
+    """Size and form of the pixels that a model takes."""
 
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def fit(self) -> str: ...
+    height: int
+    width: int
+    channels: int
+    fit: str
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a photo says of itself, turned upright."""
+    """Size (turned upright) and format of a photo."""
 
     width: int
     height: int
@@ -62,17 +63,10 @@ class Header:
 
 
 def check_photo(encoded: bytes, max_pixels: int) -> Header:
-    """Return the header of a photo that is sound to its end.
+    """Return the header of a photo; raise a `DataError` that does not name the photo if it is broken or too large.
 
-    The header comes first, so that a small file cannot fill the memory with pixels. Then everything is decoded, a JPEG
-    at an eighth of its size, which takes half the time.
-
-    Args:
-        encoded: the bytes of the file.
-        max_pixels: what is larger is refused.
-
-    Raises:
-        DataError: saying what is wrong, but not with which photo.
+    The header is checked first, so that a small file cannot fill the memory with pixels. Then everything is decoded, a
+    JPEG at an eighth of its size, which takes half the time.
     """
     with _opened(encoded) as image:
         width, height = image.size
@@ -80,33 +74,44 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
             raise DataError(f"{width} x {height} pixels, more than ingest.max_pixels = {max_pixels:,}")
         if min(width, height) < 2:
             raise DataError(f"{width} x {height} pixels, which show nothing")
-        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) >= _SIDEWAYS
+        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) >= _FIRST_SIDEWAYS
         image.draft(None, (1, 1))
         _upright(image)
         return Header(*((height, width) if sideways else (width, height)), str(image.format))
 
 
-def decode_photo(encoded: bytes, form: Form) -> Pixels:
-    """Return the pixels of a photo in a form: (height, width, channels).
+def decode_photo(encoded: bytes, shape: "PhotoShape | Layout") -> "Pixels":
+    """Return the pixels of a photo, (height, width, channels).
 
     Args:
-        encoded: the bytes of a file that `check_photo` found sound.
-        form: size, channels and fit: "stretch" distorts to the size, "crop" takes the middle, "pad" adds black borders.
+        encoded: the bytes of a file that passed `check_photo`.
+        shape: its `fit` is "stretch" to distort the photo to the size, "crop" to take its middle, "pad" for borders.
 
     Raises:
-        DataError: saying what is wrong, but not with which photo.
+        DataError: the photo, which the message does not name, is broken.
     """
     with _opened(encoded) as image:
-        side = _DRAFT * max(form.height, form.width)
-        image.draft("L" if form.channels == 1 else None, (side, side))
+        side = _DRAFT * max(shape.height, shape.width)
+        image.draft("L" if shape.channels == 1 else None, (side, side))
         _upright(image)
-        fitted = _fitted(_coloured(image, form.channels), (form.width, form.height), form.fit)
-        return np.array(fitted, np.uint8).reshape(form.height, form.width, form.channels)
+        fitted = _fit_to_size(_convert_channels(image, shape.channels), (shape.width, shape.height), shape.fit)
+        return np.array(fitted, np.uint8).reshape(shape.height, shape.width, shape.channels)
+
+
+def decode_ingested(ingest: Path, rows: pd.DataFrame, shape: "PhotoShape | Layout") -> "Iterator[Pixels]":
+    """Yield the pixels of ingested photos, one by one, given rows of the index of ingest."""
+    from gristmill.domains.vision import shards  # imports TensorFlow, which other functions do not need
+
+    for name, *position in rows[["id", *POSITION]].itertuples(index=False):
+        try:
+            yield decode_photo(shards.image_of(shards.read_record(ingest, shards.ShardPosition(*position))), shape)
+        except DataError as error:
+            raise DataError(f"photo {name!r}: {error}. Fix it or leave it out.") from None
 
 
 @contextmanager
 def _opened(encoded: bytes) -> Iterator[Image.Image]:
-    """Open a photo; what Pillow raises of it within the block is told as what is wrong with the photo."""
+    """Open a photo; within the block, errors of Pillow become a `DataError`."""
     if not encoded:
         raise DataError("the file is empty")
     try:
@@ -123,21 +128,20 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
 
 
 def _upright(image: Image.Image) -> None:
-    """Decode an image and turn it as its EXIF orientation says."""
+    """Decode an image and turn it by its EXIF orientation."""
     ImageOps.exif_transpose(image, in_place=True)
 
 
-def _coloured(image: Image.Image, channels: int) -> Image.Image:
-    """Return an image in grey or in colour, on white where it is transparent."""
-    if image.mode == "I;16":  # which Pillow would clip to 8 bits
+def _convert_channels(image: Image.Image, channels: int) -> Image.Image:
+    """Return an image in grey or colour, on white where it is transparent."""
+    if image.mode == "I;16":  # Pillow would clip it to 8 bits
         image = image.point(lambda value: value / 256)
     if image.has_transparency_data:
-        shown_through = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), shown_through)
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     return image.convert("L" if channels == 1 else "RGB")
 
 
-def _fitted(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
+def _fit_to_size(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
     """Return an image at a size of (width, height)."""
     if fit == "crop":
         return ImageOps.fit(image, size, _FILTER)

@@ -1,4 +1,4 @@
-"""Export: the tested classifier as a bundle that takes uint8 pixels, proved in a fresh process."""
+"""Export: the scored classifier as a bundle that takes uint8 pixels, checked in a fresh process."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,45 +19,44 @@ from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import write_document
 
-QUANTIZED = "lite_quantized"  # is written beside `lite`
+QUANTIZED = "lite_quantized"  # is written with `lite`
 
-_IMAGE = "image -> probabilities, classes (their names, in the same order) and label (the likeliest name)"
+_IMAGE = "image -> probabilities, classes (their names, in the same order) and label (the most probable name)"
 _ENCODED = (
-    "encoded -> the same, of the bytes of JPEG, PNG, WebP, BMP or GIF files, brought to the size as training photos "
-    "were; a probability may differ by some hundredths from that of `image`. A JPEG is turned upright as its EXIF "
-    "orientation says; that of other files is not honoured, nor the palette of a BMP: turn or convert these first"
+    "encoded -> the same, from the bytes of JPEG, PNG, WebP, BMP or GIF files, resized like training photos; a "
+    "probability may differ by a few hundredths from that of `image`. A JPEG is turned upright by its EXIF "
+    "orientation; the orientation of other files and the palette of a BMP are ignored: turn or convert these first"
 )
-_PROVED, _PROVED_BYTES = 1000, 64 << 20  # images, and bytes of them, at most whose probabilities are compared
+_MAX_IMAGES_COMPARED, _MAX_BYTES_COMPARED = 1000, 64 << 20
 
 
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
-    """Write the network in each format and publish it only if every one predicts what was scored.
+    """Write the network in each format; fail unless each gives the predictions that were scored.
 
-    Writes `saved_model/`, `model.keras`, `model.tflite` with `model_quantized.tflite`, `model.onnx`: those asked for;
-    `signature.json`, and `scores.json` with the parity difference and how good the quantised network is.
+    Writes the requested ones of `saved_model/`, `model.keras`, `model.tflite` with `model_quantized.tflite` and
+    `model.onnx`; `signature.json`; and `scores.json` with the parity difference and scores of the quantised network.
 
     Raises:
-        ParityError: a reloaded model predicts something else.
-        RequestError: a format whose extra is not installed.
+        ParityError: a reloaded model gives other predictions.
+        RequestError: the extra that a format needs is not installed.
     """
     with bundle.fresh_process() as reload:
         data, network = dataset.read(preprocess), saved_network.read(train)
         layout, scored = data.layout, scored_probabilities(data.classes, evaluate)
-        proved = max(1, min(_PROVED, _PROVED_BYTES // layout.bytes_per_image))
-        pixels = next(data.dataset("test", batch=proved).as_numpy_iterator())[0]
-        check_same_as_scored(predict_in_blocks(network.predict_on_batch)(pixels), scored[:proved], export.tolerance)
+        count = max(1, min(_MAX_IMAGES_COMPARED, _MAX_BYTES_COMPARED // layout.bytes_per_image))
+        pixels, scored_rows = next(data.dataset("test", batch=count).as_numpy_iterator())[0], scored[:count]
+        check_same_as_scored(predict_in_blocks(network.predict_on_batch)(pixels), scored_rows, export.tolerance)
         write_formats(network, layout, export.formats, out)
-        shown = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
-        told: dict[str, Any] = {"parity": check_parity(reload, out, shown, pixels, scored[:proved], export.tolerance)}
-    if "lite" in export.formats:
-        told[QUANTIZED] = quantized_scores(out, data, scored)
+        checked = [*export.formats, *(["serving_bytes"] if "saved_model" in export.formats else [])]
+        parity = check_parity(reload, out, checked, pixels, scored_rows, export.tolerance)
+    quantized = {QUANTIZED: quantized_scores(out, data, scored)} if "lite" in export.formats else {}
     write_document(out / "signature.json", signature(layout, export.formats))
-    write_exported(out, evaluate, **told)
+    write_exported(out, evaluate, parity=parity, **quantized)
     return {"formats": len(export.formats), "parity_images": len(pixels)}
 
 
 def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], out: Path) -> None:
-    """Write each format; beside a LiteRT file its quantised one."""
+    """Write each format, and with a LiteRT file its quantised version."""
     if "saved_model" in formats:
         serving.write(network, layout, out / FORMATS["saved_model"].place)
     others = [form for form in formats if form != "saved_model"]
@@ -65,7 +64,7 @@ def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], 
 
 
 def quantized_scores(out: Path, data: Prepared, scored: Probabilities) -> dict[str, float]:
-    """Return how the quantised network does on the test part, beside the one that was scored."""
+    """Compare the quantised network with the scored one on the test part."""
     model, truth = bundle.load(out, QUANTIZED), data.labels("test")
     made = np.concatenate([model(pixels) for pixels, _ in data.dataset("test").as_numpy_iterator()])
     return {
@@ -77,13 +76,13 @@ def quantized_scores(out: Path, data: Prepared, scored: Probabilities) -> dict[s
 
 
 def signature(layout: Layout, formats: Sequence[str]) -> dict[str, Any]:
-    """Return what a caller must know to use the model."""
-    told: dict[str, Any] = {
+    """Return inputs and outputs of the model, for its users."""
+    described: dict[str, Any] = {
         "input": {
             "name": "image",
             "dtype": "uint8",
             "shape": [None, layout.height, layout.width, layout.channels],
-            "holds": f"{'grey' if layout.channels == 1 else 'RGB'} from 0 to 255, brought to the size by {layout.fit}",
+            "holds": f"{'grey' if layout.channels == 1 else 'RGB'} from 0 to 255, resized by {layout.fit}",
         },
         "output": {
             "dtype": "float32",
@@ -98,5 +97,5 @@ def signature(layout: Layout, formats: Sequence[str]) -> dict[str, Any]:
         "formats": list(formats),
     }
     if "saved_model" in formats:
-        told["signatures"] = {"serving_default": _IMAGE, "serving_bytes": _ENCODED}
-    return told
+        described["signatures"] = {"serving_default": _IMAGE, "serving_bytes": _ENCODED}
+    return described

@@ -1,4 +1,4 @@
-"""What a network is made of and what it sees: its layers, its first filters, its feature maps of a few images.
+"""Filters of a network's first convolution, and feature maps of a few images.
 
 Source: Zeiler & Fergus, "Visualizing and understanding convolutional networks", ECCV 2014.
 """
@@ -16,72 +16,72 @@ if TYPE_CHECKING:
     import keras
 
 Filters = npt.NDArray[np.float32]  # (height, width, channels, filters)
-Maps = npt.NDArray[np.uint8]  # (images, height, width, maps), each stretched to 0..255
+Maps = npt.NDArray[np.uint8]  # (images, height, width, maps), each scaled to 0..255
 
-SIDE = 128  # pixels of the longer side of what is shown, at most
-FILTERS = 32  # that are kept at most
-LAYERS = 4  # that are kept at most: first and last, and evenly between
-MAPS = 8  # of a layer that are kept at most: those that differ most over the images
+MAX_SIDE = 128  # pixels of the longer side of a picture
+MAX_FILTERS = 32
+MAX_LAYERS = 4  # evenly spaced, with the first and the last
+MAX_MAPS = 8  # of a layer: those that vary most over the images
 
-_MAPS = "maps "  # before the layer's name in the file
+_PREFIX = "maps "  # of the layers' names in the file
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What a network sees of a few images."""
+class FeatureMaps:
+    """Images, filters of the first convolution, and feature maps of the images."""
 
     images: Pixels
     filters: Filters
     maps: dict[str, Maps]  # by layer
 
 
-def look(network: "keras.Model", images: Pixels) -> Looks | None:
-    """Return the filters of the first convolution, and what convolutions make of images; None where there is none."""
-    watched, convolutions = _watched(network)
+def compute_feature_maps(network: "keras.Model", images: Pixels) -> FeatureMaps | None:
+    """Return the filters of the first convolution, and feature maps of images; None without a convolution."""
+    extended, convolutions = _with_feature_maps(network)
     if not convolutions:
         return None
-    _, *made = watched.predict(images, verbose=0)
-    kept = np.unique(np.linspace(0, len(made) - 1, LAYERS).astype(int))
-    return Looks(
+    _, *made = extended.predict(images, verbose=0)
+    kept = np.unique(np.linspace(0, len(made) - 1, MAX_LAYERS).astype(int))
+    return FeatureMaps(
         thumbnails(images),
-        np.asarray(convolutions[0].kernel)[..., :FILTERS],
+        np.asarray(convolutions[0].kernel)[..., :MAX_FILTERS],
         {convolutions[at].name: thumbnails(_most_varied(np.asarray(made[at]))) for at in kept},
     )
 
 
 def thumbnails(images: Pixels) -> Pixels:
-    """Return images (images, height, width, channels) that are no larger than what is shown of them."""
-    if max(images.shape[1:3]) <= SIDE or not len(images):
+    """Return images (images, height, width, channels), reduced to at most `MAX_SIDE` pixels a side."""
+    if max(images.shape[1:3]) <= MAX_SIDE or not len(images):
         return images
     import tensorflow as tf
 
-    small = tf.image.resize(images, (SIDE, SIDE), method="area", preserve_aspect_ratio=True)
+    small = tf.image.resize(images, (MAX_SIDE, MAX_SIDE), method="area", preserve_aspect_ratio=True)
     made: Pixels = np.round(small.numpy()).astype(np.uint8)
     return made
 
 
-def write(found: Looks | None, out: Path) -> None:
-    """Write `looks.npz`, if anything was found."""
+def write(found: FeatureMaps | None, out: Path) -> None:
+    """Write `looks.npz`, unless there are no feature maps."""
     if found is not None:
-        maps = {_MAPS + name: values for name, values in found.maps.items()}
+        maps = {_PREFIX + name: values for name, values in found.maps.items()}
         arrays: dict[str, Any] = {"images": found.images, "filters": found.filters} | maps
         np.savez_compressed(out / "looks.npz", allow_pickle=False, **arrays)
 
 
-def read(folder: Path) -> Looks | None:
-    """Return what `write` wrote; None if nothing."""
+def read(folder: Path) -> FeatureMaps | None:
+    """Return what `write` wrote; None without a file."""
     if not (folder / "looks.npz").exists():
         return None
     with np.load(folder / "looks.npz", allow_pickle=False) as arrays:
-        maps = {name.removeprefix(_MAPS): arrays[name] for name in arrays.files if name.startswith(_MAPS)}
-        return Looks(arrays["images"], arrays["filters"], maps)
+        maps = {name.removeprefix(_PREFIX): arrays[name] for name in arrays.files if name.startswith(_PREFIX)}
+        return FeatureMaps(arrays["images"], arrays["filters"], maps)
 
 
-def _watched(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":
-    """Return the network with the outputs of all convolutions after its own, and these convolutions.
+def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":
+    """Return the network with the outputs of all convolutions after its own output, and these convolutions.
 
-    A network within a network has a graph of its own, whose tensors cannot be reached from the outer input: so every
-    layer is called once more, on new inputs.
+    The tensors of a nested network cannot be reached from the outer input, so every layer is called again, on new
+    inputs.
     """
     import keras
 
@@ -90,12 +90,12 @@ def _watched(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":
 
     def call(layer: Any, *given: Any, **named: Any) -> Any:
         if isinstance(layer, keras.Model):
-            watched, found = _watched(layer)
-            made, *inner = watched(*given, **named)
+            extended, found = _with_feature_maps(layer)
+            made, *inner = extended(*given, **named)
         else:
             made = layer(*given, **named)
-            seen = isinstance(layer, keras.layers.Conv2D) and max(made.shape[1:3]) > 1  # a pixel shows nothing
-            found, inner = ([layer], [made]) if seen else ([], [])
+            is_map = isinstance(layer, keras.layers.Conv2D) and max(made.shape[1:3]) > 1  # one pixel is no map
+            found, inner = ([layer], [made]) if is_map else ([], [])
         convolutions.extend(found)
         outputs.extend(inner)
         return made
@@ -111,9 +111,9 @@ def _watched(network: "keras.Model") -> "tuple[keras.Model, list[Any]]":
 
 
 def _most_varied(made: npt.NDArray[np.float32]) -> Maps:
-    """Return the maps (images, height, width, maps) that differ most, each stretched to the full range."""
+    """Return the maps (images, height, width, maps) that vary most, each scaled to the full range."""
     spread = made.std(axis=(0, 1, 2))
-    chosen = made[..., np.sort(np.argsort(-spread, kind="stable")[:MAPS])]
+    chosen = made[..., np.sort(np.argsort(-spread, kind="stable")[:MAX_MAPS])]
     low, high = chosen.min(axis=(0, 1, 2)), chosen.max(axis=(0, 1, 2))
-    stretched: Maps = np.round(255 * (chosen - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
-    return stretched
+    scaled: Maps = np.round(255 * (chosen - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
+    return scaled

@@ -1,4 +1,4 @@
-"""Features: what a base that stays as it is makes of each image, computed once for all heads."""
+"""Features: outputs of a frozen base for each image, computed once for all heads."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from gristmill.domains.vision.models.transfer import Transfer
 Features = npt.NDArray[np.float32]  # (images, features)
 
 _BATCH = 256  # images
-_CHUNK = 4096  # images at least, or what is left of a part: reading a base takes seconds
+_MIN_IMAGES_PER_CHUNK = 4096  # loading a base takes seconds
 
 
 @dataclass
-class _Stretch:
-    """Some shards of a part, one after the other."""
+class _ShardGroup:
+    """Consecutive shards of a part, a chunk of the work."""
 
     part: str
     shards: list[Path]
@@ -33,73 +33,67 @@ def features(
 ) -> dict[str, int]:
     """Write a base's features of all images.
 
-    Writes `<part>.npy` of each part that has images: float32 (images, features), in the order of the index.
-
-    Args:
-        model: settings of the model; those of its head do not matter.
-        preprocess: folder of the prepared images.
-        out: folder to write to.
-        files: the weights that the model names.
-        chunks: the folders that `chunk` filled, in their order, if others have made the features.
+    Writes `<part>.npy` for each part that has images: float32 (images, features), in the order of the index. If
+    `chunks` lists the folders that `chunk` filled, in order, their features are used.
 
     Raises:
-        RequestError: the base does not take such images, has no such layer, or the weights are not its own.
+        RequestError: the base does not accept the images, has no such layer, or the weights do not fit it.
     """
     data = dataset.read(preprocess)
-    stretches = _stretches(data)
+    groups = _groups(data)
     made: Sequence[Iterable[Features]]
     if chunks:
-        whole = [np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False) for folder in chunks]
-        width, made = whole[0].shape[1], [[part] for part in whole]
+        arrays = [np.load(folder / "features.npy", mmap_mode="r", allow_pickle=False) for folder in chunks]
+        width, made = arrays[0].shape[1], [[array] for array in arrays]
     else:
         base = model.located(files).featuriser(data.layout.shape)
-        width, made = base.output_shape[1], [_shown(base, data, stretch) for stretch in stretches]
+        width, made = base.output_shape[1], [_compute(base, data, group) for group in groups]
     for part, images in data.layout.counts.items():
-        own = [batches for stretch, batches in zip(stretches, made, strict=True) if stretch.part == part]
+        own = [batches for group, batches in zip(groups, made, strict=True) if group.part == part]
         if images:
             _write(out / f"{part}.npy", (images, width), chain.from_iterable(own))
     return {"features": width, "images": sum(data.layout.counts.values())}
 
 
 def chunks(*, model: Transfer, preprocess: Path, files: Sequence[Path] = ()) -> int:
-    """Return in how many chunks the images can be shown to the base; arguments as of `features`."""
-    return len(_stretches(dataset.read(preprocess)))
+    """Return the number of chunks of the images."""
+    return len(_groups(dataset.read(preprocess)))
 
 
 def chunk(*, model: Transfer, preprocess: Path, number: int, out: Path, files: Sequence[Path] = ()) -> dict[str, int]:
-    """Write the features of one chunk of images, `features.npy`; arguments as of `features`."""
+    """Write the features of one chunk of images, `features.npy`."""
     data = dataset.read(preprocess)
-    stretch = _stretches(data)[number]
+    group = _groups(data)[number]
     base = model.located(files).featuriser(data.layout.shape)
-    _write(out / "features.npy", (stretch.images, base.output_shape[1]), _shown(base, data, stretch))
-    return {"images": stretch.images}
+    _write(out / "features.npy", (group.images, base.output_shape[1]), _compute(base, data, group))
+    return {"images": group.images}
 
 
-def _stretches(data: Prepared) -> list[_Stretch]:
-    """Return all images of all parts as stretches: what is shown together must not depend on who shows it."""
-    found: list[_Stretch] = []
+def _groups(data: Prepared) -> list[_ShardGroup]:
+    """Return the shards of all parts in groups, so that batches are the same with and without chunks."""
+    found: list[_ShardGroup] = []
     for part, images in data.layout.counts.items():
         shards = data.shards(part)
-        own: list[_Stretch] = []
+        own: list[_ShardGroup] = []
         for shard, size in zip(shards, np.diff(dataset.shard_edges(images, len(shards))), strict=True):
-            if not own or own[-1].images >= _CHUNK:
-                own.append(_Stretch(part, [], 0))
+            if not own or own[-1].images >= _MIN_IMAGES_PER_CHUNK:
+                own.append(_ShardGroup(part, [], 0))
             own[-1].shards.append(shard)
             own[-1].images += int(size)
         found += own
     return found
 
 
-def _shown(base: keras.Model, data: Prepared, stretch: _Stretch) -> Iterator[Features]:
-    for pixels, _ in data.batches(stretch.shards, _BATCH).as_numpy_iterator():
+def _compute(base: keras.Model, data: Prepared, group: _ShardGroup) -> Iterator[Features]:
+    for pixels, _ in data.batches(group.shards, _BATCH).as_numpy_iterator():
         yield base.predict_on_batch(pixels.astype(np.float32))
 
 
 def _write(path: Path, shape: tuple[int, int], batches: Iterable[Features]) -> None:
-    """Write features batch by batch: they may be larger than the memory."""
-    made = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    """Write features batch by batch, since they may be larger than the memory."""
+    array = np.lib.format.open_memmap(path, "w+", np.float32, shape)
     begin = 0
     for batch in batches:
-        made[begin : begin + len(batch)] = batch
+        array[begin : begin + len(batch)] = batch
         begin += len(batch)
-    made.flush()
+    array.flush()

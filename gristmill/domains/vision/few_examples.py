@@ -1,8 +1,7 @@
-"""Prepared images, cut to some to train on and none to judge on: what `gristmill check` trains on."""
+"""A few prepared training images, for `gristmill check`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -15,17 +14,21 @@ from gristmill.util.table_io import write_table
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write images of all classes, and their features where train reads features.
+    """Write images of all classes, and their features if train reads features.
 
     Args:
-        folders: of what train reads.
+        folders: the folders that train reads.
         out: empty folders of the same names.
-        most: images; as few as a network can learn by heart if None.
+        most: number of images; if None, as few as any network can learn by heart.
     """
     data, made = dataset.read(folders["preprocess"]), out["preprocess"]
-    chosen = balanced_examples(data, most) if most else distinct_examples(data, partial(_images, data))
+    chosen = (
+        balanced_examples(data, most)
+        if most
+        else distinct_examples(data, lambda at: [*map(shards.image_of, _records(data, at))])
+    )
     write_table(made / "index.parquet", data.rows("train").iloc[chosen])
-    shards.write(made / "train-00000-of-00001.tfrecord", _records(data, chosen))
+    shards.write_shard(made / "train-00000-of-00001.tfrecord", _records(data, chosen))
     counts = {"train": len(chosen), "validation": 0, "test": 0}
     dataset.write_layout(replace(data.layout, counts=counts), made)
     if "features" in folders:
@@ -33,12 +36,8 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         np.save(out["features"] / "train.npy", features[chosen], allow_pickle=False)
 
 
-def _images(data: Prepared, chosen: Positions) -> list[bytes]:
-    return [shards.bytes_of(record, "image") for record in _records(data, chosen)]
-
-
 def _records(data: Prepared, chosen: Positions) -> Iterator[bytes]:
-    """Yield the serialised examples at some positions of the training part, which ascend; no other is decoded."""
+    """Yield the serialised examples of the training part at ascending positions."""
     wanted = set(chosen.tolist())
     records = tf.data.TFRecordDataset([str(path) for path in data.shards("train")]).take(int(chosen[-1]) + 1)
     yield from (record for at, record in enumerate(records.as_numpy_iterator()) if at in wanted)

@@ -1,11 +1,11 @@
-"""The shape of an image classifier, which a model is built to."""
+"""Shape of an image classifier."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network takes, (batch, height, width, channels) of pixels from 0 to 255, and gives, (batch, outputs)."""
+    """Inputs of a network, pixels (batch, height, width, channels) from 0 to 255, and its outputs, (batch, outputs)."""
 
     height: int
     width: int
@@ -14,5 +14,5 @@ class Shape:
 
     @property
     def outputs(self) -> int:
-        """Logits: one of the second class where there are two, else one a class."""
+        """Logits: for two classes one, of the second class; else one per class."""
         return 1 if self.classes == 2 else self.classes

@@ -1,4 +1,4 @@
-"""The pictures of a report on image classifiers."""
+"""Plots of a report on image classifiers."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 _WIDTH = 10.0  # inches of a figure
 _GAP = 0.08  # between tiles, as a share of a tile's width
-_SPACE = 0.45  # for the words below a tile, likewise
+_CAPTION = 0.45  # height below a tile, likewise
 _TITLE = 0.3  # inches
 
 
-def sheet(tiles: Sequence[Pixels], columns: int, words: Sequence[str] = (), title: str = "") -> "Figure":
-    """Draw images (height, width, channels) of equal shape in rows, with words below each."""
+def draw_tiles(tiles: Sequence[Pixels], columns: int, words: Sequence[str] = (), title: str = "") -> "Figure":
+    """Draw images (height, width, channels) of equal shape in rows, with a caption of words below each."""
     ratio, rows = tiles[0].shape[0] / tiles[0].shape[1], -(-len(tiles) // columns)
-    across, down = 1 + _GAP, ratio + (_SPACE if words else _GAP)
+    across, down = 1 + _GAP, ratio + (_CAPTION if words else _GAP)
     figure, (axes,) = canvas(_WIDTH * rows * down / (columns * across) + (_TITLE if title else 0))
     for at, tile in enumerate(tiles):
         left, top = at % columns * across, at // columns * down
@@ -37,16 +37,16 @@ def sheet(tiles: Sequence[Pixels], columns: int, words: Sequence[str] = (), titl
 
 
 def filters_figure(filters: Filters) -> "Figure":
-    """Draw filters (height, width, channels, filters): of colour images in colour, each over its own full range."""
+    """Draw filters (height, width, channels, filters), each over its own range, in colour for colour images."""
     low, high = filters.min(axis=(0, 1, 2)), filters.max(axis=(0, 1, 2))
     stretched = np.round(255 * (filters - low) / np.where(high > low, high - low, 1)).astype(np.uint8)
     shown = stretched if filters.shape[2] == 3 else stretched[:, :, :1]
-    return sheet(list(np.moveaxis(shown, -1, 0)), 16, title="filters of the first convolution")
+    return draw_tiles(list(np.moveaxis(shown, -1, 0)), 16, title="filters of the first convolution")
 
 
 def maps_figure(images: Pixels, maps: Maps, layer: str) -> "Figure":
-    """Draw feature maps (images, height, width, maps), those of an image in a row behind it."""
+    """Draw feature maps (images, height, width, maps) in rows, each after its image."""
     tiles: list[Pixels] = []
     for image, row in zip(images, maps, strict=True):
         tiles += [image, *np.moveaxis(row, -1, 0)]
-    return sheet(tiles, 1 + maps.shape[-1], title=layer)
+    return draw_tiles(tiles, 1 + maps.shape[-1], title=layer)

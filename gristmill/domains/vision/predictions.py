@@ -1,35 +1,42 @@
-"""A network's probabilities of the classes, image by image, and the pixels of a few."""
+"""Probabilities of the classes by a trained network, image by image, and the pixels of selected images."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.classification.predictions import Probabilities, probabilities
 from gristmill.domains.vision.dataset import Pixels, Prepared
 
 if TYPE_CHECKING:
     import keras
 
+_BATCH = 256  # images
 
-_BATCH = 256  # images whose features are read at a time
 
+def probabilities_of(network: "keras.Model", data: Prepared, part: str, features: Path | None = None) -> Probabilities:
+    """Return a network's probabilities of a part, (images, classes).
 
-def probabilities_of(network: "keras.Model", data: Prepared, part: str) -> Probabilities:
-    """Return a network's probabilities of a part, batch by batch: (images, classes)."""
-    made = [network.predict_on_batch(pixels) for pixels, _ in data.dataset(part)]
+    With the folder of the features of its base, only the head of the network is used.
+    """
+    if features is None:
+        made = [network.predict_on_batch(pixels) for pixels, _ in data.dataset(part)]
+    else:
+        head, rows = head_of(network), np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+        made = [head.predict_on_batch(rows[begin : begin + _BATCH]) for begin in range(0, len(rows), _BATCH)]
     return np.concatenate(made).astype(np.float64)
 
 
-def probabilities_on(features: Path, head: "keras.Model", part: str) -> Probabilities:
-    """Return a head's probabilities of a part, from the folder of its base's features: (images, classes)."""
-    held = np.load(features / f"{part}.npy", mmap_mode="r", allow_pickle=False)
-    made = [head.predict_on_batch(held[begin : begin + _BATCH]) for begin in range(0, len(held), _BATCH)]
-    return np.concatenate(made).astype(np.float64)
+def head_of(classifier: "keras.Model") -> "keras.Model":
+    """Return the head of a published `transfer` network: features (batch, features) to probabilities."""
+    import keras
+
+    head = classifier.get_layer("transfer").get_layer("head")
+    return keras.Model(head.inputs, probabilities(head.outputs[0]), name="head")
 
 
-def picked(data: Prepared, part: str, positions: list[int]) -> Pixels:
-    """Return the pixels of a few images of a part, by their positions: (images, height, width, channels)."""
+def pick_pixels(data: Prepared, part: str, positions: list[int]) -> Pixels:
+    """Return the pixels of images of a part, given their positions: (images, height, width, channels)."""
     found: dict[int, Pixels] = {}
     begin = 0
     for batch, _ in data.dataset(part).as_numpy_iterator():

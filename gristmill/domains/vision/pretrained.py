@@ -1,6 +1,6 @@
-"""Networks of keras.applications as bases: built for a size, filled with weights, cut and frozen.
+"""Networks of keras.applications as bases: built for a size, loaded with weights, cut and frozen.
 
-Weights are read as arrays only: neither pickles nor whole models, either of which can carry code.
+Weights are read as arrays only; pickles and whole models are not read, since they can carry code.
 """
 
 import difflib
@@ -15,21 +15,21 @@ from gristmill.domains.vision.model_shape import Shape
 from gristmill.errors import RequestError, WorkError
 from gristmill.settings.messages import keras_reason
 
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet's red, green and blue, from 0 to 1, as in keras.applications
+MEAN = (0.485, 0.456, 0.406)  # of red, green and blue in ImageNet, from 0 to 1, as in keras.applications
 DEVIATION = (0.229, 0.224, 0.225)
-CAFFE_MEAN = (123.68, 116.779, 103.939)  # the same from 0 to 255, as Caffe's networks were trained with
+CAFFE_MEAN = (123.68, 116.779, 103.939)  # the mean from 0 to 255 that Caffe's networks were trained with
 
 
 def load(name: str, weights: str, shape: Shape) -> keras.Model:
     """Return a network of keras.applications without its top, for images of a shape.
 
     Args:
-        name: its class there.
+        name: class in keras.applications.
         weights: `imagenet`, which Keras fetches, `none`, or the path of a file.
         shape: of the images.
 
     Raises:
-        RequestError: it does not take such images, or the weights are not its own.
+        RequestError: the network does not accept the images, or the weights do not fit it.
         WorkError: the weights cannot be fetched.
     """
     if shape.channels != 3:
@@ -46,7 +46,7 @@ def load(name: str, weights: str, shape: Shape) -> keras.Model:
             f"({keras_reason(error)}). Set another preprocess.size."
         ) from None
     except Exception as error:
-        if type(error) is not Exception:  # what Keras raises where a download fails
+        if type(error) is not Exception:  # Keras raises this class if a download fails
             raise
         raise WorkError(
             f"model.weights: those of {name} for ImageNet cannot be fetched ({keras_reason(error)}). "
@@ -58,11 +58,11 @@ def load(name: str, weights: str, shape: Shape) -> keras.Model:
 
 
 def _load_file(network: keras.Model, name: str, file: Path) -> None:
-    """Fill a network with the weights of a file: by structure from `.weights.h5`, by order of layers from `.h5`."""
+    """Load the weights of a file: by structure from `.weights.h5`, by order of the layers from `.h5`."""
     if file.suffix != ".h5":
         raise RequestError(f"{file}: weights are read from .weights.h5 or .h5. Set model.weights to such a file.")
     try:
-        with warnings.catch_warnings(action="ignore"):  # of containers that a file of another Keras does not have
+        with warnings.catch_warnings(action="ignore"):  # on containers that files of another Keras lack
             network.load_weights(file)
     except (KeyError, OSError, ValueError) as error:
         raise RequestError(
@@ -74,7 +74,7 @@ def _load_file(network: keras.Model, name: str, file: Path) -> None:
 
 
 def _scale_stem(network: keras.Model) -> None:
-    """Do in the first convolution what Keras does in a layer that it adds for weights it fetches, and only then."""
+    """Scale the first convolution, as Keras does in an extra layer that it adds only for weights that it fetches."""
     kernel = network.get_layer("stem_conv").kernel  # (height, width, channels, filters)
     kernel.assign(kernel / ops.sqrt(ops.reshape(DEVIATION, (3, 1))))
 
@@ -83,7 +83,7 @@ def cut(network: keras.Model, layer: str) -> keras.Model:
     """Return a network up to and including a layer.
 
     Raises:
-        RequestError: it has no such layer, or the layer gives no maps.
+        RequestError: it has no such layer, or the output of the layer is not maps.
     """
     output = network.layers[_position(network, layer, "cut")].output
     if len(output.shape) != 4:
@@ -95,17 +95,10 @@ def cut(network: keras.Model, layer: str) -> keras.Model:
 
 
 def freeze(network: keras.Model, train_from: str | None) -> None:
-    """Make a network trainable from one layer on, in the order of its layers, or not at all.
+    """Make a network trainable from the layer `train_from` on, in the order of its layers, or not at all.
 
-    Batch normalisation stays as it is, in inference mode, everywhere: a few small batches would spoil what pretrained
-    weights rely on.
-
-    Args:
-        network: changed in place.
-        train_from: its first layer that is trained; none if None.
-
-    Raises:
-        RequestError: it has no such layer.
+    Batch normalisation stays frozen, in inference mode, everywhere: statistics of small batches would harm the
+    pretrained weights.
     """
     begin = len(network.layers) if train_from is None else _position(network, train_from, "train_from")
     for position, layer in enumerate(network.layers):
@@ -113,19 +106,19 @@ def freeze(network: keras.Model, train_from: str | None) -> None:
 
 
 def featuriser(network: keras.Model, pixels: str, pooling: Literal["average", "flatten"]) -> keras.Model:
-    """Return the base: pixels, 0 to 255, to the features (batch, features) that a network's maps are pooled to."""
+    """Return the base: pixels, 0 to 255, to the pooled maps of a network, (batch, features)."""
     image = keras.Input(network.input_shape[1:], name="image")
-    maps = network(preprocessed(image, pixels))
+    maps = network(scale_pixels(image, pixels))
     pool = keras.layers.GlobalAveragePooling2D() if pooling == "average" else keras.layers.Flatten()
     return keras.Model(image, pool(maps), name="base")
 
 
-def preprocessed(image: Any, pixels: str) -> Any:
-    """Return pixels as a network takes them, by layers that are kept with it.
+def scale_pixels(image: Any, pixels: str) -> Any:
+    """Return scaled pixels, by layers that become part of the network.
 
     Args:
         image: red, green and blue from 0 to 255, (batch, height, width, 3).
-        pixels: `tf` for -1 to 1; `torch` for standardised; `caffe` for centred, blue first; `own` for as they are.
+        pixels: `tf` for -1 to 1; `torch` for standardised; `caffe` for centred, blue first; `own` for unchanged.
     """
     if pixels == "tf":
         return keras.layers.Rescaling(1 / 127.5, -1)(image)

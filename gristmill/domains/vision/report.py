@@ -1,4 +1,4 @@
-"""What a report on image classifiers shows: scores, errors, calibration, training, what the network sees, data."""
+"""Report on image classifiers: scores, errors, calibration, training, filters and feature maps, data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +17,8 @@ from gristmill.util.table_io import read_document
 
 __all__ = ["headline_picture", "sections"]
 
-_SHOWN = 30  # images that a table names at most
-_COLUMNS = 6  # of errors
+_MAX_IMAGES_LISTED = 30  # in a table
+_COLUMNS = 6  # of pictures of errors
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
@@ -30,14 +30,14 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield from error_sections(folders["evaluate"])
     yield from report.slice_sections(judged)
     yield from training_sections(folders["train"])
-    yield from sight_sections(folders["evaluate"])
+    yield from feature_map_sections(folders["evaluate"])
     yield network_section(folders["evaluate"])
     yield from sample_sections(folders["train"])
     yield data_section(folders)
 
 
 def error_sections(evaluated: Path) -> Iterator[Section]:
-    """Yield the pictures of the surest errors."""
+    """Yield pictures of the most confident errors."""
     pixels = np.load(evaluated / "errors.npy", allow_pickle=False)
     if not len(pixels):
         return
@@ -50,12 +50,12 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
     yield Section(
         "Surest errors",
         "Images of the test part that the model was most sure of and wrong about. Some may be labelled wrongly.",
-        [as_svg(plots.sheet(list(pixels), _COLUMNS, words))],
+        [as_svg(plots.draw_tiles(list(pixels), _COLUMNS, words))],
         [Table("", ["image", "true", "predicted", "probability"], table)],
     )
 
 
-def sight_sections(evaluated: Path) -> Iterator[Section]:
+def feature_map_sections(evaluated: Path) -> Iterator[Section]:
     """Yield the filters of the first convolution, and feature maps of a few test images."""
     found = feature_maps.read(evaluated)
     if found is None:
@@ -63,24 +63,24 @@ def sight_sections(evaluated: Path) -> Iterator[Section]:
     pictures = [plots.filters_figure(found.filters)]
     pictures += [plots.maps_figure(found.images, maps, layer) for layer, maps in found.maps.items()]
     note = (
-        f"Filters of the first convolution ({feature_maps.FILTERS} at most), and images of the test part with what "
-        f"convolutions make of them: the {feature_maps.MAPS} maps of a layer that differ most over these images."
+        f"Filters of the first convolution (at most {feature_maps.MAX_FILTERS}), and feature maps of images of the "
+        f"test part: the {feature_maps.MAX_MAPS} maps of a layer that vary most over these images."
     )
     yield Section("What the network sees", note, pictures=[as_svg(picture) for picture in pictures])
 
 
 def sample_sections(train: Path) -> Iterator[Section]:
-    """Yield training images as they are and as they are changed, where they are."""
+    """Yield training images with their augmented variants, if images are augmented."""
     if not (train / "samples.npy").exists():
         return
     samples = np.load(train / "samples.npy", allow_pickle=False)
     tiles = feature_maps.thumbnails(samples.reshape(-1, *samples.shape[2:]))
-    note = "Training images as they are, first in each row, and as they are changed at random in every epoch."
-    yield Section("Augmented samples", note, [as_svg(plots.sheet(list(tiles), samples.shape[1]))])
+    note = "Training images, first in each row, and random augmented variants as in every epoch."
+    yield Section("Augmented samples", note, [as_svg(plots.draw_tiles(list(tiles), samples.shape[1]))])
 
 
 def data_section(folders: dict[str, Path]) -> Section:
-    """Return how many images each class has in each part, what was left out, and what parts share."""
+    """Return counts of images by class and part, images left out, and duplicates."""
     data = dataset.read(folders["preprocess"])
     layout, index = data.layout, data.index
     skipped = read_document(folders["ingest"] / "summary.json")["skipped"]
@@ -93,7 +93,7 @@ def data_section(folders: dict[str, Path]) -> Section:
     )
     tables = [report.counts_table(data)]
     if skipped:
-        shown = [[photo["id"], photo["reason"]] for photo in skipped[:_SHOWN]]
+        shown = [[photo["id"], photo["reason"]] for photo in skipped[:_MAX_IMAGES_LISTED]]
         title = "Left out" if len(shown) == len(skipped) else f"Left out: the first {len(shown)} of {len(skipped):,}"
         tables.append(Table(title, ["image", "reason"], shown))
     return Section("Data", note, tables=tables)

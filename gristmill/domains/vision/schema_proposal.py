@@ -1,4 +1,4 @@
-"""The schema that is proposed for photos."""
+"""SchemaProposal of a schema for photos."""
 
 from pathlib import Path
 
@@ -8,12 +8,7 @@ from gristmill.util.table_io import read_document, read_table
 
 
 def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
-    """Return the rules that ingested photos suggest: their sizes and their classes.
-
-    Args:
-        folder: of the ingest artifact.
-        ingest: the settings that it was made by.
-    """
+    """Return the rules that the photos in an ingest artifact suggest: their sizes and their classes."""
     summary, index = read_document(folder / "summary.json"), read_table(folder / "index.parquet")
     sizes = {name: size_rules(index[name], "pixels") for name in ("width", "height")}
     return sizes | {"classes": class_rules(summary["counts"])}

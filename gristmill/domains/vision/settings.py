@@ -1,4 +1,4 @@
-"""The tables of a vision pipeline in `pipelines.toml`."""
+"""Settings of a vision pipeline in `pipelines.toml`."""
 
 from typing import Annotated, Literal
 
@@ -11,61 +11,61 @@ from gristmill.settings.schedule import Gate, Schedule
 
 
 class Ingest(Settings):
-    """What is taken from the source, and what is refused."""
+    """Limits for the photos of the source."""
 
-    max_pixels: PositiveInt = 50_000_000  # of one image, by its header: more is refused before it is decoded
-    corrupt: AnyShare = 0.01  # share of images that may be unreadable; they are left out
-    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
+    max_pixels: PositiveInt = 50_000_000  # of one image; larger ones are not decoded and count as unreadable
+    corrupt: AnyShare = 0.01  # largest share of unreadable images, which are left out; more stops the run
+    max_lost: AnyShare = 0.05  # largest share of the last good run's photos that may be missing; more stops the run
 
 
 class Schema(Expectations):
-    """What the photos must be: `schemas/NAME.toml`."""
+    """Rules for the photos, in `schemas/NAME.toml`."""
 
-    classes: Classes = Field(default_factory=dict)  # the least number of photos of each; there may be no other
+    classes: Classes = Field(default_factory=dict)  # minimum number of photos per class; other classes are errors
     width: Bounds = Bounds()  # pixels
     height: Bounds = Bounds()  # pixels
 
 
 class Preprocess(Settings):
-    """How images are decoded, resized and split."""
+    """Size, encoding and split of the images."""
 
     size: Pair  # pixels: one number, or [height, width]
-    channels: Literal[1, 3] = 3  # grey or colour
-    fit: Literal["stretch", "crop", "pad"] = "stretch"  # to the size: distorted, its middle, or with black borders
-    encoding: Literal["raw", "jpeg"] = "raw"  # in the shards: raw is read faster, jpeg takes an eighth of the disk
-    validation: Part = 0.1  # drawn class by class from what is not for test; choices are made on it; 0 for none
-    test: Part = 0.2  # drawn class by class where the source has no test part; scored, and never fitted or chosen on
-    seed: NonNegativeInt = 42  # of the drawing
+    channels: Literal[1, 3] = 3  # 1: grey, 3: colour
+    fit: Literal["stretch", "crop", "pad"] = "stretch"  # distort to the size, take the middle, or add black borders
+    encoding: Literal["raw", "jpeg"] = "raw"  # in the shards; raw reads faster, jpeg takes an eighth of the space
+    validation: Part = 0.1  # images to choose the best epoch on, if the source has no such part; 0 for none
+    test: Part = 0.2  # images to score, if the source has no test part; nothing is fitted or chosen on them
+    seed: NonNegativeInt = 42  # of the random split
 
 
 class Augment(Settings):
-    """Random changes of each training image, drawn anew in every epoch; validation and test are never changed."""
+    """Random changes of training images, drawn anew in every epoch; validation and test images are never changed."""
 
-    rotation: NonNegativeFloat = 0.0  # degrees, either way
-    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of width and of height, either way
-    shear: NonNegativeFloat = 0.0  # degrees, either way
+    rotation: NonNegativeFloat = 0.0  # degrees, both ways
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of width and height, in all directions
+    shear: NonNegativeFloat = 0.0  # degrees, both ways
     zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share, in and out
-    horizontal_flip: bool = False  # left for right, of every other image
-    vertical_flip: bool = False  # top for bottom, of every other image
-    brightness: NonNegativeFloat = 0.0  # share of the full range, either way
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share, more and less
-    fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"  # what comes in from beyond the edge
+    horizontal_flip: bool = False  # mirrors half of the images left to right
+    vertical_flip: bool = False  # mirrors half of the images top to bottom
+    brightness: NonNegativeFloat = 0.0  # share of the full range, up and down
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share, up and down
+    fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"  # source of pixels beyond the edge
 
 
 class Evaluate(Settings):
-    """What is scored, and beside what."""
+    """Scores by slices, and the linear baseline."""
 
     slices: Columns = ()  # columns of the source's metadata to score by
-    baseline_side: PositiveInt = 8  # pixels a side of the images that the linear baseline sees
+    baseline_side: PositiveInt = 8  # pixels a side of the images for the linear baseline
 
 
 class Export(Settings):
-    """What is written for other programs."""
+    """Export for other programs."""
 
-    formats: Annotated[  # of the model, each of them proved
+    formats: Annotated[  # of the model; each is reloaded and compared with the scored predictions
         tuple[Literal["saved_model", "keras", "lite", "onnx"], ...], Field(strict=False, min_length=1)
     ] = ("saved_model", "keras")
-    tolerance: PositiveFloat = 1e-4  # largest parity difference of a probability
+    tolerance: PositiveFloat = 1e-4  # largest difference of a probability allowed
 
 
 TABLES: dict[str, type[Settings] | str] = {
@@ -80,4 +80,4 @@ TABLES: dict[str, type[Settings] | str] = {
     "gate": Gate,
     "schedule": Schedule,
 }
-"""Table name to its class, or to the package that holds one module a `kind`."""
+"""Each table's class, or the package of its kinds."""

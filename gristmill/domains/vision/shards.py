@@ -1,7 +1,7 @@
-"""Records in TFRecord files: written one after the other, and found again by where they lie.
+"""TFRecord files of photos: written one record after the other, and read back by position.
 
-A record is a serialised `tf.train.Example`. In a file that is not compressed it takes its own bytes and 16 more:
-length and checksum before it, checksum after it (https://www.tensorflow.org/tutorials/load_data/tfrecord).
+A record is a serialised `tf.train.Example`. An uncompressed file holds length and checksum before each record and a
+checksum after it, 16 bytes in all (https://www.tensorflow.org/tutorials/load_data/tfrecord).
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,94 +14,80 @@ import tensorflow as tf
 
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
-_BEFORE, _AFTER = 12, 4  # bytes around a record
+_HEADER_BYTES, _FOOTER_BYTES = 12, 4  # around a record
 
 
 @dataclass(frozen=True)
 class ShardPosition:
-    """Where a record lies."""
+    """Position of a record."""
 
     shard: int
-    offset: int  # of its first own byte
-    size: int  # own bytes
+    offset: int  # of its first byte after the header
+    size: int  # bytes without header and footer
 
 
-class Shards:
-    """Shards of one folder that are filled one after the other; open them with `filling`."""
+class ShardWriter:
+    """Writer of records to shards of one folder; a new shard begins after `shard_bytes`. Use `open_shards`."""
 
-    def __init__(self, folder: Path, full: int) -> None:
+    def __init__(self, folder: Path, shard_bytes: int) -> None:
         self._folder = folder
-        self._full = full
+        self._shard_bytes = shard_bytes
         self._number = 0
         self._end = 0
-        self._writer = tf.io.TFRecordWriter(str(path_of(folder, 0)))
+        self._writer = tf.io.TFRecordWriter(str(shard_path(folder, 0)))
 
     def add(self, record: bytes) -> ShardPosition:
-        """Write a record and return where it lies."""
-        if self._end >= self._full:
+        """Write a record and return its position."""
+        if self._end >= self._shard_bytes:
             self._writer.close()
             self._number, self._end = self._number + 1, 0
-            self._writer = tf.io.TFRecordWriter(str(path_of(self._folder, self._number)))
+            self._writer = tf.io.TFRecordWriter(str(shard_path(self._folder, self._number)))
         self._writer.write(record)
-        place = ShardPosition(self._number, self._end + _BEFORE, len(record))
-        self._end += _BEFORE + len(record) + _AFTER
-        return place
+        position = ShardPosition(self._number, self._end + _HEADER_BYTES, len(record))
+        self._end += _HEADER_BYTES + len(record) + _FOOTER_BYTES
+        return position
 
     def close(self) -> None:
-        """Write what is still held back."""
+        """Flush and close the last shard."""
         self._writer.close()
 
 
 @contextmanager
-def filling(folder: Path, full: int) -> Iterator[Shards]:
-    """Open shards of a folder within a block.
-
-    Args:
-        folder: where they are written.
-        full: bytes after which the next one is begun.
-
-    Raises:
-        OSError: the disk is full or broken.
-    """
-    with translate_tf_disk_errors(folder), closing(Shards(folder, full)) as shards:
-        yield shards
+def open_shards(folder: Path, shard_bytes: int) -> Iterator[ShardWriter]:
+    """Open a writer of shards within a block; a full or broken disk raises `OSError`."""
+    with translate_tf_disk_errors(folder), closing(ShardWriter(folder, shard_bytes)) as writer:
+        yield writer
 
 
-def path_of(folder: Path, shard: int) -> Path:
-    """Return the path of a shard that `Shards` writes."""
+def shard_path(folder: Path, shard: int) -> Path:
+    """Return the path of a shard of `ShardWriter`."""
     return folder / f"photos-{shard:05d}.tfrecord"
 
 
-def read(folder: Path, place: ShardPosition) -> bytes:
-    """Return a record of `Shards`."""
-    with path_of(folder, place.shard).open("rb") as file:
-        file.seek(place.offset)
-        return file.read(place.size)
+def read_record(folder: Path, position: ShardPosition) -> bytes:
+    """Return a record that `ShardWriter` wrote."""
+    with shard_path(folder, position.shard).open("rb") as file:
+        file.seek(position.offset)
+        return file.read(position.size)
 
 
-def write(path: Path, records: Iterable[bytes]) -> None:
-    """Write a shard as a whole.
-
-    Raises:
-        OSError: the disk is full or broken.
-    """
+def write_shard(path: Path, records: Iterable[bytes]) -> None:
+    """Write all records of a shard; a full or broken disk raises `OSError`."""
     with translate_tf_disk_errors(path), tf.io.TFRecordWriter(str(path)) as writer:
         for record in records:
             writer.write(record)
 
 
-def example(**features: bytes | int) -> bytes:
-    """Return features as a serialised example; equal ones give equal bytes."""
-    given = {name: _feature(value) for name, value in features.items()}
-    serialised: bytes = tf.train.Example(features=tf.train.Features(feature=given)).SerializeToString(
-        deterministic=True
-    )
+def serialise(**features: bytes | int) -> bytes:
+    """Return features as a serialised example; equal features give equal bytes."""
+    examples = tf.train.Features(feature={name: _feature(value) for name, value in features.items()})
+    serialised: bytes = tf.train.Example(features=examples).SerializeToString(deterministic=True)
     return serialised
 
 
-def bytes_of(record: bytes, feature: str) -> bytes:
-    """Return a feature of bytes of a serialised example."""
-    value: bytes = tf.train.Example.FromString(record).features.feature[feature].bytes_list.value[0]
+def image_of(record: bytes) -> bytes:
+    """Return the feature `image` of a serialised example."""
+    value: bytes = tf.train.Example.FromString(record).features.feature["image"].bytes_list.value[0]
     return value
 
 

@@ -1,4 +1,4 @@
-"""Train: a classifier of images, published as one that takes pixels and gives probabilities."""
+"""Train: fit a classifier of images; write it as a network from pixels to probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from gristmill.domains.common.classification.loss_and_labels import Targets
+from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.common.classification.settings import Train
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.augment import augment_images, changes_images
-from gristmill.domains.vision.dataset import Prepared
-from gristmill.domains.vision.export_network import published
-from gristmill.domains.vision.feed import features_feed, feed_of, floats, validation_of
+from gristmill.domains.vision.dataset import Pixels, Prepared
+from gristmill.domains.vision.feed import feed_of, validation_of
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.settings import Augment
 from gristmill.settings.custom_code import CustomCode
@@ -22,17 +22,17 @@ from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.outputs import check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
-_SAMPLES, _VARIANTS = 6, 5  # images that are drawn in the report, and how often each is changed
+_SAMPLES, _VARIANTS_PER_SAMPLE = 6, 5  # augmented images in the report
 
 
 class Model(Protocol):
-    """Settings that can build their network."""
+    """Settings that build a network."""
 
     def build(self, shape: Shape) -> keras.Model: ...
 
 
 @runtime_checkable
-class Weighted(Protocol):
+class PretrainedModel(Protocol):
     """Settings that name a file of weights."""
 
     def located(self, files: Sequence[Path]) -> Model: ...
@@ -51,36 +51,22 @@ def train(
     files: Sequence[Path] = (),
     features: Path | None = None,
 ) -> dict[str, int]:
-    """Fit the model on the training images; choose the epoch on the validation images where `patience` is set.
+    """Fit the model on the training images; with `patience`, choose the epoch on the validation images.
 
-    Writes the network from pixels to probabilities (`network.py`), `epochs.parquet`, `training.json` and, where images
-    are changed, `samples.npy`: uint8 (images, 1 + variants, height, width, channels), the first as it is.
-
-    Of a network whose base stays as it is, the head alone is fitted, on features that are computed already.
-
-    Args:
-        model: settings of the model.
-        augment: how training images are changed.
-        train: settings of the training.
-        preprocess: folder of the prepared images.
-        out: folder to write to.
-        scratch: folder of the checkpoints.
-        logs: folder of TensorBoard's logs.
-        on_epoch: called after each epoch.
-        files: of the user's own model, its file first; or the weights that the model names.
-        features: folder of the features that the network's layer "base" gives, for its layer "head" to be fitted on.
+    Writes the network (`saved_network.py`), `epochs.parquet`, `training.json` and, if images are augmented,
+    `samples.npy`: uint8 (images, 1 + variants, height, width, channels), the first variant being the original;
+    checkpoints to `scratch`, and TensorBoard's logs to `logs`. With `features` of a frozen base, only the network's
+    layer "head" is fitted, on them.
 
     Raises:
-        RequestError: settings that do not go together.
+        RequestError: settings that do not fit together, or a model of another shape.
         Diverged: the loss is not a finite number.
     """
     data = dataset.read(preprocess)
-    network, truth = seeded(lambda: build(model, data, files), train.seed), Targets(data, train)
+    network, targets = seeded(lambda: build(model, data, files), train.seed), Targets(data, train)
     learner = network.get_layer("head") if features else network
-    feed = features_feed(features, data, truth, train) if features else feed_of(data, truth, augment, train)
-    validation = validation_of(data, truth, features)
-    loss, goal = truth.loss(), truth.goal()
-    course = fit(learner, feed, validation, train, loss, scratch, on_epoch, logs, goal=goal)
+    feed, validation = feed_of(data, targets, augment, train, features), validation_of(data, targets, features)
+    course = fit(learner, feed, validation, train, targets.loss(), scratch, on_epoch, logs, goal=targets.goal())
     write_trained(published(network), course, out)
     if changes_images(augment):
         np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
@@ -93,17 +79,22 @@ def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> k
     if isinstance(model, CustomCode):
         network = model.load(files)(shape)
     else:
-        network = (model.located(files) if isinstance(model, Weighted) else model).build(shape)
+        network = (model.located(files) if isinstance(model, PretrainedModel) else model).build(shape)
     check_network_shape(network, "image", [(shape.height, shape.width, shape.channels)], (shape.outputs,))
     return network
 
 
-def samples(data: Prepared, augment: Augment, seed: int) -> dataset.Pixels:
-    """Return the first training images, each as it is and as it is changed."""
-    images, _ = next(iter(data.dataset("train", _SAMPLES)))
-    variants = [
-        augment_images(floats(images), augment, tf.constant([seed, draw], tf.int64)) for draw in range(_VARIANTS)
-    ]
-    stacked = tf.stack([floats(images), *variants], axis=1)
-    made: dataset.Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
-    return made
+def published(network: keras.Model) -> keras.Model:
+    """Return the network of logits as a network of probabilities, one per class: (batch, classes)."""
+    pixels = keras.Input(network.input_shape[1:], dtype="uint8", name="image")
+    logits = network(keras.layers.Rescaling(1.0, name="as_float")(pixels))
+    return keras.Model(pixels, probabilities(logits), name="classifier")
+
+
+def samples(data: Prepared, augment: Augment, seed: int) -> Pixels:
+    """Return the first training images, each with its augmented variants."""
+    images = tf.cast(next(iter(data.dataset("train", _SAMPLES)))[0], tf.float32)
+    seeds = [tf.constant([seed, variant], tf.int64) for variant in range(_VARIANTS_PER_SAMPLE)]
+    stacked = tf.stack([images, *(augment_images(images, augment, one) for one in seeds)], axis=1)
+    pixels: Pixels = tf.cast(tf.round(stacked), tf.uint8).numpy()
+    return pixels

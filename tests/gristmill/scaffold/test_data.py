@@ -8,6 +8,7 @@ import pytest
 from gristmill.errors import DataError, RequestError
 from gristmill.runs.locations import locate
 from gristmill.scaffold.data import data_at
+from gristmill.scaffold.proposal import Guess
 
 
 @pytest.mark.parametrize(
@@ -32,11 +33,10 @@ def test_data_in_the_project_or_beside_it_is_called_from_there(
 
     assert data.written == (written or str(tmp_path / "in/a.csv"))
     assert data.files() == (tmp_path / "in/a.csv",)
-    assert data.called == "a.csv"
+    assert data.name == "a.csv"
     assert locate(data.written, tmp_path / project, "source.path", tmp_path).files[0].samefile("in/a.csv")
-    assert data.warning == (
-        "" if written else "on this machine: GRISTMILL_DATA can hold its folder, and the name suffices"
-    )
+    warning = "" if written else "on this machine; list its folder in GRISTMILL_DATA to write only the name"
+    assert data.source_guesses("csv")[1] == Guess("path", data.written, warning)
 
 
 def test_data_is_sought_in_the_folders_of_the_search_path_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,13 +59,13 @@ def test_data_of_a_package_is_called_as_it_is(tmp_path: Path) -> None:
 
     assert data.written == "package://statsmodels/datasets/nile/nile.csv"
     assert [path.name for path in data.files()] == ["nile.csv"]
-    assert data.called == "nile.csv"
+    assert data.name == "nile.csv"
 
 
 @pytest.mark.parametrize("project", ["in", "in/project", "in/new/project"])
 def test_a_project_within_its_data_is_refused(tmp_path: Path, project: str) -> None:
     (tmp_path / "in").mkdir()
-    with pytest.raises(RequestError, match="lies in it, and so would all that its runs write"):
+    with pytest.raises(RequestError, match=r"contains the project .*, and so everything that its runs write"):
         data_at(str(tmp_path / "in"), tmp_path / project)
 
 

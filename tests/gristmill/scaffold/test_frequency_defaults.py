@@ -2,7 +2,7 @@
 
 import pytest
 
-from gristmill.scaffold.frequency_defaults import rhythm_of
+from gristmill.scaffold.frequency_defaults import defaults_of
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,6 @@ from gristmill.scaffold.frequency_defaults import rhythm_of
     ],
 )
 def test_a_frequency_has_a_season_and_windows(frequency: str, season: int | None, history: int, horizon: int) -> None:
-    rhythm = rhythm_of(frequency)
+    rhythm = defaults_of(frequency)
 
     assert (rhythm.season, rhythm.history, rhythm.horizon) == (season, history, horizon)

@@ -30,7 +30,7 @@ def test_a_draft_reads_back_as_it_was() -> None:
         "pipelines": {
             "houses": {
                 "domain": "tabular",
-                "description": DRAFT.seen,
+                "description": DRAFT.summary,
                 "source": DRAFT.values()["source"],
                 "ingest": DRAFT.values()["ingest"],
             }

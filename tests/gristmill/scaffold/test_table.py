@@ -38,7 +38,7 @@ def test_an_ordinary_file_needs_no_settings(tmp_path: Path) -> None:
     assert settings(table) == {"kind": "csv", "path": "given.csv"}
     assert list(table.columns) == ["day", "Zürich", "Genève"]
     assert table.column("day").numbers is None
-    assert table.seen == "3 rows of 3 columns"
+    assert table.summary == "3 rows of 3 columns"
 
 
 @pytest.mark.parametrize(("encoding", "named"), [("utf-8-sig", None), ("utf-16", "utf-16"), ("cp1252", "cp1252")])
@@ -95,9 +95,9 @@ def test_decimal_commas_are_seen_in_a_column_with_a_few_cells_that_are_no_number
     value, large = table.column("value"), table.column("large")
     assert value.numbers is None
     assert value.first_bad == 12
-    assert value.spoilt.startswith("holds '12 EUR' among numbers")
+    assert value.why_not_numbers.startswith("holds '12 EUR' among numbers")
     assert large.first_bad == 0
-    assert large.spoilt.startswith("holds '1.000,25': take out all but digits")
+    assert large.why_not_numbers.startswith("holds '1.000,25': keep only digits")
 
 
 def test_points_beside_commas_stay_points(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     table = read_table(data_at(str(tmp_path / "in"), tmp_path))
 
     assert settings(table) == {"kind": "csv", "path": "in"}
-    assert table.seen == "6 rows of 3 columns in 2 files"
+    assert table.summary == "6 rows of 3 columns in 2 files"
 
 
 def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
@@ -199,13 +199,21 @@ def test_a_folder_of_several_kinds_is_refused(tmp_path: Path) -> None:
             "t.xlsx",
             "a zip archive or an Excel workbook. Unpack the archive, or save the sheet as CSV",
         ),
-        (CITIES.encode("utf-16-le"), "t.csv", "no text, it begins with"),  # without its mark
-        ("1,2\n3,4\n", "t.csv", "the first line, ['1', '2'], names no columns"),
-        ("2024-01-01,2\n2024-01-02,4\n", "t.csv", "names no columns"),
+        (CITIES.encode("utf-16-le"), "t.csv", "not text, it begins with"),  # without its mark
+        ("1,2\n3,4\n", "t.csv", "the first line, ['1', '2'], has no column names"),
+        ("2024-01-01,2\n2024-01-02,4\n", "t.csv", "has no column names"),
         ("a,b\n", "t.csv", ": no rows"),
-        ("Sales of the year\n\nday,sold\n1,2\n3,4\n", "t.csv", "line 3 looks like the header, cut by ','. Remove the"),
-        ("Sales; in €\nday;sold;kept\n1;2,5;3\n3;4,5;3\n", "t.csv", "line 2 looks like the header, cut by ';'. Remove"),
-        ('[{"a": 1}]', "t.json", "one JSON array. Write each of its objects on a line of its own"),
+        (
+            "Sales of the year\n\nday,sold\n1,2\n3,4\n",
+            "t.csv",
+            "line 3 looks like the header, split by ','. Remove",
+        ),
+        (
+            "Sales; in €\nday;sold;kept\n1;2,5;3\n3;4,5;3\n",
+            "t.csv",
+            "line 2 looks like the header, split by ';'.",
+        ),
+        ('[{"a": 1}]', "t.json", "one JSON array. Write each of its objects on its own line"),
         (b"not gzip", "t.csv.gz", "not a complete gzip file"),
         (b"PAR1 but no more", "t.parquet", "not a complete Parquet file"),
     ],
@@ -218,10 +226,10 @@ def test_columns_that_tell_nothing_are_known(tmp_path: Path) -> None:
     rows = [f"{at + 7},{100 - 3 * at},x,{'' if at else 1},{'2 kg' if at == 5 else at / 2}" for at in range(40)]
     table = read(tmp_path, "\n".join(["row,customer_id,same,few,stray", *rows]))
 
-    assert table.column("row").useless == "numbers the rows"
-    assert table.column("customer_id").useless == "numbers the rows"
-    assert table.column("same").useless == "holds one value"
-    assert table.column("few").useless == "holds one value"
+    assert table.column("row").why_useless == "numbers the rows"
+    assert table.column("customer_id").why_useless == "numbers the rows"
+    assert table.column("same").why_useless == "holds one value"
+    assert table.column("few").why_useless == "holds one value"
     stray = table.column("stray")
     assert stray.cells[stray.bad].tolist() == ["2 kg"]
     with pytest.raises(DataError, match=r"no column 'other'\. Columns: 'row', 'customer_id'"):

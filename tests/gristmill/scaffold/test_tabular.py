@@ -51,13 +51,13 @@ def test_the_last_number_is_predicted_from_what_can_tell_something(proposed: Pro
     }
     assert draft.notes == [
         "Not used: 'id', which numbers the rows.",
-        "Not used: 'name', which holds text of 60 kinds.",
+        "Not used: 'name', which holds 60 different texts.",
         "Not used: 'country', 'empty', each of which holds one value.",
-        "Not used: 'stray', which holds 'ca. 3' among numbers: empty such cells, and it can be used.",
+        "Not used: 'stray', which holds 'ca. 3' among numbers: empty such cells to use it.",
     ]
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
     assert whys["missing"] == "rows with an empty cell: 1 of 60"
-    assert whys["target"] == "the last of 3 columns of numbers; another by --target"
+    assert whys["target"] == "the last of 3 numeric columns; choose another with --target"
 
 
 @pytest.mark.parametrize("bad", [["free"] * 3, ["n/a ", "free", "12 EUR"], ["free"] * 20])
@@ -105,7 +105,7 @@ def test_marks_of_missing_values_are_empty_cells(proposed: Propose) -> None:
     whys = {guess.key: guess.why for table in draft.tables.values() for guess in table}
     assert whys["missing"] == "rows with an empty cell: 3 of 60"
     (mark,) = (guess for guess in draft.tables["source"] if guess.key == "missing")
-    assert mark.why == "taken for no value, beside the numbers of 'age'"
+    assert mark.why == "treated as empty among the numbers of 'age'"
     assert draft.values()["ingest"]["categories"] == ["town"]  # of which none is a name
 
 
@@ -124,9 +124,9 @@ def test_booleans_are_names(tmp_path: Path) -> None:
 
 def test_another_target_can_be_named(proposed: Propose) -> None:
     assert proposed(COLUMNS, target="rooms").values()["ingest"]["target"] == "rooms"
-    with pytest.raises(RequestError, match=r"^--target town: 3 classes, and no domain here tells classes of tables"):
+    with pytest.raises(RequestError, match=r"^--target town: 3 classes, but no domain classifies tables"):
         proposed(COLUMNS, target="town")
-    with pytest.raises(DataError, match=r"the column 'name' holds no numbers\. Mend it, or name another"):
+    with pytest.raises(DataError, match=r"the column 'name' holds no numbers\. Fix it, or choose another"):
         proposed(COLUMNS, target="name")
     with pytest.raises(DataError, match=r"row 60, column 'stray': expected a number, found 'ca\. 3' \(2 such"):
         proposed(COLUMNS, target="stray")
@@ -137,13 +137,13 @@ def test_another_target_can_be_named(proposed: Propose) -> None:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({"name": ["a", "b"] * 20}, "no column of numbers to predict ('name' holds no numbers)"),
+        ({"name": ["a", "b"] * 20}, "no numeric column to predict ('name' holds no numbers)"),
         ({"y": [1.5, 2.5] * 20}, "no column to predict 'y' from. There is no other column."),
         (
             {"id": range(40), "y": [1.5, 2.5] * 20},
             "no column to predict 'y' from. Not used: 'id', which numbers the rows",
         ),
-        ({"x": [1.5, 3.5, 2.5], "y": [1, 2.5, 2.5]}, "3 rows are too few. Expected 10"),
+        ({"x": [1.5, 3.5, 2.5], "y": [1, 2.5, 2.5]}, "3 rows are too few. Expected at least 10"),
     ],
 )
 def test_what_cannot_be_predicted_is_refused_in_one_line(proposed: Propose, columns: dict[str, Any], said: str) -> None:
@@ -159,14 +159,14 @@ def test_ids_are_no_targets_where_there_are_others(proposed: Propose) -> None:
 
     target, numbers = draft.tables["ingest"]
     assert target.value == "y"
-    assert target.why == "the last of 2 columns of numbers not named like an ID; another by --target"
+    assert target.why == "the last of 2 numeric columns not named like an ID; choose another with --target"
     assert numbers.value == ["x", "agent_id"]
 
 
 def test_a_target_of_two_values_is_said_to_be_a_number(proposed: Propose) -> None:
     (note,) = proposed({"x": np.arange(80) % 7, "y": [0, 1, 1, 0] * 20}).notes
 
-    assert note.startswith("'y' holds two values: it is predicted and scored as a number")
+    assert note.startswith("'y' holds two values: it is predicted as a number")
 
 
 @pytest.mark.parametrize("form", ["${:,.2f}", "{:.1f}%", "{:.0f} €", "EUR"])

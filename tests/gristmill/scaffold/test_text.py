@@ -38,8 +38,8 @@ def test_texts_are_the_cells_of_most_words_and_classes_the_fewest_names(tmp_path
 
     assert draft.domain == "text"
     assert draft.values()["ingest"] == {"text": "text", "label": "mood"}
-    assert draft.notes == ["Not used: 'link', 'source'; `metadata` keeps such columns, to score by."]
-    assert draft.seen == "given.csv: 60 texts: 30 'bad', 30 'good'"
+    assert draft.notes == ["Not used: 'link', 'source'; name them in `metadata` to slice scores by them."]
+    assert draft.summary == "given.csv: 60 texts: 30 'bad', 30 'good'"
     assert draft.values()["preprocess"] == {"length": 10, "validation": 0.1, "test": 0.2}
 
 
@@ -82,7 +82,7 @@ def test_folders_name_classes_and_parts(tmp_path: Path, packed: bool) -> None:
     draft = propose(data_at(str(place), tmp_path), None)
 
     assert draft.values()["source"] == {"kind": "folder", "path": place.name, "parts": True, "encoding": "cp1252"}
-    assert draft.seen == f"{place.name}: 16 texts: 8 'ham', 8 'spam'"
+    assert draft.summary == f"{place.name}: 16 texts: 8 'ham', 8 'spam'"
     assert draft.values()["preprocess"] == {"length": 10, "validation": 0.1}
 
 
@@ -92,7 +92,7 @@ def test_a_plain_text_is_to_be_gone_on_with(tmp_path: Path) -> None:
 
     assert draft.domain == "generation"
     assert draft.values()["source"] == {"kind": "files", "path": "book.txt", "encoding": "utf-16"}
-    assert draft.seen == "book.txt: 10,000 characters"
+    assert draft.summary == "book.txt: 10,000 characters"
     assert "the domain is `generation`" in draft.notes[0]
 
 
@@ -100,7 +100,7 @@ def test_a_plain_text_is_to_be_gone_on_with(tmp_path: Path) -> None:
     ("columns", "said"),
     [
         ({"text": TEXTS, "label": ["one"] * 60}, "no column of classes"),
-        ({"text": TEXTS}, "no column of classes, of which each comes again and again (different cells: 'text' 60)"),
+        ({"text": TEXTS}, "no column of classes, which repeats a few values (different values: 'text' 60)"),
         ({"x": [str(at) for at in range(60)], "label": ["1", "2"] * 30}, "no column of texts among 'x', 'label'"),
     ],
 )

@@ -107,9 +107,7 @@ def test_a_column_by_which_times_stand_once_names_the_series(proposed: Propose) 
     )
 
     assert draft.values()["ingest"] == {"time": "date", "series": "shop", "target": "sold"}
-    assert draft.notes == [
-        "Not used: 'open', which the model may see beside the target: name it in `inputs` of the table `ingest`."
-    ]
+    assert draft.notes == ["Not used: 'open', which could be an input: name it in `ingest.inputs`."]
 
 
 def test_what_says_the_same_of_a_whole_series_is_no_target(proposed: Propose) -> None:
@@ -137,7 +135,7 @@ def test_series_that_two_columns_name_are_not_averaged(proposed: Propose, target
 
 def test_cases_are_no_series(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"20,1\d\d of 20,190 rows repeat a time of 'mdvis'.* these are no series of times"
+        DataError, match=r"20,1\d\d of 20,190 rows repeat a time of 'mdvis'.* these are not time series"
     ):
         propose(data_at("package://statsmodels/datasets/randhie/randhie.csv", tmp_path), None)
 
@@ -145,12 +143,12 @@ def test_cases_are_no_series(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("at", "cell", "said"),
     [
-        (100, "Total", "row 102, column 'date': 'Total' among times. Mend it, or remove the row."),
-        (7, None, "row 9, column 'date': an empty cell among times. Mend it, or remove the row."),
+        (100, "Total", "row 102, column 'date': 'Total' among times. Fix it, or remove the row."),
+        (7, None, "row 9, column 'date': an empty cell among times. Fix it, or remove the row."),
         (
             30,
             "1970-01-01",
-            "row 32: 1970-01-01, far from the other times, 2023-01-01 to 2023-04-30. Mend it, or remove",
+            "row 32: 1970-01-01, far from the other times, 2023-01-01 to 2023-04-30. Fix it, or remove",
         ),
     ],
 )
@@ -175,7 +173,7 @@ def test_holes_and_times_that_stand_twice_are_counted_and_mended(proposed: Propo
     assert draft.values()["ingest"] == {"time": "date", "target": "y", "duplicates": "mean", "gaps": "interpolate"}
     whys = {guess.key: guess.why for guess in draft.tables["ingest"]}
     assert whys["gaps"].startswith("values missing at frequency D: 3 of 120;")
-    assert whys["duplicates"].startswith("rows with the time of another: 1;")
+    assert whys["duplicates"].startswith("rows that repeat a time: 1;")
 
 
 def test_the_first_column_of_numbers_is_the_target_unless_one_is_named(proposed: Propose) -> None:
@@ -239,7 +237,7 @@ def test_several_short_series_get_a_network(proposed: Propose) -> None:
     assert draft["train"]["epochs"] == 100
 
 
-def test_windows_fit_short_series_and_the_rhythm_of_long_ones(proposed: Propose) -> None:
+def test_windows_fit_short_series_and_the_defaults_of_long_ones(proposed: Propose) -> None:
     short = proposed({"year": range(1980, 2000), "y": values(20)}).values()["preprocess"]
     days = pd.date_range("2000", periods=1000)
     long = proposed({"date": days.strftime("%Y-%m-%d"), "y": values(1000)}).values()["preprocess"]
@@ -272,7 +270,7 @@ def test_what_the_test_part_holds_decides_nothing(proposed: Propose) -> None:
     ("columns", "said"),
     [
         ({"name": ["a", "b"] * 20, "y": values(40)}, "no column of times among 'name', 'y'"),
-        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "name": ["a", "b"] * 20}, "no column of numbers to predict"),
+        ({"date": DAYS[:40].strftime("%Y-%m-%d"), "name": ["a", "b"] * 20}, "no numeric column to predict"),
         (
             {"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [*values(39), "much"]},
             "row 41, column 'y': expected a number, found 'much'",
@@ -281,7 +279,7 @@ def test_what_the_test_part_holds_decides_nothing(proposed: Propose) -> None:
         ({"date": DAYS[:40].strftime("%Y-%m-%d"), "y": [3] * 40}, "'y' holds one value"),
         (
             {"date": [DAYS[at * at % 97].strftime("%Y-%m-%d") for at in range(40)], "y": values(40)},
-            "come at no regular distance. Make them regular",
+            "have no regular distance. Make them regular",
         ),
     ],
 )

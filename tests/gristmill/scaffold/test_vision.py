@@ -33,7 +33,7 @@ def test_folders_name_the_classes(tmp_path: Path) -> None:
     draft = proposed(tmp_path / "pets", tmp_path)
 
     assert draft.values()["source"] == {"kind": "folder", "path": "pets"}
-    assert draft.seen == "pets: 8 photos: 4 'cat', 4 'dog'"
+    assert draft.summary == "pets: 8 photos: 4 'cat', 4 'dog'"
     assert draft.values()["preprocess"] == {"size": 88, "validation": 0.1, "test": 0.2}
     assert draft.values()["augment"]["horizontal_flip"]
     assert draft.values()["model"]["kind"] == "cnn"  # which needs no weights from elsewhere
@@ -82,7 +82,7 @@ def test_archives_are_looked_into(tmp_path: Path) -> None:
     draft = proposed(tmp_path / "pets.zip", tmp_path)
 
     assert draft.values()["source"] == {"kind": "folder", "path": "pets.zip"}
-    assert draft.seen == "pets.zip: 8 photos: 4 'cat', 4 'dog'"
+    assert draft.summary == "pets.zip: 8 photos: 4 'cat', 4 'dog'"
 
 
 @pytest.mark.parametrize("given", ["pets", "pets/list.csv"])
@@ -97,7 +97,7 @@ def test_a_list_names_the_classes(tmp_path: Path, given: str) -> None:
     source = draft.values()["source"]
     assert source.pop("folder") in ("pets", "pets/all")
     assert source == {"kind": "listing", "path": "pets/list.csv", "image": "file", "label": "animal", "separator": ";"}
-    assert draft.seen.endswith("12 photos: 6 'cat', 6 'dog'")
+    assert draft.summary.endswith("12 photos: 6 'cat', 6 'dog'")
 
 
 def test_arrays_are_images_too(tmp_path: Path) -> None:
@@ -135,8 +135,11 @@ def test_a_class_of_one_photo_is_refused(tmp_path: Path) -> None:
             "12 photos, but 4 of them in '*/pets/test', at another depth than the classes",
         ),
         (["cat", "dog", "."], "but 4 of them in '*/pets', at another depth than the classes. Put those of each class"),
-        (["cat", "dog", "test"], "but '*/pets/test', of 4, is named like a part and lies among the classes"),
-        (["train/cat", "train/dog", "unlabeled/all"], "but '*/pets/unlabeled/all', of 4, is in no part, as others are"),
+        (["cat", "dog", "test"], "but '*/pets/test', with 4, is named like a part but is among the classes"),
+        (
+            ["train/cat", "train/dog", "unlabeled/all"],
+            "but '*/pets/unlabeled/all', with 4, is not in a part",
+        ),
         ([], "no photo among 1 files"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 from gristmill.config import catalogue
 from gristmill.errors import RequestError
 from gristmill.scaffold.proposal import Guess, Proposal
-from gristmill.scaffold.write import is_store_ignored, pipeline_name, refuse_existing, write_project
+from gristmill.scaffold.write import check_new_project, is_store_ignored, pipeline_name, write_project
 
 DRAFT = Proposal(
     "tabular",
@@ -34,7 +34,7 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("mine\n")
     write_project(tmp_path, "line", DRAFT)
     before = (tmp_path / "pipelines.toml").read_text()
-    with pytest.raises(RequestError, match=r"pipelines\.toml is there already, and is kept"):
+    with pytest.raises(RequestError, match=r"pipelines\.toml exists already, and is kept"):
         write_project(tmp_path, "other", DRAFT)
 
     assert (tmp_path / "pipelines.toml").read_text() == before
@@ -43,7 +43,7 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
 
 def test_a_draft_that_gristmill_refuses_is_no_fault_of_the_users(tmp_path: Path) -> None:
     wrong = replace(DRAFT, tables=DRAFT.tables | {"train": [Guess("epochs", "many")]})
-    with pytest.raises(RuntimeError, match="init proposed what gristmill itself refuses"):
+    with pytest.raises(RuntimeError, match="init proposed what gristmill itself rejects"):
         write_project(tmp_path / "new", "line", wrong)
 
     assert not (tmp_path / "new").exists()
@@ -64,7 +64,7 @@ def test_a_store_that_cannot_be_is_told_as_it_is(tmp_path: Path, monkeypatch: py
 def test_no_project_is_made_where_a_file_is(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RequestError, match=r"/file: a file, so no project can be made there\. Name a folder\.$"):
-        refuse_existing(tmp_path / "file" / below)
+        check_new_project(tmp_path / "file" / below)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Convolutions with pooling after each, then dense layers: the course's networks for clothes, horses and cats."""
+"""Convolutions with pooling after each, then dense layers."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class Cnn(Settings):
-    """A stack of convolutions, each followed by a pool, below dense layers."""
+    """A stack of convolutions, each followed by a pool, then dense layers."""
 
     kind: Literal["cnn"]
-    filters: Annotated[Sizes, Field(min_length=1)] = (64, 64)  # of each convolution, relu
+    filters: Annotated[Sizes, Field(min_length=1)] = (64, 64)  # of each convolution, ReLU
     kernel: PositiveInt = 3  # pixels a side
-    padding: Literal["valid", "same"] = "valid"  # valid loses kernel - 1 pixels a convolution, same none
-    pool: PositiveInt = 2  # pixels a side of which the largest is kept; 1 for none
-    batch_norm: bool = False  # after each convolution, before its relu
-    pooling: Literal["flatten", "average"] = "flatten"  # of the last maps: every place counts, or their means
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share left out before the dense layers, in training
-    units: Sizes = (128,)  # of each dense layer, relu; [] for none
+    padding: Literal["valid", "same"] = "valid"  # valid: each convolution loses kernel - 1 pixels; same: none
+    pool: PositiveInt = 2  # pixels a side of the max pooling; 1 for none
+    batch_norm: bool = False  # after each convolution, before its ReLU
+    pooling: Literal["flatten", "average"] = "flatten"  # of the last maps: all pixels, or their means
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # before the dense layers
+    units: Sizes = (128,)  # of each dense layer, ReLU; [] for none
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network on the pixels of an image.
@@ -33,7 +33,7 @@ class Cnn(Settings):
         """
         import keras
 
-        self._refuse_too_deep(shape)
+        self._check_depth(shape)
         image = keras.Input((shape.height, shape.width, shape.channels), name="image")
         features = keras.layers.Rescaling(1 / 255)(image)
         for width in self.filters:
@@ -49,8 +49,8 @@ class Cnn(Settings):
             features = keras.layers.Dense(width, activation="relu")(features)
         return keras.Model(image, keras.layers.Dense(shape.outputs)(features), name="cnn")
 
-    def _refuse_too_deep(self, shape: Shape) -> None:
-        """Refuse a stack of which one layer would have nothing left to work on."""
+    def _check_depth(self, shape: Shape) -> None:
+        """Raise a `RequestError` if a layer would have no pixels left."""
         lost = self.kernel - 1 if self.padding == "valid" else 0
         left = [shape.height, shape.width]
         for number in range(1, len(self.filters) + 1):
@@ -59,6 +59,6 @@ class Cnn(Settings):
                 if min(left) < 1:
                     raise RequestError(
                         f"model.filters: {layer} {number} of {len(self.filters)} takes maps of {taken[0]} x {taken[1]} "
-                        f"pixels and would leave none of them (images: {shape.height} x {shape.width}). Take fewer "
+                        f"pixels and leaves no pixels (images: {shape.height} x {shape.width}). Use fewer "
                         "filters, padding = 'same', a smaller kernel or pool, or a larger preprocess.size."
                     )

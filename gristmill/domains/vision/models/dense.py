@@ -1,4 +1,4 @@
-"""Dense layers on the pixels: the course's first classifier of images."""
+"""Dense layers on the pixels."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,8 +15,8 @@ class Dense(Settings):
     """A stack of dense layers over all pixels."""
 
     kind: Literal["dense"]
-    units: Sizes = (128,)  # of each hidden layer, relu; [] for none
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share left out after each hidden layer, in training
+    units: Sizes = (128,)  # of each hidden layer, ReLU; [] for none
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # after each hidden layer
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network on the pixels of an image."""

@@ -1,7 +1,7 @@
-"""A network of keras.applications, trained before on other photos, below a new head.
+"""Transfer learning: a pretrained network of keras.applications with a new head.
 
-Its features of photos it never saw are good ones, so a few hundred images and a small head are enough (Yosinski et al.,
-"How transferable are features in deep neural networks?", 2014).
+Its features suit photos that it was not trained on, so a few hundred images and a small head are enough (Yosinski et
+al., "How transferable are features in deep neural networks?", 2014).
 """
 
 import difflib
@@ -18,7 +18,7 @@ from gristmill.settings.base import URL_SCHEMES, Digest, Settings, Sizes, Source
 if TYPE_CHECKING:
     import keras
 
-Scaling = Literal["tf", "torch", "caffe", "own"]  # how pixels are scaled, by Keras's names; own: inside the network
+Scaling = Literal["tf", "torch", "caffe", "own"]  # scaling of pixels, by Keras's names; own: inside the network
 
 BASES: dict[str, Scaling] = {
     **dict.fromkeys(("DenseNet121", "DenseNet169", "DenseNet201"), "torch"),
@@ -30,25 +30,23 @@ BASES: dict[str, Scaling] = {
     **{f"EfficientNetV2{size}": "own" for size in ("B0", "B1", "B2", "B3", "S", "M", "L")},
     **{f"MobileNetV3{size}": "own" for size in ("Small", "Large")},
 }
-"""Every network of keras.applications, and how it takes pixels."""
+"""Networks of keras.applications, and the scaling of their pixels."""
 
 
 class Transfer(Settings):
-    """A pretrained base, frozen or tuned from one layer on, and a head of dense layers; or all of it learned."""
+    """A pretrained base, frozen or tuned from one layer on, and a head of dense layers; or all trained from scratch."""
 
-    words: ClassVar[tuple[str, ...]] = ("imagenet", "none")  # that `weights` may be; anything else is a place
+    words: ClassVar[tuple[str, ...]] = ("imagenet", "none")  # values of `weights` that are not a location
 
     kind: Literal["transfer"]
     base: str  # class of keras.applications, such as "MobileNet"
-    weights: SourceLocation = (
-        "imagenet"  # fetched by Keras; or a file, .weights.h5 or Keras 2's .h5; or "none": all is learned
-    )
-    sha256: Digest = None  # of the weights file; needed for one at a URL
-    cut: str | None = None  # layer of the base whose output is taken; its last one if not set
-    train_from: str | None = None  # first layer of the base that is tuned, if any; not for weights = "none"
-    pooling: Literal["average", "flatten"] = "average"  # of the base's maps: their means, or every place counts
-    units: Sizes = ()  # of each hidden layer of the head, relu
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share left out before the last layer, in training
+    weights: SourceLocation = "imagenet"  # fetched by Keras; or a .weights.h5 or .h5 file; or "none": train all of it
+    sha256: Digest = None  # of the weights file; required for a URL
+    cut: str | None = None  # layer of the base whose output is used; the last one if omitted
+    train_from: str | None = None  # first layer of the base to tune; none if omitted; not for weights = "none"
+    pooling: Literal["average", "flatten"] = "average"  # of the base's maps: their means, or all pixels
+    units: Sizes = ()  # of each hidden layer of the head, ReLU
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # before the last layer
 
     @field_validator("base")
     @classmethod
@@ -72,39 +70,38 @@ class Transfer(Settings):
     @classmethod
     def _is_of_a_trained_base(cls, train_from: str | None, info: ValidationInfo) -> str | None:
         if train_from is not None and info.data.get("weights") == "none":
-            raise ValueError("nothing, since with weights = 'none' all of the base is learned")
+            raise ValueError("nothing, since weights = 'none' trains all of the base")
         return train_from
 
     @property
     def frozen(self) -> bool:
-        """Whether the base stays as it is, so that its features of an image are always the same."""
+        """Whether the base is not trained, so that its features of an image never change."""
         return self.weights != "none" and self.train_from is None
 
     def located(self, files: Sequence[Path]) -> "Transfer":
-        """Return these settings with the weights file where it was found; `files` is empty where none was sought."""
+        """Return these settings with the path of the located weights file, if there is one."""
         if len(files) > 1:
-            raise RequestError(f"model.weights = {self.weights!r} names {len(files)} files. Expected one: name it.")
+            raise RequestError(f"model.weights = {self.weights!r} names {len(files)} files. Expected one file.")
         return self.model_copy(update={"weights": str(files[0])}) if files else self
 
     def build(self, shape: Shape) -> "keras.Model":
-        """Return the network: layer "base", pixels to features (batch, features), and layer "head", those to logits.
-
-        Raises:
-            RequestError: as `featuriser`.
-        """
+        """Return the network of two layers: "base", pixels to features (batch, features), and "head", to logits."""
         import keras
 
         base = self.featuriser(shape)
         image = keras.Input(base.input_shape[1:], name="image")
-        return keras.Model(image, self._head(base.output_shape[1:], shape.outputs)(base(image)), name="transfer")
+        head = keras.Sequential([keras.Input(base.output_shape[1:], name="features")], name="head")
+        for width in self.units:
+            head.add(keras.layers.Dense(width, activation="relu"))
+        head.add(keras.layers.Dropout(self.dropout))
+        head.add(keras.layers.Dense(shape.outputs))
+        return keras.Model(image, head(base(image)), name="transfer")
 
     def featuriser(self, shape: Shape) -> "keras.Model":
-        """Return the base: pixels to features (batch, features).
-
-        One without weights is learned whole: features of a random base that stayed as it is would tell next to nothing.
+        """Return the base: pixels to features (batch, features); without weights it is trained as a whole.
 
         Raises:
-            RequestError: the base does not take such images, has no such layer, or the weights are not its own.
+            RequestError: the base does not accept the images, has no such layer, or the weights do not fit it.
         """
         from gristmill.domains.vision import pretrained
 
@@ -114,13 +111,3 @@ class Transfer(Settings):
         if self.weights != "none":
             pretrained.freeze(network, self.train_from)
         return pretrained.featuriser(network, BASES[self.base], self.pooling)
-
-    def _head(self, features: tuple[int, ...], outputs: int) -> "keras.Model":
-        import keras
-
-        head = keras.Sequential([keras.Input(features, name="features")], name="head")
-        for width in self.units:
-            head.add(keras.layers.Dense(width, activation="relu"))
-        head.add(keras.layers.Dropout(self.dropout))
-        head.add(keras.layers.Dense(outputs))
-        return head

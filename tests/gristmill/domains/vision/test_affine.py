@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from gristmill.domains.vision.affine import rotation, scale, shear, shift, transform
+from gristmill.domains.vision.augment import rotation, scale, shear, shift, transform
 
 Image = npt.NDArray[Any]  # (height, width, channels)
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.vision.augment import augment_images, changes_images, composed
+from gristmill.domains.vision.augment import augment_images, changes_images, compose_transform
 from gristmill.domains.vision.settings import Augment
 
 Array = npt.NDArray[Any]
@@ -141,7 +141,7 @@ def test_flips_of_both_axes_are_drawn_apart() -> None:
 def test_an_image_is_flipped_then_zoomed_sheared_shifted_and_turned() -> None:
     drawn = [0.5, -0.4, 0.3, -0.8, 0.6, -0.2, -0.1, 0.9]
 
-    made = composed(EVERYTHING, [tf.constant([each], tf.float64) for each in drawn], HEIGHT, WIDTH).numpy()[0]
+    made = compose_transform(EVERYTHING, [tf.constant([each], tf.float64) for each in drawn], HEIGHT, WIDTH).numpy()[0]
 
     turn, lean = np.radians(20), np.radians(-16)
     rotation = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])

@@ -31,10 +31,10 @@ def written(folder: Path, encoding: str, channels: int) -> Prepared:
             target = io.BytesIO()
             image.save(target, "JPEG", quality=95)
             records.append(
-                shards.example(image=target.getvalue() if encoding == "jpeg" else image.tobytes(), label=label)
+                shards.serialise(image=target.getvalue() if encoding == "jpeg" else image.tobytes(), label=label)
             )
         for number, chunk in enumerate([records[:4], records[4:]] if part == "train" else [records]):
-            shards.write(folder / f"{part}-{number:05d}-of-{2 if part == 'train' else 1:05d}.tfrecord", chunk)
+            shards.write_shard(folder / f"{part}-{number:05d}-of-{2 if part == 'train' else 1:05d}.tfrecord", chunk)
     dataset.write_layout(Layout(6, 9, channels, encoding, "stretch", ["a", "b"], COUNTS), folder)
     parts = ["train"] * 11 + ["test"] * 3
     write_table(folder / "index.parquet", pd.DataFrame({"id": map(str, range(14)), "label": LABELS, "part": parts}))

@@ -234,7 +234,7 @@ def test_a_png_bomb_is_refused_within_a_memory_cap() -> None:
 import io, resource, sys
 from PIL import Image
 from gristmill.errors import DataError
-from gristmill.domains.vision.decode import check
+from gristmill.domains.vision.decode import check_photo
 target = io.BytesIO()
 Image.new("1", (10_000, 5_000)).save(target, "PNG")
 bomb = target.getvalue()
@@ -242,7 +242,7 @@ with open("/proc/self/statm") as statm:
     taken = int(statm.read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + (30 << 20), resource.RLIM_INFINITY))
 try:
-    check(bomb, int(sys.argv[1]))
+    check_photo(bomb, int(sys.argv[1]))
 except DataError as error:
     print(len(bomb), error)
 except MemoryError:

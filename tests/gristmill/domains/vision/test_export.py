@@ -184,5 +184,5 @@ def test_grey_images_are_told_as_grey() -> None:
     told = signature(layout, ("lite",))
 
     assert told["input"]["shape"] == [None, 5, 6, 1]
-    assert told["input"]["holds"] == "grey from 0 to 255, brought to the size by crop"
+    assert told["input"]["holds"] == "grey from 0 to 255, resized by crop"
     assert told["output"]["columns"] == ["no", "yes"]

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.vision import dataset, feature_maps
-from gristmill.domains.vision.feature_maps import Looks, look, thumbnails
+from gristmill.domains.vision.feature_maps import FeatureMaps, compute_feature_maps, thumbnails
 from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from helpers.small_judged import Folders
@@ -43,7 +43,7 @@ def test_maps_are_what_the_convolutions_within_the_network_give(judged: Folders)
     first = inner.get_layer("first")(images / 127.5 - 1.0)
     second = inner.get_layer("second")(first)
 
-    found = look(network, images)
+    found = compute_feature_maps(network, images)
 
     assert found is not None
     assert list(found.maps) == ["first", "second"]
@@ -56,7 +56,7 @@ def test_maps_are_what_the_convolutions_within_the_network_give(judged: Folders)
 def test_branches_of_a_network_within_a_network_are_followed() -> None:
     network = branched()
 
-    found = look(network, IMAGES)
+    found = compute_feature_maps(network, IMAGES)
 
     assert found is not None
     inner = network.layers[-2]
@@ -69,14 +69,17 @@ def test_looking_changes_nothing_of_the_network() -> None:
     network = branched()
     before, said = network.to_json(), np.asarray(network(IMAGES))
 
-    look(network, IMAGES)
+    compute_feature_maps(network, IMAGES)
 
     assert network.to_json() == before
     assert np.array_equal(np.asarray(network(IMAGES)), said)
 
 
 def test_without_a_convolution_there_is_nothing_to_see(binary: Folders) -> None:
-    assert look(saved_network.read(binary["train"]), dataset.read(binary["preprocess"]).pixels("test")[:2]) is None
+    assert (
+        compute_feature_maps(saved_network.read(binary["train"]), dataset.read(binary["preprocess"]).pixels("test")[:2])
+        is None
+    )
     assert feature_maps.read(binary["evaluate"]) is None
 
 
@@ -85,7 +88,7 @@ def test_of_many_layers_and_maps_few_are_kept_first_and_last_among_them() -> Non
     for number in range(7):
         features = keras.layers.Conv2D(40, 1, name=f"layer{number}")(features)
 
-    found = look(keras.Model(image, keras.layers.GlobalAveragePooling2D()(features)), IMAGES)
+    found = compute_feature_maps(keras.Model(image, keras.layers.GlobalAveragePooling2D()(features)), IMAGES)
 
     assert found is not None
     assert list(found.maps) == ["layer0", "layer2", "layer4", "layer6"]
@@ -98,7 +101,7 @@ def test_a_convolution_that_leaves_one_pixel_shows_nothing() -> None:
     features = keras.layers.Conv2D(2, 3, name="shown")(image)
     squeezed = keras.layers.Conv2D(2, 1, name="squeezed")(keras.layers.GlobalAveragePooling2D(keepdims=True)(features))
 
-    found = look(keras.Model(image, keras.layers.Multiply()([features, squeezed])), IMAGES)
+    found = compute_feature_maps(keras.Model(image, keras.layers.Multiply()([features, squeezed])), IMAGES)
 
     assert found is not None
     assert list(found.maps) == ["shown"]
@@ -112,14 +115,14 @@ def test_the_maps_that_differ_most_are_kept_in_their_order_and_dead_ones_are_bla
     signs = np.array([1, 1, 1, 1, -1, 1, 1, 1, 1, 1], np.float32)
     layer.kernel.assign((scales * signs).reshape(1, 1, 1, 10))
 
-    found = look(network, IMAGES)
+    found = compute_feature_maps(network, IMAGES)
 
     assert found is not None
     maps = found.maps["layer"].astype(int)  # all but those scaled by 0 and by 1, so the one that is turned is third
     turned = [bool(np.abs(maps[..., at] + maps[..., 0] - 255).max() <= 1) for at in range(8)]
     assert turned == [False, False, True, False, False, False, False, False]
     layer.kernel.assign(np.zeros((1, 1, 1, 10)))
-    dead = look(network, IMAGES)
+    dead = compute_feature_maps(network, IMAGES)
     assert dead is not None
     assert not dead.maps["layer"].any()
 
@@ -159,7 +162,7 @@ def test_thumbnails_are_small_and_keep_their_form() -> None:
 
 
 def test_what_was_written_is_read_and_equal_looks_are_equal_files(tmp_path: Path) -> None:
-    found = Looks(IMAGES, np.ones((3, 3, 1, 4), np.float32), {"b": IMAGES, "a": IMAGES[:1]})
+    found = FeatureMaps(IMAGES, np.ones((3, 3, 1, 4), np.float32), {"b": IMAGES, "a": IMAGES[:1]})
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         feature_maps.write(found, tmp_path / name)

@@ -73,7 +73,7 @@ def test_features_that_others_made_are_those_that_it_makes_itself(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_BATCH", 2)
-    monkeypatch.setattr(module, "_CHUNK", 5)
+    monkeypatch.setattr(module, "_MIN_IMAGES_PER_CHUNK", 5)
     data = tmp_path / "prepared"
     write_prepared(data, PARTS, ["a", "b", "c"], shards=4)
     model = Transfer.model_validate(SMALL | CUT | {"weights": "sought.weights.h5"})

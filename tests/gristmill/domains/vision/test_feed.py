@@ -15,7 +15,7 @@ import tensorflow as tf
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.vision import feed as module
 from gristmill.domains.vision.dataset import Prepared, write_layout
-from gristmill.domains.vision.feed import StreamFeed, features_feed, feed_of, validation_of
+from gristmill.domains.vision.feed import StreamFeed, feed_of, validation_of
 from gristmill.domains.vision.settings import Augment, Train
 from gristmill.util.table_io import write_table
 from helpers.feeds import batches_of, batches_within_a_graph
@@ -33,7 +33,7 @@ def data(tmp_path: Path) -> Prepared:
 def how(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Have the images fit into memory, or not."""
     if request.param == "stream":
-        monkeypatch.setattr(module, "IN_MEMORY", 0)
+        monkeypatch.setattr(module, "MAX_BYTES_IN_MEMORY", 0)
     return str(request.param)
 
 
@@ -99,7 +99,7 @@ def test_without_a_validation_part_there_is_none(tmp_path: Path) -> None:
 
 
 def test_a_stream_gives_the_batches_of_a_range_test(data: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IN_MEMORY", 0)
+    monkeypatch.setattr(module, "MAX_BYTES_IN_MEMORY", 0)
     train = Train(batch_size=5, seed=1)
     feed = feed_of(data, Targets(data, train), Augment(), train)
 
@@ -123,7 +123,7 @@ def features(tmp_path: Path) -> Path:
 
 def test_an_epoch_on_features_holds_those_of_each_image_once_with_its_label(data: Prepared, features: Path) -> None:
     train = Train(batch_size=5, epochs=2, seed=1)
-    feed = features_feed(features, data, Targets(data, train), train)
+    feed = feed_of(data, Targets(data, train), Augment(), train, features)
 
     batches = batches_of(feed)
     found = [(row.tolist(), int(label)) for rows, labels in batches for row, label in zip(rows, labels, strict=True)]
@@ -136,7 +136,7 @@ def test_an_epoch_on_features_holds_those_of_each_image_once_with_its_label(data
 def test_features_come_in_the_order_in_which_their_images_would(data: Prepared, features: Path) -> None:
     train = Train(batch_size=5, epochs=2, seed=1)
 
-    on_features = batches_of(features_feed(features, data, Targets(data, train), train), 1)
+    on_features = batches_of(feed_of(data, Targets(data, train), Augment(), train, features), 1)
 
     assert [labels.tolist() for _, labels in on_features] == [labels.tolist() for _, labels in epoch(data, 1)]
     found = [TRAIN[0][int(row[0])].tobytes() for rows, _ in on_features for row in rows]
@@ -144,7 +144,7 @@ def test_features_come_in_the_order_in_which_their_images_would(data: Prepared, 
 
 
 def test_validation_on_features_is_in_order(data: Prepared, features: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_VALIDATED", 4)
+    monkeypatch.setattr(module, "_VALIDATION_BATCH", 4)
 
     validation = validation_of(data, Targets(data, Train()), features)
 
@@ -158,14 +158,14 @@ def test_validation_on_features_is_in_order(data: Prepared, features: Path, monk
 STREAM = """
 import resource, sys
 from pathlib import Path
-from gristmill.domains.common.classification.loss_and_labels import Truth
-from gristmill.domains.vision import prepared
+from gristmill.domains.common.classification.loss_and_labels import Targets
+from gristmill.domains.vision import dataset
 from gristmill.domains.vision.feed import StreamFeed, feed_of
 from gristmill.domains.vision.settings import Augment, Train
 
 settings = Train()
-data = prepared.read(Path(sys.argv[1]))
-feed = feed_of(data, Truth(data, settings), Augment(), settings)
+data = dataset.read(Path(sys.argv[1]))
+feed = feed_of(data, Targets(data, settings), Augment(), settings)
 assert isinstance(feed, StreamFeed)
 next(iter(feed.batches()))  # what TensorFlow takes for itself
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -189,6 +189,6 @@ def test_more_images_than_are_held_are_never_all_in_memory(tmp_path: Path) -> No
     told = subprocess.run([sys.executable, "-c", STREAM, str(tmp_path)], capture_output=True, text=True, check=True)
     images, grown = map(int, told.stdout.split())
 
-    assert size > module.IN_MEMORY
+    assert size > module.MAX_BYTES_IN_MEMORY
     assert images == 16_000
     assert grown * 1024 < size / 3

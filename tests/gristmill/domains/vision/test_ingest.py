@@ -51,7 +51,7 @@ def test_bytes_are_written_as_they_were_found(tmp_path: Path, monkeypatch: pytes
     ] == [(photo.id, photo.encoded, photo.label) for photo in given]  # fmt: skip
     assert index["id"].tolist() == [photo.id for photo in given]
     for photo, place in zip(given, index[["shard", "offset", "size"]].itertuples(index=False), strict=True):
-        assert shards.bytes_of(shards.read(tmp_path / "out", shards.ShardPosition(*place)), "image") == photo.encoded
+        assert shards.image_of(shards.read_record(tmp_path / "out", shards.ShardPosition(*place))) == photo.encoded
 
 
 def test_the_index_tells_of_each_photo(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_too_many_that_cannot_be_used_are_refused_by_name(tmp_path: Path) -> Non
         "4 of 20 photos cannot be used, more than ingest.corrupt = 0.19 allows: "
         "a/notes.jpg: not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with b'These are no'; "
         "b/cut.jpg: truncated or corrupt (image file is truncated (115 bytes not processed)); "
-        "b/pixel.png: 1 x 1 pixels, which show nothing; …. Mend or remove them, or set ingest.corrupt higher."
+        "b/pixel.png: 1 x 1 pixels, which show nothing; …. Fix or remove them, or set ingest.corrupt higher."
     )
 
 
@@ -176,8 +176,8 @@ def test_a_photo_of_too_many_pixels_is_left_out(tmp_path: Path) -> None:
         (
             photos({"a": 5, "b": 5}, width="3", source_width="4"),
             None,
-            "photo 'all/a/0': the source's metadata has the columns 'width', which ingest writes itself and would call "
-            "'source_width', and 'source_width'. Rename one.",
+            "photo 'all/a/0': the source's metadata has the columns 'width', which ingest writes itself and would "
+            "rename to 'source_width', and 'source_width'. Rename one.",
         ),
     ],
 )
@@ -254,14 +254,14 @@ def looked_at(paths: tuple[Path, ...], folder: Path) -> list[Path]:
 def test_photos_that_others_have_looked_at_are_written_as_those_it_looks_at_itself(
     garden: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "_CHUNK", 2)
+    monkeypatch.setattr(ingest, "_PHOTOS_PER_CHUNK", 2)
     source, settings = Folder(kind="folder", path="photos"), Ingest(corrupt=0.5)
     alone, joined = tmp_path / "alone", tmp_path / "joined"
     alone.mkdir()
     joined.mkdir()
     counts = ingest.ingest(source=source, ingest=settings, out=alone, paths=garden)
     chunks = looked_at(garden, tmp_path)
-    monkeypatch.setattr(ingest.images, "check", None)  # nothing is looked at again
+    monkeypatch.setattr(ingest.decode, "check_photo", None)  # no photo is checked again
 
     told = ingest.ingest(source=source, ingest=settings, out=joined, paths=garden, chunks=chunks)
 
@@ -274,7 +274,7 @@ def test_photos_that_others_have_looked_at_are_written_as_those_it_looks_at_itse
 def test_a_photo_that_changed_after_others_looked_at_it_is_told(
     garden: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "_CHUNK", 2)
+    monkeypatch.setattr(ingest, "_PHOTOS_PER_CHUNK", 2)
     chunks = looked_at(garden, tmp_path)
     garden[0].write_bytes(garden[1].read_bytes())
 
@@ -289,7 +289,7 @@ def test_a_photo_that_changed_after_others_looked_at_it_is_told(
 
 
 def test_only_photos_of_a_folder_are_looked_at_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_CHUNK", 2)
+    monkeypatch.setattr(ingest, "_PHOTOS_PER_CHUNK", 2)
     folder, files = Folder(kind="folder", path="photos"), tuple(Path(f"photos/a/{n}.png") for n in range(5))
 
     assert ingest.chunks(source=folder, ingest=Ingest(), paths=files) == 3

@@ -106,7 +106,7 @@ def test_a_file_that_is_no_sound_image_is_named(
 ) -> None:
     files[7].write_bytes(photos[7][: len(photos[7]) // 2] if content is None else content)
 
-    with pytest.raises(DataError, match=rf"07\.jpg: .*{wrong}.*Mend it or leave it out\."):
+    with pytest.raises(DataError, match=rf"07\.jpg: .*{wrong}.*Fix it or leave it out\."):
         ask(*files)
 
 

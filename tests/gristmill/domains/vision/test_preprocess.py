@@ -174,7 +174,7 @@ def test_a_photo_that_cannot_be_decoded_after_all_is_named(tmp_path: Path, monke
     monkeypatch.setattr(decode, "check_photo", lambda encoded, max_pixels: Header(8, 8, "PNG"))
     ingested(tmp_path / "ingest", [*photos({"a": 5, "b": 5}), Photo("odd", b"", "a")])
 
-    with pytest.raises(DataError, match=r"photo 'odd': the file is empty\. Mend it or leave it out"):
+    with pytest.raises(DataError, match=r"photo 'odd': the file is empty\. Fix it or leave it out"):
         preprocessed(tmp_path / "ingest", tmp_path / "out")
 
 

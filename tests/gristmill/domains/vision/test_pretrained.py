@@ -71,7 +71,7 @@ def files(network: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_pixels_are_scaled_as_keras_does_for_the_network(name: str) -> None:
     module = importlib.import_module(getattr(keras.applications, name).__module__)
 
-    made = np.asarray(pretrained.preprocessed(keras.ops.convert_to_tensor(IMAGES), BASES[name]))
+    made = np.asarray(pretrained.scale_pixels(keras.ops.convert_to_tensor(IMAGES), BASES[name]))
 
     assert made == pytest.approx(module.preprocess_input(IMAGES.copy()), abs=1e-4)
 

@@ -166,11 +166,11 @@ def test_a_new_class_cannot_be_compared(champion: Folders, more: Path, tmp_path:
 def test_a_photo_that_cannot_be_decoded_is_named(
     champion: Folders, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(encoded: bytes, form: decode.Form) -> decode.Pixels:
+    def broken(encoded: bytes, shape: decode.PhotoShape) -> dataset.Pixels:
         raise DataError("truncated or corrupt (broken)")
 
     now = ingested(more, tmp_path / "ingest")
     monkeypatch.setattr(decode, "decode_photo", broken)
     with pytest.raises(DataError) as raised:
         drift(now, Champion(champion, {}))
-    assert str(raised.value) == ("photo 'disc/new-0000.jpg': truncated or corrupt (broken). Mend it or leave it out.")
+    assert str(raised.value) == ("photo 'disc/new-0000.jpg': truncated or corrupt (broken). Fix it or leave it out.")

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from gristmill.domains.vision import decode, serving
-from gristmill.domains.vision.predict import PhotoShape
+from gristmill.domains.vision.decode import PhotoShape
 from helpers.small_classifier import CLASSES, LAYOUT, small_network
 
 pytest_plugins = ["helpers.small_classifier"]

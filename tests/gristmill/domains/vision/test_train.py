@@ -11,13 +11,12 @@ import tensorflow as tf
 
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.vision import dataset
-from gristmill.domains.vision.export_network import head_of, published
 from gristmill.domains.vision.features import features
 from gristmill.domains.vision.models.dense import Dense
 from gristmill.domains.vision.models.transfer import Transfer
-from gristmill.domains.vision.predictions import probabilities_of, probabilities_on
+from gristmill.domains.vision.predictions import probabilities_of
 from gristmill.domains.vision.settings import Augment, Train
-from gristmill.domains.vision.train import build, train
+from gristmill.domains.vision.train import build, published, train
 from gristmill.errors import RequestError
 from gristmill.training import saved_network
 from gristmill.training.feed import GatheredFeed
@@ -146,7 +145,7 @@ def test_a_head_fitted_on_stored_features_has_the_bits_of_one_fitted_on_features
 
     for part in PARTS:
         whole = probabilities_of(stored, data, part)
-        assert probabilities_on(tmp_path / "features", head_of(stored), part) == pytest.approx(whole, abs=1e-6)
+        assert probabilities_of(stored, data, part, tmp_path / "features") == pytest.approx(whole, abs=1e-6)
     assert len(stored.variables) == len(network.variables)
     assert [np.asarray(variable.value).tobytes() for variable in stored.variables] == [
         np.asarray(variable.value).tobytes() for variable in network.variables

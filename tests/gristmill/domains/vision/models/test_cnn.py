@@ -99,7 +99,7 @@ def test_a_stack_too_deep_for_the_size_is_refused(fields: dict[str, Any], told: 
     with pytest.raises(RequestError, match=told) as refused:
         built(**fields)
 
-    assert "(images: 12 x 10). Take fewer filters, padding = 'same'" in str(refused.value)
+    assert "(images: 12 x 10). Use fewer filters, padding = 'same'" in str(refused.value)
 
 
 @pytest.mark.slow

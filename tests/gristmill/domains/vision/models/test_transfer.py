@@ -168,8 +168,7 @@ def test_without_weights_there_is_no_layer_to_tune_from() -> None:
         Transfer.model_validate(SMALL | {"train_from": "conv"})
 
     assert list(problem_lines(refused.value, Transfer)) == [
-        "train_from: expected nothing, since with weights = 'none' all of the base is learned. "
-        "Received: 'conv' (string)."
+        "train_from: expected nothing, since weights = 'none' trains all of the base. Received: 'conv' (string)."
     ]
 
 
