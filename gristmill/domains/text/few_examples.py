@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from gristmill.domains.common.classification.few_examples import balanced_examples, distinct_examples
+from gristmill.domains.common.classification.few_examples import choose_examples
 from gristmill.domains.common.few_examples import Folders
 from gristmill.domains.text import dataset
 from gristmill.util.table_io import write_table
@@ -18,10 +18,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     """
     data, made = dataset.read(folders["preprocess"]), out["preprocess"]
     sequences = data.sequences("train")
-    if most:
-        chosen = balanced_examples(data, most)
-    else:
-        chosen = distinct_examples(data, lambda positions: [sequences[at].tobytes() for at in positions])
+    chosen = choose_examples(data, most, lambda positions: [sequences[at].tobytes() for at in positions])
     write_table(made / "index.parquet", data.rows("train").iloc[chosen])
     dataset.write_tokens(sequences.taken(chosen), made)
     counts = {"train": len(chosen), "validation": 0, "test": 0}

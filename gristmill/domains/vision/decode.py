@@ -76,7 +76,7 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
             raise DataError(f"{width} x {height} pixels, which show nothing")
         sideways = image.getexif().get(ExifTags.Base.Orientation, 1) >= _FIRST_SIDEWAYS
         image.draft(None, (1, 1))
-        _upright(image)
+        ImageOps.exif_transpose(image, in_place=True)  # decodes it, too
         return Header(*((height, width) if sideways else (width, height)), str(image.format))
 
 
@@ -93,7 +93,7 @@ def decode_photo(encoded: bytes, shape: "PhotoShape | Layout") -> "Pixels":
     with _opened(encoded) as image:
         side = _DRAFT * max(shape.height, shape.width)
         image.draft("L" if shape.channels == 1 else None, (side, side))
-        _upright(image)
+        ImageOps.exif_transpose(image, in_place=True)
         fitted = _fit_to_size(_convert_channels(image, shape.channels), (shape.width, shape.height), shape.fit)
         return np.array(fitted, np.uint8).reshape(shape.height, shape.width, shape.channels)
 
@@ -125,11 +125,6 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
         raise DataError(f"too many pixels ({error})") from None
     except _BROKEN as error:
         raise DataError(f"truncated or corrupt ({str(error) or type(error).__name__})") from None
-
-
-def _upright(image: Image.Image) -> None:
-    """Decode an image and turn it by its EXIF orientation."""
-    ImageOps.exif_transpose(image, in_place=True)
 
 
 def _convert_channels(image: Image.Image, channels: int) -> Image.Image:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.common.classification.few_examples import balanced_examples, distinct_examples
+from gristmill.domains.common.classification.few_examples import choose_examples
 from gristmill.domains.common.few_examples import Folders, Positions
 from gristmill.domains.vision import dataset, shards
 from gristmill.domains.vision.dataset import Prepared
@@ -22,11 +22,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         most: number of images; if None, as few as any network can learn by heart.
     """
     data, made = dataset.read(folders["preprocess"]), out["preprocess"]
-    chosen = (
-        balanced_examples(data, most)
-        if most
-        else distinct_examples(data, lambda at: [*map(shards.image_of, _records(data, at))])
-    )
+    chosen = choose_examples(data, most, lambda at: [*map(shards.image_of, _records(data, at))])
     write_table(made / "index.parquet", data.rows("train").iloc[chosen])
     shards.write_shard(made / "train-00000-of-00001.tfrecord", _records(data, chosen))
     counts = {"train": len(chosen), "validation": 0, "test": 0}

@@ -23,39 +23,25 @@ from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 
 
-class Classifier:
-    """A network with the names of its classes."""
+def write(network: keras.Model, layout: Layout, folder: Path) -> None:
+    """Write a SavedModel with both signatures."""
+    image = tf.TensorSpec((layout.height, layout.width, layout.channels), tf.uint8)
 
-    def __init__(self, network: keras.Model, layout: Layout) -> None:
-        self._network = network
-        self._layout = layout
-
-    def of_pixels(self, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classify pixels, (batch, height, width, channels)."""
-        probabilities = self._network(pixels, training=False)
-        names = tf.constant(self._layout.classes)
+    def of_pixels(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities, names = network(pixels, training=False), tf.constant(layout.classes)
         return {
             "probabilities": probabilities,
             "classes": tf.repeat(names[tf.newaxis], tf.shape(pixels)[0], axis=0),
             "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
         }
 
-    def of_bytes(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classify encoded images, (batch,)."""
-        layout = self._layout
-        one = tf.TensorSpec((layout.height, layout.width, layout.channels), tf.uint8)
-        return self.of_pixels(tf.map_fn(lambda image: read_image(image, layout), encoded, fn_output_signature=one))
+    def of_bytes(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        return of_pixels(tf.map_fn(lambda one: read_image(one, layout), encoded, fn_output_signature=image))
 
-
-def write(network: keras.Model, layout: Layout, folder: Path) -> None:
-    """Write a SavedModel with both signatures."""
-    classifier = Classifier(network, layout)
-    pixels = tf.TensorSpec((None, layout.height, layout.width, layout.channels), tf.uint8, name="image")
-    encoded = tf.TensorSpec((None,), tf.string, name="encoded")
     archive = keras.export.ExportArchive()
     archive.track(network)
-    archive.add_endpoint("serving_default", classifier.of_pixels, [pixels])
-    archive.add_endpoint("serving_bytes", classifier.of_bytes, [encoded])
+    archive.add_endpoint("serving_default", of_pixels, [tf.TensorSpec((None, *image.shape), tf.uint8, name="image")])
+    archive.add_endpoint("serving_bytes", of_bytes, [tf.TensorSpec((None,), tf.string, name="encoded")])
     with translate_tf_disk_errors(folder):
         archive.write_out(folder, verbose=False)
 

@@ -11,23 +11,25 @@ from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Positions
 _CANDIDATES = 10 * OVERFIT_EXAMPLES  # examples, some of which may be equal
 
 
-def balanced_examples(data: LabelledDataset, count: int) -> Positions:
-    """Return the positions of `count` examples within the training part, in order."""
-    return _balanced(data.labels("train"), count)
+def choose_examples(
+    data: LabelledDataset, count: int | None, contents: Callable[[Positions], list[bytes]]
+) -> Positions:
+    """Return the positions of `count` examples within the training part, in order.
 
-
-def distinct_examples(data: LabelledDataset, contents: Callable[[Positions], list[bytes]]) -> Positions:
-    """Return the positions, within the training part and in order, of few examples none of which equals another.
-
-    An example that occurs twice, with two labels, cannot be learned by heart.
+    If `count` is None, return few examples none of which equals another: an example that occurs twice, with two labels,
+    cannot be learned by heart.
 
     Args:
         data: the examples.
+        count: number of examples.
         contents: returns the network's input for examples of the training part, given their positions in order.
     """
-    candidates = balanced_examples(data, _CANDIDATES)
-    found = candidates[~pd.Series(contents(candidates)).duplicated()]
-    return found[_balanced(data.labels("train")[found], OVERFIT_EXAMPLES)]
+    labels = data.labels("train")
+    if count is not None:
+        return _balanced(labels, count)
+    candidates = _balanced(labels, _CANDIDATES)
+    distinct = candidates[~pd.Series(contents(candidates)).duplicated()]
+    return distinct[_balanced(labels[distinct], OVERFIT_EXAMPLES)]
 
 
 def _balanced(labels: Labels, count: int) -> Positions:

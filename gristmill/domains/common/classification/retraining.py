@@ -1,7 +1,7 @@
 """Retraining of classifiers: new examples, drift, and the errors of champion, challenger and baselines."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,24 +26,24 @@ class IngestedExamples:
 
     folder: Path
     rows: pd.DataFrame
-    contents: "pd.Series[str]"  # of each row
+    content: str  # the column that identifies an example
     classes: list[str]
+
+    @property
+    def contents(self) -> "pd.Series[str]":
+        """The content of each row."""
+        return self.rows[self.content]
 
     @property
     def labels(self) -> npt.NDArray[np.object_]:
         """The class of each row."""
         return np.array(self.classes, object)[self.rows["label"]]
 
-    def select(self, index: pd.DataFrame) -> "IngestedExamples":
-        """Return the examples of an index, in its order."""
-        rows = self.rows.set_index("id").loc[index["id"]].reset_index()
-        contents = self.contents.set_axis(self.rows["id"]).loc[index["id"]].reset_index(drop=True)
-        return IngestedExamples(self.folder, rows, contents, self.classes)
-
     def part(self, preprocess: Path, *names: str) -> "IngestedExamples":
-        """Return the examples of some parts of a split."""
+        """Return the examples of some parts of a split, in its order."""
         index = read_table(preprocess / "index.parquet")
-        return self.select(index[index["part"].isin(names)])
+        ids = index["id"][index["part"].isin(names)]
+        return replace(self, rows=self.rows.set_index("id").loc[ids].reset_index())
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class ClassifierRetraining:
             own.part(folders["preprocess"], "train", "validation").contents
             for own, folders in ((now, challenger), (before, champion.folders))
         )
-        return tested.select(tested.rows[example_diff.unseen_examples(tested.contents, *learned)])
+        return replace(tested, rows=tested.rows[example_diff.unseen_examples(tested.contents, *learned)])
 
     def _comparable(self, ingest: Path, champion: Folders) -> tuple[IngestedExamples, IngestedExamples]:
         """Return current examples and those of the champion, which must have the same classes."""
@@ -135,7 +135,7 @@ class ClassifierRetraining:
 
     def _ingested(self, ingest: Path) -> IngestedExamples:
         rows = read_table(ingest / self.table)
-        return IngestedExamples(ingest, rows, rows[self.content], read_document(ingest / "summary.json")["classes"])
+        return IngestedExamples(ingest, rows, self.content, read_document(ingest / "summary.json")["classes"])
 
 
 def _compared(found: IngestedExamples) -> pd.DataFrame:
