@@ -1,16 +1,17 @@
-"""`pipelines.toml` read, checked and made into settings: every error of the file at once."""
+"""`pipelines.toml`: read, validated and turned into settings, with all errors of the file reported at once."""
 
 import importlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, time
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.open_store import open_store
@@ -20,38 +21,29 @@ from gristmill.errors import RequestError
 from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
 from gristmill.settings.custom_code import CustomCode, is_custom
 from gristmill.settings.data_schema import Expectations
-from gristmill.settings.deny_list import denied_columns
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.settings.messages import unknown_name, unknown_pipeline, validate_table
+from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
 from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import PIPELINE_PATTERN, Store
 from gristmill.util.urls import redact
 
 PIPELINES_FILE = "pipelines.toml"
-SCHEMA = "schema"  # the table of a pipeline that stands in a file of its own
-_RETIRED = {("gate", "baseline")}  # tables and keys of settings that records of earlier versions may hold
-Choice = type[Settings] | tuple[str, ...]  # what a table holds, or the packages of what it may hold, by kind
+SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
+_TABLES = ("defaults", "runner", "pipelines")  # of the file
+_COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides its domain's tables
+_RETIRED_KEYS = {("gate", "baseline")}  # tables and keys that records of earlier versions may contain
+Choice = type[Settings] | tuple[str, ...]  # class of a table, or the packages that offer its kinds
 
 
 class Defaults(Settings):
-    """What holds for every pipeline of the file."""
+    """Settings of all pipelines of the file."""
 
-    store: StoreLocation = (
-        "data/store"  # folder of the artifacts, or s3://bucket/prefix; GRISTMILL_STORE goes before it
-    )
-    cache: CacheFolder = "data/store"  # folder for what a store at a URL holds; GRISTMILL_CACHE goes before it
-    cache_gb: PositiveFloat | None = None  # of artifacts kept there; the least recently used ones go first
+    store: StoreLocation = "data/store"  # folder of artifacts, or s3://bucket/prefix; GRISTMILL_STORE overrides it
+    cache: CacheFolder = "data/store"  # local folder for a store at a URL; GRISTMILL_CACHE overrides it
+    cache_gb: PositiveFloat | None = None  # maximal size of the cache; the least recently used go first
     keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
     deny: Annotated[tuple[str, ...], Field(strict=False)] = ()  # patterns of columns that no pipeline may name: "*_id"
-
-
-class Head(BaseModel):
-    """What every pipeline has besides its domain's tables."""
-
-    domain: str = Field(description=f"One of: {', '.join(DOMAINS)}.")
-    description: str = ""
-    sweep: Sweep | None = None
 
 
 @dataclass(frozen=True)
@@ -62,30 +54,38 @@ class Pipeline:
     domain: str
     description: str
     tables: Mapping[str, Settings]
-    sweep: Sweep | None = None  # what `gristmill sweep` tries in place of these settings
-    overrides: tuple[str, ...] = ()  # assignments of `--set` that were made in the settings of the file
+    sweep: Sweep | None = None  # settings that `gristmill sweep` tries in place of these
+    overrides: tuple[str, ...] = ()  # assignments of `--set` that changed the settings of the file
 
     def values(self) -> dict[str, Any]:
-        """Return all settings as JSON values, defaults filled in."""
+        """Return all settings as JSON values, including defaults."""
         return {name: table.model_dump(mode="json") for name, table in self.tables.items()}
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """A project's `pipelines.toml`, validated."""
+    """A project's validated `pipelines.toml`."""
 
-    root: Path  # the folder it lies in
+    root: Path  # folder of the file
     store: Store
     keep_runs: int
     pipelines: Mapping[str, Pipeline]
-    deny: tuple[str, ...] = ()  # patterns of columns that no pipeline names
+    deny: tuple[str, ...] = ()  # patterns of columns that no pipeline may name
     runner: Runner = SEQUENTIAL
 
     def pipeline(self, name: str) -> Pipeline:
-        """Return a pipeline by name, or say which there are."""
+        """Return a pipeline by name; raise `RequestError` if there is none."""
         if name not in self.pipelines:
             raise RequestError(f"{self.root / PIPELINES_FILE}: {unknown_pipeline(name, self.pipelines)}")
         return self.pipelines[name]
+
+
+class InvalidSettings(RequestError):
+    """Settings of a `pipelines.toml` are invalid: one line for each problem."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
 
 
 def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None = None) -> Catalogue:
@@ -96,55 +96,55 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
         overrides: pipeline name to assignments such as `train.epochs=5`, checked like the file itself.
 
     Raises:
-        RequestError: no file, not TOML, or settings that do not hold; one line for each problem. A problem that the
-            file alone does not have names the assignments of `--set` that cause it.
+        RequestError: the file is missing, not TOML, or has invalid settings. A problem that the file alone does not
+            have names the assignments of `--set` that cause it.
     """
     root = find_project_folder() if root is None else root
     changes = {name: tuple(assignments) for name, assignments in (overrides or {}).items()}
     try:
         return read(root, changes)
+    except InvalidSettings as error:
+        problems = error.problems
+    in_file: list[Problem] = []
+    try:
+        read(root, {})
     except RequestError as error:
-        lines = str(error).splitlines()
-    in_file = _problems_of_file(root)
-    raise RequestError(
-        "\n".join(line if line in in_file else caused_by_set(line, changes, PIPELINES_FILE) for line in lines)
-    )
+        in_file = error.problems if isinstance(error, InvalidSettings) else []
+    lines = (str(one) if one in in_file else caused_by_set(one, changes, PIPELINES_FILE) for one in problems)
+    raise RequestError("\n".join(lines))
 
 
 def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
-    """Read a `pipelines.toml` as `load` does; each problem names the file, whether the file or `changes` cause it.
-
-    Args:
-        root: the project's folder.
-        changes: pipeline name to assignments.
-
-    Raises:
-        RequestError: no file, not TOML, or settings that do not hold; one line for each problem.
-    """
+    """Read a `pipelines.toml` as `load` does, but name the place in the file in every problem."""
     file = root / PIPELINES_FILE
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RequestError(f"{file}: cannot be read ({error.strerror}). Run in a project's folder.") from None
-    except (ValueError, RecursionError) as error:  # no TOML, or no UTF-8; thousands of digits, or of brackets
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or thousands of digits or brackets
         raise RequestError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
-    problems = _unknown_tables(raw)
-    defaults = validate_table(Defaults, raw.get("defaults", {}), "[defaults]", problems)
-    runner = validate_table(Runner, raw["runner"], "[runner]", problems) if "runner" in raw else SEQUENTIAL
+    problems = [Problem(PIPELINES_FILE, unknown_name("table", name, _TABLES)) for name in raw if name not in _TABLES]
+    for name in _TABLES:
+        if not _is_table(raw.get(name, {}), f"{PIPELINES_FILE} {name}", problems):
+            del raw[name]
+    defaults = validate_table(Defaults, raw.get("defaults", {}), f"{PIPELINES_FILE} [defaults]", problems)
+    runner = SEQUENTIAL
+    if "runner" in raw:
+        runner = validate_table(Runner, raw["runner"], f"{PIPELINES_FILE} [runner]", problems) or runner
     tables = raw.get("pipelines", {})
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
-    sound = [made for name, table in tables.items() if (made := _pipeline(name, table, problems))]
-    for made in sound:
-        problems.extend(denied_columns(f"pipelines.{made.name}", made.tables, defaults.deny if defaults else ()))
-    wrong = [f"{PIPELINES_FILE} {problem}" for problem in problems]
-    pipelines = {made.name: _with_schema(made, root, changes.get(made.name, ()), wrong) for made in sound}
-    wrong.extend(orphan_schemas(root, tables))
-    if wrong or defaults is None or runner is None:
-        raise RequestError("\n".join(wrong))
+    made = [pipeline for name, table in tables.items() if (pipeline := _pipeline(name, table, problems))]
+    for pipeline in made:
+        problems.extend(_denied_columns(pipeline, defaults.deny if defaults else ()))
+    pipelines = {each.name: _with_schema(each, root, changes.get(each.name, ()), problems) for each in made}
+    problems.extend(orphan_schemas(root, tables))
+    if problems or defaults is None:
+        raise InvalidSettings(problems)
     for name in changes:
         if name not in pipelines:
             raise RequestError(f"{file}: {unknown_pipeline(name, tables)}")
-    return Catalogue(root, open_store(root, defaults), defaults.keep_runs, pipelines, defaults.deny, runner)
+    store = open_store(root, defaults.store, defaults.cache, defaults.cache_gb)
+    return Catalogue(root, store, defaults.keep_runs, pipelines, defaults.deny, runner)
 
 
 def find_project_folder() -> Path:
@@ -160,7 +160,7 @@ def find_project_folder() -> Path:
 
 
 def toml_value(value: Any) -> str:
-    """Return a value as TOML writes it on one line."""
+    """Return a value as TOML on one line."""
     match value:
         case dict() if value:
             return f"{{ {', '.join(f'{_key(key)} = {toml_value(inner)}' for key, inner in value.items())} }}"
@@ -175,109 +175,103 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
-def _problems_of_file(root: Path) -> list[str]:
-    """Return the problems that the file has without any assignment."""
-    try:
-        read(root, {})
-    except RequestError as error:
-        return str(error).splitlines()
-    return []
+def _is_table(raw: Any, where: str, problems: list[Problem]) -> bool:
+    """Return whether a raw value is a table, after adding to `problems` if it is not."""
+    if not isinstance(raw, dict):
+        problems.append(Problem(f"{where}:", f"expected a table. Received: {redact(raw)!r}."))
+    return isinstance(raw, dict)
 
 
-def _unknown_tables(raw: dict[str, Any]) -> list[str]:
-    """Return what is wrong at the top of the file, and take what is no table out of `raw`."""
-    known = ("defaults", "runner", "pipelines")
-    problems = [unknown_name("table", name, known) for name in raw if name not in known]
-    for name in known:
-        if not isinstance(raw.get(name, {}), dict):
-            problems.append(f"{name}: expected a table. Received: {redact(raw.pop(name))!r}.")
-    return problems
-
-
-def _pipeline(name: str, table: Any, problems: list[str]) -> Pipeline | None:
+def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None:
     """Return a pipeline from its raw table, or None after adding to `problems`."""
-    where = f"[pipelines.{name}]"
-    if not isinstance(table, dict):
-        problems.append(f"{where}: expected a table. Received: {redact(table)!r}.")
+    where, before = f"{PIPELINES_FILE} [pipelines.{name}]", len(problems)
+    if not _is_table(table, where, problems):
         return None
     if not re.fullmatch(PIPELINE_PATTERN, name):
-        problems.append(f"[pipelines] {name!r}: a pipeline's name has only letters, digits, - and _.")
+        text = f"{name!r}: a pipeline's name has only letters, digits, - and _."
+        problems.append(Problem(f"{PIPELINES_FILE} [pipelines]", text))
         return None
-    if table.get("domain") not in DOMAINS:
-        problems.append(f"{where} domain: " + _missing_or_unknown("domain", table.get("domain"), DOMAINS))
+    domain, description = table.get("domain"), table.get("description", "")
+    if domain not in DOMAINS:
+        problems.append(Problem(where, _missing_or_unknown("domain", domain, DOMAINS), "domain", "domain"))
         return None
-    classes = tables_of(table["domain"])
-    before = len(problems)
-    known = [*Head.model_fields, *classes]
-    problems.extend(f"{where} {unknown_name('key', key, known)}" for key in table if key not in known)
-    if not isinstance(table.get("description", ""), str):
-        problems.append(f"{where} description: expected a string. Received: {redact(table['description'])!r}.")
-    made = {
-        key: _table(choice, table.get(key, {}), f"[pipelines.{name}.{key}]", key, problems)
-        for key, choice in classes.items()
-    }
-    sweep = _sweep(table["sweep"], f"[pipelines.{name}.sweep]", classes, problems) if "sweep" in table else None
-    if len(problems) > before:
-        return None
-    tables = {key: value for key, value in made.items() if value}
-    return Pipeline(name, table["domain"], table.get("description", ""), tables, sweep)
+    classes = tables_of(domain)
+    known = [*_COMMON_KEYS, *classes]
+    problems.extend(Problem(where, unknown_name("key", key, known), key) for key in table if key not in known)
+    if not isinstance(description, str):
+        text = f"expected a string. Received: {redact(description)!r}."
+        problems.append(Problem(where, text, "description", "description"))
+    tables: dict[str, Settings] = {}
+    for key, choice in classes.items():
+        if made := _table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
+            tables[key] = made
+    sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", classes, problems) if "sweep" in table else None
+    return Pipeline(name, domain, description, tables, sweep) if len(problems) == before else None
 
 
-def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], wrong: list[str]) -> Pipeline:
-    """Return a pipeline with its schema, if there is one, as one of its tables, and with the assignments made in it.
+def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem for each column of a pipeline that matches a pattern of the deny-list; case is ignored."""
+    named = ((table, *column) for table, settings in pipeline.tables.items() for column in columns(settings))
+    for table, key, column in named:
+        if pattern := next((each for each in patterns if fnmatchcase(column.lower(), each.lower())), None):
+            text = f"the column {column!r} is denied by {pattern!r} in [defaults] deny. Name another, or leave it out."
+            yield Problem(f"{PIPELINES_FILE} [pipelines.{pipeline.name}.{table}]", text, key, key)
 
-    Rules of columns that it does not name are mistakes, unless it leaves them out by assignments made for this call.
+
+def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], problems: list[Problem]) -> Pipeline:
+    """Return a pipeline with its overrides, and its schema, if there is one, as one of its tables.
+
+    A schema's column that the pipeline does not use is a mistake, unless overrides may have left it out.
     """
     pipeline = replace(pipeline, overrides=overrides)
-    schema = read_schema(root, pipeline.name, schema_of(pipeline.domain), wrong)
+    schema = read_schema(root, pipeline.name, schema_of(pipeline.domain), problems)
     if schema is None:
         return pipeline
     if not overrides:
-        check_columns(schema, [column for _, column in columns(pipeline.tables["ingest"])], wrong)
+        check_columns(schema, [column for _, column in columns(pipeline.tables["ingest"])], problems)
     return replace(pipeline, tables={**pipeline.tables, SCHEMA: schema})
 
 
-def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[str]) -> Sweep | None:
-    """Return what is to be tried; that it fits the pipeline is seen when the points are made."""
-    if not isinstance(raw, dict):
-        problems.append(f"{where}: expected a table. Received: {redact(raw)!r}.")
+def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[Problem]) -> Sweep | None:
+    """Return a sweep; whether its values fit the pipeline is checked when the points are made."""
+    if not _is_table(raw, where, problems):
         return None
     known = [*Sweep.model_fields, *tables]
     unknown = [key for key in raw if key not in known]
-    problems.extend(f"{where} {unknown_name('key', key, known)}" for key in unknown)
+    problems.extend(Problem(where, unknown_name("key", key, known), key) for key in unknown)
     return None if unknown else validate_table(Sweep, raw, where, problems)
 
 
 def tables_of(domain: str) -> dict[str, Choice]:
-    """Return a domain's tables: name to settings class, or to the packages whose modules are its kinds."""
+    """Return a domain's tables: name to settings class, or to the packages that offer its kinds."""
     tables = importlib.import_module(f"gristmill.domains.{domain}.settings").TABLES
     return {name: (choice,) if isinstance(choice, str) else choice for name, choice in tables.items()}
 
 
 def schema_of(domain: str) -> type[Expectations]:
-    """Return what a schema of a domain's data may hold."""
+    """Return the class of a domain's schemas."""
     schema: type[Expectations] = importlib.import_module(f"gristmill.domains.{domain}.settings").Schema
     return schema
 
 
 def allows_custom_code(choice: Choice) -> bool:
-    """Whether a function of the user's can stand for a kind of the table: it can for a model."""
+    """Return whether a table may name a function of the user's as its kind: only models may."""
     return isinstance(choice, tuple) and choice[-1].endswith(".models")
 
 
 def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
-    """Return the tables of a pipeline from the values that a run record keeps.
+    """Return the tables of a pipeline from the values in a run record, so that a champion keeps serving.
 
-    Keys that gristmill had when the record was written and has no more are ignored: a champion keeps serving.
+    Keys that gristmill no longer has are ignored.
 
     Raises:
-        RequestError: they were written for settings that this version does not have.
+        RequestError: the values do not fit the settings of this version.
     """
-    problems: list[str] = []
-    made = {
-        name: _table(choice, _without_retired(name, values.get(name, {})), name, name, problems)
-        for name, choice in tables_of(domain).items()
-    }
+    problems: list[Problem] = []
+    made: dict[str, Settings | None] = {}
+    for name, choice in tables_of(domain).items():
+        known = {key: value for key, value in values.get(name, {}).items() if (name, key) not in _RETIRED_KEYS}
+        made[name] = _table(choice, known, name, name, problems)
     if SCHEMA in values:
         made[SCHEMA] = validate_table(schema_of(domain), values[SCHEMA], SCHEMA, problems)
     if problems:
@@ -285,22 +279,17 @@ def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settin
     return {name: table for name, table in made.items() if table is not None}
 
 
-def _without_retired(table: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if (table, key) not in _RETIRED}
-
-
-def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[str]) -> Settings | None:
-    """Validate one table; a class given as packages is chosen by the table's `kind`."""
-    if not isinstance(raw, dict):
-        problems.append(f"{where}: expected a table. Received: {redact(raw)!r}.")
+def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[Problem]) -> Settings | None:
+    """Validate one table; if its class is given as packages, the table's `kind` chooses it."""
+    if not _is_table(raw, where, problems):
         return None
     if isinstance(choice, tuple):
         kind = raw.get("kind")
         if is_custom(kind) and allows_custom_code(choice):
             return validate_table(CustomCode, raw, where, problems)
-        if kind not in kinds(*choice):
+        if kind not in (known := kinds(*choice)):
             own = ' Your own: "file.py:function".' if allows_custom_code(choice) else ""
-            problems.append(f"{where} kind: " + _missing_or_unknown(name, kind, kinds(*choice)) + own)
+            problems.append(Problem(where, _missing_or_unknown(name, kind, known) + own, "kind", "kind"))
             return None
         choice = settings_of(str(kind), *choice)
     return validate_table(choice, raw, where, problems)

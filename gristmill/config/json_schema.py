@@ -1,7 +1,7 @@
-"""The JSON Schema of `pipelines.toml`, so that editors complete and check it.
+"""JSON Schema of `pipelines.toml`, by which editors complete and check the file.
 
-`python -m gristmill.config.json_schema` prints it; `pipelines.schema.json` is kept current by a test. A field's
-description is the comment behind it in the settings class.
+`python -m gristmill.config.json_schema` prints it, and a test keeps `pipelines.schema.json` current. The description of
+a field is the comment behind it in the settings class.
 """
 
 import inspect
@@ -21,6 +21,7 @@ from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.runner import Runner
 from gristmill.settings.sweep import Sweep
 
+_COMMENTED_FIELD = re.compile(r"^    (\w+): (?:.*\n     .*|\n    \))*?.*?  # (.+)$", re.MULTILINE)
 _OWN = {
     "description": inspect.getdoc(CustomCode),
     "type": "object",
@@ -55,7 +56,7 @@ def schema() -> dict[str, Any]:
 
 
 def _classes(choice: Choice) -> Iterator[type[Settings]]:
-    """Yield the classes a table may have: its own, or one for each kind of its packages."""
+    """Yield the classes that a table may have: its own, or one for each kind of its packages."""
     if isinstance(choice, tuple):
         yield from (settings_of(kind, *choice) for kind in kinds(*choice))
     else:
@@ -75,10 +76,7 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
         "properties": {
             "domain": {"const": domain},
             "description": {"type": "string"},
-            "sweep": {
-                **references[Sweep, "validation"],
-                "propertyNames": {"enum": [*Sweep.model_fields, *tables]},
-            },
+            "sweep": {**references[Sweep, "validation"], "propertyNames": {"enum": [*Sweep.model_fields, *tables]}},
             **{table: found[0] if len(found) == 1 else {"oneOf": found} for table, found in options.items()},
         },
         "required": ["domain", *needed],
@@ -87,20 +85,15 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
 
 
 class _Described(GenerateJsonSchema):
-    """Has every field described, those of tables within tables too."""
+    """Describes every field, also of nested tables, by the comment behind it in the class that declares it."""
 
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
         definition = super().model_schema(schema)
-        _describe(schema["cls"], definition)
+        for owner in reversed([base for base in schema["cls"].__mro__ if issubclass(base, Settings)]):
+            for name, comment in _COMMENTED_FIELD.findall(inspect.getsource(owner)):
+                if name in definition.get("properties", {}):
+                    definition["properties"][name]["description"] = comment
         return definition
-
-
-def _describe(kind: type[Settings], definition: JsonSchemaValue) -> None:
-    """Give each field the comment behind it as its description, in the class that declares it."""
-    for owner in reversed([base for base in kind.__mro__ if issubclass(base, Settings)]):
-        for name, comment in re.findall(r"^    (\w+): .*?  # (.+)$", inspect.getsource(owner), re.MULTILINE):
-            if name in definition.get("properties", {}):
-                definition["properties"][name]["description"] = comment
 
 
 if __name__ == "__main__":

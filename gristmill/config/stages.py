@@ -1,8 +1,8 @@
-"""The table of names: what domains there are, and what a stage reads.
+"""Table of all domains and their stages.
 
-A domain is one row here, a folder `gristmill/<domain>/` and a flow `flows/<domain>.py`. In its folder `settings.py`
-names its tables and each stage is a module holding a function of its own name. This table is outside every code
-closure.
+A domain is one row here, a package `gristmill/domains/<domain>/` and a flow `flows/<domain>.py`. In its package,
+`settings.py` names its tables, and each stage is a module with a function of the same name. This table is outside every
+code closure.
 """
 
 import itertools
@@ -15,40 +15,39 @@ from gristmill.settings.base import Settings
 
 @dataclass(frozen=True)
 class Stage:
-    """One of the steps of a pipeline, or one point of a step that fans out."""
+    """One stage of a pipeline, or one point of a stage that fans out."""
 
     name: str
-    tables: tuple[str, ...]  # tables of pipelines.toml whose values it uses, and the schema where there is one
+    tables: tuple[str, ...]  # tables of pipelines.toml whose values it uses, and the schema
     inputs: tuple[str, ...]  # stages whose artifacts it reads
     libraries: tuple[str, ...]  # distributions whose version can change its result
-    resumable: bool = False  # keeps a scratch folder from which it goes on after a kill
-    warm: bool = False  # its training can begin from another network's weights (`with_warm_start`)
-    when: Callable[[Mapping[str, Any]], bool] | None = None  # tells by the tables whether it is there at all
+    resumable: bool = False  # resumes from a scratch folder after a kill
+    warm: bool = False  # its training can start from another network's weights (`with_warm_start`)
+    when: Callable[[Mapping[str, Any]], bool] | None = None  # whether the pipeline has the stage, by its tables
     ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # table to keys that cannot change its result
-    axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its own table that counts, argument that is counted)
-    point: Mapping[str, int] = field(default_factory=dict)  # argument to number from 0, of one point
-    function: str = ""  # of its module that does it: the stage's name, or `chunk`
-    chunked: tuple[str, ...] | None = None  # inputs that `chunks` and `chunk` of its module read, if it has them
-    threaded: bool = False  # by itself it keeps all cores of this machine busy: chunks are for other machines
+    axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its table with the count, argument with the number)
+    point: Mapping[str, int] = field(default_factory=dict)  # argument to number, from 0, of one point
+    function: str = ""  # function of its module: by default the stage's name, or `chunk`
+    chunked: tuple[str, ...] | None = None  # inputs of its module's `chunks` and `chunk`, if it has them
+    threaded: bool = False  # it uses all cores of a machine, so chunks are only for other machines
 
     @property
     def label(self) -> str:
-        """The name, with the point's numbers from 1 on: `backtest 2/1`."""
-        return " ".join(
-            [self.name, *(["/".join(str(number + 1) for number in self.point.values())] if self.point else [])]
-        )
+        """The name, with the numbers of a point from 1 on: `backtest 2/1`."""
+        numbers = "/".join(str(number + 1) for number in self.point.values())
+        return f"{self.name} {numbers}" if numbers else self.name
 
     def chunk(self, number: int) -> "Stage":
-        """Return one chunk of the work, from 0 on, as a point: what it writes is an artifact for the stage alone."""
+        """Return one chunk of the work as a point; its artifact is read by the stage only."""
         return replace(self, function="chunk", point={"number": number}, inputs=self.chunked or (), chunked=None)
 
     def argument(self, name: str) -> str:
-        """Return the argument that takes the folder of a stage it reads: the stage's name, unless a table has it."""
+        """Return the argument for the folder of an input: the name of the stage, unless a table has the same name."""
         return f"{name}_folder" if name in self.tables else name
 
 
-def _head_alone_learns(tables: Mapping[str, Any]) -> bool:
-    """Whether a base gives the same features of an image in every epoch: neither of them is changed."""
+def _has_frozen_base(tables: Mapping[str, Any]) -> bool:
+    """Return whether an image has the same features in every epoch: neither the base nor the image changes."""
     model, changes = tables["model"], tables["augment"].model_dump(exclude={"fill"}, exclude_defaults=True)
     return model.kind == "transfer" and model.frozen and not changes
 
@@ -58,105 +57,83 @@ _STATISTICS = ("ruptures", "scipy", "statsmodels")
 _NETWORKS = ("keras", *_TABLES, "tensorflow")
 _IMAGES = (*_TABLES, "pillow", "tensorflow")
 
-_CHECKED = {"ingest": ("max_lost",)}  # by the run itself, after ingest
+
+def _ingest(*libraries: str, **options: Any) -> Stage:
+    ignores = {"ingest": ("max_lost",)}  # the run itself checks it after ingest
+    return Stage("ingest", ("source", "ingest", "schema"), (), libraries, ignores=ignores, **options)
+
+
+def _preprocess(*libraries: str, **options: Any) -> Stage:
+    return Stage("preprocess", ("preprocess",), ("ingest",), libraries, **options)
+
+
+def _train(*inputs: str, name: str = "train", tables: tuple[str, ...] = ("model", "train"), **options: Any) -> Stage:
+    return Stage(name, tables, inputs, _NETWORKS, resumable=True, **options)
+
+
+def _evaluate(*inputs: str, statistics: tuple[str, ...] = (), **options: Any) -> Stage:
+    return Stage("evaluate", ("evaluate",), ("preprocess", "train", *inputs), (*_NETWORKS, *statistics), **options)
+
+
+def _export(*inputs: str) -> Stage:
+    return Stage("export", ("export",), ("preprocess", "train", "evaluate", *inputs), _NETWORKS)
+
 
 STAGES: dict[str, tuple[Stage, ...]] = {
-    "generation": (
-        Stage("ingest", ("source", "ingest", "schema"), (), _TABLES, ignores=_CHECKED),
-        Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS),
-        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
-        Stage("evaluate", ("evaluate",), ("preprocess", "train"), _NETWORKS),
-        Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
-    ),
-    "tabular": (
-        Stage("ingest", ("source", "ingest", "schema"), (), _TABLES, ignores=_CHECKED),
-        Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
-        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
-        Stage("evaluate", ("evaluate",), ("preprocess", "train"), _NETWORKS),
-        Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
-    ),
+    "generation": (_ingest(*_TABLES), _preprocess(*_NETWORKS), _train("preprocess"), _evaluate(), _export()),
+    "tabular": (_ingest(*_TABLES), _preprocess(*_TABLES), _train("preprocess"), _evaluate(), _export()),
     "text": (
-        Stage(
-            "ingest",
-            ("source", "ingest", "schema"),
-            (),
-            (*_TABLES, "tensorflow", "tensorflow-datasets"),
-            ignores=_CHECKED,
-        ),
-        Stage("preprocess", ("preprocess",), ("ingest",), _NETWORKS, chunked=("ingest",), threaded=True),
-        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True),
-        Stage("evaluate", ("evaluate",), ("preprocess", "train", "ingest"), (*_NETWORKS, "scipy")),
-        Stage("export", ("export",), ("preprocess", "train", "evaluate", "ingest"), _NETWORKS),
+        _ingest(*_TABLES, "tensorflow", "tensorflow-datasets"),
+        _preprocess(*_NETWORKS, chunked=("ingest",), threaded=True),
+        _train("preprocess"),
+        _evaluate("ingest", statistics=("scipy",)),
+        _export("ingest"),
     ),
     "timeseries": (
-        Stage("ingest", ("source", "ingest", "schema"), (), _TABLES, ignores=_CHECKED),
-        Stage("preprocess", ("preprocess",), ("ingest",), _TABLES),
-        Stage("train", ("model", "train"), ("preprocess",), _NETWORKS, resumable=True, warm=True),
-        Stage(
-            "backtest",
-            ("model", "train", "backtest"),
-            ("preprocess",),
-            _NETWORKS,
-            resumable=True,
+        _ingest(*_TABLES),
+        _preprocess(*_TABLES),
+        _train("preprocess", warm=True),
+        _train(
+            "preprocess",
+            name="backtest",
+            tables=("model", "train", "backtest"),
             axes=(("windows", "window"), ("seeds", "seed")),
         ),
-        Stage(
-            "evaluate",
-            ("evaluate",),
-            ("preprocess", "train", "backtest"),
-            (*_NETWORKS, *_STATISTICS),
-            chunked=("preprocess",),
-        ),
-        Stage(
-            "refit",
-            ("model", "train"),
-            ("preprocess", "train"),
-            _NETWORKS,
-            resumable=True,
-            warm=True,
-            when=lambda tables: tables["export"].refit,
-        ),
-        Stage("export", ("export",), ("preprocess", "train", "evaluate", "refit"), _NETWORKS),
+        _evaluate("backtest", statistics=_STATISTICS, chunked=("preprocess",)),
+        _train("preprocess", "train", name="refit", warm=True, when=lambda tables: tables["export"].refit),
+        _export("refit"),
     ),
     "vision": (
-        Stage(
-            "ingest",
-            ("source", "ingest", "schema"),
-            (),
-            (*_IMAGES, "tensorflow-datasets"),
-            ignores=_CHECKED,
-            chunked=(),
-            threaded=True,
-        ),
-        Stage("preprocess", ("preprocess",), ("ingest",), _IMAGES, chunked=("ingest",), threaded=True),
+        _ingest(*_IMAGES, "tensorflow-datasets", chunked=(), threaded=True),
+        _preprocess(*_IMAGES, chunked=("ingest",), threaded=True),
         Stage(
             "features",
             ("model",),
             ("preprocess",),
             _NETWORKS,
-            when=_head_alone_learns,
+            when=_has_frozen_base,
             ignores={"model": ("units", "dropout")},
             chunked=("preprocess",),
             threaded=True,
         ),
-        Stage("train", ("model", "augment", "train"), ("preprocess", "features"), _NETWORKS, resumable=True),
-        Stage("evaluate", ("evaluate",), ("preprocess", "train", "features"), (*_NETWORKS, "scipy")),
-        Stage("export", ("export",), ("preprocess", "train", "evaluate"), _NETWORKS),
+        _train("preprocess", "features", tables=("model", "augment", "train")),
+        _evaluate("features", statistics=("scipy",)),
+        _export(),
     ),
 }
 
 DOMAINS = tuple(STAGES)
-START = "start"  # the input, of no stage of its own, from whose weights training begins
+START = "start"  # input with the weights from which training starts; no stage makes it
 
 
 def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
-    """Return the stages that a pipeline asks for in their order, those that fan out point by point."""
+    """Return the stages of a pipeline in their order, with each point of those that fan out."""
     points = {stage.name: _points(stage, tables) for stage in STAGES[domain]}
     labels = {name: tuple(stage.label for stage in found) for name, found in points.items()}
     return [
         replace(
             stage,
-            tables=tuple(name for name in stage.tables if name in tables),  # a schema there need not be
+            tables=tuple(name for name in stage.tables if name in tables),  # the schema is optional
             inputs=tuple(label for name in stage.inputs for label in labels[name]),
         )
         for found in points.values()
@@ -165,12 +142,12 @@ def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
 
 
 def fans_out(domain: str, tables: Mapping[str, Settings]) -> bool:
-    """Whether a pipeline has stages of several points or chunks, which can be made side by side."""
+    """Return whether a pipeline has stages of several points or chunks, which can run in parallel."""
     return any(stage.point or stage.chunked is not None for stage in stages_of(domain, tables))
 
 
 def with_warm_start(stage: Stage) -> Stage:
-    """Return a stage as one whose training begins from a network that it reads, if it can."""
+    """Return a stage with the network from which its training starts among its inputs, if it supports that."""
     return replace(stage, inputs=(*stage.inputs, START)) if stage.warm else stage
 
 
@@ -190,5 +167,5 @@ def _points(stage: Stage, tables: Mapping[str, Settings]) -> list[Stage]:
 
 
 def module_of(domain: str, stage: str) -> str:
-    """Return the module that holds a stage's core function for a domain."""
+    """Return the module with a stage's function in a domain."""
     return f"gristmill.domains.{domain}.{stage}"

@@ -19,7 +19,7 @@ from gristmill.errors import GristmillError, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
 from gristmill.settings.base import Settings
-from gristmill.settings.messages import format_number, validate_table
+from gristmill.settings.messages import Problem, format_number, validate_table
 from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.sweeps.trials import Trial, seed_trials
 
@@ -95,12 +95,12 @@ def rows(root: Path) -> list[CourseRow]:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{file}: not valid TOML: {error}.") from None
-    problems: list[str] = []
+    problems: list[Problem] = []
     found = [
         validate_table(CourseRow, row, f"{FILE} row {at}", problems) for at, row in enumerate(raw.get("rows", []), 1)
     ]
     if problems:
-        raise RequestError("\n".join(problems))
+        raise RequestError("\n".join(map(str, problems)))
     return [row for row in found if row]
 
 

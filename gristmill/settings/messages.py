@@ -4,7 +4,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar, get_origin
+from typing import Any, NamedTuple, TypeVar, get_origin
 
 from pydantic import ValidationError
 
@@ -23,7 +23,24 @@ _ROUNDING = 1e-12  # smaller sizes are rounding errors, shown as 0
 _PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, and their formats
 
 _COUNT_OR_SHARE = "a whole number, or a share below 1"
-_COUNT_OR_SHARE_MISSED = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors where a number is neither
+_COUNT_OR_SHARE_ERRORS = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors for a number that is neither
+
+
+class Problem(NamedTuple):
+    """An invalid setting."""
+
+    where: str  # file and table
+    text: str
+    key: str = ""  # key of the table; empty for a problem of the whole table
+    label: str = ""  # key and position within its value, such as `quantiles[1]`; empty if the text names the key
+
+    @property
+    def line(self) -> str:
+        """The text after the label."""
+        return f"{self.label}: {self.text}" if self.label else self.text
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.line}"
 
 
 def unknown_name(what: str, received: Any, known: Iterable[str]) -> str:
@@ -123,48 +140,48 @@ def keras_reason(error: Exception) -> str:
     return re.split(r"\.\s+[A-Z]|\n", cause)[0].rstrip(".:") or type(error).__name__
 
 
-def validate_table(kind: type[S], raw: Any, where: str, problems: list[str]) -> S | None:
-    """Return a table as settings, or None after adding a line to `problems` for each mistake, `where` before it."""
+def validate_table(kind: type[S], raw: Any, where: str, problems: list[Problem]) -> S | None:
+    """Return a table as settings, or None after adding to `problems`; `where` names the table."""
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        problems.extend(f"{where} {line}" for line in problem_lines(error, kind))
+        problems.extend(table_problems(error, kind, where))
         return None
 
 
-def problem_lines(error: ValidationError, table: type[Settings]) -> Iterator[str]:
-    """Yield one line for each key of `table` that does not hold: the key, why, what was received.
+def table_problems(error: ValidationError, table: type[Settings], where: str = "") -> Iterator[Problem]:
+    """Yield a problem for each invalid key of a table: why it is invalid, and what was received.
 
-    What does not hold of the table as a whole comes without a key: its name stands before the line.
+    A problem of the whole table has no key.
     """
-    reasons: dict[str, tuple[list[str], set[tuple[str, Any]], Any]] = {}
+    reasons: dict[str, tuple[str, list[str], set[tuple[str, Any]], Any]] = {}
     for detail in error.errors(include_url=False):
         # A location is the key, then positions in an array, then branches of a union, which mean little to a reader.
         if not detail["loc"]:
-            yield f"expected {_expected(detail['msg'])}."
+            yield Problem(where, f"expected {_expected(detail['msg'])}.")
             continue
-        name, *inner = detail["loc"]
-        key = f"{name}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
-        if inner and name in table.model_fields and get_origin(table.model_fields[str(name)].annotation) is dict:
-            key = f"{name}.{inner[0]}"  # the keys of such a table are the user's own
+        key, *inner = str(detail["loc"][0]), *detail["loc"][1:]
+        label = f"{key}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
+        if inner and key in table.model_fields and get_origin(table.model_fields[key].annotation) is dict:
+            label = f"{key}.{inner[0]}"  # the keys of such a table are the user's own
         if detail["type"] == "extra_forbidden":
-            yield unknown_name("key", key, table.model_fields)
+            yield Problem(where, unknown_name("key", label, table.model_fields), key)
         elif detail["type"] == "missing":
-            yield f"{key}: missing. It has no default."
+            yield Problem(where, "missing. It has no default.", key, label)
         elif detail["type"] == "too_short" and detail["input"]:
-            continue  # short only because its mistakes, told elsewhere, are out
+            continue  # the array is only short because its invalid items, which are reported too, were left out
         else:
-            messages, missed, _ = reasons.setdefault(key, ([], set(), detail["input"]))
+            _, messages, failed, _ = reasons.setdefault(label, (key, [], set(), detail["input"]))
             messages.append(_expected(detail["msg"]))
-            missed.add((detail["type"], detail.get("ctx", {}).get("lt")))
-    for key, (messages, missed, received) in reasons.items():
-        expected = _COUNT_OR_SHARE if missed >= _COUNT_OR_SHARE_MISSED else " or ".join(dict.fromkeys(messages))
-        shown = "nothing" if received is None else f"{redact(received)!r} ({_toml_type(received)})"
-        yield f"{key}: expected {expected}. Received: {shown}."
+            failed.add((detail["type"], detail.get("ctx", {}).get("lt")))
+    for label, (key, messages, failed, received) in reasons.items():
+        expected = _COUNT_OR_SHARE if failed >= _COUNT_OR_SHARE_ERRORS else " or ".join(dict.fromkeys(messages))
+        found = "nothing" if received is None else f"{redact(received)!r} ({_toml_type(received)})"
+        yield Problem(where, f"expected {expected}. Received: {found}.", key, label)
 
 
 def _expected(message: str) -> str:
-    """Return what Pydantic asks for, in the words of TOML."""
+    """Return Pydantic's message in the words of TOML."""
     message = re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", message)
     message = re.sub(r"a valid dictionary( or instance of \w+)?", "a table", message)
     return message.replace("a valid tuple", "a valid array")

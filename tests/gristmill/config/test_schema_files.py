@@ -10,6 +10,7 @@ from gristmill.domains.timeseries.settings import Schema
 from gristmill.domains.vision.settings import Schema as PhotoSchema
 from gristmill.errors import RequestError
 from gristmill.settings.data_schema import Cells
+from gristmill.settings.messages import Problem
 
 
 def write(project: Path, text: str) -> None:
@@ -87,8 +88,8 @@ def test_a_schema_of_no_pipeline_is_refused(project: Path) -> None:
     with pytest.raises(RequestError) as raised:
         load(project)
     assert str(raised.value).splitlines() == [
-        "schemas/other.toml: no pipeline is called so. Rename the file as its own, or remove it.",
-        "schemas/smal.toml: no pipeline is called so. Did you mean 'small'? Rename the file as its own, or remove it.",
+        "schemas/other.toml: no pipeline has this name. Rename the file, or remove it.",
+        "schemas/smal.toml: no pipeline has this name. Did you mean 'small'? Rename the file, or remove it.",
     ]
 
 
@@ -101,12 +102,12 @@ def test_a_file_that_cannot_be_read_is_said(project: Path) -> None:
 def test_mistakes_in_what_other_domains_have_are_told_with_their_key(tmp_path: Path) -> None:
     (tmp_path / "schemas").mkdir()
     (tmp_path / "schemas/it.toml").write_text("width.min = 'a'\n[classes]\nants = -1\n")
-    problems: list[str] = []
+    problems: list[Problem] = []
 
     assert read_schema(tmp_path, "it", PhotoSchema, problems) is None
-    assert problems == ["schemas/it.toml [width] min: expected a valid number. Received: 'a' (string)."]
+    assert list(map(str, problems)) == ["schemas/it.toml [width] min: expected a valid number. Received: 'a' (string)."]
     (tmp_path / "schemas/it.toml").write_text("[classes]\nants = -1\n")
     assert read_schema(tmp_path, "it", PhotoSchema, problems) is None
-    assert problems[1:] == [
+    assert list(map(str, problems[1:])) == [
         "schemas/it.toml classes.ants: expected greater than or equal to 0. Received: -1 (integer)."
     ]

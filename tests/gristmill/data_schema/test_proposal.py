@@ -27,6 +27,7 @@ from gristmill.domains.vision import settings as vision_settings
 from gristmill.errors import DataError
 from gristmill.settings.base import Settings
 from gristmill.settings.data_schema import Cells
+from gristmill.settings.messages import Problem
 from gristmill.sources.images.arrays import Arrays
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.writings.files import TextFiles
@@ -146,7 +147,7 @@ def test_the_proposed_file_is_read_back_and_holds_the_data_it_came_from(domain: 
     counts = ingest(**reads, out=first)
     proposed = as_toml("it", "all", propose(domain, first, meaning))
     (tmp_path / "schemas/it.toml").write_text(proposed)
-    problems: list[str] = []
+    problems: list[Problem] = []
     schema = read_schema(tmp_path, "it", settings.Schema, problems)
 
     assert problems == []

@@ -25,7 +25,10 @@ from gristmill.settings.base import (
 )
 
 PACKAGE = Path(gristmill.__file__).parent
-MODULES = sorted(path.relative_to(PACKAGE.parent).as_posix() for path in PACKAGE.rglob("settings.py"))
+MODULES = sorted(
+    path.relative_to(PACKAGE.parent).as_posix()
+    for path in [PACKAGE / "settings/base.py", *PACKAGE.rglob("settings.py")]
+)
 VALIDATORS = {"field_validator", "model_validator"}
 
 

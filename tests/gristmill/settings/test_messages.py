@@ -9,9 +9,9 @@ from gristmill.settings.base import Settings, Share, Sizes
 from gristmill.settings.messages import (
     format_number,
     format_numbers,
-    problem_lines,
     score,
     score_rows,
+    table_problems,
     unknown_name,
     unknown_pipeline,
 )
@@ -38,7 +38,7 @@ def lines(**values: Any) -> list[str]:
     try:
         Table.model_validate({"history": 1} | values)
     except ValidationError as error:
-        return list(problem_lines(error, Table))
+        return [problem.line for problem in table_problems(error, Table)]
     return []
 
 
@@ -107,7 +107,7 @@ def test_one_problem_is_one_line(values: dict[str, Any], said: str) -> None:
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(ValidationError) as raised:
         Table.model_validate({})
-    assert list(problem_lines(raised.value, Table)) == ["history: missing. It has no default."]
+    assert list(map(str, table_problems(raised.value, Table, "it"))) == ["it history: missing. It has no default."]
 
 
 def test_every_problem_has_its_line() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gristmill.settings.messages import problem_lines
+from gristmill.settings.messages import table_problems
 from gristmill.settings.sweep import Range, Sweep
 
 
@@ -19,7 +19,7 @@ def problems(text: str) -> list[str]:
     """The mistakes in a table."""
     with pytest.raises(ValidationError) as raised:
         sweep(text)
-    return list(problem_lines(raised.value, Sweep))
+    return [problem.line for problem in table_problems(raised.value, Sweep)]
 
 
 def test_one_training_of_every_combination_is_what_is_tried_if_nothing_else_is_said() -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gristmill.errors import DataError
-from gristmill.settings.messages import problem_lines
+from gristmill.settings.messages import table_problems
 from gristmill.sources.tables.inline import Inline
 
 LINE = Inline.model_validate({"kind": "inline", "x": [-1, 0, 2.5], "y": [-3, -1, 4]})
@@ -34,7 +34,7 @@ def test_another_column_is_refused() -> None:
 def test_columns_of_unequal_length_are_refused_with_both_lengths() -> None:
     with pytest.raises(ValidationError) as caught:
         Inline.model_validate({"kind": "inline", "x": [1, 2], "y": [1, 2, 3]})
-    assert list(problem_lines(caught.value, Inline)) == [
+    assert [problem.line for problem in table_problems(caught.value, Inline)] == [
         "y: expected as many numbers as x, 2, not 3. Received: [1, 2, 3] (array)."
     ]
 

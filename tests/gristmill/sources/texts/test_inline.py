@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from gristmill.errors import DataError
 from gristmill.settings.base import identity_values
 from gristmill.settings.kinds import kinds, settings_of
-from gristmill.settings.messages import problem_lines
+from gristmill.settings.messages import table_problems
 from gristmill.sources.texts.inline import Inline
 
 TOY = {"kind": "inline", "texts": ["I love my dog", "I hate rain"], "labels": [1, "bad"]}
@@ -42,7 +42,7 @@ def test_parts_are_a_column_where_they_are_given() -> None:
 def test_columns_of_unequal_length_are_refused_with_both_lengths(given: dict[str, Any], line: str) -> None:
     with pytest.raises(ValidationError) as caught:
         Inline.model_validate(TOY | given)
-    assert list(problem_lines(caught.value, Inline)) == [line]
+    assert [problem.line for problem in table_problems(caught.value, Inline)] == [line]
 
 
 @pytest.mark.parametrize("given", [{"texts": []}, {"texts": "a"}, {"labels": [0.5, 1]}, {"parts": ["dev", "test"]}])

@@ -14,7 +14,7 @@ from gristmill.domains.vision.models.transfer import BASES, Transfer
 from gristmill.errors import RequestError
 from gristmill.export import bundle
 from gristmill.settings.base import identity_values, locations
-from gristmill.settings.messages import problem_lines
+from gristmill.settings.messages import table_problems
 from gristmill.training import saved_network
 from gristmill.training.seeds import seeded
 from helpers.small_base import IMAGES, SMALL, base_of, built, write_weights
@@ -53,7 +53,7 @@ def test_an_unknown_base_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValidationError) as refused:
         Transfer.model_validate(SMALL | {"base": "Mobilenet"})
 
-    (line,) = problem_lines(refused.value, Transfer)
+    (line,) = (problem.line for problem in table_problems(refused.value, Transfer))
     assert "such as MobileNet, " in line
     assert line.endswith("Received: 'Mobilenet' (string).")
 
@@ -167,7 +167,7 @@ def test_without_weights_there_is_no_layer_to_tune_from() -> None:
     with pytest.raises(ValidationError) as refused:
         Transfer.model_validate(SMALL | {"train_from": "conv"})
 
-    assert list(problem_lines(refused.value, Transfer)) == [
+    assert [problem.line for problem in table_problems(refused.value, Transfer)] == [
         "train_from: expected nothing, since weights = 'none' trains all of the base. Received: 'conv' (string)."
     ]
 
