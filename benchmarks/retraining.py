@@ -141,7 +141,7 @@ def drifting(drift: dict[str, Any] | None) -> bool:
 
 def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> dict[str, float]:
     """Return the mean absolute error on the last arrival by each way."""
-    from gristmill.domains.timeseries.champion_replay import Served
+    from gristmill.domains.timeseries.champion_replay import ChampionReplay
     from gristmill.domains.timeseries.ingest import ingest
 
     project = Project.open(folder)
@@ -157,7 +157,7 @@ def errors(folder: Path, frame: pd.DataFrame, series: Series, always: Any) -> di
         made = {}
         for way, version in (("never", first), ("gated", champion)):
             settings: Any = restore_settings("timeseries", version.settings)["preprocess"]
-            served = Served(store.open_verified(version.references["export"]).path, settings, out, last)
+            served = ChampionReplay(store.open_verified(version.references["export"]).path, settings, out, last)
             starts = served.data.origins("test")
             made[way] = served.forecast(starts)
         made["always"] = always.predict(served.data.histories(starts), verbose=0)

@@ -160,7 +160,7 @@ def test_every_problem_of_the_file_is_told_at_once(project: Path, command: Comma
             in_rows(lambda lines: [*lines[:4], "1749-03,71.0", *lines[4:]]),
             [
                 "series.csv rows 4 and 5: both are 1749-03-01 00:00:00 (1 duplicates).",
-                "Keep one row a time, or say which counts by duplicates in the table 'ingest'.",
+                "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts.",
             ],
             id="duplicate dates",
         ),
@@ -227,8 +227,8 @@ def test_a_missing_file_names_every_place_that_was_tried(
         ),
         pytest.param(
             in_toml("history = 12", 'history = 1\ncalendar = ["month"]'),
-            "preprocess.history is 1, shorter than preprocess.horizon, 2: what is known ahead would not reach all "
-            "steps. Set a history at least as long as the horizon.",
+            "preprocess.history is 1, shorter than preprocess.horizon, 2: known columns would not cover all "
+            "steps to forecast. Set a history at least as long as the horizon.",
             id="known further ahead than a window is long",
         ),
     ],

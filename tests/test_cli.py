@@ -375,7 +375,7 @@ def test_predict_takes_no_other_history_than_the_model_sees(finished: Path, comm
     assert (other.status, other.out, other.err) == (
         2,
         "",
-        "error: --history 24: this model sees 12 values, no other number.\n",
+        "error: --history 24: this model accepts 12 values only. Omit the option.\n",
     )
 
 
@@ -415,7 +415,7 @@ def test_predict_refuses_what_it_cannot_use(finished: Path, command: Command) ->
     )
     assert (short.status, short.err) == (
         1,
-        "error: series 'sunspots': 5 rows, but the model sees 12. Give it at least as many.\n",
+        "error: series 'sunspots': 5 rows, but the model needs 12. Add earlier rows.\n",
     )
     assert not (finished / "f.xlsx").exists()
 

@@ -138,7 +138,7 @@ def test_rows_in_disorder_are_mended_as_the_settings_say_and_counted(
     [
         (
             disorderly(),
-            "rows 31 and 32: both are 2023-10-21 03:00:00 (1 duplicates). Keep one row a time, or say which",
+            "rows 31 and 32: both are 2023-10-21 03:00:00 (1 duplicates). Keep one row for each time, or set",
         ),
         (
             [f"{time:%Y-%m-%d %H:%M},1" for time in AUTUMN[:100]] + [f"{time.isoformat()},1" for time in AUTUMN[100:]],

@@ -369,8 +369,8 @@ def test_a_promotion_meanwhile_stands(project: Path, retrain: Retrain, monkeypat
         ),
         (
             "gate.window=1",
-            "gate.window is 1, shorter than preprocess.horizon, 2: no forecast can be judged in it. "
-            "Set several horizons.",
+            "gate.window is 1, shorter than preprocess.horizon, 2: no forecast fits into it. "
+            "Set gate.window to several horizons.",
         ),
     ],
 )

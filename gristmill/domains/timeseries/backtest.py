@@ -1,9 +1,9 @@
-"""Backtest: one block of a rolling origin, forecast by a network trained on what came before it.
+"""Backtest: train a network on the data before a block, and forecast the block.
 
-The blocks end where the test part begins, so that settings may be chosen on them and the test part stays unseen. With
-a series of 100 observations, a test part of 20, blocks of 10 and a gap of 2, window 0 (the newest) trains on
-[0, 68) and forecasts [70, 80); window 1 trains on [0, 58) and forecasts [60, 70). A training that slides, of 40
-observations, takes [28, 68) and [18, 58).
+All blocks end where the test part begins. So settings can be chosen on them while the test part stays unseen. With a
+series of 100 observations, a test part of 20, blocks of 10 and a gap of 2, window 0 (the newest) trains on [0, 68) and
+forecasts [70, 80); window 1 trains on [0, 58) and forecasts [60, 70). With `training` of 40 observations they train on
+[28, 68) and [18, 58).
 """
 
 from collections.abc import Sequence
@@ -37,54 +37,47 @@ def backtest(
     on_epoch: OnEpoch,
     files: Sequence[Path] = (),
 ) -> dict[str, int]:
-    """Train on what came before one block and forecast the block.
+    """Train on the data before one block and forecast the block; other arguments as in `train`.
 
-    Writes `predictions.parquet`, `parts.parquet` (where the block lies) and `block.json`.
+    Writes `predictions.parquet`, `parts.parquet` (the range of the block) and `block.json`.
 
     Args:
-        model: settings of the model.
-        train: settings of the training.
-        backtest: how the blocks lie.
-        window: which block, counted back from the test part.
-        seed: which network of the block; added to the training's seed.
-        preprocess: folder of the prepared series.
-        out: folder to write to.
-        scratch: folder of the checkpoints.
-        logs: folder of TensorBoard's logs.
-        on_epoch: called after each epoch.
-        files: of the user's own model, its file first.
+        backtest: number and size of the blocks.
+        window: number of the block, counted back from the test part.
+        seed: number of the network of the block, added to the seed of training.
 
     Raises:
-        DataError: nothing is left to train on before the block.
+        DataError: there is not enough data before the block.
     """
     whole = dataset.read(preprocess)
     data = whole.cut_at(block_parts(whole, backtest, window, with_validation=train.patience is not None))
-    if len(data.origins("train")) < 2 or not len(data.origins("test")):
+    windows = {part: len(data.origins(part)) for part in ("train", "test")}
+    if windows["train"] < 2 or not windows["test"]:
         raise DataError(
-            f"backtest window {window + 1} has {len(data.origins('train'))} windows to train on "
-            f"and {len(data.origins('test'))} to forecast. Set fewer or smaller windows in the table 'backtest'."
+            f"backtest window {window + 1} has {windows['train']} windows to train on and {windows['test']} to "
+            "forecast. Set fewer or smaller windows in the table 'backtest'."
         )
     settings = train.model_copy(update={"seed": train.seed + seed})
-    network, course = fit_forecaster(buildable(model, files), settings, data, scratch, logs, on_epoch)
+    network, history = fit_forecaster(buildable(model, files), settings, data, scratch, logs, on_epoch)
     quantiles = list(train.quantiles) if train.loss == "quantile" else None
     forecasts = forecast_part(data, "test", network, quantiles)
     write_table(out / "predictions.parquet", as_rows(data, forecasts, window=window, seed=seed))
     dataset.write_parts(data, out)
-    write_document(out / "block.json", {"window": window, "seed": seed, "best_epoch": course.best_epoch})
-    return {"train_windows": len(data.origins("train")), "windows": len(forecasts.starts)}
+    write_document(out / "block.json", {"window": window, "seed": seed, "best_epoch": history.best_epoch})
+    return {"train_windows": windows["train"], "windows": windows["test"]}
 
 
 def block_parts(data: Prepared, settings: Backtest, window: int, with_validation: bool) -> Bounds:
-    """Return the parts of each series around a block, (series, 3, 2): train, validation for patience, block as test.
+    """Return the training part, validation part (for patience) and block of each series, (series, 3, 2).
 
-    As the parts themselves, blocks begin and end at the same times in all series.
+    Blocks begin and end at the same times in all series.
     """
     times, (begins, ends) = data.times.to_numpy(), data.part("test").T
     grid = np.unique(times)
     test = int(np.searchsorted(grid, times[begins[begins < ends]].min()))
     size = settings.size or len(grid) - test
     block = test - (window + 1) * size
-    known = block - (data.layout.horizon if settings.gap is None else settings.gap)  # what may be trained on ends here
+    known = block - (data.layout.horizon if settings.gap is None else settings.gap)  # end of training data
     learned = known - (int(np.diff(data.part("validation")).max()) if with_validation else 0)
     begin = 0 if settings.training == "expanding" else learned - settings.training
     edges = np.maximum(0, [begin, learned, learned, known, block, block + size])

@@ -1,4 +1,4 @@
-"""What the blocks of a backtest say together: scores of each, their mean and spread, residuals to calibrate on."""
+"""Scores of a backtest's blocks, their mean and spread, and residuals for calibration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ import pandas as pd
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.baseline_forecasts import baselines_of, calibrated, with_baselines, with_intervals
 from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.decomposition import with_season
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
-from gristmill.domains.timeseries.study import with_season
 from gristmill.util.table_io import read_document, read_table
 
-LABELS = ("window", "seed", "begin", "end", "forecaster")  # columns of a block's scores that are no metric
+LABELS = ("window", "seed", "begin", "end", "forecaster")  # columns that are not metrics
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block's forecasts by one network."""
+    """Forecasts of one block by one network."""
 
     window: int
     seed: int
-    data: Prepared  # cut at the block, which is its test part
+    data: Prepared  # with the block as its test part
     forecasts: Forecasts
 
 
 def read_blocks(data: Prepared, folders: Sequence[Path]) -> list[Block]:
-    """Return the blocks that `backtest` wrote."""
+    """Read the blocks written by `backtest`."""
     blocks = []
     for folder in folders:
-        told = read_document(folder / "block.json")
+        labels = read_document(folder / "block.json")
         _, _, parts = dataset.read_parts(folder)
         cut = data.cut_at(parts)
         starts = cut.origins("test")
@@ -43,14 +43,14 @@ def read_blocks(data: Prepared, folders: Sequence[Path]) -> list[Block]:
         names = [MODEL, "low", "high"] if table["low"].notna().all() else [MODEL]
         model, *interval = (table[name].to_numpy().reshape(truth.shape) for name in names)
         forecasts = Forecasts(starts, truth, {MODEL: model}, *interval)
-        blocks.append(Block(told["window"], told["seed"], cut, forecasts))
+        blocks.append(Block(labels["window"], labels["seed"], cut, forecasts))
     return blocks
 
 
 def pooled(blocks: Sequence[Block]) -> Forecasts:
     """Return the forecasts of all blocks together, each by the network of the first seed.
 
-    Those of other seeds forecast the same windows: they say nothing new of how far a forecast may be off.
+    Networks of other seeds forecast the same windows, so their residuals add no information.
     """
     blocks = [block for block in blocks if block.seed == 0]
     return Forecasts(
@@ -63,8 +63,8 @@ def pooled(blocks: Sequence[Block]) -> Forecasts:
 def score_blocks(blocks: Sequence[Block], settings: Evaluate, level: float) -> pd.DataFrame:
     """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
 
-    Nothing is taken from a block or from what came after it, a season that is not set included; but the intervals of
-    networks without quantiles are calibrated on the other blocks, where there are any.
+    Everything is fitted on data before the block, including a season that is not set. Only the intervals of networks
+    without quantiles are calibrated on the other blocks, if there are any.
     """
     return pd.concat([_score_block(block, blocks, settings, level) for block in blocks], ignore_index=True)
 
@@ -82,7 +82,7 @@ def _score_block(block: Block, blocks: Sequence[Block], settings: Evaluate, leve
 
 
 def summarised(table: pd.DataFrame) -> dict[str, Any]:
-    """Return each forecaster's metrics: mean, and spread (standard deviation) over windows and over seeds."""
+    """Return the mean of each forecaster's metrics, and their standard deviation over windows and over seeds."""
     metrics = [name for name in table if name not in LABELS]
     summary = {
         str(name): {str(metric): _spread(rows, str(metric)) for metric in metrics}

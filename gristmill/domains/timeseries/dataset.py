@@ -1,7 +1,7 @@
-"""What preprocess publishes and every later stage reads: the series, their parts, their windows and their scale.
+"""Dataset of prepared series: written by preprocess and read by every later stage.
 
-All series lie one after the other in one array, (observations, columns): targets first, then inputs, then what is
-known ahead. The known columns are shifted: at position t stands what is known of t + horizon (`shape.py`).
+All series are in one array, (observations, columns), one after the other: targets first, then inputs, then known
+columns. The known columns are shifted: position t has the known values of t + horizon (`model_shape.py`).
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from gristmill.util.table_io import read_document, read_table, write_document, w
 Values = npt.NDArray[np.float32]
 Bounds = npt.NDArray[np.int64]  # (…, 2): half-open ranges of positions
 
-MODEL = "model"  # the column of the model's forecasts, beside those of the baselines
+MODEL = "model"  # column of the model's forecasts, next to those of the baselines
 PARTS = ("train", "validation", "test")  # in the order of time
 _EDGES = ("begin", "end")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How series are cut and scaled; fitted once, used by every stage."""
+    """Columns, windows and scale of the series; fitted once and used by every stage."""
 
     targets: list[str]
     inputs: list[str]
@@ -39,13 +39,18 @@ class Layout:
     scale: str
     normalise: str
     residual: bool
-    mean: list[float]  # of each column's training part
-    deviation: list[float]  # of each column's training part, not 0
+    mean: list[float]  # of each column in the training set
+    deviation: list[float]  # of each column in the training set, never 0
 
     @property
     def channels(self) -> int:
-        """Columns of values: targets and inputs."""
+        """Number of targets and inputs."""
         return len(self.targets) + len(self.inputs)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns."""
+        return [*self.targets, *self.inputs, *self.known]
 
 
 @dataclass(frozen=True)
@@ -55,20 +60,20 @@ class Prepared:
     ids: list[str]  # (series,)
     times: pd.Index  # (observations,)
     values: Values  # (observations, columns), in the series' own units
-    filled: npt.NDArray[np.bool_]  # (observations,): made by ingest to fill a hole
-    bounds: Bounds  # (series, 2): where each series lies
-    parts: Bounds  # (series, 3, 2): where train, validation and test lie in it
+    filled: npt.NDArray[np.bool_]  # (observations,), whether ingest filled a gap there
+    bounds: Bounds  # (series, 2), range of each series
+    parts: Bounds  # (series, 3, 2), ranges of training, validation and test part
     layout: Layout
 
     def part(self, name: str) -> Bounds:
-        """Return where a part lies in each series: (series, 2)."""
+        """Return the range of a part in each series, (series, 2)."""
         return self.parts[:, PARTS.index(name)]
 
     def origins(self, part: str) -> Origins:
-        """Return the origins of a part's windows, series by series.
+        """Return the origins of the windows of a part, series by series.
 
-        A window is left out where one of its targets was filled in, which would be judged on our own invention, or
-        where the value before its origin was, which may have been interpolated towards what came after.
+        Windows with a filled target are left out, because the target is not an observation. So are windows with a
+        filled value right before the origin, which may be interpolated from later values.
         """
         layout = self.layout
         made = [
@@ -79,51 +84,50 @@ class Prepared:
         if not self.filled.any():
             return starts
         before = np.concatenate([[0], np.cumsum(self.filled)])
-        sound: Origins = starts[before[starts + layout.horizon] == before[starts - 1]]
-        return sound
+        return np.asarray(starts[before[starts + layout.horizon] == before[starts - 1]])
 
     def histories(self, starts: Origins) -> Values:
-        """Return what windows see, in raw units: (windows, history, columns)."""
+        """Return the inputs of windows in raw units, (windows, history, columns)."""
         return self.values[windows.history_index(starts, self.layout.history)]
 
     def targets(self, starts: Origins) -> Values:
-        """Return what windows are judged on, in raw units: (windows, horizon, targets)."""
+        """Return the targets of windows in raw units, (windows, horizon, targets)."""
         return self.values[windows.target_index(starts, self.layout.horizon), : len(self.layout.targets)]
 
     def by_series(self, starts: Origins) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-        """Yield each series that has some of these origins, and at which positions they stand."""
+        """Yield each series with some of the origins, and the positions of these origins."""
         owner = self.series_of(starts)
         order = np.argsort(owner, kind="stable")
         present, begins = np.unique(owner[order], return_index=True)
         yield from zip(present.tolist(), np.split(order, begins)[1:], strict=True)
 
     def series_of(self, starts: Origins) -> npt.NDArray[np.int64]:
-        """Return which series each window belongs to: (windows,)."""
+        """Return the series of each window, (windows,)."""
         return np.searchsorted(self.bounds[:, 0], starts, side="right") - 1
 
-    def only(self, stretch: slice) -> "Prepared":
-        """Return a stretch of the series, at least one, as if there were no others but for the scale."""
-        bounds = self.bounds[stretch]
+    def only(self, series: slice) -> "Prepared":
+        """Return some of the series, at least one, with the scale of all."""
+        bounds = self.bounds[series]
         begin, end = bounds[0, 0], bounds[-1, 1]
         return replace(
             self,
-            ids=self.ids[stretch],
+            ids=self.ids[series],
             times=self.times[begin:end],
             values=self.values[begin:end],
             filled=self.filled[begin:end],
             bounds=bounds - begin,
-            parts=self.parts[stretch] - begin,
+            parts=self.parts[series] - begin,
         )
 
     def cut_at(self, parts: Bounds) -> "Prepared":
-        """Return the same series cut elsewhere, with the scale of the new training part."""
+        """Return the same series with other parts and the scale of the new training set."""
         trained = inside(len(self.values), parts[:, 0])
         mean, deviation = fit_scale(self.values[trained], self.layout.scale)
         return replace(self, parts=parts, layout=replace(self.layout, mean=mean, deviation=deviation))
 
 
 def inside(length: int, bounds: Bounds) -> npt.NDArray[np.bool_]:
-    """Return which of so many positions lie within one of the bounds: (length,)."""
+    """Return which of `length` positions are within one of the bounds, (length,)."""
     edges = np.zeros(length + 1, np.int64)
     np.add.at(edges, bounds[:, 0], 1)
     np.add.at(edges, bounds[:, 1], -1)
@@ -131,7 +135,7 @@ def inside(length: int, bounds: Bounds) -> npt.NDArray[np.bool_]:
 
 
 def fit_scale(train: npt.NDArray[Any], scale: str) -> tuple[list[float], list[float]]:
-    """Return mean and deviation of each column of the training part, or 0 and 1 for no scaling or an empty part."""
+    """Return mean and deviation of each column of the training set; 0 and 1 without scaling or values."""
     if scale == "none" or not len(train):
         return [0.0] * train.shape[1], [1.0] * train.shape[1]
     deviation = train.std(axis=0, dtype=np.float64)
@@ -139,17 +143,15 @@ def fit_scale(train: npt.NDArray[Any], scale: str) -> tuple[list[float], list[fl
 
 
 def write(prepared: Prepared, out: Path) -> None:
-    """Write `series.parquet` (`ds`, float32 columns, `filled`), `parts.parquet` (one row a series), `layout.json`."""
-    layout = prepared.layout
-    names = [*layout.targets, *layout.inputs, *layout.known]
-    columns = {name: prepared.values[:, at] for at, name in enumerate(names)}
+    """Write `series.parquet` (`ds`, float32 columns, `filled`), `parts.parquet` (a row per series), `layout.json`."""
+    columns = {name: prepared.values[:, at] for at, name in enumerate(prepared.layout.columns)}
     write_table(out / "series.parquet", pd.DataFrame({"ds": prepared.times, **columns, "filled": prepared.filled}))
     write_parts(prepared, out)
-    write_document(out / "layout.json", asdict(layout))
+    write_document(out / "layout.json", asdict(prepared.layout))
 
 
 def read(folder: Path) -> Prepared:
-    """Read what `write` wrote."""
+    """Read the folder of `write`."""
     frame = read_table(folder / "series.parquet")
     ids, bounds, parts = read_parts(folder)
     return Prepared(
@@ -164,14 +166,14 @@ def read(folder: Path) -> Prepared:
 
 
 def write_parts(prepared: Prepared, out: Path) -> None:
-    """Write where each series and its parts lie."""
+    """Write the ranges of each series and its parts."""
     ranges = {"series": prepared.bounds, **{part: prepared.part(part) for part in PARTS}}
     columns = {f"{name}_{edge}": bounds[:, at] for name, bounds in ranges.items() for at, edge in enumerate(_EDGES)}
     write_table(out / "parts.parquet", pd.DataFrame({"unique_id": prepared.ids, **columns}))
 
 
 def read_parts(folder: Path) -> tuple[list[str], Bounds, Bounds]:
-    """Return the ids of the series, where each lies, and where its parts do."""
+    """Read the ids of the series, their ranges, and the ranges of their parts."""
     frame = read_table(folder / "parts.parquet")
     ranges = [frame[[f"{name}_{edge}" for edge in _EDGES]].to_numpy() for name in ("series", *PARTS)]
     return frame["unique_id"].tolist(), ranges[0], np.stack(ranges[1:], axis=1)

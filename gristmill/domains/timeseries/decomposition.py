@@ -1,5 +1,4 @@
-"""What a series is made of: trend, season, remainder; its autocorrelation; whether it is stationary; whether its steps
-are noise.
+"""Decomposition of a series into trend, season and remainder, with tests of its autocorrelation and stationarity.
 
 Sources: Cleveland, Cleveland, McRae & Terpenning, "STL: a seasonal-trend decomposition procedure based on LOESS",
 Journal of Official Statistics 6(1), 1990; Wang, Smith & Hyndman, "Characteristic-based clustering for time series
@@ -12,53 +11,95 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from gristmill.domains.timeseries.seasonality import autocorrelation
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.seasonality import autocorrelation, find_season
+from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.util.table_io import write_document, write_table
 
 Values = npt.NDArray[np.float64]
-Notes = dict[str, float | int | None]
+Summary = Mapping[str, float | int | None]
 
-LONGEST = 20_000  # observations looked at, the last ones
-LEAST = 8  # observations that tests are made on
-LAGS = 40  # of the autocorrelation; two seasons where that is more
-DOUBT = 0.05  # a p-value below it speaks against its hypothesis
-CYCLES = 11  # seasons that shape the one in their middle; the usual choice
-TREND_SHARE = 0.2  # of the series in LOESS's window, where there is no season to take it from
+MAX_OBSERVATIONS = 20_000  # only the last observations are used
+MIN_OBSERVATIONS = 8  # required for a test
+LAGS = 40  # lags of the autocorrelation, or two seasons if that is more
+SIGNIFICANCE = 0.05  # a hypothesis with a smaller p-value is rejected
+CYCLES = 11  # neighbouring seasons that STL averages; the usual choice
+TREND_SHARE = 0.2  # share of the series in the window of LOESS if there is no season
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """The parts of a series and what tests say about it."""
+    """Parts of a series and results of tests."""
 
-    begin: int  # position of the first observation looked at
-    season: int | None  # in observations; None where there is none or it is not seen twice
-    trend: Values  # (observations,), as the next two: they add up to the series
+    begin: int  # position of the first observation used
+    season: int | None  # observations in a season; None if there is none or the series has less than two
+    trend: Values  # (observations,); trend, seasonal and remainder add up to the series
     seasonal: Values
     remainder: Values
     autocorrelation: Values  # at lags 0, 1, …
-    bound: float  # of the autocorrelation: 95 % of white noise's stay within ±bound
-    strength_of_trend: float  # 0 to 1: what the remainder leaves of the variance of trend and remainder
+    bound: float  # 95 % of the autocorrelations of white noise are within ±bound
+    strength_of_trend: float  # 0 to 1: share of the variance of trend and remainder that the trend explains
     strength_of_season: float | None
-    unit_root: float | None  # p-value of ADF's hypothesis that the level wanders, without the season
-    stationary: float | None  # p-value of KPSS's hypothesis that it does not, within 0.01 and 0.1
-    steps_are_noise: float | None  # p-value of Ljung-Box's hypothesis that the first differences are white noise
+    unit_root: float | None  # p-value of the ADF test; hypothesis: the level wanders. The season is removed
+    stationary: float | None  # p-value of the KPSS test, from 0.01 to 0.1; hypothesis: the level does not wander
+    steps_are_noise: float | None  # p-value of the Ljung-Box test; hypothesis: first differences are white noise
+
+    def summary(self) -> dict[str, float | int | None]:
+        """Return the numbers without the arrays."""
+        return {
+            "observations": len(self.trend),
+            "season": self.season,
+            "strength_of_trend": self.strength_of_trend,
+            "strength_of_season": self.strength_of_season,
+            "deviation_of_remainder": float(self.remainder.std()),
+            "autocorrelation": float(self.autocorrelation[1]) if len(self.autocorrelation) > 1 else None,
+            "bound": self.bound,
+            "unit_root": self.unit_root,
+            "stationary": self.stationary,
+            "steps_are_noise": self.steps_are_noise,
+        }
+
+
+def with_season(settings: Evaluate, data: Prepared) -> Evaluate:
+    """Return settings with the season found in the training set, if none is set and one is found."""
+    return settings.model_copy(update={"season": settings.season or find_season(_longest_training_series(data)[1])})
+
+
+def write_patterns(data: Prepared, season: int | None, out: Path) -> None:
+    """Write `patterns.json` and `decomposition.parquet` for the first target of the longest training series."""
+    position, values = _longest_training_series(data)
+    found = find_patterns(values, season)
+    begin, end = data.part("train")[position]
+    labels = {"series": data.ids[position], "autocorrelations": found.autocorrelation.tolist()}
+    write_document(out / "patterns.json", found.summary() | labels)
+    parts = {"trend": found.trend, "season": found.seasonal, "remainder": found.remainder}
+    write_table(out / "decomposition.parquet", pd.DataFrame({"ds": data.times[begin + found.begin : end]} | parts))
+
+
+def _longest_training_series(data: Prepared) -> tuple[int, Values]:
+    """Return the number of the series with the longest training part, and its first target there."""
+    position = int(np.diff(data.part("train")).argmax())
+    begin, end = data.part("train")[position]
+    return position, data.values[begin:end, 0].astype(np.float64)
 
 
 def find_patterns(values: Values, season: int | None) -> Patterns:
-    """Take a series apart.
+    """Return the decomposition and tests of a series.
 
-    The tests for a wandering level see the series without its season. White noise is asked of the first differences,
-    not of the remainder: if the steps are noise, nothing can do better than the last value, while a remainder has
-    been smoothed and is never white.
+    White noise is tested on the first differences, not on the remainder: a remainder is smoothed and is never white
+    noise. If the differences are noise, no model can beat the last value.
 
     Args:
-        values: (observations,), on a regular grid; the last 20,000 are looked at.
-        season: in observations, set or found; None where there is none.
+        values: (observations,), on a regular grid; only the last 20,000 are used.
+        season: observations in a season, if any.
     """
-    begin = max(0, len(values) - LONGEST)
+    begin = max(0, len(values) - MAX_OBSERVATIONS)
     values = np.asarray(values, np.float64)[begin:]
     season = season if season is not None and 2 <= season <= len(values) // 2 else None
     trend, seasonal, remainder = decompose(values, season)
@@ -83,8 +124,8 @@ def find_patterns(values: Values, season: int | None) -> Patterns:
 def decompose(values: Values, season: int | None) -> tuple[Values, Values, Values]:
     """Return trend, seasonal part and remainder, which add up to the values, of a series of any length.
 
-    With a season that the series holds twice, by STL, the seasonal part a weighted mean over neighbouring seasons;
-    without one by LOESS over a fifth of the series, and the seasonal part is 0.
+    A series of at least two seasons is decomposed by STL. Otherwise the trend is a LOESS over a fifth of the series and
+    the seasonal part is 0.
     """
     if season is not None and 2 <= season <= len(values) // 2:
         trend, seasonal = _stl(values, season)
@@ -96,14 +137,14 @@ def decompose(values: Values, season: int | None) -> tuple[Values, Values, Value
 def _stl(values: Values, season: int) -> tuple[Values, Values]:
     from statsmodels.tsa.seasonal import STL
 
-    window = math.ceil(1.5 * season / (1 - 1.5 / CYCLES)) | 1  # odd; the paper's choice
+    window = math.ceil(1.5 * season / (1 - 1.5 / CYCLES)) | 1  # odd; as in the paper
     found = STL(
         values,
         period=season,
         seasonal=CYCLES,
         seasonal_deg=0,
         trend=window,
-        trend_jump=math.ceil(window / 10),  # LOESS at every so many points, lines between them: as good, and fast
+        trend_jump=math.ceil(window / 10),  # LOESS only at every tenth of the window, for speed
         low_pass_jump=math.ceil(season / 10),
     ).fit(inner_iter=2)
     return np.asarray(found.trend), np.asarray(found.seasonal)
@@ -113,9 +154,9 @@ def _smooth(values: Values) -> Values:
     from statsmodels.nonparametric.smoothers_lowess import lowess
 
     count = len(values)
-    if count < LEAST or (values == values[0]).all():
+    if count < MIN_OBSERVATIONS or (values == values[0]).all():
         return np.full(count, values.mean())
-    window = max(TREND_SHARE, LEAST / count)
+    window = max(TREND_SHARE, MIN_OBSERVATIONS / count)
     smoothed = lowess(values, np.arange(count), frac=window, it=0, delta=0.01 * count, return_sorted=False)
     return np.asarray(smoothed, np.float64)
 
@@ -126,21 +167,20 @@ def _strength(part: Values, remainder: Values) -> float:
 
 
 def _standard(part: Values, values: Values) -> Values | None:
-    """Return a part to mean 0 and deviation 1 for a test; None if it is too short, or all of it is rounding."""
-    if len(values) < LEAST or np.ptp(part) <= 1e-9 * max(np.ptp(values), abs(values[0])):
+    """Return a part with mean 0 and deviation 1 for a test; None if it is too short or only rounding errors."""
+    if len(values) < MIN_OBSERVATIONS or np.ptp(part) <= 1e-9 * max(np.ptp(values), abs(values[0])):
         return None
-    standard: Values = (part - part.mean()) / part.std()
-    return standard
+    return np.asarray((part - part.mean()) / part.std())
 
 
 def _unit_root(values: Values) -> float | None:
     from statsmodels.tools.sm_exceptions import SingularMatrixWarning
     from statsmodels.tsa.stattools import adfuller
 
-    if np.ptp(np.diff(values)) <= 1e-9:  # a straight line: nothing to regress on
+    if np.ptp(np.diff(values)) <= 1e-9:  # a straight line has nothing to regress on
         return None
     lags = int(np.cbrt(len(values) - 1))
-    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):  # where the lags explain all
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):  # if the lags explain everything
         warnings.simplefilter("ignore", SingularMatrixWarning)
         return _probability(adfuller(values, maxlag=lags, autolag=None, result_object=True).pvalue)
 
@@ -150,7 +190,7 @@ def _stationary(values: Values) -> float | None:
     from statsmodels.tsa.stattools import kpss
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", InterpolationWarning)  # its table ends at 0.01 and 0.1; said where it is shown
+        warnings.simplefilter("ignore", InterpolationWarning)  # its table ends at 0.01 and 0.1; `_p` shows that
         return _probability(kpss(values, nlags="auto", result_object=True).pvalue)
 
 
@@ -165,68 +205,55 @@ def _probability(found: float) -> float | None:
     return float(found) if math.isfinite(found) else None
 
 
-def notes(patterns: Patterns) -> Notes:
-    """Return the numbers of the patterns, without their arrays."""
-    return {
-        "observations": len(patterns.trend),
-        "season": patterns.season,
-        "strength_of_trend": patterns.strength_of_trend,
-        "strength_of_season": patterns.strength_of_season,
-        "deviation_of_remainder": float(patterns.remainder.std()),
-        "autocorrelation": float(patterns.autocorrelation[1]) if len(patterns.autocorrelation) > 1 else None,
-        "bound": patterns.bound,
-        "unit_root": patterns.unit_root,
-        "stationary": patterns.stationary,
-        "steps_are_noise": patterns.steps_are_noise,
-    }
+def sentences(summary: Summary) -> list[str]:
+    """Return the sentences that describe the `summary` of patterns."""
+    found = (_strengths(summary), _neighbours(summary), _level(summary), _steps(summary))
+    return [sentence for sentence in found if sentence]
 
 
-def sentences(found: Mapping[str, float | int | None]) -> list[str]:
-    """Return what `notes` say, in words."""
-    return [said for said in (_of_strengths(found), _of_neighbours(found), _of_level(found), _of_steps(found)) if said]
-
-
-def _of_strengths(found: Mapping[str, float | int | None]) -> str:
-    trend, season = found["strength_of_trend"] or 0.0, found["strength_of_season"]
-    said = f"The trend is {_strong(trend)} (strength {trend:.2f} of 1)"
+def _strengths(summary: Summary) -> str:
+    trend, season = summary["strength_of_trend"] or 0.0, summary["strength_of_season"]
+    sentence = f"The trend is {_strong(trend)} (strength {trend:.2f} of 1)"
     if season is None:
-        return f"{said}; no season repeats."
-    return f"{said}; the season of {found['season']} observations is {_strong(season)} ({season:.2f})."
+        return f"{sentence}; no season was found."
+    return f"{sentence}; the season of {summary['season']} observations is {_strong(season)} ({season:.2f})."
 
 
 def _strong(strength: float) -> str:
     return "strong" if strength >= 0.6 else "moderate" if strength >= 0.3 else "weak"
 
 
-def _of_neighbours(found: Mapping[str, float | int | None]) -> str | None:
-    correlation, bound = found["autocorrelation"], found["bound"]
+def _neighbours(summary: Summary) -> str | None:
+    correlation, bound = summary["autocorrelation"], summary["bound"]
     if correlation is None or bound is None:
         return None
-    return f"Neighbouring values correlate by {correlation:.2f}; of white noise it would be within ±{bound:.2f}."
+    return f"The autocorrelation at lag 1 is {correlation:.2f}; for white noise it would be within ±{bound:.2f}."
 
 
-def _of_level(found: Mapping[str, float | int | None]) -> str | None:
-    unit_root, stationary = found["unit_root"], found["stationary"]
+def _level(summary: Summary) -> str | None:
+    unit_root, stationary = summary["unit_root"], summary["stationary"]
     if unit_root is None or stationary is None:
         return None
-    said = {
-        (True, False): "It is stationary: it keeps returning to one level",
-        (False, True): "It is not stationary: its level wanders, so look at differences or normalise each window",
-        (True, True): "It is stationary only for a while: it returns to a level, but that level drifts or jumps",
-        (False, False): "Whether it is stationary cannot be told from so few or so noisy observations",
-    }[unit_root < DOUBT, stationary < DOUBT]
-    return f"{said} (p-values: {_p(unit_root)} of a unit root by ADF, {_p(stationary, 0.01, 0.1)} of none by KPSS)."
+    sentence = {
+        (True, False): "The series is stationary: it keeps returning to one level",
+        (False, True): "The series is not stationary: its level wanders, so use differences or normalise each window",
+        (True, True): "The series is stationary only for a while: it returns to a level that drifts or jumps",
+        (False, False): "There are too few or too noisy observations to decide whether the series is stationary",
+    }[unit_root < SIGNIFICANCE, stationary < SIGNIFICANCE]
+    return (
+        f"{sentence} (p-values: {_p(unit_root)} for a unit root by ADF, {_p(stationary, 0.01, 0.1)} for none by KPSS)."
+    )
 
 
-def _of_steps(found: Mapping[str, float | int | None]) -> str | None:
-    noise = found["steps_are_noise"]
+def _steps(summary: Summary) -> str | None:
+    noise = summary["steps_are_noise"]
     if noise is None:
         return None
-    if noise < DOUBT:
-        return f"Its steps are not white noise (Ljung-Box, p {_p(noise)}): past steps tell something about the next."
-    return f"Its steps cannot be told from white noise (Ljung-Box, p {_p(noise)}): the last value will be hard to beat."
+    if noise < SIGNIFICANCE:
+        return f"Its differences are not white noise (Ljung-Box, p {_p(noise)}): past differences predict the next one."
+    return f"Its differences look like white noise (Ljung-Box, p {_p(noise)}): the last value will be hard to beat."
 
 
-def _p(value: float, least: float = 0.001, most: float = 1.0) -> str:
-    """Return a p-value in words that claim no more than is known: the tables of some tests end."""
-    return f"≤ {least:g}" if value <= least else f"≥ {most:g}" if value >= most else f"{value:.3f}"
+def _p(value: float, low: float = 0.001, high: float = 1.0) -> str:
+    """Return a p-value as text; the tables of some tests end at `low` and `high`."""
+    return f"≤ {low:g}" if value <= low else f"≥ {high:g}" if value >= high else f"{value:.3f}"

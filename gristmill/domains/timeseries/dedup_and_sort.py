@@ -1,4 +1,4 @@
-"""Rows put in order: by series and time, one row for each time."""
+"""Sort rows by series and time, and keep one row for each time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -19,15 +19,15 @@ Columns = dict[str, npt.NDArray[np.float64]]
 class Observations:
     """Values of all series, ordered by series and time."""
 
-    ids: pd.Index  # (series,) their names, sorted
+    ids: pd.Index  # (series,) names, sorted
     series: Integers  # (rows,) number of each row's series, ascending
     times: pd.Index  # (rows,) ascending within a series
     columns: Columns  # (rows,) each
-    positions: Integers = field(default_factory=lambda: np.empty(0, np.int64))  # (rows,) in the source; none on a grid
+    positions: Integers = field(default_factory=lambda: np.empty(0, np.int64))  # (rows,) in the source; empty on a grid
 
     @property
     def firsts(self) -> Integers:
-        """Return the position of each series' first row."""
+        """Position of the first row of each series."""
         return np.searchsorted(self.series, np.arange(len(self.ids)))
 
     def kept(self, rows: npt.NDArray[np.bool_]) -> "Observations":
@@ -43,17 +43,17 @@ class Observations:
         )
 
     def of_series(self, number: int) -> str:
-        """Return ` of series 'A'`, where there is more than one."""
+        """Return ` of series 'A'` if there are several series, else an empty string."""
         return f" of series {self.ids[number]!r}" if len(self.ids) > 1 else ""
 
 
 def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[Integers, pd.Index]:
-    """Return the number of each row's series and the names of all, sorted.
+    """Return the number of each row's series, and the sorted names of all series.
 
     Args:
         rows: the table.
-        column: names the series, as text or whole numbers; None for a single one.
-        otherwise: the name of a single one.
+        column: column of series names, as text or whole numbers; None for a single series.
+        otherwise: name of a single series.
 
     Raises:
         DataError: a cell of the column is empty.
@@ -65,7 +65,7 @@ def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[Integ
     if empty.any():
         raise DataError(
             f"{rows.where(int(empty.argmax()))}, column {column!r}: an empty cell, so the row belongs to no series "
-            f"({count_such(empty.sum(), 'cell')}). Mend it, or name another column as series in the table 'ingest'."
+            f"({count_such(empty.sum(), 'cell')}). Fix it, or name another column as series in the table 'ingest'."
         )
     numbers, names = pd.factorize(cells)
     ids = pd.Index(names).astype("str")
@@ -74,7 +74,10 @@ def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[Integ
 
 
 def in_order(times: pd.Index, series: Integers, ids: pd.Index, columns: Columns) -> tuple[Observations, int]:
-    """Return the rows in order, those of equal times as in the source, and how many stood behind a later one."""
+    """Return the rows sorted by series and time, and how many rows came after a later one in the source.
+
+    Rows of equal times keep their order.
+    """
     order = np.argsort(series, kind="stable")
     backwards = _steps(times[order], series[order]) < 0
     if backwards.any():
@@ -86,15 +89,15 @@ def in_order(times: pd.Index, series: Integers, ids: pd.Index, columns: Columns)
 def without_duplicates(
     rows: Observations, policy: Literal["error", "first", "last", "mean"], where: Callable[..., str]
 ) -> Observations:
-    """Return the rows with one for each time of a series.
+    """Return one row for each time of a series.
 
     Args:
-        rows: in order.
-        policy: which row counts: the first or last of the source, or the mean of all, empty cells left out.
-        where: names the rows at positions of the source.
+        rows: sorted rows.
+        policy: which row to keep: the first or the last in the source, or the mean of all without empty cells.
+        where: returns a description of rows by their positions in the source.
 
     Raises:
-        DataError: a time stands twice, under the policy `error`.
+        DataError: a time occurs twice and the policy is `error`.
     """
     again = _steps(rows.times, rows.series) == 0
     if not again.any():
@@ -104,7 +107,7 @@ def without_duplicates(
         raise DataError(
             f"{where(*sorted(rows.positions[second - 1 : second + 1]))}: both are {rows.times[second]}"
             f"{rows.of_series(rows.series[second])} ({again.sum()} duplicates). "
-            "Keep one row a time, or say which counts by duplicates in the table 'ingest'."
+            "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts."
         )
     kept = np.append(~again, True) if policy == "last" else np.append(True, ~again)
     single = rows.kept(kept)
@@ -115,15 +118,14 @@ def without_duplicates(
 
 
 def _steps(times: pd.Index, series: Integers) -> Integers:
-    """Return the distance from each time to the next; 1 from one series to another."""
+    """Return the difference from each time to the next; 1 between two series."""
     values = times.asi8 if isinstance(times, pd.DatetimeIndex) else times.to_numpy()
     return np.where(np.diff(series) == 0, np.diff(values), 1)
 
 
 def _means(values: npt.NDArray[np.float64], starts: Integers) -> npt.NDArray[np.float64]:
-    """Return the mean of each group of rows, without missing values; NaN where there is no other."""
-    there = ~np.isnan(values)
-    counts = np.add.reduceat(there.astype(np.int64), starts)
-    sums = np.add.reduceat(np.where(there, values, 0.0), starts)
-    means: npt.NDArray[np.float64] = np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0)
-    return means
+    """Return the mean of each group of rows without missing values; NaN if all values of a group are missing."""
+    present = ~np.isnan(values)
+    counts = np.add.reduceat(present.astype(np.int64), starts)
+    sums = np.add.reduceat(np.where(present, values, 0.0), starts)
+    return np.asarray(np.divide(sums, counts, out=np.full(len(starts), np.nan), where=counts > 0))

@@ -1,4 +1,4 @@
-"""Export: the tested network as a bundle that takes raw values, proved in a fresh process."""
+"""Export: write the tested network as a bundle, and verify its predictions in a fresh process."""
 
 import shutil
 from pathlib import Path
@@ -17,25 +17,25 @@ from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 
-_PROVED = 10_000  # windows at most whose forecasts are compared
+_MAX_PARITY_WINDOWS = 10_000  # windows whose forecasts are compared
 
 
 def export(
     *, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path, refit: Path | None = None
 ) -> dict[str, int]:
-    """Write the network in each format and publish it only if every one predicts what was scored.
+    """Write the network in each format, and check that each format repeats the scored predictions.
 
-    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference) and, where there
-    are any, `intervals.json`. A network that was trained once more on everything is exported in place of the judged
-    one, whose scores it carries; it is compared with its own predictions.
+    Writes `saved_model/`, `model.keras`, `signature.json`, `scores.json` (with the parity difference) and, if there are
+    any, `intervals.json`. A refit network is exported with the scores of the tested network; it is compared with its
+    own predictions.
 
     Args:
-        export: which formats, and how exactly each must repeat the predictions.
+        export: formats, and the tolerance of the parity check.
         preprocess: folder of the prepared series.
-        train: folder of the judged network.
+        train: folder of the tested network.
         evaluate: folder of its scores.
         out: folder to write to.
-        refit: folder of the network that was trained once more on everything, where there is one.
+        refit: folder of the refit network, if any.
 
     Raises:
         ParityError: a reloaded model predicts something else.
@@ -45,7 +45,7 @@ def export(
         exported = refit or train
         network = saved_network.read(exported)
         export_network(network, export.formats, out)
-        starts = data.origins("test")[:_PROVED]
+        starts = data.origins("test")[:_MAX_PARITY_WINDOWS]
         predicted = by_network(network, data)(starts)
         if refit is None:
             forecast = levels_of(predicted, training["quantiles"])[0].ravel()
@@ -64,9 +64,8 @@ def export(
 
 
 def signature(data: Prepared, any_length: bool, training: dict[str, Any], settings: Export) -> dict[str, object]:
-    """Return what a caller must know to use the model."""
+    """Return the signature: input, output, columns and times of the model."""
     layout = data.layout
-    columns = [*layout.targets, *layout.inputs, *layout.known]
     outputs = [
         f"{name} quantile {level:g}" if level else name
         for name in layout.targets
@@ -78,8 +77,8 @@ def signature(data: Prepared, any_length: bool, training: dict[str, Any], settin
         "input": {
             "name": "history",
             "dtype": "float32",
-            "shape": [None, steps, len(columns)],
-            "columns": columns,
+            "shape": [None, steps, len(layout.columns)],
+            "columns": layout.columns,
             "holds": f"the last {layout.history} observations, in the data's own units{ahead}",
         },
         "output": {

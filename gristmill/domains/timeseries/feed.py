@@ -1,4 +1,4 @@
-"""What training is fed: batches of standardised windows, gathered by index, so that windows take no memory."""
+"""Feed of training: batches of standardised windows, gathered by index so that windows take no memory."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from gristmill.domains.timeseries.windows import history_index, sequence_index, 
 from gristmill.training.feed import GatheredFeed
 from gristmill.training.fit import Batch
 
-_CACHED_BYTES = 256 << 20  # validation windows are kept between epochs where they take less
+_MAX_CACHED_BYTES = 256 << 20  # larger validation sets are gathered again in every epoch
 
 
 def scaled(values: Any, layout: Layout, targets_only: bool = False) -> Any:
-    """Return values (…, columns) in deviations from the training part's means."""
+    """Return standardised values, (…, columns)."""
     count = len(layout.targets) if targets_only else len(layout.mean)
     return ((values - layout.mean[:count]) / layout.deviation[:count]).astype("float32")
 
 
 class WindowFeed(GatheredFeed):
-    """Batches of (window, target): (batch, history, columns) and (batch, horizon, targets).
+    """Batches of windows, (batch, history, columns), and targets, (batch, horizon, targets).
 
-    Where the network learns sequences, targets are (batch, history, horizon, targets).
+    With `targets = "sequence"` targets are (batch, history, horizon, targets).
     """
 
     def __init__(self, data: Prepared, settings: Train) -> None:
@@ -32,16 +32,16 @@ class WindowFeed(GatheredFeed):
         super().__init__(tf.constant(data.origins("train"), tf.int64), self._windows, settings)
 
     def validation(self) -> tf.data.Dataset | None:
-        """Return the validation windows in large batches, or None where there are none."""
+        """Return the validation windows in large batches, or None if there are none."""
         origins = self._data.origins("validation")
         if not len(origins):
             return None
         batches = tf.data.Dataset.from_tensor_slices(origins).batch(1024).map(self._windows)
-        small = len(origins) * self._bytes_per_window() < _CACHED_BYTES
+        small = len(origins) * self._bytes_per_window() < _MAX_CACHED_BYTES
         return batches.cache() if small else batches
 
     def _windows(self, origins: tf.Tensor) -> Batch:
-        """Return windows and their targets by their origins (…,)."""
+        """Return the windows and targets of origins (…,)."""
         layout = self._data.layout
         if self._targets == "sequence":
             ahead = sequence_index(origins, layout.history, layout.horizon)

@@ -1,4 +1,4 @@
-"""Prepared series, cut to some windows to train on and none to judge on: what `gristmill check` trains on."""
+"""Cut prepared series to a few training windows, for the overfit check of `gristmill check`."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,12 +18,12 @@ from gristmill.domains.timeseries.windows import Origins
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write windows from all over the training parts, each as a series of its own.
+    """Write training windows, evenly spaced, each as a series of its own.
 
     Args:
-        folders: of what train reads.
+        folders: input folders of train.
         out: empty folders of the same names.
-        most: windows; if None, no more than a network can learn by heart whatever its size: those that a plane meets.
+        most: maximum number of windows; if None, as many as a network without a hidden layer can fit exactly.
     """
     data = dataset.read(folders["preprocess"])
     starts = data.origins("train")
@@ -34,7 +34,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
 
 
 def _lags(data: Prepared, starts: Origins) -> npt.NDArray[Any]:
-    """Return what a model that knows no sequence sees of windows: (windows, features)."""
+    """Return the features of windows for a model that is not sequential, (windows, features)."""
     layout = data.layout
     window = normalised(ops.convert_to_tensor(scaled(data.histories(starts), layout)), layout)
     outputs = layout.horizon * len(layout.targets)
@@ -42,12 +42,12 @@ def _lags(data: Prepared, starts: Origins) -> npt.NDArray[Any]:
 
 
 def _alone(data: Prepared, starts: Origins) -> Prepared:
-    """Return series of one window each, to train on, by their origins."""
-    layout = data.layout
-    rows = (starts[:, np.newaxis] + np.arange(-layout.history, layout.horizon)).ravel()
-    ends = (np.arange(len(starts)) + 1) * (layout.history + layout.horizon)
-    begins = ends - layout.history - layout.horizon
-    edges = np.column_stack([begins + layout.history, ends, ends, ends])  # of the parts; nothing is judged on
+    """Return a training series for each window."""
+    history, horizon = data.layout.history, data.layout.horizon
+    rows = (starts[:, np.newaxis] + np.arange(-history, horizon)).ravel()
+    begins = np.arange(len(starts)) * (history + horizon)
+    ends = begins + history + horizon
+    parts = np.column_stack([begins + history, ends, ends, ends, ends, ends])  # validation and test part are empty
     return replace(
         data,
         ids=[str(start) for start in starts],
@@ -55,5 +55,5 @@ def _alone(data: Prepared, starts: Origins) -> Prepared:
         values=data.values[rows],
         filled=data.filled[rows],
         bounds=np.column_stack([begins, ends]),
-        parts=np.stack([edges[:, :-1], edges[:, 1:]], axis=-1),
+        parts=parts.reshape(-1, 3, 2),
     )

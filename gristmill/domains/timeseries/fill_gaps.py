@@ -1,8 +1,8 @@
-"""Holes in series: points of the grid without a value, filled from those around them.
+"""Fill gaps: grid points without a value are filled from the values around them.
 
-Every function takes the values of one column on the grids of all series, one after the other, with NaN for holes, and
-the number of each point's series. No value crosses from one series into another. A hole at the end of a series, where
-it has a value on one side only, takes that value.
+Every function takes the values of one column on the grids of all series in sequence, with NaN for gaps, and the number
+of each point's series. No value is used for another series. A gap at the begin or the end of a series takes its nearest
+value.
 """
 
 from collections.abc import Callable
@@ -17,29 +17,29 @@ Values = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Policy = Literal["interpolate", "forward_fill", "seasonal"]
 
-SEASONS = 3  # of which the shape across a hole is the mean
-FAR = 10  # seasons away that these may lie
+SEASONS_AVERAGED = 3  # earlier seasons whose mean fills a gap
+MAX_SEASONS_BACK = 10  # how many seasons before the gap these may be
 
 
 def interpolate(values: Values, series: Integers) -> Values:
-    """Return the values with holes on straight lines between their ends."""
-    holes, left, right = _neighbours(values, series)
-    before, behind = values[left], values[right]
-    share = np.divide(holes - left, right - left, out=np.zeros(len(holes)), where=right > left)
-    return _filled(values, holes, before + (behind - before) * share)
+    """Return the values with gaps filled by straight lines."""
+    missing, left, right = _neighbours(values, series)
+    before, after = values[left], values[right]
+    share = np.divide(missing - left, right - left, out=np.zeros(len(missing)), where=right > left)
+    return _filled(values, missing, before + (after - before) * share)
 
 
 def forward_fill(values: Values, series: Integers) -> Values:
-    """Return the values with each hole at the last value before it."""
-    holes, left, _ = _neighbours(values, series)
-    return _filled(values, holes, values[left])
+    """Return the values with each gap filled by the last value before it."""
+    missing, left, _ = _neighbours(values, series)
+    return _filled(values, missing, values[left])
 
 
 def seasonal(values: Values, series: Integers) -> Values:
-    """Return the values with holes in the shape of other seasons; on straight lines where a series has no season.
+    """Return the values with gaps filled by the shape of earlier seasons, or by straight lines without a season.
 
-    The shape is the mean of up to three seasons before the hole, of those that have all values there; later ones would
-    tell a window what comes after it. What it differs by at both ends of the hole is spread over it in a straight line.
+    The shape is the mean of up to three earlier seasons that have all values there; later seasons would show a window
+    what comes after it. Its differences from the values at both ends of the gap are corrected by a straight line.
     """
     filled = interpolate(values, series)
     for number in np.unique(series[np.isnan(values)]):
@@ -50,9 +50,9 @@ def seasonal(values: Values, series: Integers) -> Values:
 
 
 def _in_season(values: Values, straight: Values, season: int) -> Values:
-    """Return the values of one series with holes filled in season, or left straight where no season before is whole."""
+    """Return the values of one series with gaps in season, or on the straight line if no earlier season is complete."""
     filled = straight.copy()
-    edges = np.flatnonzero(np.diff(np.isnan(values)))  # the point before a hole, the last of it, and so on
+    edges = np.flatnonzero(np.diff(np.isnan(values)))  # the point before a gap, the last of it, and so on
     edges = edges[1:] if np.isnan(values[0]) else edges
     for before, last in zip(edges[::2], edges[1::2], strict=False):
         if (shape := _shape(values, before, last + 2, season)) is not None:
@@ -62,36 +62,33 @@ def _in_season(values: Values, straight: Values, season: int) -> Values:
 
 
 def _shape(values: Values, start: int, stop: int, season: int) -> Values | None:
-    """Return the mean of the nearest whole stretches that lie seasons before `start` to `stop`."""
-    starts = [start - season * count for count in range(1, FAR + 1)]
-    stretches = [values[at : at + stop - start] for at in starts if at >= 0]
-    whole = [stretch for stretch in stretches if not np.isnan(stretch).any()][:SEASONS]
-    if not whole:
-        return None
-    mean: Values = np.mean(whole, axis=0)
-    return mean
+    """Return the mean of the nearest complete ranges that are whole seasons before `start` to `stop`."""
+    starts = [start - season * count for count in range(1, MAX_SEASONS_BACK + 1)]
+    ranges = [values[at : at + stop - start] for at in starts if at >= 0]
+    complete = [part for part in ranges if not np.isnan(part).any()][:SEASONS_AVERAGED]
+    return np.asarray(np.mean(complete, axis=0)) if complete else None
 
 
 def _neighbours(values: Values, series: Integers) -> tuple[Integers, Integers, Integers]:
-    """Return the holes and, for each, the nearest points of its series with a value before and behind it.
+    """Return the missing points and, for each, the nearest points of its series with a value before and after it.
 
-    Where one side has none, the point on the other side stands for both; where neither has, the hole itself.
+    If one side has none, the point of the other side is used for both; if neither has, the missing point itself.
     """
-    holes, there = np.flatnonzero(np.isnan(values)), np.flatnonzero(~np.isnan(values))
-    if not len(there):
-        return holes, holes, holes
-    at = np.searchsorted(there, holes)
-    left, right = there[np.maximum(at - 1, 0)], there[np.minimum(at, len(there) - 1)]
-    has_left = (left < holes) & (series[left] == series[holes])
-    has_right = (right > holes) & (series[right] == series[holes])
-    other = np.where(has_right, right, holes)
+    missing, present = np.flatnonzero(np.isnan(values)), np.flatnonzero(~np.isnan(values))
+    if not len(present):
+        return missing, missing, missing
+    at = np.searchsorted(present, missing)
+    left, right = present[np.maximum(at - 1, 0)], present[np.minimum(at, len(present) - 1)]
+    has_left = (left < missing) & (series[left] == series[missing])
+    has_right = (right > missing) & (series[right] == series[missing])
+    other = np.where(has_right, right, missing)
     left = np.where(has_left, left, other)
-    return holes, left, np.where(has_right, right, left)
+    return missing, left, np.where(has_right, right, left)
 
 
-def _filled(values: Values, holes: Integers, found: Values) -> Values:
+def _filled(values: Values, missing: Integers, found: Values) -> Values:
     filled = values.copy()
-    filled[holes] = found
+    filled[missing] = found
     return filled
 
 
@@ -100,4 +97,4 @@ FILLERS: dict[Policy, Callable[[Values, Integers], Values]] = {
     "forward_fill": forward_fill,
     "seasonal": seasonal,
 }
-"""Policy to the function that fills by it."""
+"""Function of each policy."""

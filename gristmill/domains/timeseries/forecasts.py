@@ -1,4 +1,4 @@
-"""A network's forecasts beside what came, and the table they are kept in."""
+"""Forecasts of a network next to the observed values, and the table of predictions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
     import keras
 
 Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
-Output = npt.NDArray[Any]  # (…, outputs): targets, or targets x quantiles
+Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles
 Forecaster = Callable[[Origins], Array]
 
-_BLOCK = 65_536  # windows that a network is shown at a time
+_WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """What was forecast for some windows, beside what came; each (windows, horizon, targets)."""
+    """Forecasts of some windows and the observed values, each (windows, horizon, targets)."""
 
     starts: Origins
     truth: Array
-    made: dict[str, Array] = field(default_factory=dict)  # by forecaster: the model, then the baselines
-    low: Array | None = None  # of the model's interval
+    made: dict[str, Array] = field(default_factory=dict)  # by forecaster, the model first
+    low: Array | None = None  # bounds of the model's interval
     high: Array | None = None
 
 
 def by_network(network: "keras.Model", data: Prepared) -> Forecaster:
-    """Return a function from origins to the network's whole output, (windows, horizon, outputs)."""
+    """Return a function from origins to the network's output, (windows, horizon, outputs)."""
     from gristmill.training.saved_network import predict_in_batches
 
     def forecast(starts: Origins) -> Array:
-        if not len(starts):  # Keras predicts no empty batch
+        if not len(starts):  # Keras does not accept an empty batch
             return np.empty((0, *network.output_shape[1:]))
-        blocks = [starts[begin : begin + _BLOCK] for begin in range(0, len(starts), _BLOCK)]
+        blocks = [starts[begin : begin + _WINDOWS_PER_CALL] for begin in range(0, len(starts), _WINDOWS_PER_CALL)]
         made = [predict_in_batches(network, data.histories(block)) for block in blocks]
         return np.concatenate(made).astype(np.float64)
 
@@ -52,7 +52,7 @@ def by_network(network: "keras.Model", data: Prepared) -> Forecaster:
 def levels_of(made: Output, quantiles: list[float] | None) -> tuple[Output, Output | None, Output | None]:
     """Return forecast, low and high of a network's output (…, outputs), each (…, targets).
 
-    Of quantiles the median is the forecast and the outer two are the interval; of points there is no interval.
+    With quantiles the median is the forecast, and the outer two are the interval; otherwise the interval is None.
     """
     if quantiles is None:
         return made, None, None
@@ -61,14 +61,14 @@ def levels_of(made: Output, quantiles: list[float] | None) -> tuple[Output, Outp
 
 
 def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: list[float] | None) -> Forecasts:
-    """Return the model's forecasts of a part, with their interval where it has learned quantiles."""
+    """Return the model's forecasts of a part, with an interval if it has learned quantiles."""
     starts = data.origins(part)
     made, low, high = levels_of(by_network(network, data)(starts), quantiles)
     return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: made}, low, high)
 
 
 def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:
-    """Return forecasts as a table with one row a window, step and target; `low` and `high` are NaN if not known."""
+    """Return forecasts as a table with a row per window, step and target; `low` and `high` may be NaN."""
     windows, horizon, targets = forecasts.truth.shape
     positions = target_index(forecasts.starts, horizon)
     each = partial(np.repeat, repeats=targets)
@@ -92,6 +92,6 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
 
 
 def read_predictions(folder: Path, part: str) -> pd.DataFrame:
-    """Return the rows of a part from the folder of `evaluate`."""
-    predict_in_batches = read_table(folder / "predictions.parquet")
-    return predict_in_batches[predict_in_batches["part"] == part]
+    """Read the predictions of a part from the folder of `evaluate`."""
+    predictions = read_table(folder / "predictions.parquet")
+    return predictions[predictions["part"] == part]

@@ -1,6 +1,6 @@
-"""The regular grid on which a series stands: its frequency, the place of each row, the times after the last.
+"""Regular grids of series: their frequency, the grid point of each row, and the times after the last row.
 
-A frequency is a pandas alias such as "MS" or "15min", or for numbered observations the distance from one to the next,
+A frequency is a pandas alias such as "MS" or "15min", or for numbered observations the difference between neighbours,
 such as "1".
 """
 
@@ -19,22 +19,22 @@ from gristmill.errors import DataError, count_such
 Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
-_RUN = 12  # rows of which each gives one vote for a frequency
-_RUNS = 1000  # votes taken, spread evenly
+_ROWS_PER_VOTE = 12  # consecutive rows from which one vote for a frequency is taken
+_MAX_VOTES = 1000  # votes taken, spread evenly over the rows
 _DAY = 86_400_000_000  # microseconds
-_MOST = 1000  # points of a grid for each row, where the frequency was set
+_MAX_EMPTY_PER_ROW = 1000  # grid points without a row, for each row, if the frequency is set
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The points of every series' grid, one series after the other."""
+    """Points of the grids of all series, one series after the other."""
 
     times: pd.Index  # (points,)
-    sizes: Integers  # (series,) points of each
-    slots: Integers  # (rows,) the point at which each row stands
+    sizes: Integers  # (series,) points of each series
+    slots: Integers  # (rows,) grid point of each row
 
     def spread(self, values: Values) -> Values:
-        """Return the values of rows at their points, NaN at the others."""
+        """Return the values of rows at their points, and NaN at all other points."""
         if len(values) == len(self.times):
             return values
         spread = np.full(len(self.times), np.nan)
@@ -43,15 +43,15 @@ class Grid:
 
 
 def infer_frequency(times: pd.Index, where: str, firsts: Integers | None = None) -> str:
-    """Return the frequency that most unbroken runs of 12 rows show; of numbers the most common distance.
+    """Return the most common frequency of 12 consecutive rows; for numbers, the most common difference.
 
     Args:
-        times: (rows,) those of each series ascending, none twice.
-        where: the source's name, for the error.
-        firsts: (series,) position of each series' first row; one series if not given.
+        times: (rows,) times of each series, ascending and without duplicates.
+        where: name of the source, for error messages.
+        firsts: (series,) position of each series' first row; None for a single series.
 
     Raises:
-        DataError: there are too few rows, or no frequency shows.
+        DataError: there are too few rows, or no regular frequency is found.
     """
     firsts = np.zeros(1, np.int64) if firsts is None else firsts
     if isinstance(times, pd.DatetimeIndex):
@@ -74,34 +74,42 @@ def infer_frequency(times: pd.Index, where: str, firsts: Integers | None = None)
 
 
 def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, where: Callable[[int], str]) -> Grid:
-    """Lay each series on the grid of a frequency from its first row to its last.
+    """Return the grid of each series from its first row to its last.
 
     Args:
-        times: (rows,) those of each series ascending, none twice.
+        times: (rows,) times of each series, ascending and without duplicates.
         firsts: (series,) position of each series' first row.
-        frequency: of the grid.
-        inferred: whether it was, and a series that stands mostly empty on it tells that others do not share it.
-        where: names the row at a position.
+        frequency: frequency of the grids.
+        inferred: whether the frequency was inferred; then a mostly empty grid is an error.
+        where: returns a description of the row at a position.
 
     Raises:
-        DataError: an unknown frequency; a row off the grid; a grid with many more points than rows.
+        DataError: the frequency is unknown, a row is not on the grid, or a grid has too many points without a row.
     """
     ruler = _ruler(times, frequency, where(0))
     rows = np.diff(firsts, append=len(times))
     numbers, rests = ruler.split(times)
     places, over = np.divmod(numbers - np.repeat(numbers[firsts], rows), ruler.step)
-    astray = (over != 0) | (rests < 0) | (rests != np.repeat(rests[firsts], rows))
-    if astray.any():
-        first = int(astray.argmax())
+    off_grid = (over != 0) | (rests < 0) | (rests != np.repeat(rests[firsts], rows))
+    if off_grid.any():
+        first = int(off_grid.argmax())
         start = times[firsts[np.searchsorted(firsts, first, side="right") - 1]]
         begin = "" if start == times[first] else f" that starts at {start}"
         raise DataError(
             f"{where(first)}: {times[first]} is not on the grid of frequency {frequency}{begin} "
-            f"({count_such(astray.sum(), 'row')}). Mend the times, or set frequency in the table 'ingest', or "
+            f"({count_such(off_grid.sum(), 'row')}). Fix the times, or set frequency in the table 'ingest', or "
             "timezone if the clock changes with it."
         )
     sizes = places[np.append(firsts[1:], len(times)) - 1] + 1
-    _refuse_empty(sizes, rows, firsts, frequency, inferred, where)
+    empty = sizes - rows
+    too_empty = empty > rows if inferred else empty > _MAX_EMPTY_PER_ROW * rows + 1_000_000
+    if too_empty.any():
+        worst = int(too_empty.argmax())
+        raise DataError(
+            f"{where(int(firsts[worst]))} begins a series in which {empty[worst]} of {sizes[worst]} times have no row "
+            f"at frequency {frequency}: the times have several frequencies, or one is far off. Fix them, set "
+            f"time_format if they were misread, or {'set' if inferred else 'correct'} frequency in the table 'ingest'."
+        )
     offsets = np.cumsum(sizes) - sizes
     steps = (np.arange(sizes.sum()) - np.repeat(offsets, sizes)) * ruler.step
     points = ruler.join(np.repeat(numbers[firsts], sizes) + steps, np.repeat(rests[firsts], sizes))
@@ -110,13 +118,7 @@ def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, w
 
 
 def after(last: Any, steps: int, frequency: str) -> pd.Index:
-    """Return the next times of a grid.
-
-    Args:
-        last: a timestamp, or the number of an observation.
-        steps: how many times to return.
-        frequency: of the grid.
-    """
+    """Return the next `steps` times of a grid after `last`, a timestamp or the number of an observation."""
     if isinstance(last, int | np.integer):
         return pd.Index(int(last) + int(frequency) * np.arange(1, steps + 1))
     times = pd.date_range(last, periods=steps + 1, freq=frequency).as_unit("us")
@@ -124,17 +126,16 @@ def after(last: Any, steps: int, frequency: str) -> pd.Index:
 
 
 def positions(times: pd.Index, anchor: Any, frequency: str) -> Integers:
-    """Return how many points of the grid after `anchor` each time stands; negative before it."""
+    """Return how many grid points each time is after `anchor`; negative before it."""
     whole = pd.Index([anchor]).append(times)
     whole = whole.as_unit("us") if isinstance(whole, pd.DatetimeIndex) else whole
     ruler = _ruler(whole, frequency, "positions")
     numbers, _ = ruler.split(whole)
-    found: Integers = (numbers[1:] - numbers[0]) // ruler.step
-    return found
+    return np.asarray((numbers[1:] - numbers[0]) // ruler.step)
 
 
 def is_finer_than_a_day(frequency: str) -> bool:
-    """Whether more than one point of the grid falls on a day; False for a frequency that is none."""
+    """Return whether a grid may have several points on a day; False for an unknown frequency."""
     try:
         offset: Any = pd.tseries.frequencies.to_offset(frequency)
     except ValueError:
@@ -144,17 +145,17 @@ def is_finer_than_a_day(frequency: str) -> bool:
 
 @dataclass(frozen=True)
 class _Ruler:
-    """Numbers times: each is a whole number of units and a rest within one.
+    """Represent each time as a whole number of units and a rest within a unit.
 
-    A unit is a fixed length, or begins where a calendar says (`marks`).
+    A unit has a fixed length, or begins at the times of a calendar (`marks`).
     """
 
-    step: int  # units from one point of the grid to the next
+    step: int  # units between two grid points
     unit: int  # microseconds; 1 for numbered observations
-    marks: Integers | None = None  # microseconds at which the units of a calendar begin
+    marks: Integers | None = None  # microseconds at which calendar units begin
 
     def split(self, times: pd.Index) -> tuple[Integers, Integers]:
-        """Return the number of each time and its rest: -1 where no unit begins on that day."""
+        """Return the number of each time and its rest; the rest is -1 if no unit begins on that day."""
         values = times.asi8 if isinstance(times, pd.DatetimeIndex) else times.to_numpy()
         numbers, rests = np.divmod(values, self.unit)
         if self.marks is not None:
@@ -164,9 +165,8 @@ class _Ruler:
         return numbers, rests
 
     def join(self, numbers: Integers, rests: Integers) -> Integers:
-        """Return what `split` takes apart."""
-        begins: Integers = numbers * self.unit if self.marks is None else self.marks[numbers]
-        return begins + rests
+        """Return the times of numbers and rests."""
+        return (numbers * self.unit if self.marks is None else self.marks[numbers]) + rests
 
 
 def _ruler(times: pd.Index, frequency: str, where: str) -> _Ruler:
@@ -179,14 +179,14 @@ def _ruler(times: pd.Index, frequency: str, where: str) -> _Ruler:
     except ValueError as error:
         raise _unknown(frequency, where, str(error).partition(". Failed")[0]) from None
     if offset.n < 1:
-        raise _unknown(frequency, where, "no step forward")
+        raise _unknown(frequency, where, "not a step forward")
     if isinstance(offset, pd.offsets.Day):
         return _Ruler(offset.n, _DAY)
     if isinstance(offset, pd.offsets.Tick):
         if offset.base.nanos < 1000:
             raise _unknown(frequency, where, "finer than microseconds")
         return _Ruler(offset.n, offset.base.nanos // 1000)
-    unit = 1 if isinstance(offset, pd.offsets.BusinessHour) else _DAY  # of all others each begins a day
+    unit = 1 if isinstance(offset, pd.offsets.BusinessHour) else _DAY  # all other units begin at a day
     first, last = times.min().floor("us" if unit == 1 else "D"), times.max()
     marks = pd.date_range(offset.base.rollback(first), last, freq=offset.base).as_unit("us")
     return _Ruler(offset.n, unit, marks.asi8)
@@ -196,30 +196,17 @@ def _unknown(frequency: str, where: str, reason: str, expected: str = "a pandas 
     return DataError(f"{where}: frequency {frequency!r} in the table 'ingest': {reason}. Expected {expected}.")
 
 
-def _refuse_empty(
-    sizes: Integers, rows: Integers, firsts: Integers, frequency: str, inferred: bool, where: Callable[[int], str]
-) -> None:
-    """Refuse a series of which most points have no row, if the frequency was inferred, or nearly all, if it was set."""
-    empty = sizes - rows
-    mostly = empty > rows if inferred else empty > _MOST * rows + 1_000_000
-    if mostly.any():
-        worst = int(mostly.argmax())
-        raise DataError(
-            f"{where(int(firsts[worst]))} begins a series of which {empty[worst]} of {sizes[worst]} times have no row "
-            f"at frequency {frequency}: times of several frequencies, or one far off. Mend them, set time_format if "
-            f"they were misread, or {'set' if inferred else 'correct'} frequency in the table 'ingest'."
-        )
-
-
 def _runs(firsts: Integers, rows: int) -> list[tuple[int, int]]:
-    """Return start and end of up to 1000 runs of rows, spread evenly; none reaches over the end of a series."""
+    """Return start and end of up to 1000 runs of rows, spread evenly; none crosses the end of a series."""
     ends = np.append(firsts[1:], rows)
-    counts = np.maximum((ends - firsts) // _RUN, 1)
+    counts = np.maximum((ends - firsts) // _ROWS_PER_VOTE, 1)
     before = np.cumsum(counts) - counts
-    chosen = np.unique(np.linspace(0, counts.sum() - 1, min(_RUNS, counts.sum())).astype(np.int64))
+    chosen = np.unique(np.linspace(0, counts.sum() - 1, min(_MAX_VOTES, counts.sum())).astype(np.int64))
     series = np.searchsorted(before, chosen, side="right") - 1
-    starts = firsts[series] + (chosen - before[series]) * _RUN
-    return [(int(start), int(min(start + _RUN, end))) for start, end in zip(starts, ends[series], strict=True)]
+    starts = firsts[series] + (chosen - before[series]) * _ROWS_PER_VOTE
+    return [
+        (int(start), int(min(start + _ROWS_PER_VOTE, end))) for start, end in zip(starts, ends[series], strict=True)
+    ]
 
 
 def _frequency_of(times: pd.DatetimeIndex) -> str | None:

@@ -1,4 +1,4 @@
-"""How much of a forecast each channel's history and each thing known ahead accounts for."""
+"""Permutation importance of channels and known features."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
 from gristmill.domains.timeseries.score_table import measure, past_errors
 from gristmill.training.saved_network import predict_in_batches
 
-_GROUPS = (  # of columns that `ahead.py` makes, by their names
+_GROUPS = (  # columns of `known_features.py` that are one feature, by name
     (re.compile(r".+ (sin|cos) \d+"), "harmonics"),
     (re.compile(r"(hour|weekday|month) \d+"), r"\1"),
 )
@@ -22,17 +22,17 @@ _GROUPS = (  # of columns that `ahead.py` makes, by their names
 def importance_of_channels(
     data: Prepared, network: keras.Model, metric: str, season: int | None, quantiles: list[float] | None
 ) -> dict[str, Any] | None:
-    """Return the permutation importance of features (`features_of`); None where there is one alone, or no error.
+    """Return the permutation importance of features (`features_of`); None for a single feature or without an error.
 
-    A feature is shuffled as a whole among the windows of the validation part, where there is one, else of the test
-    part: each window gets another one's values of all its steps.
+    A feature is shuffled as a whole among the windows of the validation set, or of the test set if there is none: each
+    window gets the values of another window for all steps.
 
     Args:
         data: the prepared series.
         network: raw windows in, raw forecasts out.
-        metric: by which errors are measured.
-        season: observations in a season, for a metric in units of the past's errors.
-        quantiles: that the network has learned, if any.
+        metric: metric of the errors.
+        season: observations in a season, for scaled metrics.
+        quantiles: quantiles that the network has learned, if any.
     """
     features = features_of(data.layout)
     if len(features) < 2:
@@ -51,16 +51,13 @@ def importance_of_channels(
         return math.nan if measured is None else measured
 
     found = importance(features, error, len(starts))
-    if math.isnan(found["error"]):  # of a part before which nothing moved, in units of the past's errors
+    if math.isnan(found["error"]):  # a scaled metric of series that are constant before the part
         return None
     return {"part": part, "metric": metric, "of": "windows"} | found
 
 
 def features_of(layout: Layout) -> dict[str, list[int]]:
-    """Return the columns of each feature: a target's own history, an input, a known column, a calendar part, all waves.
-
-    The columns of one calendar part stand for one feature, and so do the harmonics.
-    """
+    """Return the columns of each feature: history of a target, input, known column, calendar part, or all harmonics."""
     features: dict[str, list[int]] = {}
     names = [
         *(f"history of {name}" for name in layout.targets),

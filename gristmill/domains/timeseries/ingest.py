@@ -1,4 +1,4 @@
-"""Ingest: a source's rows as regular series, checked, mended where the settings say so, and counted."""
+"""Ingest: read a source's rows as regular series; check, repair and count them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,44 +8,44 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.data_schema.checks import check_violations, column_violations, frequency_violations
-from gristmill.domains.timeseries.cleaning import mend
+from gristmill.domains.timeseries.cleaning import clean
 from gristmill.domains.timeseries.dedup_and_sort import Observations, in_order, number_series, without_duplicates
 from gristmill.domains.timeseries.grid import infer_frequency, on_grid
 from gristmill.domains.timeseries.parse_times import read_times
 from gristmill.domains.timeseries.settings import Ingest, Schema
-from gristmill.domains.timeseries.timezones import settle
+from gristmill.domains.timeseries.timezones import to_utc
 from gristmill.errors import RequestError
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
-RESERVED = ("unique_id", "ds", "filled")  # columns that ingest writes itself
+RESERVED = ("unique_id", "ds", "filled")  # columns that ingest itself writes
 
 
 def ingest(
     *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
 ) -> dict[str, int]:
-    """Read the series, put each in order on its regular grid, fill its holes and write them.
+    """Read the series, place each on its regular grid, fill its gaps and write them.
 
     Writes
     - `series.parquet`: `unique_id`, `ds` (naive timestamp, or int64 for numbered observations), a float64 column for
-      each target, input and known column under its own name, and `filled`: a value of this row stood not in the source.
-      Each series goes from where the last of its targets begins to where the first of them ends.
-      With `gaps = "drop"` rows with a hole are left out, and what remains counts as consecutive observations.
-    - `future.parquet`, where columns are known ahead: `unique_id`, `ds` and those columns in the rows after that.
-    - `summary.json`: columns, frequency, span, counts, statistics, and how well holes are filled.
+      each target, input and known column, and `filled`: whether the row has a value that is not in the source.
+      Each series begins when the last of its targets begins and ends when the first of them ends.
+      With `gaps = "drop"` rows with a gap are left out, and the remaining rows count as consecutive observations.
+    - `future.parquet`, if columns are known ahead: `unique_id`, `ds` and these columns in the rows after that.
+    - `summary.json`: columns, frequency, span, counts and statistics.
 
     Args:
-        source: how to read the table.
-        ingest: what its columns mean, and what to do about holes and duplicates.
+        source: the reader of the table.
+        ingest: roles of the columns, and how to treat gaps and duplicates.
         out: folder to write to.
         paths: the located files, if the source reads files.
-        schema: what the rows must hold as the source has them, before anything is mended.
+        schema: rules for the rows as the source has them, before repairs.
 
     Returns:
-        Counts of rows and of what was mended, those that are not zero.
+        Counts of rows and of repairs that are not zero.
 
     Raises:
-        DataError: the data does not hold what the settings say, or breaks the schema.
+        DataError: the data contradicts the settings or the schema.
         RequestError: the settings contradict each other.
     """
     names = _columns(ingest)
@@ -55,41 +55,38 @@ def ingest(
     if schema:
         of_columns = column_violations(rows.frame, schema.columns, rows.where)
         check_violations([*of_columns, *frequency_violations(frequency, schema.frequency)], schema)
-    mended = mend(_laid_out(ordered, frequency, ingest, rows), ingest, frequency, rows.name)
-    series, future = mended.series, mended.future
+    cleaned = clean(_gridded(ordered, frequency, ingest, rows), ingest, frequency, rows.name)
+    series, future = cleaned.series, cleaned.future
     counts = {
         "rows": len(series.times),
         "series": len(series.ids) if len(series.ids) > 1 else 0,
-        "filled": int(mended.filled.sum()),
-        "dropped": mended.dropped,
-        "empty_at_the_ends": mended.empty,
+        "filled": int(cleaned.filled.sum()),
+        "dropped": cleaned.dropped,
+        "empty_at_the_ends": cleaned.empty,
         "known_ahead": len(future.times),
         **repairs,
     }
     counts = {name: count for name, count in counts.items() if count}
-    write_table(out / "series.parquet", _table(series, names).assign(filled=mended.filled))
+    write_table(out / "series.parquet", _table(series, names).assign(filled=cleaned.filled))
     if ingest.known:
         write_table(out / "future.parquet", _table(future, ingest.known))
-    write_document(
-        out / "summary.json",
-        {
-            "targets": ingest.target,
-            "inputs": ingest.inputs,
-            "known": ingest.known,
-            "frequency": frequency,
-            "series": len(series.ids),
-            "first": str(series.times.min()),
-            "last": str(series.times.max()),
-            "counts": counts,
-            "statistics": {name: _statistics(series.columns[name]) for name in names},
-            "imputation": mended.imputation,
-        },
-    )
+    summary = {
+        "targets": ingest.target,
+        "inputs": ingest.inputs,
+        "known": ingest.known,
+        "frequency": frequency,
+        "series": len(series.ids),
+        "first": str(series.times.min()),
+        "last": str(series.times.max()),
+        "counts": counts,
+        "statistics": {name: _statistics(series.columns[name]) for name in names},
+    }
+    write_document(out / "summary.json", summary)
     return counts
 
 
 def _columns(ingest: Ingest) -> list[str]:
-    """Return the columns of numbers, none of them twice."""
+    """Return the numeric columns, each once."""
     names = [*ingest.target, *ingest.inputs, *ingest.known]
     wrong = [name for name in names if names.count(name) > 1 or name in RESERVED]
     if wrong or not ingest.target or not ingest.time:
@@ -98,16 +95,16 @@ def _columns(ingest: Ingest) -> list[str]:
             f"once, and none named {', '.join(RESERVED)}. Received: {wrong or [*ingest.time, *names]}."
         )
     if ingest.time_format == "integer" and ingest.timezone:
-        raise RequestError("the table 'ingest': numbered observations have no timezone. Leave it out.")
+        raise RequestError("the table 'ingest': numbered observations have no timezone. Remove timezone.")
     return names
 
 
 def _ordered(rows: Rows, ingest: Ingest, names: list[str]) -> tuple[Observations, dict[str, int]]:
-    """Return the rows in order, one for each time of a series."""
+    """Return the rows in order, one for each time of a series, and counts of repairs."""
     numbers, ids = number_series(rows, ingest.series, ingest.target[0])
     times, converted = read_times(rows, ingest)
     if isinstance(times, pd.DatetimeIndex):
-        times, more = settle(times, ingest.timezone, ingest.frequency, numbers, rows)
+        times, more = to_utc(times, ingest.timezone, ingest.frequency, numbers, rows)
         converted += more
     columns = {name: rows.frame[name].to_numpy(np.float64) for name in names}
     ordered, out_of_order = in_order(times, numbers, ids, columns)
@@ -119,8 +116,8 @@ def _ordered(rows: Rows, ingest: Ingest, names: list[str]) -> tuple[Observations
     }
 
 
-def _laid_out(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) -> Observations:
-    """Return the series on every point of their grids; what has no row is NaN."""
+def _gridded(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows) -> Observations:
+    """Return the series on every point of their grids, NaN where a point has no row."""
 
     def where(row: int) -> str:
         return rows.where(int(ordered.positions[row]))
@@ -132,16 +129,11 @@ def _laid_out(ordered: Observations, frequency: str, ingest: Ingest, rows: Rows)
 
 
 def _table(rows: Observations, names: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"unique_id": rows.ids[rows.series], "ds": rows.times, **{name: rows.columns[name] for name in names}}
-    )
+    labels = {"unique_id": rows.ids[rows.series], "ds": rows.times}
+    return pd.DataFrame({**labels, **{name: rows.columns[name] for name in names}})
 
 
 def _statistics(values: npt.NDArray[np.float64]) -> dict[str, float]:
-    """Return what is worth knowing of a column at a glance."""
-    quantiles = np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0])
-    return {
-        "mean": float(values.mean()),
-        "deviation": float(values.std()),
-        **dict(zip(("min", "quarter", "median", "three_quarters", "max"), quantiles.tolist(), strict=True)),
-    }
+    names = ("min", "quarter", "median", "three_quarters", "max")
+    quantiles = dict(zip(names, np.quantile(values, [0.0, 0.25, 0.5, 0.75, 1.0]).tolist(), strict=True))
+    return {"mean": float(values.mean()), "deviation": float(values.std()), **quantiles}

@@ -1,4 +1,4 @@
-"""What is known of any time, past or future: parts of the calendar and waves of a period."""
+"""Features known for any time, past or future: calendar parts and harmonics."""
 
 from collections.abc import Iterator
 
@@ -14,25 +14,20 @@ _CATEGORIES = {"hour": ("hour", range(24)), "weekday": ("day_of_week", range(7))
 
 
 def features(times: pd.Index, settings: Preprocess, anchor: "pd.Timestamp | int", frequency: str) -> pd.DataFrame:
-    """Return the columns that the settings ask for, one row a time.
+    """Return the configured features, one row for each time.
 
-    Calendar parts are 0 or 1 (`weekday 0` is Monday); harmonics are `sin` and `cos` waves, counted from the start of
-    the calendar's period or, for a period in observations, from `anchor`.
-
-    Args:
-        times: of the rows.
-        settings: `calendar` and `harmonics`.
-        anchor: the first time of the data the pipeline was fitted on.
-        frequency: of the observations.
+    Calendar parts are 0 or 1 (`weekday 0` is Monday). Harmonics are `sin` and `cos` waves from the start of the
+    calendar period or, for a period in observations, from `anchor`, the first time of the data that the pipeline was
+    fitted on.
 
     Raises:
-        RequestError: calendar features of numbered observations.
+        RequestError: calendar features are configured for numbered observations.
     """
     asked = [*settings.calendar, *(wave.period for wave in settings.harmonics if isinstance(wave.period, str))]
     if asked and not isinstance(times, pd.DatetimeIndex):
         raise RequestError(
-            f"preprocess asks for features of the calendar ({asked[0]!r}), but the observations are numbered. "
-            "Give harmonics a period in observations, or take a column of dates as ingest.time."
+            f"preprocess has calendar features ({asked[0]!r}), but the observations are numbered. "
+            "Set the period of harmonics in observations, or use a column of dates as ingest.time."
         )
     columns = dict(_calendar(times, settings))
     for wave in settings.harmonics:
@@ -57,7 +52,7 @@ def _waves(phase: npt.NDArray[np.float64], wave: Harmonics) -> Iterator[tuple[st
 
 
 def _phase(times: pd.Index, wave: Harmonics, anchor: "pd.Timestamp | int", frequency: str) -> npt.NDArray[np.float64]:
-    """Return where in its period each time lies, from 0 to 1."""
+    """Return the position of each time within its period, from 0 to 1."""
     if not isinstance(wave.period, str):
         return np.asarray(np.mod(grid.positions(times, anchor, frequency) / wave.period, 1.0))
     times = pd.DatetimeIndex(times)

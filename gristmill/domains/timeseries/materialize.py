@@ -1,13 +1,13 @@
-"""Windows written out as TFRecord shards, for programs that train on them with plain `tf.data`.
+"""Write windows as TFRecord shards, for programs that train on them with plain `tf.data`.
 
-gristmill itself gathers windows by index, which takes a thirtieth of the space. A reader needs no gristmill:
+gristmill itself gathers windows by index, which takes a thirtieth of the space. A reader does not need gristmill:
 
     shapes = json.loads((folder / "windows.json").read_text())
     features = {name: tf.io.FixedLenFeature(shapes[name], tf.float32) for name in ("history", "target")}
     files = sorted(str(path) for path in folder.glob("train-*.tfrecord"))
     data = tf.data.TFRecordDataset(files).batch(64).map(lambda rows: tf.io.parse_example(rows, features))
 
-Values are in the series' own units; `windows.json` names the columns and holds mean and deviation of the training part.
+Values are in the series' own units; `windows.json` names the columns and has mean and deviation of the training set.
 """
 
 from pathlib import Path
@@ -18,19 +18,18 @@ from gristmill.domains.timeseries.windows import Origins
 from gristmill.training.keras_backend import import_keras
 from gristmill.util.table_io import write_document
 
-SHARD_BYTES = 64 << 20  # of floats; a window of history and target is never split
+SHARD_BYTES = 64 << 20  # at most, unless one window is larger
 
 
 def write(data: Prepared, out: Path) -> int:
-    """Write every part's windows below `out` and return the number of shards.
+    """Write the windows of every part to `out` and return the number of shards.
 
     Each record is a `tf.train.Example` with the float features `history` (history, columns) and `target`
     (horizon, targets), row by row.
     """
     out.mkdir()
     layout = data.layout
-    columns = [*layout.targets, *layout.inputs, *layout.known]
-    floats = layout.history * len(columns) + layout.horizon * len(layout.targets)
+    floats = layout.history * len(layout.columns) + layout.horizon * len(layout.targets)
     size = max(1, SHARD_BYTES // (4 * floats))
     shards = 0
     for part in PARTS:
@@ -42,9 +41,9 @@ def write(data: Prepared, out: Path) -> int:
     write_document(
         out / "windows.json",
         {
-            "history": [layout.history, len(columns)],
+            "history": [layout.history, len(layout.columns)],
             "target": [layout.horizon, len(layout.targets)],
-            "columns": columns,
+            "columns": layout.columns,
             "known_ahead": f"the last {len(layout.known)} columns are read {layout.horizon} steps ahead",
             "mean": layout.mean,
             "deviation": layout.deviation,

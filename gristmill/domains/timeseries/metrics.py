@@ -1,4 +1,4 @@
-"""Error measures: truth and forecast (windows, horizon), errors in the series' own units; lower is better.
+"""Metrics of truth and forecast, (windows, horizon), in the units of the series; lower is better.
 
 Sources: Hyndman & Koehler, "Another look at measures of forecast accuracy", International Journal of Forecasting 22(4),
 2006 (MAPE, sMAPE, MASE); Makridakis, Spiliotis & Assimakopoulos, "The M4 Competition", ibid. 36(1), 2020 (MASE in
@@ -28,19 +28,19 @@ def rmse(truth: Values, forecast: Values) -> float:
 
 
 def mape(truth: Values, forecast: Values) -> float | None:
-    """Mean absolute percentage error, 0 to infinity, over the values that are not 0; None where all are."""
+    """Mean absolute percentage error, 0 to infinity, over the values that are not 0; None if all are 0."""
     counted = truth != 0
     return float(100 * np.abs((truth - forecast)[counted] / truth[counted]).mean()) if counted.any() else None
 
 
 def smape(truth: Values, forecast: Values) -> float:
-    """Symmetric percentage error, 0 to 200: the error in percent of the mean of both sizes; 0 where both are 0."""
+    """Symmetric percentage error, 0 to 200: the error in percent of the mean of both sizes; 0 if both are 0."""
     error, size = np.abs(truth - forecast), np.abs(truth) + np.abs(forecast)
     return float(200 * np.divide(error, size, out=np.zeros_like(error), where=size > 0).mean())
 
 
 def pinball(truth: Values, forecast: Values, quantile: float) -> float:
-    """Mean loss of a quantile's forecast: an error weighs `quantile` above it and 1 - `quantile` below it.
+    """Mean pinball loss of a quantile: errors weigh `quantile` above the forecast, 1 - `quantile` below.
 
     For the median it is half the mean absolute error.
     """
@@ -49,15 +49,15 @@ def pinball(truth: Values, forecast: Values, quantile: float) -> float:
 
 
 def coverage(truth: Values, low: Values, high: Values) -> float:
-    """Share of the truth within an interval, its ends included: best near the interval's nominal level."""
+    """Share of the truth within an interval, bounds included; best near the nominal level."""
     return float(((low <= truth) & (truth <= high)).mean())
 
 
 def width(low: Values, high: Values) -> float:
-    """Mean width of an interval: the narrower the better, at equal coverage."""
+    """Mean width of an interval; at equal coverage, narrower is better."""
     return float((high - low).mean())
 
 
 def skill(error: float, reference: float) -> float | None:
-    """1 - error / reference: 0 as good as the reference, 1 perfect, negative worse; None for a perfect reference."""
+    """1 - error / reference: 0 as good as the reference, 1 perfect, below 0 worse; None for a perfect reference."""
     return 1 - error / reference if reference > 0 else None

@@ -1,4 +1,4 @@
-"""The shape of a forecasting network, which a model is built to."""
+"""Input and output shape of a forecasting network."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,32 +6,29 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Shape:
-    """What a network takes, (batch, history, channels + known), and gives, (batch, outputs).
+    """Shape of the input, (batch, history, channels + known), and of the output, (batch, outputs).
 
-    Known columns are read a horizon ahead: beside the values of step t stands what is known of step t + horizon. So
-    the last `horizon` steps of a window hold what is known of all the steps it forecasts.
+    Known columns are read a horizon ahead: step t has the values of t and the known columns of t + horizon. So the last
+    `horizon` steps of a window have the known columns of all steps to forecast.
     """
 
     history: int  # steps of a window
     horizon: int  # steps of a forecast
     channels: int  # columns of values: targets first, then inputs
-    known: int  # columns known ahead, after the channels
-    outputs: int  # numbers in a forecast: horizon x targets, x quantiles where they are learned
-    sequence: bool = False  # give a forecast after each step: (batch, history, outputs)
+    known: int  # known columns, after the channels
+    outputs: int  # numbers in a forecast: horizon x targets (x quantiles)
+    sequence: bool = False  # whether to forecast after each step, (batch, history, outputs)
 
     @property
     def columns(self) -> int:
-        """All columns of a step."""
+        """Number of columns of a step."""
         return self.channels + self.known
 
     def lags(self, window: Any) -> Any:
-        """Return one row of features a window, for models that know no sequence.
+        """Return one row of features for each window, for models that are not sequential.
 
-        Args:
-            window: (batch, history, channels + known).
-
-        Returns:
-            (batch, history * channels + horizon * known): every value, and what is known of the steps to forecast.
+        The row has every value, and the known columns of the steps to forecast:
+        (batch, history, channels + known) to (batch, history * channels + horizon * known).
         """
         from keras import ops
 

@@ -1,9 +1,9 @@
-"""What a network is wrapped in: standardised values in and out, each window shifted as the settings ask.
+"""Standardisation of a network's input and output, and normalisation of each window.
 
-Per-window normalisation takes the level out of every window and puts it back into its forecast, so that the windows of
-a series that drifts, or of many series of different levels, look alike to the network. `last` shifts by the last value,
-`mean` by the mean; `reversible` shifts by the mean and divides by the deviation, as Kim et al., "Reversible Instance
-Normalization for Accurate Time-Series Forecasting against Distribution Shift", ICLR 2022 (without their learned map).
+Normalisation removes the level of each window and adds it back to the forecast. So windows of a series that drifts, or
+of many series with different levels, look alike to the network. `last` subtracts the last value, `mean` the mean;
+`reversible` subtracts the mean and divides by the standard deviation, as in Kim et al., "Reversible Instance
+Normalization for Accurate Time-Series Forecasting against Distribution Shift", ICLR 2022, without their learned map.
 """
 
 from typing import Any
@@ -13,25 +13,20 @@ from keras import ops
 
 from gristmill.domains.timeseries.dataset import Layout
 
-_LEAST = 1e-3  # deviations of the training part: what a flat window is divided by
+_MIN_SCALE = 1e-3  # added to the deviation of a window, in deviations of the training set
 
 
 def window_statistics(window: Any, layout: Layout) -> tuple[Any, Any]:
-    """Return shift and scale of each window's channels: (batch, 1, channels) each.
-
-    Args:
-        window: standardised values (batch, history, columns), symbolic or arrays.
-        layout: says which normalisation.
-    """
+    """Return shift and scale of the channels of standardised windows, (batch, 1, channels) each."""
     values = window[:, :, : layout.channels]
     shift = values[:, -1:, :] if layout.normalise == "last" else ops.mean(values, axis=1, keepdims=True)
     if layout.normalise != "reversible":
         return shift, ops.ones_like(shift)
-    return shift, ops.std(values, axis=1, keepdims=True) + _LEAST
+    return shift, ops.std(values, axis=1, keepdims=True) + _MIN_SCALE
 
 
 def normalised(window: Any, layout: Layout) -> Any:
-    """Return windows with their channels shifted and scaled: (batch, history, columns)."""
+    """Return windows with normalised channels, (batch, history, columns)."""
     if layout.normalise == "none":
         return window
     shift, scale = window_statistics(window, layout)
@@ -40,27 +35,20 @@ def normalised(window: Any, layout: Layout) -> Any:
 
 
 def offset(window: Any, layout: Layout) -> tuple[Any, Any]:
-    """Return what a forecast is shifted by and scaled with: (batch, 1, targets) each."""
-    count = len(layout.targets)
-    if layout.residual:
-        shift = window[:, -1:, :count]
-        scale = (
-            window_statistics(window, layout)[1][:, :, :count] if layout.normalise != "none" else ops.ones_like(shift)
-        )
-        return shift, scale
+    """Return shift and scale of the forecasts, (batch, 1, targets) each."""
+    last = window[:, -1:, : len(layout.targets)]
     if layout.normalise == "none":
-        none = ops.zeros_like(window[:, -1:, :count])
-        return none, none + 1.0
-    shift, scale = window_statistics(window, layout)
-    return shift[:, :, :count], scale[:, :, :count]
+        return last if layout.residual else ops.zeros_like(last), ops.ones_like(last)
+    shift, scale = (values[:, :, : len(layout.targets)] for values in window_statistics(window, layout))
+    return last if layout.residual else shift, scale
 
 
 def around(network: keras.Model, layout: Layout, sequence: bool) -> keras.Model:
-    """Return a network with its scaling inside: (batch, history, columns) to (batch, horizon, outputs), in raw units.
+    """Return a network in raw units with the scaling inside, (batch, history, columns) to (batch, horizon, outputs).
 
-    Of a network that forecasts after each step, the last forecast is taken. Quantiles are put in order, as
-    Chernozhukov, Fernández-Val & Galichon do in "Quantile and Probability Curves Without Crossing", Econometrica 78(3),
-    2010: learned each for itself, they may cross.
+    If the network forecasts after each step, the last forecast is used. Quantiles are sorted, because they may cross
+    (Chernozhukov, Fernández-Val & Galichon, "Quantile and Probability Curves Without Crossing", Econometrica 78(3),
+    2010).
     """
     targets = len(layout.targets)
     window = keras.Input(network.input_shape[1:], name="history")

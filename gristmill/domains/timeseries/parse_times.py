@@ -1,9 +1,9 @@
-"""Times as they stand in a table, read into timestamps or numbers."""
+"""Parse the times of a table into timestamps or numbers."""
 
 import re
 import warnings
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,30 +17,33 @@ from gristmill.sources.rows import Rows
 PARTS = ("year", "month", "day", "hour", "minute", "second")
 _RANGES = ((1, 9999), (1, 12), (1, 31), (0, 23), (0, 59), (0, 59))
 _IN_UTC = r"(?:Z|UTC|GMT|[+-]00(?::?00)?)$"
-_MISSING = {"", "nan", "nat"}  # what pandas takes for no time, in lower case
+_MISSING = {"", "nan", "nat"}  # text that pandas reads as a missing time, in lower case
 _QUARTER = r"^(\d{4})[- ]?[Qq]([1-4])$"
-_REMEDY = "Mend it, set time_format in the table 'ingest', or name another column as time."
+_REMEDY = "Fix it, set time_format in the table 'ingest', or name another column as time."
 
 
 def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
-    """Return the time of each row and how many of them stood at another offset than UTC's.
+    """Return the time of each row, and how many times had an offset other than UTC's.
 
-    Times that carry an offset are brought to UTC and stay aware of it; those without are naive. With
-    `time_format = "integer"` they are int64. Quarters stand at their first day.
+    Times with an offset are converted to UTC and are timezone-aware; other times are naive. With
+    `time_format = "integer"` the times are int64. A quarter is represented by its first day.
 
     Raises:
-        DataError: naming the row of a time that cannot be read.
+        DataError: a time cannot be read.
         RequestError: the settings contradict each other.
     """
     if ingest.time_format == "integer":
-        return pd.Index(_whole_numbers(rows, _only(ingest.time))), 0
+        if len(ingest.time) > 1:
+            raise RequestError("time_format = 'integer' in the table 'ingest' requires exactly one time column.")
+        return pd.Index(_whole_numbers(rows, ingest.time[0])), 0
     if ingest.time_format == "quarter":
         return _quarters(rows, ingest.time), 0
     if len(ingest.time) > 1:
         return _assembled(rows, ingest), 0
     cells = rows.frame[ingest.time[0]]
     if cells.dtype.kind == "M":
-        return _stamps(rows, cells), 0
+        _check_cells(rows, cells, cells.isna().to_numpy(), "not a time")
+        return pd.DatetimeIndex(cells).as_unit("us"), 0
     if cells.dtype.kind in "iu":
         if ingest.time_format is None:
             raise DataError(
@@ -51,21 +54,10 @@ def read_times(rows: Rows, ingest: Ingest) -> tuple[pd.Index, int]:
     return _read_text(rows, cells, ingest.time_format)
 
 
-def _only(columns: Sequence[str]) -> str:
-    if len(columns) > 1:
-        raise RequestError("time_format = 'integer' in the table 'ingest' takes one column as time.")
-    return columns[0]
-
-
-def _stamps(rows: Rows, cells: "pd.Series[Any]") -> pd.DatetimeIndex:
-    _refuse(rows, cells, cells.isna().to_numpy(), "not a time")
-    return pd.DatetimeIndex(cells).as_unit("us")
-
-
 def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> tuple[pd.DatetimeIndex, int]:
-    """Read text; without a format it is guessed from the first cell."""
+    """Read text; without a format, guess it from the first cell."""
     try:
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of a day before its month
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # about days before months
             if time_format is None:
                 _check_guess(cells)
             first = pd.to_datetime(cells.dropna().iloc[:1], format=time_format, errors="coerce")
@@ -74,45 +66,45 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
     except (ValueError, re.error) as error:
         received = short_repr(cells.iloc[0])
         raise DataError(
-            f"{rows.name}, column {cells.name!r}: not times, from {received} on: {error} {_REMEDY}"
+            f"{rows.name}, column {cells.name!r}: not times, starting at {received}: {error} {_REMEDY}"
         ) from None
-    _refuse(rows, cells, times.isna().to_numpy(), "not a time in the format of the first row")
+    _check_cells(rows, cells, times.isna().to_numpy(), "not a time in the format of the first row")
     converted = int((~cells.str.contains(_IN_UTC)).sum()) if aware else 0
     return pd.DatetimeIndex(times).as_unit("us"), converted
 
 
 def _check_guess(cells: "pd.Series[Any]") -> None:
-    """Raise `ValueError` where no format can be guessed: pandas would read each cell in whatever format fits it."""
+    """Raise `ValueError` if no format can be guessed; pandas would then read each cell in a format of its own."""
     first = next((cell for cell in cells.dropna() if cell.lower() not in _MISSING), None)
     if first is not None and guess_datetime_format(first) is None:
         raise ValueError("the format cannot be guessed.")
 
 
 def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:
-    """Put times together from columns of year, month, day, hour, minute and second."""
+    """Combine columns of year, month, day, hour, minute and second."""
     if ingest.time_format or len(ingest.time) > len(PARTS):
         raise RequestError(
-            f"time in the table 'ingest': of several columns, up to {len(PARTS)} are taken, {', '.join(PARTS)} in this "
-            f"order, and no time_format. Received: {list(ingest.time)} and {ingest.time_format!r}."
+            f"time in the table 'ingest': expected one column, or up to {len(PARTS)} in the order {', '.join(PARTS)} "
+            f"without time_format. Received: {list(ingest.time)} and {ingest.time_format!r}."
         )
     values = dict.fromkeys(PARTS[:3], np.ones(len(rows.frame), np.int64))
-    for part, column, (least, most) in zip(PARTS, ingest.time, _RANGES, strict=False):
+    for part, column, (low, high) in zip(PARTS, ingest.time, _RANGES, strict=False):
         values[part] = _whole_numbers(rows, column)
-        outside = (values[part] < least) | (values[part] > most)
-        _refuse(rows, rows.frame[column], outside, f"no such {part}")
+        outside = (values[part] < low) | (values[part] > high)
+        _check_cells(rows, rows.frame[column], outside, f"not a valid {part}")
     times = pd.to_datetime(pd.DataFrame(values), errors="coerce")
-    _refuse(rows, rows.frame[ingest.time[-1]], times.isna().to_numpy(), "there is no such day")
+    _check_cells(rows, rows.frame[ingest.time[-1]], times.isna().to_numpy(), "the day does not exist")
     return pd.DatetimeIndex(times).as_unit("us")
 
 
 def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
-    """Read cells such as 1974Q1, or put quarters together from a column of years and one of numbers from 1 to 4."""
+    """Read cells such as 1974Q1, or combine a column of years and a column of quarters from 1 to 4."""
     if len(columns) > 2:
         raise RequestError(
-            "time_format = 'quarter' in the table 'ingest' takes one column as time, or year and quarter."
+            "time_format = 'quarter' in the table 'ingest' requires one time column, or a year and a quarter column."
         )
     found = rows.frame[list(columns)].astype("str").fillna("").agg("Q".join, axis=1).str.extract(_QUARTER)
-    _refuse(rows, rows.frame[columns[-1]], found.isna().any(axis=1).to_numpy(), "not a quarter such as 1974Q1")
+    _check_cells(rows, rows.frame[columns[-1]], found.isna().any(axis=1).to_numpy(), "not a quarter such as 1974Q1")
     numbers = found.astype("int64")
     months = pd.DataFrame({"year": numbers[0], "month": 3 * numbers[1] - 2, "day": 1})
     return pd.DatetimeIndex(pd.to_datetime(months)).as_unit("us")
@@ -121,19 +113,19 @@ def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
 def _whole_numbers(rows: Rows, column: str) -> npt.NDArray[np.int64]:
     cells = rows.frame[column]
     if cells.dtype.kind == "M":
-        _refuse_at(rows, cells, 0, len(cells), "not a whole number")
+        raise _bad_cells(rows, cells, 0, len(cells), "not a whole number")
     values = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-    _refuse(rows, cells, ~(values == np.floor(values)) | (np.abs(values) > 2**53), "not a whole number")
+    _check_cells(rows, cells, ~(values == np.floor(values)) | (np.abs(values) > 2**53), "not a whole number")
     return values.astype(np.int64)
 
 
-def _refuse(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], what: str) -> None:
+def _check_cells(rows: Rows, cells: "pd.Series[Any]", bad: npt.NDArray[np.bool_], what: str) -> None:
     if bad.any():
-        _refuse_at(rows, cells, int(bad.argmax()), int(bad.sum()), what)
+        raise _bad_cells(rows, cells, int(bad.argmax()), int(bad.sum()), what)
 
 
-def _refuse_at(rows: Rows, cells: "pd.Series[Any]", position: int, count: int, what: str) -> NoReturn:
+def _bad_cells(rows: Rows, cells: "pd.Series[Any]", position: int, count: int, what: str) -> DataError:
     received = "an empty cell" if pd.isna(cells.iloc[position]) else short_repr(cells.iloc[position])
-    raise DataError(
+    return DataError(
         f"{rows.where(position)}, column {cells.name!r}: {what}: {received} ({count_such(count, 'cell')}). {_REMEDY}"
     )

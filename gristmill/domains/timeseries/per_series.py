@@ -1,4 +1,4 @@
-"""What evaluate finds out of every series by itself, simple forecasts and regimes: any worker can do it for some."""
+"""Analyses of single series in evaluate, baseline forecasts and change points; workers can run them in chunks."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,73 +15,62 @@ from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.util.chunking import split_by_size
 from gristmill.util.table_io import read_table, write_table
 
-SOME = 2_000  # short series, of 4 ms each: of that a worker is worth its start
+SHORT_SERIES_PER_CHUNK = 2_000  # at 4 ms each; fewer do not repay the start of a worker
 
 
 @dataclass(frozen=True)
 class PerSeriesResults:
-    """What was found out of series."""
+    """Results of the analyses of single series."""
 
     baselines: dict[str, dict[str, Array]]  # by part and baseline: (windows, horizon, targets)
-    segments: pd.DataFrame  # the regimes of each series' first target
+    segments: pd.DataFrame  # segments between the change points of each series' first target
 
 
-def cut(bounds: Bounds, targets: int) -> list[slice]:
-    """Return the series in stretches of about `SOME` short ones, or of fewer long ones.
+def chunk_slices(bounds: Bounds, targets: int) -> list[slice]:
+    """Return slices of about `SHORT_SERIES_PER_CHUNK` short series, or of fewer long ones.
 
-    What a series takes beside a short one, as was measured: the fits of each target grow with its length, the search
-    for regimes with pairs of points, of which it looks at fewer and fewer in long ones.
+    The costs relative to a short series were measured. Baselines of each target grow with the length; the search for
+    change points grows with pairs of points, and skips more of them in long series.
     """
     lengths = np.diff(bounds)[:, 0]
-    return split_by_size(1 + targets * lengths / 500 + (np.minimum(lengths, 500) / 70) ** 2, SOME)
+    return split_by_size(1 + targets * lengths / 500 + (np.minimum(lengths, 500) / 70) ** 2, SHORT_SERIES_PER_CHUNK)
 
 
 def parts_of(data: Prepared) -> list[str]:
-    """Return the parts that are forecast: validation, where there is one, and test."""
+    """Return the parts to forecast: validation if it has windows, and test."""
     return [part for part in ("validation", "test") if len(data.origins(part))]
 
 
-def look(data: Prepared, settings: Evaluate, stretch: slice = slice(None)) -> PerSeriesResults:
-    """Look at a stretch of the series; the baselines are those that all of them have the past for.
-
-    Args:
-        data: all series.
-        settings: of evaluate, with the season.
-        stretch: which of them.
-    """
+def analyse(data: Prepared, settings: Evaluate, chunk: slice = slice(None)) -> PerSeriesResults:
+    """Analyse a chunk of the series, with the baselines for which all series of `data` have enough past."""
     parts = parts_of(data)
     names = baselines_of(data, settings, *parts)
-    some = data.only(stretch)
-    made = {part: by_baselines(some, part, some.origins(part), settings, names) for part in parts}
-    return PerSeriesResults(made, _segments(some, settings.season))
+    some = data.only(chunk)
+    forecasts = {part: by_baselines(some, part, some.origins(part), settings, names) for part in parts}
+    segments = []
+    for name, (begin, end) in zip(some.ids, some.bounds, strict=True):
+        for segment in change_points.segments(some.values[begin:end, 0].astype(np.float64), settings.season):
+            first, last = some.times[[begin + segment.begin, begin + segment.end - 1]]
+            segments.append({"unique_id": name} | asdict(segment) | {"begin": first, "end": last})
+    return PerSeriesResults(forecasts, pd.DataFrame(segments))
 
 
 def write(found: PerSeriesResults, out: Path) -> None:
-    """Write `segments.parquet` and, of each part, `<part>.parquet` with a column a baseline."""
+    """Write `segments.parquet`, and for each part `<part>.parquet` with a column for each baseline."""
     write_table(out / "segments.parquet", found.segments)
     for part, made in found.baselines.items():
         write_table(out / f"{part}.parquet", pd.DataFrame({name: values.ravel() for name, values in made.items()}))
 
 
 def read(folders: Sequence[Path], data: Prepared) -> PerSeriesResults:
-    """Read what `write` wrote of each stretch of the series, in their order."""
+    """Read the folders of `write`, one for each chunk in order."""
     shape = (-1, data.layout.horizon, len(data.layout.targets))
-    made = {part: _read(folders, f"{part}.parquet") for part in parts_of(data)}
+    tables = {part: _read(folders, f"{part}.parquet") for part in parts_of(data)}
     return PerSeriesResults(
-        {part: {str(name): rows[name].to_numpy().reshape(shape) for name in rows} for part, rows in made.items()},
+        {part: {str(name): rows[name].to_numpy().reshape(shape) for name in rows} for part, rows in tables.items()},
         _read(folders, "segments.parquet"),
     )
 
 
 def _read(folders: Sequence[Path], name: str) -> pd.DataFrame:
     return pd.concat([read_table(folder / name) for folder in folders], ignore_index=True)
-
-
-def _segments(data: Prepared, season: int | None) -> pd.DataFrame:
-    found = []
-    for name, (begin, end) in zip(data.ids, data.bounds, strict=True):
-        for segment in change_points.segments(data.values[begin:end, 0].astype(np.float64), season):
-            first, last = data.times[[begin + segment.begin, begin + segment.end - 1]]
-            about = asdict(segment) | {"begin": first, "end": last}
-            found.append({"unique_id": name} | about)
-    return pd.DataFrame(found)

@@ -1,4 +1,4 @@
-"""The pictures of a report on time series."""
+"""Plots of a report on time series."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +9,13 @@ from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, legend
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
 
 
 def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFrame | None = None) -> "Figure":
-    """Draw truth, forecast with its interval and best baseline one step ahead, and mark what was flagged."""
+    """Draw truth, forecast with its interval and best baseline one step ahead, and mark anomalies."""
     figure, (axes,) = canvas()
     if first["low"].notna().any():
         axes.fill_between(
@@ -32,7 +31,7 @@ def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFra
 
 
 def residual_figure(first: pd.DataFrame) -> "Figure":
-    """Draw residuals over time and how they are distributed."""
+    """Draw residuals over time and their distribution."""
     figure, (over_time, distribution) = canvas(2.6, columns=2, widths=(3, 1))
     residuals = first["y"] - first["model"]
     over_time.axhline(0, color=TRUTH, linewidth=0.8)
@@ -59,7 +58,7 @@ def step_figure(table: pd.DataFrame, metric: str, best_baseline: str) -> "Figure
 
 
 def backtest_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
-    """Draw the error of each block, the mean over its seeds; each seed's as a dot."""
+    """Draw the error of each block, as the mean over its seeds and a dot for each seed."""
     figure, (axes,) = canvas(2.4)
     for name, colour in (("model", MODEL), (best_baseline, BASELINE), ("naive", TRUTH)):
         rows = table[table["forecaster"] == name]
@@ -75,16 +74,16 @@ def backtest_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
 
 
 def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFrame) -> "Figure":
-    """Draw a whole series with its parts, and where its regime changes."""
+    """Draw a whole series with its parts and change points."""
     figure, (axes,) = canvas(2.6)
     for part, colour in zip(PARTS, (TRUTH, BASELINE, MODEL), strict=True):
         begin, end = data.part(part)[series]
         if end > begin:
             values = data.values[begin:end, target]
             axes.plot(data.times[begin:end], values, color=colour, linewidth=0.8, label=part)
-    own = segments[(segments["unique_id"] == data.ids[series]) & (target == 0)]  # only of the first target
+    own = segments[(segments["unique_id"] == data.ids[series]) & (target == 0)]  # only for the first target
     for number, change in enumerate(own["begin"].iloc[1:]):
-        label = "regime change" if number == 0 else None
+        label = "change point" if number == 0 else None
         axes.axvline(change, color=ACCENT, linewidth=0.9, linestyle="--", label=label)
     axes.set_ylabel(data.layout.targets[target])
     legend(axes, **_ABOVE)
@@ -93,11 +92,19 @@ def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFra
 
 def decomposition_figure(table: pd.DataFrame) -> "Figure":
     """Draw a series as the sum of trend, season and remainder."""
+    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
+    from matplotlib.ticker import MaxNLocator
+
     figure, axes = canvas(2.2, columns=3)
     for name, place in zip(("trend", "season", "remainder"), axes, strict=True):
         place.plot(table["ds"], table[name], color=MODEL, linewidth=0.8)
         place.set_title(name, fontsize=10)
-        _few_ticks(place)
+        if isinstance(place.xaxis.get_major_locator(), AutoDateLocator):
+            few = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]  # matplotlib has no types here
+            place.xaxis.set_major_locator(few)
+            place.xaxis.set_major_formatter(AutoDateFormatter(few))  # type: ignore[no-untyped-call]  # nor here
+        else:
+            place.xaxis.set_major_locator(MaxNLocator(4))
     return figure
 
 
@@ -113,15 +120,3 @@ def autocorrelation_figure(values: Any, bound: float, season: int | None) -> "Fi
     axes.set_xlabel("lag")
     axes.set_ylabel("autocorrelation")
     return figure
-
-
-def _few_ticks(axes: "Axes") -> None:
-    from matplotlib.dates import AutoDateFormatter, AutoDateLocator
-    from matplotlib.ticker import MaxNLocator
-
-    if isinstance(axes.xaxis.get_major_locator(), AutoDateLocator):
-        few = AutoDateLocator(minticks=2, maxticks=4)  # type: ignore[no-untyped-call]  # matplotlib has no types here
-        axes.xaxis.set_major_locator(few)
-        axes.xaxis.set_major_formatter(AutoDateFormatter(few))  # type: ignore[no-untyped-call]  # nor here
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(4))

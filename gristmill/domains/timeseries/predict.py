@@ -1,4 +1,4 @@
-"""Predict: the values after a file's last row, by an exported bundle."""
+"""Predict: forecast the values after the last row of each series with an exported bundle."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,34 +33,41 @@ def predict(
     steps: int | None = None,
     history: int | None = None,
 ) -> pd.DataFrame:
-    """Return the forecasts after the last row of each series: `unique_id`, `ds`, one column a target, intervals.
+    """Return the forecasts after the last row of each series: `unique_id`, `ds`, a column for each target, intervals.
 
-    Intervals, `<target> low` and `<target> high`, are given for the model's horizon; beyond it each forecast is fed
-    back as if it had been observed, inputs that are not forecast stay at their last value, and no interval is known.
+    Intervals, `<target> low` and `<target> high`, are returned for the model's horizon. Beyond the horizon, forecasts
+    are used as observations, inputs stay at their last value, and there are no intervals.
 
     Args:
-        source: how to read the files; the pipeline's own.
-        ingest: what their columns mean; the frequency comes from the bundle.
-        preprocess: what the model is shown of the calendar.
-        paths: files with at least `history` rows of each series and, where the model knows columns ahead, rows for the
-            steps to forecast that hold these columns and no value.
+        source: the reader of the pipeline's files.
+        ingest: roles of the columns; the frequency is that of the bundle.
+        preprocess: calendar features of the model.
+        paths: files with at least `history` rows of each series. If the model has known columns, the files also need
+            rows for the steps to forecast, with these columns and without targets.
         export: folder of the verified bundle.
         scratch: an empty folder for the ingested series.
-        ingested: folder of series that are ingested already, in place of files.
-        steps: how many values to forecast; the model's horizon if not set.
-        history: how many values to show the model, where it takes any number.
+        ingested: folder of series that are already ingested, instead of files.
+        steps: number of values to forecast; the model's horizon if None.
+        history: number of values to show the model, if it accepts any number.
 
     Raises:
-        DataError: a file cannot be read, is shorter than the model's history, or does not hold what is known ahead.
-        RequestError: a history that the model does not take.
+        DataError: a file cannot be read, is shorter than the model's history, or lacks values of known columns.
+        RequestError: the model does not accept this history.
     """
     signature = read_document(export / "signature.json")
     if history and history != signature["history"] and not signature["any_length"]:
-        raise RequestError(f"--history {history}: this model sees {signature['history']} values, no other number.")
+        raise RequestError(
+            f"--history {history}: this model accepts {signature['history']} values only. Omit the option."
+        )
     if ingested is None:
         read_source(source=source, ingest=ingest, paths=paths, export=export, out=scratch)
     folder = ingested or scratch
-    _refuse_other_frequency(read_document(folder / "summary.json")["frequency"], signature["frequency"])
+    found, expected = read_document(folder / "summary.json")["frequency"], signature["frequency"]
+    if found != expected:
+        raise DataError(
+            f"the ingested series have frequency {found}, but the model forecasts at {expected}. Use --input to "
+            "name rows of that frequency."
+        )
     ends = Ends.of(read_table(folder / "series.parquet"), history or signature["history"])
     known = KnownFeatures(signature, preprocess, folder)
     made = Exported(export, signature).after(ends, known, steps or signature["horizon"])
@@ -68,26 +75,14 @@ def predict(
 
 
 def read_source(*, source: TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path) -> None:
-    """Ingest files to forecast from; arguments as of `predict`.
-
-    Raises:
-        DataError: a file cannot be read, or does not hold what the settings say.
-    """
+    """Ingest files to forecast from; arguments and errors as in `predict`."""
     frequency = read_document(export / "signature.json")["frequency"]
     settings = ingest.model_copy(update={"frequency": frequency})
     ingestion.ingest(source=source, ingest=settings, paths=paths, out=out)
 
 
-def _refuse_other_frequency(found: str, expected: str) -> None:
-    if found != expected:
-        raise DataError(
-            f"the ingested series have frequency {found}, but the model forecasts at {expected}. Use --input to "
-            "name rows of that frequency."
-        )
-
-
 def anchor_of(signature: dict[str, Any]) -> "pd.Timestamp | int":
-    """Return the first time of the data that an exported model was fitted on."""
+    """Return the first time of the training data of an exported model."""
     anchor = signature["anchor"]
     return anchor if isinstance(anchor, int) else pd.Timestamp(anchor)
 
@@ -102,26 +97,22 @@ class Ends:
 
     @classmethod
     def of(cls, table: pd.DataFrame, seen: int) -> "Ends":
-        """Return the ends of ingested series.
-
-        Raises:
-            DataError: a series is shorter.
-        """
+        """Return the last `seen` rows of each ingested series; raise `DataError` for a shorter series."""
         lengths = table.groupby("unique_id", sort=False).size()
         short = lengths[lengths < seen]
         if len(short):
             raise DataError(
-                f"series {short.index[0]!r}: {short.iloc[0]} rows, but the model sees {seen}. Give it at least as many."
+                f"series {short.index[0]!r}: {short.iloc[0]} rows, but the model needs {seen}. Add earlier rows."
             )
         ends = np.cumsum(lengths.to_numpy())
         return cls(lengths.index, table.iloc[(ends[:, np.newaxis] + np.arange(-seen, 0)).ravel()], seen)
 
     def values(self, columns: list[str]) -> Values:
-        """Return columns of the rows: (series, seen, columns)."""
+        """Return columns of the rows, (series, seen, columns)."""
         return self.by_series(self.rows[columns])
 
     def by_series(self, rows: pd.DataFrame) -> Values:
-        """Return as many rows of each series as an array: (series, rows, columns)."""
+        """Return rows as an array by series, (series, rows, columns)."""
         return rows.to_numpy(np.float32).reshape(len(self.names), len(rows) // len(self.names), rows.shape[1])
 
     def times_after(self, steps: int, frequency: str) -> pd.Index:
@@ -133,7 +124,7 @@ class Ends:
 
 
 class KnownFeatures:
-    """What is known of the past and of the steps to forecast: the file's columns, the calendar, harmonics."""
+    """Known columns of the past and of the steps to forecast: the file's columns, calendar parts and harmonics."""
 
     def __init__(self, signature: dict[str, Any], preprocess: Preprocess, ingested: Path) -> None:
         self._frequency = signature["frequency"]
@@ -143,7 +134,7 @@ class KnownFeatures:
         self._future = read_table(ingested / "future.parquet") if self._columns else None
 
     def of(self, ends: Ends, times: pd.Index) -> Values:
-        """Return the known columns of the ends of series and of the steps after them: (series, seen + steps, known)."""
+        """Return the known columns of the last rows and of the steps after them, (series, seen + steps, known)."""
         past, future = (
             ends.by_series(known_features.features(at, self._settings, self._anchor, self._frequency))
             for at in (pd.Index(ends.rows["ds"]), times)
@@ -155,7 +146,7 @@ class KnownFeatures:
         return np.concatenate([own, made], axis=2)
 
     def _ahead(self, future: pd.DataFrame, ends: Ends, times: pd.Index) -> Values:
-        """Return the file's columns of the steps after each series: (series, steps, columns)."""
+        """Return the file's columns for the steps after each series, (series, steps, columns)."""
         steps = len(times) // len(ends.names)
         wanted = pd.DataFrame({"unique_id": ends.names.repeat(steps), "ds": times})
         found = wanted.merge(future, how="left", on=["unique_id", "ds"])
@@ -170,7 +161,7 @@ class KnownFeatures:
 
 
 class Exported:
-    """An exported model that forecasts as far as asked."""
+    """An exported model that forecasts any number of steps."""
 
     def __init__(self, export: Path, signature: dict[str, Any]) -> None:
         self._signature = signature
@@ -179,18 +170,18 @@ class Exported:
         self._intervals: Intervals | None = restored(read_document(path)) if path.exists() else None
 
     def after(self, ends: Ends, known: KnownFeatures, steps: int) -> pd.DataFrame:
-        """Return the forecasts of the steps after each series' last row, of all series at a time."""
+        """Return the forecasts of the steps after the last rows of all series."""
         signature, targets, seen = self._signature, self._signature["targets"], ends.seen
         horizon, count = signature["horizon"], len(ends.names)
         rounded = -(-steps // horizon) * horizon
         times = ends.times_after(rounded, signature["frequency"])
-        beside = known.of(ends, times)
+        known_values = known.of(ends, times)
         values = ends.values([*targets, *signature["inputs"]])
         low, high = (np.full((count, rounded, len(targets)), np.nan) for _ in range(2))
         for at in range(0, rounded, horizon):
-            windows = np.concatenate([values[:, at:], beside[:, at + horizon : at + horizon + seen]], axis=2)
+            windows = np.concatenate([values[:, at:], known_values[:, at + horizon : at + horizon + seen]], axis=2)
             points, low_ahead, high_ahead = self._forecast(windows)
-            values = np.concatenate([values, self._continued(values, points)], axis=1)
+            values = np.concatenate([values, _continued(values, points)], axis=1)
             if at == 0 and low_ahead is not None:
                 low[:, :horizon], high[:, :horizon] = low_ahead, high_ahead
         asked = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
@@ -204,16 +195,17 @@ class Exported:
         return pd.DataFrame(columns)
 
     def _forecast(self, windows: Values) -> tuple[Values, Any, Any]:
-        """Return forecasts and intervals of windows: (windows, horizon, targets) each, None for no interval."""
+        """Return forecasts and interval bounds of windows, (windows, horizon, targets) each; None without intervals."""
         made = self._model(windows)
         if quantiles := self._signature["quantiles"]:
             return levels_of(made, quantiles)
-        if self._intervals is None or windows.shape[1] <= self._intervals.lag:  # too short to tell how sure they are
+        if self._intervals is None or windows.shape[1] <= self._intervals.lag:  # too short for the local scale
             return made, None, None
         half = self._intervals.half_widths(windows)
         return made, made - half, made + half
 
-    def _continued(self, values: Values, points: Values) -> Values:
-        """Return forecasts as observations: inputs that are not forecast stay at their last value."""
-        inputs = np.repeat(values[:, -1:, points.shape[2] :], points.shape[1], axis=1)
-        return np.concatenate([points, inputs], axis=2).astype(np.float32)
+
+def _continued(values: Values, points: Values) -> Values:
+    """Return forecasts as observations; inputs stay at their last value."""
+    inputs = np.repeat(values[:, -1:, points.shape[2] :], points.shape[1], axis=1)
+    return np.concatenate([points, inputs], axis=2).astype(np.float32)

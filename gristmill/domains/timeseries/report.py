@@ -1,4 +1,4 @@
-"""What a report on time series shows: scores, forecast, residuals, training, patterns, data."""
+"""Report on time series: scores, forecast, residuals, training, patterns and data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ METRICS = {
 }
 INTERVALS = {"coverage": "coverage", "width": "width", "pinball": "pinball"}
 
-_SHOWN = 12  # series, steps or channels that a table shows at most
+_MAX_SERIES_LISTED = 12  # half of them with the lowest skill, half with the highest
 
 
 class ForecastScores(Scores):
@@ -44,8 +44,8 @@ class ForecastScores(Scores):
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a run left in its artifacts, read once."""
+class ReportData:
+    """Artifacts of a run, read once."""
 
     folders: dict[str, Path]
     data: Prepared
@@ -63,8 +63,8 @@ class Found:
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
-    """Yield the sections of a report from the folders of a run's artifacts."""
-    found = Found(
+    """Yield the sections of a report on the artifacts of a run."""
+    found = ReportData(
         folders,
         dataset.read(folders["preprocess"]),
         ForecastScores.read(folders["evaluate"]),
@@ -82,13 +82,13 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
-    """Return the forecast against the truth as a PNG, from the folder of `evaluate` alone."""
+    """Return a PNG of forecast and truth, from the folder of `evaluate`."""
     best = Scores.read(folders["evaluate"]).best_baseline
     return as_png(plots.forecast_figure(one_step(read_predictions(folders["evaluate"], "test")), best))
 
 
 def one_step(predictions: pd.DataFrame, channel: str | None = None) -> pd.DataFrame:
-    """Return the forecasts one step ahead of the first series, of one channel, in the order of time."""
+    """Return the one-step forecasts of the first series and one channel, in the order of time."""
     rows: pd.DataFrame = predictions[predictions["step"] == 1]
     rows = rows[rows["unique_id"] == rows["unique_id"].iloc[0]]
     return rows[rows["channel"] == (channel or rows["channel"].iloc[0])]
@@ -117,8 +117,8 @@ def _on_validation(scores: Scores) -> str:
     )
 
 
-def forecast_sections(found: Found) -> Iterator[Section]:
-    """Yield forecast and truth with what was flagged, and the residuals."""
+def forecast_sections(found: ReportData) -> Iterator[Section]:
+    """Yield forecast and truth with anomalies, and the residuals."""
     test = read_predictions(found.folders["evaluate"], "test")
     path = found.folders["evaluate"] / "anomalies.parquet"
     flagged = read_table(path) if path.exists() else pd.DataFrame({"unique_id": [], "channel": []})
@@ -135,26 +135,21 @@ def forecast_sections(found: Found) -> Iterator[Section]:
     )
 
 
-def forecast_note(found: Found) -> str:
-    """Say what the picture of the forecast shows."""
+def forecast_note(found: ReportData) -> str:
+    """Return the caption of the forecast."""
     layout = found.data.layout
     note = "The test part, each value forecast one step ahead"
     if layout.horizon > 1:
         note += f"; the model forecasts {layout.horizon} at once"
     if len(found.data.ids) > 1:
         note += f"; the first of {len(found.data.ids)} series"
-    if found_anomalies := found.scores.anomalies:
-        spikes = found_anomalies["spikes"]
-        note += (
-            f". Values outside the interval of {found_anomalies['level']:.1%}: {found_anomalies['flagged']}; of "
-            f"{spikes['injected']} injected spikes of {format_number(spikes['size'], 3)}, {spikes['recall']:.0%} "
-            f"were found, and {spikes['precision']:.0%} of what was flagged then was injected"
-        )
+    if anomalies := found.scores.anomalies:
+        note += f". Values outside the interval of {anomalies['level']:.1%}: {anomalies['flagged']}"
     return note + "."
 
 
-def score_sections(found: Found) -> Iterator[Section]:
-    """Yield the scores by step, channel, series and block of the backtest, where there are several."""
+def score_sections(found: ReportData) -> Iterator[Section]:
+    """Yield the scores by step, channel, series and block of the backtest, if there are several."""
     if len(steps := found.by("step")):
         picture = as_svg(plots.step_figure(steps, "mae", found.best))
         yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, found.best)])
@@ -162,7 +157,8 @@ def score_sections(found: Found) -> Iterator[Section]:
         yield Section("By channel", "", tables=[grouped_table(channels, found.best)])
     if len(series := found.by("series")):
         worst = series[series["forecaster"] == "model"].sort_values("skill")["group"]
-        chosen = [*worst.head(_SHOWN // 2), *worst.iloc[_SHOWN // 2 :].tail(_SHOWN // 2)]
+        half = _MAX_SERIES_LISTED // 2
+        chosen = [*worst.head(half), *worst.iloc[half:].tail(half)]
         note = f"{len(worst)} series: those with the lowest and the highest skill. All are in scores.parquet."
         table = grouped_table(series.set_index("group").loc[chosen].reset_index(), found.best)
         yield Section("By series", note, tables=[table])
@@ -179,52 +175,51 @@ def score_sections(found: Found) -> Iterator[Section]:
 
 
 def grouped_table(rows: pd.DataFrame, best: str) -> Table:
-    """Return the model's scores for each group, beside the best baseline's error."""
+    """Return the model's scores for each group, and the error of the best baseline."""
     metrics = {key: name for key, name in (METRICS | INTERVALS).items() if key in rows}
     baseline = rows[rows["forecaster"] == best].set_index("group")["mae"]
     model = rows[rows["forecaster"] == "model"]
     columns = [score_column(key, _known(model[key])) for key in metrics]
     columns.append(score_column("mae", _known(baseline.loc[model["group"]])))
     cells = [list(row) for row in zip(model["group"], *columns, strict=True)]
-    return _told("", ["", *metrics.values(), f"MAE of {best}"], cells)
+    return _without_empty_columns("", ["", *metrics.values(), f"MAE of {best}"], cells)
 
 
 def backtest_note(scores: ForecastScores, summary: dict[str, Any]) -> str:
-    """Say what the blocks are, and how honest the intervals were there."""
+    """Return the description of the blocks and the coverage of their intervals."""
     networks = "a network" if summary["seeds"] == 1 else f"{summary['seeds']} networks"
-    said = (
-        f"Blocks before the test part ({summary['windows']}), each forecast by {networks} trained on what came before "
+    note = (
+        f"Blocks before the test part ({summary['windows']}), each forecast by {networks} trained on the data before "
         "it. ± is the standard deviation of the MAE over blocks, and over seeds."
     )
     if coverage := summary["forecasters"]["model"].get("coverage"):
-        how = ", each block's calibrated on the other blocks," if scores.calibrated_on else ""
-        said += f" The {scores.level:.0%} intervals{how} covered {coverage['mean']:.1%}."
-    return said
+        how = ", calibrated on the other blocks," if scores.calibrated_on else ""
+        note += f" The {scores.level:.0%} intervals{how} covered {coverage['mean']:.1%}."
+    return note
 
 
 def backtest_table(summary: dict[str, Any]) -> Table:
     """Return mean and spread of the errors over blocks and seeds."""
     named = summary["forecasters"]
-    rest = sorted((name for name in named if name != "model"), key=lambda name: named[name]["mae"]["mean"])
     spread = {"± blocks": "over_windows", "± seeds": "over_seeds"}
     shown = [
         (
             name,
-            {key: named[name][key]["mean"] for key in METRICS}
-            | {heading: named[name]["mae"][over] for heading, over in spread.items()},
+            {key: scored[key]["mean"] for key in METRICS}
+            | {heading: scored["mae"][over] for heading, over in spread.items()},
         )
-        for name in ["model", *rest]
+        for name, scored in sorted(named.items(), key=lambda item: (item[0] != "model", item[1]["mae"]["mean"]))
     ]
-    return _told("", ["forecast", *METRICS.values(), *spread], score_rows([*METRICS, *spread], shown))
+    return _without_empty_columns("", ["forecast", *METRICS.values(), *spread], score_rows([*METRICS, *spread], shown))
 
 
-def refit_section(found: Found) -> Section:
-    """Return how the exported network was trained once more, on everything."""
+def refit_section(found: ReportData) -> Section:
+    """Return the description of the exported network, which was trained once more on all data."""
     folder = found.folders["refit"]
     training, epochs = read_document(folder / "training.json"), read_table(folder / "epochs.parquet")
     note = (
-        f"The exported network was trained once more by the judged recipe, on all {len(found.data.values):,} "
-        "observations. The scores are those of the judged network."
+        f"The exported network was trained once more by the tested recipe, on all {len(found.data.values):,} "
+        "observations. The scores are those of the tested network."
     )
     if not len(epochs):
         return Section("Refit", note)
@@ -234,8 +229,8 @@ def refit_section(found: Found) -> Section:
     return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))])
 
 
-def patterns_section(found: Found) -> Section:
-    """Return what the training part of the longest series shows: trend, season, remainder, autocorrelation."""
+def patterns_section(found: ReportData) -> Section:
+    """Return trend, season, remainder and autocorrelation of the longest training series."""
     folder = found.folders["evaluate"]
     notes = read_document(folder / "patterns.json")
     pictures = [as_svg(plots.decomposition_figure(read_table(folder / "decomposition.parquet")))]
@@ -243,8 +238,8 @@ def patterns_section(found: Found) -> Section:
     return Section("Patterns in the training part", " ".join(decomposition.sentences(notes)), pictures=pictures)
 
 
-def data_section(found: Found) -> Section:
-    """Return the series with their parts and regimes, what was repaired, and statistics."""
+def data_section(found: ReportData) -> Section:
+    """Return the series with their parts and change points, repairs and statistics."""
     summary, data = read_document(found.folders["ingest"] / "summary.json"), found.data
     segments = read_table(found.folders["evaluate"] / "segments.parquet")
     pictures = [as_svg(plots.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
@@ -254,29 +249,17 @@ def data_section(found: Found) -> Section:
 
 
 def data_note(summary: dict[str, Any], segments: dict[str, Any]) -> str:
-    """Say what was read, what was repaired and how well, and how regimes were found."""
+    """Return the description of the data: observations, repairs and segments."""
     counts = summary["counts"]
     repairs = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if name != "rows")
-    note = (
+    return (
         f"{counts['rows']:,} observations of {', '.join(summary['targets'])}, frequency {summary['frequency']}; "
-        f"{repairs or 'nothing had to be repaired'}."
+        f"{repairs or 'nothing had to be repaired'}. Segments between change points: {segments['found']}."
     )
-    for target, scored in (summary["imputation"] or {}).items():
-        named = zip(scored["mae"], format_numbers(list(scored["mae"].values())), strict=True)
-        errors = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in named)
-        note += (
-            f" Of {target}, {scored['hidden']:,} known values were hidden and filled; mean absolute error: {errors}."
-        )
-    if shifts := segments["shifts"]:
-        told = ", ".join(
-            f"{name.replace('_', ' ')} {format_number(value, 3)}" for name, value in shifts.items() if value is not None
-        )
-        note += f" Regimes: {segments['found']} found; of level shifts injected into the series: {told}."
-    return note
 
 
 def parts_table(data: Prepared) -> Table:
-    """Return where the parts of the first series lie."""
+    """Return the ranges of the parts of the first series."""
     rows = []
     for part in PARTS:
         begin, end = data.part(part)[0]
@@ -295,10 +278,9 @@ def statistics_table(summary: dict[str, Any]) -> Table:
     return Table("Columns", ["", *(name.replace("_", " ") for name in names)], rows)
 
 
-def _told(title: str, headings: list[str], rows: list[list[str]]) -> Table:
-    """Return a table without the columns that tell nothing."""
-    told = [at for at, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {MISSING}]
-    return Table(title, [headings[at] for at in told], [[row[at] for at in told] for row in rows])
+def _without_empty_columns(title: str, headings: list[str], rows: list[list[str]]) -> Table:
+    kept = [at for at, cells in enumerate(zip(*rows, strict=True)) if {*cells} != {MISSING}]
+    return Table(title, [headings[at] for at in kept], [[row[at] for at in kept] for row in rows])
 
 
 def _known(values: "pd.Series[float]") -> list[float | None]:

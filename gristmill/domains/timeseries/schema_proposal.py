@@ -1,4 +1,4 @@
-"""The schema that is proposed for series."""
+"""Proposal of a schema for series."""
 
 from pathlib import Path
 
@@ -10,12 +10,7 @@ from gristmill.util.table_io import read_document, read_table
 
 
 def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
-    """Return the rules that ingested series suggest: their frequency, and column by column.
-
-    Args:
-        folder: of the ingest artifact.
-        ingest: the settings that it was made by.
-    """
+    """Return proposed rules for the frequency and each column, from the folder and the settings of ingest."""
     summary, series = read_document(folder / "summary.json"), read_table(folder / "series.parquet")
     counts = summary["counts"]
     holes = sum(counts.get(name, 0) for name in ("filled", "dropped", "empty_at_the_ends"))

@@ -1,4 +1,4 @@
-"""Scores of forecasts: overall, by step of the horizon, by series and by channel, each beside the baselines."""
+"""Scores of forecasts and baselines: overall, by step of the horizon, by series and by channel."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,9 +17,8 @@ NAIVE = "naive"
 def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | None, level: float) -> pd.DataFrame:
     """Return one row for each forecaster and group: `part`, `by`, `group`, `forecaster`, `examples`, then the metrics.
 
-    `by` is `all`, `step`, `series` or `channel`; the last two only where there are several. Examples are windows. MASE
-    and RMSSE take their unit from each series' own past before the part. The model's interval has pinball loss,
-    coverage and width.
+    `by` is `all`, or `step`, `series` or `channel` if there are several. Examples are windows. MASE and RMSSE are
+    scaled by each series' own past before the part. Pinball loss, coverage and width are those of the model's interval.
     """
     units = past_errors(data, part, forecasts, season)
     naive = np.abs(forecasts.truth - forecasts.made[NAIVE])
@@ -39,7 +38,7 @@ def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | N
 
 
 def groups(data: Prepared, forecasts: Forecasts) -> Iterator[tuple[str, str, Any]]:
-    """Yield (by, group, index into (windows, horizon, targets)) of everything that is scored."""
+    """Yield (by, group, index into (windows, horizon, targets)) for each group to score."""
     yield "all", "", np.s_[:]
     _, horizon, targets = forecasts.truth.shape
     if horizon > 1:
@@ -51,7 +50,7 @@ def groups(data: Prepared, forecasts: Forecasts) -> Iterator[tuple[str, str, Any
 
 
 def measure(truth: Array, forecast: Array, step: Array, squared: Array) -> dict[str, float | None]:
-    """Return the metrics of point forecasts; `step` and `squared` are the naive errors that scale them."""
+    """Return the metrics of point forecasts, scaled by the naive errors `step` (MASE) and `squared` (RMSSE)."""
     return {
         "mae": metrics.mae(truth, forecast),
         "rmse": metrics.rmse(truth, forecast),
@@ -64,13 +63,13 @@ def measure(truth: Array, forecast: Array, step: Array, squared: Array) -> dict[
 
 
 def _in_units(error: Callable[[Array, Array], float], truth: Array, forecast: Array, unit: Array) -> float | None:
-    """Return the error in units of each value, over the values that have one; None where none has."""
+    """Return the error over values with a unit, in these units; None if there is none."""
     counted = unit > 0
     return error(truth[counted] / unit[counted], forecast[counted] / unit[counted]) if counted.any() else None
 
 
 def measure_interval(truth: Array, low: Array, high: Array, level: float) -> dict[str, float | None]:
-    """Return pinball loss (mean of both ends), coverage and mean width of intervals."""
+    """Return pinball loss (mean of both bounds), coverage and mean width of intervals."""
     tail = (1 - level) / 2
     ends = (metrics.pinball(truth, low, tail), metrics.pinball(truth, high, 1 - tail))
     return {
@@ -85,8 +84,8 @@ def past_errors(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return the mean absolute and the root mean squared seasonal naive error before the part, for each value.
 
-    Both (windows, horizon, targets); a series shorter than its season takes the one-step naive error, and one that did
-    not move before the part has 0.
+    Both have the shape (windows, horizon, targets). For a series shorter than its season they are one-step naive
+    errors, and 0 if the series is constant before the part.
     """
     absolute, squared = np.zeros_like(forecasts.truth), np.zeros_like(forecasts.truth)
     targets = forecasts.truth.shape[-1]

@@ -1,4 +1,4 @@
-"""Split by time: where training, validation and test lie in each series."""
+"""Split each series by time into training, validation and test part."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ from gristmill.errors import DataError
 
 
 def split(length: int, validation: float, test: float) -> dict[str, tuple[int, int]]:
-    """Return the positions of train, validation and test, in this order.
+    """Return the ranges of training, validation and test part.
 
-    A size below 1 is a share of the series; from 1 on it is a number of observations.
+    A size below 1 is a share of the series; otherwise it is a number of observations.
 
         >>> split(100, validation=0.2, test=10)
         {'train': (0, 70), 'validation': (70, 90), 'test': (90, 100)}
@@ -30,16 +30,16 @@ def split(length: int, validation: float, test: float) -> dict[str, tuple[int, i
 
 
 def split_all(times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings: Preprocess) -> tuple[Bounds, Bounds]:
-    """Return where each series lies, (series, 2), and where its parts do, (series, 3, 2).
+    """Return the range of each series, (series, 2), and of its parts, (series, 3, 2).
 
-    All series are cut at the same times, so that none is trained on a day that another is tested on.
+    All series are split at the same times, so that none is trained on a day on which another is tested.
 
     Args:
-        times: of all observations, series by series.
-        lengths: observations of each series.
-        settings: sizes of validation and test, of the whole span from the first time of any series to the last.
+        times: times of all observations, series by series.
+        lengths: number of observations of each series.
+        settings: sizes of the parts, relative to the span from the first to the last time of all series.
     """
-    ordered = np.sort(times.to_numpy(), kind="stable")  # soon done: each series is in order already
+    ordered = np.sort(times.to_numpy(), kind="stable")  # fast, because each series is sorted already
     grid = ordered[np.append(True, ordered[1:] != ordered[:-1])]
     parts = split(len(grid), settings.validation, settings.test)
     starts = [grid[parts[part][0]] for part in PARTS[1:] if parts[part][0] < len(grid)]
@@ -51,5 +51,5 @@ def split_all(times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings:
 
 
 def reached(times: npt.NDArray[Any], bounds: Bounds, moments: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the position at which each series reaches each moment: (series, moments)."""
+    """Return the position at which each series reaches each moment, (series, moments)."""
     return np.array([begin + np.searchsorted(times[begin:end], moments) for begin, end in bounds])

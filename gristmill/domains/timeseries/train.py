@@ -1,4 +1,4 @@
-"""Train: a network on standardised windows, published as one that takes and gives raw values."""
+"""Train: fit a network on standardised windows, and write it as a network of raw values."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,26 +23,26 @@ def train(
     files: Sequence[Path] = (),
     start: Path | None = None,
 ) -> dict[str, int]:
-    """Fit the model on the training windows; choose the epoch on the validation windows where `patience` is set.
+    """Fit the model on the training windows; with `patience` choose the epoch on the validation windows.
 
-    Writes the network from raw windows to raw forecasts (`network.py`), `epochs.parquet` and `training.json`.
+    Writes the network from raw windows to raw forecasts, `epochs.parquet` and `training.json`.
 
     Args:
         model: settings of the model.
         train: settings of the training.
         preprocess: folder of the prepared series.
         out: folder to write to.
-        scratch: folder of the checkpoints.
-        logs: folder of TensorBoard's logs.
+        scratch: folder of checkpoints.
+        logs: folder of TensorBoard logs.
         on_epoch: called after each epoch.
-        files: of the user's own model, its file first.
-        start: folder of a network whose weights training begins from.
+        files: files of custom code, the model's own file first.
+        start: folder of a network whose weights are the initial weights.
 
     Raises:
-        RequestError: settings that do not go together.
+        RequestError: the settings contradict each other.
         Diverged: the loss is not a finite number.
     """
     data = dataset.read(preprocess)
-    network, course = fit_forecaster(buildable(model, files), train, data, scratch, logs, on_epoch, start=start)
-    write_trained(network, course, out, quantiles=list(train.quantiles) if train.loss == "quantile" else None)
-    return {"parameters": network.count_params()} | ({"epochs": len(course.losses)} if course.losses else {})
+    network, history = fit_forecaster(buildable(model, files), train, data, scratch, logs, on_epoch, start=start)
+    write_trained(network, history, out, quantiles=list(train.quantiles) if train.loss == "quantile" else None)
+    return {"parameters": network.count_params()} | ({"epochs": len(history.losses)} if history.losses else {})

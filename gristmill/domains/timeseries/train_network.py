@@ -1,4 +1,4 @@
-"""A model's network, wrapped to take and give standardised values, trained, and published in raw units."""
+"""Build, train and wrap the network of a model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,17 +23,17 @@ from gristmill.training.seeds import seeded
 
 Blocks = Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 
-_BLOCK = 16_384  # windows that a model in closed form is shown at a time
+_WINDOWS_PER_BLOCK = 16_384  # bounds the memory of a model in closed form
 
 
 class Model(Protocol):
-    """Settings that can build their network."""
+    """Settings that build their network."""
 
     def build(self, shape: Shape) -> keras.Model: ...
 
 
-class OwnModel:
-    """A user's function from the shape to a network."""
+class CustomModel:
+    """Model built by a user's function."""
 
     def __init__(self, kind: str, build: Callable[[Shape], Any]) -> None:
         self._kind = kind
@@ -43,14 +43,14 @@ class OwnModel:
         made = self._build(shape)
         if not isinstance(made, keras.Model):
             raise RequestError(
-                f"{self._kind} returned a {type(made).__name__}. Expected a keras.Model: return one from it."
+                f"{self._kind} returned a {type(made).__name__}, expected a keras.Model. Return a model from it."
             )
         return made
 
 
 @runtime_checkable
 class ClosedForm(Protocol):
-    """A model that is solved for, not trained by gradients."""
+    """Model that is solved in closed form, not trained by gradients."""
 
     def solve(self, network: keras.Model, blocks: Blocks) -> None: ...
 
@@ -65,44 +65,32 @@ def fit_forecaster(
     until: int | None = None,
     start: Path | None = None,
 ) -> tuple[keras.Model, TrainingHistory]:
-    """Train a model on the training windows and return its network, raw values in and out, and how it went.
+    """Train a model on the training windows; return its network in raw units, and the history of training.
 
-    Args:
-        model: settings that build the network.
-        settings: how to train it; with `patience` the validation windows choose the epoch.
-        data: series with their parts.
-        scratch: folder of the checkpoints.
-        logs: folder of TensorBoard's logs.
-        on_epoch: called after each epoch.
-        until: epoch to stop after, where a recipe that was judged is repeated.
-        start: folder of a network whose weights training begins from.
-
-    Raises:
-        RequestError: settings that do not go together.
-        Diverged: the loss is not a finite number.
+    With `until` training ends after that epoch. The other arguments and errors are those of `train`.
     """
-    refuse_contradictions(model, settings, data)
+    check_compatible(model, settings, data)
     core = seeded(lambda: build(model, settings, data.layout), settings.seed)
     network = standardised(core, settings, data.layout)
     if isinstance(model, ClosedForm):
         model.solve(core, blocks(data))
-        course = TrainingHistory()
+        history = TrainingHistory()
     else:
         if start:
             warm_start(network, start)
         feed = WindowFeed(data, settings)
         loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
-        course = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)
-    return around(network, data.layout, settings.targets == "sequence"), course
+        history = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)
+    return around(network, data.layout, settings.targets == "sequence"), history
 
 
 def buildable(model: Model | CustomCode, files: Sequence[Path]) -> Model:
-    """Return the model, a user's own one with its function loaded from the located files."""
-    return OwnModel(model.kind, model.load(files)) if isinstance(model, CustomCode) else model
+    """Return the model; for custom code, load its function from the files."""
+    return CustomModel(model.kind, model.load(files)) if isinstance(model, CustomCode) else model
 
 
 def build(model: Model, settings: Train, layout: Layout) -> keras.Model:
-    """Return the model's own network: (batch, history, columns) to (batch, outputs), or (batch, history, outputs)."""
+    """Return the network of the model itself, (batch, history, columns) to (batch, [history,] outputs)."""
     shape = Shape(
         history=layout.history,
         horizon=layout.horizon,
@@ -112,15 +100,15 @@ def build(model: Model, settings: Train, layout: Layout) -> keras.Model:
         sequence=settings.targets == "sequence",
     )
     network = model.build(shape)
-    refuse_misshapen(network, shape)
+    check_shape(network, shape)
     return network
 
 
 def standardised(core: keras.Model, settings: Train, layout: Layout) -> keras.Model:
-    """Return the model's own network as one from standardised windows to standardised forecasts.
+    """Return the model's network with normalisation, from standardised windows to standardised forecasts.
 
-    It takes (batch, history, columns) and gives (batch, horizon, outputs), or (batch, history, horizon, outputs) where
-    it learns sequences; outputs are targets, or targets x quantiles.
+    The input is (batch, history, columns), the output (batch, horizon, outputs), or (batch, history, horizon, outputs)
+    for sequences; outputs are targets, or targets x quantiles.
     """
     targets, levels = len(layout.targets), _levels(settings)
     window = keras.Input(core.input_shape[1:])
@@ -131,20 +119,20 @@ def standardised(core: keras.Model, settings: Train, layout: Layout) -> keras.Mo
         return keras.Model(window, steps + ops.repeat(shift, levels, axis=-1) if layout.residual else steps)
     steps = keras.layers.Reshape((layout.horizon, targets * levels))(forecast)
     shift, scale = (ops.repeat(value, levels, axis=-1) for value in offset(window, layout))
-    # In this order: a second summand (batch, 1, 1) is a bias to Keras if batch = horizon, and added along the steps.
+    # The order matters: Keras adds a second summand (batch, 1, 1) as a bias along the steps if batch = horizon.
     return keras.Model(window, shift + steps * scale)
 
 
 def _levels(settings: Train) -> int:
-    """Return how many values are forecast of each target."""
+    """Return the number of values forecast for each target."""
     return len(settings.quantiles) if settings.loss == "quantile" else 1
 
 
 def blocks(data: Prepared) -> Blocks:
-    """Yield the training windows for a closed form: (windows, history, columns) and (windows, outputs)."""
+    """Yield the training windows for a closed form, (windows, history, columns) and (windows, outputs)."""
     starts, layout = data.origins("train"), data.layout
-    for begin in range(0, len(starts), _BLOCK):
-        chosen = starts[begin : begin + _BLOCK]
+    for begin in range(0, len(starts), _WINDOWS_PER_BLOCK):
+        chosen = starts[begin : begin + _WINDOWS_PER_BLOCK]
         window = scaled(data.histories(chosen), layout)
         shift, scale = offset(ops.convert_to_tensor(window), layout)
         target = scaled(data.targets(chosen), layout, targets_only=True)
@@ -153,7 +141,7 @@ def blocks(data: Prepared) -> Blocks:
 
 
 def pinball(quantiles: tuple[float, ...]) -> Any:
-    """Return the loss whose minimum are these quantiles (Koenker & Bassett, "Regression Quantiles", 1978)."""
+    """Return the loss that is minimal at these quantiles (Koenker & Bassett, "Regression Quantiles", 1978)."""
 
     def quantile_loss(truth: Any, forecast: Any) -> Any:
         by_level = ops.reshape(forecast, (-1, *truth.shape[1:], len(quantiles)))
@@ -164,28 +152,27 @@ def pinball(quantiles: tuple[float, ...]) -> Any:
     return quantile_loss
 
 
-def refuse_contradictions(model: Model, settings: Train, data: Prepared) -> None:
-    """Refuse settings that do not go together."""
+def check_compatible(model: Model, settings: Train, data: Prepared) -> None:
+    """Raise an error for settings that contradict each other."""
     if settings.targets == "sequence" and data.layout.normalise != "none":
         raise RequestError(
-            f"preprocess.normalise = {data.layout.normalise!r} shows each step of a window what comes after it, which "
+            f"preprocess.normalise = {data.layout.normalise!r} shows each step of a window the values that "
             "train.targets = 'sequence' asks it to forecast. Set one of them to its default."
         )
     if isinstance(model, ClosedForm) and (settings.loss == "quantile" or settings.targets == "sequence"):
         raise RequestError(
-            "a model in closed form minimises squared errors after the last step: it takes neither "
+            "a model in closed form minimises squared errors after the last step: it supports neither "
             "train.loss = 'quantile' nor train.targets = 'sequence'. Choose another model."
         )
 
 
-def refuse_misshapen(network: keras.Model, shape: Shape) -> None:
-    """Refuse a network that does not take and give what it is asked to."""
-    taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
+def check_shape(network: keras.Model, shape: Shape) -> None:
+    """Raise an error for a network with another input or output than its shape."""
+    received, returned = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
     steps = (None, shape.history)
-    fits = len(taken) == 2 and taken[0] in steps and taken[1] == shape.columns
-    wanted = [(step, shape.outputs) for step in steps] if shape.sequence else [(shape.outputs,)]
-    if not fits or given not in wanted:
+    outputs = [(step, shape.outputs) for step in steps] if shape.sequence else [(shape.outputs,)]
+    if received not in [(step, shape.columns) for step in steps] or returned not in outputs:
         raise RequestError(
-            f"the model's network takes {taken} and gives {given} for each window; expected it to take "
-            f"({shape.history} or None, {shape.columns}) and give {wanted[-1]}. Build it to the shape it is given."
+            f"the model's network takes {received} and gives {returned} for each window; expected it to take "
+            f"({shape.history} or None, {shape.columns}) and give {outputs[-1]}. Build it to the shape it is given."
         )

@@ -49,7 +49,6 @@ CLOSURES = {
         "gristmill.domains.timeseries",
         "gristmill.domains.timeseries.grid",
         "gristmill.domains.timeseries.fill_gaps",
-        "gristmill.domains.timeseries.fill_gaps_score",
         "gristmill.domains.timeseries.ingest",
         "gristmill.domains.timeseries.cleaning",
         "gristmill.domains.timeseries.dedup_and_sort",
@@ -161,7 +160,6 @@ CLOSURES = {
         "gristmill.domains.timeseries.metrics",
         "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.seasonality",
-        "gristmill.domains.timeseries.study",
         "gristmill.domains.timeseries.windows",
     ],
     "refit": [

@@ -1,4 +1,4 @@
-"""Causal convolutions, each reaching twice as far back as the one before."""
+"""Causal convolutions with doubling dilations."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 class Conv(Settings):
-    """Dilated causal convolutions, as WaveNet stacks them (van den Oord et al., arXiv 1609.03499, 2016)."""
+    """Dilated causal convolutions, as in WaveNet (van den Oord et al., arXiv 1609.03499, 2016)."""
 
     kind: Literal["conv"]
-    filters: Sizes = (32, 32, 32)  # of each layer; its dilation is 1, 2, 4, …
-    kernel: PositiveInt = 3  # values a filter spans
+    filters: Sizes = (32, 32, 32)  # filters of each layer; dilations are 1, 2, 4, …
+    kernel: PositiveInt = 3  # observations that a filter spans
 
     def build(self, shape: Shape) -> "keras.Model":
-        """Return the network, which takes windows of any length; the last step forecasts."""
+        """Return the network, which takes windows of any length."""
         import keras
 
         window = keras.Input((None, shape.columns))

@@ -1,4 +1,4 @@
-"""Dense layers on the lags: the course's first network."""
+"""Dense layers on the lags."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,7 +15,7 @@ class Dense(Settings):
     """A stack of dense layers over the whole history."""
 
     kind: Literal["dense"]
-    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (20, 10)  # of each hidden layer, relu; [] for none
+    units: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = (20, 10)  # units of each ReLU layer; [] for none
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network on the lags of a window."""

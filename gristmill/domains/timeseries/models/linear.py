@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class Linear(Settings):
-    """A linear map from history to horizon, fitted in closed form: no epochs, no learning rate.
+    """A linear map from history to horizon, fitted in closed form without epochs or learning rate.
 
     Source: Hoerl & Kennard, "Ridge Regression", Technometrics 12(1), 1970.
     """
 
     kind: Literal["linear"]
-    l2: NonNegativeFloat = 1.0  # penalty on the squared weights, in sums over the training windows; the bias goes free
+    l2: NonNegativeFloat = 1.0  # penalty on the sum of squared weights; the bias has none
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return one dense layer on the lags."""
@@ -30,11 +30,9 @@ class Linear(Settings):
         return keras.Model(window, keras.layers.Dense(shape.outputs, name="lags")(shape.lags(window)), name="linear")
 
     def solve(self, network: "keras.Model", blocks: "Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]") -> None:
-        """Set the network's weights to the ridge solution over all windows, shown in blocks.
+        """Set the network's weights to the ridge solution over all windows.
 
-        Args:
-            network: as `build` returned it.
-            blocks: (windows, history, columns) and (windows, outputs).
+        Each block has windows, (windows, history, columns), and targets, (windows, outputs).
         """
         import keras
         import numpy as np

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gristmill.domains.timeseries import anomalies
-from gristmill.domains.timeseries.anomalies import flag, score_spikes
+from gristmill.domains.timeseries.anomalies import flag
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.domains.timeseries.windows import Origins
@@ -100,15 +100,17 @@ def test_the_series_are_left_as_they_are() -> None:
     before = data.values.copy()
 
     flag(data, "test", echoing, intervals())
-    score_spikes(data, "test", echoing, intervals(), error=10.0)
 
     assert np.array_equal(data.values, before)
 
 
-def test_every_value_of_the_part_is_judged_whatever_stride_and_horizon_but_not_what_was_filled() -> None:
-    data = assembled(WAVE, **CUT | {"stride": 7, "horizon": 5}, filled=[70, 71])
+def test_every_value_of_the_part_is_checked_whatever_stride_and_horizon_but_not_filled_values() -> None:
+    spikes = [60, 90, 119]
+    values = WAVE.copy()
+    values[spikes] += 50
+    data = assembled(values, **CUT | {"stride": 7, "horizon": 5}, filled=[118, 119])
 
-    assert anomalies._every_origin(data, "test").tolist() == [at for at in range(60, 120) if at not in (70, 71)]
+    assert positions(data, flag(data, "test", echoing, intervals())) == [60, 90]
 
 
 def test_a_spike_at_the_end_of_a_series_does_not_hide_one_at_the_begin_of_the_next() -> None:
@@ -138,37 +140,13 @@ def test_each_channel_is_judged_by_itself() -> None:
 
 def test_a_level_that_shifts_for_good_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each round takes the first value that stands out; the level never comes back."""
-    monkeypatch.setattr(anomalies, "_ROUNDS", 5)
+    monkeypatch.setattr(anomalies, "_MAX_ROUNDS", 5)
     values = WAVE.copy()
     values[80:] += 50
 
     found = flag(assembled(values, **CUT), "test", echoing, intervals())
 
     assert found["ds"].tolist() == assembled(values, **CUT).times[80:85].tolist()
-
-
-def test_injected_spikes_are_found_where_forecasts_are_good() -> None:
-    values = np.tile(WAVE, 3)
-    data = assembled(values, history=12, horizon=2, test=240)
-
-    def good(of: Prepared) -> Callable[[Origins], Any]:
-        return lambda starts: np.repeat(of.histories(starts)[:, :1, :1], 2, axis=1)  # a season ago
-
-    told = score_spikes(data, "test", good, intervals(), error=4.0)
-
-    assert told == {"injected": 4, "size": 20.0, "recall": 1.0, "precision": 1.0}
-
-
-def test_spikes_too_small_to_stand_out_are_not_found() -> None:
-    told = score_spikes(spoilt(), "test", echoing, intervals(), error=0.1)
-
-    assert told == {"injected": 1, "size": 0.5, "recall": 0.0, "precision": 0.0}
-
-
-def test_what_stands_out_anyway_counts_as_false() -> None:
-    told = score_spikes(spoilt(70), "test", echoing, intervals(), error=10.0)
-
-    assert told == {"injected": 1, "size": 50.0, "recall": 1.0, "precision": 0.5}
 
 
 @given(

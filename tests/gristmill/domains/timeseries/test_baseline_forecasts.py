@@ -33,7 +33,7 @@ NETWORK = network()
 
 
 def test_a_network_forecasts_from_raw_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forecasts, "_BLOCK", 7)  # windows are shown in blocks
+    monkeypatch.setattr(forecasts, "_WINDOWS_PER_CALL", 7)
     made = by_network(NETWORK, DATA)(STARTS)
 
     assert made.dtype == np.float64

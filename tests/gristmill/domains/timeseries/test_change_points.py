@@ -1,4 +1,4 @@
-"""Regimes end where the level or the slope changes, and nowhere else; what is scored is what was injected."""
+"""Segments end where the level or the slope changes, and nowhere else."""
 
 import itertools
 
@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import lfilter
 
-from gristmill.domains.timeseries import change_points
-from gristmill.domains.timeseries.change_points import SHORTEST, Segment, changes, score_changes, segments
+from gristmill.domains.timeseries.change_points import MAX_POINTS, MIN_SEGMENT_POINTS, _Lines, change_points, segments
 
 Values = npt.NDArray[np.float64]
 
@@ -39,7 +38,7 @@ def wave(count: int, period: int, height: float = 5) -> Values:
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("size", [4, -8])
 def test_a_shift_of_the_level_in_white_noise_is_found_within_two_observations(seed: int, size: float) -> None:
-    found = changes(noise(200, seed) + shift(200, 120, size), None)
+    found = change_points(noise(200, seed) + shift(200, 120, size), None)
     assert min(abs(at - 120) for at in found) <= 2
     assert len(found) <= 2  # noise alone alarms in one series of a hundred
 
@@ -47,31 +46,31 @@ def test_a_shift_of_the_level_in_white_noise_is_found_within_two_observations(se
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("slope", [0.5, -0.5])
 def test_a_bend_in_white_noise_is_found_within_ten_observations(seed: int, slope: float) -> None:
-    (found,) = changes(noise(200, seed) + bend(200, 100, slope), None)
+    (found,) = change_points(noise(200, seed) + bend(200, 100, slope), None)
     assert abs(found - 100) <= 10
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_shift_among_neighbours_that_resemble_each_other_is_found(seed: int) -> None:
     """An AR(1) of 0.6; how much neighbours resemble each other takes a long series to tell."""
-    found = changes(noise(1500, seed, 0.6) + shift(1500, 750, 5), None)
+    found = change_points(noise(1500, seed, 0.6) + shift(1500, 750, 5), None)
     assert min(abs(at - 750) for at in found) <= 3
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_bend_among_neighbours_that_resemble_each_other_is_found(seed: int) -> None:
-    found = changes(noise(1500, seed, 0.6) + bend(1500, 750, 0.1), None)
+    found = change_points(noise(1500, seed, 0.6) + bend(1500, 750, 0.1), None)
     assert min(abs(at - 750) for at in found) <= 30
 
 
 def test_a_shift_is_found_beneath_a_season() -> None:
     values = noise(240, 2) + wave(240, 24) + shift(240, 130, 8)
-    assert changes(values, 24) == [130]
+    assert change_points(values, 24) == [130]
 
 
 def test_a_shift_in_a_series_longer_than_the_search_sees_is_found_within_a_block() -> None:
-    count = 4 * change_points.POINTS
-    found = changes(noise(count, 0) + shift(count, 2400, 5), None)
+    count = 4 * MAX_POINTS
+    found = change_points(noise(count, 0) + shift(count, 2400, 5), None)
     assert 2400 - 4 <= found[0] <= 2400 + 4
 
 
@@ -80,13 +79,13 @@ def test_a_shift_beneath_the_season_of_a_long_series_is_found(season: int) -> No
     count = 30_000
     values = 5 * wave(count, season) + noise(count, 0) + shift(count, 12_345, 1)
 
-    (found,) = changes(values, season)
+    (found,) = change_points(values, season)
 
     assert abs(found - 12_345) <= 40  # two of the points that 20 values each are averaged to
 
 
 def test_two_changes_are_found_in_order() -> None:
-    found = changes(noise(300, 0) + shift(300, 100, 6) - shift(300, 200, 9), None)
+    found = change_points(noise(300, 0) + shift(300, 100, 6) - shift(300, 200, 9), None)
     assert found == pytest.approx([100, 200], abs=2)
 
 
@@ -104,16 +103,16 @@ def test_two_changes_are_found_in_order() -> None:
 def test_where_nothing_changes_a_change_is_found_in_one_series_of_twenty_at_most(
     base: Values, season: int | None
 ) -> None:
-    assert sum(bool(changes(base + noise(200, seed), season)) for seed in range(100)) <= 5
+    assert sum(bool(change_points(base + noise(200, seed), season)) for seed in range(100)) <= 5
 
 
 def test_heavy_tails_alone_are_a_change_in_one_series_of_ten_at_most() -> None:
     """Student's t with five degrees of freedom."""
-    assert sum(bool(changes(np.random.default_rng(seed).standard_t(5, 400), None)) for seed in range(100)) <= 10
+    assert sum(bool(change_points(np.random.default_rng(seed).standard_t(5, 400), None)) for seed in range(100)) <= 10
 
 
 def test_steps_without_any_noise_are_found_where_they_are() -> None:
-    assert changes(shift(300, 100, 5) - shift(300, 200, 7), None) == [100, 200]
+    assert change_points(shift(300, 100, 5) - shift(300, 200, 7), None) == [100, 200]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +125,7 @@ def test_steps_without_any_noise_are_found_where_they_are() -> None:
         (np.ones(1), None),
         (np.array([1.0, 9.0]), None),
         (
-            noise(2 * SHORTEST, 0) + shift(2 * SHORTEST, SHORTEST, 50),
+            noise(2 * MIN_SEGMENT_POINTS, 0) + shift(2 * MIN_SEGMENT_POINTS, MIN_SEGMENT_POINTS, 50),
             None,
         ),  # one point goes for the first's predecessor
     ],
@@ -138,10 +137,10 @@ def test_series_that_are_constant_exact_or_short_are_one_segment(values: Values,
     assert only.level == pytest.approx(values.mean())
 
 
-def test_no_regime_is_shorter_than_a_season() -> None:
+def test_no_segment_is_shorter_than_a_season() -> None:
     season = 40
     values = noise(400, 0) + shift(400, 200, 9) - shift(400, 220, 9)
-    edges = [0, *changes(values, season), 400]
+    edges = [0, *change_points(values, season), 400]
     assert min(end - begin for begin, end in itertools.pairwise(edges)) >= season
 
 
@@ -175,74 +174,13 @@ def test_segments_tile_the_series(seed: int, count: int, size: float, season: in
 @pytest.mark.parametrize(("factor", "offset"), [(1e-3, 0), (1e6, -1e8), (-1, 5)])
 def test_the_unit_of_the_values_does_not_matter(factor: float, offset: float) -> None:
     values = noise(200, 3) + shift(200, 120, 5)
-    assert changes(values * factor + offset, None) == changes(values, None) == [120]
-
-
-class TestScore:
-    """Shifts are injected where there were none."""
-
-    def test_large_shifts_in_white_noise_are_all_found_near_their_places_and_nothing_else(self) -> None:
-        found = score_changes(noise(300, 0), None, 0)
-        assert (found["injected"], found["recall"], found["new_elsewhere"]) == (10, 1.0, 0.0)
-        assert found["distance"] is not None
-        assert 0 <= found["distance"] <= 1
-
-    def test_a_series_without_noise_has_nothing_to_be_lifted_by(self) -> None:
-        nothing = {"injected": 10, "recall": 0.0, "distance": None, "new_elsewhere": 0.0}
-        assert score_changes(np.ones(100), None, 0) == score_changes(np.arange(100.0), None, 0) == nothing
-
-    def test_in_a_series_too_short_for_two_regimes_none_is_found(self) -> None:
-        assert score_changes(noise(2 * SHORTEST, 0), None, 0)["recall"] == 0
-
-    def test_a_change_that_was_there_before_is_not_counted_as_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(change_points, "changes", lambda values, season: [150])
-        found = score_changes(noise(300, 0), None, 0)
-        assert (found["recall"], found["distance"], found["new_elsewhere"]) == (0, None, 0)
-
-    def test_a_finder_that_misses_by_more_than_it_may_has_found_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """2 % of 1000 observations are 20; each shift is the place of the highest step."""
-        values = 0.01 * noise(1000, 0)
-
-        def miss_by(distance: int) -> dict[str, float | None]:
-            def find(seen: Values, season: int | None) -> list[int]:
-                return [] if np.array_equal(seen, values) else [int(np.diff(seen).argmax()) + 1 + distance]
-
-            with monkeypatch.context() as patch:
-                patch.setattr(change_points, "changes", find)
-                patch.setattr(
-                    change_points, "segments", lambda values, season: [Segment(0, len(values), 0.0, 0.0, 1.0)]
-                )
-                return score_changes(values, None, 0)
-
-        assert miss_by(0) == {"injected": 10, "recall": 1.0, "distance": 0.0, "new_elsewhere": 0.0}
-        assert miss_by(-20) == {"injected": 10, "recall": 1.0, "distance": 20.0, "new_elsewhere": 0.0}
-        assert miss_by(21) == {"injected": 10, "recall": 0.0, "distance": None, "new_elsewhere": 1.0}
-
-    def test_equal_seeds_give_equal_places_and_others_others(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        values, places = np.zeros(200), []
-        monkeypatch.setattr(change_points, "_pooled_deviation", lambda regimes: 1.0)
-
-        def note(seen: Values, season: int | None) -> list[int]:
-            places.extend(np.flatnonzero(np.diff(seen)) + 1)
-            return []
-
-        monkeypatch.setattr(change_points, "changes", note)
-        for seed in (0, 0, 1):
-            score_changes(values, None, seed)
-        first, second, third = (places[begin : begin + 10] for begin in (0, 10, 20))
-        assert len(places) == 30
-        assert first == second != third
-        assert all(20 <= place < 180 for place in places)  # the middle four fifths
-
-    def test_the_same_seed_gives_the_same_numbers(self) -> None:
-        values = noise(150, 1)
-        assert score_changes(values, None, 7) == score_changes(values, None, 7)
+    assert change_points(values * factor + offset, None) == change_points(values, None) == [120]
 
 
 @pytest.mark.parametrize("offset", [0, 1e6])
 def test_the_cost_of_a_piece_is_what_a_fitted_line_leaves(offset: float) -> None:
     values = noise(200, 0) + bend(200, 90, 0.3) + offset
-    cost = change_points._Lines(2).fit(values)
+    cost = _Lines(2).fit(values)
     for begin, end in [(0, 200), (0, 2), (198, 200), (50, 61), (13, 150)]:
         at = np.arange(end - begin)
         rest = values[begin:end] - np.polyval(np.polyfit(at, values[begin:end] - offset, 1), at) - offset

@@ -1,4 +1,7 @@
-"""A series taken apart adds up again; what is said of it holds for series of which it is known."""
+"""The parts of a series add up to it; tests and sentences are right for series whose answer is known."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +11,19 @@ from hypothesis import strategies as st
 from scipy.signal import lfilter
 
 from gristmill.domains.timeseries import decomposition
-from gristmill.domains.timeseries.decomposition import DOUBT, LAGS, LEAST, decompose, find_patterns, notes, sentences
+from gristmill.domains.timeseries.decomposition import (
+    LAGS,
+    MIN_OBSERVATIONS,
+    SIGNIFICANCE,
+    decompose,
+    find_patterns,
+    sentences,
+    with_season,
+    write_patterns,
+)
+from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.util.table_io import read_document, read_table
+from helpers.small_runs import assembled, months
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -18,10 +33,11 @@ AT = np.arange(600)
 NOISE = np.random.default_rng(0).normal(size=600)
 WAVE = 10 * np.sin(2 * np.pi * AT / 12)
 WALK = np.cumsum(NOISE)
+CUT = {"history": 6, "validation": 40, "test": 40}
 
 
 def said_of(values: Values, season: int | None) -> str:
-    return " ".join(sentences(notes(find_patterns(values, season))))
+    return " ".join(sentences(find_patterns(values, season).summary()))
 
 
 @given(
@@ -94,8 +110,8 @@ def test_the_tests_tell_a_level_that_wanders_from_one_that_is_returned_to(
     assert found.unit_root is not None
     assert found.stationary is not None
     assert found.steps_are_noise is not None
-    assert (found.unit_root >= DOUBT, found.stationary >= DOUBT) == (wanders, returns)
-    assert (found.steps_are_noise >= DOUBT) == noise
+    assert (found.unit_root >= SIGNIFICANCE, found.stationary >= SIGNIFICANCE) == (wanders, returns)
+    assert (found.steps_are_noise >= SIGNIFICANCE) == noise
 
 
 def test_the_tests_of_the_level_see_the_series_without_its_season() -> None:
@@ -115,11 +131,11 @@ def test_the_autocorrelation_is_the_usual_one_and_reaches_over_two_seasons() -> 
 
 
 def test_of_a_long_series_the_last_observations_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decomposition, "LONGEST", 100)
+    monkeypatch.setattr(decomposition, "MAX_OBSERVATIONS", 100)
     found, of_the_last = find_patterns(NOISE, None), find_patterns(NOISE[-100:], None)
     assert (found.begin, of_the_last.begin) == (500, 0)
     assert np.array_equal(found.trend, of_the_last.trend)
-    assert notes(found) == notes(of_the_last)
+    assert found.summary() == of_the_last.summary()
 
 
 def test_a_constant_series_has_its_level_and_nothing_to_test() -> None:
@@ -128,28 +144,28 @@ def test_a_constant_series_has_its_level_and_nothing_to_test() -> None:
     assert not found.seasonal.any()
     assert not found.remainder.any()
     assert (found.strength_of_trend, found.unit_root, found.stationary, found.steps_are_noise) == (0, None, None, None)
-    assert sentences(notes(found)) == [
-        "The trend is weak (strength 0.00 of 1); no season repeats.",
-        "Neighbouring values correlate by 0.00; of white noise it would be within ±0.28.",
+    assert sentences(found.summary()) == [
+        "The trend is weak (strength 0.00 of 1); no season was found.",
+        "The autocorrelation at lag 1 is 0.00; for white noise it would be within ±0.28.",
     ]
 
 
-@pytest.mark.parametrize("count", range(1, LEAST))
+@pytest.mark.parametrize("count", range(1, MIN_OBSERVATIONS))
 def test_a_short_series_is_its_mean_and_is_not_tested(count: int) -> None:
     found = find_patterns(NOISE[:count], None)
     assert found.trend == pytest.approx(np.full(count, NOISE[:count].mean()))
     assert (found.unit_root, found.stationary, found.steps_are_noise) == (None, None, None)
-    assert len(sentences(notes(found))) == min(count, 2)  # one value has no neighbour
+    assert len(sentences(found.summary())) == min(count, 2)  # one value has no neighbour
 
 
 def test_a_series_of_the_least_length_is_tested() -> None:
-    found = find_patterns(NOISE[:LEAST], None)
+    found = find_patterns(NOISE[:MIN_OBSERVATIONS], None)
     assert None not in (found.unit_root, found.stationary, found.steps_are_noise)
 
 
 @pytest.mark.parametrize("values", [AT * 1.0, 1e9 + AT, np.tile([1.0, 2.0], 300)])
 def test_what_has_no_noise_breaks_no_test(values: Values) -> None:
-    found = notes(find_patterns(values, 2 if values[2] == values[0] else None))
+    found = find_patterns(values, 2 if values[2] == values[0] else None).summary()
     assert all(value is None or np.isfinite(value) for value in found.values())
 
 
@@ -159,9 +175,9 @@ def test_a_season_that_is_not_seen_twice_is_none(season: int | None, kept: int |
     assert (found.season, found.strength_of_season is None) == (kept, kept is None)
 
 
-def test_notes_are_the_numbers_of_the_patterns() -> None:
+def test_the_summary_has_the_numbers_of_the_patterns() -> None:
     found = find_patterns(WAVE + NOISE, 12)
-    assert notes(found) == {
+    assert found.summary() == {
         "observations": 600,
         "season": 12,
         "strength_of_trend": found.strength_of_trend,
@@ -189,24 +205,24 @@ def test_sentences_say_what_the_numbers_mean() -> None:
         }
     ) == [
         "The trend is strong (strength 0.60 of 1); the season of 7 observations is moderate (0.30).",
-        "Neighbouring values correlate by -0.25; of white noise it would be within ±0.10.",
-        "It is stationary: it keeps returning to one level (p-values: ≤ 0.001 of a unit root by ADF, ≥ 0.1 of none by "
-        "KPSS).",
-        "Its steps are not white noise (Ljung-Box, p 0.040): past steps tell something about the next.",
+        "The autocorrelation at lag 1 is -0.25; for white noise it would be within ±0.10.",
+        "The series is stationary: it keeps returning to one level (p-values: ≤ 0.001 for a unit root by ADF, ≥ 0.1 "
+        "for none by KPSS).",
+        "Its differences are not white noise (Ljung-Box, p 0.040): past differences predict the next one.",
     ]
 
 
 @pytest.mark.parametrize(
     ("unit_root", "stationary", "said"),
     [
-        (0.01, 0.05, "It is stationary: it keeps returning"),
-        (0.05, 0.01, "It is not stationary: its level wanders"),
-        (0.01, 0.01, "It is stationary only for a while"),
-        (0.5, 0.1, "Whether it is stationary cannot be told"),
+        (0.01, 0.05, "The series is stationary: it keeps returning"),
+        (0.05, 0.01, "The series is not stationary: its level wanders"),
+        (0.01, 0.01, "The series is stationary only for a while"),
+        (0.5, 0.1, "There are too few or too noisy observations"),
     ],
 )
 def test_what_the_two_tests_of_the_level_say_together(unit_root: float, stationary: float, said: str) -> None:
-    found = notes(find_patterns(NOISE, None)) | {"unit_root": unit_root, "stationary": stationary}
+    found = find_patterns(NOISE, None).summary() | {"unit_root": unit_root, "stationary": stationary}
     assert sentences(found)[2].startswith(said)
 
 
@@ -214,4 +230,57 @@ def test_real_examples_are_described_as_what_they_are() -> None:
     assert "the season of 12 observations is strong" in said_of(WAVE + NOISE, 12)
     assert "the last value will be hard to beat" in said_of(WALK, None)
     assert "its level wanders" in said_of(WALK, None)
-    assert "It is stationary: " in said_of(NOISE, None)
+    assert "The series is stationary: " in said_of(NOISE, None)
+
+
+def test_the_season_is_found_in_the_training_part_or_set() -> None:
+    waves = assembled(50 + WAVE[:200] + NOISE[:200], **CUT)
+
+    assert with_season(Evaluate(level=0.8), waves) == Evaluate(level=0.8, season=12)
+    assert with_season(Evaluate(season=7), waves) == Evaluate(season=7)
+    assert with_season(Evaluate(), assembled(NOISE[:200], **CUT)) == Evaluate()
+
+
+def test_the_season_does_not_change_with_what_comes_after_the_training_part() -> None:
+    waves = assembled(50 + WAVE[:200] + NOISE[:200], **CUT)
+    values = waves.values.copy()
+    values[120:, 0] = 1e4 * np.sin(2 * np.pi * np.arange(80) / 5)
+
+    assert with_season(Evaluate(), replace(waves, values=values)).season == 12
+
+
+def test_patterns_are_of_the_training_part(tmp_path: Path) -> None:
+    data = assembled(50 + WAVE[:200] + NOISE[:200], **CUT)
+
+    write_patterns(data, 12, tmp_path)
+
+    studied = data.values[:120, 0].astype(np.float64)
+    found = find_patterns(studied, 12)
+    written = read_document(tmp_path / "patterns.json")
+    assert written == found.summary() | {"series": "series 0", "autocorrelations": found.autocorrelation.tolist()}
+    parts = read_table(tmp_path / "decomposition.parquet")
+    assert parts.columns.tolist() == ["ds", "trend", "season", "remainder"]
+    assert parts["ds"].tolist() == months(120).tolist()
+    assert (parts["trend"] + parts["season"] + parts["remainder"]).to_numpy() == pytest.approx(studied)
+    assert parts["season"].to_numpy() == pytest.approx(found.seasonal)
+
+
+def test_patterns_are_those_of_the_longest_training_part(tmp_path: Path) -> None:
+    short, long = 50 + NOISE[:90], 50 + NOISE[100:300] + WAVE[:200]
+    data = assembled(short, long, starts=[110, 0], **CUT)
+
+    write_patterns(data, None, tmp_path)
+
+    assert with_season(Evaluate(), data).season == 12
+    assert read_document(tmp_path / "patterns.json")["series"] == "series 1"
+    parts = read_table(tmp_path / "decomposition.parquet")
+    assert parts["ds"].tolist() == months(120).tolist()
+    assert parts[["trend", "season", "remainder"]].sum(axis=1).to_numpy() == pytest.approx(long[:120], rel=1e-6)
+
+
+def test_of_a_long_series_the_last_observations_are_decomposed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.domains.timeseries.decomposition.MAX_OBSERVATIONS", 50)
+
+    write_patterns(assembled(NOISE[:200], **CUT), None, tmp_path)
+
+    assert read_table(tmp_path / "decomposition.parquet")["ds"].tolist() == months(120)[-50:].tolist()

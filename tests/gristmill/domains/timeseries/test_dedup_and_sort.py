@@ -105,7 +105,7 @@ def test_duplicates_are_refused_with_both_rows_as_they_stand() -> None:
         without_duplicates(found, "error", where)
     assert str(raised.value) == (
         "rows 0 and 2: both are 2020-01-02 00:00:00 (2 duplicates). "
-        "Keep one row a time, or say which counts by duplicates in the table 'ingest'."
+        "Keep one row for each time, or set duplicates in the table 'ingest' to the row that counts."
     )
     found, _ = ordered([1, 0, 1, 1], [0, 0, 1, 1])
     with pytest.raises(DataError, match=r"^rows 2 and 3: both are 2020-01-02 00:00:00 of series 'B' \(1 duplicates\)"):

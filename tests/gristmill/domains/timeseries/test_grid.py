@@ -129,7 +129,7 @@ def test_values_are_spread_to_their_points() -> None:
 def test_a_row_off_the_grid_is_refused(times: list[str], frequency: str, told: str) -> None:
     message = refusal(pd.DatetimeIndex(times), frequency=frequency)
     assert message.startswith(told)
-    assert "Mend the times, or set frequency in the table 'ingest'" in message
+    assert "Fix the times, or set frequency in the table 'ingest'" in message
 
 
 def test_a_row_off_the_grid_of_its_own_series_is_refused() -> None:
@@ -163,7 +163,7 @@ def test_series_of_several_frequencies_are_refused() -> None:
     days, months = pd.date_range("2020-01-01", periods=100), pd.date_range("2020-01-01", periods=30, freq="MS")
     message = refusal(days, months, frequency="D", inferred=True)
     assert message.startswith(
-        "row 100 begins a series of which 853 of 883 times have no row at frequency D: times of several"
+        "row 100 begins a series in which 853 of 883 times have no row at frequency D: the times have several"
     )
     assert "set frequency in the table 'ingest'" in message
     assert laid_out(days, months, frequency="D").sizes.tolist() == [100, 883]
@@ -171,8 +171,8 @@ def test_series_of_several_frequencies_are_refused() -> None:
 
 def test_a_time_far_off_is_refused_before_the_grid_is_made() -> None:
     far = pd.DatetimeIndex(["2020-01-01", "2020-01-02", "9020-01-03"])
-    assert "begins a series of which 2556697 of 2556700 times have no row" in refusal(far, frequency="D", inferred=True)
-    assert "row 0 begins a series of which" in refusal(far, frequency="s")
+    assert "begins a series in which 2556697 of 2556700 times have no row" in refusal(far, frequency="D", inferred=True)
+    assert "row 0 begins a series in which" in refusal(far, frequency="s")
     assert "correct frequency in the table 'ingest'" in refusal([0, 10**15], frequency="1")
 
 

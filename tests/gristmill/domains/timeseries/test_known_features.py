@@ -84,5 +84,5 @@ def test_nothing_asked_is_no_column() -> None:
     ("asked", "named"), [({"calendar": ["month"]}, "'month'"), ({"harmonics": [{"period": "year"}]}, "'year'")]
 )
 def test_numbered_observations_have_no_calendar(asked: dict[str, object], named: str) -> None:
-    with pytest.raises(RequestError, match=rf"features of the calendar \({named}\), but the observations are numbered"):
+    with pytest.raises(RequestError, match=rf"calendar features \({named}\), but the observations are numbered"):
         made(pd.RangeIndex(4), frequency="1", **asked)

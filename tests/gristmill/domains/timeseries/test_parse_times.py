@@ -105,7 +105,7 @@ def test_times_with_a_zone_are_kept_aware() -> None:
 def test_a_cell_that_is_no_time_is_refused_with_its_row(cells: list[Any], row: int, received: str) -> None:
     message = refusal({"t": cells})
     assert (
-        f"row {row}, column 't': not a time in the format of the first row: {received}. Mend it, set time_format"
+        f"row {row}, column 't': not a time in the format of the first row: {received}. Fix it, set time_format"
         in message
     )
 
@@ -114,8 +114,7 @@ def test_a_cell_that_is_no_time_is_refused_with_its_row(cells: list[Any], row: i
 @pytest.mark.filterwarnings("error")
 def test_text_whose_format_cannot_be_guessed_is_refused_though_each_cell_could_be_read(empty: list[Any]) -> None:
     assert refusal({"t": [*empty, "Mar 2020", "2020-04-01"]}).endswith(
-        "on: the format cannot be guessed. Mend it, set time_format in the table 'ingest', or name another column as "
-        "time."
+        ": the format cannot be guessed. Fix it, set time_format in the table 'ingest', or name another column as time."
     )
 
 
@@ -171,11 +170,11 @@ def test_times_are_put_together_from_several_columns() -> None:
 @pytest.mark.parametrize(
     ("column", "cell", "told"),
     [
-        ("month", "13", "column 'month': no such month: '13'"),
-        ("month", "101", "column 'month': no such month: '101'"),
-        ("day", "0", "column 'day': no such day: '0'"),
-        ("day", "30", "column 'hour': there is no such day: '0'"),
-        ("hour", "24", "column 'hour': no such hour: '24'"),
+        ("month", "13", "column 'month': not a valid month: '13'"),
+        ("month", "101", "column 'month': not a valid month: '101'"),
+        ("day", "0", "column 'day': not a valid day: '0'"),
+        ("day", "30", "column 'hour': the day does not exist: '0'"),
+        ("hour", "24", "column 'hour': not a valid hour: '24'"),
         ("year", "20.5", "column 'year': not a whole number: '20.5'"),
         ("day", None, "column 'day': not a whole number: an empty cell"),
     ],
@@ -223,5 +222,5 @@ def test_what_is_no_quarter_is_refused_with_its_row(cells: list[str | None]) -> 
 
 
 def test_quarters_stand_in_two_columns_at_most() -> None:
-    with pytest.raises(RequestError, match="takes one column as time, or year and quarter"):
+    with pytest.raises(RequestError, match="requires one time column, or a year and a quarter column"):
         read({"year": ["1974"], "quarter": ["1"], "day": ["1"]}, time_format="quarter")

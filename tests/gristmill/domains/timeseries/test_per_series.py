@@ -1,4 +1,4 @@
-"""What is found out of series by themselves is the same whoever looks at which of them."""
+"""Analyses of single series are the same however they are divided into chunks."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ RANDOM = np.random.default_rng(0)
 CUT = {"history": 5, "horizon": 2, "validation": 10, "test": 10}
 WALKS = [50 + RANDOM.normal(size=(length, 2)).cumsum(axis=0) for length in (60, 12, 45, 60)]
 DATA = assembled(*WALKS, **CUT, starts=[0, 48, 15, 0])
-"""The second series, a stretch of its own in the tests, has no window to validate on."""
+"""The second series, a chunk of its own in the tests, has no validation window."""
 
 
 def zoned(data: Prepared) -> Prepared:
@@ -32,20 +32,20 @@ def counted(data: Prepared) -> Prepared:
     return replace(data, times=pd.Index(np.arange(len(data.times))))
 
 
-def test_long_series_make_stretches_of_fewer() -> None:
+def test_chunks_of_long_series_have_fewer() -> None:
     def cut(length: int, count: int, targets: int = 1) -> int:
         ends = length * np.arange(1, count + 1)
-        return len(per_series.cut(np.column_stack([ends - length, ends]), targets))
+        return len(per_series.chunk_slices(np.column_stack([ends - length, ends]), targets))
 
     assert (cut(60, 1_000), cut(60, 10_000), cut(500, 200), cut(50_000, 200)) == (1, 10, 6, 16)
     assert (cut(100_000, 30), cut(100_000, 30, targets=5)) == (4, 16)
 
 
 @pytest.mark.parametrize("data", [DATA, zoned(DATA), counted(DATA)], ids=["months", "zoned hours", "numbers"])
-def test_scores_of_series_that_others_looked_at_are_the_same_bytes(
+def test_scores_of_series_analysed_in_chunks_are_the_same_bytes(
     data: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(per_series, "SOME", 1)  # every series by itself
+    monkeypatch.setattr(per_series, "SHORT_SERIES_PER_CHUNK", 1)  # every series by itself
     folders = {name: tmp_path / name for name in ("preprocess", "train", "alone", "joined")}
     for folder in folders.values():
         folder.mkdir()

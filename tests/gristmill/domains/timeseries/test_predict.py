@@ -85,9 +85,7 @@ def test_rows_out_of_order_are_put_in_order(single: Folders, forecast: Predict) 
 
 
 def test_a_file_shorter_than_the_history_is_refused(single: Folders, forecast: Predict) -> None:
-    with pytest.raises(
-        DataError, match=r"series 'sunspots': 11 rows, but the model sees 12\. Give it at least as many"
-    ):
+    with pytest.raises(DataError, match=r"series 'sunspots': 11 rows, but the model needs 12\. Add earlier rows"):
         forecast(single, WHOLE.iloc[:11])
 
 
@@ -123,12 +121,12 @@ def test_a_model_of_any_length_is_shown_as_much_as_asked(recurrent: Folders, for
         made = forecast(recurrent, WHOLE, history=history)
         expected = network(VALUES[-history:].astype(np.float32).reshape(1, history, 1))[0, :, 1]
         assert made["sunspots"].to_numpy() == pytest.approx(expected, rel=1e-4)
-    with pytest.raises(DataError, match="15 rows, but the model sees 16"):
+    with pytest.raises(DataError, match="15 rows, but the model needs 16"):
         forecast(recurrent, WHOLE, history=16)
 
 
 def test_a_model_of_one_length_is_shown_no_other(single: Folders, forecast: Predict) -> None:
-    with pytest.raises(RequestError, match=r"--history 15: this model sees 12 values, no other number\."):
+    with pytest.raises(RequestError, match=r"--history 15: this model accepts 12 values only\."):
         forecast(single, WHOLE, history=15)
     assert forecast(single, WHOLE, history=12).equals(forecast(single, WHOLE))
 

@@ -166,7 +166,9 @@ def test_the_calendar_and_waves_are_known_ahead_too(prepare: Prepare) -> None:
 
 
 def test_a_history_shorter_than_the_horizon_cannot_show_what_is_known(prepare: Prepare) -> None:
-    with pytest.raises(RequestError, match=r"preprocess\.history is 6, shorter than preprocess\.horizon, 7: what is"):
+    with pytest.raises(
+        RequestError, match=r"preprocess\.history is 6, shorter than preprocess\.horizon, 7: known columns"
+    ):
         prepare(VALUES, **CUT, horizon=7, calendar=["month"])
     dataset.read(prepare(VALUES, "without", **CUT, horizon=7))
 

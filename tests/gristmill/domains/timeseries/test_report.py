@@ -79,8 +79,8 @@ def test_a_refit_is_told_with_its_course_where_it_has_one(trained: Folders, solv
     of_epochs, in_closed_form = (by_title(run | {"refit": run["train"]})["Refit"] for run in (trained, solved))
 
     note = (
-        "The exported network was trained once more by the judged recipe, on all 200 observations. "
-        "The scores are those of the judged network."
+        "The exported network was trained once more by the tested recipe, on all 200 observations. "
+        "The scores are those of the tested network."
     )
     assert (in_closed_form.note, in_closed_form.pictures) == (note, [])
     assert of_epochs.note == f"{note} It ran 3 epochs from a learning rate of 0.001."
@@ -219,7 +219,7 @@ def test_the_note_of_the_forecast_says_what_is_seen(
         "each value forecast one step ahead; the model forecasts 2 at once." in of_training["Forecast and truth"].note
     )
     assert "; the first of 14 series." in of_several["Forecast and truth"].note
-    assert re.search(r"Values outside the interval of 9\d\.\d%: \d+;", of_training["Forecast and truth"].note)
+    assert re.search(r"Values outside the interval of 9\d\.\d%: \d+\.", of_training["Forecast and truth"].note)
 
 
 def test_steps_are_those_of_the_scores(of_training: dict[str, Section], trained: Folders) -> None:
@@ -272,12 +272,16 @@ def test_the_backtest_is_told_with_its_spread(of_several: dict[str, Section], ro
 
 
 def test_the_data_note_says_what_was_repaired() -> None:
-    summary = {"counts": {"rows": 1234}, "targets": ["y", "z"], "frequency": "D", "imputation": None}
-    segments = {"found": 2, "shifts": None}
+    summary = {"counts": {"rows": 1234}, "targets": ["y", "z"], "frequency": "D"}
+    segments = {"found": 2}
 
-    assert report.data_note(summary, segments) == "1,234 observations of y, z, frequency D; nothing had to be repaired."
+    assert report.data_note(summary, segments) == (
+        "1,234 observations of y, z, frequency D; nothing had to be repaired. Segments between change points: 2."
+    )
     summary["counts"] = {"rows": 1234, "filled": 3, "out_of_order": 2000}
-    assert report.data_note(summary, segments).endswith("frequency D; 3 filled, 2,000 out of order.")
+    assert report.data_note(summary, segments).startswith(
+        "1,234 observations of y, z, frequency D; 3 filled, 2,000 out of order. "
+    )
 
 
 def test_the_data_tables_have_a_row_a_part_and_a_row_a_column(

@@ -102,7 +102,7 @@ def test_numbers_in_place_of_dates_cannot_be_compared(tmp_path: Path) -> None:
         news(tmp_path / "now", before)
 
     assert str(raised.value) == (
-        "the times of the data are numbers now and were dates before, or the other way round: champion and challenger "
+        "the times of the data changed from dates to numbers, or from numbers to dates: champion and challenger "
         "cannot be compared. Run the pipeline, look at its scores, and promote that run: gristmill promote NAME."
     )
 
@@ -235,7 +235,7 @@ def test_a_champion_that_sees_more_history_than_there_is_cannot_be_judged(tmp_pa
     champion = served_shops(tmp_path / "before", long, 60, Preprocess(history=20, validation=10, test=10))
     challenger = shops(tmp_path / "now", short, Preprocess(history=2, validation=3, test=3))
 
-    with pytest.raises(RequestError, match=r"^no forecast of the judging window has as long a history as the champion"):
+    with pytest.raises(RequestError, match=r"^no forecast of the judging window has a history as long as the champion"):
         contest(challenger, champion)
 
 

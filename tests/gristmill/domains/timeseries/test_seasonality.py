@@ -119,7 +119,7 @@ def test_no_season_longer_than_most_is_found() -> None:
 
 
 def test_the_last_values_of_a_long_series_are_looked_at_in_little_time() -> None:
-    values = np.concatenate([wave(2_000_000, 10, 0.5), wave(seasonality.LONGEST, 17, 0.5)])
+    values = np.concatenate([wave(2_000_000, 10, 0.5), wave(seasonality.MAX_OBSERVATIONS, 17, 0.5)])
     begin = time.perf_counter()
 
     assert find_season(values) == 17

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.timezones import settle
+from gristmill.domains.timeseries.timezones import to_utc
 from gristmill.errors import DataError, RequestError
 from gristmill.sources.rows import Rows
 
@@ -21,7 +21,7 @@ def settled(
 ) -> tuple[pd.DatetimeIndex, int]:
     index = pd.DatetimeIndex(times)
     rows = Rows(pd.DataFrame(index=pd.RangeIndex(2, len(index) + 2)))
-    return settle(index, zone, frequency, np.zeros(len(index), np.int64) if series is None else np.array(series), rows)
+    return to_utc(index, zone, frequency, np.zeros(len(index), np.int64) if series is None else np.array(series), rows)
 
 
 def clock(start: str, periods: int, frequency: str, zone: str = BERLIN) -> tuple[pd.DatetimeIndex, pd.DatetimeIndex]:
@@ -123,8 +123,8 @@ def test_an_hour_that_was_skipped_is_refused_with_its_row() -> None:
     with pytest.raises(DataError) as raised:
         settled(["2023-03-26 01:00", "2023-03-26 02:00", "2023-03-26 03:00"])
     assert str(raised.value) == (
-        "the synthetic series row 3: 2023-03-26 02:00:00 does not exist in Europe/Berlin, where the clock was put "
-        "forward (1 such row). Mend the times, or correct timezone in the table 'ingest'."
+        "the synthetic series row 3: 2023-03-26 02:00:00 does not exist in Europe/Berlin, where clocks were put "
+        "forward (1 such row). Fix the times, or correct timezone in the table 'ingest'."
     )
 
 
@@ -144,11 +144,11 @@ def test_an_hour_that_comes_twice_is_refused_where_the_order_does_not_tell(times
         settled([f"2023-10-29 {time}" for time in times])
     message = str(raised.value)
     assert "row 3: 2023-10-29 02:" in message
-    assert "comes twice in Europe/Berlin, where the clock was put back" in message
-    assert "Write times with an offset (+01:00)" in message
+    assert "occurs twice in Europe/Berlin, where clocks were put back" in message
+    assert "Use times with an offset (+01:00)" in message
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berln", "", "/etc/passwd", "../x", "Europe", "a\0b"])
 def test_a_zone_that_is_none_is_refused(zone: str) -> None:
-    with pytest.raises(RequestError, match=r"no such zone\. Expected a name such as 'Europe/Berlin'"):
+    with pytest.raises(RequestError, match=r"unknown zone\. Expected a name such as 'Europe/Berlin'"):
         settled(["2023-01-01 01:00", "2023-01-01 02:00"], zone)

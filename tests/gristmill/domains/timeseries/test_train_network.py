@@ -16,13 +16,13 @@ from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.recurrent import Rnn
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train_network import (
-    OwnModel,
+    CustomModel,
     blocks,
     buildable,
+    check_compatible,
+    check_shape,
     fit_forecaster,
     pinball,
-    refuse_contradictions,
-    refuse_misshapen,
 )
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
@@ -102,7 +102,7 @@ def test_a_residual_is_added_to_the_last_value_of_each_step() -> None:
 
 
 def test_blocks_are_the_normalised_training_windows_and_what_is_to_be_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_network, "_BLOCK", 10)
+    monkeypatch.setattr(train_network, "_WINDOWS_PER_BLOCK", 10)
     found = list(blocks(DATA))
     layout, starts = DATA.layout, DATA.origins("train")
 
@@ -176,8 +176,8 @@ def test_settings_that_do_not_go_together_are_refused(
 
 
 def test_settings_that_go_together_are_not_refused() -> None:
-    refuse_contradictions(RNN, Train(patience=2, targets="sequence"), assembled(RANDOM.normal(size=40), validation=9))
-    refuse_contradictions(Linear(kind="linear"), Train(), DATA)
+    check_compatible(RNN, Train(patience=2, targets="sequence"), assembled(RANDOM.normal(size=40), validation=9))
+    check_compatible(Linear(kind="linear"), Train(), DATA)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_network_of_another_shape_is_refused(taken: tuple[int, ...], given: tu
     network = keras.Model(window, keras.layers.Reshape(given)(keras.layers.Dense(size)(keras.layers.Flatten()(window))))
 
     with pytest.raises(RequestError) as refused:
-        refuse_misshapen(network, Shape(6, 3, channels=3, known=1, outputs=6))
+        check_shape(network, Shape(6, 3, channels=3, known=1, outputs=6))
     assert str(refused.value) == (
         f"the model's network takes {taken} and gives {given} for each window; expected it to take (6 or None, 4) and "
         "give (6,). Build it to the shape it is given."
@@ -203,8 +203,8 @@ def test_a_users_function_builds_a_network_or_is_refused(tmp_path: Path) -> None
 
     model = buildable(own, [file])
 
-    assert isinstance(model, OwnModel)
-    with pytest.raises(RequestError, match=r"returned a tuple\. Expected a keras\.Model"):
+    assert isinstance(model, CustomModel)
+    with pytest.raises(RequestError, match=r"returned a tuple, expected a keras\.Model"):
         model.build(Shape(6, 3, channels=3, known=1, outputs=6))
     assert buildable(RNN, []) is RNN
 
