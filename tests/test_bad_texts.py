@@ -102,8 +102,8 @@ def short(project: Path) -> None:
             "writer",
             short,
             1,
-            "the validation part has 1 characters, fewer than a window: preprocess.length = 10 and the one that "
-            "follows. Add text, or set a smaller preprocess.length or a larger preprocess.validation.",
+            "the validation part has 1 characters. Expected more than preprocess.length = 10. Add text, or set a "
+            "smaller preprocess.length or a larger preprocess.validation.",
         ),
         (
             "writer",

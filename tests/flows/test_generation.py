@@ -39,7 +39,7 @@ def test_a_text_becomes_a_scored_bundle_and_a_report_and_nothing_is_done_twice(
     assert 0 < scores["headline"]["baseline"] <= scores["baselines"]["unigram"]["test"][HEADLINE[name]]
     assert {path.name for path in bundle.iterdir()} >= {"saved_model", "signature.json", "scores.json"}
     page = opened.report(record).read_text()
-    shown = ("Scores", "Samples", "Along the test part", "Training", "Network", "Data")
+    shown = ("Scores", "Samples", "Bits along the test set", "Training", "Network", "Data")
     assert [heading for heading in shown if f"<h2>{heading}" not in page] == []
 
     again = command("run", name)
@@ -93,16 +93,16 @@ def test_the_same_seed_writes_the_same_and_what_the_bundle_writes_by_itself(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("letters", "--length", "0"), "--length 0: expected the tokens to write, 1 or more."),
+        (("letters", "--length", "0"), "--length 0: expected the number of tokens, 1 or more."),
         (
             ("letters", "--temperature", "-1"),
-            "--temperature -1: expected 0, for the likeliest token each time, or more.",
+            "--temperature -1: expected 0, for the most probable token each time, or more.",
         ),
         (("letters", "--top-k", "-1"), "--top-k -1: expected the number of tokens to draw from, or 0 for all."),
         (("letters", "--top-p", "0"), "--top-p 0: expected a probability above 0, 1 for all tokens."),
         (
             ("lines", "--prompt", "?!"),
-            "--prompt '?!': holds no word, and this model goes on from one at least. Give it the beginning of a text.",
+            "--prompt '?!' contains no word, and this model needs at least one. Give it the beginning of a text.",
         ),
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else "",
@@ -120,7 +120,7 @@ def test_what_the_model_never_read_is_told_and_written_on_from(project: Path, co
 
     assert said.status == 0
     assert said.err == (
-        "warning: --prompt: the model does not know the characters 'Ç' of it, and reads them all as one unknown token\n"
+        "warning: --prompt: the model does not know the characters 'Ç' and reads them as unknown tokens\n"
     )
     assert said.out.startswith("Ça")
 

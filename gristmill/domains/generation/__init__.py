@@ -1,1 +1,1 @@
-"""Generation: plain texts in, a tested network that goes on writing out."""
+"""Generation: plain texts in, a tested network that continues a text out."""

@@ -1,96 +1,91 @@
-"""What preprocess publishes and every later stage reads: the tokens of all texts, in three parts.
+"""The preprocessed tokens of all texts that every later stage reads, in three parts.
 
-Of windows, the tokens are one stream: the texts end to end, first what is for training, then validation, then test.
-Of prefixes, they are lines: those of training, then of validation, then of test. A line of tokens a, b, c stands for
-two examples: a is followed by b, and a b by c. No example is stored: who trains on them builds them from the lines.
+With windows, the tokens are one stream: the texts concatenated, first the training set, then validation, then test.
+With prefixes, they are lines in the same order. A line of tokens a, b, c contains two examples: a is followed by b, and
+a b by c. Examples are not stored; they are built from the stream or the lines.
 """
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.text.dataset import TokenFolder
 from gristmill.domains.text.sequences import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
-
-if TYPE_CHECKING:
-    from gristmill.domains.text.tokenizer import Tokenizer
 
 PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The form of the tokens."""
+    """Form of the tokens."""
 
     level: str  # word, character or subword
-    vocabulary: int  # tokens, padding and unknown among them
-    examples: str  # windows of the stream, or prefixes of lines
-    length: int  # of a window, or of the longest prefix
-    bounds: dict[str, tuple[int, int]]  # each part's first token, or line, and the one after its last
-    tokens: dict[str, int]  # of each part
-    characters: dict[str, int]  # of each part, which its tokens stand for
+    vocabulary: int  # number of tokens, including padding and unknown
+    examples: str  # "windows" of the stream, or "prefixes" of lines
+    length: int  # length of a window, or of the longest prefix
+    bounds: dict[str, tuple[int, int]]  # first token or line of each part, and the one after its last
+    tokens: dict[str, int]  # number of tokens in each part
+    characters: dict[str, int]  # number of characters in each part that its tokens represent
 
     @property
     def after_each(self) -> bool:
-        """Whether an example is judged after each of its tokens, or after the last one alone."""
+        """Whether the network predicts after each token of an example, or only after the last one."""
         return self.examples == "windows"
 
 
 @dataclass(frozen=True)
-class Prepared:
+class Prepared(TokenFolder):
     """The tokens of all parts."""
 
     folder: Path
     layout: Layout
 
     def stream(self, part: str) -> TokenIds:
-        """Return the tokens of a part, those of its lines end to end where examples are prefixes."""
+        """Return the tokens of a part; with prefixes, those of its lines concatenated."""
         if self.layout.after_each:
             begin, end = self.layout.bounds[part]
             return self._tokens[begin:end]
         return self.lines(part).values
 
     def lines(self, part: str) -> Sequences:
-        """Return the lines of a part; only where examples are prefixes."""
-        return Sequences(self._tokens, np.load(self.folder / "starts.npy", allow_pickle=False)).between(
-            *self.layout.bounds[part]
-        )
-
-    def tokenizer(self) -> "Tokenizer":
-        """Return what made the tokens; it imports TensorFlow."""
-        from gristmill.domains.text import tokenizer
-
-        return tokenizer.read(self.folder)
+        """Return the lines of a part; only with prefixes."""
+        starts = np.load(self.folder / "starts.npy", allow_pickle=False)
+        return Sequences(self._tokens, starts).between(*self.layout.bounds[part])
 
     @property
     def unknown(self) -> dict[str, float]:
-        """The share of tokens that are not in the vocabulary, by part."""
-        found: dict[str, float] = read_document(self.folder / "summary.json")["unknown"]
-        return found
-
-    @property
-    def vocabulary(self) -> pd.DataFrame:
-        """`token` and its `count` in the text to train on, by id."""
-        return read_table(self.folder / "vocabulary.parquet")
+        """Share of tokens that are not in the vocabulary, by part."""
+        shares: dict[str, float] = read_document(self.folder / "summary.json")["unknown"]
+        return shares
 
     @cached_property
     def _tokens(self) -> TokenIds:
-        found: TokenIds = read_table(self.folder / "tokens.parquet")["token"].to_numpy()
-        return found
+        tokens: TokenIds = read_table(self.folder / "tokens.parquet")["token"].to_numpy()
+        return tokens
 
 
 def whole_text(ingest: Path) -> str:
-    """Return the ingested texts end to end, each ending with a line."""
+    """Return the ingested texts concatenated, each ending with a line end."""
     texts = read_table(ingest / "texts.parquet")["text"]
     return "".join(text if text.endswith("\n") else f"{text}\n" for text in texts)
 
 
+def pieces(text: str, size: int) -> list[str]:
+    """Return a text in pieces of at least `size` characters, each but the last one ending with a line end."""
+    found, begin = [], 0
+    while begin < len(text):
+        end = text.find("\n", begin + size) + 1 or len(text)
+        found.append(text[begin:end])
+        begin = end
+    return found
+
+
 def read(folder: Path) -> Prepared:
-    """Read what preprocess wrote."""
+    """Read the tokens that preprocess wrote."""
     document = read_document(folder / "layout.json")
     bounds = {part: (begin, end) for part, (begin, end) in document.pop("bounds").items()}
     return Prepared(folder, Layout(**document, bounds=bounds))

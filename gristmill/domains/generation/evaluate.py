@@ -1,4 +1,4 @@
-"""Evaluate: how many bits a text takes that nothing was fitted on, beside models of counts, and samples of writing."""
+"""Evaluate: bits per token of the network and its baselines on unseen text, and generated samples."""
 
 from pathlib import Path
 
@@ -11,10 +11,11 @@ import tensorflow as tf
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.baselines import TokenStream, baselines
 from gristmill.domains.generation.dataset import Prepared
-from gristmill.domains.generation.predictions import Ids, parity_sequences, score_tokens, token_stream
-from gristmill.domains.generation.scores import TokenOutcomes, blocks, measure, summarised
+from gristmill.domains.generation.predictions import parity_sequences, score_tokens, token_stream
+from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, TokenOutcomes, blocks, measure, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
+from gristmill.domains.text.sequences import TokenIds
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import RequestError
 from gristmill.runs.scores import FILE, MODEL
@@ -22,37 +23,30 @@ from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table
 
-_BLOCK = 1000  # tokens whose bits are kept as one mean
-_UNKNOWN_AT_MOST = 0.001  # share of the test tokens, which moves bits by 1 % at most, for them to be told by character
+_TOKENS_PER_ROW = 1000  # of `bits.parquet`
 
-Outcomes = dict[str, TokenOutcomes]  # by model: the network's first, then the baselines'
+Outcomes = dict[str, TokenOutcomes]  # by model, the network first, then the baselines
 
 
 def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
-    """Tell every token of the validation and the test part, score what was told, and write samples.
+    """Predict every token of the validation and test sets, score the predictions, and generate samples.
 
-    Writes `scores.json`; `bits.parquet`, the mean bits of each 1,000 tokens by the model and every baseline;
-    `samples.parquet` (`temperature`, `prompt`, `text`); `layers.parquet`; `proof.npy`, the probabilities of the next
-    token, float32 (sequences, vocabulary), that an exported model must give again.
-
-    Args:
-        evaluate: the order of the count model, and what samples are written.
-        preprocess: folder of the prepared tokens.
-        train: folder of the trained network.
-        out: folder to write to.
+    Writes `scores.json`; `bits.parquet`, the mean bits of each 1,000 tokens by model; `samples.parquet`
+    (`temperature`, `prompt`, `text`); `layers.parquet`; `proof.npy`, probabilities of the next token, float32
+    (sequences, vocabulary), that an exported model must reproduce.
 
     Raises:
-        RequestError: a prompt without a token.
+        RequestError: the prompt contains no token.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
     tokens = token_stream(data)
     parts = [part for part in ("validation", "test") if len(tokens.scored(part))]
-    told = baselines(tokens, evaluate.order)
+    predictions = baselines(tokens, evaluate.order)
     outcomes: dict[str, Outcomes] = {}
     for part in parts:
-        came = tokens.values[tokens.scored(part)]
-        counts = {name: TokenOutcomes.of(by_part[part], came) for name, by_part in told.items()}
-        outcomes[part] = {MODEL: score_tokens(network, data, tokens, part)} | counts
+        following = tokens.values[tokens.scored(part)]
+        others = {name: TokenOutcomes.of(by_part[part], following) for name, by_part in predictions.items()}
+        outcomes[part] = {MODEL: score_tokens(network, data, tokens, part)} | others
     known = described(tokens, parts)
     by_character = is_lossless(data, known["unknown"]["test"])
     write_document(out / FILE, summarised(scores(data, outcomes, by_character)) | known)
@@ -64,16 +58,16 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
 
 
 def is_lossless(data: Prepared, unknown: float) -> bool:
-    """Return whether the tokens of the test part stand for all of its text, so that bits may be told by character.
+    """Return whether the test tokens represent the whole text, so that bits per character are meaningful.
 
-    Words do not tell the white space between them, small letters no capitals, and of lines the first token is not
-    told. Of unknown tokens, which take few bits for whatever they stand for, `unknown` is the share.
+    Words lose white space, lower case loses capitals, the first token of a line is not predicted, and unknown tokens,
+    of which `unknown` is the share, take few bits for any text.
     """
     return (
         data.layout.after_each
         and data.layout.level != "word"
         and not data.tokenizer().rules.lower
-        and unknown <= _UNKNOWN_AT_MOST
+        and unknown <= MAX_UNKNOWN_SHARE
     )
 
 
@@ -87,47 +81,46 @@ def scores(data: Prepared, outcomes: dict[str, Outcomes], by_character: bool) ->
 
 
 def described(tokens: TokenStream, parts: list[str]) -> dict[str, dict[str, float]]:
-    """Return how many tokens were told of each part, and the share of them that are not in the vocabulary."""
-    told = {part: tokens.values[tokens.scored(part)] for part in parts}
+    """Return the number of predicted tokens of each part, and the share of unknown ones."""
+    predicted = {part: tokens.values[tokens.scored(part)] for part in parts}
     return {
-        "tokens": {part: len(values) for part, values in told.items()},
-        "unknown": {part: float((values == UNKNOWN).mean()) for part, values in told.items()},
+        "tokens": {part: len(values) for part, values in predicted.items()},
+        "unknown": {part: float((values == UNKNOWN).mean()) for part, values in predicted.items()},
     }
 
 
 def bits(part: str, outcomes: Outcomes) -> pd.DataFrame:
-    """Return one row for each 1,000 tokens that were told: `part`, `position`, and the mean bits by each model."""
-    slices = blocks(len(outcomes[MODEL].bits), _BLOCK)
+    """Return one row for each 1,000 predicted tokens: `part`, `position`, and the mean bits of each model."""
+    slices = blocks(len(outcomes[MODEL].bits), _TOKENS_PER_ROW)
     columns = {name: [outcome.bits[one].mean() for one in slices] for name, outcome in outcomes.items()}
     return pd.DataFrame({"part": part, "position": [one.start for one in slices]} | columns)
 
 
 def samples(network: keras.Model, data: Prepared, settings: Evaluate) -> pd.DataFrame:
-    """Return a text of the network at each temperature: `temperature`, `prompt`, `text` with the prompt.
+    """Return a generated text at each temperature: `temperature`, `prompt`, `text` including the prompt.
 
     Raises:
-        RequestError: the prompt holds no token.
+        RequestError: the prompt contains no token.
     """
     tokenizer = data.tokenizer()
     writer = Writer(network, tokenizer, data.layout.length)
     prompt = tf.constant(settings.prompt) if settings.prompt else writer.decode(tf.constant(beginning(data)))
     if not tf.size(writer.encode(prompt)):
         raise RequestError(
-            f"evaluate.prompt: {settings.prompt!r} holds no {data.layout.level}. Write one into it, or leave it out: "
-            "samples then go on from the beginning of the test part."
+            f"evaluate.prompt: {settings.prompt!r} contains no {data.layout.level}. Add one, or leave the key out to "
+            "continue the beginning of the test set."
         )
 
-    def written(temperature: tf.Tensor) -> tf.Tensor:
+    def generate(temperature: tf.Tensor) -> tf.Tensor:
         return writer.write(prompt[tf.newaxis], settings.sample, Sampling(temperature, 0, 1.0, settings.seed))[0]
 
-    compiled = tf.function(written)
+    compiled = tf.function(generate)
     texts = [compiled(tf.constant(temperature)).numpy().decode() for temperature in settings.temperatures]
-    shown = prompt.numpy().decode()
-    return pd.DataFrame({"temperature": settings.temperatures, "prompt": shown, "text": texts})
+    return pd.DataFrame({"temperature": settings.temperatures, "prompt": prompt.numpy().decode(), "text": texts})
 
 
-def beginning(data: Prepared) -> Ids:
-    """Return the first tokens of the test part: half a window, or half of its first line."""
+def beginning(data: Prepared) -> TokenIds:
+    """Return the first tokens of the test set: half a window, or half of its first line."""
     if data.layout.after_each:
         return data.stream("test")[: max(1, data.layout.length // 2)]
     lines = data.lines("test")
@@ -136,7 +129,7 @@ def beginning(data: Prepared) -> Ids:
 
 
 def probabilities(network: keras.Model, data: Prepared, tokens: TokenStream) -> npt.NDArray[np.float32]:
-    """Return what the network tells after the sequences that prove an exported model, (sequences, vocabulary)."""
+    """Return the predicted probabilities after the parity sequences, (sequences, vocabulary)."""
     writer = Writer(network, data.tokenizer(), data.layout.length)
     made: npt.NDArray[np.float32] = writer.probabilities(
         tf.constant(parity_sequences(tokens, data.layout.length))

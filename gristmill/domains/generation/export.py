@@ -1,4 +1,4 @@
-"""Export: the tested network as a bundle that goes on from a prompt, proved in a fresh process."""
+"""Export: the scored network as a bundle that continues a prompt, verified in a fresh process."""
 
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import write_document
 
-_FORM = "saved_model"  # the only format that can hold a tokenizer
+_FORMAT = "saved_model"  # the only format that can contain a tokenizer
 _SIGNATURES = {
-    "serving_default": "prompt, length (tokens), temperature (0: the likeliest token), top_k (0: all), top_p (1: all) "
-    "and seed -> text, each prompt as it is and what goes on from it",
-    "encode": "one prompt -> its tokens, and the context that the network is shown first",
+    "serving_default": "prompt, length (tokens), temperature (0: most probable token), top_k (0: all), top_p (1: all) "
+    "and seed -> text, each prompt and its continuation",
+    "encode": "one prompt -> its tokens, and the context that the network starts from",
     "next": "tokens, position (of the new token, from 0), temperature, top_k, top_p and seed -> token",
     "decode": "tokens -> text",
     "probabilities": "tokens (batch, n) -> probabilities of the next token (batch, vocabulary)",
@@ -30,49 +30,37 @@ _SIGNATURES = {
 
 
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
-    """Write network, tokenizer and sampling as one SavedModel; publish it only if it tells what was scored.
+    """Write network, tokenizer and sampling as one SavedModel, and check that it reproduces the scored predictions.
 
     Writes `saved_model/`, `signature.json` and `scores.json`, with the parity difference.
 
-    Args:
-        export: the largest difference allowed.
-        preprocess: folder of the tokens and the tokenizer.
-        train: folder of the trained network.
-        evaluate: folder of what was scored.
-        out: folder to write to.
-
     Raises:
-        ParityError: the reloaded model tells something else.
+        ParityError: the reloaded model's predictions differ.
     """
     with bundle.fresh_process() as reload:
         data, network = dataset.read(preprocess), saved_network.read(train)
         tokenizer = data.tokenizer()
-        shown = parity_sequences(token_stream(data), data.layout.length)
+        sequences = parity_sequences(token_stream(data), data.layout.length)
         scored = np.load(evaluate / "proof.npy", allow_pickle=False)
-        made = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(shown)).numpy()
+        made = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(sequences)).numpy()
         check_same_as_scored(made, scored, export.tolerance)
-        serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORM].place)
-        write_document(out / "signature.json", signature(data.layout, tokenizer))  # says what loading the model needs
-        parity = check_parity(reload, out, ["next_token"], shown, scored, export.tolerance)
+        serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORMAT].place)
+        write_document(out / "signature.json", signature(data.layout, tokenizer))  # read when the model is loaded
+        parity = check_parity(reload, out, ["next_token"], sequences, scored, export.tolerance)
     write_exported(out, evaluate, parity=parity)
-    return {"formats": 1, "parity_sequences": len(shown)}
+    return {"formats": 1, "parity_sequences": len(sequences)}
 
 
 def signature(layout: Layout, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return what a caller must know to use the model."""
-    told: dict[str, Any] = {
-        "input": {"name": "prompt", "dtype": "string", "shape": [None], "holds": "UTF-8 texts to go on from"},
-        "output": {
-            "name": "text",
-            "dtype": "string",
-            "shape": [None],
-            "holds": "each prompt as it is, and what was written",
-        },
+    """Return the description of the model's inputs and outputs."""
+    document: dict[str, Any] = {
+        "input": {"name": "prompt", "dtype": "string", "shape": [None], "holds": "UTF-8 texts to continue"},
+        "output": {"name": "text", "dtype": "string", "shape": [None], "holds": "each prompt and its continuation"},
         "level": layout.level,
         "length": layout.length,
         "vocabulary": layout.vocabulary,
-        "needs_prompt": not layout.after_each or "\n" not in tokenizer.tokens,  # nothing else begins a text
-        "formats": [_FORM],
+        "needs_prompt": not layout.after_each or "\n" not in tokenizer.tokens,  # only a line end can begin a text
+        "formats": [_FORMAT],
         "signatures": _SIGNATURES,
     }
-    return told | ({"needs": NEEDS[layout.level]} if layout.level in NEEDS else {})
+    return document | ({"needs": NEEDS[layout.level]} if layout.level in NEEDS else {})

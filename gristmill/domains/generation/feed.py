@@ -1,8 +1,8 @@
-"""What a network that tells the next token is trained on: windows of the stream, or all beginnings of each line.
+"""Training batches of next-token networks: windows of the stream, or all prefixes of each line.
 
-Both are gathered from the tokens by position, beside the updates, so that they take no memory of their own. What is to
-be told is a token's number ("sparse"). The course makes a row of it, a number a token of the vocabulary with one of
-them 1: for a vocabulary of 10,000 that is 40,000 bytes an example in place of 4, for the same loss.
+Both are gathered from the tokens by position, in parallel with the updates, and take no memory of their own. Targets
+are token ids ("sparse"). One-hot targets, as in the course, would take 40,000 bytes per example instead of 4 for a
+vocabulary of 10,000, for the same loss.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from gristmill.training.fit import Batch
 
 
 def feed_of(data: Prepared, settings: Train) -> GatheredFeed:
-    """Return the feed of the training part."""
+    """Return the feed of the training set."""
     if data.layout.after_each:
         return WindowFeed(data.stream("train"), data.layout.length, settings)
     prefixes = Prefixes(data.lines("train"), data.layout.length)
@@ -24,7 +24,7 @@ def feed_of(data: Prepared, settings: Train) -> GatheredFeed:
 
 
 def validation_of(data: Prepared, settings: Train) -> tf.data.Dataset | None:
-    """Return batches of the validation part, the same in every epoch; None where it has no example."""
+    """Return batches of the validation set, the same in every epoch; None if it has no example."""
     length = data.layout.length
     windows = data.layout.after_each
     examples = Windows(data.stream("validation"), length) if windows else Prefixes(data.lines("validation"), length)
@@ -34,16 +34,16 @@ def validation_of(data: Prepared, settings: Train) -> tf.data.Dataset | None:
 
 
 class WindowFeed(GatheredFeed):
-    """Windows that lie end to end in the stream.
+    """Consecutive windows of the stream.
 
-    Where the first begins is drawn anew for each epoch, so that no token is always the first of a window.
+    The beginning of the first window is drawn for each epoch, so that no token is always the first of a window.
     """
 
     def __init__(self, stream: TokenIds, length: int, settings: Train) -> None:
-        """Feed windows of `length` of a stream that holds one token more than a window at least."""
+        """Create the feed of a stream that is longer than a window."""
         windows = Windows(stream, length)
-        count = max(1, (len(stream) - length) // length)  # as many from whichever token the first one begins at
-        self._begins = min(length, len(stream) - count * length)  # so many tokens that it may
+        count = max(1, (len(stream) - length) // length)  # the same number wherever the first one begins
+        self._begins = min(length, len(stream) - count * length)  # number of tokens where it may begin
         positions = tf.range(count, dtype=tf.int64) * length
         super().__init__(positions, windows.gather, settings, updates=settings.steps_per_epoch)
 
@@ -54,36 +54,36 @@ class WindowFeed(GatheredFeed):
 
 
 class Windows:
-    """Batches of (window, the same one token later), (batch, length) each."""
+    """Batches of (window, the same window one token later), (batch, length) each."""
 
     def __init__(self, stream: TokenIds, length: int) -> None:
-        """Take windows of `length` of a stream, end to end from its first token on."""
+        """Take consecutive windows of `length` from the first token of a stream on."""
         self.positions = tf.range((len(stream) - 1) // length, dtype=tf.int64) * length
         self._stream = tf.constant(stream, tf.int32)
         self._steps = tf.range(length, dtype=tf.int64)
 
     def gather(self, positions: tf.Tensor) -> Batch:
-        """Return the windows at some positions, (batch,), and what follows each token in them."""
+        """Return the windows at positions, (batch,), and the token that follows each of their tokens."""
         index = positions[:, tf.newaxis] + self._steps
         return tf.gather(self._stream, index), tf.gather(self._stream, index + 1)
 
 
 class Prefixes:
-    """Batches of (beginning of a line, the token that follows it), (batch, width) and (batch,).
+    """Batches of (prefix of a line, the token that follows it), (batch, width) and (batch,).
 
-    Every token but the first of a line is told once. Beginnings are filled up in front, to the longest of their batch.
+    Every token except the first of a line is predicted once. Prefixes are padded on the left to the longest of a batch.
     """
 
     def __init__(self, lines: Sequences, length: int) -> None:
-        """Take the beginnings of lines, of which the last `length` tokens are seen."""
-        first = np.repeat(lines.starts[:-1], lines.lengths)  # of its line, for each token
+        """Take the last `length` tokens of each prefix of lines."""
+        first = np.repeat(lines.starts[:-1], lines.lengths)  # position of the line of each token
         at = np.arange(len(lines.values))
-        self.positions = tf.constant(at[at > first], tf.int64)  # of the tokens that are told
+        self.positions = tf.constant(at[at > first], tf.int64)  # of the predicted tokens
         self._tokens = tf.constant(lines.values, tf.int32)
-        self._begins = tf.constant(np.maximum(first, at - length), tf.int64)  # of what is seen before each token
+        self._begins = tf.constant(np.maximum(first, at - length), tf.int64)  # of the prefix before each token
 
     def gather(self, positions: tf.Tensor) -> Batch:
-        """Return the beginnings before the tokens at some positions, (batch,), and these tokens."""
+        """Return the prefixes before the tokens at positions, (batch,), and these tokens."""
         begins = tf.gather(self._begins, positions)
         width = tf.reduce_max(positions - begins)
         index = positions[:, tf.newaxis] - width + tf.range(width)

@@ -1,4 +1,4 @@
-"""Prepared tokens, cut to some to train on and none to judge on: what `gristmill check` trains on."""
+"""Small training sets without validation and test examples, for `gristmill check`."""
 
 from dataclasses import replace
 
@@ -9,24 +9,24 @@ from gristmill.domains.generation import dataset
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write the first windows of the training part, or the first lines that have so many prefixes.
+    """Write the first training windows, or the first lines with that many prefixes.
 
     Args:
-        folders: of what train reads.
+        folders: artifacts that train reads.
         out: empty folders of the same names.
-        most: windows or prefixes; if None, as few as a network can learn by heart: a window is judged after each of its
-            tokens, so one is enough, and it alone begins at the same token in every epoch.
+        most: number of windows or prefixes; if None, as few as a network can memorise. One window is enough, since the
+            network predicts after each of its tokens; more would begin at another token in each epoch.
     """
     data, made = dataset.read(folders["preprocess"]), out["preprocess"]
     if data.layout.after_each:
         tokens = data.stream("train")[: (most or 1) * data.layout.length + 1]
-        end, judged = len(tokens), (0, 1)  # a token, which makes no window
+        end, held_out = len(tokens), (0, 1)  # one token is too short for a window
     else:
         lines = data.lines("train")
         end = min(len(lines), int(np.searchsorted(np.cumsum(lines.lengths - 1), most or OVERFIT_EXAMPLES)) + 1)
         tokens, starts = lines.values[: lines.starts[end]], lines.starts[: end + 1]
-        judged = (end, end)
+        held_out = (end, end)
         np.save(made / "starts.npy", starts, allow_pickle=False)
     dataset.write_tokens(tokens, made)
-    bounds = {"train": (0, end), "validation": judged, "test": judged}
+    bounds = {"train": (0, end), "validation": held_out, "test": held_out}
     dataset.write_layout(replace(data.layout, bounds=bounds), made)

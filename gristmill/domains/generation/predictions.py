@@ -1,8 +1,8 @@
-"""What a network says of each token of a part: every token is told once, knowing what came before it.
+"""Predictions of a network for the tokens of a part: each token is predicted once, from the tokens before it.
 
-Of windows, a token is told from half a window at least: windows overlap by half, and of each only what its second half
-tells is taken. The windows of a part's first tokens begin in the part before. Of prefixes, each token but the first of
-a line is told from the line's beginning.
+With windows, each token is predicted from at least half a window: windows overlap by half, and only the predictions of
+the second half are used. The windows of a part's first tokens begin in the part before. With prefixes, each token
+except the first of a line is predicted from the beginning of the line.
 """
 
 import itertools
@@ -10,23 +10,21 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from gristmill.domains.generation.baselines import Ids as Positions
 from gristmill.domains.generation.baselines import TokenStream
 from gristmill.domains.generation.dataset import PARTS, Prepared
 from gristmill.domains.generation.scores import TokenOutcomes
+from gristmill.domains.text.sequences import TokenIds
 
-_LOGITS = 1 << 24  # numbers that a network gives at a time, at most
-_ROWS = 1024  # sequences that it is shown at a time, at most
-_PROVED = 64  # sequences whose probabilities an exported model must give again
-
-Ids = npt.NDArray[np.int32]
+_MAX_LOGITS_PER_BATCH = 1 << 24
+_MAX_ROWS_PER_BATCH = 1024
+_PARITY_SEQUENCES = 64
 
 
 def token_stream(data: Prepared) -> TokenStream:
-    """Return the tokens of all parts, as the models of counts take them."""
+    """Return the tokens of all parts as one stream."""
     layout = data.layout
     if layout.after_each:
         values = np.concatenate([data.stream(part) for part in PARTS])
@@ -40,38 +38,38 @@ def token_stream(data: Prepared) -> TokenStream:
 
 
 def score_tokens(network: keras.Model, data: Prepared, tokens: TokenStream, part: str) -> TokenOutcomes:
-    """Return what became of a part's tokens, those of `tokens.scored(part)` in their order."""
+    """Return the outcome of a network's predictions for the tokens `tokens.scored(part)`."""
     layout = data.layout
-    judge = _judge(network)
+    predict = _scorer(network)
     if layout.after_each:
-        rows, came = windows(tokens, part, layout.length, layout.length - layout.length // 2)
-        size = max(1, _LOGITS // (layout.length * layout.vocabulary))
+        rows, following = windows(tokens, part, layout.length, layout.length - layout.length // 2)
+        size = max(1, _MAX_LOGITS_PER_BATCH // (layout.length * layout.vocabulary))
     else:
         positions = tokens.scored(part)
-        rows, came = contexts(tokens, positions, layout.length), tokens.values[positions, np.newaxis]
-        size = max(1, min(_ROWS, _LOGITS // layout.vocabulary))
-    made = [judge(rows[at : at + size], came[at : at + size]) for at in range(0, len(rows), size)]
-    bits, right = (np.concatenate([np.ravel(one) for one in of]) for of in zip(*made, strict=True))
-    told = len(tokens.scored(part))
-    return TokenOutcomes(bits[:told].astype(np.float64), right[:told])
+        rows, following = contexts(tokens, positions, layout.length), tokens.values[positions, np.newaxis]
+        size = max(1, min(_MAX_ROWS_PER_BATCH, _MAX_LOGITS_PER_BATCH // layout.vocabulary))
+    batches = [predict(rows[at : at + size], following[at : at + size]) for at in range(0, len(rows), size)]
+    bits, right = (np.concatenate([np.ravel(batch) for batch in column]) for column in zip(*batches, strict=True))
+    count = len(tokens.scored(part))
+    return TokenOutcomes(bits[:count].astype(np.float64), right[:count])
 
 
-def windows(tokens: TokenStream, part: str, length: int, stride: int) -> tuple[Ids, Ids]:
-    """Return windows of a part, (windows, length), and what is told by the last `stride` tokens of each.
+def windows(tokens: TokenStream, part: str, length: int, stride: int) -> tuple[TokenIds, TokenIds]:
+    """Return windows of a part, (windows, length), and the tokens that follow the last `stride` tokens of each.
 
-    What is told lies end to end from the part's first token on; beyond its last one it is not meant.
+    These tokens are consecutive from the part's first token on; those beyond its last one must be ignored.
     """
     begin, end = tokens.bounds[part]
-    told = np.arange(begin, end, stride)[:, np.newaxis] + np.arange(stride)
-    seen = told[:, -1:] - np.arange(length, 0, -1)
+    predicted = np.arange(begin, end, stride)[:, np.newaxis] + np.arange(stride)
+    seen = predicted[:, -1:] - np.arange(length, 0, -1)
     last = len(tokens.values) - 1
-    return tokens.values[np.minimum(seen, last)], tokens.values[np.minimum(told, last)]
+    return tokens.values[np.minimum(seen, last)], tokens.values[np.minimum(predicted, last)]
 
 
-def contexts(tokens: TokenStream, positions: Positions, length: int) -> Ids:
-    """Return what stands before some positions in their lines, filled up in front: (positions, length).
+def contexts(tokens: TokenStream, positions: Positions, length: int) -> TokenIds:
+    """Return the tokens before positions in their lines, padded on the left: (positions, width).
 
-    The longest of them is as wide as all are, if that is less than `length`.
+    The width is that of the longest context, at most `length`.
     """
     width = min(length, int(tokens.before[positions].max(initial=1)))
     back = np.arange(width, 0, -1)
@@ -79,26 +77,23 @@ def contexts(tokens: TokenStream, positions: Positions, length: int) -> Ids:
     return np.where(back <= tokens.before[positions, np.newaxis], seen, 0).astype(np.int32)
 
 
-def parity_sequences(tokens: TokenStream, length: int) -> Ids:
-    """Return sequences of the test part, (sequences, length), after which an exported model must tell the same.
-
-    They are what stands before tokens from all over the part; of short lines, filled up in front.
-    """
+def parity_sequences(tokens: TokenStream, length: int) -> TokenIds:
+    """Return contexts of evenly spaced test tokens, (sequences, length), to compare an exported model with."""
     positions = tokens.scored("test")
-    chosen = np.unique(np.linspace(0, len(positions) - 1, _PROVED).astype(np.int64))
+    chosen = np.unique(np.linspace(0, len(positions) - 1, _PARITY_SEQUENCES).astype(np.int64))
     return contexts(tokens, positions[chosen], length)
 
 
-def _judge(network: keras.Model) -> Callable[[Ids, Ids], tuple[tf.Tensor, tf.Tensor]]:
-    """Return a function from sequences and the tokens told after the last of each to bits, and whether it was right."""
+def _scorer(network: keras.Model) -> Callable[[TokenIds, TokenIds], tuple[tf.Tensor, tf.Tensor]]:
+    """Return a function from sequences and the tokens that follow their last ones to bits and correctness."""
 
-    def judge(seen: tf.Tensor, came: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def score(seen: tf.Tensor, following: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         logits = network(seen, training=False)
-        logits = logits[:, -tf.shape(came)[1] :] if len(logits.shape) == 3 else logits[:, tf.newaxis]
-        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(came, logits)
-        return nats / tf.math.log(2.0), tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), came)
+        logits = logits[:, -tf.shape(following)[1] :] if len(logits.shape) == 3 else logits[:, tf.newaxis]
+        nats = tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits)
+        return nats / tf.math.log(2.0), tf.equal(tf.argmax(logits, axis=-1, output_type=tf.int32), following)
 
-    compiled: Callable[[Ids, Ids], tuple[tf.Tensor, tf.Tensor]] = tf.function(
-        judge, input_signature=[tf.TensorSpec((None, None), tf.int32)] * 2
+    compiled: Callable[[TokenIds, TokenIds], tuple[tf.Tensor, tf.Tensor]] = tf.function(
+        score, input_signature=[tf.TensorSpec((None, None), tf.int32)] * 2
     )
     return compiled

@@ -1,4 +1,4 @@
-"""What a report on a network that writes shows: scores, samples, where the text is hard, training, network, data."""
+"""Report on a generation pipeline: scores, samples, bits along the test set, training, network and data."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,22 +18,20 @@ from gristmill.settings.messages import MISSING
 from gristmill.util.table_io import read_table
 
 METRICS = {
-    "bits_per_character": "bits a character",
-    "bits_per_token": "bits a token",
+    "bits_per_character": "bits per character",
+    "bits_per_token": "bits per token",
     "perplexity": "perplexity",
-    "accuracy": "next token right",
+    "accuracy": "accuracy",
 }
 
-_FITTED = (
-    "The baselines count in the training set; how far they lean on shorter contexts is chosen on the validation set."
-)
-_FREQUENT = 20  # tokens that are listed
+_REMARK = "The baselines count n-grams in the training set; their smoothing is selected on the validation set."
+_MAX_TOKENS_LISTED = 20
 
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
-    """Yield the sections of a report from the folders of a run's artifacts."""
+    """Yield the sections of the report, given the folders of a run's artifacts."""
     scores = GenerationScores.read(folders["evaluate"])
-    yield scores_section(scores, METRICS, _FITTED)
+    yield scores_section(scores, METRICS, _REMARK)
     yield samples_section(read_table(folders["evaluate"] / "samples.parquet"))
     yield bits_section(folders["evaluate"], scores)
     yield from training_sections(folders["train"])
@@ -42,15 +40,17 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
-    """Return the bits along the test part as a PNG, from the folder of `evaluate` alone."""
+    """Return the bits along the test set as a PNG, from the folder of `evaluate`."""
     best = Scores.read(folders["evaluate"]).best_baseline
     return as_png(plots.bits_figure(test_bits(folders["evaluate"]), best))
 
 
 def samples_section(samples: pd.DataFrame) -> Section:
-    """Return what the model wrote at each temperature."""
+    """Return the generated text at each temperature."""
     prompt = samples["prompt"].iloc[0]
-    note = f"Each goes on from the same {len(prompt):,} characters. The lower the temperature, the likelier each token."
+    note = (
+        f"Each sample continues the same {len(prompt):,} characters. A lower temperature prefers more probable tokens."
+    )
     passages = [
         Passage(f"Temperature {temperature:g}", text)
         for temperature, text in zip(samples["temperature"], samples["text"], strict=True)
@@ -59,26 +59,26 @@ def samples_section(samples: pd.DataFrame) -> Section:
 
 
 def bits_section(evaluated: Path, scores: GenerationScores) -> Section:
-    """Return how hard the test part is from its beginning to its end."""
+    """Return the bits per token along the test set."""
     bits, best = test_bits(evaluated), scores.best_baseline
     better = (bits["model"] < bits[best]).mean()
-    note = f"Means of up to 1,000 tokens; the model takes fewer bits than {best} in {better:.0%} of them."
-    return Section("Along the test part", note, [as_svg(plots.bits_figure(bits, best))])
+    note = f"Means of up to 1,000 tokens; the model needs fewer bits than {best} in {better:.0%} of them."
+    return Section("Bits along the test set", note, [as_svg(plots.bits_figure(bits, best))])
 
 
 def test_bits(evaluated: Path) -> pd.DataFrame:
-    """Return the rows of the test part of `bits.parquet`."""
+    """Return the rows of `bits.parquet` for the test set."""
     bits = read_table(evaluated / "bits.parquet")
     return bits[bits["part"] == "test"].reset_index(drop=True)
 
 
 def data_section(data: Prepared, scores: GenerationScores) -> Section:
-    """Return how much text each part holds, and the most frequent tokens."""
+    """Return the size of each part and the most frequent tokens."""
     layout = data.layout
-    seen = "windows of the stream" if layout.after_each else "the beginnings of lines"
+    examples = "windows of the stream" if layout.after_each else "prefixes of lines"
     note = (
-        f"A vocabulary of {layout.vocabulary:,} {layout.level}s, padding and unknown among them; the network is shown "
-        f"{seen}, of {layout.length} tokens at most."
+        f"The vocabulary has {layout.vocabulary:,} {layout.level}s, including padding and unknown. The network reads "
+        f"{examples} of up to {layout.length} tokens."
     )
     unknown = data.unknown
     rows = [
@@ -91,12 +91,12 @@ def data_section(data: Prepared, scores: GenerationScores) -> Section:
         ]
         for part in PARTS
     ]
-    vocabulary = data.vocabulary.nlargest(_FREQUENT, "count", keep="all").head(_FREQUENT)
+    vocabulary = data.vocabulary.nlargest(_MAX_TOKENS_LISTED, "count", keep="all").head(_MAX_TOKENS_LISTED)
     frequent = [
         [visible(name), f"{count:,}"] for name, count in zip(vocabulary["token"], vocabulary["count"], strict=True)
     ]
     tables = [
-        Table("", ["part", "characters", "tokens", "unknown", "tokens told"], rows),
-        Table("Most frequent tokens of the training part", ["token", "count"], frequent),
+        Table("", ["part", "characters", "tokens", "unknown", "predicted tokens"], rows),
+        Table("Most frequent tokens in the training set", ["token", "count"], frequent),
     ]
     return Section("Data", note, tables=tables)

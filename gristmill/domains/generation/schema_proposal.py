@@ -1,4 +1,4 @@
-"""The schema that is proposed for texts to go on with."""
+"""Proposed schema for plain texts."""
 
 from pathlib import Path
 
@@ -8,11 +8,6 @@ from gristmill.util.table_io import read_table
 
 
 def propose(folder: Path, ingest: Ingest) -> SchemaProposal:
-    """Return the rules that ingested texts suggest: their lengths.
-
-    Args:
-        folder: of the ingest artifact.
-        ingest: the settings that it was made by.
-    """
+    """Return the rules suggested by the ingest artifact in a folder: the lengths of the texts."""
     table = read_table(folder / "texts.parquet")
     return {"characters": size_rules(table["text"].str.len(), "of a text")}

@@ -1,4 +1,4 @@
-"""How well next tokens are told: bits, perplexity, and how often the likeliest token was the one that came."""
+"""Scores of next-token predictions: bits, perplexity and accuracy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,12 @@ import numpy.typing as npt
 from gristmill.domains.generation.baselines import TokenPredictions
 from gristmill.runs.scores import MODEL, Scores, summarise
 
+MAX_UNKNOWN_SHARE = 0.001
+"""Maximum share of unknown tokens for bits by character; more would distort them by over 1 %."""
+
 
 class GenerationScores(Scores):
-    """Content of `scores.json` of a network that writes."""
+    """Content of `scores.json` of a generation pipeline."""
 
     tokens: dict[str, int]  # predicted, by part
     unknown: dict[str, float]  # share of these tokens, by part
@@ -20,27 +23,26 @@ class GenerationScores(Scores):
 
 @dataclass(frozen=True)
 class TokenOutcomes:
-    """What became of a part's tokens, (tokens,) each."""
+    """Outcome of the predictions for the tokens of a part, (tokens,) each."""
 
-    bits: npt.NDArray[np.float64]  # -log2 of the probability that the token was given
-    right: npt.NDArray[np.bool_]  # whether the likeliest token came
+    bits: npt.NDArray[np.float64]  # -log2 of the predicted probability of the token
+    right: npt.NDArray[np.bool_]  # whether the most probable token was the right one
 
     @classmethod
-    def of(cls, told: TokenPredictions, came: npt.NDArray[np.int32]) -> "TokenOutcomes":
-        """Return the outcome of what was told of the tokens that came."""
-        return cls(-np.log2(told.probability), told.guess == came)
+    def of(cls, predictions: TokenPredictions, tokens: npt.NDArray[np.int32]) -> "TokenOutcomes":
+        """Return the outcome of predictions for the tokens that followed."""
+        return cls(-np.log2(predictions.probability), predictions.guess == tokens)
 
 
 def measure(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
     """Return the scores of a part.
 
-    `bits_per_character` is the bits of all its tokens by its characters: it compares models of different tokens, if
-    these stand for all of the text.
-    `perplexity` is 2 to the `bits_per_token`: among so many equally likely tokens a guess would be as hard.
+    `bits_per_character` compares models with different tokens. `perplexity` is 2 to the power of `bits_per_token`: the
+    number of equally likely tokens among which a guess would be as hard.
 
     Args:
-        outcome: of the tokens that are told.
-        characters: that these tokens stand for; None where they do not stand for all of the text.
+        outcome: outcome of the predicted tokens.
+        characters: number of characters that these tokens represent; None if they do not represent the whole text.
     """
     per_token = float(outcome.bits.mean())
     by_character = {} if characters is None else {"bits_per_character": float(outcome.bits.sum()) / characters}
@@ -59,5 +61,5 @@ def summarised(scores: Mapping[str, dict[str, dict[str, float]]]) -> dict[str, A
 
 
 def blocks(count: int, size: int) -> list[slice]:
-    """Return slices of `size` of so many tokens, one after the other; the last one may be shorter."""
+    """Return consecutive slices of `size` that cover `count` tokens; the last one may be shorter."""
     return [slice(begin, begin + size) for begin in range(0, count, size)]

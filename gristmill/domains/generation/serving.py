@@ -1,20 +1,20 @@
-"""The SavedModel that goes on from a prompt: the tokenizer, the network and the choice of each token in one graph.
+"""SavedModel that continues a prompt: tokenizer, network and sampling in one graph.
 
-`serving_default` takes `prompt`, UTF-8 strings (batch,), and numbers `length`, `temperature`, `top_k`, `top_p` and
-`seed`; it gives `text` (batch,), each prompt as it is and `length` tokens more. A text does not depend on its batch,
-and comes again with its seed.
+`serving_default` takes `prompt`, UTF-8 strings (batch,), and the numbers `length`, `temperature`, `top_k`, `top_p` and
+`seed`; it returns `text` (batch,), each prompt followed by `length` generated tokens. A text does not depend on its
+batch, and the same seed generates the same text.
 
-For those who show a text while it is written there are the steps: `encode` (one prompt to `tokens`, and to `context`,
-what the network is shown at first), `next` (tokens, `position` from 0 on, and the numbers above to one token), `decode`
-(tokens to text). `probabilities` takes tokens (batch, n) and gives those of the next token, (batch, vocabulary).
+To show a text while it is generated there are single steps: `encode` (one prompt to `tokens`, and to `context`, which
+the network starts from), `next` (tokens, `position` from 0 on, and the numbers above, to one token) and `decode`
+(tokens to text). `probabilities` takes tokens (batch, n) and returns those of the next token, (batch, vocabulary).
 
-A token is drawn from the network's probabilities at a temperature, from the `top_k` likeliest alone if that is above 0,
-and of those from the fewest that have the probability `top_p` together (Holtzman et al., "The curious case of neural
-text degeneration", ICLR 2020). At temperature 0 it is the likeliest. Padding and unknown are never written.
+A token is drawn from the predicted probabilities at a temperature, from the `top_k` most probable ones if that is above
+0, and of those from the fewest with a total probability of `top_p` (Holtzman et al., "The curious case of neural text
+degeneration", ICLR 2020). At temperature 0 the most probable token is chosen. Padding and unknown are never generated.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
@@ -23,11 +23,10 @@ from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
 from gristmill.domains.text.tokenizer import Tokenizer
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
-_COLDEST = 1e-6  # temperature; below it the likeliest token is taken
+_MIN_TEMPERATURE = 1e-6  # below it the most probable token is chosen
 
 
-@dataclass(frozen=True)
-class Sampling:
+class Sampling(NamedTuple):
     """How tokens are drawn; numbers or scalar tensors."""
 
     temperature: tf.Tensor | float
@@ -37,10 +36,10 @@ class Sampling:
 
 
 class Writer:
-    """A network with the tokenizer of what it reads and writes."""
+    """A network with its tokenizer, which continues texts."""
 
     def __init__(self, network: keras.Model, tokenizer: Tokenizer, length: int) -> None:
-        """Write by a network that is shown the last `length` tokens."""
+        """Use a network that reads the last `length` tokens."""
         self._network = network
         self._tokenizer = tokenizer
         self._length = length
@@ -48,23 +47,23 @@ class Writer:
 
     def logits(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the logits of the token after sequences, (batch, n): (batch, vocabulary)."""
-        made = self._network(tokens[:, -self._length :], training=False)
-        return made[:, -1] if len(made.shape) == 3 else made
+        logits = self._network(tokens[:, -self._length :], training=False)
+        return logits[:, -1] if len(logits.shape) == 3 else logits
 
     def probabilities(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the probabilities of the token after sequences, (batch, n): (batch, vocabulary)."""
         return tf.nn.softmax(self.logits(tokens))
 
     def next(self, tokens: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-        """Return the token that is written after some, (n,), as the one of this number: a scalar."""
+        """Return the token that follows tokens, (n,), as the generated token number `position`: a scalar."""
         return draw_token(self.logits(tokens[tf.newaxis])[0], position, sampling)
 
     def context(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Return what the network is shown of a prompt's tokens, (n,): what begins a text where there are none."""
+        """Return the tokens of a prompt, (n,), or the start token if there are none."""
         return tf.concat([tf.fill([tf.cast(tf.size(tokens) == 0, tf.int32)], self.start), tokens], axis=0)
 
-    def written(self, tokens: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-        """Return the tokens, (length,), that go on from a prompt's tokens, (n,)."""
+    def continuation(self, tokens: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
+        """Return the tokens, (length,), generated after a prompt's tokens, (n,)."""
         context = self.context(tokens)
 
         def step(at: tf.Tensor, seen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -75,14 +74,14 @@ class Writer:
         return seen[tf.size(context) :]
 
     def write(self, prompts: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-        """Return prompts, (batch,), as they are, each with `length` tokens more: texts (batch,)."""
+        """Return prompts, (batch,), each followed by `length` generated tokens: texts (batch,)."""
         tokens = self._tokenizer.encode(prompts)
         more = tf.map_fn(
-            lambda one: self.written(one, length, sampling),
+            lambda one: self.continuation(one, length, sampling),
             tokens,
             fn_output_signature=tf.TensorSpec((None,), tf.int32),
         )
-        before = self._tokenizer.decode(tokens.to_tensor(PADDING))  # which need not be the prompt: it may hold capitals
+        before = self._tokenizer.decode(tokens.to_tensor(PADDING))  # may differ from the prompt, such as in capitals
         after = self._tokenizer.decode(tf.concat([tokens, more], axis=1).to_tensor(PADDING))
         new = tf.strings.substr(after, tf.strings.length(before), tf.strings.length(after))
         return tf.strings.join([prompts, new])
@@ -92,76 +91,60 @@ class Writer:
         return self._tokenizer.encode(prompt[tf.newaxis]).flat_values
 
     def decode(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Return the text of some tokens, (n,)."""
+        """Return the text of tokens, (n,)."""
         return self._tokenizer.decode(tokens[tf.newaxis])[0]
 
 
 def start_token(tokens: list[str]) -> int:
-    """Return what a network is shown before a text that has no token: the end of the line before it."""
+    """Return the token before a text without tokens: a line end, if it is in the vocabulary."""
     return tokens.index("\n") if "\n" in tokens else UNKNOWN
 
 
 def draw_token(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:
-    """Return a token drawn by its logits, (vocabulary,): an int32 scalar that depends on seed and position alone."""
+    """Return a token drawn by logits, (vocabulary,): an int32 scalar that depends only on seed and position."""
     number = tf.range(tf.size(logits))
     logits = tf.where((number == PADDING) | (number == UNKNOWN), -float("inf"), logits)
     order = tf.argsort(logits, direction="DESCENDING", stable=True)
     temperature = tf.cast(sampling.temperature, tf.float32)
-    sorted_logits = tf.gather(logits, order) / tf.maximum(temperature, _COLDEST)
+    sorted_logits = tf.gather(logits, order) / tf.maximum(temperature, _MIN_TEMPERATURE)
     limit = tf.where(tf.cast(sampling.top_k, tf.int32) > 0, tf.cast(sampling.top_k, tf.int32), tf.size(logits))
     sorted_logits = tf.where(number < limit, sorted_logits, -float("inf"))
     likelier = tf.cumsum(tf.nn.softmax(sorted_logits), exclusive=True)
     kept = (number == 0) | (likelier < tf.cast(sampling.top_p, tf.float32))
     seed = tf.stack([tf.cast(sampling.seed, tf.int64), tf.cast(position, tf.int64)])
     rank = tf.random.stateless_categorical(tf.where(kept, sorted_logits, -float("inf"))[tf.newaxis], 1, seed)[0, 0]
-    return tf.gather(order, tf.where(temperature < _COLDEST, tf.constant(0, tf.int64), rank))
+    return tf.gather(order, tf.where(temperature < _MIN_TEMPERATURE, tf.constant(0, tf.int64), rank))
 
 
-def write(network: keras.Model, tokenizer: Tokenizer, length: int, place: Path) -> None:
+def write(network: keras.Model, tokenizer: Tokenizer, length: int, folder: Path) -> None:
     """Write a SavedModel with all signatures."""
     writer = Writer(network, tokenizer, length)
 
-    def serve(
-        prompt: tf.Tensor,
-        length: tf.Tensor,
-        temperature: tf.Tensor,
-        top_k: tf.Tensor,
-        top_p: tf.Tensor,
-        seed: tf.Tensor,
-    ) -> dict[str, tf.Tensor]:
-        return {"text": writer.write(prompt, length, Sampling(temperature, top_k, top_p, seed))}
+    def serve(prompt: tf.Tensor, length: tf.Tensor, *sampling: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"text": writer.write(prompt, length, Sampling(*sampling))}
 
-    def step(
-        tokens: tf.Tensor,
-        position: tf.Tensor,
-        temperature: tf.Tensor,
-        top_k: tf.Tensor,
-        top_p: tf.Tensor,
-        seed: tf.Tensor,
-    ) -> dict[str, tf.Tensor]:
-        return {"token": writer.next(tokens, position, Sampling(temperature, top_k, top_p, seed))}
+    def step(tokens: tf.Tensor, position: tf.Tensor, *sampling: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"token": writer.next(tokens, position, Sampling(*sampling))}
 
     def encode(prompt: tf.Tensor) -> dict[str, tf.Tensor]:
         tokens = writer.encode(prompt)
         return {"tokens": tokens, "context": writer.context(tokens)}
 
-    many, one = tf.TensorSpec((None,), tf.string, name="prompt"), tf.TensorSpec((), tf.string, name="prompt")
+    prompts, prompt = tf.TensorSpec((None,), tf.string, name="prompt"), tf.TensorSpec((), tf.string, name="prompt")
     tokens = tf.TensorSpec((None,), tf.int32, name="tokens")
-    sampling = [
-        tf.TensorSpec((), kind, name=name)
-        for name, kind in (("temperature", tf.float32), ("top_k", tf.int32), ("top_p", tf.float32), ("seed", tf.int64))
-    ]
+    types = {"temperature": tf.float32, "top_k": tf.int32, "top_p": tf.float32, "seed": tf.int64}
+    sampling = [tf.TensorSpec((), dtype, name=name) for name, dtype in types.items()]
     archive = keras.export.ExportArchive()
     for resource in (network, *tokenizer.trackables):
         archive.track(resource)
-    archive.add_endpoint("serving_default", serve, [many, tf.TensorSpec((), tf.int32, name="length"), *sampling])
+    archive.add_endpoint("serving_default", serve, [prompts, tf.TensorSpec((), tf.int32, name="length"), *sampling])
     archive.add_endpoint("next", step, [tokens, tf.TensorSpec((), tf.int32, name="position"), *sampling])
-    archive.add_endpoint("encode", encode, [one])
+    archive.add_endpoint("encode", encode, [prompt])
     archive.add_endpoint("decode", lambda tokens: {"text": writer.decode(tokens)}, [tokens])
     archive.add_endpoint(
         "probabilities",
         lambda tokens: {"probabilities": writer.probabilities(tokens)},
         [tf.TensorSpec((None, None), tf.int32, name="tokens")],
     )
-    with translate_tf_disk_errors(place):
-        archive.write_out(place, verbose=False)
+    with translate_tf_disk_errors(folder):
+        archive.write_out(folder, verbose=False)

@@ -1,4 +1,4 @@
-"""The tables of a generation pipeline in `pipelines.toml`."""
+"""Tables of a generation pipeline in `pipelines.toml`."""
 
 from typing import Annotated, Literal
 
@@ -13,51 +13,53 @@ Temperatures = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_leng
 
 
 class Ingest(Settings):
-    """What is refused."""
+    """Limits on the texts."""
 
-    max_characters: PositiveInt = 20_000_000  # in all: counting 6 in a row takes up to 100 bytes of memory for each
+    max_characters: PositiveInt = (
+        20_000_000  # maximum in total; n-grams of 6 take up to 100 bytes of memory per character
+    )
     max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
 
 class Schema(Expectations):
-    """What the texts must be: `schemas/NAME.toml`."""
+    """Expectations on the texts: `schemas/NAME.toml`."""
 
-    characters: Bounds = Bounds()  # of a text
+    characters: Bounds = Bounds()  # characters per text
 
 
 class Preprocess(TokenSettings):
-    """How texts become tokens, and what the network sees of them at a time."""
+    """How texts become tokens, examples and parts."""
 
-    level: Literal["word", "character", "subword"] = "character"  # what a token is
-    vocabulary: Annotated[int, Field(ge=3)] = 10_000  # tokens at most, the most frequent; 0 is padding, 1 unknown
-    lower: bool = False  # the network writes as it read
-    punctuation: Literal["strip", "separate", "keep"] = "separate"  # of words
-    examples: Literal["windows", "prefixes"] = "windows"  # of the whole stream, or all beginnings of each line
-    length: PositiveInt = 100  # tokens of a window; the longest prefix
-    validation: Share = 0.05  # of the text, before what is for test; the epoch is chosen on it
-    test: Share = 0.1  # of the text, its end; scored, and never fitted or chosen on
+    level: Literal["word", "character", "subword"] = "character"  # unit of a token
+    vocabulary: Annotated[int, Field(ge=3)] = 10_000  # maximum number of tokens; 0 is padding, 1 unknown
+    lower: bool = False  # convert to lower case; generated text is then lower case too
+    punctuation: Literal["strip", "separate", "keep"] = "separate"  # remove it, make words of it, or keep it in words
+    examples: Literal["windows", "prefixes"] = "windows"  # windows of the stream, or all prefixes of each line
+    length: PositiveInt = 100  # tokens of a window, or of the longest prefix
+    validation: Share = 0.05  # share of the text, before the test set; selects the epoch
+    test: Share = 0.1  # share of the text at its end; only scored
 
 
 class Train(Fit):
     """How the network is trained."""
 
-    steps_per_epoch: PositiveInt | None = None  # updates in an epoch; all examples once if not set
+    steps_per_epoch: PositiveInt | None = None  # updates per epoch; by default, all examples once
 
 
 class Evaluate(Settings):
-    """What is scored, and what is written as a sample."""
+    """Order of the n-gram baseline, and samples to generate."""
 
-    order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens that the count model looks at, the next one among them
-    temperatures: Temperatures = (0.5, 0.8, 1.0)  # of the samples
-    prompt: str = ""  # that samples go on from; the beginning of the test part if empty
-    sample: PositiveInt = 400  # tokens of a sample
-    seed: NonNegativeInt = 42  # of the samples
+    order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens of an n-gram, including the predicted one
+    temperatures: Temperatures = (0.5, 0.8, 1.0)  # one sample for each
+    prompt: str = ""  # text that samples continue; if empty, the beginning of the test set
+    sample: PositiveInt = 400  # number of tokens of a sample
+    seed: NonNegativeInt = 42  # seed of the samples
 
 
 class Export(Settings):
-    """What is written for other programs: a SavedModel that takes a prompt and goes on from it."""
+    """Export for other programs: a SavedModel that continues a prompt."""
 
-    tolerance: PositiveFloat = 1e-4  # largest parity difference of a probability
+    tolerance: PositiveFloat = 1e-4  # maximum parity difference of a probability
 
 
 TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
@@ -71,4 +73,4 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "gate": Gate,
     "schedule": Schedule,
 }
-"""Table name to its class, or to the package that holds one module a `kind`."""
+"""Table name to its settings class, or to the packages that offer its kinds."""

@@ -1,4 +1,4 @@
-"""Train: a network that tells the next token, published as one from tokens to logits."""
+"""Train: a network from tokens to logits of the next token."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ from gristmill.training.fit import Goal, OnEpoch, fit
 from gristmill.training.outputs import check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
-_SAME = 1e-6  # logits that differ by less are the same: before training, those of a deep network differ by little
+_TOLERANCE = 1e-6  # of logits; small, since those of an untrained deep network differ little
 
 
 class Model(Protocol):
-    """Settings that can build their network."""
+    """Settings that build a network."""
 
     def build(self, shape: Shape) -> keras.Model: ...
 
@@ -37,24 +37,19 @@ def train(
     on_epoch: OnEpoch,
     files: Sequence[Path] = (),
 ) -> dict[str, int]:
-    """Fit the model on the training part; choose the epoch on the validation part where `patience` is set.
+    """Fit the model on the training set; with `patience`, select the epoch on the validation set.
 
-    Writes the network from tokens to logits (`network.py`), `epochs.parquet` and `training.json`. The loss is the
-    cross-entropy of the next token in nats; divided by ln 2 it is in bits.
+    Writes the network (`saved_network.py`), `epochs.parquet` and `training.json`. The loss is the cross-entropy of the
+    next token in nats; divide by ln 2 for bits.
 
     Args:
-        model: settings of the model.
-        train: settings of the training.
-        preprocess: folder of the prepared tokens.
-        out: folder to write to.
-        scratch: folder of the checkpoints.
-        logs: folder of TensorBoard's logs.
+        model: settings of the model, or custom code in `files`.
         on_epoch: called after each epoch.
-        files: of the user's own model, its file first.
+        files: files of custom code, the model's file first.
 
     Raises:
-        RequestError: settings that do not go together, or an own model that does not fit them.
-        Diverged: the loss is not a finite number.
+        RequestError: settings do not fit each other, or custom code does not fit them.
+        Diverged: the loss is not finite.
     """
     data = dataset.read(preprocess)
     shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.after_each)
@@ -71,24 +66,21 @@ def train(
 def build(model: Model | CustomCode, shape: Shape, files: Sequence[Path]) -> keras.Model:
     """Return the model's network, from tokens to logits."""
     network = (model.load(files) if isinstance(model, CustomCode) else model.build)(shape)
-    gives = (None, shape.vocabulary) if shape.after_each else (shape.vocabulary,)
-    check_network_shape(network, "sequence", [(None,)], gives, holding="tokens")
+    output = (None, shape.vocabulary) if shape.after_each else (shape.vocabulary,)
+    check_network_shape(network, "sequence", [(None,)], output, holding="tokens")
     return network
 
 
 def check_causal(network: keras.Model, shape: Shape) -> None:
-    """Refuse a network that changes what it tells after a token with those that come later.
-
-    It would be trained, and scored, on what it is to tell.
-    """
+    """Check that later tokens do not change the predictions after earlier ones, which they contain the answers to."""
     if not shape.after_each or shape.length == 1:
         return
     tokens = np.ones((1, min(shape.length, 8)), np.int32)
     changed = tokens.copy()
     changed[:, -1] = shape.vocabulary - 1
-    told, again = (np.asarray(network(seen))[:, :-1] for seen in (tokens, changed))
-    if np.abs(told - again).max() > _SAME:
+    first, second = (np.asarray(network(seen))[:, :-1] for seen in (tokens, changed))
+    if np.abs(first - second).max() > _TOLERANCE:
         raise RequestError(
-            "the model's network changes what it tells after a token with the tokens that come later, which are what "
-            'it is to tell. Let it read forward alone, or set preprocess.examples = "prefixes".'
+            "the model's predictions depend on later tokens, which contain the answers. Use a network that only reads "
+            'forward, or set preprocess.examples = "prefixes".'
         )

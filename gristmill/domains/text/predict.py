@@ -139,9 +139,7 @@ def checked_texts(rows: Rows, column: str, ingest: Ingest) -> npt.NDArray[np.obj
 
 def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> None:
     """Check that all labels are classes of the model."""
-    labels = (
-        rows.frame[ingest.label].convert_dtypes().astype("string")
-    )  # undoes the 3.0 of integers in a column with empty cells
+    labels = rows.frame[ingest.label].convert_dtypes().astype("string")  # 3.0 beside empty cells is 3 again
     labels = labels.where(labels.isna(), labels.map(lambda name: ingest.names.get(name, name), na_action="ignore"))
     unknown = (labels.notna() & (labels != "") & ~labels.isin(list(classes))).to_numpy(bool)
     if unknown.any():

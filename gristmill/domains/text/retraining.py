@@ -28,9 +28,7 @@ def _predict(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
 
 def _input_drift(new: NewExamples) -> list[InputDrift]:
     """Compare the unknown tokens of new texts with those of the champion's test set."""
-    from gristmill.domains.text import (
-        tokenizer as tokenizers,
-    )  # imports TensorFlow, which is needed only if there are new texts
+    from gristmill.domains.text import tokenizer as tokenizers  # TensorFlow is needed only for new texts
 
     tokenizer = tokenizers.read(new.champion["preprocess"])
     return [

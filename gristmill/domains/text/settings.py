@@ -37,9 +37,7 @@ class TokenSettings(Settings):
     """How texts are split into tokens; the exported model does the same to raw strings."""
 
     level: Literal["word", "character", "subword"] = "word"  # unit of a token
-    vocabulary: Annotated[int, Field(ge=3)] = (
-        10_000  # maximum number of tokens, the most frequent ones; 0 is padding, 1 unknown
-    )
+    vocabulary: Annotated[int, Field(ge=3)] = 10_000  # maximum number of tokens; 0 is padding, 1 unknown
     lower: bool = True  # convert to lower case, so that "LISTEN" and "listen" are one word
     punctuation: Literal["strip", "separate", "keep"] = "strip"  # remove it, make words of it, or keep it in words
 
@@ -58,9 +56,7 @@ class Preprocess(TokenSettings):
 class Train(ClassifierTrain):
     """How the network is trained."""
 
-    batches: Literal["bucketed", "padded"] = (
-        "bucketed"  # batch texts of similar length, or pad all texts to full length
-    )
+    batches: Literal["bucketed", "padded"] = "bucketed"  # batch texts of similar length, or pad all to full length
 
 
 class Evaluate(Settings):

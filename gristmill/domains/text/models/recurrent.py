@@ -18,9 +18,7 @@ class Recurrent(Settings):
     dimensions: PositiveInt = 64  # dimensions of the embedding
     recurrent: Annotated[Sizes, Field(min_length=1)] = (64,)  # units of each recurrent layer, in each direction
     bidirectional: bool = True  # read each text in both directions (Schuster & Paliwal, 1997); doubles the features
-    pooling: Literal["last", "average", "max"] = (
-        "last"  # final state of the last layer, or mean or maximum of its steps
-    )
+    pooling: Literal["last", "average", "max"] = "last"  # final state of the last layer, or pool its steps
     units: Sizes = (64,)  # units of each dense layer, with ReLU; [] for none
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after the embedding and before the dense layers
 

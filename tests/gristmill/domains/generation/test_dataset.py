@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.dataset import PARTS, Layout, write_layout, write_tokens
+from gristmill.domains.generation.dataset import PARTS, Layout, pieces, write_layout, write_tokens
 from gristmill.util.table_io import read_table, write_document
 from helpers.small_writers import Folders
 
@@ -52,3 +52,14 @@ def test_the_vocabulary_is_the_tokenizers_and_what_is_unknown_is_told_by_part(wr
 
     assert data.vocabulary["token"].tolist() == data.tokenizer().tokens
     assert dataset.read(tmp_path).unknown == {"train": 0.25, "validation": 0.0, "test": 0.5}
+
+
+def test_pieces_are_the_text_and_end_with_a_line() -> None:
+    text = "a line of text\n" * 40
+
+    found = pieces(text, 100)
+
+    assert "".join(found) == text
+    assert all(piece.endswith("\n") and 100 < len(piece) < 120 for piece in found[:-1])
+    assert pieces("", 100) == []
+    assert pieces("x" * 250, 100) == ["x" * 250]

@@ -148,8 +148,8 @@ def test_a_prompt_without_a_token_is_refused(in_lines: Folders, tmp_path: Path) 
         )
 
     assert str(refused.value) == (
-        "evaluate.prompt: ' !' holds no word. Write one into it, or leave it out: samples then go on from the "
-        "beginning of the test part."
+        "evaluate.prompt: ' !' contains no word. Add one, or leave the key out to continue the beginning of the test "
+        "set."
     )
 
 
@@ -163,7 +163,7 @@ def test_no_temperature_to_write_at_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"level": "word"}, {"level": "word", "punctuation": "keep"}, {"lower": True}, {"vocabulary": 8}],
+    [{"level": "word", "punctuation": "keep"}, {"lower": True}, {"vocabulary": 8}],
     ids=str,
 )
 def test_where_tokens_do_not_stand_for_all_of_the_text_nothing_is_told_by_character(

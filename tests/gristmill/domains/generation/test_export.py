@@ -98,34 +98,34 @@ def test_an_empty_prompt_is_refused_where_the_model_goes_on_from_a_word(words: P
         generate(export=words, prompt=" ?")
 
     assert str(refused.value) == (
-        "--prompt ' ?': holds no word, and this model goes on from one at least. Give it the beginning of a text."
+        "--prompt ' ?' contains no word, and this model needs at least one. Give it the beginning of a text."
     )
 
 
 @pytest.mark.parametrize(
-    ("numbers", "told"),
+    ("numbers", "message"),
     [
-        ({"length": 0}, "--length 0: expected the tokens to write, 1 or more."),
+        ({"length": 0}, "--length 0: expected the number of tokens, 1 or more."),
         (
             {"temperature": -0.5},
-            "--temperature -0.5: expected 0, for the likeliest token each time, or more.",
+            "--temperature -0.5: expected 0, for the most probable token each time, or more.",
         ),
         (
             {"temperature": float("nan")},
-            "--temperature nan: expected 0, for the likeliest token each time, or more.",
+            "--temperature nan: expected 0, for the most probable token each time, or more.",
         ),
         ({"top_k": -1}, "--top-k -1: expected the number of tokens to draw from, or 0 for all."),
         ({"top_p": 0.0}, "--top-p 0: expected a probability above 0, 1 for all tokens."),
         ({"top_p": 1.5}, "--top-p 1.5: expected a probability above 0, 1 for all tokens."),
-        ({"seed": 2**63}, "--seed 9223372036854775808: expected a number of 64 bits."),
+        ({"seed": 2**63}, "--seed 9223372036854775808: expected a 64-bit integer."),
     ],
     ids=str,
 )
-def test_a_number_out_of_its_range_is_refused(characters: Path, numbers: dict[str, Any], told: str) -> None:
+def test_a_number_out_of_its_range_is_refused(characters: Path, numbers: dict[str, Any], message: str) -> None:
     with pytest.raises(RequestError) as refused:
         generate(export=characters, prompt="a", **numbers)
 
-    assert str(refused.value) == told
+    assert str(refused.value) == message
 
 
 def test_what_the_model_does_not_know_of_a_prompt_is_told(
@@ -136,8 +136,8 @@ def test_what_the_model_does_not_know_of_a_prompt_is_told(
         generate(export=words, prompt="the zebra sat", **NUMBERS)
 
     assert said(caplog) == [
-        "--prompt: the model does not know the characters 'Z', 'é' of it, and reads them all as one unknown token",
-        "--prompt: the model does not know 1 of the 3 words of it, and reads them all as one unknown token",
+        "--prompt: the model does not know the characters 'Z', 'é' and reads them as unknown tokens",
+        "--prompt: the model does not know 1 of its 3 words and reads them as unknown tokens",
     ]
 
 

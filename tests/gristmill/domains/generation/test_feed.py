@@ -49,10 +49,10 @@ def test_a_window_is_told_the_token_after_each() -> None:
         assert (following == windows + 1).all()
 
 
-@pytest.mark.parametrize(("tokens", "count", "begins"), [(31, 6, 4), (32, 7, 4), (5, 1, 1), (6, 1, 2), (8, 1, 4)])
+@pytest.mark.parametrize(("tokens", "count", "begins"), [(31, 6, 4), (32, 7, 4), (5, 1, 1)])
 def test_windows_lie_end_to_end_from_a_token_drawn_for_each_epoch(tokens: int, count: int, begins: int) -> None:
-    feed = window_feed(np.arange(tokens, dtype=np.int32), epochs=60)
-    firsts = {number: sorted(first_tokens(feed, number)) for number in range(60)}
+    feed = window_feed(np.arange(tokens, dtype=np.int32), epochs=20)
+    firsts = {number: sorted(first_tokens(feed, number)) for number in range(20)}
 
     for found in firsts.values():
         assert found == list(range(found[0], found[0] + 4 * count, 4))

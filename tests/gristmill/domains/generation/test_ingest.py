@@ -50,11 +50,11 @@ def test_a_line_ends_with_any_of_the_three_ends_and_with_no_other_character(tmp_
 
 
 def test_what_cannot_be_learnt_from_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == "the source holds no texts. Expected at least one."
-    assert refusal(tmp_path, "a", " \n") == "file 2: holds no text. Fill it, or leave it out."
+    assert refusal(tmp_path) == "the source contains no texts. Expected at least one."
+    assert refusal(tmp_path, "a", " \n") == "file 2: contains no text. Fill it, or leave it out."
     assert refusal(tmp_path, "a" * 600, "b" * 500, most=1_000) == (
-        "file 2: with it the texts have 1,100 characters, more than ingest.max_characters = 1,000. Take fewer, or set "
-        "ingest.max_characters higher."
+        "file 2: the texts up to here have 1,100 characters, more than ingest.max_characters = 1,000. Use fewer, or "
+        "set ingest.max_characters higher."
     )
     assert not list(tmp_path.iterdir())
 

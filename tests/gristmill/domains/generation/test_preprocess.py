@@ -99,17 +99,6 @@ def test_prefixes_are_kept_as_lines(tmp_path: Path) -> None:
     assert not data.layout.after_each
 
 
-def test_long_texts_are_encoded_in_pieces_that_end_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preprocess, "_CHUNK", 100)
-
-    pieces = preprocess.chunks(TEXT)
-
-    assert "".join(pieces) == TEXT
-    assert {piece[-1] for piece in pieces} == {"\n"}
-    assert max(map(len, pieces)) < 130
-    assert preprocess.chunks("x" * 250) == ["x" * 250]
-
-
 def test_the_same_text_and_settings_give_the_same_files(tmp_path: Path) -> None:
     files = []
     for place in (tmp_path / "first", tmp_path / "second"):
@@ -127,20 +116,20 @@ def test_the_same_text_and_settings_give_the_same_files(tmp_path: Path) -> None:
         (
             "abcdefghij\n" * 10,
             {"length": 80},
-            "the train part has 77 characters, fewer than a window: preprocess.length = 80 and the one that follows. "
-            "Add text, or set a smaller preprocess.length or smaller preprocess.validation and preprocess.test.",
+            "the train part has 77 characters. Expected more than preprocess.length = 80. Add text, or set a smaller "
+            "preprocess.length or smaller preprocess.validation and preprocess.test.",
         ),
         (
             "abcdefghij\n" * 10,
             {"length": 11},
-            "the validation part has 11 characters, fewer than a window: preprocess.length = 11 and the one that "
-            "follows. Add text, or set a smaller preprocess.length or a larger preprocess.validation.",
+            "the validation part has 11 characters. Expected more than preprocess.length = 11. Add text, or set a "
+            "smaller preprocess.length or a larger preprocess.validation.",
         ),
         (
             "ab cd\n" * 9 + "ef\n\n\n",
             WORDS,
-            "the test part has no line of two words or more: none could be told by those before it. Add text, or set a "
-            "larger preprocess.test.",
+            "the test part has no line of two or more words, so there is nothing to predict. Add text, or set a larger "
+            "preprocess.test.",
         ),
     ],
 )
@@ -158,5 +147,5 @@ def test_parts_that_leave_nothing_to_train_on_are_refused(tmp_path: Path) -> Non
         preprocessed([TEXT], tmp_path, validation=0.5, test=0.5)
 
     assert str(refused.value) == (
-        "preprocess.validation = 0.5 and preprocess.test = 0.5 leave no text to train on. Set smaller shares."
+        "preprocess.validation = 0.5 and preprocess.test = 0.5 leave no text for training. Set smaller shares."
     )

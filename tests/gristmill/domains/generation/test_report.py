@@ -21,7 +21,7 @@ def shown(written: Folders) -> dict[str, Section]:
 
 
 def test_the_sections_come_in_the_order_of_what_is_asked_first(shown: dict[str, Section]) -> None:
-    assert list(shown) == ["Scores", "Samples", "Along the test part", "Training", "Network", "Data"]
+    assert list(shown) == ["Scores", "Samples", "Bits along the test set", "Training", "Network", "Data"]
 
 
 def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[str, Section], written: Folders) -> None:
@@ -31,12 +31,12 @@ def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[st
 
     assert shown["Scores"].note == (
         f"The model is worse than its best baseline, Witten-Bell 4-gram, on the test set by {model / best - 1:,.1%}: "
-        f"bits a character {own} against {others}. Nothing was fitted on the test set. The baselines count in the "
-        "training set; how far they lean on shorter contexts is chosen on the validation set."
+        f"bits per character {own} against {others}. Nothing was fitted on the test set. The baselines count "
+        "n-grams in the training set; their smoothing is selected on the validation set."
     )
     test, validation = shown["Scores"].tables
     assert (test.title, validation.title) == ("Test set", "Validation set")
-    assert test.headings == ["model or baseline", "bits a character", "bits a token", "perplexity", "next token right"]
+    assert test.headings == ["model or baseline", "bits per character", "bits per token", "perplexity", "accuracy"]
     assert [row[0] for row in test.rows] == ["model", "Witten-Bell 4-gram", "bigram", "unigram"]
     assert [float(cell) for cell in test.rows[0][1:3]] == pytest.approx([model] * 2, abs=5e-4)
     assert float(test.rows[0][4]) == pytest.approx(scores["model"]["test"]["accuracy"], abs=5e-4)
@@ -45,7 +45,7 @@ def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[st
 def test_lines_have_no_bits_a_character(in_lines: Folders) -> None:
     table = by_title(in_lines)["Scores"].tables[0]
 
-    assert table.headings == ["model or baseline", "bits a token", "perplexity", "next token right"]
+    assert table.headings == ["model or baseline", "bits per token", "perplexity", "accuracy"]
 
 
 def test_samples_are_passages_as_they_were_written(shown: dict[str, Section], written: Folders) -> None:
@@ -63,8 +63,8 @@ def test_the_data_are_counted_by_part(shown: dict[str, Section], written: Folder
     counts, frequent = shown["Data"].tables
 
     assert shown["Data"].note == (
-        f"A vocabulary of {layout.vocabulary} characters, padding and unknown among them; the network is shown windows "
-        "of the stream, of 8 tokens at most."
+        f"The vocabulary has {layout.vocabulary} characters, including padding and unknown. The network reads windows "
+        "of the stream of up to 8 tokens."
     )
     assert counts.rows[0] == ["train", f"{layout.characters['train']}", f"{layout.tokens['train']}", "0.00%", "–"]
     assert counts.rows[2][-1] == f"{layout.tokens['test']}"
@@ -75,7 +75,7 @@ def test_the_data_are_counted_by_part(shown: dict[str, Section], written: Folder
 def test_what_is_unknown_is_told_of_each_part(in_lines: Folders) -> None:
     counts = by_title(in_lines)["Data"].tables[0]
 
-    assert counts.headings == ["part", "characters", "tokens", "unknown", "tokens told"]
+    assert counts.headings == ["part", "characters", "tokens", "unknown", "predicted tokens"]
     assert [row[3] for row in counts.rows] == ["0.00%", "0.00%", f"{5 / int(counts.rows[2][2]):.2%}"]
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.generation import dataset, retraining
+from gristmill.domains.generation.dataset import pieces
 from gristmill.domains.generation.evaluate import evaluate
 from gristmill.domains.generation.preprocess import preprocess
-from gristmill.domains.generation.retraining import contest, drift, judgeable, news, pieces
+from gristmill.domains.generation.retraining import contest, drift, judgeable, news
 from gristmill.domains.generation.settings import Preprocess
 from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
@@ -83,14 +84,6 @@ def test_lines_are_new_at_the_end_and_late_before_it(champion: Folders, tmp_path
     assert changed.model_dump() == {"later": 0, "late": 1, "revised": 0, "removed": 1}
 
 
-def test_pieces_are_the_text() -> None:
-    text = "\n".join(LINES) + "\n"
-    found = pieces(text)
-    assert "".join(found) == text
-    assert all(piece.endswith("\n") and len(piece) < 520 for piece in found)
-    assert pieces("") == []
-
-
 def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_part(
     champion: Folders, tmp_path: Path
 ) -> None:
@@ -99,7 +92,7 @@ def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_par
     text = "\n".join(LINES) + "\n"
     begin = len("\n".join(LINES[:200])) + 1
     bits = bits_of(champion, text, begin)
-    lengths = [len(piece) for piece in pieces(text[begin:])]
+    lengths = [len(piece) for piece in pieces(text[begin:], 500)]
     each = [part.mean() for part in np.split(bits, np.cumsum(lengths)[:-1])]
     assert found.errors is not None
     assert found.errors.count == len(lengths)
@@ -107,7 +100,7 @@ def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_par
     counts = dataset.read(champion["preprocess"]).layout.characters
     held_out = bits_of(champion, text[:begin], counts["train"])
     assert len(held_out) == counts["validation"] + counts["test"]
-    lengths = [len(piece) for piece in pieces(text[counts["train"] : begin])]
+    lengths = [len(piece) for piece in pieces(text[counts["train"] : begin], 500)]
     each = [part.mean() for part in np.split(held_out, np.cumsum(lengths)[:-1])]
     assert found.errors.mean_before == pytest.approx(np.mean(each), rel=1e-4)
     assert [(column.name, column.statistic, column.alarm) for column in found.inputs] == [("unknown tokens", 0, False)]
@@ -116,7 +109,7 @@ def test_the_champions_bits_on_what_was_added_stand_beside_those_of_its_test_par
 def test_characters_that_it_never_met_are_an_alarm(
     champion: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retraining, "_PIECE", 50)  # of two pieces in the test part nothing could be called rare
+    monkeypatch.setattr(retraining, "_PIECE_CHARACTERS", 50)  # two pieces are too few for an alarm
     found = drift(ingested(tmp_path / "now", LINES[:200], ["ZZZZ QQQQ %%%% &&&&"] * 200), Champion(champion, {}))
     assert found.inputs[0].alarm
 
@@ -143,7 +136,7 @@ def test_all_are_judged_on_the_same_text_that_nobody_was_trained_on(champion: Fo
     assert set(found.errors) == {CHAMPION, CHALLENGER, *scores["baselines"]}
     for name, by_part in scores["baselines"].items():
         assert found.errors[name] == pytest.approx(by_part["test"]["bits_per_character"])
-    assert {len(errors) for errors in found.errors.values()} == {len(pieces(text[begin:]))}
+    assert {len(errors) for errors in found.errors.values()} == {len(pieces(text[begin:], 500))}
     assert judgeable(challenger, Champion(champion, {})) == text[begin:].count("\n")
 
 
@@ -170,21 +163,21 @@ def test_without_a_champion_the_blocks_of_the_test_part_count(champion: Folders)
 @pytest.mark.parametrize(
     ("lines", "settings", "why"),
     [
-        (["new", *LINES], {}, "the text that the champion was trained on has changed before its end"),
+        (["new", *LINES], {}, "the champion's training text has changed"),
         (
             LINES,
             {"level": "word", "vocabulary": 9},
-            "the challenger's tokens differ from the other's and do not stand for all of the text",
+            "the challenger's tokens differ from the other's and do not represent the whole text",
         ),
-        (LINES, {"vocabulary": 12}, "20.50% of the challenger's tokens are unknown, which say nothing of the text"),
+        (LINES, {"vocabulary": 12}, "20.50% of the challenger's tokens are unknown, more than 0.1%"),
         (
             LINES,
             {"level": "word", "examples": "prefixes"},
-            "networks that were trained on prefixes of lines are not told by character",
+            "networks trained on prefixes of lines have no bits per character",
         ),
     ],
 )
-def test_what_cannot_be_compared_is_told(
+def test_models_that_cannot_be_compared_are_an_error(
     champion: Folders, tmp_path: Path, lines: list[str], settings: dict[str, Any], why: str
 ) -> None:
     challenger = run(tmp_path / "challenger", lines, **settings)
