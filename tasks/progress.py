@@ -9,7 +9,7 @@ from prefect.context import TaskRunContext
 
 from gristmill.settings.messages import format_number
 from gristmill.training import progress
-from gristmill.training.epoch import Epoch
+from gristmill.training.progress import Epoch
 from tasks.prefect_artifacts import artifact_key, best_effort
 
 _PAUSE = 1.0  # seconds between updates of the page; each costs about 10 ms, which fast epochs would feel

@@ -335,7 +335,7 @@ def test_a_diverging_loss_fails_the_run_and_publishes_no_network(
     message = the_error(said)
     assert said.status == 1
     assert message.startswith(("the loss became inf (", "the loss became nan ("))
-    assert message.endswith("Lower train.learning_rate, or look for wild values.")
+    assert message.endswith("Lower train.learning_rate, or look for extreme values in the data.")
     (record,) = records(project)
     assert (record.outcome, record.error) == ("failed", f"Diverged: {message}")
     assert list(record.stages) == ["ingest", "preprocess"]

@@ -141,7 +141,7 @@ def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrup
     (project / "err").unlink()
     assert forked.run(project, "run", "small") == 0
 
-    assert f"going on after epoch {reached} of 40" in (project / "err").read_text().splitlines()
+    assert f"resuming after epoch {reached} of 40" in (project / "err").read_text().splitlines()
     assert weights_of(project / "data/store") == weights_of(uninterrupted / "data/store")
     last = records(project)[-1]
     assert (last.outcome, made(last)) == ("succeeded", {"train", "evaluate", "export"})
@@ -243,7 +243,7 @@ def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_
         second.send_signal(signal.SIGINT)
         assert second.wait(60) == 0, (project / "err").read_text()
 
-    assert f"going on after epoch {reached} of 12" in (project / "err").read_text()
+    assert f"resuming after epoch {reached} of 12" in (project / "err").read_text()
     assert verdicts(project)[:2] == [None, "promoted"]
     assert set(verdicts(project)[2:]) <= {None, "nothing new"}
     assert served(store) == served(uninterrupted / "data/store") == (1, [1], served(store)[2])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gristmill.cli import output
 from gristmill.settings.messages import format_number
 from gristmill.training import progress
-from gristmill.training.epoch import Epoch
+from gristmill.training.progress import Epoch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,6 +1,6 @@
-"""What training is fed from memory: batches gathered by position, within TensorFlow's graph beside their updates.
+"""Training batches gathered from memory by position, within TensorFlow's graph and next to the updates.
 
-Handed over one by one by an iterator of `tf.data`, they made the epoch of a small network a quarter longer
+An iterator of `tf.data` that passes the batches one by one makes an epoch of a small network 25% longer
 (`benchmarks/windows.py`).
 """
 
@@ -13,13 +13,13 @@ from gristmill.training.fit import Batch, Update
 from gristmill.training.seeds import shuffled
 
 Gather = Callable[[tf.Tensor], Batch]
-Change = Callable[[Batch, tf.Tensor], Batch]  # of a batch, by a seed of two numbers that no other batch has
+Change = Callable[[Batch, tf.Tensor], Batch]  # batch and its seed (two numbers, unique to the batch) to changed batch
 
-UPDATES_PER_CALL = 100  # updates in a call into TensorFlow, which neither Ctrl-C nor SIGTERM can interrupt
+UPDATES_PER_CALL = 100  # in one call of TensorFlow, which neither Ctrl-C nor SIGTERM can interrupt
 
 
 class GatheredFeed:
-    """Items in an order that is drawn anew for each epoch, from seed and epoch alone; an element is a part of it."""
+    """Feed that shuffles its items in every epoch, by seed and epoch; an element holds up to 100 batches."""
 
     def __init__(
         self,
@@ -29,14 +29,14 @@ class GatheredFeed:
         change: Change | None = None,
         updates: int | None = None,
     ) -> None:
-        """Feed the items at some positions.
+        """Create a feed of the items at some positions.
 
         Args:
-            positions: int64 (items,), of a length that is known.
-            gather: gives the batch of the items at some positions, (batch,) to (batch, …) each.
+            positions: int64 (items,), of a known length.
+            gather: returns the batch of the items at some positions, (batch,) to (batch, …) each.
             settings: epochs, batch_size, seed.
-            change: what is done to each batch before it is learned from, drawn anew in every epoch.
-            updates: in an epoch, each with a full batch; all items once if not set.
+            change: random change of each training batch, such as augmentation.
+            updates: updates per epoch, each with a full batch; without it, an epoch is all items once.
         """
         self._positions = positions
         self._gather = gather
@@ -47,7 +47,7 @@ class GatheredFeed:
         self.elements = -(-self.updates // UPDATES_PER_CALL)
 
     def stream(self, first_epoch: int) -> tf.data.Dataset:
-        """Return the parts of all epochs from `first_epoch` (counted from 0) on: (number of its first batch, items)."""
+        """Return the elements of all epochs from `first_epoch` (from 0) on: (number of the first batch, items)."""
         size = UPDATES_PER_CALL * self._settings.batch_size
 
         def parts(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -59,24 +59,24 @@ class GatheredFeed:
         return tf.data.Dataset.range(first_epoch, self._settings.epochs).flat_map(parts)
 
     def each(self, element: tuple[tf.Tensor, tf.Tensor], update: Update) -> None:
-        """Update with the batches of a part, the last one of an epoch smaller where they do not divide."""
+        """Update with every batch of an element; the last batch of an epoch may be smaller."""
         first, order = element
         size, smaller = self._settings.batch_size, self._items % self._settings.batch_size
-        whole = tf.size(order, tf.int64) // size
-        rows = tf.reshape(order[: whole * size], (-1, size))
+        full = tf.size(order, tf.int64) // size
+        rows = tf.reshape(order[: full * size], (-1, size))
 
         def next_update(row: tf.Tensor) -> tuple[tf.Tensor]:
             update(self._batch(rows[row], first + row))
             return (row + 1,)
 
         def last_update() -> tf.Tensor:
-            update(self._batch(tf.reshape(order[whole * size :], (smaller,)), first + whole))
-            return whole
+            update(self._batch(tf.reshape(order[full * size :], (smaller,)), first + full))
+            return full
 
-        # Batches of whole and of smaller size apart, for shapes that are known are a quarter faster.
-        tf.while_loop(lambda row: row < whole, next_update, (tf.constant(0, tf.int64),))
+        # Full and smaller batches are separate, because static shapes are 25% faster.
+        tf.while_loop(lambda row: row < full, next_update, (tf.constant(0, tf.int64),))
         if smaller:
-            tf.cond(whole * size < tf.size(order, tf.int64), last_update, lambda: whole)
+            tf.cond(full * size < tf.size(order, tf.int64), last_update, lambda: full)
 
     def batches(self) -> tf.data.Dataset:
         """Return the batches of the first epoch."""

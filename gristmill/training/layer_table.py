@@ -1,4 +1,4 @@
-"""The layers of a network as a table, which evaluate keeps for the report."""
+"""Table of the layers of a network, which evaluate writes for the report."""
 
 import math
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def layer_table(network: "keras.Model") -> pd.DataFrame:
-    """Return one row a layer, as `model.summary()` has them: `layer`, `type`, `output`, `parameters`, `trainable`.
+    """Return one row per layer, like `model.summary()`: `layer`, `type`, `output`, `parameters`, `trainable`.
 
-    The layers of a network within the network follow it, `depth` being one more.
+    The layers of a nested network follow it with a `depth` of one more.
     """
     return pd.DataFrame(_rows(network, depth=0))
 

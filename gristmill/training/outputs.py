@@ -1,4 +1,4 @@
-"""What train does alike in several domains: refuse a network of another shape, publish one and how it was trained."""
+"""Steps of `train` that domains share: check the shape of a network, write it and its history."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,34 +16,34 @@ from gristmill.util.table_io import write_document, write_table
 TensorShape = tuple[int | None, ...]
 
 
-def write_trained(network: keras.Model, course: TrainingHistory, out: Path, **more: Any) -> None:
-    """Write the network, `epochs.parquet`, `training.json` and, of a range test, `learning_rates.parquet`.
+def write_trained(network: keras.Model, history: TrainingHistory, out: Path, **more: Any) -> None:
+    """Write the network, `epochs.parquet`, `training.json` and, after a range test, `learning_rates.parquet`.
 
     Args:
-        network: raw values in, what is predicted out.
-        course: what happened over the epochs.
+        network: maps raw values to predictions.
+        history: of its training.
         out: folder to write to.
         more: further values for `training.json`.
     """
     saved_network.write(network, out)
     curves = {
-        "val_loss": course.val_losses,
-        "accuracy": course.accuracies,
-        "val_accuracy": course.val_accuracies,
-        "rate": course.rates,
+        "val_loss": history.val_losses,
+        "accuracy": history.accuracies,
+        "val_accuracy": history.val_accuracies,
+        "rate": history.rates,
     }
-    columns: dict[str, Any] = {"epoch": np.arange(1, len(course.losses) + 1), "loss": course.losses}
+    columns: dict[str, Any] = {"epoch": np.arange(1, len(history.losses) + 1), "loss": history.losses}
     columns |= {name: values for name, values in curves.items() if values}
     write_table(out / "epochs.parquet", pd.DataFrame(columns))
-    if course.search:
-        write_table(out / "learning_rates.parquet", pd.DataFrame(course.search))
-    ended = {
-        "best_epoch": course.best_epoch,
-        "epochs": len(course.losses),
-        "stopped_early": course.stopped,
-        "learning_rate": course.learning_rate,
+    if history.search:
+        write_table(out / "learning_rates.parquet", pd.DataFrame(history.search))
+    summary = {
+        "best_epoch": history.best_epoch,
+        "epochs": len(history.losses),
+        "stopped_early": history.stopped,
+        "learning_rate": history.learning_rate,
     }
-    write_document(out / "training.json", ended | more)
+    write_document(out / "training.json", summary | more)
 
 
 def check_network_shape(
@@ -54,25 +54,25 @@ def check_network_shape(
     holding: str = "",
     outputs: str = "logits",
 ) -> None:
-    """Refuse what is no network, or one that does not take and give what it is asked to.
+    """Check that a model returned a network of the expected shape.
 
     Args:
-        network: what a model built.
-        item: what it is shown, for the error: an image, a text.
-        takes: the shapes of an item that it may take.
-        gives: the shape of its outputs.
-        holding: what an item holds, for the error.
-        outputs: what its outputs are, for the error.
+        network: what the model's function returned.
+        item: what the network sees at a time, for the message: an image, a text.
+        takes: allowed input shapes of one item.
+        gives: output shape of one item.
+        holding: content of the input, for the message.
+        outputs: content of the output, for the message.
 
     Raises:
-        RequestError: it is no Keras model, or of another shape.
+        RequestError: it is not a Keras model, or has another shape.
     """
     if not isinstance(network, keras.Model):
         raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
     taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
     if taken not in takes or given != gives:
-        wanted = " or ".join(map(str, takes)) + (f", {holding}," if holding else "")
+        expected = " or ".join(map(str, takes)) + (f", {holding}," if holding else "")
         raise RequestError(
-            f"the model's network takes {taken} and gives {given} for each {item}; expected it to take {wanted} and "
+            f"the model's network takes {taken} and gives {given} for each {item}; expected it to take {expected} and "
             f"give {gives}, {outputs}. Build it to the shape it is given."
         )

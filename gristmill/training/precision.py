@@ -1,21 +1,19 @@
-"""Mixed precision: most of a network computes in 16 bits; its weights, what it takes and what it gives stay in 32."""
-
-from collections.abc import Iterator
+"""Mixed precision: most layers compute in 16 bits; weights, inputs and outputs stay in 32 bits."""
 
 import keras
 
 
 def set_precision(network: keras.Model, precision: str) -> None:
-    """Have a network's layers compute in a precision, from the first one with weights to the last but one.
+    """Set the precision of a network's layers, from the first with weights to the last but one.
 
-    What comes before them, the scaling of inputs, and the last layer with weights and all after it compute in float32.
-    Batch normalisation takes its mean and variance in float32 whatever its precision.
+    Layers before the first one with weights (the scaling of inputs), the last layer with weights and all after it
+    compute in float32. Batch normalisation computes mean and variance in float32 anyway.
 
     Args:
-        network: of float32, changed in place.
+        network: in float32, changed in place.
         precision: `mixed_float16`, `mixed_bfloat16` or `float32`, which changes nothing.
     """
-    layers = list(_layers(network))
+    layers = _flat_layers(network)
     weighted = [at for at, layer in enumerate(layers) if layer.weights]
     if precision == "float32" or not weighted:
         return
@@ -29,10 +27,7 @@ def with_loss_scaling(optimizer: keras.optimizers.Optimizer, precision: str) -> 
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
 
 
-def _layers(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """Yield a network's layers in order, those of the networks within it too."""
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
+def _flat_layers(network: keras.Model) -> list[keras.layers.Layer]:
+    """Return a network's layers in order, including those of nested networks."""
+    nested = (_flat_layers(layer) if isinstance(layer, keras.Model) else [layer] for layer in network.layers)
+    return [layer for layers in nested for layer in layers]

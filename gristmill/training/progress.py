@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from gristmill.training.epoch import Epoch
 
-Listener = Callable[[str, Epoch], None]
-WorkListener = Callable[[str, str, bool], None]
+@dataclass(frozen=True)
+class Epoch:
+    """One finished epoch of a training."""
+
+    number: int  # from 1
+    of: int
+    loss: float
+    val_loss: float | None
+
+
+Listener = Callable[[str, Epoch], None]  # pipeline, epoch
+WorkListener = Callable[[str, str, bool], None]  # arguments of `report_work`
 
 _listeners: list[Listener] = []
 _work_listeners: list[WorkListener] = []
@@ -18,27 +28,22 @@ def report_epoch(pipeline: str, epoch: Epoch) -> None:
         listener(pipeline, epoch)
 
 
-def report_work(what: str, how: str = "started", logged: bool = True) -> None:
-    """Tell every listener of work that may take seconds, before it begins: `train started`, `prefect starting`.
+def report_work(what: str, state: str = "started", logged: bool = True) -> None:
+    """Tell every listener about work that may take seconds, before it begins: `train started`, `prefect starting`.
 
-    Args:
-        what: the work.
-        how: its state, such as `started`.
-        logged: whether to log it too, not only show it on a terminal.
+    If `logged` is false, listeners show it on a terminal only.
     """
     for listener in _work_listeners:
-        listener(what, how, logged)
+        listener(what, state, logged)
 
 
 @contextmanager
-def listening(listener: Listener, on_work: WorkListener | None = None) -> Iterator[None]:
-    """Have `listener` called after each epoch within the block, and `on_work` before work begins."""
+def listening(listener: Listener, on_work: WorkListener) -> Iterator[None]:
+    """Call `listener` after each epoch within the block, and `on_work` before work begins."""
     _listeners.append(listener)
-    if on_work:
-        _work_listeners.append(on_work)
+    _work_listeners.append(on_work)
     try:
         yield
     finally:
         _listeners.remove(listener)
-        if on_work:
-            _work_listeners.remove(on_work)
+        _work_listeners.remove(on_work)

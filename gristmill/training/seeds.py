@@ -1,4 +1,4 @@
-"""What depends on a seed alone: a network's first weights, and the order of what it is trained on."""
+"""Reproducible initial weights and order of training data, from a seed alone."""
 
 from collections.abc import Callable
 
@@ -8,22 +8,23 @@ import tensorflow as tf
 
 from gristmill.errors import RequestError
 
-_BUILDS = 20  # tries to build a network without another thread drawing random numbers meanwhile
+_MAX_BUILDS = 20  # attempts to build a network while no other thread draws random numbers
 
 
 def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
-    """Build a network whose weights and names depend on the seed alone, not on what else this process does.
+    """Build a network whose weights and names depend on the seed alone, not on other work of this process.
 
-    Keras draws the seeds of initialisers and dropout from Python's global generator, and so do other threads, such as
-    Prefect's: what they draw meanwhile shifts the rest. So a network counts once it was built twice alike in a row.
+    Keras draws the seeds of initialisers and dropout from Python's global generator. Other threads, such as Prefect's,
+    draw from it, too, which shifts the rest. So the network is built until two builds in a row are equal.
 
     Raises:
-        RequestError: it never is: `build` draws from something that has no seed.
+        RequestError: builds always differ: `build` draws random numbers without a seed.
     """
-    network = _built(build, seed)
-    for _ in range(_BUILDS):
-        before, network = network, _built(build, seed)
-        if _equal(before, network):
+    network = _build(build, seed)
+    for _ in range(_MAX_BUILDS):
+        before, network = network, _build(build, seed)
+        pairs = zip(before.variables, network.variables, strict=True)
+        if all(np.asarray(one.value).tobytes() == np.asarray(other.value).tobytes() for one, other in pairs):
             return network
     raise RequestError(
         f"the network's first weights differ each time it is built with the seed {seed}. "
@@ -31,20 +32,14 @@ def seeded(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     )
 
 
-def _built(build: Callable[[], keras.Model], seed: int) -> keras.Model:
+def _build(build: Callable[[], keras.Model], seed: int) -> keras.Model:
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     return build()
 
 
-def _equal(one: keras.Model, other: keras.Model) -> bool:
-    """Whether two networks have the same variables, bit for bit."""
-    pairs = zip(one.variables, other.variables, strict=True)
-    return all(np.asarray(mine.value).tobytes() == np.asarray(its.value).tobytes() for mine, its in pairs)
-
-
 def shuffled(order: tf.Tensor, seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    """Return `order` shuffled in a way that depends on seed and epoch alone."""
+    """Return `order` shuffled; the permutation depends on seed and epoch alone."""
     return tf.random.experimental.stateless_shuffle(
         order, seed=tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
     )

@@ -1,4 +1,4 @@
-"""A disk that fails where TensorFlow writes, told as Python tells it."""
+"""Errors of a failing disk under TensorFlow, translated to Python's."""
 
 import os
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ _NUMBERS = {os.strerror(number): number for number in errorcode}
 
 @contextmanager
 def translate_tf_disk_errors(path: Path) -> Iterator[None]:
-    """Tell of a disk that is full or broken as Python does: by an `OSError` with its number.
+    """Raise `OSError` with its number if the disk is full or broken, in place of TensorFlow's own errors.
 
-    TensorFlow has classes of its own for it, and ends its message with the kernel's words. They are read here, and here
-    alone: its classes do not tell a full disk from a file that may not grow, and no attribute holds the number.
+    The number is found by the kernel's words at the end of TensorFlow's message: TensorFlow's classes do not tell a
+    full disk from a file size limit, and no attribute holds the number.
     """
     try:
         yield
     except tf.errors.OpError as error:
-        said = max((words for words in _NUMBERS if f"; {words}" in error.message), key=len, default=None)
-        if said is None:
+        reason = max((words for words in _NUMBERS if f"; {words}" in error.message), key=len, default=None)
+        if reason is None:
             raise
-        raise OSError(_NUMBERS[said], said, str(path)) from None
+        raise OSError(_NUMBERS[reason], reason, str(path)) from None

@@ -211,7 +211,7 @@ def test_a_model_that_is_larger_than_memory_is_told_so(
 
     fault.said(said.err.replace(str(finished), "…"))
     assert said.status == 1
-    assert said.err == f"error: {exported(finished)}: takes more memory than there is. Free some.\n"
+    assert said.err == f"error: {exported(finished)}: takes more memory than is free. Free some.\n"
 
 
 @pytest.mark.parametrize("name", ["../../canary", "assets/../../../canary", "/canary"])

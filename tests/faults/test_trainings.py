@@ -63,7 +63,7 @@ def test_a_run_warns_of_a_damaged_checkpoint_and_goes_on_from_the_one_before(
     assert said.status == 0, said.err
     (warning,) = [line for line in said.err.splitlines() if "checkpoint not usable" in line]
     assert f"{newest}: checkpoint not usable (" in warning
-    assert "going on after epoch 2 of 3" in said.err
+    assert "resuming after epoch 2 of 3" in said.err
     fault.said(warning)
 
 
@@ -100,7 +100,7 @@ def test_a_loss_that_is_no_number_ends_the_command_and_the_champion_stays(
     message = the_error(command(word, "small"))
 
     assert message.startswith("the loss became ")
-    assert message.endswith("Lower train.learning_rate, or look for wild values.")
+    assert message.endswith("Lower train.learning_rate, or look for extreme values in the data.")
     assert published(store, "train") == trained
     assert records(project)[-1].outcome == "failed"
     assert Registry(Store(store)).promoted("small") == 1

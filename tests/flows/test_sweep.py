@@ -227,7 +227,7 @@ def test_a_killed_sweep_goes_on_in_mid_training_and_tries_no_finished_point_agai
     assert len(records(project)) == len(before) + 2
     assert all(set(paths) <= set(published(store, name)) for name, paths in finished.items())
     assert not list(store.glob("scratch/*"))
-    wait_until(lambda: f"going on after epoch {reached} of 150" in page(prefect_api), "Prefect's page to tell of it")
+    wait_until(lambda: f"resuming after epoch {reached} of 150" in page(prefect_api), "Prefect's page to tell of it")
 
 
 def page(api: str) -> str:

@@ -251,7 +251,7 @@ def test_training_that_is_killed_goes_on_to_the_weights_of_an_uninterrupted_one(
 
     assert forked.run(cut, "run", "films") == 0, (cut / "err").read_text()
 
-    assert f"going on after epoch {reached} of 12" in (cut / "err").read_text().splitlines()
+    assert f"resuming after epoch {reached} of 12" in (cut / "err").read_text().splitlines()
     assert made(records(cut, "films")[-1]) == {"train", "evaluate", "export"}
     of_both = [published(folder / "data/store", "train") for folder in (whole, cut)]
     assert [len(found) for found in of_both] == [1, 1]

@@ -11,7 +11,7 @@ import numpy as np
 
 from gristmill.settings.base import Fit
 from gristmill.training import saved_network
-from gristmill.training.epoch import Epoch
+from gristmill.training.progress import Epoch
 
 
 @contextmanager

@@ -77,7 +77,6 @@ CLOSURES = {
         "gristmill.training.checkpoint",
         "gristmill.training.history",
         "gristmill.training.distribution",
-        "gristmill.training.epoch",
         "gristmill.errors",
         "gristmill.training.feed",
         "gristmill.util.files",  # flushes and renames checkpoints
@@ -108,7 +107,6 @@ CLOSURES = {
         "gristmill.training.checkpoint",
         "gristmill.training.history",
         "gristmill.training.distribution",
-        "gristmill.training.epoch",
         "gristmill.errors",
         "gristmill.training.feed",
         "gristmill.util.files",
@@ -167,7 +165,6 @@ CLOSURES = {
         "gristmill.training.checkpoint",
         "gristmill.training.history",
         "gristmill.training.distribution",
-        "gristmill.training.epoch",
         "gristmill.errors",
         "gristmill.training.feed",
         "gristmill.util.files",

@@ -183,7 +183,7 @@ class Trained:
     """A training without interruption."""
 
     network: "keras.Model"
-    course: "TrainingHistory"
+    history: "TrainingHistory"
     told: list[Epoch]
     folder: Path  # of its checkpoints
 
@@ -239,24 +239,24 @@ def test_a_training_killed_twice_ends_with_the_weights_of_an_unbroken_one(tmp_pa
     assert len(list(checkpoints.glob(".epoch-3.*"))) == 1  # written, but not published
     assert in_a_process(checkpoints, "after epoch 3") == -signal.SIGKILL
     assert sorted(path.name for path in checkpoints.glob("epoch-*")) == ["epoch-000002", "epoch-000003"]
-    network, course = train(checkpoints, recurrent, lambda epoch: seen.append(epoch.number))
+    network, history = train(checkpoints, recurrent, lambda epoch: seen.append(epoch.number))
 
     assert seen == [4]
     assert equal(network, unbroken.network)
-    assert course == unbroken.course
+    assert history == unbroken.history
 
 
 @pytest.mark.fault(2)
 @pytest.mark.slow
 def test_patience_and_the_best_weights_survive_a_kill(tmp_path: Path, stopped: Trained) -> None:
     seen: list[int] = []
-    best, last = stopped.course.best_epoch, len(stopped.course.losses)
+    best, last = stopped.history.best_epoch, len(stopped.history.losses)
 
     assert in_a_process(tmp_path, f"after epoch {best + 1}", "with patience") == -signal.SIGKILL
-    network, course = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **PATIENCE)
+    network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **PATIENCE)
 
     assert seen == list(range(best + 2, last + 1))
-    assert course == stopped.course
+    assert history == stopped.history
     assert equal(network, stopped.network)
 
 
@@ -279,12 +279,12 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     damage(tmp_path / "epoch-000004", tmp_path / "epoch-000003")
 
     with caplog.at_level(logging.WARNING):
-        network, course = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number))
+        network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number))
 
     assert "epoch-000004: checkpoint not usable" in caplog.text
     assert seen == [4]
     assert equal(network, quick.network)
-    assert course == quick.course
+    assert history == quick.history
 
 
 @pytest.mark.fault(4)
@@ -294,11 +294,11 @@ def test_without_a_usable_checkpoint_training_begins_anew(tmp_path: Path, quick:
     for folder in tmp_path.iterdir():
         os.truncate(folder / "arrays.npz", 50)
 
-    network, course = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number))
+    network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number))
 
     assert seen == [1, 2, 3, 4]
     assert equal(network, quick.network)
-    assert course == quick.course
+    assert history == quick.history
 
 
 @pytest.mark.parametrize(("ending", "settings"), [("quick", {}), ("stopped", PATIENCE)])
@@ -307,53 +307,53 @@ def test_a_finished_training_does_no_epoch(
 ) -> None:
     finished: Trained = request.getfixturevalue(ending)
 
-    network, course = train(finished.folder, on_epoch=lambda epoch: pytest.fail("an epoch was done"), **settings)
+    network, history = train(finished.folder, on_epoch=lambda epoch: pytest.fail("an epoch was done"), **settings)
 
     assert equal(network, finished.network)
-    assert course == finished.course
+    assert history == finished.history
 
 
 def test_equal_seeds_give_equal_weights_in_one_process(tmp_path: Path, quick: Trained) -> None:
     same, other = Trained.now(tmp_path / "same"), Trained.now(tmp_path / "other", seed=2)
 
     assert equal(same.network, quick.network)
-    assert same.course == quick.course
+    assert same.history == quick.history
     assert not equal(other.network, quick.network)
 
 
 def test_every_epoch_is_told_with_its_losses(quick: Trained) -> None:
-    losses = zip(quick.course.losses, quick.course.val_losses, strict=True)
+    losses = zip(quick.history.losses, quick.history.val_losses, strict=True)
 
     assert quick.told == [Epoch(number, 4, loss, val_loss) for number, (loss, val_loss) in enumerate(losses, 1)]
     assert len(quick.told) == 4
-    assert quick.course.losses[-1] < quick.course.losses[0]
+    assert quick.history.losses[-1] < quick.history.losses[0]
 
 
 def test_patience_keeps_the_weights_of_the_best_epoch(stopped: Trained) -> None:
-    course = stopped.course
+    history = stopped.history
 
-    assert course.stopped
-    assert course.best_epoch == int(np.argmin(course.val_losses)) + 1
-    assert len(course.losses) == course.best_epoch + PATIENCE["patience"] < PATIENCE["epochs"]
-    assert validation_loss(stopped.network) == pytest.approx(min(course.val_losses), rel=1e-6)
-    assert course.val_losses[-1] > min(course.val_losses)
+    assert history.stopped
+    assert history.best_epoch == int(np.argmin(history.val_losses)) + 1
+    assert len(history.losses) == history.best_epoch + PATIENCE["patience"] < PATIENCE["epochs"]
+    assert validation_loss(stopped.network) == pytest.approx(min(history.val_losses), rel=1e-6)
+    assert history.val_losses[-1] > min(history.val_losses)
 
 
 def test_patience_ends_a_training_whose_validation_loss_stays_the_same(tmp_path: Path) -> None:
     how: dict[str, Any] = {**PATIENCE, "loss": lambda truth, forecast: 0.0 * (truth - forecast)}
     train(tmp_path, until=2, **how)
-    _, course = train(tmp_path, **how)  # resumed after two epochs
+    _, history = train(tmp_path, **how)  # resumed after two epochs
 
-    assert course.val_losses == [0.0] * 4
-    assert (course.best_epoch, course.waited, course.stopped) == (1, 3, True)
+    assert history.val_losses == [0.0] * 4
+    assert (history.best_epoch, history.waited, history.stopped) == (1, 3, True)
 
 
 def test_without_patience_the_last_weights_are_kept(quick: Trained) -> None:
-    course = quick.course
+    history = quick.history
 
-    assert (course.best_epoch, course.stopped, len(course.losses)) == (4, False, 4)
-    assert validation_loss(quick.network) == pytest.approx(course.val_losses[-1], rel=1e-6)
-    assert course.val_losses[-1] > min(course.val_losses)
+    assert (history.best_epoch, history.stopped, len(history.losses)) == (4, False, 4)
+    assert validation_loss(quick.network) == pytest.approx(history.val_losses[-1], rel=1e-6)
+    assert history.val_losses[-1] > min(history.val_losses)
 
 
 def test_the_last_two_checkpoints_are_kept(quick: Trained) -> None:
@@ -391,11 +391,11 @@ def test_epochs_that_were_not_saved_are_done_again_to_the_same_weights(
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, on_epoch=interrupt_after(3), **settings)
     assert epochs_of(tmp_path) == ["epoch-000001"]
-    network, course = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **settings)
+    network, history = train(tmp_path, on_epoch=lambda epoch: seen.append(epoch.number), **settings)
 
-    assert seen == list(range(2, len(unbroken.course.losses) + 1))
+    assert seen == list(range(2, len(unbroken.history.losses) + 1))
     assert epochs_of(tmp_path)[-1] == f"epoch-{seen[-1]:06}"
-    assert course == unbroken.course
+    assert history == unbroken.history
     assert equal(network, unbroken.network)
 
 
@@ -414,10 +414,10 @@ def test_a_loss_that_is_no_number_ends_training_without_a_checkpoint(tmp_path: P
 def test_until_ends_early_on_the_schedule_of_all_epochs(tmp_path: Path, quick: Trained) -> None:
     told: list[Epoch] = []
 
-    _, course = train(tmp_path, on_epoch=told.append, until=2)
+    _, history = train(tmp_path, on_epoch=told.append, until=2)
 
-    assert course.losses == quick.course.losses[:2]
-    assert course.rates == quick.course.rates[:2]
+    assert history.losses == quick.history.losses[:2]
+    assert history.rates == quick.history.rates[:2]
     assert [(epoch.number, epoch.of) for epoch in told] == [(1, 2), (2, 2)]
 
 
@@ -430,35 +430,36 @@ def test_until_ends_early_on_the_schedule_of_all_epochs(tmp_path: Path, quick: T
     ],
 )
 def test_the_rate_of_each_epoch_is_kept_beside_its_loss(tmp_path: Path, schedule: str, rates: list[float]) -> None:
-    _, course = train(tmp_path, schedule=schedule)
+    _, history = train(tmp_path, schedule=schedule)
 
-    assert course.learning_rate == 0.05
-    assert course.rates == pytest.approx(rates, rel=1e-5)
-    assert course.search == []
+    assert history.learning_rate == 0.05
+    assert history.rates == pytest.approx(rates, rel=1e-5)
+    assert history.search == []
 
 
 def test_a_rate_that_is_found_trains_like_the_same_rate_given(tmp_path: Path, found: Trained) -> None:
     """So nothing of the search is left in weights, seeds of dropout or optimizer."""
-    rate = found.course.learning_rate
+    rate = found.history.learning_rate
     given = Trained.now(tmp_path, learning_rate=rate)
 
     assert equal(given.network, found.network)
-    assert given.course.losses == found.course.losses
+    assert given.history.losses == found.history.losses
     assert rate is not None
     assert 1e-4 < rate < 1
-    assert found.course.search[0].rate == pytest.approx(1e-6)
+    assert found.history.search[0].rate == pytest.approx(1e-6)
 
 
+@pytest.mark.slow
 def test_a_search_cut_off_before_the_first_checkpoint_is_done_again_to_the_same_end(
     tmp_path: Path, found: Trained
 ) -> None:
     assert in_a_process(tmp_path, "in checkpoint 1", "find") == -signal.SIGKILL
     assert list(tmp_path.glob("epoch-*")) == []
 
-    network, course = train(tmp_path, **FIND)
+    network, history = train(tmp_path, **FIND)
 
     assert equal(network, found.network)
-    assert course == found.course
+    assert history == found.history
 
 
 def test_a_training_that_goes_on_takes_the_rate_found_before(
@@ -469,10 +470,10 @@ def test_a_training_that_goes_on_takes_the_rate_found_before(
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, on_epoch=interrupt_after(2), **FIND)
     monkeypatch.setattr(learning_rate, "range_test", lambda *_: pytest.fail("it was searched for again"))
-    network, course = train(tmp_path, **FIND)
+    network, history = train(tmp_path, **FIND)
 
     assert equal(network, found.network)
-    assert course == found.course
+    assert history == found.history
 
 
 def test_the_curves_of_a_training_that_goes_on_have_each_epoch_once(tmp_path: Path, quick: Trained) -> None:
@@ -481,18 +482,18 @@ def test_the_curves_of_a_training_that_goes_on_have_each_epoch_once(tmp_path: Pa
     train(tmp_path)
 
     for folder in (tmp_path, quick.folder):
-        assert drawn(folder, "epoch_loss") == pytest.approx(quick.course.losses)
-        assert drawn(folder, "epoch_learning_rate") == pytest.approx(quick.course.rates)
+        assert drawn(folder, "epoch_loss") == pytest.approx(quick.history.losses)
+        assert drawn(folder, "epoch_learning_rate") == pytest.approx(quick.history.rates)
 
 
 def test_a_loss_of_ones_own_trains_and_is_no_part_of_the_network(tmp_path: Path) -> None:
     """A network that says what it was compiled with cannot be read back where that function is not."""
     import tensorflow as tf
 
-    network, course = train(tmp_path, loss=lambda truth, forecast: tf.reduce_mean(tf.abs(truth - forecast), axis=-1))
+    network, history = train(tmp_path, loss=lambda truth, forecast: tf.reduce_mean(tf.abs(truth - forecast), axis=-1))
     _, mae = train(tmp_path / "named", loss="mae")
 
-    assert course.losses == pytest.approx(mae.losses)
+    assert history.losses == pytest.approx(mae.losses)
     assert '"loss"' not in network.to_json()
 
 
@@ -514,31 +515,30 @@ def with_goal(folder: Path, **goal: Any) -> "TrainingHistory":
 
 
 def test_the_accuracy_of_a_classifier_is_noted_beside_the_loss(tmp_path: Path) -> None:
-    course = with_goal(tmp_path)
+    history = with_goal(tmp_path)
 
-    assert len(course.accuracies) == len(course.val_accuracies) == 12
-    assert course.accuracies[0] < course.accuracies[-1] <= 1
-    assert not course.stopped
+    assert len(history.accuracies) == len(history.val_accuracies) == 12
+    assert history.accuracies[0] < history.accuracies[-1] <= 1
+    assert not history.stopped
 
 
 @pytest.mark.parametrize("goal", [{"stop_accuracy": 0.85}, {"stop_loss": 0.4}])
 def test_training_ends_with_the_epoch_that_reaches_the_goal(goal: dict[str, float], tmp_path: Path) -> None:
-    course = with_goal(tmp_path, **goal)
+    history = with_goal(tmp_path, **goal)
 
     reached = [
         accuracy >= goal.get("stop_accuracy", 2) or loss <= goal.get("stop_loss", 0)
-        for accuracy, loss in zip(course.accuracies, course.losses, strict=True)
+        for accuracy, loss in zip(history.accuracies, history.losses, strict=True)
     ]
-    assert course.stopped
+    assert history.stopped
     assert reached == [False] * (len(reached) - 1) + [True]
     assert 1 < len(reached) < 12
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
-def test_every_optimizer_learns(optimizer: str, tmp_path: Path) -> None:
-    _, course = train(tmp_path, optimizer=optimizer)
+def test_the_optimizer_of_the_settings_learns(tmp_path: Path) -> None:
+    _, history = train(tmp_path, optimizer="rmsprop")
 
-    assert course.losses[-1] < course.losses[0]
+    assert history.losses[-1] < history.losses[0]
 
 
 def test_plain_gradient_descent_takes_the_steps_that_the_book_says(tmp_path: Path) -> None:

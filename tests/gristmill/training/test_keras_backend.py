@@ -48,13 +48,15 @@ def test_no_descriptor_is_left_open() -> None:
     assert len(list(Path("/dev/fd").iterdir())) == before
 
 
+@pytest.mark.slow
 def test_a_sign_of_life_is_given_before_prefect_and_tensorflow_are_imported() -> None:
     code = (
         "import sys\n"
-        "from gristmill import backend, progress, server\n"
+        "from gristmill.prefect_runtime import server\n"
+        "from gristmill.training import keras_backend, progress\n"
         "def say(what, how, logged): print(what, how, what in sys.modules)\n"
         "with progress.listening(print, say):\n"
-        "    for _ in range(2): server.starting_api(), backend.import_keras()\n"
+        "    for _ in range(2): server.starting_api(), keras_backend.import_keras()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -122,7 +122,7 @@ def test_a_loss_that_is_no_number_ends_a_range_test(wild: float) -> None:
 def test_where_no_loss_was_a_number_there_is_nothing_to_suggest() -> None:
     trials = tried(data=batches(targets=np.full_like(Y, np.nan)))
     assert trials == []
-    with pytest.raises(Diverged, match="Look for wild values"):
+    with pytest.raises(Diverged, match="Look for extreme values"):
         suggest_rate(trials)
 
 

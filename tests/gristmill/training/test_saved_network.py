@@ -160,7 +160,7 @@ def test_too_little_memory_is_no_damage_of_the_network(tmp_path: Path) -> None:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
     assert not isinstance(told.value, CorruptArtifact)
-    assert str(told.value) == f"{tmp_path / 'model.keras'}: takes more memory than there is. Free some."
+    assert str(told.value) == f"{tmp_path / 'model.keras'}: takes more memory than is free. Free some."
 
 
 @pytest.mark.fault(28)

@@ -64,7 +64,8 @@ def test_what_other_threads_draw_does_not_change_a_network() -> None:
     assert equal(first, seeded(disturbed, 3))
 
 
-def test_a_network_that_no_seed_decides_is_refused() -> None:
+def test_a_network_that_no_seed_decides_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gristmill.training.seeds._MAX_BUILDS", 3)
     unseeded = np.random.default_rng()
 
     def build() -> keras.Model:

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from gristmill.training.history import TrainingHistory
 from gristmill.training.tensorboard import Curves
+
+
+def history(losses: list[float], val_losses: list[float]) -> TrainingHistory:
+    """Return the history of a training at a constant learning rate."""
+    return TrainingHistory(losses=losses, val_losses=val_losses, rates=[0.1] * len(losses))
 
 
 def points(folder: Path) -> dict[tuple[str, str], list[tuple[int, float]]]:
@@ -25,12 +31,12 @@ def points(folder: Path) -> dict[tuple[str, str], list[tuple[int, float]]]:
 
 
 def test_each_epoch_is_a_point_of_every_curve(tmp_path: Path) -> None:
-    losses, val_losses, rates = [list[float]() for _ in range(3)]
-    curves = Curves(tmp_path, losses, val_losses, rates)
+    begun = history([], [])
+    curves = Curves(tmp_path, begun)
     for epoch in range(3):
-        losses.append(1.0 / (epoch + 1))
-        val_losses.append(2.0 / (epoch + 1))
-        rates.append(0.1)
+        begun.losses.append(1.0 / (epoch + 1))
+        begun.val_losses.append(2.0 / (epoch + 1))
+        begun.rates.append(0.1)
         curves.catch_up()
         assert len(points(tmp_path)["train", "epoch_loss"]) == epoch + 1  # at once, not at the end
     assert points(tmp_path) == {
@@ -41,14 +47,14 @@ def test_each_epoch_is_a_point_of_every_curve(tmp_path: Path) -> None:
 
 
 def test_without_a_validation_part_there_is_no_curve_of_it(tmp_path: Path) -> None:
-    Curves(tmp_path, [1.0], [], [0.1])
+    Curves(tmp_path, history([1.0], []))
     assert [path.name for path in tmp_path.iterdir()] == ["train"]
 
 
 def test_curves_begun_again_replace_those_of_an_earlier_try_and_leave_others(tmp_path: Path) -> None:
-    Curves(tmp_path, [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], [0.1, 0.1, 0.1])
-    Curves(tmp_path / "second seed", [7.0], [], [0.1])
-    Curves(tmp_path, [1.0, 2.0], [1.0, 2.0], [0.1, 0.1]).catch_up()
+    Curves(tmp_path, history([1.0, 2.0, 3.0], [1.0, 2.0, 3.0]))
+    Curves(tmp_path / "second seed", history([7.0], []))
+    Curves(tmp_path, history([1.0, 2.0], [1.0, 2.0])).catch_up()
     assert points(tmp_path / "second seed")["train", "epoch_loss"] == [(1, 7.0)]
     (tmp_path / "second seed/train").rename(tmp_path / "aside")
     (tmp_path / "second seed").rmdir()
@@ -60,10 +66,10 @@ def test_logs_that_cannot_be_written_are_told_once_and_harm_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "train").write_text("a file is in the way")
-    losses = [1.0]
+    begun = history([1.0], [])
     with caplog.at_level(logging.WARNING):
-        curves = Curves(tmp_path, losses, [], [0.1, 0.1])
-        losses.append(2.0)
+        curves = Curves(tmp_path, begun)
+        begun.losses.append(2.0)
         curves.catch_up()
     assert caplog.text.count("the curves for TensorBoard end here") == 1
     assert str(tmp_path) in caplog.text

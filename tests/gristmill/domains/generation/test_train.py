@@ -16,7 +16,7 @@ from gristmill.domains.generation.settings import Train
 from gristmill.domains.generation.train import check_causal, train
 from gristmill.errors import RequestError
 from gristmill.training import saved_network
-from gristmill.training.epoch import Epoch
+from gristmill.training.progress import Epoch
 from gristmill.util.table_io import read_document, read_table
 
 VOCABULARY = 8

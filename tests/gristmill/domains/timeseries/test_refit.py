@@ -18,7 +18,7 @@ from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.project.project import Project
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
-from gristmill.training.epoch import Epoch
+from gristmill.training.progress import Epoch
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_runs import assembled
 from helpers.support import Command, made, records

@@ -16,7 +16,7 @@ from gristmill.domains.timeseries.train import train
 from gristmill.errors import Diverged, RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
-from gristmill.training.epoch import Epoch
+from gristmill.training.progress import Epoch
 from gristmill.util.table_io import read_document, read_table
 from helpers.small_runs import assembled
 
