@@ -105,7 +105,7 @@ def test_a_project_that_is_there_is_kept(command: Command, here: Path) -> None:
             2,
             "--domain: unknown domain 'visoin'. Did you mean 'vision'? Known: tabular, text, ",
         ),
-        (["--domain", "text"], 2, "--data: missing. Name the file or the folder to learn from."),
+        (["--domain", "text"], 2, "--data: missing. Name the file or folder with the data."),
         (["--domain", "text", "--data", "none.csv"], 1, "--data: no such file '"),
         (["--domain", "text", "--data", "https://example.org/a.csv"], 1, "Fetch it, and give its path."),
         (["--domain", "timeseries", "--data", NILE, "--name", "a b"], 2, "--name a b: a pipeline's name has only"),

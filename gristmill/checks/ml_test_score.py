@@ -10,16 +10,8 @@ Debt Reduction", IEEE Big Data, 2017.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gristmill.checks import data_tests, infra_tests, model_tests, monitoring_tests
 from gristmill.checks.evidence import Evidence, RubricResult, by_hand
-
-SECTIONS = {
-    "Data": data_tests.TESTS,
-    "Model": model_tests.TESTS,
-    "Infrastructure": infra_tests.TESTS,
-    "Monitoring": monitoring_tests.TESTS,
-}
-"""The tests by section, in the paper's order."""
+from gristmill.checks.rubric_tests import SECTIONS
 
 _BANDS = (  # highest score of each band, and the paper's description in short
     (0.0, "a research project rather than a product"),

@@ -80,11 +80,6 @@ class TrainStage:
         known = {key: value for key, value in values.items() if key in type(settings).model_fields}
         return replace(self, tables={**self.tables, table: settings.model_copy(update=known)})
 
-    @property
-    def layout(self) -> dict[str, Any]:
-        """The layout of the examples, as preprocess wrote it."""
-        return dict(read_document(self.folders["preprocess"] / "layout.json"))
-
     def train(self, out: Path) -> Path | None:
         """Train and return the folder of the results; None for a model that has no epochs."""
         out.mkdir()
@@ -122,7 +117,7 @@ def overfit(stage: TrainStage, folder: Path) -> Iterator[Check]:
     if trained is None:
         yield Check(OVERFITS, "not applicable", "the model is computed in closed form, not trained in steps")
         return
-    epochs, layout = read_table(trained / "epochs.parquet"), few.layout
+    epochs, layout = read_table(trained / "epochs.parquet"), read_document(few.folders["preprocess"] / "layout.json")
     losses, classes = epochs["loss"].to_numpy(), layout.get("classes")
     passed = losses[-1] <= _MAX_LOSS_RATIO * losses[0]
     measured = (
@@ -135,16 +130,13 @@ def overfit(stage: TrainStage, folder: Path) -> Iterator[Check]:
         measured += f"; accuracy {accuracy:.0%}, expected 100%"
     yield Check(OVERFITS, "passed" if passed else "failed", measured)
     if outcomes := len(classes) if classes else layout.get("vocabulary"):
-        yield _starts_at_chance(float(losses[0]), outcomes)
-
-
-def _starts_at_chance(loss: float, outcomes: int) -> Check:
-    """Check whether a first loss is about ln(outcomes), that of uniform probabilities."""
-    chance = math.log(outcomes)
-    measured = (
-        f"first loss {format_number(loss)}; uniform probabilities of {outcomes:,} outcomes give {format_number(chance)}"
-    )
-    return Check(CHANCE, "passed" if loss <= _MAX_CHANCE_RATIO * chance else "failed", measured, required=False)
+        chance = math.log(outcomes)
+        passed = losses[0] <= _MAX_CHANCE_RATIO * chance
+        measured = (
+            f"first loss {format_number(losses[0])}; uniform probabilities of {outcomes:,} outcomes give "
+            f"{format_number(chance)}"
+        )
+        yield Check(CHANCE, "passed" if passed else "failed", measured, required=False)
 
 
 def reproduce(stage: TrainStage, folder: Path) -> Check:

@@ -12,8 +12,8 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from gristmill.cli import output, progress_bar
-from gristmill.cli.commands import check, course, init, models, operations, report, run, schema, upkeep
-from gristmill.cli.options import Jobs, Json, Name, Refresh, Set, number_of
+from gristmill.cli.commands import check, course, init, models, operations, run, schema, upkeep
+from gristmill.cli.options import Jobs, Json, Name, Refresh, RunId, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.launch import QUIET, on_loss, set_up_prefect
 from gristmill.project.project import Project
@@ -143,10 +143,7 @@ def sweep(name: Name, set_: Set = None, jobs: Jobs = None, as_json: Json = False
 @app.command()
 def show(
     name: Name,
-    run: Annotated[
-        str | None,
-        typer.Option(help="ID of the run; default: the last successful one of the pipeline's own settings."),
-    ] = None,
+    run: RunId = None,
     version: Annotated[
         int | None, typer.Option("--version", metavar="N", parser=number_of, help="The run that made this version.")
     ] = None,
@@ -192,7 +189,7 @@ def runs(name: Name, as_json: Json = False) -> None:
 
 
 for _command in (
-    report.report,
+    run.report,
     *(models.models, models.promote, models.rollback, models.predict, models.generate),
     *(init.init, schema.schema, check.check, course.course),
     *(operations.deploy, operations.schedule, operations.updated),

@@ -32,6 +32,8 @@ class Diagnosis:
 
 def examine(project: Project, needed: list[str]) -> Iterator[Diagnosis]:
     """Yield the findings; missing data is an error for the pipelines in `needed` only."""
+    from prefect.settings import PREFECT_API_URL
+
     system = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     yield Diagnosis("python", system)
     for name in LIBRARIES:
@@ -40,7 +42,7 @@ def examine(project: Project, needed: list[str]) -> Iterator[Diagnosis]:
         except metadata.PackageNotFoundError:
             yield Diagnosis(name, "not installed", sound=False)
     yield _store(project)
-    yield _prefect()
+    yield Diagnosis("prefect api", PREFECT_API_URL.value() or "not set: each run starts a temporary server")
     yield _devices()
     yield _runner(project.catalogue.runner)
     for name in project.catalogue.pipelines:
@@ -59,12 +61,6 @@ def _store(project: Project) -> Diagnosis:
         return Diagnosis("store", f"{root}, writable, {free}")
     limit = f", limited to {remote.limit / 1e9:g} GB" if remote.limit else ""
     return Diagnosis("store", f"{remote.bucket.url}, reached, writable; cache {root}, {free}{limit}")
-
-
-def _prefect() -> Diagnosis:
-    from prefect.settings import PREFECT_API_URL
-
-    return Diagnosis("prefect api", PREFECT_API_URL.value() or "not set: each run starts a temporary server")
 
 
 def _devices() -> Diagnosis:

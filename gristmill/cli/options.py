@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,7 +46,12 @@ def _pipelines(ctx: typer.Context) -> Iterator[catalogue.Pipeline]:
         yield from (known[word] for word in ctx.args if word in known)
 
 
-Name = Annotated[str, typer.Argument(help="A pipeline of pipelines.toml.", autocompletion=pipelines_like)]
+def pipelines_argument(help: str) -> Any:  # noqa: A002 - as in typer
+    """Return an argument that names one pipeline or several."""
+    return typer.Argument(help=help, autocompletion=pipelines_like)
+
+
+Name = Annotated[str, pipelines_argument("A pipeline of pipelines.toml.")]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -59,6 +64,9 @@ Refresh = Annotated[
 ]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Number of processes; default: that of [runner], else one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RunId = Annotated[
+    str | None, typer.Option(help="ID of a run; default: the last successful one of the pipeline's own settings.")
+]
 ByVersion = Annotated[
     int | None, typer.Option("--version", metavar="N", parser=number_of, help="Use this version, not the champion.")
 ]

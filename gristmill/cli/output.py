@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from rich.console import Console
-    from rich.table import Table
 
     from gristmill.cli.doctor import Diagnosis
     from gristmill.project.status import Status
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WIDTH_WITHOUT_TERMINAL = 200  # characters of a line of a wrapped table
+MIN_SENTENCE_WIDTH = 20
 
 _STATES = {  # of pipelines and of steps
     "fresh": "[green]fresh[/]",
@@ -148,14 +148,15 @@ def show_plan(name: str, steps: list[Step]) -> None:
     if is_fresh(steps):
         print(f"{name}: all fresh, nothing to do", flush=True)  # without rich
         return
-    table = _wrapped_table("stage", "", "because")
+    rows = []
     for (stage, state, reason), group in itertools.groupby(
         steps, lambda step: (step.stage.split()[0], step.state, step.reason)
     ):
         labels = [step.stage for step in group]
-        table.add_row(labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}", _STATES[state], _escape(reason))
+        label = labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}"
+        rows.append((label, _STATES[state], reason))
     show_name(name)
-    _print_wrapped(table)
+    _print_wrapped(("stage", "", "because"), rows)
 
 
 def show_name(name: str) -> None:
@@ -208,11 +209,15 @@ def show_record(record: Record, scores: Scores | None, versions: Iterable[int] =
         for alarm in found.drift.alarms if found.drift else []:
             _print(f"alarm   {alarm}")
         show_decision(record.pipeline, found)
-    table = _wrapped_table("stage", "this run", "key", "digest", "s")
-    for name, stage in record.stages.items():
-        key, digest = stage.reference["key"][:12], stage.reference["digest"][:12]
-        table.add_row(name, "fresh" if stage.cached else "made", key, digest, f"{stage.seconds:.1f}")
-    _print_wrapped(table)
+    stages = record.stages.values()
+    columns = {
+        "stage": record.stages,
+        "this run": ["fresh" if stage.cached else "made" for stage in stages],
+        "key": [stage.reference["key"][:12] for stage in stages],
+        "digest": [stage.reference["digest"][:12] for stage in stages],
+        "s": [f"{stage.seconds:.1f}" for stage in stages],
+    }
+    _print_columns([_column(heading, cells) for heading, cells in columns.items()])
 
 
 def show_decision(pipeline: str, found: Retraining) -> None:
@@ -301,10 +306,7 @@ def show_frame(frame: "pd.DataFrame") -> None:
 
 def show_diagnoses(diagnoses: "list[Diagnosis]") -> None:
     """Print the findings of `doctor`."""
-    table = _wrapped_table("", "subject", "found")
-    for diagnosis in diagnoses:
-        table.add_row(_DIAGNOSES[diagnosis.sound], diagnosis.subject, _escape(diagnosis.found))
-    _print_wrapped(table)
+    _print_wrapped(("", "subject", "found"), [(_DIAGNOSES[it.sound], it.subject, it.found) for it in diagnoses])
 
 
 def _print(text: str) -> None:
@@ -330,26 +332,18 @@ def _print_columns(columns: Sequence[Column], shrink: Sequence[tuple[str, int]] 
         out().print(line)
 
 
-def _wrapped_table(*headings: str) -> "Table":
-    """Return a table whose last column holds sentences, which wrap on a narrow terminal."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in headings[:-1]:
-        table.add_column(heading, no_wrap=True)
-    table.add_column(headings[-1], overflow="fold")
-    return table
-
-
-def _print_wrapped(table: "Table") -> None:
-    """Print a table without trailing blanks."""
-    from rich.text import Text
-
-    options = out().options.update(width=terminal_width() or out().width)
-    for line in out().render_lines(table, options, pad=False):
-        text = Text.assemble(*((segment.text, segment.style or "") for segment in line))
-        text.rstrip()
-        out().print(text)
+def _print_wrapped(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table whose last column holds sentences, which wrap on a narrow terminal."""
+    *columns, sentences = zip(headings, *rows, strict=True)
+    left = list(lines([_column(heading, cells) for heading, *cells in columns], None))
+    indent = max(line.cell_len for line in left) + 2
+    width = max(terminal_width() or WIDTH_WITHOUT_TERMINAL, indent + MIN_SENTENCE_WIDTH)
+    for line, sentence in zip(left, sentences, strict=True):
+        line.pad_right(indent - line.cell_len)
+        text = textwrap.fill(sentence, width, initial_indent=" " * indent, subsequent_indent=" " * indent)
+        line.append(text[indent:], "dim" if line is left[0] else "")
+        line.rstrip()
+        out().print(line)
 
 
 def _number(value: Any) -> str:

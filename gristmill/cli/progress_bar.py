@@ -1,12 +1,11 @@
 """Progress display of a command: a transient line on a terminal, plain log lines elsewhere."""
 
 import contextlib
-import itertools
 import logging
 import sys
 import threading
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from gristmill.cli import output
 from gristmill.settings.messages import format_number
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
     from rich.progress import Progress, TaskID
-
-T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -42,20 +39,6 @@ def working(what: str = "", how: str = "started") -> Iterator[None]:
             late.cancel()
             if what:
                 late.join()
-
-
-def each(items: Iterable[T], what: str) -> Iterator[T]:
-    """Yield items; show `what` while waiting for each one on a terminal, otherwise only before the first."""
-    waiting = iter(items)
-    for count in itertools.count():
-        with working():
-            if count == 0 or _is_drawn():
-                progress.report_work(what)
-            try:
-                item = next(waiting)
-            except StopIteration:
-                return
-        yield item
 
 
 class _Line:
@@ -95,7 +78,11 @@ class _Line:
                 logger.info("train      epoch %d of %d, %s", epoch.number, epoch.of, _losses(epoch))
             return
         if self._bars is None:
-            self._bars = _bars()
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            text, losses = TextColumn("{task.description}"), TextColumn("{task.fields[losses]}")
+            columns = (text, BarColumn(), MofNCompleteColumn(), losses, TimeRemainingColumn())
+            self._bars = Progress(*columns, console=output.err())
         if pipeline not in self._tasks:
             self._tasks[pipeline] = self._bars.add_task("train", total=epoch.of, losses="")
         self._bars.update(self._tasks[pipeline], completed=epoch.number, losses=_losses(epoch))
@@ -118,19 +105,6 @@ class _Line:
 
 def _is_drawn() -> bool:
     return sys.stderr.isatty() and output.err().is_interactive
-
-
-def _bars() -> "Progress":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[losses]}"),
-        TimeRemainingColumn(),
-        console=output.err(),
-    )
 
 
 def _losses(epoch: Epoch) -> str:

@@ -21,24 +21,17 @@ class Column:
     numbers: bool = False  # aligned on the right
 
     @property
-    def upper(self) -> str:
-        """The first line of a heading of two lines, else empty."""
-        return self.heading.rpartition("\n")[0]
-
-    @property
-    def lower(self) -> str:
-        """The last line of the heading."""
-        return self.heading.rpartition("\n")[2]
+    def heading_lines(self) -> tuple[str, str]:
+        """The upper line of the heading, empty if there is one line only, and the lower line."""
+        upper, _, lower = self.heading.rpartition("\n")
+        return upper, lower
 
 
 def lines(columns: Sequence[Column], width: int | None, shrink: Sequence[tuple[str, int]] = ()) -> "Iterator[Text]":
-    """Yield the lines of a table without its empty columns.
+    """Yield the lines of a table without its empty columns, of at most `width` characters.
 
-    Args:
-        columns: the columns, with one cell for each row.
-        width: maximum number of characters of a line, None without limit.
-        shrink: headings of columns to shrink if the table is too wide, in this order until it fits, each with its
-            minimum width, or 0 to leave it out. Other columns are never cut, even if the table stays too wide.
+    `shrink` lists headings of columns to shrink, in this order until the table fits, each with its minimum width, or 0
+    to leave the column out. Other columns are never cut, even if the table stays too wide.
     """
     from rich.text import Text
 
@@ -47,14 +40,14 @@ def lines(columns: Sequence[Column], width: int | None, shrink: Sequence[tuple[s
     if width is not None:
         widths = _fit(widths, width, shrink)
     columns = [column for column in columns if column.heading in widths]
-    if any(column.upper for column in columns):
+    if any(column.heading_lines[0] for column in columns):
         line, end = "", -_GAP
         for column in columns:
             start, end = end + _GAP, end + _GAP + widths[column.heading]
-            if column.upper:
-                line = line.ljust(end - len(column.upper) if column.numbers else start) + column.upper
+            if upper := column.heading_lines[0]:
+                line = line.ljust(end - len(upper) if column.numbers else start) + upper
         yield Text(line, "dim")
-    headings = [Text(column.lower, "dim") for column in columns]
+    headings = [Text(column.heading_lines[1], "dim") for column in columns]
     for cells in (headings, *zip(*(column.cells for column in columns), strict=True)):
         parts = []
         for column, cell in zip(columns, cells, strict=True):
@@ -71,9 +64,10 @@ def _natural_widths(columns: Sequence[Column]) -> Widths:
     """Return the width of each column; an upper line may extend over the columns before that have none."""
     widths, free = Widths(), 0
     for column in columns:
-        width = max(len(column.lower), *(cell.cell_len for cell in column.cells), 0)
-        if column.upper:
-            width, free = max(width, len(column.upper) - (free if column.numbers else 0)), 0
+        upper, lower = column.heading_lines
+        width = max(len(lower), *(cell.cell_len for cell in column.cells), 0)
+        if upper:
+            width, free = max(width, len(upper) - (free if column.numbers else 0)), 0
         else:
             free += width + _GAP
         widths[column.heading] = width

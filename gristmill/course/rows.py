@@ -1,12 +1,14 @@
 """Rows of the course table: what the course published, what its own code scores on our split, and our scores.
 
 `data/course.toml` of the project lists the rows with their pipelines. Our scores are a sweep of the pipeline over
-seeds, so a row that was run before is a cache hit.
+seeds, so a row that was run before is a cache hit. `docs/course.json` keeps the scores by pipeline and seed, because
+the store may be removed.
 """
 
+import json
 import statistics
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,12 +20,15 @@ from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.errors import GristmillError, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
+from gristmill.runs.scores import Scores
 from gristmill.settings.base import Settings
 from gristmill.settings.messages import Problem, format_number, validate_table
 from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.sweeps.trials import Trial, seed_trials
+from gristmill.util.files import write_atomically
 
 FILE = "data/course.toml"
+SAVED_FILE = "docs/course.json"
 
 RunTrials = Callable[[str, list[Trial]], list[TrialScores | None]]
 """Returns the scores of trials of a pipeline, None for a trial without scores."""
@@ -142,6 +147,60 @@ def _source(pipeline: Pipeline) -> str:
     """Return a pipeline's source without its path, which differs between machines."""
     source: Any = pipeline.tables["source"]
     return f"{source.kind} {getattr(source, 'name', None) or Path(getattr(source, 'path', '')).name}".strip()
+
+
+def read_saved(root: Path) -> Mapping[str, Mapping[int, TrialScores]]:
+    """Return a project's saved scores by pipeline and seed; empty without the file.
+
+    Raises:
+        RequestError: the file is not one of `write_saved`.
+    """
+    file = root / SAVED_FILE
+    try:
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            name: {int(seed): _trial_scores(values) for seed, values in seeds.items()} for name, seeds in raw.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        problem = repr(error).splitlines()[0]
+        raise RequestError(
+            f"{file}: not scores of the course table ({problem}). Restore it, or remove it and run again."
+        ) from None
+
+
+def write_saved(results: Iterable[CourseResult], root: Path) -> None:
+    """Save the scores that the table shows."""
+    saved = {
+        result.row.pipeline: {str(seed): _reduced(scores) for seed, scores in result.by_seed.items()}
+        for result in results
+        if result.by_seed
+    }
+    (root / SAVED_FILE).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(root / SAVED_FILE, json.dumps(saved, indent=1) + "\n")
+
+
+def _trial_scores(values: dict[str, Any]) -> TrialScores:
+    found = TrialScores(**values | {"scores": Scores.model_validate(values["scores"])})
+    _reduced(found)  # raises an error if a value is missing
+    return found
+
+
+def _reduced(found: TrialScores) -> dict[str, Any]:
+    """Return only the values that the table shows."""
+    scores = found.scores
+    return {
+        "scores": {
+            "headline": scores.headline.as_json(),
+            "best_baseline": scores.best_baseline,
+            "model": {"test": {scores.metric: scores.test}},
+        },
+        "seconds": round(found.seconds, 1),
+        "parameters": found.parameters,
+        "made": found.made,
+        "versions": {library: found.versions[library] for library in ("keras", "tensorflow")},
+    }
 
 
 def mean_and_spread(scores: Sequence[float]) -> str:

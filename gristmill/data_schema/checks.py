@@ -45,7 +45,7 @@ def column_violations(frame: pd.DataFrame, rules: Mapping[str, Cells], where: Wh
         for key, broken in _broken(cells, rule):
             first = int(broken.argmax())
             received = "empty" if key == "missing" else _plain(cells.iloc[first])
-            found = f"{where(first)}, column {name!r}: {received} ({_share(broken)} cells)"
+            found = f"{where(first)}, column {name!r}: {received} ({broken.sum():,} of {len(broken):,} cells)"
             yield Violation(found, f"[columns.{quoted(name)}] has {key} = {_plain(getattr(rule, key))}")
 
 
@@ -54,7 +54,7 @@ def bound_violations(table: str, values: "pd.Series[Any]", bounds: Bounds, where
     numbers = values.to_numpy(np.float64)
     for key, broken in _outside(numbers, bounds):
         first = int(broken.argmax())
-        found = f"{where(first)}: {table} {_plain(numbers[first])} ({_share(broken)})"
+        found = f"{where(first)}: {table} {_plain(numbers[first])} ({broken.sum():,} of {len(broken):,})"
         yield Violation(found, f"[{table}] has {key} = {_plain(getattr(bounds, key))}")
 
 
@@ -87,29 +87,22 @@ def _broken(cells: "pd.Series[Any]", rule: Cells) -> Iterator[tuple[str, Mask]]:
         yield "missing", empty
     if rule.values is not None:
         names = cells.convert_dtypes().astype("str")  # an empty cell turns integers of its column into 3.0
-        yield from _if_any("values", ~empty & ~names.isin(rule.values).to_numpy(bool))
+        unknown = ~empty & ~names.isin(rule.values).to_numpy(bool)
+        if unknown.any():
+            yield "values", unknown
     if {rule.type, rule.min, rule.max} != {None}:
         numbers = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
-        if rule.type is not None:
-            valid = numbers % 1 == 0 if rule.type == "integer" else ~np.isnan(numbers)
-            yield from _if_any("type", ~empty & ~valid)
+        valid = numbers % 1 == 0 if rule.type == "integer" else ~np.isnan(numbers)
+        if rule.type is not None and (~empty & ~valid).any():
+            yield "type", ~empty & ~valid
         yield from _outside(numbers, rule)
 
 
 def _outside(values: npt.NDArray[np.float64], bounds: Bounds) -> Iterator[tuple[str, Mask]]:
-    if bounds.min is not None:
-        yield from _if_any("min", values < bounds.min)
-    if bounds.max is not None:
-        yield from _if_any("max", values > bounds.max)
-
-
-def _if_any(key: str, broken: Mask) -> Iterator[tuple[str, Mask]]:
-    if broken.any():
-        yield key, broken
-
-
-def _share(broken: Mask) -> str:
-    return f"{broken.sum():,} of {len(broken):,}"
+    if bounds.min is not None and (values < bounds.min).any():
+        yield "min", values < bounds.min
+    if bounds.max is not None and (values > bounds.max).any():
+        yield "max", values > bounds.max
 
 
 def _plain(value: Any) -> str:

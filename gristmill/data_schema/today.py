@@ -3,7 +3,6 @@
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -30,17 +29,9 @@ _HEAD = """\
 _NOTES = {"classes": "  # minimum number of examples; classes that are not listed are rejected"}
 
 
-@dataclass(frozen=True)
-class IngestedData:
-    """The result of ingest."""
-
-    folder: Path
-    counts: dict[str, int]
-
-
 @contextmanager
-def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[IngestedData]:
-    """Yield today's ingested data, from the store or made for this block.
+def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[Path, dict[str, int]]]:
+    """Yield the folder and counts of today's ingested data, from the store or made for this block.
 
     Raises:
         DataError: the data is missing, unusable, or breaks the schema.
@@ -48,7 +39,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingeste
     step, *_ = plan.plan(catalogue, pipeline)
     if step.artifact:
         ingested = catalogue.store.open_verified(step.artifact.reference, by_stat=True)
-        yield IngestedData(ingested.path, ingested.counts)
+        yield ingested.path, ingested.counts
         return
     stage, *_ = stages_of(pipeline.domain, pipeline.tables)
     tables = {name: pipeline.tables[name] for name in stage.tables}
@@ -60,7 +51,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[Ingeste
     core = importlib.import_module(module_of(pipeline.domain, stage.name))
     paths = tuple(file for located in data.values() for file in located.files)
     with TemporaryDirectory() as folder:
-        yield IngestedData(Path(folder), core.ingest(**tables, paths=paths, out=Path(folder)))
+        yield Path(folder), core.ingest(**tables, paths=paths, out=Path(folder))
 
 
 def propose(domain: str, folder: Path, ingest: Settings) -> "SchemaProposal":

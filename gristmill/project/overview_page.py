@@ -37,10 +37,6 @@ class PipelineSummary:
     records: list[Record]
 
     @property
-    def name(self) -> str:
-        return self.status.name
-
-    @property
     def made_models(self) -> list[Record]:
         """The successful runs of its own settings that made a model to serve, newest first."""
         succeeded = (record for record in self.records if record.outcome == "succeeded" and record.made_model)
@@ -74,7 +70,7 @@ def history(project: Project, entry: PipelineSummary) -> list[RunScore]:
 
     A run whose artifacts were removed has a score if it is a version, which keeps its scores.
     """
-    kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.name)}
+    kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.status.name)}
     found = [
         (record.started, project.headline(record) or kept.get(record.id))
         for record in reversed(entry.made_models)
@@ -107,7 +103,7 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
         headline = status.headline
         rows.append(
             [
-                _links(project.store, entry.name),
+                _links(project.store, entry.status.name),
                 status.domain,
                 status.state,
                 f"v{status.champion}" if status.champion else MISSING,
@@ -132,7 +128,7 @@ def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
         decisive = [*found[:1], *(item for item in found[1:] if item[1].verdict != "nothing new")]
         rows += [
             [
-                link_to(store, page_name(entry.name, "retraining"), entry.name),
+                link_to(store, page_name(entry.status.name, "retraining"), entry.status.name),
                 f"{record.started:%Y-%m-%d %H:%M}",
                 retraining.verdict or record.outcome,
                 f"v{retraining.version}" if retraining.version else "",
@@ -149,7 +145,7 @@ def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
 
 
 def _stored(store: Store, entries: Sequence[PipelineSummary]) -> Section:
-    sizes = {entry.name: _sizes(entry.made_models[0], store) for entry in entries if entry.made_models}
+    sizes = {entry.status.name: _sizes(entry.made_models[0], store) for entry in entries if entry.made_models}
     names = dict.fromkeys(stage.name for stages in STAGES.values() for stage in stages)
     shown = [name for name in names if any(name in by_stage for by_stage in sizes.values())]
     rows = [

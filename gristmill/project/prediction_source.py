@@ -13,16 +13,8 @@ from gristmill.sources.texts.folder import TEXTS, Folder
 def reader_of(place: str, source: Settings, pipeline: str, plain: bool = False) -> Settings:
     """Return the reader of a place: the source if the name matches its files, else the default one of that suffix.
 
-    A folder is read like the source, unless it has no files like those of the source but plain texts.
-
-    Args:
-        place: a file, folder or pattern.
-        source: of the pipeline.
-        pipeline: its name.
-        plain: whether files without a table can be read as one text each.
-
-    Raises:
-        RequestError: the source reads no files, and no reader has the suffix.
+    A folder is read like the source, unless it has no files like those of the source but plain texts. `plain` says
+    whether files can be read as one text each.
     """
     file = Path(place).name
     readers: list[Files] = [Csv(kind="csv", path=file), Jsonl(kind="jsonl", path=file)]

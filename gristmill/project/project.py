@@ -43,10 +43,8 @@ class Project(Models):
     def open(cls, root: str | Path | None = None, overrides: Mapping[str, list[str]] | None = None) -> "Project":
         """Open the project at `root`, or the one that contains the current folder.
 
-        Args:
-            root: the folder of `pipelines.toml`.
-            overrides: pipeline name to assignments such as `train.epochs=5`. The project's runs, results and
-                predictions are then of these settings.
+        `overrides` maps names of pipelines to assignments such as `train.epochs=5`. The project's runs, results and
+        predictions are then of these settings.
         """
         return cls(config.load(None if root is None else Path(root), overrides))
 
@@ -67,15 +65,8 @@ class Project(Models):
     ) -> Result:
         """Bring a pipeline up to date and return the run, or the last one if there is nothing to do.
 
-        Args:
-            name: the pipeline.
-            refresh: a stage to run again.
-            steps: the plan, if it was made already.
-            jobs: number of processes for the blocks of a backtest or chunks of series (on a cluster also of photos
-                and texts); default: that of `[runner]`.
-
-        Raises:
-            GristmillError: the work failed.
+        `refresh` is a stage to run again, `steps` the plan if it was made already, and `jobs` the number of processes
+        for blocks of a backtest or chunks of data (default: that of `[runner]`).
         """
         steps = self.plan(name, refresh) if steps is None else steps
         if plan.is_fresh(steps):
@@ -97,16 +88,9 @@ class Project(Models):
         jobs: int | None = None,
         steps: Mapping[str, list[Step]] | None = None,
     ) -> dict[str, Result | WorkError]:
-        """Bring pipelines up to date in parallel; a failure does not stop the others.
+        """Bring pipelines up to date in parallel and return the run of each, or why it failed.
 
-        Args:
-            names: the pipelines.
-            refresh: a stage to run again, in each pipeline.
-            jobs: number of processes, each with one pipeline at a time; default: that of `[runner]`.
-            steps: the plan of each, if it was made already.
-
-        Returns:
-            The run of each pipeline, or why it failed.
+        The arguments are those of `run`; `jobs` is the number of processes, each with one pipeline at a time.
         """
         steps = {name: self.plan(name, refresh) for name in names} if steps is None else steps
         stale = [name for name in steps if not plan.is_fresh(steps[name])]
@@ -134,9 +118,6 @@ class Project(Models):
         """Run those trials of a pipeline's sweep that were not run before, and return the leaderboard.
 
         `jobs` is the number of processes, each with one trial at a time; by default that of `[runner]`.
-
-        Raises:
-            RequestError: there is no sweep, or settings of a point are invalid.
         """
         asked = sweeps.trials(self.catalogue, name, self._assignments(name))
         entries = leaderboard(zip(asked, self.run_trials(name, asked, jobs), strict=True))
@@ -157,8 +138,7 @@ class Project(Models):
     def retrain(self, name: str) -> Record:
         """Retrain a pipeline if its data has changed, and promote the new model if it is better.
 
-        Returns:
-            The run record; its `retraining` holds the comparison and the decision.
+        The comparison and the decision are in `retraining` of the returned record.
         """
         found = no_op_runs.record_of_no_news(self.catalogue, name, self._assignments(name))
         return found or self._run_flow("retrain", name, {})

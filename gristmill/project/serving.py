@@ -100,10 +100,6 @@ class Models:
         """Make a version the champion, or the model of a run, which becomes a version.
 
         By default the run is the last successful one of the pipeline's own settings.
-
-        Raises:
-            RequestError: it does not exist or made no model, or both are given.
-            CorruptArtifact: its bundle is damaged.
         """
         if version and run:
             raise RequestError(f"--run {run}: cannot be combined with version {version}. Use one of them.")
@@ -127,13 +123,9 @@ class Models:
             name: the pipeline.
             place: a file, folder or pattern with data like the pipeline's source, or a CSV, JSONL or Parquet file with
                 its columns; default: the source itself.
-            version: number of a version to use instead.
+            version: number of a version to use instead of the champion.
             options: for time series `steps`, the number of values to forecast, and `history`, the number of values to
                 show to a model that takes any; for texts `text`, one text instead of a place.
-
-        Raises:
-            RequestError: the domain generates text, does not have an option, or cannot read the file.
-            CorruptArtifact: the bundle of every version is damaged.
         """
         given = {option: value for option, value in options.items() if value is not None}
         served, export = self._served(name, version)
@@ -237,9 +229,5 @@ def register(project: Path, store: Store, record: Record, decision: Mapping[str,
     """Make the bundle of a run a version, with its code and the commit of the project's folder.
 
     `decision` holds the verdict, the reason, and other JSON values to keep.
-
-    Raises:
-        RequestError: the run exported nothing.
-        CorruptArtifact: an artifact of the run is damaged.
     """
     return Registry(store).register(record, code_digests(record, store), git_of(project), dict(decision))

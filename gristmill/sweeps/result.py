@@ -98,17 +98,27 @@ class SweepResult:
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the leaderboard as JSON values; only the best point has scores on the test set."""
-        return [_entry_as_json(entry, entry is self.best) for entry in self.entries]
+        rows = []
+        for entry in self.entries:
+            parts = ("validation", "test") if entry is self.best else ("validation",)
+            rows.append(
+                {
+                    "point": list(entry.point.assignments),
+                    "chosen": entry is self.best,
+                    "seeds": entry.seeds,
+                    "mean": {part: entry.mean(part) for part in parts},
+                    "scores": {part: entry.values(part) for part in parts},
+                    "seconds": [outcome.seconds for outcome in entry.outcomes],
+                    "parameters": entry.parameters,
+                }
+            )
+        return rows
 
     def __repr__(self) -> str:
-        return as_text(self._section)
+        return as_text(Section(self.pipeline, self.summary, tables=[self.table]))
 
     def _repr_html_(self) -> str:
-        return as_html(self._section)
-
-    @property
-    def _section(self) -> Section:
-        return Section(self.pipeline, self.summary, tables=[self.table])
+        return as_html(Section(self.pipeline, self.summary, tables=[self.table]))
 
     @property
     def _measure(self) -> str:
@@ -141,16 +151,3 @@ def _settings_of(entry: LeaderboardEntry) -> dict[str, Any]:
     """Return the values that a point sets by key, such as `model.units`, or `model` for a whole table."""
     assignments = (assignment.partition("=") for assignment in entry.point.assignments)
     return {key: tomllib.loads(f"value = {value}")["value"] for key, _, value in assignments}
-
-
-def _entry_as_json(entry: LeaderboardEntry, chosen: bool) -> dict[str, Any]:
-    parts = ("validation", "test") if chosen else ("validation",)
-    return {
-        "point": list(entry.point.assignments),
-        "chosen": chosen,
-        "seeds": entry.seeds,
-        "mean": {part: entry.mean(part) for part in parts},
-        "scores": {part: entry.values(part) for part in parts},
-        "seconds": [outcome.seconds for outcome in entry.outcomes],
-        "parameters": entry.parameters,
-    }

@@ -5,6 +5,7 @@ killed sweep, by `gristmill run --set` or on another machine, is a cache hit.
 """
 
 import itertools
+import random
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,8 +16,8 @@ from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
 from gristmill.runs.scores import Scores
+from gristmill.settings.sweep import Range, Sweep
 from gristmill.store.artifact import Reference
-from gristmill.sweeps import points
 from gristmill.sweeps.leaderboard import TrialScores
 from gristmill.util.urls import redact
 
@@ -69,7 +70,7 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
         )
     shared, found = list(overrides), list[SweepPoint]()
     problems: dict[str, list[str]] = {}  # labels of the points by message
-    every = list(dict.fromkeys(points.assignments(sweep)))
+    every = list(dict.fromkeys(point_assignments(sweep)))
     common = set.intersection(*map(set, every)) if len(every) > 1 else set()
     for assignments in every:
         label = ", ".join(assignment for assignment in assignments if assignment not in common) or UNCHANGED
@@ -82,7 +83,11 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
             continue
         found.append(SweepPoint(assignments, changed.pipeline(name), label))
     if problems:
-        raise RequestError("\n".join(_problem_lines(problems, name, len(every))))
+        lines = []
+        for line, labels in problems.items():
+            which = "every point" if len(labels) == len(every) > 1 else f"point {'; '.join(labels)}"
+            lines.append(f"[pipelines.{name}.sweep] {which}: {line}")
+        raise RequestError("\n".join(lines))
     return [trial for point in found for trial in _with_seeds(point, sweep.seeds)]
 
 
@@ -120,13 +125,6 @@ def references(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iterator[R
             yield from record.references.values()
 
 
-def _problem_lines(problems: Mapping[str, list[str]], name: str, count: int) -> Iterator[str]:
-    """Yield a line for each mistake with the points that have it."""
-    for line, labels in problems.items():
-        which = "every point" if len(labels) == count > 1 else f"point {'; '.join(labels)}"
-        yield f"[pipelines.{name}.sweep] {which}: {line}"
-
-
 def _check_has_validation(pipeline: Pipeline) -> None:
     tables: Mapping[str, Any] = pipeline.tables
     if not tables["preprocess"].validation and not getattr(tables.get("backtest"), "windows", 0):
@@ -140,3 +138,54 @@ def _check_has_validation(pipeline: Pipeline) -> None:
 def _with_seeds(point: SweepPoint, count: int) -> list[Trial]:
     train: Any = point.pipeline.tables["train"]
     return [Trial(point, seed) for seed in range(train.seed, train.seed + count)]
+
+
+def point_assignments(sweep: Sweep) -> Iterator[tuple[str, ...]]:
+    """Yield the assignments of each point, such as `("model.units=[128]", "train.epochs=5")`.
+
+    Points are drawn one after another, so that raising `draws` keeps the first ones.
+    """
+    if sweep.points:
+        yield from (tuple(_listed(point)) for point in sweep.points)
+        return
+    axes = dict(_axes(sweep))
+    if sweep.draws is None:
+        combinations: Iterable[Iterable[Any]] = itertools.product(*axes.values())
+    else:
+        numbers = random.Random(sweep.seed)  # noqa: S311 - not for cryptography
+        combinations = [[_draw(numbers, axis) for axis in axes.values()] for _ in range(sweep.draws)]
+    for values in combinations:
+        yield tuple(_assignment(key, value) for key, value in zip(axes, values, strict=True))
+
+
+def _listed(point: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the assignments of a listed point; a table with a kind replaces the whole table."""
+    for table, values in point.items():
+        if "kind" in values:
+            yield _assignment(table, values)
+        else:
+            yield from (_assignment(f"{table}.{key}", value) for key, value in values.items())
+
+
+def _axes(sweep: Sweep) -> Iterator[tuple[str, Any]]:
+    """Yield each key with what to try: `model.units` with values, or `model` with whole tables."""
+    for table, axes in (sweep.model_extra or {}).items():
+        if isinstance(axes, dict):
+            yield from ((f"{table}.{key}", axis) for key, axis in axes.items())
+        else:
+            yield table, axes
+
+
+def _draw(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
+    """Draw one value; fractions get four digits, so that people can read and set them."""
+    position = numbers.random()
+    if isinstance(axis, tuple):
+        return axis[int(position * len(axis))]
+    whole = isinstance(axis.low, int) and isinstance(axis.high, int)
+    low, high = axis.low, axis.high + whole
+    value = low * (high / low) ** position if axis.log else low + (high - low) * position
+    return int(value) if whole else float(f"{value:.4g}")
+
+
+def _assignment(key: str, value: Any) -> str:
+    return f"{key}={config.toml_value(value)}"

@@ -14,6 +14,7 @@ from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.runs import plan
 from gristmill.runs.locations import fetch_missing
+from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras
 
 if TYPE_CHECKING:
@@ -35,14 +36,11 @@ def check(name: Name, as_json: Json = False) -> None:
     logging.getLogger("gristmill.training.fit").setLevel(logging.WARNING)  # its messages are about trainings to keep
     from gristmill.checks import evidence, ml_test_score, overfit_check
 
-    checks = []
-    for result in progress_bar.each(overfit_check.checks(stage), "check"):
-        checks.append(result)
-        if not as_json:
-            _show(result.verdict, result.name, result.measured)
-    with progress_bar.working("rubric"):
+    with progress_bar.working():
+        progress.report_work("check")
+        checks = list(overfit_check.checks(stage))
         found = evidence.gather(project.catalogue, name, checks)
-        tests = ml_test_score.run_tests(found)
+    tests = ml_test_score.run_tests(found)
     points = ml_test_score.points(tests)
     if as_json:
         shown = [
@@ -51,6 +49,8 @@ def check(name: Name, as_json: Json = False) -> None:
         document = {"pipeline": name, "checks": [vars(one) for one in checks], "tests": shown, "points": points}
         output.show_json(document | {"score": min(points.values())})
     else:
+        for check_ in checks:
+            _show(check_.verdict, check_.name, check_.measured)
         _show_tests(found, tests, points)
     raise typer.Exit(1 if any(one.required and one.verdict == "failed" for one in checks) else 0)
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from gristmill.cli import progress_bar
-from gristmill.cli.options import Jobs, pipelines_like
-from gristmill.course import rows, saved_scores
+from gristmill.cli.options import Jobs, pipelines_argument
+from gristmill.course import rows
 from gristmill.course.page import write_markdown, write_page
 from gristmill.course.rows import CourseResult, CourseRow, mean_and_spread
 from gristmill.errors import RequestError
@@ -20,9 +20,7 @@ from gristmill.sweeps.trials import Trial
 
 
 def course(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Pipelines to run; default: all.", autocompletion=pipelines_like)
-    ] = None,
+    names: Annotated[list[str] | None, pipelines_argument("Pipelines to run; default: all.")] = None,
     cached: Annotated[bool, typer.Option("--cached", help="Run nothing; show the scores of earlier runs.")] = False,
     jobs: Jobs = None,
 ) -> None:
@@ -39,7 +37,7 @@ def course(
     for result in results:
         typer.echo(f"course {result.row.course}  {result.row.pipeline:20}  {_line(result)}")
     if any(result.outcomes for result in results):  # a table without scores must not replace one with scores
-        saved_scores.write(results, root)
+        rows.write_saved(results, root)
         typer.echo(f"table   {write_markdown(results, root)}")
     typer.echo(f"page    {write_page(results, project.store)}")
     raise typer.Exit(1 if any(result.failed for result in results if result.row.pipeline in running) else 0)
@@ -47,7 +45,7 @@ def course(
 
 def _results(project: Project, every: list[CourseRow], running: set[str], jobs: int | None) -> Iterator[CourseResult]:
     """Yield the result of each row; only rows of the pipelines in `running` are run."""
-    saved = saved_scores.read(project.catalogue.root)
+    saved = rows.read_saved(project.catalogue.root)
 
     def run(name: str, asked: list[Trial]) -> list[TrialScores | None]:
         if name in running:
@@ -77,6 +75,6 @@ def _line(result: CourseResult) -> str:
     line = f"{first.metric} {mean_and_spread(result.tests)} (baseline {baseline}{code})"
     if result.saved:
         seeds = ", ".join(map(str, sorted(result.saved)))
-        line += f"; seed {seeds} of an earlier run ({saved_scores.FILE})"
+        line += f"; seed {seeds} of an earlier run ({rows.SAVED_FILE})"
         line += f". Now: {result.missing}" if result.missing else ""
     return line

@@ -24,15 +24,14 @@ _MAX_VALUE_LENGTH = 40
 _MIN_REASON_WIDTH = 20  # also on a narrow terminal
 
 
-def domains_like(incomplete: str) -> list[str]:
-    """Return domains for completion."""
-    return [domain for domain in DOMAINS if domain.startswith(incomplete)]
-
-
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the project, which is created.")],
     domain: Annotated[
-        str | None, typer.Option(help=f"One of: {', '.join(DOMAINS)}.", autocompletion=domains_like)
+        str | None,
+        typer.Option(
+            help=f"One of: {', '.join(DOMAINS)}.",
+            autocompletion=lambda incomplete: [domain for domain in DOMAINS if domain.startswith(incomplete)],
+        ),
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="FILE|FOLDER", help="The data; it is not copied.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the pipeline; default: that of the file.")] = None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gristmill.cli import output, progress_bar
-from gristmill.cli.options import ByVersion, Json, Name, number_of
+from gristmill.cli.options import ByVersion, Json, Name, RunId, number_of
 from gristmill.errors import RequestError
 from gristmill.project.project import Project
 from gristmill.registry.promotions import Promotion
@@ -41,10 +41,7 @@ def promote(
             metavar="[VERSION]", parser=number_of, help="A version; default: a new version from the model of a run."
         ),
     ] = None,
-    run: Annotated[
-        str | None,
-        typer.Option(help="ID of the run; default: the last successful one of the pipeline's own settings."),
-    ] = None,
+    run: RunId = None,
 ) -> None:
     """Make a version the champion, which serves."""
     with progress_bar.working("bundle", "reading"):
@@ -76,9 +73,7 @@ def predict(
         Path | None,
         typer.Option("--output", help="A .csv, .parquet or .json file to write; default: print the predictions."),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Number of values to forecast; default: the model's horizon.")
-    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Values to forecast; default: the horizon.")] = None,
     history: Annotated[
         int | None, typer.Option(min=1, help="Number of values to show to a model that takes any; default: as trained.")
     ] = None,
@@ -95,13 +90,9 @@ def generate(
     name: Name,
     prompt: Annotated[str, typer.Option(help="The text to continue.")] = "",
     length: Annotated[int, typer.Option(help="Number of tokens to generate.")] = 400,
-    temperature: Annotated[
-        float, typer.Option(help="Lower values prefer likely tokens; 0 always takes the most likely.")
-    ] = 0.8,
+    temperature: Annotated[float, typer.Option(help="Lower prefers likely tokens; 0 takes the most likely.")] = 0.8,
     top_k: Annotated[int, typer.Option(help="Draw from this many of the most likely tokens; 0: all.")] = 0,
-    top_p: Annotated[
-        float, typer.Option(help="Draw from the most likely tokens with this total probability; 1: all.")
-    ] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens with this probability; 1: all.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the random draws.")] = 42,
     version: ByVersion = None,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gristmill.cli import progress_bar
-from gristmill.cli.options import Name, pipelines_like
+from gristmill.cli.options import Name, pipelines_argument
 from gristmill.config import deployments
 from gristmill.config.catalogue import Catalogue, Pipeline, load
 from gristmill.errors import RequestError
@@ -18,11 +18,6 @@ from gristmill.util.processes import terminate_on_interrupt
 from gristmill.util.urls import strip_credentials
 
 logger = logging.getLogger(__name__)
-
-Names = Annotated[
-    list[str] | None,
-    typer.Argument(help="Pipelines; default: all with a [schedule].", autocompletion=pipelines_like),
-]
 
 
 def deploy(
@@ -51,7 +46,7 @@ def deploy(
 
 
 def schedule(
-    names: Names = None,
+    names: Annotated[list[str] | None, pipelines_argument("Pipelines; default: all with a [schedule].")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of retrainings at a time.")] = 1,
 ) -> None:
     """Retrain pipelines by their schedules in this process until it is interrupted; needs no worker."""
@@ -121,5 +116,4 @@ def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:
 
 
 def _is_scheduled(pipeline: Pipeline) -> bool:
-    schedule = deployments.schedule_of(pipeline)
-    return bool(schedule.cron or schedule.interval or schedule.rrule or schedule.on_event)
+    return deployments.describe_schedule(deployments.schedule_of(pipeline)) != "when asked"

@@ -1,19 +1,21 @@
-"""The command `run`: bring pipelines up to date, one after another or in parallel."""
+"""The commands `run`, on one pipeline or several in parallel, and `report`."""
 
 from typing import Annotated
 
 import typer
 
 from gristmill.cli import output, progress_bar
-from gristmill.cli.options import Jobs, Json, Refresh, Set, pipelines_like
-from gristmill.errors import WorkError
+from gristmill.cli.options import Jobs, Json, Refresh, RunId, Set, pipelines_argument
+from gristmill.errors import RequestError, WorkError
+from gristmill.project.overview_page import write_index
 from gristmill.project.project import Project
 from gristmill.project.result import Result
 from gristmill.runs.plan import Step, is_fresh
+from gristmill.training import progress
 
 
 def run(
-    names: Annotated[list[str], typer.Argument(help="Pipelines.", autocompletion=pipelines_like)],
+    names: Annotated[list[str], pipelines_argument("Pipelines.")],
     set_: Set = None,
     refresh: Refresh = None,
     jobs: Jobs = None,
@@ -61,3 +63,22 @@ def _show(result: Result) -> None:
     output.show_scores(result.typed_scores)
     output.show_report(result.report)
     output.show_bundle(result.bundle)
+
+
+def report(
+    name: Annotated[str | None, pipelines_argument("A pipeline of pipelines.toml; default: all.")] = None,
+    run: RunId = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Render the report on a run, or without a name the page of all pipelines, and print its path."""
+    if run and not name:
+        raise RequestError(f"report --run {run}: name its pipeline too: gristmill report NAME --run {run}.")
+    with progress_bar.working("report"):
+        project = Project.open()
+        if name:
+            record = project.record(name, run)
+            progress.report_work("report")
+        path = project.report(record) if name else write_index(project)
+    typer.echo(path)
+    if open_:
+        typer.launch(str(path))

@@ -31,9 +31,9 @@ def schema(
         typer.echo(file.read_text(encoding="utf-8"))
     from gristmill.data_schema.today import as_toml, ingested_today, propose
 
-    with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as data:
-        counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in data.counts.items())
-        proposal = propose(pipeline.domain, data.folder, pipeline.tables["ingest"]) if write else {}
+    with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as (folder, found):
+        counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in found.items())
+        proposal = propose(pipeline.domain, folder, pipeline.tables["ingest"]) if write else {}
     if write:
         text = as_toml(name, counts, proposal)
         file.parent.mkdir(exist_ok=True)

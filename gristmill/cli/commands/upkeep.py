@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gristmill.cli import output, progress_bar
-from gristmill.cli.options import pipelines_like
+from gristmill.cli.options import pipelines_argument
 from gristmill.project.project import Project
 from gristmill.training import progress
 
@@ -44,10 +44,7 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what 
 
 
 def doctor(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Pipelines whose data must be present.", autocompletion=pipelines_like),
-    ] = None,
+    names: Annotated[list[str] | None, pipelines_argument("Pipelines whose data must be present.")] = None,
 ) -> None:
     """Check versions, store, Prefect, devices and data. Exit 1: something needed is missing."""
     from gristmill.cli.doctor import examine

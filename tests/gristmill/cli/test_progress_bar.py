@@ -105,11 +105,3 @@ def test_something_else_that_was_shown_is_not_hidden_by_what_takes_long(
     line.work_late("data", "reading")
     line.close()
     assert not any("data" in shown for shown in lines_of(terminal))
-
-
-def test_items_are_given_as_they_come_with_a_sign_before_the_first(capsys: pytest.CaptureFixture[str]) -> None:
-    output.set_up(logging.INFO, debug=False)
-    found = []
-    for item in progress_bar.each(iter([1, 2]), "check"):
-        found.append((item, capsys.readouterr().err))
-    assert found == [(1, "check      started\n"), (2, "")]

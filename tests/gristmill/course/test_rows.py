@@ -6,9 +6,18 @@ from pathlib import Path
 import pytest
 
 from gristmill.config import catalogue as config
-from gristmill.course import saved_scores
 from gristmill.course.page import write_markdown, write_page
-from gristmill.course.rows import CourseCode, CourseResult, CourseRow, result, rows, trials
+from gristmill.course.rows import (
+    SAVED_FILE,
+    CourseCode,
+    CourseResult,
+    CourseRow,
+    read_saved,
+    result,
+    rows,
+    trials,
+    write_saved,
+)
 from gristmill.errors import RequestError
 from gristmill.runs.scores import Headline, Scores
 from gristmill.store.store import Store
@@ -98,15 +107,13 @@ def test_an_earlier_outcome_stands_for_a_seed_that_has_none_here(project: Path) 
 
 def test_the_figures_of_the_table_are_kept_in_the_project(project: Path) -> None:
     found = CourseResult(row(project), by_seed(outcome(22.0), outcome(24.0)))
-    assert saved_scores.read(project) == {}
+    assert read_saved(project) == {}
 
-    saved_scores.write([found, CourseResult(row(project), {})], project)
+    write_saved([found, CourseResult(row(project), {})], project)
 
-    assert saved_scores.read(project) == {"small": found.by_seed}
+    assert read_saved(project) == {"small": found.by_seed}
     shown = write_markdown([found], project).read_text()
-    assert (
-        write_markdown([CourseResult(row(project), saved_scores.read(project)["small"])], project).read_text() == shown
-    )
+    assert write_markdown([CourseResult(row(project), read_saved(project)["small"])], project).read_text() == shown
 
 
 @pytest.mark.parametrize(
@@ -114,10 +121,10 @@ def test_the_figures_of_the_table_are_kept_in_the_project(project: Path) -> None
 )
 def test_a_file_of_figures_that_does_not_hold_is_told(project: Path, text: str) -> None:
     (project / "docs").mkdir()
-    (project / saved_scores.FILE).write_bytes(text.encode(errors="surrogateescape"))
+    (project / SAVED_FILE).write_bytes(text.encode(errors="surrogateescape"))
 
     with pytest.raises(RequestError, match=r"course.json: not scores of the course table \(.+\). Restore it"):
-        saved_scores.read(project)
+        read_saved(project)
 
 
 @pytest.mark.parametrize(
