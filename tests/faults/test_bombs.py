@@ -34,10 +34,10 @@ def read(path):
     kind(kind=kind.__name__.lower(), path=path).read([Path(path)], ["t"], ["y"])
 """
 PHOTOS = """
-from gristmill.domains.vision.decode import check
+from gristmill.domains.vision.decode import check_photo
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 def read(path):
-    check(Path(path).read_bytes(), 50_000_000)
+    check_photo(Path(path).read_bytes(), 50_000_000)
 """
 MIB = 1 << 20
 LINE = 1000  # MiB that a line of 300 may take: its bytes, its characters, and what decodes the one to the other

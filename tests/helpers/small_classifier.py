@@ -69,8 +69,10 @@ def write_prepared(folder: Path, pixels: Pixels) -> None:
     from gristmill.domains.vision import shards
 
     labels = [number % 3 for number in range(len(pixels))]
-    examples = (shards.example(image=image.tobytes(), label=label) for image, label in zip(pixels, labels, strict=True))
-    shards.write(folder / "test-00000-of-00001.tfrecord", examples)
+    examples = (
+        shards.serialise(image=image.tobytes(), label=label) for image, label in zip(pixels, labels, strict=True)
+    )
+    shards.write_shard(folder / "test-00000-of-00001.tfrecord", examples)
     ids = [f"{number:02}.jpg" for number in range(len(pixels))]
     write_table(folder / "index.parquet", pd.DataFrame({"id": ids, "label": labels, "part": "test"}))
     write_layout(LAYOUT, folder)

@@ -72,10 +72,12 @@ def pictures(count: int, layout: Layout, generator: np.random.Generator) -> tupl
 
 def write_shards(folder: Path, part: str, pixels: Pixels, labels: Sequence[int]) -> None:
     """Write a part as two shards."""
-    examples = [shards.example(image=image.tobytes(), label=label) for image, label in zip(pixels, labels, strict=True)]
+    examples = [
+        shards.serialise(image=image.tobytes(), label=label) for image, label in zip(pixels, labels, strict=True)
+    ]
     half = len(examples) // 2
-    shards.write(folder / f"{part}-00000-of-00002.tfrecord", examples[:half])
-    shards.write(folder / f"{part}-00001-of-00002.tfrecord", examples[half:])
+    shards.write_shard(folder / f"{part}-00000-of-00002.tfrecord", examples[:half])
+    shards.write_shard(folder / f"{part}-00001-of-00002.tfrecord", examples[half:])
 
 
 def run(root: Path, data: Prepared, network: "keras.Model", settings: Evaluate) -> Folders:
