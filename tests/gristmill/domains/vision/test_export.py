@@ -58,7 +58,7 @@ def test_a_bundle_holds_every_format_the_signature_and_the_scores(bundled: Folde
             "name": "image",
             "dtype": "uint8",
             "shape": [None, 16, 20, 3],
-            "holds": "RGB from 0 to 255, brought to the size by pad",
+            "holds": "RGB from 0 to 255, resized by pad",
         },
         "output": {
             "dtype": "float32",

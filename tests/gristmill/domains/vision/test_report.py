@@ -83,7 +83,7 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
     assert [float(cell) for cell in test.rows[0][1:]] == pytest.approx([*values.values()], abs=5e-4)
     for cells in zip(*(row[1:] for row in test.rows), strict=True):  # a column has one number of decimals
         assert len({len(cell.partition(".")[2]) for cell in cells}) == 1
-    (only,) = by_title(binary)["Scores"].tables
+    (only,) = classifier.scores_section(classifier.read_evaluation(binary)).tables
     assert "ROC-AUC" in only.headings
 
 
@@ -127,7 +127,7 @@ def test_of_very_many_classes_those_with_the_lowest_f1_are_listed(judged: Folder
     more = pd.concat([scores[scores["by"] != "class"], pd.DataFrame(rows[::-1])], ignore_index=True)
     write_table(run["evaluate"] / "scores.parquet", more)
 
-    section = by_title(run)["Confusion matrix"]
+    section = classifier.confusion_section(classifier.read_evaluation(run))
 
     assert [row[0] for row in section.tables[0].rows] == [str(number) for number in range(30)]
     assert "Of 50 classes the 30 with the lowest F1" in section.note
@@ -163,7 +163,7 @@ def test_a_model_without_errors_has_none_to_show(judged: Folders, tmp_path: Path
     run = changed(judged, "evaluate", tmp_path)
     np.save(run["evaluate"] / "errors.npy", np.empty((0, 12, 10, 1), np.uint8))
 
-    assert "Surest errors" not in by_title(run)
+    assert list(report.error_sections(run["evaluate"])) == []
 
 
 def test_slices_stand_beside_the_best_baseline(shown: dict[str, Section], judged: Folders) -> None:
@@ -211,7 +211,7 @@ def test_the_data_are_counted_by_class_and_part_with_what_was_left_out(
     assert left_out.rows == [["x.jpg", "the file is empty"]]
     run = changed(binary, "ingest", tmp_path)
     write_document(run["ingest"] / "summary.json", {"skipped": []})
-    whole = by_title(run)["Data"]
+    whole = report.data_section(run)
     assert whole.note == "100 images of 2 classes, at 12 x 10 pixels and 3 channels; none was left out."
     assert [table.rows[-1] for table in whole.tables] == [["all", "60", "0", "40"]]
 
@@ -221,7 +221,7 @@ def test_what_parts_share_is_told(binary: Folders, tmp_path: Path) -> None:
     shared = {"part": "test", "also_in": "train", "count": 1200, "pairs": [["a.jpg", "b.jpg"]]}
     write_document(run["preprocess"] / "summary.json", {"repeated": [shared]})
 
-    said = by_title(run)["Data"].note
+    said = report.data_section(run).note
 
     assert said.endswith(
         "1,200 of the test part are also in the train part, such as a.jpg (b.jpg there), which makes its score too "
@@ -234,7 +234,7 @@ def test_of_very_many_images_left_out_the_first_are_listed(binary: Folders, tmp_
     skipped = [{"id": f"{number}.jpg", "reason": "the file is empty"} for number in range(1234)]
     write_document(run["ingest"] / "summary.json", {"skipped": skipped})
 
-    table = by_title(run)["Data"].tables[1]
+    table = report.data_section(run).tables[1]
 
     assert table.title == "Left out: the first 30 of 1,234"
     assert [row[0] for row in table.rows] == [f"{number}.jpg" for number in range(30)]

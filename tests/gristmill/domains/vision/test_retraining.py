@@ -129,7 +129,7 @@ def test_dark_photos_of_one_class_are_alarms(champion: Folders, photos: Path, tm
     assert found.inputs[1].statistic == 1.0
 
 
-@pytest.mark.parametrize("size", [16, 12])
+@pytest.mark.parametrize("size", [16, pytest.param(12, marks=pytest.mark.slow)])
 def test_all_are_judged_on_photos_that_nobody_was_trained_on(
     champion: Folders, more: Path, tmp_path: Path, size: int
 ) -> None:

@@ -51,7 +51,7 @@ def trained(tmp_path: Path) -> Any:
     return call
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [pytest.param(2, marks=pytest.mark.slow), 3])
 def test_a_network_learns_to_give_probabilities_of_pixels(classes: int, trained: Any) -> None:
     out, counts = trained(classes=classes)
     pixels, labels = spotted(40, classes, seed=2)

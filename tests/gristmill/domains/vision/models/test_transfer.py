@@ -89,17 +89,16 @@ def test_a_located_file_takes_the_place_of_where_it_was_sought(tmp_path: Path) -
         sought.located([tmp_path / "a.h5", tmp_path / "b.h5"])
 
 
-@pytest.mark.parametrize(("classes", "outputs"), [(2, 1), (3, 3)])
-def test_a_network_takes_pixels_and_gives_logits(classes: int, outputs: int, weights: str) -> None:
-    network = built(Shape(48, 40, 3, classes), weights=weights)
+def test_a_network_takes_pixels_and_gives_logits(weights: str) -> None:
+    network = built(Shape(48, 40, 3, classes=2), weights=weights)
 
     assert network.input_shape == (None, 48, 40, 3)
-    assert network.output_shape == (None, outputs)
+    assert network.output_shape == (None, 1)
     assert np.array_equal(network(IMAGES), network(IMAGES.astype(np.float32)))
     assert np.ptp(network(IMAGES)) > 0.1
 
 
-@pytest.mark.parametrize("pooling", ["average", "flatten"])
+@pytest.mark.parametrize("pooling", ["average", pytest.param("flatten", marks=pytest.mark.slow)])
 def test_features_are_the_means_of_the_maps_or_all_of_them(pooling: str, weights: str) -> None:
     network = built(weights=weights, pooling=pooling, units=(5,), dropout=0.5)
     base, head = network.get_layer("base"), network.get_layer("head")
@@ -151,6 +150,7 @@ def test_a_base_is_tuned_from_one_layer_on_and_its_statistics_stay(weights: str)
     assert changed(network, before) == tuned
 
 
+@pytest.mark.slow
 def test_a_base_without_weights_is_learned_whole_with_its_statistics() -> None:
     network = built(cut="expanded_conv_1_project_bn")
     before = kept(network)
@@ -172,6 +172,7 @@ def test_without_weights_there_is_no_layer_to_tune_from() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_network_of_one_seed_is_always_the_same() -> None:
     one, other = (seeded(lambda: built(units=(5,)), 0) for _ in range(2))  # whatever other threads draw meanwhile
 
