@@ -1,7 +1,7 @@
-"""A user's own code, plugged in by name: `kind = "my_models.py:build"`.
+"""A user's own code, named as a kind: `kind = "my_models.py:build"`.
 
-The file lies in the project. Its bytes, and those of every file beside it that it imports, are hashed like data, so an
-edit in any of them makes what it built stale.
+The file lies in the project. Its bytes, and those of every file next to it that it imports, are hashed like data, so an
+edit in any of them makes its results stale.
 """
 
 import importlib.util
@@ -36,24 +36,21 @@ class CustomCode(Settings):
         return {"kind": raw["kind"], "file": file, "function": function, "arguments": arguments}
 
     def load(self, files: Sequence[Path]) -> Callable[..., Any]:
-        """Return the function, called with this table's arguments.
-
-        Args:
-            files: the file, and those beside it that it imports.
+        """Return the function with this table's arguments; `files` are the file and those next to it that it imports.
 
         Raises:
             RequestError: the file cannot be imported, has no such function, or it does not take these arguments.
         """
-        file, beside = files[0], _Beside(files)
+        file, imports = files[0], _SiblingImports(files)
         try:
-            with beside:
+            with imports:
                 spec = importlib.util.spec_from_file_location(f"gristmill_own_{file.stem}", file)
                 if spec is None or spec.loader is None:
                     raise RequestError(f"{file}: not a Python file.")
                 module = importlib.util.module_from_spec(spec)
                 spec.loader.exec_module(module)
         except (ImportError, SyntaxError, NameError) as error:
-            raise RequestError(f"{file}: cannot be imported ({error}). Mend it.") from None
+            raise RequestError(f"{file}: cannot be imported ({error}). Fix it.") from None
         function = getattr(module, self.function, None)
         if not callable(function):
             raise RequestError(f"{file}: no function {self.function!r}. Correct kind = {self.kind!r}.")
@@ -61,21 +58,22 @@ class CustomCode(Settings):
             inspect.signature(function).bind(None, **self.arguments)
         except TypeError as error:
             raise RequestError(
-                f"{file}: {self.function}() does not take what its table gives it ({error}). It is called with the "
-                f"shape and then {', '.join(self.arguments) or 'nothing else'}."
+                f"{file}: {self.function}() does not accept the arguments of its table ({error}). It is called with "
+                f"the shape and then {', '.join(self.arguments) or 'nothing else'}."
             ) from None
 
         def call(shape: Any) -> Any:
-            with beside:  # what it imports when it is called
+            with imports:  # the function may import more when it is called
                 return function(shape, **self.arguments)
 
         return call
 
 
-class _Beside:
-    """Lets a file import those beside it; afterwards none of them is left for code of another place to meet.
+class _SiblingImports:
+    """Lets a file import those next to it, and removes them from `sys.modules` afterwards.
 
-    Nor is byte code used, whose source was as old to the second and as long, which an edit may be too.
+    Their byte code is removed first: Python would also run that of another source with the same size and time to the
+    second, which an edit may have.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -100,6 +98,6 @@ class _Beside:
 
 
 def is_custom(kind: object) -> bool:
-    """Whether a `kind` names a function in a file."""
+    """Return whether a `kind` names a function in a file."""
     file, colon, function = str(kind).rpartition(":")
     return bool(colon) and file.endswith(".py") and function.isidentifier()

@@ -1,4 +1,4 @@
-"""The parts of a schema: what the data of a pipeline must hold. Whatever is left out is not looked at."""
+"""Parts of a schema: what the data of a pipeline must contain. What a schema leaves out is not checked."""
 
 from typing import Annotated, Literal
 
@@ -11,10 +11,10 @@ Classes = dict[str, NonNegativeInt]
 
 
 class Bounds(Settings):
-    """Numbers neither below the one nor above the other."""
+    """Range of numbers."""
 
-    min: float | None = None  # the least that is taken
-    max: float | None = None  # the largest that is taken
+    min: float | None = None  # smallest number that is accepted
+    max: float | None = None  # largest number that is accepted
 
     @model_validator(mode="after")
     def _enclose_something(self) -> "Bounds":
@@ -24,10 +24,10 @@ class Bounds(Settings):
 
 
 class Cells(Bounds):
-    """What stands in a column: numbers, or the names of something."""
+    """Cells of a column: numbers, or names."""
 
-    type: Literal["number", "integer"] | None = None  # of every cell that is not empty
-    values: Names | None = None  # the names there may be
+    type: Literal["number", "integer"] | None = None  # of every non-empty cell
+    values: Names | None = None  # names that are accepted
     missing: Annotated[float, Field(ge=0, le=1)] | None = None  # share of the cells that may be empty
 
     @model_validator(mode="after")
@@ -38,12 +38,12 @@ class Cells(Bounds):
 
 
 class Expectations(Settings):
-    """What every domain's schema has."""
+    """Base of every domain's schema."""
 
-    file: MessageText  # where the schema stands
+    file: MessageText  # path of the schema
 
 
 class TableSchema(Expectations):
-    """What is expected of the columns of a table."""
+    """Expected columns of a table."""
 
     columns: dict[str, Cells] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How things are worded for people: mistakes in settings, numbers, scores."""
+"""Text for people: mistakes in settings, numbers, scores."""
 
 import difflib
 import math
@@ -13,12 +13,12 @@ from gristmill.util.urls import redact
 
 S = TypeVar("S", bound=Settings)
 
-MISSING = "–"  # in place of a value that a table does not have
+MISSING = "–"  # shown for a missing value
 
 _DIGITS = 4  # significant digits of a number
-_RANGE = 10_000  # a value smaller than the largest of its column by this factor does not ask for decimals
-_TINY, _HUGE = 1e-6, 1e15  # sizes outside of which a number is written with an exponent
-_ROUNDING = 1e-12  # smaller sizes are rounding errors, shown as 0
+_MAX_RANGE = 10_000  # a value smaller than the largest of its column by this factor does not add decimals
+_MIN_PLAIN, _MAX_PLAIN = 1e-6, 1e15  # other sizes are shown with an exponent
+_MAX_ROUNDING_ERROR = 1e-12  # smaller sizes are shown as 0
 
 _PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, and their formats
 
@@ -52,12 +52,12 @@ def unknown_name(what: str, received: Any, known: Iterable[str]) -> str:
 
 
 def unknown_pipeline(received: str, known: Iterable[str]) -> str:
-    """Return `unknown pipeline 'sunspot'. Did you mean 'sunspots'? All: gristmill ls.`, for there may be many."""
+    """Return `unknown pipeline 'sunspot'. Did you mean 'sunspots'? All: gristmill ls.`; there may be many to list."""
     return f"unknown pipeline {received!r}.{did_you_mean(received, known, most=3)} All: gristmill ls."
 
 
 def did_you_mean(received: str, known: Iterable[str], most: int = 1) -> str:
-    """Return ` Did you mean 'sunspots'?`, or nothing where no known name is like it."""
+    """Return ` Did you mean 'sunspots'?`, or nothing if no known name is similar."""
     close = difflib.get_close_matches(received, known, n=most)
     return f" Did you mean {', '.join(map(repr, close))}?" if close else ""
 
@@ -73,15 +73,11 @@ def format_number(value: float, digits: int = _DIGITS) -> str:
 def format_numbers(values: Sequence[float | None], digits: int = _DIGITS, sign: bool = False) -> list[str]:
     """Return the numbers of a column, all with the same number of decimals.
 
-    Each value has `digits` significant digits or more, one less where it is much smaller than the largest, none where
-    it is next to nothing: `12.918`, `29.900`, `0.118` and `0.000` for 12.918, 29.9, 0.118 and 1.4e-17.
-
-    Args:
-        values: the numbers; None for a cell without a value.
-        digits: significant digits.
-        sign: show the sign of positive numbers too.
+    Each value has at least `digits` significant digits, one less if it is much smaller than the largest, and none if it
+    is a rounding error: `12.918`, `29.900`, `0.118` and `0.000` for 12.918, 29.9, 0.118 and 1.4e-17. None becomes a
+    dash. `sign` shows the sign of positive numbers too.
     """
-    found = [0.0 if value is not None and abs(value) < _ROUNDING else value for value in values]
+    found = [0.0 if value is not None and abs(value) < _MAX_ROUNDING_ERROR else value for value in values]
     shape = "+" * sign + _shape([value for value in found if value is not None and math.isfinite(value)], digits)
     return [MISSING if value is None else format(value, shape) for value in found]
 
@@ -92,9 +88,9 @@ def _shape(values: Sequence[float], digits: int) -> str:
     if not sizes:
         return ",.0f"
     largest = max(sizes)
-    if not _TINY <= largest < _HUGE:
+    if not _MIN_PLAIN <= largest < _MAX_PLAIN:
         return f".{digits}g"
-    relevant = [size for size in sizes if size >= largest / _RANGE]
+    relevant = [size for size in sizes if size >= largest / _MAX_RANGE]
     decimals = max(0, *(_decimals(size, digits - (size < largest / 10)) for size in relevant))
     while decimals and all(f"{value:.{decimals}f}".endswith("0") for value in values):
         decimals -= 1
@@ -102,12 +98,12 @@ def _shape(values: Sequence[float], digits: int) -> str:
 
 
 def _decimals(size: float, digits: int) -> int:
-    """Return the decimals by which a size has so many significant digits."""
+    """Return the number of decimals that gives a size some significant digits."""
     return digits - 1 - int(f"{size:.{digits - 1}e}".partition("e")[2])
 
 
 def score(metric: str, value: float | None) -> str:
-    """Return a score as it is shown everywhere: shares in percent, a dash for one that cannot be computed."""
+    """Return a score: a share in percent, a dash if it cannot be computed."""
     return score_column(metric, [value])[0]
 
 
@@ -119,22 +115,17 @@ def score_column(metric: str, values: Sequence[float | None]) -> list[str]:
 
 
 def score_rows(metrics: Iterable[str], named: Iterable[tuple[str, Mapping[str, float | None]]]) -> list[list[str]]:
-    """Return the rows of a table of scores, each a name and its cells; a column has one number of decimals.
-
-    Args:
-        metrics: the columns.
-        named: the rows: a name and its scores by metric.
-    """
+    """Return the rows of a table of scores; `metrics` are its columns, `named` the name and scores of each row."""
     names, found = zip(*named, strict=True)
     columns = [score_column(metric, [row.get(metric) for row in found]) for metric in metrics]
     return [list(row) for row in zip(names, *columns, strict=True)]
 
 
 def keras_reason(error: Exception) -> str:
-    """Return the first sentence of what is behind an error of Keras's.
+    """Return the first sentence of the cause of a Keras error.
 
-    `Unknown activation 'x'`, of `<class 'Dense'> could not be deserialized. ... Exception encountered: Unknown
-    activation 'x'. Please ...`
+    It is `Unknown activation 'x'` for `<class 'Dense'> could not be deserialized. ... Exception encountered: Unknown
+    activation 'x'. Please ...`.
     """
     cause = re.split(r"Exception encountered: |Example error message for object <.*>:\s", str(error))[-1].strip()
     return re.split(r"\.\s+[A-Z]|\n", cause)[0].rstrip(".:") or type(error).__name__

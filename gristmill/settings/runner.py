@@ -1,4 +1,4 @@
-"""The table `[runner]`: where units of work are done, and how many at a time."""
+"""The table `[runner]`: where work runs, and how many workers run at a time."""
 
 from typing import Literal
 
@@ -8,18 +8,18 @@ from gristmill.settings.base import Settings
 
 
 class Runner(Settings):
-    """How pipelines of one call, trials, blocks of a backtest and chunks of one stage are spread; else they are not."""
+    """How pipelines, trials, backtest blocks and chunks of a stage run in parallel; sequentially without this table."""
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
-    workers: PositiveInt | None = None  # units at a time, unless --jobs says; the cores, or a cluster's, if not set
-    threads: PositiveInt | None = None  # of TensorFlow, NumPy and SciPy, in plain runs too; their own choice if not set
-    address: str | None = None  # of a Dask scheduler that runs: "tcp://host:8786"; a cluster on this machine if not set
+    workers: PositiveInt | None = None  # by default the cores of this machine or of the cluster; --jobs overrides it
+    threads: PositiveInt | None = None  # of TensorFlow, NumPy and SciPy; sequential runs use it too
+    address: str | None = None  # running Dask scheduler: "tcp://host:8786"; a cluster on this machine if not set
 
     @model_validator(mode="after")
-    def _refuse_an_address_of_nothing(self) -> "Runner":
+    def _check_address(self) -> "Runner":
         if self.address and self.kind != "dask":
-            raise ValueError('address: it is of a Dask cluster. Set kind = "dask", or remove it')
+            raise ValueError('address only with a Dask cluster. Set kind = "dask", or remove it')
         return self
 
 
-SEQUENTIAL = Runner(workers=1)  # where there is no such table: one thing after the other
+SEQUENTIAL = Runner(workers=1)  # without the table

@@ -1,4 +1,4 @@
-"""The table `sweep` of a pipeline: the settings to try in place of its own."""
+"""The table `sweep` of a pipeline: settings to try in place of its own."""
 
 from typing import Annotated, Any, Self
 
@@ -8,14 +8,14 @@ from gristmill.settings.base import Settings
 
 
 class Range(Settings):
-    """Numbers to draw from: whole ones between whole ones."""
+    """Numbers to draw from; whole numbers if both limits are whole."""
 
     low: int | float
-    high: int | float  # as likely as any other
-    log: bool = False  # as many between 0.001 and 0.01 as between 0.01 and 0.1
+    high: int | float  # included
+    log: bool = False  # draw as many between 0.001 and 0.01 as between 0.01 and 0.1
 
     @model_validator(mode="after")
-    def _holds_numbers(self) -> Self:
+    def _check_limits(self) -> Self:
         if self.low >= self.high:
             raise ValueError("a low below high")
         if self.log and self.low <= 0:
@@ -26,24 +26,24 @@ class Range(Settings):
 Values = Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]
 Tables = Annotated[tuple[dict[str, Any], ...], Field(strict=False, min_length=1)]
 Axes = dict[str, Values | Range] | Tables
-"""Of one table: what each of some keys is tried with, or whole tables to try in its place."""
+"""What to try for one table: values for some of its keys, or whole tables."""
 
 
 class Sweep(Settings):
-    """Every other key names a table of the pipeline, and what to try there: `model.units = [[128], [512]]`."""
+    """Settings to try; every other key names a table of the pipeline: `model.units = [[128], [512]]`."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Axes] = Field(init=False)
 
-    seeds: PositiveInt = 1  # trainings of each point: with train.seed and the numbers after it
-    draws: PositiveInt | None = None  # points drawn at random, so many; every combination if not set
-    seed: NonNegativeInt = 42  # of the drawing
-    points: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = ()  # those alone, as listed
+    seeds: PositiveInt = 1  # trainings of each point, with train.seed and the numbers after it
+    draws: PositiveInt | None = None  # number of points drawn at random; every combination if not set
+    seed: NonNegativeInt = 42  # of the random draws
+    points: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = ()  # points to try, as listed
 
     @model_validator(mode="before")
     @classmethod
-    def _tries_arrays(cls, raw: Any) -> Any:
-        """Name the key of a value that stands alone; the forms of an axis, each with its own error, would not."""
+    def _check_arrays(cls, raw: Any) -> Any:
+        """Name the key of a single value; the errors of the union of axis types would not."""
         for table, axes in raw.items():
             for key, axis in axes.items() if table not in cls.model_fields and isinstance(axes, dict) else ():
                 if not isinstance(axis, list | tuple | dict) or axis in ([], ()):
@@ -51,7 +51,7 @@ class Sweep(Settings):
         return raw
 
     @model_validator(mode="after")
-    def _says_what_to_try(self) -> Self:
+    def _check_points_or_axes(self) -> Self:
         if bool(self.points) == bool(self.model_extra):
             raise ValueError("points, or axes such as model.units = [[128], [512]]: one of the two")
         if self.points and self.draws:
@@ -59,7 +59,7 @@ class Sweep(Settings):
         return self
 
     @model_validator(mode="after")
-    def _draws_from_ranges(self) -> Self:
+    def _check_draws(self) -> Self:
         tables = [axes for axes in (self.model_extra or {}).values() if isinstance(axes, dict)]
         if self.draws is None and any(isinstance(axis, Range) for axes in tables for axis in axes.values()):
             raise ValueError("draws, the number of points, since a range is drawn from")

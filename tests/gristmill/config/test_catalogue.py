@@ -343,7 +343,7 @@ def test_a_column_on_the_deny_list_is_refused_in_an_assignment_too(project: Path
         (
             ["train.seed=1", "train.learning_rate=find"],
             "--set train.seed=1, --set train.learning_rate=find: pipelines.toml [pipelines.small.train] schedule: "
-            'expected "cosine" or "constant" beside learning_rate = "find"; a sweep starts at a number. '
+            'expected "cosine" or "constant" with learning_rate = "find"; a sweep starts at a number. '
             "Received: 'sweep' (string).",
         ),
         (

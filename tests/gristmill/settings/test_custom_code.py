@@ -257,18 +257,18 @@ def test_the_name_of_the_project_s_folder_is_no_pattern(mine: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("def build(shape:\n", r"mine\.py: cannot be imported \('\(' was never closed .*\)\. Mend it\."),
-        ("import no_such_module\n", r"cannot be imported \(No module named 'no_such_module'\)\. Mend it\."),
-        ("build = name\n", r"cannot be imported \(name 'name' is not defined\)\. Mend it\."),
-        ("from . import blocks\n", r"cannot be imported \(attempted relative import .*\)\. Mend it\."),
+        ("def build(shape:\n", r"mine\.py: cannot be imported \('\(' was never closed .*\)\. Fix it\."),
+        ("import no_such_module\n", r"cannot be imported \(No module named 'no_such_module'\)\. Fix it\."),
+        ("build = name\n", r"cannot be imported \(name 'name' is not defined\)\. Fix it\."),
+        ("from . import blocks\n", r"cannot be imported \(attempted relative import .*\)\. Fix it\."),
         ("other = 1\n", r"no function 'build'\. Correct kind = 'mine\.py:build'\."),
         ("build = 1\n", r"no function 'build'\. Correct kind = 'mine\.py:build'\."),
         (
             "def build(shape): ...\n",
-            r"build\(\) does not take what its table gives it .*'units'.*the shape and then units\.",
+            r"build\(\) does not accept the arguments of its table .*'units'.*the shape and then units\.",
         ),
-        ("def build(shape, units, depth): ...\n", r"build\(\) does not take what its table gives it .*'depth'"),
-        ("def build(*, units): ...\n", r"build\(\) does not take what its table gives it"),
+        ("def build(shape, units, depth): ...\n", r"build\(\) does not accept the arguments of its table .*'depth'"),
+        ("def build(*, units): ...\n", r"build\(\) does not accept the arguments of its table"),
     ],
 )
 def test_code_that_does_not_fit_is_refused_in_a_line(tmp_path: Path, code: str, said: str) -> None:

@@ -120,8 +120,8 @@ def test_a_time_zone_that_nothing_reads_is_refused(project: Path, lines: str) ->
     with pytest.raises(RequestError) as refused:
         load(project, f'{lines}\ntimezone = "Europe/Berlin"')
     assert str(refused.value) == (
-        "pipelines.toml [pipelines.small.schedule] expected cron or rrule beside timezone = 'Europe/Berlin', "
-        "which nothing else reads."
+        "pipelines.toml [pipelines.small.schedule] expected cron or rrule with timezone = 'Europe/Berlin', "
+        "which nothing else uses."
     )
 
 

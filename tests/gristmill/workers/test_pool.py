@@ -49,7 +49,7 @@ def test_as_many_at_a_time_as_are_asked_for_else_as_the_table_says(
 
 
 def test_an_address_is_of_dask_alone() -> None:
-    with pytest.raises(ValidationError, match="it is of a Dask cluster"):
+    with pytest.raises(ValidationError, match="address only with a Dask cluster"):
         Runner(address=ADDRESS)
 
 
