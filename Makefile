@@ -1,5 +1,6 @@
 # make run    forecast sunspots; on a fresh clone it sets everything up first
-# make test   the tests
+# make test   the fast tests: every module, and one tiny pipeline per domain
+# make test-slow  the others: kills, faults, deployments, workers, browser pages, the walk through the documentation
 # make faults every fault of tests/faults/README.md in full, as a scoreboard
 # make audit  the locked versions against the known vulnerabilities of OSV; fails where that cannot be asked
 # make lint   ruff, mypy, import-linter, and the documentation built without a warning
@@ -11,23 +12,32 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-core test-flows test-processes faults audit lint docs bench schema lock clean
+.PHONY: run test test-units test-flows test-slow slow-units slow-faults slow-commands faults audit lint docs bench schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
 
-# In three parts side by side, also on two cores: the last one mostly waits for other processes.
+# In parts side by side: each waits for other processes now and then, the slow ones most of the time.
 test: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=3 test-core test-flows test-processes
+	$(MAKE) --no-print-directory --jobs=2 test-units test-flows
 
-test-core:
-	$(BIN)/pytest tests/gristmill gristmill/domains/timeseries
+test-units:
+	$(BIN)/pytest -m "not slow" tests/gristmill gristmill/domains/timeseries
 
 test-flows:
-	$(BIN)/pytest tests --ignore=tests/gristmill -m "not e2e"
+	$(BIN)/pytest -m "not slow" tests --ignore=tests/gristmill
 
-test-processes:
-	$(BIN)/pytest tests --ignore=tests/gristmill -m e2e
+test-slow: .venv/installed-dev
+	$(MAKE) --no-print-directory --jobs=3 slow-units slow-faults slow-commands
+
+slow-units:
+	$(BIN)/pytest -m slow tests/gristmill gristmill/domains/timeseries tests/flows tests/tasks
+
+slow-faults:
+	$(BIN)/pytest -m slow tests/faults
+
+slow-commands:
+	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/flows --ignore=tests/tasks --ignore=tests/faults
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from helpers.support import Command, edit, records
 
 pytest_plugins = ["helpers.end_to_end"]
@@ -40,6 +42,7 @@ def test_a_run_that_is_stale_is_told_and_what_is_prepared_still_checked(finished
     assert "of 28 pass automatically" in told.out
 
 
+@pytest.mark.slow
 def test_a_run_by_other_settings_that_came_after_is_not_judged(finished: Path, command: Command) -> None:
     today = records(finished)[0].id
     assert command("run", "small", "--set", "model.l2=7.0").status == 0
@@ -62,6 +65,7 @@ def test_a_pipeline_that_never_ran_is_to_be_run_first(project: Path, command: Co
     )
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_learn_ends_with_one(finished: Path, command: Command) -> None:
     (finished / "models.py").write_text(BLIND)
     edit(finished / "pipelines.toml", 'kind = "linear"', 'kind = "models.py:blind"')

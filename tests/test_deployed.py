@@ -27,7 +27,7 @@ from gristmill.util.processes import is_running
 from helpers.servers import answers
 from helpers.support import wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 PIPELINE = """
 [pipelines.{name}]

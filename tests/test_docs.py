@@ -38,7 +38,6 @@ from helpers.written import (
 )
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = pytest.mark.e2e
 
 WRITTEN = [page for page in pages() if page not in GENERATED]
 WALKED = [page for page in WRITTEN if any(block.language in ("console", "python") for block in blocks(page))]

@@ -35,7 +35,7 @@ from helpers.support import (
 )
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 
 KILLS = 200 if Fault.full else 6
 
@@ -69,7 +69,6 @@ ANY_MODEL = "\n[pipelines.small.gate]\nwindow = 20\n"
 """A gate that a model passes which no baseline is asked about."""
 
 
-@pytest.mark.slow
 @pytest.mark.fault(1)
 def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_completes(
     project: Path, forked: Forked, command: Command, fault: Fault
@@ -110,7 +109,6 @@ def test_killed_at_random_moments_nothing_partial_is_seen_and_the_next_run_compl
 
 
 @pytest.mark.fault(2)
-@pytest.mark.slow
 def test_training_cut_off_by_each_signal_goes_on_to_the_weights_of_an_uninterrupted_one(
     project: Path, forked: Forked, prefect_api: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -177,7 +175,6 @@ def weights_of(store: Path, stage: str = "train") -> bytes:
 
 
 @pytest.mark.fault(1)
-@pytest.mark.slow
 def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project: Path, forked: Forked) -> None:
     write_project(project, SMALL + ANY_MODEL)
     months = (project / "series.csv").read_text()
@@ -207,7 +204,6 @@ def test_a_retraining_killed_at_random_moments_ends_in_the_same_version(project:
 
 @pytest.mark.fault(2)
 @pytest.mark.fault(30)
-@pytest.mark.slow
 def test_a_schedule_that_is_killed_takes_its_run_and_its_server_with_it_and_the_next_one_goes_on(
     project: Path, forked: Forked, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

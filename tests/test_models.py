@@ -253,6 +253,7 @@ def test_where_nothing_was_promoted_the_last_run_predicts(finished: Path, comman
     assert command("predict", "small").out == by_run.out
 
 
+@pytest.mark.slow
 def test_a_run_that_tried_other_settings_stands_for_the_pipeline_nowhere(
     finished: Path, command: Command, parity_here: None, prefect_api: str
 ) -> None:
@@ -272,6 +273,7 @@ def test_a_run_that_tried_other_settings_stands_for_the_pipeline_nowhere(
     assert command("-q", "predict", "small").err == ""
 
 
+@pytest.mark.slow
 def test_a_run_that_tried_other_settings_is_promoted_by_its_id(
     finished: Path, command: Command, parity_here: None, prefect_api: str
 ) -> None:
@@ -368,6 +370,7 @@ def test_no_rollback_leads_to_a_damaged_bundle(served: Path, command: Command) -
     assert command("models", "small", "--json").json["champion"] == 2
 
 
+@pytest.mark.slow
 def test_a_rollback_leads_to_who_served_before_not_to_the_next_lower_number(
     served: Path, command: Command, parity_here: None, prefect_api: str
 ) -> None:
@@ -574,6 +577,7 @@ def test_a_damaged_bundle_of_the_last_run_is_not_registered(finished: Path, comm
     assert not (finished / "data/store/registry").exists()
 
 
+@pytest.mark.slow
 def test_gc_leaves_versions_what_they_serve_by(
     served: Path, command: Command, parity_here: None, prefect_api: str
 ) -> None:

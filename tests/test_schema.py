@@ -30,6 +30,7 @@ def test_a_schema_is_proposed_held_and_kept_by_the_next_run(finished: Path, comm
     assert planned(Project.open().plan("small"))["ingest"] == "settings schema.columns.sunspots.min 0.0 → -1.0"
 
 
+@pytest.mark.slow
 def test_data_that_breaks_the_schema_stops_a_run_and_a_retraining_and_the_champion_serves_on(
     finished: Path, command: Command
 ) -> None:
@@ -65,6 +66,7 @@ def test_a_schema_is_written_where_it_is_asked_for_and_only_once(finished: Path,
     assert refused.err == f"error: {file}: exists already. Edit it, or remove it to have another one proposed.\n"
 
 
+@pytest.mark.slow
 def test_a_schema_is_proposed_from_the_data_that_is_named_today(finished: Path, command: Command) -> None:
     months = (finished / "series.csv").read_text().splitlines()
     (finished / "other.csv").write_text("\n".join([*months[:200], "1765-08,1234.5"]) + "\n")

@@ -62,6 +62,7 @@ def written(folder: str) -> list[str]:
     return [path.as_posix() for path in found if not {"__pycache__", "_build"} & {*path.parts}]
 
 
+@pytest.mark.slow
 def test_the_command_works_from_the_wheel_on_what_the_checkout_made(
     unpacked: Path, finished: Path, gristmill: Gristmill
 ) -> None:

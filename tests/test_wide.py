@@ -27,7 +27,7 @@ from helpers.support import Forked, made, records, wait_until, write_project
 from tasks import backtest
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -15,7 +15,7 @@ from PIL import Image
 from helpers.bounded import bounded, linux
 from helpers.scoreboard import Fault
 
-pytestmark = linux
+pytestmark = [linux, pytest.mark.slow]
 
 ARCHIVES = """
 from gristmill.sources.archives import open_archive
@@ -213,7 +213,6 @@ def test_a_bomb_is_refused_within_little_memory(name: str, tmp_path: Path, fault
     fault.used(peak)
 
 
-@pytest.mark.slow
 @pytest.mark.fault(25)
 @pytest.mark.parametrize("width", [1, 0], ids=["a cell", "a header"])
 def test_a_line_of_300_mb_takes_little_more_than_itself(width: int, tmp_path: Path, fault: Fault) -> None:

@@ -12,7 +12,7 @@ from helpers.small_projects import TOML, WRITERS
 from helpers.support import Command, published, the_error
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = [pytest.mark.usefixtures("prefect_api"), pytest.mark.slow]
 
 TRIED = list(WRITERS) if Fault.full else ["text", "vision"]
 

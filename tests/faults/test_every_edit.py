@@ -14,7 +14,7 @@ from gristmill.store.code_closure import PACKAGE, code_closure, read_modules
 from gristmill.util.files import StatCache
 from helpers.scoreboard import Fault
 
-pytestmark = pytest.mark.fault(19)
+pytestmark = [pytest.mark.fault(19), pytest.mark.slow]
 
 STARTS = {f"{domain} {stage.name}": module_of(domain, stage.name) for domain in DOMAINS for stage in STAGES[domain]}
 

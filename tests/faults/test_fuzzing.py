@@ -28,6 +28,8 @@ from helpers.damage import attempt, damaged, tried
 from helpers.given_photos import encoded, ingested, noise, photos
 from helpers.scoreboard import Fault
 
+pytestmark = pytest.mark.slow
+
 DEEP = b"[" * 100_000
 DIGITS = b"9" * 5_000
 

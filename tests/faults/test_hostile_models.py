@@ -32,7 +32,7 @@ from helpers.scoreboard import Fault
 from helpers.support import Command, published, records
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = pytest.mark.fault(28)
+pytestmark = [pytest.mark.fault(28), pytest.mark.slow]
 
 Config = dict[str, Any]
 Hostile = Callable[[Config, Path], None]  # changes a network's config into one that touches a file
@@ -199,7 +199,6 @@ def test_a_model_with_all_hashes_forged_is_met_by_keras(
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.slow  # it waits for memory
 def test_a_model_that_is_larger_than_memory_is_told_so(
     finished: Path, command: Command, canary: Path, fault: Fault
 ) -> None:

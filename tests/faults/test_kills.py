@@ -16,6 +16,7 @@ from helpers.scoreboard import Fault
 from helpers.support import Forked, assert_all_whole
 
 pytest_plugins = ["helpers.end_to_end"]
+pytestmark = pytest.mark.slow
 
 Killed = Callable[[str, Path], Iterator[Path]]
 

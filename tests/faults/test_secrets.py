@@ -8,7 +8,7 @@ from helpers.scoreboard import Fault
 from helpers.support import Command, edit
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = pytest.mark.fault(29)
+pytestmark = [pytest.mark.fault(29), pytest.mark.slow]
 
 SHA256 = f'"\nsha256 = "{"ab" * 32}'
 URLS = {

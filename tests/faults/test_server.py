@@ -15,7 +15,7 @@ from helpers.servers import Server, serving, use, use_impatiently
 from helpers.support import Forked, assert_all_whole, made, published, records, wait_until, with_model, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 
 TOML = with_model('kind = "held.py:build"', "epochs = 1")
 
@@ -38,7 +38,6 @@ def build(shape):
 BOUND = 120  # seconds
 
 
-@pytest.mark.slow
 @pytest.mark.fault(30)
 def test_a_run_whose_server_is_held_or_killed_ends_naming_it_and_the_next_goes_on(
     project: Path, forked: Forked, fault: Fault, prefect_api: str

@@ -17,7 +17,7 @@ from helpers.small_photos import write_photos
 from helpers.support import Command, assert_all_whole, published, records, the_error
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = pytest.mark.usefixtures("prefect_api")
+pytestmark = [pytest.mark.usefixtures("prefect_api"), pytest.mark.slow]
 
 SHAPES = """
 [pipelines.shapes]

@@ -20,6 +20,7 @@ def write(project: Path, months: int) -> None:
     (project / "series.csv").write_text("\n".join(LINES[: months + 1]) + "\n")
 
 
+@pytest.mark.slow
 def test_a_file_that_lost_rows_is_refused_until_it_is_restored_or_accepted(finished: Path, command: Command) -> None:
     first = records(finished)[-1]
     write(finished, 200)

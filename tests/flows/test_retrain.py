@@ -138,6 +138,7 @@ def test_a_series_is_followed_from_its_first_model_on(project: Path, retrain: Re
     assert told(retrain(330)) == ("nothing new", "0 rows that no retraining has judged, fewer than 6")
 
 
+@pytest.mark.slow
 @pytest.mark.fault(21)
 def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
     project: Path, retrain: Retrain, events: Events
@@ -161,6 +162,7 @@ def test_a_challenger_that_is_not_better_by_the_margin_is_not_served(
     assert Project.open(project).record("small").references == champion.references  # what is shown is what serves
 
 
+@pytest.mark.slow
 @pytest.mark.fault(21)
 def test_without_a_champion_the_best_baseline_is_the_yardstick(project: Path, retrain: Retrain) -> None:
     edit(project / "pipelines.toml", "history = 12", "history = 1")
@@ -176,6 +178,7 @@ def test_without_a_champion_the_best_baseline_is_the_yardstick(project: Path, re
     assert f", worse than {best} with {scores[best]:.5g} by at most one standard error, " in told(record)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.fault(23)
 def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(project: Path, retrain: Retrain) -> None:
     def revised(lines: list[str]) -> list[str]:
@@ -191,6 +194,7 @@ def test_revised_history_is_news_and_a_champion_too_old_is_asked_about_one_row(p
     assert told(aged)[0] == "waiting"
 
 
+@pytest.mark.slow
 @pytest.mark.fault(23)
 def test_a_retraining_that_was_killed_before_the_pointer_moved_ends_in_the_same_version(
     project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
@@ -219,6 +223,7 @@ def test_one_retraining_at_a_time(project: Path, retrain: Retrain) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_shift_is_told(project: Path, retrain: Retrain, events: Events) -> None:
     def shifted(lines: list[str]) -> list[str]:
         return [
@@ -284,6 +289,7 @@ def test_a_champion_whose_forecasts_are_no_numbers_is_replaced(
     assert "The champion and the best baseline" in page
 
 
+@pytest.mark.slow
 @pytest.mark.fault(21)
 def test_the_report_tells_what_came_and_what_was_decided(project: Path, retrain: Retrain) -> None:
     retrain(300)
@@ -323,6 +329,7 @@ def test_a_challenger_may_begin_from_the_champions_weights(project: Path, retrai
     )
 
 
+@pytest.mark.slow
 def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, retrain: Retrain) -> None:
     first = retrain(300)
     store = Project.open(project).store
@@ -338,6 +345,7 @@ def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, re
     )
 
 
+@pytest.mark.slow
 def test_a_promotion_meanwhile_stands(project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch) -> None:
     retrain(300, "preprocess.history=1")
     meanwhile = Project.open(project)
@@ -380,6 +388,7 @@ def test_settings_that_a_retraining_cannot_take(retrain: Retrain, asked: str, sa
     assert str(refused.value) == said
 
 
+@pytest.mark.slow
 @pytest.mark.fault(23)
 def test_what_was_judged_is_known_without_prefect(
     project: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
@@ -393,6 +402,7 @@ def test_what_was_judged_is_known_without_prefect(
     assert told(record) == ("nothing new", "all rows were judged before")
 
 
+@pytest.mark.slow
 def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(project: Path, retrain: Retrain) -> None:
     retrain(300)
     Project.open(project).run("small")
@@ -404,6 +414,7 @@ def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(pro
     assert steps["preprocess"] == ("run", "ingest gave other data")
 
 
+@pytest.mark.slow
 def test_a_damaged_champion_is_followed_by_a_new_one(project: Path, retrain: Retrain) -> None:
     retrain(300, "preprocess.history=1")
     second = retrain(330)

@@ -19,7 +19,7 @@ from gristmill.util.processes import is_running
 from helpers.support import Command, assert_all_whole, made, newest_epoch, published, records, wait_until, write_project
 
 pytest_plugins = ["helpers.end_to_end"]
-pytestmark = pytest.mark.e2e
+pytestmark = pytest.mark.slow
 
 Gristmill = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -83,7 +83,6 @@ def tried(project: Path, model: str) -> list[Record]:
     return [record for record in records(project) if f"model={model}" in record.overrides]
 
 
-@pytest.mark.slow
 def test_what_points_share_is_made_once_and_nothing_is_exported(swept: Path) -> None:
     store = swept / "data/store"
     counts = {name: len(published(store, name)) for name in ("ingest", "preprocess", "train", "evaluate", "export")}
@@ -97,7 +96,6 @@ def test_what_points_share_is_made_once_and_nothing_is_exported(swept: Path) -> 
     assert_all_whole(store)
 
 
-@pytest.mark.slow
 def test_what_was_tried_is_answered_without_loading_what_takes_long(swept: Path) -> None:
     before = records(swept)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PREFECT_API_URL": "http://127.0.0.1:9/api"}  # nobody there
@@ -114,7 +112,6 @@ def test_what_was_tried_is_answered_without_loading_what_takes_long(swept: Path)
     assert records(swept) == before
 
 
-@pytest.mark.slow
 def test_a_project_elsewhere_with_the_same_store_tries_nothing_again(
     swept: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
@@ -131,7 +128,6 @@ def test_a_project_elsewhere_with_the_same_store_tries_nothing_again(
     assert not (elsewhere / "data").exists()
 
 
-@pytest.mark.slow
 def test_as_json_the_best_point_comes_first(swept: Path, command: Command) -> None:
     found = command("sweep", "small", "--json").json
     scores = [place["mean"]["validation"] for place in found]
@@ -142,7 +138,6 @@ def test_as_json_the_best_point_comes_first(swept: Path, command: Command) -> No
     assert [(place["seeds"], len(place["seconds"])) for place in found] == [(1, 1)] * 3
 
 
-@pytest.mark.slow
 def test_a_trial_is_never_taken_for_a_run_of_the_pipeline(swept: Path, command: Command) -> None:
     (status,) = command("ls", "--json").json
     assert (status["state"], status["headline"], status["champion"]) == ("never run", None, None)
@@ -155,7 +150,6 @@ def test_a_trial_is_never_taken_for_a_run_of_the_pipeline(swept: Path, command: 
     assert "trial, succeeded" in command("runs", "small").out
 
 
-@pytest.mark.slow
 def test_what_the_sweep_of_today_finds_is_kept_and_a_point_that_is_no_longer_named_removed(
     swept: Path, command: Command
 ) -> None:
@@ -172,14 +166,12 @@ def test_what_the_sweep_of_today_finds_is_kept_and_a_point_that_is_no_longer_nam
     assert [place["mean"]["validation"] for place in command("sweep", "small", "--json").json] == left
 
 
-@pytest.mark.slow
 def test_what_was_tried_is_kept_while_its_data_is_out_of_sight(swept: Path, command: Command) -> None:
     (swept / "series.csv").rename(swept / "away.csv")
 
     assert command("gc").out == "Freed 0.0 MiB in 0 items.\n"
 
 
-@pytest.mark.slow
 def test_a_point_that_fails_does_not_stop_the_rest(project: Path, gristmill: Gristmill, prefect_api: str) -> None:
     (project / "mine.py").write_text("def build(shape):\n    raise ValueError('no such network')\n")
     models = '{ kind = "linear" }, { kind = "mine.py:build" }, { kind = "linear", l2 = 3.0 }'
@@ -198,7 +190,6 @@ def test_a_point_that_fails_does_not_stop_the_rest(project: Path, gristmill: Gri
     assert rows[2].startswith('model={ kind = "mine.py:build" }')
 
 
-@pytest.mark.slow
 def test_a_killed_sweep_goes_on_in_mid_training_and_tries_no_finished_point_again(
     project: Path, prefect_api: str, gristmill: Gristmill
 ) -> None:
@@ -238,7 +229,6 @@ def page(api: str) -> str:
     return json.dumps(found.raise_for_status().json())
 
 
-@pytest.mark.slow
 def test_a_trial_whose_worker_is_killed_is_tried_again_and_then_lost_alone(project: Path, prefect_api: str) -> None:
     (project / "pipelines.toml").write_text(CUT)
     sweep = start(project, "sweep", "small", "--json", api=prefect_api)

@@ -67,7 +67,6 @@ def test_pull_steps_that_fetch_a_project_are_known_by_name(step: str, fetches: b
     assert bool(_FETCHES.fullmatch(step)) is fetches
 
 
-@pytest.mark.e2e
 @pytest.mark.slow
 def test_a_store_in_a_clone_is_refused_and_one_outside_of_it_keeps_the_model(
     fetched: Fetched, tmp_path_factory: pytest.TempPathFactory
