@@ -17,7 +17,7 @@ NAMES = {
     "vision": "Vision",
     "text": "Text",
     "generation": "Generation",
-    "tabular": "Regression",
+    "tabular": "Tabular",
 }
 FLOAT32 = 1e38  # a bound beyond is that of the type, and tells a reader nothing
 OPENING = """\
