@@ -443,8 +443,8 @@ def test_verify_finds_damage_and_repair_lets_the_next_run_heal_it(finished: Path
     assert found.out.splitlines() == [
         f"{table}: altered since it was published (its SHA-256 does not hold).",
         "5 artifacts verified, 1 damaged.",
-        "Run `gristmill verify --repair` to move them aside, bundles only where the store cannot restore them; "
-        "the next run makes its own again.",
+        "Run `gristmill verify --repair` to move them aside (bundles only if the store cannot restore them); "
+        "the next run makes them again.",
     ]
     repaired = command("verify", "--repair")
     assert (repaired.status, repaired.out.splitlines()[-1]) == (0, "5 artifacts verified, 1 damaged.")

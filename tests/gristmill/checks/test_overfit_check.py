@@ -1,4 +1,4 @@
-"""Networks of every domain learn a few examples by heart, alike each time; those that cannot are told."""
+"""Networks of every domain overfit a few examples and train reproducibly; the checks find those that do not."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +33,7 @@ from helpers.small_tokens import write_tokens as write_texts
 
 
 def of_rows(folder: Path, model: Any = None) -> TrainStage:
-    """Return a regression on noise, which a network with hidden units can learn by heart alone."""
+    """Return a regression on noise, which a network with hidden units can only memorize."""
     random = np.random.default_rng(0)
     table = pd.DataFrame(random.normal(size=(60, 3)), columns=["a", "b", "y"])
     nothing, one = dict.fromkeys("aby", 0.0), dict.fromkeys("aby", 1.0)
@@ -77,8 +77,11 @@ def of_tokens(folder: Path) -> TrainStage:
     return TrainStage("generation", tables, {"preprocess": folder}, ())
 
 
-@pytest.mark.parametrize("of", [of_rows, of_series, of_texts, of_images, of_tokens])
-def test_a_network_learns_a_few_examples_by_heart_and_alike_each_time(
+SLOW = [pytest.param(of, marks=pytest.mark.slow) for of in (of_series, of_texts, of_images, of_tokens)]
+
+
+@pytest.mark.parametrize("of", [of_rows, *SLOW])
+def test_a_network_overfits_a_few_examples_and_trains_reproducibly(
     of: Callable[[Path], TrainStage], tmp_path: Path
 ) -> None:
     found = {check.name: check for check in checks(of(tmp_path))}
@@ -90,7 +93,7 @@ def test_a_network_learns_a_few_examples_by_heart_and_alike_each_time(
     assert ("accuracy 100%" in found[OVERFITS].measured) == (of in (of_texts, of_images))
 
 
-def test_what_is_solved_in_closed_form_is_not_asked_to_learn(tmp_path: Path) -> None:
+def test_a_model_in_closed_form_is_not_asked_to_overfit(tmp_path: Path) -> None:
     learned, alike = checks(of_series(tmp_path, Linear(kind="linear")))
 
     assert (learned.name, learned.verdict) == (OVERFITS, "not applicable")
@@ -123,28 +126,18 @@ class Exploding(Settings):
         return keras.Model(row, keras.layers.Rescaling(np.inf)(keras.layers.Dense(1)(row)))
 
 
-def test_a_loss_that_is_no_number_fails_with_its_reason(tmp_path: Path) -> None:
-    (tmp_path / "rows").mkdir()
-    (tmp_path / "few").mkdir()
+def test_a_loss_that_is_not_finite_fails_both_checks_with_its_reason(tmp_path: Path) -> None:
+    fitted, repeated = checks(of_rows(tmp_path, Exploding()))
 
-    (check,) = overfit(of_rows(tmp_path / "rows", Exploding()), tmp_path / "few")
-
-    assert check == Check(OVERFITS, "failed", check.measured)
-    assert "no finite number" in check.measured
-
-
-def test_trainings_whose_loss_is_no_number_are_not_alike(tmp_path: Path) -> None:
-    (tmp_path / "rows").mkdir()
-    (tmp_path / "short").mkdir()
-
-    check = reproduce(of_rows(tmp_path / "rows", Exploding()), tmp_path / "short")
-
-    assert (check.name, check.verdict) == (REPRODUCIBLE, "failed")
-    assert check.measured.startswith("the loss became inf")
+    assert fitted == Check(OVERFITS, "failed", fitted.measured)
+    assert "not a finite number" in fitted.measured
+    assert (repeated.name, repeated.verdict) == (REPRODUCIBLE, "failed")
+    assert repeated.measured.startswith("the loss became inf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [np.random.default_rng(0).normal(size=200), np.tile([0.0] * 9 + [1.0], 20)])
-def test_a_network_without_hidden_units_learns_what_it_can(values: Any, tmp_path: Path) -> None:
+def test_a_network_without_hidden_units_overfits_its_examples(values: Any, tmp_path: Path) -> None:
     """Five weights; of the second series, windows without a peak are followed by one or by none."""
     (tmp_path / "series").mkdir()
     (tmp_path / "few").mkdir()
@@ -172,7 +165,7 @@ class Unseeded(keras.layers.Layer):  # type: ignore[misc]  # Keras has no types
         return values * tf.ensure_shape(drawn, ())
 
 
-def test_a_network_that_draws_without_a_seed_is_not_alike(tmp_path: Path) -> None:
+def test_a_network_that_draws_without_a_seed_is_not_reproducible(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     (tmp_path / "short").mkdir()
 

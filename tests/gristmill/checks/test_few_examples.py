@@ -1,4 +1,4 @@
-"""What a check trains on is a part of the training part as it was prepared, and nothing else."""
+"""The few examples of a check are a part of the preprocessed training set."""
 
 from pathlib import Path
 
@@ -109,8 +109,7 @@ def test_windows_lie_all_over_the_training_parts(tmp_path: Path, out: Folders, m
     assert not len(few.origins("test"))
 
 
-@pytest.mark.parametrize("phase", range(7))
-@pytest.mark.parametrize("most", [None, 5])
+@pytest.mark.parametrize(("phase", "most"), [(0, None), (1, 5), (3, None), (5, 5)])
 def test_filled_weekends_leave_windows_whatever_the_stride(
     tmp_path: Path, out: Folders, phase: int, most: int | None
 ) -> None:
