@@ -48,22 +48,21 @@ class Prepared(TokenFolder):
         """Return the tokens of a part; with prefixes, those of its lines concatenated."""
         if self.layout.after_each:
             begin, end = self.layout.bounds[part]
-            return self._tokens[begin:end]
+            return self.tokens[begin:end]
         return self.lines(part).values
 
     def lines(self, part: str) -> Sequences:
         """Return the lines of a part; only with prefixes."""
-        starts = np.load(self.folder / "starts.npy", allow_pickle=False)
-        return Sequences(self._tokens, starts).between(*self.layout.bounds[part])
+        return self.all_lines.between(*self.layout.bounds[part])
 
     @property
-    def unknown(self) -> dict[str, float]:
-        """Share of tokens that are not in the vocabulary, by part."""
-        shares: dict[str, float] = read_document(self.folder / "summary.json")["unknown"]
-        return shares
+    def all_lines(self) -> Sequences:
+        """Lines of all parts; only with prefixes."""
+        return Sequences(self.tokens, np.load(self.folder / "starts.npy", allow_pickle=False))
 
     @cached_property
-    def _tokens(self) -> TokenIds:
+    def tokens(self) -> TokenIds:
+        """Tokens of all parts."""
         tokens: TokenIds = read_table(self.folder / "tokens.parquet")["token"].to_numpy()
         return tokens
 

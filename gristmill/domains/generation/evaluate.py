@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import keras
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import tensorflow as tf
 
@@ -12,7 +10,7 @@ from gristmill.domains.generation import dataset
 from gristmill.domains.generation.baselines import TokenStream, baselines
 from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.predictions import parity_sequences, score_tokens, token_stream
-from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, TokenOutcomes, blocks, measure, summarised
+from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, TokenOutcomes, measure, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
 from gristmill.domains.text.sequences import TokenIds
@@ -51,9 +49,11 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     by_character = is_lossless(data, known["unknown"]["test"])
     write_document(out / FILE, summarised(scores(data, outcomes, by_character)) | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
-    write_table(out / "samples.parquet", samples(network, data, evaluate))
+    writer = Writer(network, data.tokenizer(), data.layout.length)
+    write_table(out / "samples.parquet", samples(writer, data, evaluate))
     write_table(out / "layers.parquet", layer_table(network))
-    np.save(out / "proof.npy", probabilities(network, data, tokens), allow_pickle=False)
+    sequences = tf.constant(parity_sequences(tokens, data.layout.length))
+    np.save(out / "proof.npy", writer.probabilities(sequences).numpy(), allow_pickle=False)
     return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
 
 
@@ -91,19 +91,20 @@ def described(tokens: TokenStream, parts: list[str]) -> dict[str, dict[str, floa
 
 def bits(part: str, outcomes: Outcomes) -> pd.DataFrame:
     """Return one row for each 1,000 predicted tokens: `part`, `position`, and the mean bits of each model."""
-    slices = blocks(len(outcomes[MODEL].bits), _TOKENS_PER_ROW)
-    columns = {name: [outcome.bits[one].mean() for one in slices] for name, outcome in outcomes.items()}
-    return pd.DataFrame({"part": part, "position": [one.start for one in slices]} | columns)
+    starts = range(0, len(outcomes[MODEL].bits), _TOKENS_PER_ROW)
+    columns = {
+        name: [outcome.bits[start : start + _TOKENS_PER_ROW].mean() for start in starts]
+        for name, outcome in outcomes.items()
+    }
+    return pd.DataFrame({"part": part, "position": starts} | columns)
 
 
-def samples(network: keras.Model, data: Prepared, settings: Evaluate) -> pd.DataFrame:
+def samples(writer: Writer, data: Prepared, settings: Evaluate) -> pd.DataFrame:
     """Return a generated text at each temperature: `temperature`, `prompt`, `text` including the prompt.
 
     Raises:
         RequestError: the prompt contains no token.
     """
-    tokenizer = data.tokenizer()
-    writer = Writer(network, tokenizer, data.layout.length)
     prompt = tf.constant(settings.prompt) if settings.prompt else writer.decode(tf.constant(beginning(data)))
     if not tf.size(writer.encode(prompt)):
         raise RequestError(
@@ -126,12 +127,3 @@ def beginning(data: Prepared) -> TokenIds:
     lines = data.lines("test")
     first = lines[int((lines.lengths > 0).argmax())]
     return first[: max(1, len(first) // 2)]
-
-
-def probabilities(network: keras.Model, data: Prepared, tokens: TokenStream) -> npt.NDArray[np.float32]:
-    """Return the predicted probabilities after the parity sequences, (sequences, vocabulary)."""
-    writer = Writer(network, data.tokenizer(), data.layout.length)
-    made: npt.NDArray[np.float32] = writer.probabilities(
-        tf.constant(parity_sequences(tokens, data.layout.length))
-    ).numpy()
-    return made

@@ -21,9 +21,6 @@ def ingest(
     - `texts.parquet`, one row per document in the source's order: `id`, `text`.
     - `summary.json`: counts of documents, characters, lines, different characters and replaced line ends.
 
-    Returns:
-        Counts of documents and characters and, if there are any, of replaced line ends.
-
     Raises:
         DataError: a text is empty, violates the schema or cannot be read, or all texts together are too long.
     """

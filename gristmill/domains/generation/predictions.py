@@ -5,7 +5,6 @@ the second half are used. The windows of a part's first tokens begin in the part
 except the first of a line is predicted from the beginning of the line.
 """
 
-import itertools
 from collections.abc import Callable
 
 import keras
@@ -14,7 +13,7 @@ import tensorflow as tf
 
 from gristmill.domains.generation.baselines import Ids as Positions
 from gristmill.domains.generation.baselines import TokenStream
-from gristmill.domains.generation.dataset import PARTS, Prepared
+from gristmill.domains.generation.dataset import Prepared
 from gristmill.domains.generation.scores import TokenOutcomes
 from gristmill.domains.text.sequences import TokenIds
 
@@ -25,16 +24,13 @@ _PARITY_SEQUENCES = 64
 
 def token_stream(data: Prepared) -> TokenStream:
     """Return the tokens of all parts as one stream."""
-    layout = data.layout
-    if layout.after_each:
-        values = np.concatenate([data.stream(part) for part in PARTS])
-        return TokenStream(values, np.arange(len(values), dtype=np.int32), layout.bounds, layout.vocabulary)
-    lines = [data.lines(part) for part in PARTS]
-    ends = np.cumsum([0, *(len(part.values) for part in lines)]).tolist()
-    before = [np.arange(len(part.values)) - np.repeat(part.starts[:-1], part.lengths) for part in lines]
-    bounds = dict(zip(PARTS, itertools.pairwise(ends), strict=True))
-    values, depth = np.concatenate([part.values for part in lines]), np.concatenate(before).astype(np.int32)
-    return TokenStream(values, depth, bounds, layout.vocabulary)
+    layout, values, bounds = data.layout, data.tokens, data.layout.bounds
+    before = np.arange(len(values), dtype=np.int32)
+    if not layout.after_each:
+        lines = data.all_lines
+        before -= np.repeat(lines.starts[:-1], lines.lengths).astype(np.int32)
+        bounds = {part: (int(lines.starts[begin]), int(lines.starts[end])) for part, (begin, end) in bounds.items()}
+    return TokenStream(values, before, bounds, layout.vocabulary)
 
 
 def score_tokens(network: keras.Model, data: Prepared, tokens: TokenStream, part: str) -> TokenOutcomes:

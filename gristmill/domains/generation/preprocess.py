@@ -1,7 +1,7 @@
 """Preprocess: texts split into three consecutive parts and tokenized (`dataset.py`)."""
 
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +42,6 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     - `vocabulary.parquet`: `token` and its `count` in the training set, by id.
     - `summary.json`: the share of `unknown` tokens by part.
 
-    Returns:
-        Counts of tokens in each part and in the vocabulary and, with prefixes, of lines.
-
     Raises:
         DataError: a part contains no example, or the training set fewer than two different tokens.
         RequestError: settings do not fit the texts or each other, or an extra of the package is missing.
@@ -58,12 +55,13 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         _check_length(part, found.tokens, preprocess)
     counts = {part: len(found.tokens.values) for part, found in encoded.items()}
     lines_of = {part: len(found.tokens) for part, found in encoded.items()}
+    ends = [0, *accumulate((counts if windows else lines_of).values())]
     layout = Layout(
         level=preprocess.level,
         vocabulary=len(tokenizer.tokens),
         examples=preprocess.examples,
         length=preprocess.length,
-        bounds=_bounds(counts if windows else lines_of),
+        bounds=dict(zip(PARTS, pairwise(ends), strict=True)),
         tokens=counts,
         characters={part: found.characters for part, found in encoded.items()},
     )
@@ -74,7 +72,8 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, encoded["train"].tokens))
-    write_document(out / "summary.json", {"unknown": {part: _unknown(found.tokens) for part, found in encoded.items()}})
+    unknown = {part: float((found.tokens.values == UNKNOWN).mean()) for part, found in encoded.items()}
+    write_document(out / "summary.json", {"unknown": unknown})
     totals = {f"{part}_tokens": count for part, count in counts.items()} | {"vocabulary": layout.vocabulary}
     return totals if windows else totals | {f"{part}_lines": count for part, count in lines_of.items()}
 
@@ -133,13 +132,3 @@ def _check_length(part: str, tokens: Sequences, settings: Preprocess) -> None:
             f"the {part} part has {len(tokens.values)} {settings.level}s. Expected more than preprocess.length = "
             f"{settings.length}. Add text, or set a smaller preprocess.length or {remedy}."
         )
-
-
-def _bounds(counts: dict[str, int]) -> dict[str, tuple[int, int]]:
-    """Return the beginning and end of each part."""
-    ends = list(accumulate(counts.values()))
-    return {part: (end - count, end) for (part, count), end in zip(counts.items(), ends, strict=True)}
-
-
-def _unknown(tokens: Sequences) -> float:
-    return float((tokens.values == UNKNOWN).mean())

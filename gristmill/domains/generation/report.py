@@ -15,7 +15,7 @@ from gristmill.reports.scores import scores_section
 from gristmill.reports.sections import Passage, Section, Table
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import MISSING
-from gristmill.util.table_io import read_table
+from gristmill.util.table_io import read_document, read_table
 
 METRICS = {
     "bits_per_character": "bits per character",
@@ -36,7 +36,8 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
     yield bits_section(folders["evaluate"], scores)
     yield from training_sections(folders["train"])
     yield network_section(folders["evaluate"])
-    yield data_section(dataset.read(folders["preprocess"]), scores)
+    unknown = read_document(folders["preprocess"] / "summary.json")["unknown"]
+    yield data_section(dataset.read(folders["preprocess"]), scores, unknown)
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
@@ -72,7 +73,7 @@ def test_bits(evaluated: Path) -> pd.DataFrame:
     return bits[bits["part"] == "test"].reset_index(drop=True)
 
 
-def data_section(data: Prepared, scores: GenerationScores) -> Section:
+def data_section(data: Prepared, scores: GenerationScores, unknown: dict[str, float]) -> Section:
     """Return the size of each part and the most frequent tokens."""
     layout = data.layout
     examples = "windows of the stream" if layout.after_each else "prefixes of lines"
@@ -80,7 +81,6 @@ def data_section(data: Prepared, scores: GenerationScores) -> Section:
         f"The vocabulary has {layout.vocabulary:,} {layout.level}s, including padding and unknown. The network reads "
         f"{examples} of up to {layout.length} tokens."
     )
-    unknown = data.unknown
     rows = [
         [
             part,

@@ -6,12 +6,9 @@ bits are counted per character, since their tokens may differ.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.generation import dataset
@@ -35,8 +32,6 @@ from gristmill.runs.retraining_record import (
 )
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_document, read_table
-
-Values = npt.NDArray[np.float64]  # (pieces,)
 
 _PIECE_CHARACTERS = 500  # minimum length of a piece of text, whose bits are one error
 _CONTEXT_CHARACTERS = 50  # characters before the first piece, for each token of a window
@@ -70,10 +65,12 @@ def drift(ingest: Path, champion: Champion) -> Drift:
     if not layout.after_each or end is None or end == len(now):
         return Drift(errors=None, inputs=[])
     held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
-    new, known = _score(folders, now, end), _score(folders, then, held_out)
+    scored = _score(folders, now, end), _score(folders, then, held_out)
+    new_errors, errors = ((own["bits"] / own["characters"]).to_numpy() for own in scored)
+    shares = [(own["unknown"] / own["tokens"]).to_numpy() for own in scored]
     return combine_signs(
-        errors=series_error_drift([new.bits / new.characters], [known.bits / known.characters]),
-        inputs=[share_drift("unknown tokens", new.unknown / new.tokens, known.unknown / known.tokens, "held-out text")],
+        errors=series_error_drift([new_errors], [errors]),
+        inputs=[share_drift("unknown tokens", shares[0], shares[1], "held-out text")],
     )
 
 
@@ -97,7 +94,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     text, begin = _unlearned(challenger, champion.folders)
     scored = {CHALLENGER: _score(challenger, text, begin), CHAMPION: _score(champion.folders, text, begin)}
     _check_comparable(scored, challenger, champion.folders)
-    errors = {name: pieces.bits / pieces.characters.mean() for name, pieces in scored.items()}
+    errors = {name: (own["bits"] / own["characters"].mean()).to_numpy() for name, own in scored.items()}
     tokens = scores.tokens["test"] / dataset.read(challenger["preprocess"]).layout.characters["test"]
     for name, by_part in scores.baselines.items():
         errors[name] = tokens * np.full_like(errors[CHALLENGER], by_part["test"]["bits_per_token"])
@@ -111,18 +108,8 @@ def _end(then: str, now: str) -> int | None:
     return len(then) - 1 if now.startswith(then[:-1]) else None  # the last line end was added by `whole_text`
 
 
-@dataclass(frozen=True)
-class _PieceScores:
-    """Totals of each piece of a text."""
-
-    bits: Values
-    characters: Values
-    tokens: Values
-    unknown: Values  # number of unknown tokens
-
-
-def _score(folders: Folders, text: str, begin: int) -> _PieceScores:
-    """Return the scores of a network on the pieces of a text from `begin` on."""
+def _score(folders: Folders, text: str, begin: int) -> pd.DataFrame:
+    """Return `bits`, `characters`, `tokens` and `unknown` tokens of the pieces of a text from `begin` on."""
     from gristmill.domains.generation.baselines import TokenStream
     from gristmill.domains.generation.predictions import score_tokens
     from gristmill.domains.text.tokenizer import encode_texts
@@ -137,17 +124,14 @@ def _score(folders: Folders, text: str, begin: int) -> _PieceScores:
     tokens = TokenStream(found.values, np.arange(last, dtype=np.int32), bounds, data.layout.vocabulary)
     bits = score_tokens(saved_network.read(folders["train"]), data, tokens, "test").bits
     owners = np.repeat(np.arange(len(scored)), found.lengths[1:])
-    return _PieceScores(
-        bits=_summed(bits, owners, len(scored)),
-        characters=np.array([len(piece) for piece in scored], np.float64),
-        tokens=np.maximum(found.lengths[1:], 1).astype(np.float64),
-        unknown=_summed(found.values[first:] == UNKNOWN, owners, len(scored)),
+    return pd.DataFrame(
+        {
+            "bits": np.bincount(owners, bits, len(scored)),
+            "characters": [float(len(piece)) for piece in scored],
+            "tokens": np.maximum(found.lengths[1:], 1).astype(np.float64),
+            "unknown": np.bincount(owners, found.values[first:] == UNKNOWN, len(scored)),
+        }
     )
-
-
-def _summed(values: npt.NDArray[Any], owners: npt.NDArray[np.int64], count: int) -> Values:
-    sums: Values = np.bincount(owners, values, count).astype(np.float64)
-    return sums
 
 
 def _trained_characters(folders: Folders, text: str) -> int | None:
@@ -167,16 +151,16 @@ def _unlearned(challenger: Folders, champion: Folders) -> tuple[str, int]:
     return text, max(own, other)
 
 
-def _check_comparable(scored: Mapping[str, _PieceScores], challenger: Folders, champion: Folders) -> None:
+def _check_comparable(scored: Mapping[str, pd.DataFrame], challenger: Folders, champion: Folders) -> None:
     """Check that both models' tokens represent the same text."""
     documents = [read_document(folders["preprocess"] / "tokenizer.json") for folders in (challenger, champion)]
     if documents[0] == documents[1]:
         return
     for name, document in zip((CHALLENGER, CHAMPION), documents, strict=True):
-        rules, pieces = document["rules"], scored[name]
+        rules, own = document["rules"], scored[name]
         if rules["level"] == "word" or rules["lower"]:
             raise incomparable_error(f"the {name}'s tokens differ from the other's and do not represent the whole text")
-        share = pieces.unknown.sum() / pieces.tokens.sum()
+        share = own["unknown"].sum() / own["tokens"].sum()
         if share > MAX_UNKNOWN_SHARE:
             raise incomparable_error(
                 f"{share:.2%} of the {name}'s tokens are unknown, more than {MAX_UNKNOWN_SHARE:.1%}"

@@ -58,8 +58,3 @@ def summarised(scores: Mapping[str, dict[str, dict[str, float]]]) -> dict[str, A
     first, *others = scores[MODEL]["test"]
     shown = [first, *(name for name in others if name != "bits_per_token")]  # the perplexity says the same
     return summarise(scores, first, shown, higher_is_better=False)
-
-
-def blocks(count: int, size: int) -> list[slice]:
-    """Return consecutive slices of `size` that cover `count` tokens; the last one may be shorter."""
-    return [slice(begin, begin + size) for begin in range(0, count, size)]

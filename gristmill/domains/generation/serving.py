@@ -43,7 +43,7 @@ class Writer:
         self._network = network
         self._tokenizer = tokenizer
         self._length = length
-        self.start = start_token(tokenizer.tokens)
+        self._start = tokenizer.tokens.index("\n") if "\n" in tokenizer.tokens else UNKNOWN
 
     def logits(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the logits of the token after sequences, (batch, n): (batch, vocabulary)."""
@@ -60,7 +60,7 @@ class Writer:
 
     def context(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the tokens of a prompt, (n,), or the start token if there are none."""
-        return tf.concat([tf.fill([tf.cast(tf.size(tokens) == 0, tf.int32)], self.start), tokens], axis=0)
+        return tf.concat([tf.fill([tf.cast(tf.size(tokens) == 0, tf.int32)], self._start), tokens], axis=0)
 
     def continuation(self, tokens: tf.Tensor, length: tf.Tensor, sampling: Sampling) -> tf.Tensor:
         """Return the tokens, (length,), generated after a prompt's tokens, (n,)."""
@@ -93,11 +93,6 @@ class Writer:
     def decode(self, tokens: tf.Tensor) -> tf.Tensor:
         """Return the text of tokens, (n,)."""
         return self._tokenizer.decode(tokens[tf.newaxis])[0]
-
-
-def start_token(tokens: list[str]) -> int:
-    """Return the token before a text without tokens: a line end, if it is in the vocabulary."""
-    return tokens.index("\n") if "\n" in tokens else UNKNOWN
 
 
 def draw_token(logits: tf.Tensor, position: tf.Tensor, sampling: Sampling) -> tf.Tensor:

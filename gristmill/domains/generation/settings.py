@@ -31,7 +31,6 @@ class Preprocess(TokenSettings):
     """How texts become tokens, examples and parts."""
 
     level: Literal["word", "character", "subword"] = "character"  # unit of a token
-    vocabulary: Annotated[int, Field(ge=3)] = 10_000  # maximum number of tokens; 0 is padding, 1 unknown
     lower: bool = False  # convert to lower case; generated text is then lower case too
     punctuation: Literal["strip", "separate", "keep"] = "separate"  # remove it, make words of it, or keep it in words
     examples: Literal["windows", "prefixes"] = "windows"  # windows of the stream, or all prefixes of each line

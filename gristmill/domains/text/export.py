@@ -22,8 +22,6 @@ from gristmill.util.table_io import write_document
 
 FORMAT = "saved_model"  # the only format that can contain a tokenizer
 
-Rows = npt.NDArray[np.int64]  # positions in the test part, ascending
-
 _MAX_PARITY_TEXTS, _MAX_PARITY_CHARACTERS = 1000, 32 << 20
 _PROJECTOR_FILES = ("vecs.tsv", "meta.tsv")
 _SIGNATURE = (
@@ -58,8 +56,8 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
     return {"formats": 1, "parity_texts": len(rows)}
 
 
-def parity_rows(texts: npt.NDArray[np.object_]) -> Rows:
-    """Return the test texts to check parity with: evenly spaced, few enough to fit in memory."""
+def parity_rows(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
+    """Return the positions of test texts to check parity with: evenly spaced, few enough to fit in memory."""
     longest = max(map(len, texts))
     count = min(len(texts), _MAX_PARITY_TEXTS, max(1, _MAX_PARITY_CHARACTERS // max(longest, 1)))
     return np.linspace(0, len(texts) - 1, count).astype(np.int64)

@@ -4,7 +4,6 @@ A batch is as long as its longest text, so a recurrent network spends few steps 
 `benchmarks/texts_training.py` measures the effect.
 """
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -39,12 +38,6 @@ def validation_of(data: Prepared, truth: Targets, width: int | None) -> tf.data.
         return None
     order = tf.data.Dataset.from_tensor_slices(np.argsort(lengths, kind="stable"))
     return order.batch(_VALIDATION_BATCH).map(gather_of(data, truth, "validation", width))
-
-
-def width_of(network: keras.Model) -> int | None:
-    """Return the number of tokens that a network takes; None for any number."""
-    width: int | None = network.input_shape[1]
-    return width
 
 
 def gather_of(data: Prepared, truth: Targets, part: str, width: int | None) -> Gather:

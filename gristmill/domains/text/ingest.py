@@ -15,7 +15,7 @@ from gristmill.data_schema.checks import (
     class_violations,
     column_violations,
 )
-from gristmill.domains.common.classification.classes import check_classes, count_by_class, quartiles
+from gristmill.domains.common.classification.classes import check_classes, count_by_class
 from gristmill.domains.text.class_names import name_classes
 from gristmill.domains.text.settings import Ingest, Schema
 from gristmill.errors import DataError, count_such
@@ -26,7 +26,6 @@ from gristmill.util.table_io import write_document, write_table
 RESERVED_COLUMNS = ("id", "text", "label", "part", "tokens", "characters", "length")  # written by the stages
 RENAME_PREFIX = "source_"  # added to a metadata column with a reserved name
 
-_MAX_DUPLICATES_LISTED = 5
 _ID_COLUMNS = ("id", "file")  # columns that identify a text
 
 Mask = npt.NDArray[np.bool_]  # (rows,)
@@ -41,17 +40,9 @@ def ingest(
     - `texts.parquet`, one row per text in the source's order: `id` (the source's, or the row, after the file if there
       are several), `text` (unchanged), `label` (position of the class), `part` (the source's, or missing), and the
       metadata as text; a metadata column with a reserved name is renamed to `source_id`, ….
-    - `summary.json`: classes, counts, lengths, duplicate texts, and the number of dropped rows.
+    - `summary.json`: classes, counts by class and part, and the numbers of repeated texts and dropped rows.
 
-    Args:
-        source: how to read the table.
-        ingest: meaning of its columns and limits.
-        out: folder to write to.
-        paths: the located files, if the source reads files.
-        schema: rules for all rows, including dropped ones.
-
-    Returns:
-        Counts of texts and classes and, if there are any, of duplicates and dropped rows.
+    The schema applies to all rows, including dropped ones.
 
     Raises:
         DataError: the data does not match the settings or the schema, or is too small to train on.
@@ -75,11 +66,16 @@ def ingest(
     if schema:
         check_violations(_violations(rows, texts, count_by_class(table, classes), schema), schema)
     check_classes(table, classes, "text")
-    summary = _summary(table, classes, dropped=int((~whole).sum()))
     write_table(out / "texts.parquet", table)
-    write_document(out / "summary.json", summary)
-    counts = {"texts": len(table), "classes": len(classes), "repeated": summary["repeated"]["texts"]}
-    return {name: count for name, count in (counts | {"dropped": summary["dropped"]}).items() if count}
+    found = {"repeated": int(table["text"].duplicated().sum()), "dropped": int((~whole).sum())}
+    by_class = {
+        "classes": classes,
+        "counts": count_by_class(table, classes),
+        "parts": {str(part): count_by_class(rows, classes) for part, rows in table.groupby("part")},
+    }
+    write_document(out / "summary.json", by_class | found)
+    counts = {"texts": len(table), "classes": len(classes)} | found
+    return {name: count for name, count in counts.items() if count}
 
 
 def _violations(rows: Rows, texts: "pd.Series[Any]", counts: dict[str, int], schema: Schema) -> Iterator[Violation]:
@@ -99,16 +95,13 @@ def _roles(source: TableSource, settings: Ingest) -> dict[str, str]:
 
 def _renamed(metadata: tuple[str, ...]) -> Mapping[str, str]:
     """Return the metadata columns: name in the artifact to name in the source."""
-    called = {f"{RENAME_PREFIX}{column}" if column in RESERVED_COLUMNS else column: column for column in metadata}
-    if len(called) != len(set(metadata)):
-        name = next(
-            column for column in metadata if column in RESERVED_COLUMNS and f"{RENAME_PREFIX}{column}" in metadata
-        )
+    reserved = set(metadata).intersection(RESERVED_COLUMNS)
+    if name := next((name for name in metadata if name in reserved and RENAME_PREFIX + name in metadata), None):
         raise DataError(
             f"ingest.metadata names the columns {name!r}, which is reserved and becomes {RENAME_PREFIX + name!r}, and "
             f"{RENAME_PREFIX + name!r}. Leave one out."
         )
-    return called
+    return {RENAME_PREFIX + name if name in reserved else name: name for name in metadata}
 
 
 def _as_text(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -155,29 +148,3 @@ def _parts(rows: Rows, column: str) -> list[str | None]:
         None if is_empty else part_of_cell(str(cell), rows.where(at), column)
         for at, (cell, is_empty) in enumerate(zip(cells, empty, strict=True))
     ]
-
-
-def _summary(table: pd.DataFrame, classes: list[str], dropped: int) -> dict[str, Any]:
-    return {
-        "classes": classes,
-        "counts": count_by_class(table, classes),
-        "parts": {str(part): count_by_class(rows, classes) for part, rows in table.groupby("part")},  # the source's
-        "lengths": {
-            "characters": quartiles(table["text"].str.len()),
-            "words": quartiles(pd.Series([len(text.split()) for text in table["text"]])),
-        },
-        "repeated": _repeated(table),
-        "dropped": dropped,
-    }
-
-
-def _repeated(table: pd.DataFrame) -> dict[str, Any]:
-    """Return the number of duplicate texts, how many of them have another label, and the ids of the first ones."""
-    first = table.groupby("text", sort=False)["label"].transform("first")
-    again = table["text"].duplicated()
-    groups = table[table["text"].duplicated(keep=False)].groupby("text", sort=False)["id"]
-    return {
-        "texts": int(again.sum()),
-        "other_label": int((again & (table["label"] != first)).sum()),
-        "examples": [ids.tolist() for _, ids in groups][:_MAX_DUPLICATES_LISTED],
-    }

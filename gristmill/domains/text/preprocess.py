@@ -36,14 +36,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     - `summary.json`: by part the share of `unknown` tokens, and the number of texts that were `cut` or are `empty`,
       without a token; and `repeated`, the parts that share equal texts (`duplicates.py`).
 
-    Args:
-        preprocess: tokens, length and parts.
-        ingest: folder of the ingested texts.
-        out: folder to write to.
-        chunks: folders that `chunk` filled, in order, if workers tokenized the texts.
-
-    Returns:
-        Counts of texts in each part, of tokens in the vocabulary and in a sequence, and of texts shared by two parts.
+    If workers tokenized the texts, `chunks` are the folders that `chunk` filled, in order.
 
     Raises:
         DataError: a class has no training text, or the training set contains fewer than two tokens.

@@ -39,13 +39,7 @@ class Rules:
 
 
 def most_frequent(texts: Sequence[str], size: int, split: Callable[[tf.Tensor], tf.RaggedTensor]) -> list[Any]:
-    """Return up to `size` of the most frequent tokens, counted in parallel.
-
-    Args:
-        texts: training texts.
-        size: maximum number of tokens.
-        split: returns the tokens, strings or numbers, of texts (batch,).
-    """
+    """Return up to `size` of the most frequent tokens, strings or numbers, that `split` finds in texts."""
 
     def count(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         found = tf.unique_with_counts(split(batch).flat_values, out_idx=tf.int64)

@@ -12,7 +12,7 @@ from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
-from gristmill.domains.text.feed import feed_of, validation_of, width_of
+from gristmill.domains.text.feed import feed_of, validation_of
 from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.settings import Train
 from gristmill.errors import RequestError
@@ -58,7 +58,7 @@ def train(
     """
     data = dataset.read(preprocess)
     network, truth = seeded(lambda: build(model, data, files), train.seed), Targets(data, train)
-    width = width_of(network)
+    width: int | None = network.input_shape[1]  # None for any number of tokens
     feed, validation = feed_of(data, truth, train, width), validation_of(data, truth, width)
     course = fit(network, feed, validation, train, truth.loss(), scratch, on_epoch, logs, goal=truth.goal())
     write_trained(with_probabilities(network), course, out)
@@ -80,7 +80,7 @@ def check_padding_ignored(network: keras.Model, layout: Layout) -> None:
 
     It is trained on texts padded to the longest of a batch, but serves texts padded to `length`.
     """
-    if width_of(network) is not None or layout.length == 1:
+    if network.input_shape[1] is not None or layout.length == 1:
         return
     tokens = min(_MAX_PROBE_TOKENS, layout.length // 2)
     texts = np.random.default_rng(0).integers(1, layout.vocabulary, (_PROBE_TEXTS, tokens))

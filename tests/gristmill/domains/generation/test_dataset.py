@@ -7,7 +7,7 @@ import pytest
 
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import PARTS, Layout, pieces, write_layout, write_tokens
-from gristmill.util.table_io import read_table, write_document
+from gristmill.util.table_io import read_table
 from helpers.small_writers import Folders
 
 pytest_plugins = ["helpers.small_writers"]
@@ -45,13 +45,10 @@ def test_the_tokens_are_a_table_of_one_column(tmp_path: Path) -> None:
     assert [str(kind) for kind in table.dtypes] == ["int32"]
 
 
-def test_the_vocabulary_is_the_tokenizers_and_what_is_unknown_is_told_by_part(written: Folders, tmp_path: Path) -> None:
+def test_the_vocabulary_is_the_tokenizers(written: Folders) -> None:
     data = dataset.read(written["preprocess"])
-    write_layout(LAYOUTS["windows"], tmp_path)
-    write_document(tmp_path / "summary.json", {"unknown": {"train": 0.25, "validation": 0.0, "test": 0.5}})
 
     assert data.vocabulary["token"].tolist() == data.tokenizer().tokens
-    assert dataset.read(tmp_path).unknown == {"train": 0.25, "validation": 0.0, "test": 0.5}
 
 
 def test_pieces_are_the_text_and_end_with_a_line() -> None:

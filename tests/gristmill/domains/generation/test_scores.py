@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.generation.baselines import TokenPredictions
-from gristmill.domains.generation.scores import TokenOutcomes, blocks, measure, summarised
+from gristmill.domains.generation.scores import TokenOutcomes, measure, summarised
 
 FOUR = TokenOutcomes(np.array([1.0, 2.0, 3.0, 2.0]), np.array([True, False, False, True]))
 
@@ -56,13 +56,3 @@ def test_a_baseline_whose_score_is_not_finite_is_never_the_best() -> None:
     found = summarised({name: {"test": measure(outcome, 4)} for name, outcome in outcomes.items()})
 
     assert found["best_baseline"] == "near"
-
-
-@pytest.mark.parametrize(("count", "lengths"), [(0, []), (3, [3]), (4, [4]), (9, [4, 4, 1])])
-def test_blocks_lie_end_to_end_and_the_last_may_be_shorter(count: int, lengths: list[int]) -> None:
-    values = list(range(count))
-
-    found = [values[one] for one in blocks(count, 4)]
-
-    assert [len(block) for block in found] == lengths
-    assert [value for block in found for value in block] == values

@@ -1,10 +1,13 @@
 """How tokens are drawn: at a temperature, from the likeliest alone, the same for the same seed."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.generation.serving import Sampling, draw_token, start_token
+from gristmill.domains.generation.serving import Sampling, Writer, draw_token
 
 SHARES = [0.0, 0.0, 0.5, 0.25, 0.15, 0.1]  # of tokens; the first two are padding and unknown
 
@@ -65,6 +68,11 @@ def test_a_seed_draws_the_same_and_another_one_does_not() -> None:
     assert len(set(tokens(50))) > 1
 
 
-def test_a_text_begins_after_the_end_of_a_line() -> None:
-    assert start_token(["", "[UNK]", "a", "\n"]) == 3
-    assert start_token(["", "[UNK]", "a"]) == 1
+@pytest.mark.parametrize(("tokens", "start"), [(["", "[UNK]", "a", "\n"], 3), (["", "[UNK]", "a"], 1)])
+def test_a_text_without_a_prompt_begins_after_a_line_end_if_that_is_a_token(tokens: list[str], start: int) -> None:
+    tokenizer: Any = SimpleNamespace(tokens=tokens)
+    network: Any = None
+    writer = Writer(network, tokenizer, length=5)
+
+    assert writer.context(tf.zeros(0, tf.int32)).numpy().tolist() == [start]
+    assert writer.context(tf.constant([2])).numpy().tolist() == [2]

@@ -82,11 +82,7 @@ def test_the_summary_tells_of_the_texts(run: Run, tmp_path: Path) -> None:
             "train": {"bad": 0, "good": 1},
             "validation": {"bad": 1, "good": 1},
         },
-        "lengths": {
-            "characters": {"min": 3, "quarter": 3, "median": 5, "three_quarters": 5, "max": 19},
-            "words": {"min": 1, "quarter": 1, "median": 1, "three_quarters": 1, "max": 3},
-        },
-        "repeated": {"texts": 1, "other_label": 1, "examples": [["3", "6"]]},
+        "repeated": 1,
         "dropped": 0,
     }
 
