@@ -1,5 +1,5 @@
-"""Prefect flows, one a domain."""
+"""Prefect flows: one a domain, and those of many runs, sweeps and retrainings."""
 
 from gristmill.util.telemetry import opt_out
 
-opt_out()  # Prefect, which every module here imports, reports from its import on
+opt_out()  # before Prefect is imported, which would report its use

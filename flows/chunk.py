@@ -1,4 +1,4 @@
-"""The flow of one piece of a stage, for a worker: another process keeps the record of its run."""
+"""The flow of one chunk of a stage, run by a worker; the process that requests it keeps the run's record."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from gristmill.config.catalogue import load
 from gristmill.store.artifact import Reference
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.chunks import StageChunk
-from tasks.progress import EpochProgress
+from tasks.prefect_artifacts import EpochProgress
 from tasks.run_stage import Run, make
 
 
@@ -25,25 +25,25 @@ def chunk(
     project: str,
     chunk: int | None = None,
 ) -> dict[str, Any]:
-    """Make one block of a backtest, or one chunk of what another stage has to do.
+    """Make one block of a backtest, or one chunk of another stage.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
-        overrides: assignments of the run.
-        refresh: the stage that the run does again.
-        stage: the label of the stage or of its point, such as `backtest 2/1`.
-        key: that its artifact must have.
-        inputs: the artifacts that it reads.
+        overrides: settings that the run changes.
+        refresh: the stage that the run repeats.
+        stage: label of the stage or of its point, such as `backtest 2/1`.
+        key: that the artifact must have.
+        inputs: artifacts to read.
         project: folder of `pipelines.toml`.
-        chunk: number of the chunk, from 0 on; None for all of it.
+        chunk: number of the chunk, from 0 on; None for a whole block.
 
     Returns:
-        The name of its `stage`, whether it was there (`cached`), and the `seconds` that it took.
+        The name of the `stage`, whether it was a cache hit (`cached`), and the `seconds` taken.
     """
-    began = time.perf_counter()
+    started = time.perf_counter()
     catalogue = load(Path(project), {pipeline: overrides})
     set_threads(catalogue.runner.threads)
     run = Run("", catalogue, catalogue.pipeline(pipeline), refresh)
-    trains = {"on_epoch": EpochProgress(pipeline)} if chunk is None else {}
-    artifact, cached = make(run, stage, *inputs, requested=StageChunk(stage, key, chunk), **trains)
-    return {"stage": artifact.manifest["stage"], "cached": cached, "seconds": time.perf_counter() - began}
+    callbacks = {"on_epoch": EpochProgress(pipeline)} if chunk is None else {}
+    artifact, cached = make(run, stage, *inputs, requested=StageChunk(stage, key, chunk), **callbacks)
+    return {"stage": artifact.manifest["stage"], "cached": cached, "seconds": time.perf_counter() - started}

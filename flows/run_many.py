@@ -1,4 +1,4 @@
-"""The flow that brings several pipelines up to date side by side, in processes of their own."""
+"""The flow that runs several pipelines side by side, each in a worker process."""
 
 from typing import Any
 
@@ -15,16 +15,13 @@ def run_many(
     jobs: int | None = None,
     project: str | None = None,
 ) -> dict[str, dict[str, Any] | str]:
-    """Run pipelines; one that fails does not stop the rest.
+    """Run pipelines and return the record of each, or its error; one that fails does not stop the others.
 
     Args:
         pipelines: names of tables in `pipelines.toml`.
-        overrides: assignments such as `train.epochs=5` for some of them.
-        refresh: a stage to do again even if its result is in the store.
-        jobs: pipelines at a time; as `[runner]` says if not given.
-        project: folder of `pipelines.toml`; found from the current folder upward if not given.
-
-    Returns:
-        For each its run record, or why it failed.
+        overrides: settings to change by pipeline, such as `train.epochs=5`.
+        refresh: a stage to run again even on a cache hit.
+        jobs: pipelines at a time; default: as [runner] says.
+        project: folder of `pipelines.toml`; default: found from the current folder upward.
     """
     return run_pipelines(pipelines, overrides or {}, refresh, jobs, project)

@@ -1,17 +1,11 @@
-"""The time-series flow: a series in, a tested forecaster out."""
+"""The time-series flow: series in, a tested forecaster out."""
 
 from typing import Any
 
 from prefect import flow
 
-from tasks.backtest import backtests
-from tasks.evaluate import evaluate
-from tasks.export import export
-from tasks.ingest import ingest
-from tasks.preprocess import preprocess
-from tasks.refit import refit
-from tasks.run_stage import recorded
-from tasks.train import train
+from tasks.run_stage import recorded_run
+from tasks.stage_tasks import backtests, evaluate, export, ingest, preprocess, refit, train
 
 
 @flow(name="timeseries", flow_run_name="{pipeline}", persist_result=False)
@@ -22,19 +16,16 @@ def timeseries(
     project: str | None = None,
     jobs: int | None = None,
 ) -> dict[str, Any]:
-    """Ingest series, cut them into windows, train, backtest, evaluate, refit on everything, export.
+    """Ingest series, window, train, backtest, evaluate, refit on all data, export; return the run record.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
-        overrides: assignments such as `train.epochs=5`.
-        refresh: a stage to do again even if its result is in the store.
-        project: folder of `pipelines.toml`; found from the current folder upward if not given.
-        jobs: blocks of the backtest, or chunks of series, that are made at a time; as `[runner]` says if not given.
-
-    Returns:
-        The run record.
+        overrides: settings to change, such as `train.epochs=5`.
+        refresh: a stage to run again even on a cache hit.
+        project: folder of `pipelines.toml`; default: found from the current folder upward.
+        jobs: blocks of the backtest, or chunks of series, at a time; default: as [runner] says.
     """
-    with recorded(pipeline, overrides or [], refresh, project, jobs=jobs) as run:
+    with recorded_run(pipeline, overrides or [], refresh, project, jobs=jobs) as run:
         series = ingest(run)
         windows = preprocess(run, series)
         network = train(run, windows)

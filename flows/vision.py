@@ -4,13 +4,8 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.evaluate import evaluate
-from tasks.export import export
-from tasks.features import features
-from tasks.ingest import ingest
-from tasks.preprocess import preprocess
-from tasks.run_stage import recorded
-from tasks.train import train
+from tasks.run_stage import recorded_run
+from tasks.stage_tasks import evaluate, export, features, ingest, preprocess, train
 
 
 @flow(name="vision", flow_run_name="{pipeline}", persist_result=False)
@@ -21,19 +16,16 @@ def vision(
     project: str | None = None,
     jobs: int | None = None,
 ) -> dict[str, Any]:
-    """Ingest photos, bring them to one size, show them to a base that stays as it is, train, evaluate, export.
+    """Ingest photos, resize them, compute features of a frozen base, train, evaluate, export; return the run record.
 
     Args:
         pipeline: name of a table in `pipelines.toml`.
-        overrides: assignments such as `train.epochs=5`.
-        refresh: a stage to do again even if its result is in the store.
-        project: folder of `pipelines.toml`; found from the current folder upward if not given.
-        jobs: chunks of photos that a cluster elsewhere does at a time; as `[runner]` says if not given.
-
-    Returns:
-        The run record.
+        overrides: settings to change, such as `train.epochs=5`.
+        refresh: a stage to run again even on a cache hit.
+        project: folder of `pipelines.toml`; default: found from the current folder upward.
+        jobs: chunks of photos at a time on a remote cluster; default: as [runner] says.
     """
-    with recorded(pipeline, overrides or [], refresh, project, jobs=jobs) as run:
+    with recorded_run(pipeline, overrides or [], refresh, project, jobs=jobs) as run:
         photos = ingest(run)
         images = preprocess(run, photos)
         seen = [features(run, images)] if "features" in run.stages else []

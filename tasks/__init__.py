@@ -1,5 +1,5 @@
-"""Prefect tasks, one a stage: each asks the store, calls the core where there is work, and passes on a reference."""
+"""Prefect tasks, one a stage: each asks the store, calls the core if there is work, and returns a reference."""
 
 from gristmill.util.telemetry import opt_out
 
-opt_out()  # Prefect, which every module here imports, reports from its import on
+opt_out()  # before Prefect is imported, which would report its use

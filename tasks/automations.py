@@ -1,7 +1,7 @@
-"""Automations on a Prefect server that look after our runs when a worker or a process is killed.
+"""Automations on a Prefect server for runs whose process or worker has been killed.
 
-Prefect's triggers hold a run's changes of state back for a quarter of an hour where the run came from a schedule: they
-wait for an event about its making, which Prefect does not emit. So nothing here waits for such a change alone.
+Prefect holds the state changes of scheduled runs back from triggers for a quarter of an hour, because it waits for an
+event of their creation that it does not emit. So no automation here relies on state changes alone.
 """
 
 from datetime import timedelta
@@ -16,92 +16,91 @@ from prefect.exceptions import ObjectNotFound
 from gristmill.config.deployments import HEARTBEAT_SECONDS, RUN_ENDED_EVENT, TAG
 from gristmill.errors import RequestError
 
-SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
-COMING_BACK = timedelta(minutes=10)  # that a work pool may be without a worker before somebody is told
+MAX_SILENCE = timedelta(seconds=3 * HEARTBEAT_SECONDS)
+MAX_TIME_WITHOUT_WORKER = timedelta(minutes=10)  # before somebody is notified
 
-_ENDS = {RUN_ENDED_EVENT, *(f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Crashed", "Cancelled"))}
+_HEARTBEAT = "prefect.flow-run.heartbeat"
+_END_STATES = ("Completed", "Failed", "Crashed", "Cancelled")
+_END_EVENTS = {RUN_ENDED_EVENT, *(f"prefect.flow-run.{state}" for state in _END_STATES)}
 
 
 def end_silent_runs(client: SyncPrefectClient) -> None:
-    """Have runs of ours end Crashed whose process is gone and whose worker cannot tell; other flows are let alone."""
-    heartbeat = "prefect.flow-run.heartbeat"
-    trigger = EventTrigger(
-        match={"prefect.resource.id": "prefect.flow-run.*"},
-        match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
-        for_each={"prefect.resource.id"},
-        after={heartbeat},
-        expect={heartbeat, *_ENDS},
-        posture=Posture.Proactive,
-        threshold=1,
-        within=SILENCE,
-    )
-    message = f"No heartbeat for {SILENCE.seconds} s: its process is gone."
-    _keep(
+    """Crash runs of gristmill whose process is gone and whose worker cannot say so; other flows are not affected."""
+    seconds = MAX_SILENCE.seconds
+    _apply(
         client,
         AutomationCore(
             name="gristmill: silent runs",
-            description=f"A run of gristmill's without a heartbeat for {SILENCE.seconds} s ends Crashed.",
-            trigger=trigger,
-            actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+            description=f"A run of gristmill's without a heartbeat for {seconds} s ends Crashed.",
+            trigger=EventTrigger(
+                match={"prefect.resource.id": "prefect.flow-run.*"},
+                match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
+                for_each={"prefect.resource.id"},
+                after={_HEARTBEAT},
+                expect={_HEARTBEAT, *_END_EVENTS},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=MAX_SILENCE,
+            ),
+            actions=[
+                ChangeFlowRunState(
+                    state=StateType.CRASHED, message=f"No heartbeat for {seconds} s: its process is gone."
+                )
+            ],
         ),
     )
 
 
 def watch_for_late_runs(client: SyncPrefectClient, pool: str, notify: str | None = None) -> None:
-    """Have it told when runs are late because a work pool has had no worker for a while; the runs are kept.
+    """Report runs that are late because a work pool has had no worker for a while; the runs are kept.
 
     Args:
-        client: the server's.
+        client: of the server.
         pool: the work pool.
-        notify: a notification block, `TYPE/NAME`; without one Prefect's page alone tells.
+        notify: a notification block, `TYPE/NAME`; without one only Prefect's page reports them.
 
     Raises:
         RequestError: there is no such block.
     """
-    trigger = EventTrigger(
-        match={"prefect.resource.id": "prefect.work-queue.*"},
-        match_related={"prefect.resource.name": pool, "prefect.resource.role": "work-pool"},
-        for_each={"prefect.resource.id"},
-        after={"prefect.work-queue.not-ready"},
-        expect={"prefect.work-queue.ready"},
-        posture=Posture.Proactive,
-        threshold=1,
-        within=COMING_BACK,
-    )
-    _keep(
+    _apply(
         client,
         AutomationCore(
             name=f"gristmill: late runs in {pool}",
             description=f"The work pool {pool} has had no worker for 10 minutes. Its runs wait for one.",
-            trigger=trigger,
+            trigger=EventTrigger(
+                match={"prefect.resource.id": "prefect.work-queue.*"},
+                match_related={"prefect.resource.name": pool, "prefect.resource.role": "work-pool"},
+                for_each={"prefect.resource.id"},
+                after={"prefect.work-queue.not-ready"},
+                expect={"prefect.work-queue.ready"},
+                posture=Posture.Proactive,
+                threshold=1,
+                within=MAX_TIME_WITHOUT_WORKER,
+            ),
             actions=[_notification(client, notify, pool) if notify else DoNothing()],
         ),
     )
 
 
-def _keep(client: SyncPrefectClient, wanted: AutomationCore) -> None:
-    """Make an automation or renew it; one that is as it should be goes on with what it has counted."""
+def _apply(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+    """Create or update an automation; an update would reset its counts, so it is skipped if nothing changes.
+
+    What a user has changed stays: whether it is enabled, and its actions if ours would do nothing.
+    """
     found = client.read_automations_by_name(wanted.name)
     if not found:
         client.create_automation(wanted)
-    elif (renewed := _renewed(found[0], wanted)) != _core(found[0]):
-        client.update_automation(found[0].id, renewed)
-
-
-def _renewed(found: Automation, wanted: AutomationCore) -> AutomationCore:
-    """Return an automation with what somebody made of it: whether it is enabled, what it does where we do nothing."""
-    kept: dict[str, Any] = {"enabled": found.enabled}
+        return
+    kept: dict[str, Any] = {"enabled": found[0].enabled}
     if wanted.actions == [DoNothing()]:
-        kept["actions"] = _values(found)["actions"]
-    return AutomationCore.model_validate(_values(wanted) | kept)
+        kept["actions"] = _values(found[0])["actions"]
+    updated = AutomationCore.model_validate(_values(wanted) | kept)
+    if updated != AutomationCore.model_validate(_values(found[0])):
+        client.update_automation(found[0].id, updated)
 
 
-def _core(automation: AutomationCore) -> AutomationCore:
-    return AutomationCore.model_validate(_values(automation))
-
-
-def _values(automation: AutomationCore) -> dict[str, Any]:
-    """Return all values, for the client leaves out those that were not given, such as the kind of an action."""
+def _values(automation: Automation | AutomationCore) -> dict[str, Any]:
+    """Return all values; the client's own dump leaves out defaults, such as the type of an action."""
     return automation.model_dump(mode="json", exclude={"id", "owner_resource"})
 
 

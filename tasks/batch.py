@@ -1,4 +1,4 @@
-"""Whole runs handed to the project's runner: pipelines of one call, trials of a sweep. One that fails fails alone."""
+"""Many runs handed to the project's workers: pipelines of one call, or trials of a sweep."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from gristmill.runs.records import Runs
 from gristmill.settings import messages
 from gristmill.sweeps import trials as sweeps
 from gristmill.training import progress
-from gristmill.workers.pool import concurrency, opened
+from gristmill.workers.pool import concurrency, open_pool
 from gristmill.workers.unit import Unit, WorkResult
 
 logger = logging.getLogger(__name__)
@@ -22,60 +22,60 @@ logger = logging.getLogger(__name__)
 def run_pipelines(
     pipelines: list[str], overrides: Mapping[str, list[str]], refresh: str | None, jobs: int | None, project: str | None
 ) -> dict[str, dict[str, Any] | str]:
-    """Run pipelines and return the record of each, or why it failed; arguments as of the flow `run_many`."""
-    catalogue = _catalogue(project)
+    """Run pipelines and return the record of each, or its error; see the flow `run_many`."""
+    catalogue = _load(project)
     units = []
     for name in pipelines:
         pipeline = catalogue.pipeline(name)
         parameters = {"pipeline": name, "overrides": list(overrides.get(name, [])), "refresh": refresh}
-        alone = {"jobs": 1} if stages.fans_out(pipeline.domain, pipeline.tables) else {}
-        units.append(Unit(pipeline.domain, parameters | alone))
+        sequential = {"jobs": 1} if stages.fans_out(pipeline.domain, pipeline.tables) else {}
+        units.append(Unit(pipeline.domain, parameters | sequential))
     ended: dict[str, dict[str, Any] | str] = {}
     progress.report_work("pipelines")
-    for number, done in _spread(catalogue, units, jobs):
+    for number, result in _run_units(catalogue, units, jobs):
         name = pipelines[number]
-        ended[name] = done.failed or done.value
-        if done.failed:
-            logger.warning("%s failed, %d of %d: %s", name, len(ended), len(units), done.failed)
+        ended[name] = result.failed or result.value
+        if result.failed:
+            logger.warning("%s failed, %d of %d: %s", name, len(ended), len(units), result.failed)
         else:
             logger.info("%-10s %d of %d: %s", "pipeline", len(ended), len(units), name)
     return ended
 
 
 def try_trials(pipeline: str, trials: list[list[str]], jobs: int | None, project: str | None) -> None:
-    """Run trials of a pipeline and say what each came to; arguments as of the flow `sweep`."""
-    catalogue = _catalogue(project)
+    """Run the trials of a pipeline and log their scores; see the flow `sweep`."""
+    catalogue = _load(project)
     units = [Unit("trial", {"pipeline": pipeline, "overrides": trial}) for trial in trials]
     progress.report_work("trials")
-    for number, done in _spread(catalogue, units, jobs):
-        told = ", ".join(trials[number])
-        if done.failed:
-            logger.warning("trial %d of %d failed: %s: %s", number + 1, len(trials), told, done.failed)
+    for number, result in _run_units(catalogue, units, jobs):
+        settings = ", ".join(trials[number])
+        if result.failed:
+            logger.warning("trial %d of %d failed: %s: %s", number + 1, len(trials), settings, result.failed)
         else:
             score = _score(catalogue.root, pipeline, trials[number])
-            logger.info("%-10s %d of %d: %s%s", "trial", number + 1, len(trials), told, score)
+            logger.info("%-10s %d of %d: %s%s", "trial", number + 1, len(trials), settings, score)
 
 
-def _catalogue(project: str | None) -> Catalogue:
+def _load(project: str | None) -> Catalogue:
     return load(Path(project) if project else find_project_folder())
 
 
-def _spread(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterator[tuple[int, WorkResult]]:
-    """Have whole runs done, and count one as failed whose record is not in this project's store."""
-    runs, at_a_time = Runs(catalogue.store), concurrency(catalogue.runner, jobs)
-    asked = [Unit(unit.flow, {**unit.parameters, "project": str(catalogue.root)}) for unit in units]
-    with opened(catalogue.runner, at_a_time and min(at_a_time, len(units))) as pool:
-        for number, done in pool.do(asked):
-            if not done.failed:
-                runs.pull(done.value["pipeline"])
+def _run_units(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Iterator[tuple[int, WorkResult]]:
+    """Run units; one whose record is not in this project's store counts as failed."""
+    runs, limit = Runs(catalogue.store), concurrency(catalogue.runner, jobs)
+    units = [Unit(unit.flow, {**unit.parameters, "project": str(catalogue.root)}) for unit in units]
+    with open_pool(catalogue.runner, limit and min(limit, len(units))) as pool:
+        for number, result in pool.run(units):
+            if not result.failed:
+                runs.pull(result.value["pipeline"])
                 try:
-                    runs.read(done.value["pipeline"], done.value["id"])
+                    runs.read(result.value["pipeline"], result.value["id"])
                 except RequestError:
-                    where = catalogue.store.root
-                    done = WorkResult(
-                        failed=f"it is done, but not in the store {where}. Have all workers use one store."
+                    store = catalogue.store.root
+                    result = WorkResult(
+                        failed=f"finished, but its record is not in the store {store}. Let all workers use one store."
                     )
-            yield number, done
+            yield number, result
 
 
 def _score(root: Path, pipeline: str, trial: list[str]) -> str:

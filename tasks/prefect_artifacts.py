@@ -1,14 +1,17 @@
-"""What Prefect's page shows: an evaluation's scores with the picture that says most, and who was judged how."""
+"""Artifacts on Prefect's page: scores with a plot, the decision of a retraining, progress of a training."""
 
 import base64
 import importlib
 import logging
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
+from uuid import UUID
 
 from httpx import HTTPError
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 from prefect.exceptions import PrefectException
 
@@ -16,63 +19,88 @@ from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Judgement
 from gristmill.runs.scores import MODEL, Scores
 from gristmill.settings import messages
 from gristmill.store.artifact import Artifact
+from gristmill.training import progress
+from gristmill.training.progress import Epoch
 from tasks.run_stage import Run
 
 logger = logging.getLogger(__name__)
 
+_UPDATE_INTERVAL = 1.0  # seconds; an update takes about 10 ms, too long for fast epochs
+
 
 def show_scores(run: Run, evaluated: Artifact) -> None:
-    """Create a markdown artifact with the test scores beside the baselines' and the headline picture."""
+    """Create a markdown artifact with the test scores of model and baselines, and the main plot."""
     if TaskRunContext.get() is None:
         return
     scores = Scores.read(evaluated.path)
-    picture = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.report").headline_picture(
-        {"evaluate": evaluated.path}
-    )
+    report = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.report")
+    plot = base64.b64encode(report.headline_picture({"evaluate": evaluated.path})).decode()
     named = [(f"**{name}**" if name == MODEL else name, by_part["test"]) for name, by_part in scores.best_first("test")]
-    metrics = scores.shown
-    lines = [
-        f"| | {' | '.join(metrics)} |",
-        f"|---|{'---:|' * len(metrics)}",
-        *(f"| {' | '.join(row)} |" for row in messages.score_rows(metrics, named)),
-        "",
-        f"![forecast and truth](data:image/png;base64,{base64.b64encode(picture).decode()})",
-    ]
-    key = artifact_key(run.pipeline.name, "scores")
-    with best_effort():
-        create_markdown_artifact("\n".join(lines), key=key, description=run.pipeline.description)
+    rows = messages.score_rows(scores.shown, named)
+    lines = [*_table(scores.shown, rows), "", f"![forecast and truth](data:image/png;base64,{plot})"]
+    _create_markdown(run, "scores", lines, run.pipeline.description)
 
 
 def show_judgement(run: Run, judged: Judgement) -> None:
-    """Create a markdown artifact with all who were judged, the best first, and what was decided."""
+    """Create a markdown artifact with the scores of a retraining, the best first, and the decision."""
     if TaskRunContext.get() is None:
         return
     names, scores = zip(*judged.best_first, strict=True)
-    lines = [
-        f"**{'Promote' if judged.promoted else 'Reject'}**: {judged.why}",
-        "",
-        f"| | {judged.metric} |",
-        "|---|---:|",
-        *(
-            f"| {f'**{name}**' if name in (CHALLENGER, CHAMPION) else name} | {score} |"
-            for name, score in zip(names, messages.format_numbers(scores, digits=5), strict=True)
-        ),
+    rows = [
+        (f"**{name}**" if name in (CHALLENGER, CHAMPION) else name, score)
+        for name, score in zip(names, messages.format_numbers(scores, digits=5), strict=True)
     ]
-    with best_effort():
-        create_markdown_artifact(
-            "\n".join(lines), key=artifact_key(run.pipeline.name, "judgement"), description=judged.why
-        )
+    decision = f"**{'Promote' if judged.promoted else 'Reject'}**: {judged.why}"
+    _create_markdown(run, "judgement", [decision, "", *_table([judged.metric], rows)], judged.why)
+
+
+class EpochProgress:
+    """Callback of a training that reports each epoch to listeners and to Prefect's page."""
+
+    def __init__(self, pipeline: str) -> None:
+        self._pipeline = pipeline
+        self._artifact: UUID | None = None
+        self._updated = 0.0
+
+    def __call__(self, epoch: Epoch) -> None:
+        progress.report_epoch(self._pipeline, epoch)
+        now = time.monotonic()
+        if TaskRunContext.get() is not None and (now - self._updated >= _UPDATE_INTERVAL or epoch.number == epoch.of):
+            with best_effort():
+                self._update(epoch)
+            self._updated = now
+
+    def _update(self, epoch: Epoch) -> None:
+        done = 100 * epoch.number / epoch.of
+        loss = messages.format_number(epoch.loss)
+        text = f"{self._pipeline}: epoch {epoch.number} of {epoch.of}, loss {loss}"
+        if self._artifact is None:
+            created = create_progress_artifact(done, key=_artifact_key(self._pipeline, "training"), description=text)
+            self._artifact = cast(UUID, created)  # a coroutine only in an event loop, and tasks are not async
+        else:
+            update_progress_artifact(self._artifact, done, description=text)
 
 
 @contextmanager
 def best_effort() -> Iterator[None]:
-    """Let a stage go on where Prefect's page cannot be told how it went."""
+    """Log errors of Prefect's API, and go on without it."""
     try:
         yield
     except (HTTPError, PrefectException) as error:
-        logger.warning("Prefect's page was not told: %s", error)
+        logger.warning("Prefect's page was not updated: %s", error)
 
 
-def artifact_key(pipeline: str, what: str) -> str:
-    """Return a key as Prefect wants it: lower-case letters, digits and dashes."""
+def _table(metrics: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a markdown table whose first column holds names."""
+    head = [f"| | {' | '.join(metrics)} |", f"|---|{'---:|' * len(metrics)}"]
+    return [*head, *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def _create_markdown(run: Run, what: str, lines: list[str], description: str | None) -> None:
+    with best_effort():
+        create_markdown_artifact("\n".join(lines), key=_artifact_key(run.pipeline.name, what), description=description)
+
+
+def _artifact_key(pipeline: str, what: str) -> str:
+    """Return a key that Prefect accepts: lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", f"{pipeline}-{what}".lower()).strip("-")

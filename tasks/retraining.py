@@ -1,4 +1,4 @@
-"""The steps of a retraining around the stages: what is new, how the champion fares, who is better, who serves."""
+"""Steps of a retraining between the stages: find new data, check the champion for drift, judge, and promote."""
 
 import importlib
 import logging
@@ -9,14 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
 from gristmill.config import catalogue as config
 from gristmill.config.assignments import override
 from gristmill.config.catalogue import Pipeline
-from gristmill.config.deployments import schedule_of
+from gristmill.config.deployments import pipeline_resource, schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.project.serving import register
 from gristmill.registry.registry import Registry
@@ -31,7 +29,7 @@ from gristmill.store.artifact import Reference
 from gristmill.training import progress
 from gristmill.workers.pool import concurrency
 from tasks.prefect_artifacts import best_effort, show_judgement
-from tasks.run_stage import Run, opened
+from tasks.run_stage import Run, open_run, stage_task
 
 logger = logging.getLogger(__name__)
 
@@ -39,120 +37,116 @@ References = Mapping[str, Reference]
 
 
 @contextmanager
-def retraining(pipeline: str, overrides: list[str], project: str | None) -> Iterator[Run]:
-    """Open the run of a retraining: the pipeline's own settings, with what its domain judges challengers by.
+def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> Iterator[Run]:
+    """Start the run of a retraining, with the pipeline's settings and those by which its domain judges challengers.
 
     Raises:
-        WorkError: another retraining of the pipeline is under way, and the settings do not say to wait for it.
+        WorkError: another retraining of the pipeline is running, and the settings do not say to wait for it.
     """
     catalogue = config.load(Path(project) if project else None, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
-    own, schedule = _own_overrides(settings, overrides), schedule_of(settings)
-    with store.lock(f"retrain-{pipeline}", wait=schedule.collision == "wait") as alone:
-        if not alone:
+    added, schedule = _domain_overrides(settings, overrides), schedule_of(settings)
+    with store.lock(f"retrain-{pipeline}", wait=schedule.collision == "wait") as acquired:
+        if not acquired:
             raise WorkError(
-                f"another retraining of {pipeline!r} is under way. Wait for its end, or have later ones wait for it by "
+                f"another retraining of {pipeline!r} is running. Wait for its end, or let later ones wait for it with "
                 'schedule.collision = "wait".'
             )
         registry = Registry(store)
         registry.pull(pipeline)
         champion = registry.champion(pipeline, verified=True)
-        with opened(catalogue, _changed(settings, own), [*overrides, *own]) as run:
+        tables = config.restore_settings(settings.domain, override(settings.values(), added))
+        with open_run(catalogue, replace(settings, tables=tables), [*overrides, *added]) as run:
             yield replace(run, champion=champion, jobs=concurrency(catalogue.runner, None))
 
 
-def _own_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
-    """Return what the domain trains challengers with, where that is anything but the pipeline's own settings."""
-    asks = getattr(_domain(settings.domain), "overrides", None)
-    own: list[str] = asks(settings.tables) if asks else []
+def _domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:
+    """Return the settings that the domain changes for challengers; the user may not override them."""
+    domain = _domain(settings.domain)
+    added: list[str] = domain.overrides(settings.tables) if hasattr(domain, "overrides") else []
     for assignment in overrides:
         key = assignment.partition("=")[0].strip()
-        if key in {asked.partition("=")[0] for asked in own}:
+        if key in {change.partition("=")[0] for change in added}:
             raise RequestError(
                 f"--set {assignment}: a retraining sets {key} itself, by [pipelines.{settings.name}.gate]."
             )
-    return own
+    return added
 
 
-def _changed(settings: Pipeline, assignments: list[str]) -> Pipeline:
-    """Return a pipeline with assignments made in it."""
-    return replace(settings, tables=config.restore_settings(settings.domain, override(settings.values(), assignments)))
-
-
-@task(task_run_name="look for news of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+@stage_task("look for news of {run.pipeline.name}")
 def look_for_news(run: Run, ingested: Reference) -> Retraining:
-    """Compare the data with the champion's, and with what the last retraining judged."""
+    """Compare the data with the champion's, and with the data that the last retraining judged."""
     champion = run.champion
     known = last_judged_data(run.pipeline, Runs(run.catalogue.store), Registry(run.catalogue.store), champion)
     news_of = _domain(run.pipeline.domain).news
     now = _folder(run, ingested)
     news = news_of(now, _folders(run, champion)["ingest"] if champion else None)
     unjudged = news_of(now, _folder(run, known.ingest)).rows if known else news.rows
-    asked = _own_overrides(run.pipeline, [])
+    asked = _domain_overrides(run.pipeline, [])
     found = Retraining(champion=champion.number if champion else None, news=news, unjudged=unjudged, asked=asked)
     tables: Any = run.pipeline.tables
     made = champion.made if champion else None
     end = stop_before_training(news, unjudged, made, tables["schedule"], tables["gate"], datetime.now(UTC))
     logger.info("%-10s %s since %s", "news", news, f"version {champion.number}" if champion else "ever")
-    return _told(run, found.ended(*end) if end else found)
+    return _record(run, found.ended(*end) if end else found)
 
 
-@task(task_run_name="watch champion of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
-def watch_champion(run: Run, found: Retraining, ingested: Reference) -> Retraining:
-    """Score the champion on what came since it was trained, and compare that data with what it was trained on."""
+@stage_task("watch champion of {run.pipeline.name}")
+def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
+    """Score the champion on newer data, and compare that data with its training set."""
     champion = run.champion
     if champion is None or not found.news.later:
         return found
     progress.report_work("drift")
-    drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _compared(run, champion))
+    drift = _domain(run.pipeline.domain).drift(_folder(run, ingested), _champion(run, champion))
     _raise_alarms(run, champion, drift.alarms)
-    return _told(run, found.model_copy(update={"drift": drift}))
+    return _record(run, found.model_copy(update={"drift": drift}))
 
 
-def from_champion(run: Run) -> Run:
-    """Return the run as one whose training begins from the champion's weights, where the settings ask for that.
+def with_warm_start(run: Run) -> Run:
+    """Return the run with training that starts from the champion's weights, if the settings ask for it.
 
-    They are those that were judged, not those of the refit, which has learned what the challenger is to be chosen on.
+    These are the judged weights, not those of the refit, which has seen the data that judges the challenger.
     """
     if run.champion is None or not getattr(run.pipeline.tables["schedule"], "warm_start", False):
         return run
     return replace(run, start=run.champion.references["train"])
 
 
-@task(task_run_name="count what can be judged of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+@stage_task("count what can be judged of {run.pipeline.name}")
 def count_judgeable(run: Run, found: Retraining, made: References) -> Retraining:
-    """Have a challenger wait, before it is trained, of whose test part too little is new to it and to the champion.
+    """Stop before the training if too little of the test set is new to both champion and challenger.
 
-    Of a series, whose test part is the judging window, all is.
+    The test set of a series is its judging window, which is new as a whole.
     """
-    count = getattr(_domain(run.pipeline.domain), "judgeable", None)
-    if run.champion is None or count is None:
+    domain = _domain(run.pipeline.domain)
+    if run.champion is None or not hasattr(domain, "judgeable"):
         return found
     gate: Any = run.pipeline.tables["gate"]
-    end = stop_before_challenger(count(_made(run, made), _compared(run, run.champion)), gate)
-    return _told(run, found.ended(*end)) if end else found
+    end = stop_before_challenger(domain.judgeable(_artifact_folders(run, made), _champion(run, run.champion)), gate)
+    return _record(run, found.ended(*end)) if end else found
 
 
-@task(task_run_name="judge challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+@stage_task("judge challenger of {run.pipeline.name}")
 def judge(run: Run, found: Retraining, made: References) -> Retraining:
-    """Compare challenger, champion and baselines on data that is newer than anything the champion was trained on."""
+    """Compare challenger, champion and baselines on data newer than the champion's training set."""
     progress.report_work("judge")
-    challenger, champion = _made(run, made), _compared(run, run.champion) if run.champion else None
+    challenger, champion = _artifact_folders(run, made), _champion(run, run.champion) if run.champion else None
     contest = _domain(run.pipeline.domain).contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]
     best = judgement.best_baseline(Scores.read(challenger["evaluate"]), contest)
     judged = judgement.judge(contest, gate, best)
     logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
     show_judgement(run, judged)
-    found = _with_baseline(run, found, contest, best).model_copy(update={"judgement": judged})
+    found = _with_baseline_drift(run, found, contest, best).model_copy(update={"judgement": judged})
     if not judged.promoted:
         _emit(run, "gristmill.model.rejected", {"why": judged.why})
         found = found.ended("rejected", judged.why)
-    return _told(run, found)
+    return _record(run, found)
 
 
-def _with_baseline(run: Run, found: Retraining, contest: Contest, best: str | None) -> Retraining:
-    """Return what was found with an alarm where the champion is clearly worse than the best baseline."""
+def _with_baseline_drift(run: Run, found: Retraining, contest: Contest, best: str | None) -> Retraining:
+    """Return the retraining with an alarm if the champion is clearly worse than the best baseline."""
     from gristmill.retraining.drift import baseline_drift  # late: scipy.stats and pandas take a second to load
 
     sign = baseline_drift(contest, best)
@@ -169,23 +163,23 @@ def _raise_alarms(run: Run, champion: Version, alarms: list[str]) -> None:
         _emit(run, "gristmill.drift.detected", {"alarm": alarm, "champion": champion.number})
 
 
-@task(task_run_name="promote challenger of {run.pipeline.name}", cache_policy=NO_CACHE, persist_result=False)
+@stage_task("promote challenger of {run.pipeline.name}")
 def promote(run: Run, found: Retraining) -> Retraining:
-    """Register the exported model and have it served."""
+    """Register the exported model and promote it, unless another version was promoted meanwhile."""
     registry = Registry(run.catalogue.store)
     registry.pull(run.pipeline.name)
-    serves = registry.champion(run.pipeline.name, verified=True)
-    if serves and serves.number != found.champion:
-        return _told(run, _overtaken(found, serves.number))
+    champion = registry.champion(run.pipeline.name, verified=True)
+    if champion and champion.number != found.champion:
+        return _record(run, _overtaken(found, champion.number))
     why = found.judgement.why if found.judgement else ""
     decision = {"verdict": "judged", "why": why} | found.model_dump(mode="json", include={"news", "drift", "judgement"})
     version = register(run.catalogue.root, run.catalogue.store, run.record(), decision)
     promotion = registry.promote(run.pipeline.name, version.number, why, found.champion or 0)
     if promotion.version != version.number:
-        return _told(run, _overtaken(found, promotion.version))
+        return _record(run, _overtaken(found, promotion.version))
     logger.info("%-10s version %d", "promoted", version.number)
     _emit(run, "gristmill.model.promoted", {"version": version.number, "why": why})
-    return _told(run, found.ended("promoted", why, version.number))
+    return _record(run, found.ended("promoted", why, version.number))
 
 
 def _overtaken(found: Retraining, version: int) -> Retraining:
@@ -196,11 +190,11 @@ def _domain(name: str) -> Any:
     return importlib.import_module(f"gristmill.domains.{name}.retraining")
 
 
-def _compared(run: Run, version: Version) -> Champion:
+def _champion(run: Run, version: Version) -> Champion:
     return Champion(_folders(run, version), config.restore_settings(version.domain, version.settings))
 
 
-def _made(run: Run, made: References) -> dict[str, Path]:
+def _artifact_folders(run: Run, made: References) -> dict[str, Path]:
     return {label: _folder(run, reference) for label, reference in made.items()}
 
 
@@ -209,29 +203,25 @@ def _folder(run: Run, reference: Reference) -> Path:
 
 
 def _folders(run: Run, version: Version) -> dict[str, Path]:
+    """Return the folders of a version's artifacts; the export is its registered bundle."""
     try:
         others = {label: reference for label, reference in version.references.items() if label != "export"}
-        return _made(run, others) | {"export": Registry(run.catalogue.store).bundle(version)}
+        return _artifact_folders(run, others) | {"export": Registry(run.catalogue.store).bundle(version)}
     except CorruptArtifact as damage:
         raise WorkError(
             f"{damage} It belongs to version {version.number}, with which new data is compared. Run {version.pipeline} "
-            f"and have that model serve: gristmill promote {version.pipeline}."
+            f"and promote that model: gristmill promote {version.pipeline}."
         ) from None
 
 
-def _told(run: Run, found: Retraining) -> Retraining:
-    """Keep how the retraining stands in the run's record."""
+def _record(run: Run, found: Retraining) -> Retraining:
+    """Save the state of the retraining in the run's record."""
     Runs(run.catalogue.store).note_retraining(run.pipeline.name, run.id, found)
     return found
 
 
 def _emit(run: Run, event: str, payload: dict[str, Any]) -> None:
+    name = run.pipeline.name
+    resource = {"prefect.resource.id": pipeline_resource(name), "prefect.resource.name": name}
     with best_effort():
-        emit_event(
-            event,
-            resource={
-                "prefect.resource.id": f"gristmill.pipeline.{run.pipeline.name}",
-                "prefect.resource.name": run.pipeline.name,
-            },
-            payload=payload,
-        )
+        emit_event(event, resource=resource, payload=payload)

@@ -1,4 +1,4 @@
-"""What every stage's task does: ask the store, and only on a miss call the core and publish what it wrote."""
+"""Run one stage: look it up in the store, and only on a cache miss call the core and publish the result."""
 
 import importlib
 import logging
@@ -6,13 +6,15 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
 from gristmill.config import stages as domains
@@ -32,54 +34,60 @@ from gristmill.store.store import Draft, Store
 from gristmill.training import progress
 from gristmill.training.keras_backend import import_keras, set_threads
 from gristmill.util.files import ChangeDetector
-from gristmill.workers.chunks import StageChunk, made_by_workers
+from gristmill.workers.chunks import StageChunk, make_with_workers
 from gristmill.workers.pool import concurrency
-from tasks.pulled import check_store_outlasts_run
+from tasks.pull_steps import check_store_outlasts_run
 
 logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Run:
-    """The run a task belongs to: the pipeline's settings as they were when it began."""
+    """Run that a task belongs to, with the pipeline's settings when it started."""
 
     id: str
     catalogue: Catalogue
     pipeline: Pipeline
-    refresh: str | None  # a stage to do again even if its result is there
-    start: Reference | None = None  # the network whose weights training begins from
-    champion: Version | None = None  # that serves when a retraining begins: what it judges a challenger beside
-    jobs: int | None = 1  # points or chunks of a stage done at a time; None for as many as a cluster has workers
+    refresh: str | None  # a stage to run again even on a cache hit
+    start: Reference | None = None  # the network from whose weights training starts
+    champion: Version | None = None  # when a retraining starts; challengers are compared with it
+    jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers
 
-    def spreads(self, stage: domains.Stage) -> bool:
-        """Whether others do chunks of a stage's work."""
-        elsewhere = self.catalogue.runner.address is not None
-        return stage.chunked is not None and self.jobs != 1 and (elsewhere or not stage.threaded)
+    def uses_workers(self, stage: domains.Stage) -> bool:
+        """Return whether workers do the stage in chunks."""
+        remote = self.catalogue.runner.address is not None
+        return stage.chunked is not None and self.jobs != 1 and (remote or not stage.threaded)
 
     @property
     def stages(self) -> dict[str, domains.Stage]:
-        """The stages by label, those that fan out point by point."""
+        """Return the stages by label; a stage that fans out has one label a point."""
         stages = domains.stages_of(self.pipeline.domain, self.pipeline.tables)
         return {stage.label: domains.with_warm_start(stage) if self.start else stage for stage in stages}
 
     def points(self, name: str) -> list[str]:
-        """Return the labels of the points that a stage fans out to."""
+        """Return the labels of the points of a stage that fans out."""
         return [label for label, stage in self.stages.items() if stage.name == name]
 
-    def asked(self, *inputs: Reference) -> dict[str, Any]:
-        """Return what the flow `chunk` has to know of this run and of what a piece reads."""
-        overrides = self.record().overrides
-        return {
-            "pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": list(inputs)
-        }  # fmt: skip
+    def chunk_parameters(self, inputs: Sequence[Reference]) -> dict[str, Any]:
+        """Return the parameters of the flow `chunk` that all chunks of this run have in common."""
+        overrides, inputs = self.record().overrides, list(inputs)
+        return {"pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": inputs}
 
     def record(self) -> Record:
-        """Return the run's record as it stands."""
+        """Return the run's record so far."""
         return Runs(self.catalogue.store).read(self.pipeline.name, self.id)
 
 
+def stage_task(run_name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a Prefect task of a function; the store is the cache, so Prefect keeps no results."""
+    return task(task_run_name=run_name, cache_policy=NO_CACHE, persist_result=False, **options)
+
+
 @contextmanager
-def recorded(
+def recorded_run(
     pipeline: str,
     overrides: list[str],
     refresh: str | None,
@@ -87,20 +95,17 @@ def recorded(
     trial: bool = False,
     jobs: int | None = 1,
 ) -> Iterator[Run]:
-    """Open a run of a pipeline, as `pipelines.toml` has it now, and close its record with the outcome.
-
-    With `jobs` the points or chunks of a stage are done side by side: so many at a time; by None as `[runner]` says.
-    """
+    """Start a run of a pipeline with the current settings, and finish its record; for `jobs` see `concurrency`."""
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
-    with opened(catalogue, catalogue.pipeline(pipeline), overrides, refresh, trial) as run:
+    with open_run(catalogue, catalogue.pipeline(pipeline), overrides, refresh, trial) as run:
         yield replace(run, jobs=concurrency(catalogue.runner, jobs))
 
 
 @contextmanager
-def opened(
+def open_run(
     catalogue: Catalogue, pipeline: Pipeline, overrides: list[str], refresh: str | None = None, trial: bool = False
 ) -> Iterator[Run]:
-    """Open a run of a pipeline whose settings are known, and close its record with the outcome.
+    """Start a run of a pipeline with the given settings, and finish its record.
 
     Raises:
         WorkError: the store would be lost with a copy of the project that Prefect has made.
@@ -113,12 +118,12 @@ def opened(
     try:
         yield Run(run.id, catalogue, pipeline, refresh)
         stages = runs.read(pipeline.name, run.id).stages.values() if store.remote else ()
-        upload_missing(store, (stage.reference for stage in stages if stage.cached))  # what a record names, all find
+        upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
     except Exception as error:
-        with suppress(StoreError):  # a full disk: the error to tell is the first
+        with suppress(StoreError):  # on a full disk the first error is the one to report
             runs.finish(pipeline.name, run.id, "failed", f"{type(error).__name__}: {error}")
         raise
-    except BaseException:  # Ctrl-C, SIGTERM, cancelled by Prefect: the next run goes on from here
+    except BaseException:  # Ctrl-C, SIGTERM, or cancelled by Prefect: the next run resumes
         with suppress(StoreError):
             runs.finish(pipeline.name, run.id, "interrupted")
         raise
@@ -126,28 +131,28 @@ def opened(
     try:
         evict(store)
     except StoreError as error:
-        logger.warning("%s The cache is left as large as it is.", error)
+        logger.warning("%s The cache was not reduced.", error)
 
 
 def produce(
     run: Run, label: str, *inputs: Reference, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
 ) -> Reference:
-    """Return the reference of a stage's artifact, found in the store (a Cached state) or made now.
+    """Return the reference of a stage's artifact, on a cache hit as a Cached state.
 
     Args:
         run: the run it belongs to.
         label: the stage, or one of its points.
         inputs: artifacts it reads, in the order in which the stage names them.
-        on_new: called with an artifact that was made now.
-        extras: arguments of the core function besides settings, places and folders.
+        on_new: called with the artifact on a cache miss.
+        extras: further arguments of the core function.
 
     Raises:
-        WorkError: the core could not do it; nothing was published.
+        WorkError: the core failed; nothing was published.
     """
-    began = time.perf_counter()
+    started = time.perf_counter()
     artifact, cached = make(run, label, *inputs, **extras)
-    note(run, label, artifact, cached, seconds=time.perf_counter() - began)
-    if cached:  # a state that Prefect shows as such; the flow gets its data, the reference
+    record_stage(run, label, artifact, cached, seconds=time.perf_counter() - started)
+    if cached:  # Prefect shows the state; the flow gets its data
         return cast(Reference, Completed(name="Cached", message=f"{label} is fresh", data=artifact.reference))
     if on_new:
         on_new(run, artifact)
@@ -157,147 +162,144 @@ def produce(
 def make(
     run: Run, label: str, *inputs: Reference, requested: StageChunk | None = None, **extras: Any
 ) -> tuple[Artifact, bool]:
-    """Return the artifact of a stage, or of the piece that another process asks for, and whether it was there.
+    """Return the artifact of a stage, or of the chunk requested by another process, and whether it was a cache hit.
 
-    Nothing is noted. The other arguments are those of `produce`.
+    The run's record is not changed. For the other arguments see `produce`.
     """
     chunk = requested.chunk if requested else None
     stage, store = run.stages[label], run.catalogue.store
     stage = stage if chunk is None else stage.chunk(chunk)
-    data, digests = read_by(run, stage, inputs)
-    imported = imported_by(run, stage)
-    read = [file for found in data.values() if not found.url for file in found.files if chunk is None]
-    watch = ChangeDetector([*read, *imported.files])
-    made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo), imported)
-    if requested and requested.key != made_of.key:
-        raise WorkError(f"{PIPELINES_FILE}, the data or the code are not those that the run began with. Run again.")
-    again = run.refresh == stage.name
-    if not again and (artifact := _found(store, made_of)):
+    data, digests = read_inputs(run, stage, inputs)
+    imported = imported_code(run, stage)
+    files = [file for found in data.values() if not found.url for file in found.files if chunk is None]
+    changes = ChangeDetector([*files, *imported.files])
+    identity = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo), imported)
+    if requested and requested.key != identity.key:
+        raise WorkError(f"{PIPELINES_FILE}, the data or the code have changed since the run started. Run again.")
+    refresh = run.refresh == stage.name
+    if not refresh and (artifact := _find_cached(store, identity)):
         return artifact, True
     if requested is None:
         progress.report_work(label)
-    with store.lock(made_of.key):
-        if not again and (artifact := _found(store, made_of)):  # made by another run while this one waited
+    with store.lock(identity.key):
+        if not refresh and (artifact := _find_cached(store, identity)):  # made by another run meanwhile
             return artifact, True
-        if again:  # from the start
-            shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
-        folders = _folders(stage, inputs, store, by_stat=chunk is not None)  # whoever asks for it has hashed them
-        arguments = _arguments(run, stage, data, made_of.key) | folders | extras
+        if refresh:
+            shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
+        folders = _input_folders(stage, inputs, store, by_stat=chunk is not None)  # the requesting run has hashed them
+        arguments = _arguments(run, stage, data, identity.key) | folders | extras
         check_loaded(imported.files)
-        with store.draft(made_of) as draft:
-            spread = partial(_by_workers, run, label, inputs, digests) if run.spreads(stage) else None
-            _work(run.pipeline.domain, stage, draft, made_of, arguments, spread)
-            watch.check()
+        with store.draft(identity) as draft:
+            make_chunks = partial(_make_chunks, run, label, inputs, digests) if run.uses_workers(stage) else None
+            _call_core(run.pipeline.domain, stage, draft, identity, arguments, make_chunks)
+            changes.check()
             if chunk is None and plan.locate_inputs(run.catalogue, run.pipeline, stage) != data:
                 raise SourceChanged(f"{', '.join(data)}: files came or went while they were read. Run again.")
-            artifact = store.publish(draft, made_of, replace=again)
-        shutil.rmtree(store.scratch(made_of.key), ignore_errors=True)
+            artifact = store.publish(draft, identity, replace=refresh)
+        shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
     return artifact, False
 
 
-def read_by(run: Run, stage: domains.Stage, inputs: Iterable[Reference]) -> tuple[dict[str, Located], dict[str, str]]:
-    """Return where the data lies that a stage reads, and the digests of that and of its inputs."""
+def read_inputs(
+    run: Run, stage: domains.Stage, inputs: Iterable[Reference]
+) -> tuple[dict[str, Located], dict[str, str]]:
+    """Return the data files of a stage, and the digests of these and of its input artifacts."""
     fetch_missing((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
     data = plan.locate_inputs(run.catalogue, run.pipeline, stage)
-    made = {name: reference["digest"] for name, reference in zip(stage.inputs, inputs, strict=True)}
-    return data, plan.digests_of(data, run.catalogue.store) | made
+    artifacts = {name: reference["digest"] for name, reference in zip(stage.inputs, inputs, strict=True)}
+    return data, plan.digests_of(data, run.catalogue.store) | artifacts
 
 
-def imported_by(run: Run, stage: domains.Stage) -> Imported:
-    """Return what the own code that a stage runs imports."""
+def imported_code(run: Run, stage: domains.Stage) -> Imported:
+    """Return the user's own code that a stage imports."""
     tables = (run.pipeline.tables[name] for name in stage.tables)
     return read_imported(run.catalogue.root, tables, run.catalogue.store.memo)
 
 
 def _arguments(run: Run, stage: domains.Stage, data: Mapping[str, Located], key: str) -> dict[str, Any]:
-    """Return a stage's tables, its point, the files that it reads, fetched, and the folders that it keeps."""
+    """Return the core's arguments: settings, point, data files, and folders of a resumable stage."""
     store = run.catalogue.store
     fetch(data.values(), store)
-    kept = {"scratch": store.scratch(key), "logs": store.logs(run.pipeline.name, key)} if stage.resumable else {}
-    return {name: run.pipeline.tables[name] for name in stage.tables} | _files(data) | kept | dict(stage.point)
-
-
-def _files(data: Mapping[str, Located]) -> dict[str, tuple[Path, ...]]:
-    """Return the files that settings name, as the argument of the core: all of a source's, all of a model's."""
-    found: dict[str, tuple[Path, ...]] = {}
+    files: dict[str, tuple[Path, ...]] = {}
     for place, located in data.items():
         argument = {"source": "paths", "model": "files"}[place.partition(".")[0]]
-        found[argument] = (*found.get(argument, ()), *located.files)
-    return found
+        files[argument] = (*files.get(argument, ()), *located.files)
+    kept = {"scratch": store.scratch(key), "logs": store.logs(run.pipeline.name, key)} if stage.resumable else {}
+    return {name: run.pipeline.tables[name] for name in stage.tables} | files | kept | dict(stage.point)
 
 
-def _folders(
+def _input_folders(
     reader: domains.Stage, inputs: Iterable[Reference], store: Store, by_stat: bool
 ) -> dict[str, Path | list[Path]]:
-    """Return the verified folders of the artifacts a stage reads, by its arguments; of a stage that fans out a list."""
+    """Return the verified folders of the input artifacts by argument; a list for a stage that fans out."""
     folders: dict[str, Path | list[Path]] = {}
-    fanned = {stage.name for stages in domains.STAGES.values() for stage in stages if stage.axes}
+    fanned_out = {stage.name for stages in domains.STAGES.values() for stage in stages if stage.axes}
     for label, reference in zip(reader.inputs, inputs, strict=True):
-        name = label.split()[0]  # of a point, the stage
+        name = label.split()[0]  # the label of a point begins with its stage
         path, argument = store.open_verified(reference, by_stat).path, reader.argument(name)
-        if name in fanned:
+        if name in fanned_out:
             folders[argument] = [*cast(list[Path], folders.get(argument, [])), path]
         else:
             folders[argument] = path
     return folders
 
 
-def _found(store: Store, made_of: Identity) -> Artifact | None:
+def _find_cached(store: Store, identity: Identity) -> Artifact | None:
     try:
-        return store.get_remote_aware(made_of.stage, made_of.key, anew=True)
-    except CorruptArtifact as damage:
-        logger.warning("%s It is made again.", damage)
+        return store.get_remote_aware(identity.stage, identity.key, anew=True)
+    except CorruptArtifact as error:
+        logger.warning("%s It is made again.", error)
         return None
 
 
-def _by_workers(
-    run: Run, label: str, inputs: Iterable[Reference], digests: Mapping[str, str], count: int
+def _make_chunks(
+    run: Run, label: str, inputs: Sequence[Reference], digests: Mapping[str, str], count: int
 ) -> list[Path]:
-    """Have workers do the chunks of a stage's work that are not there, and return the verified folders of all."""
+    """Let workers make the missing chunks of a stage, and return the verified folders of all chunks."""
     stage, store, modules = run.stages[label], run.catalogue.store, read_modules(run.catalogue.store.memo)
-    others = {*stage.inputs} - {*stage.chunk(0).inputs}
-    read = [reference for name, reference in zip(stage.inputs, inputs, strict=True) if name not in others]
-    known = {name: digest for name, digest in digests.items() if name not in others}
-    imported = imported_by(run, stage)
-    chunks = [stage.chunk(number) for number in range(count)]
-    wanted = [plan.identity_of(run.pipeline, chunk, known, modules, imported) for chunk in chunks]
-    made = [None if run.refresh == stage.name else _found(store, made_of) for made_of in wanted]
-    missing = [number for number, artifact in enumerate(made) if artifact is None]
+    read = stage.chunk(0).inputs
+    references = [reference for name, reference in zip(stage.inputs, inputs, strict=True) if name in read]
+    read_digests = {name: digest for name, digest in digests.items() if name in read or name not in stage.inputs}
+    imported = imported_code(run, stage)
+    identities = [
+        plan.identity_of(run.pipeline, stage.chunk(number), read_digests, modules, imported) for number in range(count)
+    ]
+    found = [None if run.refresh == stage.name else _find_cached(store, identity) for identity in identities]
+    missing = [number for number, artifact in enumerate(found) if artifact is None]
     if missing:
-        pieces = [StageChunk(label, wanted[number].key, number) for number in missing]
-        for at, piece in made_by_workers(run.catalogue, run.jobs, run.asked(*read), pieces):
-            made[missing[at]] = piece.artifact
-    return [store.open_verified(cast(Artifact, artifact).reference).path for artifact in made]
+        chunks = [StageChunk(label, identities[number].key, number) for number in missing]
+        for at, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(references), chunks):
+            found[missing[at]] = result.artifact
+    return [store.open_verified(cast(Artifact, artifact).reference).path for artifact in found]
 
 
-def _work(
+def _call_core(
     domain: str,
     stage: domains.Stage,
     draft: Draft,
-    made_of: Identity,
+    identity: Identity,
     arguments: dict[str, Any],
-    spread: Callable[[int], list[Path]] | None,
+    make_chunks: Callable[[int], list[Path]] | None,
 ) -> None:
-    """Call the stage's core function to fill the draft, and measure it; `spread` has workers do the chunks of it."""
+    """Let the stage's core function fill the draft, and measure it; workers make its chunks first if there are any."""
     if "tensorflow" in stage.libraries:
         import_keras()
-    load_closure(made_of.parts["code"])
+    load_closure(identity.parts["code"])
     module = importlib.import_module(domains.module_of(domain, stage.name))
     core = getattr(module, stage.function or stage.name)
-    began = time.perf_counter()
-    if spread:
-        others = {stage.argument(name.split()[0]) for name in {*stage.inputs} - {*stage.chunk(0).inputs}}
-        count = module.chunks(**{name: value for name, value in arguments.items() if name not in others})
-        arguments = arguments | ({"chunks": spread(count)} if count > 1 else {})
+    started = time.perf_counter()
+    if make_chunks:
+        unread = {stage.argument(name.split()[0]) for name in {*stage.inputs} - {*stage.chunk(0).inputs}}
+        count = module.chunks(**{name: value for name, value in arguments.items() if name not in unread})
+        arguments = arguments | ({"chunks": make_chunks(count)} if count > 1 else {})
     draft.counts = core(**arguments, out=draft.path)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
-    draft.measures = {"seconds": round(time.perf_counter() - began, 3), "peak_memory_mib": round(peak, 1)}
+    draft.measures = {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mib": round(peak, 1)}
 
 
-def note(run: Run, label: str, artifact: Artifact, cached: bool, seconds: float) -> None:
-    """Add a stage to the run's record, and say so."""
-    reference = artifact.reference
-    done = StageRecord(reference=reference, cached=cached, seconds=round(seconds, 3))
-    Runs(run.catalogue.store).note(run.pipeline.name, run.id, label, done)
+def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds: float) -> None:
+    """Add a stage to the run's record, and log it."""
+    record = StageRecord(reference=artifact.reference, cached=cached, seconds=round(seconds, 3))
+    Runs(run.catalogue.store).note(run.pipeline.name, run.id, label, record)
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in artifact.counts.items())
     logger.info("%-10s %s (%s)", label, "fresh" if cached else f"done in {seconds:.1f} s", counts)

@@ -24,7 +24,7 @@ from gristmill.util.processes import is_running
 from helpers.small_base import write_weights
 from helpers.small_photos import write_photos
 from helpers.support import Forked, made, records, wait_until, write_project
-from tasks import backtest
+from tasks import stage_tasks
 
 pytest_plugins = ["helpers.end_to_end"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("parity_here")]
@@ -117,13 +117,13 @@ def try_once(project: str, pipeline: str) -> None:
 def note_pieces(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Return a list to which the pieces are added, by their stages, that workers are asked for from now on."""
     asked: list[list[str]] = []
-    ask = backtest.made_by_workers
+    ask = stage_tasks.make_with_workers
 
     def noted(catalogue: Any, jobs: Any, common: Any, pieces: Any) -> Any:
         asked.append([piece.stage for piece in pieces])
         return ask(catalogue, jobs, common, pieces)
 
-    monkeypatch.setattr(backtest, "made_by_workers", noted)
+    monkeypatch.setattr(stage_tasks, "make_with_workers", noted)
     return asked
 
 

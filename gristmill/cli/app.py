@@ -15,7 +15,7 @@ from gristmill.cli import output, progress_bar
 from gristmill.cli.commands import check, course, init, models, operations, run, schema, upkeep
 from gristmill.cli.options import Jobs, Json, Name, Refresh, RunId, Set, number_of
 from gristmill.errors import GristmillError, RequestError, WorkError
-from gristmill.prefect_runtime.launch import QUIET, on_loss, set_up_prefect
+from gristmill.prefect_runtime.launch import QUIET, on_api_lost, set_up_prefect
 from gristmill.project.project import Project
 from gristmill.settings.messages import did_you_mean
 
@@ -245,7 +245,7 @@ def _as_request_error(error: Any) -> RequestError:
 def main() -> None:
     """Run a command; print an error as one line and exit with its status."""
     signal.signal(signal.SIGTERM, _interrupt)
-    on_loss(_end)
+    on_api_lost(_end)
     try:
         status = app(prog_name="gristmill", standalone_mode=False) or 0
     except BrokenPipeError:  # the reader has ended, as `head` does

@@ -80,8 +80,8 @@ def _runner(runner: Runner) -> Diagnosis:
         extras.require_extra('[runner] kind: "dask"', "dask")
         if not runner.address:
             return Diagnosis("runner", f"a Dask cluster on this machine for each command, {workers} workers")
-        with dask_cluster.connected(runner.address) as client:
-            threads = dask_cluster.threads_of(client, runner.address)
+        with dask_cluster.connect(runner.address) as client:
+            threads = dask_cluster.count_threads(client, runner.address)
     except GristmillError as error:
         return Diagnosis("runner", str(error), sound=False)
     return Diagnosis("runner", f"Dask at {strip_credentials(runner.address)}, {threads} workers")

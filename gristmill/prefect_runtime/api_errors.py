@@ -1,4 +1,4 @@
-"""What Prefect's API refuses, told in one line."""
+"""Errors of Prefect's API, reported in one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,27 +10,23 @@ from gristmill.util.urls import strip_credentials
 
 
 @contextmanager
-def refusals_told(api: str | None = None) -> Iterator[None]:
-    """Raise `WorkError`, in one line, for what Prefect's API refuses.
-
-    Args:
-        api: its address, where others may be asked too, whose refusals are not touched.
-    """
+def one_line_api_errors(api: str | None = None) -> Iterator[None]:
+    """Turn errors of Prefect's API into `WorkError`; with its address, errors of other servers pass."""
     try:
         yield
     except HTTPStatusError as error:
-        if api and not concerns(error, api):
+        if api and not is_from_api(error, api):
             raise
-        locked = error.response.status_code in (codes.UNAUTHORIZED, codes.FORBIDDEN)
-        remedy = "Set PREFECT_API_AUTH_STRING to the server's." if locked else "See its log."
-        said = strip_credentials(str(error).partition(" - ")[0].partition("\n")[0])
-        raise WorkError(f"Prefect's API refused it ({said}). {remedy}") from None
+        unauthorized = error.response.status_code in (codes.UNAUTHORIZED, codes.FORBIDDEN)
+        remedy = "Set PREFECT_API_AUTH_STRING to the server's." if unauthorized else "See its log."
+        message = strip_credentials(str(error).partition(" - ")[0].partition("\n")[0])
+        raise WorkError(f"Prefect's API rejected the request ({message}). {remedy}") from None
 
 
-def concerns(error: HTTPError, api: str) -> bool:
-    """Whether what went wrong was a request to this API: a user's own code may ask other servers."""
+def is_from_api(error: HTTPError, api: str) -> bool:
+    """Return whether the failed request was to this API; a user's own code may use other servers."""
     try:
-        asked = error.request.url
-    except RuntimeError:  # it does not know its request
+        url = error.request.url
+    except RuntimeError:  # the error has no request
         return False
-    return (asked.host, asked.port) == (URL(api).host, URL(api).port)
+    return (url.host, url.port) == (URL(api).host, URL(api).port)

@@ -1,7 +1,7 @@
 """The flows under names that Prefect can import anywhere: `gristmill.prefect_runtime.entrypoints.timeseries`.
 
-A worker works in the project's folder, first of all that Python searches. Where that folder has a package `flows` of
-its own, `flows.timeseries` would be sought in it; `gristmill` is ours alone.
+A worker works in the project's folder, which Python searches first. If that folder has a package `flows` of its own,
+`flows.timeseries` would not be found; the name `gristmill` is unique.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from gristmill.util.processes import end_with_parent
 
 
 def import_own(module: str) -> ModuleType:
-    """Import one of our modules, even where the user's folder has packages of the same names."""
+    """Import a module of gristmill's, even if the user's folder has a package of the same name."""
     root = str(PACKAGE.parent)
     sys.path.insert(0, root)
     try:
@@ -27,7 +27,7 @@ def import_own(module: str) -> ModuleType:
         if error.name != module:
             raise
         raise WorkError(
-            f"another package named {module.partition('.')[0]!r} is loaded in this process already."
+            f"another package named {module.partition('.')[0]!r} is already loaded in this process."
         ) from None
     finally:
         sys.path.remove(root)
@@ -37,10 +37,7 @@ def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
     for logger in map(logging.getLogger, ("gristmill", "tasks")):
-        if (
-            not logger.level
-        ):  # Prefect takes our lines to its page, but only from the level on that they are let through
-            logger.setLevel(logging.INFO)
+        if not logger.level:
+            logger.setLevel(logging.INFO)  # Prefect's page shows only what passes this level
     end_with_parent()
-    flow = getattr(import_own(f"flows.{name}"), name)
-    return import_own("tasks.events").telling_its_end(flow)
+    return import_own("tasks.events").with_end_event(getattr(import_own(f"flows.{name}"), name))

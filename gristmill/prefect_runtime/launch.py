@@ -1,4 +1,4 @@
-"""Flows launched from this process: what they need is looked at first, then Prefect is loaded, which takes a second."""
+"""Launch flows from this process: check what they need first, then load Prefect, which takes a second."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -15,13 +15,13 @@ from gristmill.training.keras_backend import import_keras
 from gristmill.util import extras
 from gristmill.util.urls import strip_credentials
 
-QUIET = "CRITICAL"  # gristmill says itself what happened, in one line
+QUIET = "CRITICAL"  # Prefect's log level; gristmill reports errors itself, in one line
 
-_ends: list[Callable[[WorkError], object]] = []
+_lost_callbacks: list[Callable[[WorkError], object]] = []
 
 
 def set_up_prefect(level: str = QUIET) -> None:
-    """Say from which level on Prefect logs, before it is loaded; what the environment says already stays."""
+    """Set Prefect's log level before it is loaded, unless the environment sets it."""
     level = os.environ.setdefault("PREFECT_LOGGING_LEVEL", level)
     os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", QUIET if level == QUIET else "WARNING")
     os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", QUIET if level == QUIET else "ERROR")
@@ -32,80 +32,75 @@ def set_up_prefect(level: str = QUIET) -> None:
 def launch(
     catalogue: Catalogue, names: Iterable[str], flow: str, parameters: Mapping[str, Any], trains: bool = True
 ) -> Any:
-    """Run a flow on pipelines and return what it returns.
+    """Run a flow on pipelines and return its result.
 
     Args:
-        catalogue: the project's, with the settings that hold for this call.
+        catalogue: the project, with the settings of this call.
         names: the pipelines.
-        flow: its name: one of a domain, `retrain`, `sweep` or `wide`.
-        parameters: of the flow besides the project. Assignments among them: the flow, which may run elsewhere, reads
-            the file itself.
+        flow: its name: a domain, `retrain`, `sweep` or `run_many`.
+        parameters: of the flow, except for the project. They include changed settings, because the flow reads
+            `pipelines.toml` itself, possibly in another process.
         trains: whether it trains in this process, which then imports TensorFlow while Prefect's server starts.
 
     Raises:
-        GristmillError: the work could not be done.
+        GristmillError: the work failed.
     """
     for name in names:
         tables = catalogue.pipeline(name).tables.values()
         fetch_missing(tables, catalogue.root)
-        data_of(catalogue, name)  # what the last stage reads or writes with is missed before the first one runs
+        locate_data(catalogue, name)  # finds out before the first stage what a later one lacks
         extras.check_installed(tables)
     catalogue.store.check_writable()
-    run, url = _ready(flow, import_keras if trains else lambda: None)
+    run, url = _load_flow(flow, trains)
     from httpx import TransportError
 
-    from gristmill.prefect_runtime.api_errors import concerns, refusals_told
-    from gristmill.prefect_runtime.server import runs_watched_by, watched
+    from gristmill.prefect_runtime.api_errors import is_from_api, one_line_api_errors
+    from gristmill.prefect_runtime.server import tag_runs, watch_api
 
-    watch = watched(url, _lose) if _ends else nullcontext()
     try:
-        with refusals_told(url), watch, runs_watched_by(url):
+        with one_line_api_errors(url), watch_api(url, _api_lost) if _lost_callbacks else nullcontext(), tag_runs(url):
             return run(project=str(catalogue.root), **parameters)
     except TransportError as error:
-        if not concerns(error, url):
+        if not is_from_api(error, url):
             raise
-        raise _lose(url, str(error)) from None
+        raise _api_lost(url, str(error)) from None
 
 
-def on_loss(end: Callable[[WorkError], object]) -> None:
-    """Have `end` called, in whatever thread, where Prefect's API falls silent in mid-run.
+def _load_flow(name: str, trains: bool) -> tuple[Any, str]:
+    """Return a flow and the address of its API; TensorFlow is imported while a server starts."""
+    from gristmill.prefect_runtime.server import start_api  # late: it loads Prefect
 
-    It is for the command line, whose process is its own to end. Elsewhere Prefect's own patience holds, which goes on
-    asking for many minutes: a minute each time, seven where a server hangs, and at the exit anew for each event that
-    is left.
+    set_up_prefect()
+    wait_for_api = start_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET)
+    flow = getattr(import_own(f"flows.{name}"), name)
+    if trains:
+        import_keras()
+    return flow, wait_for_api()
+
+
+def on_api_lost(callback: Callable[[WorkError], object]) -> None:
+    """Register a function to call, in any thread, if Prefect's API stops answering during a run.
+
+    The command line uses it to end its process. Without it Prefect keeps retrying: for a minute at each request, for
+    seven if a server hangs, and at the exit again for each remaining event.
     """
-    _ends.append(end)
+    _lost_callbacks.append(callback)
 
 
-def _lose(url: str, why: str) -> WorkError:
-    """Return the error of an API that was lost, where nobody ends the process for it."""
-    lost = WorkError(
-        f"Prefect's API at {strip_credentials(url)} was lost in mid-run ({strip_credentials(why)}). "
-        "Run again: it goes on from here."
+def _api_lost(url: str, why: str) -> WorkError:
+    """Call the callbacks, and return the error in case none of them ends the process."""
+    error = WorkError(
+        f"Prefect's API at {strip_credentials(url)} was lost during the run ({strip_credentials(why)}). "
+        "Run again: it resumes."
     )
-    for end in _ends:
-        end(lost)
-    return lost
+    for callback in _lost_callbacks:
+        callback(error)
+    return error
 
 
-def data_of(catalogue: Catalogue, name: str) -> dict[str, Located]:
-    """Return where the data of a pipeline lies.
-
-    Raises:
-        DataError: it is not there.
-    """
+def locate_data(catalogue: Catalogue, name: str) -> dict[str, Located]:
+    """Return the data files of a pipeline by setting; raise `DataError` if some are missing."""
     pipeline = catalogue.pipeline(name)
     stages = domains.stages_of(pipeline.domain, pipeline.tables)
     found = (plan.locate_inputs(catalogue, pipeline, stage) for stage in stages)
     return {place: path for by_place in found for place, path in by_place.items()}
-
-
-def _ready(name: str, meanwhile: Callable[[], None]) -> tuple[Any, str]:
-    """Return a flow and its API's address, with something done while Prefect's temporary server starts."""
-    from gristmill.prefect_runtime.server import starting_api  # late, with what it needs to start a server
-
-    set_up_prefect()
-    api = starting_api(show_log=os.environ["PREFECT_LOGGING_LEVEL"] != QUIET)
-    flow = getattr(import_own(f"flows.{name}"), name)
-    meanwhile()
-    return flow, api()

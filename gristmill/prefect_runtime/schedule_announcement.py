@@ -1,6 +1,6 @@
-"""File by which `gristmill updated` finds the temporary server of the `gristmill schedule` that runs on the same store.
+"""File in a store that names the temporary server of the running `gristmill schedule`, for `gristmill updated`.
 
-A lock, which the kernel frees when the schedule's process ends, tells whether it still runs.
+A lock, which the kernel releases when the process of the schedule ends, shows whether it still runs.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Announcement:
-    """A `gristmill schedule` that runs: its temporary server and what it retrains."""
+class ScheduleAnnouncement:
+    """A running `gristmill schedule`: its temporary server and its pipelines."""
 
     api: str
     pipelines: list[str]
@@ -33,11 +33,11 @@ class Announcement:
 
 
 @contextlib.contextmanager
-def announced(store: Store, api: str, pipelines: list[str]) -> Iterator[None]:
-    """Write the file while a schedule runs; where another schedule of the store has written it, warn instead.
+def announce_schedule(store: Store, api: str, pipelines: list[str]) -> Iterator[None]:
+    """Write the file while a schedule runs; warn instead if another schedule of the store has written it.
 
     Raises:
-        StoreError: the store cannot be written to.
+        StoreError: the store is not writable.
     """
     file = store.root / FILE
     with store.lock(_LOCK, wait=False) as first:
@@ -51,18 +51,18 @@ def announced(store: Store, api: str, pipelines: list[str]) -> Iterator[None]:
             yield
             return
         with translate_disk_errors(store.root):
-            write_json(file, asdict(Announcement(api, pipelines, socket.gethostname(), os.getpid())))
+            write_json(file, asdict(ScheduleAnnouncement(api, pipelines, socket.gethostname(), os.getpid())))
         try:
             yield
         finally:
             file.unlink(missing_ok=True)
 
 
-def find(store: Store) -> Announcement | None:
-    """Return the schedule that runs on a store and this machine; None where the file is missing or was left behind."""
+def find_running_schedule(store: Store) -> ScheduleAnnouncement | None:
+    """Return the schedule that runs on a store and this machine; None if the file is missing or outdated."""
     try:
-        found = Announcement(**json.loads((store.root / FILE).read_bytes()))
+        found = ScheduleAnnouncement(**json.loads((store.root / FILE).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    with store.lock(_LOCK, wait=False) as left_behind:
-        return None if left_behind or found.host != socket.gethostname() else found
+    with store.lock(_LOCK, wait=False) as outdated:
+        return None if outdated or found.host != socket.gethostname() else found

@@ -1,7 +1,7 @@
-"""Prefect's API for a local run: the one that Prefect's settings name, else a temporary server that ends with the run.
+"""Prefect's API for local runs: the one in Prefect's settings, or a temporary server that ends with this process.
 
-Prefect can start a temporary server by itself, but one whose parent is killed would stay for ever. This one reads its
-standard input, a pipe that the kernel closes when the parent is gone, however it went.
+Prefect's own temporary server would survive if its parent is killed. This one reads its standard input, a pipe that
+the kernel closes when the parent ends in any way.
 """
 
 import contextlib
@@ -22,16 +22,16 @@ from gristmill.util.processes import TEMPORARY_API_VARIABLE, module_command
 from gristmill.util.telemetry import opt_out
 from gristmill.util.urls import strip_credentials
 
-opt_out()  # every command imports this module, which imports Prefect later
+opt_out()  # every command imports this module before Prefect
 
-PATIENCE = 60  # seconds for a cold start with a new database; 16 were seen
-SILENCE = 40  # seconds without an answer after which a run's API is lost; Prefect's own client asks for longer
-LOOKS = 4  # at least that find no answer: time alone also passes while this process is stopped
+START_TIMEOUT = 60  # seconds for a cold start with a new database, which took up to 16
+MAX_SILENCE = 40  # seconds without an answer after which a run's API counts as lost; Prefect's client waits longer
+MIN_FAILED_CHECKS = 4  # as well, because time also passes while this process is stopped
 
-_PAUSE = 2  # seconds between looks whether it answers
+_CHECK_INTERVAL = 2  # seconds
 
-# A server for one run has no schedules to look after, and tells nobody about itself.
-_ENVIRONMENT = {
+# A server for one run needs no schedulers.
+_RUN_SERVER = {
     "PREFECT__SERVER_EPHEMERAL": "1",
     "PREFECT_UI_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -40,51 +40,47 @@ _ENVIRONMENT = {
     "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
 }
 
-# One that keeps schedules has all its services and a page; a slot of a killed run is free again at once.
-_KEEPING = {
+# A server for schedules has all services and a page; concurrency slots of killed runs are freed at once.
+_SCHEDULE_SERVER = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
 
-# No page of another site reads what it answers or, for lack of a token, changes anything.
-_GUARDED = {"PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
+# Pages of other sites can neither read its answers nor, without a token, change anything.
+_PROTECTION = {"PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
 
-_started: dict[str, "subprocess.Popen[bytes]"] = {}  # by address; referenced, so that the pipe to it stays open
+_servers: dict[str, "subprocess.Popen[bytes]"] = {}  # by address; the reference keeps the pipe open
 
 
 def ensure_api(show_log: bool = False, schedules: bool = False) -> str:
-    """Return the address of a Prefect API that answers, and have this process use it.
+    """Return the address of a running Prefect API, and let this process use it.
 
-    A temporary server lives as long as this process, so that what Prefect still has to say at the exit arrives.
+    A temporary server ends with this process, so that Prefect can still send its last events at the exit.
 
     Args:
-        show_log: let a temporary server write to standard error.
-        schedules: have a temporary server look after schedules and triggers, and show its page.
+        show_log: let a temporary server write its log to standard error.
+        schedules: let a temporary server run schedules and triggers, and show its page.
 
     Raises:
-        WorkError: the API that the settings name does not answer or lets nobody in, or the temporary server does not
+        WorkError: the API in the settings does not answer or rejects the login, or the temporary server does not
             start.
     """
-    return starting_api(show_log, schedules)()
+    return start_api(show_log, schedules)()
 
 
-def starting_api(show_log: bool = False, schedules: bool = False) -> Callable[[], str]:
-    """Start the temporary server of `ensure_api`, which takes seconds, if need be; return what waits for the API.
-
-    Raises:
-        WorkError: the API that the settings name does not answer or lets nobody in.
-    """
+def start_api(show_log: bool = False, schedules: bool = False) -> Callable[[], str]:
+    """Start the temporary server of `ensure_api`, unless there is an API; return a function that waits for it."""
     if named := named_api():
-        _check(named)
+        _check_api(named)
         address = named
         return lambda: address
-    running = [] if schedules else [(url, process) for url, process in _started.items() if process.poll() is None]
-    url, process = running[0] if running else _start(show_log, schedules)  # left by a call that failed before its use
-    return partial(_use_when_ready, url, process, schedules)
+    running = [] if schedules else [(url, process) for url, process in _servers.items() if process.poll() is None]
+    url, process = running[0] if running else _start_server(show_log, schedules)  # one may be left by a failed call
+    return partial(_wait_and_use, url, process, schedules)
 
 
 def named_api() -> str | None:
-    """Return the address of the Prefect API that the settings name, None where they name none. Load Prefect first."""
+    """Return the address of the Prefect API in Prefect's settings, if there is one; this loads Prefect."""
     if "prefect" not in sys.modules:
         progress.report_work("prefect", "starting")
     with gc_frozen():
@@ -95,7 +91,7 @@ def named_api() -> str | None:
 
 
 def use_api(url: str) -> None:
-    """Have this process use an API."""
+    """Let this process use an API."""
     from prefect.context import refresh_global_settings_context
 
     os.environ["PREFECT_API_URL"] = url
@@ -103,10 +99,10 @@ def use_api(url: str) -> None:
 
 
 def ensure_named_api(command: str) -> str:
-    """Return the address of the Prefect API that the settings name, as it may be shown, for what outlasts this process.
+    """Return the address, without credentials, of the Prefect API in the settings, for work that outlasts this process.
 
     Raises:
-        RequestError: they name none; the message begins with `command`.
+        RequestError: the settings name none; the message begins with `command`.
         WorkError: it does not answer.
     """
     if not named_api():
@@ -118,12 +114,11 @@ def ensure_named_api(command: str) -> str:
 
 
 @contextlib.contextmanager
-def runs_watched_by(url: str) -> Iterator[None]:
-    """Tag the runs of flows that start here, and have them send heartbeats where their server outlives them.
+def tag_runs(url: str) -> Iterator[None]:
+    """Tag the flow runs that start within the block, and let them send heartbeats.
 
-    By both, the automation *gristmill: silent runs* of a server finds a run whose process is gone. A temporary server
-    has no such automation and ends with its run, which would wait at its end, for up to a second, for the thread that
-    sends heartbeats.
+    Tag and heartbeats let the automation *gristmill: silent runs* find runs whose process is gone. A temporary server
+    has no such automation, and waiting for the heartbeat thread would delay the end by up to a second.
     """
     from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -136,52 +131,52 @@ def runs_watched_by(url: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def watched(url: str, lost: Callable[[str, str], object]) -> Iterator[None]:
-    """Look in the background whether an API still answers; where it has not for long, call `lost` with it and why."""
-    over = threading.Event()
-    threading.Thread(target=_watch, args=(url, lost, over), daemon=True).start()
+def watch_api(url: str, on_lost: Callable[[str, str], object]) -> Iterator[None]:
+    """Check in the background whether an API still answers; if not, call `on_lost` with its address and the reason."""
+    stopped = threading.Event()
+    threading.Thread(target=_watch, args=(url, on_lost, stopped), daemon=True).start()
     try:
         yield
     finally:
-        over.set()
+        stopped.set()
 
 
-def _watch(url: str, lost: Callable[[str, str], object], over: threading.Event) -> None:
-    since, looks = 0.0, 0  # of the silence
-    while not over.wait(_PAUSE):
-        ended = url in _started and _started[url].poll() is not None
-        why = "its process has ended" if ended else _amiss(url)
+def _watch(url: str, on_lost: Callable[[str, str], object], stopped: threading.Event) -> None:
+    since, failed_checks = 0.0, 0
+    while not stopped.wait(_CHECK_INTERVAL):
+        ended = url in _servers and _servers[url].poll() is not None
+        problem = "its process has ended" if ended else _find_problem(url)
         now = time.monotonic()
-        since, looks = (since if looks else now, looks + 1) if why else (0.0, 0)
-        if ended or (looks >= LOOKS and now - since >= SILENCE):
-            if not over.is_set():
-                lost(url, why)
+        since, failed_checks = (since if failed_checks else now, failed_checks + 1) if problem else (0.0, 0)
+        if ended or (failed_checks >= MIN_FAILED_CHECKS and now - since >= MAX_SILENCE):
+            if not stopped.is_set():
+                on_lost(url, problem)
             return
 
 
-def _check(url: str) -> None:
-    """Raise `WorkError` where no API that Prefect's client can talk to answers at `url`, which its settings name."""
+def _check_api(url: str) -> None:
+    """Raise `WorkError` unless a compatible API answers at `url`."""
     from prefect.client.orchestration import get_client
 
-    from gristmill.prefect_runtime.api_errors import refusals_told
+    from gristmill.prefect_runtime.api_errors import one_line_api_errors
 
     shown = strip_credentials(url)
-    if why := _amiss(url):
+    if problem := _find_problem(url):
         raise WorkError(
-            f"Prefect's API at {shown} does not answer ({why}). Start it, or correct or unset PREFECT_API_URL."
+            f"Prefect's API at {shown} does not answer ({problem}). Start it, or correct or unset PREFECT_API_URL."
         )
     try:
-        with refusals_told(), get_client(sync_client=True) as client:
+        with one_line_api_errors(), get_client(sync_client=True) as client:
             client.raise_for_api_version_mismatch()
     except RuntimeError as error:
         raise WorkError(
-            f"Prefect's client cannot work with what answers at {shown} ({str(error).rstrip('.')}). "
+            f"Prefect's client cannot work with the server at {shown} ({str(error).rstrip('.')}). "
             "Correct PREFECT_API_URL, or update Prefect."
         ) from None
 
 
-def _amiss(url: str) -> str:
-    """Return why what is at `url` is no Prefect API that answers; nothing if it is one."""
+def _find_problem(url: str) -> str:
+    """Return why there is no working Prefect API at `url`; empty if there is one."""
     import httpx
 
     try:
@@ -189,37 +184,37 @@ def _amiss(url: str) -> str:
     except httpx.HTTPError as error:
         return strip_credentials(str(error).partition("\n")[0]) or type(error).__name__
     except httpx.InvalidURL:
-        return "that is no URL"
+        return "invalid URL"
     except ValueError:
-        return "what it says is no JSON"
+        return "its answer is not JSON"
     return ""
 
 
-def _start(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[bytes]"]:
-    # The server inherits the listening socket, so that no other program can take its port before it listens. This
-    # process closes its own copy: requests to a server that has ended are then refused, and do not wait for an answer.
+def _start_server(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Popen[bytes]"]:
+    # The server inherits the listening socket, so no other program can take its port. This process closes its copy, so
+    # that requests to a server that has ended are refused instead of waiting.
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        own = f"http://127.0.0.1:{port}"
+        origin = f"http://127.0.0.1:{port}"
         line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()))
-        # The page asks the API at the port that the settings name, not at the one that the program listens at.
-        kind = _KEEPING | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _ENVIRONMENT
+        # The page uses the port in the settings, not the one that the server listens at.
+        kind = _SCHEDULE_SERVER | {"PREFECT_SERVER_API_PORT": str(port)} if schedules else _RUN_SERVER
         process = subprocess.Popen(
             line,
-            env=environment | kind | _GUARDED | {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": own},
+            env=environment | kind | _PROTECTION | {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origin},
             pass_fds=[listening.fileno()],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=None if show_log else subprocess.DEVNULL,
             process_group=0,  # Ctrl-C must not reach the server: the run still reports its end to it
         )
-    url = f"{own}/api"
-    _started[url] = process
+    url = f"{origin}/api"
+    _servers[url] = process
     return url, process
 
 
-def _use_when_ready(url: str, process: "subprocess.Popen[bytes]", schedules: bool) -> str:
-    """Wait for a temporary server and have this process use it."""
+def _wait_and_use(url: str, process: "subprocess.Popen[bytes]", schedules: bool) -> str:
+    """Wait for a temporary server and let this process use it."""
     _wait_for(url, process)
     os.environ |= {} if schedules else {TEMPORARY_API_VARIABLE: url}
     use_api(url)
@@ -227,9 +222,9 @@ def _use_when_ready(url: str, process: "subprocess.Popen[bytes]", schedules: boo
 
 
 def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START_TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
-        if not _amiss(url):
+        if not _find_problem(url):
             return
         time.sleep(0.1)
     raise WorkError("Prefect's temporary server did not start. Run with -v before the command to see its log.")
@@ -241,7 +236,7 @@ def _end_with_parent() -> None:
 
 
 def _serve(descriptor: int) -> None:
-    """Serve Prefect's API on a listening socket that this process has inherited."""
+    """Serve Prefect's API on an inherited listening socket."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with gc_frozen():
         import uvicorn

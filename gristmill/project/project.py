@@ -11,7 +11,7 @@ from gristmill.config.catalogue import Catalogue
 from gristmill.course import rows
 from gristmill.errors import RequestError, WorkError
 from gristmill.maintenance import local
-from gristmill.prefect_runtime.launch import data_of, launch
+from gristmill.prefect_runtime.launch import launch, locate_data
 from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
 from gristmill.project.serving import Models
@@ -193,7 +193,7 @@ class Project(Models):
 
     def data(self, name: str) -> dict[str, Located]:
         """Return the location of a pipeline's data; raise `DataError` if it is missing."""
-        return data_of(self.catalogue, name)
+        return locate_data(self.catalogue, name)
 
     def _assignments(self, name: str) -> list[str]:
         return list(self.catalogue.pipeline(name).overrides)

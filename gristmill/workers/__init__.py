@@ -1,1 +1,1 @@
-"""Wide runs: units of work spread over processes, of this machine or of a Dask cluster."""
+"""Worker processes that run units of work, on this machine or on a Dask cluster."""

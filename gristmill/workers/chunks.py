@@ -1,4 +1,4 @@
-"""Pieces of stages, blocks of a backtest or chunks of others, made by workers who share this project's store."""
+"""Chunks of stages and blocks of backtests, made by workers that share this project's store."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,16 +7,16 @@ from typing import Any
 from gristmill.config.catalogue import Catalogue
 from gristmill.errors import SourceChanged, WorkError
 from gristmill.store.artifact import Artifact
-from gristmill.workers.pool import opened
+from gristmill.workers.pool import open_pool
 from gristmill.workers.unit import Unit
 
 
 @dataclass(frozen=True)
 class StageChunk:
-    """What a worker is asked for: a block of a backtest, or a chunk of another stage."""
+    """A chunk of a stage, or a block of a backtest, requested from a worker."""
 
-    stage: str  # the label of the stage or of its point, such as `backtest 2/1`
-    key: str  # of the artifact. A worker that finds another one has other settings, code or data, and is not heard
+    stage: str  # label of the stage or of its point, such as `backtest 2/1`
+    key: str  # of the artifact; a worker with other settings, code or data computes another key and fails
     chunk: int | None = None  # its number, from 0 on
 
     def __str__(self) -> str:
@@ -25,39 +25,38 @@ class StageChunk:
 
 @dataclass(frozen=True)
 class ChunkResult:
-    """A piece that is there now."""
+    """Artifact of a chunk."""
 
     artifact: Artifact
-    cached: bool  # it was there before
+    cached: bool  # whether it existed before
     seconds: float
 
 
-def made_by_workers(
-    catalogue: Catalogue, jobs: int | None, common: Mapping[str, Any], pieces: Sequence[StageChunk]
+def make_with_workers(
+    catalogue: Catalogue, jobs: int | None, common: Mapping[str, Any], chunks: Sequence[StageChunk]
 ) -> Iterator[tuple[int, ChunkResult]]:
-    """Have pieces made, and yield each with its number as it comes.
+    """Let workers make chunks, and yield number and result of each when it is ready.
 
     Args:
         catalogue: the project.
-        jobs: pieces that are made at a time; None for as many as a cluster has workers.
-        common: parameters of the flow `chunk` that all pieces have.
-        pieces: what is to be made.
+        jobs: chunks at a time; None for as many as a cluster has workers.
+        common: parameters of the flow `chunk` that all chunks have in common.
+        chunks: the chunks to make.
 
     Raises:
-        SourceChanged: a worker found that its data changed while it was read.
-        WorkError: one could not be made, or is not in this project's store.
+        SourceChanged: a worker's data changed while it was read.
+        WorkError: a chunk failed, or is not in this project's store.
     """
-    units = [Unit("chunk", {**common, **asdict(piece), "project": str(catalogue.root)}) for piece in pieces]
-    with opened(catalogue.runner, jobs and min(jobs, len(units))) as pool:
-        for number, done in pool.do(units):
-            piece = pieces[number]
-            who = f"{piece} of {common['pipeline']}"
-            if done.failed:
-                kind = SourceChanged if done.error == SourceChanged.__name__ else WorkError
-                raise kind(f"{who}: {done.failed}")
-            artifact = catalogue.store.get(done.value["stage"], piece.key)
+    units = [Unit("chunk", {**common, **asdict(chunk), "project": str(catalogue.root)}) for chunk in chunks]
+    with open_pool(catalogue.runner, jobs and min(jobs, len(units))) as pool:
+        for number, result in pool.run(units):
+            name = f"{chunks[number]} of {common['pipeline']}"
+            if result.failed:
+                error = SourceChanged if result.error == SourceChanged.__name__ else WorkError
+                raise error(f"{name}: {result.failed}")
+            artifact = catalogue.store.get(result.value["stage"], chunks[number].key)
             if artifact is None:
                 raise WorkError(
-                    f"{who} was made, but is not in the store {catalogue.store.root}. Have all workers use one store."
+                    f"{name} was made, but is not in the store {catalogue.store.root}. Let all workers use one store."
                 )
-            yield number, ChunkResult(artifact, done.value["cached"], done.value["seconds"])
+            yield number, ChunkResult(artifact, result.value["cached"], result.value["seconds"])

@@ -1,7 +1,7 @@
-"""A worker of a Dask cluster, from its own side: it has a process of gristmill's do a unit, and waits for it.
+"""A worker of a Dask cluster, from its own side: it runs units in a worker process and waits for it.
 
-The process stays for the next unit of the same project. Dask cannot stop a thread, but a process can be ended: it is,
-when the unit is cancelled, which the scheduler also does when the one who sent it is gone.
+The process stays for the next unit of the same project. Dask cannot stop a thread, but the process can be ended: that
+happens when the unit is cancelled, which the scheduler also does when the client is gone.
 """
 
 import threading
@@ -13,43 +13,40 @@ from distributed import Status, get_worker
 from gristmill.workers.process import Worker
 from gristmill.workers.unit import Unit, WorkerDied
 
-_ENDING = (Status.closing, Status.closed, Status.failed)  # of a Dask worker, which waits for its threads
+_CLOSING = (Status.closing, Status.closed, Status.failed)  # a Dask worker then waits for its threads
 
-_PAUSE = 0.5  # seconds between looks whether the unit is still wanted
+_CHECK_INTERVAL = 0.5  # seconds
 
-_idle: list[tuple[Any, Worker]] = []  # processes that wait, each with what it was started for
-_taking = threading.Lock()  # held by whichever of this worker's threads looks for one
+_idle: list[tuple[Any, Worker]] = []  # waiting processes, each with the project, variables and client it serves
+_lock = threading.Lock()  # of `_idle`, since a Dask worker has several threads
 
 
-def attempt(unit: dict[str, Any], environment: dict[str, str | None], surroundings: dict[str, str]) -> dict[str, Any]:
-    """Do a unit in this worker's place and return what came of it, or under `died` how its process ended.
+def run_unit(unit: dict[str, Any], environment: dict[str, str | None], client: dict[str, str]) -> dict[str, Any]:
+    """Run a unit and return its result, or under `died` how its process ended.
 
     Args:
         unit: a flow and its parameters.
-        environment: variables for the process, and, by None, those that it is not to have.
-        surroundings: versions that must be installed here too.
+        environment: variables of the process; those that are None are removed.
+        client: fingerprint of the client.
     """
-    asked = Unit(**unit)
-    purpose = (asked.parameters["project"], environment, surroundings)  # of other versions there may be others by now
-    worker, over = _take(purpose, environment), threading.Event()
-    threading.Thread(target=_end_where_cancelled, args=(worker, get_worker(), _key(), over), daemon=True).start()
+    requested = Unit(**unit)
+    purpose = (requested.parameters["project"], environment, client)
+    worker, ended = _take_worker(purpose, environment), threading.Event()
+    dask = get_worker()
+    key = str(dask.get_current_task())
+    threading.Thread(target=_end_if_cancelled, args=(worker, dask, key, ended), daemon=True).start()
     try:
-        done = worker.do(asked, surroundings)
+        result = worker.run(requested, client)
     except WorkerDied as died:
-        return {"died": f"{died} on {get_worker().address}"}
+        return {"died": f"{died} on {dask.address}"}
     finally:
-        over.set()
+        ended.set()
     _idle.append((purpose, worker))
-    failed = done.failed and f"worker {get_worker().address}: {done.failed}"
-    return asdict(replace(done, failed=failed))
+    return asdict(replace(result, failed=result.failed and f"worker {dask.address}: {result.failed}"))
 
 
-def _key() -> str:
-    return str(get_worker().get_current_task())
-
-
-def _take(purpose: Any, environment: dict[str, str | None]) -> Worker:
-    with _taking:
+def _take_worker(purpose: Any, environment: dict[str, str | None]) -> Worker:
+    with _lock:
         for entry in list(_idle):
             if entry[1].process.poll() is not None:
                 _idle.remove(entry)
@@ -59,10 +56,10 @@ def _take(purpose: Any, environment: dict[str, str | None]) -> Worker:
     return Worker(environment)
 
 
-def _end_where_cancelled(worker: Worker, dask: Any, key: str, over: threading.Event) -> None:
-    while not over.wait(_PAUSE):
+def _end_if_cancelled(worker: Worker, dask: Any, key: str, ended: threading.Event) -> None:
+    while not ended.wait(_CHECK_INTERVAL):
         task = dask.state.tasks.get(key)
-        if task is None or task.state == "cancelled" or dask.status in _ENDING:
+        if task is None or task.state == "cancelled" or dask.status in _CLOSING:
             worker.process.terminate()
-            worker.end()
+            worker.wait()
             return

@@ -1,10 +1,9 @@
-"""Units of work done side by side by a project's runner: as many threads wait as there are workers.
+"""Pool of workers that runs units side by side; one thread waits for each worker.
 
-What does a unit is the same process whatever the runner (`working.py`), so that its results are; runners differ in how
-the unit gets there: by a pipe to a process of this machine, or by Dask to one of its workers, which has such a process.
+Every runner uses the same worker process (`worker_main.py`), so results do not depend on it. Runners differ in how a
+unit gets there: through a pipe to a process of this machine, or through Dask to a worker that owns such a process.
 """
 
-import logging
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,84 +14,79 @@ from gristmill.settings.runner import Runner
 from gristmill.workers.process import Processes
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
-logger = logging.getLogger(__name__)
-
-ATTEMPTS = 2  # at a unit whose worker dies: once more may find more memory, a third time would kill a third worker
+MAX_ATTEMPTS = 2  # at a unit whose worker died: a second may find more memory, a third would kill one more worker
 
 
 class Workers(Protocol):
-    """What does units, several at a time."""
+    """Workers that run several units at a time."""
 
     workers: int
 
-    def attempt(self, unit: Unit) -> WorkResult:
-        """Have a unit done; raises `WorkerDied` where the worker died of it or of something else."""
+    def run(self, unit: Unit) -> WorkResult:
+        """Run a unit; raise `WorkerDied` if its worker dies."""
 
     def close(self) -> None:
-        """Give up what is being done, and end every worker that was started for it."""
+        """Cancel all units, and end every worker that was started for them."""
 
 
 class Pool:
-    """Workers that wait for units."""
+    """Workers waiting for units."""
 
     def __init__(self, workers: Workers) -> None:
         self._workers = workers
         self._threads = ThreadPoolExecutor(workers.workers)
         self._open = True
 
-    def do(self, units: Iterable[Unit]) -> Iterator[tuple[int, WorkResult]]:
-        """Yield the number of a unit, from 0 on, and what came of it, as they end; one that fails stops no other."""
-        numbers = {self._threads.submit(self._attempt, unit): number for number, unit in enumerate(units)}
+    def run(self, units: Iterable[Unit]) -> Iterator[tuple[int, WorkResult]]:
+        """Yield number, from 0 on, and result of each unit when it ends; one that fails does not stop the others."""
+        numbers = {self._threads.submit(self._retry, unit): number for number, unit in enumerate(units)}
         for ended in as_completed(numbers):
             yield numbers[ended], ended.result()
 
     def close(self) -> None:
-        """Leave what waits and end every worker."""
+        """Cancel all units and end every worker."""
         self._open = False
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._workers.close()
         self._threads.shutdown()
 
-    def _attempt(self, unit: Unit) -> WorkResult:
+    def _retry(self, unit: Unit) -> WorkResult:
         why = ""
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_ATTEMPTS):
             try:
-                return self._workers.attempt(unit)
+                return self._workers.run(unit)
             except WorkerDied as died:
                 why = str(died)
                 if not self._open:
                     break
-        return WorkResult(failed=f"{why}; it was tried {ATTEMPTS} times")
+        return WorkResult(failed=f"{why}; it was tried {MAX_ATTEMPTS} times")
 
 
-def concurrency(runner: Runner, asked: int | None) -> int | None:
-    """Return how many units are done at a time: as many as are asked for, else as `[runner]` says.
-
-    None where a Dask cluster that runs already has as many workers as it has.
-    """
-    if asked or runner.workers:
-        return asked or runner.workers
+def concurrency(runner: Runner, jobs: int | None) -> int | None:
+    """Return how many units run at a time: `jobs`, else as `[runner]` says; None for all workers of a Dask cluster."""
+    if jobs or runner.workers:
+        return jobs or runner.workers
     return None if runner.address else os.cpu_count() or 1
 
 
 @contextmanager
-def opened(runner: Runner, at_a_time: int | None) -> Iterator[Pool]:
-    """Give workers; whatever ends the block ends what they do.
+def open_pool(runner: Runner, jobs: int | None) -> Iterator[Pool]:
+    """Start or connect to workers; they stop working when the block ends.
 
     Args:
         runner: the table of the project.
-        at_a_time: units; None for as many as a cluster has workers.
+        jobs: units at a time; None for as many as a cluster has workers.
 
     Raises:
-        RequestError: an extra of the package is missing.
+        RequestError: Dask is not installed.
         WorkError: the cluster does not answer.
     """
     if runner.kind == "dask":
         from gristmill.workers.dask_cluster import Cluster
 
-        pool = Pool(Cluster(runner.address, at_a_time))
+        pool = Pool(Cluster(runner.address, jobs))
     else:
-        pool = Pool(Processes(at_a_time or 1))
+        pool = Pool(Processes(jobs or 1))
     try:
         yield pool
     finally:

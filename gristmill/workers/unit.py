@@ -1,4 +1,4 @@
-"""A unit of work: what any process can do that sees the project's folder and its store."""
+"""A unit of work, which any process can run that has the project's folder and its store."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Unit:
-    """A flow with its parameters, all of them JSON values; what it makes is found in the store."""
+    """A flow with its parameters, all of them JSON values; its artifacts go to the store."""
 
-    flow: str  # a whole run: a domain's; up to the scores: `trial`; a block of a backtest, a chunk of a stage: `chunk`
-    parameters: dict[str, Any]  # among them `pipeline` and `project`, the folder
+    flow: str  # of a domain for a whole run, `trial` for a run up to its scores, `chunk` for a part of a stage
+    parameters: dict[str, Any]  # including `pipeline` and `project`, the folder
 
 
 @dataclass(frozen=True)
 class WorkResult:
-    """What came of a unit: the small JSON value that its flow returned, or why it failed, in a line."""
+    """Result of a unit: the small JSON value that its flow returned, or an error in one line."""
 
     value: Any = None
     failed: str | None = None
-    error: str | None = None  # the name of the error's class, where its flow raised one
+    error: str | None = None  # class name of an exception that the flow raised
 
 
 class WorkerDied(Exception):
-    """A worker process ended in the middle of a unit; its message says how."""
+    """A worker process ended during a unit; the message says how."""

@@ -1,7 +1,7 @@
-"""A process that does units one after the other: a line of JSON in, what is to be done; a line out, what came of it.
+"""Main program of a worker process: it reads a unit as a line of JSON, and writes the result as another.
 
-It ends when the pipe that it reads is closed, which the kernel does when the parent is gone, and when nothing has come
-for a while: a Dask worker keeps it for the next unit, and may outlive by weeks those who send them.
+It ends when its parent is gone, which closes the pipe, and when it has been idle for a while: a Dask worker keeps it
+for the next unit, and may outlive its clients by weeks.
 """
 
 import json
@@ -24,78 +24,73 @@ from gristmill.util.log_lines import PlainLogHandler
 from gristmill.workers import environment
 from gristmill.workers.unit import WorkResult
 
-IDLE = 60.0  # seconds without a unit after which it ends
+IDLE_TIMEOUT = 60.0  # seconds
+
+
+def main() -> None:
+    """Run units until the process is idle or its parent ends."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # output of a user's model is not an answer
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    own = environment.fingerprint()
+    api = ""
+    while True:
+        request = requests.get(timeout=IDLE_TIMEOUT)
+        problem = environment.mismatch(own, request["client"], request["unit"]["parameters"]["project"])
+        try:
+            if not problem and not api:
+                api = _set_up()
+            result = WorkResult(failed=problem) if problem else _run_flow(**request["unit"], api=api)
+        except GristmillError as error:  # something that it needs is missing here
+            result = WorkResult(failed=str(error))
+        print(json.dumps(asdict(result)), file=answers, flush=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _listen(requests: "queue.SimpleQueue[dict[str, Any]]") -> None:
-    """Pass on what comes; end the process, even in the middle of a unit, when nothing can come any more.
+def _read_requests(requests: "queue.SimpleQueue[dict[str, Any]]") -> None:
+    """Queue requests; kill the process, even during a unit, when its parent is gone.
 
-    Killed, not told to end: Prefect's server is gone with the parent, and would be asked in vain for many minutes.
+    An orderly end would ask Prefect's server, which is gone with the parent, for many minutes.
     """
     for line in sys.stdin:
         requests.put(json.loads(line))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _log_to_page() -> None:
-    """Have Prefect's page told how units go; the terminal only of warnings, for what came of each is told there."""
+def _set_up() -> str:
+    """Load Prefect, its API unless the settings name one, and TensorFlow, which takes seconds; return the API's URL."""
+    set_up_prefect()
+    from gristmill.prefect_runtime.server import start_api
+
+    wait_for_api = start_api()
+    import_own("tasks.run_stage")
+    # Prefect's page gets all messages; the terminal gets warnings only, since the parent reports the results.
     warnings = PlainLogHandler(lambda text: print(text, file=sys.stderr, flush=True))
     warnings.setLevel(logging.WARNING)
     for logger in map(logging.getLogger, ("gristmill", "tasks")):
         logger.setLevel(logging.INFO)
         logger.propagate = False
         logger.addHandler(warnings)
-
-
-def _done(flow: str, parameters: dict[str, Any], api: str) -> WorkResult:
-    from gristmill.prefect_runtime.server import runs_watched_by
-
-    with runs_watched_by(api):
-        ended = getattr(import_own(f"flows.{flow}"), flow)(**parameters, return_state=True).result(
-            raise_on_failure=False
-        )
-    if not isinstance(ended, Exception):
-        return WorkResult(ended)
-    error = type(ended).__name__
-    return WorkResult(failed=f"{error}: {ended}", error=error)
-
-
-def main() -> None:
-    """Do whatever comes."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this one
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a user's model prints is no answer
-    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests,), daemon=True).start()
-    here = environment.fingerprint()
-    api = ""
-    while True:
-        asked = requests.get(timeout=IDLE)
-        amiss = environment.mismatch(here, asked["surroundings"], asked["unit"]["parameters"]["project"])
-        try:
-            if not amiss and not api:
-                api = _set_up()
-            done = WorkResult(failed=amiss) if amiss else _done(**asked["unit"], api=api)
-        except GristmillError as error:  # what it needs is not to be had here
-            done = WorkResult(failed=str(error))
-        print(json.dumps(asdict(done)), file=answers, flush=True)
-
-
-def _set_up() -> str:
-    """Load what takes seconds: Prefect, an API for it where none is named, and TensorFlow; return the API's address."""
-    set_up_prefect()
-    from gristmill.prefect_runtime.server import starting_api
-
-    api = starting_api()
-    import_own("tasks.run_stage")
-    _log_to_page()
     import_keras()
-    return api()
+    return wait_for_api()
+
+
+def _run_flow(flow: str, parameters: dict[str, Any], api: str) -> WorkResult:
+    from gristmill.prefect_runtime.server import tag_runs
+
+    function = getattr(import_own(f"flows.{flow}"), flow)
+    with tag_runs(api):
+        value = function(**parameters, return_state=True).result(raise_on_failure=False)
+    if not isinstance(value, Exception):
+        return WorkResult(value)
+    error = type(value).__name__
+    return WorkResult(failed=f"{error}: {value}", error=error)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def message_of_a_run_that_loses(
     assert published(store, "train") == trained
     lost = next(Runs(Store(store)).newest_first("small"))
     assert (lost.outcome, list(lost.stages)) == ("interrupted", ["ingest", "preprocess"])
-    said = rf"error: Prefect's API at {server.api} was lost in mid-run \([^\n]+\)\. Run again: it goes on from here\.\n"
+    said = rf"error: Prefect's API at {server.api} was lost during the run \([^\n]+\)\. Run again: it resumes\.\n"
     assert re.fullmatch(said, message), message
     return message
 

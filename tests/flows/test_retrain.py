@@ -218,7 +218,7 @@ def test_one_retraining_at_a_time(project: Path, retrain: Retrain) -> None:
     with store.lock("retrain-small"), pytest.raises(WorkError) as raised:
         retrain(300)
     assert str(raised.value) == (
-        "another retraining of 'small' is under way. Wait for its end, or have later ones wait for it by "
+        "another retraining of 'small' is running. Wait for its end, or let later ones wait for it with "
         'schedule.collision = "wait".'
     )
 
@@ -341,7 +341,7 @@ def test_a_champion_whose_data_is_gone_cannot_be_compared_with(project: Path, re
 
     assert str(raised.value) == (
         f"{folder}/manifest.json: cannot be read (No such file or directory). It belongs to version 1, with which new "
-        "data is compared. Run small and have that model serve: gristmill promote small."
+        "data is compared. Run small and promote that model: gristmill promote small."
     )
 
 

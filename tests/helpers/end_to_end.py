@@ -21,7 +21,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     handler = signal.getsignal(signal.SIGTERM)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of the many networks of one test process
 
-    monkeypatch.setattr("gristmill.cli.app.on_loss", lambda _: None)  # which would end this process
+    monkeypatch.setattr("gristmill.cli.app.on_api_lost", lambda _: None)  # which would end this process
     monkeypatch.setattr(logging, "raiseExceptions", logging.raiseExceptions)  # as it was, afterwards
 
     def call(*words: str) -> Said:

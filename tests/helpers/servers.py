@@ -42,7 +42,7 @@ def serving(home: Path) -> Iterator[Server]:
         line, environment = server.command("gristmill.prefect_runtime.server", str(listening.fileno()))
         process = subprocess.Popen(
             line,
-            env=environment | server._ENVIRONMENT | {"PREFECT_HOME": str(home)},
+            env=environment | server._RUN_SERVER | {"PREFECT_HOME": str(home)},
             pass_fds=[listening.fileno()],
             stdin=subprocess.PIPE,
         )
@@ -66,4 +66,4 @@ def use(api: str) -> None:
 def use_impatiently(api: str) -> None:
     """Have this process use an API, and take it for lost at the first look that finds no answer."""
     use(api)
-    server.SILENCE, server.LOOKS = 0, 1
+    server.MAX_SILENCE, server.MIN_FAILED_CHECKS = 0, 1

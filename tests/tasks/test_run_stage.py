@@ -33,7 +33,7 @@ from helpers.support import (
     records,
     write_project,
 )
-from tasks.run_stage import Run, _by_workers, make, produce, recorded
+from tasks.run_stage import Run, _make_chunks, make, produce, recorded_run
 
 pytest_plugins = ["helpers.end_to_end"]
 
@@ -43,7 +43,7 @@ Core = Callable[..., dict[str, int]]
 @contextlib.contextmanager
 def opened(project: Path, refresh: str | None = None) -> Iterator[Run]:
     """Open a run of the small pipeline."""
-    with recorded("small", [], refresh, str(project)) as run:
+    with recorded_run("small", [], refresh, str(project)) as run:
         yield run
 
 
@@ -305,7 +305,7 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
         monkeypatch.setattr(ingest, "ingest", never)
         changed = replace(run, catalogue=load(project), pipeline=load(project).pipeline("small"))
 
-        with pytest.raises(WorkError, match=r"pipelines\.toml, the data or the code are not those .* Run again\."):
+        with pytest.raises(WorkError, match=r"pipelines\.toml, the data or the code have changed .* Run again\."):
             make(changed, "ingest", requested=StageChunk("ingest", made_there.reference["key"]))
         assert make(run, "ingest", requested=StageChunk("ingest", made_there.reference["key"]))[1]
 
@@ -319,19 +319,19 @@ def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has
         asked.append((common["inputs"], [piece.key for piece in pieces]))
         yield from ((number, ChunkResult(artifact, True, 0.0)) for number in range(len(pieces)))
 
-    monkeypatch.setattr("tasks.run_stage.made_by_workers", by_workers)
+    monkeypatch.setattr("tasks.run_stage.make_with_workers", by_workers)
     with opened(project) as run:
         series = produce(run, "ingest")
         windows = produce(run, "preprocess", series)
         artifact = run.catalogue.store.open_verified(windows)
         for trained in ("a" * 64, "b" * 64, "a" * 64):
             digests = {"preprocess": windows["digest"], "train": trained}
-            _by_workers(run, "evaluate", (windows, {"digest": trained}), digests, 2)
+            _make_chunks(run, "evaluate", (windows, {"digest": trained}), digests, 2)
 
         there = {asked[0][1][0]: artifact}
-        monkeypatch.setattr("tasks.run_stage._found", lambda store, made_of: there.get(made_of.key))
-        _by_workers(run, "evaluate", (windows, {"digest": "c" * 64}), digests, 2)
-        _by_workers(replace(run, refresh="evaluate"), "evaluate", (windows, {"digest": "c" * 64}), digests, 2)
+        monkeypatch.setattr("tasks.run_stage._find_cached", lambda store, identity: there.get(identity.key))
+        _make_chunks(run, "evaluate", (windows, {"digest": "c" * 64}), digests, 2)
+        _make_chunks(replace(run, refresh="evaluate"), "evaluate", (windows, {"digest": "c" * 64}), digests, 2)
 
     (inputs, keys), *others = asked
     assert inputs == [windows]
@@ -359,7 +359,7 @@ def test_chunks_are_done_by_others_where_threads_of_this_machine_do_not_do_them(
 ) -> None:
     (project / "pipelines.toml").write_text(runner + SMALL)
 
-    with recorded("small", [], None, str(project), jobs=jobs) as run:
-        found = {f"{domain} {stage.name}" for domain in STAGES for stage in STAGES[domain] if run.spreads(stage)}
+    with recorded_run("small", [], None, str(project), jobs=jobs) as run:
+        found = {f"{domain} {stage.name}" for domain in STAGES for stage in STAGES[domain] if run.uses_workers(stage)}
 
     assert found == spread

@@ -10,8 +10,8 @@ from gristmill.cli.options import Name, pipelines_argument
 from gristmill.config import deployments
 from gristmill.config.catalogue import Catalogue, Pipeline, load
 from gristmill.errors import RequestError
-from gristmill.prefect_runtime import schedule_announcement
 from gristmill.prefect_runtime.entrypoints import import_own
+from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
 from gristmill.prefect_runtime.server import ensure_api, ensure_named_api, named_api, use_api
 from gristmill.util.files import write_atomically
 from gristmill.util.processes import terminate_on_interrupt
@@ -37,7 +37,7 @@ def deploy(
     with progress_bar.working():
         url = ensure_named_api("deploy")
     logger.info("applying it to %s", url)
-    import_own("tasks.deploying").deploy(catalogue.root, pool, notify)
+    import_own("tasks.deploy").deploy(catalogue.root, pool, notify)
     scheduled = [pipeline for pipeline in catalogue.pipelines.values() if _is_scheduled(pipeline)]
     typer.echo(f"deployed {len(catalogue.pipelines)} pipelines; {len(scheduled)} of them are retrained automatically")
     for pipeline in scheduled:
@@ -60,7 +60,7 @@ def schedule(
         typer.echo(_line(pipeline))
     typer.echo(f"api  {strip_credentials(url)}")
     typer.echo(f"Prefect's page {strip_credentials(url).removesuffix('/api')} (Ctrl-C stops it)")
-    import_own("tasks.scheduling").keep_fresh(catalogue, pipelines, limit, None if named else url)
+    import_own("tasks.serve_schedules").serve_schedules(catalogue, pipelines, limit, None if named else url)
 
 
 def updated(name: Name) -> None:
@@ -75,13 +75,13 @@ def updated(name: Name) -> None:
         if not named_api():
             use_api(_api_of_schedule(catalogue, name))
         ensure_named_api("updated")
-    import_own("tasks.events").data_updated(name)
+    import_own("tasks.events").emit_data_updated(name)
     typer.echo(f"{deployments.DATA_UPDATED_EVENT} emitted for {deployments.pipeline_resource(name)}")
 
 
 def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
     """Return the address of the temporary server of the `gristmill schedule` that retrains a pipeline."""
-    found = schedule_announcement.find(catalogue.store)
+    found = find_running_schedule(catalogue.store)
     if found is None:
         raise RequestError(
             f"updated: no gristmill schedule uses the store {catalogue.store.root}, and PREFECT_API_URL is not set. "

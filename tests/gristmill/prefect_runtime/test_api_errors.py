@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from gristmill.errors import WorkError
-from gristmill.prefect_runtime.api_errors import refusals_told
+from gristmill.prefect_runtime.api_errors import one_line_api_errors
 
 
 @pytest.mark.fault(30)
@@ -18,12 +18,12 @@ from gristmill.prefect_runtime.api_errors import refusals_told
 )
 def test_what_the_server_refuses_is_told_in_a_line(status: int, said: str) -> None:
     answer = httpx.Response(status, request=httpx.Request("GET", "http://ann:hidden@api/"))
-    with pytest.raises(WorkError) as refused, refusals_told():
+    with pytest.raises(WorkError) as refused, one_line_api_errors():
         answer.raise_for_status()
-    assert str(refused.value) == f"Prefect's API refused it {said}"
+    assert str(refused.value) == f"Prefect's API rejected the request {said}"
 
 
 def test_what_another_server_refuses_is_left_as_it_is() -> None:
     answer = httpx.Response(503, request=httpx.Request("GET", "http://elsewhere/"))
-    with pytest.raises(httpx.HTTPStatusError), refusals_told("http://api/"):
+    with pytest.raises(httpx.HTTPStatusError), one_line_api_errors("http://api/"):
         answer.raise_for_status()

@@ -45,9 +45,9 @@ def heard_of(error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[WorkErro
         raise error
 
     heard: list[WorkError] = []
-    monkeypatch.setattr(launch, "_ready", lambda *_: (fail, "http://ann:hidden@api"))
-    monkeypatch.setattr(launch, "_ends", [])
-    launch.on_loss(heard.append)
+    monkeypatch.setattr(launch, "_load_flow", lambda *_: (fail, "http://ann:hidden@api"))
+    monkeypatch.setattr(launch, "_lost_callbacks", [])
+    launch.on_api_lost(heard.append)
     return heard
 
 
@@ -62,14 +62,14 @@ def test_an_api_that_is_lost_in_mid_run_is_named_and_the_command_line_hears_of_i
 
     assert heard == [raised.value]
     assert str(raised.value) == (
-        "Prefect's API at http://api was lost in mid-run (Connection refused). Run again: it goes on from here."
+        "Prefect's API at http://api was lost during the run (Connection refused). Run again: it resumes."
     )
 
 
 def test_a_temporary_server_is_sent_no_heartbeats(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
-    monkeypatch.setattr(launch, "_ready", lambda *_: (lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value(), "url"))
+    monkeypatch.setattr(launch, "_load_flow", lambda *_: (lambda **_: PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value(), "url"))
     monkeypatch.setenv(TEMPORARY_API_VARIABLE, "url")
 
     assert launch.launch(catalogue.load(), ["small"], "timeseries", {"pipeline": "small"}) is None

@@ -35,7 +35,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    monkeypatch.setattr(server, "_started", {})
+    monkeypatch.setattr(server, "_servers", {})
     with temporary_settings(restore_defaults={PREFECT_API_URL}):
         yield
 
@@ -83,7 +83,7 @@ def ensure(url: str) -> str:
 
 def test_a_named_api_that_answers_is_taken_and_none_is_started(answering: str) -> None:
     assert ensure(answering) == answering
-    assert server._started == {}
+    assert server._servers == {}
 
 
 @pytest.mark.fault(30)
@@ -92,7 +92,7 @@ def test_a_named_api_that_is_not_there_is_said(refusing: str, fault: Fault) -> N
     with pytest.raises(WorkError) as raised:
         ensure(refusing)
     assert re.fullmatch(said, str(raised.value))
-    assert server._started == {}
+    assert server._servers == {}
     fault.said(str(raised.value))
 
 
@@ -117,8 +117,7 @@ def test_what_is_no_address_is_said() -> None:
     with pytest.raises(WorkError) as raised:
         ensure("http://ann:hid/den@host/api")
     assert str(raised.value) == (
-        "Prefect's API at http://host/api does not answer (that is no URL). Start it, or correct or unset "
-        "PREFECT_API_URL."
+        "Prefect's API at http://host/api does not answer (invalid URL). Start it, or correct or unset PREFECT_API_URL."
     )
 
 
@@ -133,15 +132,15 @@ def test_what_is_no_address_is_said() -> None:
         ),
         (
             dict.fromkeys(SOUND, (200, "<html>")),
-            r"Prefect's API at \S+ does not answer \(what it says is no JSON\)\. Start it, .+",
+            r"Prefect's API at \S+ does not answer \(its answer is not JSON\)\. Start it, .+",
         ),
         (
             SOUND | {"/api/admin/version": (401, "")},
-            r"Prefect's API refused it \(Client error '401 Unauthorized' .+\)\. Set PREFECT_API_AUTH_STRING .+",
+            r"Prefect's API rejected the request \(Client error '401 Unauthorized' .+\)\. Set PREFECT_API_AUTH_STR.+",
         ),
         (
             SOUND | {"/api/admin/version": (500, "")},
-            r"Prefect's client cannot work with what answers at (\S+) \(Failed to reach API at \1/\)\. Correct .+",
+            r"Prefect's client cannot work with the server at (\S+) \(Failed to reach API at \1/\)\. Correct .+",
         ),
         (
             SOUND | {"/api/admin/version": (200, '"2.20.1"')},
@@ -174,9 +173,9 @@ def test_an_api_that_is_silent_for_long_and_for_many_looks_is_lost(
     monkeypatch: pytest.MonkeyPatch, clock: list[float], answered: set[int], looks: int
 ) -> None:
     looked, lost = count(), []
-    monkeypatch.setattr(server, "SILENCE", 3)
-    monkeypatch.setattr(server, "_PAUSE", 0)
-    monkeypatch.setattr(server, "_amiss", lambda _: "" if next(looked) in answered else "silent")
+    monkeypatch.setattr(server, "MAX_SILENCE", 3)
+    monkeypatch.setattr(server, "_CHECK_INTERVAL", 0)
+    monkeypatch.setattr(server, "_find_problem", lambda _: "" if next(looked) in answered else "silent")
     monkeypatch.setattr(server, "time", SimpleNamespace(monotonic=iter(clock).__next__))
 
     server._watch("http://api", lambda *why: lost.append(why), threading.Event())
@@ -189,8 +188,8 @@ def test_a_temporary_server_whose_process_has_ended_is_lost_at_once(monkeypatch:
     ended = subprocess.Popen([str(shutil.which("false"))])
     ended.wait()
     lost = []
-    monkeypatch.setattr(server, "_PAUSE", 0)
-    monkeypatch.setattr(server, "_started", {"http://api": ended})
+    monkeypatch.setattr(server, "_CHECK_INTERVAL", 0)
+    monkeypatch.setattr(server, "_servers", {"http://api": ended})
 
     server._watch("http://api", lambda *why: lost.append(why), threading.Event())
 
@@ -206,13 +205,13 @@ def test_an_api_that_falls_silent_when_the_run_is_over_is_not_lost(monkeypatch: 
         over.wait(60)
         return "silent"
 
-    monkeypatch.setattr(server, "SILENCE", 0)
-    monkeypatch.setattr(server, "LOOKS", 1)
-    monkeypatch.setattr(server, "_PAUSE", 0)
-    monkeypatch.setattr(server, "_amiss", amiss)
+    monkeypatch.setattr(server, "MAX_SILENCE", 0)
+    monkeypatch.setattr(server, "MIN_FAILED_CHECKS", 1)
+    monkeypatch.setattr(server, "_CHECK_INTERVAL", 0)
+    monkeypatch.setattr(server, "_find_problem", amiss)
     before = set(threading.enumerate())
 
-    with server.watched("http://api", lambda *why: lost.append(why)):
+    with server.watch_api("http://api", lambda *why: lost.append(why)):
         (watcher,) = set(threading.enumerate()) - before
         assert looking.wait(60)
     over.set()
@@ -251,12 +250,12 @@ def test_the_port_of_a_temporary_server_is_its_own_from_the_start_and_free_when_
 def test_a_server_whose_start_nobody_waited_for_is_taken_by_the_next_call(monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[str] = []
     gone, left = SimpleNamespace(poll=lambda: 1), SimpleNamespace(poll=lambda: None)
-    monkeypatch.setattr(server, "_started", {"http://gone": gone, "http://left": left})
-    monkeypatch.setattr(server, "_start", lambda *_: ("http://new", left))
-    monkeypatch.setattr(server, "_use_when_ready", lambda url, *_: used.append(url) or url)
+    monkeypatch.setattr(server, "_servers", {"http://gone": gone, "http://left": left})
+    monkeypatch.setattr(server, "_start_server", lambda *_: ("http://new", left))
+    monkeypatch.setattr(server, "_wait_and_use", lambda url, *_: used.append(url) or url)
 
-    assert server.starting_api()() == "http://left"
-    assert server.starting_api(schedules=True)() == "http://new"
+    assert server.start_api()() == "http://left"
+    assert server.start_api(schedules=True)() == "http://new"
     assert used == ["http://left", "http://new"]
 
 
@@ -273,9 +272,9 @@ def test_runs_are_tagged_and_send_heartbeats_where_a_server_outlives_them(
     monkeypatch.setattr(os, "environ", {})
     monkeypatch.setattr(server, "_wait_for", lambda *_: None)
     monkeypatch.setattr("prefect.context.refresh_global_settings_context", lambda: None)
-    server._use_when_ready("http://own", SimpleNamespace(), schedules)
+    server._wait_and_use("http://own", SimpleNamespace(), schedules)
 
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}), server.runs_watched_by(url):
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: 180}), server.tag_runs(url):
         assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() == seconds
         assert TagsContext.get().current_tags == {deployments.TAG}
 
@@ -283,9 +282,9 @@ def test_runs_are_tagged_and_send_heartbeats_where_a_server_outlives_them(
 CODE = """
 import sys
 from prefect.settings import PREFECT_API_URL
-from gristmill import server
+from gristmill.prefect_runtime import server
 url = server.ensure_api()
-print(url, PREFECT_API_URL.value(), server._started[url].pid, flush=True)
+print(url, PREFECT_API_URL.value(), server._servers[url].pid, flush=True)
 sys.stdin.read()
 """
 

@@ -24,10 +24,10 @@ FIRST = {
 
 def read(project: Path, pipeline: str, *overrides: str) -> Record:
     """Run a pipeline up to ingest."""
-    from tasks.ingest import ingest
-    from tasks.run_stage import recorded
+    from tasks.run_stage import recorded_run
+    from tasks.stage_tasks import ingest
 
-    with recorded(pipeline, list(overrides), None, str(project)) as run:
+    with recorded_run(pipeline, list(overrides), None, str(project)) as run:
         ingest.fn(run)
     return run.record()
 

@@ -27,6 +27,6 @@ from gristmill.scaffold.frequency_defaults import defaults_of
     ],
 )
 def test_a_frequency_has_a_season_and_windows(frequency: str, season: int | None, history: int, horizon: int) -> None:
-    rhythm = defaults_of(frequency)
+    found = defaults_of(frequency)
 
-    assert (rhythm.season, rhythm.history, rhythm.horizon) == (season, history, horizon)
+    assert (found.season, found.history, found.horizon) == (season, history, horizon)

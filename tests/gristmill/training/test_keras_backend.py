@@ -56,7 +56,7 @@ def test_a_sign_of_life_is_given_before_prefect_and_tensorflow_are_imported() ->
         "from gristmill.training import keras_backend, progress\n"
         "def say(what, how, logged): print(what, how, what in sys.modules)\n"
         "with progress.listening(print, say):\n"
-        "    for _ in range(2): server.starting_api(), keras_backend.import_keras()\n"
+        "    for _ in range(2): server.start_api(), keras_backend.import_keras()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -50,7 +50,7 @@ from gristmill.workers.process import Processes
 from gristmill.workers.unit import Unit
 
 workers = Processes(1)
-done = workers.attempt(Unit("timeseries", {"pipeline": "small", "project": "."}))
+done = workers.run(Unit("timeseries", {"pipeline": "small", "project": "."}))
 workers.close()
 assert not done.failed, done.failed
 """

@@ -18,9 +18,9 @@ from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.training.keras_backend import LINEAR_ALGEBRA_VARIABLES
 from gristmill.util.processes import TEMPORARY_API_VARIABLE
 from gristmill.workers import chunks, dask_cluster, process, worker_main
-from gristmill.workers import environment as alike
-from gristmill.workers.chunks import StageChunk, made_by_workers
-from gristmill.workers.pool import ATTEMPTS, Pool, concurrency
+from gristmill.workers import environment as environments
+from gristmill.workers.chunks import StageChunk, make_with_workers
+from gristmill.workers.pool import MAX_ATTEMPTS, Pool, concurrency
 from gristmill.workers.process import Worker
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 from helpers.support import wait_until
@@ -71,7 +71,7 @@ class Mortal:
     def __init__(self) -> None:
         self.tried: list[str] = []
 
-    def attempt(self, unit: Unit) -> WorkResult:
+    def run(self, unit: Unit) -> WorkResult:
         self.tried.append(unit.flow)
         if unit.flow == "mortal":
             raise WorkerDied("its process ended with status -9")
@@ -85,33 +85,33 @@ def test_a_unit_that_kills_its_workers_fails_alone() -> None:
     workers = Mortal()
     pool = Pool(workers)
 
-    done = dict(pool.do(Unit(name, {}) for name in ("one", "mortal", "two")))
+    done = dict(pool.run(Unit(name, {}) for name in ("one", "mortal", "two")))
     pool.close()
 
     assert done == {
         0: WorkResult("one"),
-        1: WorkResult(failed=f"its process ended with status -9; it was tried {ATTEMPTS} times"),
+        1: WorkResult(failed=f"its process ended with status -9; it was tried {MAX_ATTEMPTS} times"),
         2: WorkResult("two"),
     }
-    assert sorted(workers.tried) == sorted(["one", "two", "closed", *["mortal"] * ATTEMPTS])
+    assert sorted(workers.tried) == sorted(["one", "two", "closed", *["mortal"] * MAX_ATTEMPTS])
 
 
 def test_a_worker_that_differs_says_in_what(project: Path) -> None:
-    here = alike.fingerprint()
+    here = environments.fingerprint()
     assert here["tensorflow"] == metadata.version("tensorflow")
-    assert alike.mismatch(here, here, str(project)) == ""
+    assert environments.mismatch(here, here, str(project)) == ""
     other = here | {"tensorflow": "2.0"}
-    said = f"tensorflow: {here['tensorflow']}, where 2.0 is asked for. Install the same."
-    assert alike.mismatch(here, other, str(project)) == said
+    said = f"tensorflow: {here['tensorflow']}, but 2.0 is required. Install the same version."
+    assert environments.mismatch(here, other, str(project)) == said
     without = {name: version for name, version in here.items() if name != "ruptures"}
-    assert alike.mismatch(without, here, str(project)).startswith("ruptures: not installed, where ")
-    assert alike.mismatch(here, here, "/nowhere") == (
+    assert environments.mismatch(without, here, str(project)).startswith("ruptures: not installed, but ")
+    assert environments.mismatch(here, here, "/nowhere") == (
         "/nowhere: no pipelines.toml. A worker needs the project's folder at the same place: share or copy it."
     )
 
 
 def test_an_address_where_nobody_answers_is_told_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dask_cluster, "PATIENCE", 0.5)
+    monkeypatch.setattr(dask_cluster, "CONNECT_TIMEOUT", 0.5)
     with pytest.raises(WorkError) as told:
         dask_cluster.Cluster("tcp://127.0.0.1:9", None)
     said = str(told.value)
@@ -133,7 +133,9 @@ def test_a_cluster_without_workers_is_told_also_where_it_is_said_how_many_to_use
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("limit", "value"), [("PATIENCE", 1e-6), ("threads_of", None)], ids=["connect", "count"])
+@pytest.mark.parametrize(
+    ("limit", "value"), [("CONNECT_TIMEOUT", 1e-6), ("count_threads", None)], ids=["connect", "count"]
+)
 def test_a_cluster_that_was_started_here_and_cannot_be_used_is_closed(
     limit: str, value: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +160,7 @@ class Idler:
     def poll(self) -> int | None:
         return self.status
 
-    def do(self, unit: Unit, surroundings: object) -> WorkResult:
+    def run(self, unit: Unit, client: object) -> WorkResult:
         assert self.status is None, "it has ended"
         return WorkResult(unit.flow)
 
@@ -168,7 +170,7 @@ def test_a_worker_that_ended_while_it_waited_is_given_nothing_more(monkeypatch: 
     workers = process.Processes(2)
     workers._idle = [Idler(), Idler(0), Idler(0)]
 
-    assert workers.attempt(Unit("one", {})) == WorkResult("one")
+    assert workers.run(Unit("one", {})) == WorkResult("one")
     assert [idler.poll() for idler in workers._idle] == [None]
 
 
@@ -222,14 +224,14 @@ def test_a_worker_sends_heartbeats_to_a_server_that_outlives_the_run(
     monkeypatch.setenv(TEMPORARY_API_VARIABLE, "http://own")
     monkeypatch.delenv("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", raising=False)
 
-    assert worker_main._done("chunk", {}, server) == WorkResult(seconds)
+    assert worker_main._run_flow("chunk", {}, server) == WorkResult(seconds)
 
 
 def test_a_worker_says_of_what_class_an_error_is(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = SimpleNamespace(result=lambda **_: SourceChanged("series.csv: changed"))
     monkeypatch.setattr(worker_main, "import_own", lambda _: SimpleNamespace(chunk=lambda **_: ended))
 
-    done = worker_main._done("chunk", {}, "http://own")
+    done = worker_main._run_flow("chunk", {}, "http://own")
 
     assert done == WorkResult(failed="SourceChanged: series.csv: changed", error="SourceChanged")
 
@@ -245,11 +247,11 @@ def test_a_worker_says_of_what_class_an_error_is(monkeypatch: pytest.MonkeyPatch
 def test_a_piece_fails_by_the_class_of_its_error_whatever_the_message(
     project: Path, monkeypatch: pytest.MonkeyPatch, done: WorkResult, raised: type[WorkError]
 ) -> None:
-    pool = SimpleNamespace(do=lambda _: iter([(0, done)]))
-    monkeypatch.setattr(chunks, "opened", lambda *_: nullcontext(pool))
+    pool = SimpleNamespace(run=lambda _: iter([(0, done)]))
+    monkeypatch.setattr(chunks, "open_pool", lambda *_: nullcontext(pool))
 
     with pytest.raises(WorkError) as told:
-        list(made_by_workers(catalogue.load(), 1, {"pipeline": "small"}, [StageChunk("ingest", "key")]))
+        list(make_with_workers(catalogue.load(), 1, {"pipeline": "small"}, [StageChunk("ingest", "key")]))
 
     assert type(told.value) is raised
     assert str(told.value) == f"ingest of small: {done.failed}"
@@ -264,11 +266,11 @@ def test_a_dask_workers_process_has_as_many_threads_as_where_its_work_comes_from
     for name in LINEAR_ALGEBRA_VARIABLES:
         monkeypatch.setenv(name, asked) if asked else monkeypatch.delenv(name, raising=False)
     environment = dask_cluster._environment(ADDRESS)
-    monkeypatch.setattr(process, "command", lambda _: ([sys.executable, "-c", told], dict(os.environ)))
+    monkeypatch.setattr(process, "module_command", lambda _: ([sys.executable, "-c", told], dict(os.environ)))
     for name in LINEAR_ALGEBRA_VARIABLES:
         monkeypatch.setenv(name, "1")  # as Dask has it in a worker
 
     worker = Worker(environment)
 
-    assert worker.do(Unit("chunk", {}), {}).value == [asked] * len(LINEAR_ALGEBRA_VARIABLES)
-    worker.end()
+    assert worker.run(Unit("chunk", {}), {}).value == [asked] * len(LINEAR_ALGEBRA_VARIABLES)
+    worker.wait()

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import SMALL
 from gristmill.config import catalogue, deployments
-from gristmill.prefect_runtime.schedule_announcement import announced
+from gristmill.prefect_runtime.schedule_announcement import announce_schedule
 from helpers.end_to_end import Command
 from helpers.support import Said
 
@@ -55,7 +55,7 @@ def test_updated_needs_a_schedule_or_a_server(command: Command, project: Path) -
 @pytest.mark.usefixtures("_no_server")
 def test_updated_refuses_a_pipeline_that_the_schedule_leaves_out(command: Command, project: Path) -> None:
     (project / "pipelines.toml").write_text(ON_EVENT)
-    with announced(catalogue.load(project).store, "http://127.0.0.1:4321/api", ["one", "two"]):
+    with announce_schedule(catalogue.load(project).store, "http://127.0.0.1:4321/api", ["one", "two"]):
         said = command("updated", "small")
     assert said == Said(
         2,

@@ -8,7 +8,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 
 from gristmill.config.deployments import PREFECT_FILE, entrypoint
 from gristmill.errors import WorkError
-from tasks.deploying import deploy, make_pool
+from tasks.deploy import create_pool, deploy
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def client(prefect_api: str) -> Iterator[SyncPrefectClient]:
 
 
 def test_a_work_pool_is_made_once_and_one_that_is_there_is_let_alone(client: SyncPrefectClient) -> None:
-    make_pool(client, "once")
+    create_pool(client, "once")
     first = client.read_work_pool("once")
-    make_pool(client, "once")
+    create_pool(client, "once")
     assert (first.type, client.read_work_pool("once")) == ("process", first)
 
 
@@ -32,7 +32,7 @@ def test_it_is_told_how_far_prefect_is(tmp_path: Path, caplog: pytest.LogCapture
         for n in (1, 2)
     )
     (tmp_path / PREFECT_FILE).write_text(f"deployments:\n{names}")
-    with caplog.at_level("INFO", "tasks.deploying"):
+    with caplog.at_level("INFO", "tasks.deploy"):
         deploy(tmp_path, "gristmill")
     assert caplog.messages == ["deploying  1 of 2", "deploying  2 of 2"]
 

@@ -16,8 +16,8 @@ from gristmill.config import catalogue
 from gristmill.config.deployments import PREFECT_FILE, prefect_yaml
 from gristmill.runs.records import Runs
 from gristmill.store.store import Store
-from tasks.deploying import deploy
-from tasks.pulled import _FETCHES
+from tasks.deploy import deploy
+from tasks.pull_steps import _FETCHING_STEPS
 
 POOL = "fetching"
 Fetched = Callable[[dict[str, str]], State[Any]]
@@ -64,7 +64,7 @@ def fetched(project: Path, client: SyncPrefectClient, prefect_api: str) -> Fetch
     ],
 )
 def test_pull_steps_that_fetch_a_project_are_known_by_name(step: str, fetches: bool) -> None:
-    assert bool(_FETCHES.fullmatch(step)) is fetches
+    assert bool(_FETCHING_STEPS.fullmatch(step)) is fetches
 
 
 @pytest.mark.slow
