@@ -58,9 +58,9 @@ _NETWORKS = ("keras", *_TABLES, "tensorflow")
 _IMAGES = (*_TABLES, "pillow", "tensorflow")
 
 
-def _ingest(*libraries: str, **options: Any) -> Stage:
+def _ingest(*libraries: str) -> Stage:
     ignores = {"ingest": ("max_lost",)}  # the run itself checks it after ingest
-    return Stage("ingest", ("source", "ingest", "schema"), (), libraries, ignores=ignores, **options)
+    return Stage("ingest", ("source", "ingest", "schema"), (), libraries, ignores=ignores)
 
 
 def _preprocess(*libraries: str, **options: Any) -> Stage:
@@ -104,7 +104,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
         _export("refit"),
     ),
     "vision": (
-        _ingest(*_IMAGES, "tensorflow-datasets", chunked=(), threaded=True),
+        _ingest(*_IMAGES, "tensorflow-datasets"),
         _preprocess(*_IMAGES, chunked=("ingest",), threaded=True),
         Stage(
             "features",

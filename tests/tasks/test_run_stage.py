@@ -350,7 +350,7 @@ def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has
         (
             '[runner]\nkind = "dask"\naddress = "tcp://head:8786"\n',
             None,
-            {"text preprocess", "timeseries evaluate", "vision ingest", "vision preprocess", "vision features"},
+            {"text preprocess", "timeseries evaluate", "vision preprocess", "vision features"},
         ),
     ],
 )

@@ -1,12 +1,10 @@
 """Ingest: the photos of a source, unchanged, in shards; unreadable photos are counted and left out."""
 
 import hashlib
-import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +15,19 @@ from gristmill.domains.common.classification.classes import check_classes, count
 from gristmill.domains.vision import decode, shards
 from gristmill.domains.vision.decode import Header
 from gristmill.domains.vision.settings import Ingest, Schema
-from gristmill.errors import DataError, SourceChanged, short_repr
-from gristmill.sources import archives
-from gristmill.sources.images.folder import Folder
+from gristmill.errors import DataError, short_repr
 from gristmill.sources.photo import ImageSource, Photo
-from gristmill.util.table_io import read_document, write_document, write_table
+from gristmill.util.table_io import write_document, write_table
 
 SHARD_BYTES = 64 << 20
 PREFIX = "source_"  # of a column of the source's metadata with the name of a column that ingest writes
 
-_PHOTOS_PER_CHUNK = 8192
 _PHOTOS_PER_THREAD = 4  # in memory
 _MAX_PHOTOS_LISTED = 3  # in a message
 
 
 def ingest(
-    *,
-    source: ImageSource,
-    ingest: Ingest,
-    out: Path,
-    paths: tuple[Path, ...] = (),
-    schema: Schema | None = None,
-    chunks: Sequence[Path] = (),
+    *, source: ImageSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
 ) -> dict[str, int]:
     """Check the photos of a source one by one, and write them with their labels.
 
@@ -49,17 +38,13 @@ def ingest(
       `offset`, `size`), and the source's metadata. Metadata with one of these names gets the prefix `source_`.
     - `summary.json`: classes, counts, photos left out with reasons, and quartiles of the sizes.
 
-    If `chunks` lists the folders that `chunk` filled, in order, their checks are used.
-
     Raises:
         DataError: too many photos are unusable, or the others break the schema or cannot train a classifier.
-        SourceChanged: a photo is not the one that was checked in a chunk.
     """
     rows: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     with shards.open_shards(out, SHARD_BYTES) as writer:
-        photos = source.photos(paths)
-        for photo, header in _checked_in_chunks(photos, chunks) if chunks else _checked(photos, ingest.max_pixels):
+        for photo, header in _checked(source.photos(paths), ingest.max_pixels):
             if isinstance(header, str):
                 skipped.append({"id": photo.id, "reason": header})
                 continue
@@ -91,48 +76,6 @@ def ingest(
     return {name: count for name, count in totals.items() if count}
 
 
-def chunks(*, source: ImageSource, ingest: Ingest, paths: tuple[Path, ...] = (), schema: Schema | None = None) -> int:
-    """Return the number of chunks in which photos can be checked: several only for photos in folders."""
-    packed = any(path.name.lower().endswith(archives.SUFFIXES) for path in paths)
-    return math.ceil(len(paths) / _PHOTOS_PER_CHUNK) if isinstance(source, Folder) and not packed else 1
-
-
-def chunk(
-    *,
-    source: Folder,
-    ingest: Ingest,
-    number: int,
-    out: Path,
-    paths: tuple[Path, ...] = (),
-    schema: Schema | None = None,
-) -> dict[str, int]:
-    """Check one chunk of photos.
-
-    Writes `looked.json`, one object per photo: the `sha256` of its bytes, and `width`, `height` and `format`, or the
-    `reason` why it is left out.
-    """
-    photos = source.photos(paths, slice(number * _PHOTOS_PER_CHUNK, (number + 1) * _PHOTOS_PER_CHUNK))
-    checks = [
-        {"sha256": _sha256(photo), **({"reason": header} if isinstance(header, str) else vars(header))}
-        for photo, header in _checked(photos, ingest.max_pixels)
-    ]
-    write_document(out / "looked.json", checks)
-    return {"photos": len(checks)}
-
-
-def _checked_in_chunks(photos: Iterable[Photo], chunks: Iterable[Path]) -> Iterator[tuple[Photo, Header | str]]:
-    """Yield each photo with its header, or with the reason why it is left out, from the results of `chunk`."""
-    checks = chain.from_iterable(read_document(folder / "looked.json") for folder in chunks)
-    for photo, check in zip(photos, checks, strict=True):
-        if check.pop("sha256") != _sha256(photo):
-            raise SourceChanged(f"photo {photo.id!r}: changed while it was read. Run again once nothing writes to it.")
-        yield photo, check["reason"] if "reason" in check else Header(**check)
-
-
-def _sha256(photo: Photo) -> str:
-    return hashlib.sha256(photo.encoded).hexdigest()
-
-
 def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, Header | str]]:
     """Yield each photo, in order, with its header, or with the reason why it is left out."""
 
@@ -156,7 +99,7 @@ def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, 
 
 def _row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[str, Any]:
     labels = {"id": photo.id, "label": photo.label, "part": photo.part}
-    own = {**labels, **vars(header), "sha256": _sha256(photo), **vars(position)}
+    own = {**labels, **vars(header), "sha256": hashlib.sha256(photo.encoded).hexdigest(), **vars(position)}
     metadata = {f"{PREFIX}{name}" if name in own else name: value for name, value in photo.metadata.items()}
     if len(metadata) != len(photo.metadata):
         name = next(name for name in photo.metadata if name in own and f"{PREFIX}{name}" in photo.metadata)

@@ -22,12 +22,11 @@ class Folder(Files):
     kind: Literal["folder"]
     parts: bool = False  # the folders above the classes are named train, validation (or valid, val) or test
 
-    def photos(self, paths: Sequence[Path], which: slice = slice(None)) -> Iterator[Photo]:
+    def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
         """Yield the photos sorted by path; the id is the path below the folder of classes or parts.
 
         Args:
             paths: the located files; archives (.zip, .tar, .tar.gz, .tgz) count as folders of their names.
-            which: positions of the photos to read and yield.
 
         Raises:
             DataError: there is no photo, a file cannot be read, or a folder does not name a part.
@@ -37,7 +36,7 @@ class Folder(Files):
                 raise DataError(f"{commonpath(paths)}: no photo in it. Expected {', '.join(PHOTOS)} in folders.")
             parts = {path: part_of_folder(path) if self.parts else None for path in found}
             top = commonpath(path.parents[1 + self.parts] for path in found)
-            for path, read in list(found.items())[which]:
+            for path, read in found.items():
                 yield Photo(path.relative_to(top).as_posix(), read(), path.parent.name, parts[path])
 
     def class_names(self, paths: Sequence[Path]) -> None:

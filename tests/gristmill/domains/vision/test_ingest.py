@@ -14,8 +14,7 @@ from PIL import ExifTags, Image
 
 from gristmill.domains.vision import ingest, shards
 from gristmill.domains.vision.settings import Ingest
-from gristmill.errors import DataError, SourceChanged
-from gristmill.sources.images.folder import Folder
+from gristmill.errors import DataError
 from gristmill.sources.photo import Photo
 from gristmill.util.table_io import read_document, read_table
 from helpers.given_photos import Given, encoded, ingested, noise, photos
@@ -228,70 +227,3 @@ def test_a_source_that_breaks_off_is_not_taken_for_a_whole_one(tmp_path: Path) -
     with pytest.raises(DataError, match="photo 11"):
         ingest.ingest(source=Broken(photos({"a": 5, "b": 5})), ingest=Ingest(), out=tmp_path)
     assert not (tmp_path / "index.parquet").exists()
-
-
-@pytest.fixture
-def garden(tmp_path: Path) -> tuple[Path, ...]:
-    """The files of five photos in two folders, one of them cut short."""
-    for name, content in {photo.id: photo.encoded for photo in photos({"a": 2, "b": 2})}.items():
-        file = tmp_path / "photos" / f"{name}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    (file.parent / "cut.jpg").write_bytes(CUT.encoded)
-    return tuple(sorted((tmp_path / "photos").rglob("*.*")))
-
-
-def looked_at(paths: tuple[Path, ...], folder: Path) -> list[Path]:
-    """Look at photos chunk by chunk and return the folders that were filled."""
-    source, settings = Folder(kind="folder", path="photos"), Ingest(corrupt=0.5)
-    chunks = [folder / f"chunk {n}" for n in range(ingest.chunks(source=source, ingest=settings, paths=paths))]
-    for number, chunk in enumerate(chunks):
-        chunk.mkdir()
-        ingest.chunk(source=source, ingest=settings, number=number, out=chunk, paths=paths)
-    return chunks
-
-
-def test_photos_that_others_have_looked_at_are_written_as_those_it_looks_at_itself(
-    garden: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest, "_PHOTOS_PER_CHUNK", 2)
-    source, settings = Folder(kind="folder", path="photos"), Ingest(corrupt=0.5)
-    alone, joined = tmp_path / "alone", tmp_path / "joined"
-    alone.mkdir()
-    joined.mkdir()
-    counts = ingest.ingest(source=source, ingest=settings, out=alone, paths=garden)
-    chunks = looked_at(garden, tmp_path)
-    monkeypatch.setattr(ingest.decode, "check_photo", None)  # no photo is checked again
-
-    told = ingest.ingest(source=source, ingest=settings, out=joined, paths=garden, chunks=chunks)
-
-    assert len(chunks) == 3
-    assert told == counts == {"photos": 4, "classes": 2, "skipped": 1}
-    for path in alone.iterdir():
-        assert (joined / path.name).read_bytes() == path.read_bytes(), path.name
-
-
-def test_a_photo_that_changed_after_others_looked_at_it_is_told(
-    garden: tuple[Path, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(ingest, "_PHOTOS_PER_CHUNK", 2)
-    chunks = looked_at(garden, tmp_path)
-    garden[0].write_bytes(garden[1].read_bytes())
-
-    with pytest.raises(SourceChanged, match=r"photo 'a/0.png': changed while it was read"):
-        ingest.ingest(
-            source=Folder(kind="folder", path="photos"),
-            ingest=Ingest(corrupt=0.5),
-            out=tmp_path,
-            paths=garden,
-            chunks=chunks,
-        )
-
-
-def test_only_photos_of_a_folder_are_looked_at_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "_PHOTOS_PER_CHUNK", 2)
-    folder, files = Folder(kind="folder", path="photos"), tuple(Path(f"photos/a/{n}.png") for n in range(5))
-
-    assert ingest.chunks(source=folder, ingest=Ingest(), paths=files) == 3
-    assert ingest.chunks(source=folder, ingest=Ingest(), paths=(*files, Path("photos/more.zip"))) == 1
-    assert ingest.chunks(source=Given([]), ingest=Ingest(), paths=files) == 1
