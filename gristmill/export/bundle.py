@@ -1,7 +1,7 @@
-"""The bundle: what other programs load. Written in each format, then proved equal to what was scored.
+"""The bundle of exported models: written in each format, then checked against the scored predictions.
 
-`export_network` writes each format (`formats.py`). `check_parity` reloads each in a fresh process, which has seen none
-of the code that trained, and compares its predictions with the scored ones.
+`export_network` writes the formats (`formats.py`). `check_parity` loads each in a fresh process, which has run none of
+the training code, and compares its predictions with the scored ones.
 """
 
 import json
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 
 Inputs = npt.NDArray[Any]  # numbers, or texts as objects, (rows,)
-Reload = Callable[[Path, Iterable[str], Path], None]  # predicts by a bundle what `write_inputs` wrote, in each format
+Reload = Callable[[Path, Iterable[str], Path], None]  # bundle, formats, folder of inputs and predictions
 
-_ROWS, _BYTES = 1024, 4 << 20  # inputs, and bytes of them, that a model is shown at a time
+_MAX_ROWS, _MAX_BYTES = 1024, 4 << 20  # per call of a model
 
 
 def export_network(network: "keras.Model", formats: Iterable[str], out: Path) -> None:
     """Write the network below `out` in each format."""
     for form in formats:
-        FORMATS[form].write(network, out / FORMATS[form].place)
+        FORMATS[form].write(network, out / FORMATS[form].path)
 
 
 def check_parity(
     reload: Reload, bundle: Path, formats: Iterable[str], inputs: Inputs, scored: Inputs, tolerance: float
 ) -> float:
-    """Reload every format in a fresh process, predict, and return the largest difference from what was scored.
+    """Load every format in a fresh process, predict, and return the largest difference from the scored predictions.
 
     Args:
-        reload: has a fresh process do it (`fresh_process`).
-        bundle: folder with the exported files, unpublished or verified.
-        formats: which of them to check.
-        inputs: raw model inputs, the rows that were scored.
-        scored: the predictions that were scored, of the same rows.
+        reload: predicts in a fresh process (`fresh_process`).
+        bundle: folder of the exported files.
+        formats: formats to check.
+        inputs: raw model inputs of the scored rows.
+        scored: the scored predictions.
         tolerance: largest difference allowed, in the units of the predictions.
 
     Raises:
@@ -61,8 +61,7 @@ def check_parity(
         reload(bundle, formats, Path(folder))
         largest = 0.0
         for form in formats:
-            predicted = np.load(Path(folder) / f"{form}.npy", allow_pickle=False)
-            difference = float(np.abs(predicted - scored).max()) if predicted.shape == scored.shape else float("inf")
+            difference = _difference(np.load(Path(folder) / f"{form}.npy", allow_pickle=False), scored)
             if not difference <= tolerance:
                 raise ParityError(
                     f"the exported {form} model differs from the scored one by {format_number(difference)}, "
@@ -73,22 +72,41 @@ def check_parity(
     return largest
 
 
+def check_same_as_scored(predicted: Inputs, scored: Inputs, tolerance: float) -> None:
+    """Check that the network to export predicts what was scored.
+
+    Raises:
+        ParityError: the predictions differ by more than the tolerance.
+    """
+    difference = _difference(predicted, scored)
+    if not difference <= tolerance:
+        raise ParityError(
+            f"the network to export gives other predictions than were scored (by {format_number(difference)}). "
+            "Nothing was exported; run again with --refresh evaluate."
+        )
+
+
+def _difference(predicted: Inputs, scored: Inputs) -> float:
+    """Return the largest difference; infinite if the shapes differ, NaN if a prediction is NaN."""
+    return float(np.abs(predicted - scored).max()) if predicted.shape == scored.shape else float("inf")
+
+
 @contextmanager
 def fresh_process() -> Iterator[Reload]:
-    """Start a Python that loads TensorFlow while the block still writes, and give what has it predict, once.
+    """Start a Python process that loads TensorFlow while the block still writes; yield a function to use it once.
 
-    It predicts into `folder/<format>.npy`.
+    The process writes its predictions to `folder/<format>.npy`.
     """
     line, environment = module_command("gristmill.export.bundle")
     pipe = subprocess.PIPE
     with subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
 
         def reload(bundle: Path, formats: Iterable[str], folder: Path) -> None:
-            _, said = process.communicate(json.dumps([str(bundle), str(folder), *formats]))
+            _, errors = process.communicate(json.dumps([str(bundle), str(folder), *formats]))
             if process.returncode != 0:
-                last = said.strip().splitlines()[-1:] or ["no message"]
-                ended = f"in a fresh process (exit {process.returncode}): {last[0]}"
-                raise ParityError(f"the exported model could not be reloaded {ended}")
+                message = (errors.strip().splitlines() or ["no message"])[-1]
+                exited = f"in a fresh process (exit {process.returncode}): {message}"
+                raise ParityError(f"the exported model could not be reloaded {exited}")
 
         try:
             yield reload
@@ -97,7 +115,7 @@ def fresh_process() -> Iterator[Reload]:
 
 
 def write_inputs(inputs: Inputs, folder: Path) -> None:
-    """Write inputs for a fresh process: an array as it is, texts as JSON, for NumPy would pickle them."""
+    """Write inputs for a fresh process: texts as JSON, because NumPy would pickle them."""
     if inputs.dtype == object:
         write_document(folder / "inputs.json", inputs.tolist())
     else:
@@ -105,25 +123,25 @@ def write_inputs(inputs: Inputs, folder: Path) -> None:
 
 
 def read_inputs(folder: Path) -> Inputs:
-    """Return what `write_inputs` wrote."""
+    """Return the inputs that `write_inputs` wrote."""
     if (folder / "inputs.json").exists():
         return np.array(read_document(folder / "inputs.json"), object)
-    read: Inputs = np.load(folder / "inputs.npy", allow_pickle=False)
-    return read
+    inputs: Inputs = np.load(folder / "inputs.npy", allow_pickle=False)
+    return inputs
 
 
 def load(bundle: Path, form: str) -> Predictor:
-    """Return a function from raw inputs to predictions, by a bundle whose hashes were verified.
+    """Return a function from raw inputs to predictions, for a bundle whose hashes were verified.
 
     Raises:
-        RequestError: the model's graph needs an extra of the package that is not installed.
+        RequestError: the model's graph needs an extra that is not installed.
     """
     import_required_ops(bundle)
-    return predict_in_blocks(FORMATS[form].load(bundle / FORMATS[form].place))
+    return predict_in_blocks(FORMATS[form].load(bundle / FORMATS[form].path))
 
 
 def import_required_ops(bundle: Path) -> None:
-    """Import what brings operations that the bundle's graph is made of, as `needs` in its signature says.
+    """Import the package whose operations the bundle's graph uses, as `needs` in its signature says.
 
     Raises:
         RequestError: it is not installed.
@@ -131,31 +149,16 @@ def import_required_ops(bundle: Path) -> None:
     signature = bundle / "signature.json"
     if signature.exists() and "tensorflow_text" in read_document(signature).get("needs", []):
         require_extra("the model's graph", "subwords")
-        import tensorflow_text  # noqa: F401  # TensorFlow knows the operations from then on
-
-
-def check_same_as_scored(made: Inputs, scored: Inputs, tolerance: float) -> None:
-    """Refuse a network whose predictions are not those that were scored, by more than a tolerance.
-
-    Raises:
-        ParityError: by how much they differ.
-    """
-    difference = float(np.abs(made - scored).max()) if made.shape == scored.shape else float("inf")
-    if not difference <= tolerance:  # nor no number
-        raise ParityError(
-            f"the network to export gives other predictions than were scored (by {format_number(difference)}). "
-            "Nothing was exported; run again with --refresh evaluate."
-        )
+        import tensorflow_text  # noqa: F401  # the import registers its operations with TensorFlow
 
 
 def predict_in_blocks(predict: Predictor) -> Predictor:
-    """Return the predictor as one that is shown few enough inputs at a time for its memory to stay small."""
+    """Return a predictor that calls `predict` with few inputs at a time, to save memory."""
 
     def predict_all(inputs: Inputs) -> Inputs:
         size = sum(map(len, inputs)) if inputs.dtype == object else inputs.nbytes
-        rows = max(1, min(_ROWS, _BYTES * len(inputs) // max(size, 1)))
-        blocks = [predict(inputs[begin : begin + rows]) for begin in range(0, len(inputs), rows)]
-        return np.concatenate(blocks)
+        rows = max(1, min(_MAX_ROWS, _MAX_BYTES * len(inputs) // max(size, 1)))
+        return np.concatenate([predict(inputs[begin : begin + rows]) for begin in range(0, len(inputs), rows)])
 
     return predict_all
 

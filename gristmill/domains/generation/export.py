@@ -44,7 +44,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         scored = np.load(evaluate / "proof.npy", allow_pickle=False)
         made = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(sequences)).numpy()
         check_same_as_scored(made, scored, export.tolerance)
-        serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORMAT].place)
+        serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORMAT].path)
         write_document(out / "signature.json", signature(data.layout, tokenizer))  # read when the model is loaded
         parity = check_parity(reload, out, ["next_token"], sequences, scored, export.tolerance)
     write_exported(out, evaluate, parity=parity)

@@ -46,7 +46,7 @@ def generate(
     check_options(length, temperature, top_k, top_p, seed)
     signature: dict[str, Any] = read_document(export / "signature.json")
     import_required_ops(export)
-    model = tf.saved_model.load(export / FORMATS["saved_model"].place)
+    model = tf.saved_model.load(export / FORMATS["saved_model"].path)
     encoded = model.signatures["encode"](prompt=tf.constant(prompt))
     if signature["needs_prompt"] and not len(encoded["tokens"]):
         raise RequestError(

@@ -46,7 +46,7 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         scored = scored_probabilities(data.classes, evaluate)[rows]
         made = predict_in_blocks(network.predict_on_batch)(data.padded("test")[rows])
         check_same_as_scored(made, scored, export.tolerance)
-        serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORMAT].place)
+        serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORMAT].path)
         write_document(out / "signature.json", signature(data.layout))  # read when the model is loaded
         parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance)
     write_exported(out, evaluate, parity=parity)

@@ -95,7 +95,7 @@ def load_classifier(export: Path, form: str) -> Predictor:
     import tensorflow as tf
 
     bundle.import_required_ops(export)
-    model = tf.saved_model.load(export / FORMATS[form].place)  # must live as long as its signature
+    model = tf.saved_model.load(export / FORMATS[form].path)  # must live as long as its signature
 
     def classify(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:
         answer = model.signatures["serving_default"](tf.constant(texts.tolist()))

@@ -58,7 +58,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
 def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], out: Path) -> None:
     """Write each format, and with a LiteRT file its quantised version."""
     if "saved_model" in formats:
-        serving.write(network, layout, out / FORMATS["saved_model"].place)
+        serving.write(network, layout, out / FORMATS["saved_model"].path)
     others = [form for form in formats if form != "saved_model"]
     export_network(network, [*others, QUANTIZED] if "lite" in formats else others, out)
 
