@@ -1,4 +1,4 @@
-"""The source that a pipeline is predicted from without --input, or the data of its last good run."""
+"""The data that a model predicts from without --input: the pipeline's source, or the data of its last good run."""
 
 import logging
 from contextlib import suppress
@@ -21,12 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Settings) -> Pipeline:
-    """Return a pipeline as one that reads today's source as the served model's run read its own.
+    """Return a pipeline that reads today's source with the table `ingest` of the served model's run.
 
-    Args:
-        pipeline: with its settings of today.
-        served: what predicts.
-        ingest: the table of its run; how many rows may be missing is said by today's.
+    Only `max_lost` is today's.
     """
     today: Any = pipeline.tables["ingest"]
     table = ingest.model_copy(update={"max_lost": today.max_lost})
@@ -34,20 +31,20 @@ def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Setting
 
 
 def locate_source(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located]:
-    """Return where the data of a pipeline's source lies.
+    """Return the locations of a pipeline's source.
 
     Raises:
-        DataError: it is not there.
+        DataError: it does not exist.
     """
     return plan.locate_inputs(catalogue, pipeline, Stage("ingest", ("source",), (), ()))
 
 
 def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:
-    """Return the files of a pipeline's source, fetched; `suffixes` are those of single items, where it has others.
+    """Return the files of a pipeline's source, after fetching them. With `suffixes`, each must be a single item.
 
     Raises:
-        DataError: one is not there or cannot be read.
-        RequestError: they are no single items.
+        DataError: a file does not exist or cannot be read.
+        RequestError: the files are not single items.
     """
     from gristmill.runs.downloads import fetch  # late: runs with nothing to do fetch nothing
 
@@ -62,28 +59,25 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
     return files
 
 
-def last_good_data(store: Store, pipeline: Pipeline, served: Version | Record, broken: DataError) -> Path:
-    """Return the folder of the newest data of a source that cannot be used now, and warn.
+def last_good_data(store: Store, pipeline: Pipeline, served: Version | Record, error: DataError) -> Path:
+    """Return the folder of the newest ingested data of a source that cannot be used now, and log a warning.
 
     Args:
         store: of the project.
-        pipeline: that reads the source (`with_ingest_of`).
-        served: what predicts.
-        broken: why the source cannot be used.
-
-    Raises:
-        DataError: there is none.
+        pipeline: reads the source (`with_ingest_of`).
+        served: the run or version that predicts.
+        error: why the source cannot be used; raised if there is no earlier data.
     """
     runs, settings = Runs(store), pipeline.values()
     runs.pull(pipeline.name)
     known = [
         (record.id, record.started, record.references["ingest"]) for record in good_runs(pipeline.name, settings, runs)
     ]
-    if isinstance(served, Version) and same_data(served.settings, settings):  # the record of its run may be gone
+    if isinstance(served, Version) and same_data(served.settings, settings):  # the record of its run may be deleted
         known.append((served.run, served.made, served.references["ingest"]))
     for run, day, reference in known:
-        with suppress(CorruptArtifact, StoreError):  # gone or damaged: an older one can do
+        with suppress(CorruptArtifact, StoreError):  # deleted or damaged: try the data of an older run
             folder = store.open_verified(reference).path
-            logger.warning("%s Predicting from the data that run %s read on %s.", broken, run, f"{day:%Y-%m-%d}")
+            logger.warning("%s Predicting from the data that run %s read on %s.", error, run, f"{day:%Y-%m-%d}")
             return folder
-    raise broken
+    raise error

@@ -1,4 +1,4 @@
-"""What a retraining asks of examples, which have no order in time: each is known by its content alone."""
+"""Differences between two sets of examples, which have no order in time and are identified by their content."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +11,17 @@ from gristmill.runs.retraining_record import DataChanges, LostRows
 
 Mask = npt.NDArray[np.bool_]  # (examples,)
 
-CONTENT = "content"
+CONTENT = "content"  # column that identifies an example
 
 
 def compare_examples(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChanges:
-    """Return how examples differ from earlier ones.
+    """Count new, revised and removed examples. Copies of an example count one by one.
 
-    An example that is there more often than before is new as many times, and one that is there less often removed. It
-    is revised where its content is known and something else that is said of it is not.
+    An example is revised if its content is known and another column has changed.
 
     Args:
-        now: column `content`, and in the others, which are text, what else is said of each example.
-        before: the same of the earlier ones; None if there are none.
+        now: column `content`, and other columns as text.
+        before: the same for the earlier examples; None if there are none.
     """
     if before is None:
         return DataChanges(later=len(now))
@@ -35,7 +34,7 @@ def compare_examples(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChan
 
 
 def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
-    """Return how many rows are equal in some columns, each paired with one of the other table at most."""
+    """Return the number of pairs of rows that are equal in some columns; each row is in at most one pair."""
     counts = [table.groupby(columns, sort=False).size() for table in (now, before)]
     return int(np.minimum(*counts[0].align(counts[1], fill_value=0)).sum())
 
@@ -43,13 +42,13 @@ def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
 def lost_examples(
     now: "pd.Series[Any]", before: "pd.Series[Any]", name: Callable[[int], str], what: str = "examples"
 ) -> LostRows:
-    """Return how many examples are missing; a changed one, which is missing and new, does not count.
+    """Count missing examples; a changed one, which is missing and new, does not count.
 
     Args:
-        now: content of each example.
-        before: content of each earlier example.
-        name: names an earlier example by its position.
-        what: is counted.
+        now: contents of the examples.
+        before: contents of the earlier examples.
+        name: returns the name of an earlier example by its position.
+        what: noun for the examples.
     """
     missing = ~before.isin(now).to_numpy()
     count = min(int(missing.sum()), max(0, len(before) - len(now)))
@@ -57,11 +56,6 @@ def lost_examples(
 
 
 def unseen_examples(tested: "pd.Series[Any]", *learned: "pd.Series[Any]") -> Mask:
-    """Return which examples of a test part are in nothing that was trained or chosen on: there may be none.
-
-    Args:
-        tested: contents of the test part.
-        learned: contents of what champion and challenger were trained and chosen on.
-    """
+    """Return which contents of a test set are in none of the sets that models were trained or chosen on."""
     mask: Mask = ~np.logical_or.reduce([tested.isin(known).to_numpy() for known in learned])
     return mask

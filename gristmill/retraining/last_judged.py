@@ -1,4 +1,4 @@
-"""Known data of a pipeline: read by a run, judged by a retraining, or in the champion's training set."""
+"""Known data of a pipeline: data that a run read, that a retraining judged, or that trained the champion."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -21,42 +21,28 @@ class JudgedData(NamedTuple):
 def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Version | None) -> JudgedData | None:
     """Return the data that the last retraining by today's settings judged, or the champion's.
 
-    The champion's it is where it is newer, and where it stands in for a damaged one: what had been judged for that one
-    is to be judged again.
-
-    Args:
-        pipeline: with its settings of today.
-        runs: the records.
-        registry: of the versions.
-        champion: the sound one.
+    The champion's data is returned if it is newer, and if the champion replaces a damaged version: what was judged for
+    that version must be judged again. `champion` is the newest sound one.
     """
     judged, promoted = runs.last_judged(pipeline), registry.promoted(pipeline.name)
     newer = champion is not None and (judged is None or champion.made > judged.started)
-    stands_in = champion is not None and promoted != champion.number
-    if judged and judged.retraining and not newer and not stands_in:
+    replaces_damaged = champion is not None and promoted != champion.number
+    if judged and judged.retraining and not newer and not replaces_damaged:
         return JudgedData(judged.references["ingest"], judged.retraining.news)
     return JudgedData(champion.references["ingest"], DataChanges(later=0)) if champion else None
 
 
 def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Record]:
-    """Yield the successful runs of a pipeline that ingested the same data set as its settings ask for, newest first.
-
-    Another source or another table `ingest` is another data set; `max_lost` changes no data.
-
-    Args:
-        name: of the pipeline.
-        settings: by table.
-        runs: the records.
-    """
+    """Yield the successful runs of a pipeline that ingested the data set of some settings, newest first."""
     for record in runs.newest_first(name):
         if record.outcome == "succeeded" and "ingest" in record.stages and same_data(record.settings, settings):
             yield record
 
 
 def same_data(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Whether two pipelines' settings ask for the same data set."""
-    return _of_data(settings) == _of_data(others)
+    """Whether two pipelines' settings describe the same data set: equal `source` and `ingest`, up to `max_lost`."""
 
+    def data(of: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return of["source"], {key: value for key, value in of["ingest"].items() if key != "max_lost"}
 
-def _of_data(settings: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-    return settings["source"], {key: value for key, value in settings["ingest"].items() if key != "max_lost"}
+    return data(settings) == data(others)

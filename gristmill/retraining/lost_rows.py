@@ -1,4 +1,4 @@
-"""Stop a run whose source has lost rows that the last good run of the pipeline read."""
+"""Check for a source that lost rows since the last good run of the pipeline."""
 
 import importlib
 import logging
@@ -18,15 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Reference | Path) -> None:
-    """Compare ingested data with that of the last good run; where the files are the same, nothing is read.
-
-    Args:
-        catalogue: of the project.
-        pipeline: with its settings of today.
-        ingested: the data of today, as an artifact or in a folder.
+    """Compare ingested data, an artifact or a folder, with that of the last good run. Equal files are not read.
 
     Raises:
-        DataError: more of it is missing than `ingest.max_lost` allows.
+        DataError: more rows are missing than `ingest.max_lost` allows.
     """
     store, runs = catalogue.store, Runs(catalogue.store)
     runs.pull(pipeline.name)
@@ -40,9 +35,8 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
             return
         ingested = store.open_verified(ingested, by_stat=True).path
     try:
-        if store.read_manifest(known)["made_of"]["inputs"] == plan.digests_of(
-            locate_source(catalogue, pipeline), store
-        ):
+        source = locate_source(catalogue, pipeline)
+        if store.read_manifest(known)["made_of"]["inputs"] == plan.digests_of(source, store):
             return
         before = store.open_verified(known, by_stat=True).path
     except (CorruptArtifact, StoreError) as error:
@@ -50,17 +44,13 @@ def check_lost_rows(catalogue: Catalogue, pipeline: Pipeline, ingested: Referenc
         return
     lost = importlib.import_module(f"gristmill.domains.{pipeline.domain}.retraining").lost(ingested, before)
     if lost.count > table.max_lost * lost.known:
+        files = [file for found in source.values() for file in found.files]
+        place = f"[pipelines.{pipeline.name}.source]"
+        if files:
+            place = str(files[0]) if len(files) == 1 else f"{os.path.commonpath(files)} ({len(files)} files)"
+        allowed = f"ingest.max_lost = {table.max_lost:g} allows {int(table.max_lost * lost.known):,}"
         raise DataError(
-            f"{_place(catalogue, pipeline)}: {lost.count:,} of the {lost.known:,} {lost.what} that run {last.id} read "
-            f"are missing, the first: {lost.first}. ingest.max_lost = {table.max_lost:g} allows "
-            f"{int(table.max_lost * lost.known):,}. Restore them, accept this loss with --set ingest.max_lost=1, or "
-            f"set max_lost in [pipelines.{pipeline.name}.ingest]."
+            f"{place}: {lost.count:,} of the {lost.known:,} {lost.what} that run {last.id} read are missing, "
+            f"the first: {lost.first}. {allowed}. Restore them, accept this loss with --set ingest.max_lost=1, "
+            f"or set max_lost in [pipelines.{pipeline.name}.ingest]."
         )
-
-
-def _place(catalogue: Catalogue, pipeline: Pipeline) -> str:
-    """Return where the source of a pipeline lies."""
-    files = [file for found in locate_source(catalogue, pipeline).values() for file in found.files]
-    if len(files) == 1:
-        return str(files[0])
-    return f"{os.path.commonpath(files)} ({len(files)} files)" if files else f"[pipelines.{pipeline.name}.source]"

@@ -17,9 +17,11 @@ from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, GenerationSco
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
-from gristmill.retraining.drift import combine_signs, series_error_drift, share_drift
+from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT
+from gristmill.retraining.example_drift import share_drift
 from gristmill.retraining.gate import Contest
+from gristmill.retraining.series_drift import series_error_drift
 from gristmill.runs.retraining_record import (
     CHALLENGER,
     CHAMPION,

@@ -12,8 +12,9 @@ from gristmill.domains.tabular.dataset import MODEL, Layout, Prepared, Values
 from gristmill.errors import short_repr
 from gristmill.export import bundle
 from gristmill.retraining import example_diff
-from gristmill.retraining.drift import category_drift, combine_signs, example_error_drift, number_drift
+from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT, Mask
+from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
 from gristmill.retraining.gate import Contest
 from gristmill.runs.retraining_record import (
     CHALLENGER,

@@ -12,7 +12,7 @@ from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.retraining import ClassifierRetraining, NewExamples
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.export import bundle
-from gristmill.retraining.drift import share_drift
+from gristmill.retraining.example_drift import share_drift
 from gristmill.runs.retraining_record import InputDrift
 from gristmill.util.table_io import read_document
 

@@ -15,8 +15,9 @@ from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
 from gristmill.domains.timeseries.score_table import past_errors
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.errors import RequestError
-from gristmill.retraining.drift import combine_signs, series_error_drift, series_input_drift
+from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.gate import Contest
+from gristmill.retraining.series_drift import series_error_drift, series_input_drift
 from gristmill.runs.retraining_record import (
     CHALLENGER,
     CHAMPION,

@@ -10,7 +10,7 @@ from gristmill.domains.common.classification.predictions import Probabilities
 from gristmill.domains.common.classification.retraining import ClassifierRetraining, NewExamples
 from gristmill.domains.vision.decode import decode_ingested
 from gristmill.domains.vision.predict import classify, photo_shape
-from gristmill.retraining.drift import number_drift
+from gristmill.retraining.example_drift import number_drift
 from gristmill.runs.retraining_record import InputDrift
 
 _MAX_BRIGHTNESSES = 1_000  # photos whose brightness is compared, evenly spaced

@@ -43,6 +43,10 @@ def test_examples_are_judged_on_that_nobody_was_trained_on() -> None:
 
 def test_to_find_nothing_new_takes_no_tensorflow() -> None:
     domains = ("generation", "tabular", "text", "vision")
-    lines = [*(f"import gristmill.{domain}.retraining" for domain in domains), "import sys", "print(*sys.modules)"]
+    lines = [
+        *(f"import gristmill.domains.{domain}.retraining" for domain in domains),
+        "import sys",
+        "print(*sys.modules)",
+    ]
     done = subprocess.run([sys.executable, "-c", "; ".join(lines)], capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras"} & set(done.stdout.split())

@@ -11,8 +11,9 @@ import pandas as pd
 from gristmill.domains.common.classification.predictions import Probabilities, misclassified, read_predictions
 from gristmill.errors import short_repr
 from gristmill.retraining import example_diff
-from gristmill.retraining.drift import category_drift, combine_signs, example_error_drift
+from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT
+from gristmill.retraining.example_drift import category_drift, example_error_drift
 from gristmill.retraining.gate import Contest
 from gristmill.runs import retraining_record as record
 from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, InputDrift, LostRows

@@ -1,0 +1,98 @@
+"""Drift of independent examples: errors and shares are compared by their means, inputs by the usual tests."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import MonteCarloMethod, chi2_contingency, ks_2samp, permutation_test, ttest_ind
+
+from gristmill.retraining.drift import MAX_TRAINING_VALUES, RARE, Values, input_drift
+from gristmill.runs.retraining_record import InputDrift, MeanDrift
+
+_RESAMPLES = 2_000  # of tests by random draws
+_BATCH = 4_000_000  # numbers that are shuffled at a time
+_SEED = 0
+
+
+def example_error_drift(new: Values, test: Values) -> MeanDrift | None:
+    """Compare the champion's mean error on new examples with that on its test set."""
+    if not len(new) or not len(test):
+        return None
+    probability = chance_of_higher_mean(new, test)
+    return MeanDrift(
+        count=len(new),
+        mean=float(new.mean()),
+        mean_before=float(test.mean()),
+        probability=probability,
+        alarm=probability < RARE,
+    )
+
+
+def share_drift(name: str, new: Values, before: Values, of: str = "the test part") -> InputDrift:
+    """Compare the mean of a share of each example with that of held-out examples; only growth is drift."""
+    statistic = float(new.mean() - before.mean())
+    return input_drift(name, f"share above that of {of} by", statistic, chance_of_higher_mean(new, before))
+
+
+def number_drift(name: str, new: Values, trained: Values) -> InputDrift:
+    """Compare new numbers with those of the training data by the Kolmogorov-Smirnov test."""
+    found = ks_2samp(new, trained)
+    return input_drift(name, "Kolmogorov-Smirnov", float(found.statistic), float(found.pvalue))
+
+
+def category_drift(name: str, new: Iterable[str], trained: Iterable[str]) -> InputDrift:
+    """Compare the frequencies of categories with those of the training data by the chi-square statistic.
+
+    The p-value comes from random tables with the same sums, because the usual distribution does not hold for rare
+    categories.
+    """
+    counts = pd.DataFrame({side: pd.Series(list(names)).value_counts() for side, names in enumerate((new, trained))})
+    table = counts.fillna(0).sort_index().to_numpy(np.int64).T
+    if table.shape[1] < 2:  # a single category
+        return input_drift(name, "chi-square", 0.0, 1.0)
+    usual = chi2_contingency(table, correction=False)
+
+    def resample(draws: int) -> Any:
+        random = np.random.default_rng(_SEED)
+        method = MonteCarloMethod(n_resamples=draws, batch=max(1, _BATCH // table.size), rng=random)
+        return chi2_contingency(table, correction=False, method=method)
+
+    return input_drift(name, "chi-square", float(usual.statistic), _p_value(resample, float(usual.pvalue)))
+
+
+def chance_of_higher_mean(new: Values, test: Values) -> float:
+    """Return the p-value of the mean of `new` being this far above that of `test`, by a permutation test.
+
+    It holds for errors of 0 and 1 as for any others. Nothing is rare about a single value.
+    """
+    if min(len(new), len(test)) < 2:
+        return 1.0
+    new, test = (values[:: -(-len(values) // MAX_TRAINING_VALUES)] for values in (new, test))
+
+    def resample(draws: int) -> Any:
+        return permutation_test(
+            (new, test),
+            lambda one, other, axis: one.mean(axis=axis) - other.mean(axis=axis),
+            vectorized=True,
+            n_resamples=draws,
+            batch=max(1, _BATCH // (len(new) + len(test))),
+            alternative="greater",
+            rng=np.random.default_rng(_SEED),
+        )
+
+    return _p_value(resample, float(ttest_ind(new, test, equal_var=False, alternative="greater").pvalue))
+
+
+def _p_value(resample: Callable[[int], Any], tail: float) -> float:
+    """Return the p-value of a test by random draws; a small one is computed from ten times as many draws.
+
+    With many columns only p-values far below `RARE` raise an alarm. If it is too small for the number of draws, that of
+    the usual distribution, `tail`, is returned.
+    """
+    draws = 10 * _RESAMPLES
+    probability = float(resample(_RESAMPLES).pvalue)
+    if probability < RARE:
+        probability = float(resample(draws).pvalue)
+    return min(probability, tail) if probability <= 1 / draws and not math.isnan(tail) else probability
