@@ -1,6 +1,6 @@
 """What a run would do and why, from the store and the run records alone.
 
-Nothing is imported to know it, neither Prefect nor TensorFlow nor pandas, so that nothing to do costs nothing.
+Neither Prefect nor TensorFlow nor pandas is imported, so a run with nothing to do starts and ends at once.
 """
 
 import os
@@ -34,7 +34,7 @@ class Step:
     stage: str
     state: State
     reason: str  # why it would run; empty if fresh
-    artifact: Artifact | None = field(default=None, repr=False)  # long, where a list of steps is looked at
+    artifact: Artifact | None = field(default=None, repr=False)
 
 
 def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -> list[Step]:
@@ -43,12 +43,15 @@ def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -
     modules, imported = read_modules(memo), read_imported(catalogue.root, pipeline.tables.values(), memo)
     steps: dict[str, Step] = {}
     for stage in stages_of(pipeline.domain, pipeline.tables):
-        steps[stage.label] = _step(catalogue, pipeline, stage, modules, imported, steps, refresh)
+        if stage.name == refresh:
+            steps[stage.label] = Step(stage.label, "run", "asked by --refresh")
+        else:
+            steps[stage.label] = _step(catalogue, pipeline, stage, modules, imported, steps)
     return list(steps.values())
 
 
 def is_fresh(steps: list[Step]) -> bool:
-    """Whether there is nothing to do."""
+    """Return whether there is nothing to do."""
     return all(step.state == "fresh" for step in steps)
 
 
@@ -58,16 +61,16 @@ def identity_of(
     """Return the identity of a stage's result.
 
     Args:
-        pipeline: whose settings hold.
-        stage: which stage.
-        inputs: name to digest of all it reads, places among them (`source.path`).
-        modules: those of gristmill (`closure.read_modules`).
-        imported: what the pipeline's own code imports; it counts where the stage runs that code.
+        pipeline: the pipeline with its settings.
+        stage: the stage.
+        inputs: name to digest of everything it reads, including locations (`source.path`).
+        modules: modules of gristmill (`read_modules`).
+        imported: what the pipeline's own code imports; used if the stage runs that code.
     """
     tables = {name: pipeline.tables[name] for name in stage.tables}
     own = imported if any(isinstance(table, CustomCode) for table in tables.values()) else NO_IMPORTS
     starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
-    settings = {name: _counted(stage, name, table) for name, table in tables.items()}
+    settings = {name: _relevant_values(stage, name, table) for name, table in tables.items()}
     if stage.point:
         settings[stage.name] = settings.get(stage.name, {}) | dict(stage.point)
     return keys.identify(
@@ -79,59 +82,51 @@ def identity_of(
     )
 
 
-def _counted(stage: Stage, name: str, table: Settings) -> dict[str, object]:
-    """Return the values of a table that can change a stage's result.
-
-    Of a stage that fans out these are not the counts of its points: more points leave those that are there as they are.
-    """
+def _relevant_values(stage: Stage, name: str, table: Settings) -> dict[str, object]:
+    """Return the values of a table that can change a stage's result; the number of points of a stage cannot."""
     left_out = {*stage.ignores.get(name, ()), *(key for key, _ in stage.axes if name == stage.name)}
     return {key: value for key, value in identity_values(table).items() if key not in left_out}
 
 
 def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
-    """Return what a stage's settings name: `table.field` to its files.
-
-    Raises:
-        DataError: one is not there, with every place that was tried.
-    """
+    """Return the files of all locations in a stage's settings by `table.field`; raise `DataError` for a missing one."""
     found = {}
     for name in stage.tables:
         table = pipeline.tables[name]
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
-        for key, place in locations(table):
-            asked_by = f"[pipelines.{pipeline.name}.{name}] {key}"
+        for key, location in locations(table):
+            needed_by = f"[pipelines.{pipeline.name}.{name}] {key}"
             if isinstance(table, CustomCode):
-                found[f"{name}.{key}"] = _code(catalogue.root, place, asked_by)
+                found[f"{name}.{key}"] = _locate_code(catalogue.root, location, needed_by)
                 continue
             downloads = catalogue.store.root / "downloads"
-            found[f"{name}.{key}"] = locate(place, catalogue.root, asked_by, downloads, sha256, suffixes)
-            sha256 = None  # it is of the table's first place
+            found[f"{name}.{key}"] = locate(location, catalogue.root, needed_by, downloads, sha256, suffixes)
+            sha256 = None  # it belongs to the table's first location
     return found
 
 
-def _code(root: Path, place: str, asked_by: str) -> Located:
-    """Return a file of code and those that it imports, which lie in the project and nowhere else."""
-    file = (root / place).absolute()
+def _locate_code(root: Path, location: str, needed_by: str) -> Located:
+    """Return a file of code and those that it imports, all of which must lie in the project."""
+    file = (root / location).absolute()
     if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
-        raise DataError(f"{asked_by}: no such file '{file}'. Put it there, or correct the path.")
+        raise DataError(f"{needed_by}: no such file '{file}'. Put it there, or correct the path.")
     files = with_imports(file)
     for found in files:
         if not found.resolve().is_relative_to(root.resolve()):
-            raise DataError(f"{asked_by}: '{found}' is a link out of the project. Copy the file into it.")
+            raise DataError(f"{needed_by}: '{found}' is a link out of the project. Copy the file into it.")
     return Located(files)
 
 
 def digests_of(data: Mapping[str, Located], store: Store) -> dict[str, str]:
-    """Return the SHA-256 of the bytes at each place; a file whose stat is unchanged is not read again.
+    """Return the SHA-256 of each location's content; files with an unchanged stat are not read again.
 
-    One file has its own; several have that of the list of their names below the folder they share and their own, for a
-    name may say what a file holds, as a photo's class. A file from a URL has the one it must have: it may not be there
-    yet.
+    The digest of several files covers their names below their common folder too, since a name may hold information such
+    as a photo's class. A file from a URL has its expected digest, because it may not have been fetched yet.
 
     Raises:
-        DataError: one cannot be read, or is not the one asked for.
+        DataError: a file cannot be read, or does not have its expected digest.
     """
-    return {name: _digest_of(locate_inputs, store) for name, locate_inputs in data.items()}
+    return {name: _digest_of(located, store) for name, located in data.items()}
 
 
 def _digest_of(located: Located, store: Store) -> str:
@@ -142,7 +137,7 @@ def _digest_of(located: Located, store: Store) -> str:
     try:
         digests = store.memo.digests(folder, names)
     except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Mend its permissions.") from None
+        raise DataError(f"{error.filename}: cannot be read ({error.strerror}). Fix its permissions.") from None
     digest = digests[names[0]] if len(names) == 1 else keys.digest_of(digests)
     if located.sha256 not in (None, digest):
         raise DataError(
@@ -159,58 +154,49 @@ def _step(
     modules: Mapping[str, Module],
     imported: Imported,
     before: Mapping[str, Step],
-    refresh: str | None,
 ) -> Step:
-    store = catalogue.store
-    if refresh == stage.name:
-        return Step(stage.label, "run", "asked by --refresh")
-    unknown = [name for name in stage.inputs if before[name].artifact is None]
-    if unknown:
+    store, label = catalogue.store, stage.label
+    inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}
+    if unknown := [name for name in stage.inputs if name not in inputs]:
         made_of = identity_of(pipeline, stage, {}, modules, imported)
-        own = list(_own_reasons(made_of, _last_made_of(stage, pipeline, store)))
-        return (
-            Step(stage.label, "run", "; ".join(own))
-            if own
-            else Step(stage.label, "depends", f"depends on {unknown[0]}")
-        )
+        reason = "; ".join(_own_changes(made_of, _last_made_of(stage, pipeline, store)))
+        return Step(label, "run", reason) if reason else Step(label, "depends", f"depends on {unknown[0]}")
     try:
         data = digests_of(locate_inputs(catalogue, pipeline, stage), store)
     except DataError as error:
-        return Step(stage.label, "no data", str(error))
-    inputs = {name: artifact.reference["digest"] for name in stage.inputs if (artifact := before[name].artifact)}
+        return Step(label, "no data", str(error))
     made_of = identity_of(pipeline, stage, inputs | data, modules, imported)
     try:
-        artifact = store.get_remote_aware(stage.name, made_of.key)
+        if artifact := store.get_remote_aware(stage.name, made_of.key):
+            return Step(label, "fresh", "", artifact)
     except CorruptArtifact as damage:
-        return Step(stage.label, "run", f"corrupt: {damage}")
-    except StoreError as error:  # who runs is told before anything begins
-        return Step(stage.label, "run", f"not in the cache. {error}")
-    if artifact:
-        return Step(stage.label, "fresh", "", artifact)
-    return Step(stage.label, "run", "; ".join(_reasons(stage, made_of, pipeline, store)))
+        return Step(label, "run", f"corrupt: {damage}")
+    except StoreError as error:  # a run reports it before it begins
+        return Step(label, "run", f"not in the cache. {error}")
+    return Step(label, "run", "; ".join(_reasons(stage, made_of, pipeline, store)))
 
 
 def _runs(pipeline: Pipeline, store: Store) -> Iterator[Record]:
-    """Yield a pipeline's runs, newest first; no retrainings and no trials, whose settings are others than its own."""
+    """Yield a pipeline's runs, newest first, without retrainings and trials, whose settings may differ."""
     records = Runs(store).newest_first(pipeline.name)
     return (record for record in records if not record.retraining and not record.trial)
 
 
 def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
-    """Return what the last result of a stage was made of: of the newest that is still there."""
+    """Return what the last result of a stage that still exists was made of."""
     for record in _runs(pipeline, store):
         if reference := record.references.get(stage.label):
             try:
                 return dict(store.read_manifest(reference)["made_of"])
-            except CorruptArtifact:  # collected or damaged: an older one can still tell what changed
+            except CorruptArtifact:  # removed or damaged
                 continue
-            except StoreError:  # the shared store, which alone has it, cannot be asked
+            except StoreError:  # only the shared store has it, and it cannot be reached
                 return None
     return None
 
 
 def _reasons(stage: Stage, made_of: Identity, pipeline: Pipeline, store: Store) -> Iterator[str]:
-    """Yield what differs between what a result would be made of and what the last one was."""
+    """Yield how a stage and its inputs differ from its last result."""
     records = _runs(pipeline, store)
     newest = next((record.references[stage.label] for record in records if stage.label in record.stages), None)
     if newest and newest["key"] == made_of.key:
@@ -220,55 +206,45 @@ def _reasons(stage: Stage, made_of: Identity, pipeline: Pipeline, store: Store) 
     if last is None:
         yield "no result yet"
         return
-    yield from _own_reasons(made_of, last)
+    yield from _own_changes(made_of, last)
     for name, before, after in _changes(last["inputs"], made_of.parts["inputs"]):
         if "." in name:
             yield f"data {name}"
-        elif None in (before, after):  # points of a stage that fans out come and go
+        elif None in (before, after):  # points of a stage that fans out were added or removed
             yield f"{'without' if after is None else 'with'} {name}"
         else:
             yield f"{name} gave other data"
 
 
-def _own_reasons(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str]:
-    """Yield what differs in a stage itself, whatever it reads."""
+def _own_changes(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str]:
+    """Yield how a stage differs from its last result, apart from its inputs."""
     if last is None:
         return
-    if last["format"] != made_of.parts["format"]:  # its parts may mean something else
+    if last["format"] != made_of.parts["format"]:  # the other parts may not be comparable
         yield f"artifact format {last['format']} → {made_of.parts['format']}"
         return
     for name, before, after in _changes(last["settings"], made_of.parts["settings"]):
-        yield _setting_changed(name, before, after)
+        if None in (before, after) and isinstance(before or after, dict):  # a whole table, such as a schema
+            yield f"{'without' if after is None else 'with'} {name}"
+        else:
+            yield f"settings {name} {_as_written(before)} → {_as_written(after)}"
     for module, *_ in _changes(last["code"], made_of.parts["code"]):
         yield f"code {source_name(module)}"
     for name, before, after in _changes(last["libraries"], made_of.parts["libraries"]):
-        yield _library_changed(name, before, after)
-
-
-def _library_changed(name: str, before: str | None, after: str | None) -> str:
-    """Return how a version changed; a library that came or went is named with the one that it has or had."""
-    named = name if name == keys.PYTHON else f"library {name}"
-    if before is None:
-        return f"with {named} {after}"
-    return f"without {named} {before}" if after is None else f"{named} {before} → {after}"
-
-
-def _setting_changed(name: str, before: Any, after: Any) -> str:
-    """Return how a setting changed; a whole table that came or went, such as a schema, is named alone."""
-    if before is None and isinstance(after, dict):
-        return f"with {name}"
-    if after is None and isinstance(before, dict):
-        return f"without {name}"
-    return f"settings {name} {_as_written(before)} → {_as_written(after)}"
+        label = name if name == keys.PYTHON else f"library {name}"
+        if before is None:
+            yield f"with {label} {after}"
+        else:
+            yield f"without {label} {before}" if after is None else f"{label} {before} → {after}"
 
 
 def _as_written(value: Any) -> str:
-    """Return a value as `pipelines.toml` has it, a string without its marks."""
+    """Return a value as in `pipelines.toml`, a string without quotes."""
     return "not set" if value is None else value if isinstance(value, str) else toml_value(value)
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield (dotted name, old, new) of every value that differs; None stands for one that is not there."""
+    """Yield (dotted name, old, new) of every value that differs; None stands for a missing value."""
     for name in [*old, *(name for name in new if name not in old)]:
         before, after = old.get(name), new.get(name)
         if isinstance(before, dict) and isinstance(after, dict):

@@ -1,4 +1,4 @@
-"""What a retraining finds and decides, kept in its run record."""
+"""Findings and decisions of a retraining, kept in its run record."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from gristmill.settings.base import Settings
 from gristmill.settings.messages import format_number
 from gristmill.settings.schedule import Gate, Schedule, parse_duration
 
-CHALLENGER, CHAMPION = "challenger", "champion"  # their names among what is judged, beside the baselines'
+CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to those of the baselines
 CONFIDENCE_LEVEL = 0.95  # of the interval around the difference between the two
 
 
@@ -31,23 +31,23 @@ RetrainingVerdict = Literal["nothing new", "waiting", "rejected", "promoted"]
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that serves, as a domain compares new data and challengers with it."""
+    """The version that serves, with which new data and challengers are compared."""
 
     folders: Folders
-    tables: Mapping[str, Settings]  # the settings of its run: today's may ask for another model
+    tables: Mapping[str, Settings]  # settings of its run; the current ones may ask for another model
 
 
 class DataChanges(BaseModel):
-    """How data differs from what it is compared with, in rows."""
+    """Number of rows that differ from earlier data."""
 
-    later: int  # after the last one that was known: none of these has any model seen
+    later: int  # after the last known row, so no model has seen them
     late: int = 0  # added before it
     revised: int = 0
     removed: int = 0
 
     @property
     def rows(self) -> int:
-        """All that is new."""
+        """All changed rows."""
         return self.later + self.late + self.revised + self.removed
 
     def __str__(self) -> str:
@@ -57,84 +57,84 @@ class DataChanges(BaseModel):
 
 @dataclass(frozen=True)
 class LostRows:
-    """How much of earlier data is missing."""
+    """Number of earlier rows that are missing."""
 
     count: int
-    known: int  # earlier
-    what: str  # is counted: rows, lines
-    first: str  # names the first that is missing; empty where none is
+    known: int  # earlier rows
+    what: str  # unit: rows, lines
+    first: str  # name of the first missing one; empty if none is
 
 
-class ErrorDrift(BaseModel):
-    """A champion's errors on what came since it was trained, compared with those on data held out of its training."""
+class Sign(BaseModel):
+    """A sign of drift."""
+
+    probability: JsonFloat  # of a value as extreme if there were no drift
+    alarm: bool
+
+    @property
+    def chance(self) -> str:
+        """The probability in words."""
+        return f"probability {format_number(self.probability, 2)}"
+
+
+class MeanDrift(Sign):
+    """A champion's mean error on new examples, which have no order in time, compared with that on its test set."""
 
     count: int
     mean: JsonFloat
     mean_before: JsonFloat
-    large: JsonFloat  # an error beyond it counts as large
-    run: int  # the longest run of large errors
-    run_before: int
-    probability: JsonFloat  # of errors as large, were nothing different
-    alarm: bool
-
-    def __str__(self) -> str:
-        return (
-            f"mean error {format_number(self.mean)} of {self.count:,} new ones, {format_number(self.mean_before)} on "
-            "held-out data, "
-            f"{self.run} in a row above {format_number(self.large)}, probability {format_number(self.probability, 2)}"
-        )
-
-
-class MeanDrift(BaseModel):
-    """A champion's mean error on new examples, which have no order in time, beside that of its test part."""
-
-    count: int
-    mean: JsonFloat
-    mean_before: JsonFloat
-    probability: JsonFloat  # of a mean as far above, were nothing different
-    alarm: bool
 
     def __str__(self) -> str:
         return (
             f"mean error {format_number(self.mean)} of {self.count:,} new examples, "
-            f"{format_number(self.mean_before)} in the test part, probability {format_number(self.probability, 2)}"
+            f"{format_number(self.mean_before)} in the test part, {self.chance}"
         )
 
 
-class BaselineDrift(BaseModel):
+class ErrorDrift(MeanDrift):
+    """A champion's errors on data since its training, compared with those on data held out of its training."""
+
+    large: JsonFloat  # errors beyond it are large
+    run: int  # longest run of large errors
+    run_before: int
+
+    def __str__(self) -> str:
+        return (
+            f"mean error {format_number(self.mean)} of {self.count:,} new ones, {format_number(self.mean_before)} on "
+            f"held-out data, {self.run} in a row above {format_number(self.large)}, {self.chance}"
+        )
+
+
+class BaselineDrift(Sign):
     """A champion's error on new data, compared with the best baseline's on the same data."""
 
     name: str
     metric: str
     champion: JsonFloat
     baseline: JsonFloat
-    probability: JsonFloat  # of a champion as much worse, were it as good as the baseline
-    alarm: bool
 
     def __str__(self) -> str:
         return (
             f"the champion is worse than {self.name}: {self.metric} {format_number(self.champion, 5)} against "
-            f"{format_number(self.baseline, 5)}, probability {format_number(self.probability, 2)}"
+            f"{format_number(self.baseline, 5)}, {self.chance}"
         )
 
 
-class InputDrift(BaseModel):
-    """How far new values of one column lie from those that were trained on."""
+class InputDrift(Sign):
+    """Difference between new values of one column and those of the training."""
 
     name: str
     test: str
     statistic: JsonFloat
-    probability: JsonFloat  # of one as large, were nothing different
-    alarm: bool
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.test} {self.statistic:.3f}, probability {format_number(self.probability, 2)}"
+        return f"{self.name}: {self.test} {self.statistic:.3f}, {self.chance}"
 
 
 class Drift(BaseModel):
-    """All signs together. Probabilities of errors and inputs are adjusted for how many signs were looked at."""
+    """All signs of drift; probabilities of errors and inputs are adjusted for their number."""
 
-    errors: ErrorDrift | MeanDrift | None  # None where no new value could be predicted yet
+    errors: ErrorDrift | MeanDrift | None  # None if no new value could be predicted yet
     inputs: list[InputDrift]
     baseline: BaselineDrift | None = None  # None before a challenger was judged
 
@@ -145,12 +145,12 @@ class Drift(BaseModel):
 
 
 class Judgement(BaseModel):
-    """What came of a contest."""
+    """Result of comparing a challenger with the champion."""
 
     metric: str
     scores: dict[str, JsonFloat]  # by name, lower is better
-    items: int  # judged
-    difference: JsonFloat | None  # champion's error minus the challenger's; None where there are not two finite ones
+    items: int  # number of judged ones
+    difference: JsonFloat | None  # champion's error minus the challenger's; None unless both are finite
     interval: tuple[float, float] | None  # of the difference
     best_baseline: str | None
     promoted: bool
@@ -158,7 +158,7 @@ class Judgement(BaseModel):
 
     @property
     def best_first(self) -> list[tuple[str, float]]:
-        """Names and scores, the best first, those that are not finite last."""
+        """Names and scores, the best first and infinite ones last."""
         return sorted(self.scores.items(), key=lambda item: (not math.isfinite(item[1]), item[1]))
 
 
@@ -168,7 +168,7 @@ class Retraining(BaseModel):
     champion: int | None  # the version that served when it began
     news: DataChanges  # since the champion was trained
     unjudged: int  # rows that no retraining has judged yet
-    asked: list[str] = []  # assignments that it made itself: a challenger's test part is the judging window
+    asked: list[str] = []  # assignments of its own: a challenger's test set is the judging window
     drift: Drift | None = None
     judgement: Judgement | None = None
     verdict: RetrainingVerdict | None = None  # None while it is under way
@@ -181,22 +181,22 @@ class Retraining(BaseModel):
         return self.verdict is not None
 
     def ended(self, verdict: RetrainingVerdict, why: str, version: int | None = None) -> Self:
-        """Return it with its end."""
+        """Return a copy with its result."""
         return self.model_copy(update={"verdict": verdict, "why": why, "version": version})
 
 
 def stop_before_training(
     news: DataChanges, unjudged: int, champion_made: datetime | None, schedule: Schedule, gate: Gate, now: datetime
 ) -> tuple[RetrainingVerdict, str] | None:
-    """Return why a retraining ends before anything is trained; None where it goes on.
+    """Return why a retraining ends before anything is trained; None if it goes on.
 
     Args:
-        news: since the champion was trained.
+        news: changes since the champion was trained.
         unjudged: rows that no retraining has judged yet.
         champion_made: when the champion was made; None without one.
-        schedule: how many new rows are worth the work.
-        gate: how many a challenger is judged on.
-        now: the time.
+        schedule: how many new rows start a retraining.
+        gate: how many rows a challenger is judged on.
+        now: the current time.
     """
     aged = (
         champion_made is not None
@@ -214,11 +214,10 @@ def stop_before_training(
 
 
 def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdict, str] | None:
-    """Return why a retraining of examples ends before its challenger is trained; None where it goes on.
+    """Return why a retraining of examples ends before its challenger is trained; None if it goes on.
 
-    Args:
-        judgeable: rows of the challenger's test part that neither it nor the champion is trained or chosen on.
-        gate: how many a challenger is judged on.
+    `judgeable` is the number of rows of the challenger's test set on which neither it nor the champion is trained or
+    selected.
     """
     if judgeable < gate.window:
         return "waiting", (
@@ -229,12 +228,9 @@ def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdic
 
 
 def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iterable[str]) -> bool:
-    """Whether a challenger of today would be the one that was judged: all settings that can change it are equal.
+    """Return whether a challenger with the current settings would be the one that was judged.
 
-    Args:
-        judged: settings by table.
-        today: settings by table.
-        asked: assignments that the retraining made itself, which today's settings need not have.
+    All settings that can change it must be equal, except those that the retraining itself `asked` for.
     """
     keys = {"ingest.max_lost", *(assignment.partition("=")[0] for assignment in asked)}
 
@@ -250,7 +246,7 @@ def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: It
 
 
 def incomparable_error(why: str) -> RequestError:
-    """Return the error of data or settings under which champion and challenger cannot be compared."""
+    """Return the error for data or settings with which champion and challenger cannot be compared."""
     return RequestError(
         f"{why}: champion and challenger cannot be compared. Run the pipeline, look at its scores, and promote that "
         "run: gristmill promote NAME."

@@ -214,20 +214,20 @@ def test_a_file_that_is_announced_as_too_large_is_left(server: Server, store: St
 
 @pytest.mark.fault(29)
 def test_a_server_that_sends_too_much_is_left(server: Server, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_LARGEST", 16 << 20)
+    monkeypatch.setattr(downloads, "_MAX_BYTES", 16 << 20)
     assert "/endless: the file has more than " in refusal(f"{server.address}/endless", store)
 
 
 @pytest.mark.fault(29)
 def test_a_server_that_never_ends_is_left(server: Server, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_LONGEST", 0.36)
+    monkeypatch.setattr(downloads, "_MAX_SECONDS", 0.36)
     said = refusal(f"{server.address}/drips", store)
-    assert re.search(r"/drips: not whole after 0\.0001 hours, [\d,]+ bytes\. Fetch the file by hand ", said)
+    assert re.search(r"/drips: not complete after 0\.0001 hours, [\d,]+ bytes\. Fetch the file by hand ", said)
 
 
 @pytest.mark.fault(29)
 def test_a_server_that_falls_silent_is_left(server: Server, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "_SILENCE", 0.2)
+    monkeypatch.setattr(downloads, "_TIMEOUT", 0.2)
     assert "/silent: no connection (timed out). Run again once" in refusal(f"{server.address}/silent", store)
 
 

@@ -232,7 +232,7 @@ def test_data_that_cannot_be_read_is_said(project: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(identity, "digest_of_file", refuse)
     assert planned(project)["ingest"] == (
         "no data",
-        f"{project / 'series.csv'}: cannot be read (Permission denied). Mend its permissions.",
+        f"{project / 'series.csv'}: cannot be read (Permission denied). Fix its permissions.",
     )
 
 
