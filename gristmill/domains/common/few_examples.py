@@ -22,12 +22,9 @@ def evenly_spaced(count: int, most: int) -> Positions:
 
 
 def affinely_independent_rows(rows: npt.NDArray[Any]) -> Positions:
-    """Return the positions, in order, of rows that a network without a hidden unit can fit to any targets.
+    """Return the positions, in order, of scaled rows that a network without a hidden unit can fit to any targets.
 
     With a 1 for the bias appended they are linearly independent, and well apart; so no two of them are equal.
-
-    Args:
-        rows: (rows, features), scaled.
     """
     biased = np.column_stack([rows, np.ones(len(rows))]).astype(np.float64)
     triangle, order = linalg.qr(biased.T, mode="r", pivoting=True)  # picks the row farthest from those before

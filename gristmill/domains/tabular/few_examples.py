@@ -17,12 +17,9 @@ from gristmill.domains.tabular.encoder import encode
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write evenly spaced rows of the training part.
+    """Write `most` evenly spaced rows of the training part to folders named as those that train reads.
 
-    Args:
-        folders: the folders that train reads.
-        out: empty folders of the same names.
-        most: number of rows; if None, as few as any network can learn by heart: a plane passes through all of them.
+    If `most` is None, write as few as any network can learn by heart: a plane passes through all of them.
     """
     data = dataset.read(folders["preprocess"])
     rows = np.flatnonzero(data.parts == "train")

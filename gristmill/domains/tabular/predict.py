@@ -28,17 +28,9 @@ def predict(
 ) -> pd.DataFrame:
     """Return the columns of all rows, and the prediction in a column with the name of the target.
 
-    The prediction of a row with an empty cell is NaN; the log says how many there are. `preprocess` and `scratch` are
-    not used.
-
-    Args:
-        source: the pipeline's own.
-        ingest: roles of the columns; the target need not be there, and is not read.
-        preprocess: see above.
-        paths: files with rows to predict.
-        export: folder of the verified bundle.
-        scratch: see above.
-        ingested: folder of an ingested table, instead of files.
+    Rows come from `paths`, where the target is not read and may be missing, or from the ingest artifact `ingested`. The
+    prediction of a row with an empty cell is NaN; the log says how many there are. `preprocess` and `scratch` are not
+    used.
 
     Raises:
         DataError: a file cannot be read; a row has an empty cell that `ingest.missing` does not allow; all rows have.

@@ -23,15 +23,10 @@ def changes_images(augment: Augment) -> bool:
 
 
 def augment_images(pixels: tf.Tensor, augment: Augment, seed: tf.Tensor) -> tf.Tensor:
-    """Return images, each changed by its own random draws.
+    """Return images as float32, 0 to 255, each changed by its own random draws, if the settings change anything.
 
-    Args:
-        pixels: (batch, height, width, channels), 0 to 255, of any type; the batch may be of unknown size.
-        augment: limits of the changes.
-        seed: two integers.
-
-    Returns:
-        float32 of the same shape, 0 to 255; the same pixels if the settings change nothing.
+    The pixels are (batch, height, width, channels), 0 to 255, of any type, and the batch may be of unknown size; the
+    seed is two integers.
     """
     images = tf.cast(pixels, tf.float32)
     if not changes_images(augment):
@@ -96,12 +91,9 @@ def scale(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
 
 
 def transform(pixels: tf.Tensor, matrix: tf.Tensor, fill: str) -> tf.Tensor:
-    """Return images transformed by their matrices, with bilinear interpolation.
+    """Return float32 images of static size, transformed by their matrices with bilinear interpolation.
 
-    Args:
-        pixels: float32 (batch, height, width, channels), with static height and width.
-        matrix: float64 (batch, 3, 3).
-        fill: source of pixels beyond the edge: `nearest`, `constant` (black), `reflect` or `wrap`.
+    Pixels beyond the edge are filled by `nearest`, `constant` (black), `reflect` or `wrap`.
     """
     height, width = pixels.shape[1:3]
     x, y = (tf.constant([(side - 1) / 2], tf.float64) for side in (width, height))

@@ -44,16 +44,6 @@ _BROKEN = (  # errors of Pillow for broken files
 
 
 @dataclass(frozen=True)
-class PhotoShape:
-    """Size and form of the pixels that a model takes."""
-
-    height: int
-    width: int
-    channels: int
-    fit: str
-
-
-@dataclass(frozen=True)
 class Header:
     """Size (turned upright) and format of a photo."""
 
@@ -80,31 +70,26 @@ def check_photo(encoded: bytes, max_pixels: int) -> Header:
         return Header(*((height, width) if sideways else (width, height)), str(image.format))
 
 
-def decode_photo(encoded: bytes, shape: "PhotoShape | Layout") -> "Pixels":
-    """Return the pixels of a photo, (height, width, channels).
+def decode_photo(encoded: bytes, layout: "Layout") -> "Pixels":
+    """Return the pixels, (height, width, channels), of a photo that passed `check_photo`.
 
-    Args:
-        encoded: the bytes of a file that passed `check_photo`.
-        shape: its `fit` is "stretch" to distort the photo to the size, "crop" to take its middle, "pad" for borders.
-
-    Raises:
-        DataError: the photo, which the message does not name, is broken.
+    The fit is "stretch" to distort it to the size, "crop" to take its middle, or "pad" to add borders.
     """
     with _opened(encoded) as image:
-        side = _DRAFT * max(shape.height, shape.width)
-        image.draft("L" if shape.channels == 1 else None, (side, side))
+        side = _DRAFT * max(layout.height, layout.width)
+        image.draft("L" if layout.channels == 1 else None, (side, side))
         ImageOps.exif_transpose(image, in_place=True)
-        fitted = _fit_to_size(_convert_channels(image, shape.channels), (shape.width, shape.height), shape.fit)
-        return np.array(fitted, np.uint8).reshape(shape.height, shape.width, shape.channels)
+        fitted = _fit_to_size(_convert_channels(image, layout.channels), (layout.width, layout.height), layout.fit)
+        return np.array(fitted, np.uint8).reshape(layout.height, layout.width, layout.channels)
 
 
-def decode_ingested(ingest: Path, rows: pd.DataFrame, shape: "PhotoShape | Layout") -> "Iterator[Pixels]":
+def decode_ingested(ingest: Path, rows: pd.DataFrame, layout: "Layout") -> "Iterator[Pixels]":
     """Yield the pixels of ingested photos, one by one, given rows of the index of ingest."""
     from gristmill.domains.vision import shards  # imports TensorFlow, which other functions do not need
 
     for name, *position in rows[["id", *POSITION]].itertuples(index=False):
         try:
-            yield decode_photo(shards.image_of(shards.read_record(ingest, shards.ShardPosition(*position))), shape)
+            yield decode_photo(shards.image_of(shards.read_record(ingest, shards.ShardPosition(*position))), layout)
         except DataError as error:
             raise DataError(f"photo {name!r}: {error}. Fix it or leave it out.") from None
 

@@ -14,12 +14,9 @@ from gristmill.util.table_io import write_table
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write images of all classes, and their features if train reads features.
+    """Write `most` images of all classes, and their features if train reads them, to folders named as those it reads.
 
-    Args:
-        folders: the folders that train reads.
-        out: empty folders of the same names.
-        most: number of images; if None, as few as any network can learn by heart.
+    If `most` is None, write as few as any network can learn by heart.
     """
     data, made = dataset.read(folders["preprocess"]), out["preprocess"]
     chosen = choose_examples(data, most, lambda at: [*map(shards.image_of, _records(data, at))])

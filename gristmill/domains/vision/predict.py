@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import Probabilities
-from gristmill.domains.vision.dataset import Pixels
-from gristmill.domains.vision.decode import PhotoShape, check_photo, decode_ingested, decode_photo
+from gristmill.domains.vision.dataset import Layout, Pixels
+from gristmill.domains.vision.decode import check_photo, decode_ingested, decode_photo
 from gristmill.domains.vision.settings import Ingest, Preprocess
 from gristmill.errors import DataError
 from gristmill.export import bundle
@@ -34,43 +34,37 @@ def predict(
 ) -> pd.DataFrame:
     """Return one row per file: `file`, `label`, `probability` of that label, and `p_<class>` of each class.
 
-    Only these arguments are used:
-
-    Args:
-        ingest: maximum number of pixels.
-        paths: image files.
-        export: folder of the verified bundle.
-        ingested: folder of ingested photos, instead of files.
+    Photos come from `paths`, or from the ingest artifact `ingested`; `source`, `preprocess` and `scratch` are not used.
 
     Raises:
         DataError: a file is not an image, or is broken.
     """
-    shape = photo_shape(export)
+    layout = exported_layout(export)
     photos: Iterator[Pixels]
     if ingested is None:
         names = [str(path) for path in paths]
-        photos = (_read(path, shape, ingest.max_pixels) for path in paths)
+        photos = (_read(path, layout, ingest.max_pixels) for path in paths)
     else:
         index = read_table(ingested / "index.parquet")
-        names, photos = index["id"].tolist(), decode_ingested(ingested, index, shape)
-    probabilities, classes = classify(export, photos), read_document(export / "signature.json")["classes"]
+        names, photos = index["id"].tolist(), decode_ingested(ingested, index, layout)
+    probabilities = classify(export, photos)
     columns = {
         "file": names,
-        "label": np.array(classes, object)[probabilities.argmax(axis=1)],
+        "label": np.array(layout.classes, object)[probabilities.argmax(axis=1)],
         "probability": probabilities.max(axis=1),
     }
-    return pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})
+    return pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(layout.classes)})
 
 
-def photo_shape(export: Path) -> PhotoShape:
-    """Return the shape of the photos that an exported model takes."""
+def exported_layout(export: Path) -> Layout:
+    """Return the layout of the images that an exported model takes."""
     signature = read_document(export / "signature.json")
     height, width = signature["size"]
-    return PhotoShape(height, width, signature["channels"], signature["fit"])
+    return Layout(height, width, signature["channels"], "raw", signature["fit"], signature["classes"], counts={})
 
 
 def classify(export: Path, photos: Iterator[Pixels]) -> Probabilities:
-    """Return the probabilities of photos, one by one of the model's shape, by a bundle: (photos, classes)."""
+    """Return the probabilities of photos, one by one in the model's layout, by a bundle: (photos, classes)."""
     model = bundle.load(export, read_document(export / "signature.json")["formats"][0])
     made = []
     while batch := list(islice(photos, _BATCH)):
@@ -78,11 +72,11 @@ def classify(export: Path, photos: Iterator[Pixels]) -> Probabilities:
     return np.concatenate(made)
 
 
-def _read(path: Path, shape: PhotoShape, max_pixels: int) -> Pixels:
+def _read(path: Path, layout: Layout, max_pixels: int) -> Pixels:
     try:
         encoded = path.read_bytes()
         check_photo(encoded, max_pixels)
-        return decode_photo(encoded, shape)
+        return decode_photo(encoded, layout)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Fix its permissions, or leave it out.") from None
     except DataError as error:

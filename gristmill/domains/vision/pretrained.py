@@ -23,10 +23,7 @@ CAFFE_MEAN = (123.68, 116.779, 103.939)  # the mean from 0 to 255 that Caffe's n
 def load(name: str, weights: str, shape: Shape) -> keras.Model:
     """Return a network of keras.applications without its top, for images of a shape.
 
-    Args:
-        name: class in keras.applications.
-        weights: `imagenet`, which Keras fetches, `none`, or the path of a file.
-        shape: of the images.
+    Its weights are `imagenet`, which Keras fetches, `none`, or the path of a file.
 
     Raises:
         RequestError: the network does not accept the images, or the weights do not fit it.
@@ -80,11 +77,7 @@ def _scale_stem(network: keras.Model) -> None:
 
 
 def cut(network: keras.Model, layer: str) -> keras.Model:
-    """Return a network up to and including a layer.
-
-    Raises:
-        RequestError: it has no such layer, or the output of the layer is not maps.
-    """
+    """Return a network up to and including a layer, which must give maps."""
     output = network.layers[_position(network, layer, "cut")].output
     if len(output.shape) != 4:
         raise RequestError(
@@ -116,9 +109,7 @@ def featuriser(network: keras.Model, pixels: str, pooling: Literal["average", "f
 def scale_pixels(image: Any, pixels: str) -> Any:
     """Return scaled pixels, by layers that become part of the network.
 
-    Args:
-        image: red, green and blue from 0 to 255, (batch, height, width, 3).
-        pixels: `tf` for -1 to 1; `torch` for standardised; `caffe` for centred, blue first; `own` for unchanged.
+    `tf` scales to -1 to 1, `torch` standardises, `caffe` centres with blue first, and `own` changes nothing.
     """
     if pixels == "tf":
         return keras.layers.Rescaling(1 / 127.5, -1)(image)

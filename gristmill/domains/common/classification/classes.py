@@ -23,11 +23,8 @@ def quartiles(values: "pd.Series[int]") -> dict[str, float]:
 def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, which: str = "") -> None:
     """Raise a `DataError` if there is a single class, or if a class has too few examples to train and test on.
 
-    Args:
-        index: `label` (position of the class) and `part` (of the source, or missing) of each example.
-        classes: names by label.
-        example: name of an example in the message: photo, text.
-        which: words after it that say which examples count.
+    The index has columns `label` (position of the class) and `part` (of the source, or missing). The message names
+    examples by `example` (photo, text) and `which`, words that say which of them count.
     """
     if len(classes) < 2:
         raise DataError(

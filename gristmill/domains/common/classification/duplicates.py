@@ -11,9 +11,7 @@ _MAX_PAIRS_LISTED = 5
 def find_duplicates(index: pd.DataFrame, content: "pd.Series[str]") -> list[dict[str, Any]]:
     """Return which parts share examples: `part`, `also_in`, `count` (of the part's), `pairs` (ids of some in both).
 
-    Args:
-        index: `id` and `part` of each example.
-        content: equal for equal examples: the example itself, or its hash.
+    The index has columns `id` and `part`; the content of equal examples is equal.
     """
     rows, found = index[["id", "part"]].assign(content=content), []
     for part, other in _PAIRS:

@@ -14,15 +14,10 @@ _CANDIDATES = 10 * OVERFIT_EXAMPLES  # examples, some of which may be equal
 def choose_examples(
     data: LabelledDataset, count: int | None, contents: Callable[[Positions], list[bytes]]
 ) -> Positions:
-    """Return the positions of `count` examples within the training part, in order.
+    """Return the positions of `count` examples within the training part, in order; if None, of a few distinct ones.
 
-    If `count` is None, return few examples none of which equals another: an example that occurs twice, with two labels,
-    cannot be learned by heart.
-
-    Args:
-        data: the examples.
-        count: number of examples.
-        contents: returns the network's input for examples of the training part, given their positions in order.
+    An example that occurs twice, with two labels, cannot be learned by heart. `contents` returns the network's input
+    for examples at ascending positions.
     """
     labels = data.labels("train")
     if count is not None:

@@ -31,12 +31,8 @@ def split(index: pd.DataFrame, classes: Sequence[str], settings: SplitSettings) 
 
     A test or validation part of the source stays as it is. A part that the source lacks is drawn from all other
     examples, class by class: a number in proportion to the classes, or a share of each class, at least one example.
-    The draw depends only on the seed and the examples of the class.
-
-    Args:
-        index: `label` and `part` (of the source, or missing) of each example.
-        classes: names by label.
-        settings: sizes of validation and test, seed.
+    The draw depends only on the seed and the examples of the class. The index has columns `label` and `part` (of the
+    source, or missing).
 
     Raises:
         DataError: a class is left without an example to train on.

@@ -166,7 +166,7 @@ def test_a_new_class_cannot_be_compared(champion: Folders, more: Path, tmp_path:
 def test_a_photo_that_cannot_be_decoded_is_named(
     champion: Folders, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(encoded: bytes, shape: decode.PhotoShape) -> dataset.Pixels:
+    def broken(encoded: bytes, layout: dataset.Layout) -> dataset.Pixels:
         raise DataError("truncated or corrupt (broken)")
 
     now = ingested(more, tmp_path / "ingest")

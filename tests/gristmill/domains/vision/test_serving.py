@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from gristmill.domains.vision import decode, serving
-from gristmill.domains.vision.decode import PhotoShape
+from gristmill.domains.vision.dataset import Layout
 from helpers.small_classifier import CLASSES, LAYOUT, small_network
 
 pytest_plugins = ["helpers.small_classifier"]
@@ -39,10 +39,10 @@ def encoded(image: Image.Image, form: str, **options: Any) -> bytes:
     return file.getvalue()
 
 
-def distance(photo: bytes, form: PhotoShape) -> int:
+def distance(photo: bytes, layout: Layout) -> int:
     """Return by how many levels TensorFlow's pixels of a photo differ from Pillow's at most."""
-    ours = serving.read_image(tf.constant(photo), form).numpy()
-    theirs = decode.decode_photo(photo, form)
+    ours = serving.read_image(tf.constant(photo), layout).numpy()
+    theirs = decode.decode_photo(photo, layout)
     assert ours.shape == theirs.shape
     return int(np.abs(ours.astype(int) - theirs.astype(int)).max())
 
@@ -76,7 +76,7 @@ def test_a_photo_of_the_very_size_comes_back_bit_by_bit(fit: str, channels: int)
     """So the bundle's parity can be checked by photos that were brought to the size before."""
     pixels = np.random.default_rng(2).integers(0, 256, (17, 23, channels), np.uint8)
 
-    made = serving.read_image(tf.io.encode_png(pixels), PhotoShape(17, 23, channels, fit))
+    made = serving.read_image(tf.io.encode_png(pixels), Layout(17, 23, channels, "raw", fit, [], {}))
 
     assert np.array_equal(made, pixels)
 
@@ -93,13 +93,13 @@ def test_each_fit_is_pillows_to_a_level(fit: str, channels: int, height: int, wi
     """Pillow rounds between the axes and TensorFlow does not: so far and no further they differ."""
     photo = encoded(picture(height, width), "PNG")
 
-    assert distance(photo, PhotoShape(28, 40, channels, fit)) <= 1
+    assert distance(photo, Layout(28, 40, channels, "raw", fit, [], {})) <= 1
 
 
 @pytest.mark.parametrize(("height", "width"), [(345, 500), (500, 345)])
 def test_padding_rounds_a_half_as_pillow_does(height: int, width: int) -> None:
     """345 / 500 * 150 is 103.49999999999999, and 345 * (150 / 500) is 103.5: a row more."""
-    assert distance(encoded(picture(height, width), "PNG"), PhotoShape(150, 150, 3, "pad")) <= 1
+    assert distance(encoded(picture(height, width), "PNG"), Layout(150, 150, 3, "raw", "pad", [], {})) <= 1
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_padding_rounds_a_half_as_pillow_does(height: int, width: int) -> None:
     ],
 )
 def test_each_encoding_is_pillows_to_a_level(form: str, mode: str, options: dict[str, Any]) -> None:
-    assert distance(encoded(picture(60, 80, mode), form, **options), PhotoShape(28, 28, 3, "stretch")) <= 1
+    assert distance(encoded(picture(60, 80, mode), form, **options), Layout(28, 28, 3, "raw", "stretch", [], {})) <= 1
 
 
 def test_transparent_parts_are_white() -> None:
     clear = Image.new("RGBA", (8, 8), (200, 30, 30, 0))
 
-    made = serving.read_image(tf.constant(encoded(clear, "PNG")), PhotoShape(4, 4, 3, "stretch"))
+    made = serving.read_image(tf.constant(encoded(clear, "PNG")), Layout(4, 4, 3, "raw", "stretch", [], {}))
 
     assert np.unique(made.numpy()).tolist() == [255]
 
@@ -133,7 +133,7 @@ def test_transparent_parts_are_white() -> None:
 def test_padding_is_black_and_keeps_the_proportions() -> None:
     wide = Image.new("RGB", (8, 4), (9, 90, 200))
 
-    made = serving.read_image(tf.constant(encoded(wide, "PNG")), PhotoShape(8, 8, 3, "pad")).numpy()
+    made = serving.read_image(tf.constant(encoded(wide, "PNG")), Layout(8, 8, 3, "raw", "pad", [], {})).numpy()
 
     assert not made[[0, 1, 6, 7]].any()
     assert (made[2:6] == [9, 90, 200]).all()
@@ -143,7 +143,9 @@ def test_the_middle_is_cropped() -> None:
     bars = np.zeros((4, 8, 3), np.uint8)
     bars[:, 2:6] = 255
 
-    made = serving.read_image(tf.constant(encoded(Image.fromarray(bars), "PNG")), PhotoShape(4, 4, 3, "crop"))
+    made = serving.read_image(
+        tf.constant(encoded(Image.fromarray(bars), "PNG")), Layout(4, 4, 3, "raw", "crop", [], {})
+    )
 
     assert np.unique(made.numpy()).tolist() == [255]
 
@@ -167,7 +169,7 @@ def test_a_jpeg_is_turned_as_its_exif_orientation_says(orientation: int, order: 
 
     with Image.open(io.BytesIO(photo)) as image:
         assert image.getexif()[0x0112] == orientation
-    assert distance(photo, PhotoShape(30, 40, 3, "stretch")) <= 1
+    assert distance(photo, Layout(30, 40, 3, "raw", "stretch", [], {})) <= 1
 
 
 @pytest.mark.parametrize(
@@ -175,11 +177,11 @@ def test_a_jpeg_is_turned_as_its_exif_orientation_says(orientation: int, order: 
 )
 def test_a_damaged_tag_leaves_a_photo_as_it_lies(exif: bytes) -> None:
     plain, damaged = encoded(picture(60, 80), "JPEG"), encoded(picture(60, 80), "JPEG", exif=exif)
-    form = PhotoShape(30, 40, 3, "stretch")
+    layout = Layout(30, 40, 3, "raw", "stretch", [], {})
 
-    found = serving.read_image(tf.constant(damaged), form)
+    found = serving.read_image(tf.constant(damaged), layout)
 
-    assert np.array_equal(found, serving.read_image(tf.constant(plain), form))
+    assert np.array_equal(found, serving.read_image(tf.constant(plain), layout))
 
 
 def test_the_orientation_of_a_png_is_not_honoured() -> None:
@@ -188,14 +190,14 @@ def test_the_orientation_of_a_png_is_not_honoured() -> None:
     lying.paste("white", (0, 0, 40, 10))  # the upper half
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180 degrees
-    photo, form = encoded(lying, "PNG", exif=exif), PhotoShape(20, 40, 3, "stretch")
+    photo, layout = encoded(lying, "PNG", exif=exif), Layout(20, 40, 3, "raw", "stretch", [], {})
 
-    assert decode.decode_photo(photo, form)[0].max() < 10
-    assert serving.read_image(tf.constant(photo), form).numpy()[0].min() > 245
+    assert decode.decode_photo(photo, layout)[0].max() < 10
+    assert serving.read_image(tf.constant(photo), layout).numpy()[0].min() > 245
 
 
 def test_a_large_jpeg_differs_by_what_its_decoding_at_a_smaller_size_costs() -> None:
     """Pillow decodes it at three times the wanted size at least, TensorFlow at its own."""
     photo = encoded(picture(1000, 1500), "JPEG")
 
-    assert 1 < distance(photo, PhotoShape(28, 28, 3, "stretch")) <= 8
+    assert 1 < distance(photo, Layout(28, 28, 3, "raw", "stretch", [], {})) <= 8
