@@ -16,16 +16,8 @@ from gristmill.retraining.drift import combine_signs
 from gristmill.retraining.example_diff import CONTENT, Mask
 from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
 from gristmill.retraining.gate import Contest
-from gristmill.runs.retraining_record import (
-    CHALLENGER,
-    CHAMPION,
-    Champion,
-    DataChanges,
-    Drift,
-    Folders,
-    LostRows,
-    incomparable_error,
-)
+from gristmill.runs import retraining_record as record
+from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, LostRows
 from gristmill.runs.scores import Scores
 from gristmill.util.table_io import read_document, read_table
 
@@ -88,12 +80,14 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """
     data, rows = dataset.read(challenger["preprocess"]), _test_predictions(challenger)
     baselines = Scores.read(challenger["evaluate"]).baselines
-    predicted = {CHALLENGER: rows[MODEL].to_numpy()} | {name: rows[name].to_numpy() for name in baselines}
+    predicted = {record.CHALLENGER: rows[MODEL].to_numpy()} | {name: rows[name].to_numpy() for name in baselines}
     unseen = np.ones(len(rows), bool)
     if champion is not None:
         known = dataset.read(champion.folders["preprocess"])
         unseen = _unlearned(data, known)
-        predicted[CHAMPION] = _champion_predictions(champion.folders, known.layout, data.table[data.parts == "test"])
+        predicted[record.CHAMPION] = _champion_predictions(
+            champion.folders, known.layout, data.table[data.parts == "test"]
+        )
     truth = rows["y"].to_numpy()
     return Contest("mae", {name: np.abs(truth - values)[unseen] for name, values in predicted.items()})
 
@@ -130,4 +124,4 @@ def _check_same_columns(now: Mapping[str, Any], before: Mapping[str, Any]) -> No
     for role in ("target", "numbers", "categories"):
         names, known = ([found[role]] if role == "target" else sorted(found[role]) for found in (now, before))
         if names != known:
-            raise incomparable_error(f"the champion's {role} are {known}, those of the data {names}")
+            raise record.incomparable_error(f"the champion's {role} are {known}, those of the data {names}")

@@ -7,12 +7,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.common.classification.predictions import most_confident_errors, prediction_rows
-from gristmill.domains.common.classification.score_table import (
-    check_slices,
-    described,
-    score_table,
-    summarised,
-)
+from gristmill.domains.common.classification.score_table import check_slices, described, score_table, summarised
 from gristmill.domains.vision import baselines, dataset, feature_maps
 from gristmill.domains.vision.dataset import Prepared
 from gristmill.domains.vision.predictions import pick_pixels, probabilities_of

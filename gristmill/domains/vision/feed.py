@@ -97,8 +97,7 @@ class StreamFeed:
         shards = tf.data.Dataset.from_tensor_slices(shuffle(self._shards, seed))
         records = shards.interleave(tf.data.TFRecordDataset, cycle_length=4, block_length=16)
         block = max(
-            settings.batch_size,
-            min(_SHUFFLE_BLOCK, MAX_BYTES_IN_MEMORY // (8 * self._data.layout.bytes_per_image)),
+            settings.batch_size, min(_SHUFFLE_BLOCK, MAX_BYTES_IN_MEMORY // (8 * self._data.layout.bytes_per_image))
         )
         shuffled = records.batch(block).map(lambda block: shuffle(block, seed)).unbatch()
         batches = shuffled.batch(settings.batch_size).take(self.updates).enumerate()
