@@ -16,8 +16,9 @@ from gristmill.project.status import Status
 from gristmill.reports.page import INDEX, link_to, page_name, page_path, render_page
 from gristmill.reports.scores import headline_pair
 from gristmill.reports.sections import Section, Table
-from gristmill.reports.sparkline import RunScore, sparkline
+from gristmill.reports.sparkline import sparkline
 from gristmill.runs.records import Record
+from gristmill.runs.scores import Headline
 from gristmill.settings.messages import MISSING
 from gristmill.store.artifact import read_artifact
 from gristmill.store.store import Store
@@ -65,7 +66,7 @@ def write_index(project: Project) -> Path:
     return render_page(project.store, INDEX, TITLE, about, facts, _sections(project, entries))
 
 
-def history(project: Project, entry: PipelineSummary) -> list[RunScore]:
+def history(project: Project, entry: PipelineSummary) -> list[tuple[datetime, Headline]]:
     """Return the scores of a pipeline's runs that were not all cache hits, oldest first, by the metric of the last.
 
     A run whose artifacts were removed has a score if it is a version, which keeps its scores.
@@ -77,11 +78,7 @@ def history(project: Project, entry: PipelineSummary) -> list[RunScore]:
         if not all(stage.cached for stage in record.stages.values())
     ]
     scores = [(when, headline) for when, headline in found if headline]
-    return [
-        RunScore(when, headline.model, headline.baseline)
-        for when, headline in scores
-        if headline.metric == scores[-1][1].metric
-    ]
+    return [(when, headline) for when, headline in scores if headline.metric == scores[-1][1].metric]
 
 
 def _sections(project: Project, entries: Sequence[PipelineSummary]) -> Iterator[Section]:
@@ -108,7 +105,7 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
                 status.state,
                 f"v{status.champion}" if status.champion else MISSING,
                 *(headline_pair(headline) if headline else (MISSING, MISSING)),
-                sparkline(headline.metric, points) if headline and points else "",
+                sparkline(points) if headline and points else "",
                 f"{last.started:%Y-%m-%d %H:%M}" + ("" if last.outcome == "succeeded" else f", {last.outcome}"),
             ]
         )

@@ -1,45 +1,33 @@
-"""What a report shows of the permutation importance of features."""
+"""The permutation importance of features, as a section of a report."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from gristmill.reports.sections import Section, Table
-from gristmill.settings.messages import format_number, format_numbers
+from gristmill.settings.messages import MISSING, format_number, format_numbers
 from gristmill.util.table_io import read_document
 
 
 def importance_sections(file: Path, metrics: dict[str, str]) -> Iterator[Section]:
-    """Yield how much each feature counts, where there is more than one.
+    """Yield the importance of each feature; nothing without the file, which evaluate writes for several features.
 
-    Args:
-        file: importances as the evaluation wrote them; missing where there is one feature.
-        metrics: their names, by key.
+    `metrics` holds the names of metrics by key.
     """
     if not file.exists():
         return
     found = read_document(file)
-    metric = metrics[found["metric"]]
+    metric, error, features = metrics[found["metric"]], found["error"], found["features"]
     note = (
-        f"By how much the {metric} on the {found['part']} part ({format_number(found['error'])} of "
-        f"{found['examples']:,} "
-        f"{found['of']}) rises when one feature is shuffled among them: mean and standard deviation of "
-        f"{found['repeats']} shuffles. About 0 says that the model does without it, not that it tells nothing: "
-        "features that are correlated share what they tell, and each looks unimportant beside the other. And a "
-        "shuffled feature makes examples that never were."
+        f"Rise of the {metric} on the {found['part']} part ({format_number(error)} of {found['examples']:,} "
+        f"{found['of']}) when one feature is shuffled: mean and standard deviation of {found['repeats']} shuffles. "
+        "About 0 means that the model does not need the feature. It may still be informative: correlated features "
+        "share their information, so each looks unimportant. Shuffling also creates examples that never occur."
     )
-    names = [feature["feature"] for feature in found["features"]]
-    rises = _beside(found["error"], [feature["rise"] for feature in found["features"]], sign=True)
-    deviations = _beside(found["error"], [feature["deviation"] for feature in found["features"]])
-    shares = [_share(feature["rise"], found["error"]) for feature in found["features"]]
+    # The error is part of each column, so that rounding errors do not ask for more decimals.
+    rises = format_numbers([error, *(feature["rise"] for feature in features)], digits=3, sign=True)[1:]
+    deviations = format_numbers([error, *(feature["deviation"] for feature in features)], digits=3)[1:]
+    shares = [f"{feature['rise'] / error:+.0%}" if error else MISSING for feature in features]
+    names = [feature["feature"] for feature in features]
     rows = [list(row) for row in zip(names, rises, deviations, shares, strict=True)]
     headings = ["feature", f"rise of {metric}", "±", f"of the {metric}"]
     yield Section("Importance of the features", note, tables=[Table("", headings, rows)])
-
-
-def _beside(error: float, values: list[float], sign: bool = False) -> list[str]:
-    """Return a column with decimals that suit the error too: rounding errors do not ask for more."""
-    return format_numbers([error, *values], digits=3, sign=sign)[1:]
-
-
-def _share(rise: float, error: float) -> str:
-    return f"{rise / error:+.0%}" if error else "–"

@@ -1,4 +1,4 @@
-"""What every report shows of a training: its curves, the rate it began with, and the network."""
+"""A training in a report: its curves, its learning rate, and the layers of the network."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +15,11 @@ from gristmill.util.table_io import read_document, read_table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_INDENT = "\u2003"  # an em space, which a web page keeps
+_INDENT = "\u2003"  # an em space, which a web page does not collapse
 
 
 def training_sections(train: Path) -> Iterator[Section]:
-    """Yield how the network learned, and at which rate."""
+    """Yield the curves of a training and of its learning rate; nothing without epochs."""
     training, epochs = read_document(train / "training.json"), read_table(train / "epochs.parquet")
     if not len(epochs):
         return
@@ -28,7 +28,7 @@ def training_sections(train: Path) -> Iterator[Section]:
         trials = read_table(path)
         taken = training["learning_rate"]
         pictures.append(as_svg(rate_figure(trials["rate"], trials["loss"], trials["smoothed"], taken)))
-    elif epochs["rate"].is_monotonic_increasing and epochs["rate"].nunique() > 1:  # the course's sweep
+    elif epochs["rate"].is_monotonic_increasing and epochs["rate"].nunique() > 1:  # schedule "sweep"
         pictures.append(as_svg(rate_figure(epochs["rate"], epochs["loss"])))
     yield Section("Training", training_note(training), pictures=pictures)
 
@@ -38,7 +38,7 @@ def network_section(evaluated: Path) -> Section:
     layers = read_table(evaluated / "layers.parquet")
     outer = layers[layers["depth"] == 0]
     parameters, trained = outer["parameters"].sum(), outer["trainable"].sum()
-    note = f"{parameters:,} parameters, {trained:,} of them trained. Outputs of one example."
+    note = f"{parameters:,} parameters, {trained:,} of them trained. Output shapes are those of one example."
     rows = [
         [_INDENT * depth + name, kind, output, *(f"{count:,}" if count else "" for count in counts)]
         for depth, name, kind, output, *counts in layers.itertuples(index=False)
@@ -47,7 +47,7 @@ def network_section(evaluated: Path) -> Section:
 
 
 def training_note(training: dict[str, Any]) -> str:
-    """Say which epoch was kept and why."""
+    """Return a sentence on the epochs and the weights that were kept."""
     ended = "stopped early" if training["stopped_early"] else "ran all its epochs"
     return (
         f"Training {ended}: {training['epochs']} epochs from a learning rate of "
@@ -56,10 +56,10 @@ def training_note(training: dict[str, Any]) -> str:
 
 
 def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
-    """Draw loss, and accuracy where it was measured, of training and validation by epoch."""
-    measures = [name for name in ("loss", "accuracy") if name in epochs]
-    figure, every = canvas(2.6, columns=len(measures))
-    for axes, name in zip(every, measures, strict=True):
+    """Plot loss, and accuracy if there is one, of training and validation by epoch."""
+    metrics = [name for name in ("loss", "accuracy") if name in epochs]
+    figure, columns = canvas(2.6, columns=len(metrics))
+    for axes, name in zip(columns, metrics, strict=True):
         axes.plot(epochs["epoch"], epochs[name], color=MODEL, label="training")
         if f"val_{name}" in epochs:
             axes.plot(epochs["epoch"], epochs[f"val_{name}"], color=BASELINE, label="validation")
@@ -67,12 +67,12 @@ def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
-    every[0].set_yscale("log")
+    columns[0].set_yscale("log")
     return figure
 
 
 def rate_figure(rates: Any, losses: Any, smoothed: Any = None, taken: float | None = None) -> "Figure":
-    """Draw the loss against the learning rate: of a range test with what it took, or of a sweep by epoch."""
+    """Plot the loss by learning rate: of a range test with the rate taken, or of the epochs of a sweep."""
     figure, (axes,) = canvas(2.6)
     axes.plot(rates, losses, color=TRUTH, linewidth=0.8, alpha=0.7, label="loss")
     if smoothed is not None:

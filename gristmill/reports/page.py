@@ -1,43 +1,37 @@
-"""A page: one HTML file that needs nothing else, of the one look that all pages have.
+"""HTML pages: each is one file without external resources, and all look alike.
 
-A page is a view, never an artifact: it stands outside every key, so changing it makes nothing stale. All of them lie
-in one folder and link each other by name, so that it can be moved.
+A page is a view, not an artifact: no cache key depends on it. All pages lie in one folder and link to each other by
+name, so the folder can be moved.
 """
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from gristmill.reports.rendering import render_template
 from gristmill.reports.sections import Section
 from gristmill.store.store import Store
 from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import write_atomically
 
-INDEX = "_index"  # the page of all pipelines, none of which can be called so
+INDEX = "_index"  # the page of all pipelines; not a valid name of a pipeline
 
 
 def page_path(store: Store, name: str) -> Path:
-    """Return where a page lies, or would."""
+    """Return the path of a page, rendered or not."""
     return store.root / "reports" / f"{name}.html"
 
 
 def page_name(pipeline: str, what: str) -> str:
-    """Return the name of a pipeline's page beside its report: with a dot, as no pipeline's name has one."""
+    """Return the name of another page of a pipeline than its report. The dot keeps it apart from names of pipelines."""
     return f"{pipeline}.{what}"
 
 
 def render_page(
     store: Store, name: str, title: str, description: str, facts: Mapping[str, str], sections: Iterable[Section]
 ) -> Path:
-    """Render a page beside the others and return its path: `reports/<name>.html` in the store.
+    """Render a page and return its path: `reports/<name>.html` in the store.
 
-    Args:
-        store: whose page it is.
-        name: of its file.
-        title: what stands above it.
-        description: what it is about.
-        facts: told at its top, by name.
-        sections: what follows. A cell of a table or a fact may be `Markup`: a link, a small picture.
+    Facts are shown at the top, by name. A fact or the cell of a table may be `Markup`: a link, a small picture.
     """
     path, index = page_path(store, name), page_path(store, INDEX)
     page = render_template(
@@ -54,8 +48,22 @@ def render_page(
     return path
 
 
+def render_template(template: str, **values: Any) -> str:
+    """Return a template of `gristmill/templates` with its values, escaped unless they are `Markup`."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("gristmill"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
 def link_to(store: Store, name: str, text: str) -> str:
-    """Return a text as a link to a page, where that has been rendered."""
+    """Return a text as a link to a page, or the plain text if the page was not rendered."""
     from markupsafe import Markup  # with Jinja, late
 
     path = page_path(store, name)

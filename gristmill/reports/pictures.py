@@ -1,6 +1,6 @@
 """Pictures in one style, drawn by matplotlib without a display.
 
-SVG for the report, with the text colour left to the page (light and dark alike); PNG for Prefect's page.
+SVG for reports, in the text colour of the page (light or dark); PNG for Prefect's page.
 """
 
 import io
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#5f6b7a"
-_PAGE_INK = "#010203"  # stands for the page's own text colour until the SVG is written
+_PAGE_INK = "#010203"  # placeholder for the page's text colour until the SVG is written
 TRUTH, MODEL, BASELINE, ACCENT = "#7a8794", "#2f7ed8", "#e08a1e", "#c2413b"
 
 _STYLE: dict[Any, Any] = {
@@ -30,7 +30,7 @@ _STYLE: dict[Any, Any] = {
 
 
 def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()) -> "tuple[Figure, list[Axes]]":
-    """Return a figure as wide as the page and its axes, side by side; height in inches."""
+    """Return a figure as wide as the page, and its axes side by side; height in inches."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -43,13 +43,13 @@ def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()
 
 
 def legend(axes: "Axes", **place: Any) -> None:
-    """Name the lines of `axes` in one row."""
+    """Draw a legend of all lines in one row."""
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
 
 
 def text_color(axes: "Axes") -> str:
-    """Return the colour of words on the page."""
+    """Return the text colour of the page."""
     return str(axes.title.get_color())
 
 

@@ -1,4 +1,4 @@
-"""The report on a retraining: what came, whether it drifts, how the three fare on it, what was decided, and before."""
+"""The report on a retraining: new data, drift, errors of challenger, champion and baselines, and the decision."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -12,75 +12,75 @@ from gristmill.runs.retraining_record import CONFIDENCE_LEVEL, Drift, Judgement,
 from gristmill.settings.messages import format_number, format_numbers
 from gristmill.store.store import Store
 
-_EARLIER = 50  # retrainings that are listed
+_MAX_RETRAININGS_LISTED = 50
 
 
 def write_retraining(record: Record, description: str, store: Store) -> Path:
     """Render the report on a retraining and return its path: `reports/<pipeline>.retraining.html` in the store."""
-    content = sections(record, Runs(store))
     name = page_name(record.pipeline, "retraining")
-    return render_page(store, name, record.pipeline, description, run_facts(record), content)
+    return render_page(store, name, record.pipeline, description, run_facts(record), sections(record, Runs(store)))
 
 
 def sections(record: Record, runs: Runs) -> Iterator[Section]:
-    """Yield the parts of the report."""
+    """Yield the sections of the report."""
     found = record.retraining
     if found is None:
         return
     yield Section(
         "Decision", f"{(found.verdict or 'not ended').capitalize()}: {found.why or record.error or record.outcome}."
     )
-    yield _news(found)
+    yield _new_data(found)
     if found.drift:
         yield _drift(found.drift)
     if found.judgement:
         yield _judgement(found.judgement)
-    yield _earlier(record.pipeline, runs)
+    yield _all_retrainings(record.pipeline, runs)
 
 
-def _news(found: Retraining) -> Section:
+def _new_data(found: Retraining) -> Section:
     since = f"since version {found.champion} was trained" if found.champion else "there is no champion yet"
-    news = found.news
     counts = {
-        "after the last known": news.later,
-        "late, before it": news.late,
-        "revised": news.revised,
-        "removed": news.removed,
+        "after the last known": found.news.later,
+        "late, before it": found.news.late,
+        "revised": found.news.revised,
+        "removed": found.news.removed,
         "not judged by any retraining yet": found.unjudged,
     }
     rows = [[what, f"{count:,}"] for what, count in counts.items()]
-    return Section("What came", f"Rows, {since}.", tables=[Table("", ["rows", "count"], rows)])
+    return Section("New data", f"Rows, {since}.", tables=[Table("", ["rows", "count"], rows)])
 
 
 def _drift(drift: Drift) -> Section:
-    alarms = "; ".join(drift.alarms)
     tables = []
     if drift.errors:
         facts = drift.errors.model_dump(exclude={"alarm"})
-        headings, cells = [name.replace("_", " ") for name in facts], [_figure(value) for value in facts.values()]
-        tables.append(Table("The champion's errors, and those on what was held out of its training", headings, [cells]))
+        cells = [f"{value:,}" if isinstance(value, int) else format_number(value) for value in facts.values()]
+        headings = [name.replace("_", " ") for name in facts]
+        tables.append(Table("The champion's errors on new data, compared with held-out data", headings, [cells]))
     if drift.inputs:
         rows = [
             [sign.name, sign.test, f"{sign.statistic:.3f}", format_number(sign.probability, 2)] for sign in drift.inputs
         ]
-        tables.append(Table("Inputs against the training data", ["column", "test", "statistic", "probability"], rows))
+        headings = ["column", "test", "statistic", "probability"]
+        tables.append(Table("Inputs, compared with the training data", headings, rows))
     if sign := drift.baseline:
-        cells = [_figure(value) for value in (sign.champion, sign.baseline, sign.probability)]
+        cells = [format_number(value) for value in (sign.champion, sign.baseline, sign.probability)]
         headings = ["metric", "champion", sign.name, "probability"]
         tables.append(Table("The champion and the best baseline", headings, [[sign.metric, *cells]]))
+    alarms = f"Alarm: {'; '.join(drift.alarms)}" if drift.alarms else "No alarm"
     note = (
-        "Probabilities of errors and inputs are adjusted for the number of tests: together they raise a false alarm in "
-        "about 1 of 100 checks. The comparison with a baseline is a test of its own."
+        f"{alarms}. Probabilities of errors and inputs are adjusted for the number of tests: together they raise a "
+        "false alarm in about 1 of 100 checks. The comparison with a baseline is a test of its own."
     )
-    return Section("Drift", f"{f'Alarm: {alarms}' if alarms else 'No alarm'}. {note}", tables=tables)
+    return Section("Drift", note, tables=tables)
 
 
 def _judgement(judged: Judgement) -> Section:
     names, scores = zip(*judged.best_first, strict=True)
     rows = [list(row) for row in zip(names, format_numbers(scores, digits=5), strict=True)]
-    note = f"Judged on {judged.items:,} that none of them was trained on; lower is better."
+    note = f"Judged on {judged.items:,} items that no model was trained on; lower is better."
     if judged.best_baseline:
-        note += f" The best baseline before it came to this was {judged.best_baseline}."
+        note += f" The best baseline on earlier data was {judged.best_baseline}."
     if judged.difference is not None and judged.interval is not None:
         difference, low, high = format_numbers([judged.difference, *judged.interval])
         note += (
@@ -90,8 +90,8 @@ def _judgement(judged: Judgement) -> Section:
     return Section("Challenger, champion, baselines", note, tables=[Table("", ["", judged.metric], rows)])
 
 
-def _earlier(pipeline: str, runs: Runs) -> Section:
-    told = ((record, record.retraining) for record in runs.newest_first(pipeline) if record.retraining)
+def _all_retrainings(pipeline: str, runs: Runs) -> Section:
+    retrainings = ((record, record.retraining) for record in runs.newest_first(pipeline) if record.retraining)
     rows = [
         [
             f"{record.started:%Y-%m-%d %H:%M}",
@@ -101,12 +101,8 @@ def _earlier(pipeline: str, runs: Runs) -> Section:
             f"{len(found.drift.alarms)}" if found.drift else "",
             found.why,
         ]
-        for record, found in islice(told, _EARLIER)
+        for record, found in islice(retrainings, _MAX_RETRAININGS_LISTED)
         if found
     ]
     headings = ["retraining", "verdict", "version", "rows", "alarms", "why"]
     return Section("All retrainings", "", tables=[Table("", headings, rows, words=True)])
-
-
-def _figure(value: object) -> str:
-    return format_number(value) if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,11 +1,11 @@
-"""What a page is made of: sections with notes, pictures, tables and passages of text."""
+"""The content of a page: sections with notes, pictures, tables and passages of text."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; the first column names the row, the others hold figures, or words.
+    """Rows of text under headings; the first column names the row, the others hold numbers or words.
 
     A heading may have two lines.
     """
@@ -18,7 +18,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Passage:
-    """A text that is shown as it is, line by line."""
+    """A text that is shown unchanged, line by line."""
 
     title: str
     text: str

@@ -298,7 +298,7 @@ def test_the_report_tells_what_came_and_what_was_decided(project: Path, retrain:
     page = unescape(write_retraining(record, "A few years", Project.open(project).store).read_text())
 
     assert told(record)[1] in page
-    for words in ("Rejected", "What came", "Drift", "Challenger, champion, baselines", "All retrainings", "promoted"):
+    for words in ("Rejected", "New data", "Drift", "Challenger, champion, baselines", "All retrainings", "promoted"):
         assert words in page
 
 

@@ -5,14 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gristmill.reports.sparkline import RunScore, sparkline
+from gristmill.reports.sparkline import sparkline
+from gristmill.runs.scores import Headline
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def points(*runs: tuple[int, float, float]) -> list[RunScore]:
+def runs(*scores: tuple[int, float, float], metric: str = "mae") -> list[tuple[datetime, Headline]]:
     """Runs by their day, the model's score and the baseline's."""
-    return [RunScore(BEGAN + timedelta(days=day), model, baseline) for day, model, baseline in runs]
+    return [
+        (BEGAN + timedelta(days=day), Headline(metric=metric, model=model, baseline=baseline))
+        for day, model, baseline in scores
+    ]
 
 
 def dots(svg: str) -> list[tuple[float, float]]:
@@ -21,7 +25,7 @@ def dots(svg: str) -> list[tuple[float, float]]:
 
 
 def test_every_run_is_a_dot_at_its_time_and_score() -> None:
-    (first, second, third) = dots(sparkline("mae", points((0, 1.0, 3.0), (1, 2.0, 3.0), (4, 1.5, 3.0))))
+    (first, second, third) = dots(sparkline(runs((0, 1.0, 3.0), (1, 2.0, 3.0), (4, 1.5, 3.0))))
 
     assert first[0] < second[0] < third[0]
     assert third[0] - first[0] == pytest.approx(4 * (second[0] - first[0]))
@@ -30,7 +34,7 @@ def test_every_run_is_a_dot_at_its_time_and_score() -> None:
 
 
 def test_the_best_baseline_is_a_dashed_line_of_its_own_scores() -> None:
-    svg = sparkline("mae", points((0, 1.0, 3.0), (1, 1.0, 2.0)))
+    svg = sparkline(runs((0, 1.0, 3.0), (1, 1.0, 2.0)))
 
     (dashed,) = re.findall(r'<path d="M([^"]+)"[^>]+stroke-dasharray', svg)
     heights = [float(place.split()[1]) for place in dashed.split(" L")]
@@ -39,7 +43,7 @@ def test_the_best_baseline_is_a_dashed_line_of_its_own_scores() -> None:
 
 
 def test_one_run_is_a_dot_in_the_middle_on_or_off_a_whole_line() -> None:
-    svg = sparkline("mae", points((0, 2.0, 2.0)))
+    svg = sparkline(runs((0, 2.0, 2.0)))
 
     ((x, y),) = dots(svg)
     (width, height) = map(int, re.findall(r'width="(\d+)" height="(\d+)"', svg)[0])
@@ -50,7 +54,7 @@ def test_one_run_is_a_dot_in_the_middle_on_or_off_a_whole_line() -> None:
 
 
 def test_it_is_told_in_words_which_are_escaped() -> None:
-    svg = sparkline("a<b", points((0, 1.25, 3.0), (9, 1.5, 3.0)))
+    svg = sparkline(runs((0, 1.25, 3.0), (9, 1.5, 3.0), metric="a<b"))
 
     assert 'title="a&lt;b of 2 runs, 2026-01-01 to 2026-01-10: 1.25 to 1.50; dashed: the best baselines&#39;"' in svg
-    assert "of one run, 2026-01-01: 1.25;" in sparkline("mae", points((0, 1.25, 3.0)))
+    assert "of one run, 2026-01-01: 1.25;" in sparkline(runs((0, 1.25, 3.0)))
