@@ -12,27 +12,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries import windows
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.forecasts import Forecaster
+from gristmill.domains.timeseries.forecasts import Array
 from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.domains.timeseries.windows import Origins
 
-ForecasterOf = Callable[[Prepared], Forecaster]  # from a dataset to a function from origins to forecasts
+Forecaster = Callable[[Prepared, Origins], Array]  # (windows, horizon, targets)
 
 _MAX_ROUNDS = 20  # at most this many values of one cluster are flagged
 
 
-def flag(data: Prepared, part: str, forecaster: ForecasterOf, intervals: Intervals) -> pd.DataFrame:
+def flag(data: Prepared, part: str, forecaster: Forecaster, intervals: Intervals) -> pd.DataFrame:
     """Return the anomalies of a part: `unique_id`, `channel`, `ds`, `y`, `expected`, `low`, `high`.
 
     Values outside `intervals` are flagged.
     """
-    origins = [
-        windows.origins((int(begin), int(end)), data.layout.history, 1, first=int(first))
-        for (begin, end), first in zip(data.part(part), data.bounds[:, 0], strict=True)
-    ]
-    starts = np.concatenate(origins)  # every value of the part, whatever the stride
+    starts = data.all_origins(part, horizon=1, stride=1)
     starts = starts[~data.filled[starts]]
     flagged, expected, half = _flags(data, starts, forecaster, intervals)
     at, channel = np.nonzero(flagged)
@@ -51,8 +46,8 @@ def flag(data: Prepared, part: str, forecaster: ForecasterOf, intervals: Interva
 
 
 def _flags(
-    data: Prepared, starts: Origins, forecaster: ForecasterOf, intervals: Intervals
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    data: Prepared, starts: Origins, forecaster: Forecaster, intervals: Intervals
+) -> tuple[npt.NDArray[np.bool_], Array, Array]:
     """Return which values at `starts` are flagged, their forecasts, and half the width of their intervals."""
     targets, history = len(data.layout.targets), data.layout.history
     cleaned = replace(data, values=data.values.copy())
@@ -60,7 +55,7 @@ def _flags(
     flagged = np.zeros((len(starts), targets), bool)
     owner, stale = data.series_of(starts), np.ones(len(starts), bool)
     for _ in range(_MAX_ROUNDS):
-        expected[stale] = forecaster(cleaned)(starts[stale])[:, 0]
+        expected[stale] = forecaster(cleaned, starts[stale])[:, 0]
         half[stale] = intervals.half_widths(cleaned.histories(starts[stale]))[:, 0]
         outside = (np.abs(data.values[starts, :targets] - expected) > half) & ~flagged
         new = outside & ~_follows(np.any(outside, axis=1), starts, owner, history)[:, np.newaxis]

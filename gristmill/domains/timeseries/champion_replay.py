@@ -22,16 +22,10 @@ class ChampionReplay:
     """An exported model together with ingested series."""
 
     def __init__(self, export: Path, settings: Preprocess, ingest: Path, last: Any) -> None:
-        """Read the model and arrange the series as its input.
+        """Read the verified bundle and arrange the ingested series as its input, `data`.
 
-        Args:
-            export: folder of the verified bundle.
-            settings: preprocess settings of the model.
-            ingest: folder of the ingested series.
-            last: last time of the training data; later observations are the test part of `data`.
-
-        Raises:
-            RequestError: the series have other columns than the model.
+        Observations after `last`, the last time of the training data, are the test part. Series with other columns than
+        the model's raise `RequestError`.
         """
         self._signature = read_document(export / "signature.json")
         self._predict = bundle.load(export, self._signature["formats"][0])

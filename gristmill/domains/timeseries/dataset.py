@@ -75,16 +75,19 @@ class Prepared:
         Windows with a filled target are left out, because the target is not an observation. So are windows with a
         filled value right before the origin, which may be interpolated from later values.
         """
-        layout = self.layout
-        made = [
-            windows.origins((int(begin), int(end)), layout.history, layout.horizon, layout.stride, int(first))
-            for (begin, end), first in zip(self.part(part), self.bounds[:, 0], strict=True)
-        ]
-        starts = np.concatenate(made) if made else np.empty(0, np.int64)
+        starts = self.all_origins(part, self.layout.horizon, self.layout.stride)
         if not self.filled.any():
             return starts
         before = np.concatenate([[0], np.cumsum(self.filled)])
-        return np.asarray(starts[before[starts + layout.horizon] == before[starts - 1]])
+        return np.asarray(starts[before[starts + self.layout.horizon] == before[starts - 1]])
+
+    def all_origins(self, part: str, horizon: int, stride: int) -> Origins:
+        """Return the origins of the windows of a part, series by series, filled values included."""
+        made = [
+            windows.origins((int(begin), int(end)), self.layout.history, horizon, stride, int(first))
+            for (begin, end), first in zip(self.part(part), self.bounds[:, 0], strict=True)
+        ]
+        return np.concatenate(made) if made else np.empty(0, np.int64)
 
     def histories(self, starts: Origins) -> Values:
         """Return the inputs of windows in raw units, (windows, history, columns)."""

@@ -38,32 +38,11 @@ class Patterns:
     """Parts of a series and results of tests."""
 
     begin: int  # position of the first observation used
-    season: int | None  # observations in a season; None if there is none or the series has less than two
     trend: Values  # (observations,); trend, seasonal and remainder add up to the series
     seasonal: Values
     remainder: Values
     autocorrelation: Values  # at lags 0, 1, …
-    bound: float  # 95 % of the autocorrelations of white noise are within ±bound
-    strength_of_trend: float  # 0 to 1: share of the variance of trend and remainder that the trend explains
-    strength_of_season: float | None
-    unit_root: float | None  # p-value of the ADF test; hypothesis: the level wanders. The season is removed
-    stationary: float | None  # p-value of the KPSS test, from 0.01 to 0.1; hypothesis: the level does not wander
-    steps_are_noise: float | None  # p-value of the Ljung-Box test; hypothesis: first differences are white noise
-
-    def summary(self) -> dict[str, float | int | None]:
-        """Return the numbers without the arrays."""
-        return {
-            "observations": len(self.trend),
-            "season": self.season,
-            "strength_of_trend": self.strength_of_trend,
-            "strength_of_season": self.strength_of_season,
-            "deviation_of_remainder": float(self.remainder.std()),
-            "autocorrelation": float(self.autocorrelation[1]) if len(self.autocorrelation) > 1 else None,
-            "bound": self.bound,
-            "unit_root": self.unit_root,
-            "stationary": self.stationary,
-            "steps_are_noise": self.steps_are_noise,
-        }
+    summary: dict[str, float | int | None]
 
 
 def with_season(settings: Evaluate, data: Prepared) -> Evaluate:
@@ -77,7 +56,7 @@ def write_patterns(data: Prepared, season: int | None, out: Path) -> None:
     found = find_patterns(values, season)
     begin, end = data.part("train")[position]
     labels = {"series": data.ids[position], "autocorrelations": found.autocorrelation.tolist()}
-    write_document(out / "patterns.json", found.summary() | labels)
+    write_document(out / "patterns.json", found.summary | labels)
     parts = {"trend": found.trend, "season": found.seasonal, "remainder": found.remainder}
     write_table(out / "decomposition.parquet", pd.DataFrame({"ds": data.times[begin + found.begin : end]} | parts))
 
@@ -94,10 +73,7 @@ def find_patterns(values: Values, season: int | None) -> Patterns:
 
     White noise is tested on the first differences, not on the remainder: a remainder is smoothed and is never white
     noise. If the differences are noise, no model can beat the last value.
-
-    Args:
-        values: (observations,), on a regular grid; only the last 20,000 are used.
-        season: observations in a season, if any.
+    Only the last 20,000 values are used; `season` is the number of observations in a season, if any.
     """
     begin = max(0, len(values) - MAX_OBSERVATIONS)
     values = np.asarray(values, np.float64)[begin:]
@@ -105,20 +81,22 @@ def find_patterns(values: Values, season: int | None) -> Patterns:
     trend, seasonal, remainder = decompose(values, season)
     lags = min(len(values) - 1, max(LAGS, 2 * (season or 0)))
     adjusted, steps = _standard(values - seasonal, values), _standard(np.diff(values), values)
-    return Patterns(
-        begin=begin,
-        season=season,
-        trend=trend,
-        seasonal=seasonal,
-        remainder=remainder,
-        autocorrelation=autocorrelation(values)[: lags + 1],
-        bound=1.96 / math.sqrt(len(values)),
-        strength_of_trend=_strength(trend, remainder),
-        strength_of_season=_strength(seasonal, remainder) if season else None,
-        unit_root=None if adjusted is None else _unit_root(adjusted),
-        stationary=None if adjusted is None else _stationary(adjusted),
-        steps_are_noise=None if steps is None else _white_noise(steps, season),
-    )
+    correlations = autocorrelation(values)[: lags + 1]
+    summary = {
+        "observations": len(values),
+        "season": season,
+        "strength_of_trend": _strength(trend, remainder),  # 0 to 1: share of variance that the trend explains
+        "strength_of_season": _strength(seasonal, remainder) if season else None,
+        "deviation_of_remainder": float(remainder.std()),
+        "autocorrelation": float(correlations[1]) if len(correlations) > 1 else None,
+        "bound": 1.96 / math.sqrt(len(values)),  # 95 % of the autocorrelations of white noise are within ±bound
+        # p-values. ADF's hypothesis is that the level wanders, KPSS's (from 0.01 to 0.1) that it does not; both without
+        # the season. Ljung-Box's hypothesis is that the first differences are white noise.
+        "unit_root": None if adjusted is None else _unit_root(adjusted),
+        "stationary": None if adjusted is None else _stationary(adjusted),
+        "steps_are_noise": None if steps is None else _white_noise(steps, season),
+    }
+    return Patterns(begin, trend, seasonal, remainder, correlations, summary)
 
 
 def decompose(values: Values, season: int | None) -> tuple[Values, Values, Values]:
@@ -207,51 +185,41 @@ def _probability(found: float) -> float | None:
 
 def sentences(summary: Summary) -> list[str]:
     """Return the sentences that describe the `summary` of patterns."""
-    found = (_strengths(summary), _neighbours(summary), _level(summary), _steps(summary))
-    return [sentence for sentence in found if sentence]
-
-
-def _strengths(summary: Summary) -> str:
     trend, season = summary["strength_of_trend"] or 0.0, summary["strength_of_season"]
-    sentence = f"The trend is {_strong(trend)} (strength {trend:.2f} of 1)"
-    if season is None:
-        return f"{sentence}; no season was found."
-    return f"{sentence}; the season of {summary['season']} observations is {_strong(season)} ({season:.2f})."
+    of_season = "no season was found"
+    if season is not None:
+        of_season = f"the season of {summary['season']} observations is {_strong(season)} ({season:.2f})"
+    found = [f"The trend is {_strong(trend)} (strength {trend:.2f} of 1); {of_season}."]
+    correlation, bound = summary["autocorrelation"], summary["bound"]
+    if correlation is not None:
+        found.append(
+            f"The autocorrelation at lag 1 is {correlation:.2f}; of white noise it would be within ±{bound:.2f}."
+        )
+    unit_root, stationary, noise = summary["unit_root"], summary["stationary"], summary["steps_are_noise"]
+    if unit_root is not None and stationary is not None:
+        level = {
+            (True, False): "The series is stationary: it keeps returning to one level",
+            (
+                False,
+                True,
+            ): "The series is not stationary: its level wanders, so use differences or normalise windows",
+            (True, True): "The series is stationary only for a while: it returns to a level that drifts or jumps",
+            (False, False): "There are too few or too noisy observations to decide whether the series is stationary",
+        }[unit_root < SIGNIFICANCE, stationary < SIGNIFICANCE]
+        p_values = f"{_p(unit_root)} for a unit root by ADF, {_p(stationary, 0.01, 0.1)} for none by KPSS"
+        found.append(f"{level} (p-values: {p_values}).")
+    if noise is not None:
+        p_value = f"Ljung-Box, p {_p(noise)}"
+        found.append(
+            f"Its differences are not white noise ({p_value}): past differences predict the next one."
+            if noise < SIGNIFICANCE
+            else f"Its differences look like white noise ({p_value}): the last value will be hard to beat."
+        )
+    return found
 
 
 def _strong(strength: float) -> str:
     return "strong" if strength >= 0.6 else "moderate" if strength >= 0.3 else "weak"
-
-
-def _neighbours(summary: Summary) -> str | None:
-    correlation, bound = summary["autocorrelation"], summary["bound"]
-    if correlation is None or bound is None:
-        return None
-    return f"The autocorrelation at lag 1 is {correlation:.2f}; for white noise it would be within ±{bound:.2f}."
-
-
-def _level(summary: Summary) -> str | None:
-    unit_root, stationary = summary["unit_root"], summary["stationary"]
-    if unit_root is None or stationary is None:
-        return None
-    sentence = {
-        (True, False): "The series is stationary: it keeps returning to one level",
-        (False, True): "The series is not stationary: its level wanders, so use differences or normalise each window",
-        (True, True): "The series is stationary only for a while: it returns to a level that drifts or jumps",
-        (False, False): "There are too few or too noisy observations to decide whether the series is stationary",
-    }[unit_root < SIGNIFICANCE, stationary < SIGNIFICANCE]
-    return (
-        f"{sentence} (p-values: {_p(unit_root)} for a unit root by ADF, {_p(stationary, 0.01, 0.1)} for none by KPSS)."
-    )
-
-
-def _steps(summary: Summary) -> str | None:
-    noise = summary["steps_are_noise"]
-    if noise is None:
-        return None
-    if noise < SIGNIFICANCE:
-        return f"Its differences are not white noise (Ljung-Box, p {_p(noise)}): past differences predict the next one."
-    return f"Its differences look like white noise (Ljung-Box, p {_p(noise)}): the last value will be hard to beat."
 
 
 def _p(value: float, low: float = 0.001, high: float = 1.0) -> str:

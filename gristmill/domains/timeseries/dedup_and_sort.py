@@ -50,13 +50,8 @@ class Observations:
 def number_series(rows: Rows, column: str | None, otherwise: str) -> tuple[Integers, pd.Index]:
     """Return the number of each row's series, and the sorted names of all series.
 
-    Args:
-        rows: the table.
-        column: column of series names, as text or whole numbers; None for a single series.
-        otherwise: name of a single series.
-
-    Raises:
-        DataError: a cell of the column is empty.
+    `column` has the names, as text or whole numbers; None for a single series, whose name is `otherwise`. An empty cell
+    raises `DataError`.
     """
     if column is None:
         return np.zeros(len(rows.frame), np.int64), pd.Index([otherwise])
@@ -91,13 +86,8 @@ def without_duplicates(
 ) -> Observations:
     """Return one row for each time of a series.
 
-    Args:
-        rows: sorted rows.
-        policy: which row to keep: the first or the last in the source, or the mean of all without empty cells.
-        where: returns a description of rows by their positions in the source.
-
-    Raises:
-        DataError: a time occurs twice and the policy is `error`.
+    The policy is the row to keep: the first or the last in the source, or the mean of all without empty cells; `error`
+    raises `DataError` for a duplicate. `where` describes rows by their positions in the source.
     """
     again = _steps(rows.times, rows.series) == 0
     if not again.any():

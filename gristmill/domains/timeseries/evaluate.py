@@ -5,17 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.score_table import scores_by_part
 from gristmill.domains.timeseries import anomalies, backtest_scores, dataset, per_series
-from gristmill.domains.timeseries.anomalies import ForecasterOf
 from gristmill.domains.timeseries.baseline_forecasts import calibrated, with_intervals
-from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.dataset import MODEL
 from gristmill.domains.timeseries.decomposition import with_season, write_patterns
-from gristmill.domains.timeseries.forecasts import Forecaster, as_rows, by_network, forecast_part, levels_of
+from gristmill.domains.timeseries.forecasts import as_rows, by_network, forecast_part, levels_of
 from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
@@ -55,9 +53,9 @@ def evaluate(
     quantiles = read_document(train / "training.json")["quantiles"]
     level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
     settings = with_season(evaluate, data)
-    found = per_series.read(chunks, data) if chunks else per_series.analyse(data, settings)
-    by_model = {part: forecast_part(data, part, network, quantiles) for part in found.baselines}
-    forecasts = {part: replace(own, made=own.made | found.baselines[part]) for part, own in by_model.items()}
+    baselines, segments = per_series.read(chunks, data) if chunks else per_series.analyse(data, settings)
+    by_model = {part: forecast_part(data, part, network, quantiles) for part in baselines}
+    forecasts = {part: replace(own, made=own.made | baselines[part]) for part, own in by_model.items()}
     blocks = backtest_scores.read_blocks(data, backtest)
     calibration = backtest_scores.pooled(blocks) if blocks else forecasts.get("validation")
     calibrated_on = "backtest" if blocks else "validation" if calibration else None
@@ -78,11 +76,13 @@ def evaluate(
         summary["backtest"] = backtest_scores.summarised(of_blocks)
     if calibration:
         wide = calibrated(calibration, data, settings, settings.anomaly_level)
-        flagged = anomalies.flag(data, "test", by_median(network, quantiles), wide)
+        flagged = anomalies.flag(
+            data, "test", lambda series, starts: levels_of(by_network(network, series, starts), quantiles)[0], wide
+        )
         write_table(out / "anomalies.parquet", flagged)
         summary["anomalies"] = {"level": settings.anomaly_level, "flagged": len(flagged)}
-    write_table(out / "segments.parquet", found.segments)
-    summary["segments"] = {"found": len(found.segments)}
+    write_table(out / "segments.parquet", segments)
+    summary["segments"] = {"found": len(segments)}
     write_patterns(data, settings.season, out)
     write_document(out / FILE, summary)
     metric = summary["headline"]["metric"]
@@ -101,18 +101,8 @@ def chunk(*, evaluate: Evaluate, preprocess: Path, number: int, out: Path) -> di
     """Analyse one chunk of the series; arguments as in `evaluate`."""
     data = dataset.read(preprocess)
     series = per_series.chunk_slices(data.bounds, len(data.layout.targets))[number]
-    per_series.write(per_series.analyse(data, with_season(evaluate, data), series), out)
+    per_series.write(*per_series.analyse(data, with_season(evaluate, data), series), out)
     return {"series": series.stop - series.start}
-
-
-def by_median(network: keras.Model, quantiles: list[float] | None) -> ForecasterOf:
-    """Return a function from a dataset to the network's forecaster, which returns the median of quantiles."""
-
-    def of(series: Prepared) -> Forecaster:
-        forecast = by_network(network, series)
-        return lambda starts: levels_of(forecast(starts), quantiles)[0]
-
-    return of
 
 
 def summarised(table: pd.DataFrame) -> dict[str, Any]:

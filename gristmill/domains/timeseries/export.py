@@ -46,7 +46,7 @@ def export(
         network = saved_network.read(exported)
         export_network(network, export.formats, out)
         starts = data.origins("test")[:_MAX_PARITY_WINDOWS]
-        predicted = by_network(network, data)(starts)
+        predicted = by_network(network, data, starts)
         if refit is None:
             forecast = levels_of(predicted, training["quantiles"])[0].ravel()
             scored = read_predictions(evaluate, "test")[MODEL].to_numpy()[: forecast.size]

@@ -1,6 +1,5 @@
 """Forecasts of a network next to the observed values, and the table of predictions."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float64]  # (windows, horizon, targets)
 Output = npt.NDArray[Any]  # (…, outputs), targets or targets x quantiles
-Forecaster = Callable[[Origins], Array]
 
 _WINDOWS_PER_CALL = 65_536  # bounds the memory of windows
 
@@ -35,18 +33,15 @@ class Forecasts:
     high: Array | None = None
 
 
-def by_network(network: "keras.Model", data: Prepared) -> Forecaster:
-    """Return a function from origins to the network's output, (windows, horizon, outputs)."""
+def by_network(network: "keras.Model", data: Prepared, starts: Origins) -> Array:
+    """Return the network's output for some origins, (windows, horizon, outputs)."""
     from gristmill.training.saved_network import predict_in_batches
 
-    def forecast(starts: Origins) -> Array:
-        if not len(starts):  # Keras does not accept an empty batch
-            return np.empty((0, *network.output_shape[1:]))
-        blocks = [starts[begin : begin + _WINDOWS_PER_CALL] for begin in range(0, len(starts), _WINDOWS_PER_CALL)]
-        made = [predict_in_batches(network, data.histories(block)) for block in blocks]
-        return np.concatenate(made).astype(np.float64)
-
-    return forecast
+    if not len(starts):  # Keras does not accept an empty batch
+        return np.empty((0, *network.output_shape[1:]))
+    blocks = [starts[begin : begin + _WINDOWS_PER_CALL] for begin in range(0, len(starts), _WINDOWS_PER_CALL)]
+    made = [predict_in_batches(network, data.histories(block)) for block in blocks]
+    return np.concatenate(made).astype(np.float64)
 
 
 def levels_of(made: Output, quantiles: list[float] | None) -> tuple[Output, Output | None, Output | None]:
@@ -63,7 +58,7 @@ def levels_of(made: Output, quantiles: list[float] | None) -> tuple[Output, Outp
 def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: list[float] | None) -> Forecasts:
     """Return the model's forecasts of a part, with an interval if it has learned quantiles."""
     starts = data.origins(part)
-    made, low, high = levels_of(by_network(network, data)(starts), quantiles)
+    made, low, high = levels_of(by_network(network, data, starts), quantiles)
     return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: made}, low, high)
 
 

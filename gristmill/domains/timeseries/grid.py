@@ -45,10 +45,8 @@ class Grid:
 def infer_frequency(times: pd.Index, where: str, firsts: Integers | None = None) -> str:
     """Return the most common frequency of 12 consecutive rows; for numbers, the most common difference.
 
-    Args:
-        times: (rows,) times of each series, ascending and without duplicates.
-        where: name of the source, for error messages.
-        firsts: (series,) position of each series' first row; None for a single series.
+    Times are (rows,), ascending and without duplicates within a series; `firsts` has the position of each series' first
+    row, None for a single series. `where` is the source's name in errors.
 
     Raises:
         DataError: there are too few rows, or no regular frequency is found.
@@ -76,12 +74,8 @@ def infer_frequency(times: pd.Index, where: str, firsts: Integers | None = None)
 def on_grid(times: pd.Index, firsts: Integers, frequency: str, inferred: bool, where: Callable[[int], str]) -> Grid:
     """Return the grid of each series from its first row to its last.
 
-    Args:
-        times: (rows,) times of each series, ascending and without duplicates.
-        firsts: (series,) position of each series' first row.
-        frequency: frequency of the grids.
-        inferred: whether the frequency was inferred; then a mostly empty grid is an error.
-        where: returns a description of the row at a position.
+    Times and `firsts` are those of `infer_frequency`; `where` describes the row at a position in errors. If the
+    frequency was inferred, a mostly empty grid is an error.
 
     Raises:
         DataError: the frequency is unknown, a row is not on the grid, or a grid has too many points without a row.

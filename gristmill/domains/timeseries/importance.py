@@ -13,11 +13,6 @@ from gristmill.domains.timeseries.forecasts import Forecasts, levels_of
 from gristmill.domains.timeseries.score_table import measure, past_errors
 from gristmill.training.saved_network import predict_in_batches
 
-_GROUPS = (  # columns of `known_features.py` that are one feature, by name
-    (re.compile(r".+ (sin|cos) \d+"), "harmonics"),
-    (re.compile(r"(hour|weekday|month) \d+"), r"\1"),
-)
-
 
 def importance_of_channels(
     data: Prepared, network: keras.Model, metric: str, season: int | None, quantiles: list[float] | None
@@ -25,14 +20,7 @@ def importance_of_channels(
     """Return the permutation importance of features (`features_of`); None for a single feature or without an error.
 
     A feature is shuffled as a whole among the windows of the validation set, or of the test set if there is none: each
-    window gets the values of another window for all steps.
-
-    Args:
-        data: the prepared series.
-        network: raw windows in, raw forecasts out.
-        metric: metric of the errors.
-        season: observations in a season, for scaled metrics.
-        quantiles: quantiles that the network has learned, if any.
+    window gets the values of another window for all steps. `season` is that of scaled metrics.
     """
     features = features_of(data.layout)
     if len(features) < 2:
@@ -59,18 +47,14 @@ def importance_of_channels(
 def features_of(layout: Layout) -> dict[str, list[int]]:
     """Return the columns of each feature: history of a target, input, known column, calendar part, or all harmonics."""
     features: dict[str, list[int]] = {}
-    names = [
-        *(f"history of {name}" for name in layout.targets),
-        *layout.inputs,
-        *(_group(name) for name in layout.known),
-    ]
+    names = [*(f"history of {name}" for name in layout.targets), *layout.inputs, *map(_feature, layout.known)]
     for column, name in enumerate(names):
         features.setdefault(name, []).append(column)
     return features
 
 
-def _group(known: str) -> str:
-    for pattern, group in _GROUPS:
-        if found := pattern.fullmatch(known):
-            return found.expand(group)
-    return known
+def _feature(known: str) -> str:
+    """Return the feature of a known column; `known_features.py` names calendar parts and harmonics."""
+    if re.fullmatch(r".+ (sin|cos) \d+", known):
+        return "harmonics"
+    return re.sub(r"^(hour|weekday|month) \d+$", r"\1", known)

@@ -18,8 +18,6 @@ from gristmill.errors import RequestError
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.util.table_io import write_document, write_table
 
-RESERVED = ("unique_id", "ds", "filled")  # columns that ingest itself writes
-
 
 def ingest(
     *, source: TableSource, ingest: Ingest, out: Path, paths: tuple[Path, ...] = (), schema: Schema | None = None
@@ -48,7 +46,12 @@ def ingest(
         DataError: the data contradicts the settings or the schema.
         RequestError: the settings contradict each other.
     """
-    names = _columns(ingest)
+    names = [*ingest.target, *ingest.inputs, *ingest.known]
+    if reserved := sorted({"unique_id", "ds", "filled"}.intersection(names)):
+        raise RequestError(
+            f"the table 'ingest': ingest itself writes columns named {', '.join(reserved)}. Rename them in the source, "
+            "or remove them from target, inputs and known."
+        )
     rows = source.read(paths, [*ingest.time, *([ingest.series] if ingest.series else [])], names)
     ordered, repairs = _ordered(rows, ingest, names)
     frequency = ingest.frequency or infer_frequency(ordered.times, rows.name, ordered.firsts)
@@ -83,20 +86,6 @@ def ingest(
     }
     write_document(out / "summary.json", summary)
     return counts
-
-
-def _columns(ingest: Ingest) -> list[str]:
-    """Return the numeric columns, each once."""
-    names = [*ingest.target, *ingest.inputs, *ingest.known]
-    wrong = [name for name in names if names.count(name) > 1 or name in RESERVED]
-    if wrong or not ingest.target or not ingest.time:
-        raise RequestError(
-            "the table 'ingest': expected at least one column as time and as target, each of target, inputs and known "
-            f"once, and none named {', '.join(RESERVED)}. Received: {wrong or [*ingest.time, *names]}."
-        )
-    if ingest.time_format == "integer" and ingest.timezone:
-        raise RequestError("the table 'ingest': numbered observations have no timezone. Remove timezone.")
-    return names
 
 
 def _ordered(rows: Rows, ingest: Ingest, names: list[str]) -> tuple[Observations, dict[str, int]]:

@@ -11,7 +11,8 @@ Source: Lei, G'Sell, Rinaldo, Tibshirani & Wasserman, "Distribution-Free Predict
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,25 +40,17 @@ class Intervals:
 
     def document(self) -> dict[str, object]:
         """Return the intervals as JSON values; `restored` reads them."""
-        return {
-            "level": self.level,
+        return asdict(self) | {
             "factors": self.factors.tolist(),
             "least": self.least.tolist(),
-            "windows": self.windows,
-            "lag": self.lag,
             "method": f"half width = factor x max(least, mean of the window's last {RECENT} |y[t] - y[t - lag]|)",
         }
 
 
-def restored(document: dict[str, object]) -> Intervals:
+def restored(document: dict[str, Any]) -> Intervals:
     """Return the intervals of a `document`."""
-    return Intervals(
-        level=float(str(document["level"])),
-        factors=np.array(document["factors"], np.float64),
-        least=np.array(document["least"], np.float64),
-        windows=int(str(document["windows"])),
-        lag=int(str(document["lag"])),
-    )
+    arrays = {name: np.array(document[name], np.float64) for name in ("factors", "least")}
+    return Intervals(level=document["level"], windows=document["windows"], lag=document["lag"], **arrays)
 
 
 def calibrate(

@@ -1,7 +1,7 @@
 """Analyses of single series in evaluate, baseline forecasts and change points; workers can run them in chunks."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +15,9 @@ from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.util.chunking import split_by_size
 from gristmill.util.table_io import read_table, write_table
 
+Baselines = dict[str, dict[str, Array]]  # by part and baseline: (windows, horizon, targets)
+
 SHORT_SERIES_PER_CHUNK = 2_000  # at 4 ms each; fewer do not repay the start of a worker
-
-
-@dataclass(frozen=True)
-class PerSeriesResults:
-    """Results of the analyses of single series."""
-
-    baselines: dict[str, dict[str, Array]]  # by part and baseline: (windows, horizon, targets)
-    segments: pd.DataFrame  # segments between the change points of each series' first target
 
 
 def chunk_slices(bounds: Bounds, targets: int) -> list[slice]:
@@ -41,8 +35,11 @@ def parts_of(data: Prepared) -> list[str]:
     return [part for part in ("validation", "test") if len(data.origins(part))]
 
 
-def analyse(data: Prepared, settings: Evaluate, chunk: slice = slice(None)) -> PerSeriesResults:
-    """Analyse a chunk of the series, with the baselines for which all series of `data` have enough past."""
+def analyse(data: Prepared, settings: Evaluate, chunk: slice = slice(None)) -> tuple[Baselines, pd.DataFrame]:
+    """Return baseline forecasts, and the segments between the change points of each series' first target.
+
+    Only some series are analysed, but the baselines are those for which all series of `data` have enough past.
+    """
     parts = parts_of(data)
     names = baselines_of(data, settings, *parts)
     some = data.only(chunk)
@@ -52,25 +49,25 @@ def analyse(data: Prepared, settings: Evaluate, chunk: slice = slice(None)) -> P
         for segment in change_points.segments(some.values[begin:end, 0].astype(np.float64), settings.season):
             first, last = some.times[[begin + segment.begin, begin + segment.end - 1]]
             segments.append({"unique_id": name} | asdict(segment) | {"begin": first, "end": last})
-    return PerSeriesResults(forecasts, pd.DataFrame(segments))
+    return forecasts, pd.DataFrame(segments)
 
 
-def write(found: PerSeriesResults, out: Path) -> None:
+def write(baselines: Baselines, segments: pd.DataFrame, out: Path) -> None:
     """Write `segments.parquet`, and for each part `<part>.parquet` with a column for each baseline."""
-    write_table(out / "segments.parquet", found.segments)
-    for part, made in found.baselines.items():
+    write_table(out / "segments.parquet", segments)
+    for part, made in baselines.items():
         write_table(out / f"{part}.parquet", pd.DataFrame({name: values.ravel() for name, values in made.items()}))
 
 
-def read(folders: Sequence[Path], data: Prepared) -> PerSeriesResults:
+def read(folders: Sequence[Path], data: Prepared) -> tuple[Baselines, pd.DataFrame]:
     """Read the folders of `write`, one for each chunk in order."""
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.concat([read_table(folder / name) for folder in folders], ignore_index=True)
+
     shape = (-1, data.layout.horizon, len(data.layout.targets))
-    tables = {part: _read(folders, f"{part}.parquet") for part in parts_of(data)}
-    return PerSeriesResults(
-        {part: {str(name): rows[name].to_numpy().reshape(shape) for name in rows} for part, rows in tables.items()},
-        _read(folders, "segments.parquet"),
-    )
-
-
-def _read(folders: Sequence[Path], name: str) -> pd.DataFrame:
-    return pd.concat([read_table(folder / name) for folder in folders], ignore_index=True)
+    baselines: Baselines = {}
+    for part in parts_of(data):
+        rows = table(f"{part}.parquet")
+        baselines[part] = {str(name): rows[name].to_numpy().reshape(shape) for name in rows}
+    return baselines, table("segments.parquet")

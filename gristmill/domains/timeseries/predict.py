@@ -68,9 +68,11 @@ def predict(
             f"the ingested series have frequency {found}, but the model forecasts at {expected}. Use --input to "
             "name rows of that frequency."
         )
-    ends = Ends.of(read_table(folder / "series.parquet"), history or signature["history"])
-    known = KnownFeatures(signature, preprocess, folder)
-    made = Exported(export, signature).after(ends, known, steps or signature["horizon"])
+    ends = LastRows.of(read_table(folder / "series.parquet"), history or signature["history"])
+    horizon, steps = signature["horizon"], steps or signature["horizon"]
+    times = ends.times_after(-(-steps // horizon) * horizon, signature["frequency"])  # whole horizons
+    known = _known_columns(signature, preprocess, folder, ends, times)
+    made = _forecasts(export, signature, ends, known, times, steps)
     return made if ingest.series else made.drop(columns="unique_id")
 
 
@@ -88,7 +90,7 @@ def anchor_of(signature: dict[str, Any]) -> "pd.Timestamp | int":
 
 
 @dataclass(frozen=True)
-class Ends:
+class LastRows:
     """The last rows of each series, as many as the model sees."""
 
     names: pd.Index  # (series,)
@@ -96,7 +98,7 @@ class Ends:
     seen: int
 
     @classmethod
-    def of(cls, table: pd.DataFrame, seen: int) -> "Ends":
+    def of(cls, table: pd.DataFrame, seen: int) -> "LastRows":
         """Return the last `seen` rows of each ingested series; raise `DataError` for a shorter series."""
         lengths = table.groupby("unique_id", sort=False).size()
         short = lengths[lengths < seen]
@@ -106,10 +108,6 @@ class Ends:
             )
         ends = np.cumsum(lengths.to_numpy())
         return cls(lengths.index, table.iloc[(ends[:, np.newaxis] + np.arange(-seen, 0)).ravel()], seen)
-
-    def values(self, columns: list[str]) -> Values:
-        """Return columns of the rows, (series, seen, columns)."""
-        return self.by_series(self.rows[columns])
 
     def by_series(self, rows: pd.DataFrame) -> Values:
         """Return rows as an array by series, (series, rows, columns)."""
@@ -123,89 +121,63 @@ class Ends:
         return times
 
 
-class KnownFeatures:
-    """Known columns of the past and of the steps to forecast: the file's columns, calendar parts and harmonics."""
-
-    def __init__(self, signature: dict[str, Any], preprocess: Preprocess, ingested: Path) -> None:
-        self._frequency = signature["frequency"]
-        self._anchor = anchor_of(signature)
-        self._settings = preprocess
-        self._columns = read_document(ingested / "summary.json")["known"]
-        self._future = read_table(ingested / "future.parquet") if self._columns else None
-
-    def of(self, ends: Ends, times: pd.Index) -> Values:
-        """Return the known columns of the last rows and of the steps after them, (series, seen + steps, known)."""
-        past, future = (
-            ends.by_series(known_features.features(at, self._settings, self._anchor, self._frequency))
-            for at in (pd.Index(ends.rows["ds"]), times)
+def _known_columns(
+    signature: dict[str, Any], settings: Preprocess, ingested: Path, ends: LastRows, times: pd.Index
+) -> Values:
+    """Return the known columns of the last rows and of the steps after them, (series, seen + steps, known)."""
+    anchor, frequency = anchor_of(signature), signature["frequency"]
+    both = (pd.Index(ends.rows["ds"]), times)
+    made = [ends.by_series(known_features.features(at, settings, anchor, frequency)) for at in both]
+    columns = read_document(ingested / "summary.json")["known"]
+    if not columns:
+        return np.concatenate(made, axis=1)
+    wanted = pd.DataFrame({"unique_id": ends.names.repeat(len(times) // len(ends.names)), "ds": times})
+    future = wanted.merge(read_table(ingested / "future.parquet"), how="left", on=["unique_id", "ds"])[columns]
+    missing = future.isna().any(axis=1).to_numpy()
+    if missing.any():
+        name, first = wanted.iloc[int(missing.argmax())]
+        raise DataError(
+            f"series {name!r}: {', '.join(map(repr, columns))} must be known for all steps to forecast, but "
+            f"{first} is missing. Add rows with these columns filled and the target empty."
         )
-        made = np.concatenate([past, future], axis=1)
-        if self._future is None:
-            return made
-        own = np.concatenate([ends.values(self._columns), self._ahead(self._future, ends, times)], axis=1)
-        return np.concatenate([own, made], axis=2)
-
-    def _ahead(self, future: pd.DataFrame, ends: Ends, times: pd.Index) -> Values:
-        """Return the file's columns for the steps after each series, (series, steps, columns)."""
-        steps = len(times) // len(ends.names)
-        wanted = pd.DataFrame({"unique_id": ends.names.repeat(steps), "ds": times})
-        found = wanted.merge(future, how="left", on=["unique_id", "ds"])
-        missing = found[self._columns].isna().any(axis=1).to_numpy()
-        if missing.any():
-            name, first = wanted.iloc[int(missing.argmax())]
-            raise DataError(
-                f"series {name!r}: {', '.join(map(repr, self._columns))} must be known for all steps to forecast, but "
-                f"{first} is missing. Add rows with these columns filled and the target empty."
-            )
-        return ends.by_series(found[self._columns])
+    own = [ends.by_series(ends.rows[columns]), ends.by_series(future)]
+    return np.concatenate([np.concatenate(own, axis=1), np.concatenate(made, axis=1)], axis=2)
 
 
-class Exported:
-    """An exported model that forecasts any number of steps."""
-
-    def __init__(self, export: Path, signature: dict[str, Any]) -> None:
-        self._signature = signature
-        self._model = bundle.load(export, signature["formats"][0])
-        path = export / "intervals.json"
-        self._intervals: Intervals | None = restored(read_document(path)) if path.exists() else None
-
-    def after(self, ends: Ends, known: KnownFeatures, steps: int) -> pd.DataFrame:
-        """Return the forecasts of the steps after the last rows of all series."""
-        signature, targets, seen = self._signature, self._signature["targets"], ends.seen
-        horizon, count = signature["horizon"], len(ends.names)
-        rounded = -(-steps // horizon) * horizon
-        times = ends.times_after(rounded, signature["frequency"])
-        known_values = known.of(ends, times)
-        values = ends.values([*targets, *signature["inputs"]])
-        low, high = (np.full((count, rounded, len(targets)), np.nan) for _ in range(2))
-        for at in range(0, rounded, horizon):
-            windows = np.concatenate([values[:, at:], known_values[:, at + horizon : at + horizon + seen]], axis=2)
-            points, low_ahead, high_ahead = self._forecast(windows)
-            values = np.concatenate([values, _continued(values, points)], axis=1)
-            if at == 0 and low_ahead is not None:
-                low[:, :horizon], high[:, :horizon] = low_ahead, high_ahead
-        asked = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
-        columns: dict[str, Any] = {"unique_id": ends.names.repeat(steps), "ds": times.take(asked)}
-        for at, target in enumerate(targets):
-            columns[target] = values[:, seen : seen + steps, at].ravel()
-            if not np.isnan(low).all():
-                columns |= {
-                    f"{target} {end}": found[:, :steps, at].ravel() for end, found in (("low", low), ("high", high))
-                }
-        return pd.DataFrame(columns)
-
-    def _forecast(self, windows: Values) -> tuple[Values, Any, Any]:
-        """Return forecasts and interval bounds of windows, (windows, horizon, targets) each; None without intervals."""
-        made = self._model(windows)
-        if quantiles := self._signature["quantiles"]:
-            return levels_of(made, quantiles)
-        if self._intervals is None or windows.shape[1] <= self._intervals.lag:  # too short for the local scale
-            return made, None, None
-        half = self._intervals.half_widths(windows)
-        return made, made - half, made + half
+def _forecasts(
+    export: Path, signature: dict[str, Any], ends: LastRows, known: Values, times: pd.Index, steps: int
+) -> pd.DataFrame:
+    """Return the forecasts of the steps after the last rows of all series."""
+    model, path = bundle.load(export, signature["formats"][0]), export / "intervals.json"
+    intervals = restored(read_document(path)) if path.exists() else None
+    targets, horizon, seen, count = signature["targets"], signature["horizon"], ends.seen, len(ends.names)
+    values = ends.by_series(ends.rows[[*targets, *signature["inputs"]]])
+    rounded = len(times) // count
+    low, high = (np.full((count, rounded, len(targets)), np.nan) for _ in range(2))
+    for at in range(0, rounded, horizon):
+        windows = np.concatenate([values[:, at:], known[:, at + horizon : at + horizon + seen]], axis=2)
+        points, *bounds = _with_interval(model(windows), windows, signature["quantiles"], intervals)
+        inputs = np.repeat(values[:, -1:, len(targets) :], horizon, axis=1)  # inputs stay at their last value
+        values = np.concatenate([values, np.concatenate([points, inputs], axis=2).astype(np.float32)], axis=1)
+        if at == 0 and bounds[0] is not None:
+            low[:, :horizon], high[:, :horizon] = bounds
+    asked = (np.arange(count)[:, np.newaxis] * rounded + np.arange(steps)).ravel()
+    columns: dict[str, Any] = {"unique_id": ends.names.repeat(steps), "ds": times.take(asked)}
+    for at, target in enumerate(targets):
+        columns[target] = values[:, seen : seen + steps, at].ravel()
+        if not np.isnan(low).all():
+            columns[f"{target} low"] = low[:, :steps, at].ravel()
+            columns[f"{target} high"] = high[:, :steps, at].ravel()
+    return pd.DataFrame(columns)
 
 
-def _continued(values: Values, points: Values) -> Values:
-    """Return forecasts as observations; inputs stay at their last value."""
-    inputs = np.repeat(values[:, -1:, points.shape[2] :], points.shape[1], axis=1)
-    return np.concatenate([points, inputs], axis=2).astype(np.float32)
+def _with_interval(
+    made: Values, windows: Values, quantiles: list[float] | None, intervals: Intervals | None
+) -> tuple[Values, Any, Any]:
+    """Return forecasts and interval bounds of windows, (windows, horizon, targets) each; None without intervals."""
+    if quantiles:
+        return levels_of(made, quantiles)
+    if intervals is None or windows.shape[1] <= intervals.lag:  # too short for the local scale
+        return made, None, None
+    half = intervals.half_widths(windows)
+    return made, made - half, made + half

@@ -35,16 +35,9 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     check_targets(table.loc[trained, channels], summary["targets"])
     mean, deviation = fit_scale(values[trained], preprocess.scale)
     layout = Layout(
-        targets=summary["targets"],
-        inputs=summary["inputs"],
+        **{name: summary[name] for name in ("targets", "inputs", "frequency")},
+        **preprocess.model_dump(include={"history", "horizon", "stride", "scale", "normalise", "residual"}),
         known=list(known.columns),
-        frequency=summary["frequency"],
-        history=preprocess.history,
-        horizon=preprocess.horizon,
-        stride=preprocess.stride,
-        scale=preprocess.scale,
-        normalise=preprocess.normalise,
-        residual=preprocess.residual,
         mean=mean,
         deviation=deviation,
     )
@@ -62,11 +55,7 @@ def known_ahead(
 ) -> pd.DataFrame:
     """Return the known columns: those of the file, calendar parts and harmonics.
 
-    Args:
-        table: ingested series.
-        summary: the summary of ingest.
-        settings: calendar parts and harmonics.
-        anchor: start of the harmonics; the first time of the table if None.
+    Harmonics begin at `anchor`, or at the first time of the table if it is None.
     """
     times = pd.Index(table["ds"])
     made = known_features.features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])

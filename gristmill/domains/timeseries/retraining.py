@@ -161,9 +161,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     An error is the mean over horizon and targets, and over all series at the same time. It is absolute, or scaled by
     the naive error of each series' past if the headline metric is MASE.
 
-    Args:
-        challenger: folders of its artifacts; its test set is newer than the champion's training data.
-        champion: the champion, if any.
+    The challenger's test set is newer than the champion's training data.
     """
     data = dataset.read(challenger["preprocess"])
     rows = read_predictions(challenger["evaluate"], "test")
@@ -184,23 +182,14 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     naive = past_errors(data, "test", Forecasts(starts, truth), None)[0]
     unit = np.where(naive > 0, naive, np.nan) if scores.metric == "mase" else np.ones_like(truth)
     kept &= ~np.isnan(unit).all(axis=(1, 2))  # constant series have no unit
-    times = data.times[starts]
-    errors = {name: np.abs(forecast - truth) / unit for name, forecast in made.items()}
-    errors[CHALLENGER] = errors.pop(MODEL)
     if not kept.any():
         raise incomparable_error("no forecast of the judging window has a history as long as the champion needs")
-    counted = ~np.isnan(unit)
-    return Contest(
-        scores.metric,
-        {name: _over_time(made, counted, times, kept) for name, made in errors.items()},
-        data.layout.horizon,
-    )
-
-
-def _over_time(errors: Array, counted: npt.NDArray[np.bool_], times: pd.Index, kept: npt.NDArray[np.bool_]) -> Array:
-    """Return the mean error of the counted values for each time at which windows begin, in order."""
-    sums = np.where(counted, errors, 0.0)[kept].sum(axis=(1, 2)) / counted[kept].sum(axis=(1, 2))
-    return _by_time(sums, times[kept])
+    counted, errors = ~np.isnan(unit), {}
+    for name, forecast in made.items():
+        sums = np.where(counted, np.abs(forecast - truth) / unit, 0.0)[kept].sum(axis=(1, 2))
+        errors[name] = _by_time(sums / counted[kept].sum(axis=(1, 2)), data.times[starts][kept])
+    errors[CHALLENGER] = errors.pop(MODEL)
+    return Contest(scores.metric, errors, data.layout.horizon)
 
 
 def _by_time(errors: Array, times: pd.Index) -> Array:

@@ -29,9 +29,11 @@ class Ingest(Settings):
     max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
     @model_validator(mode="after")
-    def _name_each_column_once(self) -> "Ingest":
+    def _check_columns(self) -> "Ingest":
         if not self.time or not self.target:
             raise ValueError("at least one column each as time and target")
+        if self.time_format == "integer" and self.timezone:
+            raise ValueError("no timezone for numbered observations")
         named = [*self.time, *self.target, *self.inputs, *self.known, *([self.series] if self.series else [])]
         if twice := sorted({name for name in named if named.count(name) > 1}):
             raise ValueError(f"each column in one role; {', '.join(map(repr, twice))} is named more than once")

@@ -34,10 +34,8 @@ def split_all(times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings:
 
     All series are split at the same times, so that none is trained on a day on which another is tested.
 
-    Args:
-        times: times of all observations, series by series.
-        lengths: number of observations of each series.
-        settings: sizes of the parts, relative to the span from the first to the last time of all series.
+    Times are those of all observations, series by series. Sizes of parts that are shares refer to the span from the
+    first to the last time of all series.
     """
     ordered = np.sort(times.to_numpy(), kind="stable")  # fast, because each series is sorted already
     grid = ordered[np.append(True, ordered[1:] != ordered[:-1])]

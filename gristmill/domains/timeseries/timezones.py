@@ -21,12 +21,8 @@ def to_utc(
     If all times are at the same local time of day, they are dates of the zone and are not converted, unless the
     frequency is finer than a day. Other times are converted to UTC, in which every hour exists once.
 
-    Args:
-        times: one for each row; aware in UTC, or naive in the local time of `zone`.
-        zone: name of a zone; None to keep times without an offset as they are.
-        frequency: the configured frequency of the series, if any.
-        series: number of each row's series; the order of its rows decides which repeated hour is meant.
-        rows: the table, to describe a row in an error.
+    Times are aware in UTC, or naive in the local time of `zone`; None keeps naive times as they are. The order of the
+    rows of one series decides which repeated hour is meant. `rows` describes a row in errors.
 
     Raises:
         DataError: a time does not exist, or it occurs twice and the order of rows does not decide which is meant.

@@ -1,6 +1,7 @@
 """Build, train and wrap the network of a model."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -32,18 +33,18 @@ class Model(Protocol):
     def build(self, shape: Shape) -> keras.Model: ...
 
 
+@dataclass(frozen=True)
 class CustomModel:
     """Model built by a user's function."""
 
-    def __init__(self, kind: str, build: Callable[[Shape], Any]) -> None:
-        self._kind = kind
-        self._build = build
+    kind: str
+    function: Callable[[Shape], Any]
 
     def build(self, shape: Shape) -> keras.Model:
-        made = self._build(shape)
+        made = self.function(shape)
         if not isinstance(made, keras.Model):
             raise RequestError(
-                f"{self._kind} returned a {type(made).__name__}, expected a keras.Model. Return a model from it."
+                f"{self.kind} returned a {type(made).__name__}, expected a keras.Model. Return a model from it."
             )
         return made
 

@@ -1,10 +1,8 @@
 """Values that stand out are flagged, and what merely saw them is not."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,23 +14,15 @@ from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.domains.timeseries.windows import Origins
 from helpers.small_runs import assembled
 
-Network = Callable[[Prepared], Callable[[Origins], Any]]
-
 WAVE = 10 * np.sin(np.arange(120) * 2 * np.pi / 12)
 CUT: dict[str, Any] = {"history": 12, "horizon": 2, "test": 60}
 
 
-def echoing(data: Prepared) -> Callable[[Origins], Any]:
-    """Forecast the value a season ago plus half of what was unexpected last: what is spoilt spoils what follows."""
-
-    def forecast(starts: Origins) -> Any:
-        seen = data.histories(starts)[:, :, : len(data.layout.targets)].astype(np.float64)
-        return np.repeat(seen[:, :1] + 0.5 * (seen[:, -1:] - wave(starts - 1)), 2, axis=1)
-
-    def wave(positions: Origins) -> npt.NDArray[np.float64]:
-        return WAVE[(positions - data.bounds[data.series_of(positions), 0])][:, np.newaxis, np.newaxis]
-
-    return forecast
+def echoing(data: Prepared, starts: Origins) -> Any:
+    """Forecast the value a season ago plus half of the last deviation, so that a spike spoils what follows."""
+    seen = data.histories(starts)[:, :, : len(data.layout.targets)].astype(np.float64)
+    last = WAVE[starts - 1 - data.bounds[data.series_of(starts - 1), 0]][:, np.newaxis, np.newaxis]
+    return np.repeat(seen[:, :1] + 0.5 * (seen[:, -1:] - last), 2, axis=1)
 
 
 def intervals(targets: int = 1) -> Intervals:
@@ -53,7 +43,7 @@ def positions(data: Prepared, found: Any) -> list[int]:
 
 def test_a_spike_is_found_and_not_its_echo() -> None:
     data = spoilt(80)
-    alone = np.abs(data.targets(np.arange(60, 119))[:, 0] - echoing(data)(np.arange(60, 119))[:, 0]) > 6
+    alone = np.abs(data.targets(np.arange(60, 119))[:, 0] - echoing(data, np.arange(60, 119))[:, 0]) > 6
 
     found = flag(data, "test", echoing, intervals())
 

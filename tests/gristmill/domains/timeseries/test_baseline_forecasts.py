@@ -34,7 +34,7 @@ NETWORK = network()
 
 def test_a_network_forecasts_from_raw_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forecasts, "_WINDOWS_PER_CALL", 7)
-    made = by_network(NETWORK, DATA)(STARTS)
+    made = by_network(NETWORK, DATA, STARTS)
 
     assert made.dtype == np.float64
     assert made.shape == (18, 2, 2)
@@ -43,7 +43,7 @@ def test_a_network_forecasts_from_raw_windows(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_no_window_gives_no_forecast() -> None:
-    assert by_network(NETWORK, DATA)(STARTS[:0]).shape == (0, 2, 2)
+    assert by_network(NETWORK, DATA, STARTS[:0]).shape == (0, 2, 2)
 
 
 def test_the_forecast_of_a_part_stands_beside_what_came() -> None:

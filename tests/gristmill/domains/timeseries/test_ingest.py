@@ -499,25 +499,17 @@ def test_dropped_days_leave_the_others_on_their_dates(run: Run) -> None:
         ({"series": "t"}, "each column in one role; 't' is named more than once"),
         ({"target": []}, "at least one column each as time and target"),
         ({"time": []}, "at least one column each as time and target"),
+        ({"time_format": "integer", "timezone": "UTC"}, "no timezone for numbered observations"),
     ],
 )
-def test_columns_are_named_once_in_the_settings_or_refused_before_anything_is_read(
-    settings: dict[str, Any], said: str
-) -> None:
+def test_columns_that_contradict_each_other_are_rejected_in_the_settings(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         Ingest.model_validate({"time": "t", "target": "y"} | settings)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"target": "filled"},
-        {"inputs": ["unique_id"]},
-        {"time_format": "integer", "timezone": "UTC"},
-    ],
-)
-def test_settings_that_contradict_each_other_are_refused(run: Run, settings: dict[str, Any]) -> None:
-    with pytest.raises(RequestError, match="the table 'ingest'"):
+@pytest.mark.parametrize("settings", [{"target": "filled"}, {"inputs": ["unique_id"]}])
+def test_columns_that_ingest_itself_writes_are_rejected(run: Run, settings: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match="the table 'ingest': ingest itself writes columns named"):
         run(numbered(DAYS), **settings)
 
 

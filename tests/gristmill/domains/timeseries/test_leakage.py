@@ -113,12 +113,12 @@ def test_no_forecast_changes_with_what_comes_from_its_origin_on(model: Any, norm
     keras.utils.set_random_seed(0)
     network = around(networks(model, Train(), data.layout)[1], data.layout, sequence=False)
     starts = data.origins("test")
-    forecasts = by_network(network, data)(starts)
+    forecasts = by_network(network, data, starts)
 
     for origin, forecast in zip(starts[::3], forecasts[::3], strict=True):
-        again = by_network(network, later_changed(data, origin))(np.array([origin]))[0]
+        again = by_network(network, later_changed(data, origin), np.array([origin]))[0]
         assert again == pytest.approx(forecast, rel=1e-6)
-        before = by_network(network, later_changed(data, origin - 1))(np.array([origin]))[0]
+        before = by_network(network, later_changed(data, origin - 1), np.array([origin]))[0]
         assert np.abs(before - forecast).max() > 1  # the last value before it does count
 
 
