@@ -27,67 +27,47 @@ _END_EVENTS = {RUN_ENDED_EVENT, *(f"prefect.flow-run.{state}" for state in _END_
 def end_silent_runs(client: SyncPrefectClient) -> None:
     """Crash runs of gristmill whose process is gone and whose worker cannot say so; other flows are not affected."""
     seconds = MAX_SILENCE.seconds
-    _apply(
-        client,
-        AutomationCore(
-            name="gristmill: silent runs",
-            description=f"A run of gristmill's without a heartbeat for {seconds} s ends Crashed.",
-            trigger=EventTrigger(
-                match={"prefect.resource.id": "prefect.flow-run.*"},
-                match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
-                for_each={"prefect.resource.id"},
-                after={_HEARTBEAT},
-                expect={_HEARTBEAT, *_END_EVENTS},
-                posture=Posture.Proactive,
-                threshold=1,
-                within=MAX_SILENCE,
-            ),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED, message=f"No heartbeat for {seconds} s: its process is gone."
-                )
-            ],
-        ),
+    trigger = _silence_trigger(
+        match={"prefect.resource.id": "prefect.flow-run.*"},
+        match_related={"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"},
+        after={_HEARTBEAT},
+        expect={_HEARTBEAT, *_END_EVENTS},
+        within=MAX_SILENCE,
     )
+    message = f"No heartbeat for {seconds} s: its process is gone."
+    action = ChangeFlowRunState(state=StateType.CRASHED, message=message)
+    description = f"A run of gristmill's without a heartbeat for {seconds} s ends Crashed."
+    _apply(client, "gristmill: silent runs", description, trigger, action)
 
 
 def watch_for_late_runs(client: SyncPrefectClient, pool: str, notify: str | None = None) -> None:
     """Report runs that are late because a work pool has had no worker for a while; the runs are kept.
 
-    Args:
-        client: of the server.
-        pool: the work pool.
-        notify: a notification block, `TYPE/NAME`; without one only Prefect's page reports them.
-
-    Raises:
-        RequestError: there is no such block.
+    Without a notification block, `TYPE/NAME`, only Prefect's page reports them.
     """
-    _apply(
-        client,
-        AutomationCore(
-            name=f"gristmill: late runs in {pool}",
-            description=f"The work pool {pool} has had no worker for 10 minutes. Its runs wait for one.",
-            trigger=EventTrigger(
-                match={"prefect.resource.id": "prefect.work-queue.*"},
-                match_related={"prefect.resource.name": pool, "prefect.resource.role": "work-pool"},
-                for_each={"prefect.resource.id"},
-                after={"prefect.work-queue.not-ready"},
-                expect={"prefect.work-queue.ready"},
-                posture=Posture.Proactive,
-                threshold=1,
-                within=MAX_TIME_WITHOUT_WORKER,
-            ),
-            actions=[_notification(client, notify, pool) if notify else DoNothing()],
-        ),
+    trigger = _silence_trigger(
+        match={"prefect.resource.id": "prefect.work-queue.*"},
+        match_related={"prefect.resource.name": pool, "prefect.resource.role": "work-pool"},
+        after={"prefect.work-queue.not-ready"},
+        expect={"prefect.work-queue.ready"},
+        within=MAX_TIME_WITHOUT_WORKER,
     )
+    action = _notification(client, notify, pool) if notify else DoNothing()
+    description = f"The work pool {pool} has had no worker for 10 minutes. Its runs wait for one."
+    _apply(client, f"gristmill: late runs in {pool}", description, trigger, action)
 
 
-def _apply(client: SyncPrefectClient, wanted: AutomationCore) -> None:
+def _silence_trigger(**values: Any) -> EventTrigger:
+    return EventTrigger(for_each={"prefect.resource.id"}, posture=Posture.Proactive, threshold=1, **values)
+
+
+def _apply(client: SyncPrefectClient, name: str, description: str, trigger: EventTrigger, action: ActionTypes) -> None:
     """Create or update an automation; an update would reset its counts, so it is skipped if nothing changes.
 
     What a user has changed stays: whether it is enabled, and its actions if ours would do nothing.
     """
-    found = client.read_automations_by_name(wanted.name)
+    wanted = AutomationCore(name=name, description=description, trigger=trigger, actions=[action])
+    found = client.read_automations_by_name(name)
     if not found:
         client.create_automation(wanted)
         return

@@ -12,7 +12,6 @@ from typing import Any
 from prefect.events import emit_event
 
 from gristmill.config import catalogue as config
-from gristmill.config.assignments import override
 from gristmill.config.catalogue import Pipeline
 from gristmill.config.deployments import pipeline_resource, schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
@@ -27,9 +26,8 @@ from gristmill.runs.retraining_record import Champion, Retraining, stop_before_c
 from gristmill.runs.scores import Scores
 from gristmill.store.artifact import Reference
 from gristmill.training import progress
-from gristmill.workers.pool import concurrency
 from tasks.prefect_artifacts import best_effort, show_judgement
-from tasks.run_stage import Run, open_run, stage_task
+from tasks.run_stage import Run, recorded_run, stage_task
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +53,8 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
         registry = Registry(store)
         registry.pull(pipeline)
         champion = registry.champion(pipeline, verified=True)
-        tables = config.restore_settings(settings.domain, override(settings.values(), added))
-        with open_run(catalogue, replace(settings, tables=tables), [*overrides, *added]) as run:
-            yield replace(run, champion=champion, jobs=concurrency(catalogue.runner, None))
+        with recorded_run(pipeline, [*overrides, *added], None, str(catalogue.root), jobs=None) as run:
+            yield replace(run, champion=champion)
 
 
 def _domain_overrides(settings: Pipeline, overrides: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -95,39 +95,26 @@ def recorded_run(
     trial: bool = False,
     jobs: int | None = 1,
 ) -> Iterator[Run]:
-    """Start a run of a pipeline with the current settings, and finish its record; for `jobs` see `concurrency`."""
+    """Start a run of a pipeline with its current settings, and finish its record; for `jobs` see `concurrency`."""
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
-    with open_run(catalogue, catalogue.pipeline(pipeline), overrides, refresh, trial) as run:
-        yield replace(run, jobs=concurrency(catalogue.runner, jobs))
-
-
-@contextmanager
-def open_run(
-    catalogue: Catalogue, pipeline: Pipeline, overrides: list[str], refresh: str | None = None, trial: bool = False
-) -> Iterator[Run]:
-    """Start a run of a pipeline with the given settings, and finish its record.
-
-    Raises:
-        WorkError: the store would be lost with a copy of the project that Prefect has made.
-    """
+    settings, store, runs = catalogue.pipeline(pipeline), catalogue.store, Runs(catalogue.store)
     set_threads(catalogue.runner.threads)
     check_store_outlasts_run(catalogue)
-    store, runs = catalogue.store, Runs(catalogue.store)
     store.check_writable()
-    run = runs.start(pipeline, overrides, library_versions((*domains.libraries_of(pipeline.domain), "prefect")), trial)
+    run = runs.start(settings, overrides, library_versions((*domains.libraries_of(settings.domain), "prefect")), trial)
     try:
-        yield Run(run.id, catalogue, pipeline, refresh)
-        stages = runs.read(pipeline.name, run.id).stages.values() if store.remote else ()
+        yield Run(run.id, catalogue, settings, refresh, jobs=concurrency(catalogue.runner, jobs))
+        stages = runs.read(pipeline, run.id).stages.values() if store.remote else ()
         upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
     except Exception as error:
         with suppress(StoreError):  # on a full disk the first error is the one to report
-            runs.finish(pipeline.name, run.id, "failed", f"{type(error).__name__}: {error}")
+            runs.finish(pipeline, run.id, "failed", f"{type(error).__name__}: {error}")
         raise
     except BaseException:  # Ctrl-C, SIGTERM, or cancelled by Prefect: the next run resumes
         with suppress(StoreError):
-            runs.finish(pipeline.name, run.id, "interrupted")
+            runs.finish(pipeline, run.id, "interrupted")
         raise
-    runs.finish(pipeline.name, run.id, "succeeded")
+    runs.finish(pipeline, run.id, "succeeded")
     try:
         evict(store)
     except StoreError as error:
@@ -145,9 +132,6 @@ def produce(
         inputs: artifacts it reads, in the order in which the stage names them.
         on_new: called with the artifact on a cache miss.
         extras: further arguments of the core function.
-
-    Raises:
-        WorkError: the core failed; nothing was published.
     """
     started = time.perf_counter()
     artifact, cached = make(run, label, *inputs, **extras)

@@ -60,10 +60,6 @@ def ensure_api(show_log: bool = False, schedules: bool = False) -> str:
     Args:
         show_log: let a temporary server write its log to standard error.
         schedules: let a temporary server run schedules and triggers, and show its page.
-
-    Raises:
-        WorkError: the API in the settings does not answer or rejects the login, or the temporary server does not
-            start.
     """
     return start_api(show_log, schedules)()
 

@@ -22,11 +22,7 @@ _MIN_EQUAL_SHARE = 0.9  # of the rows have as many cells as the header
 
 
 def dialect_guesses(path: Path) -> list[Guess]:
-    """Return the settings needed to read a CSV file, except for its decimal mark.
-
-    Raises:
-        DataError: it is empty, not text, or has no header.
-    """
+    """Return the settings needed to read a CSV file, except for its decimal mark."""
     content = read_bytes(path)
     encoding = encoding_of(path, [content])
     sample = content[:_SAMPLE_BYTES].decode(encoding, "ignore").removeprefix("\ufeff")

@@ -54,11 +54,7 @@ class Data:
 
 
 def data_at(given: str, project: Path) -> Data:
-    """Return the data at a place relative to the current folder, or else to a folder of GRISTMILL_DATA.
-
-    Raises:
-        RequestError: the project is inside the data, where runs would write.
-    """
+    """Return the data at a place relative to the current folder, or else to a folder of GRISTMILL_DATA."""
     root = _absolute(project)
     if "://" in given:
         return Data(given, root)

@@ -12,11 +12,7 @@ _TRIED = ("utf-8", "cp1252", "latin-1")  # in this order; the last one accepts e
 
 
 def encoding_of(where: Path, contents: Sequence[bytes]) -> str:
-    """Return the encoding of files: that of a byte order mark, or the first tried one that decodes all of them.
-
-    Raises:
-        DataError: they are not text.
-    """
+    """Return the encoding of files: that of a byte order mark, or the first tried one that decodes all of them."""
     starts = [content[:4] for content in contents]
     for start in starts:
         for mark, name in _BYTE_ORDER_MARKS.items():

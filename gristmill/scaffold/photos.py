@@ -23,12 +23,7 @@ Source = tuple[list[Guess], tuple[Path, ...]]  # the table `source`, and its fil
 
 
 def find_source(data: Data, target: str | None) -> Source:
-    """Return the source of the photos at a place.
-
-    Raises:
-        DataError: there are no photos, or nothing names their classes.
-        RequestError: --target is used without a list of photos.
-    """
+    """Return the source of the photos at a place."""
     files = data.files()
     lists = [path for path in files if path.name.lower().endswith(_LISTS)]
     with archives.open_files([path for path in files if path.name.lower().endswith(Folder.suffixes)], PHOTOS) as found:

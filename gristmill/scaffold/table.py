@@ -50,11 +50,7 @@ class SampledTable:
 
 
 def read_table(data: Data) -> SampledTable:
-    """Read all columns of a table of any kind.
-
-    Raises:
-        DataError: naming what cannot be read.
-    """
+    """Read all columns of a table of any kind; raise `DataError` naming what cannot be read."""
     files = data.files(tuple(suffix for kind in _KINDS.values() for suffix in kind.suffixes))
     kinds = sorted({_kind(path) for path in files})
     if len(kinds) > 1:

@@ -22,11 +22,7 @@ _TRAINING_STEPS = 4000  # about so many in a training
 
 
 def propose(data: Data, target: str | None) -> Proposal:
-    """Return a pipeline that predicts a numeric column from the other columns.
-
-    Raises:
-        DataError: there are no numbers, nothing to predict them from, or too few rows.
-    """
+    """Return a pipeline that predicts a numeric column from the other columns."""
     table = read_table(data)
     _check_not_classes(table, target)
     chosen, why = choose_target(table, target, set(), first=False)

@@ -62,11 +62,7 @@ def choose_target(
 
 
 def choose_class_column(table: SampledTable, taken: Collection[str], requested: str | None) -> tuple[Column, str]:
-    """Return the column of classes, and the reason: it is named like one, or has the fewest different values.
-
-    Raises:
-        DataError: no column repeats a few values, or the requested one has another role.
-    """
+    """Return the column of classes, and the reason: it is named like one, or has the fewest different values."""
     if requested in taken:
         raise DataError(f"{table.rows.name}: the column {requested!r} has another role. Choose another with --target.")
     if requested is not None:

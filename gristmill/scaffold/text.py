@@ -34,12 +34,7 @@ _MIN_CHARACTERS_FOR_SPACES = 20  # a longer text in a language with spaces has s
 
 
 def propose(data: Data, target: str | None) -> Proposal:
-    """Return a pipeline that classifies texts; for plain texts without classes one that continues them.
-
-    Raises:
-        DataError: there are no texts, no classes, or only one class.
-        RequestError: --target is used although the texts are files.
-    """
+    """Return a pipeline that classifies texts; for plain texts without classes one that continues them."""
     files = data.files()
     if not any(path.name.lower().endswith(Folder.suffixes) for path in files):
         return _from_table(data, target)

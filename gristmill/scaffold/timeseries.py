@@ -48,11 +48,7 @@ class _Ingested:
 
 
 def propose(data: Data, target: str | None) -> Proposal:
-    """Return a pipeline that forecasts a numeric column.
-
-    Raises:
-        DataError: there are no times, no numbers, or too few of them.
-    """
+    """Return a pipeline that forecasts a numeric column."""
     table = read_table(data)
     times = find_times(table)
     series = choose_series(table, times, target)

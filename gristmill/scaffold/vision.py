@@ -31,11 +31,7 @@ _GREY_MODES = {"1", "L", "LA", "I;16"}
 
 
 def propose(data: Data, target: str | None) -> Proposal:
-    """Return a pipeline that classifies photos.
-
-    Raises:
-        DataError: there are no photos, no classes, or only one class.
-    """
+    """Return a pipeline that classifies photos."""
     guesses, paths = find_source(data, target)
     values = values_of(guesses)
     source: Any = settings_of(values["kind"], "gristmill.sources.images").model_validate(values)

@@ -22,11 +22,7 @@ def check_new_project(folder: Path) -> None:
 
 
 def write_project(folder: Path, name: str, proposal: Proposal) -> Path:
-    """Write `pipelines.toml`, and `.gitignore` if there is none, and return the path of the first.
-
-    Raises:
-        RequestError: `pipelines.toml` exists by now.
-    """
+    """Write `pipelines.toml`, and `.gitignore` if there is none, and return the path of the first."""
     text = as_toml(name, proposal)
     _check_loads(text)
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,11 +44,7 @@ def is_store_ignored(folder: Path) -> bool:
 
 
 def pipeline_name(requested: str | None, data_name: str) -> str:
-    """Return the requested name of the pipeline, or that of the data without endings.
-
-    Raises:
-        RequestError: the requested name has other characters than letters, digits, - and _.
-    """
+    """Return the requested name of the pipeline, or that of the data without endings."""
     if requested is not None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", requested):
             raise RequestError(f"--name {requested}: a pipeline's name has only letters, digits, - and _.")
@@ -62,15 +54,11 @@ def pipeline_name(requested: str | None, data_name: str) -> str:
 
 
 def _check_loads(text: str) -> None:
-    """Raise `RuntimeError` if gristmill rejects the text, which would be a bug.
-
-    Raises:
-        RequestError: the environment is wrong, such as GRISTMILL_STORE, which rejects an empty file too.
-    """
+    """Raise `RuntimeError` if gristmill rejects the text, which would be a bug."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, PIPELINES_FILE)
         path.touch()
-        catalogue.load(path.parent)
+        catalogue.load(path.parent)  # raises `RequestError` if the environment is invalid, such as GRISTMILL_STORE
         path.write_text(text, encoding="utf-8")
         try:
             catalogue.load(path.parent)

@@ -117,11 +117,13 @@ def readable(what: object) -> Iterator[None]:
 @contextmanager
 def _open_zip(path: Path) -> Iterator[list[_Member]]:
     with path.open("rb", buffering=0) as raw, open_zip(path, raw) as archive:
+        members = []
         for info in archive.infolist():
             if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _not_a_plain_file(path, info.filename)
-        files = [info for info in archive.infolist() if not info.is_dir()]
-        yield [_Member(info.filename, info.file_size, partial(archive.open, info)) for info in files]
+            if not info.is_dir():
+                members.append(_Member(info.filename, info.file_size, partial(archive.open, info)))
+        yield members
 
 
 @contextmanager

@@ -113,11 +113,7 @@ class Dataset(Settings):
 
 
 def folder_of(paths: Sequence[Path]) -> Path:
-    """Return the folder of the newest version among the files.
-
-    Raises:
-        DataError: there is none.
-    """
+    """Return the folder of the newest version among the files; raise `DataError` if there is none."""
     folders = [path.parent for path in paths if path.name == "dataset_info.json"]
     if not folders:
         raise DataError(f"{paths[0].parent}: no dataset_info.json. Expected the folder of a version, written by TFDS.")

@@ -89,11 +89,7 @@ def requested_columns(texts: Sequence[str], numbers: Sequence[str]) -> list[str]
 def select_columns(
     frame: "pd.DataFrame", texts: Sequence[str], numbers: Sequence[str], origin: str | Path
 ) -> "pd.DataFrame":
-    """Return the requested columns of a table that is in memory.
-
-    Raises:
-        DataError: a column is missing.
-    """
+    """Return the requested columns of a table that is in memory; raise `DataError` if a column is missing."""
     columns = requested_columns(texts, numbers)
     check_columns(origin, columns, list(frame.columns))
     return frame[columns]
@@ -106,11 +102,7 @@ def relative_names(files: Sequence[Path]) -> list[str]:
 
 
 def read_all(paths: Sequence[Path], read: "Callable[[Path], pd.DataFrame]") -> Rows:
-    """Read files one by one and return their rows in that order.
-
-    Raises:
-        DataError: there are no rows.
-    """
+    """Read files one by one and return their rows in that order; raise `DataError` if there are no rows."""
     import pandas as pd
 
     frames = [read(path) for path in paths]
