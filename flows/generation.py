@@ -1,29 +1,15 @@
 """The generation flow: plain texts in, a tested network that continues them out."""
 
-from typing import Any
-
-from prefect import flow
-
-from tasks.run_stage import recorded_run
+from flows.domain import domain_flow
+from tasks.run_stage import Run
 from tasks.stage_tasks import evaluate, export, ingest, preprocess, train
 
 
-@flow(name="generation", flow_run_name="{pipeline}", persist_result=False)
-def generation(
-    pipeline: str, overrides: list[str] | None = None, refresh: str | None = None, project: str | None = None
-) -> dict[str, Any]:
-    """Ingest texts, tokenize them, train, evaluate, export; return the run record.
-
-    Args:
-        pipeline: name of a table in `pipelines.toml`.
-        overrides: settings to change, such as `train.epochs=5`.
-        refresh: a stage to run again even on a cache hit.
-        project: folder of `pipelines.toml`; default: found from the current folder upward.
-    """
-    with recorded_run(pipeline, overrides or [], refresh, project) as run:
-        texts = ingest(run)
-        tokens = preprocess(run, texts)
-        network = train(run, tokens)
-        scores = evaluate(run, tokens, network)
-        export(run, tokens, network, scores)
-    return run.record().model_dump(mode="json")
+@domain_flow
+def generation(run: Run) -> None:
+    """Ingest texts, tokenize them, train, evaluate, export."""
+    texts = ingest(run)
+    tokens = preprocess(run, texts)
+    network = train(run, tokens)
+    scores = evaluate(run, tokens, network)
+    export(run, tokens, network, scores)

@@ -24,7 +24,10 @@ def test_a_folder_with_packages_of_the_same_names_hides_no_flow(tmp_path: Path) 
     for package in ("flows", "tasks"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").write_text("raise SystemExit('not this one')")
-    code = "import gristmill.prefect_runtime.entrypoints as found; print(found.timeseries.fn.__code__.co_filename)"
+    code = (
+        "import sys, gristmill.prefect_runtime.entrypoints as found\n"
+        "print(sys.modules[found.timeseries.fn.__module__].__file__)"
+    )
     found = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
