@@ -26,10 +26,7 @@ _DEPLOYMENT_STARTS = re.compile(r"\W*Deploying (?!all flows)")  # in the output 
 def deploy(root: Path, pool: str, notify: str | None = None) -> None:
     """Create work pool and automations, and apply a project's `prefect.yaml` with Prefect's own command.
 
-    Args:
-        root: the project's folder.
-        pool: the work pool; created with type process if it does not exist.
-        notify: a notification block, `TYPE/NAME`, for late runs.
+    `notify` is a notification block, `TYPE/NAME`, for late runs.
 
     Raises:
         RequestError: there is no such block.

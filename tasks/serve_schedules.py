@@ -23,13 +23,10 @@ from tasks.automations import end_silent_runs
 
 
 def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int, own_api: str | None = None) -> None:
-    """Retrain pipelines by their schedules until interrupted.
+    """Retrain pipelines by their schedules until interrupted, up to `limit` at a time.
 
-    Args:
-        catalogue: the project; its folder becomes the current folder, in which the runs work.
-        pipelines: those with a schedule.
-        limit: runs at a time.
-        own_api: address of this process's temporary server, announced to other commands.
+    The runs work in the project's folder. `own_api` is the temporary server of this process, if there is one; its
+    address is announced to other commands.
     """
     os.chdir(catalogue.root)
     os.environ.update(RUN_ENVIRONMENT)

@@ -18,11 +18,6 @@ _MIN_TIMES_SHARE = 0.1  # that a series has on average; with fewer, the cells ar
 def choose_series(table: SampledTable, times: TimeColumns, target: str | None) -> Column | None:
     """Return the column within whose values the fewest times repeat; None if there is one series.
 
-    Args:
-        table: the columns.
-        times: the times of the rows.
-        target: the value of --target, which is not a candidate.
-
     Raises:
         DataError: too many times repeat to be averaged, and no single column separates the series.
     """

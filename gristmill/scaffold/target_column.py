@@ -20,17 +20,11 @@ def check_no_target(target: str | None, instead: str) -> None:
 def choose_target(
     table: SampledTable, requested: str | None, taken: Collection[str], first: bool
 ) -> tuple[Column, str]:
-    """Return the numeric column to predict, and the reason.
-
-    Args:
-        table: the columns.
-        requested: the value of --target.
-        taken: columns that have another role.
-        first: choose the first numeric column, or else the last.
+    """Return the numeric column to predict, the first or the last unless one is requested, and the reason.
 
     Raises:
-        DataError: the requested column is unusable, there is no numeric column, or a few cells of the likely column
-            are not numbers.
+        DataError: the requested column is unusable or taken, there is no numeric column, or a few cells of the likely
+            column are not numbers.
     """
     if requested is not None:
         column = table.column(requested)

@@ -45,11 +45,8 @@ class _Member:
 def open_files(paths: Iterable[Path], suffixes: tuple[str, ...]) -> Iterator[dict[Path, Read]]:
     """Yield the files, including those in archives, by path and sorted; each value reads one within the block.
 
-    An archive counts as a folder of its name: `birds.zip` holds `birds/owl/1.jpg`.
-
-    Args:
-        paths: files and archives.
-        suffixes: lower-case endings of the members that count; files outside of archives always count.
+    An archive counts as a folder of its name: `birds.zip` holds `birds/owl/1.jpg`. Only members with one of the
+    lower-case `suffixes` count.
 
     Raises:
         DataError: a file cannot be read, an archive is rejected by `open_archive`, or two files have one path.

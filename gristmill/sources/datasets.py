@@ -58,10 +58,7 @@ class Dataset(Settings):
         return {"folder": f"{parent}/{version}" if version else f"{glob.escape(parent)}/{_ANY_VERSION}/*"} | given
 
     def fetch(self, root: Path) -> None:
-        """Download the data set if it is missing and `download` is set; called before its files are located.
-
-        Args:
-            root: the project's folder.
+        """Download the data set if it is missing and `download` is set; `root` is the project's folder.
 
         Raises:
             DataError: it is missing and cannot be downloaded.
@@ -80,11 +77,7 @@ class Dataset(Settings):
         return names
 
     def examples(self, paths: Sequence[Path], kind: Literal["Image", "Text"]) -> Iterator[Example]:
-        """Yield the examples of each part, in the order of their records.
-
-        Args:
-            paths: the located files of `folder`.
-            kind: class of the feature that is the content; images stay encoded.
+        """Yield the examples of each part in the order of their records; images stay encoded.
 
         Raises:
             DataError: a file is damaged, or a split is missing, overlaps another or has no labels.

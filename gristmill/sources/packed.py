@@ -26,12 +26,7 @@ _BUFFER_BYTES = 1 << 20
 def open_unpacked(
     path: Path, raw: IO[bytes] | None = None, always_allowed: int = ALWAYS_ALLOWED
 ) -> Iterator[IO[bytes]]:
-    """Open a file as a stream; unpack it if it is named `.gz` or `.tgz`.
-
-    Args:
-        path: of the file.
-        raw: its content, for a member of an archive.
-        always_allowed: bytes that a file of any size may unpack to.
+    """Open a file, or `raw` for a member of an archive, as a stream; unpack it if it is named `.gz` or `.tgz`.
 
     Raises:
         DataError: within the block, if the file is damaged or unpacks to more bytes than allowed.
@@ -60,11 +55,7 @@ def read_bytes(path: Path, content: bytes | None = None) -> bytes:
 def read_text(path: Path, encoding: str, read: Callable[[], bytes] | None = None, unit: str = "line") -> str:
     """Return the text of a file without its byte order mark; line ends stay as they are.
 
-    Args:
-        path: of the file, which is unpacked if it is named `.gz`.
-        encoding: any encoding of Python.
-        read: returns the bytes of the file, for a member of an archive.
-        unit: word for a line in messages.
+    For a member of an archive, `read` returns its bytes. `unit` is the word for a line in messages.
 
     Raises:
         DataError: the file cannot be read or decoded; the message names the line.

@@ -35,13 +35,7 @@ class ChunkResult:
 def make_with_workers(
     catalogue: Catalogue, jobs: int | None, common: Mapping[str, Any], chunks: Sequence[StageChunk]
 ) -> Iterator[tuple[int, ChunkResult]]:
-    """Let workers make chunks, and yield number and result of each when it is ready.
-
-    Args:
-        catalogue: the project.
-        jobs: chunks at a time; None for as many as a cluster has workers.
-        common: parameters of the flow `chunk` that all chunks have in common.
-        chunks: the chunks to make.
+    """Let workers make chunks, `jobs` at a time, and yield number and result of each when it is ready.
 
     Raises:
         SourceChanged: a worker's data changed while it was read.

@@ -24,11 +24,9 @@ class Cluster:
     """Workers of a Dask cluster."""
 
     def __init__(self, address: str | None, workers: int | None) -> None:
-        """Connect to a cluster, or start one.
+        """Connect to the scheduler at an address, or start a cluster on this machine that ends with this process.
 
-        Args:
-            address: of a scheduler; None to start a cluster on this machine, which ends with this process.
-            workers: units at a time; None for as many as the cluster has threads.
+        It runs as many units at a time as `workers` says; None for as many as it has threads.
 
         Raises:
             RequestError: Dask is not installed.

@@ -22,13 +22,7 @@ _lock = threading.Lock()  # of `_idle`, since a Dask worker has several threads
 
 
 def run_unit(unit: dict[str, Any], environment: dict[str, str | None], client: dict[str, str]) -> dict[str, Any]:
-    """Run a unit and return its result, or under `died` how its process ended.
-
-    Args:
-        unit: a flow and its parameters.
-        environment: variables of the process; those that are None are removed.
-        client: fingerprint of the client.
-    """
+    """Run a unit for a client with this fingerprint; return its result, or under `died` how its process ended."""
     requested = Unit(**unit)
     purpose = (requested.parameters["project"], environment, client)
     worker, ended = _take_worker(purpose, environment), threading.Event()

@@ -71,16 +71,7 @@ def concurrency(runner: Runner, jobs: int | None) -> int | None:
 
 @contextmanager
 def open_pool(runner: Runner, jobs: int | None) -> Iterator[Pool]:
-    """Start or connect to workers; they stop working when the block ends.
-
-    Args:
-        runner: the table of the project.
-        jobs: units at a time; None for as many as a cluster has workers.
-
-    Raises:
-        RequestError: Dask is not installed.
-        WorkError: the cluster does not answer.
-    """
+    """Start or connect to workers for `jobs` units at a time, see `concurrency`; they stop when the block ends."""
     if runner.kind == "dask":
         from gristmill.workers.dask_cluster import Cluster
 

@@ -42,9 +42,7 @@ class Listing(Files):
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
         """Yield the photos that the list names, in the order of its rows.
 
-        Args:
-            paths: the located files of `path` and `folder`. A file that is neither a photo nor an archive is a list;
-                without such a file the CSV files in the archives are the lists.
+        A file that is neither a photo nor an archive is a list; without one, the CSV files in the archives are.
 
         Raises:
             DataError: a photo is missing, named twice or without a class; the message names file and row.
@@ -68,7 +66,13 @@ class Listing(Files):
                     raise DataError(f"{where}: {short_repr(cells[self.image])} is in {rows[photo][0]} too. Remove one.")
                 rows[photo] = where, cells
             for photo, (where, cells) in rows.items():
-                yield self._photo(photo.relative_to(top).as_posix(), found[photo](), cells, where)
+                if not cells[self.label]:
+                    raise DataError(
+                        f"{where}, column {self.label!r}: empty. Name the photo's class, or remove the row."
+                    )
+                part = part_of_cell(cells[self.part], where, self.part) if self.part in cells else None
+                metadata = {column: cells[column] for column in self.metadata}
+                yield Photo(photo.relative_to(top).as_posix(), found[photo](), cells[self.label], part, metadata)
 
     def class_names(self, paths: Sequence[Path]) -> None:
         """Return None: a list has no order of classes."""
@@ -92,12 +96,6 @@ class Listing(Files):
             raise DataError(f"{path}: not UTF-8. Save it as UTF-8.") from None
         except csv.Error as error:
             raise DataError(f"{path} line {reader.line_num}: {error}. Fix it.") from None
-
-    def _photo(self, name: str, encoded: bytes, cells: dict[str, str], where: str) -> Photo:
-        part = part_of_cell(cells[self.part], where, self.part) if self.part in cells else None
-        if not cells[self.label]:
-            raise DataError(f"{where}, column {self.label!r}: empty. Name the photo's class, or remove the row.")
-        return Photo(name, encoded, cells[self.label], part, {column: cells[column] for column in self.metadata})
 
 
 def _find_photo(name: str, found: dict[Path, archives.Read], top: Path, where: str) -> Path:
