@@ -106,6 +106,7 @@ def test_where_nothing_changes_a_change_is_found_in_one_series_of_twenty_at_most
     assert sum(bool(change_points(base + noise(200, seed), season)) for seed in range(100)) <= 5
 
 
+@pytest.mark.slow
 def test_heavy_tails_alone_are_a_change_in_one_series_of_ten_at_most() -> None:
     """Student's t with five degrees of freedom."""
     assert sum(bool(change_points(np.random.default_rng(seed).standard_t(5, 400), None)) for seed in range(100)) <= 10

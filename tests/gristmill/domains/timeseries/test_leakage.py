@@ -143,7 +143,7 @@ SOLVED, TRAINED, CHOSEN = Train(), Train(epochs=1), Train(epochs=3, patience=1)
         (SOLVED, 1, 0, "expanding"),
         (SOLVED, 1, 3, 25),
         (TRAINED, 1, 0, "expanding"),
-        (CHOSEN, 0, None, 25),
+        pytest.param(CHOSEN, 0, None, 25, marks=pytest.mark.slow),
     ],
     ids=["solved", "solved without a gap", "solved on a sliding part", "trained", "chosen by validation"],
 )

@@ -1,4 +1,4 @@
-"""The judged recipe, repeated on everything: to the bit, once, and going on where it was cut off."""
+"""The tested recipe repeated on all data, equal to the bit, once, and resumed after an interruption."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +123,7 @@ def test_it_runs_as_many_epochs_as_the_judged_network_kept_at_the_rates_of_its_s
     assert epochs["rate"].nunique() == len(epochs)  # they fall: not on a schedule of its own, which would end at zero
 
 
+@pytest.mark.slow
 def test_it_is_to_the_bit_a_training_on_everything_for_those_epochs_at_that_rate(judge: Judge) -> None:
     how = {"batch_size": 8, "schedule": "constant", "loss": "quantile", "seed": 1}
     judged, again = judge(**SEARCHED | how)
@@ -136,21 +137,22 @@ def test_it_is_to_the_bit_a_training_on_everything_for_those_epochs_at_that_rate
     assert content(again()) == content(plain)
 
 
+@pytest.mark.slow
 def test_cut_off_it_goes_on_to_the_weights_of_an_unbroken_one(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(epoch: Epoch) -> None:
-        if epoch.number == 2:
+        if epoch.number == 1:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("gristmill.training.fit.MIN_SECONDS_BETWEEN_CHECKPOINTS", 0.0)  # a checkpoint after every epoch
     told: list[Epoch] = []
-    _, again = judge(epochs=5)
+    _, again = judge(epochs=3)
     unbroken = again("unbroken")
 
     with pytest.raises(KeyboardInterrupt):
         again("cut", on_epoch=interrupt)
     out = again("cut", on_epoch=told.append)
 
-    assert [epoch.number for epoch in told] == [3, 4, 5]
+    assert [epoch.number for epoch in told] == [2, 3]
     assert content(out) == content(unbroken)
 
 

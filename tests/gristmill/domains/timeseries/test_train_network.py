@@ -209,6 +209,7 @@ def test_a_users_function_builds_a_network_or_is_refused(tmp_path: Path) -> None
     assert buildable(RNN, []) is RNN
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_networks_whatever_was_built_before(tmp_path: Path) -> None:
     def trained(name: str, seed: int) -> keras.Model:
         how = Train(epochs=1, seed=seed)
