@@ -36,11 +36,6 @@ def caused_by_set(problem: Problem, changes: Mapping[str, tuple[str, ...]], file
 
     The assignment that sets the key replaces the place of the problem, unless several pipelines are changed. If other
     keys cause the problem, all assignments of the table, or of the pipeline, are listed.
-
-    Args:
-        problem: the problem.
-        changes: pipeline name to assignments.
-        file: name of the file.
     """
     changed = {name: assignments for name, assignments in changes.items() if assignments}
     for name, assignments in changed.items():

@@ -91,9 +91,7 @@ class InvalidSettings(RequestError):
 def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None = None) -> Catalogue:
     """Read the `pipelines.toml` of `root`, or of the nearest folder above the current one that has it.
 
-    Args:
-        root: the project's folder.
-        overrides: pipeline name to assignments such as `train.epochs=5`, checked like the file itself.
+    `overrides` maps pipelines to assignments such as `train.epochs=5`, which are checked like the file itself.
 
     Raises:
         RequestError: the file is missing, not TOML, or has invalid settings. A problem that the file alone does not

@@ -11,13 +11,7 @@ from gristmill.util.urls import redact
 
 
 def open_store(root: Path, store: str, cache: str, cache_gb: float | None) -> Store:
-    """Return the store of the project in `root`.
-
-    Args:
-        root: the project's folder.
-        store: `[defaults] store`; GRISTMILL_STORE takes precedence.
-        cache: `[defaults] cache`; GRISTMILL_CACHE takes precedence.
-        cache_gb: maximal size of the cache.
+    """Return the store of a project; `GRISTMILL_STORE` and `GRISTMILL_CACHE` override `store` and `cache`.
 
     Raises:
         RequestError: an environment variable does not name a store.

@@ -63,23 +63,11 @@ class Promotions(Ledger[Promotion]):
     ) -> Promotion | None:
         """Promote a version and return the promotion; None if another process took the number first.
 
-        Args:
-            pipeline: name of the pipeline.
-            last: the promotion that `current` returned.
-            free: the number that `current` returned.
-            version: number of the new champion.
-            line: the versions that rollbacks from it lead to, the last one first.
-            why: reason for the promotion.
+        `last` and `free` are what `current` returned; the other arguments are fields of the promotion.
         """
-        previous = last.version if last else None
+        previous, when = last.version if last else None, datetime.now(UTC)
         promotion = Promotion(
-            number=free,
-            pipeline=pipeline,
-            version=version,
-            previous=previous,
-            line=line,
-            when=datetime.now(UTC),
-            why=why,
+            number=free, pipeline=pipeline, version=version, previous=previous, line=line, when=when, why=why
         )
         if not self.create(promotion):
             return None

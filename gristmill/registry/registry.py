@@ -53,11 +53,7 @@ class Registry:
     def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
         """Make a version of a run's bundle and return it; a registered bundle keeps its version.
 
-        Args:
-            record: record of the run.
-            code: digest of each stage's code (`lineage.code_digests`).
-            git: git state of the project (`lineage.git_of`).
-            decision: verdict, reason and further JSON values to keep.
+        `code` and `git` come from `lineage`; `decision` has the verdict, its reason and further JSON values to keep.
 
         Raises:
             RequestError: the run exported nothing.
@@ -93,12 +89,7 @@ class Registry:
         yield from self._versions.newest_first(pipeline)
 
     def version(self, pipeline: str, number: int) -> Version:
-        """Return one version.
-
-        Raises:
-            RequestError: there is no version of this number.
-            CorruptArtifact: its file is damaged.
-        """
+        """Return one version; raise `RequestError` if there is none, and `CorruptArtifact` if its file is damaged."""
         known = self._versions.numbers(pipeline)
         if number not in known:
             names = ", ".join(f"v{one}" for one in reversed(known)) or "none"
@@ -130,13 +121,7 @@ class Registry:
         """Return the version that serves; None if no version was promoted yet.
 
         If the champion is damaged, a warning is logged, and the last sound version that served before it is returned.
-
-        Args:
-            pipeline: name of the pipeline.
-            verified: whether to hash the bundle too.
-
-        Raises:
-            CorruptArtifact: no version can be used.
+        `verified` hashes the bundle too. `CorruptArtifact` is raised if no version can be used.
         """
         last, _ = self._promotions.current(pipeline)
         if last is None:
@@ -149,17 +134,10 @@ class Registry:
         return version
 
     def promote(self, pipeline: str, number: int, why: str, judged: int | None = None) -> Promotion:
-        """Make a version the champion and return the current promotion.
+        """Make a version the champion; return the new promotion, or the last one if the champion does not change.
 
-        Args:
-            pipeline: name of the pipeline.
-            number: number of the version.
-            why: reason for the promotion.
-            judged: champion that the version was compared with, 0 for none. If another version serves now, that one
-                stays the champion. By default the version is promoted whichever serves.
-
-        Returns:
-            The new promotion, or the last one if the champion does not change.
+        If another version than `judged` (0 for none), with which it was compared, serves now, that one stays the
+        champion. By default the version is promoted whichever serves.
 
         Raises:
             RequestError: there is no version of this number.

@@ -75,7 +75,7 @@ def locate(
         needed_by: table and key of the location, for errors.
         downloads: folder of fetched files, each in a folder named by its SHA-256.
         sha256: expected hash of the file; required for a URL.
-        suffixes: endings, in lower case, of the files to read in a folder. Hidden files and linked folders are skipped.
+        suffixes: endings, in lower case, of the files to read in a folder, without hidden files and linked folders.
 
     Raises:
         DataError: nothing was found, a folder cannot be read, or the name of a file is not UTF-8.

@@ -60,12 +60,8 @@ def identity_of(
 ) -> Identity:
     """Return the identity of a stage's result.
 
-    Args:
-        pipeline: the pipeline with its settings.
-        stage: the stage.
-        inputs: name to digest of everything it reads, including locations (`source.path`).
-        modules: modules of gristmill (`read_modules`).
-        imported: what the pipeline's own code imports; used if the stage runs that code.
+    `inputs` maps names to digests of everything that the stage reads, including locations (`source.path`). `imported`
+    counts if the stage runs the pipeline's own code.
     """
     tables = {name: pipeline.tables[name] for name in stage.tables}
     own = imported if any(isinstance(table, CustomCode) for table in tables.values()) else NO_IMPORTS

@@ -190,13 +190,7 @@ def stop_before_training(
 ) -> tuple[RetrainingVerdict, str] | None:
     """Return why a retraining ends before anything is trained; None if it goes on.
 
-    Args:
-        news: changes since the champion was trained.
-        unjudged: rows that no retraining has judged yet.
-        champion_made: when the champion was made; None without one.
-        schedule: how many new rows start a retraining.
-        gate: how many rows a challenger is judged on.
-        now: the current time.
+    `news` counts changes since the champion was trained, `unjudged` the rows that no retraining has judged yet.
     """
     aged = (
         champion_made is not None

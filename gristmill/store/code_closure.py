@@ -58,7 +58,7 @@ class Module:
 def read_modules(memo: StatCache, package: Path = PACKAGE) -> dict[str, Module]:
     """Return every module of a package by its dotted name; files with an unchanged stat are not read again."""
     files = _files_of(package)
-    read = memo.recall(package.parent, files.values(), partial(_read, package), READER_VERSION)
+    read = memo.recall(package.parent, files.values(), partial(read_source, package.parent, ()), READER_VERSION)
     return {
         name: Module(read[file]["digest"], frozenset(files.keys() & read[file]["imports"]))
         for name, file in files.items()
@@ -211,10 +211,12 @@ def _files_of(package: Path) -> dict[str, str]:
     return files
 
 
-def _read(package: Path, file: Path) -> dict[str, Any]:
-    """Return the digest of a module's normalised source and the names in its own package that it imports."""
-    digest, imports = parse_source(file.read_bytes(), file.parent.relative_to(package.parent).parts)
-    return {"digest": digest, "imports": [name for name in imports if name.startswith(package.name)]}
+def read_source(folder: Path, top: tuple[str, ...], file: Path) -> dict[str, Any]:
+    """Return the digest of a module and the names that it imports; its package is `top` and its path below a folder."""
+    if file.suffix != ".py":
+        return {"digest": keys.digest_of_file(file), "imports": []}
+    digest, imports = parse_source(file.read_bytes(), (*top, *file.parent.relative_to(folder).parts))
+    return {"digest": digest, "imports": imports}
 
 
 @cache

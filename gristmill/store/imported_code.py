@@ -21,7 +21,7 @@ from typing import Any
 from gristmill import keys
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
-from gristmill.store.code_closure import PACKAGE, READER_VERSION, imports_of, module_file, parse_source, with_imports
+from gristmill.store.code_closure import PACKAGE, READER_VERSION, imports_of, module_file, read_source, with_imports
 from gristmill.util.files import StatCache
 
 _UNVERSIONED_ORIGINS = {"dir_info", "vcs_info"}  # keys of direct_url.json (PEP 610): code may change, not its version
@@ -188,13 +188,6 @@ def _read_all(sources: Iterable[_Source], memo: StatCache) -> dict[str, dict[str
         packages[source.top, source.folder][source.inner] = source
     found = {}
     for (top, folder), files in packages.items():
-        read = memo.recall(folder, files, partial(_read, folder, top), f"{_READER} {'.'.join(top)}")
+        read = memo.recall(folder, files, partial(read_source, folder, top), f"{_READER} {'.'.join(top)}")
         found.update({files[inner].label: entry for inner, entry in read.items()})
     return found
-
-
-def _read(folder: Path, top: tuple[str, ...], file: Path) -> dict[str, Any]:
-    if file.suffix != ".py":
-        return {"digest": keys.digest_of_file(file), "imports": []}
-    digest, imports = parse_source(file.read_bytes(), (*top, *file.parent.relative_to(folder).parts))
-    return {"digest": digest, "imports": imports}

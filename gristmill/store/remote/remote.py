@@ -38,13 +38,9 @@ class Remote:
         self.bucket, self.limit = Bucket(url), limit
 
     def push(self, name: str, artifact: Artifact, replace: bool = False, patient: bool = False) -> bool:
-        """Upload a finished folder; return False if another result is there under its name.
+        """Upload a finished folder; return False if another result is there under its name, unless `replace`.
 
-        Args:
-            name: name of the manifest.
-            artifact: the folder, with the manifest in it.
-            replace: whether to replace a result that is there.
-            patient: whether to retry for some minutes, because hours of work may be in the folder.
+        `patient` retries for some minutes, because hours of work may be in the folder.
         """
         for pause in _PAUSES if patient else ():
             try:
@@ -77,17 +73,8 @@ class Remote:
     def fetch(self, name: str, stage: str, key: str, folder: Path, digest: str | None = None) -> dict[str, Any] | None:
         """Download an artifact into an empty folder, verify every file, and return the manifest.
 
-        Damaged files are removed with a warning, so that they are made or uploaded again.
-
-        Args:
-            name: name of the manifest.
-            stage: stage of the artifact.
-            key: key of the artifact.
-            folder: the empty folder.
-            digest: digest that the artifact must have; any by default.
-
-        Returns:
-            The manifest; None if it is missing, damaged, or that of another result.
+        Return None if the artifact is missing, damaged, or does not have `digest`. Damaged files are removed with a
+        warning, so that they are made or uploaded again.
         """
         read = self._read(name, stage, key)
         if read is None or digest not in (None, read[1]["digest"]):
@@ -113,13 +100,9 @@ class Remote:
         return manifest
 
     def mirror(self, folder: str, root: Path, names: str, again: Callable[[Path], bool] = lambda path: False) -> None:
-        """Copy the small files of a folder into the cache; warn if the shared store cannot be reached.
+        """Copy the small files whose names match `names` into the cache; warn if the shared store cannot be reached.
 
-        Args:
-            folder: folder in the shared store, and below `root`.
-            root: folder of the cache.
-            names: pattern of the wanted names, which include `folder`.
-            again: whether to fetch a cached file again; most files never change.
+        `again` tells whether to fetch a cached file again; most files never change.
         """
         try:
             there = [name for name in self.bucket.list_files(folder) if re.fullmatch(names, name)]
