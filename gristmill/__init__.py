@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from gristmill.util import process_start  # noqa: F401 (notes the time before other modules load)
+from gristmill.util import process_start  # noqa: F401 (records the start time before other modules are loaded)
 
 if TYPE_CHECKING:
     from gristmill.project.project import Project
@@ -11,7 +11,7 @@ __all__ = ["Project"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `Project` on first use: every gristmill module imports this package, and few need the class."""
+    """Import `Project` on first use: few of the modules that import this package need it."""
     if name != "Project":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from gristmill.project.project import Project

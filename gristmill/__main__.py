@@ -1,4 +1,4 @@
-"""Where the command line begins and ends: `gristmill`, or `python -m gristmill`."""
+"""Entry point of the command line: `gristmill`, or `python -m gristmill`."""
 
 import gc
 import sys
@@ -7,11 +7,11 @@ from gristmill.util.gc_freeze import gc_frozen
 
 
 def main() -> None:
-    """Run the command line. At the end Python looks for garbage in all that there is, which is left to the system."""
+    """Run the command line, without the garbage collection that Python does when it starts and ends."""
     try:
         with gc_frozen():
             from gristmill.cli import app
-    except KeyboardInterrupt:  # Ctrl-C in the first moment; from here on `cli.main` answers it
+    except KeyboardInterrupt:  # Ctrl-C while modules are loaded; later `app.main` handles it
         sys.exit(130)
     try:
         app.main()

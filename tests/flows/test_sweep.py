@@ -107,7 +107,7 @@ def test_what_was_tried_is_answered_without_loading_what_takes_long(swept: Path)
     heading, *rows, verdict, report = said.stdout.splitlines()
     assert heading.split("  ")[0] == "point"
     assert {row.split("  ")[0] for row in rows} == {"model.l2=0.1", "model.l2=1.0", "model.l2=10.0"}
-    assert verdict.startswith(f"Best on validation: {rows[0].split('  ')[0]}. Its mae is ")
+    assert verdict.startswith(f"Best on validation: {rows[0].split('  ')[0]}. Its mae on the test set is ")
     assert report == f"report  {swept / 'data/store/reports/small.sweep.html'}"
     assert records(swept) == before
 
