@@ -12,10 +12,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-units test-flows test-slow slow-units slow-faults slow-commands faults audit lint docs bench schema lock clean
+.PHONY: run test test-units test-flows test-slow slow-units slow-flows slow-processes faults audit lint docs bench schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
+
+PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # wait for others
 
 # In parts side by side: each waits for other processes now and then, the slow ones most of the time.
 test: .venv/installed-dev
@@ -28,16 +30,16 @@ test-flows:
 	$(BIN)/pytest -m "not slow" tests --ignore=tests/gristmill
 
 test-slow: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=3 slow-units slow-faults slow-commands
+	$(MAKE) --no-print-directory --jobs=3 slow-units slow-flows slow-processes
 
 slow-units:
-	$(BIN)/pytest -m slow tests/gristmill gristmill/domains/timeseries tests/flows tests/tasks
+	$(BIN)/pytest -m slow tests/gristmill gristmill/domains/timeseries tests/faults
 
-slow-faults:
-	$(BIN)/pytest -m slow tests/faults
+slow-flows:
+	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/faults $(PROCESSES:%=--ignore=%)
 
-slow-commands:
-	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/flows --ignore=tests/tasks --ignore=tests/faults
+slow-processes:
+	$(BIN)/pytest -m slow $(PROCESSES)
 
 faults: .venv/installed-dev
 	GRISTMILL_FAULTS=full $(BIN)/pytest -m fault --scoreboard tests

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import absl.logging
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -67,10 +68,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the scoreboard where it is asked for."""
-    # First of all, for it sets logging up: absl, which TensorFlow brings, then closes the stream it writes to, and if
-    # it was there already, that is the one that pytest captures.
-    import prefect.main  # noqa: F401
-
+    # Prefect closes all logging handlers when it is imported, and the one of absl, which TensorFlow brings, then closes
+    # its stream unless that is the process's own. Created here, it would otherwise hold the one that pytest captures.
+    absl.logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
     if config.getoption("--scoreboard"):
         config.pluginmanager.register(Scoreboard())
 
@@ -84,8 +84,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"needs the real data sets in {SHARED}, which are not there"))
 
 
-def pytest_collection_finish() -> None:
-    """Have the garbage collector, which Keras calls for every network, pass over all that was loaded by now."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Prepare the process for the tests that were selected."""
+    if any("prefect_api" in getattr(item, "fixturenames", ()) for item in session.items):
+        import prefect.main  # noqa: F401  # replaces the root logger's handlers: not while a test captures logs
+    # Exempt what is loaded by now from garbage collection, which Keras triggers for every network.
     gc.collect()
     gc.freeze()
 

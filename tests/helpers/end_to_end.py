@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,9 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture(scope="session")
-def finished_project(request: pytest.FixtureRequest) -> Callable[[str], Path]:
-    """Return the finished project of a domain, whose pipelines have run. It must not be written to: copy it."""
-    return lambda domain: finished_projects.find_or_build(domain, lambda: request.getfixturevalue("prefect_api"))
+def finished_project(prefect_api: str) -> Callable[[str], Path]:
+    """Return a function that gives the finished project of a domain. It must not be written to: copy it."""
+    return partial(finished_projects.find_or_build, api=prefect_api)
 
 
 @pytest.fixture(scope="session")

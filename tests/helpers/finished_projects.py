@@ -125,12 +125,12 @@ DOMAINS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
 """What writes the project of each domain, and the names of its pipelines."""
 
 
-def find_or_build(domain: str, api: Callable[[], str]) -> Path:
+def find_or_build(domain: str, api: str) -> Path:
     """Return the kept project of a domain, whose pipelines have run; it must not be written to.
 
     Args:
         domain: one of `DOMAINS`.
-        api: returns the address of a Prefect server; called only if the project has to be built.
+        api: address of the Prefect server to build it with.
     """
     folder = KEPT / _digest()
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def find_or_build(domain: str, api: Callable[[], str]) -> Path:
             with tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside:
                 project = Path(aside) / domain
                 project.mkdir()
-                _build(domain, project, api())
+                _build(domain, project, api)
                 project.rename(kept)
     return kept
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import tensorflow as tf
 
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.vision import dataset
@@ -20,6 +19,8 @@ Part = tuple[npt.NDArray[np.uint8], Sequence[int]]  # pixels (images, height, wi
 
 def write_prepared(folder: Path, parts: Mapping[str, Part], classes: Sequence[str], shards: int = 2) -> Prepared:
     """Write images as `preprocess` does, raw, each part in so many shards, and return them."""
+    import tensorflow as tf
+
     folder.mkdir(parents=True, exist_ok=True)
     index = []
     for part, (pixels, labels) in parts.items():
@@ -57,6 +58,8 @@ def coloured(images: int, seed: int = 0) -> Part:
 
 
 def _example(pixels: Any, label: int) -> bytes:
+    import tensorflow as tf
+
     features = {
         "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[pixels.tobytes()])),
         "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
