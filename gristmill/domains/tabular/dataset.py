@@ -1,4 +1,4 @@
-"""Dataset that preprocess writes: rows, their parts, and the encoding that was fitted on the training part."""
+"""Dataset that preprocess writes: rows, their parts, and the encoding that was fitted on the training set."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +23,8 @@ class Layout:
 
     target: str
     numbers: list[str]
-    categories: dict[str, list[str]]  # column to the names in its training part, sorted
-    mean: dict[str, float]  # of the training part, of each number and of the target
+    categories: dict[str, list[str]]  # column to the names in its training set, sorted
+    mean: dict[str, float]  # of the training set, of each number and of the target
     deviation: dict[str, float]  # likewise; not 0
 
     @property

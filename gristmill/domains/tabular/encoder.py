@@ -17,7 +17,7 @@ def build_encoder(layout: Layout) -> keras.Model:
     """Return the network from raw inputs to encoded rows, (batch, features).
 
     It standardises `numbers`, float32 (batch, numbers), and encodes `categories`, text (batch, categories), as one
-    column of 0 and 1 per name; the first column of a category is for names that are not in the training part.
+    column of 0 and 1 per name; the first column of a category is for names that are not in the training set.
     """
     inputs, pieces = {}, []
     if layout.numbers:

@@ -22,7 +22,7 @@ _METRICS = {"mae": mae, "rmse": rmse, "r2": r2}
 
 
 def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
-    """Predict every row and score each part. Nothing was fitted or chosen on the test part.
+    """Predict every row and score each part. Nothing was fitted or chosen on the test set.
 
     Writes `predictions.parquet` (one row per row of the table: `row`, its position; `part`; `y`; one column per model),
     `scores.json` and, with more than one column to predict from, `importance.json`.

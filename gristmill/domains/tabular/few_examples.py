@@ -17,7 +17,7 @@ from gristmill.domains.tabular.encoder import encode
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write `most` evenly spaced rows of the training part to folders named as those that train reads.
+    """Write `most` evenly spaced rows of the training set to folders named as those that train reads.
 
     If `most` is None, write as few as any network can learn by heart: a plane passes through all of them.
     """

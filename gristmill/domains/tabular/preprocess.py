@@ -1,4 +1,4 @@
-"""Preprocess: split the rows, and fit their encoding on the training part."""
+"""Preprocess: split the rows, and fit their encoding on the training set."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def check_columns(train: pd.DataFrame, target: str) -> None:
         constant = values.min() == values.max()
         if constant and name == target:
             raise DataError(
-                f"all {len(values)} values of the target {name!r} in the training part are "
+                f"all {len(values)} values of the target {name!r} in the training set are "
                 f"{format_number(values[0], 6)}: there is nothing to learn. Check the target column."
             )
         if not constant and deviation < 1000 * step:
@@ -87,7 +87,7 @@ def category_names(train: "pd.Series[str]") -> list[str]:
     names = sorted(train.unique().tolist())
     if len(names) > _MAX_NAMES:
         raise DataError(
-            f"the category {train.name!r} has {len(names):,} different names in the training part; at most "
+            f"the category {train.name!r} has {len(names):,} different names in the training set; at most "
             f"{_MAX_NAMES:,} can be encoded. Group them, or leave the column out."
         )
     return names

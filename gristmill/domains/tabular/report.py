@@ -55,15 +55,15 @@ def prediction_sections(data: Prepared, predictions: pd.DataFrame) -> Iterator[S
     )
     test = predictions[predictions["part"] == "test"]
     yield Section(
-        "Residuals", "Truth minus prediction, on the test part.", pictures=[as_svg(plots.residual_figure(test))]
+        "Residuals", "Truth minus prediction, on the test set.", pictures=[as_svg(plots.residual_figure(test))]
     )
 
 
 def category_sections(data: Prepared, predictions: pd.DataFrame, best: str) -> Iterator[Section]:
-    """Yield the errors on the test part by the names of each category."""
+    """Yield the errors on the test set by the names of each category."""
     tables = [category_table(data, predictions, name, best) for name in data.layout.categories]
     if tables:
-        note = f"Mean absolute error on the test part, the largest first; at most {_MAX_NAMES} names of a category."
+        note = f"Mean absolute error on the test set, the largest first; at most {_MAX_NAMES} names of a category."
         yield Section("Error by category", note, tables=tables)
 
 

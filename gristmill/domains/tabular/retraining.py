@@ -68,13 +68,13 @@ def drift(ingest: Path, champion: Champion) -> Drift:
 
 
 def judgeable(challenger: Folders, champion: Champion) -> int:
-    """Return how many rows of the challenger's test part neither model was trained or chosen on."""
+    """Return how many rows of the challenger's test set neither model was trained or chosen on."""
     known = dataset.read(champion.folders["preprocess"])
     return int(_unlearned(dataset.read(challenger["preprocess"]), known).sum())
 
 
 def contest(challenger: Folders, champion: Champion | None) -> Contest:
-    """Return the absolute errors of challenger, baselines and champion on the challenger's test part.
+    """Return the absolute errors of challenger, baselines and champion on the challenger's test set.
 
     With a champion, only rows count that neither model was trained or chosen on.
     """
@@ -93,7 +93,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
 
 
 def _unlearned(data: Prepared, known: Prepared) -> Mask:
-    """Return which rows of a challenger's test part neither it nor the champion was trained or chosen on."""
+    """Return which rows of a challenger's test set neither it nor the champion was trained or chosen on."""
     _check_same_columns(vars(data.layout), vars(known.layout))
     own, other = _contents(data.table), _contents(known.table)
     return example_diff.unseen_examples(
@@ -107,7 +107,7 @@ def _contents(table: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def _test_predictions(folders: Folders) -> pd.DataFrame:
-    """Return the predictions of the test part, in the order of the table."""
+    """Return the predictions of the test set, in the order of the table."""
     return read_table(folders["evaluate"] / "predictions.parquet").query("part == 'test'")
 
 

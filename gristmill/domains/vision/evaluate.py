@@ -24,7 +24,7 @@ IMAGES_MAPPED = 3  # images of different classes whose feature maps are shown
 def evaluate(
     *, evaluate: Evaluate, preprocess: Path, train: Path, out: Path, features: Path | None = None
 ) -> dict[str, int]:
-    """Classify every image of the validation and the test part, and score the predictions.
+    """Classify every image of the validation and the test set, and score the predictions.
 
     Writes `predictions.parquet` (one row per image), `scores.parquet` (by class and slice), `scores.json`,
     `layers.parquet`, `errors.npy` (pictures of the most confident errors) and, if the network has convolutions,

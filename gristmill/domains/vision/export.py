@@ -64,7 +64,7 @@ def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], 
 
 
 def quantized_scores(out: Path, data: Prepared, scored: Probabilities) -> dict[str, float]:
-    """Compare the quantised network with the scored one on the test part."""
+    """Compare the quantised network with the scored one on the test set."""
     model, truth = bundle.load(out, QUANTIZED), data.labels("test")
     made = np.concatenate([model(pixels) for pixels, _ in data.dataset("test").as_numpy_iterator()])
     return {

@@ -20,7 +20,7 @@ _VALIDATION_BATCH = 256  # images
 
 
 def feed_of(data: Prepared, targets: Targets, augment: Augment, settings: Train, features: Path | None = None) -> Feed:
-    """Return the feed of the training part, or of the features of a base in a folder of `features.py`."""
+    """Return the feed of the training set, or of the features of a base in a folder of `features.py`."""
     images, change = data.layout.counts["train"], _change(augment)
     if features:
         gather = _features_on_disk(features, "train", data, targets)
@@ -32,7 +32,7 @@ def feed_of(data: Prepared, targets: Targets, augment: Augment, settings: Train,
 
 
 def validation_of(data: Prepared, targets: Targets, features: Path | None = None) -> tf.data.Dataset | None:
-    """Return batches of the validation part, never augmented, or of its features; None if it is empty."""
+    """Return batches of the validation set, never augmented, or of its features; None if it is empty."""
     images = data.layout.counts["validation"]
     if not images:
         return None

@@ -30,7 +30,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
 
 
 def _records(data: Prepared, chosen: Positions) -> Iterator[bytes]:
-    """Yield the serialised examples of the training part at ascending positions."""
+    """Yield the serialised examples of the training set at ascending positions."""
     wanted = set(chosen.tolist())
     records = tf.data.TFRecordDataset([str(path) for path in data.shards("train")]).take(int(chosen[-1]) + 1)
     yield from (record for at, record in enumerate(records.as_numpy_iterator()) if at in wanted)

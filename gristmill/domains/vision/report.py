@@ -49,7 +49,7 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
     table = [[row["id"], row["label"], row["predicted"], f"{row['probability']:.2%}"] for row in rows]
     yield Section(
         "Surest errors",
-        "Images of the test part that the model was most sure of and wrong about. Some may be labelled wrongly.",
+        "Images of the test set that the model was most sure of and wrong about. Some may be labelled wrongly.",
         [as_svg(plots.draw_tiles(list(pixels), _COLUMNS, words))],
         [Table("", ["image", "true", "predicted", "probability"], table)],
     )
@@ -64,7 +64,7 @@ def feature_map_sections(evaluated: Path) -> Iterator[Section]:
     pictures += [plots.maps_figure(found.images, maps, layer) for layer, maps in found.maps.items()]
     note = (
         f"Filters of the first convolution (at most {feature_maps.MAX_FILTERS}), and feature maps of images of the "
-        f"test part: the {feature_maps.MAX_MAPS} maps of a layer that vary most over these images."
+        f"test set: the {feature_maps.MAX_MAPS} maps of a layer that vary most over these images."
     )
     yield Section("What the network sees", note, pictures=[as_svg(picture) for picture in pictures])
 

@@ -22,7 +22,7 @@ def _classify(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
 
 
 def _input_drift(new: NewExamples) -> list[InputDrift]:
-    """Compare the brightness of photos with that of the champion's test part."""
+    """Compare the brightness of photos with that of the champion's test set."""
     export = new.champion["export"]
     known = _brightness(new.known.folder, new.known.rows, export)
     return [number_drift("brightness", _brightness(new.now.folder, new.rows, export), known)]

@@ -34,7 +34,7 @@ class Preprocess(Settings):
     fit: Literal["stretch", "crop", "pad"] = "stretch"  # distort to the size, take the middle, or add black borders
     encoding: Literal["raw", "jpeg"] = "raw"  # in the shards; raw reads faster, jpeg takes an eighth of the space
     validation: Part = 0.1  # images to choose the best epoch on, if the source has no such part; 0 for none
-    test: Part = 0.2  # images to score, if the source has no test part; nothing is fitted or chosen on them
+    test: Part = 0.2  # images to score, if the source has no test set; nothing is fitted or chosen on them
     seed: NonNegativeInt = 42  # of the random split
 
 

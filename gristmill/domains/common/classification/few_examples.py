@@ -14,7 +14,7 @@ _CANDIDATES = 10 * OVERFIT_EXAMPLES  # examples, some of which may be equal
 def choose_examples(
     data: LabelledDataset, count: int | None, contents: Callable[[Positions], list[bytes]]
 ) -> Positions:
-    """Return the positions of `count` examples within the training part, in order; if None, of a few distinct ones.
+    """Return the positions of `count` examples within the training set, in order; if None, of a few distinct ones.
 
     An example that occurs twice, with two labels, cannot be learned by heart. `contents` returns the network's input
     for examples at ascending positions.

@@ -67,5 +67,5 @@ def most_confident_errors(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 
 
 def scored_probabilities(classes: list[str], evaluate: Path) -> Probabilities:
-    """Return the probabilities of the test part that were scored, (examples, classes)."""
+    """Return the probabilities of the test set that were scored, (examples, classes)."""
     return read_predictions(evaluate, "test")[[f"p_{name}" for name in classes]].to_numpy(np.float64)

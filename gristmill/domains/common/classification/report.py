@@ -49,7 +49,7 @@ class Evaluation:
     table: pd.DataFrame
 
     def by(self, what: str) -> pd.DataFrame:
-        """Return the scores of the test part by class or by a column of the metadata."""
+        """Return the scores of the test set by class or by a column of the metadata."""
         return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
 
 
@@ -81,7 +81,7 @@ def training_gap(train: Path, scores: Scores) -> str:
     learned = kept["accuracy"]
     points = {part: 100 * (learned - (values["accuracy"] or 0.0)) for part, values in scores.model.items()}
     return (
-        f"Accuracy on the training part, measured during training, was {score('accuracy', learned)} in the epoch that "
+        f"Accuracy on the training set, measured during training, was {score('accuracy', learned)} in the epoch that "
         f"was kept: {' and '.join(f'{gap:+.1f} points compared with {part}' for part, gap in points.items())}."
     )
 
@@ -92,7 +92,7 @@ def confusion_section(found: Evaluation) -> Section:
     classes = found.by("class")
     model = classes[classes["forecaster"] == "model"]
     note = (
-        "The test part, coloured by the share of the true class. Precision is the share of the predictions of a class "
+        "The test set, coloured by the share of the true class. Precision is the share of the predictions of a class "
         f"that are right, recall the share of the class that was found.{_limited(model, 'classes', 'F1')}"
     )
     rows = _by_group(_worst(model, "f1"), ("precision", "recall", "f1"))
@@ -107,7 +107,7 @@ def calibration_section(found: Evaluation) -> Section:
     examples = sum(one["examples"] for one in bins)
     confidence = sum(one["examples"] * one["confidence"] for one in bins) / examples
     note = (
-        f"On the test part the model is right in {test['accuracy']:.1%} of the examples, and its mean confidence is "
+        f"On the test set the model is right in {test['accuracy']:.1%} of the examples, and its mean confidence is "
         f"{confidence:.1%}. The mean gap between the two over the bins is {test['ece']:.1%} (ECE)."
     )
     return Section("Calibration", note, pictures=[as_svg(plots.calibration_figure(bins))])
@@ -127,7 +127,7 @@ def slice_sections(found: Evaluation) -> Iterator[Section]:
         headings = ["", "examples", *(METRICS[key] for key in shown), f"accuracy of {best}"]
         tables.append(Table(column + _limited(model, "groups", "accuracy"), headings, rows))
     if tables:
-        yield Section("Slices", "The test part by the metadata of its examples.", tables=tables)
+        yield Section("Slices", "The test set by the metadata of its examples.", tables=tables)
 
 
 def counts_table(data: LabelledDataset) -> Table:

@@ -53,7 +53,7 @@ class NewExamples:
 
     now: IngestedExamples  # all that are ingested now
     rows: pd.DataFrame  # the new ones, at least one row
-    known: IngestedExamples  # the champion's test part
+    known: IngestedExamples  # the champion's test set
     champion: Folders
 
 
@@ -98,11 +98,11 @@ class ClassifierRetraining:
         )
 
     def judgeable(self, challenger: Folders, champion: Champion) -> int:
-        """Return how many examples of the challenger's test part neither model was trained or chosen on."""
+        """Return how many examples of the challenger's test set neither model was trained or chosen on."""
         return len(self._unlearned(challenger, champion).rows)
 
     def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
-        """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test part.
+        """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test set.
 
         With a champion, only examples count that neither model was trained or chosen on.
         """

@@ -91,7 +91,7 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def described(data: LabelledDataset, probabilities: Probabilities) -> dict[str, Any]:
-    """Return confusion matrix and calibration of the test part."""
+    """Return confusion matrix and calibration of the test set."""
     truth, classes = data.labels("test"), data.classes
     return {
         "classes": classes,

@@ -10,7 +10,7 @@ Part = NonNegativeInt | Share  # number of examples, or their share
 
 
 class Train(Fit):
-    """How a classifier is trained."""
+    """Training of a classifier."""
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of each label spread evenly over all classes
     labels: Literal["integer", "one_hot"] = "integer"  # form of labels for the loss; same result; two classes: binary

@@ -29,7 +29,7 @@ class SplitSettings(Protocol):
 def split(index: pd.DataFrame, classes: Sequence[str], settings: SplitSettings) -> Parts:
     """Return the part of each example.
 
-    A test or validation part of the source stays as it is. A part that the source lacks is drawn from all other
+    A test or validation set of the source stays as it is. A part that the source lacks is drawn from all other
     examples, class by class: a number in proportion to the classes, or a share of each class, at least one example.
     The draw depends only on the seed and the examples of the class. The index has columns `label` and `part` (of the
     source, or missing).
@@ -57,7 +57,7 @@ def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) 
     if not pool.all():
         name = classes[int(np.argmin(pool))]
         raise DataError(
-            f"class {name!r} has no example in the source's training part. Add some, or leave the class out."
+            f"class {name!r} has no example in the source's training set. Add some, or leave the class out."
         )
     left, drawn = pool, {}
     for part, size in wanted.items():
@@ -86,7 +86,7 @@ def _allocate(pool: Counts, left: Counts, size: Part) -> Counts:
 def _check_sizes(wanted: dict[str, Part]) -> None:
     if wanted.get("test") == 0:
         raise RequestError(
-            "preprocess.test is 0, but the source has no test part: nothing would be scored. Set a number of examples "
+            "preprocess.test is 0, but the source has no test set: nothing would be scored. Set a number of examples "
             "or a share."
         )
     if sum(size for size in wanted.values() if 0 < size < 1) >= 1:

@@ -84,7 +84,7 @@ def test_a_constant_column_is_shifted_and_not_blown_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (TABLE.assign(y=[5.0, 5, 5, 6]), r"all 2 values of the target 'y' in the training part are 5"),
+        (TABLE.assign(y=[5.0, 5, 5, 6]), r"all 2 values of the target 'y' in the training set are 5"),
         (TABLE.assign(x=[1e9, 1e9 + 1, 0, 0]), r"the values of 'x' vary by 0\.5 around 1,000,000,000, .* 64 apart"),
     ],
 )

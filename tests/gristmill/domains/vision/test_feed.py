@@ -179,16 +179,16 @@ print(images, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_more_images_than_are_held_are_never_all_in_memory(tmp_path: Path) -> None:
     pixels, labels = np.zeros((1000, 160, 160, 3), np.uint8), [0, 1] * 500
     data = write_prepared(tmp_path, {"train": (pixels, labels)}, ["a", "b"], shards=1)
-    for number in range(1, 16):  # the one shard under many names: 1.2 GB of pixels, of which the disk holds a sixteenth
-        os.link(data.shards("train")[0], tmp_path / f"train-{number:05}-of-00016.tfrecord")
-    counts = {"train": 16_000, "validation": 0, "test": 0}
+    for number in range(1, 20):  # the one shard under many names: 1.5 GB of pixels, of which the disk holds a twentieth
+        os.link(data.shards("train")[0], tmp_path / f"train-{number:05}-of-00020.tfrecord")
+    counts = {"train": 20_000, "validation": 0, "test": 0}
     write_layout(replace(data.layout, counts=counts), tmp_path)
-    write_table(tmp_path / "index.parquet", pd.concat([data.index] * 16, ignore_index=True))
-    size = 16_000 * data.layout.bytes_per_image
+    write_table(tmp_path / "index.parquet", pd.concat([data.index] * 20, ignore_index=True))
+    size = 20_000 * data.layout.bytes_per_image
 
     told = subprocess.run([sys.executable, "-c", STREAM, str(tmp_path)], capture_output=True, text=True, check=True)
     images, grown = map(int, told.stdout.split())
 
     assert size > module.MAX_BYTES_IN_MEMORY
-    assert images == 16_000
+    assert images == 20_000
     assert grown * 1024 < size / 3

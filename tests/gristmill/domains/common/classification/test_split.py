@@ -138,9 +138,9 @@ def test_the_seed_alone_decides_which_images_are_drawn() -> None:
         (
             {"train": [3, 0], "test": [2, 2]},
             {},
-            "class 'class 1' has no example in the source's training part. Add some, or leave the class out.",
+            "class 'class 1' has no example in the source's training set. Add some, or leave the class out.",
         ),
-        ({"test": [3, 3]}, {}, "class 'class 0' has no example in the source's training part"),
+        ({"test": [3, 3]}, {}, "class 'class 0' has no example in the source's training set"),
     ],
 )
 def test_a_class_without_an_image_to_train_on_is_refused(
@@ -153,7 +153,7 @@ def test_a_class_without_an_image_to_train_on_is_refused(
 
 
 def test_nothing_to_score_is_refused_unless_the_source_has_a_test_part() -> None:
-    with pytest.raises(RequestError, match=r"preprocess\.test is 0, but the source has no test part"):
+    with pytest.raises(RequestError, match=r"preprocess\.test is 0, but the source has no test set"):
         counted(index_of({"": [9, 9]}), test=0)
 
     assert counted(index_of({"": [9, 9], "test": [1, 1]}), test=0)["test"] == [1, 1]
