@@ -42,8 +42,8 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
         tokenizer = data.tokenizer()
         sequences = parity_sequences(token_stream(data), data.layout.length)
         scored = np.load(evaluate / "proof.npy", allow_pickle=False)
-        made = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(sequences)).numpy()
-        check_same_as_scored(made, scored, export.tolerance)
+        predicted = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(sequences)).numpy()
+        check_same_as_scored(predicted, scored, export.tolerance)
         serving.write(network, tokenizer, data.layout.length, out / FORMATS[_FORMAT].path)
         write_document(out / "signature.json", signature(data.layout, tokenizer))  # read when the model is loaded
         parity = check_parity(reload, out, ["next_token"], sequences, scored, export.tolerance)

@@ -17,7 +17,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         most: number of windows or prefixes; if None, as few as a network can memorise. One window is enough, since the
             network predicts after each of its tokens; more would begin at another token in each epoch.
     """
-    data, made = dataset.read(folders["preprocess"]), out["preprocess"]
+    data, folder = dataset.read(folders["preprocess"]), out["preprocess"]
     if data.layout.after_each:
         tokens = data.stream("train")[: (most or 1) * data.layout.length + 1]
         end, held_out = len(tokens), (0, 1)  # one token is too short for a window
@@ -26,7 +26,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         end = min(len(lines), int(np.searchsorted(np.cumsum(lines.lengths - 1), most or OVERFIT_EXAMPLES)) + 1)
         tokens, starts = lines.values[: lines.starts[end]], lines.starts[: end + 1]
         held_out = (end, end)
-        np.save(made / "starts.npy", starts, allow_pickle=False)
-    dataset.write_tokens(tokens, made)
+        np.save(folder / "starts.npy", starts, allow_pickle=False)
+    dataset.write_tokens(tokens, folder)
     bounds = {"train": (0, end), "validation": held_out, "test": held_out}
-    dataset.write_layout(replace(data.layout, bounds=bounds), made)
+    dataset.write_layout(replace(data.layout, bounds=bounds), folder)

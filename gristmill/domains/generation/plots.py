@@ -19,11 +19,11 @@ def bits_figure(bits: pd.DataFrame, best: str) -> "Figure":
         bits: column `position` and a column for each model.
         best: name of the baseline.
     """
-    together = -(-len(bits) // _MAX_POINTS)
-    shown = bits[["position", "model", best]].groupby(bits.index // together).mean()
+    rows_per_point = -(-len(bits) // _MAX_POINTS)
+    means = bits[["position", "model", best]].groupby(bits.index // rows_per_point).mean()
     figure, (axes,) = canvas(2.6)
-    axes.plot(shown["position"], shown[best], color=BASELINE, label=best)
-    axes.plot(shown["position"], shown["model"], color=MODEL, label="model")
+    axes.plot(means["position"], means[best], color=BASELINE, label=best)
+    axes.plot(means["position"], means["model"], color=MODEL, label="model")
     axes.set_xlabel("position in the test set (tokens)")
     axes.set_ylabel("bits per token")
     legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))

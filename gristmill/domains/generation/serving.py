@@ -27,7 +27,7 @@ _MIN_TEMPERATURE = 1e-6  # below it the most probable token is chosen
 
 
 class Sampling(NamedTuple):
-    """How tokens are drawn; numbers or scalar tensors."""
+    """Options of the draw of tokens; numbers or scalar tensors."""
 
     temperature: tf.Tensor | float
     top_k: tf.Tensor | int  # 0: all

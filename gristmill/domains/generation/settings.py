@@ -15,9 +15,7 @@ Temperatures = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_leng
 class Ingest(Settings):
     """Limits on the texts."""
 
-    max_characters: PositiveInt = (
-        20_000_000  # maximum in total; n-grams of 6 take up to 100 bytes of memory per character
-    )
+    max_characters: PositiveInt = 20_000_000  # maximum in total; n-grams take up to 100 bytes of memory for each
     max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
 
 
@@ -28,7 +26,7 @@ class Schema(Expectations):
 
 
 class Preprocess(TokenSettings):
-    """How texts become tokens, examples and parts."""
+    """Tokens, examples and parts."""
 
     level: Literal["word", "character", "subword"] = "character"  # unit of a token
     lower: bool = False  # convert to lower case; generated text is then lower case too
@@ -40,7 +38,7 @@ class Preprocess(TokenSettings):
 
 
 class Train(Fit):
-    """How the network is trained."""
+    """Training of the network."""
 
     steps_per_epoch: PositiveInt | None = None  # updates per epoch; by default, all examples once
 

@@ -52,23 +52,25 @@ def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path,
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     texts = texts_of(data, ["train", *parts], ingest)
     others = baselines.predictions_of(data, texts, parts)
-    made = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
-    rows = {part: prediction_rows(data, part, made[part][MODEL], others[part]) for part in parts}
-    table = scores_by_group(data, made, slices)
+    predicted = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
+    rows = {part: prediction_rows(data, part, predicted[part][MODEL], others[part]) for part in parts}
+    table = scores_by_group(data, predicted, slices)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
     write_table(out / "layers.parquet", layer_table(network))
     write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
     known = write_embedding(data, embedding, evaluate.neighbours, out)
-    write_document(out / FILE, summarised(table) | described(data, made["test"][MODEL]) | known)
+    write_document(out / FILE, summarised(table) | described(data, predicted["test"][MODEL]) | known)
     return {f"{part}_texts": len(rows[part]) for part in parts}
 
 
-def scores_by_group(data: Prepared, made: dict[str, ProbabilitiesByModel], slices: tuple[str, ...]) -> pd.DataFrame:
+def scores_by_group(
+    data: Prepared, predicted: dict[str, ProbabilitiesByModel], slices: tuple[str, ...]
+) -> pd.DataFrame:
     """Return the scores of all parts, by class and by slice, including slices by length."""
     index, names = by_length(data.index)
     sliced = LabelledDataset(index, data.classes)
-    tables = [score_table(sliced, part, of_part, (LENGTH, *slices)) for part, of_part in made.items()]
+    tables = [score_table(sliced, part, of_part, (LENGTH, *slices)) for part, of_part in predicted.items()]
     table = pd.concat(tables, ignore_index=True)
     return table.assign(group=table["group"].where(table["by"] != LENGTH, table["group"].map(names)))
 

@@ -44,8 +44,8 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
         rows = parity_rows(texts)
         scored = scored_probabilities(data.classes, evaluate)[rows]
-        made = predict_in_blocks(network.predict_on_batch)(data.padded("test")[rows])
-        check_same_as_scored(made, scored, export.tolerance)
+        predicted = predict_in_blocks(network.predict_on_batch)(data.padded("test")[rows])
+        check_same_as_scored(predicted, scored, export.tolerance)
         serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORMAT].path)
         write_document(out / "signature.json", signature(data.layout))  # read when the model is loaded
         parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance)

@@ -16,10 +16,10 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
         out: empty folders of the same names.
         most: number of texts.
     """
-    data, made = dataset.read(folders["preprocess"]), out["preprocess"]
+    data, folder = dataset.read(folders["preprocess"]), out["preprocess"]
     sequences = data.sequences("train")
     chosen = choose_examples(data, most, lambda positions: [sequences[at].tobytes() for at in positions])
-    write_table(made / "index.parquet", data.rows("train").iloc[chosen])
-    dataset.write_tokens(sequences.taken(chosen), made)
+    write_table(folder / "index.parquet", data.rows("train").iloc[chosen])
+    dataset.write_tokens(sequences.taken(chosen), folder)
     counts = {"train": len(chosen), "validation": 0, "test": 0}
-    dataset.write_layout(replace(data.layout, counts=counts), made)
+    dataset.write_layout(replace(data.layout, counts=counts), folder)

@@ -139,7 +139,7 @@ def checked_texts(rows: Rows, column: str, ingest: Ingest) -> npt.NDArray[np.obj
 
 def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> None:
     """Check that all labels are classes of the model."""
-    labels = rows.frame[ingest.label].convert_dtypes().astype("string")  # 3.0 beside empty cells is 3 again
+    labels = rows.frame[ingest.label].convert_dtypes().astype("string")  # empty cells had made 3 a 3.0
     labels = labels.where(labels.isna(), labels.map(lambda name: ingest.names.get(name, name), na_action="ignore"))
     unknown = (labels.notna() & (labels != "") & ~labels.isin(list(classes))).to_numpy(bool)
     if unknown.any():

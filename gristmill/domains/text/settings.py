@@ -34,7 +34,7 @@ class Schema(TableSchema):
 
 
 class TokenSettings(Settings):
-    """How texts are split into tokens; the exported model does the same to raw strings."""
+    """Rules that split texts into tokens; the exported model applies them to raw strings."""
 
     level: Literal["word", "character", "subword"] = "word"  # unit of a token
     vocabulary: Annotated[int, Field(ge=3)] = 10_000  # maximum number of tokens; 0 is padding, 1 unknown
@@ -43,7 +43,7 @@ class TokenSettings(Settings):
 
 
 class Preprocess(TokenSettings):
-    """How texts become sequences of tokens and are split into parts."""
+    """Tokens, sequences and parts of the texts."""
 
     length: Length = 250  # maximum length of a sequence in tokens, or the share of training texts that is not truncated
     pad: Literal["pre", "post"] = "post"  # side on which short texts are padded
@@ -54,7 +54,7 @@ class Preprocess(TokenSettings):
 
 
 class Train(ClassifierTrain):
-    """How the network is trained."""
+    """Training of the network."""
 
     batches: Literal["bucketed", "padded"] = "bucketed"  # batch texts of similar length, or pad all to full length
 

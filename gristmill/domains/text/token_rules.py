@@ -18,7 +18,7 @@ _MAX_BATCH_TEXTS, _MAX_BATCH_CHARACTERS = 1024, 1 << 20
 
 @dataclass(frozen=True)
 class Rules:
-    """How texts are read before they are split into tokens."""
+    """Rules by which texts are read and split into tokens."""
 
     level: str  # word, character or subword
     lower: bool

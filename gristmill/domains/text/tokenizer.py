@@ -1,6 +1,6 @@
 """Tokenizers: fitted on the training texts, and used unchanged inside the exported model.
 
-Token 0 is padding, token 1 stands for everything outside the vocabulary. Depending on `level`, a token is a word
+Token 0 is padding, token 1 represents everything outside the vocabulary. Depending on `level`, a token is a word
 (`words.py`), a character (`characters.py`) or a subword (`subwords.py`). Everything runs in a graph.
 """
 

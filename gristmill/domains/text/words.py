@@ -68,7 +68,7 @@ class Words:
         return words.with_flat_values(self._table.lookup(words.flat_values))
 
     def decode(self, ids: tf.Tensor) -> tf.Tensor:
-        """Return the words of each row joined by spaces, with none beside a line end or before a closing mark."""
+        """Return the words of each row joined by spaces, without spaces at line ends and before closing marks."""
         names = tf.gather(tf.constant(self.tokens), ids)
         texts = tf.strings.reduce_join(tf.ragged.boolean_mask(names, ids != PADDING), axis=-1, separator=" ")
         texts = tf.strings.regex_replace(texts, " ?\n ?", "\n")

@@ -60,7 +60,7 @@ def test_a_bundle_holds_the_model_the_signature_and_the_scores(characters: Path,
     assert "needs" not in signature
 
 
-@pytest.mark.parametrize("level", ["characters", "words"])
+@pytest.mark.parametrize("level", ["characters", pytest.param("words", marks=pytest.mark.slow)])
 def test_pieces_are_what_the_model_serves_at_once(level: str, request: pytest.FixtureRequest) -> None:
     bundle: Path = request.getfixturevalue(level)
 

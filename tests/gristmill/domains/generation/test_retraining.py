@@ -41,7 +41,8 @@ def run(root: Path, lines: list[str], **settings: Any) -> Folders:
     cut = Preprocess(**{"length": LENGTH, "validation": 0.1, "test": 0.2} | settings)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
     saved_network.write(network(dataset.read(folders["preprocess"]).layout), folders["train"])
-    evaluate(evaluate=EVALUATE, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
+    short = EVALUATE.model_copy(update={"temperatures": (1.0,), "sample": 1})
+    evaluate(evaluate=short, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
     return folders
 
 
@@ -163,17 +164,18 @@ def test_without_a_champion_the_blocks_of_the_test_part_count(champion: Folders)
 @pytest.mark.parametrize(
     ("lines", "settings", "why"),
     [
-        (["new", *LINES], {}, "the champion's training text has changed"),
+        pytest.param(["new", *LINES], {}, "the champion's training text has changed", marks=pytest.mark.slow),
         (
             LINES,
             {"level": "word", "vocabulary": 9},
             "the challenger's tokens differ from the other's and do not represent the whole text",
         ),
         (LINES, {"vocabulary": 12}, "20.50% of the challenger's tokens are unknown, more than 0.1%"),
-        (
+        pytest.param(
             LINES,
             {"level": "word", "examples": "prefixes"},
             "networks trained on prefixes of lines have no bits per character",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -114,7 +114,8 @@ def telling(shape: Shape, **layer: Any) -> keras.Model:
 
 
 def test_an_own_network_may_look_back_but_not_ahead(trained: Callable[..., Path]) -> None:
-    trained(Built(lambda shape: telling(shape, padding="causal")), "windows", epochs=1)
+    shape = Shape(VOCABULARY, length=7, after_each=True)
+    check_causal(telling(shape, padding="causal"), shape)
 
     with pytest.raises(RequestError) as refusal:
         trained(Built(lambda shape: telling(shape, padding="same")), "windows", "ahead", epochs=1)
