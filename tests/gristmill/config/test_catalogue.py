@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gristmill.config import catalogue as config
+from gristmill.config import catalogue
 from gristmill.config.catalogue import Catalogue, find_project_folder, load, toml_value
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Train
@@ -458,7 +458,7 @@ def test_the_nearest_file_above_is_found(project: Path, monkeypatch: pytest.Monk
 
 def test_no_file_above_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "PIPELINES_FILE", "a-name-that-no-folder-above-has.toml")
+    monkeypatch.setattr(catalogue, "PIPELINES_FILE", "a-name-that-no-folder-above-has.toml")
     with pytest.raises(
         RequestError, match=re.escape(f"{tmp_path}: no a-name-that-no-folder-above-has.toml here or in")
     ):

@@ -176,12 +176,19 @@ needs_jsonschema = pytest.mark.skipif(
 )
 
 
-def mistakes(text: str) -> list[str]:
-    """What a validator has against a file."""
+@cache
+def validator() -> Any:
+    """A validator of the schema, made once."""
     from jsonschema import Draft202012Validator
 
     Draft202012Validator.check_schema(schema())
-    return [error.message for error in Draft202012Validator(schema()).iter_errors(tomllib.loads(text))]
+    return Draft202012Validator(schema())
+
+
+@cache
+def mistakes(text: str) -> list[str]:
+    """Mistakes that a validator finds in a file."""
+    return [error.message for error in validator().iter_errors(tomllib.loads(text))]
 
 
 @needs_jsonschema

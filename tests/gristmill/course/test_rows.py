@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.config import catalogue as config
+from gristmill.config.catalogue import load
 from gristmill.course.page import write_markdown, write_page
 from gristmill.course.rows import (
     SAVED_FILE,
@@ -60,7 +60,7 @@ def row(project: Path, text: str = ROW) -> CourseRow:
 
 
 def test_every_row_of_the_course_names_a_pipeline_of_the_catalogue() -> None:
-    known = config.load(ROOT).pipelines
+    known = load(ROOT).pipelines
 
     found = rows(ROOT)
 
@@ -76,7 +76,7 @@ def test_a_row_is_tried_with_as_many_seeds_as_it_asks_for(project: Path) -> None
         asked.extend(trials)
         return [outcome(19.0), None]
 
-    found = result(config.load(project), row(project), tried)
+    found = result(load(project), row(project), tried)
 
     assert [trial.assignments for trial in asked] == [["train.seed=42"], ["train.seed=43"]]
     assert found.tests == [19.0]
@@ -84,7 +84,7 @@ def test_a_row_is_tried_with_as_many_seeds_as_it_asks_for(project: Path) -> None
 
 
 def test_without_outcomes_a_row_says_why(project: Path) -> None:
-    catalogue, asked = config.load(project), row(project)
+    catalogue, asked = load(project), row(project)
 
     assert result(catalogue, asked, lambda _, trials: [None] * len(trials)).missing == "not run yet."
     (project / "series.csv").unlink()
@@ -94,7 +94,7 @@ def test_without_outcomes_a_row_says_why(project: Path) -> None:
 
 
 def test_an_earlier_outcome_stands_for_a_seed_that_has_none_here(project: Path) -> None:
-    catalogue, asked = config.load(project), row(project)
+    catalogue, asked = load(project), row(project)
     earlier = {seed: outcome(30.0 + seed) for seed in (43, 44)}
 
     partly = result(catalogue, asked, lambda *_: [outcome(19.0), None], earlier)
@@ -195,13 +195,13 @@ def test_code_of_the_course_has_at_least_one_score() -> None:
 
 
 def test_seeds_follow_the_pipelines_own(project: Path) -> None:
-    catalogue = config.load(project, {"small": ["train.seed=7"]})
+    catalogue = load(project, {"small": ["train.seed=7"]})
 
     assert [trial.seed for trial in sweeps.seed_trials(catalogue, "small", 3)] == [7, 8, 9]
 
 
 def test_the_trials_of_the_table_are_those_of_all_rows_and_none_where_there_is_no_table(project: Path) -> None:
-    catalogue = config.load(project)
+    catalogue = load(project)
 
     assert list(trials(catalogue)) == []
     row(project)

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from gristmill import keys as identity
-from gristmill.config import catalogue as config
+from gristmill import keys
+from gristmill.config import catalogue
 from gristmill.config.catalogue import Catalogue
 from gristmill.config.stages import STAGES, Stage, stages_of
 from gristmill.keys import Identity
@@ -33,7 +33,7 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def load(project: Path, *assignments: str) -> Catalogue:
-    return config.load(project, {"small": list(assignments)})
+    return catalogue.load(project, {"small": list(assignments)})
 
 
 def planned(project: Path, *assignments: str, refresh: str | None = None) -> dict[str, tuple[str, str]]:
@@ -90,7 +90,7 @@ def changed(made_of: Identity, change: Change) -> Identity:
     """The identity with other parts, under the key of those parts."""
     parts = {name: dict(part) if isinstance(part, dict) else part for name, part in made_of.parts.items()}
     change(parts)
-    return Identity(made_of.stage, identity.digest_of(parts), parts)
+    return Identity(made_of.stage, keys.digest_of(parts), parts)
 
 
 def folder_of(project: Path, record: Record, stage: str) -> Path:
@@ -229,7 +229,7 @@ def test_data_that_cannot_be_read_is_said(project: Path, monkeypatch: pytest.Mon
     def refuse(path: Path) -> str:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(identity, "digest_of_file", refuse)
+    monkeypatch.setattr(keys, "digest_of_file", refuse)
     assert planned(project)["ingest"] == (
         "no data",
         f"{project / 'series.csv'}: cannot be read (Permission denied). Fix its permissions.",
@@ -250,7 +250,7 @@ def split(project: Path, folder: str, *names: str) -> list[str]:
     for number, name in enumerate(names):
         (project / folder / name).parent.mkdir(parents=True, exist_ok=True)
         (project / folder / name).write_text(lines[0] + "".join(lines[1 + number :: len(names)]))
-    return [identity.digest_of_file(project / folder / name) for name in names]
+    return [keys.digest_of_file(project / folder / name) for name in names]
 
 
 def test_one_file_s_digest_is_its_own_whatever_names_it(project: Path) -> None:
@@ -261,7 +261,7 @@ def test_one_file_s_digest_is_its_own_whatever_names_it(project: Path) -> None:
 def test_several_files_have_one_digest_of_all_names_and_contents_wherever_they_lie(project: Path) -> None:
     first, second = split(project, "many", "a.csv", "b/c.csv")
     split(project, "moved/to", "a.csv", "b/c.csv")
-    expected = identity.digest_of({"a.csv": first, "b/c.csv": second})
+    expected = keys.digest_of({"a.csv": first, "b/c.csv": second})
     assert {digest(project, place) for place in ("many", "many/**/*.csv", "moved", "moved/to/**/*.csv")} == {expected}
 
 
@@ -290,7 +290,7 @@ def test_a_file_that_joins_or_leaves_a_folder_changes_its_data(project: Path) ->
 
 
 def test_a_url_has_the_digest_it_must_have_though_nothing_was_fetched(project: Path) -> None:
-    own = identity.digest_of_file(project / "series.csv")
+    own = keys.digest_of_file(project / "series.csv")
     fill(project)
     url = ("source.path='https://example.org/series.csv'", f"source.sha256={own}")
     assert digest(project, "https://example.org/series.csv", url[1]) == own
@@ -299,7 +299,7 @@ def test_a_url_has_the_digest_it_must_have_though_nothing_was_fetched(project: P
 
 
 def test_a_file_that_is_not_the_one_asked_for_is_no_data(project: Path) -> None:
-    own = identity.digest_of_file(project / "series.csv")
+    own = keys.digest_of_file(project / "series.csv")
     assert planned(project, f"source.sha256={own}")["ingest"] == ("run", "no result yet")
     assert planned(project, f"source.sha256={'ab' * 32}")["ingest"] == (
         "no data",
@@ -343,11 +343,11 @@ def age_format(parts: dict[str, Any]) -> None:
     [
         (edit_code, "code gristmill/domains/timeseries/windows.py"),
         (move_code, "code gristmill/domains/timeseries/cutting.py; code gristmill/domains/timeseries/windows.py"),
-        (age_library, f"library numpy 1.0 → {identity.library_versions(('numpy',))['numpy']}"),
+        (age_library, f"library numpy 1.0 → {keys.library_versions(('numpy',))['numpy']}"),
         (age_python, f"python 3.10 → {sys.version_info.major}.{sys.version_info.minor}"),
         (add_library, "without library torch 2.1"),
-        (drop_library, f"with library numpy {identity.library_versions(('numpy',))['numpy']}"),
-        (age_format, f"artifact format 0 → {identity.FORMAT}"),
+        (drop_library, f"with library numpy {keys.library_versions(('numpy',))['numpy']}"),
+        (age_format, f"artifact format 0 → {keys.FORMAT}"),
     ],
 )
 def test_what_changed_since_the_last_result_is_said(project: Path, was: Change, reason: str) -> None:
@@ -536,8 +536,8 @@ def test_to_plan_makes_no_artifact_and_no_record(project: Path) -> None:
 def test_to_plan_needs_neither_prefect_nor_tensorflow_nor_pandas(project: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from gristmill.config import catalogue as config; from gristmill.runs import plan\n"
-        "catalogue = config.load(Path(sys.argv[1])); plan.plan(catalogue, catalogue.pipeline('small'))\n"
+        "from gristmill.config import catalogue; from gristmill.runs import plan\n"
+        "catalogue = catalogue.load(Path(sys.argv[1])); plan.plan(catalogue, catalogue.pipeline('small'))\n"
         "print(sorted({'prefect', 'tensorflow', 'keras', 'pandas', 'numpy', 'pyarrow'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -561,14 +561,14 @@ def test_an_export_depends_on_the_libraries_of_its_formats_alone(
     small = load(tmp_path, f"export.formats={formats}").pipeline("small")
     modules = read_modules(Store(tmp_path / "data/store").memo)
 
-    def keys() -> dict[str, str]:
+    def keys_by_stage() -> dict[str, str]:
         return {
             stage.name: identity_of(small, stage, {}, modules, NO_IMPORTS).key
             for stage in stages_of("vision", small.tables)
         }
 
-    before, version = keys(), identity._version
-    monkeypatch.setattr(identity, "_version", lambda name: "0.1" if name == "tf2onnx" else version(name))
-    after = keys()
+    before, version = keys_by_stage(), keys._version
+    monkeypatch.setattr(keys, "_version", lambda name: "0.1" if name == "tf2onnx" else version(name))
+    after = keys_by_stage()
 
     assert {name for name in before if after[name] != before[name]} == ({"export"} if depends else set())

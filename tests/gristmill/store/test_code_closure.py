@@ -21,12 +21,14 @@ from gristmill.errors import WorkError
 from gristmill.keys import digest_of_file
 from gristmill.runs.plan import identity_of
 from gristmill.settings.kinds import kinds, module_of_kind
-from gristmill.store import code_closure as closure
 from gristmill.store.code_closure import (
     PACKAGE,
+    READER_VERSION,
+    _remove_foreign_bytecode,
     check_loaded,
     code_closure,
     load_closure,
+    parse_source,
     read_modules,
     source_name,
     with_imports,
@@ -36,180 +38,136 @@ from gristmill.util.files import StatCache
 
 # The modules whose source is in each stage's key, for a CSV source and the model conv_lstm. A new line here means that
 # an edit in that module makes the stage run again: is that so?
+IN_ALL = {
+    "gristmill",
+    "gristmill.domains",
+    "gristmill.domains.timeseries",
+    "gristmill.errors",
+    "gristmill.util",
+    "gristmill.util.process_start",
+    "gristmill.util.table_io",
+}
+TRAINING = {
+    "gristmill.domains.timeseries.dataset",
+    "gristmill.domains.timeseries.feed",
+    "gristmill.domains.timeseries.model_shape",
+    "gristmill.domains.timeseries.models",
+    "gristmill.domains.timeseries.models.recurrent",
+    "gristmill.domains.timeseries.normalisation",
+    "gristmill.domains.timeseries.train_network",
+    "gristmill.domains.timeseries.windows",
+    "gristmill.keys",  # hashes checkpoints
+    "gristmill.settings.custom_code",
+    "gristmill.training",
+    "gristmill.training.checkpoint",
+    "gristmill.training.distribution",
+    "gristmill.training.feed",
+    "gristmill.training.fit",
+    "gristmill.training.history",
+    "gristmill.training.learning_rate",
+    "gristmill.training.precision",
+    "gristmill.training.saved_network",
+    "gristmill.training.seeds",
+    "gristmill.training.tensorboard",  # only writes logs, but takes part in every epoch
+    "gristmill.util.files",  # flushes and renames checkpoints
+    "gristmill.util.npy_header",
+}
 CLOSURES = {
-    "ingest": [
-        "gristmill",
-        "gristmill.errors",
+    "ingest": {
         "gristmill.data_schema",
         "gristmill.data_schema.checks",
-        "gristmill.sources.rows",
-        "gristmill.sources.tables.csv",
-        "gristmill.sources.packed",
-        "gristmill.util.table_io",
-        "gristmill.domains.timeseries",
-        "gristmill.domains.timeseries.grid",
-        "gristmill.domains.timeseries.fill_gaps",
-        "gristmill.domains.timeseries.ingest",
         "gristmill.domains.timeseries.cleaning",
         "gristmill.domains.timeseries.dedup_and_sort",
-        "gristmill.domains.timeseries.seasonality",
-        "gristmill.domains.timeseries.parse_times",
-        "gristmill.domains.timeseries.timezones",
-    ],
-    "preprocess": [
-        "gristmill",
-        "gristmill.training.keras_backend",  # imports TensorFlow, which writes the TFRecord shards
-        "gristmill.training.tf_disk_errors",  # tells of one that is full where TensorFlow writes
-        "gristmill.errors",
-        "gristmill.util.gc_freeze",
-        "gristmill.util.table_io",
-        "gristmill.domains.timeseries",
-        "gristmill.domains.timeseries.known_features",
+        "gristmill.domains.timeseries.fill_gaps",
         "gristmill.domains.timeseries.grid",
+        "gristmill.domains.timeseries.ingest",
+        "gristmill.domains.timeseries.parse_times",
+        "gristmill.domains.timeseries.seasonality",
+        "gristmill.domains.timeseries.timezones",
+        "gristmill.sources",
+        "gristmill.sources.packed",
+        "gristmill.sources.rows",
+        "gristmill.sources.tables",
+        "gristmill.sources.tables.csv",
+    },
+    "preprocess": {
+        "gristmill.domains.timeseries.dataset",
+        "gristmill.domains.timeseries.grid",
+        "gristmill.domains.timeseries.known_features",
         "gristmill.domains.timeseries.materialize",
-        "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.preprocess",
-        "gristmill.domains.timeseries.split",
-        "gristmill.domains.timeseries.windows",
-    ],
-    "train": [
-        "gristmill",
-        "gristmill.training.checkpoint",
-        "gristmill.training.history",
-        "gristmill.training.distribution",
-        "gristmill.errors",
-        "gristmill.training.feed",
-        "gristmill.util.files",  # flushes and renames checkpoints
-        "gristmill.training.fit",
-        "gristmill.keys",  # hashes checkpoints
-        "gristmill.training.learning_rate",
-        "gristmill.training.saved_network",
-        "gristmill.util.npy_header",
-        "gristmill.settings.custom_code",
-        "gristmill.training.precision",
-        "gristmill.training.seeds",
-        "gristmill.util.table_io",
-        "gristmill.training.tensorboard",  # only writes logs, but takes part in every epoch
-        "gristmill.domains.timeseries",
-        "gristmill.domains.timeseries.feed",
-        "gristmill.domains.timeseries.train_network",
-        "gristmill.domains.timeseries.models",
-        "gristmill.domains.timeseries.models.recurrent",
-        "gristmill.domains.timeseries.normalisation",
-        "gristmill.domains.timeseries.dataset",
-        "gristmill.domains.timeseries.model_shape",
-        "gristmill.domains.timeseries.train",
-        "gristmill.domains.timeseries.windows",
-        "gristmill.training.outputs",
-    ],
-    "backtest": [
-        "gristmill",
-        "gristmill.training.checkpoint",
-        "gristmill.training.history",
-        "gristmill.training.distribution",
-        "gristmill.errors",
-        "gristmill.training.feed",
-        "gristmill.util.files",
-        "gristmill.training.fit",
-        "gristmill.keys",
-        "gristmill.training.learning_rate",
-        "gristmill.training.saved_network",
-        "gristmill.util.npy_header",
-        "gristmill.settings.custom_code",
-        "gristmill.training.precision",
-        "gristmill.training.seeds",
-        "gristmill.util.table_io",
-        "gristmill.training.tensorboard",
-        "gristmill.domains.timeseries",
-        "gristmill.domains.timeseries.backtest",
-        "gristmill.domains.timeseries.feed",
-        "gristmill.domains.timeseries.train_network",
-        "gristmill.domains.timeseries.models",
-        "gristmill.domains.timeseries.models.recurrent",
-        "gristmill.domains.timeseries.normalisation",
-        "gristmill.domains.timeseries.forecasts",
-        "gristmill.domains.timeseries.dataset",
-        "gristmill.domains.timeseries.model_shape",
         "gristmill.domains.timeseries.split",  # where the parts of a block begin
         "gristmill.domains.timeseries.windows",
-    ],
-    "evaluate": [
-        "gristmill",
-        "gristmill.errors",
+        "gristmill.training",
+        "gristmill.training.keras_backend",  # imports TensorFlow, which writes the TFRecord shards
+        "gristmill.training.tf_disk_errors",
+        "gristmill.util.gc_freeze",
+    },
+    "train": {
+        *TRAINING,
+        "gristmill.domains.timeseries.train",
+        "gristmill.training.outputs",
+    },
+    "backtest": {
+        *TRAINING,
+        "gristmill.domains.timeseries.backtest",
+        "gristmill.domains.timeseries.forecasts",
+        "gristmill.domains.timeseries.split",  # where the parts of a block begin
+    },
+    "evaluate": {
+        "gristmill.domains.common",
         "gristmill.domains.common.permutation_importance",
-        "gristmill.training.saved_network",
-        "gristmill.util.npy_header",
-        "gristmill.util.ranking",
-        "gristmill.util.chunking",
-        "gristmill.util.table_io",
-        "gristmill.domains.timeseries",
+        "gristmill.domains.common.score_table",
         "gristmill.domains.timeseries.anomalies",
-        "gristmill.domains.timeseries.per_series",
+        "gristmill.domains.timeseries.backtest_scores",
+        "gristmill.domains.timeseries.baseline_forecasts",
         "gristmill.domains.timeseries.baselines",
         "gristmill.domains.timeseries.change_points",
+        "gristmill.domains.timeseries.dataset",
+        "gristmill.domains.timeseries.decomposition",
         "gristmill.domains.timeseries.evaluate",
-        "gristmill.domains.timeseries.baseline_forecasts",
+        "gristmill.domains.timeseries.forecasts",
         "gristmill.domains.timeseries.importance",
         "gristmill.domains.timeseries.intervals",
-        "gristmill.domains.timeseries.decomposition",
-        "gristmill.domains.timeseries.forecasts",
-        "gristmill.domains.timeseries.dataset",
-        "gristmill.domains.timeseries.backtest_scores",
         "gristmill.domains.timeseries.metrics",
+        "gristmill.domains.timeseries.per_series",
         "gristmill.domains.timeseries.score_table",
         "gristmill.domains.timeseries.seasonality",
         "gristmill.domains.timeseries.windows",
-    ],
-    "refit": [
-        "gristmill",
-        "gristmill.training.checkpoint",
-        "gristmill.training.history",
-        "gristmill.training.distribution",
-        "gristmill.errors",
-        "gristmill.training.feed",
-        "gristmill.util.files",
-        "gristmill.training.fit",
-        "gristmill.keys",
-        "gristmill.training.learning_rate",
+        "gristmill.runs",
+        "gristmill.runs.scores",
+        "gristmill.training",
         "gristmill.training.saved_network",
+        "gristmill.util.chunking",
         "gristmill.util.npy_header",
-        "gristmill.settings.custom_code",
-        "gristmill.training.precision",
-        "gristmill.training.seeds",
-        "gristmill.util.table_io",
-        "gristmill.training.tensorboard",
-        "gristmill.domains.timeseries",
-        "gristmill.domains.timeseries.feed",
-        "gristmill.domains.timeseries.train_network",
-        "gristmill.domains.timeseries.models",
-        "gristmill.domains.timeseries.models.recurrent",
-        "gristmill.domains.timeseries.normalisation",
-        "gristmill.domains.timeseries.dataset",
+        "gristmill.util.ranking",
+    },
+    "refit": {
+        *TRAINING,
         "gristmill.domains.timeseries.refit",
-        "gristmill.domains.timeseries.model_shape",
-        "gristmill.domains.timeseries.windows",
         "gristmill.training.outputs",
-    ],
-    "export": [
-        "gristmill",
-        "gristmill.training.keras_backend",
-        "gristmill.export.bundle",
-        "gristmill.training.tf_disk_errors",
-        "gristmill.errors",
-        "gristmill.util.extras",
-        "gristmill.export.formats",
-        "gristmill.keys",  # hashes the weights, for the lineage
-        "gristmill.util.gc_freeze",
-        "gristmill.training.saved_network",
-        "gristmill.util.npy_header",
-        "gristmill.util.processes",
-        "gristmill.util.table_io",
-        "gristmill.domains.timeseries",
+    },
+    "export": {
+        "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.export",
         "gristmill.domains.timeseries.forecasts",
-        "gristmill.domains.timeseries.dataset",
         "gristmill.domains.timeseries.windows",
-    ],
+        "gristmill.export",
+        "gristmill.export.bundle",
+        "gristmill.export.formats",
+        "gristmill.keys",
+        "gristmill.runs",
+        "gristmill.runs.scores",
+        "gristmill.training",
+        "gristmill.training.keras_backend",
+        "gristmill.training.saved_network",
+        "gristmill.training.tf_disk_errors",
+        "gristmill.util.extras",
+        "gristmill.util.gc_freeze",
+        "gristmill.util.npy_header",
+        "gristmill.util.processes",
+        "gristmill.util.ranking",
+    },
 }
 
 SYNTAX = """
@@ -411,7 +369,7 @@ class TestMemory:
             texts.append(source.decode())
             return parse(source)
 
-        closure.parse_source.cache_clear()
+        parse_source.cache_clear()
         monkeypatch.setattr(ast, "parse", parse_and_note)
         return texts
 
@@ -419,7 +377,7 @@ class TestMemory:
         package, memo = write(tmp_path, {"a": "import gristmill.b", "b": "x = 1"}), StatCache(tmp_path / "memo")
         before = read_modules(memo, package)
         assert sorted(parsed) == ["", "import gristmill.b", "x = 1"]
-        closure.parse_source.cache_clear()
+        parse_source.cache_clear()
         assert read_modules(memo, package) == before
         (package / "b.py").write_text("x = 2")
         after = read_modules(memo, package)
@@ -448,14 +406,14 @@ class TestMemory:
     ) -> None:
         package, memo = write(tmp_path, {}), StatCache(tmp_path / "memo")
         read_modules(memo, package)
-        closure.parse_source.cache_clear()
-        monkeypatch.setattr(closure, "READER_VERSION", "another")
+        parse_source.cache_clear()
+        monkeypatch.setattr("gristmill.store.code_closure.READER_VERSION", "another")
         read_modules(memo, package)
         assert parsed == ["", ""]
 
     def test_it_is_this_python_and_this_module_that_read(self) -> None:
-        assert sys.version in closure.READER_VERSION
-        assert digest_of_file(PACKAGE / "store/code_closure.py") in closure.READER_VERSION
+        assert sys.version in READER_VERSION
+        assert digest_of_file(PACKAGE / "store/code_closure.py") in READER_VERSION
 
 
 def test_an_edit_counts_in_a_process_that_lives_on_though_its_times_may_not_tell(tmp_path: Path) -> None:
@@ -485,7 +443,7 @@ def code_of(stage: Stage, project: Path, model: str) -> list[str]:
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("stage", STAGES["timeseries"], ids=lambda stage: stage.name)
 def test_what_a_stage_depends_on(stage: Stage, project: Path) -> None:
-    assert code_of(stage, project, "conv_lstm") == CLOSURES[stage.name]
+    assert code_of(stage, project, "conv_lstm") == sorted(IN_ALL | CLOSURES[stage.name])
 
 
 @pytest.mark.fault(19)
@@ -527,13 +485,13 @@ def test_source_names_are_the_files_people_know() -> None:
 
 
 def test_a_module_older_than_the_process_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(closure, "STARTED_NS", 2**63)
+    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
     load_closure(["gristmill", "gristmill.errors"])
 
 
 def test_a_module_newer_than_the_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     stat = (PACKAGE / "errors.py").stat()
-    monkeypatch.setattr(closure, "STARTED_NS", max(stat.st_mtime_ns, stat.st_ctime_ns) - 1)
+    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", max(stat.st_mtime_ns, stat.st_ctime_ns) - 1)
     with pytest.raises(WorkError, match=r"errors\.py: changed after this process started\. Run again"):
         load_closure(["gristmill.errors"])
 
@@ -553,7 +511,7 @@ def test_a_file_of_a_package_that_is_newer_than_the_process_is_refused_where_it_
 
     with pytest.raises(WorkError, match=r"widths\.py: changed after this process") if loaded else nullcontext():
         check_loaded({tmp_path / "widths.py": "own_layers.widths"})
-    monkeypatch.setattr(closure, "STARTED_NS", 2**63)
+    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
     check_loaded({tmp_path / "widths.py": "own_layers.widths"})
 
 
@@ -563,7 +521,7 @@ def test_byte_code_of_other_source_is_not_run_of_a_package_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaded: bool
 ) -> None:
     cached = compiled(tmp_path / "widths.py", "WIDTH = 2\n", then="WIDTH = 3\n")
-    monkeypatch.setattr(closure, "STARTED_NS", 2**63)
+    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
     if loaded:
         monkeypatch.setitem(sys.modules, "own_layers.widths", ModuleType("own_layers.widths"))
 
@@ -624,15 +582,15 @@ class TestByteCode:
     def test_byte_code_of_other_source_is_removed(self, tmp_path: Path, by: PycInvalidationMode) -> None:
         file = tmp_path / "module.py"
         cached = compiled(file, "answer = 1 - 2\n", then="answer = 1 * 2\n", by=by)
-        assert closure._remove_foreign_bytecode(file)
+        assert _remove_foreign_bytecode(file)
         assert not cached.exists()
-        assert not closure._remove_foreign_bytecode(file)
+        assert not _remove_foreign_bytecode(file)
 
     @pytest.mark.parametrize("by", PycInvalidationMode)
     def test_its_own_is_kept(self, tmp_path: Path, by: PycInvalidationMode) -> None:
         file = tmp_path / "module.py"
         cached = compiled(file, '"""Doc."""\n\n\ndef f(x: int) -> int:\n    return x + 1\n', by=by)
-        assert not closure._remove_foreign_bytecode(file)
+        assert not _remove_foreign_bytecode(file)
         assert cached.exists()
 
     def test_python_runs_the_source_in_place_of_byte_code_that_says_not_to_look_at_it(
@@ -641,7 +599,7 @@ class TestByteCode:
         file = tmp_path / "unchecked_module.py"
         compiled(file, "ANSWER = 1\n", then="ANSWER = 1234\n", by=PycInvalidationMode.UNCHECKED_HASH)
         monkeypatch.syspath_prepend(str(tmp_path))
-        monkeypatch.setattr(closure, "STARTED_NS", 2**63)
+        monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
 
         check_loaded({file: "unchecked_module"})
 
@@ -653,4 +611,4 @@ class TestByteCode:
         file.write_text("answer = 1\n")
         cached = Path(py_compile.compile(str(file), doraise=True))
         cached.write_bytes(cached.read_bytes()[:20])
-        assert closure._remove_foreign_bytecode(file)
+        assert _remove_foreign_bytecode(file)

@@ -457,9 +457,9 @@ def test_the_draft_of_another_key_is_left_alone(tmp_path: Path, dead_pid: int) -
 @pytest.mark.fault(1)
 def test_a_killed_build_leaves_nothing_that_is_taken_for_an_artifact(tmp_path: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from gristmill import keys as identity\n"
+        "import os, sys; from pathlib import Path; from gristmill import keys\n"
         "from gristmill.store.store import Store\n"
-        "made_of = identity.identify('train', {'gristmill': '00'}, {'train': {}}, {}, {'numpy': '2.1.0'})\n"
+        "made_of = keys.identify('train', {'gristmill': '00'}, {'train': {}}, {}, {'numpy': '2.1.0'})\n"
         "with Store(Path(sys.argv[1])).draft(made_of) as draft:\n"
         "    (draft.path / 'data.txt').write_text('half'); os.kill(os.getpid(), 9)"
     )
@@ -530,10 +530,10 @@ def test_a_file_system_that_refuses_to_grow_a_file_leaves_the_old_artifact(tmp_p
     """A real refusal by the kernel, in the middle of writing a data file."""
     publish(tmp_path, "old")
     code = (
-        "import resource, sys; from pathlib import Path; from gristmill import keys as identity\n"
+        "import resource, sys; from pathlib import Path; from gristmill import keys\n"
         "from gristmill.errors import StoreError; from gristmill.store.store import Store\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536)); store = Store(Path(sys.argv[1]))\n"
-        "made_of = identity.identify('train', {'gristmill': '00'}, {'train': {}}, {}, {'numpy': '2.1.0'})\n"
+        "made_of = keys.identify('train', {'gristmill': '00'}, {'train': {}}, {}, {'numpy': '2.1.0'})\n"
         "try:\n"
         "    with store.draft(made_of) as draft:\n"
         "        (draft.path / 'data.txt').write_text('x' * 100_000); store.publish(draft, made_of, replace=True)\n"

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from prefect._internal.analytics.ci_detection import CI_ENV_VARS
 
 from gristmill.util import telemetry
 
@@ -71,6 +70,8 @@ RUN = ["-P", "-m", "gristmill", "-q", "run", "small"]
 
 def reports(project: Path, *words: str, **variables: str) -> list[str]:
     """Run Python in a terminal as a new user does, and return the events that Prefect reports."""
+    from prefect._internal.analytics.ci_detection import CI_ENV_VARS
+
     (project / "stub" / "amplitude").mkdir(parents=True)
     (project / "stub" / "amplitude" / "__init__.py").write_text(STUB)
     (project / "home").mkdir()
