@@ -37,7 +37,7 @@ def test_the_wheel_holds_the_three_packages_and_nothing_else(unpacked: Path) -> 
     shipped = {path.relative_to(unpacked) for path in unpacked.rglob("*") if path.is_file()}
 
     assert {path for path in shipped if not path.parts[0].endswith(".dist-info")} == tracked
-    assert Path("gristmill/templates/report.html") in shipped
+    assert Path("gristmill/reports/templates/report.html") in shipped
     assert Path("gristmill/py.typed") in shipped
     (metadata,) = unpacked.glob("*.dist-info")
     assert "gristmill = gristmill.__main__:main" in (metadata / "entry_points.txt").read_text()

@@ -17,6 +17,7 @@ from gristmill.cli.options import Jobs, Json, Name, Refresh, RunId, Set, number_
 from gristmill.errors import GristmillError, RequestError, WorkError
 from gristmill.prefect_runtime.launch import QUIET, on_api_lost, set_up_prefect
 from gristmill.project.project import Project
+from gristmill.reports.retraining import write_retraining
 from gristmill.settings.messages import did_you_mean
 
 EXIT_INTERRUPTED = 130
@@ -121,7 +122,7 @@ def retrain(name: Name, set_: Set = None, as_json: Json = False) -> None:
     if as_json:
         output.show_json(record.model_dump(mode="json"))
     elif found:
-        report_path = project.retraining_report(record)
+        report_path = write_retraining(record, project.catalogue.pipeline(name).description, project.store)
         output.show_decision(name, found)
         output.show_report(report_path)
     raise typer.Exit(EXIT_REJECTED if found and found.verdict == "rejected" else 0)

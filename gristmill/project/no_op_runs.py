@@ -16,19 +16,12 @@ def record_of_fresh(catalogue: Catalogue, name: str, overrides: list[str], steps
     """Return the last record if it has these artifacts and overrides, else a new one (settings were reverted)."""
     references = {step.stage: step.artifact.reference for step in steps if step.artifact}
     runs = Runs(catalogue.store)
-
-    def last_if_same() -> Record | None:
+    for pulled in (False, True):
+        if pulled:
+            runs.pull(name)  # another machine may have made the artifacts
         last = runs.latest(name)
-        if last is None or last.outcome != "succeeded":
-            return None
-        return last if (last.references, last.assigned) == (references, overrides) else None
-
-    record = last_if_same()
-    if record is None and catalogue.store.remote:
-        runs.pull(name)  # another machine may have made the artifacts
-        record = last_if_same()
-    if record:
-        return record
+        if last and (last.outcome, last.references, last.assigned) == ("succeeded", references, overrides):
+            return last
     check_lost_rows(catalogue, catalogue.pipeline(name), references["ingest"])  # the data may be an older version too
     run = _start(catalogue, name, overrides)
     for stage, reference in references.items():

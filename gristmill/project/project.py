@@ -16,7 +16,6 @@ from gristmill.project import no_op_runs, status
 from gristmill.project.result import Result
 from gristmill.project.serving import Models
 from gristmill.project.status import Status
-from gristmill.reports.retraining import write_retraining
 from gristmill.runs import plan
 from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
@@ -146,10 +145,6 @@ class Project(Models):
     def report(self, record: Record) -> Path:
         """Render the report on a run and return its path."""
         return self._result(record).report
-
-    def retraining_report(self, record: Record) -> Path:
-        """Render the report on a retraining and return its path."""
-        return write_retraining(record, self.catalogue.pipeline(record.pipeline).description, self.store)
 
     def headline(self, record: Record) -> Headline | None:
         """Return a run's headline score without verifying it, None if there is none."""

@@ -49,11 +49,11 @@ def render_page(
 
 
 def render_template(template: str, **values: Any) -> str:
-    """Return a template of `gristmill/templates` with its values, escaped unless they are `Markup`."""
+    """Return a template of `gristmill/reports/templates` with its values, escaped unless they are `Markup`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("gristmill"),
+        loader=PackageLoader("gristmill.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -66,12 +66,12 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
     from gristmill.scaffold.proposal import wrap_after
 
     yield from (proposal.summary, *proposal.notes)
-    rows = [
-        (f"{table}.{guess.key}", _shortened(toml_value(guess.value)), guess.why)
-        for table, guesses in proposal.tables.items()
-        for guess in guesses
-        if guess.why
-    ]
+    rows = []
+    for table, guesses in proposal.tables.items():
+        for guess in guesses:
+            value = toml_value(guess.value)
+            shown = value if len(value) <= _MAX_VALUE_LENGTH else f"{value[: _MAX_VALUE_LENGTH - 1]}…"
+            rows += [(f"{table}.{guess.key}", shown, guess.why)] if guess.why else []
     key_width, value_width = (max(len(row[at]) for row in rows) for at in (0, 1))
     for key, value, why in rows:
         before = f"{key:{key_width}}  {value:{value_width}}  "
@@ -79,7 +79,3 @@ def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:
             yield before + why
         else:
             yield from wrap_after(before, why, max(width, len(before) + _MIN_REASON_WIDTH), " " * len(before))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[: _MAX_VALUE_LENGTH - 1]}…"
