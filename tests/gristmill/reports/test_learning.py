@@ -51,9 +51,9 @@ def test_a_range_test_is_drawn_with_the_rate_it_took() -> None:
 
 
 def test_the_training_note_names_the_kept_epoch_and_the_rate() -> None:
-    told = "9 epochs from a learning rate of 0.001, the weights of epoch 4 were kept."
-    assert training_note(ENDED) == f"Training stopped early: {told}"
-    assert training_note(ENDED | {"stopped_early": False}) == f"Training ran all its epochs: {told}"
+    note = "9 epochs from a learning rate of 0.001, the weights of epoch 4 were kept."
+    assert training_note(ENDED) == f"Training stopped early: {note}"
+    assert training_note(ENDED | {"stopped_early": False}) == f"Training ran all its epochs: {note}"
 
 
 @pytest.mark.parametrize("rates", [[1e-5, 1e-4, 1e-3], [1e-3, 1e-3, 1e-3], [1e-3, 5e-4, 1e-4]])

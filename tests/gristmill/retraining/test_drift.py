@@ -37,9 +37,9 @@ def test_a_champion_clearly_worse_than_the_best_baseline_is_an_alarm() -> None:
     assert few is not None
     assert (worse.alarm, equal.alarm, few.alarm, few.probability) == (True, False, False, 1.0)
     assert (worse.name, worse.metric, worse.baseline) == ("naive", "mae", baseline.mean())
-    told = Drift(errors=None, inputs=[], baseline=worse).alarms
-    assert told == [str(worse)]
-    assert told[0].startswith(
+    alarms = Drift(errors=None, inputs=[], baseline=worse).alarms
+    assert alarms == [str(worse)]
+    assert alarms[0].startswith(
         f"the champion is worse than naive: mae {worse.champion:.5g} against {worse.baseline:.5g}, "
     )
     by_a_constant = baseline_drift(paired(np.full(60, 10.0), np.full(60, 3.0)), "naive")

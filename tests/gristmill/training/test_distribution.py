@@ -85,8 +85,8 @@ def test_one_visible_device_trains_alone_and_says_so(caplog: pytest.LogCaptureFi
 
     assert strategy is tf.distribute.get_strategy()
     assert distribution.make_learner(network, Fit(strategy="mirrored"), strategy) is network
-    (told,) = said(caplog)
-    assert "one device is visible" in told
+    (warning,) = said(caplog)
+    assert "one device is visible" in warning
 
 
 def test_a_network_that_cannot_be_built_anew_is_refused() -> None:

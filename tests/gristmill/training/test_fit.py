@@ -184,13 +184,13 @@ class Trained:
 
     network: "keras.Model"
     history: "TrainingHistory"
-    told: list[Epoch]
+    epochs: list[Epoch]
     folder: Path  # of its checkpoints
 
     @classmethod
     def now(cls, folder: Path, build: "Callable[[], keras.Model]" = plain, **settings: Any) -> "Trained":
-        told: list[Epoch] = []
-        return cls(*train(folder, build, told.append, **settings), told, folder)
+        epochs: list[Epoch] = []
+        return cls(*train(folder, build, epochs.append, **settings), epochs, folder)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -324,8 +324,8 @@ def test_equal_seeds_give_equal_weights_in_one_process(tmp_path: Path, quick: Tr
 def test_every_epoch_is_told_with_its_losses(quick: Trained) -> None:
     losses = zip(quick.history.losses, quick.history.val_losses, strict=True)
 
-    assert quick.told == [Epoch(number, 4, loss, val_loss) for number, (loss, val_loss) in enumerate(losses, 1)]
-    assert len(quick.told) == 4
+    assert quick.epochs == [Epoch(number, 4, loss, val_loss) for number, (loss, val_loss) in enumerate(losses, 1)]
+    assert len(quick.epochs) == 4
     assert quick.history.losses[-1] < quick.history.losses[0]
 
 
@@ -412,13 +412,13 @@ def test_a_loss_that_is_no_number_ends_training_without_a_checkpoint(tmp_path: P
 
 
 def test_until_ends_early_on_the_schedule_of_all_epochs(tmp_path: Path, quick: Trained) -> None:
-    told: list[Epoch] = []
+    epochs: list[Epoch] = []
 
-    _, history = train(tmp_path, on_epoch=told.append, until=2)
+    _, history = train(tmp_path, on_epoch=epochs.append, until=2)
 
     assert history.losses == quick.history.losses[:2]
     assert history.rates == quick.history.rates[:2]
-    assert [(epoch.number, epoch.of) for epoch in told] == [(1, 2), (2, 2)]
+    assert [(epoch.number, epoch.of) for epoch in epochs] == [(1, 2), (2, 2)]
 
 
 @pytest.mark.parametrize(

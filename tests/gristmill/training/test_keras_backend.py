@@ -102,6 +102,7 @@ def test_threads_of_linear_algebra_are_those_of_the_project_that_was_opened_last
     assert not any(name in os.environ for name in names)
 
 
+@pytest.mark.slow
 def test_threads_are_limited_before_tensorflow_begins_and_never_behind_its_back() -> None:
     code = (
         "from gristmill.training.keras_backend import import_keras, set_threads\n"

@@ -156,11 +156,11 @@ def test_a_disk_that_fails_is_no_damage_of_the_network(written: "tuple[keras.Mod
 def test_too_little_memory_is_no_damage_of_the_network(tmp_path: Path) -> None:
     import tensorflow as tf
 
-    with pytest.raises(WorkError) as told, saved_network.translate_load_errors(tmp_path / "model.keras", "export"):
+    with pytest.raises(WorkError) as raised, saved_network.translate_load_errors(tmp_path / "model.keras", "export"):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
-    assert not isinstance(told.value, CorruptArtifact)
-    assert str(told.value) == f"{tmp_path / 'model.keras'}: takes more memory than is free. Free some."
+    assert not isinstance(raised.value, CorruptArtifact)
+    assert str(raised.value) == f"{tmp_path / 'model.keras'}: takes more memory than is free. Free some."
 
 
 @pytest.mark.fault(28)

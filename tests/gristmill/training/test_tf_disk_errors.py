@@ -22,16 +22,16 @@ def write(path: Path) -> None:
 @pytest.mark.fault(15)
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_a_full_disk_is_told_with_its_number_and_the_file() -> None:
-    with pytest.raises(OSError, match="No space left on device") as told:
+    with pytest.raises(OSError, match="No space left on device") as raised:
         write(Path("/dev/full"))
-    assert (told.value.errno, told.value.filename) == (errno.ENOSPC, "/dev/full")
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, "/dev/full")
 
 
 @pytest.mark.fault(15)
 def test_a_file_that_may_not_grow_is_told_so(tmp_path: Path) -> None:
-    with limited(1000), pytest.raises(OSError, match="File too large") as told:
+    with limited(1000), pytest.raises(OSError, match="File too large") as raised:
         write(tmp_path / "records")
-    assert told.value.errno == errno.EFBIG
+    assert raised.value.errno == errno.EFBIG
 
 
 def test_a_folder_that_is_not_there_is_told_so(tmp_path: Path) -> None:
@@ -41,9 +41,9 @@ def test_a_folder_that_is_not_there_is_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("behind", ["", " [Op:SaveV2]"])
 def test_words_that_begin_like_others_are_not_taken_for_them(tmp_path: Path, behind: str) -> None:
-    with pytest.raises(OSError, match="Not a directory") as told, translate_tf_disk_errors(tmp_path):
+    with pytest.raises(OSError, match="Not a directory") as raised, translate_tf_disk_errors(tmp_path):
         raise tf.errors.FailedPreconditionError(None, None, f"{tmp_path}; {os.strerror(errno.ENOTDIR)}{behind}")
-    assert told.value.errno == errno.ENOTDIR
+    assert raised.value.errno == errno.ENOTDIR
 
 
 def test_what_is_no_failure_of_the_disk_stays_what_it_is(tmp_path: Path) -> None:
