@@ -11,8 +11,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from gristmill.config import catalogue as config
-from gristmill.config.catalogue import Pipeline
+from gristmill.config.catalogue import Pipeline, load, restore_settings
 from gristmill.config.deployments import pipeline_resource, schedule_of
 from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.project.serving import register
@@ -41,7 +40,7 @@ def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> 
     Raises:
         WorkError: another retraining of the pipeline is running, and the settings do not say to wait for it.
     """
-    catalogue = config.load(Path(project) if project else None, {pipeline: overrides})
+    catalogue = load(Path(project) if project else None, {pipeline: overrides})
     settings, store = catalogue.pipeline(pipeline), catalogue.store
     added, schedule = _domain_overrides(settings, overrides), schedule_of(settings)
     with store.lock(f"retrain-{pipeline}", wait=schedule.collision == "wait") as acquired:
@@ -188,7 +187,7 @@ def _domain(name: str) -> Any:
 
 
 def _champion(run: Run, version: Version) -> Champion:
-    return Champion(_folders(run, version), config.restore_settings(version.domain, version.settings))
+    return Champion(_folders(run, version), restore_settings(version.domain, version.settings))
 
 
 def _artifact_folders(run: Run, made: References) -> dict[str, Path]:

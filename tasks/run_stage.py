@@ -17,8 +17,8 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
-from gristmill.config import stages as domains
 from gristmill.config.catalogue import PIPELINES_FILE, Catalogue, Pipeline, load
+from gristmill.config.stages import STAGES, Stage, libraries_of, module_of, stages_of, with_warm_start
 from gristmill.errors import CorruptArtifact, SourceChanged, StoreError, WorkError
 from gristmill.keys import Identity, library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
@@ -56,16 +56,16 @@ class Run:
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
     jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers
 
-    def uses_workers(self, stage: domains.Stage) -> bool:
+    def uses_workers(self, stage: Stage) -> bool:
         """Return whether workers do the stage in chunks."""
         remote = self.catalogue.runner.address is not None
         return stage.chunked is not None and self.jobs != 1 and (remote or not stage.threaded)
 
     @property
-    def stages(self) -> dict[str, domains.Stage]:
+    def stages(self) -> dict[str, Stage]:
         """Return the stages by label; a stage that fans out has one label a point."""
-        stages = domains.stages_of(self.pipeline.domain, self.pipeline.tables)
-        return {stage.label: domains.with_warm_start(stage) if self.start else stage for stage in stages}
+        stages = stages_of(self.pipeline.domain, self.pipeline.tables)
+        return {stage.label: with_warm_start(stage) if self.start else stage for stage in stages}
 
     def points(self, name: str) -> list[str]:
         """Return the labels of the points of a stage that fans out."""
@@ -101,7 +101,7 @@ def recorded_run(
     set_threads(catalogue.runner.threads)
     check_store_outlasts_run(catalogue)
     store.check_writable()
-    run = runs.start(settings, overrides, library_versions((*domains.libraries_of(settings.domain), "prefect")), trial)
+    run = runs.start(settings, overrides, library_versions((*libraries_of(settings.domain), "prefect")), trial)
     try:
         yield Run(run.id, catalogue, settings, refresh, jobs=concurrency(catalogue.runner, jobs))
         stages = runs.read(pipeline, run.id).stages.values() if store.remote else ()
@@ -184,9 +184,7 @@ def make(
     return artifact, False
 
 
-def read_inputs(
-    run: Run, stage: domains.Stage, inputs: Iterable[Reference]
-) -> tuple[dict[str, Located], dict[str, str]]:
+def read_inputs(run: Run, stage: Stage, inputs: Iterable[Reference]) -> tuple[dict[str, Located], dict[str, str]]:
     """Return the data files of a stage, and the digests of these and of its input artifacts."""
     fetch_missing((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
     data = plan.locate_inputs(run.catalogue, run.pipeline, stage)
@@ -194,13 +192,13 @@ def read_inputs(
     return data, plan.digests_of(data, run.catalogue.store) | artifacts
 
 
-def imported_code(run: Run, stage: domains.Stage) -> Imported:
+def imported_code(run: Run, stage: Stage) -> Imported:
     """Return the user's own code that a stage imports."""
     tables = (run.pipeline.tables[name] for name in stage.tables)
     return read_imported(run.catalogue.root, tables, run.catalogue.store.memo)
 
 
-def _arguments(run: Run, stage: domains.Stage, data: Mapping[str, Located], key: str) -> dict[str, Any]:
+def _arguments(run: Run, stage: Stage, data: Mapping[str, Located], key: str) -> dict[str, Any]:
     """Return the core's arguments: settings, point, data files, and folders of a resumable stage."""
     store = run.catalogue.store
     fetch(data.values(), store)
@@ -213,11 +211,11 @@ def _arguments(run: Run, stage: domains.Stage, data: Mapping[str, Located], key:
 
 
 def _input_folders(
-    reader: domains.Stage, inputs: Iterable[Reference], store: Store, by_stat: bool
+    reader: Stage, inputs: Iterable[Reference], store: Store, by_stat: bool
 ) -> dict[str, Path | list[Path]]:
     """Return the verified folders of the input artifacts by argument; a list for a stage that fans out."""
     folders: dict[str, Path | list[Path]] = {}
-    fanned_out = {stage.name for stages in domains.STAGES.values() for stage in stages if stage.axes}
+    fanned_out = {stage.name for stages in STAGES.values() for stage in stages if stage.axes}
     for label, reference in zip(reader.inputs, inputs, strict=True):
         name = label.split()[0]  # the label of a point begins with its stage
         path, argument = store.open_verified(reference, by_stat).path, reader.argument(name)
@@ -259,7 +257,7 @@ def _make_chunks(
 
 def _call_core(
     domain: str,
-    stage: domains.Stage,
+    stage: Stage,
     draft: Draft,
     identity: Identity,
     arguments: dict[str, Any],
@@ -269,7 +267,7 @@ def _call_core(
     if "tensorflow" in stage.libraries:
         import_keras()
     load_closure(identity.parts["code"])
-    module = importlib.import_module(domains.module_of(domain, stage.name))
+    module = importlib.import_module(module_of(domain, stage.name))
     core = getattr(module, stage.function or stage.name)
     started = time.perf_counter()
     if make_chunks:

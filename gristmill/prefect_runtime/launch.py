@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from gristmill.config import stages as domains
 from gristmill.config.catalogue import Catalogue
+from gristmill.config.stages import stages_of
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.runs import plan
@@ -101,6 +101,6 @@ def _api_lost(url: str, why: str) -> WorkError:
 def locate_data(catalogue: Catalogue, name: str) -> dict[str, Located]:
     """Return the data files of a pipeline by setting; raise `DataError` if some are missing."""
     pipeline = catalogue.pipeline(name)
-    stages = domains.stages_of(pipeline.domain, pipeline.tables)
+    stages = stages_of(pipeline.domain, pipeline.tables)
     found = (plan.locate_inputs(catalogue, pipeline, stage) for stage in stages)
     return {place: path for by_place in found for place, path in by_place.items()}

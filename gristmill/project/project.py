@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gristmill.config import catalogue as config
 from gristmill.config import stages
-from gristmill.config.catalogue import Catalogue
+from gristmill.config.catalogue import Catalogue, load
 from gristmill.course import rows
 from gristmill.errors import RequestError, WorkError
 from gristmill.maintenance import local
@@ -45,7 +44,7 @@ class Project(Models):
         `overrides` maps names of pipelines to assignments such as `train.epochs=5`. The project's runs, results and
         predictions are then of these settings.
         """
-        return cls(config.load(None if root is None else Path(root), overrides))
+        return cls(load(None if root is None else Path(root), overrides))
 
     def status(self) -> Iterator[Status]:
         """Yield the status of each pipeline, in the file's order."""

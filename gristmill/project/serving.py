@@ -13,8 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
-from gristmill.config import catalogue as config
-from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.catalogue import Catalogue, Pipeline, restore_settings
 from gristmill.errors import CorruptArtifact, DataError, RequestError
 from gristmill.project import status
 from gristmill.registry.lineage import code_digests, git_of
@@ -133,7 +132,7 @@ class Models:
             raise RequestError(
                 f"{name} is a generation pipeline, whose model generates text. Run: gristmill generate {name}."
             )
-        tables = config.restore_settings(served.domain, served.settings)  # of its run: today's may name other columns
+        tables = restore_settings(served.domain, served.settings)  # of its run: today's may name other columns
         import_keras()
         progress.report_work("predict", logged=False)
         module = importlib.import_module(f"gristmill.domains.{served.domain}.predict")

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gristmill.config import catalogue as config
-from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.catalogue import Catalogue, Pipeline, read, toml_value
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
@@ -75,7 +74,7 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
     for assignments in every:
         label = ", ".join(assignment for assignment in assignments if assignment not in common) or UNCHANGED
         try:
-            changed = config.read(catalogue.root, {name: (*shared, *assignments)})
+            changed = read(catalogue.root, {name: (*shared, *assignments)})
             _check_has_validation(changed.pipeline(name))
         except RequestError as error:
             for line in str(error).splitlines():
@@ -188,4 +187,4 @@ def _draw(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:
 
 
 def _assignment(key: str, value: Any) -> str:
-    return f"{key}={config.toml_value(value)}"
+    return f"{key}={toml_value(value)}"

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from gristmill.config.stages import DOMAINS, STAGES, module_of
-from gristmill.store import code_closure as closure
-from gristmill.store.code_closure import PACKAGE, code_closure, read_modules
+from gristmill.store.code_closure import PACKAGE, _is_outside, code_closure, read_modules
 from gristmill.util.files import StatCache
 from helpers.scoreboard import Fault
 
@@ -63,7 +62,7 @@ def test_every_real_edit_is_seen_by_the_stages_whose_byte_code_reaches_it_and_by
 ) -> None:
     before = keyed(package)
     modules = read_modules(StatCache(package.parent / "memo"), package)
-    outside = {name for name in modules if closure._is_outside(name)}
+    outside = {name for name in modules if _is_outside(name)}
     parents = {name.rpartition(".")[0] for name in modules.keys() - outside}
     for path, source in sources(package):
         path.write_text(f"{source}\nUNUSED = 1\n")
