@@ -56,7 +56,7 @@ def pooled(blocks: Sequence[Block]) -> Forecasts:
     return Forecasts(
         np.concatenate([block.forecasts.starts for block in blocks]),
         np.concatenate([block.forecasts.truth for block in blocks]),
-        {MODEL: np.concatenate([block.forecasts.made[MODEL] for block in blocks])},
+        {MODEL: np.concatenate([block.forecasts.by_name[MODEL] for block in blocks])},
     )
 
 
@@ -74,10 +74,10 @@ def _score_block(block: Block, blocks: Sequence[Block], settings: Evaluate, leve
     forecasts, others = block.forecasts, [other for other in blocks if other.window != block.window]
     if forecasts.low is None and others:
         forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, settings, level))
-    made = with_baselines(forecasts, data, "test", settings, baselines_of(data, settings, "test"))
-    table = score_table(data, "test", made, settings.season, level)
+    forecasts = with_baselines(forecasts, data, "test", settings, baselines_of(data, settings, "test"))
+    table = score_table(data, "test", forecasts, settings.season, level)
     table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
-    begin, end = data.times[made.starts.min()], data.times[made.starts.max() + data.layout.horizon - 1]
+    begin, end = data.times[forecasts.starts.min()], data.times[forecasts.starts.max() + data.layout.horizon - 1]
     return pd.DataFrame({"window": block.window, "seed": block.seed, "begin": begin, "end": end} | dict(table.items()))
 
 

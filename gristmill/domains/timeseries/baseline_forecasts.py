@@ -15,19 +15,19 @@ from gristmill.domains.timeseries.windows import Origins
 def calibrated(calibration: Forecasts, data: Prepared, settings: Evaluate, level: float) -> Intervals:
     """Return intervals of a level, calibrated on forecasts of data the network was not fitted on."""
     histories = data.histories(calibration.starts)
-    return calibrate(calibration.truth, calibration.made[MODEL], histories, level, settings.season)
+    return calibrate(calibration.truth, calibration.by_name[MODEL], histories, level, settings.season)
 
 
 def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Intervals) -> Forecasts:
     """Return forecasts with the model's conformal intervals."""
     half = intervals.half_widths(data.histories(forecasts.starts))
-    model = forecasts.made[MODEL]
-    return Forecasts(forecasts.starts, forecasts.truth, forecasts.made, model - half, model + half)
+    model = forecasts.by_name[MODEL]
+    return Forecasts(forecasts.starts, forecasts.truth, forecasts.by_name, model - half, model + half)
 
 
 def with_baselines(forecasts: Forecasts, data: Prepared, part: str, settings: Evaluate, names: list[str]) -> Forecasts:
     """Return forecasts with those of the named baselines, each fitted on what lies before the part."""
-    return replace(forecasts, made=forecasts.made | by_baselines(data, part, forecasts.starts, settings, names))
+    return replace(forecasts, by_name=forecasts.by_name | by_baselines(data, part, forecasts.starts, settings, names))
 
 
 def by_baselines(data: Prepared, part: str, starts: Origins, settings: Evaluate, names: list[str]) -> dict[str, Array]:

@@ -46,9 +46,7 @@ class Segment:
 def segments(values: Values, season: int | None) -> list[Segment]:
     """Return the segments between the change points of a series, in order.
 
-    Args:
-        values: (observations,), on a regular grid.
-        season: observations in a season; no segment is shorter.
+    No segment is shorter than a season, which is a number of observations.
     """
     edges = [0, *change_points(values, season), len(values)]
     return [_segment(values, begin, end) for begin, end in itertools.pairwise(edges)]

@@ -28,14 +28,8 @@ class CleanSeries:
 def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> CleanSeries:
     """Return each series without gaps, from its first to its last row in which all targets have begun and none ended.
 
-    Args:
-        whole: the series on their grids, NaN for gaps.
-        ingest: columns and their roles, and how to treat gaps.
-        frequency: frequency of the grids, for error messages.
-        source: name of the source, for error messages.
-
-    Raises:
-        DataError: a column has no values in a series, or has gaps where they are not allowed.
+    Frequency and source are named in errors. `DataError` is raised if a column has no values in a series, or has gaps
+    where they are not allowed.
     """
     cut, inside = _cut(whole, ingest, source)
     required = {column: inside | (column in ingest.known) for column in cut.columns}  # rows that must have a value

@@ -83,11 +83,11 @@ class Prepared:
 
     def all_origins(self, part: str, horizon: int, stride: int) -> Origins:
         """Return the origins of the windows of a part, series by series, filled values included."""
-        made = [
+        origins = [
             windows.origins((int(begin), int(end)), self.layout.history, horizon, stride, int(first))
             for (begin, end), first in zip(self.part(part), self.bounds[:, 0], strict=True)
         ]
-        return np.concatenate(made) if made else np.empty(0, np.int64)
+        return np.concatenate(origins) if origins else np.empty(0, np.int64)
 
     def histories(self, starts: Origins) -> Values:
         """Return the inputs of windows in raw units, (windows, history, columns)."""

@@ -41,13 +41,8 @@ def evaluate(
     `segments.parquet`, `patterns.json` and `decomposition.parquet`; with a backtest `backtest.parquet`, and with more
     than one feature `importance.json`.
 
-    Args:
-        evaluate: baselines, and the levels of the intervals.
-        preprocess: folder of the prepared series.
-        train: folder of the trained network.
-        out: folder to write to.
-        backtest: folders of the backtest's blocks.
-        chunks: folders written by `chunk`, in order, if the series were analysed in chunks.
+    `backtest` has the folders of the backtest's blocks; `chunks` has those written by `chunk`, in order, if the series
+    were analysed in chunks.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
     quantiles = read_document(train / "training.json")["quantiles"]
@@ -55,7 +50,7 @@ def evaluate(
     settings = with_season(evaluate, data)
     baselines, segments = per_series.read(chunks, data) if chunks else per_series.analyse(data, settings)
     by_model = {part: forecast_part(data, part, network, quantiles) for part in baselines}
-    forecasts = {part: replace(own, made=own.made | baselines[part]) for part, own in by_model.items()}
+    forecasts = {part: replace(own, by_name=own.by_name | baselines[part]) for part, own in by_model.items()}
     blocks = backtest_scores.read_blocks(data, backtest)
     calibration = backtest_scores.pooled(blocks) if blocks else forecasts.get("validation")
     calibrated_on = "backtest" if blocks else "validation" if calibration else None

@@ -29,14 +29,6 @@ def export(
     any, `intervals.json`. A refit network is exported with the scores of the tested network; it is compared with its
     own predictions.
 
-    Args:
-        export: formats, and the tolerance of the parity check.
-        preprocess: folder of the prepared series.
-        train: folder of the tested network.
-        evaluate: folder of its scores.
-        out: folder to write to.
-        refit: folder of the refit network, if any.
-
     Raises:
         ParityError: a reloaded model predicts something else.
     """

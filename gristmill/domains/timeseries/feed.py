@@ -37,8 +37,10 @@ class WindowFeed(GatheredFeed):
         if not len(origins):
             return None
         batches = tf.data.Dataset.from_tensor_slices(origins).batch(1024).map(self._windows)
-        small = len(origins) * self._bytes_per_window() < _MAX_CACHED_BYTES
-        return batches.cache() if small else batches
+        layout = self._data.layout
+        steps = layout.history * layout.horizon if self._targets == "sequence" else layout.horizon
+        size = 4 * len(origins) * (layout.history * len(layout.mean) + steps * len(layout.targets))
+        return batches.cache() if size < _MAX_CACHED_BYTES else batches
 
     def _windows(self, origins: tf.Tensor) -> Batch:
         """Return the windows and targets of origins (…,)."""
@@ -49,8 +51,3 @@ class WindowFeed(GatheredFeed):
             ahead = target_index(origins, layout.horizon)
         targets = tf.gather(self._values[:, : len(layout.targets)], ahead)
         return tf.gather(self._values, history_index(origins, layout.history)), targets
-
-    def _bytes_per_window(self) -> int:
-        layout = self._data.layout
-        steps = layout.history * layout.horizon if self._targets == "sequence" else layout.horizon
-        return 4 * (layout.history * len(layout.mean) + steps * len(layout.targets))

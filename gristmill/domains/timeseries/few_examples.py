@@ -20,10 +20,7 @@ from gristmill.domains.timeseries.windows import Origins
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     """Write training windows, evenly spaced, each as a series of its own.
 
-    Args:
-        folders: input folders of train.
-        out: empty folders of the same names.
-        most: maximum number of windows; if None, as many as a network without a hidden layer can fit exactly.
+    If `most` is None, there are as many windows as a network without a hidden layer can fit exactly.
     """
     data = dataset.read(folders["preprocess"])
     starts = data.origins("train")

@@ -28,7 +28,7 @@ class Forecasts:
 
     starts: Origins
     truth: Array
-    made: dict[str, Array] = field(default_factory=dict)  # by forecaster, the model first
+    by_name: dict[str, Array] = field(default_factory=dict)  # by forecaster, the model first
     low: Array | None = None  # bounds of the model's interval
     high: Array | None = None
 
@@ -40,26 +40,26 @@ def by_network(network: "keras.Model", data: Prepared, starts: Origins) -> Array
     if not len(starts):  # Keras does not accept an empty batch
         return np.empty((0, *network.output_shape[1:]))
     blocks = [starts[begin : begin + _WINDOWS_PER_CALL] for begin in range(0, len(starts), _WINDOWS_PER_CALL)]
-    made = [predict_in_batches(network, data.histories(block)) for block in blocks]
-    return np.concatenate(made).astype(np.float64)
+    outputs = [predict_in_batches(network, data.histories(block)) for block in blocks]
+    return np.concatenate(outputs).astype(np.float64)
 
 
-def levels_of(made: Output, quantiles: list[float] | None) -> tuple[Output, Output | None, Output | None]:
+def levels_of(output: Output, quantiles: list[float] | None) -> tuple[Output, Output | None, Output | None]:
     """Return forecast, low and high of a network's output (…, outputs), each (…, targets).
 
     With quantiles the median is the forecast, and the outer two are the interval; otherwise the interval is None.
     """
     if quantiles is None:
-        return made, None, None
-    by_level = made.reshape(*made.shape[:-1], made.shape[-1] // len(quantiles), len(quantiles))
+        return output, None, None
+    by_level = output.reshape(*output.shape[:-1], output.shape[-1] // len(quantiles), len(quantiles))
     return by_level[..., quantiles.index(0.5)], by_level[..., 0], by_level[..., -1]
 
 
 def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: list[float] | None) -> Forecasts:
     """Return the model's forecasts of a part, with an interval if it has learned quantiles."""
     starts = data.origins(part)
-    made, low, high = levels_of(by_network(network, data, starts), quantiles)
-    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: made}, low, high)
+    forecast, low, high = levels_of(by_network(network, data, starts), quantiles)
+    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: forecast}, low, high)
 
 
 def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:
@@ -76,13 +76,13 @@ def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFr
             "ds": data.times[each(positions.ravel())],
             "step": np.tile(each(np.arange(1, horizon + 1)), windows),
             "y": forecasts.truth.ravel(),
-            MODEL: forecasts.made[MODEL].ravel(),
+            MODEL: forecasts.by_name[MODEL].ravel(),
             "low": np.nan if forecasts.low is None else forecasts.low.ravel(),
             "high": np.nan if forecasts.high is None else forecasts.high.ravel(),
         }
     )
-    for name, made in forecasts.made.items():
-        frame[name] = made.ravel()
+    for name, forecast in forecasts.by_name.items():
+        frame[name] = forecast.ravel()
     return frame
 
 

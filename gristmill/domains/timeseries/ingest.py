@@ -32,15 +32,8 @@ def ingest(
     - `future.parquet`, if columns are known ahead: `unique_id`, `ds` and these columns in the rows after that.
     - `summary.json`: columns, frequency, span, counts and statistics.
 
-    Args:
-        source: the reader of the table.
-        ingest: roles of the columns, and how to treat gaps and duplicates.
-        out: folder to write to.
-        paths: the located files, if the source reads files.
-        schema: rules for the rows as the source has them, before repairs.
-
-    Returns:
-        Counts of rows and of repairs that are not zero.
+    The schema has rules for the rows as the source has them, before repairs. Returns the counts of rows and of repairs
+    that are not zero.
 
     Raises:
         DataError: the data contradicts the settings or the schema.

@@ -58,12 +58,9 @@ def calibrate(
 ) -> Intervals:
     """Return intervals that cover `level` of the calibration windows, corrected for their number.
 
-    Args:
-        truth: (windows, horizon, targets), of data the network was not fitted on.
-        forecast: forecasts of the same shape.
-        histories: inputs of the windows, (windows, history, columns), targets first.
-        level: nominal coverage; with fewer than level / (1 - level) windows the largest residual is used.
-        season: observations in a season, if any; only used if windows are longer than a season.
+    Truth and forecast are (windows, horizon, targets), of data the network was not fitted on; histories are the inputs,
+    (windows, history, columns), targets first. With fewer than level / (1 - level) windows the largest residual is
+    used. The season is only used if windows are longer.
     """
     targets = truth.shape[-1]
     lags = [1, season] if season and season < histories.shape[1] else [1]

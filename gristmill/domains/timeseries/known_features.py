@@ -31,7 +31,10 @@ def features(times: pd.Index, settings: Preprocess, anchor: "pd.Timestamp | int"
         )
     columns = dict(_calendar(times, settings))
     for wave in settings.harmonics:
-        columns |= dict(_waves(_phase(times, wave, anchor, frequency), wave))
+        phase = _phase(times, wave, anchor, frequency)
+        for pair in range(1, wave.pairs + 1):
+            columns[f"{wave.period} sin {pair}"] = np.sin(2 * np.pi * pair * phase)
+            columns[f"{wave.period} cos {pair}"] = np.cos(2 * np.pi * pair * phase)
     return pd.DataFrame(columns, index=times)
 
 
@@ -43,12 +46,6 @@ def _calendar(times: pd.Index, settings: Preprocess) -> Iterator[tuple[str, npt.
             attribute, categories = _CATEGORIES[part]
             values = np.asarray(getattr(times, attribute))
             yield from ((f"{part} {value}", (values == value).astype(float)) for value in categories)
-
-
-def _waves(phase: npt.NDArray[np.float64], wave: Harmonics) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
-    for pair in range(1, wave.pairs + 1):
-        yield f"{wave.period} sin {pair}", np.sin(2 * np.pi * pair * phase)
-        yield f"{wave.period} cos {pair}", np.cos(2 * np.pi * pair * phase)
 
 
 def _phase(times: pd.Index, wave: Harmonics, anchor: "pd.Timestamp | int", frequency: str) -> npt.NDArray[np.float64]:

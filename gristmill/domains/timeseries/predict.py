@@ -72,8 +72,8 @@ def predict(
     horizon, steps = signature["horizon"], steps or signature["horizon"]
     times = ends.times_after(-(-steps // horizon) * horizon, signature["frequency"])  # whole horizons
     known = _known_columns(signature, preprocess, folder, ends, times)
-    made = _forecasts(export, signature, ends, known, times, steps)
-    return made if ingest.series else made.drop(columns="unique_id")
+    forecasts = _forecasts(export, signature, ends, known, times, steps)
+    return forecasts if ingest.series else forecasts.drop(columns="unique_id")
 
 
 def read_source(*, source: TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, out: Path) -> None:
@@ -127,10 +127,10 @@ def _known_columns(
     """Return the known columns of the last rows and of the steps after them, (series, seen + steps, known)."""
     anchor, frequency = anchor_of(signature), signature["frequency"]
     both = (pd.Index(ends.rows["ds"]), times)
-    made = [ends.by_series(known_features.features(at, settings, anchor, frequency)) for at in both]
+    features = [ends.by_series(known_features.features(at, settings, anchor, frequency)) for at in both]
     columns = read_document(ingested / "summary.json")["known"]
     if not columns:
-        return np.concatenate(made, axis=1)
+        return np.concatenate(features, axis=1)
     wanted = pd.DataFrame({"unique_id": ends.names.repeat(len(times) // len(ends.names)), "ds": times})
     future = wanted.merge(read_table(ingested / "future.parquet"), how="left", on=["unique_id", "ds"])[columns]
     missing = future.isna().any(axis=1).to_numpy()
@@ -141,7 +141,7 @@ def _known_columns(
             f"{first} is missing. Add rows with these columns filled and the target empty."
         )
     own = [ends.by_series(ends.rows[columns]), ends.by_series(future)]
-    return np.concatenate([np.concatenate(own, axis=1), np.concatenate(made, axis=1)], axis=2)
+    return np.concatenate([np.concatenate(own, axis=1), np.concatenate(features, axis=1)], axis=2)
 
 
 def _forecasts(
@@ -172,12 +172,12 @@ def _forecasts(
 
 
 def _with_interval(
-    made: Values, windows: Values, quantiles: list[float] | None, intervals: Intervals | None
+    output: Values, windows: Values, quantiles: list[float] | None, intervals: Intervals | None
 ) -> tuple[Values, Any, Any]:
     """Return forecasts and interval bounds of windows, (windows, horizon, targets) each; None without intervals."""
     if quantiles:
-        return levels_of(made, quantiles)
+        return levels_of(output, quantiles)
     if intervals is None or windows.shape[1] <= intervals.lag:  # too short for the local scale
-        return made, None, None
+        return output, None, None
     half = intervals.half_widths(windows)
-    return made, made - half, made + half
+    return output, output - half, output + half

@@ -42,11 +42,11 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         deviation=deviation,
     )
     times, filled = pd.Index(table["ds"]), table["filled"].to_numpy()
-    made = Prepared(lengths.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)
-    counts = {part: len(made.origins(part)) for part in PARTS}
-    check_lengths(made, counts)
-    dataset.write(made, out)
-    shards = materialize.write(made, out / "windows") if preprocess.materialize else 0
+    prepared = Prepared(lengths.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)
+    counts = {part: len(prepared.origins(part)) for part in PARTS}
+    check_lengths(prepared, counts)
+    dataset.write(prepared, out)
+    shards = materialize.write(prepared, out / "windows") if preprocess.materialize else 0
     return {f"{part}_windows": count for part, count in counts.items()} | ({"shards": shards} if shards else {})
 
 
@@ -58,8 +58,8 @@ def known_ahead(
     Harmonics begin at `anchor`, or at the first time of the table if it is None.
     """
     times = pd.Index(table["ds"])
-    made = known_features.features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])
-    known: pd.DataFrame = pd.concat([table[summary["known"]].set_axis(times), made], axis=1)
+    features = known_features.features(times, settings, times.min() if anchor is None else anchor, summary["frequency"])
+    known: pd.DataFrame = pd.concat([table[summary["known"]].set_axis(times), features], axis=1)
     if len(known.columns) and settings.history < settings.horizon:
         raise RequestError(
             f"preprocess.history is {settings.history}, shorter than preprocess.horizon, {settings.horizon}: known "

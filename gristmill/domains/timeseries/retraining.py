@@ -167,7 +167,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     rows = read_predictions(challenger["evaluate"], "test")
     scores = Scores.read(challenger["evaluate"])
     starts, shape = data.origins("test"), (-1, data.layout.horizon, len(data.layout.targets))
-    made = {name: rows[name].to_numpy().reshape(shape) for name in (MODEL, *scores.baselines)}
+    forecasts = {name: rows[name].to_numpy().reshape(shape) for name in (MODEL, *scores.baselines)}
     kept = np.ones(len(starts), bool)
     if champion is not None:
         replay = _replay(challenger["ingest"], champion, read_table(champion.folders["ingest"] / "series.parquet"))
@@ -176,8 +176,8 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
                 f"the champion forecasts {replay.data.layout.horizon} steps, the challenger {data.layout.horizon}"
             )
         kept = replay.has_history(starts)
-        made[CHAMPION] = np.full_like(made[MODEL], np.nan)
-        made[CHAMPION][kept] = replay.forecast(starts[kept])
+        forecasts[CHAMPION] = np.full_like(forecasts[MODEL], np.nan)
+        forecasts[CHAMPION][kept] = replay.forecast(starts[kept])
     truth = rows["y"].to_numpy().reshape(shape)
     naive = past_errors(data, "test", Forecasts(starts, truth), None)[0]
     unit = np.where(naive > 0, naive, np.nan) if scores.metric == "mase" else np.ones_like(truth)
@@ -185,7 +185,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     if not kept.any():
         raise incomparable_error("no forecast of the judging window has a history as long as the champion needs")
     counted, errors = ~np.isnan(unit), {}
-    for name, forecast in made.items():
+    for name, forecast in forecasts.items():
         sums = np.where(counted, np.abs(forecast - truth) / unit, 0.0)[kept].sum(axis=(1, 2))
         errors[name] = _by_time(sums / counted[kept].sum(axis=(1, 2)), data.times[starts][kept])
     errors[CHALLENGER] = errors.pop(MODEL)

@@ -21,11 +21,11 @@ def score_table(data: Prepared, part: str, forecasts: Forecasts, season: int | N
     scaled by each series' own past before the part. Pinball loss, coverage and width are those of the model's interval.
     """
     units = past_errors(data, part, forecasts, season)
-    naive = np.abs(forecasts.truth - forecasts.made[NAIVE])
+    naive = np.abs(forecasts.truth - forecasts.by_name[NAIVE])
     rows = []
     for by, group, chosen in groups(data, forecasts):
         reference, windows = float(naive[chosen].mean()), len(naive[chosen])
-        for name, made in forecasts.made.items():
+        for name, made in forecasts.by_name.items():
             measured = measure(forecasts.truth[chosen], made[chosen], *(unit[chosen] for unit in units))
             measured["skill"] = metrics.skill(measured["mae"] or 0.0, reference)
             if name == MODEL and forecasts.low is not None and forecasts.high is not None:

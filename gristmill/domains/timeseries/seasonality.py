@@ -29,11 +29,8 @@ NESTED_RATIO = 4  # a season this many times as long as the shortest is a season
 def find_season(values: Values, most: int | None = None) -> int | None:
     """Return the number of observations in a season, or None if nothing repeats more than by chance.
 
-    The result is a whole number: 365 for a season of 365.25 days. With few periods and noise it may be off by 1 %.
-
-    Args:
-        values: (observations,), on a regular grid; only the last 20,000 are used.
-        most: longest season to look for; never more than half the series.
+    The result is a whole number: 365 for a season of 365.25 days. With few periods and noise it may be off by 1 %. Only
+    the last 20,000 values are used; `most` limits the season, which is never longer than half the series.
     """
     values = _without_line(np.asarray(values, np.float64)[-MAX_OBSERVATIONS:])
     longest = min(len(values) // 2, most or len(values))

@@ -41,12 +41,12 @@ class CustomModel:
     function: Callable[[Shape], Any]
 
     def build(self, shape: Shape) -> keras.Model:
-        made = self.function(shape)
-        if not isinstance(made, keras.Model):
+        network = self.function(shape)
+        if not isinstance(network, keras.Model):
             raise RequestError(
-                f"{self.kind} returned a {type(made).__name__}, expected a keras.Model. Return a model from it."
+                f"{self.kind} returned a {type(network).__name__}, expected a keras.Model. Return a model from it."
             )
-        return made
+        return network
 
 
 @runtime_checkable

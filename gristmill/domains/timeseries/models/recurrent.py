@@ -95,8 +95,8 @@ def stack(kind: str, widths: Sequence[int], sequence: bool, bidirectional: bool 
 
     cell: Any = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[kind]
     whole = [True] * (len(widths) - 1) + [sequence]
-    made = [cell(width, return_sequences=keep) for width, keep in zip(widths, whole, strict=True)]
-    return [layers.Bidirectional(layer) for layer in made] if bidirectional else made
+    stacked = [cell(width, return_sequences=keep) for width, keep in zip(widths, whole, strict=True)]
+    return [layers.Bidirectional(layer) for layer in stacked] if bidirectional else stacked
 
 
 def _network(name: str, shape: Shape, hidden: list[Any]) -> "keras.Model":

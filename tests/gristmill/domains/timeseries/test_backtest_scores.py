@@ -61,7 +61,7 @@ def test_blocks_are_read_as_they_were_forecast(blocks: list[Block], folders: lis
         made = block.forecasts
         assert made.truth.shape == (18, 2, 2)  # nine windows of each series
         assert made.truth.ravel() == pytest.approx(table["y"].to_numpy())
-        assert made.made[MODEL].ravel().tolist() == table["model"].tolist()
+        assert made.by_name[MODEL].ravel().tolist() == table["model"].tolist()
         assert DATA.times[made.starts].tolist() == table["ds"].tolist()[::4]
 
 
@@ -74,7 +74,7 @@ def test_each_window_is_pooled_once_to_calibrate_on(blocks: list[Block]) -> None
 
     assert len(together.starts) == len(set(together.starts)) == 2 * 18
     assert np.array_equal(together.truth, DATA.targets(together.starts))
-    assert np.array_equal(together.made[MODEL][18:], blocks[2].forecasts.made[MODEL])
+    assert np.array_equal(together.by_name[MODEL][18:], blocks[2].forecasts.by_name[MODEL])
 
 
 def test_intervals_of_a_block_are_calibrated_on_the_other_blocks(blocks: list[Block]) -> None:
@@ -83,10 +83,10 @@ def test_intervals_of_a_block_are_calibrated_on_the_other_blocks(blocks: list[Bl
     for block in blocks:
         other = blocks[2 - 2 * block.window].forecasts  # the first seed's
         histories = DATA.histories(other.starts)
-        half = calibrate(other.truth, other.made[MODEL], histories, 0.8).half_widths(
+        half = calibrate(other.truth, other.by_name[MODEL], histories, 0.8).half_widths(
             DATA.histories(block.forecasts.starts)
         )
-        covered = np.abs(block.forecasts.truth - block.forecasts.made[MODEL]) <= half
+        covered = np.abs(block.forecasts.truth - block.forecasts.by_name[MODEL]) <= half
         assert table.loc[(block.window, block.seed, MODEL), "coverage"] == pytest.approx(covered.mean())
     assert "coverage" not in score_blocks(blocks[:2], Evaluate(), 0.8)  # there is no other block
 
@@ -129,7 +129,7 @@ def test_each_block_is_scored_beside_the_baselines(blocks: list[Block]) -> None:
         made = block.forecasts
         assert set(rows["begin"]) == {DATA.times[made.starts.min()]}
         assert set(rows["end"]) == {DATA.times[made.starts.max() + 1]}
-        assert rows.loc["model", "mae"] == pytest.approx(np.abs(made.truth - made.made[MODEL]).mean())
+        assert rows.loc["model", "mae"] == pytest.approx(np.abs(made.truth - made.by_name[MODEL]).mean())
         errors = []
         for series in (0, 1):
             first = DATA.bounds[series, 0]
@@ -149,7 +149,7 @@ def test_scaled_errors_of_a_block_take_their_unit_from_before_it(blocks: list[Bl
     row = score_blocks([block], Evaluate(), 0.9).iloc[0]
 
     units = [np.abs(np.diff(values[:end], axis=0)).mean(axis=0) for values, end in zip(VALUES, (44, 40), strict=True)]
-    scaled = np.abs(block.forecasts.truth - block.forecasts.made[MODEL])
+    scaled = np.abs(block.forecasts.truth - block.forecasts.by_name[MODEL])
     by_series = [scaled[:9] / units[0], scaled[9:] / units[1]]
     assert row["mase"] == pytest.approx(np.mean(by_series), rel=1e-5)
 

@@ -51,7 +51,7 @@ def test_the_forecast_of_a_part_stands_beside_what_came() -> None:
 
     assert np.array_equal(made.starts, STARTS)
     assert np.array_equal(made.truth, DATA.targets(STARTS))
-    assert list(made.made) == [MODEL]
+    assert list(made.by_name) == [MODEL]
     assert made.low is made.high is None
 
 
@@ -59,7 +59,7 @@ def test_of_quantiles_the_median_is_the_forecast_and_the_outer_two_the_interval(
     made = forecast_part(DATA, "test", network(6), [0.05, 0.5, 0.95])
 
     last = DATA.values[STARTS - 1, 0, np.newaxis]
-    for found, first in ((made.low, [0, 3]), (made.made[MODEL], [1, 4]), (made.high, [2, 5])):
+    for found, first in ((made.low, [0, 3]), (made.by_name[MODEL], [1, 4]), (made.high, [2, 5])):
         assert found is not None
         assert found.shape == (18, 2, 2)
         assert found[:, 0] == pytest.approx(last + first, rel=1e-6)  # (windows, targets) of the first step
@@ -75,8 +75,8 @@ def test_intervals_lie_around_the_models_forecast() -> None:
     half = intervals.half_widths(DATA.histories(STARTS))
     assert made.high is not None
     assert made.low is not None
-    assert made.high - plain.made[MODEL] == pytest.approx(half)
-    assert plain.made[MODEL] - made.low == pytest.approx(half)
+    assert made.high - plain.by_name[MODEL] == pytest.approx(half)
+    assert plain.by_name[MODEL] - made.low == pytest.approx(half)
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -85,7 +85,7 @@ def test_baselines_are_those_of_each_series_and_channel_fitted_on_what_lies_befo
     names = baselines_of(DATA, settings, part)
     made = with_baselines(forecast_part(DATA, part, NETWORK, None), DATA, part, settings, names)
 
-    assert list(made.made) == [MODEL, *names]
+    assert list(made.by_name) == [MODEL, *names]
     assert {"naive", "moving average 3", "seasonal naive 4", "autoregression"} <= set(names)
     for number, table in enumerate(TABLES):
         fitted = len(table) - (20 if part == "validation" else 10)
@@ -94,7 +94,7 @@ def test_baselines_are_those_of_each_series_and_channel_fitted_on_what_lies_befo
         for name, baseline in baselines(settings, fitted).items():
             for channel in range(2):
                 expected = baseline(table.astype(np.float32)[:, channel].astype(np.float64), own_starts, 2)
-                assert made.made[name][mine, :, channel] == pytest.approx(expected), name
+                assert made.by_name[name][mine, :, channel] == pytest.approx(expected), name
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
@@ -112,8 +112,8 @@ def test_no_baseline_of_a_part_changes_with_what_comes_after_its_windows(part: s
 
     first = int(np.flatnonzero(before.starts == begin)[0])
     for name in names:
-        assert np.array_equal(after.made[name][: first + 1], before.made[name][: first + 1]), name
-        assert not np.array_equal(after.made[name][first + 1 :], before.made[name][first + 1 :]), name
+        assert np.array_equal(after.by_name[name][: first + 1], before.by_name[name][: first + 1]), name
+        assert not np.array_equal(after.by_name[name][first + 1 :], before.by_name[name][first + 1 :]), name
 
 
 def test_only_baselines_that_every_series_has_the_past_for_are_chosen() -> None:
@@ -143,7 +143,7 @@ def test_a_series_without_a_window_in_the_part_does_not_count() -> None:
 
 def test_the_table_has_a_row_a_window_step_and_target() -> None:
     made = forecast_part(DATA, "test", NETWORK, None)
-    made = Forecasts(made.starts, made.truth, made.made | {"naive": made.truth - 1}, made.truth - 2, made.truth + 2)
+    made = Forecasts(made.starts, made.truth, made.by_name | {"naive": made.truth - 1}, made.truth - 2, made.truth + 2)
 
     table = as_rows(DATA, made, part="test", window=3)
 
@@ -161,5 +161,5 @@ def test_the_table_has_a_row_a_window_step_and_target() -> None:
                 assert row.unique_id == ("series 0" if start < 60 else "series 1")
                 assert row.ds == DATA.times[at]
                 assert row.y == DATA.values[at, target]
-                assert row.model == made.made[MODEL][window, step - 1, target]
+                assert row.model == made.by_name[MODEL][window, step - 1, target]
                 assert (row.low, row.high, row.naive) == (row.y - 2, row.y + 2, row.y - 1)

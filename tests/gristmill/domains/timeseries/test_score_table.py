@@ -65,7 +65,7 @@ def by_loop(by: str, group: str, name: str, season: int) -> dict[str, float]:
     """Return the metrics of a forecaster for a group, value by value."""
     absolute, squared, percentage, symmetric, scaled, squared_scaled, reference = ([] for _ in range(7))
     for cell in cells(by, group):
-        truth, made = float(MADE.truth[cell]), float(MADE.made[name][cell])
+        truth, made = float(MADE.truth[cell]), float(MADE.by_name[name][cell])
         past = naive_errors(cell[0], cell[2], season)
         absolute.append(abs(truth - made))
         squared.append((truth - made) ** 2)
@@ -73,7 +73,7 @@ def by_loop(by: str, group: str, name: str, season: int) -> dict[str, float]:
         symmetric.append(200 * abs(truth - made) / (abs(truth) + abs(made)))
         scaled.append(abs(truth - made) / (sum(map(abs, past)) / len(past)))
         squared_scaled.append((truth - made) ** 2 / (sum(error**2 for error in past) / len(past)))
-        reference.append(abs(truth - float(MADE.made["naive"][cell])))
+        reference.append(abs(truth - float(MADE.by_name["naive"][cell])))
 
     def mean(values: list[float]) -> float:
         return sum(values) / len(values)
@@ -185,10 +185,10 @@ def test_values_of_a_series_without_a_past_to_scale_by_do_not_count_in_scaled_er
     table = score_table(data, "test", made, None, 0.9).set_index(["by", "group", "forecaster"])
 
     assert baselines_of(data, Evaluate(), "test") == ["naive"]
-    known = with_baselines(made, data, "test", Evaluate(), ["naive"]).made["naive"]
+    known = with_baselines(made, data, "test", Evaluate(), ["naive"]).by_name["naive"]
     assert np.array_equal(known[:, 0], data.values[made.starts - 1])
     unit = np.abs(np.diff(data.values[:28, 0].astype(float))).mean()
-    expected = np.abs(made.truth - made.made[MODEL])[first].mean() / unit
+    expected = np.abs(made.truth - made.by_name[MODEL])[first].mean() / unit
     assert table.loc[("all", "", MODEL), "mase"] == pytest.approx(expected)
     assert table.loc[("series", "series 0", MODEL), "mase"] == pytest.approx(expected)
     assert np.isnan(table.loc[("series", "series 1", MODEL), "mase"])
