@@ -25,20 +25,9 @@ def chunk(
     project: str,
     chunk: int | None = None,
 ) -> dict[str, Any]:
-    """Make one block of a backtest, or one chunk of another stage.
+    """Make one block of a backtest, or one chunk of a stage; return stage, `cached` and `seconds`.
 
-    Args:
-        pipeline: name of a table in `pipelines.toml`.
-        overrides: settings that the run changes.
-        refresh: the stage that the run repeats.
-        stage: label of the stage or of its point, such as `backtest 2/1`.
-        key: that the artifact must have.
-        inputs: artifacts to read.
-        project: folder of `pipelines.toml`.
-        chunk: number of the chunk, from 0 on; None for a whole block.
-
-    Returns:
-        The name of the `stage`, whether it was a cache hit (`cached`), and the `seconds` taken.
+    The artifact must have the given key. The number of the chunk counts from 0 on; it is None for a block.
     """
     started = time.perf_counter()
     catalogue = load(Path(project), {pipeline: overrides})

@@ -11,13 +11,7 @@ from tasks.stage_tasks import ingest, run_up_to
 
 @flow(name="trial", flow_run_name="{pipeline} {overrides}", persist_result=False)
 def trial(pipeline: str, overrides: list[str], project: str | None = None) -> dict[str, Any]:
-    """Run a pipeline with other settings up to its scores, and return the run record.
-
-    Args:
-        pipeline: name of a table in `pipelines.toml`.
-        overrides: settings to change, such as `model.units=[512]`.
-        project: folder of `pipelines.toml`; default: found from the current folder upward.
-    """
+    """Run a pipeline with other settings up to its scores, and return the run record."""
     with recorded_run(pipeline, overrides, None, project, trial=True) as run:
         run_up_to(LAST_STAGE, run, {"ingest": ingest(run)})
     return run.record().model_dump(mode="json")

@@ -117,8 +117,7 @@ def test_what_says_the_same_of_a_whole_series_is_no_target(proposed: Propose) ->
     assert draft.values()["ingest"] == {"time": "date", "series": "shop", "target": "sold"}
 
 
-@pytest.mark.parametrize("target", ["sales", None])
-@pytest.mark.parametrize("most", [40, 400, 4000])
+@pytest.mark.parametrize(("target", "most"), [("sales", 40), (None, 400), (None, 4000)])
 def test_series_that_two_columns_name_are_not_averaged(proposed: Propose, target: str | None, most: int) -> None:
     pairs = [(store, item) for store in range(4) for item in ("bread", "milk", "eggs")]
     rows = [(day, *pair) for pair in pairs for day in DAYS.strftime("%Y-%m-%d")]

@@ -207,7 +207,7 @@ def test_a_member_of_a_zip_that_lost_its_name_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.fault(27)
 @pytest.mark.parametrize("suffix", [".zip", ".tar", ".tar.gz"])
-@tried(150)
+@tried(50)
 @given(data=st.data())
 def test_damage_gives_the_photos_or_a_refusal(tmp_path: Path, suffix: str, data: st.DataObject) -> None:
     """A tar has no checksum of its content; all else is found."""

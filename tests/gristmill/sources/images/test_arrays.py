@@ -237,7 +237,7 @@ def test_a_hostile_or_damaged_idx_is_refused(tmp_path: Path, content: bytes, suf
 
 
 @pytest.mark.filterwarnings("ignore:Reading `.npy`")
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_anywhere_in_an_npz_is_told(tmp_path: Path, data: st.DataObject) -> None:
     raw = bytearray((npz(tmp_path, images=GREY, labels=LABELS) / "small.npz").read_bytes())
