@@ -100,11 +100,7 @@ def bits(part: str, outcomes: Outcomes) -> pd.DataFrame:
 
 
 def samples(writer: Writer, data: Prepared, settings: Evaluate) -> pd.DataFrame:
-    """Return a generated text at each temperature: `temperature`, `prompt`, `text` including the prompt.
-
-    Raises:
-        RequestError: the prompt contains no token.
-    """
+    """Return a generated text at each temperature: `temperature`, `prompt`, `text` including the prompt."""
     prompt = tf.constant(settings.prompt) if settings.prompt else writer.decode(tf.constant(beginning(data)))
     if not tf.size(writer.encode(prompt)):
         raise RequestError(

@@ -9,13 +9,10 @@ from gristmill.domains.generation import dataset
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write the first training windows, or the first lines with that many prefixes.
+    """Write the first `most` training windows, or lines with that many prefixes; if None, as few as can be memorised.
 
-    Args:
-        folders: artifacts that train reads.
-        out: empty folders of the same names.
-        most: number of windows or prefixes; if None, as few as a network can memorise. One window is enough, since the
-            network predicts after each of its tokens; more would begin at another token in each epoch.
+    One window is enough to memorise, since the network predicts after each of its tokens. More windows would begin at
+    another token in each epoch.
     """
     data, folder = dataset.read(folders["preprocess"]), out["preprocess"]
     if data.layout.after_each:

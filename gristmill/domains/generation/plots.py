@@ -13,12 +13,7 @@ _MAX_POINTS = 200
 
 
 def bits_figure(bits: pd.DataFrame, best: str) -> "Figure":
-    """Plot the bits per token of the model and its best baseline.
-
-    Args:
-        bits: column `position` and a column for each model.
-        best: name of the baseline.
-    """
+    """Plot the bits per token, by `position`, of the model and its best baseline."""
     rows_per_point = -(-len(bits) // _MAX_POINTS)
     means = bits[["position", "model", best]].groupby(bits.index // rows_per_point).mean()
     figure, (axes,) = canvas(2.6)

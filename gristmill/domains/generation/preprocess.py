@@ -79,11 +79,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
 
 
 def split_text(text: str, settings: Preprocess) -> dict[str, str]:
-    """Return the parts of a text.
-
-    Raises:
-        RequestError: no text is left for training.
-    """
+    """Return the text of each part."""
     training = 1 - settings.validation - settings.test
     if training <= 0:
         raise RequestError(

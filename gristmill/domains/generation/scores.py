@@ -39,10 +39,7 @@ def measure(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
 
     `bits_per_character` compares models with different tokens. `perplexity` is 2 to the power of `bits_per_token`: the
     number of equally likely tokens among which a guess would be as hard.
-
-    Args:
-        outcome: outcome of the predicted tokens.
-        characters: number of characters that these tokens represent; None if they do not represent the whole text.
+    `characters` is the number that the tokens represent; None if they do not represent the whole text.
     """
     per_token = float(outcome.bits.mean())
     by_character = {} if characters is None else {"bits_per_character": float(outcome.bits.sum()) / characters}

@@ -28,13 +28,8 @@ def _sort_key(part: str) -> tuple[int, str]:
 def name_classes(labels: "pd.Series[str]", names: Mapping[str, str], column: str) -> "tuple[pd.Series[str], list[str]]":
     """Return the class name of each example, and the class names in order.
 
-    A categorical column keeps the source's order; other labels are sorted by `sort_labels`. Two labels may share a
-    name.
-
-    Args:
-        labels: labels of the data.
-        names: label to class name.
-        column: name of the column of labels, for the error.
+    A categorical column keeps the source's order; other labels are sorted by `sort_labels`. `names` maps labels to
+    class names, and two labels may share a name; `column` is for the error.
 
     Raises:
         DataError: `names` contains a label that no example has.

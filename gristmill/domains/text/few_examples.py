@@ -9,13 +9,7 @@ from gristmill.util.table_io import write_table
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write `most` training texts of all classes; if None, as few different ones as a network can memorise.
-
-    Args:
-        folders: artifacts that train reads.
-        out: empty folders of the same names.
-        most: number of texts.
-    """
+    """Write `most` training texts of all classes; if None, as few different ones as a network can memorise."""
     data, folder = dataset.read(folders["preprocess"]), out["preprocess"]
     sequences = data.sequences("train")
     chosen = choose_examples(data, most, lambda positions: [sequences[at].tobytes() for at in positions])

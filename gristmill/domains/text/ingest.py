@@ -1,6 +1,6 @@
 """Ingest: a source's labelled texts as one checked table."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ def ingest(
     """
     roles = _roles(source, ingest)
     rows = source.read(paths, list(dict.fromkeys([*roles.values(), *ingest.metadata])), [])
-    whole = _whole(rows, ingest)
+    columns = (ingest.text, ingest.label)
+    whole = complete_rows(rows, columns, ingest.missing, "no text or no label", "set ingest.missing = 'drop'")
     frame, texts = rows.frame, _as_text(rows.frame[ingest.text])
     check_lengths(rows, texts, ingest.max_characters, ", or set ingest.max_characters higher")
     names, classes = name_classes(_as_text(frame[ingest.label])[whole], ingest.names, ingest.label)
@@ -111,19 +112,19 @@ def _as_text(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column.convert_dtypes().astype("str")
 
 
-def _whole(rows: Rows, settings: Ingest) -> Mask:
-    """Return which rows have a text and a label; raise if others must not be dropped."""
-    cells = rows.frame[list(dict.fromkeys([settings.text, settings.label]))]
+def complete_rows(rows: Rows, columns: Iterable[str], missing: str, lack: str, remedy: str) -> Mask:
+    """Return which rows have a value in all columns; raise if there is none, or if others must not be dropped."""
+    cells = rows.frame[list(dict.fromkeys(columns))]
     blank = cells.apply(lambda column: column.isna() | (column.astype("str").str.strip() == ""))
     without = blank.any(axis=1).to_numpy(np.bool_)
-    if without.any() and settings.missing == "error":
+    if without.any() and missing == "error":
         first = int(without.argmax())
         raise DataError(
             f"{rows.where(first)}: column {blank.columns[blank.iloc[first]][0]!r} is empty ({without.sum()} of "
-            f"{len(without)} rows have no text or no label). Fill it, or set ingest.missing = 'drop'."
+            f"{len(without)} rows have {lack}). Fill it, or {remedy}."
         )
     if without.all():
-        raise DataError(f"{rows.name}: each of the {len(without)} rows has no text or no label. Fill them.")
+        raise DataError(f"{rows.name}: each of the {len(without)} rows has {lack}. Fill them.")
     whole: Mask = ~without
     return whole
 

@@ -39,14 +39,7 @@ def pooled(
 
 
 def head(features: "keras.KerasTensor", units: Sequence[int], dropout: float, outputs: int) -> "keras.KerasTensor":
-    """Return logits, (batch, outputs), of features (batch, features).
-
-    Args:
-        features: features of each text.
-        units: units of each hidden layer, with ReLU.
-        dropout: share of the features dropped before the first layer, in training.
-        outputs: number of logits.
-    """
+    """Return logits, (batch, outputs), of features (batch, features); `units` are those of the hidden layers."""
     from keras import layers
 
     features = layers.Dropout(dropout)(features)

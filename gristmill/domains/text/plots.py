@@ -40,13 +40,7 @@ def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
 
 
 def embedding_figure(positions: pd.DataFrame, classes: list[str], shares: list[float]) -> "Figure":
-    """Plot tokens at their position in the embedding, coloured by the class they indicate.
-
-    Args:
-        positions: columns `token`, `class`, `x` and `y`.
-        classes: names of all classes.
-        shares: explained variance of x and y.
-    """
+    """Plot the columns `token`, `x` and `y`, coloured by `class`; `shares` are the explained variance of x and y."""
     figure, (axes,) = canvas(6.5)
     for at, name in enumerate(classes):
         own = positions[positions["class"] == name]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.text.ingest import check_lengths
+from gristmill.domains.text.ingest import check_lengths, complete_rows
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_such
 from gristmill.export import bundle
@@ -26,9 +26,7 @@ PLAIN = True  # a file that is not a table can contain one text
 
 _BATCH_SIZE = 256
 
-
-TextRows = tuple[npt.NDArray[np.object_], dict[str, list[str]]]
-"""Texts (strings, and None for a row without one), and the columns that identify them in the result."""
+_Texts = tuple[npt.NDArray[np.object_], dict[str, list[str]]]
 
 
 def predict(
@@ -50,10 +48,9 @@ def predict(
     Args:
         source: how to read the files: the pipeline's source, or one for files of their kind.
         ingest: meaning of a table's columns. The column of labels is optional; its labels must be the model's.
-        preprocess: not used; its state is in the bundle.
+        preprocess, scratch: not used; all state is in the bundle.
         paths: files with texts.
         export: folder of the verified bundle.
-        scratch: not used.
         ingested: folder of ingested texts, instead of files.
         text: one text, instead of files.
 
@@ -87,11 +84,7 @@ def predict(
 
 
 def load_classifier(export: Path, form: str) -> Predictor:
-    """Return a function from texts to the probabilities of the classes and, last, the number of known tokens.
-
-    Raises:
-        RequestError: the model needs an extra of the package that is not installed.
-    """
+    """Return a function from texts to the probabilities of the classes and, last, the number of known tokens."""
     import tensorflow as tf
 
     bundle.import_required_ops(export)
@@ -104,8 +97,8 @@ def load_classifier(export: Path, form: str) -> Predictor:
     return bundle.predict_in_blocks(classify)
 
 
-def read_texts(source: TableSource, ingest: Ingest, paths: Sequence[Path], classes: Sequence[str]) -> TextRows:
-    """Return the texts of files: one per file, or one per row."""
+def read_texts(source: TableSource, ingest: Ingest, paths: Sequence[Path], classes: Sequence[str]) -> _Texts:
+    """Return the texts of files, one per file or row, and the column that identifies them in the result."""
     if isinstance(source, Folder):  # the names of the folders are neither classes nor parts here
         rows = source.model_copy(update={"parts": False}).read(paths, ["text"], [])
         return checked_texts(rows, "text", ingest), {"file": [str(path) for path in rows.files]}
@@ -119,22 +112,11 @@ def read_texts(source: TableSource, ingest: Ingest, paths: Sequence[Path], class
 
 
 def checked_texts(rows: Rows, column: str, ingest: Ingest) -> npt.NDArray[np.object_]:
-    """Return the texts of a column, (rows,), with None for empty ones.
-
-    Raises:
-        DataError: a text is empty although `ingest.missing` is "error", or is longer than `ingest.max_characters`.
-    """
+    """Return the texts of a column, (rows,), with None for empty ones; check that none is too long."""
+    present = complete_rows(rows, [column], ingest.missing, "no text", "leave the row out")
     texts = rows.frame[column].astype("str")
-    empty = (texts.isna() | (texts.str.strip() == "")).to_numpy(bool)
-    if empty.all():
-        raise DataError(f"{rows.name}: each of the {len(empty)} rows has no text. Fill them.")
-    if empty.any() and ingest.missing == "error":
-        raise DataError(
-            f"{rows.where(int(empty.argmax()))}: column {column!r} is empty ({empty.sum()} of {len(empty)} rows have "
-            "no text). Fill it, or leave the row out."
-        )
     check_lengths(rows, texts, ingest.max_characters)
-    return np.array([None if blank else text for text, blank in zip(texts, empty, strict=True)], object)
+    return np.array([text if found else None for text, found in zip(texts, present, strict=True)], object)
 
 
 def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> None:

@@ -107,12 +107,7 @@ def neighbours(found: EmbeddingTable, words: Sequence[str]) -> pd.DataFrame:
 
 
 def project_2d(found: EmbeddingTable, keywords: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
-    """Return the strongest keywords with their first two principal components, `x` and `y`, and the explained variance.
-
-    Args:
-        found: the embedding.
-        keywords: table of tokens, the strongest keywords first.
-    """
+    """Return the first keywords with their first two principal components, `x` and `y`, and the explained variance."""
     plotted = keywords.head(PLOTTED)
     vectors = found.vectors[plotted["id"].to_numpy()].astype(np.float64)
     centred = vectors - vectors.mean(axis=0)

@@ -41,18 +41,15 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 
 def error_sections(evaluated: Path) -> Iterator[Section]:
     """Yield the most confident errors with their texts."""
-    found = read_table(evaluated / "errors.parquet")
+    columns = ["id", "label", "predicted", "probability", "text"]
+    found = read_table(evaluated / "errors.parquet")[columns]
     if not len(found):
         return
-    rows = [
-        [row["id"], row["label"], row["predicted"], f"{row['probability']:.2%}", row["text"]]
-        for row in found.to_dict("records")
-    ]
     note = (
         "Misclassified texts of the test set with the highest predicted probability; long texts are shown without "
         "their middle. Some labels may be wrong."
     )
-    columns = ["id", "label", "predicted", "probability", "text"]
+    rows = found.assign(probability=found["probability"].map("{:.2%}".format)).to_numpy().tolist()
     yield Section("Most confident errors", note, tables=[Table("", columns, rows, words=True)])
 
 
@@ -81,10 +78,10 @@ def embedding_sections(evaluation: Evaluation) -> Iterator[Section]:
 def keywords_section(evaluated: Path, classes: list[str]) -> Section:
     """Return the keywords of each class."""
     keywords = read_table(evaluated / "telling.parquet")
-    rows = []
-    for name in classes[:MAX_CLASSES_LISTED]:
-        own = keywords[keywords["class"] == name].head(MAX_KEYWORDS_LISTED)
-        rows.append([name, ", ".join(visible(token) for token in own["token"])])
+    rows = [
+        [name, ", ".join(map(visible, keywords.loc[keywords["class"] == name, "token"].head(MAX_KEYWORDS_LISTED)))]
+        for name in classes[:MAX_CLASSES_LISTED]
+    ]
     note = (
         "Tokens whose odds in the training texts of a class exceed those in the others by the most standard "
         "deviations. The baseline weights words by these odds; the network may use other features."

@@ -99,11 +99,7 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
 
 
 def read(folder: Path, tokens: list[str], rules: Rules) -> Subwords:
-    """Read a tokenizer's pieces from a folder.
-
-    Raises:
-        RequestError: the extra is missing.
-    """
+    """Read the tokenizer from a folder."""
     require_extra("preprocess.level: 'subword'", "subwords")
     return Subwords((folder / _FILE).read_bytes(), tokens, rules)
 

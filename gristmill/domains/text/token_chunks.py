@@ -54,11 +54,7 @@ def encode(texts: Sequence[str], training: int, settings: TokenSettings) -> Toke
 
 
 def join(chunks: Iterable[TokenChunk], settings: TokenSettings) -> tuple[Tokenizer, Sequences]:
-    """Return the tokenizer fitted on the training texts of all chunks, and its tokens of all texts, in order.
-
-    Raises:
-        DataError: the training texts contain fewer than two tokens.
-    """
+    """Return the tokenizer fitted on the training texts of all chunks, and its tokens of all texts, in order."""
     chunks, total = list(chunks), Counter[Any]()
     for chunk in chunks:
         total.update({token: count for token, count in zip(chunk.tokens, chunk.counts.tolist(), strict=True) if count})

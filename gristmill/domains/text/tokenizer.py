@@ -66,11 +66,7 @@ def fit(texts: Sequence[str], settings: TokenSettings, lines: bool = False) -> T
 
 
 def of_tokens(found: Sequence[Any], size: int, rules: Rules) -> Tokenizer:
-    """Return the tokenizer of words or characters that `split` found; `size` is the requested maximum.
-
-    Raises:
-        DataError: there are fewer than two tokens.
-    """
+    """Return the tokenizer of words or characters that `split` found; `size` is the requested maximum."""
     level = COUNTED[rules.level]
     return level(vocabulary([level.as_text(token) for token in found], size, rules), rules)
 
