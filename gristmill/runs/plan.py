@@ -1,4 +1,4 @@
-"""What a run would do and why, from the store and the run records alone.
+"""Plan of a run: what it would do and why, from the store and the run records alone.
 
 Neither Prefect nor TensorFlow nor pandas is imported, so a run with nothing to do starts and ends at once.
 """
@@ -29,7 +29,7 @@ State = Literal["fresh", "run", "depends", "no data"]
 
 @dataclass(frozen=True)
 class Step:
-    """What a run would do about one stage."""
+    """Plan for one stage."""
 
     stage: str
     state: State

@@ -14,7 +14,7 @@ from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, write_document
 
 FILE = "scores.json"
-MODEL = "model"  # name of the model beside the names of its baselines
+MODEL = "model"  # name of the model among its baselines
 
 ByMetric = dict[str, float | None]
 ByPart = dict[str, ByMetric]

@@ -136,7 +136,7 @@ class Files(Settings):
 
 
 class Fit(Settings):
-    """How any network is trained, whatever the domain."""
+    """Training of a network, in every domain."""
 
     epochs: PositiveInt = 50  # maximum; all of them unless `patience` is set
     patience: PositiveInt | None = None  # epochs without a better validation loss before stopping

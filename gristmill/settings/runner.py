@@ -8,7 +8,7 @@ from gristmill.settings.base import Settings
 
 
 class Runner(Settings):
-    """How pipelines, trials, backtest blocks and chunks of a stage run in parallel; sequentially without this table."""
+    """Parallel runs of pipelines, trials, backtest blocks and chunks of a stage; sequential runs without this table."""
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
     workers: PositiveInt | None = None  # by default the cores of this machine or of the cluster; --jobs overrides it

@@ -106,7 +106,7 @@ class Schedule(Settings):
 
 
 class Gate(Settings):
-    """What a challenger must achieve on data that is newer than the champion's training data."""
+    """Conditions for a challenger, on data that is newer than the champion's training data."""
 
     window: PositiveInt = 30  # last observations or rows on which it is judged; with fewer new ones it waits
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the champion's error by which its error must be lower

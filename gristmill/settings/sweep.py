@@ -26,7 +26,7 @@ class Range(Settings):
 Values = Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]
 Tables = Annotated[tuple[dict[str, Any], ...], Field(strict=False, min_length=1)]
 Axes = dict[str, Values | Range] | Tables
-"""What to try for one table: values for some of its keys, or whole tables."""
+"""Values to try for some keys of one table, or whole tables."""
 
 
 class Sweep(Settings):

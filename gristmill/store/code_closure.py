@@ -28,6 +28,7 @@ from gristmill.util.process_start import STARTED_NS
 
 PACKAGE = Path(__file__).parent.parent
 
+_CHANGED = "changed after this process started. Run again to load the hashed code."
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _WITHOUT_EFFECT = ("type_comment", "kind")  # fields of the syntax tree for a comment and for the u in u""
 # Packages and modules outside every closure. The trailing dot excludes longer names.
@@ -97,12 +98,12 @@ def load_closure(code: Iterable[str]) -> None:
     """
     files = _files_of(PACKAGE)
     for module in filter(_is_ours, code):
-        loaded, file = module in sys.modules, PACKAGE.parent / files[module] if module in files else None
-        if file and _remove_foreign_bytecode(file) and loaded:
-            raise _foreign(file)
+        file = PACKAGE.parent / files[module] if module in files else None
+        if file:
+            _check_bytecode(file, module)
         importlib.import_module(module)
         if file is None or _is_new(file):
-            raise _changed(file or module)
+            raise WorkError(f"{file or module}: {_CHANGED}")
 
 
 def check_loaded(files: Mapping[Path, str]) -> None:
@@ -115,11 +116,10 @@ def check_loaded(files: Mapping[Path, str]) -> None:
         WorkError: the file of a loaded module is newer than this process, or its byte code was foreign.
     """
     for file, module in files.items():
-        foreign = file.suffix == ".py" and _remove_foreign_bytecode(file)
-        if module in sys.modules and foreign:
-            raise _foreign(file)
+        if file.suffix == ".py":
+            _check_bytecode(file, module)
         if module in sys.modules and _is_new(file):
-            raise _changed(file)
+            raise WorkError(f"{file}: {_CHANGED}")
 
 
 def _is_new(file: Path) -> bool:
@@ -127,12 +127,10 @@ def _is_new(file: Path) -> bool:
     return max(file.stat().st_mtime_ns, file.stat().st_ctime_ns) > STARTED_NS
 
 
-def _changed(what: Path | str) -> WorkError:
-    return WorkError(f"{what}: changed after this process started. Run again to load the hashed code.")
-
-
-def _foreign(file: Path) -> WorkError:
-    return WorkError(f"{file}: its byte code was compiled from another source and was removed. Run again.")
+def _check_bytecode(file: Path, module: str) -> None:
+    """Remove foreign byte code of a source file; raise `WorkError` if the module was already loaded from it."""
+    if _remove_foreign_bytecode(file) and module in sys.modules:
+        raise WorkError(f"{file}: its byte code was compiled from another source and was removed. Run again.")
 
 
 def _remove_foreign_bytecode(file: Path) -> bool:
