@@ -29,7 +29,7 @@ class ChampionReplay:
         """
         self._signature = read_document(export / "signature.json")
         self._predict = bundle.load(export, self._signature["formats"][0])
-        self.data = self._prepared(settings, ingest, last)
+        self.data = _prepared(self._signature, settings, ingest, last)
 
     def forecast(self, starts: Origins) -> Array:
         """Return the forecasts from some origins, (windows, horizon, targets)."""
@@ -43,33 +43,33 @@ class ChampionReplay:
         firsts = self.data.bounds[self.data.series_of(starts), 0]
         return starts - firsts >= self._signature["history"]
 
-    def _prepared(self, settings: Preprocess, ingest: Path, last: Any) -> Prepared:
-        signature = self._signature
-        table, summary = read_table(ingest / "series.parquet"), read_document(ingest / "summary.json")
-        for role in ("targets", "inputs"):
-            if list(summary[role]) != signature[role]:
-                raise incomparable_error(
-                    f"the champion's {role} are {signature[role]}, those of the data {list(summary[role])}"
-                )
-        lengths = table.groupby("unique_id", sort=False).size()
-        ends = np.cumsum(np.asarray(lengths, np.int64))
-        bounds = np.column_stack([ends - np.asarray(lengths), ends])
-        known = known_ahead(table, summary, settings, anchor_of(signature))
-        channels = [*signature["targets"], *signature["inputs"]]
-        values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, signature["horizon"])])
-        times = pd.Index(table["ds"])
-        later = np.unique(times.to_numpy()[times > last])
-        cut = reached(times.to_numpy(), bounds, later[:1])[:, 0] if len(later) else bounds[:, 1]
-        parts = np.column_stack([bounds[:, 0], cut, cut, cut, cut, bounds[:, 1]]).reshape(-1, 3, 2)
-        layout = Layout(
-            **{name: signature[name] for name in ("targets", "inputs", "frequency", "history", "horizon")},
-            known=list(known.columns),
-            stride=settings.stride,
-            scale="none",
-            normalise="none",
-            residual=False,
-            mean=[0.0] * values.shape[1],
-            deviation=[1.0] * values.shape[1],
-        )
-        filled = table["filled"].to_numpy()
-        return Prepared(lengths.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)
+
+def _prepared(signature: dict[str, Any], settings: Preprocess, ingest: Path, last: Any) -> Prepared:
+    table, summary = read_table(ingest / "series.parquet"), read_document(ingest / "summary.json")
+    for role in ("targets", "inputs"):
+        if list(summary[role]) != signature[role]:
+            raise incomparable_error(
+                f"the champion's {role} are {signature[role]}, those of the data {list(summary[role])}"
+            )
+    lengths = table.groupby("unique_id", sort=False).size()
+    ends = np.cumsum(np.asarray(lengths, np.int64))
+    bounds = np.column_stack([ends - np.asarray(lengths), ends])
+    known = known_ahead(table, summary, settings, anchor_of(signature))
+    channels = [*signature["targets"], *signature["inputs"]]
+    values = np.column_stack([table[channels].to_numpy(), shifted(known.to_numpy(), bounds, signature["horizon"])])
+    times = pd.Index(table["ds"])
+    later = np.unique(times.to_numpy()[times > last])
+    cut = reached(times.to_numpy(), bounds, later[:1])[:, 0] if len(later) else bounds[:, 1]
+    parts = np.column_stack([bounds[:, 0], cut, cut, cut, cut, bounds[:, 1]]).reshape(-1, 3, 2)
+    layout = Layout(
+        **{name: signature[name] for name in ("targets", "inputs", "frequency", "history", "horizon")},
+        known=list(known.columns),
+        stride=settings.stride,
+        scale="none",
+        normalise="none",
+        residual=False,
+        mean=[0.0] * values.shape[1],
+        deviation=[1.0] * values.shape[1],
+    )
+    filled = table["filled"].to_numpy()
+    return Prepared(lengths.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)

@@ -48,8 +48,14 @@ def segments(values: Values, season: int | None) -> list[Segment]:
 
     No segment is shorter than a season, which is a number of observations.
     """
-    edges = [0, *change_points(values, season), len(values)]
-    return [_segment(values, begin, end) for begin, end in itertools.pairwise(edges)]
+    found = []
+    for begin, end in itertools.pairwise([0, *change_points(values, season), len(values)]):
+        piece = values[begin:end]
+        at = np.arange(len(piece)) - (len(piece) - 1) / 2
+        slope = float(at @ piece / (at @ at)) if len(piece) > 1 else 0.0
+        level = float(piece.mean())
+        found.append(Segment(begin, end, level, slope, float((piece - level - slope * at).std())))
+    return found
 
 
 def change_points(values: Values, season: int | None) -> list[int]:
@@ -123,11 +129,3 @@ def _trimmed(steps: Values, share: float) -> float:
     """Return the mean square of steps without a share of the largest, which may contain change points."""
     squares = np.sort(np.square(steps))
     return float(squares[: max(1, len(squares) - int(np.ceil(share * len(squares))))].mean())
-
-
-def _segment(values: Values, begin: int, end: int) -> Segment:
-    piece = values[begin:end]
-    at = np.arange(len(piece)) - (len(piece) - 1) / 2
-    slope = float(at @ piece / (at @ at)) if len(piece) > 1 else 0.0
-    level = float(piece.mean())
-    return Segment(begin, end, level, slope, float((piece - level - slope * at).std()))

@@ -1,20 +1,16 @@
 """Cut prepared series to a few training windows, for the overfit check of `gristmill check`."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from keras import ops
 
 from gristmill.domains.common.few_examples import OVERFIT_EXAMPLES, Folders, affinely_independent_rows, evenly_spaced
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.feed import scaled
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.normalisation import normalised
-from gristmill.domains.timeseries.windows import Origins
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
@@ -23,29 +19,18 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     If `most` is None, there are as many windows as a network without a hidden layer can fit exactly.
     """
     data = dataset.read(folders["preprocess"])
+    layout, history, horizon = data.layout, data.layout.history, data.layout.horizon
     starts = data.origins("train")
     starts = starts[evenly_spaced(len(starts), most or OVERFIT_EXAMPLES)]
     if most is None:
-        starts = starts[affinely_independent_rows(_lags(data, starts))]
-    dataset.write(_alone(data, starts), out["preprocess"])
-
-
-def _lags(data: Prepared, starts: Origins) -> npt.NDArray[Any]:
-    """Return the features of windows for a model that is not sequential, (windows, features)."""
-    layout = data.layout
-    window = normalised(ops.convert_to_tensor(scaled(data.histories(starts), layout)), layout)
-    outputs = layout.horizon * len(layout.targets)
-    return np.asarray(Shape(layout.history, layout.horizon, layout.channels, len(layout.known), outputs).lags(window))
-
-
-def _alone(data: Prepared, starts: Origins) -> Prepared:
-    """Return a training series for each window."""
-    history, horizon = data.layout.history, data.layout.horizon
+        window = normalised(ops.convert_to_tensor(scaled(data.histories(starts), layout)), layout)
+        shape = Shape(history, horizon, layout.channels, len(layout.known), horizon * len(layout.targets))
+        starts = starts[affinely_independent_rows(np.asarray(shape.lags(window)))]
     rows = (starts[:, np.newaxis] + np.arange(-history, horizon)).ravel()
     begins = np.arange(len(starts)) * (history + horizon)
     ends = begins + history + horizon
     parts = np.column_stack([begins + history, ends, ends, ends, ends, ends])  # validation and test part are empty
-    return replace(
+    windows = replace(
         data,
         ids=[str(start) for start in starts],
         times=pd.Index(data.times[rows]),
@@ -54,3 +39,4 @@ def _alone(data: Prepared, starts: Origins) -> Prepared:
         bounds=np.column_stack([begins, ends]),
         parts=parts.reshape(-1, 3, 2),
     )
+    dataset.write(windows, out["preprocess"])

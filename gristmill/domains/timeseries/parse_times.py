@@ -59,7 +59,11 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
     try:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # about days before months
             if time_format is None:
-                _check_guess(cells)
+                example = next((cell for cell in cells.dropna() if cell.lower() not in _MISSING), None)
+                if (
+                    example is not None and guess_datetime_format(example) is None
+                ):  # pandas would read each in its own format
+                    raise ValueError("the format cannot be guessed.")
             first = pd.to_datetime(cells.dropna().iloc[:1], format=time_format, errors="coerce")
             aware = first.dt.tz is not None
             times = pd.to_datetime(cells, format=time_format, errors="coerce", utc=aware)
@@ -71,13 +75,6 @@ def _read_text(rows: Rows, cells: "pd.Series[Any]", time_format: str | None) -> 
     _check_cells(rows, cells, times.isna().to_numpy(), "not a time in the format of the first row")
     converted = int((~cells.str.contains(_IN_UTC)).sum()) if aware else 0
     return pd.DatetimeIndex(times).as_unit("us"), converted
-
-
-def _check_guess(cells: "pd.Series[Any]") -> None:
-    """Raise `ValueError` if no format can be guessed; pandas would then read each cell in a format of its own."""
-    first = next((cell for cell in cells.dropna() if cell.lower() not in _MISSING), None)
-    if first is not None and guess_datetime_format(first) is None:
-        raise ValueError("the format cannot be guessed.")
 
 
 def _assembled(rows: Rows, ingest: Ingest) -> pd.DatetimeIndex:

@@ -40,13 +40,11 @@ def predict(
 
     Args:
         source: the reader of the pipeline's files.
-        ingest: roles of the columns; the frequency is that of the bundle.
+        ingest: roles of the columns; the frequency is that of the bundle, in the folder `export`.
         preprocess: calendar features of the model.
         paths: files with at least `history` rows of each series. If the model has known columns, the files also need
             rows for the steps to forecast, with these columns and without targets.
-        export: folder of the verified bundle.
-        scratch: an empty folder for the ingested series.
-        ingested: folder of series that are already ingested, instead of files.
+        scratch: an empty folder for the ingested series, unless they are already ingested in the folder `ingested`.
         steps: number of values to forecast; the model's horizon if None.
         history: number of values to show the model, if it accepts any number.
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,8 @@ def refit(
         Diverged: the loss is not a finite number.
     """
     tested, data = read_document(train_folder / "training.json"), of_everything(dataset.read(preprocess))
-    recipe, epochs = recipe_of(train, tested), tested["best_epoch"]
+    rate, epochs = tested["learning_rate"], tested["best_epoch"]
+    recipe = train.model_copy(update={"patience": None} | ({} if rate is None else {"learning_rate": rate}))
     network, history = fit_forecaster(
         buildable(model, files), recipe, data, scratch, logs, on_epoch, until=epochs, start=start
     )
@@ -51,9 +51,3 @@ def of_everything(data: Prepared) -> Prepared:
     """Return the series with everything in the training part, on the scale of the tested network."""
     empty = np.column_stack([data.bounds[:, 1], data.bounds[:, 1]])
     return replace(data, parts=np.stack([data.bounds, empty, empty], axis=1))
-
-
-def recipe_of(settings: Train, tested: dict[str, Any]) -> Train:
-    """Return the settings without early stopping, at the learning rate of the tested network."""
-    rate = tested["learning_rate"]
-    return settings.model_copy(update={"patience": None} | ({} if rate is None else {"learning_rate": rate}))

@@ -95,7 +95,7 @@ def one_step(predictions: pd.DataFrame, channel: str | None = None) -> pd.DataFr
 
 
 def remarks(scores: ForecastScores) -> Iterator[str]:
-    """Yield what is worth knowing beside the verdict: the validation set, the intervals, the meaning of skill."""
+    """Yield remarks on the validation set, the intervals and the meaning of skill."""
     yield _on_validation(scores)
     if (coverage := scores.model["test"].get("coverage")) is not None:
         yield f"Its {scores.level:.0%} intervals covered {coverage:.1%} of the test set."
@@ -127,16 +127,6 @@ def forecast_sections(found: ReportData) -> Iterator[Section]:
         first = one_step(test, channel)
         own = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
         pictures.append(as_svg(plots.forecast_figure(first, found.best, own)))
-    yield Section("Forecast and truth", forecast_note(found), pictures=pictures)
-    yield Section(
-        "Residuals",
-        "Truth minus forecast, one step ahead, on the test part.",
-        pictures=[as_svg(plots.residual_figure(one_step(test)))],
-    )
-
-
-def forecast_note(found: ReportData) -> str:
-    """Return the caption of the forecast."""
     layout = found.data.layout
     note = "The test part, each value forecast one step ahead"
     if layout.horizon > 1:
@@ -145,7 +135,12 @@ def forecast_note(found: ReportData) -> str:
         note += f"; the first of {len(found.data.ids)} series"
     if anomalies := found.scores.anomalies:
         note += f". Values outside the interval of {anomalies['level']:.1%}: {anomalies['flagged']}"
-    return note + "."
+    yield Section("Forecast and truth", f"{note}.", pictures=pictures)
+    yield Section(
+        "Residuals",
+        "Truth minus forecast, one step ahead, on the test part.",
+        pictures=[as_svg(plots.residual_figure(one_step(test)))],
+    )
 
 
 def score_sections(found: ReportData) -> Iterator[Section]:
@@ -166,12 +161,7 @@ def score_sections(found: ReportData) -> Iterator[Section]:
         blocks = read_table(found.folders["evaluate"] / "backtest.parquet")
         best = found.best if found.best in set(blocks["forecaster"]) else "naive"
         picture = as_svg(plots.backtest_figure(blocks, best))
-        yield Section(
-            "Backtest",
-            backtest_note(found.scores, summary),
-            [picture],
-            [backtest_table(summary)],
-        )
+        yield Section("Backtest", backtest_note(found.scores, summary), [picture], [backtest_table(summary)])
 
 
 def grouped_table(rows: pd.DataFrame, best: str) -> Table:

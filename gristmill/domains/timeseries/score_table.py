@@ -71,9 +71,8 @@ def _in_units(error: Callable[[Array, Array], float], truth: Array, forecast: Ar
 def measure_interval(truth: Array, low: Array, high: Array, level: float) -> dict[str, float | None]:
     """Return pinball loss (mean of both bounds), coverage and mean width of intervals."""
     tail = (1 - level) / 2
-    ends = (metrics.pinball(truth, low, tail), metrics.pinball(truth, high, 1 - tail))
     return {
-        "pinball": sum(ends) / 2,
+        "pinball": (metrics.pinball(truth, low, tail) + metrics.pinball(truth, high, 1 - tail)) / 2,
         "coverage": metrics.coverage(truth, low, high),
         "width": metrics.width(low, high),
     }
