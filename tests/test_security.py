@@ -20,9 +20,9 @@ pytest_plugins = ["helpers.end_to_end"]
 
 GIB, MIB = 1 << 30, 1 << 20
 LIMITS = [
-    f"ends after {downloads._SILENCE:.0f} seconds without a byte, after {downloads._LONGEST / 3600:.0f} hours, and "
-    f"beyond {downloads._LARGEST // GIB} GiB",
-    f"follows {downloads._REDIRECTS} redirects at most",
+    f"ends after {downloads._TIMEOUT:.0f} seconds without a byte, after {downloads._MAX_SECONDS / 3600:.0f} hours, and "
+    f"beyond {downloads._MAX_BYTES // GIB} GiB",
+    f"follows {downloads._MAX_REDIRECTS} redirects at most",
     f"`ingest.max_pixels`, {Photos.model_fields['max_pixels'].default // 10**6} million",
     f"a member of more than {archives.MAX_MEMBER_BYTES // MIB} MiB",
     f"unpacks to more than {archives.ALWAYS_ALLOWED // GIB} GiB and to more than {packed.MAX_RATIO} times its size",
