@@ -196,7 +196,7 @@ def test_an_own_model_that_padding_moves_is_refused_before_it_is_trained(tmp_pat
 @pytest.mark.slow
 def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Path) -> None:
     unbroken, _ = run(tmp_path / "unbroken", RECURRENT, epochs=4)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     command = [sys.executable, __file__, str(tmp_path / "killed")]
     ended = subprocess.run(command, env=environment, capture_output=True, check=False).returncode
     assert ended == -signal.SIGKILL
