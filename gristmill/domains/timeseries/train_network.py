@@ -44,7 +44,7 @@ class CustomModel:
         network = self.function(shape)
         if not isinstance(network, keras.Model):
             raise RequestError(
-                f"{self.kind} returned a {type(network).__name__}, expected a keras.Model. Return a model from it."
+                f"{self.kind} returned a {type(network).__name__}. Expected a keras.Model: return one from it."
             )
         return network
 

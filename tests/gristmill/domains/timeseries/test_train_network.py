@@ -204,7 +204,7 @@ def test_a_users_function_builds_a_network_or_is_refused(tmp_path: Path) -> None
     model = buildable(own, [file])
 
     assert isinstance(model, CustomModel)
-    with pytest.raises(RequestError, match=r"returned a tuple, expected a keras\.Model"):
+    with pytest.raises(RequestError, match=r"returned a tuple\. Expected a keras\.Model"):
         model.build(Shape(6, 3, channels=3, known=1, outputs=6))
     assert buildable(RNN, []) is RNN
 
