@@ -115,7 +115,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     for path in sorted([*store.root.glob("*/??/.*~*~*~*"), *store.root.glob("registry/*/bundles/.*~*~*~*")]):
         if is_abandoned(path) or _age(path) > ORPHAN_AGE:
             yield _sized(path, "left behind by a process that died")
-    for path in sorted(store.root.glob("**/.*")):
+    for path in sorted(store.root.glob("**/.*.*.*")):  # `files.temporary_name`; `.writable` stays
         if path.is_file() and _age(path) > ORPHAN_AGE:
             yield _sized(path, "left half-written by a process that died")
     for path in sorted(store.root.glob("quarantine/*")):

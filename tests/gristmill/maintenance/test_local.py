@@ -25,7 +25,7 @@ from gristmill.store.artifact import Artifact
 from gristmill.store.staging import draft_beside
 from gristmill.store.store import Store
 from gristmill.util import processes
-from gristmill.util.files import files_below
+from gristmill.util.files import files_below, temporary_name
 from helpers.support import heard, said
 
 BEGAN = datetime(2020, 1, 1, tzinfo=UTC)
@@ -438,6 +438,16 @@ def test_drafts_are_garbage_once_their_process_is_gone(store: Store, dead_pid: i
     assert named(store, 3) == {
         beside / names[name]: "left behind by a process that died" for name in ("dead", "far and old")
     }
+
+
+def test_an_old_temporary_file_is_garbage_and_the_stores_own_hidden_file_is_not(store: Store) -> None:
+    store.check_writable()
+    left = temporary_name(store.root / "prefect.json")
+    left.write_text("{")
+    assert named(store, 3) == {}
+    for path in (left, store.root / ".writable"):
+        age(path)
+    assert named(store, 3) == {left: "left half-written by a process that died"}
 
 
 def test_what_is_in_quarantine_is_garbage(store: Store) -> None:
