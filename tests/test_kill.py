@@ -45,9 +45,10 @@ SHORT = with_model('kind = "conv_lstm"\nfilters = 2\nunits = [2]\ndense = [2]', 
 FRESH = """
 from gristmill.training.keras_backend import import_keras
 import_keras()
-from gristmill import cli, fit
+from gristmill.cli import app
+from gristmill.training import fit
 fit.MIN_SECONDS_BETWEEN_CHECKPOINTS = 0.0
-cli.main()
+app.main()
 """
 """The command, with a checkpoint after every epoch."""
 
