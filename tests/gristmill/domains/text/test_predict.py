@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gristmill.config import catalogue
 from gristmill.domains.text import predict as prediction
 from gristmill.domains.text.predict import predict
 from gristmill.domains.text.settings import Ingest, Preprocess
@@ -240,7 +239,7 @@ def test_the_column_of_texts_must_be_there(ask: Ask, table: pd.DataFrame, tmp_pa
 
 def test_a_text_and_a_file_are_not_both_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "pipelines.toml").write_text("")
-    monkeypatch.setattr(catalogue, "restore_settings", lambda domain, settings: {})
+    monkeypatch.setattr("gristmill.project.serving.restore_settings", lambda domain, settings: {})
     run = SimpleNamespace(domain="text", settings={})
     monkeypatch.setattr(Models, "_served", lambda self, name, version: (run, tmp_path))
 
