@@ -37,12 +37,7 @@ def make_strategy(settings: Fit) -> tf.distribute.Strategy:
 
 
 def make_learner(network: keras.Model, settings: Fit, strategy: tf.distribute.Strategy) -> keras.Model:
-    """Return the network to train: itself, or an equal one on all devices or of mixed precision.
-
-    Args:
-        network: built on one device, in float32.
-        settings: the precision.
-        strategy: the current scope.
+    """Return the network to train: itself, or an equal one on all devices of the strategy or of mixed precision.
 
     Raises:
         RequestError: the network cannot be rebuilt from its configuration.
@@ -89,20 +84,17 @@ def reseed_per_replica(network: keras.Model, strategy: tf.distribute.Strategy) -
 
 
 def distributed_update(learner: keras.Model, batch: tuple[tf.Tensor, ...], strategy: tf.distribute.Strategy) -> None:
-    """Update a compiled network with a batch split among the devices, and update its metrics, within a graph.
+    """Update a compiled network of `make_learner` with a batch split among several devices, within a graph.
 
-    The optimizer must clip at a norm divided by the number of devices (`learning_rate.optimizer`): Keras clips on each
-    device before it adds up, and each device passes the gradient of the whole batch divided by their number.
-
-    Args:
-        learner: made by `make_learner`; its optimizer was made in the scope of the strategy.
-        batch: inputs, targets, and weights of the items, if any.
-        strategy: over several devices.
+    The optimizer, made in the scope of the strategy, must clip at a norm divided by the number of devices
+    (`learning_rate.optimizer`): Keras clips on each device before it adds up, and each device passes the gradient of
+    the whole batch divided by their number.
     """
     devices, size = strategy.num_replicas_in_sync, batch[0].shape[0] or tf.shape(batch[0])[0]
 
     def learn() -> tuple[tf.Tensor, tf.Tensor]:
         begin, count = _part(size, _replica(), devices)
+        # All devices must take the same steps: one with an empty part processes an item that counts for nothing.
         shown = count or 1 if isinstance(count, int) else tf.maximum(count, 1)
         x, y, weight = keras.utils.unpack_x_y_sample_weight(tuple(whole[begin : begin + shown] for whole in batch))
         with tf.GradientTape() as tape:
@@ -131,10 +123,6 @@ def _replica() -> int:
 
 
 def _part(size: Any, number: int, devices: int) -> tuple[Any, Any]:
-    """Return the beginning and size of a device's part of a batch; sizes differ by at most one.
-
-    If the batch is smaller than the number of devices, some parts are empty. All devices must take the same steps, so a
-    device with an empty part still processes the item at its beginning, which counts for nothing.
-    """
+    """Return the beginning and size of a device's part of a batch; sizes differ by at most one and may be 0."""
     begin = size * number // devices
     return begin, size * (number + 1) // devices - begin

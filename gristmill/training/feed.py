@@ -29,14 +29,10 @@ class GatheredFeed:
         change: Change | None = None,
         updates: int | None = None,
     ) -> None:
-        """Create a feed of the items at some positions.
+        """Create a feed of the items at some positions, int64 (items,) of a known length.
 
-        Args:
-            positions: int64 (items,), of a known length.
-            gather: returns the batch of the items at some positions, (batch,) to (batch, …) each.
-            settings: epochs, batch_size, seed.
-            change: random change of each training batch, such as augmentation.
-            updates: updates per epoch, each with a full batch; without it, an epoch is all items once.
+        `gather` returns the batch of the items at positions (batch,), and `change` changes it at random, such as by
+        augmentation. An epoch has `updates` with a full batch each; without it, an epoch is all items once.
         """
         self._positions = positions
         self._gather = gather

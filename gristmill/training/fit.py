@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import keras
 import numpy as np
@@ -62,6 +62,14 @@ class Feed(Protocol):
         ...
 
 
+class FitArguments(TypedDict):
+    """Arguments of a stage that trains, which it passes on to `fit`."""
+
+    scratch: Path  # folder of checkpoints; it survives a kill
+    logs: Path  # folder of the curves for TensorBoard; curves of an earlier attempt are replaced
+    on_epoch: OnEpoch  # called after each epoch
+
+
 @dataclass(frozen=True)
 class Goal:
     """Accuracy to measure, and conditions that end a training early."""
@@ -82,27 +90,17 @@ def fit(
     validation: tf.data.Dataset | None,
     settings: Fit,
     loss: Loss,
-    checkpoints: Path,
+    scratch: Path,
     on_epoch: OnEpoch,
     logs: Path,
     until: int | None = None,
     goal: Goal = Goal(),
 ) -> TrainingHistory:
-    """Train `network` in place, resuming from the newest checkpoint.
+    """Train `network`, built with `seeded`, in place, resuming from the newest checkpoint.
 
     With `settings.patience` the weights of the epoch with the lowest validation loss are kept, otherwise the last.
-
-    Args:
-        network: built with `seeded`.
-        feed: training data.
-        validation: batches of the validation set, or None.
-        settings: epochs, patience, batch size, learning rate and its schedule, seed, devices, precision.
-        loss: name of a Keras loss, or a function of truth and prediction.
-        checkpoints: folder that survives a kill.
-        on_epoch: called after each epoch.
-        logs: folder of the curves for TensorBoard; curves of an earlier attempt are replaced.
-        until: last epoch, if not `settings.epochs`; the learning rate schedule still spans all of them.
-        goal: what to measure besides the loss, and when to stop early.
+    Training ends after epoch `until`, if given; the learning rate schedule still spans all of `settings.epochs`. For
+    other arguments see `FitArguments`.
 
     Raises:
         RequestError: patience without a validation set, or a checkpoint of another number of devices.
@@ -116,7 +114,7 @@ def fit(
     epochs = settings.epochs if until is None else until
     strategy = make_strategy(settings)
     devices = strategy.num_replicas_in_sync
-    saved = checkpoint.load(checkpoints)
+    saved = checkpoint.load(scratch)
     history = TrainingHistory.restored(saved[2]) if saved else TrainingHistory(devices=devices)
     if history.devices != devices:  # rounding and random draws would differ
         raise RequestError(
@@ -138,7 +136,7 @@ def fit(
         jit_compile=False,  # XLA is no faster for small networks, and takes minutes to compile recurrent ones
     )
     curves = Curves(logs, history)
-    callback = _CheckpointCallback(model, history, epochs, settings.patience, goal, checkpoints, on_epoch, curves)
+    callback = _CheckpointCallback(model, history, epochs, settings.patience, goal, scratch, on_epoch, curves)
     if saved:
         with strategy.scope():
             callback.restore(saved[1])

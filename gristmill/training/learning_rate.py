@@ -57,13 +57,8 @@ def optimizer(
 def range_test(network: keras.Model, batches: tf.data.Dataset, settings: Fit, loss: Loss) -> list[RateTrial]:
     """Raise the learning rate from 1e-6 to 1 batch by batch and return the losses; the network is restored afterwards.
 
-    It takes 200 updates, and ends early if the loss reaches four times its minimum or is not a finite number.
-
-    Args:
-        network: built with `seeded`.
-        batches: in an order that depends on the seed alone; repeated if there are too few.
-        settings: optimizer and clip_norm.
-        loss: the loss of the training.
+    It takes 200 updates, for which batches are repeated if there are too few, and ends early if the loss reaches four
+    times its minimum or is not a finite number.
     """
     before = [np.asarray(variable.value) for variable in network.variables]
     trials = list(_until_diverged(_losses(network, batches.repeat().take(_UPDATES), settings, loss)))

@@ -1,14 +1,15 @@
-"""Steps of `train` that domains share: check the shape of a network, write it and its history."""
+"""Steps of `train` that domains share: build a network, check its shape, write it and its history."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import pandas as pd
 
 from gristmill.errors import RequestError
+from gristmill.settings.custom_code import CustomCode
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
 from gristmill.util.table_io import write_document, write_table
@@ -16,14 +17,21 @@ from gristmill.util.table_io import write_document, write_table
 TensorShape = tuple[int | None, ...]
 
 
-def write_trained(network: keras.Model, history: TrainingHistory, out: Path, **more: Any) -> None:
+class ModelSettings(Protocol):
+    """Settings that build a network."""
+
+    @property
+    def build(self) -> Callable[[Any], keras.Model]:
+        """Function from the domain's shape to a network."""
+
+
+Model = ModelSettings | CustomCode
+
+
+def write_trained(network: keras.Model, history: TrainingHistory, out: Path, **more: Any) -> dict[str, int]:
     """Write the network, `epochs.parquet`, `training.json` and, after a range test, `learning_rates.parquet`.
 
-    Args:
-        network: maps raw values to predictions.
-        history: of its training.
-        out: folder to write to.
-        more: further values for `training.json`.
+    `more` are further values for `training.json`. Return the counts for the run record.
     """
     saved_network.write(network, out)
     curves = {
@@ -44,35 +52,35 @@ def write_trained(network: keras.Model, history: TrainingHistory, out: Path, **m
         "learning_rate": history.learning_rate,
     }
     write_document(out / "training.json", summary | more)
+    return {"parameters": network.count_params()} | ({"epochs": len(history.losses)} if history.losses else {})
+
+
+def build_network(model: Model, files: Sequence[Path], shape: Any) -> keras.Model:
+    """Return the network for a shape, of a model's settings or of the user's function in `files`."""
+    name, build = (model.kind, model.load(files)) if isinstance(model, CustomCode) else ("the model", model.build)
+    network = build(shape)
+    if not isinstance(network, keras.Model):
+        raise RequestError(f"{name} returned a {type(network).__name__}. Expected a keras.Model: return one from it.")
+    return network
 
 
 def check_network_shape(
-    network: object,
+    network: keras.Model,
     item: str,
-    takes: Sequence[TensorShape],
-    gives: TensorShape,
-    holding: str = "",
-    outputs: str = "logits",
-) -> None:
-    """Check that a model returned a network of the expected shape.
+    inputs: Sequence[TensorShape],
+    outputs: Sequence[TensorShape],
+    input_name: str = "",
+    output_name: str = "logits",
+) -> keras.Model:
+    """Return a network after checking that it has one of the allowed input and output shapes, without the batch.
 
-    Args:
-        network: what the model's function returned.
-        item: what the network sees at a time, for the message: an image, a text.
-        takes: allowed input shapes of one item.
-        gives: output shape of one item.
-        holding: content of the input, for the message.
-        outputs: content of the output, for the message.
-
-    Raises:
-        RequestError: it is not a Keras model, or has another shape.
+    The message names an item of the batch (an image, a text) and the contents of input and output.
     """
-    if not isinstance(network, keras.Model):
-        raise RequestError(f"the model is a {type(network).__name__}. Expected a keras.Model: return one from it.")
-    taken, given = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
-    if taken not in takes or given != gives:
-        expected = " or ".join(map(str, takes)) + (f", {holding}," if holding else "")
+    received, returned = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
+    if received not in inputs or returned not in outputs:
+        expected = " or ".join(map(str, inputs)) + (f", {input_name}," if input_name else "")
         raise RequestError(
-            f"the model's network takes {taken} and gives {given} for each {item}; expected it to take {expected} and "
-            f"give {gives}, {outputs}. Build it to the shape it is given."
+            f"the model's network takes {received} and gives {returned} for each {item}; expected it to take "
+            f"{expected} and give {' or '.join(map(str, outputs))}, {output_name}. Build it to the shape it is given."
         )
+    return network

@@ -4,14 +4,10 @@ import keras
 
 
 def set_precision(network: keras.Model, precision: str) -> None:
-    """Set the precision of a network's layers, from the first with weights to the last but one.
+    """Set the precision of the layers of a float32 network, from the first with weights to the last but one.
 
     Layers before the first one with weights (the scaling of inputs), the last layer with weights and all after it
     compute in float32. Batch normalisation computes mean and variance in float32 anyway.
-
-    Args:
-        network: in float32, changed in place.
-        precision: `mixed_float16`, `mixed_bfloat16` or `float32`, which changes nothing.
     """
     layers = _flat_layers(network)
     weighted = [at for at, layer in enumerate(layers) if layer.weights]

@@ -76,11 +76,7 @@ def _headers(weights: Path) -> list[tuple[tuple[int, ...], str]]:
 
 @contextmanager
 def translate_load_errors(path: Path, stage: str) -> Iterator[None]:
-    """Translate errors of Keras, NumPy and TensorFlow on files that are damaged, too large or carry code.
-
-    Args:
-        path: the file that is read.
-        stage: the stage that wrote it.
+    """Translate errors of Keras, NumPy and TensorFlow on a stage's files that are damaged, too large or carry code.
 
     Raises:
         CorruptArtifact: the file is damaged or refused.

@@ -21,7 +21,7 @@ from gristmill.util.table_io import write_document, write_table
 if TYPE_CHECKING:
     import keras
 
-    from gristmill.domains.timeseries.train_network import Model
+    from gristmill.training.outputs import Model
 
 SAMPLE = Path(__file__).parents[2] / "data/samples/sunspots.csv"
 
@@ -295,5 +295,5 @@ def networks(model: "Model", settings: Train, layout: Layout) -> "tuple[keras.Mo
     """Return a model's own network, and the same from standardised windows to standardised forecasts."""
     from gristmill.domains.timeseries.train_network import build, standardised
 
-    core = build(model, settings, layout)
+    core = build(model, (), settings, layout)
     return core, standardised(core, settings, layout)

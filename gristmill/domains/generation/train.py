@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Unpack
 
 import keras
 import numpy as np
@@ -12,40 +12,26 @@ from gristmill.domains.generation.feed import feed_of, validation_of
 from gristmill.domains.generation.model_shape import Shape
 from gristmill.domains.generation.settings import Train
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import CustomCode
-from gristmill.training.fit import Goal, OnEpoch, fit
-from gristmill.training.outputs import check_network_shape, write_trained
+from gristmill.training.fit import FitArguments, Goal, fit
+from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 _TOLERANCE = 1e-6  # of logits; small, since those of an untrained deep network differ little
 
 
-class Model(Protocol):
-    """Settings that build a network."""
-
-    def build(self, shape: Shape) -> keras.Model: ...
-
-
 def train(
     *,
-    model: Model | CustomCode,
+    model: Model,
     train: Train,
     preprocess: Path,
     out: Path,
-    scratch: Path,
-    logs: Path,
-    on_epoch: OnEpoch,
     files: Sequence[Path] = (),
+    **arguments: Unpack[FitArguments],
 ) -> dict[str, int]:
     """Fit the model on the training set; with `patience`, select the epoch on the validation set.
 
     Writes the network (`saved_network.py`), `epochs.parquet` and `training.json`. The loss is the cross-entropy of the
     next token in nats; divide by ln 2 for bits.
-
-    Args:
-        model: settings of the model, or custom code in `files`.
-        on_epoch: called after each epoch.
-        files: files of custom code, the model's file first.
 
     Raises:
         RequestError: settings do not fit each other, or custom code does not fit them.
@@ -53,22 +39,18 @@ def train(
     """
     data = dataset.read(preprocess)
     shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.after_each)
-    network = seeded(lambda: build(model, shape, files), train.seed)
+    network = seeded(lambda: build(model, files, shape), train.seed)
     check_causal(network, shape)
     feed, validation = feed_of(data, train), validation_of(data, train)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     goal = Goal(keras.metrics.SparseCategoricalAccuracy("accuracy"))
-    course = fit(network, feed, validation, train, loss, scratch, on_epoch, logs, goal=goal)
-    write_trained(network, course, out)
-    return {"parameters": network.count_params(), "epochs": len(course.losses)}
+    return write_trained(network, fit(network, feed, validation, train, loss, goal=goal, **arguments), out)
 
 
-def build(model: Model | CustomCode, shape: Shape, files: Sequence[Path]) -> keras.Model:
+def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:
     """Return the model's network, from tokens to logits."""
-    network = (model.load(files) if isinstance(model, CustomCode) else model.build)(shape)
     output = (None, shape.vocabulary) if shape.after_each else (shape.vocabulary,)
-    check_network_shape(network, "sequence", [(None,)], output, holding="tokens")
-    return network
+    return check_network_shape(build_network(model, files, shape), "sequence", [(None,)], [output], "tokens")
 
 
 def check_causal(network: keras.Model, shape: Shape) -> None:

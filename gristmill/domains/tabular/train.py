@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Unpack
 
 import keras
 import numpy as np
@@ -12,34 +12,24 @@ from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.dataset import Prepared
 from gristmill.domains.tabular.encoder import encode, wrap_network
 from gristmill.domains.tabular.settings import Train
-from gristmill.settings.custom_code import CustomCode
 from gristmill.training.feed import GatheredFeed
-from gristmill.training.fit import Batch, OnEpoch, fit
-from gristmill.training.outputs import check_network_shape, write_trained
+from gristmill.training.fit import Batch, FitArguments, fit
+from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
-
-
-class Model(Protocol):
-    """Settings that build a network."""
-
-    def build(self, features: int) -> keras.Model: ...
 
 
 def train(
     *,
-    model: Model | CustomCode,
+    model: Model,
     train: Train,
     preprocess: Path,
     out: Path,
-    scratch: Path,
-    logs: Path,
-    on_epoch: OnEpoch,
     files: Sequence[Path] = (),
+    **arguments: Unpack[FitArguments],
 ) -> dict[str, int]:
     """Fit the model on the training rows; with `patience`, choose the epoch on the validation rows.
 
-    Writes the network (`saved_network.py`), `epochs.parquet` and `training.json`; checkpoints to `scratch`, and
-    TensorBoard's logs to `logs`.
+    Writes the network (`saved_network.py`), `epochs.parquet` and `training.json`.
 
     Raises:
         RequestError: settings that do not fit together, or a model of another shape.
@@ -47,22 +37,20 @@ def train(
     """
     data = dataset.read(preprocess)
     positions = {part: np.flatnonzero(data.parts == part) for part in ("train", "validation")}
-    build, features = model.load(files) if isinstance(model, CustomCode) else model.build, data.layout.features
-
-    def checked() -> keras.Model:
-        network = build(features)
-        check_network_shape(network, "row", [(features,)], (1,), outputs="a standardised target")
-        return network
-
-    core = seeded(checked, train.seed)
+    core = seeded(lambda: build(model, files, data.layout.features), train.seed)
     gather = gather_from(data)
     feed = GatheredFeed(tf.constant(positions["train"], tf.int64), gather, train)
     validation = None
     if len(positions["validation"]):
         validation = tf.data.Dataset.from_tensor_slices(gather(positions["validation"])).batch(1024)
-    course = fit(core, feed, validation, train, train.loss, scratch, on_epoch, logs)
-    write_trained(wrap_network(core, data.layout), course, out)
-    return {"parameters": core.count_params(), "epochs": len(course.losses)}
+    history = fit(core, feed, validation, train, train.loss, **arguments)
+    return write_trained(wrap_network(core, data.layout), history, out)
+
+
+def build(model: Model, files: Sequence[Path], features: int) -> keras.Model:
+    """Return the model's network, from encoded rows to standardised targets."""
+    network = build_network(model, files, features)
+    return check_network_shape(network, "row", [(features,)], [(1,)], output_name="a standardised target")
 
 
 def gather_from(data: Prepared) -> Callable[[tf.Tensor], Batch]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Unpack
 
 import keras
 import numpy as np
@@ -11,66 +11,50 @@ import tensorflow as tf
 from gristmill.domains.common.classification.loss_and_labels import Targets
 from gristmill.domains.common.classification.predictions import probabilities
 from gristmill.domains.text import dataset
-from gristmill.domains.text.dataset import Layout, Prepared
+from gristmill.domains.text.dataset import Layout
 from gristmill.domains.text.feed import feed_of, validation_of
 from gristmill.domains.text.model_shape import Shape
 from gristmill.domains.text.settings import Train
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.messages import format_number
-from gristmill.training.fit import OnEpoch, fit
-from gristmill.training.outputs import check_network_shape, write_trained
+from gristmill.training.fit import FitArguments, fit
+from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 _PROBE_TEXTS, _MAX_PROBE_TOKENS = 32, 8  # random texts that padding must not affect
 _TOLERANCE = 1e-4  # of a logit, absolute and relative
 
 
-class Model(Protocol):
-    """Settings that build a network."""
-
-    def build(self, shape: Shape) -> keras.Model: ...
-
-
 def train(
     *,
-    model: Model | CustomCode,
+    model: Model,
     train: Train,
     preprocess: Path,
     out: Path,
-    scratch: Path,
-    logs: Path,
-    on_epoch: OnEpoch,
     files: Sequence[Path] = (),
+    **arguments: Unpack[FitArguments],
 ) -> dict[str, int]:
     """Fit the model on the training set; with `patience`, select the epoch on the validation set.
 
     Writes the network (`saved_network.py`), `epochs.parquet` and `training.json`.
-
-    Args:
-        model: settings of the model, or custom code in `files`.
-        on_epoch: called after each epoch.
-        files: files of custom code, the model's file first.
 
     Raises:
         RequestError: settings do not fit each other.
         Diverged: the loss is not finite.
     """
     data = dataset.read(preprocess)
-    network, truth = seeded(lambda: build(model, data, files), train.seed), Targets(data, train)
+    network, truth = seeded(lambda: build(model, files, data.layout), train.seed), Targets(data, train)
     width: int | None = network.input_shape[1]  # None for any number of tokens
     feed, validation = feed_of(data, truth, train, width), validation_of(data, truth, width)
-    course = fit(network, feed, validation, train, truth.loss(), scratch, on_epoch, logs, goal=truth.goal())
-    write_trained(with_probabilities(network), course, out)
-    return {"parameters": network.count_params(), "epochs": len(course.losses)}
+    history = fit(network, feed, validation, train, truth.loss(), goal=truth.goal(), **arguments)
+    return write_trained(with_probabilities(network), history, out)
 
 
-def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> keras.Model:
+def build(model: Model, files: Sequence[Path], layout: Layout) -> keras.Model:
     """Return the model's network, from tokens to logits."""
-    layout = data.layout
     shape = Shape(layout.vocabulary, layout.length, len(layout.classes))
-    network = model.load(files)(shape) if isinstance(model, CustomCode) else model.build(shape)
-    check_network_shape(network, "text", [(None,), (shape.length,)], (shape.outputs,), holding="tokens")
+    network = build_network(model, files, shape)
+    check_network_shape(network, "text", [(None,), (shape.length,)], [(shape.outputs,)], "tokens")
     check_padding_ignored(network, layout)
     return network
 

@@ -8,6 +8,7 @@ forecasts [70, 80); window 1 trains on [0, 58) and forecasts [60, 70). With `tra
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -16,35 +17,30 @@ from gristmill.domains.timeseries.dataset import Bounds, Prepared
 from gristmill.domains.timeseries.forecasts import as_rows, forecast_part
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.split import reached
-from gristmill.domains.timeseries.train_network import Model, buildable, fit_forecaster
+from gristmill.domains.timeseries.train_network import fit_forecaster
 from gristmill.errors import DataError
-from gristmill.settings.custom_code import CustomCode
-from gristmill.training.fit import OnEpoch
+from gristmill.training.fit import FitArguments
+from gristmill.training.outputs import Model
 from gristmill.util.table_io import write_document, write_table
 
 
 def backtest(
     *,
-    model: Model | CustomCode,
+    model: Model,
     train: Train,
     backtest: Backtest,
     window: int,
     seed: int,
     preprocess: Path,
     out: Path,
-    scratch: Path,
-    logs: Path,
-    on_epoch: OnEpoch,
     files: Sequence[Path] = (),
+    **arguments: Unpack[FitArguments],
 ) -> dict[str, int]:
     """Train on the data before one block and forecast the block; other arguments as in `train`.
 
-    Writes `predictions.parquet`, `parts.parquet` (the range of the block) and `block.json`.
-
-    Args:
-        backtest: number and size of the blocks.
-        window: number of the block, counted back from the test part.
-        seed: number of the network of the block, added to the seed of training.
+    Blocks are numbered by `window`, counted back from the test part, and the networks of a block by `seed`, which is
+    added to the seed of training. Writes `predictions.parquet`, `parts.parquet` (the range of the block) and
+    `block.json`.
 
     Raises:
         DataError: there is not enough data before the block.
@@ -58,7 +54,7 @@ def backtest(
             "forecast. Set fewer or smaller windows in the table 'backtest'."
         )
     settings = train.model_copy(update={"seed": train.seed + seed})
-    network, history = fit_forecaster(buildable(model, files), settings, data, scratch, logs, on_epoch)
+    network, history = fit_forecaster(model, settings, data, files=files, **arguments)
     quantiles = list(train.quantiles) if train.loss == "quantile" else None
     forecasts = forecast_part(data, "test", network, quantiles)
     write_table(out / "predictions.parquet", as_rows(data, forecasts, window=window, seed=seed))

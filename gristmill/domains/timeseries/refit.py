@@ -3,31 +3,29 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import Model, buildable, fit_forecaster
-from gristmill.settings.custom_code import CustomCode
-from gristmill.training.fit import OnEpoch
-from gristmill.training.outputs import write_trained
+from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.training.fit import FitArguments
+from gristmill.training.outputs import Model, write_trained
 from gristmill.util.table_io import read_document
 
 
 def refit(
     *,
-    model: Model | CustomCode,
+    model: Model,
     train: Train,
     preprocess: Path,
     train_folder: Path,
     out: Path,
-    scratch: Path,
-    logs: Path,
-    on_epoch: OnEpoch,
     files: Sequence[Path] = (),
     start: Path | None = None,
+    **arguments: Unpack[FitArguments],
 ) -> dict[str, int]:
     """Fit the model on all windows, for the best epochs and at the learning rate of the tested network.
 
@@ -40,11 +38,8 @@ def refit(
     tested, data = read_document(train_folder / "training.json"), of_everything(dataset.read(preprocess))
     rate, epochs = tested["learning_rate"], tested["best_epoch"]
     recipe = train.model_copy(update={"patience": None} | ({} if rate is None else {"learning_rate": rate}))
-    network, history = fit_forecaster(
-        buildable(model, files), recipe, data, scratch, logs, on_epoch, until=epochs, start=start
-    )
-    write_trained(network, history, out, quantiles=tested["quantiles"])
-    return {"parameters": network.count_params()} | ({"epochs": len(history.losses)} if history.losses else {})
+    network, history = fit_forecaster(model, recipe, data, until=epochs, files=files, start=start, **arguments)
+    return write_trained(network, history, out, quantiles=tested["quantiles"])
 
 
 def of_everything(data: Prepared) -> Prepared:

@@ -1,7 +1,6 @@
 """Build, train and wrap the network of a model."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,37 +15,15 @@ from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.normalisation import around, normalised, offset
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError
-from gristmill.settings.custom_code import CustomCode
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.history import TrainingHistory
+from gristmill.training.outputs import Model, build_network, check_network_shape
 from gristmill.training.saved_network import warm_start
 from gristmill.training.seeds import seeded
 
 Blocks = Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 
 _WINDOWS_PER_BLOCK = 16_384  # bounds the memory of a model in closed form
-
-
-class Model(Protocol):
-    """Settings that build their network."""
-
-    def build(self, shape: Shape) -> keras.Model: ...
-
-
-@dataclass(frozen=True)
-class CustomModel:
-    """Model built by a user's function."""
-
-    kind: str
-    function: Callable[[Shape], Any]
-
-    def build(self, shape: Shape) -> keras.Model:
-        network = self.function(shape)
-        if not isinstance(network, keras.Model):
-            raise RequestError(
-                f"{self.kind} returned a {type(network).__name__}. Expected a keras.Model: return one from it."
-            )
-        return network
 
 
 @runtime_checkable
@@ -65,13 +42,14 @@ def fit_forecaster(
     on_epoch: OnEpoch,
     until: int | None = None,
     start: Path | None = None,
+    files: Sequence[Path] = (),
 ) -> tuple[keras.Model, TrainingHistory]:
     """Train a model on the training windows; return its network in raw units, and the history of training.
 
     With `until` training ends after that epoch. The other arguments and errors are those of `train`.
     """
     check_compatible(model, settings, data)
-    core = seeded(lambda: build(model, settings, data.layout), settings.seed)
+    core = seeded(lambda: build(model, files, settings, data.layout), settings.seed)
     network = standardised(core, settings, data.layout)
     if isinstance(model, ClosedForm):
         model.solve(core, blocks(data))
@@ -85,12 +63,7 @@ def fit_forecaster(
     return around(network, data.layout, settings.targets == "sequence"), history
 
 
-def buildable(model: Model | CustomCode, files: Sequence[Path]) -> Model:
-    """Return the model; for custom code, load its function from the files."""
-    return CustomModel(model.kind, model.load(files)) if isinstance(model, CustomCode) else model
-
-
-def build(model: Model, settings: Train, layout: Layout) -> keras.Model:
+def build(model: Model, files: Sequence[Path], settings: Train, layout: Layout) -> keras.Model:
     """Return the network of the model itself, (batch, history, columns) to (batch, [history,] outputs)."""
     shape = Shape(
         history=layout.history,
@@ -100,9 +73,12 @@ def build(model: Model, settings: Train, layout: Layout) -> keras.Model:
         outputs=layout.horizon * len(layout.targets) * _levels(settings),
         sequence=settings.targets == "sequence",
     )
-    network = model.build(shape)
-    check_shape(network, shape)
-    return network
+    steps = (None, shape.history)
+    outputs = [(step, shape.outputs) for step in steps] if shape.sequence else [(shape.outputs,)]
+    network = build_network(model, files, shape)
+    return check_network_shape(
+        network, "window", [(step, shape.columns) for step in steps], outputs, output_name="standardised values"
+    )
 
 
 def standardised(core: keras.Model, settings: Train, layout: Layout) -> keras.Model:
@@ -164,16 +140,4 @@ def check_compatible(model: Model, settings: Train, data: Prepared) -> None:
         raise RequestError(
             "a model in closed form minimises squared errors after the last step: it supports neither "
             "train.loss = 'quantile' nor train.targets = 'sequence'. Choose another model."
-        )
-
-
-def check_shape(network: keras.Model, shape: Shape) -> None:
-    """Raise an error for a network with another input or output than its shape."""
-    received, returned = tuple(network.input_shape[1:]), tuple(network.output_shape[1:])
-    steps = (None, shape.history)
-    outputs = [(step, shape.outputs) for step in steps] if shape.sequence else [(shape.outputs,)]
-    if received not in [(step, shape.columns) for step in steps] or returned not in outputs:
-        raise RequestError(
-            f"the model's network takes {received} and gives {returned} for each window; expected it to take "
-            f"({shape.history} or None, {shape.columns}) and give {outputs[-1]}. Build it to the shape it is given."
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Unpack, runtime_checkable
 
 import keras
 import numpy as np
@@ -17,18 +17,11 @@ from gristmill.domains.vision.dataset import Pixels, Prepared
 from gristmill.domains.vision.feed import feed_of, validation_of
 from gristmill.domains.vision.model_shape import Shape
 from gristmill.domains.vision.settings import Augment
-from gristmill.settings.custom_code import CustomCode
-from gristmill.training.fit import OnEpoch, fit
-from gristmill.training.outputs import check_network_shape, write_trained
+from gristmill.training.fit import FitArguments, fit
+from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
 _SAMPLES, _VARIANTS_PER_SAMPLE = 6, 5  # augmented images in the report
-
-
-class Model(Protocol):
-    """Settings that build a network."""
-
-    def build(self, shape: Shape) -> keras.Model: ...
 
 
 @runtime_checkable
@@ -40,48 +33,39 @@ class PretrainedModel(Protocol):
 
 def train(
     *,
-    model: Model | CustomCode,
+    model: Model,
     augment: Augment,
     train: Train,
     preprocess: Path,
     out: Path,
-    scratch: Path,
-    logs: Path,
-    on_epoch: OnEpoch,
     files: Sequence[Path] = (),
     features: Path | None = None,
+    **arguments: Unpack[FitArguments],
 ) -> dict[str, int]:
     """Fit the model on the training images; with `patience`, choose the epoch on the validation images.
 
     Writes the network (`saved_network.py`), `epochs.parquet`, `training.json` and, if images are augmented,
-    `samples.npy`: uint8 (images, 1 + variants, height, width, channels), the first variant being the original;
-    checkpoints to `scratch`, and TensorBoard's logs to `logs`. With `features` of a frozen base, only the network's
-    layer "head" is fitted, on them.
+    `samples.npy`: uint8 (images, 1 + variants, height, width, channels), the first variant being the original. With
+    `features` of a frozen base, only the network's layer "head" is fitted, on them.
 
     Raises:
         RequestError: settings that do not fit together, or a model of another shape.
         Diverged: the loss is not a finite number.
     """
     data = dataset.read(preprocess)
-    network, targets = seeded(lambda: build(model, data, files), train.seed), Targets(data, train)
+    network, targets = seeded(lambda: build(model, files, data.layout.shape), train.seed), Targets(data, train)
     learner = network.get_layer("head") if features else network
     feed, validation = feed_of(data, targets, augment, train, features), validation_of(data, targets, features)
-    course = fit(learner, feed, validation, train, targets.loss(), scratch, on_epoch, logs, goal=targets.goal())
-    write_trained(published(network), course, out)
+    history = fit(learner, feed, validation, train, targets.loss(), goal=targets.goal(), **arguments)
     if changes_images(augment):
         np.save(out / "samples.npy", samples(data, augment, train.seed), allow_pickle=False)
-    return {"parameters": network.count_params(), "epochs": len(course.losses)}
+    return write_trained(published(network), history, out)
 
 
-def build(model: Model | CustomCode, data: Prepared, files: Sequence[Path]) -> keras.Model:
+def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:
     """Return the model's network, from pixels to logits."""
-    shape = data.layout.shape
-    if isinstance(model, CustomCode):
-        network = model.load(files)(shape)
-    else:
-        network = (model.located(files) if isinstance(model, PretrainedModel) else model).build(shape)
-    check_network_shape(network, "image", [(shape.height, shape.width, shape.channels)], (shape.outputs,))
-    return network
+    network = build_network(model.located(files) if isinstance(model, PretrainedModel) else model, files, shape)
+    return check_network_shape(network, "image", [(shape.height, shape.width, shape.channels)], [(shape.outputs,)])
 
 
 def published(network: keras.Model) -> keras.Model:

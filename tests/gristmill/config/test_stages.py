@@ -4,6 +4,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,7 @@ from gristmill.settings.kinds import kinds, settings_of
 from gristmill.store.code_closure import read_modules
 from gristmill.store.imported_code import NO_IMPORTS
 from gristmill.store.store import Store
+from gristmill.training.fit import FitArguments
 
 BEFORE = ["ingest", "preprocess", "train"]
 AFTER = ["evaluate", "export"]
@@ -66,6 +68,14 @@ def classes_of(choice: Choice) -> list[type[Settings]]:
     return [settings_of(kind, *choice) for kind in kinds(*choice)] if isinstance(choice, tuple) else [choice]
 
 
+def parameters_of(function: Callable[..., object]) -> set[str]:
+    """Return the names of a function's parameters, and of the arguments that it passes on to `fit`."""
+    found = inspect.signature(function).parameters.values()
+    passed_on = any(parameter.kind is parameter.VAR_KEYWORD for parameter in found)
+    names = {parameter.name for parameter in found if parameter.kind is not parameter.VAR_KEYWORD}
+    return names | (set(FitArguments.__annotations__) if passed_on else set())
+
+
 EVERY = [pytest.param(domain, stage, id=f"{domain} {stage.name}") for domain in DOMAINS for stage in STAGES[domain]]
 
 
@@ -79,10 +89,10 @@ def test_a_stage_is_a_function_of_its_own_name_that_takes_what_it_reads(domain: 
     counted = {argument for _, argument in stage.axes}
     read = {*stage.tables, *map(stage.argument, with_warm_start(stage).inputs), "out"}
     chunks = set() if stage.chunked is None else {"chunks"}
-    assert set(inspect.signature(core).parameters) == read | resumes | places | counted | chunks
+    assert parameters_of(core) == read | resumes | places | counted | chunks
     for name, others in {"chunks": set(), "chunk": {"number", "out"}}.items() if chunks else ():
         own = {*stage.tables, *map(stage.argument, stage.chunk(0).inputs)}
-        assert set(inspect.signature(getattr(module, name)).parameters) == own | places | others
+        assert parameters_of(getattr(module, name)) == own | places | others
     assert len(read) == len(stage.tables) + len(with_warm_start(stage).inputs) + 1
 
 

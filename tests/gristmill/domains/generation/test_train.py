@@ -137,7 +137,7 @@ def test_there_is_nothing_ahead_of_one_token() -> None:
         (
             lambda shape: "no network",
             "windows",
-            "the model is a str. Expected a keras.Model: return one from it.",
+            "the model returned a str. Expected a keras.Model: return one from it.",
         ),
         (
             lambda shape: WINDOWS.build(Shape(9, shape.length, after_each=True)),

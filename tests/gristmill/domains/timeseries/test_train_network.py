@@ -1,6 +1,7 @@
 """A model's network is built to its shape, trained on standardised windows, and refused where settings clash."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -16,16 +17,15 @@ from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.recurrent import Rnn
 from gristmill.domains.timeseries.settings import Train
 from gristmill.domains.timeseries.train_network import (
-    CustomModel,
     blocks,
-    buildable,
+    build,
     check_compatible,
-    check_shape,
     fit_forecaster,
     pinball,
 )
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
+from gristmill.training.outputs import build_network
 from helpers.small_runs import assembled, networks
 
 RANDOM = np.random.default_rng(0)
@@ -189,24 +189,20 @@ def test_a_network_of_another_shape_is_refused(taken: tuple[int, ...], given: tu
     network = keras.Model(window, keras.layers.Reshape(given)(keras.layers.Dense(size)(keras.layers.Flatten()(window))))
 
     with pytest.raises(RequestError) as refused:
-        check_shape(network, Shape(6, 3, channels=3, known=1, outputs=6))
+        build(SimpleNamespace(build=lambda shape: network), (), Train(), DATA.layout)
     assert str(refused.value) == (
-        f"the model's network takes {taken} and gives {given} for each window; expected it to take (6 or None, 4) and "
-        "give (6,). Build it to the shape it is given."
+        f"the model's network takes {taken} and gives {given} for each window; expected it to take (None, 4) or (6, 4) "
+        "and give (6,), standardised values. Build it to the shape it is given."
     )
 
 
-def test_a_users_function_builds_a_network_or_is_refused(tmp_path: Path) -> None:
+def test_a_users_function_that_builds_no_network_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("def build(shape, width):\n    return (shape.history, width)\n")
     own = CustomCode.model_validate({"kind": "mine.py:build", "width": 3})
 
-    model = buildable(own, [file])
-
-    assert isinstance(model, CustomModel)
-    with pytest.raises(RequestError, match=r"returned a tuple\. Expected a keras\.Model"):
-        model.build(Shape(6, 3, channels=3, known=1, outputs=6))
-    assert buildable(RNN, []) is RNN
+    with pytest.raises(RequestError, match=r"mine\.py:build returned a tuple\. Expected a keras\.Model"):
+        build_network(own, [file], Shape(6, 3, channels=3, known=1, outputs=6))
 
 
 @pytest.mark.slow

@@ -168,7 +168,7 @@ def test_training_on_features_gives_what_training_through_the_base_does(transfer
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda shape: "no network", "the model is a str. Expected a keras.Model"),
+        (lambda shape: "no network", "the model returned a str. Expected a keras.Model"),
         (
             lambda shape: keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(7)]),
             r"takes \(8, 8, 1\) and gives \(7,\) for each image; expected it to take \(8, 8, 1\) and give \(3,\), log",
