@@ -43,15 +43,9 @@ def export_network(network: "keras.Model", formats: Iterable[str], out: Path) ->
 def check_parity(
     reload: Reload, bundle: Path, formats: Iterable[str], inputs: Inputs, scored: Inputs, tolerance: float
 ) -> float:
-    """Load every format in a fresh process, predict, and return the largest difference from the scored predictions.
+    """Load every format by `reload` of `fresh_process`, and return the largest difference from the scored predictions.
 
-    Args:
-        reload: predicts in a fresh process (`fresh_process`).
-        bundle: folder of the exported files.
-        formats: formats to check.
-        inputs: raw model inputs of the scored rows.
-        scored: the scored predictions.
-        tolerance: largest difference allowed, in the units of the predictions.
+    Inputs are the raw ones of the scored rows; the tolerance is the largest difference allowed.
 
     Raises:
         ParityError: naming the format and its difference.
@@ -130,13 +124,14 @@ def read_inputs(folder: Path) -> Inputs:
     return inputs
 
 
-def load(bundle: Path, form: str) -> Predictor:
-    """Return a function from raw inputs to predictions, for a bundle whose hashes were verified.
+def load(bundle: Path, form: str = "") -> Predictor:
+    """Return a function from raw inputs to predictions by a format, or the first, of a bundle with verified hashes.
 
     Raises:
         RequestError: the model's graph needs an extra that is not installed.
     """
     import_required_ops(bundle)
+    form = form or read_document(bundle / "signature.json")["formats"][0]
     return predict_in_blocks(FORMATS[form].load(bundle / FORMATS[form].path))
 
 

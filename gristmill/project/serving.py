@@ -136,7 +136,8 @@ class Models:
         import_keras()
         progress.report_work("predict", logged=False)
         module = importlib.import_module(f"gristmill.domains.{served.domain}.predict")
-        if unknown := sorted(given.keys() - inspect.signature(module.predict).parameters.keys()):
+        parameters = inspect.signature(module.predict).parameters
+        if unknown := sorted(given.keys() - parameters.keys()):
             raise RequestError(f"--{unknown[0]}: a {served.domain} pipeline does not have this option. Leave it out.")
         if place and "text" in given:
             raise RequestError("--text: cannot be combined with --input. Use one of them.")
@@ -147,7 +148,9 @@ class Models:
             source = reader_of(place, source, name, getattr(module, "PLAIN", False))
         read = {"source": source, "ingest": tables["ingest"], "export": export}
         with TemporaryDirectory() as folder:
-            predict = partial(module.predict, **read, preprocess=tables["preprocess"], scratch=Path(folder), **given)
+            known = read | {"preprocess": tables["preprocess"], "scratch": Path(folder)}
+            needed = {name: value for name, value in known.items() if name in parameters}
+            predict = partial(module.predict, **needed, **given)
             if "text" in given:
                 return cast("pd.DataFrame", predict(paths=()))
             if place:

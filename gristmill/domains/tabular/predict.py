@@ -8,29 +8,21 @@ import pandas as pd
 
 from gristmill.domains.tabular.dataset import raw_inputs
 from gristmill.domains.tabular.ingest import complete_rows
-from gristmill.domains.tabular.settings import Ingest, Preprocess
+from gristmill.domains.tabular.settings import Ingest
 from gristmill.export import bundle
 from gristmill.sources.rows import Rows, TableSource
-from gristmill.util.table_io import read_document, read_table
+from gristmill.util.table_io import read_table
 
 logger = logging.getLogger(__name__)
 
 
 def predict(
-    *,
-    source: TableSource,
-    ingest: Ingest,
-    preprocess: Preprocess,
-    paths: tuple[Path, ...],
-    export: Path,
-    scratch: Path,
-    ingested: Path | None = None,
+    *, source: TableSource, ingest: Ingest, paths: tuple[Path, ...], export: Path, ingested: Path | None = None
 ) -> pd.DataFrame:
     """Return the columns of all rows, and the prediction in a column with the name of the target.
 
     Rows come from `paths`, where the target is not read and may be missing, or from the ingest artifact `ingested`. The
-    prediction of a row with an empty cell is NaN; the log says how many there are. `preprocess` and `scratch` are not
-    used.
+    prediction of a row with an empty cell is NaN; the log says how many there are.
 
     Raises:
         DataError: a file cannot be read; a row has an empty cell that `ingest.missing` does not allow; all rows have.
@@ -40,7 +32,7 @@ def predict(
     else:
         rows = Rows(read_table(ingested / "table.parquet", [*ingest.numbers, *ingest.categories]))
     table, complete = complete_rows(rows, ingest)
-    model = bundle.load(export, read_document(export / "signature.json")["formats"][0])
+    model = bundle.load(export)
     predicted = np.full(len(complete), np.nan, np.float32)
     predicted[complete] = model(raw_inputs(table, list(ingest.numbers), list(ingest.categories)))[:, 0]
     if incomplete := int((~complete).sum()):

@@ -113,10 +113,8 @@ def _test_predictions(folders: Folders) -> pd.DataFrame:
 
 def _champion_predictions(champion: Folders, layout: Layout, rows: pd.DataFrame) -> Values:
     """Return the predictions of the champion's bundle, (rows,)."""
-    form = read_document(champion["export"] / "signature.json")["formats"][0]
-    predicted = bundle.load(champion["export"], form)(layout.inputs(rows))
-    values: Values = predicted[:, 0].astype(np.float64)
-    return values
+    predicted: Values = bundle.load(champion["export"])(layout.inputs(rows))[:, 0].astype(np.float64)
+    return predicted
 
 
 def _check_same_columns(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:

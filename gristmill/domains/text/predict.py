@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.domains.common.classification.predictions import predicted_classes
 from gristmill.domains.text.ingest import check_lengths, complete_rows
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError, count_such
 from gristmill.export import bundle
 from gristmill.export.formats import FORMATS, Predictor
-from gristmill.settings.base import Settings
 from gristmill.settings.messages import unknown_name
 from gristmill.sources.rows import Rows, TableSource
 from gristmill.sources.texts.folder import Folder
@@ -33,26 +33,16 @@ def predict(
     *,
     source: TableSource,
     ingest: Ingest,
-    preprocess: Settings,
     paths: tuple[Path, ...],
     export: Path,
-    scratch: Path,
     ingested: Path | None = None,
     text: str | None = None,
 ) -> pd.DataFrame:
     """Return one row per text: `file` or `id`, `label`, its `probability`, and `p_<class>` for each class.
 
-    Rows keep their order. With `ingest.missing` = "drop", a row without text has no label; the log reports how many
-    those are, and how many texts contain no known token.
-
-    Args:
-        source: how to read the files: the pipeline's source, or one for files of their kind.
-        ingest: meaning of a table's columns. The column of labels is optional; its labels must be the model's.
-        preprocess, scratch: not used; all state is in the bundle.
-        paths: files with texts.
-        export: folder of the verified bundle.
-        ingested: folder of ingested texts, instead of files.
-        text: one text, instead of files.
+    Texts come from `paths`, from the ingest artifact `ingested`, or are one `text`. The column of labels is optional;
+    its labels must be the model's. Rows keep their order. With `ingest.missing` = "drop", a row without text has no
+    label; the log reports how many those are, and how many texts contain no known token.
 
     Raises:
         DataError: a file cannot be read, a text is empty or too long, or a label is unknown to the model.
@@ -80,7 +70,7 @@ def predict(
         logger.warning("%d of %d texts contain no known token; ignore their predictions", unknown, len(whole))
     if empty := int((~present).sum()):
         logger.warning("%d of %d rows have no text and get no label", empty, len(present))
-    return as_rows(identifiers, probabilities, signature["classes"])
+    return predicted_classes(identifiers, probabilities, signature["classes"])
 
 
 def load_classifier(export: Path, form: str) -> Predictor:
@@ -130,13 +120,3 @@ def check_labels_known(rows: Rows, ingest: Ingest, classes: Sequence[str]) -> No
             f"{rows.where(first)}, column {ingest.label!r}: {unknown_name('label', labels.iloc[first], classes)} "
             f"{count_such(unknown.sum(), 'row')}. The model cannot predict it: correct it, or leave the column out."
         )
-
-
-def as_rows(
-    identifiers: dict[str, list[str]], probabilities: npt.NDArray[np.float64], classes: Sequence[str]
-) -> pd.DataFrame:
-    """Return one row per text."""
-    labels = np.array(classes, object)[probabilities.argmax(axis=1)]
-    labels[np.isnan(probabilities[:, 0])] = None
-    columns: dict[str, Any] = {**identifiers, "label": labels, "probability": probabilities.max(axis=1)}
-    return pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})

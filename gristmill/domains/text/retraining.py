@@ -14,7 +14,6 @@ from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.export import bundle
 from gristmill.retraining.example_drift import share_drift
 from gristmill.runs.retraining_record import InputDrift
-from gristmill.util.table_io import read_document
 
 if TYPE_CHECKING:
     from gristmill.domains.text.tokenizer import Tokenizer
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 
 def _predict(export: Path, ingest: Path, rows: pd.DataFrame) -> Probabilities:
     """Return the probabilities that a champion's bundle predicts for raw texts."""
-    model = bundle.load(export, read_document(export / "signature.json")["formats"][0])
-    return model(rows["text"].to_numpy(object)).astype(np.float64)
+    return bundle.load(export)(rows["text"].to_numpy(object)).astype(np.float64)
 
 
 def _input_drift(new: NewExamples) -> list[InputDrift]:

@@ -38,15 +38,9 @@ def predict(
     Intervals, `<target> low` and `<target> high`, are returned for the model's horizon. Beyond the horizon, forecasts
     are used as observations, inputs stay at their last value, and there are no intervals.
 
-    Args:
-        source: the reader of the pipeline's files.
-        ingest: roles of the columns; the frequency is that of the bundle, in the folder `export`.
-        preprocess: calendar features of the model.
-        paths: files with at least `history` rows of each series. If the model has known columns, the files also need
-            rows for the steps to forecast, with these columns and without targets.
-        scratch: an empty folder for the ingested series, unless they are already ingested in the folder `ingested`.
-        steps: number of values to forecast; the model's horizon if None.
-        history: number of values to show the model, if it accepts any number.
+    Series are ingested from `paths` into the empty folder `scratch`, unless they are already ingested in the folder
+    `ingested`. They need `history` rows each and, if the model has known columns, rows for the `steps` to forecast with
+    these columns and without targets. By default both numbers are the model's.
 
     Raises:
         DataError: a file cannot be read, is shorter than the model's history, or lacks values of known columns.

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.classification.predictions import Probabilities, predicted_classes
 from gristmill.domains.vision.dataset import Layout, Pixels
 from gristmill.domains.vision.decode import check_photo, decode_ingested, decode_photo
-from gristmill.domains.vision.settings import Ingest, Preprocess
+from gristmill.domains.vision.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.export import bundle
-from gristmill.settings.base import Settings
 from gristmill.sources.images.folder import PHOTOS
 from gristmill.util.table_io import read_document, read_table
 
@@ -22,19 +21,10 @@ SUFFIXES = PHOTOS  # of the files to predict in a folder
 _BATCH = 64  # photos in memory at a time
 
 
-def predict(
-    *,
-    source: Settings,
-    ingest: Ingest,
-    preprocess: Preprocess,
-    paths: tuple[Path, ...],
-    export: Path,
-    scratch: Path,
-    ingested: Path | None = None,
-) -> pd.DataFrame:
+def predict(*, ingest: Ingest, paths: tuple[Path, ...], export: Path, ingested: Path | None = None) -> pd.DataFrame:
     """Return one row per file: `file`, `label`, `probability` of that label, and `p_<class>` of each class.
 
-    Photos come from `paths`, or from the ingest artifact `ingested`; `source`, `preprocess` and `scratch` are not used.
+    Photos come from `paths`, or from the ingest artifact `ingested`.
 
     Raises:
         DataError: a file is not an image, or is broken.
@@ -47,13 +37,7 @@ def predict(
     else:
         index = read_table(ingested / "index.parquet")
         names, photos = index["id"].tolist(), decode_ingested(ingested, index, layout)
-    probabilities = classify(export, photos)
-    columns = {
-        "file": names,
-        "label": np.array(layout.classes, object)[probabilities.argmax(axis=1)],
-        "probability": probabilities.max(axis=1),
-    }
-    return pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(layout.classes)})
+    return predicted_classes({"file": names}, classify(export, photos), layout.classes)
 
 
 def exported_layout(export: Path) -> Layout:
@@ -65,11 +49,10 @@ def exported_layout(export: Path) -> Layout:
 
 def classify(export: Path, photos: Iterator[Pixels]) -> Probabilities:
     """Return the probabilities of photos, one by one in the model's layout, by a bundle: (photos, classes)."""
-    model = bundle.load(export, read_document(export / "signature.json")["formats"][0])
-    made = []
+    model, probabilities = bundle.load(export), []
     while batch := list(islice(photos, _BATCH)):
-        made.append(model(np.stack(batch)))
-    return np.concatenate(made)
+        probabilities.append(model(np.stack(batch)))
+    return np.concatenate(probabilities)
 
 
 def _read(path: Path, layout: Layout, max_pixels: int) -> Pixels:

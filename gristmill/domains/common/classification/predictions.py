@@ -1,8 +1,8 @@
 """Probabilities of classes, and the table of predictions that evaluate writes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,16 @@ def prediction_rows(
     }
     columns |= {f"{_BASELINE_PREFIX}{name}": names[own.argmax(axis=1)] for name, own in (baselines or {}).items()}
     return pd.DataFrame(columns | {f"p_{name}": model[:, at] for at, name in enumerate(names)})
+
+
+def predicted_classes(
+    examples: Mapping[str, Sequence[str]], probabilities: Probabilities, classes: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row per example: its names, `label` (None if not predicted), `probability`, and `p_<class>`."""
+    labels = np.array(classes, object)[probabilities.argmax(axis=1)]
+    labels[np.isnan(probabilities[:, 0])] = None
+    columns: dict[str, Any] = {**examples, "label": labels, "probability": probabilities.max(axis=1)}
+    return pd.DataFrame(columns | {f"p_{name}": probabilities[:, at] for at, name in enumerate(classes)})
 
 
 def misclassified(rows: pd.DataFrame, baseline: str | None = None) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from gristmill.domains.tabular.predict import predict
-from gristmill.domains.tabular.settings import Ingest, Preprocess
+from gristmill.domains.tabular.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.sources.tables.csv import Csv
 from gristmill.sources.tables.inline import Inline
@@ -31,10 +31,8 @@ def ask(mixed: Folders, of_houses: tuple[Csv, Ingest, Path], tmp_path: Path) -> 
         return predict(
             source=source,
             ingest=meaning.model_copy(update={"missing": missing}),
-            preprocess=Preprocess(),
             paths=(file,),
             export=mixed["export"],
-            scratch=tmp_path,
         )
 
     return call
@@ -87,7 +85,6 @@ def test_rows_of_which_each_has_an_empty_cell_are_refused(ask: Ask) -> None:
 def test_the_courses_first_networks_predict_what_they_predict_in_the_course(
     run_on: Callable[..., Folders],
     course: Callable[..., tuple[Any, ...]],
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     x: tuple[float, ...],
     y: tuple[float, ...],
@@ -101,7 +98,6 @@ def test_the_courses_first_networks_predict_what_they_predict_in_the_course(
 
     run = run_on(source, meaning, cut, *learning)
 
-    read: dict[str, Any] = {"source": source, "ingest": meaning, "preprocess": cut, "paths": ()}
-    made = predict(**read, export=run["export"], scratch=tmp_path)
+    made = predict(source=source, ingest=meaning, paths=(), export=run["export"])
     assert made["x"].tolist() == list(x)
     assert low < made["y"].iloc[-1] < high

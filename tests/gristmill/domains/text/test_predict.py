@@ -13,7 +13,7 @@ import pytest
 
 from gristmill.domains.text import predict as prediction
 from gristmill.domains.text.predict import predict
-from gristmill.domains.text.settings import Ingest, Preprocess
+from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError, RequestError
 from gristmill.project.project import Project
 from gristmill.project.serving import Models
@@ -34,19 +34,11 @@ FOLDER = Folder(kind="folder", path="x", parts=True)
 
 
 @pytest.fixture
-def ask(bundled: Folders, tmp_path: Path) -> Ask:
+def ask(bundled: Folders) -> Ask:
     """Return a function that predicts from files, or from a text."""
 
     def call(*paths: Path, source: Any = CSV, ingest: Ingest | None = None, text: str | None = None) -> pd.DataFrame:
-        return predict(
-            source=source,
-            ingest=ingest or Ingest(),
-            preprocess=Preprocess(length=1),  # the bundle knows better
-            paths=paths,
-            export=bundled["export"],
-            scratch=tmp_path,
-            text=text,
-        )
+        return predict(source=source, ingest=ingest or Ingest(), paths=paths, export=bundled["export"], text=text)
 
     return call
 

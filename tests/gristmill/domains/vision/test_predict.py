@@ -13,9 +13,8 @@ from gristmill.domains.vision import decode
 from gristmill.domains.vision import predict as prediction
 from gristmill.domains.vision.export import export
 from gristmill.domains.vision.predict import SUFFIXES, predict
-from gristmill.domains.vision.settings import Export, Ingest, Preprocess
+from gristmill.domains.vision.settings import Export, Ingest
 from gristmill.errors import DataError
-from gristmill.settings.base import Settings
 from helpers.small_classifier import CLASSES, LAYOUT, Folders, small_network
 
 pytest_plugins = ["helpers.end_to_end", "helpers.small_classifier"]
@@ -41,19 +40,11 @@ def files(tmp_path: Path, photos: list[bytes]) -> tuple[Path, ...]:
 
 
 @pytest.fixture
-def ask(keras_bundle: Path, tmp_path: Path) -> Ask:
+def ask(keras_bundle: Path) -> Ask:
     """Return a function that predicts from files."""
 
     def call(*paths: Path, ingest: Ingest | None = None, **asked: int) -> pd.DataFrame:
-        return predict(
-            source=Settings(),
-            ingest=ingest or Ingest(),
-            preprocess=Preprocess(size=(1, 1)),  # the bundle knows better
-            paths=paths,
-            export=keras_bundle,
-            scratch=tmp_path,
-            **asked,
-        )
+        return predict(ingest=ingest or Ingest(), paths=paths, export=keras_bundle, **asked)
 
     return call
 
