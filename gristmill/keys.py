@@ -24,6 +24,8 @@ PYTHON = "python"  # name of Python's version among those of the libraries
 # bugs of 3.11.7, and every security release would make all results stale.
 _PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
+_version = cache(metadata.version)
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -45,10 +47,10 @@ def identify(
 
     Args:
         stage: name of the stage.
-        code: module name to hash of its normalised source (`code_closure`).
-        settings: table name to the values that can change the result.
-        inputs: name to digest of what the stage reads: artifacts of other stages, files of a source.
-        libraries: distribution name to version, and Python's (`library_versions`).
+        code: module to hash of its normalised source (`code_closure`).
+        settings: table to the values that can change the result.
+        inputs: digest of everything that the stage reads, by name: artifacts of other stages, files of a source.
+        libraries: version of each distribution and of Python (`library_versions`).
     """
     parts = {
         "stage": stage,
@@ -95,24 +97,14 @@ def _tagged(value: Any) -> Any:
 def library_versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the versions of Python and of distributions, from their metadata: nothing is imported.
 
-    Args:
-        libraries: required distributions.
-        extras: optional distributions; "not installed" is the version of a missing one.
-
-    Raises:
-        WorkError: one of the libraries is not installed.
+    "not installed" is the version of a missing extra; a missing library raises `WorkError`.
     """
-    found = {PYTHON: _PYTHON_VERSION}
+    versions = {PYTHON: _PYTHON_VERSION}
     for name in (*libraries, *extras):
         try:
-            found[name] = _version(name)
+            versions[name] = _version(name)
         except metadata.PackageNotFoundError:
             if name in libraries:
                 raise WorkError(f"{name} is not installed. Install gristmill's requirements.") from None
-            found[name] = "not installed"
-    return found
-
-
-@cache
-def _version(library: str) -> str:
-    return metadata.version(library)
+            versions[name] = "not installed"
+    return versions

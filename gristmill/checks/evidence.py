@@ -90,7 +90,7 @@ def gather(catalogue: Catalogue, name: str, checks: list[Check]) -> Evidence:
     """Collect the evidence on a pipeline; `checks` are the results of its overfit checks."""
     runs, registry = Runs(catalogue.store), Registry(catalogue.store)
     retrainings = [record.retraining for record in runs.newest_first(name) if record.retraining]
-    judgements = [found.judgement for found in retrainings if found.judgement and CHAMPION in found.judgement.scores]
+    judgements = [one.judgement for one in retrainings if one.judgement and CHAMPION in one.judgement.scores]
     pipeline = catalogue.pipeline(name)
     swept = trials.trials(catalogue, name, []) if pipeline.sweep else []
     return Evidence(
@@ -102,17 +102,14 @@ def gather(catalogue: Catalogue, name: str, checks: list[Check]) -> Evidence:
         champion=registry.champion(name),
         promotion=next(registry.promotions(name), None),
         judgement=next(iter(judgements), None),
-        drift=next((found.drift for found in retrainings if found.drift), None),
+        drift=next((one.drift for one in retrainings if one.drift), None),
         git=git_of(catalogue.root),
         today=datetime.now(UTC),
     )
 
 
 def _last_run(catalogue: Catalogue, runs: Runs, pipeline: Pipeline) -> RunOutputs | None:
-    """Return the run to judge; None if there is none, or if one of its artifacts is missing or damaged.
-
-    The newest run is not always the one: a run with `--set` says nothing about the pipeline's own settings.
-    """
+    """Return the run to judge; None if there is none, or if one of its artifacts is missing or damaged."""
     steps = plan(catalogue, pipeline)
     today = {step.stage: step.artifact.reference for step in steps if step.artifact} if is_fresh(steps) else None
     succeeded = (record for record in runs.newest_first(pipeline.name) if record.outcome == "succeeded")

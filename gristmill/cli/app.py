@@ -214,10 +214,6 @@ def help(  # noqa: A001 - the name of the command
         typer.echo(context.get_help())
 
 
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def _end(error: WorkError) -> None:
     """End this process at once, whatever its threads do; the next run resumes as after a kill."""
     try:
@@ -245,7 +241,7 @@ def _as_request_error(error: Any) -> RequestError:
 
 def main() -> None:
     """Run a command; print an error as one line and exit with its status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     on_api_lost(_end)
     try:
         status = app(prog_name="gristmill", standalone_mode=False) or 0

@@ -301,7 +301,11 @@ def show_text(pieces: Iterable[str]) -> None:
 
 def show_frame(frame: "pd.DataFrame") -> None:
     """Print a frame as CSV with six significant digits; `--output` files keep full precision."""
-    sys.stdout.write(frame.to_csv(index=False, float_format=_number))
+
+    def plain(value: Any) -> str:
+        return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # an exponent is harder to read
+
+    sys.stdout.write(frame.to_csv(index=False, float_format=plain))
 
 
 def show_diagnoses(diagnoses: "list[Diagnosis]") -> None:
@@ -344,10 +348,6 @@ def _print_wrapped(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> No
         line.append(text[indent:], "dim" if line is left[0] else "")
         line.rstrip()
         out().print(line)
-
-
-def _number(value: Any) -> str:
-    return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.0f}"  # an exponent is harder to read
 
 
 def _headline_columns(headlines: Sequence[Headline | None]) -> list[Column]:

@@ -161,7 +161,7 @@ def toml_value(value: Any) -> str:
     """Return a value as TOML on one line."""
     match value:
         case dict() if value:
-            return f"{{ {', '.join(f'{_key(key)} = {toml_value(inner)}' for key, inner in value.items())} }}"
+            return f"{{ {', '.join(f'{toml_key(key)} = {toml_value(inner)}' for key, inner in value.items())} }}"
         case list() | tuple():
             return f"[{', '.join(map(toml_value, value))}]"
         case date() | time():
@@ -169,7 +169,8 @@ def toml_value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _key(name: str) -> str:
+def toml_key(name: str) -> str:
+    """Return a key as TOML."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
@@ -191,7 +192,7 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         return None
     domain, description = table.get("domain"), table.get("description", "")
     if domain not in DOMAINS:
-        problems.append(Problem(where, _missing_or_unknown("domain", domain, DOMAINS), "domain", "domain"))
+        problems.append(Problem(where, unknown_name("domain", domain, DOMAINS), "domain", "domain"))
         return None
     classes = tables_of(domain)
     known = [*_COMMON_KEYS, *classes]
@@ -287,13 +288,7 @@ def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[Probl
             return validate_table(CustomCode, raw, where, problems)
         if kind not in (known := kinds(*choice)):
             own = ' Your own: "file.py:function".' if allows_custom_code(choice) else ""
-            problems.append(Problem(where, _missing_or_unknown(name, kind, known) + own, "kind", "kind"))
+            problems.append(Problem(where, unknown_name(name, kind, known) + own, "kind", "kind"))
             return None
         choice = settings_of(str(kind), *choice)
     return validate_table(choice, raw, where, problems)
-
-
-def _missing_or_unknown(what: str, received: Any, known: Iterable[str]) -> str:
-    if received is None:
-        return f"missing. Known: {', '.join(known)}."
-    return unknown_name(what, received, known)

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
 
-from gristmill.config.catalogue import Catalogue, Pipeline
+from gristmill.config.catalogue import Catalogue
 from gristmill.errors import GristmillError, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
@@ -132,7 +132,9 @@ def _scores_here(
     """Return the scores by seed in this store, why others are missing, and whether their runs failed."""
     pipeline = catalogue.pipeline(row.pipeline)
     if any(step.state == "no data" for step in plan.plan(catalogue, pipeline)):
-        return {}, f"its data is not here ({_source(pipeline)}).", False
+        source: Any = pipeline.tables["source"]
+        name = getattr(source, "name", None) or Path(getattr(source, "path", "")).name  # its folder is this machine's
+        return {}, f"its data is not here ({f'{source.kind} {name}'.strip()}).", False
     try:
         scores = run(row.pipeline, asked)
     except GristmillError as error:  # the other rows are still shown
@@ -141,12 +143,6 @@ def _scores_here(
     records = [Runs(catalogue.store).latest_trial(trial.pipeline) for trial in asked if trial.seed not in here]
     errors = [record.error for record in records if record and record.error]
     return here, f"failed: {errors[0]}" if errors else "" if here else "not run yet.", bool(errors)
-
-
-def _source(pipeline: Pipeline) -> str:
-    """Return a pipeline's source without its path, which differs between machines."""
-    source: Any = pipeline.tables["source"]
-    return f"{source.kind} {getattr(source, 'name', None) or Path(getattr(source, 'path', '')).name}".strip()
 
 
 def read_saved(root: Path) -> Mapping[str, Mapping[int, TrialScores]]:

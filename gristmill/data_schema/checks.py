@@ -1,7 +1,5 @@
 """Check data by a schema: each violation names the place, the received value and the broken rule."""
 
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gristmill.config.catalogue import toml_key
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
 
@@ -46,7 +45,7 @@ def column_violations(frame: pd.DataFrame, rules: Mapping[str, Cells], where: Wh
             first = int(broken.argmax())
             received = "empty" if key == "missing" else _plain(cells.iloc[first])
             found = f"{where(first)}, column {name!r}: {received} ({broken.sum():,} of {len(broken):,} cells)"
-            yield Violation(found, f"[columns.{quoted(name)}] has {key} = {_plain(getattr(rule, key))}")
+            yield Violation(found, f"[columns.{toml_key(name)}] has {key} = {_plain(getattr(rule, key))}")
 
 
 def bound_violations(table: str, values: "pd.Series[Any]", bounds: Bounds, where: Where) -> Iterator[Violation]:
@@ -62,7 +61,7 @@ def class_violations(counts: Mapping[str, int], minimum: Mapping[str, int]) -> I
     """Yield classes with fewer examples than their minimum, and unlisted classes if the schema lists any."""
     for name, count in minimum.items():
         if counts.get(name, 0) < count:
-            rule = f"[classes] has {quoted(name)} = {count}"
+            rule = f"[classes] has {toml_key(name)} = {count}"
             yield Violation(f"class {name!r}: {counts.get(name, 0)} examples", rule)
     for name in counts:
         if minimum and name not in minimum:
@@ -73,11 +72,6 @@ def frequency_violations(frequency: str, expected: str | None) -> Iterator[Viola
     """Yield the frequency of a series if another one is expected."""
     if expected not in (None, frequency):
         yield Violation(f"the frequency of the times is {frequency!r}", f"has frequency = {_plain(expected)}")
-
-
-def quoted(key: str) -> str:
-    """Return a key as TOML writes it."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
 
 
 def _broken(cells: "pd.Series[Any]", rule: Cells) -> Iterator[tuple[str, Mask]]:

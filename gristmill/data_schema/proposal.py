@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.data_schema.checks import quoted
+from gristmill.config.catalogue import toml_key
 from gristmill.settings.messages import format_number
 
 _MAX_EXACT_INTEGER = 2**53  # larger floats skip whole numbers
@@ -35,7 +35,7 @@ SchemaProposal = dict[str, list[SchemaRule]]
 
 def column_table(name: str) -> str:
     """Return the table with the rules of a column."""
-    return f"columns.{quoted(name)}"
+    return f"columns.{toml_key(name)}"
 
 
 def number_rules(values: "pd.Series[float]", empty: float) -> list[SchemaRule]:

@@ -7,9 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from gristmill.config.catalogue import Catalogue, Pipeline, toml_value
+from gristmill.config.catalogue import Catalogue, Pipeline, toml_key, toml_value
 from gristmill.config.stages import module_of, stages_of
-from gristmill.data_schema.checks import quoted
 from gristmill.runs import plan
 from gristmill.runs.downloads import fetch
 from gristmill.runs.locations import fetch_missing
@@ -63,17 +62,14 @@ def propose(domain: str, folder: Path, ingest: Settings) -> "SchemaProposal":
 
 def as_toml(name: str, counts: str, proposal: "SchemaProposal") -> str:
     """Return the text of a pipeline's schema; `counts` describes the data that it was proposed from."""
-    return "\n".join([_HEAD.format(name=name, counts=counts), *_lines(proposal)])
-
-
-def _lines(proposal: "SchemaProposal") -> Iterator[str]:
-    for table, found in proposal.items():
+    lines = [_HEAD.format(name=name, counts=counts)]
+    for table, rules in proposal.items():
         if table:
-            yield f"[{table}]{_NOTES.get(table, '')}"
-        rules = [f"{quoted(rule.key)} = {_value(rule.value)}" for rule in found]
-        width = max((len(rule) for rule in rules if "\n" not in rule), default=0)
-        yield from (f"{text:{width}}  # {rule.why}" for text, rule in zip(rules, found, strict=True))
-        yield ""
+            lines.append(f"[{table}]{_NOTES.get(table, '')}")
+        texts = [f"{toml_key(rule.key)} = {_value(rule.value)}" for rule in rules]
+        width = max((len(text) for text in texts if "\n" not in text), default=0)
+        lines += [*(f"{text:{width}}  # {rule.why}" for text, rule in zip(texts, rules, strict=True)), ""]
+    return "\n".join(lines)
 
 
 def _value(value: Any) -> str:

@@ -2,13 +2,12 @@
 
 import logging
 import shutil
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from gristmill.errors import CorruptArtifact
 from gristmill.maintenance.local import Garbage, first_running
-from gristmill.runs.records import Runs
 from gristmill.store.artifact import Artifact, Reference, artifact_name, read_artifact
 from gristmill.store.remote.shared_store import SharedStore
 from gristmill.store.staging import draft_beside
@@ -29,22 +28,21 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
     """Remove the least recently used artifacts until the cache is below its size limit, and return them.
 
     Only artifacts that the shared store has are removed, and none that was used since the oldest run under way here
-    began.
-
-    Args:
-        store: the shared store with this machine's cache.
-        dry_run: whether to return the artifacts without removing them.
-        without: folders that do not count, because they are removed anyway.
+    began. `dry_run` only returns them. Folders in `without` do not count, because they are removed anyway.
     """
     if not isinstance(store, SharedStore) or store.remote.limit is None:
         return []
-    found = sorted(entry for entry in _by_use(store) if entry[1] not in without)
-    excess = sum(artifact.bytes for _, _, artifact in found) - store.remote.limit
+    by_use: list[tuple[float, Path, Artifact]] = []
+    for path in store.artifacts():
+        with suppress(CorruptArtifact, FileNotFoundError):
+            if path not in without:
+                by_use.append((path.stat().st_mtime, path, read_artifact(path, path.parent.parent.name, path.name)))
+    excess = sum(artifact.bytes for _, _, artifact in by_use) - store.remote.limit
     if excess <= 0:
         return []
     evicted: list[Garbage] = []
-    since = first_running(Runs(store), store.cache)
-    for used, path, artifact in found:
+    since = first_running(store, store.cache)
+    for used, path, artifact in sorted(by_use):
         if excess <= 0 or used >= since:
             break
         reference = artifact.reference
@@ -56,23 +54,11 @@ def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = 
         evicted.append(Garbage(path, "used least recently; the shared store has it", artifact.bytes))
         if not dry_run:
             store.cache_manifest(shared)
-            _remove(path)
+            aside = draft_beside(path)  # hidden first: `gc` removes what a kill leaves
+            with suppress(FileNotFoundError):  # another process has removed it
+                path.rename(aside)
+                shutil.rmtree(aside, ignore_errors=True)
     if evicted and not dry_run:
         freed = sum(item.bytes for item in evicted) / 1e9
         logger.info("%-10s %d artifacts, %.3f GB; the shared store has them", "evicted", len(evicted), freed)
     return evicted
-
-
-def _by_use(store: Store) -> Iterator[tuple[float, Path, Artifact]]:
-    """Yield time of the last use, folder and artifact, for each sound artifact."""
-    for path in store.artifacts():
-        with suppress(CorruptArtifact, FileNotFoundError):
-            yield path.stat().st_mtime, path, read_artifact(path, path.parent.parent.name, path.name)
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder, hiding it first; `gc` removes what a kill leaves."""
-    aside = draft_beside(path)
-    with suppress(FileNotFoundError):  # another process has removed it
-        path.rename(aside)
-        shutil.rmtree(aside, ignore_errors=True)

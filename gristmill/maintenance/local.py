@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gristmill.errors import CorruptArtifact
-from gristmill.registry.bundles import is_given_up
 from gristmill.registry.promotions import POINTER
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
@@ -58,9 +57,9 @@ def verify_registry(registry: Registry) -> Iterator[Verification]:
     for path, damage in registry.damages():
         yield Verification(path, damage, "registry file")
     for version in (version for pipeline in registry.pipelines() for version in registry.versions(pipeline)):
-        folder = registry.folder(version)
-        if is_given_up(folder) or registry.is_remote_only(version):
+        if registry.is_given_up(version) or registry.is_remote_only(version):
             continue
+        folder = registry.folder(version)
         try:
             registry.bundle(version)
             yield Verification(folder, None, "bundle", version)
@@ -91,7 +90,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     Versions need no artifact to serve: they own their bundles.
     """
     registry = Registry(store)
-    began, running = time.time(), first_running(Runs(store))
+    began, running = time.time(), first_running(store)
     since = min(began, running)  # later files may belong to runs whose records do not name them yet
     references = [*referenced_artifacts(store, keep_runs), *others]
     kept = {store.path(reference["stage"], reference["key"]) for reference in references}
@@ -101,7 +100,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
     keys = {path.name for path in kept}
     kept_logs = {key[:LOG_KEY_LENGTH] for key in keys}
     for path in sorted(store.root.glob("logs/*/*")):
-        if path.name not in kept_logs and _last_write(path) < since:
+        if path.name not in kept_logs and max(inner.stat().st_mtime for inner in (path, *path.rglob("*"))) < since:
             yield _sized(path, "logs of a training that no recent run or version refers to")
     for path in sorted(store.root.glob("elsewhere/*/*/*.json")):
         if path.stem not in keys and path.stat().st_mtime < since:
@@ -160,15 +159,12 @@ def referenced_artifacts(store: Store, keep_runs: int) -> Iterator[Reference]:
                 yield from version.references.values()
 
 
-def first_running(runs: Runs, cache: str | None = None) -> float:
+def first_running(store: Store, cache: str | None = None) -> float:
     """Return when the oldest run under way, of one cache or of all, began, in seconds since the epoch, or infinity."""
+    runs = Runs(store)
     records = (record for pipeline in runs.pipelines() for record in runs.newest_first(pipeline))
     running = (record for record in records if record.outcome == "running" and cache in (None, record.cache))
     return min((record.started.timestamp() for record in running), default=float("inf"))
-
-
-def _last_write(folder: Path) -> float:
-    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
 def _age(path: Path) -> float:

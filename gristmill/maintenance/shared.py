@@ -10,7 +10,6 @@ from pathlib import PurePosixPath
 from gristmill.errors import CorruptArtifact, StoreError
 from gristmill.maintenance.local import Garbage, Verification, first_running
 from gristmill.registry.registry import Registry
-from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference, artifact_name, parse_manifest, read_artifact, verify
 from gristmill.store.remote.remote import ORPHAN_AGE, Remote, object_name
 from gristmill.store.store import Store
@@ -90,19 +89,17 @@ def repair_shared(found: Verification, store: Store) -> Verification:
 def shared_garbage(store: Store, needed: Iterable[Reference]) -> Iterator[Garbage]:
     """Yield what can be removed from a shared store: manifests that nothing refers to, and objects that none names.
 
-    Args:
-        store: the shared store with this machine's cache, into which the records of all machines were pulled.
-        needed: what any run, version or sweep needs (`local.referenced_artifacts`).
+    `needed` is what any run, version or sweep needs (`local.referenced_artifacts`).
 
     Raises:
-        StoreError: the shared store cannot be reached, or a record there is missing here.
+        StoreError: the shared store cannot be reached, or a record there was not pulled into this machine's cache.
     """
     if store.remote is None:
         return
     bucket, now = store.remote.bucket, time.time()
     listing = bucket.list_files("")
     _check_pulled(listing, store)
-    since = min(now, first_running(Runs(store))) - _MAX_CLOCK_SKEW
+    since = min(now, first_running(store)) - _MAX_CLOCK_SKEW
     kept = {artifact_name(reference["stage"], reference["key"]) for reference in needed}
     gone = {
         name: "no recent run or version refers to it"

@@ -1,4 +1,4 @@
-"""Origin of a version: its run's bundle, the project's commit, and the code behind each stage's result."""
+"""Origin of a version: the project's commit and the code behind each stage's result."""
 
 import os
 import shutil
@@ -7,10 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from gristmill.errors import RequestError
 from gristmill.keys import digest_of
 from gristmill.runs.records import Record
-from gristmill.store.artifact import Reference
 from gristmill.store.store import Store
 
 _GIT_TIMEOUT = 30  # seconds
@@ -25,13 +23,6 @@ class Git(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.commit[:12]}{' and changes' if self.dirty else ''}" if self.commit else ""
-
-
-def exported_bundle(record: Record) -> Reference:
-    """Return the bundle of a run; raise `RequestError` if the run exported none."""
-    if "export" not in record.references:
-        raise RequestError(f"run {record.id!r} of pipeline {record.pipeline!r} exported no model. Choose another run.")
-    return record.references["export"]
 
 
 def git_of(folder: Path) -> Git:

@@ -1,12 +1,16 @@
 """Registry: the versions of each pipeline's model, and which of them is the champion that serves.
 
-    root/registry/<pipeline>/bundles/                  the exported models (`bundles.py`)
+    root/registry/<pipeline>/bundles/<key[:16]>-<digest[:16]>/    a bundle: the artifact of export with its manifest
     root/registry/<pipeline>/versions/000001.json      a version: its bundle, scores and origin
     root/registry/<pipeline>/promotions/000001.json    a promotion: which version became champion, when and why
     root/registry/<pipeline>/champion.json             the pointer: a copy of the latest promotion
 
 Versions and promotions never change (`ledger.py`), and the registry owns its bundles. So no promotion is lost, a former
 champion can serve again, and a bundle that several processes register becomes one version.
+
+A bundle is hard-linked file by file into a temporary folder, hashed, flushed and renamed into place before its version
+is written, so every bundle of a version is complete. The links cost no space and outlive the artifact, but damage in
+place affects both. An empty folder marks a bundle that was damaged and could not be restored.
 """
 
 import logging
@@ -17,15 +21,16 @@ from pathlib import Path
 from typing import Any
 
 from gristmill.errors import CorruptArtifact, RequestError
-from gristmill.registry.bundles import Bundles
 from gristmill.registry.ledger import Ledger
-from gristmill.registry.lineage import Git, exported_bundle
+from gristmill.registry.lineage import Git
 from gristmill.registry.promotions import Promotion, Promotions
 from gristmill.registry.version import Version
 from gristmill.runs.records import Record
 from gristmill.runs.scores import FILE
 from gristmill.store.store import Store
 from gristmill.util import sealed_json
+from gristmill.util.disk_errors import translate_disk_errors
+from gristmill.util.files import flush_folder, link_or_copy
 from gristmill.util.table_io import read_document
 
 logger = logging.getLogger(__name__)
@@ -36,7 +41,6 @@ class Registry:
 
     def __init__(self, store: Store) -> None:
         self._store, self._root = store, store.root / "registry"
-        self._bundles = Bundles(store)
         self._versions = Ledger(store, "versions", Version)
         self._promotions = Promotions(store)
 
@@ -59,12 +63,18 @@ class Registry:
             RequestError: the run exported nothing.
             CorruptArtifact: the bundle is damaged.
         """
-        bundle = exported_bundle(record)
-        folder = self._bundles.add(record.pipeline, bundle)
+        if "export" not in record.references:
+            raise RequestError(
+                f"run {record.id!r} of pipeline {record.pipeline!r} exported no model. Choose another run."
+            )
+        folder = self.add_bundle(record)
         while True:
-            free = self._free_version(record.pipeline)  # before the search: a later version takes this number
+            # Before the search, because a later version takes this number. A promoted number is not used again, even if
+            # its file is gone.
+            promoted = [promotion.version for promotion in self.promotions(record.pipeline)]
+            free = max([0, *promoted, *self._versions.numbers(record.pipeline)]) + 1
             for version in self.versions(record.pipeline):
-                if version.references["export"] == bundle:
+                if version.references["export"] == record.references["export"]:
                     return version
             made = Version(
                 number=free,
@@ -96,13 +106,49 @@ class Registry:
             raise RequestError(f"pipeline {pipeline!r} has no version {number}. Known: {names}.")
         return self._versions.read(pipeline, number)
 
-    def folder(self, version: Version) -> Path:
-        """Return the folder of a version's bundle without checking it."""
-        return self._bundles.path(version.pipeline, version.references["export"])
+    def folder(self, exported: Version | Record) -> Path:
+        """Return the folder of a bundle, whether or not it exists."""
+        bundle = exported.references["export"]
+        return self._root / exported.pipeline / "bundles" / f"{bundle['key'][:16]}-{bundle['digest'][:16]}"
 
     def bundle(self, version: Version, by_stat: bool = False) -> Path:
         """Return the folder of a version's bundle after verifying it (`Store.open_folder`)."""
-        return self._bundles.open(version.pipeline, version.references["export"], by_stat)
+        path = self.folder(version)
+        return self._store.open_folder(path, version.references["export"], self._shared_as(path), by_stat).path
+
+    def add_bundle(self, exported: Version | Record) -> Path:
+        """Copy a bundle of the store into the registry and return its folder; an intact copy stays as it is.
+
+        Raises:
+            CorruptArtifact: the store's artifact is missing, damaged, or was replaced by another result.
+        """
+        final, bundle = self.folder(exported), exported.references["export"]
+        shared_as = self._shared_as(final)
+        with suppress(CorruptArtifact):
+            copy = self._store.open_folder(final, bundle, shared_as)
+            with translate_disk_errors(self._store.root):
+                copy.path.touch()  # `gc` removes old bundles without a version, and this one is about to get a version
+            self._store.share(copy, shared_as)
+            return copy.path
+        source = self._store.open_verified(bundle).path
+        with self._store.temporary_folder(final) as draft:
+            try:
+                for path in sorted(source.rglob("*")):  # a folder before its content
+                    target = draft / path.relative_to(source)
+                    if path.is_dir():
+                        target.mkdir()
+                    else:
+                        link_or_copy(path, target)
+                copy = self._store.open_folder(draft, bundle)
+            except (CorruptArtifact, FileNotFoundError):
+                raise CorruptArtifact(f"{source}: replaced or removed while it was registered. Try again.") from None
+            flush_folder(draft)
+            self._store.share(copy, shared_as)
+            return self._store.rename(copy, final).path
+
+    def _shared_as(self, path: Path) -> str:
+        """Return the name of a bundle's manifest in a shared store."""
+        return f"{path.relative_to(self._store.root).as_posix()}.json"
 
     def promotions(self, pipeline: str) -> Iterator[Promotion]:
         """Yield a pipeline's promotions, the latest first; skip unreadable ones with a warning."""
@@ -217,20 +263,29 @@ class Registry:
         """Return whether only the shared store has a version's bundle; it is fetched when it is used."""
         return self._store.remote is not None and not self.folder(version).exists()
 
+    def is_given_up(self, version: Version) -> bool:
+        """Return whether the folder of a version's bundle is empty: it was damaged and could not be restored."""
+        folder = self.folder(version)
+        return folder.is_dir() and not any(folder.iterdir())
+
     def restore(self, version: Version) -> bool:
-        """Replace a version's damaged bundle by the store's artifact; return False if that differs."""
-        return self._bundles.restore(version.pipeline, version.references["export"])
+        """Replace a damaged bundle by the store's artifact; if that differs, leave an empty folder and return False."""
+        try:
+            self.add_bundle(version)
+        except CorruptArtifact:
+            path = self.folder(version)
+            if path.exists():
+                self._store.quarantine(path)
+            with translate_disk_errors(self._store.root):
+                path.mkdir(parents=True)
+            return False
+        return True
 
     def repair_pointers(self) -> None:
         """Point to the latest readable promotion wherever the pointer is missing."""
         for pipeline in self.pipelines():
             if self._promotions.missing_pointer(pipeline) and (latest := next(self.promotions(pipeline), None)):
                 self._promotions.set_pointer(latest)
-
-    def _free_version(self, pipeline: str) -> int:
-        """Return the next number; a promoted number is not used again, even if its file is gone."""
-        promoted = [promotion.version for promotion in self.promotions(pipeline)]
-        return max([0, *promoted, *self._versions.numbers(pipeline)]) + 1
 
     def _first_usable(
         self, pipeline: str, numbers: list[int], verified: bool = True, which: str = "version"

@@ -15,7 +15,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 from urllib.parse import unquote
 
 from gristmill.errors import DataError, short_repr
@@ -38,20 +37,11 @@ class Located:
     sha256: str | None = None  # expected hash of the file
 
 
-@runtime_checkable
-class Provider(Protocol):
-    """Settings of data that can be fetched to its location."""
-
-    def fetch(self, root: Path) -> None:
-        """Fetch the data, or raise `DataError`; `root` is the project's folder."""
-        ...
-
-
 def fetch_missing(tables: Iterable[object], root: Path) -> None:
-    """Fetch the data of all tables that can do so."""
+    """Fetch the data of all tables that have a method `fetch`; `root` is the project's folder."""
     for table in tables:
-        if isinstance(table, Provider):
-            table.fetch(root)
+        if fetch := getattr(table, "fetch", None):
+            fetch(root)
 
 
 def search_folders() -> list[Path]:
@@ -132,8 +122,8 @@ def _files_at(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
         if (folder / name).is_dir():
             return sorted(_files_below(folder / name, suffixes))
         if glob.has_magic(name):
-            found = glob.glob(name, root_dir=folder, recursive=True)  # noqa: PTH207  # Path.glob finds hidden files
-            return sorted(path for match in found if (path := folder / match).is_file())
+            matches = glob.glob(name, root_dir=folder, recursive=True)  # noqa: PTH207  # Path.glob finds hidden files
+            return sorted(path for match in matches if (path := folder / match).is_file())
     return []
 
 

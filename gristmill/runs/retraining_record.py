@@ -18,11 +18,7 @@ CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to thos
 CONFIDENCE_LEVEL = 0.95  # of the interval around the difference between the two
 
 
-def _in_json(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
-
-
-JsonFloat = Annotated[float, PlainSerializer(_in_json, when_used="json")]
+JsonFloat = Annotated[float, PlainSerializer(lambda x: x if math.isfinite(x) else str(x), when_used="json")]
 """Number in a record; infinite values and NaN are stored as text, since JSON cannot express them."""
 
 Folders = Mapping[str, Path]  # of artifacts, by stage
@@ -210,8 +206,7 @@ def stop_before_training(
 def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdict, str] | None:
     """Return why a retraining of examples ends before its challenger is trained; None if it goes on.
 
-    `judgeable` is the number of rows of the challenger's test set on which neither it nor the champion is trained or
-    selected.
+    `judgeable` counts the rows of the challenger's test set from which neither it nor the champion has learned.
     """
     if judgeable < gate.window:
         return "waiting", (

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from gristmill.util.ranking import rank
 from gristmill.util.table_io import read_document, write_document
 
 FILE = "scores.json"
@@ -19,6 +18,17 @@ MODEL = "model"  # name of the model among its baselines
 ByMetric = dict[str, float | None]
 ByPart = dict[str, ByMetric]
 Known = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+
+
+def rank(score: float | None, higher_is_better: bool = False) -> tuple[bool, float]:
+    """Return a key that sorts scores from best to worst, with missing scores and NaN last.
+
+    >>> sorted([2.0, None, 1.0], key=rank)
+    [1.0, 2.0, None]
+    """
+    if score is None or math.isnan(score):
+        return True, 0.0
+    return False, -score if higher_is_better else score
 
 
 class Headline(BaseModel):
@@ -106,11 +116,8 @@ def summarise(
 ) -> dict[str, Any]:
     """Return the content of `scores.json`: scores of the model and the baselines, the best baseline, the headline.
 
-    Args:
-        scored: scores by forecaster, part and metric.
-        metric: metric of the headline, which also chooses the best baseline.
-        shown: metrics to show where there is no room for all.
-        higher_is_better: whether the metric is better when it is higher; not written where None.
+    `scored` holds the scores by forecaster, part and metric. The headline's `metric` also chooses the best baseline;
+    `higher_is_better` is written only if it is given. `shown` are metrics to show where there is no room for all.
     """
     baselines = {name: by_part for name, by_part in scored.items() if name != MODEL}
     best = min(baselines, key=lambda name: rank(baselines[name]["test"][metric], higher_is_better or False))

@@ -22,6 +22,7 @@ _MAX_ROUNDING_ERROR = 1e-12  # smaller sizes are shown as 0
 
 _PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, and their formats
 
+_TOML_TYPES = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
 _COUNT_OR_SHARE = "a whole number, or a share below 1"
 _COUNT_OR_SHARE_ERRORS = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors for a number that is neither
 
@@ -44,11 +45,10 @@ class Problem(NamedTuple):
 
 
 def unknown_name(what: str, received: Any, known: Iterable[str]) -> str:
-    """Return `unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense, dlinear.`"""
+    """Return `unknown model 'dlinaer'. Did you mean 'dlinear'? Known: dense, dlinear.`, or `missing. …` for None."""
     names = sorted(known)
-    return (
-        f"unknown {what} {redact(received)!r}.{did_you_mean(str(received), names)} Known: {', '.join(names) or 'none'}."
-    )
+    problem = f"unknown {what} {redact(received)!r}.{did_you_mean(str(received), names)}"
+    return f"{'missing.' if received is None else problem} Known: {', '.join(names) or 'none'}."
 
 
 def unknown_pipeline(received: str, known: Iterable[str]) -> str:
@@ -77,9 +77,9 @@ def format_numbers(values: Sequence[float | None], digits: int = _DIGITS, sign: 
     is a rounding error: `12.918`, `29.900`, `0.118` and `0.000` for 12.918, 29.9, 0.118 and 1.4e-17. None becomes a
     dash. `sign` shows the sign of positive numbers too.
     """
-    found = [0.0 if value is not None and abs(value) < _MAX_ROUNDING_ERROR else value for value in values]
-    shape = "+" * sign + _shape([value for value in found if value is not None and math.isfinite(value)], digits)
-    return [MISSING if value is None else format(value, shape) for value in found]
+    cleaned = [0.0 if value is not None and abs(value) < _MAX_ROUNDING_ERROR else value for value in values]
+    shape = "+" * sign + _shape([value for value in cleaned if value is not None and math.isfinite(value)], digits)
+    return [MISSING if value is None else format(value, shape) for value in cleaned]
 
 
 def _shape(values: Sequence[float], digits: int) -> str:
@@ -116,8 +116,8 @@ def score_column(metric: str, values: Sequence[float | None]) -> list[str]:
 
 def score_rows(metrics: Iterable[str], named: Iterable[tuple[str, Mapping[str, float | None]]]) -> list[list[str]]:
     """Return the rows of a table of scores; `metrics` are its columns, `named` the name and scores of each row."""
-    names, found = zip(*named, strict=True)
-    columns = [score_column(metric, [row.get(metric) for row in found]) for metric in metrics]
+    names, scores = zip(*named, strict=True)
+    columns = [score_column(metric, [row.get(metric) for row in scores]) for metric in metrics]
     return [list(row) for row in zip(names, *columns, strict=True)]
 
 
@@ -167,8 +167,9 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
             failed.add((detail["type"], detail.get("ctx", {}).get("lt")))
     for label, (key, messages, failed, received) in reasons.items():
         expected = _COUNT_OR_SHARE if failed >= _COUNT_OR_SHARE_ERRORS else " or ".join(dict.fromkeys(messages))
-        found = "nothing" if received is None else f"{redact(received)!r} ({_toml_type(received)})"
-        yield Problem(where, f"expected {expected}. Received: {found}.", key, label)
+        kind = _TOML_TYPES.get(type(received), type(received).__name__)
+        shown = "nothing" if received is None else f"{redact(received)!r} ({kind})"
+        yield Problem(where, f"expected {expected}. Received: {shown}.", key, label)
 
 
 def _expected(message: str) -> str:
@@ -176,8 +177,3 @@ def _expected(message: str) -> str:
     message = re.sub(r"^(Input|String|Tuple) should (be |have )?|^Value error, ", "", message)
     message = re.sub(r"a valid dictionary( or instance of \w+)?", "a table", message)
     return message.replace("a valid tuple", "a valid array")
-
-
-def _toml_type(value: Any) -> str:
-    names = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
-    return names.get(type(value), type(value).__name__)

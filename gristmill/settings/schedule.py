@@ -25,10 +25,10 @@ def parse_duration(text: str) -> timedelta:
     >>> parse_duration("90 minutes")
     datetime.timedelta(seconds=5400)
     """
-    found = re.fullmatch(rf"([1-9]\d*) ({'|'.join(_UNITS)})s?", text.strip())
+    match = re.fullmatch(rf"([1-9]\d*) ({'|'.join(_UNITS)})s?", text.strip())
     with suppress(OverflowError):
-        if found:
-            return timedelta(**{f"{found[2]}s": int(found[1])})
+        if match:
+            return timedelta(**{f"{match[2]}s": int(match[1])})
     raise ValueError('a number and a unit, such as "90 minutes", "6 hours", "1 day" or "2 weeks"')
 
 
@@ -92,14 +92,10 @@ class Schedule(Settings):
     collision: Literal["skip", "wait"] = "skip"  # what a retraining does if another one of its pipeline is running
 
     @model_validator(mode="after")
-    def _allow_one_clock(self) -> Self:
+    def _check_clock(self) -> Self:
         given = [name for name in ("cron", "interval", "rrule") if getattr(self, name)]
         if len(given) > 1:
             raise ValueError(f"one of cron, interval and rrule; {' and '.join(given)} are set")
-        return self
-
-    @model_validator(mode="after")
-    def _check_timezone_use(self) -> Self:
         if self.timezone != _UTC and not (self.cron or self.rrule):
             raise ValueError(f"cron or rrule with timezone = {self.timezone!r}, which nothing else uses")
         return self

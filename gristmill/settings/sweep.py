@@ -56,10 +56,6 @@ class Sweep(Settings):
             raise ValueError("points, or axes such as model.units = [[128], [512]]: one of the two")
         if self.points and self.draws:
             raise ValueError("no draws where points are listed")
-        return self
-
-    @model_validator(mode="after")
-    def _check_draws(self) -> Self:
         tables = [axes for axes in (self.model_extra or {}).values() if isinstance(axes, dict)]
         if self.draws is None and any(isinstance(axis, Range) for axes in tables for axis in axes.values()):
             raise ValueError("draws, the number of points, since a range is drawn from")

@@ -91,31 +91,24 @@ def parse_manifest(content: bytes, where: str, stage: str | None, key: str | Non
 
 
 def verify(artifact: Artifact, digests: Callable[[Path, list[str]], Mapping[str, str]] | None = None) -> None:
-    """Compare every file of an artifact with the hash in its manifest.
+    """Compare every file of an artifact with the hash in its manifest; raise `CorruptArtifact` if one differs.
 
-    Args:
-        artifact: the artifact.
-        digests: returns the hashes of files in a folder; every byte is read by default.
-
-    Raises:
-        CorruptArtifact: naming the first file that is missing or altered.
+    `digests` returns the hashes of files in a folder; every byte is read by default.
     """
+    folder = artifact.path
     recorded = {name: file["sha256"] for name, file in artifact.manifest["files"].items()}
     try:
-        found = (digests or _read_digests)(artifact.path, list(recorded))
+        if digests:
+            actual = digests(folder, list(recorded))
+        else:
+            actual = {name: keys.digest_of_file(folder / name) for name in recorded}
     except FileNotFoundError as error:
         raise CorruptArtifact(f"{error.filename}: missing, though its manifest lists it.") from None
     except OSError as error:
-        raise CorruptArtifact(f"{error.filename or artifact.path}: cannot be read ({error.strerror}).") from None
+        raise CorruptArtifact(f"{error.filename or folder}: cannot be read ({error.strerror}).") from None
     for name, digest in recorded.items():
-        if found[name] != digest:
-            raise CorruptArtifact(
-                f"{artifact.path / name}: altered since it was published (its SHA-256 does not hold)."
-            )
-
-
-def _read_digests(folder: Path, names: list[str]) -> dict[str, str]:
-    return {name: keys.digest_of_file(folder / name) for name in names}
+        if actual[name] != digest:
+            raise CorruptArtifact(f"{folder / name}: altered since it was published (its SHA-256 does not hold).")
 
 
 def artifact_name(stage: str, key: str) -> str:

@@ -69,21 +69,18 @@ def read_modules(memo: StatCache, package: Path = PACKAGE) -> dict[str, Module]:
 def code_closure(starts: Iterable[str], modules: Mapping[str, Module], named: Iterable[str] = ()) -> dict[str, str]:
     """Return the hash of the normalised source of `starts` and of every gristmill module they can reach by import.
 
-    Args:
-        starts: dotted names, such as `gristmill.domains.timeseries.train`; other names are ignored.
-        modules: all modules of the package (`read_modules`).
-        named: gristmill modules that a user's own code imports. They are hashed even if gristmill's own use of them is
-            outside the closure.
+    Names of other packages are ignored. `named` are modules that a user's own code imports; they are hashed even if
+    gristmill's own use of them is outside the closure.
     """
-    found: dict[str, str] = {}
+    closure: dict[str, str] = {}
     always = modules.keys() & {*named}
     waiting = [*always, *(name for start in starts for name in _with_parents(start) if name in modules)]
     while waiting:
         name = waiting.pop()
-        if name not in found and (name in always or not _is_outside(name)):
-            found[name] = modules[name].digest
+        if name not in closure and (name in always or not _is_outside(name)):
+            closure[name] = modules[name].digest
             waiting.extend(modules[name].imports)
-    return dict(sorted(found.items()))
+    return dict(sorted(closure.items()))
 
 
 def load_closure(code: Iterable[str]) -> None:
@@ -107,13 +104,9 @@ def load_closure(code: Iterable[str]) -> None:
 
 
 def check_loaded(files: Mapping[Path, str]) -> None:
-    """Check that modules which this process has loaded are the hashed ones.
+    """Check that modules which this process has loaded are the hashed ones; raise `WorkError` if one is not.
 
-    Args:
-        files: file to the module that is loaded from it, or whose version it contains.
-
-    Raises:
-        WorkError: the file of a loaded module is newer than this process, or its byte code was foreign.
+    `files` maps files to the modules that are loaded from them, or whose version they contain.
     """
     for file, module in files.items():
         if file.suffix == ".py":
@@ -160,12 +153,15 @@ def source_name(name: str) -> str:
 
 def with_imports(file: Path) -> tuple[Path, ...]:
     """Return a file of the user's own code, followed by every file next to it that it can reach by import, sorted."""
-    found, waiting = {file}, [file]
+    folder, reached, waiting = file.parent, {file}, [file]
     while waiting:
-        for path in set(_beside(waiting.pop(), file.parent)) - found:
-            found.add(path)
-            waiting.append(path)
-    return (file, *sorted(found - {file}))
+        path = waiting.pop()
+        for name in imports_of(path, path.parent.relative_to(folder).parts):
+            module = module_file(folder.joinpath(*name.split(".")))
+            if module and module not in reached:
+                reached.add(module)
+                waiting.append(module)
+    return (file, *sorted(reached - {file}))
 
 
 def imports_of(file: Path, package: tuple[str, ...]) -> tuple[str, ...]:
@@ -177,12 +173,6 @@ def module_file(at: Path) -> Path | None:
     """Return the file that Python runs for a module or package, given its path without suffix; None without one."""
     tried = (*(at / f"__init__{suffix}" for suffix in _SUFFIXES), *(Path(f"{at}{suffix}") for suffix in _SUFFIXES))
     return next((path for path in tried if path.is_file()), None)
-
-
-def _beside(file: Path, folder: Path) -> Iterator[Path]:
-    for name in imports_of(file, file.parent.relative_to(folder).parts):
-        if found := module_file(folder.joinpath(*name.split("."))):
-            yield found
 
 
 def _is_ours(name: str) -> bool:
@@ -265,14 +255,14 @@ def _normalised(node: Any) -> Any:
         return tuple([_normalised(item) for item in node])
     if not isinstance(node, ast.AST):
         return None if node is None else repr(node)
-    found: list[Any] = [type(node).__name__]
+    parts: list[Any] = [type(node).__name__]
     for name in node._fields:
         value = getattr(node, name, None)
         if name == "body" and isinstance(node, _DOCUMENTED):
             value = [item for item in value or () if not _is_bare_string(item)]
         if value is not None and value != [] and name not in _WITHOUT_EFFECT:
-            found.append((name, _normalised(value)))
-    return tuple(found)
+            parts.append((name, _normalised(value)))
+    return tuple(parts)
 
 
 def _is_bare_string(node: ast.stmt) -> bool:

@@ -152,29 +152,24 @@ def _distributions(source: _Source, providers: Mapping[str, list[Path]]) -> dict
     """Return the distributions that installed a file and whose version identifies it: metadata folder to version."""
     folders = providers.get(_top(source.name), [])
     if len(folders) > 1:  # distributions that share a namespace
-        folders = [folder for folder in folders if f"\n{source.label}," in f"\n{_record(folder)}"]
+        folders = [folder for folder in folders if f"\n{source.label}," in f"\n{_text(folder / 'RECORD')}"]
     return {folder: found for folder in folders if (found := _name_and_version(folder))}
 
 
 def _top_levels(folder: Path) -> list[str]:
     """Return the top-level names that a distribution installed."""
-    lines = _record(folder).splitlines()
+    lines = _text(folder / "RECORD").splitlines()  # one for each file: path, comma, hash
     return sorted({name for line in lines if (name := re.split("[/.,]", line, maxsplit=1)[0]).isidentifier()})
-
-
-def _record(folder: Path) -> str:
-    """Return the list of a distribution's files, one line each: path, comma, hash."""
-    return _text(folder / "RECORD")
 
 
 def _name_and_version(folder: Path) -> tuple[str, str] | None:
     """Return name and version of a distribution; None if the version does not identify its files."""
     origin = json.loads(_text(folder / "direct_url.json") or "{}")
     headers, _, _ = _text(folder / "METADATA").partition("\n\n")  # the description may be long
-    found = dict(re.findall(r"^(Name|Version): *(\S+)", headers, re.MULTILINE))
-    if origin.keys() & _UNVERSIONED_ORIGINS or len(found) < 2:
+    fields = dict(re.findall(r"^(Name|Version): *(\S+)", headers, re.MULTILINE))
+    if origin.keys() & _UNVERSIONED_ORIGINS or len(fields) < 2:
         return None
-    return re.sub(r"[-_.]+", "-", found["Name"]).lower(), found["Version"]
+    return re.sub(r"[-_.]+", "-", fields["Name"]).lower(), fields["Version"]
 
 
 def _text(file: Path) -> str:

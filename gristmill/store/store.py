@@ -21,6 +21,7 @@ be reached.
 
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 import re
@@ -38,7 +39,6 @@ from gristmill.store.artifact import Artifact, Reference, artifact_name, read_ar
 from gristmill.store.staging import draft_beside, remove_abandoned
 from gristmill.util.disk_errors import translate_disk_errors
 from gristmill.util.files import StatCache, flush_folder, rename_folder, write_atomically
-from gristmill.util.locks import acquire_lock
 
 if TYPE_CHECKING:
     from gristmill.store.remote.remote import Remote
@@ -126,11 +126,8 @@ class Store:
     ) -> Artifact:
         """Return the referenced artifact in a folder after hashing every byte of it.
 
-        Args:
-            path: the folder.
-            reference: reference to the artifact.
-            shared_as: name of its manifest in a shared store, from which it may be fetched.
-            by_stat: hash only the files whose stat has changed since they were last hashed.
+        With `by_stat`, only files whose stat has changed since they were last hashed are hashed. `shared_as` names its
+        manifest in a shared store, from which it may be fetched.
 
         Raises:
             CorruptArtifact: the artifact is missing, a file of it is altered, or it is another result.
@@ -258,6 +255,16 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            yield acquire_lock(descriptor, wait)
+            yield _acquire(descriptor, wait)
         finally:
             os.close(descriptor)
+
+
+def _acquire(descriptor: int, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # the file system does not support locks
+        pass
+    return True

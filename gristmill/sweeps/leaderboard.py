@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gristmill.runs.scores import Scores
-from gristmill.util.ranking import rank
+from gristmill.runs.scores import Scores, rank
 
 if TYPE_CHECKING:
     from gristmill.sweeps.trials import SweepPoint, Trial

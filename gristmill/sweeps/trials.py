@@ -67,7 +67,7 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
             f"[pipelines.{name}.sweep] is missing, so there is nothing to try. "
             "Name settings and what to try, such as: model.units = [[128], [512]]"
         )
-    shared, found = list(overrides), list[SweepPoint]()
+    shared, points = list(overrides), list[SweepPoint]()
     problems: dict[str, list[str]] = {}  # labels of the points by message
     every = list(dict.fromkeys(point_assignments(sweep)))
     common = set.intersection(*map(set, every)) if len(every) > 1 else set()
@@ -80,14 +80,14 @@ def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Tr
             for line in str(error).splitlines():
                 problems.setdefault(line, []).append(redact(label))
             continue
-        found.append(SweepPoint(assignments, changed.pipeline(name), label))
+        points.append(SweepPoint(assignments, changed.pipeline(name), label))
     if problems:
         lines = []
         for line, labels in problems.items():
             which = "every point" if len(labels) == len(every) > 1 else f"point {'; '.join(labels)}"
             lines.append(f"[pipelines.{name}.sweep] {which}: {line}")
         raise RequestError("\n".join(lines))
-    return [trial for point in found for trial in _with_seeds(point, sweep.seeds)]
+    return [trial for point in points for trial in _with_seeds(point, sweep.seeds)]
 
 
 def seed_trials(catalogue: Catalogue, name: str, count: int) -> list[Trial]:
@@ -147,7 +147,9 @@ def point_assignments(sweep: Sweep) -> Iterator[tuple[str, ...]]:
     if sweep.points:
         yield from (tuple(_listed(point)) for point in sweep.points)
         return
-    axes = dict(_axes(sweep))
+    axes: dict[str, Any] = {}  # `model.units` with values, or `model` with whole tables
+    for table, given in (sweep.model_extra or {}).items():
+        axes |= {f"{table}.{key}": axis for key, axis in given.items()} if isinstance(given, dict) else {table: given}
     if sweep.draws is None:
         combinations: Iterable[Iterable[Any]] = itertools.product(*axes.values())
     else:
@@ -164,15 +166,6 @@ def _listed(point: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
             yield _assignment(table, values)
         else:
             yield from (_assignment(f"{table}.{key}", value) for key, value in values.items())
-
-
-def _axes(sweep: Sweep) -> Iterator[tuple[str, Any]]:
-    """Yield each key with what to try: `model.units` with values, or `model` with whole tables."""
-    for table, axes in (sweep.model_extra or {}).items():
-        if isinstance(axes, dict):
-            yield from ((f"{table}.{key}", axis) for key, axis in axes.items())
-        else:
-            yield table, axes
 
 
 def _draw(numbers: random.Random, axis: Range | tuple[Any, ...]) -> Any:

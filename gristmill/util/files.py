@@ -139,29 +139,23 @@ class StatCache:
     def recall(self, folder: Path, names: Iterable[str], work: Callable[[Path], Any], version: str) -> dict[str, Any]:
         """Return the result of `work` for each named file below `folder`, computed only if the file's stat changed.
 
-        Args:
-            folder: where the files lie.
-            names: names of the files, relative to the folder.
-            work: computes a JSON value from a file's content and from nothing else.
-            version: version of `work`; results of another version are not used.
-
-        Raises:
-            FileNotFoundError: a file does not exist.
+        `work` computes a JSON value from a file's content and from nothing else; results of another `version` of it are
+        not used. `FileNotFoundError` is raised if a file does not exist.
         """
         path = self._root / f"{keys.digest_of([version, str(folder)])[:32]}.json"
-        known = _load(path)
-        newest_cached = time.time_ns() - _MIN_AGE_NS
+        cached = _load(path)
+        newest_cacheable = time.time_ns() - _MIN_AGE_NS
         fresh: dict[str, tuple[Stat, Any]] = {}
         for name in names:
             stat = stat_of(folder / name)
-            before, value = known.get(name, (None, None))
+            before, value = cached.get(name, (None, None))
             fresh[name] = (stat, value if before == stat else work(folder / name))
-        cacheable = {name: [stat, value] for name, (stat, value) in fresh.items() if stat[2] < newest_cached}
-        if any(known.get(name) != entry for name, entry in cacheable.items()):
+        cacheable = {name: [stat, value] for name, (stat, value) in fresh.items() if stat[2] < newest_cacheable}
+        if any(cached.get(name) != entry for name, entry in cacheable.items()):
             # The cache only saves work, so a store that cannot be written to is no reason to stop.
             with contextlib.suppress(OSError, UnicodeError):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                files = known | cacheable
+                files = cached | cacheable
                 write_json(path, {"files": files, "seal": _seal(files)})
         return {name: value for name, (_, value) in fresh.items()}
 

@@ -1,7 +1,6 @@
 """Redact secrets in URLs and messages."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,8 +18,10 @@ def find_secret(text: str) -> str | None:
         authority = re.sub(r"\[.*?\]", "", re.split("[/?#]", rest, maxsplit=1)[0])  # [::1] has colons too
         if "@" in authority or re.search(r":(?!\d*$)", authority):
             return "a user or a password"
-        if name := next((name for name in _parameters(rest) if _SECRET.search(name)), None):
-            return f"the parameter {name!r}"
+        for parameter in re.split("[?#&;]", rest)[1:]:  # in the query and in the fragment
+            name, equals, _ = parameter.partition("=")
+            if equals and _SECRET.search(unquote(name)):
+                return f"the parameter {unquote(name)!r}"
     return None
 
 
@@ -39,11 +40,3 @@ def redact(value: Any) -> Any:
 def strip_credentials(text: str) -> str:
     """Return a text without the user and password of a URL in it."""
     return re.sub(r"://\S*@", "://", text)
-
-
-def _parameters(url: str) -> Iterator[str]:
-    """Yield the names of a URL's parameters, in its query and in its fragment."""
-    for pair in re.split("[?#&;]", url)[1:]:
-        name, equals, _ = pair.partition("=")
-        if equals:
-            yield unquote(name)

@@ -39,8 +39,7 @@ def init(
 ) -> None:
     """Inspect data and write a first pipelines.toml, ready to run, with a reason for each guess."""
     if domain not in DOMAINS:
-        problem = unknown_name("domain", domain, DOMAINS) if domain else f"missing. Known: {', '.join(DOMAINS)}."
-        raise RequestError(f"--domain: {problem}")
+        raise RequestError(f"--domain: {unknown_name('domain', domain, DOMAINS)}")
     if not data:
         raise RequestError("--data: missing. Name the file or folder with the data.")
     with progress_bar.working("data", "reading"):

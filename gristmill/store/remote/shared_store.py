@@ -71,8 +71,11 @@ class SharedStore(Store):
 
     def fetch(self, shared_as: str, stage: str, key: str, final: Path, digest: str | None = None) -> Artifact | None:
         with self.lock(f"fetch-{digest_of(shared_as)[:32]}"), self.temporary_folder(final) as draft:
-            if fetched := self._fetched_meanwhile(final, stage, key, digest):
-                return fetched
+            with contextlib.suppress(CorruptArtifact):  # another process may have fetched it meanwhile
+                artifact = read_artifact(final, stage, key)
+                if digest in (None, artifact.manifest["digest"]):
+                    verify(artifact, self.memo.digests)
+                    return self.note_use(artifact)
             manifest = self.remote.fetch(shared_as, stage, key, draft, digest)
             if manifest is None:
                 self._manifest_file(stage, key).unlink(missing_ok=True)
@@ -81,15 +84,6 @@ class SharedStore(Store):
             if digest and final.is_dir() and any(final.iterdir()):
                 self.quarantine(final)
             return self.note_use(self.rename(Artifact(draft, manifest), final))
-
-    def _fetched_meanwhile(self, final: Path, stage: str, key: str, digest: str | None) -> Artifact | None:
-        """Return the artifact that another process fetched while this one waited for the lock."""
-        with contextlib.suppress(CorruptArtifact):
-            artifact = read_artifact(final, stage, key)
-            if digest in (None, artifact.manifest["digest"]):
-                verify(artifact, self.memo.digests)
-                return self.note_use(artifact)
-        return None
 
     def fetch_manifest(self, stage: str, key: str, anew: bool = False) -> dict[str, Any] | None:
         file = self._manifest_file(stage, key)
@@ -130,13 +124,7 @@ def _is_cache_of(root: Path, url: str) -> bool:
 
 
 def _join(root: Path, remote: Remote) -> None:
-    """Make a folder the cache of a shared store, unless it is already: upload its records, versions and promotions.
-
-    Raises:
-        StoreError: the shared store cannot be reached. The folder stays as it is.
-        RequestError: the bucket does not exist, the folder is the cache of another shared store, or the shared store
-            has other versions or promotions under the same numbers.
-    """
+    """Make a folder the cache of a shared store, unless it is already: upload its records, versions and promotions."""
     bucket = remote.bucket
     if _is_cache_of(root, bucket.url):
         return

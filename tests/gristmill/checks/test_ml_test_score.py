@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 
 from gristmill.checks.evidence import Evidence, RunOutputs, losing_slices
-from gristmill.checks.ml_test_score import ScoredTest, meaning, points, run_tests
+from gristmill.checks.ml_test_score import SECTIONS, ScoredTest, meaning, points, run_tests
 from gristmill.checks.overfit_check import OVERFITS, REPRODUCIBLE, Check
-from gristmill.checks.rubric_tests import SECTIONS
 from gristmill.config import catalogue
 from gristmill.domains.timeseries.settings import Schema
 from gristmill.registry.lineage import Git

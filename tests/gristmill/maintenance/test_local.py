@@ -16,7 +16,6 @@ import pytest
 from gristmill import keys
 from gristmill.errors import CorruptArtifact
 from gristmill.maintenance.local import garbage, remove, repair, verify_registry, verify_store
-from gristmill.registry.bundles import Bundles
 from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
 from gristmill.runs.records import Record, RunOutcome, StageRecord
@@ -199,7 +198,7 @@ def test_all_of_the_champion_and_the_newest_versions_is_kept_and_the_others_serv
 def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store) -> None:
     registry, artifacts = Registry(store), [publish(store, "export", number) for number in range(3)]
     register(registry, record(store, 1, artifacts[0]))
-    young, old = (Bundles(store).add("small", artifact.reference) for artifact in artifacts[1:])
+    young, old = (registry.add_bundle(record(store, 1, artifact)) for artifact in artifacts[1:])
     (owned,) = (registry.folder(version) for version in registry.versions("small"))
     for folder in (owned, old):
         age(folder)
@@ -208,7 +207,7 @@ def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store)
         return {path: why for path, why in named(store, 1).items() if path.is_relative_to(store.root / "registry")}
 
     assert strays() == {old: "bundle that never became a version, or whose version is gone"}
-    Bundles(store).add("small", artifacts[2].reference)  # who takes it is about to make it a version
+    registry.add_bundle(record(store, 1, artifacts[2]))  # who takes it is about to make it a version
     assert strays() == {}
     age(old)
     (store.root / "registry/small/versions/000001.json").write_text("")

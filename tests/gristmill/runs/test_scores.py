@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gristmill.runs.scores import FILE, Headline, Scores, summarise, write_exported
+from gristmill.runs.scores import FILE, Headline, Scores, rank, summarise, write_exported
 from gristmill.util.table_io import read_document, write_document
 
 SCORED = {
@@ -68,3 +68,11 @@ def test_a_missing_score_never_beats_another(
         {"metric": "mae", "model": model, "baseline": baseline, "higher_is_better": higher}
     )
     assert headline.beats_baseline is beats
+
+
+@pytest.mark.fault(34)
+def test_what_cannot_be_computed_is_never_the_best() -> None:
+    scores = [None, 3.0, math.nan, math.inf, 1.0]
+
+    assert sorted(scores, key=rank)[:3] == [1.0, 3.0, math.inf]
+    assert sorted(scores, key=lambda score: rank(score, higher_is_better=True))[:3] == [math.inf, 3.0, 1.0]

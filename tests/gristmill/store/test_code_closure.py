@@ -140,7 +140,6 @@ CLOSURES = {
         "gristmill.training.saved_network",
         "gristmill.util.chunking",
         "gristmill.util.npy_header",
-        "gristmill.util.ranking",
     },
     "refit": {
         *TRAINING,
@@ -166,7 +165,6 @@ CLOSURES = {
         "gristmill.util.gc_freeze",
         "gristmill.util.npy_header",
         "gristmill.util.processes",
-        "gristmill.util.ranking",
     },
 }
 
