@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from gristmill.config.catalogue import toml_value
 from gristmill.config.json_schema import schema
+from gristmill.util.toml import toml_value
 
 NAMES = {
     "timeseries": "Time series",

@@ -1,12 +1,10 @@
 """`pipelines.toml`: read, validated and turned into settings, with all errors of the file reported at once."""
 
 import importlib
-import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, time
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
@@ -155,23 +153,6 @@ def find_project_folder() -> Path:
         f"{here}: no {PIPELINES_FILE} here or in a folder above. Change to a project's folder, or make one: "
         "gristmill init --help."
     )
-
-
-def toml_value(value: Any) -> str:
-    """Return a value as TOML on one line."""
-    match value:
-        case dict() if value:
-            return f"{{ {', '.join(f'{toml_key(key)} = {toml_value(inner)}' for key, inner in value.items())} }}"
-        case list() | tuple():
-            return f"[{', '.join(map(toml_value, value))}]"
-        case date() | time():
-            return value.isoformat()
-    return json.dumps(value, ensure_ascii=False)
-
-
-def toml_key(name: str) -> str:
-    """Return a key as TOML."""
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
 
 
 def _is_table(raw: Any, where: str, problems: list[Problem]) -> bool:

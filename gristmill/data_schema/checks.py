@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.config.catalogue import toml_key
 from gristmill.errors import DataError, short_repr
 from gristmill.settings.data_schema import Bounds, Cells, Expectations
+from gristmill.util.toml import toml_key
 
 Where = Callable[[int], str]  # names a position: a row of a file, a photo
 Mask = npt.NDArray[np.bool_]  # (rows,)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from gristmill.config.catalogue import toml_key
 from gristmill.settings.messages import format_number
+from gristmill.util.toml import toml_key
 
 _MAX_EXACT_INTEGER = 2**53  # larger floats skip whole numbers
 _MAX_NAMES_LISTED = 50  # a column with more names probably gets new ones

@@ -7,13 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from gristmill.config.catalogue import Catalogue, Pipeline, toml_key, toml_value
+from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.stages import module_of, stages_of
 from gristmill.runs import plan
 from gristmill.runs.downloads import fetch
 from gristmill.runs.locations import fetch_missing
 from gristmill.settings.base import Settings
 from gristmill.training.keras_backend import import_keras
+from gristmill.util.toml import toml_key, toml_value
 
 if TYPE_CHECKING:
     from gristmill.data_schema.proposal import SchemaProposal

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gristmill import keys
-from gristmill.config.catalogue import Catalogue, Pipeline, toml_value
+from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.config.stages import Stage, module_of, stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.keys import Identity
@@ -23,6 +23,7 @@ from gristmill.store.code_closure import Module, code_closure, read_modules, sou
 from gristmill.store.imported_code import NO_IMPORTS, Imported, read_imported
 from gristmill.store.store import Store
 from gristmill.util import extras
+from gristmill.util.toml import toml_value
 
 State = Literal["fresh", "run", "depends", "no data"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gristmill.config.catalogue import toml_value
+from gristmill.util.toml import toml_value
 
 _COMMENT_COLUMN = 34  # characters before a comment, unless the setting is longer
 _WIDTH = 110  # of a line

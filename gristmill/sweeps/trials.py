@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gristmill.config.catalogue import Catalogue, Pipeline, read, toml_value
+from gristmill.config.catalogue import Catalogue, Pipeline, read
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
@@ -18,6 +18,7 @@ from gristmill.runs.scores import Scores
 from gristmill.settings.sweep import Range, Sweep
 from gristmill.store.artifact import Reference
 from gristmill.sweeps.leaderboard import TrialScores
+from gristmill.util.toml import toml_value
 from gristmill.util.urls import redact
 
 LAST_STAGE = "evaluate"  # of a trial

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import progress_bar
-from gristmill.config.catalogue import toml_value
 from gristmill.errors import RequestError
 from gristmill.settings.messages import unknown_name
+from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:
     from gristmill.scaffold.proposal import Proposal

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from gristmill.config import catalogue
-from gristmill.config.catalogue import Catalogue, find_project_folder, load, toml_value
+from gristmill.config.catalogue import Catalogue, find_project_folder, load
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError
 from gristmill.sources.tables.csv import Csv
+from gristmill.util.toml import toml_value
 
 ROOT = Path(__file__).parents[3]
 HEAD = "pipelines.toml [pipelines.small"

@@ -89,6 +89,7 @@ CLOSURES = {
         "gristmill.sources.rows",
         "gristmill.sources.tables",
         "gristmill.sources.tables.csv",
+        "gristmill.util.toml",
     },
     "preprocess": {
         "gristmill.domains.timeseries.dataset",
