@@ -1,8 +1,6 @@
 """`pipelines.toml`: every mistake is one line with table, key, what was received and what is known, all at once."""
 
 import re
-import tomllib
-from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.settings import Train
 from gristmill.errors import RequestError
 from gristmill.sources.tables.csv import Csv
-from gristmill.util.toml import toml_value
 
 ROOT = Path(__file__).parents[3]
 HEAD = "pipelines.toml [pipelines.small"
@@ -244,19 +241,6 @@ def test_a_whole_table_is_set_in_place_of_the_one_in_the_file(project: Path) -> 
     pipeline = load(project, {"small": ["model={kind = 'dense', units = [3]}", "evaluate={}"]}).pipeline("small")
     assert pipeline.tables["model"] == Dense(kind="dense", units=(3,))
     assert pipeline.values()["evaluate"]["ar_order"] is None
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        *(True, 3, 1e-05, 'a "b"\n\\ é', [1, [2.5]], [], {}),
-        *({"a b": {"c-d": [{"e": 1}]}, "": 2}, date(2020, 2, 1), datetime(2020, 2, 1, 3, 4, 5, tzinfo=UTC), time(3, 4)),
-    ],
-)
-def test_a_value_written_as_toml_reads_back_as_itself(value: Any) -> None:
-    text = toml_value(value)
-    assert tomllib.loads(f"value = {text}")["value"] == value
-    assert "\n" not in text  # a value is one line, so that it can be an assignment
 
 
 @pytest.mark.parametrize(
