@@ -12,9 +12,8 @@ from gristmill import keys
 from gristmill.cli.output import out
 from gristmill.export import bundle
 from gristmill.project.project import Project
-from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
-from gristmill.registry.version import Version
+from gristmill.registry.version import Git, Version
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.store import Store
 from gristmill.util import sealed_json

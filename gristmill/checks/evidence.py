@@ -12,10 +12,9 @@ from gristmill.checks.overfit_check import Check
 from gristmill.config.catalogue import Catalogue, Pipeline
 from gristmill.domains.common import permutation_importance as importance
 from gristmill.errors import CorruptArtifact
-from gristmill.registry.lineage import Git, git_of
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
-from gristmill.registry.version import Version
+from gristmill.registry.version import Git, Version, git_of
 from gristmill.runs.plan import is_fresh, plan
 from gristmill.runs.records import Record, Runs
 from gristmill.runs.retraining_record import CHAMPION, Drift, Judgement

@@ -306,10 +306,10 @@ def points(tests: Iterable[ScoredTest]) -> dict[str, int]:
 
     The paper adds half a point for a test that a person does and documents. Its score is the lowest of the four.
     """
-    found = dict.fromkeys(SECTIONS, 0)
+    totals = dict.fromkeys(SECTIONS, 0)
     for test in tests:
-        found[test.section] += test.result.verdict == "passes"
-    return found
+        totals[test.section] += test.result.verdict == "passes"
+    return totals
 
 
 def meaning(score: float) -> str:

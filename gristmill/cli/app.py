@@ -39,13 +39,13 @@ class _Commands(TyperGroup):
         common = {flag: param.name for param in self.params if param.name in COMMON for flag in param.opts}
         options = [param for param in command.params if isinstance(param, TyperOption)] if command else []
         valued = {flag for option in options if not option.is_flag for flag in option.opts}
-        own: list[str] = []
+        arguments: list[str] = []
         for word in rest:
-            if word in common and "--" not in own and not (own and own[-1] in valued):
+            if word in common and "--" not in arguments and not (arguments and arguments[-1] in valued):
                 ctx.params[common[word]] = True
             else:
-                own.append(word)
-        return name, command, own
+                arguments.append(word)
+        return name, command, arguments
 
     def find_command(self, ctx: Any, name: str) -> Any:
         """Return a command by name; an unknown name is a `RequestError`."""
@@ -118,14 +118,14 @@ def retrain(name: Name, set_: Set = None, as_json: Json = False) -> None:
     project = Project.open(overrides={name: set_ or []})
     with progress_bar.working("data", "reading"):
         record = project.retrain(name)
-    found = record.retraining
+    retraining = record.retraining
     if as_json:
         output.show_json(record.model_dump(mode="json"))
-    elif found:
+    elif retraining:
         report_path = write_retraining(record, project.catalogue.pipeline(name).description, project.store)
-        output.show_decision(name, found)
+        output.show_decision(name, retraining)
         output.show_report(report_path)
-    raise typer.Exit(EXIT_REJECTED if found and found.verdict == "rejected" else 0)
+    raise typer.Exit(EXIT_REJECTED if retraining and retraining.verdict == "rejected" else 0)
 
 
 @app.command()
@@ -156,8 +156,8 @@ def show(
     with progress_bar.working("run", "reading"):
         project = Project.open()
         result = project.result(name, project.version(name, version).run if version else run)
-        record, logs, made = result.record, result.logs, project.versions_of(result.record)
-        bundle, versions = project.folder_of(made[0]) if made else None, [one.number for one in made]
+        record, logs, registered = result.record, result.logs, project.versions_of(result.record)
+        bundle, versions = project.folder_of(registered[0]) if registered else None, [one.number for one in registered]
         scores = result.typed_scores if result.is_scored else None
     if scores is None and "evaluate" in record.references:
         output.say(f"the scores of run {record.id} were removed by gristmill gc")
@@ -209,8 +209,8 @@ def help(  # noqa: A001 - the name of the command
     if command is None:
         typer.echo(parent.get_help())
         return
-    found = parent.command.find_command(parent, command)
-    with found.make_context(command, [], parent=parent, resilient_parsing=True) as context:
+    target = parent.command.find_command(parent, command)
+    with target.make_context(command, [], parent=parent, resilient_parsing=True) as context:
         typer.echo(context.get_help())
 
 

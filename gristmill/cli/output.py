@@ -166,11 +166,11 @@ def show_name(name: str) -> None:
 
 def show_scores(scores: Scores) -> None:
     """Print scores of the model and of the baselines, best first, and whether the model beats them."""
-    found = short_table(scores)
-    names, *columns = zip(*found.rows, strict=True)
+    table = short_table(scores)
+    names, *columns = zip(*table.rows, strict=True)
     bold = ["[bold]model[/]" if name == "model" else _escape(name) for name in names]
-    numbers = [_column(heading, cells, True) for heading, cells in zip(found.headings[1:], columns, strict=True)]
-    _print_columns([_column(found.headings[0], bold), *numbers], [(name, 0) for name in found.headings[:2:-1]])
+    numbers = [_column(heading, cells, True) for heading, cells in zip(table.headings[1:], columns, strict=True)]
+    _print_columns([_column(table.headings[0], bold), *numbers], [(name, 0) for name in table.headings[:2:-1]])
     summary = f"model   {comparison(scores)}"
     _print("\n".join(textwrap.wrap(summary, terminal_width() or len(summary), subsequent_indent=_INDENT)))
 
@@ -203,12 +203,12 @@ def show_record(record: Record, scores: Scores | None, versions: Iterable[int] =
         _print(f"registered as {', '.join(f'v{number}' for number in versions)}")
     if scores:
         show_scores(scores)
-    if found := record.retraining:
-        since = f"since version {found.champion} was trained" if found.champion else "there was no champion"
-        _print(f"news    {found.news}, {since}; {found.unjudged:,} not judged before")
-        for alarm in found.drift.alarms if found.drift else []:
+    if retraining := record.retraining:
+        since = f"since version {retraining.champion} was trained" if retraining.champion else "there was no champion"
+        _print(f"news    {retraining.news}, {since}; {retraining.unjudged:,} not judged before")
+        for alarm in retraining.drift.alarms if retraining.drift else []:
             _print(f"alarm   {alarm}")
-        show_decision(record.pipeline, found)
+        show_decision(record.pipeline, retraining)
     stages = record.stages.values()
     columns = {
         "stage": record.stages,
@@ -220,9 +220,9 @@ def show_record(record: Record, scores: Scores | None, versions: Iterable[int] =
     _print_columns([_column(heading, cells) for heading, cells in columns.items()])
 
 
-def show_decision(pipeline: str, found: Retraining) -> None:
+def show_decision(pipeline: str, retraining: Retraining) -> None:
     """Print the scores and the verdict of a retraining."""
-    if judged := found.judgement:
+    if judged := retraining.judgement:
         names, scores = zip(*judged.best_first, strict=True)
         bold = [f"[bold]{name}[/]" if name in (CHALLENGER, CHAMPION) else _escape(name) for name in names]
         shown = format_numbers(scores, digits=5)
@@ -233,8 +233,8 @@ def show_decision(pipeline: str, found: Retraining) -> None:
                 f"the champion's error minus the challenger's: {difference} ({low} to {high}, "
                 f"{CONFIDENCE_LEVEL:.0%} interval of {judged.items:,} items)"
             )
-    version = f" as version {found.version}" if found.version else ""
-    _print(f"{pipeline}: {found.verdict or 'not ended'}{version} ({found.why})")
+    version = f" as version {retraining.version}" if retraining.version else ""
+    _print(f"{pipeline}: {retraining.verdict or 'not ended'}{version} ({retraining.why})")
 
 
 def show_leaderboard(result: "SweepResult") -> None:

@@ -129,10 +129,10 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
         runner = validate_table(Runner, raw["runner"], f"{PIPELINES_FILE} [runner]", problems) or runner
     tables = raw.get("pipelines", {})
     tables |= {name: override(tables[name], changes[name]) for name in changes if isinstance(tables.get(name), dict)}
-    made = [pipeline for name, table in tables.items() if (pipeline := _pipeline(name, table, problems))]
-    for pipeline in made:
+    valid = [pipeline for name, table in tables.items() if (pipeline := _pipeline(name, table, problems))]
+    for pipeline in valid:
         problems.extend(_denied_columns(pipeline, defaults.deny if defaults else ()))
-    pipelines = {each.name: _with_schema(each, root, changes.get(each.name, ()), problems) for each in made}
+    pipelines = {each.name: _with_schema(each, root, changes.get(each.name, ()), problems) for each in valid}
     problems.extend(orphan_schemas(root, tables))
     if problems or defaults is None:
         raise InvalidSettings(problems)
@@ -183,8 +183,8 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         problems.append(Problem(where, text, "description", "description"))
     tables: dict[str, Settings] = {}
     for key, choice in classes.items():
-        if made := _table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
-            tables[key] = made
+        if settings := _table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
+            tables[key] = settings
     sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", classes, problems) if "sweep" in table else None
     return Pipeline(name, domain, description, tables, sweep) if len(problems) == before else None
 
@@ -199,15 +199,12 @@ def _denied_columns(pipeline: Pipeline, patterns: Iterable[str]) -> Iterator[Pro
 
 
 def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], problems: list[Problem]) -> Pipeline:
-    """Return a pipeline with its overrides, and its schema, if there is one, as one of its tables.
-
-    A schema's column that the pipeline does not use is a mistake, unless overrides may have left it out.
-    """
+    """Return a pipeline with its overrides, and its schema, if there is one, as one of its tables."""
     pipeline = replace(pipeline, overrides=overrides)
     schema = read_schema(root, pipeline.name, schema_of(pipeline.domain), problems)
     if schema is None:
         return pipeline
-    if not overrides:
+    if not overrides:  # they may leave out a column that the schema names
         check_columns(schema, [column for _, column in columns(pipeline.tables["ingest"])], problems)
     return replace(pipeline, tables={**pipeline.tables, SCHEMA: schema})
 
@@ -242,21 +239,18 @@ def allows_custom_code(choice: Choice) -> bool:
 def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
     """Return the tables of a pipeline from the values in a run record, so that a champion keeps serving.
 
-    Keys that gristmill no longer has are ignored.
-
-    Raises:
-        RequestError: the values do not fit the settings of this version.
+    Keys that gristmill no longer has are ignored. `RequestError` is raised if the values do not fit this version.
     """
     problems: list[Problem] = []
-    made: dict[str, Settings | None] = {}
+    tables: dict[str, Settings | None] = {}
     for name, choice in tables_of(domain).items():
         known = {key: value for key, value in values.get(name, {}).items() if (name, key) not in _RETIRED_KEYS}
-        made[name] = _table(choice, known, name, name, problems)
+        tables[name] = _table(choice, known, name, name, problems)
     if SCHEMA in values:
-        made[SCHEMA] = validate_table(schema_of(domain), values[SCHEMA], SCHEMA, problems)
+        tables[SCHEMA] = validate_table(schema_of(domain), values[SCHEMA], SCHEMA, problems)
     if problems:
         raise RequestError(f"the settings of this run do not fit this version ({problems[0]}) Run the pipeline again.")
-    return {name: table for name, table in made.items() if table is not None}
+    return {name: table for name, table in tables.items() if table is not None}
 
 
 def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[Problem]) -> Settings | None:
@@ -268,8 +262,8 @@ def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[Probl
         if is_custom(kind) and allows_custom_code(choice):
             return validate_table(CustomCode, raw, where, problems)
         if kind not in (known := kinds(*choice)):
-            own = ' Your own: "file.py:function".' if allows_custom_code(choice) else ""
-            problems.append(Problem(where, unknown_name(name, kind, known) + own, "kind", "kind"))
+            hint = ' Your own: "file.py:function".' if allows_custom_code(choice) else ""
+            problems.append(Problem(where, unknown_name(name, kind, known) + hint, "kind", "kind"))
             return None
         choice = settings_of(str(kind), *choice)
     return validate_table(choice, raw, where, problems)

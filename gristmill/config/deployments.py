@@ -4,7 +4,6 @@ Each pipeline has two deployments: `NAME` brings it up to date on request, and `
 `[schedule]`. The file holds no path: workers run in the folder from which it was deployed, as is Prefect's default.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from gristmill.config.catalogue import Catalogue, Pipeline
@@ -39,22 +38,17 @@ def prefect_yaml(catalogue: Catalogue, pool: str = DEFAULT_WORK_POOL) -> str:
     """Return the content of `prefect.yaml`, always the same for the same `pipelines.toml`; `pool` is the work pool."""
     import yaml  # late: only deploying needs it
 
-    found = [
-        {**deployment, "work_pool": {"name": pool, "job_variables": {"env": RUN_ENVIRONMENT | NO_CLIENT_REPORTS}}}
-        for deployment in deployments(catalogue)
-    ]
-    content: str = yaml.safe_dump(
-        {"deployments": found}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
-    )
-    return _HEAD + content
-
-
-def deployments(catalogue: Catalogue) -> Iterator[dict[str, Any]]:
-    """Yield the deployments of all pipelines, without a work pool."""
+    deployments = []
     for pipeline in catalogue.pipelines.values():
         text = f"Brings the pipeline {pipeline.name} up to date. {pipeline.description}"
-        yield _deployment(pipeline, pipeline.name, text, pipeline.domain)
-        yield retraining_deployment(pipeline)
+        deployments += [_deployment(pipeline, pipeline.name, text, pipeline.domain), retraining_deployment(pipeline)]
+    for deployment in deployments:  # each with a dictionary of its own, because YAML would refer to a shared one
+        environment = RUN_ENVIRONMENT | NO_CLIENT_REPORTS
+        deployment["work_pool"] = {"name": pool, "job_variables": {"env": environment}}
+    content: str = yaml.safe_dump(
+        {"deployments": deployments}, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+    )
+    return _HEAD + content
 
 
 def retraining_deployment(pipeline: Pipeline) -> dict[str, Any]:

@@ -11,11 +11,7 @@ from gristmill.util.urls import redact
 
 
 def open_store(root: Path, store: str, cache: str, cache_gb: float | None) -> Store:
-    """Return the store of a project; `GRISTMILL_STORE` and `GRISTMILL_CACHE` override `store` and `cache`.
-
-    Raises:
-        RequestError: an environment variable does not name a store.
-    """
+    """Return the store of a project; `GRISTMILL_STORE` and `GRISTMILL_CACHE` override `store` and `cache`."""
     location = _from_environment("GRISTMILL_STORE") or store
     if "://" not in location:
         return Store(root / Path(location).expanduser())
@@ -32,6 +28,7 @@ def open_store(root: Path, store: str, cache: str, cache_gb: float | None) -> St
 
 
 def _from_environment(name: str) -> str | None:
+    """Return the location in a variable; raise `RequestError` if it names no store."""
     location = os.environ.get(name)
     try:
         return check_store_location(location) if location and "://" in location else location

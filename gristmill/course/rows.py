@@ -86,11 +86,7 @@ class CourseResult:
 
 
 def rows(root: Path) -> list[CourseRow]:
-    """Return the rows of a project's `data/course.toml`.
-
-    Raises:
-        RequestError: the file is missing or invalid; one line for each mistake.
-    """
+    """Return the rows of a project's `data/course.toml`; raise `RequestError` with a line for each mistake."""
     file = root / FILE
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -101,12 +97,12 @@ def rows(root: Path) -> list[CourseRow]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"{file}: not valid TOML: {error}.") from None
     problems: list[Problem] = []
-    found = [
+    parsed = [
         validate_table(CourseRow, row, f"{FILE} row {at}", problems) for at, row in enumerate(raw.get("rows", []), 1)
     ]
     if problems:
         raise RequestError("\n".join(map(str, problems)))
-    return [row for row in found if row]
+    return [row for row in parsed if row]
 
 
 def trials(catalogue: Catalogue) -> Iterator[Trial]:
@@ -139,18 +135,14 @@ def _scores_here(
         scores = run(row.pipeline, asked)
     except GristmillError as error:  # the other rows are still shown
         return {}, f"failed: {error}", True
-    here = {trial.seed: found for trial, found in zip(asked, scores, strict=True) if found}
+    here = {trial.seed: outcome for trial, outcome in zip(asked, scores, strict=True) if outcome}
     records = [Runs(catalogue.store).latest_trial(trial.pipeline) for trial in asked if trial.seed not in here]
     errors = [record.error for record in records if record and record.error]
     return here, f"failed: {errors[0]}" if errors else "" if here else "not run yet.", bool(errors)
 
 
 def read_saved(root: Path) -> Mapping[str, Mapping[int, TrialScores]]:
-    """Return a project's saved scores by pipeline and seed; empty without the file.
-
-    Raises:
-        RequestError: the file is not one of `write_saved`.
-    """
+    """Return saved scores by pipeline and seed, none without the file; raise `RequestError` if the file is invalid."""
     file = root / SAVED_FILE
     try:
         raw = json.loads(file.read_text(encoding="utf-8"))
@@ -178,24 +170,24 @@ def write_saved(results: Iterable[CourseResult], root: Path) -> None:
 
 
 def _trial_scores(values: dict[str, Any]) -> TrialScores:
-    found = TrialScores(**values | {"scores": Scores.model_validate(values["scores"])})
-    _reduced(found)  # raises an error if a value is missing
-    return found
+    outcome = TrialScores(**values | {"scores": Scores.model_validate(values["scores"])})
+    _reduced(outcome)  # raises an error if a value is missing
+    return outcome
 
 
-def _reduced(found: TrialScores) -> dict[str, Any]:
+def _reduced(outcome: TrialScores) -> dict[str, Any]:
     """Return only the values that the table shows."""
-    scores = found.scores
+    scores = outcome.scores
     return {
         "scores": {
             "headline": scores.headline.as_json(),
             "best_baseline": scores.best_baseline,
             "model": {"test": {scores.metric: scores.test}},
         },
-        "seconds": round(found.seconds, 1),
-        "parameters": found.parameters,
-        "made": found.made,
-        "versions": {library: found.versions[library] for library in ("keras", "tensorflow")},
+        "seconds": round(outcome.seconds, 1),
+        "parameters": outcome.parameters,
+        "made": outcome.made,
+        "versions": {library: outcome.versions[library] for library in ("keras", "tensorflow")},
     }
 
 

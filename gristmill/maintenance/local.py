@@ -68,18 +68,19 @@ def verify_registry(registry: Registry) -> Iterator[Verification]:
             yield Verification(folder, damage, "bundle", version)
 
 
-def repair(found: Verification, store: Store, registry: Registry) -> Verification:
+def repair(verification: Verification, store: Store, registry: Registry) -> Verification:
     """Restore a damaged bundle from the store, or quarantine what else is damaged; return what was done."""
-    if found.damage is None or isinstance(found.path, str):
-        return found
-    if found.version:
-        is_restored = registry.restore(found.version)
-        done = "Restored from the store." if is_restored else "The store has it no more: moved to quarantine."
-        return replace(found, repair=done)
-    if not found.path.exists():  # `Registry.repair_pointers` restores a pointer; a version is lost
-        return replace(found, repair="Written again from the latest promotion." if found.path.name == POINTER else "")
-    store.quarantine(found.path)
-    return replace(found, repair="Moved to quarantine.")
+    if verification.damage is None or isinstance(verification.path, str):
+        return verification
+    if verification.version:
+        is_restored = registry.restore(verification.version)
+        action = "Restored from the store." if is_restored else "The store has it no more: moved to quarantine."
+        return replace(verification, repair=action)
+    if not verification.path.exists():  # `Registry.repair_pointers` restores a pointer; a version is lost
+        is_pointer = verification.path.name == POINTER
+        return replace(verification, repair="Written again from the latest promotion." if is_pointer else "")
+    store.quarantine(verification.path)
+    return replace(verification, repair="Moved to quarantine.")
 
 
 def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> Iterator[Garbage]:

@@ -53,24 +53,24 @@ def _verification(url: str, damage: str | None, kind: str) -> Verification:
     return Verification(url, f"{url}: {damage}" if damage else None, kind)
 
 
-def repair_shared(found: Verification, store: Store) -> Verification:
+def repair_shared(verification: Verification, store: Store) -> Verification:
     """Restore a damaged file of a shared store from this machine's cache, or else remove it; return what was done.
 
     Damaged objects must be repaired first, so that they are uploaded again with their manifests.
     """
-    if found.damage is None or store.remote is None:
-        return found
+    if verification.damage is None or store.remote is None:
+        return verification
     bucket = store.remote.bucket
-    name = str(found.path).removeprefix(f"{bucket.url}/")
-    if found.kind == "shared object":
+    name = str(verification.path).removeprefix(f"{bucket.url}/")
+    if verification.kind == "shared object":
         bucket.remove(name)
-        return replace(found, repair="Removed.")
-    if found.kind == "shared registry file":
+        return replace(verification, repair="Removed.")
+    if verification.kind == "shared registry file":
         with suppress(OSError):
             if _is_intact(content := (store.root / name).read_bytes()):
                 bucket.write(name, content)
-                return replace(found, repair="Written again from the cache.")
-        return found
+                return replace(verification, repair="Written again from the cache.")
+        return verification
     artifact = _MANIFEST.fullmatch(name)
     stage, key = (artifact["stage"], artifact["key"]) if artifact else (None, None)
     folder = store.path(stage, key) if stage and key else store.root / name.removesuffix(".json")
@@ -79,11 +79,11 @@ def repair_shared(found: Verification, store: Store) -> Verification:
         verify(cached)
         bucket.remove(name)
         store.share(cached, name)
-        return replace(found, repair="Uploaded again from the cache.")
+        return replace(verification, repair="Uploaded again from the cache.")
     if name.startswith("registry/"):
-        return replace(found, repair="Left as it is: a machine whose cache has it can repair it.")
+        return replace(verification, repair="Left as it is: a machine whose cache has it can repair it.")
     bucket.remove(name)
-    return replace(found, repair="Removed: the next run makes it again, or a machine that has it shares it.")
+    return replace(verification, repair="Removed: the next run makes it again, or a machine that has it shares it.")
 
 
 def shared_garbage(store: Store, needed: Iterable[Reference]) -> Iterator[Garbage]:
@@ -98,43 +98,38 @@ def shared_garbage(store: Store, needed: Iterable[Reference]) -> Iterator[Garbag
         return
     bucket, now = store.remote.bucket, time.time()
     listing = bucket.list_files("")
-    _check_pulled(listing, store)
+    for name in listing:  # without a record of another machine, its work would be removed
+        if (_RECORD.fullmatch(name) or _ENTRY.fullmatch(name)) and not (store.root / name).exists():
+            raise StoreError(f"{name}: is on the shared store and not in the cache. Nothing was removed; run gc again.")
     since = min(now, first_running(store)) - _MAX_CLOCK_SKEW
     kept = {artifact_name(reference["stage"], reference["key"]) for reference in needed}
-    gone = {
+    removable = {
         name: "no recent run or version refers to it"
         for name, (_, age) in listing.items()
         if name.startswith("artifacts/") and name not in kept and now - age < since
     }
     orphans = _orphan_bundles(listing, Registry(store))
-    gone |= dict.fromkeys(orphans, "bundle that never became a version, or whose version is gone")
+    removable |= dict.fromkeys(orphans, "bundle that never became a version, or whose version is gone")
     named = set[str]()
-    for name, content in _read(store.remote, (name for name in listing if name not in gone), _MANIFEST):
+    for name, content in _read(store.remote, (name for name in listing if name not in removable), _MANIFEST):
         with suppress(CorruptArtifact):  # `verify` reports it
             named.update(_objects(name, content, name))
     old = [name for name, (_, age) in listing.items() if age > ORPHAN_AGE]
     unnamed = [name for name in old if name.startswith("objects/") and name not in named]
-    gone |= dict.fromkeys(unnamed, "no artifact or bundle has it")
-    left = [name for name in old if name.startswith(".writable/")]
-    gone |= dict.fromkeys(left, "left behind by a process that died")
-    yield from (Garbage(bucket.url_of(name), reason, listing[name][0]) for name, reason in gone.items())
+    removable |= dict.fromkeys(unnamed, "no artifact or bundle has it")
+    probes = [name for name in old if name.startswith(".writable/")]
+    removable |= dict.fromkeys(probes, "left behind by a process that died")
+    yield from (Garbage(bucket.url_of(name), reason, listing[name][0]) for name, reason in removable.items())
 
 
 def remove_shared(item: Garbage, remote: Remote) -> None:
     """Remove a file that `shared_garbage` yielded, unless it is an object that was uploaded again meanwhile."""
     name = str(item.path).removeprefix(f"{remote.bucket.url}/")
     if name.startswith("objects/"):
-        found = remote.bucket.size_and_age(name)
-        if found is None or found[1] <= ORPHAN_AGE:
+        current = remote.bucket.size_and_age(name)
+        if current is None or current[1] <= ORPHAN_AGE:
             return
     remote.bucket.remove(name)
-
-
-def _check_pulled(listing: StoreListing, store: Store) -> None:
-    """Raise if a record of the shared store is missing here: another machine's work would be removed."""
-    for name in listing:
-        if (_RECORD.fullmatch(name) or _ENTRY.fullmatch(name)) and not (store.root / name).exists():
-            raise StoreError(f"{name}: is on the shared store and not in the cache. Nothing was removed; run gc again.")
 
 
 def _orphan_bundles(listing: StoreListing, registry: Registry) -> Iterator[str]:

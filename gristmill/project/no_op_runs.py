@@ -41,10 +41,10 @@ def record_of_no_news(catalogue: Catalogue, name: str, overrides: list[str]) -> 
     if known is None or ingest.artifact is None or ingest.artifact.reference["digest"] != known.ingest["digest"]:
         return None
     check_lost_rows(catalogue, pipeline, known.ingest)
-    found = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
+    retraining = Retraining(champion=champion.number if champion else None, news=known.news, unjudged=0)
     run = _start(catalogue, name, overrides)
     runs.note(name, run.id, "ingest", StageRecord(reference=known.ingest, cached=True, seconds=0.0))
-    runs.note_retraining(name, run.id, found.ended("nothing new", "all rows were judged before"))
+    runs.note_retraining(name, run.id, retraining.ended("nothing new", "all rows were judged before"))
     return runs.finish(name, run.id, "succeeded")
 
 

@@ -72,12 +72,12 @@ def history(project: Project, entry: PipelineSummary) -> list[tuple[datetime, He
     A run whose artifacts were removed has a score if it is a version, which keeps its scores.
     """
     kept = {version.run: version.evaluated.headline for version in project.registry.versions(entry.status.name)}
-    found = [
+    dated = [
         (record.started, project.headline(record) or kept.get(record.id))
         for record in reversed(entry.made_models)
         if not all(stage.cached for stage in record.stages.values())
     ]
-    scores = [(when, headline) for when, headline in found if headline]
+    scores = [(when, headline) for when, headline in dated if headline]
     return [(when, headline) for when, headline in scores if headline.metric == scores[-1][1].metric]
 
 
@@ -121,8 +121,8 @@ def _status(project: Project, entries: Sequence[PipelineSummary]) -> Section:
 def _retrainings(store: Store, entries: Sequence[PipelineSummary]) -> Section:
     rows = []
     for entry in entries:
-        found = [(record, record.retraining) for record in entry.records if record.retraining]
-        decisive = [*found[:1], *(item for item in found[1:] if item[1].verdict != "nothing new")]
+        retrainings = [(record, record.retraining) for record in entry.records if record.retraining]
+        decisive = [*retrainings[:1], *(item for item in retrainings[1:] if item[1].verdict != "nothing new")]
         rows += [
             [
                 link_to(store, page_name(entry.status.name, "retraining"), entry.status.name),

@@ -123,23 +123,23 @@ class Project(Models):
 
     def run_trials(self, name: str, trials: list[Trial], jobs: int | None) -> list[TrialScores | None]:
         """Run those trials of a pipeline that were not run before; return the scores of all, None where one failed."""
-        found = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
+        outcomes = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
         overrides = self._assignments(name)
-        missing = [[*overrides, *trial.assignments] for trial, one in zip(trials, found, strict=True) if one is None]
+        missing = [[*overrides, *trial.assignments] for trial, one in zip(trials, outcomes, strict=True) if one is None]
         if missing:
             logger.info("%-10s %d trials, %d of them cached", "sweep", len(trials), len(trials) - len(missing))
             parameters = {"pipeline": name, "trials": missing, "jobs": jobs}
             launch(self.catalogue, [name], "sweep", parameters, trains=False)
-            found = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
-        return found
+            outcomes = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
+        return outcomes
 
     def retrain(self, name: str) -> Record:
         """Retrain a pipeline if its data has changed, and promote the new model if it is better.
 
         The comparison and the decision are in `retraining` of the returned record.
         """
-        found = no_op_runs.record_of_no_news(self.catalogue, name, self._assignments(name))
-        return found or self._run_flow("retrain", name, {})
+        record = no_op_runs.record_of_no_news(self.catalogue, name, self._assignments(name))
+        return record or self._run_flow("retrain", name, {})
 
     def report(self, record: Record) -> Path:
         """Render the report on a run and return its path."""
@@ -167,12 +167,12 @@ class Project(Models):
         """Remove and return what no run, version or sweep needs; with `dry_run` only return it."""
         self.runs.pull()
         self.registry.pull()
-        own = [self.runs.latest_own(pipeline) for pipeline in self.catalogue.pipelines.values()]
+        latest = [self.runs.latest_own(pipeline) for pipeline in self.catalogue.pipelines.values()]
         kept = [*sweeps.references(self.catalogue, rows.trials(self.catalogue))]
-        kept += [reference for record in own if record for reference in record.references.values()]
-        found = list(local.garbage(self.store, self.catalogue.keep_runs, kept))
+        kept += [reference for record in latest if record for reference in record.references.values()]
+        garbage = list(local.garbage(self.store, self.catalogue.keep_runs, kept))
         if not dry_run:
-            local.remove(found)
+            local.remove(garbage)
         if self.store.remote:
             from gristmill.maintenance.eviction import evict
             from gristmill.maintenance.shared import remove_shared, shared_garbage
@@ -182,8 +182,8 @@ class Project(Models):
             shared = list(shared_garbage(self.store, needed))
             for item in [] if dry_run else shared:
                 remove_shared(item, self.store.remote)
-            found += [*shared, *evict(self.store, dry_run, {item.path for item in found})]
-        return found
+            garbage += [*shared, *evict(self.store, dry_run, {item.path for item in garbage})]
+        return garbage
 
     def data(self, name: str) -> dict[str, Located]:
         """Return the location of a pipeline's data; raise `DataError` if it is missing."""

@@ -65,8 +65,8 @@ class Result:
     @property
     def headline(self) -> dict[str, Any] | None:
         """The most important score: `metric`, `model`, `baseline` and `validation`; None without scores."""
-        found = status.headline(self.record, self.store)
-        return found.as_json() if found else None
+        headline = status.headline(self.record, self.store)
+        return headline.as_json() if headline else None
 
     @property
     def evaluation(self) -> dict[str, Any]:

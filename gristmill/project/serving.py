@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, cast
 from gristmill.config.catalogue import Catalogue, Pipeline, restore_settings
 from gristmill.errors import CorruptArtifact, DataError, RequestError
 from gristmill.project import status
-from gristmill.registry.lineage import code_digests, git_of
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
-from gristmill.registry.version import Version
+from gristmill.registry.version import Version, code_digests, git_of
 from gristmill.retraining import default_source
 from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs.locations import locate
@@ -75,15 +74,15 @@ class Models:
 
     def damaged(self, name: str) -> dict[int, str]:
         """Return why bundles of versions cannot be used, by number; files that were not touched are not read again."""
-        found = {}
+        damages = {}
         for version in self.registry.versions(name):
             if self.registry.is_remote_only(version):
                 continue
             try:
                 self.registry.bundle(version, by_stat=True)
             except CorruptArtifact as damage:
-                found[version.number] = str(damage)
-        return found
+                damages[version.number] = str(damage)
+        return damages
 
     def folder_of(self, version: Version) -> Path | None:
         """Return the folder of a version's bundle; None if only the shared store has it."""
@@ -155,16 +154,16 @@ class Models:
                 return cast("pd.DataFrame", predict(paths=()))
             if place:
                 return cast("pd.DataFrame", predict(paths=self._input_files(place, source, suffixes)))
-            own = default_source.with_ingest_of(self.catalogue.pipeline(name), served, tables["ingest"])
+            pipeline = default_source.with_ingest_of(self.catalogue.pipeline(name), served, tables["ingest"])
             try:
-                paths = default_source.source_files(self.catalogue, own, suffixes)
+                paths = default_source.source_files(self.catalogue, pipeline, suffixes)
                 if not hasattr(module, "read_source"):
                     return cast("pd.DataFrame", predict(paths=paths))
                 data = Path(folder)
                 module.read_source(**read, paths=paths, out=data)
-                check_lost_rows(self.catalogue, own, data)
+                check_lost_rows(self.catalogue, pipeline, data)
             except DataError as error:
-                data = default_source.last_good_data(self.store, own, served, error)
+                data = default_source.last_good_data(self.store, pipeline, served, error)
             return cast("pd.DataFrame", predict(paths=(), ingested=data))
 
     def generate(self, name: str, prompt: str = "", version: int | None = None, **options: float) -> Iterator[str]:

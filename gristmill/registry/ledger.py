@@ -62,9 +62,9 @@ class Ledger(Generic[E]):
             raise CorruptArtifact(f"{path}: holds another {self._kind.__name__.lower()}.")
         return entry
 
-    def newest_first(self, pipeline: str) -> Iterator[E]:
-        """Yield a pipeline's entries, the newest first; skip unreadable ones with a warning."""
-        for number in reversed(self.numbers(pipeline)):
+    def newest_first(self, pipeline: str, after: int = 0) -> Iterator[E]:
+        """Yield a pipeline's entries above a number, the newest first; skip unreadable ones with a warning."""
+        for number in reversed([number for number in self.numbers(pipeline) if number > after]):
             try:
                 yield self.read(pipeline, number)
             except CorruptArtifact as damage:

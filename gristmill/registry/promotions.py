@@ -46,12 +46,7 @@ class Promotions(Ledger[Promotion]):
         known = self.numbers(pipeline)  # after the pointer was read: a later promotion takes the number `free`
         reached = pointer.number if pointer else 0
         free = max([reached, *known]) + 1
-        for number in reversed([number for number in known if number > reached]):
-            try:
-                pointer = self.read(pipeline, number)
-                break
-            except CorruptArtifact as error:
-                logger.warning("%s Skipped.", error)
+        pointer = next(self.newest_first(pipeline, after=reached), pointer)
         if damage and pointer:
             logger.warning("%s Using the latest promotion: v%d.", damage, pointer.version)
         elif damage and self._pointer(pipeline).exists():
@@ -79,10 +74,10 @@ class Promotions(Ledger[Promotion]):
         while True:
             with translate_disk_errors(self._store.root):
                 write_atomically(self._pointer(promotion.pipeline), sealed_json.to_text(promotion))
-            latest = next(self.newest_first(promotion.pipeline), promotion)
-            if latest.number <= promotion.number:
+            later = next(self.newest_first(promotion.pipeline, after=promotion.number), None)
+            if later is None:
                 return
-            promotion = latest
+            promotion = later
 
     def missing_pointer(self, pipeline: str) -> Path | None:
         """Return the path of the pointer if a promotion exists but the pointer does not."""

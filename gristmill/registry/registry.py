@@ -22,9 +22,8 @@ from typing import Any
 
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.registry.ledger import Ledger
-from gristmill.registry.lineage import Git
 from gristmill.registry.promotions import Promotion, Promotions
-from gristmill.registry.version import Version
+from gristmill.registry.version import Git, Version
 from gristmill.runs.records import Record
 from gristmill.runs.scores import FILE
 from gristmill.store.store import Store
@@ -57,7 +56,7 @@ class Registry:
     def register(self, record: Record, code: dict[str, str], git: Git, decision: dict[str, Any]) -> Version:
         """Make a version of a run's bundle and return it; a registered bundle keeps its version.
 
-        `code` and `git` come from `lineage`; `decision` has the verdict, its reason and further JSON values to keep.
+        `code` and `git` are those of `version.py`; `decision` has the verdict, its reason and further values to keep.
 
         Raises:
             RequestError: the run exported nothing.
@@ -76,7 +75,7 @@ class Registry:
             for version in self.versions(record.pipeline):
                 if version.references["export"] == record.references["export"]:
                     return version
-            made = Version(
+            new = Version(
                 number=free,
                 pipeline=record.pipeline,
                 domain=record.domain,
@@ -91,8 +90,8 @@ class Registry:
                 made=datetime.now(UTC),
                 decision=decision,
             )
-            if self._versions.create(made):
-                return made
+            if self._versions.create(new):
+                return new
 
     def versions(self, pipeline: str) -> Iterator[Version]:
         """Yield a pipeline's versions, the newest first; skip unreadable ones with a warning."""

@@ -1,14 +1,34 @@
-"""Version of a pipeline's model in the registry."""
+"""Version of a pipeline's model in the registry, and its origin: the project's commit and the code of each stage."""
 
+import os
+import shutil
+import subprocess
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from gristmill.keys import digest_of
 from gristmill.registry.ledger import Entry
-from gristmill.registry.lineage import Git
-from gristmill.runs.records import DomainName
+from gristmill.runs.records import DomainName, Record
 from gristmill.runs.scores import Scores
 from gristmill.settings.messages import format_numbers
 from gristmill.store.artifact import Reference
+from gristmill.store.store import Store
+
+_GIT_TIMEOUT = 30  # seconds
+_HOOK_VARIABLES = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE")  # name the repository that runs a hook
+
+
+class Git(BaseModel):
+    """Git state of a folder; all fields are None outside a repository, or if git is not installed."""
+
+    commit: str | None = None
+    dirty: bool | None = None  # whether files differ from the commit, including untracked ones
+
+    def __str__(self) -> str:
+        return f"{self.commit[:12]}{' and changes' if self.dirty else ''}" if self.commit else ""
 
 
 class Version(Entry):
@@ -42,3 +62,32 @@ class Version(Entry):
         return (
             f"loses to the baseline {scores.best_baseline}: {scores.metric} {model} against {baseline} on the test set"
         )
+
+
+def git_of(folder: Path) -> Git:
+    """Return the commit of the repository around a folder, and whether the repository has changes."""
+    commit, changes = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain")
+    return Git() if commit is None or changes is None else Git(commit=commit.strip(), dirty=bool(changes))
+
+
+def code_digests(record: Record, store: Store) -> dict[str, str]:
+    """Return the digest of each stage's code (`code_closure.py`); raise `CorruptArtifact` if a manifest is damaged."""
+    manifests = {label: store.read_manifest(reference) for label, reference in record.references.items()}
+    return {label: digest_of(manifest["made_of"]["code"]) for label, manifest in manifests.items()}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return the output of git; None if it fails."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    environment = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
+    environment["GIT_OPTIONAL_LOCKS"] = "0"  # otherwise `status` writes to the index
+    command = [git, "-C", str(folder), *arguments]
+    try:
+        completed = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, timeout=_GIT_TIMEOUT
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):  # no repository, no commit yet, another owner's
+        return None
+    return completed.stdout

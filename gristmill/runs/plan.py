@@ -65,17 +65,18 @@ def identity_of(
     counts if the stage runs the pipeline's own code.
     """
     tables = {name: pipeline.tables[name] for name in stage.tables}
-    own = imported if any(isinstance(table, CustomCode) for table in tables.values()) else NO_IMPORTS
+    external = imported if any(isinstance(table, CustomCode) for table in tables.values()) else NO_IMPORTS
     starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
     settings = {name: _relevant_values(stage, name, table) for name, table in tables.items()}
+    libraries = keys.library_versions(stage.libraries, extras.libraries_of(tables.values()))
     if stage.point:
         settings[stage.name] = settings.get(stage.name, {}) | dict(stage.point)
     return keys.identify(
         stage.name,
-        code={**code_closure(starts, modules, own.modules), **own.code},
+        code={**code_closure(starts, modules, external.modules), **external.code},
         settings=settings,
         inputs=inputs,
-        libraries={**own.libraries, **keys.library_versions(stage.libraries, extras.libraries_of(tables.values()))},
+        libraries={**external.libraries, **libraries},
     )
 
 
@@ -87,19 +88,19 @@ def _relevant_values(stage: Stage, name: str, table: Settings) -> dict[str, obje
 
 def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
     """Return the files of all locations in a stage's settings by `table.field`; raise `DataError` for a missing one."""
-    found = {}
+    located = {}
     for name in stage.tables:
         table = pipeline.tables[name]
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
         for key, location in locations(table):
             needed_by = f"[pipelines.{pipeline.name}.{name}] {key}"
             if isinstance(table, CustomCode):
-                found[f"{name}.{key}"] = _locate_code(catalogue.root, location, needed_by)
+                located[f"{name}.{key}"] = _locate_code(catalogue.root, location, needed_by)
                 continue
             downloads = catalogue.store.root / "downloads"
-            found[f"{name}.{key}"] = locate(location, catalogue.root, needed_by, downloads, sha256, suffixes)
+            located[f"{name}.{key}"] = locate(location, catalogue.root, needed_by, downloads, sha256, suffixes)
             sha256 = None  # it belongs to the table's first location
-    return found
+    return located
 
 
 def _locate_code(root: Path, location: str, needed_by: str) -> Located:
@@ -108,9 +109,9 @@ def _locate_code(root: Path, location: str, needed_by: str) -> Located:
     if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise DataError(f"{needed_by}: no such file '{file}'. Put it there, or correct the path.")
     files = with_imports(file)
-    for found in files:
-        if not found.resolve().is_relative_to(root.resolve()):
-            raise DataError(f"{needed_by}: '{found}' is a link out of the project. Copy the file into it.")
+    for path in files:
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise DataError(f"{needed_by}: '{path}' is a link out of the project. Copy the file into it.")
     return Located(files)
 
 

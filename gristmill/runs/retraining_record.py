@@ -193,9 +193,9 @@ def stop_before_training(
         and schedule.max_age is not None
         and now - champion_made > parse_duration(schedule.max_age)
     )
-    asked = 1 if aged else schedule.min_new
-    if unjudged < asked:
-        return "nothing new", f"{unjudged} rows that no retraining has judged, fewer than {asked}"
+    minimum = 1 if aged else schedule.min_new
+    if unjudged < minimum:
+        return "nothing new", f"{unjudged} rows that no retraining has judged, fewer than {minimum}"
     if champion_made is not None and news.later < gate.window:
         return "waiting", (
             f"{news} since the champion was trained; gate.window asks for {gate.window} new ones to judge on"

@@ -136,9 +136,9 @@ def _remove_foreign_bytecode(file: Path) -> bool:
     by_time = not any(header[4:8])  # else by a hash of the source (PEP 552), which Python may not check
     if by_time and header[8:] != struct.pack("<LL", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF):
         return False  # Python itself notices the difference
-    own = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
+    expected = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
     with contextlib.suppress(ValueError, EOFError, TypeError):  # it is no byte code
-        if marshal.loads(content) == own:  # noqa: S302  # Python would load it anyway
+        if marshal.loads(content) == expected:  # noqa: S302  # Python would load it anyway
             return False
     cached.unlink(missing_ok=True)
     return True

@@ -77,8 +77,8 @@ def read_imported(root: Path, tables: Iterable[Settings], memo: StatCache) -> Im
 def _names_elsewhere(file: Path) -> set[str]:
     """Return the names outside a file's folder that the file, and its imports within the folder, import."""
     folder, names = file.parent, set[str]()
-    for own in with_imports(file):
-        names.update(imports_of(own, own.parent.relative_to(folder).parts))
+    for path in with_imports(file):
+        names.update(imports_of(path, path.parent.relative_to(folder).parts))
     # Python searches the file's own folder first. A namespace package can have parts both there and elsewhere.
     tops = {top for top in map(_top, names) if module_file(folder / top)}
     return {name for name in names if _top(name) not in tops and not module_file(folder.joinpath(*name.split(".")))}
@@ -94,9 +94,9 @@ def _follow(names: set[str], memo: StatCache) -> Imported:
         modules |= {name for name in waiting if _top(name) == PACKAGE.name}
         unversioned = []
         for source in filter(None, map(_find, sorted(waiting - modules))):
-            if found := _distributions(source, providers(source.home)):
-                libraries |= dict(found.values())
-                files |= {folder / "METADATA": _top(source.name) for folder in found}
+            if distributions := _distributions(source, providers(source.home)):
+                libraries |= dict(distributions.values())
+                files |= {folder / "METADATA": _top(source.name) for folder in distributions}
             else:
                 unversioned.append(source)
                 files[source.folder / source.inner] = source.name
@@ -141,11 +141,11 @@ def _providers(memo: StatCache, home: Path) -> Mapping[str, list[Path]]:
     # Names that begin with ~ are left over from failed upgrades by pip.
     names = os.listdir(home)  # noqa: PTH208 - creating hundreds of paths takes time
     folders = sorted(name for name in names if name.endswith(".dist-info") and name[0] != "~")
-    found = defaultdict(list)
+    by_name = defaultdict(list)
     for folder, tops in memo.recall(home, folders, _top_levels, _READER).items():
         for top in tops:
-            found[top].append(home / folder)
-    return found
+            by_name[top].append(home / folder)
+    return by_name
 
 
 def _distributions(source: _Source, providers: Mapping[str, list[Path]]) -> dict[Path, tuple[str, str]]:
@@ -181,8 +181,8 @@ def _read_all(sources: Iterable[_Source], memo: StatCache) -> dict[str, dict[str
     packages: dict[tuple[tuple[str, ...], Path], dict[str, _Source]] = defaultdict(dict)
     for source in sources:
         packages[source.top, source.folder][source.inner] = source
-    found = {}
+    entries = {}
     for (top, folder), files in packages.items():
         read = memo.recall(folder, files, partial(read_source, folder, top), f"{_READER} {'.'.join(top)}")
-        found.update({files[inner].label: entry for inner, entry in read.items()})
-    return found
+        entries.update({files[inner].label: entry for inner, entry in read.items()})
+    return entries

@@ -88,10 +88,9 @@ class Store:
         return self.root / "logs" / pipeline / key[:LOG_KEY_LENGTH]
 
     def get(self, stage: str, key: str) -> Artifact | None:
-        """Return the artifact with a key, or None; files whose stat has changed are hashed again.
+        """Return the artifact with a key, or None; raise `CorruptArtifact` if a file of it is missing or altered.
 
-        Raises:
-            CorruptArtifact: the artifact is there, but a file of it is missing or altered.
+        Files whose stat has changed are hashed again.
         """
         path = self.path(stage, key)
         try:

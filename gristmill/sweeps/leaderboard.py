@@ -87,8 +87,8 @@ def leaderboard(tried: "Iterable[tuple[Trial, TrialScores | None]]") -> list[Lea
     """Return the points of adjacent trials, the best validation score first, incomplete points last."""
     entries = []
     for _, group in itertools.groupby(tried, key=lambda item: item[0].point.assignments):
-        found = list(group)
-        entries.append(LeaderboardEntry(found[0][0].point, [scores for _, scores in found if scores], len(found)))
+        trials = list(group)
+        entries.append(LeaderboardEntry(trials[0][0].point, [scores for _, scores in trials if scores], len(trials)))
     higher = any(outcome.scores.higher_is_better for entry in entries for outcome in entry.outcomes)
     return sorted(entries, key=lambda entry: rank(entry.mean("validation") if entry.is_complete else None, higher))
 

@@ -70,11 +70,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def rename_folder(aside: Path, final: Path) -> None:
-    """Rename a flushed folder to its visible name.
-
-    Raises:
-        OSError: `final` exists and is not empty (`errno.ENOTEMPTY` or `EEXIST`), or the disk failed.
-    """
+    """Rename a flushed folder to its visible name; raise `OSError` if that exists and is not empty."""
     aside.rename(final)
     flush_to_disk(final.parent)
 

@@ -13,11 +13,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read(path: Path, kind: type[M]) -> M:
-    """Return the content of a file.
-
-    Raises:
-        CorruptArtifact: the file is missing, invalid or altered.
-    """
+    """Return the content of a file; raise `CorruptArtifact` if it is missing, invalid or altered."""
     try:
         values, is_intact = unseal(path.read_bytes())
         content = kind.model_validate(values)
@@ -44,7 +40,7 @@ def unseal(content: bytes) -> tuple[dict[str, Any], bool]:
     """Return the values of a sealed file and whether their seal matches; raise `ValueError` if it is no such file."""
     try:
         values: dict[str, Any] = json.loads(content)
-        found = values.pop("seal")
-        return values, digest_of(values) == found
+        recorded = values.pop("seal")
+        return values, digest_of(values) == recorded
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
         raise ValueError("not a sealed JSON object") from None

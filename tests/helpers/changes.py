@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from gristmill import keys
-from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
+from gristmill.registry.version import Git
 from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference
 from gristmill.store.store import Store

@@ -39,8 +39,8 @@ def check(name: Name, as_json: Json = False) -> None:
     with progress_bar.working():
         progress.report_work("check")
         checks = list(overfit_check.checks(stage))
-        found = evidence.gather(project.catalogue, name, checks)
-    tests = ml_test_score.run_tests(found)
+        gathered = evidence.gather(project.catalogue, name, checks)
+    tests = ml_test_score.run_tests(gathered)
     points = ml_test_score.points(tests)
     if as_json:
         shown = [
@@ -51,7 +51,7 @@ def check(name: Name, as_json: Json = False) -> None:
     else:
         for check_ in checks:
             _show(check_.verdict, check_.name, check_.measured)
-        _show_tests(found, tests, points)
+        _show_tests(gathered, tests, points)
     raise typer.Exit(1 if any(one.required and one.verdict == "failed" for one in checks) else 0)
 
 

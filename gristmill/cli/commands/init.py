@@ -47,17 +47,17 @@ def init(
         from gristmill.scaffold.data import data_at
 
         write.check_new_project(folder)
-        found = data_at(data, folder)
-        pipeline = write.pipeline_name(name, found.name)
-        proposal: Proposal = importlib.import_module(f"gristmill.scaffold.{domain}").propose(found, target)
+        source = data_at(data, folder)
+        pipeline = write.pipeline_name(name, source.name)
+        proposal: Proposal = importlib.import_module(f"gristmill.scaffold.{domain}").propose(source, target)
         path = write.write_project(folder, pipeline, proposal)
     for line in proposal_lines(proposal, shutil.get_terminal_size().columns if sys.stdout.isatty() else None):
         typer.echo(line)
     typer.echo(f"\nwritten  {path}, with a reason for each guess: change what is wrong")
     if not write.is_store_ignored(folder):
         typer.echo(f"git      {folder / '.gitignore'} is kept: add {write.STORE_FOLDER}, so that git ignores the store")
-    there = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
-    typer.echo(f"next     {there}gristmill run {pipeline}")
+    change_folder = "" if folder.resolve() == Path.cwd() else f"cd {shlex.quote(str(folder))} && "
+    typer.echo(f"next     {change_folder}gristmill run {pipeline}")
 
 
 def proposal_lines(proposal: "Proposal", width: int | None) -> Iterator[str]:

@@ -47,10 +47,10 @@ def promote(
     with progress_bar.working("bundle", "reading"):
         project = Project.open()
         promotion = project.promote(name, version, run)
-        lost = project.version(name, promotion.version).loses_to_baseline
+        comparison = project.version(name, promotion.version).loses_to_baseline
     _show(promotion)
-    if lost:
-        output.say(f"warning: v{promotion.version} {lost}")
+    if comparison:
+        output.say(f"warning: v{promotion.version} {comparison}")
 
 
 def rollback(name: Name) -> None:

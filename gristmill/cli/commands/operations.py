@@ -81,18 +81,18 @@ def updated(name: Name) -> None:
 
 def _api_of_schedule(catalogue: Catalogue, name: str) -> str:
     """Return the address of the temporary server of the `gristmill schedule` that retrains a pipeline."""
-    found = find_running_schedule(catalogue.store)
-    if found is None:
+    running = find_running_schedule(catalogue.store)
+    if running is None:
         raise RequestError(
             f"updated: no gristmill schedule uses the store {catalogue.store.root}, and PREFECT_API_URL is not set. "
             "Start gristmill schedule, or set PREFECT_API_URL to a server's address, such as http://127.0.0.1:4200/api."
         )
-    if name not in found.pipelines:
+    if name not in running.pipelines:
         raise RequestError(
-            f"updated: the running gristmill schedule (process {found.pid}) retrains {', '.join(found.pipelines)}, "
+            f"updated: the running gristmill schedule (process {running.pid}) retrains {', '.join(running.pipelines)}, "
             f"but not {name}. Restart it with {name} included."
         )
-    return found.api
+    return running.api
 
 
 def _line(pipeline: Pipeline) -> str:
@@ -102,17 +102,17 @@ def _line(pipeline: Pipeline) -> str:
 def _scheduled(catalogue: Catalogue, names: list[str] | None) -> list[Pipeline]:
     """Return the named pipelines, which must have a schedule, or all that have one."""
     candidates = [catalogue.pipeline(name) for name in names or catalogue.pipelines]
-    found = [pipeline for pipeline in candidates if _is_scheduled(pipeline)]
-    if names and len(found) < len(candidates):
-        missing = next(pipeline.name for pipeline in candidates if pipeline not in found)
+    scheduled = [pipeline for pipeline in candidates if _is_scheduled(pipeline)]
+    if names and len(scheduled) < len(candidates):
+        missing = next(pipeline.name for pipeline in candidates if pipeline not in scheduled)
         raise RequestError(
             f"[pipelines.{missing}.schedule] has no schedule. Set cron, interval or rrule, or on_event = true."
         )
-    if not found:
+    if not scheduled:
         raise RequestError(
             "no pipeline has a schedule. Add a table [pipelines.NAME.schedule] with cron, interval or rrule."
         )
-    return found
+    return scheduled
 
 
 def _is_scheduled(pipeline: Pipeline) -> bool:

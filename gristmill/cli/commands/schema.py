@@ -31,8 +31,8 @@ def schema(
         typer.echo(file.read_text(encoding="utf-8"))
     from gristmill.data_schema.today import as_toml, ingested_today, propose
 
-    with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as (folder, found):
-        counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in found.items())
+    with progress_bar.working("data", "reading"), ingested_today(catalogue, pipeline) as (folder, sizes):
+        counts = ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in sizes.items())
         proposal = propose(pipeline.domain, folder, pipeline.tables["ingest"]) if write else {}
     if write:
         text = as_toml(name, counts, proposal)

@@ -36,11 +36,11 @@ def gc(dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what 
     """Remove artifacts that no recent run and no version needs."""
     with progress_bar.working():
         progress.report_work("gc")
-        found = Project.open().collect(dry_run)
-    for item in found:
+        garbage = Project.open().collect(dry_run)
+    for item in garbage:
         typer.echo(f"{item.bytes / 1024:>10,.0f} KiB  {item.path}  ({item.reason})")
-    freed = sum(item.bytes for item in found) / 2**20
-    typer.echo(f"{'Would free' if dry_run else 'Freed'} {freed:.1f} MiB in {len(found)} items.")
+    freed = sum(item.bytes for item in garbage) / 2**20
+    typer.echo(f"{'Would free' if dry_run else 'Freed'} {freed:.1f} MiB in {len(garbage)} items.")
 
 
 def doctor(

@@ -58,13 +58,13 @@ class Bucket:
 
     def read_all(self, names: Iterable[str]) -> dict[str, bytes]:
         """Return the content of files by name; a file that does not exist is left out."""
-        asked = list(names)
-        with self._access(asked[0] if asked else "") as (fs, root):
-            found = fs.cat([f"{root}/{name}" for name in asked], on_error="return") if asked else {}
-            for failure in found.values():
+        requested = list(names)
+        with self._access(requested[0] if requested else "") as (fs, root):
+            contents = fs.cat([f"{root}/{name}" for name in requested], on_error="return") if requested else {}
+            for failure in contents.values():
                 if isinstance(failure, Exception) and not _is_missing_file(failure):
                     raise failure
-            return {path.removeprefix(f"{root}/"): read for path, read in found.items() if isinstance(read, bytes)}
+            return {path.removeprefix(f"{root}/"): read for path, read in contents.items() if isinstance(read, bytes)}
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file, over what was there."""
@@ -114,8 +114,8 @@ class Bucket:
     def list_files(self, folder: str) -> dict[str, tuple[int, float]]:
         """Return all files below a folder: name to size in bytes and age in seconds."""
         with self._access(folder, missing_ok=True) as (fs, root):
-            found: dict[str, dict[str, Any]] = fs.find(f"{root}/{folder}", detail=True)
-            return {path.removeprefix(f"{root}/"): _size_and_age(info) for path, info in found.items()}
+            infos: dict[str, dict[str, Any]] = fs.find(f"{root}/{folder}", detail=True)
+            return {path.removeprefix(f"{root}/"): _size_and_age(info) for path, info in infos.items()}
         return {}
 
     def size_and_age(self, name: str) -> tuple[int, float] | None:

@@ -51,19 +51,21 @@ class Remote:
         return self._pushed(name, artifact, replace)
 
     def _pushed(self, name: str, artifact: Artifact, replace: bool) -> bool:
-        own, folder = artifact.manifest, artifact.path
-        if not replace and (shared := self.manifest(name, own["stage"], own["key"])):
-            return bool(shared["digest"] == own["digest"])
+        manifest, folder = artifact.manifest, artifact.path
+        if not replace and (shared := self.manifest(name, manifest["stage"], manifest["key"])):
+            return bool(shared["digest"] == manifest["digest"])
         content = (folder / MANIFEST).read_bytes()
-        objects = {object_name(file["sha256"]): (folder / path, file["size"]) for path, file in own["files"].items()}
+        objects = {
+            object_name(file["sha256"]): (folder / path, file["size"]) for path, file in manifest["files"].items()
+        }
         self.bucket.upload({name: path for name, (path, size) in objects.items() if not self._is_reusable(name, size)})
         if replace:
             self.bucket.write(name, content)
             return True
         if self.bucket.create(name, content):
             return True
-        winner = self.manifest(name, own["stage"], own["key"])
-        return winner is not None and bool(winner["digest"] == own["digest"])
+        winner = self.manifest(name, manifest["stage"], manifest["key"])
+        return winner is not None and bool(winner["digest"] == manifest["digest"])
 
     def manifest(self, name: str, stage: str, key: str) -> dict[str, Any] | None:
         """Return a manifest; None if there is none, or a damaged one, which is removed with a warning."""
@@ -105,8 +107,8 @@ class Remote:
         `again` tells whether to fetch a cached file again; most files never change.
         """
         try:
-            there = [name for name in self.bucket.list_files(folder) if re.fullmatch(names, name)]
-            missing = [name for name in there if not (root / name).exists() or again(root / name)]
+            shared = [name for name in self.bucket.list_files(folder) if re.fullmatch(names, name)]
+            missing = [name for name in shared if not (root / name).exists() or again(root / name)]
             for name, content in self.bucket.read_all(missing).items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(root / name, content)
@@ -139,11 +141,8 @@ class Remote:
         self._drop(name, f"{where}: altered since it was published (its SHA-256 does not hold).")
 
     def _drop(self, name: str, damage: str) -> None:
-        """Remove the manifest of a damaged artifact, so that nobody uses it and a machine that has it shares it again.
-
-        The manifest of a bundle stays: nobody can make the bundle again, and its machine must see the damage.
-        """
-        if name.startswith("registry/"):
+        """Remove a damaged artifact's manifest, so that nobody uses it and a machine that has it shares it again."""
+        if name.startswith("registry/"):  # nobody can make a bundle again, and its machine must see the damage
             logger.warning("%s It is not used. Where a cache has it whole, run: gristmill verify --repair.", damage)
             return
         logger.warning("%s Removed from the shared store, with its manifest; it is not used.", damage)

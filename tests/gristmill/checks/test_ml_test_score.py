@@ -14,9 +14,8 @@ from gristmill.checks.ml_test_score import SECTIONS, ScoredTest, meaning, points
 from gristmill.checks.overfit_check import OVERFITS, REPRODUCIBLE, Check
 from gristmill.config import catalogue
 from gristmill.domains.timeseries.settings import Schema
-from gristmill.registry.lineage import Git
 from gristmill.registry.promotions import Promotion
-from gristmill.registry.version import Version
+from gristmill.registry.version import Git, Version
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import Drift, ErrorDrift, InputDrift, Judgement
 from gristmill.runs.scores import Headline, Scores

@@ -16,8 +16,8 @@ import pytest
 from gristmill import keys
 from gristmill.errors import CorruptArtifact
 from gristmill.maintenance.local import garbage, remove, repair, verify_registry, verify_store
-from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
+from gristmill.registry.version import Git
 from gristmill.runs.records import Record, RunOutcome, StageRecord
 from gristmill.runs.retraining_record import DataChanges, Judgement, Retraining
 from gristmill.store.artifact import Artifact

@@ -13,8 +13,8 @@ from gristmill.errors import StoreError
 from gristmill.maintenance.eviction import evict, upload_missing
 from gristmill.maintenance.local import referenced_artifacts
 from gristmill.maintenance.shared import remove_shared, repair_shared, shared_garbage, verify_shared
-from gristmill.registry.lineage import Git
 from gristmill.registry.registry import Registry
+from gristmill.registry.version import Git
 from gristmill.runs.records import Record, Runs
 from gristmill.store.artifact import Artifact, artifact_name
 from gristmill.store.remote.remote import Remote, object_name

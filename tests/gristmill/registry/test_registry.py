@@ -17,10 +17,9 @@ from conftest import ROOT
 from gristmill import keys
 from gristmill.errors import CorruptArtifact, RequestError, StoreError
 from gristmill.registry import ledger, promotions
-from gristmill.registry.lineage import Git
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
-from gristmill.registry.version import Version
+from gristmill.registry.version import Git, Version
 from gristmill.runs.records import Record, StageRecord
 from gristmill.store.artifact import Artifact, Reference
 from gristmill.store.store import Store

@@ -10,9 +10,9 @@ import pytest
 
 from gristmill.errors import RequestError, StoreError
 from gristmill.maintenance.local import verify_registry
-from gristmill.registry.lineage import Git
 from gristmill.registry.promotions import Promotion
 from gristmill.registry.registry import Registry
+from gristmill.registry.version import Git
 from gristmill.runs.records import Record, Runs
 from gristmill.store.remote.remote import Remote
 from gristmill.store.remote.shared_store import SharedStore
