@@ -66,7 +66,7 @@ def learning_figure(epochs: pd.DataFrame, best: int) -> "Figure":
         axes.axvline(best, color=ACCENT, linewidth=0.8, linestyle="--", label="kept")
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
-        legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+        legend(axes)
     columns[0].set_yscale("log")
     return figure
 

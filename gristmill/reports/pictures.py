@@ -43,7 +43,8 @@ def canvas(height: float = 3.2, columns: int = 1, widths: tuple[float, ...] = ()
 
 
 def legend(axes: "Axes", **place: Any) -> None:
-    """Draw a legend of all lines in one row."""
+    """Draw a legend of all lines in one row, above the axes unless `place` says where."""
+    place = place or {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
     handles, names = axes.get_legend_handles_labels()
     axes.legend(handles, names, ncols=max(1, len(names)), frameon=False, labelcolor=_PAGE_INK, **place)
 

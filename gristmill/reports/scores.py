@@ -13,10 +13,7 @@ PARTS = ("test", "validation", "train")  # in the order in which a report shows 
 def scores_section(scores: Scores, metrics: Mapping[str, str], *remarks: str) -> Section:
     """Return the first section of a report: the verdict with a domain's remarks, and a table for each part.
 
-    Args:
-        scores: of a run.
-        metrics: headings by metric; one without a score has no column.
-        remarks: sentences after the verdict.
+    `metrics` are the headings of metrics; one without a score has no column.
     """
     verdict = f"The model {_verdict(scores, metrics)}. Nothing was fitted on the test set."
     tables = [scores_table(scores, part, metrics) for part in PARTS if part in scores.model]

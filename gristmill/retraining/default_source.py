@@ -62,11 +62,7 @@ def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, 
 def last_good_data(store: Store, pipeline: Pipeline, served: Version | Record, error: DataError) -> Path:
     """Return the folder of the newest ingested data of a source that cannot be used now, and log a warning.
 
-    Args:
-        store: of the project.
-        pipeline: reads the source (`with_ingest_of`).
-        served: the run or version that predicts.
-        error: why the source cannot be used; raised if there is no earlier data.
+    The pipeline is that of `with_ingest_of`. The `error` that the source has now is raised if there is no earlier data.
     """
     runs, settings = Runs(store), pipeline.values()
     runs.pull(pipeline.name)

@@ -17,11 +17,7 @@ CONTENT = "content"  # column that identifies an example
 def compare_examples(now: pd.DataFrame, before: pd.DataFrame | None) -> DataChanges:
     """Count new, revised and removed examples. Copies of an example count one by one.
 
-    An example is revised if its content is known and another column has changed.
-
-    Args:
-        now: column `content`, and other columns as text.
-        before: the same for the earlier examples; None if there are none.
+    An example is revised if its `content` is known and another column has changed.
     """
     if before is None:
         return DataChanges(later=len(now))
@@ -42,13 +38,9 @@ def _common(now: pd.DataFrame, before: pd.DataFrame, columns: list[str]) -> int:
 def lost_examples(
     now: "pd.Series[Any]", before: "pd.Series[Any]", name: Callable[[int], str], what: str = "examples"
 ) -> LostRows:
-    """Count missing examples; a changed one, which is missing and new, does not count.
+    """Count missing examples by their contents; a changed one, which is missing and new, does not count.
 
-    Args:
-        now: contents of the examples.
-        before: contents of the earlier examples.
-        name: returns the name of an earlier example by its position.
-        what: noun for the examples.
+    `name` returns the name of an earlier example by its position, and `what` is the noun for examples.
     """
     missing = ~before.isin(now).to_numpy()
     count = min(int(missing.sum()), max(0, len(before) - len(now)))

@@ -74,9 +74,7 @@ def _stream(
     for position in range(length):
         token = step(tokens=context, position=tf.constant(position), **sampling)["token"][tf.newaxis]
         tokens, context = tf.concat([tokens, token], axis=0), tf.concat([context, token], axis=0)
-        text = (
-            decode(tokens=tokens)["text"].numpy().decode()
-        )  # decode all tokens: marks and subwords change their neighbours
+        text = decode(tokens=tokens)["text"].numpy().decode()  # of all tokens: marks and subwords change neighbours
         yield text[len(before) :]
         before = text
 

@@ -1,11 +1,10 @@
 """Ingest: a source's plain texts with normalised line ends."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from gristmill.data_schema.checks import Violation, bound_violations, check_violations
+from gristmill.data_schema.checks import bound_violations, check_violations
 from gristmill.domains.generation.settings import Ingest, Schema
 from gristmill.errors import DataError
 from gristmill.sources.document import WritingSource
@@ -42,7 +41,11 @@ def ingest(
         raise DataError("the source contains no texts. Expected at least one.")
     table = pd.DataFrame(rows, dtype="str")
     if schema:
-        check_violations(_violations(table, schema), schema)
+        lengths = table["text"].str.len()
+        check_violations(
+            bound_violations("characters", lengths, schema.characters, lambda row: f"text {table['id'].iloc[row]!r}"),
+            schema,
+        )
     write_table(out / "texts.parquet", table)
     counts = {
         "documents": len(table),
@@ -53,10 +56,3 @@ def ingest(
     }
     write_document(out / "summary.json", {"counts": counts})
     return {name: counts[name] for name in ("documents", "characters", "line_ends_replaced") if counts[name]}
-
-
-def _violations(table: pd.DataFrame, schema: Schema) -> Iterator[Violation]:
-    def where(row: int) -> str:
-        return f"text {table['id'].iloc[row]!r}"
-
-    return bound_violations("characters", table["text"].str.len(), schema.characters, where)

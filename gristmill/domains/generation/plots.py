@@ -21,5 +21,5 @@ def bits_figure(bits: pd.DataFrame, best: str) -> "Figure":
     axes.plot(means["position"], means["model"], color=MODEL, label="model")
     axes.set_xlabel("position in the test set (tokens)")
     axes.set_ylabel("bits per token")
-    legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    legend(axes)
     return figure

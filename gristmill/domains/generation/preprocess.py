@@ -1,6 +1,5 @@
 """Preprocess: texts split into three consecutive parts and tokenized (`dataset.py`)."""
 
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -12,20 +11,12 @@ from gristmill.domains.text import tokenizer as tokenizers
 from gristmill.domains.text.preprocess import vocabulary
 from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
+from gristmill.domains.text.tokenizer import encode_texts
 from gristmill.errors import DataError, RequestError
 from gristmill.util.table_io import write_document, write_table
 
 _PIECE_CHARACTERS = 1 << 16  # minimum length of the pieces of a stream that are encoded at a time
 _MAX_SHIFT = 0.1  # share of the smallest part by which a split may move to the end of a line
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The tokens of a part: pieces of a stream, or lines."""
-
-    tokens: Sequences
-    characters: int
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
@@ -50,11 +41,15 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     parts = split_text(whole_text(ingest), preprocess)
     texts = {part: pieces(text, _PIECE_CHARACTERS) if windows else lines(text) for part, text in parts.items()}
     tokenizer = tokenizers.fit(texts["train"], preprocess, lines=windows)
-    encoded = {part: _encode(own, tokenizer, 1 if windows else 2) for part, own in texts.items()}
-    for part, found in encoded.items():
-        _check_length(part, found.tokens, preprocess)
-    counts = {part: len(found.tokens.values) for part, found in encoded.items()}
-    lines_of = {part: len(found.tokens) for part, found in encoded.items()}
+    tokens: dict[str, Sequences] = {}  # of pieces of the stream, or of lines
+    characters: dict[str, int] = {}
+    for part, of_part in texts.items():
+        encoded = encode_texts(tokenizer, of_part)
+        kept = np.flatnonzero(encoded.lengths >= (1 if windows else 2))
+        tokens[part], characters[part] = encoded.taken(kept), sum(len(of_part[at]) for at in kept)
+        _check_length(part, tokens[part], preprocess)
+    counts = {part: len(sequences.values) for part, sequences in tokens.items()}
+    lines_of = {part: len(sequences) for part, sequences in tokens.items()}
     ends = [0, *accumulate((counts if windows else lines_of).values())]
     layout = Layout(
         level=preprocess.level,
@@ -63,16 +58,16 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
         length=preprocess.length,
         bounds=dict(zip(PARTS, pairwise(ends), strict=True)),
         tokens=counts,
-        characters={part: found.characters for part, found in encoded.items()},
+        characters=characters,
     )
-    write_tokens(np.concatenate([found.tokens.values for found in encoded.values()]), out)
+    write_tokens(np.concatenate([sequences.values for sequences in tokens.values()]), out)
     if not windows:
-        lengths = np.concatenate([found.tokens.lengths for found in encoded.values()])
+        lengths = np.concatenate([sequences.lengths for sequences in tokens.values()])
         np.save(out / "starts.npy", starts_from_lengths(lengths), allow_pickle=False)
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
-    write_table(out / "vocabulary.parquet", vocabulary(tokenizer, encoded["train"].tokens))
-    unknown = {part: float((found.tokens.values == UNKNOWN).mean()) for part, found in encoded.items()}
+    write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens["train"]))
+    unknown = {part: float((sequences.values == UNKNOWN).mean()) for part, sequences in tokens.items()}
     write_document(out / "summary.json", {"unknown": unknown})
     totals = {f"{part}_tokens": count for part, count in counts.items()} | {"vocabulary": layout.vocabulary}
     return totals if windows else totals | {f"{part}_lines": count for part, count in lines_of.items()}
@@ -101,13 +96,6 @@ def _nearest_line(text: str, position: int, shift: float) -> int:
 def lines(text: str) -> list[str]:
     """Return the lines of a text without line ends."""
     return text.removesuffix("\n").split("\n")
-
-
-def _encode(texts: list[str], tokenizer: Tokenizer, min_tokens: int) -> _Part:
-    """Return the tokens of texts that have at least `min_tokens`."""
-    tokens = encode_texts(tokenizer, texts)
-    kept = np.flatnonzero(tokens.lengths >= min_tokens)
-    return _Part(tokens.taken(kept), sum(len(texts[at]) for at in kept))
 
 
 def _check_length(part: str, tokens: Sequences, settings: Preprocess) -> None:

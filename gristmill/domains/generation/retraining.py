@@ -136,21 +136,16 @@ def _score(folders: Folders, text: str, begin: int) -> pd.DataFrame:
     )
 
 
-def _trained_characters(folders: Folders, text: str) -> int | None:
-    """Return the number of characters that a network was trained and selected on; None for prefixes of lines."""
-    layout = dataset.read(folders["preprocess"]).layout
-    return len(text) - layout.characters["test"] if layout.after_each else None
-
-
 def _unlearned(challenger: Folders, champion: Folders) -> tuple[str, int]:
     """Return the challenger's text, and the position from which on neither was trained or selected on it."""
-    text, then = whole_text(challenger["ingest"]), whole_text(champion["ingest"])
-    own, other = _trained_characters(challenger, text), _trained_characters(champion, then)
-    if own is None or other is None:
+    texts = [whole_text(folders["ingest"]) for folders in (challenger, champion)]
+    layouts = [dataset.read(folders["preprocess"]).layout for folders in (challenger, champion)]
+    if not all(layout.after_each for layout in layouts):
         raise incomparable_error("networks trained on prefixes of lines have no bits per character")
-    if not text.startswith(then[:other]):
+    ends = [len(text) - layout.characters["test"] for text, layout in zip(texts, layouts, strict=True)]
+    if not texts[0].startswith(texts[1][: ends[1]]):
         raise incomparable_error("the champion's training text has changed")
-    return text, max(own, other)
+    return texts[0], max(ends)
 
 
 def _check_comparable(scored: Mapping[str, pd.DataFrame], challenger: Folders, champion: Folders) -> None:

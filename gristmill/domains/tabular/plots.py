@@ -22,7 +22,7 @@ def scatter_figure(predictions: pd.DataFrame) -> "Figure":
         axes.plot(rows["y"], rows["model"], ".", color=_COLOURS[part], markersize=5, alpha=0.7, label=part)
     axes.set_xlabel("truth")
     axes.set_ylabel("prediction")
-    legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    legend(axes)
     return figure
 
 
@@ -50,5 +50,5 @@ def line_figure(column: "pd.Series[float]", predictions: pd.DataFrame, target: s
         axes.plot(rows["x"], rows["y"], marker, color=_COLOURS[part], linestyle="none", fillstyle="none", label=part)
     axes.set_xlabel(str(column.name))
     axes.set_ylabel(target)
-    legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    legend(axes)
     return figure

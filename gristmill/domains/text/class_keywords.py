@@ -37,9 +37,7 @@ def class_keywords(data: Prepared) -> pd.DataFrame:
 def deviations(inside: npt.NDArray[np.int64], texts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return by how many standard deviations each token is more frequent in each class: (tokens, classes).
 
-    Args:
-        inside: number of texts of each class that contain a token, (tokens, classes).
-        texts: number of texts of each class, (classes,).
+    `inside` is the number of texts of each class with a token, (tokens, classes), `texts` that of all, (classes,).
     """
     within, beyond = inside + 1.0, inside.sum(axis=1, keepdims=True) - inside + 1.0
     ratio = np.log(within / (texts + 2.0)) - np.log(beyond / (texts.sum() - texts + 2.0))

@@ -24,10 +24,7 @@ def pooled(
 ) -> "keras.KerasTensor":
     """Return each feature's mean or maximum over a text's tokens, without padding; zeros for a text without tokens.
 
-    Args:
-        features: (batch, steps, features).
-        tokens: (batch, steps), 0 for padding on either side.
-        how: mean or maximum.
+    Features are (batch, steps, features), and tokens (batch, steps) with 0 for padding on either side.
     """
     from keras import ops
 

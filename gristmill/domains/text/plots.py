@@ -35,7 +35,7 @@ def lengths_figure(index: pd.DataFrame, cut: int) -> "Figure":
         axes.axvline(cut, color=TRUTH, linewidth=0.8, linestyle="--", label=f"truncated at {cut:,}")
     axes.set_xlabel("tokens per text")
     axes.set_ylabel("share of texts")
-    legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+    legend(axes)
     return figure
 
 
@@ -55,5 +55,5 @@ def embedding_figure(positions: pd.DataFrame, classes: list[str], shares: list[f
     axes.set_xlabel(f"first component, {shares[0]:.0%} of the variance")
     axes.set_ylabel(f"second component, {shares[1]:.0%}")
     if len(classes) <= len(_COLOURS):
-        legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0))
+        legend(axes)
     return figure

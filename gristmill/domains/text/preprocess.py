@@ -99,7 +99,7 @@ def _ordered(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, list[s
     names = pq.read_schema(ingest / "texts.parquet").names
     rows = read_table(ingest / "texts.parquet", [name for name in names if name != "text"])
     classes = read_document(ingest / "summary.json")["classes"]
-    rows = rows.assign(part=split(rows, classes, preprocess))
+    rows = rows.assign(part=split(rows, classes, preprocess.validation, preprocess.test, preprocess.seed))
     return pd.concat([rows[rows["part"] == part] for part in PARTS]), classes
 
 

@@ -48,10 +48,7 @@ class Tokenizer(Protocol):
 def fit(texts: Sequence[str], settings: TokenSettings, lines: bool = False) -> Tokenizer:
     """Return the tokenizer of the most frequent tokens of texts; of equally frequent ones, those that sort first.
 
-    Args:
-        texts: training texts.
-        settings: level and size of the vocabulary.
-        lines: whether line ends are tokens, as generation needs them, or white space.
+    With `lines`, line ends are tokens, as generation needs them, and not white space.
 
     Raises:
         DataError: the texts contain fewer than two tokens.
@@ -103,17 +100,12 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
     return Sequences(values, starts_from_lengths(lengths))
 
 
-def pad_tokens(tokens: tf.RaggedTensor, width: int | None, pad: str, truncate: str) -> tf.Tensor:
-    """Return tokens as int32 (batch, width), in a graph.
+def pad_tokens(tokens: tf.RaggedTensor, width: int, pad: str, truncate: str) -> tf.Tensor:
+    """Return tokens, (batch, any length), as int32 (batch, width), in a graph.
 
-    Args:
-        tokens: (batch, any length).
-        width: width of the result; None for that of the longest sequence, which is then not truncated.
-        pad: side on which short sequences are filled with zeros, pre or post.
-        truncate: side on which long sequences are truncated, pre or post.
+    Short sequences are filled with zeros on the side `pad`, long ones truncated on the side `truncate`: pre or post.
     """
-    if width is not None:
-        tokens = tokens[:, -width:] if truncate == "pre" else tokens[:, :width]
+    tokens = tokens[:, -width:] if truncate == "pre" else tokens[:, :width]
     if pad == "post":
         return tokens.to_tensor(shape=(None, width))
     return tf.reverse(tf.reverse(tokens, axis=[1]).to_tensor(shape=(None, width)), axis=[1])

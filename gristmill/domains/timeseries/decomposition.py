@@ -199,10 +199,7 @@ def sentences(summary: Summary) -> list[str]:
     if unit_root is not None and stationary is not None:
         level = {
             (True, False): "The series is stationary: it keeps returning to one level",
-            (
-                False,
-                True,
-            ): "The series is not stationary: its level wanders, so use differences or normalise windows",
+            (False, True): "The series is not stationary: its level wanders, so use differences or normalise windows",
             (True, True): "The series is stationary only for a while: it returns to a level that drifts or jumps",
             (False, False): "There are too few or too noisy observations to decide whether the series is stationary",
         }[unit_root < SIGNIFICANCE, stationary < SIGNIFICANCE]

@@ -1,7 +1,5 @@
 """Features known for any time, past or future: calendar parts and harmonics."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -29,23 +27,20 @@ def features(times: pd.Index, settings: Preprocess, anchor: "pd.Timestamp | int"
             f"preprocess has calendar features ({asked[0]!r}), but the observations are numbered. "
             "Set the period of harmonics in observations, or use a column of dates as ingest.time."
         )
-    columns = dict(_calendar(times, settings))
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    for part in settings.calendar:
+        if part == "weekend":
+            columns[part] = (pd.DatetimeIndex(times).day_of_week >= 5).astype(float)
+        else:
+            attribute, categories = _CATEGORIES[part]
+            values = np.asarray(getattr(times, attribute))
+            columns |= {f"{part} {value}": (values == value).astype(float) for value in categories}
     for wave in settings.harmonics:
         phase = _phase(times, wave, anchor, frequency)
         for pair in range(1, wave.pairs + 1):
             columns[f"{wave.period} sin {pair}"] = np.sin(2 * np.pi * pair * phase)
             columns[f"{wave.period} cos {pair}"] = np.cos(2 * np.pi * pair * phase)
     return pd.DataFrame(columns, index=times)
-
-
-def _calendar(times: pd.Index, settings: Preprocess) -> Iterator[tuple[str, npt.NDArray[np.float64]]]:
-    for part in settings.calendar:
-        if part == "weekend":
-            yield part, (pd.DatetimeIndex(times).day_of_week >= 5).astype(float)
-        else:
-            attribute, categories = _CATEGORIES[part]
-            values = np.asarray(getattr(times, attribute))
-            yield from ((f"{part} {value}", (values == value).astype(float)) for value in categories)
 
 
 def _phase(times: pd.Index, wave: Harmonics, anchor: "pd.Timestamp | int", frequency: str) -> npt.NDArray[np.float64]:

@@ -11,8 +11,6 @@ from gristmill.reports.pictures import ACCENT, BASELINE, MODEL, TRUTH, canvas, l
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ABOVE: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.0)}
-
 
 def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFrame | None = None) -> "Figure":
     """Draw truth, forecast with its interval and best baseline one step ahead, and mark anomalies."""
@@ -26,7 +24,7 @@ def forecast_figure(first: pd.DataFrame, best_baseline: str, flagged: pd.DataFra
     axes.plot(first["ds"], first["model"], color=MODEL, label="model")
     if flagged is not None and len(flagged):
         axes.plot(flagged["ds"], flagged["y"], "o", color=ACCENT, markersize=5, fillstyle="none", label="anomaly")
-    legend(axes, **_ABOVE)
+    legend(axes)
     return figure
 
 
@@ -53,7 +51,7 @@ def step_figure(table: pd.DataFrame, metric: str, best_baseline: str) -> "Figure
     axes.set_xlabel("steps ahead")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(metric.upper())
-    legend(axes, **_ABOVE)
+    legend(axes)
     return figure
 
 
@@ -69,7 +67,7 @@ def backtest_figure(table: pd.DataFrame, best_baseline: str) -> "Figure":
     axes.set_ylabel("MAE")
     axes.set_xlabel("start of the block")
     axes.set_ylim(bottom=0)
-    legend(axes, **_ABOVE)
+    legend(axes)
     return figure
 
 
@@ -86,7 +84,7 @@ def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFra
         label = "change point" if number == 0 else None
         axes.axvline(change, color=ACCENT, linewidth=0.9, linestyle="--", label=label)
     axes.set_ylabel(data.layout.targets[target])
-    legend(axes, **_ABOVE)
+    legend(axes)
     return figure
 
 

@@ -79,18 +79,14 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
 
 def lost(ingest: Path, before: Path) -> LostRows:
     """Count the observations of earlier series that are missing now; filled values are not observations."""
-    now, then = (_observed(folder) for folder in (ingest, before))
+    tables = (read_table(folder / "series.parquet") for folder in (ingest, before))
+    now, then = (table.loc[~table["filled"], _KEYS] for table in tables)
     missing = np.ones(len(then), bool)
     if now["ds"].dtype.kind == then["ds"].dtype.kind:
         missing = (then.merge(now, how="left", on=_KEYS, indicator=True)["_merge"] == "left_only").to_numpy()
     series, time = then.iloc[int(missing.argmax())]
     first = f"{str(time).removesuffix(' 00:00:00')} of series {series!r}" if missing.any() else ""
     return LostRows(int(missing.sum()), len(then), "rows", first)
-
-
-def _observed(ingest: Path) -> pd.DataFrame:
-    table = read_table(ingest / "series.parquet")
-    return table.loc[~table["filled"], _KEYS]
 
 
 def drift(ingest: Path, champion: Champion) -> Drift:

@@ -29,18 +29,8 @@ _FILTER = Image.Resampling.BILINEAR
 _DRAFT = 3  # a JPEG is decoded at 3 times the wanted size or more; closer, its coarse reduction would be visible
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
 _FIRST_SIDEWAYS = 5  # EXIF orientations from 5 on swap height and width
-_BROKEN = (  # errors of Pillow for broken files
-    EOFError,
-    IndexError,
-    KeyError,
-    OSError,
-    OverflowError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
+# Errors of Pillow for broken files.
+_BROKEN = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError, ValueError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True)

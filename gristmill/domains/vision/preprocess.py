@@ -78,7 +78,7 @@ def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> di
 def _plan(preprocess: Preprocess, ingest: Path) -> tuple[pd.DataFrame, Layout]:
     """Return the rows of ingest, part by part and each in an order that mixes the classes, and the layout."""
     index, classes = read_table(ingest / "index.parquet"), read_document(ingest / "summary.json")["classes"]
-    parts = split(index, classes, preprocess)
+    parts = split(index, classes, preprocess.validation, preprocess.test, preprocess.seed)
     ordered = []
     for number, part in enumerate(PARTS):
         rows = index[parts == part].assign(part=part)

@@ -66,14 +66,9 @@ def _load_file(network: keras.Model, name: str, file: Path) -> None:
             f"{file}: not the weights of {name} without its top ({keras_reason(error)}). "
             "Correct model.base, or set model.weights to a file of this network."
         ) from None
-    if name.startswith("EfficientNetB"):
-        _scale_stem(network)
-
-
-def _scale_stem(network: keras.Model) -> None:
-    """Scale the first convolution, as Keras does in an extra layer that it adds only for weights that it fetches."""
-    kernel = network.get_layer("stem_conv").kernel  # (height, width, channels, filters)
-    kernel.assign(kernel / ops.sqrt(ops.reshape(DEVIATION, (3, 1))))
+    if name.startswith("EfficientNetB"):  # Keras adds a layer that scales the input only for weights that it fetches
+        kernel = network.get_layer("stem_conv").kernel  # (height, width, channels, filters)
+        kernel.assign(kernel / ops.sqrt(ops.reshape(DEVIATION, (3, 1))))
 
 
 def cut(network: keras.Model, layer: str) -> keras.Model:

@@ -65,6 +65,7 @@ TRAINING = {
     "gristmill.training.fit",
     "gristmill.training.history",
     "gristmill.training.learning_rate",
+    "gristmill.training.outputs",
     "gristmill.training.precision",
     "gristmill.training.saved_network",
     "gristmill.training.seeds",
@@ -107,7 +108,6 @@ CLOSURES = {
     "train": {
         *TRAINING,
         "gristmill.domains.timeseries.train",
-        "gristmill.training.outputs",
     },
     "backtest": {
         *TRAINING,
@@ -145,7 +145,6 @@ CLOSURES = {
     "refit": {
         *TRAINING,
         "gristmill.domains.timeseries.refit",
-        "gristmill.training.outputs",
     },
     "export": {
         "gristmill.domains.timeseries.dataset",

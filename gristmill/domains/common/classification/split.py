@@ -1,7 +1,6 @@
 """Split of examples into parts, as the source says, or drawn class by class."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,18 +14,7 @@ Counts = npt.NDArray[np.int64]  # (classes,)
 Parts = npt.NDArray[np.object_]  # (examples,): name of the part
 
 
-class SplitSettings(Protocol):
-    """Sizes of the drawn parts, and the seed."""
-
-    @property
-    def validation(self) -> Part: ...
-    @property
-    def test(self) -> Part: ...
-    @property
-    def seed(self) -> int: ...
-
-
-def split(index: pd.DataFrame, classes: Sequence[str], settings: SplitSettings) -> Parts:
+def split(index: pd.DataFrame, classes: Sequence[str], validation: Part, test: Part, seed: int) -> Parts:
     """Return the part of each example.
 
     A test or validation set of the source stays as it is. A part that the source lacks is drawn from all other
@@ -39,13 +27,14 @@ def split(index: pd.DataFrame, classes: Sequence[str], settings: SplitSettings) 
         RequestError: there would be nothing to test on, or nothing to train on.
     """
     labels, given = index["label"].to_numpy(np.int64), index["part"].fillna("train")
-    wanted = {part: getattr(settings, part) for part in ("test", "validation") if not (given == part).any()}
+    sizes = {"test": test, "validation": validation}
+    wanted = {part: size for part, size in sizes.items() if not (given == part).any()}
     _check_sizes(wanted)
     parts = given.to_numpy(object, copy=True)
     drawn = _draw_counts(np.bincount(labels[parts == "train"], minlength=len(classes)), wanted, classes)
     for label in range(len(classes)):
         rows = np.flatnonzero((labels == label) & (parts == "train"))
-        shuffled = np.random.default_rng([settings.seed, label]).permutation(rows)
+        shuffled = np.random.default_rng([seed, label]).permutation(rows)
         for part, counts in drawn.items():
             parts[shuffled[: counts[label]]] = part
             shuffled = shuffled[counts[label] :]

@@ -83,14 +83,7 @@ class ConvLstm(Settings):
 
 
 def stack(kind: str, widths: Sequence[int], sequence: bool, bidirectional: bool = False) -> list[Any]:
-    """Return recurrent layers to be stacked; all but the last return their whole sequence.
-
-    Args:
-        kind: "rnn", "lstm" or "gru".
-        widths: units of each layer.
-        sequence: whether the last layer also returns its sequence, instead of its final state.
-        bidirectional: read each window in both directions, which doubles the features.
-    """
+    """Return recurrent layers to be stacked; all but the last, and with `sequence` all, return their whole sequence."""
     from keras import layers
 
     cell: Any = {"rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}[kind]

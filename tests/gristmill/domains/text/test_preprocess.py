@@ -74,7 +74,7 @@ def test_every_text_is_in_the_part_that_it_was_split_into(tmp_path: Path) -> Non
     texts = reviews(40)
     data, counts = preprocessed(texts, tmp_path, seed=3)
 
-    expected = dict(zip(texts["id"], split(texts, CLASSES, Preprocess(seed=3)), strict=True))
+    expected = dict(zip(texts["id"], split(texts, CLASSES, 0.1, 0.2, seed=3), strict=True))
     assert dict(zip(data.index["id"], data.index["part"], strict=True)) == expected
     assert data.index["part"].drop_duplicates().tolist() == list(PARTS)
     assert list(data.index.columns) == ["id", "label", "part", "site", "tokens", "characters"]

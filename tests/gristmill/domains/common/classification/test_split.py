@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.common.classification.split import mix_classes, split
-from gristmill.domains.vision.settings import Preprocess
 from gristmill.errors import DataError, RequestError
 
 
@@ -29,7 +28,7 @@ def index_of(counts: dict[str, list[int]]) -> pd.DataFrame:
 def counted(index: pd.DataFrame, **given: Any) -> dict[str, list[int]]:
     """Split and return the examples of each class by part."""
     classes = [f"class {label}" for label in range(int(index["label"].max()) + 1)]
-    parts = split(index, classes, Preprocess.model_validate({"size": 4} | given))
+    parts = split(index, classes, **{"validation": 0.1, "test": 0.2, "seed": 42} | given)
     found = Counter(zip(parts, index["label"], strict=True))
     assert set(parts) <= set(PARTS)
     return {part: [found[part, label] for label in range(len(classes))] for part in PARTS}
@@ -74,7 +73,7 @@ def test_parts_of_the_source_stay_and_the_others_are_drawn_from_the_rest(
     index = index_of(source)
 
     assert counted(index, validation=0.1, test=0.2) == dict(zip(PARTS, expected, strict=True))
-    parts = split(index, ["a", "b"], Preprocess(size=(4, 4)))
+    parts = split(index, ["a", "b"], validation=0.1, test=0.2, seed=42)
     for part in ("validation", "test"):
         if part in source:
             assert (parts == part).tolist() == (index["part"] == part).tolist()
@@ -115,7 +114,7 @@ def test_the_seed_alone_decides_which_images_are_drawn() -> None:
     index, classes = index_of({"": [50, 50]}), ["a", "b"]
 
     def drawn(seed: int, rows: pd.DataFrame = index) -> list[str]:
-        return split(rows, classes, Preprocess(size=(4, 4), seed=seed)).tolist()
+        return split(rows, classes, validation=0.1, test=0.2, seed=seed).tolist()
 
     assert drawn(1) == drawn(1)
     assert drawn(1) != drawn(2)
