@@ -54,7 +54,7 @@ def test_every_photo_is_in_the_part_that_it_was_split_into(source: Path, tmp_pat
     data = preprocessed(source, tmp_path / "out", seed=3)
 
     index = read_table(source / "index.parquet")
-    expected = dict(zip(index["id"], split(index, ["a", "b", "c"], Preprocess(size=(6, 6), seed=3)), strict=True))
+    expected = dict(zip(index["id"], split(index, ["a", "b", "c"], 0.1, 0.2, seed=3), strict=True))
     assert dict(zip(data.index["id"], data.index["part"], strict=True)) == expected
     assert len(data.index) == len(GIVEN)
     assert data.index["part"].drop_duplicates().tolist() == list(PARTS)
