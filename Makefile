@@ -12,7 +12,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start at once
 
-.PHONY: run test test-units test-flows test-slow slow-units slow-flows slow-processes faults audit lint docs bench schema lock clean
+.PHONY: run test test-stages test-rest test-slow slow-units slow-flows slow-processes faults audit lint docs bench schema lock clean
 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
@@ -21,13 +21,13 @@ PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/
 
 # In parts side by side: each waits for other processes now and then, the slow ones most of the time.
 test: .venv/installed-dev
-	$(MAKE) --no-print-directory --jobs=2 test-units test-flows
+	$(MAKE) --no-print-directory --jobs=2 test-stages test-rest
 
-test-units:
-	$(BIN)/pytest -m "not slow" tests/gristmill gristmill/domains/timeseries
+test-stages:
+	$(BIN)/pytest -m "not slow" tests/gristmill/domains tests/gristmill/training gristmill/domains/timeseries
 
-test-flows:
-	$(BIN)/pytest -m "not slow" tests --ignore=tests/gristmill
+test-rest:
+	$(BIN)/pytest -m "not slow" tests --ignore=tests/gristmill/domains --ignore=tests/gristmill/training
 
 test-slow: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=3 slow-units slow-flows slow-processes

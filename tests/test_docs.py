@@ -21,6 +21,7 @@ import pytest
 from conftest import ROOT
 from gristmill.config import catalogue
 from gristmill.config.stages import DOMAINS
+from gristmill.util.toml import toml_value
 from helpers.reader import NOT_RUN, Reader, reason_not_to_run, write_stand_ins
 from helpers.support import Forked
 from helpers.written import (
@@ -235,9 +236,9 @@ def _domains() -> dict[str, str]:
 def _write(raw: dict[str, Any], file: Path) -> None:
     lines = []
     for name, pipeline in raw.get("pipelines", {}).items():
-        lines += [f"[pipelines.{name}]", *(f"{key} = {catalogue.toml_value(value)}" for key, value in pipeline.items())]
+        lines += [f"[pipelines.{name}]", *(f"{key} = {toml_value(value)}" for key, value in pipeline.items())]
     if "defaults" in raw:
-        lines += ["[defaults]", *(f"{key} = {catalogue.toml_value(value)}" for key, value in raw["defaults"].items())]
+        lines += ["[defaults]", *(f"{key} = {toml_value(value)}" for key, value in raw["defaults"].items())]
     file.write_text("\n".join(lines) + "\n")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from gristmill.prefect_runtime import server
+from gristmill.util.processes import module_command
 from helpers.support import wait_until
 
 
@@ -39,7 +40,7 @@ def answers(api: str) -> bool:
 def serving(home: Path) -> Iterator[Server]:
     """Start a Prefect server with its own database and wait until it answers; at the end it is killed."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        line, environment = server.command("gristmill.prefect_runtime.server", str(listening.fileno()))
+        line, environment = module_command("gristmill.prefect_runtime.server", str(listening.fileno()))
         process = subprocess.Popen(
             line,
             env=environment | server._RUN_SERVER | {"PREFECT_HOME": str(home)},
