@@ -1,4 +1,4 @@
-"""Prefect flows: one a domain, and those of many runs, sweeps and retrainings."""
+"""Prefect flows: one per domain, and flows for parallel runs, sweeps and retrainings."""
 
 from gristmill.util.telemetry import opt_out
 

@@ -32,7 +32,7 @@ def domain_flow(stages: Callable[[Run], object]) -> Flow[..., dict[str, Any]]:
         return run.record().model_dump(mode="json")
 
     name = stages.__name__
-    run_stages.__name__ = run_stages.__qualname__ = name  # of Prefect's entrypoint
+    run_stages.__name__ = run_stages.__qualname__ = name  # name in Prefect's entrypoint
     run_stages.__module__ = stages.__module__
     make_flow = flow(name=name, flow_run_name="{pipeline}", persist_result=False, description=stages.__doc__)
     return make_flow(run_stages)

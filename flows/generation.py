@@ -1,4 +1,4 @@
-"""The generation flow: plain texts in, a tested network that continues them out."""
+"""The generation flow: train, test and export a network that continues plain texts."""
 
 from flows.domain import domain_flow
 from tasks.run_stage import Run

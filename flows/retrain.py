@@ -1,4 +1,4 @@
-"""The retraining flow: new data in, and a new model promoted if it is better than the champion."""
+"""The retraining flow: train a new model on new data, and promote it if it is better than the champion."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         project: folder of `pipelines.toml`; default: found from the current folder upward.
 
     Returns:
-        The run record; its `retraining` has findings and decision.
+        The run record; its field `retraining` holds the findings and the decision.
     """
     with retraining_run(pipeline, overrides or [], project) as run:
         made = {"ingest": ingest(run)}

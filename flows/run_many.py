@@ -1,4 +1,4 @@
-"""The flow that runs several pipelines side by side, each in a worker process."""
+"""The flow that runs several pipelines in parallel, each in a worker process."""
 
 from typing import Any
 

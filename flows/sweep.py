@@ -1,4 +1,4 @@
-"""The flow of a sweep: trials of a pipeline side by side, each in a worker process."""
+"""The flow of a sweep: run trials of a pipeline in parallel, each in a worker process."""
 
 from prefect import flow
 

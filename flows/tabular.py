@@ -1,4 +1,4 @@
-"""The tabular flow: a table in, a tested model of one of its columns out."""
+"""The tabular flow: train, test and export a model that predicts one column of a table."""
 
 from flows.domain import domain_flow
 from tasks.run_stage import Run

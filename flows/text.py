@@ -1,4 +1,4 @@
-"""The text flow: labelled texts in, a tested classifier of strings out."""
+"""The text flow: train, test and export a classifier of strings."""
 
 from flows.domain import domain_flow
 from tasks.run_stage import Run

@@ -1,4 +1,4 @@
-"""The time-series flow: series in, a tested forecaster out."""
+"""The time-series flow: train, test and export a forecaster."""
 
 from flows.domain import domain_flow
 from tasks.run_stage import Run

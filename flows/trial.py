@@ -1,4 +1,4 @@
-"""The flow of one trial of a sweep: a pipeline of any domain up to its scores."""
+"""The flow of one trial of a sweep: run a pipeline of any domain up to its scores."""
 
 from typing import Any
 

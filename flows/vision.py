@@ -1,4 +1,4 @@
-"""The vision flow: photos in, a tested classifier out."""
+"""The vision flow: train, test and export a classifier of photos."""
 
 from flows.domain import domain_flow
 from tasks.run_stage import Run

@@ -1,4 +1,4 @@
-"""gristmill: raw data in, trained, tested, exported TensorFlow models out; cached, and never stale."""
+"""gristmill: pipelines that turn raw data into trained, tested and exported TensorFlow models, with cached results."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -7,7 +7,7 @@ from gristmill.util.gc_freeze import gc_frozen
 
 
 def main() -> None:
-    """Run the command line, without the garbage collection that Python does when it starts and ends."""
+    """Run the command line; garbage collection is off during start-up and exit."""
     try:
         with gc_frozen():
             from gristmill.cli import app

@@ -3,12 +3,12 @@
 GristmillError
 ├── RequestError           the request or `pipelines.toml` is wrong; nothing was started   (exit 2)
 └── WorkError              the work could not be done; nothing was published               (exit 1)
-    ├── DataError          the data cannot be used as it is
+    ├── DataError          the data is unusable and must be fixed
     ├── SourceChanged      a source changed while it was read; retry
     ├── StoreError         the store cannot be written to or reached
     ├── CorruptArtifact    a stored file is missing or differs from its recorded hash
     ├── Diverged           the loss became NaN or infinite
-    └── ParityError        a reloaded model predicts something else than the scored one
+    └── ParityError        the predictions of a reloaded model differ from the scored ones
 
 A message is one line: what, where (file, table, key or row), what was received, what to do.
 """

@@ -1,4 +1,4 @@
-"""Prefect tasks, one a stage: each asks the store, calls the core if there is work, and returns a reference."""
+"""Prefect tasks, one per stage: each looks up the store, calls the core on a cache miss, and returns a reference."""
 
 from gristmill.util.telemetry import opt_out
 

@@ -1,7 +1,7 @@
-"""Automations on a Prefect server for runs whose process or worker has been killed.
+"""Automations on a Prefect server for runs whose process or worker was killed.
 
-Prefect holds the state changes of scheduled runs back from triggers for a quarter of an hour, because it waits for an
-event of their creation that it does not emit. So no automation here relies on state changes alone.
+Prefect delays the state changes of scheduled runs for 15 minutes before triggers see them, because it waits for a
+creation event that it does not emit. So no automation here relies on state changes alone.
 """
 
 from datetime import timedelta
@@ -25,7 +25,7 @@ _END_EVENTS = {RUN_ENDED_EVENT, *(f"prefect.flow-run.{state}" for state in _END_
 
 
 def end_silent_runs(client: SyncPrefectClient) -> None:
-    """Crash runs of gristmill whose process is gone and whose worker cannot say so; other flows are not affected."""
+    """Mark runs of gristmill as crashed if they stop sending heartbeats; other flows are not affected."""
     seconds = MAX_SILENCE.seconds
     trigger = _silence_trigger(
         match={"prefect.resource.id": "prefect.flow-run.*"},
@@ -34,7 +34,7 @@ def end_silent_runs(client: SyncPrefectClient) -> None:
         expect={_HEARTBEAT, *_END_EVENTS},
         within=MAX_SILENCE,
     )
-    message = f"No heartbeat for {seconds} s: its process is gone."
+    message = f"No heartbeat for {seconds} s: its process has ended."
     action = ChangeFlowRunState(state=StateType.CRASHED, message=message)
     description = f"A run of gristmill's without a heartbeat for {seconds} s ends Crashed."
     _apply(client, "gristmill: silent runs", description, trigger, action)
@@ -64,7 +64,7 @@ def _silence_trigger(**values: Any) -> EventTrigger:
 def _apply(client: SyncPrefectClient, name: str, description: str, trigger: EventTrigger, action: ActionTypes) -> None:
     """Create or update an automation; an update would reset its counts, so it is skipped if nothing changes.
 
-    What a user has changed stays: whether it is enabled, and its actions if ours would do nothing.
+    The user's changes are kept: whether it is enabled, and its actions if the default has none.
     """
     wanted = AutomationCore(name=name, description=description, trigger=trigger, actions=[action])
     found = client.read_automations_by_name(name)

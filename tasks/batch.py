@@ -1,4 +1,4 @@
-"""Many runs handed to the project's workers: pipelines of one call, or trials of a sweep."""
+"""Run many units in the project's workers: the pipelines of one call, or the trials of a sweep."""
 
 import logging
 from collections.abc import Iterator, Mapping

@@ -48,7 +48,7 @@ def create_pool(client: SyncPrefectClient, name: str) -> None:
 
 
 def _apply(root: Path) -> None:
-    """Run Prefect's command, which takes about a second a deployment, and log its progress."""
+    """Run Prefect's command, which takes about a second per deployment, and log its progress."""
     total = len(yaml.safe_load((root / PREFECT_FILE).read_text())["deployments"])
     started, last = 0, ""
     line, environment = module_command("prefect", "--no-prompt", "deploy", "--all")

@@ -83,7 +83,7 @@ class EpochProgress:
 
 @contextmanager
 def best_effort() -> Iterator[None]:
-    """Log errors of Prefect's API, and go on without it."""
+    """Log errors of Prefect's API and continue without it."""
     try:
         yield
     except (HTTPError, PrefectException) as error:

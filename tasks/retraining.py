@@ -35,7 +35,7 @@ References = Mapping[str, Reference]
 
 @contextmanager
 def retraining_run(pipeline: str, overrides: list[str], project: str | None) -> Iterator[Run]:
-    """Start the run of a retraining, with the pipeline's settings and those by which its domain judges challengers.
+    """Start the run of a retraining, with the pipeline's settings and the overrides of its domain for challengers.
 
     Raises:
         WorkError: another retraining of the pipeline is running, and the settings do not say to wait for it.
@@ -102,7 +102,7 @@ def check_drift(run: Run, found: Retraining, ingested: Reference) -> Retraining:
 def with_warm_start(run: Run) -> Run:
     """Return the run with training that starts from the champion's weights, if the settings ask for it.
 
-    These are the judged weights, not those of the refit, which has seen the data that judges the challenger.
+    These are the judged weights, not those of the refit, which was trained on the data used to judge the challenger.
     """
     if run.champion is None or not getattr(run.pipeline.tables["schedule"], "warm_start", False):
         return run

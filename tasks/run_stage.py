@@ -52,18 +52,18 @@ class Run:
     catalogue: Catalogue
     pipeline: Pipeline
     refresh: str | None  # a stage to run again even on a cache hit
-    start: Reference | None = None  # the network from whose weights training starts
+    start: Reference | None = None  # network that provides the initial weights
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
     jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers
 
     def uses_workers(self, stage: Stage) -> bool:
-        """Return whether workers do the stage in chunks."""
+        """Return whether workers process the stage in chunks."""
         remote = self.catalogue.runner.address is not None
         return stage.chunked is not None and self.jobs != 1 and (remote or not stage.threaded)
 
     @property
     def stages(self) -> dict[str, Stage]:
-        """Return the stages by label; a stage that fans out has one label a point."""
+        """Return the stages by label; a stage that fans out has one label per point."""
         stages = stages_of(self.pipeline.domain, self.pipeline.tables)
         return {stage.label: with_warm_start(stage) if self.start else stage for stage in stages}
 
@@ -124,7 +124,7 @@ def recorded_run(
 def produce(
     run: Run, label: str, *inputs: Reference, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
 ) -> Reference:
-    """Return the reference of a stage's artifact, on a cache hit as a Cached state.
+    """Return the reference of a stage's artifact; on a cache hit, return a Cached state.
 
     Args:
         run: the run it belongs to.
@@ -263,7 +263,7 @@ def _call_core(
     arguments: dict[str, Any],
     make_chunks: Callable[[int], list[Path]] | None,
 ) -> None:
-    """Let the stage's core function fill the draft, and measure it; workers make its chunks first if there are any."""
+    """Fill the draft with the stage's core function and measure it; workers make chunks first if there are any."""
     if "tensorflow" in stage.libraries:
         import_keras()
     load_closure(identity.parts["code"])

@@ -32,7 +32,7 @@ def serve_schedules(catalogue: Catalogue, pipelines: list[Pipeline], limit: int,
     os.environ.update(RUN_ENVIRONMENT)
     os.environ[PARENT_VARIABLE] = str(os.getpid())
     level = logging.getLogger("gristmill").getEffectiveLevel()  # -q raises it
-    os.environ["PREFECT_LOGGING_LEVEL"] = logging.getLevelName(level)  # of the runs, whose output is all there is
+    os.environ["PREFECT_LOGGING_LEVEL"] = logging.getLevelName(level)  # for the runs, which only log here
     refresh_global_settings_context()
     with one_line_api_errors(), get_client(sync_client=True) as client:
         end_silent_runs(client)

@@ -102,7 +102,7 @@ def refit(run: Run, prepared: Reference, trained: Reference, *start: Reference) 
 
 @stage_task("export {run.pipeline.name}")
 def export(run: Run, prepared: Reference, trained: Reference, evaluated: Reference, *more: Reference) -> Reference:
-    """Write the model in each format and check that each predicts what was scored; `more` are further inputs."""
+    """Write the model in each format and check the scored predictions; `more` are further inputs."""
     return produce(run, "export", prepared, trained, evaluated, *more)
 
 
@@ -117,7 +117,7 @@ _TASKS: dict[str, Any] = {
 
 
 def run_up_to(last: str, run: Run, made: Mapping[str, Reference]) -> dict[str, Reference]:
-    """Run the stages that are not made yet up to the last one, and return the references of all."""
+    """Run the missing stages up to `last`, and return the references of all stages."""
     references = dict(made) | ({START: run.start} if run.start else {})
     for label, stage in run.stages.items():
         if label not in references:

@@ -67,7 +67,7 @@ def other_hash(project: Path) -> None:
         (one_photo, "class 'alone' has one photo that can be used, but needs one to train on and another to test on."),
         (truncated, "1 of 16 photos cannot be used, more than ingest.corrupt = 0.01 allows: disc/0000.jpg: truncated"),
         (replaced("filters = [4]", "filters = [4, 4, 4, 4, 4, 4]"), "model.filters"),
-        (other_hash, f"but sha256 = {'0' * 64} is asked for"),
+        (other_hash, f"but sha256 = {'0' * 64} is expected"),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -282,9 +282,9 @@ def test_a_project_is_kept_fresh_whatever_is_killed(site: Site) -> None:
 
     # What was lost first has been found by its silence.
     site.wait_for("lost", lambda states: states == ["Crashed"], "the lost one to be found")
-    assert site.runs("lost")[0]["state"]["message"] == "No heartbeat for 90 s: its process is gone."
+    assert site.runs("lost")[0]["state"]["message"] == "No heartbeat for 90 s: its process has ended."
     site.wait(lambda: site.local_runs()[0]["state_name"] != "Running", "the local run to be found")
-    assert [run["state"]["message"] for run in site.local_runs()] == ["No heartbeat for 90 s: its process is gone."]
+    assert [run["state"]["message"] for run in site.local_runs()] == ["No heartbeat for 90 s: its process has ended."]
     refused = [event["payload"]["reason"] for event in site.events("prefect.automation.action.failed")]
     assert [reason for reason in refused if "COMPLETED" in reason] == []  # no run that was done was taken for lost
 

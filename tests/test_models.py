@@ -410,7 +410,7 @@ def test_a_damaged_bundle_that_the_store_cannot_restore_is_given_up_and_marked(s
 
     assert repaired.status == 0
     assert (
-        f"{model}: {ALTERED} v2 of small cannot be used. The store has it no more: moved to quarantine.\n"
+        f"{model}: {ALTERED} v2 of small cannot be used. The store no longer has it: moved to quarantine.\n"
         in repaired.out
     )
     assert command("verify").status == 0

@@ -23,25 +23,25 @@ from gristmill.sweeps import trials
 from gristmill.sweeps.leaderboard import LeaderboardEntry, leaderboard
 from gristmill.util.table_io import read_document, read_table
 
-MIN_EXAMPLES_PER_SLICE = 30  # in smaller slices chance decides which model is better
+MIN_EXAMPLES_PER_SLICE = 30  # scores of smaller slices are too noisy to compare models
 
 
 @dataclass(frozen=True)
 class RunOutputs:
-    """The run that matches today's plan, or else the last successful one, with figures from its artifacts."""
+    """The run that matches the current plan, otherwise the last successful run, with figures from its artifacts."""
 
     record: Record
     fresh: bool  # whether another run would do nothing
-    scores: Scores  # of the bundle, so with the parity
+    scores: Scores  # scores of the bundle, including the parity difference
     parity_examples: int  # examples whose predictions were compared with the bundle's
-    importance: dict[str, Any] | None  # of features; None with a single one
+    importance: dict[str, Any] | None  # permutation importance; None with a single feature
     losing_slices: list[str] | None  # where the model does not beat the best baseline; None without slices
     losses: list[float]  # by epoch
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the tests of the ML Test Score look at."""
+    """Input of the tests of the ML Test Score."""
 
     pipeline: Pipeline
     deny: tuple[str, ...]  # patterns of columns that no pipeline may name
@@ -49,9 +49,9 @@ class Evidence:
     last_run: RunOutputs | None  # None before the first successful run
     leaderboard: list[LeaderboardEntry]  # of its sweep
     champion: Version | None
-    promotion: Promotion | None  # the last one
+    promotion: Promotion | None  # the last promotion
     judgement: Judgement | None  # the last retraining's comparison of a challenger with a champion
-    drift: Drift | None  # the last one that was tested for
+    drift: Drift | None  # result of the last drift tests
     git: Git
     today: datetime
 
@@ -73,11 +73,11 @@ by_hand = partial(RubricResult, "by hand")
 
 
 RubricTests = dict[str, Callable[[Evidence], RubricResult] | str]
-"""Tests by title; a text is what a person must review, where only a person can decide."""
+"""Tests by title; a string says what a person must review if no automatic test exists."""
 
 
 def of_run(test: Callable[[RunOutputs], RubricResult]) -> Callable[[Evidence], RubricResult]:
-    """Make a test of the last run a test of all evidence; it fails if there is no run."""
+    """Turn a test of the last run into a test of all evidence that fails without a run."""
 
     def run(evidence: Evidence) -> RubricResult:
         return test(evidence.last_run) if evidence.last_run else fails(f"gristmill run {evidence.pipeline.name}")

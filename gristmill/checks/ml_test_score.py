@@ -25,7 +25,7 @@ _MAX_SLICES_LISTED = 5
 _BANDS = (  # highest score of each band, and the paper's description in short
     (0.0, "a research project rather than a product"),
     (1.0, "not untested, but serious holes are likely"),
-    (2.0, "a first pass at a product; more is to be done"),
+    (2.0, "a first pass at a product; more work is needed"),
     (3.0, "reasonably tested; more of it can be automatic"),
     (5.0, "strongly tested and monitored: fit for mission-critical use"),
     (7.0, "exceptionally tested and monitored"),

@@ -26,14 +26,14 @@ CheckVerdict = Literal["passed", "failed", "not applicable"]
 
 OVERFITS, CHANCE, REPRODUCIBLE = "overfits a few examples", "starts at chance level", "trains reproducibly"
 
-_MAX_LOSS_RATIO = 0.1  # of the last loss to the first one
+_MAX_LOSS_RATIO = 0.1  # maximum of last loss / first loss
 _STOP_LOSS = 0.02  # below a classifier's loss with one of eight examples wrong, which is at least ln 2 / 8
 _OVERFIT: dict[str, Any] = {
     "epochs": 100,
     "patience": None,
     "batch_size": 256,  # holds all examples: one update an epoch, so the first loss is that of the initial weights
     "optimizer": "adam",
-    "learning_rate": "find",  # the pipeline's own rate is meant for other batches, and thousands of them
+    "learning_rate": "find",  # the pipeline's own rate is tuned for other batch sizes and many more updates
     "schedule": "constant",
     "clip_norm": 1.0,
     "label_smoothing": 0.0,
@@ -54,7 +54,7 @@ class Check:
     name: str
     verdict: CheckVerdict
     measured: str
-    required: bool = True  # whether `gristmill check` fails with it
+    required: bool = True  # whether a failure makes `gristmill check` fail
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class TrainStage:
     """A pipeline's train stage and its inputs."""
 
     domain: str
-    tables: Mapping[str, Settings]  # the stage's own
-    folders: Folders  # of its input artifacts, by stage
+    tables: Mapping[str, Settings]  # settings tables of the stage
+    folders: Folders  # folders of its input artifacts, by stage
     files: tuple[Path, ...]  # of custom models and pretrained weights
 
     def with_few_examples(self, out: Path, most: int | None = None) -> "TrainStage":
@@ -75,7 +75,7 @@ class TrainStage:
         return replace(self, folders=folders)
 
     def with_settings(self, table: str, **values: Any) -> "TrainStage":
-        """Return the stage with other values of those settings that the table has."""
+        """Return the stage with new values for settings of a table; keys that the table lacks are ignored."""
         settings = self.tables[table]
         known = {key: value for key, value in values.items() if key in type(settings).model_fields}
         return replace(self, tables={**self.tables, table: settings.model_copy(update=known)})

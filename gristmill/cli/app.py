@@ -25,7 +25,7 @@ EXIT_REJECTED = 3
 
 COMMON = ("debug", "verbose", "quiet")  # options that are accepted before and after the name of a command
 
-UsageError: Any = typer.BadParameter.__base__  # of the option parser, whose module differs between versions of Typer
+UsageError: Any = typer.BadParameter.__base__  # error class of the parser; its module differs between Typer versions
 
 
 class _Commands(TyperGroup):
@@ -220,12 +220,12 @@ def _end(error: WorkError) -> None:
         output.show_error(error)
         output.err().show_cursor()  # a progress bar has hidden it
         sys.stdout.flush()
-    finally:  # also if nobody reads the output any more
+    finally:  # runs even if the output is closed
         os._exit(error.exit_status)
 
 
 def _as_request_error(error: Any) -> RequestError:
-    """Return an error of the option parser in one line, like all others, with a remedy."""
+    """Convert an error of the option parser to a one-line `RequestError` with a remedy."""
     context = error.ctx
     help_ = " ".join(["gristmill", "help"] + ([context.info_name] if context and context.parent else []))
     if name := getattr(error, "option_name", "") if hasattr(error, "possibilities") else "":
@@ -235,7 +235,7 @@ def _as_request_error(error: Any) -> RequestError:
         return RequestError(f"unknown option {name!r}.{did_you_mean(name, flags)} All: {help_}.")
     message = " ".join(error.format_message().split())
     message = re.sub(r"Input should be (greater|less)", r"Input should be a number \1", message)
-    message = re.sub(r"Input should be ([^,]*).*", r"expected \1", message)  # Pydantic's words, as everywhere else
+    message = re.sub(r"Input should be ([^,]*).*", r"expected \1", message)  # the same wording as in settings errors
     return RequestError(f"{message[:1].lower()}{message[1:].rstrip('.')}. See: {help_}.")
 
 
@@ -245,7 +245,7 @@ def main() -> None:
     on_api_lost(_end)
     try:
         status = app(prog_name="gristmill", standalone_mode=False) or 0
-    except BrokenPipeError:  # the reader has ended, as `head` does
+    except BrokenPipeError:  # the reader of the output has exited, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (GristmillError, OSError) as error:  # disks and permissions raise an OSError
@@ -260,9 +260,9 @@ def main() -> None:
             output.show_error(_as_request_error(error))
         sys.exit(error.exit_code)
     except BaseException as error:
-        if type(error).__name__ != "TerminationSignal":  # Prefect's answer to SIGTERM
+        if type(error).__name__ != "TerminationSignal":  # Prefect raises it on SIGTERM
             raise
         status = EXIT_INTERRUPTED
-    if status == EXIT_INTERRUPTED:  # also typer's answer to a KeyboardInterrupt
+    if status == EXIT_INTERRUPTED:  # Typer returns the same status on KeyboardInterrupt
         output.say("interrupted; finished work is kept, and the next run resumes from it")
     sys.exit(status)

@@ -62,7 +62,7 @@ Refresh = Annotated[
     str | None,
     typer.Option(metavar="STAGE", help="Run this stage again, even if it is cached.", autocompletion=stages_like),
 ]
-Jobs = Annotated[int | None, typer.Option(min=1, help="Number of processes; default: that of [runner], else one.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Number of processes; default: the [runner] setting, or one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
     str | None, typer.Option(help="ID of a run; default: the last successful one of the pipeline's own settings.")

@@ -51,7 +51,7 @@ class _Line:
         self._tasks: dict[str, TaskID] = {}  # the bar of each pipeline
 
     def work(self, what: str, how: str, logged: bool) -> None:
-        """Show work that begins."""
+        """Show that work has started."""
         self._begun = True
         if output.is_quiet():
             return
@@ -65,7 +65,7 @@ class _Line:
         self._draw(Spinner("dots", f"{what:<10} {how}"))
 
     def work_late(self, what: str, how: str) -> None:
-        """Show work that began earlier, unless other work was shown meanwhile."""
+        """Show work that started earlier, unless other work has been shown since."""
         if not self._begun:
             self.work(what, how, logged=False)
 

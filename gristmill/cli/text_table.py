@@ -61,7 +61,7 @@ def lines(columns: Sequence[Column], width: int | None, shrink: Sequence[tuple[s
 
 
 def _natural_widths(columns: Sequence[Column]) -> Widths:
-    """Return the width of each column; an upper line may extend over the columns before that have none."""
+    """Return the width of each column; an upper line may extend over preceding columns without an upper line."""
     widths, free = Widths(), 0
     for column in columns:
         upper, lower = column.heading_lines

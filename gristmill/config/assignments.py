@@ -32,7 +32,7 @@ def override(table: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, 
 
 
 def caused_by_set(problem: Problem, changes: Mapping[str, tuple[str, ...]], file: str) -> str:
-    """Return the message for a problem that the file alone does not have, with the assignments that cause it.
+    """Return the message for a problem that `--set` causes, with the assignments that cause it.
 
     The assignment that sets the key replaces the place of the problem, unless several pipelines are changed. If other
     keys cause the problem, all assignments of the table, or of the pipeline, are listed.

@@ -30,7 +30,7 @@ PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides its domain's tables
-_RETIRED_KEYS = {("gate", "baseline")}  # tables and keys that records of earlier versions may contain
+_RETIRED_KEYS = {("gate", "baseline")}  # keys that only run records of earlier versions contain
 Choice = type[Settings] | tuple[str, ...]  # class of a table, or the packages that offer its kinds
 
 
@@ -39,7 +39,7 @@ class Defaults(Settings):
 
     store: StoreLocation = "data/store"  # folder of artifacts, or s3://bucket/prefix; GRISTMILL_STORE overrides it
     cache: CacheFolder = "data/store"  # local folder for a store at a URL; GRISTMILL_CACHE overrides it
-    cache_gb: PositiveFloat | None = None  # maximal size of the cache; the least recently used go first
+    cache_gb: PositiveFloat | None = None  # maximum cache size in GB; least recently used files are evicted first
     keep_runs: PositiveInt = 3  # runs of each pipeline whose artifacts `gristmill gc` keeps
     deny: Annotated[tuple[str, ...], Field(strict=False)] = ()  # patterns of columns that no pipeline may name: "*_id"
 
@@ -92,8 +92,8 @@ def load(root: Path | None = None, overrides: Mapping[str, Iterable[str]] | None
     `overrides` maps pipelines to assignments such as `train.epochs=5`, which are checked like the file itself.
 
     Raises:
-        RequestError: the file is missing, not TOML, or has invalid settings. A problem that the file alone does not
-            have names the assignments of `--set` that cause it.
+        RequestError: the file is missing, not TOML, or has invalid settings. If `--set` causes a problem, the message
+            names the assignments.
     """
     root = find_project_folder() if root is None else root
     changes = {name: tuple(assignments) for name, assignments in (overrides or {}).items()}
@@ -156,14 +156,14 @@ def find_project_folder() -> Path:
 
 
 def _is_table(raw: Any, where: str, problems: list[Problem]) -> bool:
-    """Return whether a raw value is a table, after adding to `problems` if it is not."""
+    """Return whether a raw value is a table; otherwise, add a problem to `problems`."""
     if not isinstance(raw, dict):
         problems.append(Problem(f"{where}:", f"expected a table. Received: {redact(raw)!r}."))
     return isinstance(raw, dict)
 
 
 def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None:
-    """Return a pipeline from its raw table, or None after adding to `problems`."""
+    """Return a pipeline from its raw table; if it is invalid, add to `problems` and return None."""
     where, before = f"{PIPELINES_FILE} [pipelines.{name}]", len(problems)
     if not _is_table(table, where, problems):
         return None
@@ -232,7 +232,7 @@ def schema_of(domain: str) -> type[Expectations]:
 
 
 def allows_custom_code(choice: Choice) -> bool:
-    """Return whether a table may name a function of the user's as its kind: only models may."""
+    """Return whether the kind of a table may be the user's own function; only models support this."""
     return isinstance(choice, tuple) and choice[-1].endswith(".models")
 
 
@@ -254,7 +254,7 @@ def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settin
 
 
 def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[Problem]) -> Settings | None:
-    """Validate one table; if its class is given as packages, the table's `kind` chooses it."""
+    """Validate one table; if `choice` lists packages, the table's `kind` selects the settings class."""
     if not _is_table(raw, where, problems):
         return None
     if isinstance(choice, tuple):

@@ -12,7 +12,7 @@ from gristmill.util.telemetry import NO_CLIENT_REPORTS
 
 PREFECT_FILE = "prefect.yaml"
 DEFAULT_WORK_POOL = "gristmill"
-TAG = "gristmill"  # of every deployment, and so of every run that the automations watch
+TAG = "gristmill"  # tag of every deployment; the automations watch runs with it
 DATA_UPDATED_EVENT = "gristmill.data.updated"  # retrains a pipeline whose schedule has on_event = true
 RUN_ENDED_EVENT = "gristmill.run.ended"
 HEARTBEAT_SECONDS = 30  # the shortest interval that Prefect accepts
@@ -22,10 +22,10 @@ RUN_ENVIRONMENT = {
 }
 
 _HEAD = """\
-# Generated from pipelines.toml by `gristmill deploy`, and written over by it: edit pipelines.toml.
+# Generated from pipelines.toml by `gristmill deploy`, which overwrites it. Edit pipelines.toml instead.
 # `prefect deploy --all` in this folder applies it; workers then work in this folder too.
 """
-_ANCHOR = "2020-01-01T00:00:00+00:00"  # start of all intervals, so that deploying again moves no run
+_ANCHOR = "2020-01-01T00:00:00+00:00"  # start of all intervals, so that deploying again does not shift the runs
 _COLLISION = {"skip": "CANCEL_NEW", "wait": "ENQUEUE"}
 
 
@@ -72,7 +72,7 @@ def schedule_of(pipeline: Pipeline) -> Schedule:
     """Return the schedule of a pipeline's retraining."""
     table = pipeline.tables["schedule"]
     if not isinstance(table, Schedule):
-        raise TypeError(f"{pipeline.name}: {table!r} is no schedule")
+        raise TypeError(f"{pipeline.name}: {table!r} is not a schedule")
     return table
 
 

@@ -1,4 +1,4 @@
-"""JSON Schema of `pipelines.toml`, by which editors complete and check the file.
+"""JSON Schema of `pipelines.toml`, which editors use to complete and validate the file.
 
 `python -m gristmill.config.json_schema` prints it, and a test keeps `pipelines.schema.json` current. The description of
 a field is the comment behind it in the settings class.
@@ -85,7 +85,7 @@ def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: 
 
 
 class _Described(GenerateJsonSchema):
-    """Describes every field, also of nested tables, by the comment behind it in the class that declares it."""
+    """Describe every field, including fields of nested tables, with the comment after it in the declaring class."""
 
     def model_schema(self, schema: ModelSchema) -> JsonSchemaValue:
         definition = super().model_schema(schema)

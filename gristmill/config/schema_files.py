@@ -18,7 +18,7 @@ def schema_file(name: str) -> str:
 
 
 def read_schema(root: Path, name: str, kind: type[Expectations], problems: list[Problem]) -> Expectations | None:
-    """Return the schema of a pipeline; None if there is no file, or after adding to `problems`."""
+    """Return the schema of a pipeline; None if there is no file or it is invalid, which is added to `problems`."""
     file, before = schema_file(name), len(problems)
     try:
         raw = tomllib.loads((root / file).read_text(encoding="utf-8"))

@@ -25,11 +25,11 @@ class Stage:
     warm: bool = False  # its training can start from another network's weights (`with_warm_start`)
     when: Callable[[Mapping[str, Any]], bool] | None = None  # whether the pipeline has the stage, by its tables
     ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # table to keys that cannot change its result
-    axes: tuple[tuple[str, str], ...] = ()  # fans out: (key of its table with the count, argument with the number)
-    point: Mapping[str, int] = field(default_factory=dict)  # argument to number, from 0, of one point
+    axes: tuple[tuple[str, str], ...] = ()  # axes to fan out over: (settings key of the count, argument of the number)
+    point: Mapping[str, int] = field(default_factory=dict)  # number of the point by argument, from 0
     function: str = ""  # function of its module: by default the stage's name, or `chunk`
-    chunked: tuple[str, ...] | None = None  # inputs of its module's `chunks` and `chunk`, if it has them
-    threaded: bool = False  # it uses all cores of a machine, so chunks are only for other machines
+    chunked: tuple[str, ...] | None = None  # inputs of the module's `chunks` and `chunk`; None without these functions
+    threaded: bool = False  # uses all cores of a machine, so chunks only help on other machines
 
     @property
     def label(self) -> str:
@@ -38,7 +38,7 @@ class Stage:
         return f"{self.name} {numbers}" if numbers else self.name
 
     def chunk(self, number: int) -> "Stage":
-        """Return one chunk of the work as a point; its artifact is read by the stage only."""
+        """Return one chunk of the work as a point; only the stage itself reads its artifact."""
         return replace(self, function="chunk", point={"number": number}, inputs=self.chunked or (), chunked=None)
 
     def argument(self, name: str) -> str:

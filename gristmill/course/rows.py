@@ -1,4 +1,4 @@
-"""Rows of the course table: what the course published, what its own code scores on our split, and our scores.
+"""Rows of the course table: published scores, scores of the course's code on our split, and our scores.
 
 `data/course.toml` of the project lists the rows with their pipelines. Our scores are a sweep of the pipeline over
 seeds, so a row that was run before is a cache hit. `docs/course.json` keeps the scores by pipeline and seed, because
@@ -50,7 +50,7 @@ class CourseRow(Settings):
     week: str
     what: str
     pipeline: str
-    published: str  # scores, as the course words them
+    published: str  # published scores, quoted from the course
     split: str  # the data behind the published scores
     seeds: PositiveInt = 3
     code: CourseCode | None = None  # None if it was not run
@@ -115,7 +115,7 @@ def trials(catalogue: Catalogue) -> Iterator[Trial]:
 def result(
     catalogue: Catalogue, row: CourseRow, run: RunTrials, saved: Mapping[int, TrialScores] | None = None
 ) -> CourseResult:
-    """Return a row with its scores; `saved` scores by seed stand in for those that this store lacks."""
+    """Return a row with its scores; `saved` holds scores by seed to use if this store has none."""
     asked = seed_trials(catalogue, row.pipeline, row.seeds)
     here, missing, failed = _scores_here(catalogue, row, asked, run)
     others = {trial.seed: saved[trial.seed] for trial in asked if saved and trial.seed in saved.keys() - here.keys()}

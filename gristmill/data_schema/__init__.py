@@ -1,1 +1,1 @@
-"""The schema of a pipeline's data, `schemas/NAME.toml`: check data by it, propose it from data."""
+"""The schema of a pipeline's data, `schemas/NAME.toml`: check data against it, or propose it from data."""

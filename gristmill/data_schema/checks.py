@@ -1,4 +1,4 @@
-"""Check data by a schema: each violation names the place, the received value and the broken rule."""
+"""Check data against a schema: each violation names the location, the received value and the broken rule."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -30,7 +30,7 @@ class SchemaRule:
 
 
 SchemaProposal = dict[str, list[SchemaRule]]
-"""Rules by table; those outside tables under ""."""
+"""Rules by table; the key "" holds the rules outside tables."""
 
 
 def column_table(name: str) -> str:

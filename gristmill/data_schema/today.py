@@ -1,4 +1,4 @@
-"""Today's data of a pipeline: ingested and checked by its schema, or the source of a proposed schema."""
+"""The current data of a pipeline: ingest it and check it against the schema, or propose a schema from it."""
 
 import importlib
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _NOTES = {"classes": "  # minimum number of examples; classes that are not liste
 
 @contextmanager
 def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[Path, dict[str, int]]]:
-    """Yield the folder and counts of today's ingested data, from the store or made for this block.
+    """Yield the folder and counts of the current ingested data, from the store or ingested for this block.
 
     Raises:
         DataError: the data is missing, unusable, or breaks the schema.

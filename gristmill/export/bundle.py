@@ -48,7 +48,7 @@ def check_parity(
     Inputs are the raw ones of the scored rows; the tolerance is the largest difference allowed.
 
     Raises:
-        ParityError: naming the format and its difference.
+        ParityError: the predictions differ; the message names the format and the difference.
     """
     with TemporaryDirectory() as folder:
         write_inputs(inputs, Path(folder))
@@ -67,7 +67,7 @@ def check_parity(
 
 
 def check_same_as_scored(predicted: Inputs, scored: Inputs, tolerance: float) -> None:
-    """Check that the network to export predicts what was scored.
+    """Check that the network to export reproduces the scored predictions.
 
     Raises:
         ParityError: the predictions differ by more than the tolerance.

@@ -1,4 +1,4 @@
-"""Cache of a shared store on one machine: upload what the others lack, and keep the cache below its size limit."""
+"""Cache of a shared store on one machine: upload artifacts that the shared store lacks, and limit the cache size."""
 
 import logging
 import shutil
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def upload_missing(store: Store, references: Iterable[Reference]) -> None:
-    """Upload those artifacts that the shared store lacks: made before it was shared, or damaged there."""
+    """Upload artifacts that the shared store lacks because they predate sharing or are damaged there."""
     for reference in references if store.remote else ():
         stage, key = reference["stage"], reference["key"]
         with suppress(CorruptArtifact):  # removed meanwhile
@@ -27,8 +27,8 @@ def upload_missing(store: Store, references: Iterable[Reference]) -> None:
 def evict(store: Store, dry_run: bool = False, without: Container[Path | str] = ()) -> list[Garbage]:
     """Remove the least recently used artifacts until the cache is below its size limit, and return them.
 
-    Only artifacts that the shared store has are removed, and none that was used since the oldest run under way here
-    began. `dry_run` only returns them. Folders in `without` do not count, because they are removed anyway.
+    Only artifacts that the shared store has are removed. Artifacts used since the start of the oldest active run on
+    this machine are kept. `dry_run` only returns them. Folders in `without` do not count: they are removed anyway.
     """
     if not isinstance(store, SharedStore) or store.remote.limit is None:
         return []

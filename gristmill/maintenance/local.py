@@ -1,4 +1,4 @@
-"""Maintenance of the store: verify its content, remove what nothing refers to."""
+"""Maintenance of the store: verify its content, and remove unreferenced files."""
 
 import shutil
 import time
@@ -69,12 +69,12 @@ def verify_registry(registry: Registry) -> Iterator[Verification]:
 
 
 def repair(verification: Verification, store: Store, registry: Registry) -> Verification:
-    """Restore a damaged bundle from the store, or quarantine what else is damaged; return what was done."""
+    """Restore a damaged bundle from the store, or quarantine the damaged file; return the action taken."""
     if verification.damage is None or isinstance(verification.path, str):
         return verification
     if verification.version:
         is_restored = registry.restore(verification.version)
-        action = "Restored from the store." if is_restored else "The store has it no more: moved to quarantine."
+        action = "Restored from the store." if is_restored else "The store no longer has it: moved to quarantine."
         return replace(verification, repair=action)
     if not verification.path.exists():  # `Registry.repair_pointers` restores a pointer; a version is lost
         is_pointer = verification.path.name == POINTER
@@ -84,10 +84,10 @@ def repair(verification: Verification, store: Store, registry: Registry) -> Veri
 
 
 def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> Iterator[Garbage]:
-    """Yield what can be removed.
+    """Yield files and folders that can be removed.
 
-    Kept are the artifacts of each pipeline's last successful runs, of its newest run and of the last retraining that
-    judged a challenger (its data is compared with later data), of its champion and its newest versions, and `others`.
+    These artifacts are kept: those of each pipeline's last successful runs, its newest run, the last retraining that
+    judged a challenger (for comparison with later data), its champion and newest versions, and `others`.
     Versions need no artifact to serve: they own their bundles.
     """
     registry = Registry(store)
@@ -111,7 +111,7 @@ def garbage(store: Store, keep_runs: int, others: Iterable[Reference] = ()) -> I
             yield _sized(path, "checkpoints of a training that ended or was given up")
     for path in registry.orphan_bundles():
         if _age(path) > ORPHAN_AGE:
-            yield _sized(path, "bundle that never became a version, or whose version is gone")
+            yield _sized(path, "bundle that never became a version, or whose version was removed")
     for path in sorted([*store.root.glob("*/??/.*~*~*~*"), *store.root.glob("registry/*/bundles/.*~*~*~*")]):
         if is_abandoned(path) or _age(path) > ORPHAN_AGE:
             yield _sized(path, "left behind by a process that died")
@@ -161,7 +161,7 @@ def referenced_artifacts(store: Store, keep_runs: int) -> Iterator[Reference]:
 
 
 def first_running(store: Store, cache: str | None = None) -> float:
-    """Return when the oldest run under way, of one cache or of all, began, in seconds since the epoch, or infinity."""
+    """Return the start of the oldest active run, of one cache or all, in seconds since the epoch; infinity if none."""
     runs = Runs(store)
     records = (record for pipeline in runs.pipelines() for record in runs.newest_first(pipeline))
     running = (record for record in records if record.outcome == "running" and cache in (None, record.cache))

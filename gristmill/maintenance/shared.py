@@ -1,4 +1,4 @@
-"""Maintenance of a shared store: verify its content, find what nothing refers to."""
+"""Maintenance of a shared store: verify its content, and find unreferenced files."""
 
 import re
 import time
@@ -32,7 +32,7 @@ def verify_shared(store: Store) -> Iterator[Verification]:
     for name in sorted(name for name in listing if name.startswith("objects/")):
         try:
             is_intact = bucket.digest(name) == PurePosixPath(name).name
-        except FileNotFoundError:  # `gc` of another machine has just removed it
+        except FileNotFoundError:  # removed by `gc` of another machine
             continue
         intact |= {name} if is_intact else set()
         damage = None if is_intact else "altered since it was published (its SHA-256 does not hold)."
@@ -40,7 +40,7 @@ def verify_shared(store: Store) -> Iterator[Verification]:
     for name, content in _read(store.remote, listing, _MANIFEST):
         try:
             lost = [named for named in _objects(name, content, bucket.url_of(name)) if named not in intact]
-            damage = f"names {lost[0]}, which is gone or altered." if lost else None
+            damage = f"names {lost[0]}, which is missing or altered." if lost else None
             yield _verification(bucket.url_of(name), damage, "shared manifest")
         except CorruptArtifact as error:
             yield Verification(bucket.url_of(name), str(error), "shared manifest")
@@ -54,7 +54,7 @@ def _verification(url: str, damage: str | None, kind: str) -> Verification:
 
 
 def repair_shared(verification: Verification, store: Store) -> Verification:
-    """Restore a damaged file of a shared store from this machine's cache, or else remove it; return what was done.
+    """Restore a damaged file of a shared store from this machine's cache, or remove it; return the action taken.
 
     Damaged objects must be repaired first, so that they are uploaded again with their manifests.
     """
@@ -81,13 +81,13 @@ def repair_shared(verification: Verification, store: Store) -> Verification:
         store.share(cached, name)
         return replace(verification, repair="Uploaded again from the cache.")
     if name.startswith("registry/"):
-        return replace(verification, repair="Left as it is: a machine whose cache has it can repair it.")
+        return replace(verification, repair="Not changed: a machine whose cache has the file can repair it.")
     bucket.remove(name)
     return replace(verification, repair="Removed: the next run makes it again, or a machine that has it shares it.")
 
 
 def shared_garbage(store: Store, needed: Iterable[Reference]) -> Iterator[Garbage]:
-    """Yield what can be removed from a shared store: manifests that nothing refers to, and objects that none names.
+    """Yield unreferenced files of a shared store: manifests without references, and objects without a manifest.
 
     `needed` is what any run, version or sweep needs (`local.referenced_artifacts`).
 
@@ -109,7 +109,7 @@ def shared_garbage(store: Store, needed: Iterable[Reference]) -> Iterator[Garbag
         if name.startswith("artifacts/") and name not in kept and now - age < since
     }
     orphans = _orphan_bundles(listing, Registry(store))
-    removable |= dict.fromkeys(orphans, "bundle that never became a version, or whose version is gone")
+    removable |= dict.fromkeys(orphans, "bundle that never became a version, or whose version was removed")
     named = set[str]()
     for name, content in _read(store.remote, (name for name in listing if name not in removable), _MANIFEST):
         with suppress(CorruptArtifact):  # `verify` reports it

@@ -1,4 +1,4 @@
-"""The flows under names that Prefect can import anywhere: `gristmill.prefect_runtime.entrypoints.timeseries`.
+"""Flows with names that Prefect can import in any folder, as in `gristmill.prefect_runtime.entrypoints.timeseries`.
 
 A worker works in the project's folder, which Python searches first. If that folder has a package `flows` of its own,
 `flows.timeseries` would not be found; the name `gristmill` is unique.
@@ -17,7 +17,7 @@ from gristmill.util.processes import end_with_parent
 
 
 def import_own(module: str) -> ModuleType:
-    """Import a module of gristmill's, even if the user's folder has a package of the same name."""
+    """Import a module of gristmill even if the user's folder has a package of the same name."""
     root = str(PACKAGE.parent)
     sys.path.insert(0, root)
     try:

@@ -1,4 +1,4 @@
-"""Launch flows from this process: check what they need first, then load Prefect, which takes a second."""
+"""Launch flows from this process: check their requirements, then load Prefect, which takes a second."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -38,7 +38,7 @@ def launch(
         catalogue: the project, with the settings of this call.
         names: the pipelines.
         flow: its name: a domain, `retrain`, `sweep` or `run_many`.
-        parameters: of the flow, except for the project. They include changed settings, because the flow reads
+        parameters: parameters of the flow except the project. They include changed settings, because the flow reads
             `pipelines.toml` itself, possibly in another process.
         trains: whether it trains in this process, which then imports TensorFlow while Prefect's server starts.
 
@@ -48,7 +48,7 @@ def launch(
     for name in names:
         tables = catalogue.pipeline(name).tables.values()
         fetch_missing(tables, catalogue.root)
-        locate_data(catalogue, name)  # finds out before the first stage what a later one lacks
+        locate_data(catalogue, name)  # reports missing data of later stages before the first stage runs
         extras.check_installed(tables)
     catalogue.store.check_writable()
     run, url = _load_flow(flow, trains)

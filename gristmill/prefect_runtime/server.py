@@ -26,7 +26,7 @@ opt_out()  # every command imports this module before Prefect
 
 START_TIMEOUT = 60  # seconds for a cold start with a new database, which took up to 16
 MAX_SILENCE = 40  # seconds without an answer after which a run's API counts as lost; Prefect's client waits longer
-MIN_FAILED_CHECKS = 4  # as well, because time also passes while this process is stopped
+MIN_FAILED_CHECKS = 4  # also required, because time passes while this process is suspended
 
 _CHECK_INTERVAL = 2  # seconds
 
@@ -202,7 +202,7 @@ def _start_server(show_log: bool, schedules: bool) -> tuple[str, "subprocess.Pop
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=None if show_log else subprocess.DEVNULL,
-            process_group=0,  # Ctrl-C must not reach the server: the run still reports its end to it
+            process_group=0,  # Ctrl-C must not stop the server, because the run still reports its end to it
         )
     url = f"{origin}/api"
     _servers[url] = process

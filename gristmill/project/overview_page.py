@@ -26,7 +26,7 @@ from gristmill.store.store import Store
 TITLE = "All pipelines"
 
 _MAX_RETRAININGS_LISTED = 5  # of each pipeline
-_OTHER_PAGES = ("retraining", "sweep", "trial")  # of a pipeline, besides its report
+_OTHER_PAGES = ("retraining", "sweep", "trial")  # pages of a pipeline other than its report
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Choose the reader of a file that `predict` gets instead of the pipeline's source."""
+"""Choose the reader for a file that is passed to `predict` instead of the pipeline's source."""
 
 from pathlib import Path
 

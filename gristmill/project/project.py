@@ -42,7 +42,7 @@ class Project(Models):
         """Open the project at `root`, or the one that contains the current folder.
 
         `overrides` maps names of pipelines to assignments such as `train.epochs=5`. The project's runs, results and
-        predictions are then of these settings.
+        predictions then use these settings.
         """
         return cls(load(None if root is None else Path(root), overrides))
 
@@ -75,7 +75,7 @@ class Project(Models):
         return self._result(self._run_flow(pipeline.domain, name, parameters))
 
     def runs_in_parallel(self, jobs: int | None = None) -> bool:
-        """Whether `run_all` is to be used for several pipelines, given the number of processes asked for."""
+        """Whether to use `run_all` for several pipelines, given the requested number of processes."""
         runner = self.catalogue.runner
         return runner.kind == "dask" or concurrency(runner, jobs) != 1
 
@@ -113,7 +113,7 @@ class Project(Models):
         return self._result(self.record(name, run))
 
     def sweep(self, name: str, jobs: int | None = None) -> SweepResult:
-        """Run those trials of a pipeline's sweep that were not run before, and return the leaderboard.
+        """Run the trials of a pipeline's sweep that have no result yet, and return the leaderboard.
 
         `jobs` is the number of processes, each with one trial at a time; by default that of `[runner]`.
         """
@@ -122,7 +122,7 @@ class Project(Models):
         return SweepResult(name, self.catalogue.pipeline(name).description, entries, self.store)
 
     def run_trials(self, name: str, trials: list[Trial], jobs: int | None) -> list[TrialScores | None]:
-        """Run those trials of a pipeline that were not run before; return the scores of all, None where one failed."""
+        """Run the trials that have no result yet; return the scores of all trials, None for a failed one."""
         outcomes = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
         overrides = self._assignments(name)
         missing = [[*overrides, *trial.assignments] for trial, one in zip(trials, outcomes, strict=True) if one is None]
@@ -164,7 +164,7 @@ class Project(Models):
         return verdicts
 
     def collect(self, dry_run: bool = False) -> list[local.Garbage]:
-        """Remove and return what no run, version or sweep needs; with `dry_run` only return it."""
+        """Remove and return files that no run, version or sweep needs; with `dry_run`, only return them."""
         self.runs.pull()
         self.registry.pull()
         latest = [self.runs.latest_own(pipeline) for pipeline in self.catalogue.pipelines.values()]

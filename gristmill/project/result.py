@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Result:
     """A run of a pipeline and its artifacts, which are read from the store on access.
 
-    A notebook shows it as the scores of model and baselines and the first picture of the report, when it is the last
-    value of a cell. Access raises `RequestError` if the run has no such artifact, and `CorruptArtifact` if the artifact
+    As the last value of a notebook cell, it is shown as the scores of model and baselines and the first picture of the
+    report. Access raises `RequestError` if the run has no such artifact, and `CorruptArtifact` if the artifact
     was removed (`gristmill gc`) or altered.
     """
 

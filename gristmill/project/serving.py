@@ -89,7 +89,7 @@ class Models:
         return None if self.registry.is_remote_only(version) else self.registry.folder(version)
 
     def versions_of(self, record: Record) -> list[Version]:
-        """Return the versions that were made from a run, newest first: several only after one's file was damaged."""
+        """Return the versions made from a run, newest first; there are several only if a version file was damaged."""
         self.registry.pull(record.pipeline)
         bundle = record.references.get("export")
         return [known for known in self.registry.versions(record.pipeline) if known.references["export"] == bundle]
@@ -108,7 +108,7 @@ class Models:
         return self.registry.promote(name, version, "asked for")
 
     def rollback(self, name: str) -> Promotion:
-        """Make the last undamaged version that served before the champion the champion."""
+        """Promote the last undamaged version that served before the champion."""
         self._pull(name)
         return self.registry.rollback(name, "rolled back")
 
@@ -123,7 +123,7 @@ class Models:
                 its columns; default: the source itself.
             version: number of a version to use instead of the champion.
             options: for time series `steps`, the number of values to forecast, and `history`, the number of values to
-                show to a model that takes any; for texts `text`, one text instead of a place.
+                pass to a model that accepts any number; for texts `text`, one text instead of a place.
         """
         given = {option: value for option, value in options.items() if value is not None}
         served, export = self._served(name, version)
@@ -131,7 +131,7 @@ class Models:
             raise RequestError(
                 f"{name} is a generation pipeline, whose model generates text. Run: gristmill generate {name}."
             )
-        tables = restore_settings(served.domain, served.settings)  # of its run: today's may name other columns
+        tables = restore_settings(served.domain, served.settings)  # settings of its run, not the current ones
         import_keras()
         progress.report_work("predict", logged=False)
         module = importlib.import_module(f"gristmill.domains.{served.domain}.predict")

@@ -1,4 +1,4 @@
-"""Status of pipelines, as `ls` shows it: read from the store, the run records and the registry."""
+"""Status of pipelines for `ls`, read from the store, the run records and the registry."""
 
 import contextlib
 import logging

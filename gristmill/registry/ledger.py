@@ -26,7 +26,7 @@ _FILE_PATTERN = r"\d{6,}\.json"
 
 
 class Entry(BaseModel):
-    """Content of a ledger under one number."""
+    """Content of one numbered ledger entry."""
 
     number: int
     pipeline: str

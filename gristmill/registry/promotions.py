@@ -24,8 +24,8 @@ class Promotion(Entry):
     """Record that a version became the champion."""
 
     version: int
-    previous: int | None  # the champion before
-    line: list[int]  # the versions that served before it and that rollbacks lead to, the last one first
+    previous: int | None  # previous champion
+    line: list[int]  # earlier versions to which rollbacks return, the most recent first
     when: datetime
     why: str
 

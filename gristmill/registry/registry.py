@@ -181,8 +181,8 @@ class Registry:
     def promote(self, pipeline: str, number: int, why: str, judged: int | None = None) -> Promotion:
         """Make a version the champion; return the new promotion, or the last one if the champion does not change.
 
-        If another version than `judged` (0 for none), with which it was compared, serves now, that one stays the
-        champion. By default the version is promoted whichever serves.
+        `judged` is the version it was compared with (0 for none). If a different version serves now, the champion does
+        not change. By default, the version is promoted regardless of the current champion.
 
         Raises:
             RequestError: there is no version of this number.

@@ -53,7 +53,7 @@ class Version(Entry):
 
     @property
     def loses_to_baseline(self) -> str | None:
-        """Comparison with the best baseline on the test set where that is better; None otherwise."""
+        """Comparison with the best baseline if it is better on the test set; None otherwise."""
         scores = self.evaluated
         model_rank, baseline_rank = scores.headline.ranks
         if model_rank <= baseline_rank:

@@ -1,1 +1,1 @@
-"""Views of what was run: pages of one look, and what a notebook's cell shows. None of them is an artifact."""
+"""Reports of runs: HTML pages in one style, and the output of notebook cells. None of them is an artifact."""

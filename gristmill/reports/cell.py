@@ -1,4 +1,4 @@
-"""A section of a report on its own, as a notebook cell or a terminal shows it."""
+"""A single section of a report, for a notebook cell or a terminal."""
 
 import re
 from collections.abc import Iterator

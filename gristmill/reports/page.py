@@ -22,7 +22,7 @@ def page_path(store: Store, name: str) -> Path:
 
 
 def page_name(pipeline: str, what: str) -> str:
-    """Return the name of another page of a pipeline than its report. The dot keeps it apart from names of pipelines."""
+    """Return the name of an additional page of a pipeline; its dot distinguishes it from pipeline names."""
     return f"{pipeline}.{what}"
 
 

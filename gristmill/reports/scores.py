@@ -28,7 +28,7 @@ def scores_table(scores: Scores, part: str, metrics: Mapping[str, str]) -> Table
 
 
 def short_table(scores: Scores) -> Table:
-    """Return the scores to show where there is no room for all.
+    """Return the scores to show if space is limited.
 
     These are the metric of the headline on the validation and the test set, then the other metrics on the test set. The
     first two headings have a line for the part and one for the metric.

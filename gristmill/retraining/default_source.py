@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 def with_ingest_of(pipeline: Pipeline, served: Version | Record, ingest: Settings) -> Pipeline:
-    """Return a pipeline that reads today's source with the table `ingest` of the served model's run.
+    """Return a pipeline that reads the current source with the table `ingest` of the served model's run.
 
-    Only `max_lost` is today's.
+    Only `max_lost` has its current value.
     """
     today: Any = pipeline.tables["ingest"]
     table = ingest.model_copy(update={"max_lost": today.max_lost})

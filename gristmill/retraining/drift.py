@@ -21,7 +21,7 @@ Values = npt.NDArray[np.float64]
 Sign = TypeVar("Sign", ErrorDrift, MeanDrift, InputDrift, ErrorDrift | MeanDrift)
 
 RARE = 0.01  # p-value below which a sign is an alarm
-MAX_TRAINING_VALUES = 20_000  # that new values are compared with
+MAX_TRAINING_VALUES = 20_000  # maximum number of training values to compare new values with
 
 
 def combine_signs(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputDrift]) -> Drift:

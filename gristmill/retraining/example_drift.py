@@ -63,9 +63,9 @@ def category_drift(name: str, new: Iterable[str], trained: Iterable[str]) -> Inp
 
 
 def chance_of_higher_mean(new: Values, test: Values) -> float:
-    """Return the p-value of the mean of `new` being this far above that of `test`, by a permutation test.
+    """Return the p-value of the mean of `new` exceeding the mean of `test`, by a permutation test.
 
-    It holds for errors of 0 and 1 as for any others. Nothing is rare about a single value.
+    It is valid for any errors, including 0 and 1. A single value is never significant.
     """
     if min(len(new), len(test)) < 2:
         return 1.0

@@ -19,10 +19,10 @@ class JudgedData(NamedTuple):
 
 
 def last_judged_data(pipeline: Pipeline, runs: Runs, registry: Registry, champion: Version | None) -> JudgedData | None:
-    """Return the data that the last retraining by today's settings judged, or the champion's.
+    """Return the data judged by the last retraining with the current settings, or the champion's data.
 
-    The champion's data is returned if it is newer, and if the champion replaces a damaged version: what was judged for
-    that version must be judged again. `champion` is the newest sound one.
+    The champion's data is returned if it is newer, or if the champion replaces a damaged version, for which data must
+    be judged again. `champion` is the newest undamaged one.
     """
     judged, promoted = runs.last_judged(pipeline), registry.promoted(pipeline.name)
     newer = champion is not None and (judged is None or champion.made > judged.started)

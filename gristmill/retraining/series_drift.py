@@ -17,18 +17,18 @@ from gristmill.retraining.drift import MAX_TRAINING_VALUES, RARE, Values, input_
 from gristmill.runs.retraining_record import ErrorDrift, InputDrift
 
 _LARGE_QUANTILE = 0.9  # of the errors on held-out data; larger errors count as large
-_NEWEST = 12  # newest errors that are also tested alone, so that earlier errors do not hide a change
+_NEWEST = 12  # number of newest errors to test separately, so that earlier errors do not hide a change
 _MIN_BLOCKS = 20  # disjoint training blocks that new values are compared with
 _MIN_VALUES_FOR_SPREAD = 4
 _MAX_CORRELATION = 0.99  # upper limit of the estimate
-_MIN_VARIANCE = 1e-18  # smaller ones of a constant column are rounding errors
+_MIN_VARIANCE = 1e-18  # smaller variances are rounding errors of constant columns
 
 
 def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> ErrorDrift | None:
     """Compare the champion's new errors with those on held-out data, each given in stretches in the order of time.
 
-    All new errors are compared, and the newest alone, so that many earlier ones do not hide a change. Errors that are
-    not finite count as larger than all others.
+    All new errors are compared, and the newest errors separately, so that many earlier errors do not hide a change.
+    Errors that are not finite count as larger than all others.
     """
     fresh, known = ([np.where(np.isnan(errors), np.inf, errors) for errors in stretches] for stretches in (new, before))
     if not sum(map(len, fresh)) or not sum(map(len, known)):

@@ -53,8 +53,8 @@ def _download(url: str, file: Path, sha256: str, store: Store) -> None:
             received = _stream(url, aside)
             if received != sha256:
                 raise DataError(
-                    f"{url}: the file has SHA-256 {received}, but sha256 = {sha256} is asked for. "
-                    "Set sha256 to the first if you trust the file, or find the one that is meant."
+                    f"{url}: the file has SHA-256 {received}, but sha256 = {sha256} is expected. "
+                    "Set sha256 to the first if you trust the file, or use the expected file."
                 )
             aside.replace(file)
         finally:
@@ -69,7 +69,7 @@ def _stream(url: str, aside: Path) -> str:
     def check_scheme(request: httpx.Request) -> None:
         scheme = request.url.scheme
         if scheme and scheme not in {"https", url.partition(":")[0]}:
-            raise DataError(f"{url}: leads on to {scheme}://, which is not followed. {_REMEDY}")
+            raise DataError(f"{url}: redirects to {scheme}://, which is not allowed. {_REMEDY}")
 
     try:
         with (
@@ -90,7 +90,7 @@ def _stream(url: str, aside: Path) -> str:
             file.flush()
             os.fsync(file.fileno())
     except httpx.TooManyRedirects:
-        raise DataError(f"{url}: leads on more than {_MAX_REDIRECTS} times. {_REMEDY}") from None
+        raise DataError(f"{url}: redirects more than {_MAX_REDIRECTS} times. {_REMEDY}") from None
     except httpx.HTTPStatusError as error:
         raise DataError(
             f"{url}: HTTP status {error.response.status_code} {error.response.reason_phrase}. "

@@ -80,7 +80,7 @@ def locate(
         return Located((downloads / sha256 / (name or _DEFAULT_NAME),), location, sha256)
     candidates = list(_candidates(location, root, needed_by))
     for folder, name in candidates if location else []:
-        with contextlib.suppress(ValueError):  # a NUL in a name: not there
+        with contextlib.suppress(ValueError):  # a NUL in a name: no such file
             if files := _files_at(folder, name, suffixes):
                 _check_names(files, needed_by)
                 return Located(tuple(path.absolute() for path in files), sha256=sha256)
@@ -98,7 +98,7 @@ def _candidates(location: str, root: Path, needed_by: str) -> Iterator[tuple[Pat
         yield from ((folder, name) for folder in _package_folders(package, needed_by))
         return
     given = Path(location)
-    with contextlib.suppress(RuntimeError):  # an unknown user's home: taken literally, and not found
+    with contextlib.suppress(RuntimeError):  # the home of an unknown user: taken literally, and not found
         given = given.expanduser()
     yield from ((folder, str(given)) for folder in ([root] if given.is_absolute() else [root, *search_folders()]))
 
@@ -116,7 +116,7 @@ def _package_folders(name: str, needed_by: str) -> list[Path]:
 
 def _files_at(folder: Path, name: str, suffixes: tuple[str, ...]) -> list[Path]:
     """Return the file itself, the files below the folder, or those that match the pattern; sorted."""
-    with contextlib.suppress(OSError):  # a name too long, a folder without permission: not there
+    with contextlib.suppress(OSError):  # the name is too long or the folder is not readable: no such file
         if (folder / name).is_file():
             return [folder / name]
         if (folder / name).is_dir():

@@ -1,4 +1,4 @@
-"""Plan of a run: what it would do and why, from the store and the run records alone.
+"""Plan of a run: the stages to run and the reasons, derived from the store and the run records only.
 
 Neither Prefect nor TensorFlow nor pandas is imported, so a run with nothing to do starts and ends at once.
 """
@@ -45,7 +45,7 @@ def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -
     steps: dict[str, Step] = {}
     for stage in stages_of(pipeline.domain, pipeline.tables):
         if stage.name == refresh:
-            steps[stage.label] = Step(stage.label, "run", "asked by --refresh")
+            steps[stage.label] = Step(stage.label, "run", "requested by --refresh")
         else:
             steps[stage.label] = _step(catalogue, pipeline, stage, modules, imported, steps)
     return list(steps.values())
@@ -104,7 +104,7 @@ def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dic
 
 
 def _locate_code(root: Path, location: str, needed_by: str) -> Located:
-    """Return a file of code and those that it imports, all of which must lie in the project."""
+    """Return a code file and the files that it imports; all must be in the project."""
     file = (root / location).absolute()
     if not os.path.isfile(file):  # noqa: PTH113 - Path.is_file raises for a name that is too long
         raise DataError(f"{needed_by}: no such file '{file}'. Put it there, or correct the path.")
@@ -140,7 +140,7 @@ def _digest_of(located: Located, store: Store) -> str:
     if located.sha256 not in (None, digest):
         raise DataError(
             f"{folder / (names[0] if len(names) == 1 else '')}: SHA-256 {digest}, but sha256 = {located.sha256} is "
-            "asked for. Set sha256 to the first if you trust the file, or find the one that is meant."
+            "expected. Set sha256 to the first if you trust the file, or use the expected file."
         )
     return digest
 
@@ -181,7 +181,7 @@ def _runs(pipeline: Pipeline, store: Store) -> Iterator[Record]:
 
 
 def _last_made_of(stage: Stage, pipeline: Pipeline, store: Store) -> dict[str, Any] | None:
-    """Return what the last result of a stage that still exists was made of."""
+    """Return the identity parts of a stage's last result that still exists."""
     for record in _runs(pipeline, store):
         if reference := record.references.get(stage.label):
             try:
@@ -211,7 +211,7 @@ def _reasons(stage: Stage, made_of: Identity, pipeline: Pipeline, store: Store) 
         elif None in (before, after):  # points of a stage that fans out were added or removed
             yield f"{'without' if after is None else 'with'} {name}"
         else:
-            yield f"{name} gave other data"
+            yield f"{name} produced different data"
 
 
 def _own_changes(made_of: Identity, last: dict[str, Any] | None) -> Iterator[str]:

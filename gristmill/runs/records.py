@@ -1,7 +1,7 @@
 """Run records: settings, results and artifacts of each run.
 
-Each run has one JSON file, `root/runs/<pipeline>/<id>.json`, rewritten as each stage ends, so that a kill loses no
-record of finished work. `ls`, `show`, the reasons of `plan` and `gc` read them.
+Each run has one JSON file, `root/runs/<pipeline>/<id>.json`. It is rewritten after each stage, so that the record of
+finished stages survives a kill. `ls`, `show`, `plan` and `gc` read these files.
 """
 
 import logging
@@ -31,7 +31,7 @@ _MAX_RUNS_LISTED = 5  # in an error: a pipeline may have thousands
 
 RunOutcome = Literal["running", "succeeded", "failed", "interrupted"]
 
-# The current name of a recorded domain: runs and versions of tables called it "regression" before.
+# Earlier versions recorded the domain "tabular" as "regression".
 DomainName = Annotated[str, AfterValidator(lambda name: "tabular" if name == "regression" else name)]
 
 
@@ -62,7 +62,7 @@ class Record(BaseModel):
     pid: int
     process: str = ""  # `process_identity`: a later process may have the same pid
     retraining: Retraining | None = None
-    trial: bool = False  # of a sweep: it ends with scores and exports no model
+    trial: bool = False  # whether this is a trial of a sweep, which ends with scores and exports no model
 
     @property
     def made_model(self) -> bool:
@@ -71,12 +71,12 @@ class Record(BaseModel):
 
     @property
     def assigned(self) -> list[str]:
-        """The overrides that the user gave, without those of a retraining itself."""
+        """The user's overrides, without those that a retraining adds."""
         asked = self.retraining.asked if self.retraining else []
         return [assignment for assignment in self.overrides if assignment not in asked]
 
     def is_own(self, pipeline: Pipeline) -> bool:
-        """Return whether this run used a pipeline's own settings, and did not try others by `--set`.
+        """Return whether this run used a pipeline's own settings, not others set with `--set`.
 
         This includes runs with the same assignments as the pipeline was loaded with, usually none, even if the file has
         changed since, and runs whose assignments lead to the same settings.
@@ -197,11 +197,11 @@ class Runs:
         return next(filter(matches, self.newest_first(pipeline)), None)
 
     def pipelines(self) -> list[str]:
-        """Return the names of all pipelines that were ever run."""
+        """Return the names of all pipelines with runs."""
         return sorted(folder.name for folder in self._root.glob("*") if folder.is_dir())
 
     def _may_have_changed(self, path: Path) -> bool:
-        """Return whether a record that is here may have changed elsewhere: a running one of another cache."""
+        """Return whether a local record may have changed elsewhere, as the record of another cache's running run."""
         try:
             record = Record.model_validate_json(path.read_bytes())
         except (ValidationError, OSError):

@@ -15,7 +15,7 @@ from gristmill.settings.messages import format_number
 from gristmill.settings.schedule import Gate, Schedule, parse_duration
 
 CHALLENGER, CHAMPION = "challenger", "champion"  # names in scores, next to those of the baselines
-CONFIDENCE_LEVEL = 0.95  # of the interval around the difference between the two
+CONFIDENCE_LEVEL = 0.95  # level of the confidence interval of their difference
 
 
 JsonFloat = Annotated[float, PlainSerializer(lambda x: x if math.isfinite(x) else str(x), when_used="json")]
@@ -30,14 +30,14 @@ class Champion:
     """The version that serves, with which new data and challengers are compared."""
 
     folders: Folders
-    tables: Mapping[str, Settings]  # settings of its run; the current ones may ask for another model
+    tables: Mapping[str, Settings]  # settings of its run; the current settings may define another model
 
 
 class DataChanges(BaseModel):
     """Number of rows that differ from earlier data."""
 
-    later: int  # after the last known row, so no model has seen them
-    late: int = 0  # added before it
+    later: int  # rows after the last known row, which no model has seen
+    late: int = 0  # rows added before the last known row
     revised: int = 0
     removed: int = 0
 
@@ -64,7 +64,7 @@ class LostRows:
 class Sign(BaseModel):
     """A sign of drift."""
 
-    probability: JsonFloat  # of a value as extreme if there were no drift
+    probability: JsonFloat  # p-value: probability of a value as extreme without drift
     alarm: bool
 
     @property
@@ -90,7 +90,7 @@ class MeanDrift(Sign):
 class ErrorDrift(MeanDrift):
     """A champion's errors on data since its training, compared with those on data held out of its training."""
 
-    large: JsonFloat  # errors beyond it are large
+    large: JsonFloat  # threshold above which errors count as large
     run: int  # longest run of large errors
     run_before: int
 
@@ -145,9 +145,9 @@ class Judgement(BaseModel):
 
     metric: str
     scores: dict[str, JsonFloat]  # by name, lower is better
-    items: int  # number of judged ones
+    items: int  # number of judged items
     difference: JsonFloat | None  # champion's error minus the challenger's; None unless both are finite
-    interval: tuple[float, float] | None  # of the difference
+    interval: tuple[float, float] | None  # confidence interval of the difference
     best_baseline: str | None
     promoted: bool
     why: str
@@ -164,12 +164,12 @@ class Retraining(BaseModel):
     champion: int | None  # the version that served when it began
     news: DataChanges  # since the champion was trained
     unjudged: int  # rows that no retraining has judged yet
-    asked: list[str] = []  # assignments of its own: a challenger's test set is the judging window
+    asked: list[str] = []  # overrides that the retraining adds: a challenger's test set is the judging window
     drift: Drift | None = None
     judgement: Judgement | None = None
-    verdict: RetrainingVerdict | None = None  # None while it is under way
+    verdict: RetrainingVerdict | None = None  # None while the retraining is running
     why: str = ""
-    version: int | None = None  # what was promoted
+    version: int | None = None  # promoted version
 
     @property
     def over(self) -> bool:
@@ -184,7 +184,7 @@ class Retraining(BaseModel):
 def stop_before_training(
     news: DataChanges, unjudged: int, champion_made: datetime | None, schedule: Schedule, gate: Gate, now: datetime
 ) -> tuple[RetrainingVerdict, str] | None:
-    """Return why a retraining ends before anything is trained; None if it goes on.
+    """Return the reason why a retraining ends before training; None if it continues.
 
     `news` counts changes since the champion was trained, `unjudged` the rows that no retraining has judged yet.
     """
@@ -204,7 +204,7 @@ def stop_before_training(
 
 
 def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdict, str] | None:
-    """Return why a retraining of examples ends before its challenger is trained; None if it goes on.
+    """Return the reason why a retraining of examples ends before it trains a challenger; None if it continues.
 
     `judgeable` counts the rows of the challenger's test set from which neither it nor the champion has learned.
     """
@@ -217,9 +217,9 @@ def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdic
 
 
 def same_settings(judged: Mapping[str, Any], today: Mapping[str, Any], asked: Iterable[str]) -> bool:
-    """Return whether a challenger with the current settings would be the one that was judged.
+    """Return whether a challenger with the current settings would equal the judged one.
 
-    All settings that can change it must be equal, except those that the retraining itself `asked` for.
+    All settings that can change it must be equal, except the overrides `asked` that the retraining adds.
     """
     keys = {"ingest.max_lost", *(assignment.partition("=")[0] for assignment in asked)}
 

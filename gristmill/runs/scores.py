@@ -1,4 +1,4 @@
-"""Scores of a model and its baselines: the content of `scores.json`, written by evaluate and read by everything after.
+"""Scores of a model and its baselines: the content of `scores.json`, which evaluate writes and later stages read.
 
 Scores are kept by part of the data (`validation`, `test`) and metric. A score that cannot be computed is None.
 """
@@ -32,7 +32,7 @@ def rank(score: float | None, higher_is_better: bool = False) -> tuple[bool, flo
 
 
 class Headline(BaseModel):
-    """Score to look at first: the model's on the test set, and that of the best baseline."""
+    """Headline score: scores of the model and of its best baseline on the test set."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -59,14 +59,14 @@ class Headline(BaseModel):
 
 
 class Scores(BaseModel):
-    """Content of `scores.json`; what only one domain writes is a field of that domain's subclass."""
+    """Content of `scores.json`; subclasses add the fields of a single domain."""
 
     model_config = ConfigDict(frozen=True)
 
     model: ByPart
     baselines: dict[str, ByPart] = {}
     best_baseline: str  # on the test set
-    shown: list[str] = []  # metrics to show where there is no room for all
+    shown: list[str] = []  # metrics to show if space is limited
     headline: Headline
     backtest: dict[str, Any] | None = None  # mean and spread of the scores over blocks before the test set
     parity: float | None = None  # largest difference between exported and scored predictions; set by export

@@ -1,4 +1,4 @@
-"""One column of a table: what it contains, and why it may be unusable."""
+"""One column of a table: its content, and why it may be unusable."""
 
 import re
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ _ROW_NUMBER_WORDS = {"id", "identifier", "index", "key", "no", "nr", "number", "
 _ID_WORDS = {"id", "ids", "identifier", "key", "uuid"}
 _DECORATED_NUMBER = r"[-+]?[$€£¥]?\s?[-+]?(\d{1,3}([.,'\s]\d{3})+|\d+)([.,]\d+)?\s?[%$€£¥]?"  # -1,234.50 €
 _MAX_CATEGORIES = 50
-_MAX_CATEGORY_SHARE = 0.2  # different values to rows; more of them say too little each
+_MAX_CATEGORY_SHARE = 0.2  # distinct values per row; beyond it, there are too few rows per value
 _MISSING_MARKS = {"na", "n/a", "n.a.", "#n/a", "nan", "null", "nil", "none", "missing", "?", "-", "--", ".", "..", "*"}
-_MAX_BAD_SHARE = 0.1  # of the cells; with fewer bad ones a column is meant to hold numbers
-_MAX_BAD_SHARE_OF_TARGET = 0.5  # with fewer bad cells a column could be the target once they are corrected
+_MAX_BAD_SHARE = 0.1  # maximum share of bad cells for a column to count as numeric
+_MAX_BAD_SHARE_OF_TARGET = 0.5  # maximum share of bad cells for a column that could be the target after corrections
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ class Column:
 
     @cached_property
     def why_not_numbers(self) -> str:
-        """Return what keeps a column that is meant to hold numbers from doing so; empty for other columns."""
+        """Return why a mostly numeric column cannot be read as numbers; empty for other columns."""
         if self.numbers is not None or not self.bad.any():
             return ""
         count = int(self.unmarked.notna().sum())
@@ -102,7 +102,7 @@ class Column:
 
     @cached_property
     def cleaned(self) -> "Column":
-        """Return the column as it would be without its bad cells, or without the marks in all of them."""
+        """Return the column without its bad cells, or without the marks if all cells have them."""
         if self.first_bad is None:
             return self
         kept = ~self.bad if self._is_mostly_numbers else self.unmarked.notna()

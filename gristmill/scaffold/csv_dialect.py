@@ -15,10 +15,10 @@ from gristmill.scaffold.proposal import Guess
 from gristmill.sources.packed import read_bytes
 from gristmill.sources.tables.csv import is_tab_separated
 
-_SAMPLE_BYTES = 1 << 18  # in which the separator is sought
+_SAMPLE_BYTES = 1 << 18  # bytes to search for the separator
 _SEPARATORS = ",;\t|: "  # the first of those that split rows into equally many cells is chosen
-_MIN_TABLE_LINES = 3  # the header and others, below lines that are not part of the table
-_MIN_EQUAL_SHARE = 0.9  # of the rows have as many cells as the header
+_MIN_TABLE_LINES = 3  # minimum lines, including the header, of a table below other lines
+_MIN_EQUAL_SHARE = 0.9  # minimum share of rows with as many cells as the header
 
 
 def dialect_guesses(path: Path) -> list[Guess]:
@@ -61,14 +61,14 @@ def _rows(sample: str, separator: str) -> list[list[str]]:
 
 
 def _width(sample: str, separator: str) -> int:
-    """Return the number of cells in the header; 1 if too many rows have another."""
+    """Return the number of cells in the header; 1 if too many rows have a different number."""
     header, *rows = _rows(sample, separator)
     equal = sum(len(row) == len(header) for row in rows)
     return len(header) if equal >= _MIN_EQUAL_SHARE * len(rows) else 1
 
 
 def _check_no_preamble(path: Path, sample: str) -> None:
-    """Raise `DataError` if the rows have equally many cells only from a later line on."""
+    """Raise `DataError` if rows have the same number of cells only after some leading lines."""
     for separator in _SEPARATORS.replace(":", "").replace(" ", ""):  # these two occur in sentences too
         reader = csv.reader(io.StringIO(sample, newline=""), delimiter=separator)
         rows = [(reader.line_num, len(row)) for row in reader if row]

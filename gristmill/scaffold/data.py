@@ -9,7 +9,7 @@ from gristmill.errors import RequestError
 from gristmill.runs.locations import SEARCH_PATH, locate, search_folders
 from gristmill.scaffold.proposal import Guess
 
-_MAX_STEPS_UP = 2  # from the project to a folder that contains both project and data
+_MAX_STEPS_UP = 2  # maximum levels from the project up to a folder that contains both project and data
 
 
 @dataclass(frozen=True)

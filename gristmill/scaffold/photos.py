@@ -16,7 +16,7 @@ from gristmill.sources.images.folder import PHOTOS, Folder
 from gristmill.sources.images.listing import Listing
 
 _LISTS = (".csv", ".tsv")
-_APPLE = (".heic", ".heif")  # photos of phones, which Pillow does not read
+_APPLE = (".heic", ".heif")  # photos of Apple phones, which Pillow cannot read
 _MIN_PIXELS = 16  # of an image
 
 Source = tuple[list[Guess], tuple[Path, ...]]  # the table `source`, and its files

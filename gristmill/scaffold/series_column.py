@@ -10,13 +10,13 @@ from gristmill.scaffold.column import Column
 from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.time_columns import TimeColumns
 
-_MAX_REPEATED_SHARE = 0.05  # of the rows may repeat a time and are averaged
+_MAX_REPEATED_SHARE = 0.05  # maximum share of rows that repeat a time and are averaged
 _MIN_ROWS_PER_SERIES = 3  # on average
-_MIN_TIMES_SHARE = 0.1  # that a series has on average; with fewer, the cells are values rather than names
+_MIN_TIMES_SHARE = 0.1  # minimum share of times per series on average; below it, the cells are values, not names
 
 
 def choose_series(table: SampledTable, times: TimeColumns, target: str | None) -> Column | None:
-    """Return the column within whose values the fewest times repeat; None if there is one series.
+    """Return the column whose values separate the times best (fewest repeats); None for a single series.
 
     Raises:
         DataError: too many times repeat to be averaged, and no single column separates the series.

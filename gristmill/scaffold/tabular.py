@@ -18,7 +18,7 @@ from gristmill.scaffold.training_defaults import training_guesses
 
 _MIN_ROWS = 10
 _SMALL_TABLE, _LARGE_TABLE = 300, 20_000  # rows
-_TRAINING_STEPS = 4000  # about so many in a training
+_TRAINING_STEPS = 4000  # approximate number of training steps
 
 
 def propose(data: Data, target: str | None) -> Proposal:

@@ -27,9 +27,9 @@ _OTHERS = ("%b-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%b-%y", "%b %Y", "%B %Y", "%YM%m
 _FORMATS = (None, *(day + hour for day in _DAY_FIRST for hour in _HOURS), *_OTHERS)
 _FORMAT_BY_DIGITS = {8: "%Y%m%d", 6: "%Y%m", 4: "%Y"}
 _YEARS = (1500, 2200)
-_EPOCH_UNITS = {10: "s", 13: "ms"}  # by digits of a count since 1970
-_MIN_TIMES_SHARE = 0.8  # of the cells; the others are mistakes
-_ROWS_TRIED = 50  # before all rows are read
+_EPOCH_UNITS = {10: "s", 13: "ms"}  # unit of a count since 1970, by its number of digits
+_MIN_TIMES_SHARE = 0.8  # minimum share of cells that are times; the others are mistakes
+_ROWS_TRIED = 50  # rows to try before all rows are read
 
 
 @dataclass(frozen=True)

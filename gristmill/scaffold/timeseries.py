@@ -28,7 +28,7 @@ _MIN_TIMES = 12  # three parts with a window each
 _FEW_TIMES, _MANY_WINDOWS = 200, 20_000  # fewer times get larger parts, more windows fewer epochs
 _SHORT_SERIES = 300  # values; too few for a network
 _TIME_FORMATS = {"integer": "whole numbers that count the observations", "%Y": "years", "quarter": "quarters"}
-_MAX_DRIFTING_RATIO = 0.5  # deviation of the steps to that of the values; a drifting series has less
+_MAX_DRIFTING_RATIO = 0.5  # deviation of the steps / deviation of the values; smaller if a series drifts
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _windows(found: _Ingested, defaults: FrequencyDefaults) -> list[Guess]:
 
 
 def _drifts(series: "list[pd.Series[float]]") -> bool:
-    """Return whether series, without their test part, change little from value to value, but much in all."""
+    """Return whether series, without their test part, change little per step but much overall."""
     steps = np.concatenate([np.diff(values) for values in series])
     return bool(steps.std() < _MAX_DRIFTING_RATIO * np.concatenate(series).std())
 

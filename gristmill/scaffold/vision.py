@@ -23,10 +23,10 @@ from gristmill.sources.photo import ImageSource
 
 _MIN_SIDE_OF_PHOTOS = 48  # pixels; smaller images are digits or letters, which must not be turned or mirrored
 _FEW_PHOTOS = 2_000
-_MAX_SIDES = ((_FEW_PHOTOS, 128), (10_000, 96))  # number of photos up to which the network sees so many pixels a side
-_MAX_SIDE_OF_MANY = 64  # pixels, for more photos
+_MAX_SIDES = ((_FEW_PHOTOS, 128), (10_000, 96))  # (maximum number of photos, pixels per side)
+_MAX_SIDE_OF_MANY = 64  # pixels per side if there are more photos
 _MAX_PHOTOS_TO_AUGMENT = 5_000
-_SIDE_STEP = 8  # sizes are multiples of it
+_SIDE_STEP = 8  # sizes are multiples of this number of pixels
 _GREY_MODES = {"1", "L", "LA", "I;16"}
 
 

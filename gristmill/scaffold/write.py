@@ -44,7 +44,7 @@ def is_store_ignored(folder: Path) -> bool:
 
 
 def pipeline_name(requested: str | None, data_name: str) -> str:
-    """Return the requested name of the pipeline, or that of the data without endings."""
+    """Return the requested name of the pipeline, or the name of the data without suffixes."""
     if requested is not None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", requested):
             raise RequestError(f"--name {requested}: a pipeline's name has only letters, digits, - and _.")
@@ -54,7 +54,7 @@ def pipeline_name(requested: str | None, data_name: str) -> str:
 
 
 def _check_loads(text: str) -> None:
-    """Raise `RuntimeError` if gristmill rejects the text, which would be a bug."""
+    """Raise `RuntimeError` if gristmill rejects its own proposal, which would be a bug."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name, PIPELINES_FILE)
         path.touch()

@@ -47,7 +47,7 @@ def _check_location(location: str) -> str:
     if "://" in location and not location.startswith(LOCATION_SCHEMES):
         raise ValueError(f"a path, or a place that begins with {', '.join(LOCATION_SCHEMES)}")
     if secret := find_secret(location):
-        raise ValueError(f"a URL without {secret}, for it is shown and kept; or fetch the file and give its path")
+        raise ValueError(f"a URL without {secret}, which would be logged; or download the file and set its path")
     return location
 
 
@@ -63,7 +63,7 @@ def check_store_location(location: str) -> str:
     if "://" not in location:
         return _check_within(location, "GRISTMILL_STORE may name one elsewhere")
     if secret := find_secret(location):
-        raise ValueError(f"a URL without {secret}, which the environment gives (AWS_ACCESS_KEY_ID and the like)")
+        raise ValueError(f"a URL without {secret}; set credentials in the environment, such as AWS_ACCESS_KEY_ID")
     local = location.startswith(("file://", "local://", "memory://", *URL_SCHEMES))
     if local or not location.partition("://")[2].strip("/"):
         raise ValueError("a path, or a URL that machines share, such as s3://bucket/prefix")
@@ -114,7 +114,7 @@ AnyShare = Annotated[float, Field(ge=0, le=1)]
 class Settings(BaseModel):
     """One table of `pipelines.toml`."""
 
-    words: ClassVar[tuple[str, ...]] = ()  # values of a location field that are no location
+    words: ClassVar[tuple[str, ...]] = ()  # values of a location field that are not locations
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -125,7 +125,7 @@ class Files(Settings):
     suffixes: ClassVar[tuple[str, ...]] = ("",)  # of the files that are read in a folder, in lower case
 
     path: SourceLocation  # a file, a folder of files, a pattern such as "2024-*.csv", package://NAME/file or a URL
-    sha256: Digest = None  # of the file; required for a URL
+    sha256: Digest = None  # SHA-256 of the file; required for a URL
 
     @field_validator("sha256")
     @classmethod
@@ -138,15 +138,15 @@ class Files(Settings):
 class Fit(Settings):
     """Training of a network, in every domain."""
 
-    epochs: PositiveInt = 50  # maximum; all of them unless `patience` is set
+    epochs: PositiveInt = 50  # maximum number of epochs; `patience` can stop training earlier
     patience: PositiveInt | None = None  # epochs without a better validation loss before stopping
     batch_size: PositiveInt = 64  # examples per update
-    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"  # with Keras's defaults except for the learning rate
-    learning_rate: PositiveFloat | Literal["find"] = 1e-3  # at the start; "find" takes it from a range test
+    optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"  # optimizer with Keras's defaults except the learning rate
+    learning_rate: PositiveFloat | Literal["find"] = 1e-3  # initial learning rate; "find" runs a range test
     schedule: Literal["cosine", "constant", "sweep"] = "cosine"  # decay to zero, none, or tenfold every 20 epochs
-    clip_norm: PositiveFloat | Literal["none"] = 1.0  # global gradient norm; keeps recurrent nets from exploding
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # of initial weights, dropout and the order of batches
-    strategy: Literal["one", "mirrored"] = "one"  # one device, or all, each training on a part of every batch
+    clip_norm: PositiveFloat | Literal["none"] = 1.0  # maximum global gradient norm; prevents exploding gradients
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # seed of initial weights, dropout and batch order
+    strategy: Literal["one", "mirrored"] = "one"  # train on one device, or split every batch over all devices
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"  # mixed: inner layers in 16 bits
 
     @field_validator("schedule")

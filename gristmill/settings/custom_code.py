@@ -70,10 +70,10 @@ class CustomCode(Settings):
 
 
 class _SiblingImports:
-    """Lets a file import those next to it, and removes them from `sys.modules` afterwards.
+    """Let a file import the files next to it, and remove them from `sys.modules` afterwards.
 
-    Their byte code is removed first: Python would also run that of another source with the same size and time to the
-    second, which an edit may have.
+    Their byte code is removed first, because Python would run stale byte code if an edited source has the same size and
+    the same time in seconds.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:

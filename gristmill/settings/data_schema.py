@@ -1,4 +1,4 @@
-"""Parts of a schema: what the data of a pipeline must contain. What a schema leaves out is not checked."""
+"""Parts of a schema, which defines the required content of a pipeline's data. Nothing else is checked."""
 
 from typing import Annotated, Literal
 
@@ -26,7 +26,7 @@ class Bounds(Settings):
 class Cells(Bounds):
     """Cells of a column: numbers, or names."""
 
-    type: Literal["number", "integer"] | None = None  # of every non-empty cell
+    type: Literal["number", "integer"] | None = None  # type of every non-empty cell
     values: Names | None = None  # names that are accepted
     missing: Annotated[float, Field(ge=0, le=1)] | None = None  # share of the cells that may be empty
 

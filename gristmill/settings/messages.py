@@ -24,7 +24,7 @@ _PERCENT = {"skill": "+z,.1%", "coverage": ",.1%"}  # metrics that are shares, a
 
 _TOML_TYPES = {bool: "boolean", int: "integer", float: "float", str: "string", list: "array", dict: "table"}
 _COUNT_OR_SHARE = "a whole number, or a share below 1"
-_COUNT_OR_SHARE_ERRORS = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors for a number that is neither
+_COUNT_OR_SHARE_ERRORS = {("int_type", None), ("less_than", 1.0)}  # Pydantic's errors for an invalid number
 
 
 class Problem(NamedTuple):
@@ -154,7 +154,7 @@ def table_problems(error: ValidationError, table: type[Settings], where: str = "
         key, *inner = str(detail["loc"][0]), *detail["loc"][1:]
         label = f"{key}{''.join(f'[{step}]' for step in inner if isinstance(step, int))}"
         if inner and key in table.model_fields and get_origin(table.model_fields[key].annotation) is dict:
-            label = f"{key}.{inner[0]}"  # the keys of such a table are the user's own
+            label = f"{key}.{inner[0]}"  # the user chooses the keys of such a table
         if detail["type"] == "extra_forbidden":
             yield Problem(where, unknown_name("key", label, table.model_fields), key)
         elif detail["type"] == "missing":

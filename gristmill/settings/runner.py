@@ -11,9 +11,9 @@ class Runner(Settings):
     """Parallel runs of pipelines, trials, backtest blocks and chunks of a stage; sequential runs without this table."""
 
     kind: Literal["processes", "dask"] = "processes"  # processes of this machine, or the workers of a Dask cluster
-    workers: PositiveInt | None = None  # by default the cores of this machine or of the cluster; --jobs overrides it
-    threads: PositiveInt | None = None  # of TensorFlow, NumPy and SciPy; sequential runs use it too
-    address: str | None = None  # running Dask scheduler: "tcp://host:8786"; a cluster on this machine if not set
+    workers: PositiveInt | None = None  # worker count; default: cores of this machine or cluster; --jobs overrides it
+    threads: PositiveInt | None = None  # threads of TensorFlow, NumPy and SciPy; also applies to sequential runs
+    address: str | None = None  # address of a Dask scheduler, "tcp://host:8786"; default: a cluster on this machine
 
     @model_validator(mode="after")
     def _check_address(self) -> "Runner":
@@ -22,4 +22,4 @@ class Runner(Settings):
         return self
 
 
-SEQUENTIAL = Runner(workers=1)  # without the table
+SEQUENTIAL = Runner(workers=1)  # default without the table

@@ -1,4 +1,4 @@
-"""The tables `schedule` and `gate`: when a pipeline is retrained, and what a new model must achieve to serve."""
+"""The tables `schedule` and `gate`: when a pipeline is retrained, and the conditions for promoting a new model."""
 
 import re
 from contextlib import suppress
@@ -82,14 +82,14 @@ Duration = Annotated[str, AfterValidator(_check_duration)]
 class Schedule(Settings):
     """When a pipeline is retrained."""
 
-    cron: Annotated[str, AfterValidator(_check_cron)] | None = None  # minute hour day month weekday
-    interval: Duration | None = None  # such as "6 hours"
+    cron: Annotated[str, AfterValidator(_check_cron)] | None = None  # cron line: minute hour day month weekday
+    interval: Duration | None = None  # time between retrainings, such as "6 hours"
     rrule: Annotated[str, AfterValidator(_check_rrule)] | None = None  # RFC 5545 rule such as "FREQ=MONTHLY;BYDAY=1MO"
-    timezone: Annotated[str, AfterValidator(_check_zone)] = _UTC  # of cron and rrule
-    on_event: bool = False  # also when `gristmill.data.updated` is emitted for it
-    min_new: PositiveInt = 1  # rows that no retraining has judged yet; fewer start no retraining
-    max_age: Duration | None = None  # of the champion; for an older one, one new row is enough
-    collision: Literal["skip", "wait"] = "skip"  # what a retraining does if another one of its pipeline is running
+    timezone: Annotated[str, AfterValidator(_check_zone)] = _UTC  # time zone of cron and rrule
+    on_event: bool = False  # also retrain when `gristmill.data.updated` is emitted for the pipeline
+    min_new: PositiveInt = 1  # minimum number of rows not yet judged; with fewer, no retraining starts
+    max_age: Duration | None = None  # maximum age of the champion; beyond it, one new row starts a retraining
+    collision: Literal["skip", "wait"] = "skip"  # action if another retraining of the pipeline is running
 
     @model_validator(mode="after")
     def _check_clock(self) -> Self:
@@ -104,5 +104,5 @@ class Schedule(Settings):
 class Gate(Settings):
     """Conditions for a challenger, on data that is newer than the champion's training data."""
 
-    window: PositiveInt = 30  # last observations or rows on which it is judged; with fewer new ones it waits
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of the champion's error by which its error must be lower
+    window: PositiveInt = 30  # number of newest observations or rows to judge on; with fewer, retraining waits
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0  # minimum reduction of the champion's error, as a share

@@ -1,4 +1,4 @@
-"""The table `sweep` of a pipeline: settings to try in place of its own."""
+"""The table `sweep` of a pipeline: settings to try instead of its own."""
 
 from typing import Annotated, Any, Self
 
@@ -11,8 +11,8 @@ class Range(Settings):
     """Numbers to draw from; whole numbers if both limits are whole."""
 
     low: int | float
-    high: int | float  # included
-    log: bool = False  # draw as many between 0.001 and 0.01 as between 0.01 and 0.1
+    high: int | float  # upper limit, included
+    log: bool = False  # draw on a logarithmic scale
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:
@@ -35,9 +35,9 @@ class Sweep(Settings):
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Axes] = Field(init=False)
 
-    seeds: PositiveInt = 1  # trainings of each point, with train.seed and the numbers after it
+    seeds: PositiveInt = 1  # number of trainings per point, with seeds counted up from train.seed
     draws: PositiveInt | None = None  # number of points drawn at random; every combination if not set
-    seed: NonNegativeInt = 42  # of the random draws
+    seed: NonNegativeInt = 42  # seed of the random draws
     points: Annotated[tuple[dict[str, dict[str, Any]], ...], Field(strict=False)] = ()  # points to try, as listed
 
     @model_validator(mode="before")

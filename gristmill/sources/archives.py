@@ -23,11 +23,11 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_MEMBER_BYTES = 256 << 20
 ALWAYS_ALLOWED = 1 << 30  # bytes that any archive may unpack to
 
-_ALWAYS_ALLOWED_MEMBERS = 100_000  # a larger archive may have more, see `_max_members`
+_ALWAYS_ALLOWED_MEMBERS = 100_000  # larger archives may have more members (`_max_members`)
 _MIN_BYTES_PER_MEMBER = 64
-_MAX_HEADER_BYTES = 1 << 20  # of a tar, which is read at once
+_MAX_HEADER_BYTES = 1 << 20  # limit for a tar header, which is read at once
 _MAX_NAME_LENGTH = 4096  # the limit of Linux
-_STREAMED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile unpacks others as a whole
+_STREAMED_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile does not stream other methods
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _ZIP_ENTRY = b"PK\1\2"  # the first bytes of each entry in a zip's directory
 
@@ -149,7 +149,7 @@ def _open_tar(path: Path) -> Iterator[list[_Member]]:
         with tarfile.open(fileobj=reader, mode="r:") as archive:
             _check_tar_headers(path, archive)
             stream.seek(archive.offset)
-            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile takes a damaged header for the end
+            if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):  # tarfile treats a damaged header as the end
                 raise tarfile.ReadError(f"neither a header nor the end at byte {archive.offset}")
             reader.max_read = MAX_MEMBER_BYTES
             files = [info for info in archive.getmembers() if info.isreg()]

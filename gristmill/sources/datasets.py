@@ -36,16 +36,16 @@ def _data_dir(data_dir: object) -> str:
 class Dataset(Settings):
     """A data set of TensorFlow Datasets with one label an example."""
 
-    name: str = Field(pattern=r"^\w+$")  # such as horses_or_humans
-    config: str | None = None  # of a data set that has several
-    version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")  # default: the newest that is prepared
-    train: str = Field(default="train", min_length=1)  # split, such as "train[:80%]"
+    name: str = Field(pattern=r"^\w+$")  # name of the data set, such as horses_or_humans
+    config: str | None = None  # configuration, for a data set that has several
+    version: str | None = Field(default=None, pattern=r"^\d+\.\d+\.\d+$")  # version; default: the newest prepared one
+    train: str = Field(default="train", min_length=1)  # split for training, such as "train[:80%]"
     validation: str | None = Field(default=None, min_length=1)  # split; default: drawn by preprocess
     test: str | None = Field(default=None, min_length=1)  # split; default: drawn by preprocess
-    folder: SourceLocation = ""  # of the version's files; default: from the keys above and data_dir
+    folder: SourceLocation = ""  # folder of the version's files; default: derived from the keys above and data_dir
 
     # These two say where the data comes from, which changes no result, so they are not part of the key.
-    data_dir: str | None = Field(default=None, exclude=True)  # default: TFDS_DATA_DIR, or else TFDS's own folder
+    data_dir: str | None = Field(default=None, exclude=True)  # TFDS data folder; default: TFDS_DATA_DIR or TFDS's own
     download: bool = Field(default=False, exclude=True)  # download the data set before a run if it is missing
 
     @model_validator(mode="before")

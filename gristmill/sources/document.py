@@ -1,4 +1,4 @@
-"""Plain texts from which a network learns to write, and the protocol of their sources, one kind a module."""
+"""Plain texts for training a network that generates text, and the protocol of their sources (one module per kind)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ class Document:
 
     id: str  # unique in its source: path below the common folder, or position
     text: str
-    where: str  # how messages call it
+    where: str  # name in messages
 
 
 class WritingSource(Protocol):

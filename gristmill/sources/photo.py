@@ -1,4 +1,4 @@
-"""Labelled photos and the protocol of their sources, one kind a module."""
+"""Labelled photos and the protocol of their sources, with one module per kind."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Photo:
-    """One labelled photo, its bytes as found."""
+    """One labelled photo with its original bytes."""
 
     id: str  # unique in its source: path below the common folder, or position
     encoded: bytes  # JPEG, PNG, WebP, BMP or GIF; not checked yet

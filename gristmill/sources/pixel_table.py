@@ -1,4 +1,4 @@
-"""Tables of images such as Kaggle's MNIST: a CSV file with the column `label` and one column a pixel."""
+"""Tables of images such as Kaggle's MNIST: a CSV file with the column `label` and one column per pixel."""
 
 import csv
 import math

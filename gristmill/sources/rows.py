@@ -27,12 +27,12 @@ class Rows:
     frame: "pd.DataFrame"  # the index is the row number that a user sees in the file
     files: tuple[Path, ...] = ()  # in the order of the rows; empty where the rows come from no file
     starts: tuple[int, ...] = ()  # position in the frame of each file's first row
-    origin: str = "the synthetic series"  # how messages call rows that come from no file
+    origin: str = "the synthetic series"  # name in messages if the rows come from no file
     file_per_row: bool = False  # each row is a whole file
 
     @property
     def name(self) -> str:
-        """Return how messages call all rows together."""
+        """Return the name of all rows for messages."""
         if len(self.files) == 1:
             return str(self.files[0])
         return f"{commonpath(self.files)} ({len(self.files)} files)" if self.files else self.origin

@@ -3,8 +3,8 @@
 It consists of the modules that a stage starts from and every `gristmill` module that they can reach by an import
 statement anywhere in the source. Source is parsed, never imported; comments, docstrings and layout do not count.
 Modules that only hold names and values (hashed as values) or only present results are left out. The bytes of a user's
-own file and of the files next to it count as data; this module finds those files, and `imported_code.py` finds what
-else they import.
+own file and of the files next to it count as data; this module finds those files, and `imported_code.py` finds their
+other imports.
 """
 
 import ast
@@ -127,17 +127,17 @@ def _check_bytecode(file: Path, module: str) -> None:
 
 
 def _remove_foreign_bytecode(file: Path) -> bool:
-    """Remove the byte code that Python would run for a source file if it belongs to another source; return whether."""
+    """Remove stale byte code that Python would run for a source file; return whether there was any."""
     cached = Path(importlib.util.cache_from_source(str(file)))
     if not cached.is_file():
         return False
     header, content = cached.read_bytes()[:16], cached.read_bytes()[16:]
     source = file.stat()
-    by_time = not any(header[4:8])  # else by a hash of the source (PEP 552), which Python may not check
+    by_time = not any(header[4:8])  # otherwise validated by source hash (PEP 552), which Python may skip
     if by_time and header[8:] != struct.pack("<LL", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF):
         return False  # Python itself notices the difference
     expected = compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
-    with contextlib.suppress(ValueError, EOFError, TypeError):  # it is no byte code
+    with contextlib.suppress(ValueError, EOFError, TypeError):  # the file is not byte code
         if marshal.loads(content) == expected:  # noqa: S302  # Python would load it anyway
             return False
     cached.unlink(missing_ok=True)

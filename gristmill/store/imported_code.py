@@ -63,7 +63,7 @@ class _Source:
 
 
 def read_imported(root: Path, tables: Iterable[Settings], memo: StatCache) -> Imported:
-    """Return what the own code named by a pipeline's tables imports from outside.
+    """Return the external imports of the user's code that a pipeline's tables name.
 
     Packages that are not installed and missing files are left out: both are errors when the code is loaded.
     """
@@ -85,7 +85,7 @@ def _names_elsewhere(file: Path) -> set[str]:
 
 
 def _follow(names: set[str], memo: StatCache) -> Imported:
-    """Return what names refer to, and recursively what packages without a version import."""
+    """Return the code that names refer to, including the imports of packages without a version."""
     modules, libraries, code, files = set[str](), dict[str, str](), dict[str, str](), dict[Path, str]()
     providers = cache(partial(_providers, memo))
     seen, waiting = set[str](), names

@@ -1,4 +1,4 @@
-"""Artifact store: immutable folders, each under the key of what it was made of.
+"""Artifact store: immutable folders, each identified by a key of its inputs.
 
     root/<stage>/<key[:2]>/<key>/   data files and manifest.json
     root/runs/                      run records (`runs/records.py`)
@@ -54,8 +54,8 @@ class Draft:
     """A folder being filled; it becomes an artifact by `publish` or is removed."""
 
     path: Path
-    counts: dict[str, int] = field(default_factory=dict)  # sizes: of records, repairs, parameters
-    measures: dict[str, float] = field(default_factory=dict)  # seconds, peak memory: what differs between runs
+    counts: dict[str, int] = field(default_factory=dict)  # numbers of records, repairs or parameters
+    measures: dict[str, float] = field(default_factory=dict)  # seconds and peak memory, which differ between runs
 
 
 class Store:
@@ -171,7 +171,7 @@ class Store:
         yield from sorted(path for path in self.root.glob("*/??/*") if re.fullmatch(r"[0-9a-f]{64}", path.name))
 
     def check_writable(self) -> None:
-        """Raise `StoreError` if the store cannot be written to, before hours of work rather than after."""
+        """Raise `StoreError` if the store is not writable, so that hours of work are not lost."""
         with translate_disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             write_atomically(self.root / ".writable", b"\n")  # checks for free space too
@@ -246,7 +246,7 @@ class Store:
     def lock(self, key: str, wait: bool = True) -> Iterator[bool]:
         """Acquire a lock, blocking or not; yield whether it was acquired.
 
-        The kernel releases the lock of a dead process. On a file system without locks everybody acquires it: two
+        The kernel releases the lock of a dead process. On a file system without locks every process acquires it: two
         builders of one key both build, and one result is kept.
         """
         path = self.root / "locks" / key

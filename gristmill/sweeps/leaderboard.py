@@ -51,8 +51,8 @@ class LeaderboardEntry:
     """One point on the leaderboard."""
 
     point: "SweepPoint"
-    outcomes: list[TrialScores]  # of the seeds that were scored
-    seeds: int  # in all
+    outcomes: list[TrialScores]  # scores of the seeds that were scored
+    seeds: int  # total number of seeds
 
     def values(self, part: str) -> list[float]:
         """Return the scores on `validation` or `test` of the seeds that have one."""

@@ -31,7 +31,7 @@ class SweepPoint:
 
     assignments: tuple[str, ...]  # as for `--set`
     pipeline: Pipeline  # with these settings
-    label: str  # the assignments that not all points share
+    label: str  # assignments that differ between points
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def outcome(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
 
 
 def references(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iterator[Reference]:
-    """Yield the artifacts of all sweeps in today's settings, and of other trials, even if their data is absent."""
+    """Yield the artifacts of all sweeps with the current settings, and of other trials, even without their data."""
     swept = (trials(catalogue, name, []) for name, pipeline in catalogue.pipelines.items() if pipeline.sweep)
     runs = Runs(catalogue.store)
     for trial in itertools.chain(*swept, others):

@@ -15,7 +15,7 @@ from gristmill.training.seeds import shuffled
 Gather = Callable[[tf.Tensor], Batch]
 Change = Callable[[Batch, tf.Tensor], Batch]  # batch and its seed (two numbers, unique to the batch) to changed batch
 
-UPDATES_PER_CALL = 100  # in one call of TensorFlow, which neither Ctrl-C nor SIGTERM can interrupt
+UPDATES_PER_CALL = 100  # limit per TensorFlow call, because Ctrl-C and SIGTERM cannot interrupt a call
 
 
 class GatheredFeed:

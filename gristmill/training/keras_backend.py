@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, for every stage: with default settings, whatever the user's configuration says, and quiet."""
+"""Import Keras on TensorFlow with default settings, regardless of the user's configuration, and without log output."""
 
 import contextlib
 import logging

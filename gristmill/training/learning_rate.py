@@ -18,11 +18,11 @@ Loss = str | Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """Name of a Keras loss, or a function of truth and prediction."""
 
 _LOWEST_RATE, _HIGHEST_RATE = 1e-6, 1.0
-_UPDATES = 200  # per range test, however long an epoch is; the other constants are tuned to it
-_GROWTH = (_HIGHEST_RATE / _LOWEST_RATE) ** (1 / (_UPDATES - 1))  # of the rate from one update to the next
+_UPDATES = 200  # updates per range test, regardless of the epoch length; the other constants depend on it
+_GROWTH = (_HIGHEST_RATE / _LOWEST_RATE) ** (1 / (_UPDATES - 1))  # growth factor of the rate per update
 _SMOOTHING = 0.9  # share of the smoothed loss that remains from one update to the next
-_SETTLED = 10  # updates after which the smoothed loss no longer depends on the luck of the first batches
-_DIVERGED = 4  # times the lowest loss: the rate is too high
+_SETTLED = 10  # updates after which the smoothed loss no longer depends on the first batches
+_DIVERGED = 4  # at this multiple of the lowest loss, the rate is too high
 _FALL_DONE = 0.9  # share of the loss's fall that is done at the rate to start with
 
 
@@ -39,7 +39,7 @@ def schedule(settings: Fit, start: float, steps: int) -> keras.optimizers.schedu
     match settings.schedule:
         case "cosine":
             return keras.optimizers.schedules.CosineDecay(start, settings.epochs * steps)
-        case "sweep":  # constant within an epoch, tenfold every twenty epochs: the course's way to compare rates
+        case "sweep":  # constant within an epoch, tenfold every twenty epochs, as in the course
             return keras.optimizers.schedules.ExponentialDecay(start, steps, 10 ** (1 / 20), staircase=True)
         case "constant":
             return keras.optimizers.schedules.ExponentialDecay(start, steps, 1.0)

@@ -23,13 +23,13 @@ _work_listeners: list[WorkListener] = []
 
 
 def report_epoch(pipeline: str, epoch: Epoch) -> None:
-    """Tell every listener that a pipeline's training finished an epoch."""
+    """Notify every listener that a pipeline's training has finished an epoch."""
     for listener in _listeners:
         listener(pipeline, epoch)
 
 
 def report_work(what: str, state: str = "started", logged: bool = True) -> None:
-    """Tell every listener about work that may take seconds, before it begins: `train started`, `prefect starting`.
+    """Notify every listener of work that may take seconds before it starts: `train started`, `prefect starting`.
 
     If `logged` is false, listeners show it on a terminal only.
     """

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class PlainLogHandler(logging.Handler):
-    """Prints log records as plain lines, and each distinct warning only once."""
+    """Print log records as plain lines, and each distinct warning only once."""
 
     def __init__(self, print_line: Callable[[str], None]) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ PARENT_VARIABLE = "GRISTMILL_PARENT"  # id of the process that started this run 
 TEMPORARY_API_VARIABLE = "GRISTMILL_TEMPORARY_API"  # address of a Prefect server that lives as long as one run
 
 _ENDED = "ended"  # identity of a process that ended but was not reaped
-_SECONDS_BETWEEN_CHECKS = 0.5  # for whether the parent is still there
+_SECONDS_BETWEEN_CHECKS = 0.5  # interval between checks of the parent process
 
 
 def module_command(module: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
@@ -26,7 +26,7 @@ def module_command(module: str, *arguments: str) -> tuple[list[str], dict[str, s
 
 
 def process_identity(pid: int) -> str:
-    """Return when a process started, which tells it from a later one with its id; empty if the system cannot say.
+    """Return the start time of a process, which identifies it if its id is reused; empty if it is not available.
 
     The id alone is not enough: in a restarted container the new run is process 1, as the killed one was.
     """
@@ -53,7 +53,7 @@ def is_running(pid: int, identity: str = "") -> bool:
 
 
 def end_with_parent() -> None:
-    """Kill this process as soon as the process that `GRISTMILL_PARENT` names is gone.
+    """Kill this process as soon as the process in `GRISTMILL_PARENT` has ended.
 
     Otherwise a run would call its parent's server in vain for many minutes and block other runs of its pipeline.
     Finished stages are kept, and the next run resumes from them.

@@ -37,7 +37,7 @@ def seal(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def unseal(content: bytes) -> tuple[dict[str, Any], bool]:
-    """Return the values of a sealed file and whether their seal matches; raise `ValueError` if it is no such file."""
+    """Return the values of a sealed file and whether their seal matches; raise `ValueError` for other files."""
     try:
         values: dict[str, Any] = json.loads(content)
         recorded = values.pop("seal")

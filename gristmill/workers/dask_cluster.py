@@ -1,4 +1,4 @@
-"""A Dask cluster, from the client's side: an existing one, or one on this machine for this call."""
+"""Dask client side: connect to an existing cluster, or start one on this machine for this call."""
 
 import logging
 import os
@@ -64,7 +64,7 @@ class Cluster:
                 f"the Dask scheduler at {strip_credentials(self._address)} was lost during the run. "
                 "Run again: it resumes."
             ) from None
-        except KilledWorker as killed:  # after as many as the cluster's `allowed-failures` says
+        except KilledWorker as killed:  # the cluster's `allowed-failures` is exceeded
             last = killed.last_worker.address
             return WorkResult(failed=f"the workers of the cluster that ran it died ({last} was the last)")
         except ImportError as error:
@@ -78,7 +78,7 @@ class Cluster:
     def close(self) -> None:
         """Cancel all units, and end the cluster if it was started here."""
         self._cancelled = True
-        if self._client.status == "running":  # else the scheduler is gone
+        if self._client.status == "running":  # otherwise the scheduler is lost
             self._client.cancel(self._futures, force=True)
         self._opened.close()
 

@@ -1,4 +1,4 @@
-"""A worker of a Dask cluster, from its own side: it runs units in a worker process and waits for it.
+"""Dask worker side: run units in a worker process, and wait for it.
 
 The process stays for the next unit of the same project. Dask cannot stop a thread, but the process can be ended: that
 happens when the unit is cancelled, which the scheduler also does when the client is gone.

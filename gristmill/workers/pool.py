@@ -14,7 +14,7 @@ from gristmill.settings.runner import Runner
 from gristmill.workers.process import Processes
 from gristmill.workers.unit import Unit, WorkerDied, WorkResult
 
-MAX_ATTEMPTS = 2  # at a unit whose worker died: a second may find more memory, a third would kill one more worker
+MAX_ATTEMPTS = 2  # per unit whose worker died: a second attempt may have more memory, a third would risk a worker
 
 
 class Workers(Protocol):

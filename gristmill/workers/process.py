@@ -1,4 +1,4 @@
-"""Worker processes, from their parent's side."""
+"""Worker processes, as managed by their parent process."""
 
 import json
 import subprocess

@@ -1,7 +1,7 @@
-"""Main program of a worker process: it reads a unit as a line of JSON, and writes the result as another.
+"""Main program of a worker process: it reads each unit and writes each result as one line of JSON.
 
-It ends when its parent is gone, which closes the pipe, and when it has been idle for a while: a Dask worker keeps it
-for the next unit, and may outlive its clients by weeks.
+It ends when its parent ends, which closes the pipe, or when it has been idle for a while: a Dask worker keeps it for
+the next unit, and may outlive its clients by weeks.
 """
 
 import json
@@ -54,9 +54,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _read_requests(requests: "queue.SimpleQueue[dict[str, Any]]") -> None:
-    """Queue requests; kill the process, even during a unit, when its parent is gone.
+    """Queue requests; kill the process, even during a unit, when its parent has ended.
 
-    An orderly end would ask Prefect's server, which is gone with the parent, for many minutes.
+    A graceful shutdown would wait many minutes for Prefect's server, which ended with the parent.
     """
     for line in sys.stdin:
         requests.put(json.loads(line))

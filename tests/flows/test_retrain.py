@@ -411,7 +411,7 @@ def test_a_plan_tells_what_changed_since_the_last_run_not_since_a_retraining(pro
     steps = {step.stage: (step.state, step.reason) for step in Project.open(project).plan("small")}
 
     assert steps["ingest"] == ("fresh", "")
-    assert steps["preprocess"] == ("run", "ingest gave other data")
+    assert steps["preprocess"] == ("run", "ingest produced different data")
 
 
 @pytest.mark.slow

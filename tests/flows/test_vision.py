@@ -111,7 +111,7 @@ def test_another_head_is_trained_on_the_features_that_are_there(tmp_path: Path) 
     assert {"features", "train", "evaluate"} <= made(again)
 
     (tmp_path / "small.weights.h5").write_bytes(b"others")
-    assert why()["features"] == "data model.weights; preprocess gave other data"
+    assert why()["features"] == "data model.weights; preprocess produced different data"
 
 
 def test_a_slice_by_no_column_is_told_before_the_training(project: Path) -> None:

@@ -37,7 +37,7 @@ def test_a_run_of_ours_that_is_silent_is_ended_and_no_other(client: SyncPrefectC
     assert (trigger.after, trigger.within.total_seconds()) == ({"prefect.flow-run.heartbeat"}, 90)
     assert trigger.expect > {"prefect.flow-run.heartbeat", "gristmill.run.ended"}
     assert made.actions == [
-        ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat for 90 s: its process is gone.")
+        ChangeFlowRunState(state=StateType.CRASHED, message="No heartbeat for 90 s: its process has ended.")
     ]
 
 

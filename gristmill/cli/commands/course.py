@@ -1,4 +1,4 @@
-"""The command `course`: our score for every network of the course, next to its own."""
+"""The command `course`: compare our score for every network of the course with the published score."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -21,7 +21,7 @@ from gristmill.sweeps.trials import Trial
 
 def course(
     names: Annotated[list[str] | None, pipelines_argument("Pipelines to run; default: all.")] = None,
-    cached: Annotated[bool, typer.Option("--cached", help="Run nothing; show the scores of earlier runs.")] = False,
+    cached: Annotated[bool, typer.Option("--cached", help="Show earlier scores without running anything.")] = False,
     jobs: Jobs = None,
 ) -> None:
     """Run the course's networks (hours the first time); write docs/course.md and an HTML page."""

@@ -34,7 +34,7 @@ def init(
         ),
     ] = None,
     data: Annotated[str | None, typer.Option(metavar="FILE|FOLDER", help="The data; it is not copied.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the pipeline; default: that of the file.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the pipeline; default: the name of the file.")] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column to predict; default: a guess.")] = None,
 ) -> None:
     """Inspect data and write a first pipelines.toml, ready to run, with a reason for each guess."""

@@ -43,7 +43,7 @@ def promote(
     ] = None,
     run: RunId = None,
 ) -> None:
-    """Make a version the champion, which serves."""
+    """Make a version the champion, which serves predictions."""
     with progress_bar.working("bundle", "reading"):
         project = Project.open()
         promotion = project.promote(name, version, run)
@@ -54,7 +54,7 @@ def promote(
 
 
 def rollback(name: Name) -> None:
-    """Make the version that served before the champion the champion."""
+    """Roll back to the version that served before the champion."""
     with progress_bar.working("bundle", "reading"):
         promotion = Project.open().rollback(name)
     _show(promotion)
@@ -75,7 +75,7 @@ def predict(
     ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Values to forecast; default: the horizon.")] = None,
     history: Annotated[
-        int | None, typer.Option(min=1, help="Number of values to show to a model that takes any; default: as trained.")
+        int | None, typer.Option(min=1, help="Past values for models that accept any number; default: as in training.")
     ] = None,
     version: ByVersion = None,
 ) -> None:
@@ -90,9 +90,9 @@ def generate(
     name: Name,
     prompt: Annotated[str, typer.Option(help="The text to continue.")] = "",
     length: Annotated[int, typer.Option(help="Number of tokens to generate.")] = 400,
-    temperature: Annotated[float, typer.Option(help="Lower prefers likely tokens; 0 takes the most likely.")] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Draw from this many of the most likely tokens; 0: all.")] = 0,
-    top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens with this probability; 1: all.")] = 1.0,
+    temperature: Annotated[float, typer.Option(help="Lower values prefer likely tokens; 0 picks the likeliest.")] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Number of most likely tokens to draw from; 0: all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Total probability of the tokens to draw from; 1: all tokens.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the random draws.")] = 42,
     version: ByVersion = None,
 ) -> None:

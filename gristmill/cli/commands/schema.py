@@ -16,7 +16,7 @@ def schema(
     name: Name,
     write: Annotated[bool, typer.Option("--write", help="Propose a schema from today's data, and write it.")] = False,
 ) -> None:
-    """Print the schema of a pipeline's data, and check today's data by it.
+    """Print the schema of a pipeline's data, and check the current data against it.
 
     Exit 1: the data breaks the schema.
     """

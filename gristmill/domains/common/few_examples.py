@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-OVERFIT_EXAMPLES = 8  # examples that a network of any size should learn by heart
+OVERFIT_EXAMPLES = 8  # a network of any size should be able to memorise this many examples
 
 _MIN_DISTANCE = 0.03  # share of the largest distance that a row must keep from the span of the others
 

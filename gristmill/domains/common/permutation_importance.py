@@ -15,7 +15,7 @@ _SEED = 0
 
 Order = Any  # positions of examples, int64 (examples,); NumPy is imported late
 Error = Callable[[str, Order], float]
-"""The error of predictions where only one feature's values are taken from the examples in another order."""
+"""Return the error of predictions with one feature permuted by the given order of examples."""
 
 
 def sample_positions(count: int) -> Order:

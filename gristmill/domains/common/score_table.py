@@ -4,7 +4,7 @@ import pandas as pd
 
 from gristmill.runs.scores import ByPart
 
-LABELS = ("part", "forecaster", "by", "group", "examples")  # columns that are no metrics
+LABELS = ("part", "forecaster", "by", "group", "examples")  # columns that are not metrics
 
 
 def scores_by_part(table: pd.DataFrame) -> dict[str, ByPart]:

@@ -1,1 +1,1 @@
-"""Generation: plain texts in, a tested network that continues a text out."""
+"""Generation: train and test a network on plain texts to continue a text."""

@@ -60,8 +60,8 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
 def is_lossless(data: Prepared, unknown: float) -> bool:
     """Return whether the test tokens represent the whole text, so that bits per character are meaningful.
 
-    Words lose white space, lower case loses capitals, the first token of a line is not predicted, and unknown tokens,
-    of which `unknown` is the share, take few bits for any text.
+    Words lose white space, lower case loses capitals, the first token of a line is not predicted, and unknown tokens
+    (`unknown` is their share) take few bits for any text.
     """
     return (
         data.layout.after_each

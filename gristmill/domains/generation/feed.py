@@ -43,7 +43,7 @@ class WindowFeed(GatheredFeed):
         """Create the feed of a stream that is longer than a window."""
         windows = Windows(stream, length)
         count = max(1, (len(stream) - length) // length)  # the same number wherever the first one begins
-        self._begins = min(length, len(stream) - count * length)  # number of tokens where it may begin
+        self._begins = min(length, len(stream) - count * length)  # number of possible start positions
         positions = tf.range(count, dtype=tf.int64) * length
         super().__init__(positions, windows.gather, settings, updates=settings.steps_per_epoch)
 

@@ -15,8 +15,8 @@ Temperatures = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_leng
 class Ingest(Settings):
     """Limits on the texts."""
 
-    max_characters: PositiveInt = 20_000_000  # maximum in total; n-grams take up to 100 bytes of memory for each
-    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
+    max_characters: PositiveInt = 20_000_000  # maximum total length; n-grams take up to 100 bytes per character
+    max_lost: AnyShare = 0.05  # maximum share of the last successful run's data that may be missing before a run fails
 
 
 class Schema(Expectations):
@@ -34,7 +34,7 @@ class Preprocess(TokenSettings):
     examples: Literal["windows", "prefixes"] = "windows"  # windows of the stream, or all prefixes of each line
     length: PositiveInt = 100  # tokens of a window, or of the longest prefix
     validation: Share = 0.05  # share of the text, before the test set; selects the epoch
-    test: Share = 0.1  # share of the text at its end; only scored
+    test: Share = 0.1  # share of the text at its end, used for scores only
 
 
 class Train(Fit):
@@ -47,7 +47,7 @@ class Evaluate(Settings):
     """Order of the n-gram baseline, and samples to generate."""
 
     order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens of an n-gram, including the predicted one
-    temperatures: Temperatures = (0.5, 0.8, 1.0)  # one sample for each
+    temperatures: Temperatures = (0.5, 0.8, 1.0)  # sampling temperatures; one sample for each
     prompt: str = ""  # text that samples continue; if empty, the beginning of the test set
     sample: PositiveInt = 400  # number of tokens of a sample
     seed: NonNegativeInt = 42  # seed of the samples

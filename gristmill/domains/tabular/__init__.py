@@ -1,1 +1,1 @@
-"""Tabular regression: a table in, a tested model of one of its columns out."""
+"""Tabular regression: train and test a model that predicts one column of a table from others."""

@@ -23,9 +23,9 @@ class Layout:
 
     target: str
     numbers: list[str]
-    categories: dict[str, list[str]]  # column to the names in its training set, sorted
-    mean: dict[str, float]  # of the training set, of each number and of the target
-    deviation: dict[str, float]  # likewise; not 0
+    categories: dict[str, list[str]]  # sorted names of each categorical column in the training set
+    mean: dict[str, float]  # training-set mean of each numeric column and of the target
+    deviation: dict[str, float]  # standard deviation of the same columns, never 0
 
     @property
     def features(self) -> int:

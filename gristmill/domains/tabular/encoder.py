@@ -1,4 +1,4 @@
-"""Keras layers around the model's network, so that the published network takes and gives raw values.
+"""Keras layers around the model's network, so that the published network accepts and returns raw values.
 
 Their state is part of the architecture: they hold no variables.
 """
@@ -24,7 +24,7 @@ def build_encoder(layout: Layout) -> keras.Model:
         inputs["numbers"] = keras.Input((len(layout.numbers),), name="numbers")
         centre = keras.layers.Rescaling(1.0, [-layout.mean[name] for name in layout.numbers], name="centre")
         scale = keras.layers.Rescaling([1 / layout.deviation[name] for name in layout.numbers], name="scale")
-        pieces.append(scale(centre(inputs["numbers"])))  # in two steps, so that a large mean costs no digits
+        pieces.append(scale(centre(inputs["numbers"])))  # two steps keep precision if the mean is large
     if layout.categories:
         inputs["categories"] = keras.Input((len(layout.categories),), dtype="string", name="categories")
     for at, names in enumerate(layout.categories.values()):

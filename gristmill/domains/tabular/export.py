@@ -19,12 +19,12 @@ _MAX_ROWS_COMPARED = 10_000
 
 
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
-    """Write the network in each format; fail unless each gives the predictions that were scored.
+    """Write the network in each format, and check that each format reproduces the scored predictions.
 
     Writes `saved_model/`, `model.keras`, `signature.json` and `scores.json` (with the parity difference).
 
     Raises:
-        ParityError: a reloaded model gives other predictions.
+        ParityError: the predictions of a reloaded model differ.
     """
     with bundle.fresh_process() as reload:
         data, network = dataset.read(preprocess), saved_network.read(train)

@@ -17,9 +17,9 @@ from gristmill.domains.tabular.encoder import encode
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write `most` evenly spaced rows of the training set to folders named as those that train reads.
+    """Write `most` evenly spaced rows of the training set to folders with the names that train reads.
 
-    If `most` is None, write as few as any network can learn by heart: a plane passes through all of them.
+    If `most` is None, write few enough for any network to memorise: a plane passes through all of them.
     """
     data = dataset.read(folders["preprocess"])
     rows = np.flatnonzero(data.parts == "train")

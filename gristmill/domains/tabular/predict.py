@@ -25,7 +25,7 @@ def predict(
     prediction of a row with an empty cell is NaN; the log says how many there are.
 
     Raises:
-        DataError: a file cannot be read; a row has an empty cell that `ingest.missing` does not allow; all rows have.
+        DataError: a file cannot be read, an empty cell is not allowed by `ingest.missing`, or every row has one.
     """
     if ingested is None:
         rows = source.read(paths, ingest.categories, ingest.numbers)

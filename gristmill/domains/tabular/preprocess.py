@@ -13,14 +13,14 @@ from gristmill.errors import DataError
 from gristmill.settings.messages import format_number
 from gristmill.util.table_io import read_document, read_table
 
-_MAX_NAMES = 1000  # of a category; each is a column of every encoded row
+_MAX_NAMES = 1000  # limit per category, because each name becomes an encoded column
 
 
 def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, int]:
     """Split ingested rows and write them with their layout (`dataset.py`).
 
     Raises:
-        DataError: too few rows for the parts, a column that cannot be learned from, or a category with too many names.
+        DataError: there are too few rows for the parts, a column is unusable, or a category has too many names.
     """
     table, summary = read_table(ingest / "table.parquet"), read_document(ingest / "summary.json")
     parts = split(len(table), preprocess)

@@ -68,7 +68,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
 
 
 def judgeable(challenger: Folders, champion: Champion) -> int:
-    """Return how many rows of the challenger's test set neither model was trained or chosen on."""
+    """Count the rows of the challenger's test set that neither model was trained or selected on."""
     known = dataset.read(champion.folders["preprocess"])
     return int(_unlearned(dataset.read(challenger["preprocess"]), known).sum())
 
@@ -76,7 +76,7 @@ def judgeable(challenger: Folders, champion: Champion) -> int:
 def contest(challenger: Folders, champion: Champion | None) -> Contest:
     """Return the absolute errors of challenger, baselines and champion on the challenger's test set.
 
-    With a champion, only rows count that neither model was trained or chosen on.
+    With a champion, only rows that neither model was trained or selected on are used.
     """
     data, rows = dataset.read(challenger["preprocess"]), _test_predictions(challenger)
     baselines = Scores.read(challenger["evaluate"]).baselines
@@ -93,7 +93,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
 
 
 def _unlearned(data: Prepared, known: Prepared) -> Mask:
-    """Return which rows of a challenger's test set neither it nor the champion was trained or chosen on."""
+    """Return a mask of the challenger's test rows that neither model was trained or selected on."""
     _check_same_columns(vars(data.layout), vars(known.layout))
     own, other = _contents(data.table), _contents(known.table)
     return example_diff.unseen_examples(

@@ -1,4 +1,4 @@
-"""SchemaProposal of a schema for a table."""
+"""Proposed schema for a table."""
 
 from pathlib import Path
 

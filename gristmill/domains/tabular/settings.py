@@ -17,8 +17,8 @@ class Ingest(Settings):
     target: Column  # column of numbers to predict
     numbers: Columns = ()  # columns of numbers to predict from
     categories: Columns = ()  # columns of categories to predict from
-    missing: Literal["error", "drop"] = "error"  # what to do with rows that have an empty cell
-    max_lost: AnyShare = 0.05  # largest share of the last good run's rows that may be missing; more stops the run
+    missing: Literal["error", "drop"] = "error"  # how to handle rows with an empty cell
+    max_lost: AnyShare = 0.05  # maximum share of the last successful run's rows that may be missing before a run fails
 
     @model_validator(mode="after")
     def _name_each_column_once(self) -> "Ingest":
@@ -37,17 +37,17 @@ class Schema(TableSchema):
 class Preprocess(Settings):
     """Split of the rows, and scaling of the numbers."""
 
-    validation: Part = 0.1  # rows to choose the best epoch on; 0 for none
-    test: Annotated[int, Field(gt=0)] | Share = 0.2  # rows to score; nothing is fitted or chosen on them
+    validation: Part = 0.1  # rows of the validation set, which selects the epoch; 0 for none
+    test: Annotated[int, Field(gt=0)] | Share = 0.2  # rows of the test set, used for scores only
     split: Literal["random", "last"] = "random"  # random: drawn by the seed; last: the last rows, in their order
-    seed: NonNegativeInt = 42  # of the random split
+    seed: NonNegativeInt = 42  # seed of the random split
     scale: Literal["standard", "none"] = "standard"  # standard: numbers and target have mean 0, deviation 1 in training
 
 
 class Train(Fit):
     """Training of the network."""
 
-    loss: Literal["huber", "mae", "mse"] = "mse"  # on standardised values
+    loss: Literal["huber", "mae", "mse"] = "mse"  # loss on standardised values
 
 
 class Evaluate(Settings):
@@ -57,10 +57,10 @@ class Evaluate(Settings):
 class Export(Settings):
     """Export for other programs."""
 
-    formats: Annotated[  # of the model; each is reloaded and compared with the scored predictions
+    formats: Annotated[  # export formats; each is reloaded and compared with the scored predictions
         tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)
     ] = ("saved_model", "keras")
-    tolerance: PositiveFloat = 1e-4  # largest difference allowed, in standard deviations of the target in training
+    tolerance: PositiveFloat = 1e-4  # maximum parity difference, in standard deviations of the training targets
 
 
 TABLES: dict[str, type[Settings] | str] = {
@@ -74,4 +74,4 @@ TABLES: dict[str, type[Settings] | str] = {
     "gate": Gate,
     "schedule": Schedule,
 }
-"""Each table's class, or the package of its kinds."""
+"""Settings class of each table, or the packages that provide its kinds."""

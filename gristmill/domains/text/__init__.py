@@ -1,1 +1,1 @@
-"""Text: labelled texts in, a tested classifier of raw strings out."""
+"""Text: train and test a classifier of raw strings on labelled texts."""

@@ -100,7 +100,7 @@ def errors(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
 
 
 def shorten(text: str) -> str:
-    """Return a text in one line, a long one without its middle: the verdict is often at the end."""
+    """Return a text in one line, a long one without its middle: the opinion is often at the end."""
     line = " ".join(text.split())
     half = _MAX_EXCERPT // 2
     return line if len(line) <= _MAX_EXCERPT else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"

@@ -74,13 +74,13 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
 
 
 def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
-    """Return the number of chunks that can be tokenized in parallel; arguments as of `preprocess`."""
+    """Return the number of chunks that can be tokenized in parallel; for the arguments, see `preprocess`."""
     rows, _ = _ordered(preprocess, ingest)
     return len(token_chunks.cut(_texts(ingest).str.len()[rows.index], preprocess))
 
 
 def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
-    """Tokenize one chunk of the texts with a vocabulary of its own; arguments as of `preprocess`."""
+    """Tokenize one chunk of the texts with its own vocabulary; for the arguments, see `preprocess`."""
     (rows, _), texts = _ordered(preprocess, ingest), _texts(ingest)
     own = rows[token_chunks.cut(texts.str.len()[rows.index], preprocess)[number]]
     training = int((own["part"] == "train").sum())  # these come first
@@ -115,7 +115,7 @@ def _length(lengths: npt.NDArray[np.int64], length: Length) -> int:
 
 
 def _by_part(tokens: Sequences, layout: Layout) -> dict[str, dict[str, Any]]:
-    """Return unknown tokens, truncated texts and texts without tokens, by part that has texts."""
+    """Return unknown tokens, truncated texts and texts without tokens for each non-empty part."""
     summary: dict[str, dict[str, Any]] = {"unknown": {}, "cut": {}, "empty": {}}
     begin = 0
     for part, count in layout.counts.items():

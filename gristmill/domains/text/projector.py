@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Vectors = npt.NDArray[np.float32]  # (tokens, dimensions)
 
-NEAREST = 8  # neighbours shown of each token
+NEAREST = 8  # number of neighbours to show per token
 PLOTTED = 150  # tokens in the plot
 DEFAULT_WORDS = 6  # keywords whose neighbours are shown if the settings name no words
 

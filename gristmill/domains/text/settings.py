@@ -21,9 +21,9 @@ class Ingest(Settings):
     part: OptionalColumn = None  # column of train, validation or test; not needed for sources with their own parts
     metadata: Columns = ()  # columns that scores can be sliced by
     names: dict[str, str] = Field(default_factory=dict)  # class name of each label in the data: 0 = "dull"
-    missing: Literal["error", "drop"] = "error"  # what to do with rows without text or label
-    max_characters: PositiveInt = 1_000_000  # maximum of one text
-    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
+    missing: Literal["error", "drop"] = "error"  # how to handle rows without text or label
+    max_characters: PositiveInt = 1_000_000  # maximum length of a text
+    max_lost: AnyShare = 0.05  # maximum share of the last successful run's data that may be missing before a run fails
 
 
 class Schema(TableSchema):

@@ -31,7 +31,7 @@ _EXACT: dict[str, Any] = {
     "add_dummy_prefix": False,
     "user_defined_symbols": ["\n"],
 }
-_MAX_CHARACTERS = 8_000_000  # to fit on; of more, every second text is used, or every third, …
+_MAX_CHARACTERS = 8_000_000  # limit for fitting; of longer data, every n-th text is used
 _LOG_ERRORS_ONLY = 2
 _MIN_SENTENCE_LENGTH = 10  # bytes; SentencePiece's lower limit for its option max_sentence_length
 
@@ -105,10 +105,10 @@ def read(folder: Path, tokens: list[str], rules: Rules) -> Subwords:
 
 
 def _translate(error: RuntimeError, size: int) -> GristmillError:
-    """Return SentencePiece's error as one about settings where its cause is known.
+    """Convert an error of SentencePiece to an error about settings if its cause is known.
 
-    Its message is parsed here and nowhere else: all its errors are a `RuntimeError` without attributes, and how many
-    subwords the characters take depends on its normalisation.
+    Only this function parses its messages: SentencePiece raises `RuntimeError` without attributes, and the number of
+    subwords that the characters need depends on its normalisation.
     """
     found = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
     if not found:

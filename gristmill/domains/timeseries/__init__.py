@@ -1,1 +1,1 @@
-"""Time series: values in order, windows over them, forecasts of what comes next."""
+"""Time series: train and test forecasters on windows of ordered values."""

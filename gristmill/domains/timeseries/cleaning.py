@@ -26,7 +26,7 @@ class CleanSeries:
 
 
 def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> CleanSeries:
-    """Return each series without gaps, from its first to its last row in which all targets have begun and none ended.
+    """Return each series without gaps, from the first to the last row at which all targets are available.
 
     Frequency and source are named in errors. `DataError` is raised if a column has no values in a series, or has gaps
     where they are not allowed.
@@ -62,7 +62,7 @@ def clean(whole: Observations, ingest: Ingest, frequency: str, source: str) -> C
 
 
 def _cut(whole: Observations, ingest: Ingest, source: str) -> tuple[Observations, Mask]:
-    """Return the rows in which targets, or later known columns, have values, and which rows are within the targets."""
+    """Return the rows that have values of targets or later known columns, and a mask of rows within the targets."""
     begin, end = _span(whole, ingest.target, source)
     reach = np.maximum(end, _span(whole, ingest.known, source)[1]) if ingest.known else end
     rows = np.arange(len(whole.times))
@@ -74,7 +74,7 @@ def _cut(whole: Observations, ingest: Ingest, source: str) -> tuple[Observations
 
 
 def _span(rows: Observations, columns: Sequence[str], source: str) -> tuple[Integers, Integers]:
-    """Return for each series the range of rows in which all columns have begun and none has ended."""
+    """Return the range of rows in which all columns are available, for each series."""
     firsts = rows.firsts
     ends = np.append(firsts[1:], len(rows.series))
     begin, end = firsts, ends

@@ -21,7 +21,7 @@ from gristmill.runs.scores import FILE, summarise
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document, write_table
 
-_HEADLINE_METRICS = ("mae", "rmse", "mape", "mase", "skill", "coverage")  # shown where there is no room for all
+_HEADLINE_METRICS = ("mae", "rmse", "mape", "mase", "skill", "coverage")  # metrics to show if space is limited
 _INTERVAL_METRICS = ("pinball", "coverage", "width")
 
 

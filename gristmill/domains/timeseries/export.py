@@ -30,7 +30,7 @@ def export(
     own predictions.
 
     Raises:
-        ParityError: a reloaded model predicts something else.
+        ParityError: the predictions of a reloaded model differ.
     """
     with bundle.fresh_process() as reload:
         data, training = dataset.read(preprocess), read_document(train / "training.json")

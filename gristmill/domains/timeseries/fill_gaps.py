@@ -1,8 +1,8 @@
 """Fill gaps: grid points without a value are filled from the values around them.
 
 Every function takes the values of one column on the grids of all series in sequence, with NaN for gaps, and the number
-of each point's series. No value is used for another series. A gap at the begin or the end of a series takes its nearest
-value.
+of each point's series. No value is used for another series. A gap at the start or the end of a series takes the
+nearest value.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Integers = npt.NDArray[np.int64]
 Policy = Literal["interpolate", "forward_fill", "seasonal"]
 
 SEASONS_AVERAGED = 3  # earlier seasons whose mean fills a gap
-MAX_SEASONS_BACK = 10  # how many seasons before the gap these may be
+MAX_SEASONS_BACK = 10  # maximum distance of these seasons from the gap, in seasons
 
 
 def interpolate(values: Values, series: Integers) -> Values:
@@ -38,8 +38,8 @@ def forward_fill(values: Values, series: Integers) -> Values:
 def seasonal(values: Values, series: Integers) -> Values:
     """Return the values with gaps filled by the shape of earlier seasons, or by straight lines without a season.
 
-    The shape is the mean of up to three earlier seasons that have all values there; later seasons would show a window
-    what comes after it. Its differences from the values at both ends of the gap are corrected by a straight line.
+    The shape is the mean of up to three earlier seasons that are complete there; later seasons would leak the future
+    into a window. Its differences from the values at both ends of the gap are corrected by a straight line.
     """
     filled = interpolate(values, series)
     for number in np.unique(series[np.isnan(values)]):
@@ -52,7 +52,7 @@ def seasonal(values: Values, series: Integers) -> Values:
 def _in_season(values: Values, straight: Values, season: int) -> Values:
     """Return the values of one series with gaps in season, or on the straight line if no earlier season is complete."""
     filled = straight.copy()
-    edges = np.flatnonzero(np.diff(np.isnan(values)))  # the point before a gap, the last of it, and so on
+    edges = np.flatnonzero(np.diff(np.isnan(values)))  # alternating: the point before a gap and its last point
     edges = edges[1:] if np.isnan(values[0]) else edges
     for before, last in zip(edges[::2], edges[1::2], strict=False):
         if (shape := _shape(values, before, last + 2, season)) is not None:

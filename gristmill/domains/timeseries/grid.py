@@ -19,10 +19,10 @@ from gristmill.errors import DataError, count_such
 Integers = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
 
-_ROWS_PER_VOTE = 12  # consecutive rows from which one vote for a frequency is taken
+_ROWS_PER_VOTE = 12  # number of consecutive rows that vote for a frequency
 _MAX_VOTES = 1000  # votes taken, spread evenly over the rows
 _DAY = 86_400_000_000  # microseconds
-_MAX_EMPTY_PER_ROW = 1000  # grid points without a row, for each row, if the frequency is set
+_MAX_EMPTY_PER_ROW = 1000  # maximum of empty grid points per row if the frequency is set
 
 
 @dataclass(frozen=True)

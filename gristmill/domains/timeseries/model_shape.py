@@ -25,7 +25,7 @@ class Shape:
         return self.channels + self.known
 
     def lags(self, window: Any) -> Any:
-        """Return one row of features for each window, for models that are not sequential.
+        """Return one row of features per window for models that are not sequential.
 
         The row has every value, and the known columns of the steps to forecast:
         (batch, history, channels + known) to (batch, history * channels + horizon * known).

@@ -1,4 +1,4 @@
-"""Refit: train once more on all observations by the tested recipe; this network is exported."""
+"""Refit: train the exported network on all observations with the settings of the tested network."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Proposal of a schema for series."""
+"""Proposed schema for time series."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ Values = npt.NDArray[np.float64]
 MAX_OBSERVATIONS = 20_000  # only the last observations are used; older ones rarely change the result
 MAX_CANDIDATES = 20  # peaks used of each autocorrelation
 MIN_GAIN = 1.05  # a multiple of a season must explain this many times as much as the season
-NESTED_RATIO = 4  # a season this many times as long as the shortest is a season of its own, not a multiple
+NESTED_RATIO = 4  # a season this many times longer than the shortest is independent, not a multiple
 
 
 def find_season(values: Values, most: int | None = None) -> int | None:
@@ -47,7 +47,7 @@ def find_season(values: Values, most: int | None = None) -> int | None:
     season = min(length for length, variance in explains.items() if variance >= max(explains.values()) / 2)
     season = _whole(values, season, longest, threshold)
     shortest = min(explains)
-    if shortest * NESTED_RATIO < season:  # such as a week in a year, which would turn 365 days into 52 weeks
+    if shortest * NESTED_RATIO < season:  # otherwise a week within a year would turn 365 days into 52 weeks
         values = values - _shape(values, shortest)
     return _refined(values, season, longest)
 

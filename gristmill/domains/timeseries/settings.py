@@ -9,7 +9,7 @@ from gristmill.settings import schedule
 from gristmill.settings.base import AnyShare, Columns, Fit, OptionalColumn, Settings, Share
 from gristmill.settings.data_schema import TableSchema
 
-Part = PositiveInt | Share  # this many observations, or this share of the series
+Part = PositiveInt | Share  # number of observations, or share of the series
 CalendarPart = Literal["hour", "weekday", "weekend", "month"]
 
 
@@ -21,12 +21,12 @@ class Ingest(Settings):
     series: OptionalColumn = None  # column of series names, if the table has several series
     inputs: Columns = ()  # columns that the model sees in addition to the targets, but does not forecast
     known: Columns = ()  # columns with values known ahead, such as holidays
-    time_format: str | None = None  # such as "%d/%m/%Y"; "integer" for numbers, "quarter" for 1974Q1; else guessed
+    time_format: str | None = None  # "%d/%m/%Y", "integer" for numbers or "quarter" for 1974Q1; inferred if not set
     timezone: str | None = None  # timezone of times without an offset, such as "Europe/Berlin"
     frequency: str | None = None  # pandas alias such as "MS" or "D", or a number for integers; inferred if not set
     duplicates: Literal["error", "first", "last", "mean"] = "error"  # row to use if several have the same time
-    gaps: Literal["error", "interpolate", "forward_fill", "seasonal", "drop"] = "error"  # missing times, empty values
-    max_lost: AnyShare = 0.05  # largest share of the last good run's data that may be missing; more stops the run
+    gaps: Literal["error", "interpolate", "forward_fill", "seasonal", "drop"] = "error"  # how to handle missing values
+    max_lost: AnyShare = 0.05  # maximum share of the last successful run's data that may be missing before a run fails
 
     @model_validator(mode="after")
     def _check_columns(self) -> "Ingest":
@@ -59,20 +59,20 @@ class Preprocess(Settings):
     history: PositiveInt  # observations that the model sees
     horizon: PositiveInt = 1  # observations to forecast, starting right after the history
     stride: PositiveInt = 1  # observations between the starts of two windows
-    validation: NonNegativeInt | Share = 0.1  # size of the part before `test`, for choices; 0 for none
-    test: Part = 0.1  # size of the last part, used for scores only
-    scale: Literal["standard", "none"] = "standard"  # to mean 0 and deviation 1 in the training set
+    validation: NonNegativeInt | Share = 0.1  # size of the validation set, before the test set; 0 for none
+    test: Part = 0.1  # size of the test set at the end, used for scores only
+    scale: Literal["standard", "none"] = "standard"  # standard: mean 0 and deviation 1 in the training set
     normalise: Literal["none", "last", "mean", "reversible"] = "none"  # subtract the level from each window
-    residual: bool = False  # forecast the difference to the last value
-    harmonics: Annotated[tuple[Harmonics, ...], Field(strict=False)] = ()  # waves, known for the steps to forecast
-    calendar: Annotated[tuple[CalendarPart, ...], Field(strict=False)] = ()  # known for the steps to forecast
+    residual: bool = False  # forecast the difference from the last value
+    harmonics: Annotated[tuple[Harmonics, ...], Field(strict=False)] = ()  # waves to add as known features
+    calendar: Annotated[tuple[CalendarPart, ...], Field(strict=False)] = ()  # calendar parts to add as known features
     materialize: bool = False  # also write windows as TFRecord shards, for other programs
 
 
 class Train(Fit):
     """Training of the network."""
 
-    loss: Literal["huber", "mae", "mse", "quantile"] = "huber"  # on standardised values
+    loss: Literal["huber", "mae", "mse", "quantile"] = "huber"  # loss on standardised values
     quantiles: Annotated[tuple[Share, ...], Field(strict=False)] = (0.05, 0.5, 0.95)  # quantiles for loss = "quantile"
     targets: Literal["last", "sequence"] = "last"  # forecast after the window only, or after each step
 
@@ -101,7 +101,7 @@ class Evaluate(Settings):
 
     moving_average: PositiveInt = 3  # observations in the moving average
     season: PositiveInt | None = None  # observations in a season; found in the training set if not set
-    difference_average: PositiveInt | None = None  # seasonal differences in an average, for a further baseline
+    difference_average: PositiveInt | None = None  # seasonal differences to average, for an additional baseline
     smooth: PositiveInt | None = None  # observations in a centred mean one season ago, for a smoothed version of it
     ar_order: PositiveInt | None = None  # lags of the autoregression on differences; chosen by AIC if not set
     level: Share = 0.9  # nominal coverage of the intervals
@@ -114,8 +114,8 @@ class Export(Settings):
     formats: Annotated[  # formats to write; each is verified
         tuple[Literal["saved_model", "keras"], ...], Field(strict=False, min_length=1)
     ] = ("saved_model", "keras")
-    tolerance: PositiveFloat = 1e-4  # largest parity difference, in deviations of the training set
-    refit: bool = False  # train once more on all data by the tested recipe, and export that network
+    tolerance: PositiveFloat = 1e-4  # maximum parity difference, in standard deviations of the training set
+    refit: bool = False  # retrain on all data with the tested settings, and export that network
 
 
 class Schedule(schedule.Schedule):

@@ -49,5 +49,5 @@ def split_all(times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings:
 
 
 def reached(times: npt.NDArray[Any], bounds: Bounds, moments: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the position at which each series reaches each moment, (series, moments)."""
+    """Return the position of the first time at or after each moment in each series, (series, moments)."""
     return np.array([begin + np.searchsorted(times[begin:end], moments) for begin, end in bounds])

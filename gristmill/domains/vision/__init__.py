@@ -1,1 +1,1 @@
-"""Image classification: photos in, a tested classifier out."""
+"""Image classification: train and test a classifier on labelled photos."""

@@ -60,7 +60,7 @@ class Prepared(LabelledDataset):
         """Return batches of (pixels uint8, label int64) of a part, in the order of the index."""
         import tensorflow as tf
 
-        cardinality = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras asks for it
+        cardinality = tf.data.experimental.assert_cardinality(-(-len(self.rows(part)) // batch))  # Keras needs this
         return self.batches(self.shards(part), batch).apply(cardinality)
 
     def batches(self, shards: Sequence[Path], batch: int = 256) -> "tf.data.Dataset":

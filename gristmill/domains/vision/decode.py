@@ -26,7 +26,7 @@ POSITION = ["shard", "offset", "size"]  # columns of a photo's position in the s
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # an animation counts as its first image
 _FILTER = Image.Resampling.BILINEAR
-_DRAFT = 3  # a JPEG is decoded at 3 times the wanted size or more; closer, its coarse reduction would be visible
+_DRAFT = 3  # a JPEG is decoded at 3 times the target size or more; at less, its coarse reduction would be visible
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
 _FIRST_SIDEWAYS = 5  # EXIF orientations from 5 on swap height and width
 # Errors of Pillow for broken files.

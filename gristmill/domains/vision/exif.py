@@ -6,9 +6,9 @@ DC-008, Exif 2.32, sections 4.5.4, 4.6.2 and 4.6.5).
 
 import tensorflow as tf
 
-_HEAD_BYTES = 1 << 16  # that are searched; the segment is one of the first
+_HEAD_BYTES = 1 << 16  # bytes to search; the segment is one of the first
 _SEGMENT = (0xFF, 0xE1, None, None, *b"Exif\0\0")  # marker, length, and identifier
-_ENTRY_BYTES = 12  # of an entry of the directory: tag, type, count, value
+_ENTRY_BYTES = 12  # size of a directory entry: tag, type, count, value
 _ORIENTATION = 0x0112
 
 

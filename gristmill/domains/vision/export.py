@@ -19,7 +19,7 @@ from gristmill.runs.scores import write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import write_document
 
-QUANTIZED = "lite_quantized"  # is written with `lite`
+QUANTIZED = "lite_quantized"  # written together with `lite`
 
 _IMAGE = "image -> probabilities, classes (their names, in the same order) and label (the most probable name)"
 _ENCODED = (
@@ -31,13 +31,13 @@ _MAX_IMAGES_COMPARED, _MAX_BYTES_COMPARED = 1000, 64 << 20
 
 
 def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
-    """Write the network in each format; fail unless each gives the predictions that were scored.
+    """Write the network in each format, and check that each format reproduces the scored predictions.
 
-    Writes the requested ones of `saved_model/`, `model.keras`, `model.tflite` with `model_quantized.tflite` and
-    `model.onnx`; `signature.json`; and `scores.json` with the parity difference and scores of the quantised network.
+    Writes the requested formats (`saved_model/`, `model.keras`, `model.tflite` with `model_quantized.tflite`,
+    `model.onnx`), `signature.json`, and `scores.json` with the parity difference and scores of the quantised network.
 
     Raises:
-        ParityError: a reloaded model gives other predictions.
+        ParityError: the predictions of a reloaded model differ.
         RequestError: the extra that a format needs is not installed.
     """
     with bundle.fresh_process() as reload:

@@ -20,10 +20,10 @@ Maps = npt.NDArray[np.uint8]  # (images, height, width, maps), each scaled to 0.
 
 MAX_SIDE = 128  # pixels of the longer side of a picture
 MAX_FILTERS = 32
-MAX_LAYERS = 4  # evenly spaced, with the first and the last
-MAX_MAPS = 8  # of a layer: those that vary most over the images
+MAX_LAYERS = 4  # evenly spaced, including the first and the last layer
+MAX_MAPS = 8  # per layer: the maps that vary most over the images
 
-_PREFIX = "maps "  # of the layers' names in the file
+_PREFIX = "maps "  # prefix of layer names in the file
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _with_feature_maps(network: "keras.Model") -> "tuple[keras.Model, list[Any]]
             made, *inner = extended(*given, **named)
         else:
             made = layer(*given, **named)
-            is_map = isinstance(layer, keras.layers.Conv2D) and max(made.shape[1:3]) > 1  # one pixel is no map
+            is_map = isinstance(layer, keras.layers.Conv2D) and max(made.shape[1:3]) > 1  # one pixel is not a map
             found, inner = ([layer], [made]) if is_map else ([], [])
         convolutions.extend(found)
         outputs.extend(inner)

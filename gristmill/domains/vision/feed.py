@@ -1,4 +1,4 @@
-"""Training data of an image classifier: images in memory if they fit, else a stream of them, or their features."""
+"""Training data of an image classifier: images in memory, a stream of images that do not fit, or features."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ from gristmill.domains.vision.settings import Augment
 from gristmill.training.feed import Change, Gather, GatheredFeed
 from gristmill.training.fit import Batch, Feed, Update
 
-MAX_BYTES_IN_MEMORY = 1 << 30  # of decoded images; more images are read again in every epoch
+MAX_BYTES_IN_MEMORY = 1 << 30  # limit for decoded images; beyond it, images are read again in every epoch
 _SHUFFLE_BLOCK = 4_096  # images of a stream that are shuffled together; the order of the shards is random too
 _VALIDATION_BATCH = 256  # images
 

@@ -14,9 +14,9 @@ from gristmill.util.table_io import write_table
 
 
 def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
-    """Write `most` images of all classes, and their features if train reads them, to folders named as those it reads.
+    """Write `most` images of all classes, and their features if train reads them, to folders that train can read.
 
-    If `most` is None, write as few as any network can learn by heart.
+    If `most` is None, write few enough for any network to memorise.
     """
     data, made = dataset.read(folders["preprocess"]), out["preprocess"]
     chosen = choose_examples(data, most, lambda at: [*map(shards.image_of, _records(data, at))])

@@ -20,7 +20,7 @@ from gristmill.sources.photo import ImageSource, Photo
 from gristmill.util.table_io import write_document, write_table
 
 SHARD_BYTES = 64 << 20
-PREFIX = "source_"  # of a column of the source's metadata with the name of a column that ingest writes
+PREFIX = "source_"  # prefix of source metadata columns whose names ingest uses itself
 
 _PHOTOS_PER_THREAD = 4  # in memory
 _MAX_PHOTOS_LISTED = 3  # in a message

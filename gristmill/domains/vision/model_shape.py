@@ -14,5 +14,5 @@ class Shape:
 
     @property
     def outputs(self) -> int:
-        """Logits: for two classes one, of the second class; else one per class."""
+        """Number of logits: one (of the second class) for two classes, otherwise one per class."""
         return 1 if self.classes == 2 else self.classes

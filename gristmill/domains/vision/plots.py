@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 10.0  # inches of a figure
-_GAP = 0.08  # between tiles, as a share of a tile's width
-_CAPTION = 0.45  # height below a tile, likewise
+_GAP = 0.08  # gap between tiles, as a share of a tile's width
+_CAPTION = 0.45  # height of the caption below a tile, as a share of a tile's width
 _TITLE = 0.3  # inches
 
 

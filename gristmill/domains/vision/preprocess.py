@@ -33,7 +33,7 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
       Every section of a part has about the same shares of the classes.
     - `index.parquet`: the rows of ingest in the order of the shards, with the part of each.
     - `layout.json`: size, encoding, classes and counts.
-    - `summary.json`: `repeated`, which parts share photos whose bytes are equal (`duplicates.py`).
+    - `summary.json`: `repeated`, the parts that share photos with equal bytes (`duplicates.py`).
 
     Threads write the shards: Pillow and TensorFlow release Python's lock while they decode, resize and write. If
     `chunks` lists the folders that `chunk` filled, in order, their shards are used.

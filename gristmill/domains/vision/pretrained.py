@@ -59,7 +59,7 @@ def _load_file(network: keras.Model, name: str, file: Path) -> None:
     if file.suffix != ".h5":
         raise RequestError(f"{file}: weights are read from .weights.h5 or .h5. Set model.weights to such a file.")
     try:
-        with warnings.catch_warnings(action="ignore"):  # on containers that files of another Keras lack
+        with warnings.catch_warnings(action="ignore"):  # about containers that files of other Keras versions lack
             network.load_weights(file)
     except (KeyError, OSError, ValueError) as error:
         raise RequestError(
@@ -72,7 +72,7 @@ def _load_file(network: keras.Model, name: str, file: Path) -> None:
 
 
 def cut(network: keras.Model, layer: str) -> keras.Model:
-    """Return a network up to and including a layer, which must give maps."""
+    """Return a network up to and including a layer, whose output must be maps."""
     output = network.layers[_position(network, layer, "cut")].output
     if len(output.shape) != 4:
         raise RequestError(

@@ -1,4 +1,4 @@
-"""SchemaProposal of a schema for photos."""
+"""Proposed schema for photos."""
 
 from pathlib import Path
 

@@ -13,9 +13,9 @@ from gristmill.settings.schedule import Gate, Schedule
 class Ingest(Settings):
     """Limits for the photos of the source."""
 
-    max_pixels: PositiveInt = 50_000_000  # of one image; larger ones are not decoded and count as unreadable
-    corrupt: AnyShare = 0.01  # largest share of unreadable images, which are left out; more stops the run
-    max_lost: AnyShare = 0.05  # largest share of the last good run's photos that may be missing; more stops the run
+    max_pixels: PositiveInt = 50_000_000  # maximum per image; larger images are not decoded and count as unreadable
+    corrupt: AnyShare = 0.01  # maximum share of unreadable images before a run fails; they are left out
+    max_lost: AnyShare = 0.05  # maximum share of the last successful run's photos that may be missing before it fails
 
 
 class Schema(Expectations):
@@ -32,23 +32,23 @@ class Preprocess(Settings):
     size: Pair  # pixels: one number, or [height, width]
     channels: Literal[1, 3] = 3  # 1: grey, 3: colour
     fit: Literal["stretch", "crop", "pad"] = "stretch"  # distort to the size, take the middle, or add black borders
-    encoding: Literal["raw", "jpeg"] = "raw"  # in the shards; raw reads faster, jpeg takes an eighth of the space
-    validation: Part = 0.1  # images to choose the best epoch on, if the source has no such part; 0 for none
-    test: Part = 0.2  # images to score, if the source has no test set; nothing is fitted or chosen on them
-    seed: NonNegativeInt = 42  # of the random split
+    encoding: Literal["raw", "jpeg"] = "raw"  # storage format; raw is faster to read, jpeg takes an eighth of the space
+    validation: Part = 0.1  # validation images to draw if the source has none; they select the epoch; 0 for none
+    test: Part = 0.2  # test images to draw if the source has none; used for scores only
+    seed: NonNegativeInt = 42  # seed of the random split
 
 
 class Augment(Settings):
-    """Random changes of training images, drawn anew in every epoch; validation and test images are never changed."""
+    """Random changes of training images, drawn again in every epoch; validation and test images are never changed."""
 
-    rotation: NonNegativeFloat = 0.0  # degrees, both ways
-    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of width and height, in all directions
-    shear: NonNegativeFloat = 0.0  # degrees, both ways
-    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share, in and out
+    rotation: NonNegativeFloat = 0.0  # maximum angle in degrees, in both directions
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.0  # maximum shift, as a share of width and height
+    shear: NonNegativeFloat = 0.0  # maximum angle in degrees, in both directions
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.0  # maximum zoom in or out, as a share
     horizontal_flip: bool = False  # mirrors half of the images left to right
     vertical_flip: bool = False  # mirrors half of the images top to bottom
-    brightness: NonNegativeFloat = 0.0  # share of the full range, up and down
-    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share, up and down
+    brightness: NonNegativeFloat = 0.0  # maximum change of brightness, as a share of the full range
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.0  # maximum change of contrast, as a share
     fill: Literal["nearest", "constant", "reflect", "wrap"] = "nearest"  # source of pixels beyond the edge
 
 
@@ -62,10 +62,10 @@ class Evaluate(Settings):
 class Export(Settings):
     """Export for other programs."""
 
-    formats: Annotated[  # of the model; each is reloaded and compared with the scored predictions
+    formats: Annotated[  # export formats; each is reloaded and compared with the scored predictions
         tuple[Literal["saved_model", "keras", "lite", "onnx"], ...], Field(strict=False, min_length=1)
     ] = ("saved_model", "keras")
-    tolerance: PositiveFloat = 1e-4  # largest difference of a probability allowed
+    tolerance: PositiveFloat = 1e-4  # maximum parity difference of a probability
 
 
 TABLES: dict[str, type[Settings] | str] = {
@@ -80,4 +80,4 @@ TABLES: dict[str, type[Settings] | str] = {
     "gate": Gate,
     "schedule": Schedule,
 }
-"""Each table's class, or the package of its kinds."""
+"""Settings class of each table, or the packages that provide its kinds."""

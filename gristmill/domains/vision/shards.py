@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
-_HEADER_BYTES, _FOOTER_BYTES = 12, 4  # around a record
+_HEADER_BYTES, _FOOTER_BYTES = 12, 4  # bytes before and after a record
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _SUFFIXES = (".npz", ".npy", "ubyte", "ubyte.gz", pixels.SUFFIX)
 
 class _Array(NamedTuple):
     name: str  # in its file, or of its file
-    where: str  # how messages call it
+    where: str  # name in messages
     id: str  # path below the common folder, and name in the file
     read: Callable[[], "npt.NDArray[Any]"]
     role: Literal["images", "labels"] | None = None  # if it is known without the name
@@ -54,8 +54,8 @@ class Arrays(Files):
 
     The names of a pair differ in `images` and `labels`, or `x` and `y`, and may contain its part, `train`,
     `validation`, `test` or `t10k`: `x_train` and `y_train`, or `t10k-images-idx3-ubyte.gz` and
-    `t10k-labels-idx1-ubyte.gz`. A table `mnist_train.csv` with the column `label` and one column a pixel is a pair of
-    its own. All of them may be in an archive.
+    `t10k-labels-idx1-ubyte.gz`. A table `mnist_train.csv` with the column `label` and one column per pixel forms a pair
+    by itself. All files may be in an archive.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (*_SUFFIXES, *archives.SUFFIXES)
@@ -63,7 +63,7 @@ class Arrays(Files):
     kind: Literal["arrays"]
     images: str | None = None  # name of the only array of images, if it is named differently
     labels: str | None = None  # name of the only array of labels, if it is named differently
-    names: Annotated[tuple[str, ...], Field(strict=False)] = ()  # of the classes, from label 0 on; default: the numbers
+    names: Annotated[tuple[str, ...], Field(strict=False)] = ()  # class names, from label 0 on; default: the labels
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
         """Yield every image as PNG, pair by pair; the id is file, array and position: `mnist.npz/x_train/17`.

@@ -21,7 +21,7 @@ _LISTS = (".csv", ".tsv")  # in an archive
 
 
 class Listing(Files):
-    """A CSV file with a header line and one row a photo; other columns than those named here are ignored.
+    """A CSV file with a header line and one row per photo; columns that are not named here are ignored.
 
     The list may be in the archive of its photos: then `path` is the archive, and `folder` is left out.
     """
@@ -31,12 +31,12 @@ class Listing(Files):
     suffixes: ClassVar[tuple[str, ...]] = (*PHOTOS, *archives.SUFFIXES)  # of the files in `folder`
 
     kind: Literal["listing"]
-    path: SourceLocation = Field(min_length=1)  # of the list, or of the archive of list and photos
+    path: SourceLocation = Field(min_length=1)  # path of the list, or of the archive that contains list and photos
     folder: SourceLocation = ""  # folder or archive of the photos; not needed if the list is in the archive at path
     image: Column = "image"  # column of the photos' paths, relative to the folder or to one inside it
     label: Column = "label"  # column of the class names
     part: Column = "part"  # column of train, validation (or valid, val) and test, if there is one
-    metadata: Columns = ()  # further columns to keep, by which scores may be sliced (evaluate.slices)
+    metadata: Columns = ()  # additional columns to keep, such as those for evaluate.slices
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character
 
     def photos(self, paths: Sequence[Path]) -> Iterator[Photo]:
@@ -59,7 +59,7 @@ class Listing(Files):
                     "source's path and photos in its folder, or both in one archive."
                 )
             top = Path(commonpath([path.parent for path in found]))
-            rows: dict[Path, tuple[str, dict[str, str]]] = {}  # by photo: where it is named, and the cells
+            rows: dict[Path, tuple[str, dict[str, str]]] = {}  # location in the list and cells, by photo
             for where, cells in (row for path, read in lists.items() for row in self._rows(path, read)):
                 photo = _find_photo(cells[self.image], found, top, where)
                 if photo in rows:

@@ -9,7 +9,7 @@ from gristmill.sources.photo import Photo
 
 
 class Tfds(Dataset):
-    """A data set of TensorFlow Datasets with one image and one label an example."""
+    """A TensorFlow Datasets data set with one image and one label per example."""
 
     kind: Literal["tfds"]
 

@@ -1,1 +1,1 @@
-"""Time series that are not read from a table, one kind a module."""
+"""Time series that are not read from a table, with one module per kind."""

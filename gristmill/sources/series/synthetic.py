@@ -14,13 +14,13 @@ class Synthetic(Settings):
     """A synthetic series in the columns `time` (0, 1, 2, …) and `value`."""
 
     kind: Literal["synthetic"]
-    n: PositiveInt = 1461  # observations
+    n: PositiveInt = 1461  # number of observations
     period: PositiveInt = 365  # observations in a season
     baseline: float = 10.0  # level at the start
     slope: float = 0.05  # rise from one observation to the next
-    amplitude: float = 40.0  # of the season
-    noise: NonNegativeFloat = 5.0  # standard deviation
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # of the noise
+    amplitude: float = 40.0  # amplitude of the season
+    noise: NonNegativeFloat = 5.0  # standard deviation of the noise
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # seed of the noise
 
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
         """Return the requested columns, computed in float32 as the course does."""

@@ -34,8 +34,8 @@ class Csv(Files):
     kind: Literal["csv"]
     separator: str = Field(default=",", pattern=r'^[^"\r\n]$')  # one character; default for .tsv files: a tab
     decimal: Literal[".", ","] = "."  # decimal mark of numbers
-    encoding: str = "utf-8"  # of the files, by a name that Python knows: "cp1252"
-    missing: Annotated[tuple[str, ...], Field(strict=False)] = ()  # cells in columns of numbers that are empty: "NA"
+    encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
+    missing: Annotated[tuple[str, ...], Field(strict=False)] = ()  # texts that mark a missing number, such as "NA"
 
     @model_validator(mode="before")
     @classmethod

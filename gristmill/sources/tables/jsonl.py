@@ -1,4 +1,4 @@
-"""JSON Lines: one JSON object a line."""
+"""JSON Lines: one JSON object per line."""
 
 import json
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Jsonl(Files):
-    """One or several files of one JSON object a line, whose keys are the columns."""
+    """One or several files with one JSON object per line, whose keys are the columns."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
 
     kind: Literal["jsonl"]
-    encoding: str = "utf-8"  # of the files, by a name that Python knows: "cp1252"
+    encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
 
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
         """Return the requested columns; a row is a line, counted from 1, and empty lines are left out.

@@ -16,13 +16,13 @@ TEXTS = (".txt", ".txt.gz")
 
 
 class Folder(Files):
-    """One text a file; the class of each is the name of its folder."""
+    """One text per file; the class of each text is the name of its folder."""
 
     suffixes: ClassVar[tuple[str, ...]] = (*TEXTS, *archives.SUFFIXES)
 
     kind: Literal["folder"]
     parts: bool = False  # the folders above the classes are named train, validation (or valid, val) or test
-    encoding: str = "utf-8"  # of the files, by a name that Python knows: "cp1252"
+    encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -30,7 +30,7 @@ class Folder(Files):
         return ("text", "label", "file", *(["part"] if self.parts else []))
 
     def read(self, paths: Sequence[Path], texts: Sequence[str], numbers: Sequence[str]) -> Rows:
-        """Return the requested columns, one row a file, sorted by path; archives count as folders."""
+        """Return the requested columns with one row per file, sorted by path; archives count as folders."""
         import pandas as pd
 
         with archives.open_files(paths, TEXTS) as found:

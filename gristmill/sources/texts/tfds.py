@@ -10,7 +10,7 @@ from gristmill.sources.rows import Rows, select_columns
 
 
 class Tfds(Dataset):
-    """A data set of TensorFlow Datasets with one text and one label an example."""
+    """A TensorFlow Datasets data set with one text and one label per example."""
 
     kind: Literal["tfds"]
 

@@ -13,12 +13,12 @@ _PLAIN = (".txt", ".text", ".md")
 
 
 class TextFiles(Files):
-    """One document a file, in the order of their paths; in a folder only files with an ending of plain text count."""
+    """One document per file, in path order; in a folder, only files with a plain-text suffix are read."""
 
     suffixes: ClassVar[tuple[str, ...]] = (*_PLAIN, *(f"{suffix}.gz" for suffix in _PLAIN))
 
     kind: Literal["files"]
-    encoding: str = "utf-8"  # of the files, by a name that Python knows: "cp1252"
+    encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
 
     def documents(self, paths: Sequence[Path]) -> Iterator[Document]:
         """Yield the texts of the located files; see `WritingSource.documents`."""

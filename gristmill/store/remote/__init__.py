@@ -1,1 +1,1 @@
-"""Store that several machines share: each can use what the others have made."""
+"""Store that several machines share: each machine can use the artifacts of the others."""

@@ -21,12 +21,12 @@ from gristmill.errors import RequestError, StoreError
 from gristmill.util.urls import strip_credentials
 
 _PARALLEL_TRANSFERS = 4
-_RETRY_DELAY = 10.0  # seconds for which an unreachable store is not tried again
+_RETRY_DELAY = 10.0  # seconds to wait before an unreachable store is tried again
 _HASH_BLOCK = 1 << 20  # bytes
-_MAX_CREATE_ATTEMPTS = 5  # at a file that another machine is just creating
+_MAX_CREATE_ATTEMPTS = 5  # attempts while another machine creates the same file
 _LOCAL_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # only raised for files of this machine
 _FAILURES = {"botocore.exceptions": ("BotoCoreError", "ClientError"), "aiohttp": ("ClientError",)}
-"""Exceptions of libraries below fsspec that are no `OSError`, by module."""
+"""Exceptions of libraries below fsspec that are not subclasses of `OSError`, by module."""
 
 
 class Bucket:
@@ -67,7 +67,7 @@ class Bucket:
             return {path.removeprefix(f"{root}/"): read for path, read in contents.items() if isinstance(read, bytes)}
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file, over what was there."""
+        """Write a file, replacing an existing one."""
         with self._access(name) as (fs, root):
             self._make_folder(fs, f"{root}/{name}")
             fs.pipe_file(f"{root}/{name}", content)
@@ -90,7 +90,7 @@ class Bucket:
                         return bool(fs.cat_file(f"{root}/{name}") == content)
                     if code != "ConditionalRequestConflict" or attempt == _MAX_CREATE_ATTEMPTS - 1:
                         raise
-                    time.sleep(2.0**attempt / 10)  # another upload is under way, and which one is first is not known
+                    time.sleep(2.0**attempt / 10)  # another upload is in progress, and the order is not known yet
         raise AssertionError("either written or raised")
 
     def upload(self, files: Mapping[str, Path]) -> None:
@@ -134,15 +134,15 @@ class Bucket:
             return sha256.hexdigest()
 
     def remove(self, name: str) -> None:
-        """Remove a file that may be gone already."""
+        """Remove a file if it exists."""
         with self._access(name, missing_ok=True) as (fs, root):
             fs.rm_file(f"{root}/{name}")
 
     def check_writable(self) -> None:
         """Raise `StoreError` if nothing can be written, or if creating a file twice replaces the first one.
 
-        Sharing relies on exclusive creation: the machine whose result, version or promotion came first is the only one
-        that wrote the file.
+        Sharing relies on exclusive creation: only the machine with the first result, version or promotion writes the
+        file.
         """
         name = f".writable/{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
         self.create(name, b"first\n")
@@ -179,7 +179,7 @@ class Bucket:
     def _access(self, name: str, missing_ok: bool = False) -> Iterator[tuple[Any, str]]:
         """Yield the file system and the path of its root; turn failures into a `StoreError` that names a file.
 
-        A missing file is an error of the caller's, or none if `missing_ok`.
+        A missing file raises `FileNotFoundError`, or is ignored if `missing_ok`.
         """
         when, why = self._last_failure
         if time.monotonic() - when < _RETRY_DELAY:  # each attempt takes seconds

@@ -25,7 +25,7 @@ from gristmill.util.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
-ORPHAN_AGE = 24 * 3600  # seconds after which an object that no manifest names belongs to no upload under way
+ORPHAN_AGE = 24 * 3600  # seconds after which an object without a manifest cannot belong to an active upload
 _PAUSES = (15, 60, 120)  # seconds between attempts at an upload
 _MAX_REUSE_AGE = ORPHAN_AGE / 2  # an older object is uploaded again, or `gc` could remove it before its manifest comes
 
@@ -34,11 +34,11 @@ class Remote:
     """A shared store, of which each machine's store is a cache."""
 
     def __init__(self, url: str, limit: float | None = None) -> None:
-        """Name a shared store; `limit` is the maximal size of the cache in bytes."""
+        """Set the URL of a shared store; `limit` is the maximum size of the cache in bytes."""
         self.bucket, self.limit = Bucket(url), limit
 
     def push(self, name: str, artifact: Artifact, replace: bool = False, patient: bool = False) -> bool:
-        """Upload a finished folder; return False if another result is there under its name, unless `replace`.
+        """Upload a finished folder; return False if its name has another result, unless `replace` is set.
 
         `patient` retries for some minutes, because hours of work may be in the folder.
         """
@@ -104,7 +104,7 @@ class Remote:
     def mirror(self, folder: str, root: Path, names: str, again: Callable[[Path], bool] = lambda path: False) -> None:
         """Copy the small files whose names match `names` into the cache; warn if the shared store cannot be reached.
 
-        `again` tells whether to fetch a cached file again; most files never change.
+        `again` returns whether to fetch a cached file again; most files never change.
         """
         try:
             shared = [name for name in self.bucket.list_files(folder) if re.fullmatch(names, name)]

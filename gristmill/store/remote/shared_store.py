@@ -6,8 +6,8 @@ Missing artifacts are fetched, and new ones are uploaded before they become visi
     root/cache-name     name of this cache in run records
     root/elsewhere/<hash of the URL>/<stage>/<key>.json    manifests of artifacts that only the shared store has
 
-The folder joins a shared store at its first use, and then no other one. What was made in it before is uploaded once.
-A cached manifest may be out of date. It is dropped when the artifact turns out to be gone.
+The folder joins a shared store at its first use and cannot join another one. Its earlier contents are uploaded once.
+A cached manifest may be outdated. It is dropped when the artifact is found to be missing.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ class SharedStore(Store):
     """Artifacts of a shared store, some of them cached on this machine."""
 
     def __init__(self, root: Path, remote: Remote) -> None:
-        """Name a shared store and its cache; raise `RequestError` if the folder caches another shared store."""
+        """Set the shared store and its cache; raise `RequestError` if the folder caches another shared store."""
         super().__init__(root)
         self._remote = remote
         self._manifests = root / "elsewhere" / digest_of(remote.bucket.url)[:16]
@@ -65,7 +65,7 @@ class SharedStore(Store):
         stage, key = made.manifest["stage"], made.manifest["key"]
         name = artifact_name(stage, key)
         while not self.remote.push(name, made, replace, patient=True):
-            if winner := self.fetch(name, stage, key, final):  # another machine's; None if it is damaged
+            if winner := self.fetch(name, stage, key, final):  # artifact of another machine; None if it is damaged
                 return winner
         return super().commit(made, final, replace)
 

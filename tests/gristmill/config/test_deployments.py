@@ -106,7 +106,7 @@ def test_another_work_pool_is_named_in_every_deployment(project: Path) -> None:
 def test_the_file_says_where_it_comes_from_and_holds_no_place_of_this_machine(project: Path) -> None:
     content = deployments.prefect_yaml(catalogue.load(project))
     assert content.splitlines()[0] == (
-        "# Generated from pipelines.toml by `gristmill deploy`, and written over by it: edit pipelines.toml."
+        "# Generated from pipelines.toml by `gristmill deploy`, which overwrites it. Edit pipelines.toml instead."
     )
     assert str(project) not in content
     assert content == deployments.prefect_yaml(catalogue.load(project))

@@ -167,7 +167,7 @@ def test_there_are_comments_to_describe_with() -> None:
     of_csv = comments(settings_of("csv", "gristmill.sources.tables"))
     assert of_csv["separator"] == "one character; default for .tsv files: a tab"
     assert of_csv["path"].startswith("a file, a folder of files, a pattern such as")  # its base declares it
-    assert comments(Train)["clip_norm"] == "global gradient norm; keeps recurrent nets from exploding"
+    assert comments(Train)["clip_norm"] == "maximum global gradient norm; prevents exploding gradients"
     assert sum(len(comments(kind)) for kind in CLASSES) > len(CLASSES)
 
 

@@ -206,7 +206,7 @@ def test_bundles_that_no_version_has_are_garbage_once_they_are_old(store: Store)
     def strays() -> dict[Path, str]:
         return {path: why for path, why in named(store, 1).items() if path.is_relative_to(store.root / "registry")}
 
-    assert strays() == {old: "bundle that never became a version, or whose version is gone"}
+    assert strays() == {old: "bundle that never became a version, or whose version was removed"}
     registry.add_bundle(record(store, 1, artifacts[2]))  # who takes it is about to make it a version
     assert strays() == {}
     age(old)
@@ -309,7 +309,7 @@ def test_repair_restores_a_bundle_where_the_store_can_and_gives_it_up_where_not(
     assert {verdict.path: verdict.repair for verdict in repaired if verdict.damage} == {
         store.path("export", second.references["export"]["key"]): "Moved to quarantine.",
         registry.folder(first): "Restored from the store.",
-        registry.folder(second): "The store has it no more: moved to quarantine.",
+        registry.folder(second): "The store no longer has it: moved to quarantine.",
     }
     assert (registry.bundle(first) / "data.txt").read_text() == "export 1"
     assert [verdict.damage for verdict in verify_registry(registry)] == [None] * 3

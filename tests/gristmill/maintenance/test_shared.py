@@ -60,7 +60,7 @@ def test_every_byte_is_verified_and_damage_named_by_its_url(machine: Machine, sh
     spoil(shared, WEIGHTS)
     assert damages(machine("there")) == {
         WEIGHTS: f"{shared}/{WEIGHTS}: altered since it was published (its SHA-256 does not hold).",
-        manifest_of("a"): f"{shared}/{manifest_of('a')}: names {WEIGHTS}, which is gone or altered.",
+        manifest_of("a"): f"{shared}/{manifest_of('a')}: names {WEIGHTS}, which is missing or altered.",
     }
 
 

@@ -170,7 +170,7 @@ def test_a_redirect_to_another_scheme_is_refused(server: Server, store: Store, p
     said = refusal(f"{server.address}/away", store)
     fault.said(said.replace(server.address, "https://example.org"))
     assert said == (
-        f"{server.address}/away: leads on to {scheme}://, which is not followed. "
+        f"{server.address}/away: redirects to {scheme}://, which is not allowed. "
         "Fetch the file by hand and give its path."
     )
 
@@ -183,7 +183,7 @@ def test_what_was_asked_for_over_tls_is_not_fetched_without(store: Store, monkey
 
     monkeypatch.setattr(httpx.Client, "_transport_for_url", lambda *_: httpx.MockTransport(answer))
     assert refusal("https://example.org/a.csv", store).startswith(
-        "https://example.org/a.csv: leads on to http://, which is not followed. "
+        "https://example.org/a.csv: redirects to http://, which is not allowed. "
     )
 
 
@@ -199,7 +199,7 @@ def test_a_redirect_to_another_server_is_followed_with_nothing_but_the_request(s
 def test_redirects_have_an_end(server: Server, store: Store, fault: Fault) -> None:
     said = refusal(f"{server.address}/round", store)
     fault.said(said.replace(server.address, "https://example.org"))
-    assert said == f"{server.address}/round: leads on more than 5 times. Fetch the file by hand and give its path."
+    assert said == f"{server.address}/round: redirects more than 5 times. Fetch the file by hand and give its path."
     assert len(server.asked) == 6
 
 
@@ -252,8 +252,8 @@ def test_another_file_than_the_one_asked_for_is_refused_with_both_hashes(server:
     with pytest.raises(DataError) as raised:
         fetch([at(url, store, "ab" * 32)], store)
     assert str(raised.value) == (
-        f"{url}: the file has SHA-256 {SHA256}, but sha256 = {'ab' * 32} is asked for. "
-        "Set sha256 to the first if you trust the file, or find the one that is meant."
+        f"{url}: the file has SHA-256 {SHA256}, but sha256 = {'ab' * 32} is expected. "
+        "Set sha256 to the first if you trust the file, or use the expected file."
     )
     assert files_in(store) == []
 

@@ -198,7 +198,7 @@ def test_a_stage_that_gave_other_data_is_said(project: Path) -> None:
     with (project / "series.csv").open("a") as file:
         file.write("2030-01,1.0\n")
     fill(project, until="ingest", content={"ingest": "other"})
-    assert planned(project)["preprocess"] == ("run", "ingest gave other data")
+    assert planned(project)["preprocess"] == ("run", "ingest produced different data")
 
 
 def test_where_data_lies_does_not_matter(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,8 +303,8 @@ def test_a_file_that_is_not_the_one_asked_for_is_no_data(project: Path) -> None:
     assert planned(project, f"source.sha256={own}")["ingest"] == ("run", "no result yet")
     assert planned(project, f"source.sha256={'ab' * 32}")["ingest"] == (
         "no data",
-        f"{project / 'series.csv'}: SHA-256 {own}, but sha256 = {'ab' * 32} is asked for. "
-        "Set sha256 to the first if you trust the file, or find the one that is meant.",
+        f"{project / 'series.csv'}: SHA-256 {own}, but sha256 = {'ab' * 32} is expected. "
+        "Set sha256 to the first if you trust the file, or use the expected file.",
     )
 
 
@@ -398,7 +398,7 @@ def test_reasons_come_from_the_newest_result_that_is_still_there(project: Path) 
 def test_a_stage_that_was_asked_for_runs_with_what_depends_on_it(project: Path, refresh: str) -> None:
     fill(project)
     found = planned(project, refresh=refresh)
-    assert found[refresh] == ("run", "asked by --refresh")
+    assert found[refresh] == ("run", "requested by --refresh")
     assert [found[name][0] for name in NAMES if name != refresh] == [
         "fresh" if NAMES.index(name) < NAMES.index(refresh) else "depends" for name in NAMES if name != refresh
     ]
@@ -478,7 +478,7 @@ def test_a_backtest_that_was_interrupted_goes_on_at_its_next_point(project: Path
 def test_a_backtest_that_was_asked_for_runs_at_every_point(project: Path) -> None:
     fill(project, *BACKTEST)
     assert planned(project, *BACKTEST, refresh="backtest") == FRESH_WITH_POINTS | {
-        **dict.fromkeys(POINTS, ("run", "asked by --refresh")),
+        **dict.fromkeys(POINTS, ("run", "requested by --refresh")),
         "evaluate": ("depends", "depends on backtest 1/1"),
         "export": ("depends", "depends on evaluate"),
     }

@@ -23,8 +23,8 @@ def quartiles(values: "pd.Series[int]") -> dict[str, float]:
 def check_classes(index: pd.DataFrame, classes: Sequence[str], example: str, which: str = "") -> None:
     """Raise a `DataError` if there is a single class, or if a class has too few examples to train and test on.
 
-    The index has columns `label` (position of the class) and `part` (of the source, or missing). The message names
-    examples by `example` (photo, text) and `which`, words that say which of them count.
+    The index has columns `label` (position of the class) and `part` (of the source, or missing). `example` is the noun
+    for the message (photo, text), and `which` a suffix that says which examples are counted.
     """
     if len(classes) < 2:
         raise DataError(

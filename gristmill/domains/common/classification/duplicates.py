@@ -1,4 +1,4 @@
-"""Examples that occur in two parts. They are kept and reported, since they make the score of a part too good."""
+"""Examples that occur in two parts. They are kept but reported, because they inflate the score of a part."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _MAX_PAIRS_LISTED = 5
 
 
 def find_duplicates(index: pd.DataFrame, content: "pd.Series[str]") -> list[dict[str, Any]]:
-    """Return which parts share examples: `part`, `also_in`, `count` (of the part's), `pairs` (ids of some in both).
+    """Return which parts share examples: `part`, `also_in`, `count` of examples, `pairs` of ids in both.
 
     The index has columns `id` and `part`; the content of equal examples is equal.
     """

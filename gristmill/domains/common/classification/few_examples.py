@@ -1,4 +1,4 @@
-"""Choice of a few training examples, the same number of each class as far as there are."""
+"""Choose a few training examples, with the same number per class if possible."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ def choose_examples(
 ) -> Positions:
     """Return the positions of `count` examples within the training set, in order; if None, of a few distinct ones.
 
-    An example that occurs twice, with two labels, cannot be learned by heart. `contents` returns the network's input
+    An example that occurs twice, with two labels, cannot be memorised. `contents` returns the network's input
     for examples at ascending positions.
     """
     labels = data.labels("train")

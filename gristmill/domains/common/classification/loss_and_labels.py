@@ -10,14 +10,14 @@ from gristmill.training.fit import Batch, Goal
 
 
 class Targets:
-    """Loss, metric and batches of a labelled dataset, by its number of classes and the settings of the training."""
+    """Loss, metric and batches of a labelled dataset, for its number of classes and the training settings."""
 
     def __init__(self, data: LabelledDataset, settings: Train) -> None:
         self._classes = len(data.classes)
         self._settings = settings
         # Smoothed labels of more than two classes must be one-hot.
         self._one_hot = self._classes > 2 and (settings.labels == "one_hot" or settings.label_smoothing > 0)
-        self._weights: tf.Tensor | None = None  # of each class, where they are balanced; 1 in the mean of all examples
+        self._weights: tf.Tensor | None = None  # class weights if classes are balanced; their mean over examples is 1
         if settings.class_weights:
             counts = np.bincount(data.labels("train"), minlength=self._classes)
             self._weights = tf.constant(counts.sum() / (self._classes * np.maximum(counts, 1)), tf.float32)

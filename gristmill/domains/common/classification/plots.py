@@ -11,7 +11,7 @@ from gristmill.reports.pictures import MODEL, TRUTH, canvas, legend, text_color
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MAX_CLASSES_COUNTED, _MAX_CLASSES_NAMED = 20, 40  # with counts in the cells, and names at the axes
+_MAX_CLASSES_COUNTED, _MAX_CLASSES_NAMED = 20, 40  # limits for counts in the cells and for names on the axes
 
 
 def confusion_figure(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> "Figure":

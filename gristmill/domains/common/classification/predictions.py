@@ -70,7 +70,7 @@ def read_predictions(folder: Path, part: str) -> pd.DataFrame:
 
 
 def most_confident_errors(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return the wrong predictions of highest probability first, as `rows` with a column `probability`."""
+    """Return wrong predictions with a column `probability`, the highest probability first."""
     ranked = rows.assign(probability=rows.filter(regex="^p_").max(axis=1))
     wrong = ranked[ranked["label"] != ranked["predicted"]]
     return wrong.sort_values("probability", ascending=False, kind="stable").head(count)

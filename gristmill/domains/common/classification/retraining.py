@@ -51,7 +51,7 @@ class IngestedExamples:
 class NewExamples:
     """Examples that a champion has not seen, and the data that it was trained on."""
 
-    now: IngestedExamples  # all that are ingested now
+    now: IngestedExamples  # all currently ingested examples
     rows: pd.DataFrame  # the new ones, at least one row
     known: IngestedExamples  # the champion's test set
     champion: Folders
@@ -63,7 +63,7 @@ class ClassifierRetraining:
 
     table: str  # in ingest's artifact, one row per example: id, label (position of the class), part (or missing)
     content: str  # the column that identifies an example
-    classify: Callable[[Path, Path, pd.DataFrame], Probabilities]  # folders of export and ingest, rows of the table
+    classify: Callable[[Path, Path, pd.DataFrame], Probabilities]  # arguments: folders of export and ingest, rows
     input_drift: Callable[[NewExamples], list[InputDrift]]
 
     def news(self, ingest: Path, before: Path | None) -> DataChanges:
@@ -98,13 +98,13 @@ class ClassifierRetraining:
         )
 
     def judgeable(self, challenger: Folders, champion: Champion) -> int:
-        """Return how many examples of the challenger's test set neither model was trained or chosen on."""
+        """Count the examples of the challenger's test set that neither model was trained or selected on."""
         return len(self._unlearned(challenger, champion).rows)
 
     def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
         """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test set.
 
-        With a champion, only examples count that neither model was trained or chosen on.
+        With a champion, only examples that neither model was trained or selected on are used.
         """
         rows, errors = read_predictions(challenger["evaluate"], "test"), {}
         if champion is not None:

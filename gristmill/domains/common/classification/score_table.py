@@ -17,7 +17,7 @@ from gristmill.settings.messages import unknown_name
 ProbabilitiesByModel = dict[str, Probabilities]  # the model, then the baselines
 Row = dict[str, Any]
 
-_MAIN_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # shown where there is no room for all
+_MAIN_METRICS = ("accuracy", "f1", "roc_auc", "log_loss", "ece")  # metrics to show if space is limited
 
 
 def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:

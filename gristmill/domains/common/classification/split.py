@@ -1,4 +1,4 @@
-"""Split of examples into parts, as the source says, or drawn class by class."""
+"""Split examples into parts, which the source defines or which are drawn class by class."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ def split(index: pd.DataFrame, classes: Sequence[str], validation: Part, test: P
 
 
 def _draw_counts(pool: Counts, wanted: dict[str, Part], classes: Sequence[str]) -> dict[str, Counts]:
-    """Return how many examples of each class each part takes of the pool."""
+    """Return the number of examples that each part takes from the pool, by class."""
     if not pool.all():
         name = classes[int(np.argmin(pool))]
         raise DataError(

@@ -12,7 +12,7 @@ class Dense(Settings):
     """A stack of dense layers."""
 
     kind: Literal["dense"]
-    units: Sizes = (32, 16)  # of each hidden layer, ReLU; [] for none
+    units: Sizes = (32, 16)  # units of each hidden layer, with ReLU; [] for none
 
     def build(self, features: int) -> "keras.Model":
         """Return the network on encoded rows."""

@@ -16,14 +16,14 @@ class Cnn(Settings):
     """A stack of convolutions, each followed by a pool, then dense layers."""
 
     kind: Literal["cnn"]
-    filters: Annotated[Sizes, Field(min_length=1)] = (64, 64)  # of each convolution, ReLU
-    kernel: PositiveInt = 3  # pixels a side
+    filters: Annotated[Sizes, Field(min_length=1)] = (64, 64)  # filters of each convolution, with ReLU
+    kernel: PositiveInt = 3  # side of the kernels in pixels
     padding: Literal["valid", "same"] = "valid"  # valid: each convolution loses kernel - 1 pixels; same: none
-    pool: PositiveInt = 2  # pixels a side of the max pooling; 1 for none
-    batch_norm: bool = False  # after each convolution, before its ReLU
-    pooling: Literal["flatten", "average"] = "flatten"  # of the last maps: all pixels, or their means
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # before the dense layers
-    units: Sizes = (128,)  # of each dense layer, ReLU; [] for none
+    pool: PositiveInt = 2  # side of the max pooling in pixels; 1 for none
+    batch_norm: bool = False  # batch normalisation after each convolution, before its ReLU
+    pooling: Literal["flatten", "average"] = "flatten"  # keep all pixels of the last maps, or average them
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout before the dense layers
+    units: Sizes = (128,)  # units of each dense layer, with ReLU; [] for none
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network on the pixels of an image.

@@ -15,8 +15,8 @@ class Dense(Settings):
     """A stack of dense layers over all pixels."""
 
     kind: Literal["dense"]
-    units: Sizes = (128,)  # of each hidden layer, ReLU; [] for none
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # after each hidden layer
+    units: Sizes = (128,)  # units of each hidden layer, with ReLU; [] for none
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout after each hidden layer
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network on the pixels of an image."""

@@ -40,13 +40,13 @@ class Transfer(Settings):
 
     kind: Literal["transfer"]
     base: str  # class of keras.applications, such as "MobileNet"
-    weights: SourceLocation = "imagenet"  # fetched by Keras; or a .weights.h5 or .h5 file; or "none": train all of it
-    sha256: Digest = None  # of the weights file; required for a URL
+    weights: SourceLocation = "imagenet"  # "imagenet" from Keras, a .weights.h5 or .h5 file, or "none": train the base
+    sha256: Digest = None  # SHA-256 of the weights file; required for a URL
     cut: str | None = None  # layer of the base whose output is used; the last one if omitted
-    train_from: str | None = None  # first layer of the base to tune; none if omitted; not for weights = "none"
-    pooling: Literal["average", "flatten"] = "average"  # of the base's maps: their means, or all pixels
-    units: Sizes = ()  # of each hidden layer of the head, ReLU
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # before the last layer
+    train_from: str | None = None  # first layer of the base to fine-tune; default: none; not for weights = "none"
+    pooling: Literal["average", "flatten"] = "average"  # average the base's maps, or keep all pixels
+    units: Sizes = ()  # units of each hidden layer of the head, with ReLU
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout before the last layer
 
     @field_validator("base")
     @classmethod
