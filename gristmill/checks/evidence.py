@@ -72,10 +72,6 @@ fails = partial(RubricResult, "not passed")
 by_hand = partial(RubricResult, "by hand")
 
 
-RubricTests = dict[str, Callable[[Evidence], RubricResult] | str]
-"""Tests by title; a string says what a person must review if no automatic test exists."""
-
-
 def of_run(test: Callable[[RunOutputs], RubricResult]) -> Callable[[Evidence], RubricResult]:
     """Turn a test of the last run into a test of all evidence that fails without a run."""
 

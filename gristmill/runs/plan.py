@@ -119,10 +119,8 @@ def digests_of(data: Mapping[str, Located], store: Store) -> dict[str, str]:
     """Return the SHA-256 of each location's content; files with an unchanged stat are not read again.
 
     The digest of several files covers their names below their common folder too, since a name may hold information such
-    as a photo's class. A file from a URL has its expected digest, because it may not have been fetched yet.
-
-    Raises:
-        DataError: a file cannot be read, or does not have its expected digest.
+    as a photo's class. A file from a URL has its expected digest, because it may not have been fetched yet. `DataError`
+    is raised if a file cannot be read, or does not have its expected digest.
     """
     return {name: _digest_of(located, store) for name, located in data.items()}
 

@@ -38,8 +38,7 @@ class CustomCode(Settings):
     def load(self, files: Sequence[Path]) -> Callable[..., Any]:
         """Return the function with this table's arguments; `files` are the file and those next to it that it imports.
 
-        Raises:
-            RequestError: the file cannot be imported, has no such function, or it does not take these arguments.
+        `RequestError` is raised if the file cannot be imported, or has no function that takes these arguments.
         """
         file, imports = files[0], _SiblingImports(files)
         try:

@@ -88,10 +88,8 @@ def load_closure(code: Iterable[str]) -> None:
 
     It is called before a stage works, because a module edited after this process started may have been imported before
     or after the edit. Python also runs byte code whose source had the same size and time to the second, which an edit
-    may have too; such byte code is removed.
-
-    Raises:
-        WorkError: a source file is newer than this process, or a module was loaded from foreign byte code.
+    may have too; such byte code is removed. `WorkError` is raised if a source file is newer than this process, or a
+    module was loaded from foreign byte code.
     """
     files = _files_of(PACKAGE)
     for module in filter(_is_ours, code):

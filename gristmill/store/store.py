@@ -126,10 +126,8 @@ class Store:
         """Return the referenced artifact in a folder after hashing every byte of it.
 
         With `by_stat`, only files whose stat has changed since they were last hashed are hashed. `shared_as` names its
-        manifest in a shared store, from which it may be fetched.
-
-        Raises:
-            CorruptArtifact: the artifact is missing, a file of it is altered, or it is another result.
+        manifest in a shared store, from which it may be fetched. `CorruptArtifact` is raised if the artifact is
+        missing, a file of it is altered, or it is another result.
         """
         stage, key = reference["stage"], reference["key"]
         try:

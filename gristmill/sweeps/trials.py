@@ -57,10 +57,8 @@ class Trial:
 def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Trial]:
     """Return the trials of a pipeline's sweep, point by point.
 
-    `overrides` are assignments for every point that does not set the same key.
-
-    Raises:
-        RequestError: the pipeline has no sweep, or settings of a point are invalid; one line for each mistake.
+    `overrides` are assignments for every point that does not set the same key. `RequestError` is raised if the pipeline
+    has no sweep, or with a line for each mistake in the settings of a point.
     """
     sweep = catalogue.pipeline(name).sweep
     if sweep is None:

@@ -51,21 +51,20 @@ class Remote:
         return self._pushed(name, artifact, replace)
 
     def _pushed(self, name: str, artifact: Artifact, replace: bool) -> bool:
-        manifest, folder = artifact.manifest, artifact.path
-        if not replace and (shared := self.manifest(name, manifest["stage"], manifest["key"])):
-            return bool(shared["digest"] == manifest["digest"])
+        reference, folder = artifact.reference, artifact.path
+        if not replace and (shared := self.manifest(name, reference["stage"], reference["key"])):
+            return bool(shared["digest"] == reference["digest"])
         content = (folder / MANIFEST).read_bytes()
-        objects = {
-            object_name(file["sha256"]): (folder / path, file["size"]) for path, file in manifest["files"].items()
-        }
+        files = artifact.manifest["files"].items()
+        objects = {object_name(file["sha256"]): (folder / path, file["size"]) for path, file in files}
         self.bucket.upload({name: path for name, (path, size) in objects.items() if not self._is_reusable(name, size)})
         if replace:
             self.bucket.write(name, content)
             return True
         if self.bucket.create(name, content):
             return True
-        winner = self.manifest(name, manifest["stage"], manifest["key"])
-        return winner is not None and bool(winner["digest"] == manifest["digest"])
+        winner = self.manifest(name, reference["stage"], reference["key"])
+        return winner is not None and bool(winner["digest"] == reference["digest"])
 
     def manifest(self, name: str, stage: str, key: str) -> dict[str, Any] | None:
         """Return a manifest; None if there is none, or a damaged one, which is removed with a warning."""
