@@ -1,0 +1,1 @@
+"""The file pipelines.toml: pipelines, stages, deployments and its JSON schema."""

@@ -1,0 +1,1 @@
+"""The table of the course's networks and their scores."""

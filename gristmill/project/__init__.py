@@ -1,0 +1,1 @@
+"""The Python API: a project, its status, results and predictions."""

@@ -1,0 +1,1 @@
+"""The plan and its reasons, run records, scores, and where data lies."""

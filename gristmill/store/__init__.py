@@ -1,0 +1,1 @@
+"""Artifacts in a local folder, and the code that each result depends on."""

@@ -1,0 +1,1 @@
+"""Training of networks: fit, checkpoints, learning rate, distribution and saved networks."""

@@ -1,0 +1,1 @@
+"""Files, locks, processes, Parquet, JSON and URLs; nothing about machine learning."""
