@@ -5,8 +5,8 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess, Proposal
 from gristmill.scaffold.training_defaults import optimizer_guesses
+from gristmill.sources.documents.files import TextFiles
 from gristmill.sources.packed import read_bytes
-from gristmill.sources.writings.files import TextFiles
 
 _MIN_CHARACTERS = 5_000
 _SMALL_TEXT = 100_000  # characters; fewer get a smaller network

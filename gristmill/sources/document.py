@@ -15,7 +15,7 @@ class Document:
     where: str  # name in messages
 
 
-class WritingSource(Protocol):
+class DocumentSource(Protocol):
     """Source of plain texts."""
 
     def documents(self, paths: Sequence[Path]) -> Iterator[Document]:

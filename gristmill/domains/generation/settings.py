@@ -60,7 +60,7 @@ class Export(Settings):
 
 
 TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
-    "source": "gristmill.sources.writings",
+    "source": "gristmill.sources.documents",
     "ingest": Ingest,
     "preprocess": Preprocess,
     "model": "gristmill.domains.generation.models",

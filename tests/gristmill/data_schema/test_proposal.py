@@ -28,9 +28,9 @@ from gristmill.errors import DataError
 from gristmill.settings.base import Settings
 from gristmill.settings.data_schema import Cells
 from gristmill.settings.messages import Problem
+from gristmill.sources.documents.files import TextFiles
 from gristmill.sources.images.arrays import Arrays
 from gristmill.sources.tables.csv import Csv
-from gristmill.sources.writings.files import TextFiles
 
 SAMPLES = ROOT / "data/samples"
 LETTERS = (

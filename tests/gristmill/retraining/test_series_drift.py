@@ -6,11 +6,7 @@ from scipy.signal import lfilter
 from scipy.stats import ks_2samp, norm
 
 from gristmill.retraining.drift import RARE, combine_signs
-from gristmill.retraining.example_drift import (
-    category_drift,
-    example_error_drift,
-    number_drift,
-)
+from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
 from gristmill.retraining.series_drift import normal_scores, series_error_drift, series_input_drift
 from gristmill.runs.retraining_record import Drift
 from gristmill.settings.messages import format_number

@@ -21,7 +21,7 @@ class TextFiles(Files):
     encoding: str = "utf-8"  # encoding of the files by its Python name, such as "cp1252"
 
     def documents(self, paths: Sequence[Path]) -> Iterator[Document]:
-        """Yield the texts of the located files; see `WritingSource.documents`."""
+        """Yield the texts of the located files; see `DocumentSource.documents`."""
         names = relative_names(paths) if len(paths) > 1 else ["1"]  # a single file may be renamed without changing it
         for name, path in zip(names, paths, strict=True):
             yield Document(name, read_text(path, self.encoding), str(path))
