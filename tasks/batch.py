@@ -11,7 +11,7 @@ from gristmill.config.catalogue import Catalogue, find_project_folder, load
 from gristmill.errors import RequestError
 from gristmill.runs.records import Runs
 from gristmill.settings import messages
-from gristmill.sweeps import trials as sweeps
+from gristmill.sweeps.trials import trial_scores
 from gristmill.training import progress
 from gristmill.workers.pool import concurrency, open_pool
 from gristmill.workers.unit import Unit, WorkResult
@@ -81,7 +81,7 @@ def _run_units(catalogue: Catalogue, units: list[Unit], jobs: int | None) -> Ite
 def _score(root: Path, pipeline: str, trial: list[str]) -> str:
     with suppress(RequestError):  # pipelines.toml is being edited
         catalogue = load(root, {pipeline: trial})
-        outcome = sweeps.outcome(catalogue, catalogue.pipeline(pipeline))
+        outcome = trial_scores(catalogue, catalogue.pipeline(pipeline))
         if outcome and outcome.validation is not None:
             return f": {outcome.metric} {messages.format_number(outcome.validation)} on {outcome.chosen_on}"
     return ""

@@ -17,8 +17,7 @@ from gristmill.errors import CorruptArtifact, RequestError, WorkError
 from gristmill.project.serving import register
 from gristmill.registry.registry import Registry
 from gristmill.registry.version import Version
-from gristmill.retraining import gate as judgement
-from gristmill.retraining.gate import Contest
+from gristmill.retraining.gate import Contest, best_baseline, judge_contest
 from gristmill.retraining.last_judged import last_judged_data
 from gristmill.runs.records import Runs
 from gristmill.runs.retraining_record import Champion, Retraining, stop_before_challenger, stop_before_training
@@ -130,8 +129,8 @@ def judge(run: Run, found: Retraining, made: References) -> Retraining:
     challenger, champion = _artifact_folders(run, made), _champion(run, run.champion) if run.champion else None
     contest = _domain(run.pipeline.domain).contest(challenger, champion)
     gate: Any = run.pipeline.tables["gate"]
-    best = judgement.best_baseline(Scores.read(challenger["evaluate"]), contest)
-    judged = judgement.judge(contest, gate, best)
+    best = best_baseline(Scores.read(challenger["evaluate"]), contest)
+    judged = judge_contest(contest, gate, best)
     logger.info("%-10s %s: %s", "judge", "promote" if judged.promoted else "reject", judged.why)
     show_judgement(run, judged)
     found = _with_baseline_drift(run, found, contest, best).model_copy(update={"judgement": judged})

@@ -56,14 +56,14 @@ class Evidence:
     today: datetime
 
 
-RubricVerdict = Literal["passes", "not passed", "by hand"]
+RubricOutcome = Literal["passes", "not passed", "by hand"]
 
 
 @dataclass(frozen=True)
 class RubricResult:
     """Result of one test: the evidence if it passes, else what to do or what a person must review."""
 
-    verdict: RubricVerdict
+    verdict: RubricOutcome
     details: str
 
 
@@ -87,13 +87,13 @@ def gather(catalogue: Catalogue, name: str, checks: list[Check]) -> Evidence:
     retrainings = [record.retraining for record in runs.newest_first(name) if record.retraining]
     judgements = [one.judgement for one in retrainings if one.judgement and CHAMPION in one.judgement.scores]
     pipeline = catalogue.pipeline(name)
-    swept = trials.trials(catalogue, name, []) if pipeline.sweep else []
+    swept = trials.sweep_trials(catalogue, name, []) if pipeline.sweep else []
     return Evidence(
         pipeline=pipeline,
         deny=catalogue.deny,
         checks={check.name: check for check in checks},
         last_run=_last_run(catalogue, runs, pipeline),
-        leaderboard=leaderboard([(trial, trials.outcome(catalogue, trial.pipeline)) for trial in swept]),
+        leaderboard=leaderboard([(trial, trials.trial_scores(catalogue, trial.pipeline)) for trial in swept]),
         champion=registry.champion(name),
         promotion=next(registry.promotions(name), None),
         judgement=next(iter(judgements), None),

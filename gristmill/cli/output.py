@@ -16,7 +16,7 @@ from collections.abc import Container, Iterable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from gristmill.cli.text_table import Column, lines
+from gristmill.cli.text_table import TextColumn, lines
 from gristmill.reports.scores import comparison, headline_pair, short_table
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.runs.records import Record
@@ -324,14 +324,14 @@ def _escape(text: str) -> str:
     return escape(text)
 
 
-def _column(heading: str, cells: Iterable[str], numbers: bool = False) -> Column:
+def _column(heading: str, cells: Iterable[str], numbers: bool = False) -> TextColumn:
     """Return a column of cells with markup."""
     from rich.text import Text
 
-    return Column(heading, [Text.from_markup(cell, emoji=False) for cell in cells], numbers)
+    return TextColumn(heading, [Text.from_markup(cell, emoji=False) for cell in cells], numbers)
 
 
-def _print_columns(columns: Sequence[Column], shrink: Sequence[tuple[str, int]] = ()) -> None:
+def _print_columns(columns: Sequence[TextColumn], shrink: Sequence[tuple[str, int]] = ()) -> None:
     for line in lines(columns, terminal_width(), shrink):
         out().print(line)
 
@@ -350,7 +350,7 @@ def _print_wrapped(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> No
         out().print(line)
 
 
-def _headline_columns(headlines: Sequence[Headline | None]) -> list[Column]:
+def _headline_columns(headlines: Sequence[Headline | None]) -> list[TextColumn]:
     """Return columns of headline scores: validation set, test set, best baseline on the test set."""
     metrics = [headline.metric if headline else "" for headline in headlines]
     known = {metric for metric in metrics if metric}

@@ -13,7 +13,7 @@ Widths = dict[str, int]  # of columns, by heading
 
 
 @dataclass(frozen=True)
-class Column:
+class TextColumn:
     """A column: its heading, of one line or two, and its cells."""
 
     heading: str
@@ -27,7 +27,7 @@ class Column:
         return upper, lower
 
 
-def lines(columns: Sequence[Column], width: int | None, shrink: Sequence[tuple[str, int]] = ()) -> "Iterator[Text]":
+def lines(columns: Sequence[TextColumn], width: int | None, shrink: Sequence[tuple[str, int]] = ()) -> "Iterator[Text]":
     """Yield the lines of a table without its empty columns, of at most `width` characters.
 
     `shrink` lists headings of columns to shrink, in this order until the table fits, each with its minimum width, or 0
@@ -60,7 +60,7 @@ def lines(columns: Sequence[Column], width: int | None, shrink: Sequence[tuple[s
         yield row
 
 
-def _natural_widths(columns: Sequence[Column]) -> Widths:
+def _natural_widths(columns: Sequence[TextColumn]) -> Widths:
     """Return the width of each column; an upper line may extend over preceding columns without an upper line."""
     widths, free = Widths(), 0
     for column in columns:

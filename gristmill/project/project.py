@@ -20,10 +20,9 @@ from gristmill.runs.locations import Located
 from gristmill.runs.plan import Step
 from gristmill.runs.records import Record
 from gristmill.runs.scores import Headline
-from gristmill.sweeps import trials as sweeps
 from gristmill.sweeps.leaderboard import TrialScores, leaderboard
 from gristmill.sweeps.result import SweepResult
-from gristmill.sweeps.trials import Trial
+from gristmill.sweeps.trials import Trial, sweep_trials, trial_references, trial_scores
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.pool import concurrency
 
@@ -117,20 +116,20 @@ class Project(Models):
 
         `jobs` is the number of processes, each with one trial at a time; by default that of `[runner]`.
         """
-        asked = sweeps.trials(self.catalogue, name, self._assignments(name))
+        asked = sweep_trials(self.catalogue, name, self._assignments(name))
         entries = leaderboard(zip(asked, self.run_trials(name, asked, jobs), strict=True))
         return SweepResult(name, self.catalogue.pipeline(name).description, entries, self.store)
 
     def run_trials(self, name: str, trials: list[Trial], jobs: int | None) -> list[TrialScores | None]:
         """Run the trials that have no result yet; return the scores of all trials, None for a failed one."""
-        outcomes = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
+        outcomes = [trial_scores(self.catalogue, trial.pipeline) for trial in trials]
         overrides = self._assignments(name)
         missing = [[*overrides, *trial.assignments] for trial, one in zip(trials, outcomes, strict=True) if one is None]
         if missing:
             logger.info("%-10s %d trials, %d of them cached", "sweep", len(trials), len(trials) - len(missing))
             parameters = {"pipeline": name, "trials": missing, "jobs": jobs}
             launch(self.catalogue, [name], "sweep", parameters, trains=False)
-            outcomes = [sweeps.outcome(self.catalogue, trial.pipeline) for trial in trials]
+            outcomes = [trial_scores(self.catalogue, trial.pipeline) for trial in trials]
         return outcomes
 
     def retrain(self, name: str) -> Record:
@@ -168,7 +167,7 @@ class Project(Models):
         self.runs.pull()
         self.registry.pull()
         latest = [self.runs.latest_own(pipeline) for pipeline in self.catalogue.pipelines.values()]
-        kept = [*sweeps.references(self.catalogue, rows.trials(self.catalogue))]
+        kept = [*trial_references(self.catalogue, rows.trials(self.catalogue))]
         kept += [reference for record in latest if record for reference in record.references.values()]
         garbage = list(local.garbage(self.store, self.catalogue.keep_runs, kept))
         if not dry_run:

@@ -16,7 +16,7 @@ from gristmill.store.store import Store
 
 logger = logging.getLogger(__name__)
 
-State = Literal["fresh", "stale", "never run", "no data"]
+PipelineState = Literal["fresh", "stale", "never run", "no data"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Status:
     name: str
     domain: str
     description: str
-    state: State
+    state: PipelineState
     headline: Headline | None  # of the last successful run of its own settings
     champion: int | None = None  # number of the version that serves
 
@@ -48,7 +48,7 @@ def status(catalogue: Catalogue) -> Iterator[Status]:
     for name, pipeline in catalogue.pipelines.items():
         last = runs.latest_own(pipeline)
         steps = plan.plan(catalogue, pipeline)
-        state: State = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
+        state: PipelineState = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):
             state = "no data"
         score = headline(last, store) if last else None

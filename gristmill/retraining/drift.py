@@ -18,7 +18,7 @@ from gristmill.retraining.gate import Contest, independent_blocks, standard_erro
 from gristmill.runs.retraining_record import CHAMPION, BaselineDrift, Drift, ErrorDrift, InputDrift, MeanDrift
 
 Values = npt.NDArray[np.float64]
-Sign = TypeVar("Sign", ErrorDrift, MeanDrift, InputDrift, ErrorDrift | MeanDrift)
+AnySign = TypeVar("AnySign", ErrorDrift, MeanDrift, InputDrift, ErrorDrift | MeanDrift)
 
 RARE = 0.01  # p-value below which a sign is an alarm
 MAX_TRAINING_VALUES = 20_000  # maximum number of training values to compare new values with
@@ -41,7 +41,7 @@ def combine_signs(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputD
     return Drift(errors=_adjusted(errors, families * errors.probability) if errors else None, inputs=signs)
 
 
-def _adjusted(sign: Sign, probability: float) -> Sign:
+def _adjusted(sign: AnySign, probability: float) -> AnySign:
     probability = min(1.0, probability)
     return sign.model_copy(update={"probability": probability, "alarm": probability < RARE})
 

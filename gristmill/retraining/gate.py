@@ -15,7 +15,7 @@ from gristmill.settings.schedule import Gate
 Errors = npt.NDArray[np.float64]
 
 _DRAWS = 2_000
-_FEWEST = 5  # blocks
+_MIN_BLOCKS = 5  # blocks
 _SEED = 0
 
 
@@ -28,7 +28,7 @@ class Contest:
     block: int = 1  # items that may depend on each other: forecasts that overlap
 
 
-def judge(contest: Contest, gate: Gate, best: str | None) -> Judgement:
+def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
     """Return who won, and why.
 
     With a champion the challenger must be better than it by the gate's margin, a share of the champion's error. A
@@ -78,11 +78,11 @@ def best_baseline(scores: Scores, contest: Contest) -> str | None:
 
 
 def _against_champion(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
-    own, champion, told = scores[CHALLENGER], scores[CHAMPION], f"{contest.metric} {_score(scores[CHALLENGER])}"
+    own, champion, score = scores[CHALLENGER], scores[CHAMPION], f"{contest.metric} {_score(scores[CHALLENGER])}"
     if not math.isfinite(own):
-        return False, _not_finite(told)
+        return False, _not_finite(score)
     promoted = not math.isfinite(champion) or own < champion * (1 - gate.margin)
-    why = f"{told} against the champion's {_score(champion)}" + (f" less {gate.margin:.0%}" if gate.margin else "")
+    why = f"{score} against the champion's {_score(champion)}" + (f" less {gate.margin:.0%}" if gate.margin else "")
     if promoted and best is not None and own > scores[best]:
         why += f"; still worse than {best} with {_score(scores[best])}"
     return promoted, why
@@ -90,29 +90,29 @@ def _against_champion(contest: Contest, scores: dict[str, float], best: str | No
 
 def _against_baseline(contest: Contest, scores: dict[str, float], best: str | None, gate: Gate) -> tuple[bool, str]:
     """Judge a first model. Where there are too few items for a standard error, the means alone decide."""
-    own, told = scores[CHALLENGER], f"{contest.metric} {_score(scores[CHALLENGER])}"
+    own, score = scores[CHALLENGER], f"{contest.metric} {_score(scores[CHALLENGER])}"
     if not math.isfinite(own):
-        return False, _not_finite(told)
+        return False, _not_finite(score)
     if best is None:
-        return True, f"{told}; there was no champion"
+        return True, f"{score}; there was no champion"
     baseline = f"{best} with {_score(scores[best])}"
     if own <= scores[best]:
-        return True, f"{told}, not worse than {baseline}; there was no champion"
+        return True, f"{score}, not worse than {baseline}; there was no champion"
     error = standard_error(contest.errors[CHALLENGER] - contest.errors[best], contest.block)
     if error is None:
-        return False, f"{told}, worse than {baseline}; too few items for a standard error"
+        return False, f"{score}, worse than {baseline}; too few items for a standard error"
     shown = format_number(error, digits=2)
     if own - scores[best] > error:
-        return False, f"{told}, worse than {baseline} by more than one standard error, {shown}"
-    return True, f"{told}, worse than {baseline} by at most one standard error, {shown}; there was no champion"
+        return False, f"{score}, worse than {baseline} by more than one standard error, {shown}"
+    return True, f"{score}, worse than {baseline} by at most one standard error, {shown}; there was no champion"
 
 
 def _score(value: float) -> str:
     return format_number(value, digits=5)
 
 
-def _not_finite(told: str) -> str:
-    return f"{told}: not all predictions are finite numbers"
+def _not_finite(score: str) -> str:
+    return f"{score}: not all predictions are finite numbers"
 
 
 def bootstrap(differences: Errors, block: int = 1) -> tuple[float, float] | None:
@@ -151,7 +151,7 @@ def _drawn_means(differences: Errors, block: int) -> Errors | None:
     """Return the means of bootstrap samples, (draws,)."""
     count = len(differences)
     length = _length(count, block)
-    if count < _FEWEST * length or not np.isfinite(differences).all():
+    if count < _MIN_BLOCKS * length or not np.isfinite(differences).all():
         return None
     sums = np.convolve(differences, np.ones(length), mode="valid")  # of each block
     blocks = -(-count // length)

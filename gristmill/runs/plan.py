@@ -25,7 +25,7 @@ from gristmill.store.store import Store
 from gristmill.util import extras
 from gristmill.util.toml import toml_value
 
-State = Literal["fresh", "run", "depends", "no data"]
+StepState = Literal["fresh", "run", "depends", "no data"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Step:
     """Plan for one stage."""
 
     stage: str
-    state: State
+    state: StepState
     reason: str  # why it would run; empty if fresh
     artifact: Artifact | None = field(default=None, repr=False)
 

@@ -17,7 +17,7 @@ MODEL = "model"  # name of the model among its baselines
 
 ByMetric = dict[str, float | None]
 ByPart = dict[str, ByMetric]
-Known = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+NanIfMissing = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
 
 def rank(score: float | None, higher_is_better: bool = False) -> tuple[bool, float]:
@@ -37,8 +37,8 @@ class Headline(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     metric: str
-    model: Known
-    baseline: Known
+    model: NanIfMissing
+    baseline: NanIfMissing
     higher_is_better: bool = False
     validation: float | None = None  # the model's score on the validation set; not in the file, see `Scores.summary`
 

@@ -22,7 +22,7 @@ _MAX_BAD_SHARE_OF_TARGET = 0.5  # maximum share of bad cells for a column that c
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
+class SampledColumn:
     """Cells of a column, also as numbers if they are."""
 
     name: str
@@ -101,12 +101,12 @@ class Column:
         return int(self.bad.argmax()) if self._is_mostly_numbers or self.why_not_numbers else None
 
     @cached_property
-    def cleaned(self) -> "Column":
+    def cleaned(self) -> "SampledColumn":
         """Return the column without its bad cells, or without the marks if all cells have them."""
         if self.first_bad is None:
             return self
         kept = ~self.bad if self._is_mostly_numbers else self.unmarked.notna()
-        return Column(self.name, self.unmarked[kept], self._parsed[kept], self.unmarked[kept], self.decimal)
+        return SampledColumn(self.name, self.unmarked[kept], self._parsed[kept], self.unmarked[kept], self.decimal)
 
     @property
     def _is_mostly_numbers(self) -> bool:

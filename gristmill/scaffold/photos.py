@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 
 from gristmill.errors import DataError
-from gristmill.scaffold.column import Column
+from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.folders import folder_guesses, why_no_classes
 from gristmill.scaffold.proposal import Guess
 from gristmill.scaffold.table import read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
 from gristmill.sources import archives
-from gristmill.sources.images.arrays import Arrays
+from gristmill.sources.images.arrays import ImageArrays
 from gristmill.sources.images.folder import PHOTOS, Folder
 from gristmill.sources.images.listing import Listing
 
@@ -40,10 +40,10 @@ def find_source(data: Data, target: str | None) -> Source:
             "and all other photos elsewhere, name the folder of the classes as --data, or write a CSV file of the "
             "columns image and label."
         )
-    arrays = [path for path in files if path.name.lower().endswith(Arrays.suffixes)]
+    arrays = [path for path in files if path.name.lower().endswith(ImageArrays.suffixes)]
     if not arrays:
         apple = any(path.name.lower().endswith(_APPLE) for path in files)
-        remedy = "Convert HEIC to JPEG." if apple else f"Or {', '.join(Arrays.suffixes)}."
+        remedy = "Convert HEIC to JPEG." if apple else f"Or {', '.join(ImageArrays.suffixes)}."
         raise DataError(
             f"{data.place}: no photo among {len(files):,} files. Expected {', '.join(PHOTOS)} in a folder for each "
             f"class. {remedy}"
@@ -76,7 +76,7 @@ def _find_listing(data: Data, path: Path, target: str | None) -> Source | None:
     return guesses, (path, *folder.files(Listing.suffixes))
 
 
-def _names_photos(column: Column) -> bool:
+def _names_photos(column: SampledColumn) -> bool:
     return bool(column.cells.astype("str").str.lower().str.endswith(PHOTOS).all())
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.errors import DataError
-from gristmill.scaffold.column import Column
+from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.table import SampledTable
 from gristmill.scaffold.time_columns import TimeColumns
 
@@ -15,7 +15,7 @@ _MIN_ROWS_PER_SERIES = 3  # on average
 _MIN_TIMES_SHARE = 0.1  # minimum share of times per series on average; below it, the cells are values, not names
 
 
-def choose_series(table: SampledTable, times: TimeColumns, target: str | None) -> Column | None:
+def choose_series(table: SampledTable, times: TimeColumns, target: str | None) -> SampledColumn | None:
     """Return the column whose values separate the times best (fewest repeats); None for a single series.
 
     Raises:
@@ -42,7 +42,7 @@ def choose_series(table: SampledTable, times: TimeColumns, target: str | None) -
     return None
 
 
-def constant_columns(table: SampledTable, series: Column) -> set[str]:
+def constant_columns(table: SampledTable, series: SampledColumn) -> set[str]:
     """Return the columns that hold one value in each series."""
     names = series.cells.to_numpy()
     return {
@@ -52,19 +52,19 @@ def constant_columns(table: SampledTable, series: Column) -> set[str]:
     }
 
 
-def _holds_names(column: Column, max_series: float) -> bool:
+def _holds_names(column: SampledColumn, max_series: float) -> bool:
     """Return whether the cells can name series: repeated texts or whole numbers."""
     whole = column.numbers is None or column.cells.astype("str").str.fullmatch(r"-?\d+").all()
     return bool(whole) and not column.empty and column.cells.dtype.kind != "M" and column.distinct <= max_series
 
 
-def _repeated_share(times: "pd.Series[Any]", *names: Column) -> float:
+def _repeated_share(times: "pd.Series[Any]", *names: SampledColumn) -> float:
     """Return the share of rows that repeat time and names of another row."""
     cells = {str(at): column.cells.to_numpy() for at, column in enumerate(names)}
     return float(pd.DataFrame({"time": times} | cells).duplicated().mean())
 
 
-def _remedy(times: "pd.Series[Any]", candidates: list[Column], max_series: float) -> str:
+def _remedy(times: "pd.Series[Any]", candidates: list[SampledColumn], max_series: float) -> str:
     """Return which two columns separate the series together, or that none do."""
     left = {}
     for pair in itertools.combinations(candidates, 2):

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from gristmill.errors import DataError
-from gristmill.scaffold.column import Column, missing_marks, numbers_in, without_marks
+from gristmill.scaffold.column import SampledColumn, missing_marks, numbers_in, without_marks
 from gristmill.scaffold.csv_dialect import dialect_guesses, has_decimal_commas
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess, values_of
@@ -34,7 +34,7 @@ class SampledTable:
     guesses: list[Guess]  # the table `source` of pipelines.toml
     files: tuple[Path, ...]
     rows: Rows
-    columns: Mapping[str, Column]
+    columns: Mapping[str, SampledColumn]
 
     @property
     def summary(self) -> str:
@@ -42,7 +42,7 @@ class SampledTable:
         several = f" in {len(self.files)} files" if len(self.files) > 1 else ""
         return f"{len(self.rows.frame):,} rows of {len(self.columns)} columns{several}"
 
-    def column(self, name: str) -> Column:
+    def column(self, name: str) -> SampledColumn:
         """Return a column by name; raise `DataError` if there is none."""
         if name not in self.columns:
             raise DataError(f"{self.rows.name}: no column {name!r}. Columns: {', '.join(map(repr, self.columns))}.")
@@ -106,7 +106,7 @@ def _json_keys(path: Path, text: str) -> list[str]:
     return [key for key, plain in keys.items() if plain]
 
 
-def _csv_columns(frame: pd.DataFrame, separator: str) -> tuple[dict[str, Column], list[Guess]]:
+def _csv_columns(frame: pd.DataFrame, separator: str) -> tuple[dict[str, SampledColumn], list[Guess]]:
     """Return the columns of a CSV file, and the settings needed to read their numbers."""
     unmarked = {str(name): without_marks(cells) for name, cells in frame.items()}
     decimal = "," if separator != "," and has_decimal_commas(unmarked.values()) else "."
@@ -114,7 +114,7 @@ def _csv_columns(frame: pd.DataFrame, separator: str) -> tuple[dict[str, Column]
     columns, marked = {}, {}
     for name, cells in unmarked.items():
         numbers = numbers_in(cells, decimal)
-        columns[name] = Column(name, frame[name] if numbers is None else cells, numbers, cells, decimal)
+        columns[name] = SampledColumn(name, frame[name] if numbers is None else cells, numbers, cells, decimal)
         if numbers is not None and (marks := missing_marks(frame[name])):
             marked[name] = marks
     if marked:
@@ -127,7 +127,7 @@ def _csv_columns(frame: pd.DataFrame, separator: str) -> tuple[dict[str, Column]
 
 def _typed_columns(
     source: Jsonl | Parquet, files: tuple[Path, ...], names: list[str]
-) -> tuple[Rows, dict[str, Column]]:
+) -> tuple[Rows, dict[str, SampledColumn]]:
     """Return the columns of a source with typed values: as text, as numbers, or as both."""
     read: dict[str, Rows] = {}
     columns = {}
@@ -138,7 +138,7 @@ def _typed_columns(
             cells = found.frame[name]
             booleans = {*cells.dropna().unique()} in ({"true"}, {"false"}, {"true", "false"})  # names, as in a CSV file
             numbers = as_numbers.frame[name] if as_numbers and not booleans else None
-            columns[name] = Column(name, cells, numbers, cells)
+            columns[name] = SampledColumn(name, cells, numbers, cells)
     if not columns:
         rows = source.read(files, names, [])  # raises an error that says why
         raise DataError(f"{rows.name}: no usable column.")

@@ -9,7 +9,7 @@ from gristmill.domains.tabular.ingest import ingest
 from gristmill.domains.tabular.preprocess import preprocess
 from gristmill.domains.tabular.settings import Ingest, Preprocess
 from gristmill.errors import DataError, RequestError
-from gristmill.scaffold.column import Column
+from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.table import SampledTable, read_table
@@ -60,7 +60,9 @@ def _check_not_classes(table: SampledTable, target: str | None) -> None:
         )
 
 
-def _columns(target: Guess, numbers: list[Column], categories: list[Column], table: SampledTable) -> list[Guess]:
+def _columns(
+    target: Guess, numbers: list[SampledColumn], categories: list[SampledColumn], table: SampledTable
+) -> list[Guess]:
     """Return the table `ingest`."""
     guesses = [target]
     if numbers:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 
 from gristmill.errors import DataError, RequestError, count_such, short_repr
-from gristmill.scaffold.column import Column
+from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.table import SampledTable
 
 _CLASS_WORDS = {"label", "class", "category", "target", "sentiment", "topic", "is"}  # in the names of columns
@@ -19,7 +19,7 @@ def check_no_target(target: str | None, instead: str) -> None:
 
 def choose_target(
     table: SampledTable, requested: str | None, taken: Collection[str], first: bool
-) -> tuple[Column, str]:
+) -> tuple[SampledColumn, str]:
     """Return the numeric column to predict, the first or the last unless one is requested, and the reason.
 
     Raises:
@@ -55,7 +55,9 @@ def choose_target(
     return chosen, which if count > 1 else f"the only numeric column{ids}"
 
 
-def choose_class_column(table: SampledTable, taken: Collection[str], requested: str | None) -> tuple[Column, str]:
+def choose_class_column(
+    table: SampledTable, taken: Collection[str], requested: str | None
+) -> tuple[SampledColumn, str]:
     """Return the column of classes, and the reason: it is named like one, or has the fewest different values."""
     if requested in taken:
         raise DataError(f"{table.rows.name}: the column {requested!r} has another role. Choose another with --target.")
@@ -96,7 +98,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_MAX_COLUMNS_LISTED]) + more
 
 
-def _check_cells(table: SampledTable, column: Column) -> None:
+def _check_cells(table: SampledTable, column: SampledColumn) -> None:
     """Raise `DataError` for the first cell that is not a number in a column of mostly numbers."""
     if column.first_bad is None:
         return
@@ -107,5 +109,5 @@ def _check_cells(table: SampledTable, column: Column) -> None:
     )
 
 
-def _why_no_target(column: Column) -> str:
+def _why_no_target(column: SampledColumn) -> str:
     return column.why_not_numbers or column.why_useless or "holds no numbers"

@@ -11,7 +11,7 @@ from gristmill.domains.text.ingest import ingest
 from gristmill.domains.text.settings import Ingest
 from gristmill.errors import DataError
 from gristmill.scaffold import generation
-from gristmill.scaffold.column import Column
+from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.folders import folder_guesses, why_no_classes
@@ -72,17 +72,17 @@ def _from_table(data: Data, target: str | None) -> Proposal:
     return _proposal(data, table.guesses, guesses, table.source, table.files, notes if others else [])
 
 
-def _mean_lengths(column: Column) -> tuple[float, float]:
+def _mean_lengths(column: SampledColumn) -> tuple[float, float]:
     """Return the mean number of words and of characters in a cell."""
     cells = column.cells.fillna("").astype("str")
     return float(cells.map(lambda text: len(text.split())).mean()), float(cells.map(len).mean())
 
 
-def _names_parts(column: Column) -> bool:
+def _names_parts(column: SampledColumn) -> bool:
     return column.distinct > 1 and {str(cell).lower() for cell in column.cells.dropna().unique()} <= {*PARTS}
 
 
-def _longest_texts(table: SampledTable) -> Column:
+def _longest_texts(table: SampledTable) -> SampledColumn:
     """Return the column of the longest texts."""
     texts = [column for column in table.columns.values() if column.numbers is None and column.cells.dtype.kind != "M"]
     if not texts:

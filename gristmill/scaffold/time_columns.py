@@ -15,7 +15,7 @@ from gristmill.domains.timeseries.grid import infer_frequency, on_grid
 from gristmill.domains.timeseries.parse_times import PARTS, read_times
 from gristmill.domains.timeseries.settings import Ingest
 from gristmill.errors import DataError, short_repr
-from gristmill.scaffold.column import Column
+from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.table import SampledTable
 from gristmill.sources.rows import Rows
 
@@ -102,7 +102,7 @@ def find_outlier(table: SampledTable, times: TimeColumns) -> str:
     return ""
 
 
-def _check_nearly_times(table: SampledTable, columns: list[Column]) -> None:
+def _check_nearly_times(table: SampledTable, columns: list[SampledColumn]) -> None:
     """Raise `DataError` for a column that is named like times but has bad cells, or seconds since 1970."""
     for column in columns:
         digits = _digits(column)
@@ -119,7 +119,7 @@ def _check_nearly_times(table: SampledTable, columns: list[Column]) -> None:
             )
 
 
-def _first_unreadable(column: Column) -> int | None:
+def _first_unreadable(column: SampledColumn) -> int | None:
     """Return the position of the first cell that the best format cannot read; None if no format reads most cells."""
     readable = []
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # about guessed formats
@@ -139,7 +139,7 @@ def _is_named_like_time(name: str) -> bool:
     return not _TIME_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
 
 
-def _formats(column: Column) -> Iterator[str | None]:
+def _formats(column: SampledColumn) -> Iterator[str | None]:
     """Yield the formats that a column named like times may have."""
     if column.empty:
         return
@@ -151,24 +151,24 @@ def _formats(column: Column) -> Iterator[str | None]:
         yield _FORMAT_BY_DIGITS[digits]
 
 
-def _unambiguous_formats(column: Column) -> Iterator[str | None]:
+def _unambiguous_formats(column: SampledColumn) -> Iterator[str | None]:
     """Yield the formats that any other column may have: any four digits could be a year."""
     yield from (time_format for time_format in _formats(column) if time_format not in ("%Y", "%Y%m"))
 
 
-def _numbering(column: Column) -> Iterator[str]:
+def _numbering(column: SampledColumn) -> Iterator[str]:
     numbers = column.numbers
     if numbers is not None and not column.empty and _digits(column) is not None and (numbers % 1 == 0).all():
         yield "integer"
 
 
-def _digits(column: Column) -> int | None:
+def _digits(column: SampledColumn) -> int | None:
     """Return the number of digits in each cell; 0 if it differs, None if a cell has other characters."""
     lengths = column.cells.astype("str").str.strip().where(lambda cells: cells.str.fullmatch(r"-?\d+")).str.len()
     return None if lengths.isna().any() else int(lengths.iloc[0]) if lengths.nunique() == 1 else 0
 
 
-def _most_regular(table: SampledTable, column: Column, formats: Iterator[str | None]) -> TimeColumns | None:
+def _most_regular(table: SampledTable, column: SampledColumn, formats: Iterator[str | None]) -> TimeColumns | None:
     found = [times for time_format in formats if (times := _try_read(table, (column.name,), time_format))]
     if [times.time_format for times in found] == ["integer"] and gap_ratio(found[0].values) > 1:
         return None

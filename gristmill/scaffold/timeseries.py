@@ -12,7 +12,7 @@ from gristmill.domains.timeseries.preprocess import preprocess
 from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Ingest, Preprocess
 from gristmill.errors import DataError
-from gristmill.scaffold.column import Column
+from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
@@ -80,7 +80,7 @@ def propose(data: Data, target: str | None) -> Proposal:
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 
-def _check_times(table: SampledTable, times: TimeColumns, series: Column | None) -> None:
+def _check_times(table: SampledTable, times: TimeColumns, series: SampledColumn | None) -> None:
     """Raise `DataError` if there are too few times or no frequency; ingest checks several series one by one."""
     different = times.values.nunique()
     if different < _MIN_TIMES:
@@ -96,7 +96,7 @@ def _check_times(table: SampledTable, times: TimeColumns, series: Column | None)
         )
 
 
-def _time_guesses(times: TimeColumns, series: Column | None) -> list[Guess]:
+def _time_guesses(times: TimeColumns, series: SampledColumn | None) -> list[Guess]:
     columns = times.columns
     guesses = [Guess("time", columns[0] if len(columns) == 1 else list(columns), times.span)]
     if times.time_format:
@@ -107,7 +107,7 @@ def _time_guesses(times: TimeColumns, series: Column | None) -> list[Guess]:
     return guesses
 
 
-def _ingest(table: SampledTable, roles: list[Guess], target: Column, out: Path) -> _Ingested:
+def _ingest(table: SampledTable, roles: list[Guess], target: SampledColumn, out: Path) -> _Ingested:
     """Run ingest with all repairs allowed."""
     settings = Ingest.model_validate(values_of(roles) | {"duplicates": "mean", "gaps": "interpolate"})
     counts = ingest(source=table.source, ingest=settings, out=out, paths=table.files)

@@ -54,7 +54,7 @@ class Trial:
         return replace(self.point.pipeline, tables={**tables, "train": train})
 
 
-def trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Trial]:
+def sweep_trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> list[Trial]:
     """Return the trials of a pipeline's sweep, point by point.
 
     `overrides` are assignments for every point that does not set the same key. `RequestError` is raised if the pipeline
@@ -94,7 +94,7 @@ def seed_trials(catalogue: Catalogue, name: str, count: int) -> list[Trial]:
     return _with_seeds(SweepPoint((), catalogue.pipeline(name), UNCHANGED), count)
 
 
-def outcome(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
+def trial_scores(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
     """Return the scores of a trial with these settings; None if it was not run."""
     artifacts = {step.stage: step.artifact for step in plan.plan(catalogue, pipeline) if step.artifact}
     if LAST_STAGE not in artifacts:
@@ -113,9 +113,9 @@ def outcome(catalogue: Catalogue, pipeline: Pipeline) -> TrialScores | None:
     )
 
 
-def references(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iterator[Reference]:
+def trial_references(catalogue: Catalogue, others: Iterable[Trial] = ()) -> Iterator[Reference]:
     """Yield the artifacts of all sweeps with the current settings, and of other trials, even without their data."""
-    swept = (trials(catalogue, name, []) for name, pipeline in catalogue.pipelines.items() if pipeline.sweep)
+    swept = (sweep_trials(catalogue, name, []) for name, pipeline in catalogue.pipelines.items() if pipeline.sweep)
     runs = Runs(catalogue.store)
     for trial in itertools.chain(*swept, others):
         yield from (step.artifact.reference for step in plan.plan(catalogue, trial.pipeline) if step.artifact)

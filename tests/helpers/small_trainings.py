@@ -91,28 +91,28 @@ def weights_of(trained: Path) -> list[Any]:
 def _regression(settings: dict[str, Any], **places: Any) -> None:
     import pandas as pd
 
-    from gristmill.domains.tabular import dataset as prepared
+    from gristmill.domains.tabular import dataset
     from gristmill.domains.tabular.models.dense import Dense
     from gristmill.domains.tabular.settings import Train
     from gristmill.domains.tabular.train import train
 
     table = pd.DataFrame({"x": np.arange(60.0), "town": ["a", "b"] * 30, "y": 3 * np.arange(60.0)})
     parts = np.array(["train"] * 40 + ["validation"] * 10 + ["test"] * 10)
-    layout = prepared.Layout("y", ["x"], {"town": ["a", "b"]}, {"x": 20, "y": 60}, {"x": 12, "y": 36})
-    prepared.write(prepared.Prepared(table, parts, layout), places["preprocess"])
+    layout = dataset.Layout("y", ["x"], {"town": ["a", "b"]}, {"x": 20, "y": 60}, {"x": 12, "y": 36})
+    dataset.write(dataset.Prepared(table, parts, layout), places["preprocess"])
     train(model=Dense(kind="dense", units=(8, 4)), train=Train(**{"batch_size": 8} | settings), **places)
 
 
 def _timeseries(settings: dict[str, Any], **places: Any) -> None:
     """Dense layers on windows; 58 of them, so that of batches of 19 the last holds one."""
-    from gristmill.domains.timeseries import dataset as prepared
+    from gristmill.domains.timeseries import dataset
     from gristmill.domains.timeseries.models.dense import Dense
     from gristmill.domains.timeseries.settings import Train
     from gristmill.domains.timeseries.train import train
     from helpers.small_runs import assembled
 
     values = np.random.default_rng(0).normal(size=95).cumsum() + 100
-    prepared.write(assembled(values, history=6, horizon=2, validation=20, test=10), places["preprocess"])
+    dataset.write(assembled(values, history=6, horizon=2, validation=20, test=10), places["preprocess"])
     train(model=Dense(kind="dense", units=(8,)), train=Train(**{"batch_size": 19} | settings), **places)
 
 

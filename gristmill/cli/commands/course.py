@@ -50,7 +50,7 @@ def _results(project: Project, every: list[CourseRow], running: set[str], jobs: 
     def run(name: str, asked: list[Trial]) -> list[TrialScores | None]:
         if name in running:
             return project.run_trials(name, asked, jobs)
-        return [trials.outcome(project.catalogue, trial.pipeline) for trial in asked]
+        return [trials.trial_scores(project.catalogue, trial.pipeline) for trial in asked]
 
     for row in every:
         yield rows.result(project.catalogue, row, run, saved.get(row.pipeline))

@@ -67,8 +67,8 @@ def baselines(tokens: TokenStream, order: int) -> dict[str, dict[str, TokenPredi
     chosen = len(judged.get("validation", ())) > 0
     best: dict[int, tuple[float, dict[str, TokenPredictions]]] = {}
     for strength in STRENGTHS if chosen else STRENGTHS[:1]:
-        for size, told in enumerate(witten_bell(levels, tokens.vocabulary, ends[-1], strength), start=1):
-            parts = dict(zip(judged, told.split(ends), strict=True))
+        for size, predictions in enumerate(witten_bell(levels, tokens.vocabulary, ends[-1], strength), start=1):
+            parts = dict(zip(judged, predictions.split(ends), strict=True))
             loss = -float(np.log2(parts["validation"].probability).sum()) if chosen else 0.0
             if size in shown and (size not in best or loss < best[size][0]):
                 best[size] = loss, parts
@@ -108,16 +108,16 @@ def witten_bell(
 ) -> Iterator[TokenPredictions]:
     """Yield what the model of 1 token says of the judged tokens, then that of 2 tokens, and so on.
 
-    A token with fewer before it in its sequence is told by the longest model that it has a context for.
+    A token with fewer before it in its sequence is predicted by the longest model that it has a context for.
 
     Args:
         levels: the counts, of 1 token first.
         vocabulary: tokens that there are, padding among them.
-        judged: how many tokens are told.
+        judged: how many tokens are predicted.
         strength: how far shorter models are leant on, the formula's `a`.
     """
     uniform = 1 / (vocabulary - 1)
-    told = TokenPredictions(np.full(judged, uniform), np.ones(judged, np.int32))
+    predictions = TokenPredictions(np.full(judged, uniform), np.ones(judged, np.int32))
     by_pair = sure = np.array([uniform])  # of each pair; and of the likeliest token after each context
     guess, shorter_context = np.ones(1, np.int32), np.zeros(1, np.int32)
     for grams in levels:
@@ -125,10 +125,10 @@ def witten_bell(
         by_pair = grams.count / seen[grams.context] + weight[grams.context] * by_pair[grams.shorter]
         guess, sure = grams.guesses(by_pair, guess[shorter_context], weight * sure[shorter_context])
         shorter_context = grams.shorter  # a pair is a context of the next model
-        told = TokenPredictions(told.probability.copy(), told.guess.copy())
-        told.probability[grams.asked] = by_pair[grams.pair]
-        told.guess[grams.asked] = guess[grams.context[grams.pair]]
-        yield told
+        predictions = TokenPredictions(predictions.probability.copy(), predictions.guess.copy())
+        predictions.probability[grams.asked] = by_pair[grams.pair]
+        predictions.guess[grams.asked] = guess[grams.context[grams.pair]]
+        yield predictions
 
 
 @dataclass(frozen=True)

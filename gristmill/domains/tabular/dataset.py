@@ -10,7 +10,6 @@ import pandas as pd
 
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
-MODEL = "model"  # the column of the model's predictions, next to those of the baselines
 PARTS = ("train", "validation", "test")
 
 Values = npt.NDArray[np.float64]  # (rows,)

@@ -10,11 +10,11 @@ import pandas as pd
 from gristmill.domains.common.permutation_importance import IMPORTANCE_FILE, Order, importance, sample_positions
 from gristmill.domains.tabular import dataset
 from gristmill.domains.tabular.baselines import baselines
-from gristmill.domains.tabular.dataset import MODEL, Prepared, by_part
+from gristmill.domains.tabular.dataset import Prepared, by_part
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.scores import mae, r2, rmse
 from gristmill.domains.tabular.settings import Evaluate
-from gristmill.runs.scores import FILE, summarise
+from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
 from gristmill.util.table_io import write_document, write_table
 

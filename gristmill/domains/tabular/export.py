@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.dataset import MODEL, Layout
+from gristmill.domains.tabular.dataset import Layout
 from gristmill.domains.tabular.encoder import predict_target
 from gristmill.domains.tabular.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
-from gristmill.runs.scores import write_exported
+from gristmill.runs.scores import MODEL, write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_table, write_document
 

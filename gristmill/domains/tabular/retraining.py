@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.tabular import dataset
-from gristmill.domains.tabular.dataset import MODEL, Layout, Prepared, Values
+from gristmill.domains.tabular.dataset import Layout, Prepared, Values
 from gristmill.errors import short_repr
 from gristmill.export import bundle
 from gristmill.retraining import example_diff
@@ -18,7 +18,7 @@ from gristmill.retraining.example_drift import category_drift, example_error_dri
 from gristmill.retraining.gate import Contest
 from gristmill.runs import retraining_record as record
 from gristmill.runs.retraining_record import Champion, DataChanges, Drift, Folders, LostRows
-from gristmill.runs.scores import Scores
+from gristmill.runs.scores import MODEL, Scores
 from gristmill.util.table_io import read_document, read_table
 
 

@@ -32,7 +32,7 @@ _PAIR = 32  # bits that the first word of a pair is shifted by
 
 _FITTED = 50_000_000  # characters that the linear classifier is fitted on at most, of texts taken evenly: about 1 GiB
 _BATCH = 4096  # texts that are classified at a time
-_LEAST = 2  # training texts that a word or pair must be in
+_MIN_TEXTS = 2  # training texts that a word or pair must be in
 _SMOOTHING = 1.0  # added to each count
 _DECAY = 1.0  # of the squared weights; of 0.1 to 30 about the best on validation texts of reviews and headlines alike
 _PRECISION = 0.01  # of the solution: the share of the first slope that may be left, as LIBLINEAR has it
@@ -80,7 +80,7 @@ class Linear:
         self._numbers: dict[str, int] = {}
         keys, lengths = _joined(self._learned(text) for text in texts)
         known, counts = np.unique(keys, return_counts=True)
-        self._known: Keys = known[counts >= _LEAST]
+        self._known: Keys = known[counts >= _MIN_TEXTS]
         given = self._matrix(keys, lengths)
         turned = given.T.tocsr()
         second = range(classes) if classes > 2 else [1]

@@ -13,7 +13,7 @@ from typing import Unpack
 import numpy as np
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import Bounds, Prepared
+from gristmill.domains.timeseries.dataset import PartRange, Prepared
 from gristmill.domains.timeseries.forecasts import as_rows, forecast_part
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.split import reached
@@ -63,7 +63,7 @@ def backtest(
     return {"train_windows": windows["train"], "windows": windows["test"]}
 
 
-def block_parts(data: Prepared, settings: Backtest, window: int, with_validation: bool) -> Bounds:
+def block_parts(data: Prepared, settings: Backtest, window: int, with_validation: bool) -> PartRange:
     """Return the training part, validation part (for patience) and block of each series, (series, 3, 2).
 
     Blocks begin and end at the same times in all series.

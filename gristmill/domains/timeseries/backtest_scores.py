@@ -10,11 +10,12 @@ import pandas as pd
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.baseline_forecasts import baselines_of, calibrated, with_baselines, with_intervals
-from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.decomposition import with_season
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_document, read_table
 
 LABELS = ("window", "seed", "begin", "end", "forecaster")  # columns that are not metrics

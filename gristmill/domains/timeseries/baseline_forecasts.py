@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from gristmill.domains.timeseries.baselines import baselines
-from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, Forecasts
 from gristmill.domains.timeseries.intervals import Intervals, calibrate
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.domains.timeseries.windows import Origins
+from gristmill.runs.scores import MODEL
 
 
 def calibrated(calibration: Forecasts, data: Prepared, settings: Evaluate, level: float) -> Intervals:

@@ -18,9 +18,8 @@ from gristmill.domains.timeseries.windows import Origins
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
 Values = npt.NDArray[np.float32]
-Bounds = npt.NDArray[np.int64]  # (…, 2): half-open ranges of positions
+PartRange = npt.NDArray[np.int64]  # (…, 2): half-open ranges of positions
 
-MODEL = "model"  # column of the model's forecasts, next to those of the baselines
 PARTS = ("train", "validation", "test")  # in the order of time
 _EDGES = ("begin", "end")
 
@@ -61,11 +60,11 @@ class Prepared:
     times: pd.Index  # (observations,)
     values: Values  # (observations, columns), in the series' own units
     filled: npt.NDArray[np.bool_]  # (observations,), whether ingest filled a gap there
-    bounds: Bounds  # (series, 2), range of each series
-    parts: Bounds  # (series, 3, 2), ranges of training, validation and test part
+    bounds: PartRange  # (series, 2), range of each series
+    parts: PartRange  # (series, 3, 2), ranges of training, validation and test part
     layout: Layout
 
-    def part(self, name: str) -> Bounds:
+    def part(self, name: str) -> PartRange:
         """Return the range of a part in each series, (series, 2)."""
         return self.parts[:, PARTS.index(name)]
 
@@ -122,14 +121,14 @@ class Prepared:
             parts=self.parts[series] - begin,
         )
 
-    def cut_at(self, parts: Bounds) -> "Prepared":
+    def cut_at(self, parts: PartRange) -> "Prepared":
         """Return the same series with other parts and the scale of the new training set."""
         trained = inside(len(self.values), parts[:, 0])
         mean, deviation = fit_scale(self.values[trained], self.layout.scale)
         return replace(self, parts=parts, layout=replace(self.layout, mean=mean, deviation=deviation))
 
 
-def inside(length: int, bounds: Bounds) -> npt.NDArray[np.bool_]:
+def inside(length: int, bounds: PartRange) -> npt.NDArray[np.bool_]:
     """Return which of `length` positions are within one of the bounds, (length,)."""
     edges = np.zeros(length + 1, np.int64)
     np.add.at(edges, bounds[:, 0], 1)
@@ -175,7 +174,7 @@ def write_parts(prepared: Prepared, out: Path) -> None:
     write_table(out / "parts.parquet", pd.DataFrame({"unique_id": prepared.ids, **columns}))
 
 
-def read_parts(folder: Path) -> tuple[list[str], Bounds, Bounds]:
+def read_parts(folder: Path) -> tuple[list[str], PartRange, PartRange]:
     """Read the ids of the series, their ranges, and the ranges of their parts."""
     frame = read_table(folder / "parts.parquet")
     ranges = [frame[[f"{name}_{edge}" for edge in _EDGES]].to_numpy() for name in ("series", *PARTS)]

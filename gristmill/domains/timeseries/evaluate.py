@@ -11,13 +11,12 @@ from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.score_table import scores_by_part
 from gristmill.domains.timeseries import anomalies, backtest_scores, dataset, per_series
 from gristmill.domains.timeseries.baseline_forecasts import calibrated, with_intervals
-from gristmill.domains.timeseries.dataset import MODEL
 from gristmill.domains.timeseries.decomposition import with_season, write_patterns
 from gristmill.domains.timeseries.forecasts import as_rows, by_network, forecast_part, levels_of
 from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
-from gristmill.runs.scores import FILE, summarise
+from gristmill.runs.scores import FILE, MODEL, summarise
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document, write_table
 

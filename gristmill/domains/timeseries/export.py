@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import by_network, levels_of, read_predictions
 from gristmill.domains.timeseries.settings import Export
 from gristmill.export import bundle
 from gristmill.export.bundle import check_parity, check_same_as_scored, export_network
 from gristmill.keys import digest_of_file
-from gristmill.runs.scores import write_exported
+from gristmill.runs.scores import MODEL, write_exported
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, write_document
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.windows import Origins, target_index
+from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_table
 
 if TYPE_CHECKING:

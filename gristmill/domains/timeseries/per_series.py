@@ -9,7 +9,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries import change_points
 from gristmill.domains.timeseries.baseline_forecasts import baselines_of, by_baselines
-from gristmill.domains.timeseries.dataset import Bounds, Prepared
+from gristmill.domains.timeseries.dataset import PartRange, Prepared
 from gristmill.domains.timeseries.forecasts import Array
 from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.util.chunking import split_by_size
@@ -20,7 +20,7 @@ Baselines = dict[str, dict[str, Array]]  # by part and baseline: (windows, horiz
 SHORT_SERIES_PER_CHUNK = 2_000  # at 4 ms each; fewer do not repay the start of a worker
 
 
-def chunk_slices(bounds: Bounds, targets: int) -> list[slice]:
+def chunk_slices(bounds: PartRange, targets: int) -> list[slice]:
     """Return slices of about `SHORT_SERIES_PER_CHUNK` short series, or of fewer long ones.
 
     The costs relative to a short series were measured. Baselines of each target grow with the length; the search for

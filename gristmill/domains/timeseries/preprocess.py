@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries import dataset, known_features, materialize
-from gristmill.domains.timeseries.dataset import PARTS, Bounds, Layout, Prepared, fit_scale, inside
+from gristmill.domains.timeseries.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import split_all
 from gristmill.errors import DataError, RequestError
@@ -68,7 +68,7 @@ def known_ahead(
     return known
 
 
-def shifted(known: npt.NDArray[np.float64], bounds: Bounds, horizon: int) -> npt.NDArray[np.float64]:
+def shifted(known: npt.NDArray[np.float64], bounds: PartRange, horizon: int) -> npt.NDArray[np.float64]:
     """Return each row with the known values `horizon` steps later; the last row of a series is repeated."""
     rows = np.arange(len(known)) + horizon
     last = np.repeat(bounds[:, 1] - 1, bounds[:, 1] - bounds[:, 0])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.champion_replay import ChampionReplay
-from gristmill.domains.timeseries.dataset import MODEL, PARTS, Prepared
+from gristmill.domains.timeseries.dataset import PARTS, Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts, read_predictions
 from gristmill.domains.timeseries.score_table import past_errors
 from gristmill.domains.timeseries.windows import Origins
@@ -28,7 +28,7 @@ from gristmill.runs.retraining_record import (
     LostRows,
     incomparable_error,
 )
-from gristmill.runs.scores import Scores
+from gristmill.runs.scores import MODEL, Scores
 from gristmill.util.table_io import read_table
 
 Array = npt.NDArray[np.float64]

@@ -8,8 +8,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries import metrics
-from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Array, Forecasts
+from gristmill.runs.scores import MODEL
 
 NAIVE = "naive"
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gristmill.domains.timeseries.dataset import PARTS, Bounds
+from gristmill.domains.timeseries.dataset import PARTS, PartRange
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.errors import DataError
 
@@ -29,7 +29,9 @@ def split(length: int, validation: float, test: float) -> dict[str, tuple[int, i
     return {"train": (0, ends[0]), "validation": (ends[0], ends[1]), "test": (ends[1], ends[2])}
 
 
-def split_all(times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings: Preprocess) -> tuple[Bounds, Bounds]:
+def split_all(
+    times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings: Preprocess
+) -> tuple[PartRange, PartRange]:
     """Return the range of each series, (series, 2), and of its parts, (series, 3, 2).
 
     All series are split at the same times, so that none is trained on a day on which another is tested.
@@ -48,6 +50,6 @@ def split_all(times: "pd.Series[Any]", lengths: npt.NDArray[np.int64], settings:
     return bounds, np.stack([edges[:, :-1], edges[:, 1:]], axis=-1)
 
 
-def reached(times: npt.NDArray[Any], bounds: Bounds, moments: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def reached(times: npt.NDArray[Any], bounds: PartRange, moments: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Return the position of the first time at or after each moment in each series, (series, moments)."""
     return np.array([begin + np.searchsorted(times[begin:end], moments) for begin, end in bounds])

@@ -16,8 +16,7 @@ from pydantic import Field
 
 from gristmill.errors import DataError
 from gristmill.settings.base import Files
-from gristmill.sources import archives
-from gristmill.sources import pixel_table as pixels
+from gristmill.sources import archives, pixel_table
 from gristmill.sources.archives import readable
 from gristmill.sources.packed import open_unpacked
 from gristmill.sources.parts import PARTS
@@ -32,7 +31,7 @@ MAX_ARRAY_BYTES = 2 << 30
 _ROLES = {"images": "images", "image": "images", "x": "images", "labels": "labels", "label": "labels", "y": "labels"}
 _PARTS = PARTS | {"t10k": "test"}
 _IGNORED_WORDS = {"idx1", "idx3", "ubyte", "gz", "npy", "csv"}
-_SUFFIXES = (".npz", ".npy", "ubyte", "ubyte.gz", pixels.SUFFIX)
+_SUFFIXES = (".npz", ".npy", "ubyte", "ubyte.gz", pixel_table.SUFFIX)
 
 
 class _Array(NamedTuple):
@@ -49,7 +48,7 @@ class _Pair(NamedTuple):
     part: str | None
 
 
-class Arrays(Files):
+class ImageArrays(Files):
     """Images of one size and their labels, in pairs of arrays that are found by their names.
 
     The names of a pair differ in `images` and `labels`, or `x` and `y`, and may contain its part, `train`,
@@ -96,7 +95,7 @@ class Arrays(Files):
             raise DataError(f"{where}: label {label}, but names has {len(self.names)}. Name every class, from 0 on.")
         return self.names[label] if self.names else str(label)
 
-    def _pairs(self, files: Mapping[Path, pixels.Open]) -> list[_Pair]:
+    def _pairs(self, files: Mapping[Path, pixel_table.Open]) -> list[_Pair]:
         """Return the pairs of arrays, in the order of their images."""
         top = Path(commonpath([path.parent for path in files]))
         arrays = [array for path, file in files.items() for array in _arrays_in(path, file, top)]
@@ -125,11 +124,13 @@ class Arrays(Files):
 
 
 @contextmanager
-def _open_files(paths: Sequence[Path]) -> Iterator[dict[Path, pixels.Open]]:
+def _open_files(paths: Sequence[Path]) -> Iterator[dict[Path, pixel_table.Open]]:
     """Yield the files, including those in archives, by path and sorted; each value opens one within the block."""
     packed = [path for path in paths if path.name.lower().endswith(archives.SUFFIXES)]
     with archives.open_files(packed, _SUFFIXES) as members:
-        files: dict[Path, pixels.Open] = {path: partial(_open_on_disk, path) for path in paths if path not in packed}
+        files: dict[Path, pixel_table.Open] = {
+            path: partial(_open_on_disk, path) for path in paths if path not in packed
+        }
         files |= {path: partial(_open_member, read) for path, read in members.items()}
         if not files:
             raise DataError(f"{commonpath(paths)}: no array in it. Expected files {', '.join(_SUFFIXES)}.")
@@ -144,7 +145,7 @@ def _open_member(read: archives.Read) -> IO[bytes]:
     return io.BytesIO(read())
 
 
-def _arrays_in(path: Path, file: pixels.Open, top: Path) -> Iterator[_Array]:
+def _arrays_in(path: Path, file: pixel_table.Open, top: Path) -> Iterator[_Array]:
     """Yield the arrays of a file without reading them."""
     where, id_, name = str(path), path.relative_to(top).as_posix(), path.name.lower()
     if name.endswith(".npz"):
@@ -153,19 +154,19 @@ def _arrays_in(path: Path, file: pixels.Open, top: Path) -> Iterator[_Array]:
         for name in inside:
             array = f"{where}, array {name!r}"
             yield _Array(name, array, f"{id_}/{name}", partial(_read_member, file, f"{name}.npy", array))
-    elif name.endswith(pixels.SUFFIX):
-        yield _Array(path.name, where, id_, partial(pixels.images_in, file, where), "images")
-        yield _Array(path.name, where, id_, partial(pixels.labels_in, file, where), "labels")
+    elif name.endswith(pixel_table.SUFFIX):
+        yield _Array(path.name, where, id_, partial(pixel_table.images_in, file, where), "images")
+        yield _Array(path.name, where, id_, partial(pixel_table.labels_in, file, where), "labels")
     else:
         yield _Array(re.sub(r"\.npy$", "", path.name, flags=re.IGNORECASE), where, id_, partial(_read_file, path, file))
 
 
-def _read_member(file: pixels.Open, name: str, where: str) -> "npt.NDArray[Any]":
+def _read_member(file: pixel_table.Open, name: str, where: str) -> "npt.NDArray[Any]":
     with readable(where), file() as opened, zipfile.ZipFile(opened) as archive, archive.open(name) as member:
         return _values(member, npy_header.read_npy_header(member), where)
 
 
-def _read_file(path: Path, file: pixels.Open) -> "npt.NDArray[Any]":
+def _read_file(path: Path, file: pixel_table.Open) -> "npt.NDArray[Any]":
     header_of = npy_header.read_npy_header if path.name.lower().endswith(".npy") else _idx_header
     with readable(path), open_unpacked(path, file()) as opened:
         return _values(opened, header_of(opened), str(path))

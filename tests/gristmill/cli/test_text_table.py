@@ -2,11 +2,11 @@
 
 from rich.text import Text
 
-from gristmill.cli.text_table import Column, lines
+from gristmill.cli.text_table import TextColumn, lines
 
 
-def column(heading: str, *cells: str, numbers: bool = False) -> Column:
-    return Column(heading, [Text(cell) for cell in cells], numbers)
+def column(heading: str, *cells: str, numbers: bool = False) -> TextColumn:
+    return TextColumn(heading, [Text(cell) for cell in cells], numbers)
 
 
 SCORES = [
@@ -17,7 +17,9 @@ SCORES = [
 ]
 
 
-def shown(columns: list[Column], width: int | None = None, give_way: list[tuple[str, int]] | None = None) -> list[str]:
+def shown(
+    columns: list[TextColumn], width: int | None = None, give_way: list[tuple[str, int]] | None = None
+) -> list[str]:
     return [line.plain for line in lines(columns, width, give_way or [])]
 
 

@@ -21,9 +21,8 @@ from gristmill.course.rows import (
 from gristmill.errors import RequestError
 from gristmill.runs.scores import Headline, Scores
 from gristmill.store.store import Store
-from gristmill.sweeps import trials as sweeps
 from gristmill.sweeps.leaderboard import TrialScores
-from gristmill.sweeps.trials import Trial
+from gristmill.sweeps.trials import Trial, seed_trials
 
 ROOT = Path(__file__).parents[3]
 
@@ -197,7 +196,7 @@ def test_code_of_the_course_has_at_least_one_score() -> None:
 def test_seeds_follow_the_pipelines_own(project: Path) -> None:
     catalogue = load(project, {"small": ["train.seed=7"]})
 
-    assert [trial.seed for trial in sweeps.seed_trials(catalogue, "small", 3)] == [7, 8, 9]
+    assert [trial.seed for trial in seed_trials(catalogue, "small", 3)] == [7, 8, 9]
 
 
 def test_the_trials_of_the_table_are_those_of_all_rows_and_none_where_there_is_no_table(project: Path) -> None:

@@ -29,7 +29,7 @@ from gristmill.settings.base import Settings
 from gristmill.settings.data_schema import Cells
 from gristmill.settings.messages import Problem
 from gristmill.sources.documents.files import TextFiles
-from gristmill.sources.images.arrays import Arrays
+from gristmill.sources.images.arrays import ImageArrays
 from gristmill.sources.tables.csv import Csv
 
 SAMPLES = ROOT / "data/samples"
@@ -113,7 +113,7 @@ CASES: dict[str, tuple[Any, Any, Settings, Settings, Path | None]] = {
     "vision": (
         vision.ingest,
         vision_settings,
-        Arrays(kind="arrays", path="x"),
+        ImageArrays(kind="arrays", path="x"),
         vision_settings.Ingest(),
         SAMPLES / "digits.npz",
     ),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gristmill.retraining.gate import Contest, best_baseline, bootstrap, judge, standard_error
+from gristmill.retraining.gate import Contest, best_baseline, bootstrap, judge_contest, standard_error
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION
 from gristmill.runs.scores import ByPart, Headline, Scores
 from gristmill.settings.schedule import Gate
@@ -54,7 +54,7 @@ def test_a_challenger_is_promoted_where_it_shows_what_the_gate_asks(
     errors: Contest, margin: float, promoted: bool, why: str
 ) -> None:
     names = ("drift", "naive", "ar")
-    found = judge(errors, Gate(margin=margin), next((name for name in names if name in errors.errors), None))
+    found = judge_contest(errors, Gate(margin=margin), next((name for name in names if name in errors.errors), None))
     assert (found.promoted, found.why) == (promoted, why)
 
 
@@ -71,7 +71,7 @@ def test_a_first_model_may_be_worse_than_the_best_baseline_by_one_standard_error
     worse: float, count: int, promoted: bool, why: str
 ) -> None:
     noise = np.tile([-1.0, 1.0, 1.0, -1.0], 10)[:count]  # of which blocks of three still differ
-    found = judge(
+    found = judge_contest(
         Contest("mae", {CHALLENGER: 1 + worse + noise, "naive": np.ones(count)}, block=count // 8 + 1), Gate(), "naive"
     )
     assert (found.promoted, why in found.why) == (promoted, True)
@@ -80,7 +80,7 @@ def test_a_first_model_may_be_worse_than_the_best_baseline_by_one_standard_error
 @pytest.mark.fault(34)
 @pytest.mark.parametrize("error", [NAN, INF])
 def test_a_champion_that_is_not_finite_loses_to_anything_finite(error: float) -> None:
-    found = judge(contest(5.0, error, naive=3.0), Gate(margin=0.5), "naive")
+    found = judge_contest(contest(5.0, error, naive=3.0), Gate(margin=0.5), "naive")
 
     assert found.promoted
     assert found.why == f"mae 5 against the champion's {error} less 50%; still worse than naive with 3"
@@ -99,7 +99,7 @@ def test_a_baseline_that_is_not_finite_counts_as_absent() -> None:
     best = best_baseline(document, errors)
 
     assert best == "naive"
-    assert judge(errors, Gate(), best).why == "mae 1, not worse than naive with 2" + FIRST
+    assert judge_contest(errors, Gate(), best).why == "mae 1, not worse than naive with 2" + FIRST
     del document.baselines["naive"]
     assert best_baseline(document, errors) is None
 
@@ -131,11 +131,11 @@ def test_the_best_baseline_is_chosen_before_it_is_judged(
 
 
 def test_a_judgement_holds_all_scores_and_the_difference() -> None:
-    found = judge(contest(1.0, 2.0, naive=3.0, drift=2.5), Gate(), "drift")
+    found = judge_contest(contest(1.0, 2.0, naive=3.0, drift=2.5), Gate(), "drift")
 
     assert found.scores == {CHALLENGER: 1.0, CHAMPION: 2.0, "naive": 3.0, "drift": 2.5}
     assert (found.items, found.best_baseline, found.difference, found.interval) == (10, "drift", 1.0, (1.0, 1.0))
-    assert judge(contest(1.0), Gate(), None).interval is None
+    assert judge_contest(contest(1.0), Gate(), None).interval is None
 
 
 def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gristmill.errors import DataError
-from gristmill.sources.images.arrays import Arrays
+from gristmill.sources.images.arrays import ImageArrays
 from gristmill.sources.photo import Photo
 
 GREY = np.random.default_rng(0).integers(0, 256, (5, 3, 3), np.uint8)
@@ -26,7 +26,7 @@ def table(images: npt.NDArray[Any], labels: list[int], names: str = "pixel{}") -
 
 
 def photos(folder: Path, **settings: Any) -> list[Photo]:
-    return list(Arrays(kind="arrays", path="x", **settings).photos(sorted(folder.iterdir())))
+    return list(ImageArrays(kind="arrays", path="x", **settings).photos(sorted(folder.iterdir())))
 
 
 def pixels(photo: Photo) -> npt.NDArray[np.uint8]:
@@ -46,7 +46,7 @@ def test_a_table_for_each_part_is_read_as_kaggle_has_it(tmp_path: Path) -> None:
         ("sign_mnist_train.csv/1", "0", "train"),
     ]
     np.testing.assert_array_equal([pixels(photo) for photo in found[2:]], GREY)
-    classes = Arrays(kind="arrays", path="x").class_names(sorted(tmp_path.iterdir()))
+    classes = ImageArrays(kind="arrays", path="x").class_names(sorted(tmp_path.iterdir()))
     assert classes == ["0", "1", "2", "10"]
 
 

@@ -13,10 +13,9 @@ from gristmill.errors import RequestError
 from gristmill.runs.scores import Headline, Scores
 from gristmill.settings.sweep import Sweep
 from gristmill.store.store import Store
-from gristmill.sweeps import trials as sweeps
 from gristmill.sweeps.leaderboard import LeaderboardEntry, TrialScores, best, leaderboard
 from gristmill.sweeps.result import SweepResult
-from gristmill.sweeps.trials import SweepPoint, Trial
+from gristmill.sweeps.trials import SweepPoint, Trial, point_assignments, sweep_trials
 
 ROOT = Path(__file__).parents[3]
 SWEPT = [name for name, pipeline in load(ROOT).pipelines.items() if pipeline.sweep]
@@ -26,7 +25,7 @@ def trials(project: Path, sweep: str, *overrides: str) -> list[Trial]:
     """The trials of the small pipeline with a sweep of these lines of TOML."""
     with (project / "pipelines.toml").open("a") as file:
         file.write(f"\n[pipelines.small.sweep]\n{sweep}\n")
-    return sweeps.trials(load(project, {"small": overrides}), "small", overrides)
+    return sweep_trials(load(project, {"small": overrides}), "small", overrides)
 
 
 def refusal(project: Path, sweep: str, *overrides: str) -> list[str]:
@@ -119,7 +118,7 @@ def test_a_label_tells_what_sets_a_point_apart_from_the_others(project: Path, sw
 
 def test_a_pipeline_without_a_sweep_has_nothing_to_try(project: Path) -> None:
     with pytest.raises(RequestError) as refused:
-        sweeps.trials(load(project), "small", [])
+        sweep_trials(load(project), "small", [])
     assert str(refused.value) == (
         "[pipelines.small.sweep] is missing, so there is nothing to try. "
         "Name settings and what to try, such as: model.units = [[128], [512]]"
@@ -250,13 +249,13 @@ def test_the_catalogue_has_sweeps() -> None:
 
 @pytest.mark.parametrize("name", SWEPT)
 def test_every_sweep_of_the_catalogue_has_points_that_hold(name: str) -> None:
-    found = sweeps.trials(load(ROOT), name, [])
+    found = sweep_trials(load(ROOT), name, [])
     assert len({trial.point.label for trial in found}) > 1
 
 
 def assigned(text: str) -> list[tuple[str, ...]]:
     """The points of a sweep that lines of TOML give."""
-    return list(sweeps.point_assignments(Sweep.model_validate(tomllib.loads(text))))
+    return list(point_assignments(Sweep.model_validate(tomllib.loads(text))))
 
 
 def drawn(text: str) -> list[Any]:

@@ -11,11 +11,11 @@ from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.backtest import backtest
 from gristmill.domains.timeseries.backtest_scores import Block, pooled, read_blocks, score_blocks, summarised
 from gristmill.domains.timeseries.baselines import naive
-from gristmill.domains.timeseries.dataset import MODEL
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.intervals import calibrate
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.settings import Backtest, Evaluate, Train
+from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_table, write_table
 from helpers.small_runs import assembled
 

@@ -9,10 +9,10 @@ import pytest
 from gristmill.domains.timeseries import forecasts
 from gristmill.domains.timeseries.baseline_forecasts import baselines_of, with_baselines, with_intervals
 from gristmill.domains.timeseries.baselines import baselines
-from gristmill.domains.timeseries.dataset import MODEL
 from gristmill.domains.timeseries.forecasts import Forecasts, as_rows, by_network, forecast_part
 from gristmill.domains.timeseries.intervals import Intervals
 from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)

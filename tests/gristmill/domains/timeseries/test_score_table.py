@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.baseline_forecasts import baselines_of, with_baselines
-from gristmill.domains.timeseries.dataset import MODEL, Prepared
+from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.forecasts import Forecasts
 from gristmill.domains.timeseries.score_table import groups, past_errors, score_table
 from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.runs.scores import MODEL
 from helpers.small_runs import assembled
 
 RANDOM = np.random.default_rng(0)

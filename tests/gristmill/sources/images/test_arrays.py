@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gristmill.errors import DataError
-from gristmill.sources.images.arrays import Arrays
+from gristmill.sources.images.arrays import ImageArrays
 from gristmill.sources.photo import Photo
 
 GREY = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
@@ -30,7 +30,7 @@ def idx(array: npt.NDArray[np.uint8]) -> bytes:
 
 
 def photos(folder: Path, **settings: Any) -> list[Photo]:
-    return list(Arrays(kind="arrays", path="x", **settings).photos(sorted(folder.iterdir())))
+    return list(ImageArrays(kind="arrays", path="x", **settings).photos(sorted(folder.iterdir())))
 
 
 def pixels(photo: Photo) -> npt.NDArray[np.uint8]:
@@ -88,7 +88,7 @@ def test_arrays_may_lie_in_an_archive(tmp_path: Path, form: str) -> None:
     assert len(wanted) == 7
     assert photos(tmp_path / "packed") == wanted
     paths = list((tmp_path / "packed").iterdir())
-    assert Arrays(kind="arrays", path="x").class_names(paths) == ["0", "1", "2", "10"]
+    assert ImageArrays(kind="arrays", path="x").class_names(paths) == ["0", "1", "2", "10"]
 
 
 def test_an_archive_without_an_array_is_refused(tmp_path: Path) -> None:
@@ -124,8 +124,8 @@ def test_arrays_of_other_names_are_set(tmp_path: Path) -> None:
 def test_classes_are_in_the_order_of_the_numbers(tmp_path: Path) -> None:
     paths = list(npz(tmp_path, x_train=GREY, y_train=LABELS).iterdir())
     names = tuple("abcdefghijk")
-    assert Arrays(kind="arrays", path="x").class_names(paths) == ["0", "1", "2", "10"]
-    assert Arrays(kind="arrays", path="x", names=names).class_names(paths) == list(names)
+    assert ImageArrays(kind="arrays", path="x").class_names(paths) == ["0", "1", "2", "10"]
+    assert ImageArrays(kind="arrays", path="x", names=names).class_names(paths) == list(names)
     assert [photo.label for photo in photos(tmp_path, names=names)] == ["b", "a", "k", "c", "b"]
     message = refusal(tmp_path, names=names[:10])
     assert message == "small.npz, array 'y_train', position 2: label 10, but names has 10. Name every class, from 0 on."
