@@ -17,6 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE # byte code is what makes the second run start 
 run: .venv/installed
 	$(BIN)/gristmill run sunspots
 
+DOCTESTS := gristmill/domains gristmill/runs gristmill/scaffold gristmill/settings # packages with examples in docstrings
 PROCESSES := tests/test_deployed.py tests/test_docs.py tests/test_kill.py tests/test_wide.py # wait for others
 
 # In parts side by side: each waits for other processes now and then, the slow ones most of the time.
@@ -24,7 +25,7 @@ test: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=2 test-stages test-rest
 
 test-stages:
-	$(BIN)/pytest -m "not slow" tests/gristmill/domains tests/gristmill/training gristmill/domains/timeseries
+	$(BIN)/pytest -m "not slow" tests/gristmill/domains tests/gristmill/training $(DOCTESTS)
 
 test-rest:
 	$(BIN)/pytest -m "not slow" tests --ignore=tests/gristmill/domains --ignore=tests/gristmill/training
@@ -33,7 +34,7 @@ test-slow: .venv/installed-dev
 	$(MAKE) --no-print-directory --jobs=3 slow-units slow-flows slow-processes
 
 slow-units:
-	$(BIN)/pytest -m slow tests/gristmill gristmill/domains/timeseries tests/faults
+	$(BIN)/pytest -m slow tests/gristmill tests/faults
 
 slow-flows:
 	$(BIN)/pytest -m slow tests --ignore=tests/gristmill --ignore=tests/faults $(PROCESSES:%=--ignore=%)
@@ -81,7 +82,7 @@ INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip
 CHECKOUT := $(INSTALL) --quiet --no-deps --no-build-isolation --editable .
 
 .venv/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("gristmill needs Python 3.11 or newer; set PYTHON=...") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("gristmill needs Python 3.11 to 3.13; set PYTHON=...") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	test -x $(BIN)/python || $(VENV)
 	@echo "Installing what a run needs (2.6 GB) into .venv. This happens once and takes a minute or two."
 	$(INSTALL) --require-hashes -r requirements.lock

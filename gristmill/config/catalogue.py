@@ -14,7 +14,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from gristmill.config.assignments import caused_by_set, override
 from gristmill.config.open_store import open_store
 from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
-from gristmill.config.stages import DOMAINS
+from gristmill.config.stages import DOMAINS, unknown_domain
 from gristmill.errors import RequestError
 from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
 from gristmill.settings.custom_code import CustomCode, is_custom
@@ -173,7 +173,7 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         return None
     domain, description = table.get("domain"), table.get("description", "")
     if domain not in DOMAINS:
-        problems.append(Problem(where, unknown_name("domain", domain, DOMAINS), "domain", "domain"))
+        problems.append(Problem(where, unknown_domain(domain), "domain", "domain"))
         return None
     classes = tables_of(domain)
     known = [*_COMMON_KEYS, *classes]

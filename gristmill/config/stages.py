@@ -6,11 +6,12 @@ code closure.
 """
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gristmill.settings.base import Settings
+from gristmill.settings.messages import unknown_name
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,14 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 }
 
 DOMAINS = tuple(STAGES)
+RENAMED_DOMAINS = {"regression": "tabular"}  # by their names in earlier versions, which records may hold
 START = "start"  # input with the weights from which training starts; no stage makes it
+
+
+def unknown_domain(received: Any, known: Iterable[str] = DOMAINS) -> str:
+    """Return the message about a domain that does not exist, with the new name of a renamed one."""
+    renamed = RENAMED_DOMAINS.get(str(received))
+    return unknown_name("domain", received, known) + (f" It is called {renamed!r} now." if renamed else "")
 
 
 def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:

@@ -7,6 +7,7 @@ from gristmill.reports.sections import Section, Table
 from gristmill.runs.scores import Headline, Scores
 from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
 
+_MAX_SHARE = 100  # of the baseline's error: an almost exact baseline makes percentages meaningless
 PARTS = ("test", "validation", "train")  # in the order in which a report shows their scores
 
 
@@ -86,4 +87,6 @@ def _lead(headline: Headline) -> str:
     if not headline.baseline or not math.isfinite(difference):
         return ""
     share = difference / headline.baseline
+    if share > _MAX_SHARE:
+        return ""
     return f" by {share:,.1%}" if share >= 0.0005 else " by less than 0.1%"

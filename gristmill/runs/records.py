@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ValidationError
 
 from gristmill.config.catalogue import Pipeline
+from gristmill.config.stages import RENAMED_DOMAINS
 from gristmill.errors import RequestError, WorkError
 from gristmill.runs.retraining_record import Retraining, same_settings
 from gristmill.store.artifact import Reference
@@ -31,8 +32,7 @@ _MAX_RUNS_LISTED = 5  # in an error: a pipeline may have thousands
 
 RunOutcome = Literal["running", "succeeded", "failed", "interrupted"]
 
-# Earlier versions recorded the domain "tabular" as "regression".
-DomainName = Annotated[str, AfterValidator(lambda name: "tabular" if name == "regression" else name)]
+DomainName = Annotated[str, AfterValidator(lambda name: RENAMED_DOMAINS.get(name, name))]
 
 
 class StageRecord(BaseModel):

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gristmill.cli import progress_bar
+from gristmill.config.stages import unknown_domain
 from gristmill.errors import RequestError
-from gristmill.settings.messages import unknown_name
 from gristmill.util.toml import toml_value
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def init(
 ) -> None:
     """Inspect data and write a first pipelines.toml, ready to run, with a reason for each guess."""
     if domain not in DOMAINS:
-        raise RequestError(f"--domain: {unknown_name('domain', domain, DOMAINS)}")
+        raise RequestError(f"--domain: {unknown_domain(domain, DOMAINS)}")
     if not data:
         raise RequestError("--data: missing. Name the file or folder with the data.")
     with progress_bar.working("data", "reading"):

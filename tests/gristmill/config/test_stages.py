@@ -13,7 +13,7 @@ import pytest
 
 from gristmill.config import catalogue
 from gristmill.config.catalogue import SCHEMA, Choice, Pipeline, tables_of
-from gristmill.config.stages import DOMAINS, STAGES, Stage, module_of, stages_of, with_warm_start
+from gristmill.config.stages import DOMAINS, STAGES, Stage, module_of, stages_of, unknown_domain, with_warm_start
 from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.settings import Augment
 from gristmill.runs.plan import identity_of
@@ -272,3 +272,12 @@ def test_reports_are_rendered_without_tensorflow() -> None:
     told = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
 
     assert (told.stdout, told.stderr) == ("set()\n", "")
+
+
+def test_a_renamed_domain_is_named_by_its_new_name() -> None:
+    assert unknown_domain("regression", ["tabular", "text"]) == (
+        "unknown domain 'regression'. Known: tabular, text. It is called 'tabular' now."
+    )
+    assert unknown_domain("tabula", ["tabular", "text"]) == (
+        "unknown domain 'tabula'. Did you mean 'tabular'? Known: tabular, text."
+    )
