@@ -15,11 +15,11 @@ def importance_sections(file: Path, metrics: dict[str, str]) -> Iterator[Section
     """
     if not file.exists():
         return
-    found = read_document(file)
-    metric, error, features = metrics[found["metric"]], found["error"], found["features"]
+    ranking = read_document(file)
+    metric, error, features = metrics[ranking["metric"]], ranking["error"], ranking["features"]
     note = (
-        f"Rise of the {metric} on the {found['part']} part ({format_number(error)} of {found['examples']:,} "
-        f"{found['of']}) when one feature is shuffled: mean and standard deviation of {found['repeats']} shuffles. "
+        f"Rise of the {metric} on the {ranking['part']} part ({format_number(error)} of {ranking['examples']:,} "
+        f"{ranking['of']}) when one feature is shuffled: mean and standard deviation of {ranking['repeats']} shuffles. "
         "About 0 means that the model does not need the feature. It may still be informative: correlated features "
         "share their information, so each looks unimportant. Shuffling also creates examples that never occur."
     )

@@ -75,19 +75,19 @@ def _drift(drift: Drift) -> Section:
     return Section("Drift", note, tables=tables)
 
 
-def _judgement(judged: Judgement) -> Section:
-    names, scores = zip(*judged.best_first, strict=True)
+def _judgement(judgement: Judgement) -> Section:
+    names, scores = zip(*judgement.best_first, strict=True)
     rows = [list(row) for row in zip(names, format_numbers(scores, digits=5), strict=True)]
-    note = f"Judged on {judged.items:,} items that no model was trained on; lower is better."
-    if judged.best_baseline:
-        note += f" The best baseline on earlier data was {judged.best_baseline}."
-    if judged.difference is not None and judged.interval is not None:
-        difference, low, high = format_numbers([judged.difference, *judged.interval])
+    note = f"Judged on {judgement.items:,} items that no model was trained on; lower is better."
+    if judgement.best_baseline:
+        note += f" The best baseline on earlier data was {judgement.best_baseline}."
+    if judgement.difference is not None and judgement.interval is not None:
+        difference, low, high = format_numbers([judgement.difference, *judgement.interval])
         note += (
             f" The champion's error minus the challenger's is {difference} ({CONFIDENCE_LEVEL:.0%} moving-block "
             f"bootstrap interval: {low} to {high})."
         )
-    return Section("Challenger, champion, baselines", note, tables=[Table("", ["", judged.metric], rows)])
+    return Section("Challenger, champion, baselines", note, tables=[Table("", ["", judgement.metric], rows)])
 
 
 def _all_retrainings(pipeline: str, runs: Runs) -> Section:

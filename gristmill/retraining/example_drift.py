@@ -38,8 +38,8 @@ def share_drift(name: str, new: Values, before: Values, of: str = "the test part
 
 def number_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """Compare new numbers with those of the training data by the Kolmogorov-Smirnov test."""
-    found = ks_2samp(new, trained)
-    return input_drift(name, "Kolmogorov-Smirnov", float(found.statistic), float(found.pvalue))
+    result = ks_2samp(new, trained)
+    return input_drift(name, "Kolmogorov-Smirnov", float(result.statistic), float(result.pvalue))
 
 
 def category_drift(name: str, new: Iterable[str], trained: Iterable[str]) -> InputDrift:

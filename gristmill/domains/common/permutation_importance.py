@@ -35,8 +35,8 @@ def importance(features: Iterable[str], error: Error, count: int) -> dict[str, A
     random, names = np.random.default_rng(_SEED), list(features)
     unshuffled = error(names[0], np.arange(count))
     rises = {name: [error(name, random.permutation(count)) - unshuffled for _ in range(_REPEATS)] for name in names}
-    found = [
+    ranked = [
         {"feature": name, "rise": float(np.mean(rises[name])), "deviation": float(np.std(rises[name]))}
         for name in sorted(names, key=lambda name: -np.mean(rises[name]))
     ]
-    return {"error": unshuffled, "examples": count, "repeats": _REPEATS, "features": found}
+    return {"error": unshuffled, "examples": count, "repeats": _REPEATS, "features": ranked}

@@ -47,10 +47,10 @@ def news(ingest: Path, before: Path | None) -> DataChanges:
     then = whole_text(before)
     if _end(then, now) is not None:
         return DataChanges(later=now.count("\n") - then.count("\n"))
-    found = example_diff.compare_examples(
+    changes = example_diff.compare_examples(
         *(pd.DataFrame({CONTENT: text.splitlines()}, dtype="str") for text in (now, then))
     )
-    return DataChanges(later=0, late=found.later, removed=found.removed)
+    return DataChanges(later=0, late=changes.later, removed=changes.removed)
 
 
 def lost(ingest: Path, before: Path) -> LostRows:
@@ -68,8 +68,8 @@ def drift(ingest: Path, champion: Champion) -> Drift:
         return Drift(errors=None, inputs=[])
     held_out = len(then) - layout.characters["validation"] - layout.characters["test"]
     scored = _score(folders, now, end), _score(folders, then, held_out)
-    new_errors, errors = ((own["bits"] / own["characters"]).to_numpy() for own in scored)
-    shares = [(own["unknown"] / own["tokens"]).to_numpy() for own in scored]
+    new_errors, errors = ((table["bits"] / table["characters"]).to_numpy() for table in scored)
+    shares = [(table["unknown"] / table["tokens"]).to_numpy() for table in scored]
     return combine_signs(
         errors=series_error_drift([new_errors], [errors]),
         inputs=[share_drift("unknown tokens", shares[0], shares[1], "held-out text")],
@@ -96,7 +96,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     text, begin = _unlearned(challenger, champion.folders)
     scored = {CHALLENGER: _score(challenger, text, begin), CHAMPION: _score(champion.folders, text, begin)}
     _check_comparable(scored, challenger, champion.folders)
-    errors = {name: (own["bits"] / own["characters"].mean()).to_numpy() for name, own in scored.items()}
+    errors = {name: (table["bits"] / table["characters"].mean()).to_numpy() for name, table in scored.items()}
     tokens = scores.tokens["test"] / dataset.read(challenger["preprocess"]).layout.characters["test"]
     for name, by_part in scores.baselines.items():
         errors[name] = tokens * np.full_like(errors[CHALLENGER], by_part["test"]["bits_per_token"])
@@ -120,18 +120,18 @@ def _score(folders: Folders, text: str, begin: int) -> pd.DataFrame:
     data = dataset.read(folders["preprocess"])
     before = text[max(0, begin - _CONTEXT_CHARACTERS * data.layout.length) : begin]
     scored = pieces(text[begin:], _PIECE_CHARACTERS)
-    found = encode_texts(data.tokenizer(), [before, *scored])
-    first, last = len(found[0]), len(found.values)
+    encoded = encode_texts(data.tokenizer(), [before, *scored])
+    first, last = len(encoded[0]), len(encoded.values)
     bounds = {"train": (0, first), "test": (first, last)}
-    tokens = TokenStream(found.values, np.arange(last, dtype=np.int32), bounds, data.layout.vocabulary)
+    tokens = TokenStream(encoded.values, np.arange(last, dtype=np.int32), bounds, data.layout.vocabulary)
     bits = score_tokens(saved_network.read(folders["train"]), data, tokens, "test").bits
-    owners = np.repeat(np.arange(len(scored)), found.lengths[1:])
+    owners = np.repeat(np.arange(len(scored)), encoded.lengths[1:])
     return pd.DataFrame(
         {
             "bits": np.bincount(owners, bits, len(scored)),
             "characters": [float(len(piece)) for piece in scored],
-            "tokens": np.maximum(found.lengths[1:], 1).astype(np.float64),
-            "unknown": np.bincount(owners, found.values[first:] == UNKNOWN, len(scored)),
+            "tokens": np.maximum(encoded.lengths[1:], 1).astype(np.float64),
+            "unknown": np.bincount(owners, encoded.values[first:] == UNKNOWN, len(scored)),
         }
     )
 
@@ -154,10 +154,10 @@ def _check_comparable(scored: Mapping[str, pd.DataFrame], challenger: Folders, c
     if documents[0] == documents[1]:
         return
     for name, document in zip((CHALLENGER, CHAMPION), documents, strict=True):
-        rules, own = document["rules"], scored[name]
+        rules, table = document["rules"], scored[name]
         if rules["level"] == "word" or rules["lower"]:
             raise incomparable_error(f"the {name}'s tokens differ from the other's and do not represent the whole text")
-        share = own["unknown"].sum() / own["tokens"].sum()
+        share = table["unknown"].sum() / table["tokens"].sum()
         if share > MAX_UNKNOWN_SHARE:
             raise incomparable_error(
                 f"{share:.2%} of the {name}'s tokens are unknown, more than {MAX_UNKNOWN_SHARE:.1%}"

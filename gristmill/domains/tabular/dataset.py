@@ -77,8 +77,8 @@ def raw_inputs(rows: pd.DataFrame, numbers: list[str], categories: list[str]) ->
 
 def by_part(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Return the rows of each non-empty part, by their column `part`, in the order of the parts."""
-    found = {part: rows[rows["part"] == part] for part in PARTS}
-    return {part: own for part, own in found.items() if len(own)}
+    parts = {part: rows[rows["part"] == part] for part in PARTS}
+    return {part: of_part for part, of_part in parts.items() if len(of_part)}
 
 
 def write(prepared: Prepared, out: Path) -> None:

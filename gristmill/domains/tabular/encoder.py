@@ -50,5 +50,5 @@ def encode(inputs: Inputs, layout: Layout) -> npt.NDArray[np.float32]:
 
 def predict_target(network: keras.Model, inputs: Inputs) -> Values:
     """Return a published network's predictions, (rows,)."""
-    made: Values = predict_in_batches(network, as_tensors(inputs))[:, 0].astype(np.float64)
-    return made
+    predicted: Values = predict_in_batches(network, as_tensors(inputs))[:, 0].astype(np.float64)
+    return predicted

@@ -33,8 +33,8 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     write_table(out / "predictions.parquet", predictions)
     scores = {name: score(predictions, name) for name in predicted}
     write_document(out / FILE, summarise(scores, "mae", _METRICS))
-    if found := importance_of_columns(data, network):
-        write_document(out / IMPORTANCE_FILE, found)
+    if ranking := importance_of_columns(data, network):
+        write_document(out / IMPORTANCE_FILE, ranking)
     return {f"{part}_rows": len(rows) for part, rows in by_part(predictions).items()}
 
 

@@ -29,12 +29,12 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     with bundle.fresh_process() as reload:
         data, network = dataset.read(preprocess), saved_network.read(train)
         inputs = data.inputs
-        made = predict_target(network, inputs)
-        check_same_as_scored(made, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
+        predicted = predict_target(network, inputs)
+        check_same_as_scored(predicted, read_table(evaluate / "predictions.parquet")[MODEL].to_numpy(), tolerance=0)
         export_network(network, export.formats, out)
         rows = np.flatnonzero(data.parts == "test")[:_MAX_ROWS_COMPARED]
         tolerance = export.tolerance * float(data.truth[data.parts == "train"].std())
-        scored = made[rows, np.newaxis].astype(np.float32)
+        scored = predicted[rows, np.newaxis].astype(np.float32)
         difference = check_parity(reload, out, export.formats, inputs[rows], scored, tolerance)
     write_document(out / "signature.json", signature(data.layout, export))
     write_exported(out, evaluate, parity=difference)

@@ -103,7 +103,7 @@ def statistics_table(summary: dict[str, Any]) -> Table:
 def names_table(summary: dict[str, Any]) -> Table:
     """Return the number of names in each category, and the most frequent ones."""
     rows = []
-    for column, found in summary["names"].items():
-        frequent = ", ".join(f"{name} ({count:,})" for name, count in found["most_frequent"].items())
-        rows.append([column, f"{found['different']:,}", frequent])
+    for column, category in summary["names"].items():
+        frequent = ", ".join(f"{name} ({count:,})" for name, count in category["most_frequent"].items())
+        rows.append([column, f"{category['different']:,}", frequent])
     return Table("Categories", ["", "names", "most frequent"], rows)

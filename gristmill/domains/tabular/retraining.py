@@ -95,9 +95,9 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
 def _unlearned(data: Prepared, known: Prepared) -> Mask:
     """Return a mask of the challenger's test rows that neither model was trained or selected on."""
     _check_same_columns(vars(data.layout), vars(known.layout))
-    own, other = _contents(data.table), _contents(known.table)
+    contents, champion_contents = _contents(data.table), _contents(known.table)
     return example_diff.unseen_examples(
-        own[data.parts == "test"], own[data.parts != "test"], other[known.parts != "test"]
+        contents[data.parts == "test"], contents[data.parts != "test"], champion_contents[known.parts != "test"]
     )
 
 
@@ -120,6 +120,6 @@ def _champion_predictions(champion: Folders, layout: Layout, rows: pd.DataFrame)
 def _check_same_columns(now: Mapping[str, Any], before: Mapping[str, Any]) -> None:
     """Raise a `RequestError` unless target, numbers and categories of two tables are the same."""
     for role in ("target", "numbers", "categories"):
-        names, known = ([found[role]] if role == "target" else sorted(found[role]) for found in (now, before))
+        names, known = ([columns[role]] if role == "target" else sorted(columns[role]) for columns in (now, before))
         if names != known:
             raise record.incomparable_error(f"the champion's {role} are {known}, those of the data {names}")

@@ -15,10 +15,10 @@ _MAX_LABELS_LISTED = 12
 
 def sort_labels(labels: Iterable[str]) -> list[str]:
     """Return the different labels in natural order: numbers by value, `class 2` before `class 10`."""
-    found = set(labels)
-    if all(map(_NUMBER.fullmatch, found)):
-        return sorted(found, key=lambda label: (float(label), label))
-    return sorted(found, key=lambda label: ([_sort_key(part) for part in _DIGITS.split(label)], label))
+    different = set(labels)
+    if all(map(_NUMBER.fullmatch, different)):
+        return sorted(different, key=lambda label: (float(label), label))
+    return sorted(different, key=lambda label: ([_sort_key(part) for part in _DIGITS.split(label)], label))
 
 
 def _sort_key(part: str) -> tuple[int, str]:
@@ -34,8 +34,8 @@ def name_classes(labels: "pd.Series[str]", names: Mapping[str, str], column: str
     Raises:
         DataError: `names` contains a label that no example has.
     """
-    own = isinstance(labels.dtype, pd.CategoricalDtype)
-    known = labels.cat.categories.tolist() if own else sort_labels(labels)
+    is_ordered = isinstance(labels.dtype, pd.CategoricalDtype)
+    known = labels.cat.categories.tolist() if is_ordered else sort_labels(labels)
     if unknown := [label for label in names if label not in known]:
         raise DataError(
             f"ingest.names: no text has the label {short_repr(unknown[0])} in column {column!r}. Labels: "

@@ -94,9 +94,9 @@ def by_length(index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
 
 def errors(rows: pd.DataFrame, texts: list[str]) -> pd.DataFrame:
     """Return the most confident errors: `id`, `label`, `predicted`, `probability`, `text`."""
-    found = most_confident_errors(rows, _MAX_ERRORS)
-    excerpts = pd.Series([shorten(texts[at]) for at in found.index], found.index, dtype="str")
-    return found[["id", "label", "predicted", "probability"]].assign(text=excerpts)
+    wrong = most_confident_errors(rows, _MAX_ERRORS)
+    excerpts = pd.Series([shorten(texts[at]) for at in wrong.index], wrong.index, dtype="str")
+    return wrong[["id", "label", "predicted", "probability"]].assign(text=excerpts)
 
 
 def shorten(text: str) -> str:
@@ -106,15 +106,15 @@ def shorten(text: str) -> str:
     return line if len(line) <= _MAX_EXCERPT else f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
 
 
-def write_embedding(data: Prepared, found: EmbeddingTable | None, words: tuple[str, ...], out: Path) -> dict[str, Any]:
+def write_embedding(data: Prepared, table: EmbeddingTable | None, words: tuple[str, ...], out: Path) -> dict[str, Any]:
     """Write the keywords and, if there is an embedding, its files; return its entry in `scores.json`."""
     keywords = class_keywords(data)
     write_table(out / "telling.parquet", keywords)
-    if found is None:
+    if table is None:
         return {}
-    projector.write_projector(found, data.vocabulary["count"].tolist(), out)
+    projector.write_projector(table, data.vocabulary["count"].tolist(), out)
     words = words or tuple(keywords["token"].head(projector.DEFAULT_WORDS))
-    write_table(out / "neighbours.parquet", projector.neighbours(found, words))
-    positions, shares = projector.project_2d(found, keywords)
+    write_table(out / "neighbours.parquet", projector.neighbours(table, words))
+    positions, shares = projector.project_2d(table, keywords)
     write_table(out / "embedding2d.parquet", positions)
-    return {"embedding": {"layer": found.layer, "dimensions": int(found.vectors.shape[1]), "shares": shares}}
+    return {"embedding": {"layer": table.layer, "dimensions": int(table.vectors.shape[1]), "shares": shares}}

@@ -66,11 +66,11 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path, chunks: Seque
     write_layout(layout, out)
     tokenizers.write(tokenizer, out)
     write_table(out / "vocabulary.parquet", vocabulary(tokenizer, tokens.between(0, layout.counts["train"])))
-    found = find_duplicates(rows, texts)
-    write_document(out / "summary.json", {**_by_part(tokens, layout), "repeated": found})
+    duplicates = find_duplicates(rows, texts)
+    write_document(out / "summary.json", {**_by_part(tokens, layout), "repeated": duplicates})
     counts = {f"{part}_texts": count for part, count in layout.counts.items()}
     counts |= {"vocabulary": layout.vocabulary, "length": layout.length}
-    return counts | {f"{pair['part']}_texts_also_in_{pair['also_in']}": pair["count"] for pair in found}
+    return counts | {f"{pair['part']}_texts_also_in_{pair['also_in']}": pair["count"] for pair in duplicates}
 
 
 def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
@@ -82,10 +82,10 @@ def chunks(*, preprocess: Preprocess, ingest: Path) -> int:
 def chunk(*, preprocess: Preprocess, ingest: Path, number: int, out: Path) -> dict[str, int]:
     """Tokenize one chunk of the texts with its own vocabulary; for the arguments, see `preprocess`."""
     (rows, _), texts = _ordered(preprocess, ingest), _texts(ingest)
-    own = rows[token_chunks.cut(texts.str.len()[rows.index], preprocess)[number]]
-    training = int((own["part"] == "train").sum())  # these come first
-    token_chunks.write(token_chunks.encode(texts.loc[own.index].tolist(), training, preprocess), out)
-    return {"texts": len(own)}
+    of_chunk = rows[token_chunks.cut(texts.str.len()[rows.index], preprocess)[number]]
+    training = int((of_chunk["part"] == "train").sum())  # these come first
+    token_chunks.write(token_chunks.encode(texts.loc[of_chunk.index].tolist(), training, preprocess), out)
+    return {"texts": len(of_chunk)}
 
 
 def vocabulary(tokenizer: Tokenizer, training: Sequences) -> pd.DataFrame:
@@ -119,10 +119,10 @@ def _by_part(tokens: Sequences, layout: Layout) -> dict[str, dict[str, Any]]:
     summary: dict[str, dict[str, Any]] = {"unknown": {}, "cut": {}, "empty": {}}
     begin = 0
     for part, count in layout.counts.items():
-        own = tokens.between(begin, begin + count)
+        of_part = tokens.between(begin, begin + count)
         begin += count
         if count:
-            summary["unknown"][part] = float((own.values == UNKNOWN).sum() / max(1, len(own.values)))
-            summary["cut"][part] = int((own.lengths > layout.length).sum())
-            summary["empty"][part] = int((own.lengths == 0).sum())
+            summary["unknown"][part] = float((of_part.values == UNKNOWN).sum() / max(1, len(of_part.values)))
+            summary["cut"][part] = int((of_part.lengths > layout.length).sum())
+            summary["empty"][part] = int((of_part.lengths == 0).sum())
     return summary

@@ -56,16 +56,16 @@ def embedding_of(network: "keras.Model", tokens: list[str]) -> EmbeddingTable | 
     return None
 
 
-def check_words_known(words: Sequence[str], found: EmbeddingTable | None) -> None:
+def check_words_known(words: Sequence[str], table: EmbeddingTable | None) -> None:
     """Check that the embedding contains all words whose neighbours are requested."""
-    if words and found is None:
+    if words and table is None:
         raise RequestError(
             "evaluate.neighbours: the network has no Embedding layer with a row per token, so tokens have no "
             "neighbours. Leave the key out."
         )
     for word in words:
-        if found is not None and found.id_of(word) is None:
-            known = found.tokens[len(SPECIAL) :]
+        if table is not None and table.id_of(word) is None:
+            known = table.tokens[len(SPECIAL) :]
             close = difflib.get_close_matches(word.lower(), known, n=_MAX_SUGGESTIONS)
             similar = f"Similar: {', '.join(map(repr, close))}." if close else "No token is similar."
             raise RequestError(
@@ -73,10 +73,10 @@ def check_words_known(words: Sequence[str], found: EmbeddingTable | None) -> Non
             )
 
 
-def write_projector(found: EmbeddingTable, counts: Sequence[int], out: Path) -> None:
+def write_projector(table: EmbeddingTable, counts: Sequence[int], out: Path) -> None:
     """Write `vecs.tsv` and `meta.tsv`: a row per token except padding, with its count in the training set."""
-    rows = ["\t".join(f"{value:.6g}" for value in row) for row in found.vectors[1:].tolist()]
-    meta = [f"{visible(token)}\t{count}" for token, count in zip(found.tokens[1:], counts[1:], strict=True)]
+    rows = ["\t".join(f"{value:.6g}" for value in row) for row in table.vectors[1:].tolist()]
+    meta = [f"{visible(token)}\t{count}" for token, count in zip(table.tokens[1:], counts[1:], strict=True)]
     (out / "vecs.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (out / "meta.tsv").write_text("\n".join(["token\tcount", *meta]) + "\n", encoding="utf-8")
 
@@ -88,28 +88,29 @@ def visible(token: str) -> str:
     return "".join("␣" if one == " " else one if one.isprintable() else repr(one)[1:-1] for one in token)
 
 
-def neighbours(found: EmbeddingTable, words: Sequence[str]) -> pd.DataFrame:
+def neighbours(table: EmbeddingTable, words: Sequence[str]) -> pd.DataFrame:
     """Return the nearest tokens of words by cosine similarity: `token`, `rank`, `neighbour`, `similarity`."""
-    lengths = np.linalg.norm(found.vectors, axis=1, keepdims=True)
-    directions = found.vectors / np.where(lengths > 0, lengths, 1)
+    lengths = np.linalg.norm(table.vectors, axis=1, keepdims=True)
+    directions = table.vectors / np.where(lengths > 0, lengths, 1)
     rows = []
     for word in words:
-        own = found.id_of(word)
-        if own is None:
+        token_id = table.id_of(word)
+        if token_id is None:
             continue
-        similarities = directions @ directions[own]
-        similarities[[*range(len(SPECIAL)), own]] = -np.inf
-        nearest = np.argsort(-similarities, kind="stable")[: min(NEAREST, len(found.tokens) - len(SPECIAL) - 1)]
+        similarities = directions @ directions[token_id]
+        similarities[[*range(len(SPECIAL)), token_id]] = -np.inf
+        nearest = np.argsort(-similarities, kind="stable")[: min(NEAREST, len(table.tokens) - len(SPECIAL) - 1)]
         rows += [
-            (found.tokens[own], rank, found.tokens[at], float(similarities[at])) for rank, at in enumerate(nearest, 1)
+            (table.tokens[token_id], rank, table.tokens[at], float(similarities[at]))
+            for rank, at in enumerate(nearest, 1)
         ]
     return pd.DataFrame(rows, columns=["token", "rank", "neighbour", "similarity"])
 
 
-def project_2d(found: EmbeddingTable, keywords: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
+def project_2d(table: EmbeddingTable, keywords: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
     """Return the first keywords with their first two principal components, `x` and `y`, and the explained variance."""
     plotted = keywords.head(PLOTTED)
-    vectors = found.vectors[plotted["id"].to_numpy()].astype(np.float64)
+    vectors = table.vectors[plotted["id"].to_numpy()].astype(np.float64)
     centred = vectors - vectors.mean(axis=0)
     _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
     axes = axes[:2]

@@ -42,14 +42,14 @@ def sections(folders: dict[str, Path]) -> Iterator[Section]:
 def error_sections(evaluated: Path) -> Iterator[Section]:
     """Yield the most confident errors with their texts."""
     columns = ["id", "label", "predicted", "probability", "text"]
-    found = read_table(evaluated / "errors.parquet")[columns]
-    if not len(found):
+    errors = read_table(evaluated / "errors.parquet")[columns]
+    if not len(errors):
         return
     note = (
         "Misclassified texts of the test set with the highest predicted probability; long texts are shown without "
         "their middle. Some labels may be wrong."
     )
-    rows = found.assign(probability=found["probability"].map("{:.2%}".format)).to_numpy().tolist()
+    rows = errors.assign(probability=errors["probability"].map("{:.2%}".format)).to_numpy().tolist()
     yield Section("Most confident errors", note, tables=[Table("", columns, rows, words=True)])
 
 

@@ -94,8 +94,8 @@ def fit(texts: Sequence[str], size: int, rules: Rules) -> Subwords:
     except RuntimeError as error:
         raise _translate(error, size) from None
     pieces = sentencepiece.SentencePieceProcessor(model_proto=written.getvalue())
-    found = [pieces.id_to_piece(number) for number in range(len(SPECIAL), pieces.get_piece_size())]
-    return Subwords(written.getvalue(), vocabulary(found, size, rules), rules)
+    tokens = [pieces.id_to_piece(number) for number in range(len(SPECIAL), pieces.get_piece_size())]
+    return Subwords(written.getvalue(), vocabulary(tokens, size, rules), rules)
 
 
 def read(folder: Path, tokens: list[str], rules: Rules) -> Subwords:
@@ -110,11 +110,11 @@ def _translate(error: RuntimeError, size: int) -> GristmillError:
     Only this function parses its messages: SentencePiece raises `RuntimeError` without attributes, and the number of
     subwords that the characters need depends on its normalisation.
     """
-    found = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
-    if not found:
+    required = re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))
+    if not required:
         reason = next(iter(str(error).strip().splitlines()), "no reason given")
         return DataError(f"SentencePiece cannot find subwords: {reason}. Set another preprocess.level, or add texts.")
     return RequestError(
-        f"preprocess.vocabulary is {size}, but the characters of the training texts alone take {found[1]} subwords. "
-        f"Set more than {found[1]}."
+        f"preprocess.vocabulary is {size}, but the characters of the training texts alone take {required[1]} subwords. "
+        f"Set more than {required[1]}."
     )

@@ -46,11 +46,11 @@ def encode(texts: Sequence[str], training: int, settings: TokenSettings) -> Toke
     level, arrow, rules = COUNTED[settings.level], _ARROW_TYPES[settings.level], Rules.of(settings, lines=False)
     batches = batches_of(texts).map(lambda batch: level.split(batch, rules), num_parallel_calls=tf.data.AUTOTUNE)
     arrays = [(pa.array(tokens.flat_values.numpy(), arrow), tokens.row_lengths().numpy()) for tokens in batches]
-    found = pa.concat_arrays([tokens for tokens, _ in arrays]).dictionary_encode()
-    positions = found.indices.to_numpy()
+    distinct = pa.concat_arrays([tokens for tokens, _ in arrays]).dictionary_encode()
+    positions = distinct.indices.to_numpy()
     starts = starts_from_lengths(np.concatenate([lengths for _, lengths in arrays]))
-    counts = np.bincount(positions[: starts[training]], minlength=len(found.dictionary))
-    return TokenChunk(found.dictionary.to_pylist(), counts, Sequences(positions, starts))
+    counts = np.bincount(positions[: starts[training]], minlength=len(distinct.dictionary))
+    return TokenChunk(distinct.dictionary.to_pylist(), counts, Sequences(positions, starts))
 
 
 def join(chunks: Iterable[TokenChunk], settings: TokenSettings) -> tuple[Tokenizer, Sequences]:
@@ -58,9 +58,9 @@ def join(chunks: Iterable[TokenChunk], settings: TokenSettings) -> tuple[Tokeniz
     chunks, total = list(chunks), Counter[Any]()
     for chunk in chunks:
         total.update({token: count for token, count in zip(chunk.tokens, chunk.counts.tolist(), strict=True) if count})
-    found = ranked(total, settings.vocabulary - len(SPECIAL))
-    tokenizer = of_tokens(found, settings.vocabulary, Rules.of(settings, lines=False))
-    ids = {token: number for number, token in enumerate(found, len(SPECIAL))}
+    tokens = ranked(total, settings.vocabulary - len(SPECIAL))
+    tokenizer = of_tokens(tokens, settings.vocabulary, Rules.of(settings, lines=False))
+    ids = {token: number for number, token in enumerate(tokens, len(SPECIAL))}
     starts = starts_from_lengths(np.concatenate([chunk.sequences.lengths for chunk in chunks]))
     values, end = np.empty(starts[-1], np.int32), 0
     for chunk in chunks:

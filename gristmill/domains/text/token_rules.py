@@ -42,8 +42,8 @@ def most_frequent(texts: Sequence[str], size: int, split: Callable[[tf.Tensor], 
     """Return up to `size` of the most frequent tokens, strings or numbers, that `split` finds in texts."""
 
     def count(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        found = tf.unique_with_counts(split(batch).flat_values, out_idx=tf.int64)
-        return found.y, found.count
+        counted = tf.unique_with_counts(split(batch).flat_values, out_idx=tf.int64)
+        return counted.y, counted.count
 
     total: Counter[Any] = Counter()
     for tokens, counts in batches_of(texts).map(count, num_parallel_calls=tf.data.AUTOTUNE).as_numpy_iterator():
@@ -70,16 +70,16 @@ def batches_of(texts: Sequence[str]) -> tf.data.Dataset:
     return bounds.map(lambda begin, end: every[begin:end])
 
 
-def vocabulary(found: Sequence[str], size: int, rules: Rules) -> list[str]:
+def vocabulary(tokens: Sequence[str], size: int, rules: Rules) -> list[str]:
     """Return the tokens by id, from those found in the training texts; `size` is the requested maximum.
 
     Raises:
         DataError: there are fewer than two tokens.
     """
-    if len(found) < _MIN_TOKENS:
-        count = f"only one token, {short_repr(found[0])}," if found else "no token"
+    if len(tokens) < _MIN_TOKENS:
+        count = f"only one token, {short_repr(tokens[0])}," if tokens else "no token"
         raise DataError(
             f"the training texts contain {count} with preprocess.level = {rules.level!r}, vocabulary = {size} and "
             f"punctuation = {rules.punctuation!r}. Expected at least two: add texts or change these settings."
         )
-    return [*SPECIAL, *found]
+    return [*SPECIAL, *tokens]

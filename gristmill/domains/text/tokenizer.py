@@ -62,10 +62,10 @@ def fit(texts: Sequence[str], settings: TokenSettings, lines: bool = False) -> T
     return of_tokens(most_frequent(texts, size - len(SPECIAL), lambda batch: split(batch, rules)), size, rules)
 
 
-def of_tokens(found: Sequence[Any], size: int, rules: Rules) -> Tokenizer:
+def of_tokens(tokens: Sequence[Any], size: int, rules: Rules) -> Tokenizer:
     """Return the tokenizer of words or characters that `split` found; `size` is the requested maximum."""
     level = COUNTED[rules.level]
-    return level(vocabulary([level.as_text(token) for token in found], size, rules), rules)
+    return level(vocabulary([level.as_text(token) for token in tokens], size, rules), rules)
 
 
 def check_not_blank(texts: Iterable[str]) -> None:

@@ -68,8 +68,8 @@ def change_points(values: Values, season: int | None) -> list[int]:
         return []
     search = Pelt(custom_cost=_Lines(shortest), min_size=shortest, jump=1 + len(independent) // 500)
     search.fit(independent / deviation)
-    found = search.predict(pen=3 * np.log(len(independent)))[:-1]
-    return [(at + 1) * size for at in found]  # the first point has no predecessor and was dropped
+    ends = search.predict(pen=3 * np.log(len(independent)))[:-1]
+    return [(at + 1) * size for at in ends]  # the first point has no predecessor and was dropped
 
 
 class _Lines(BaseCost):

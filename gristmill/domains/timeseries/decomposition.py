@@ -53,12 +53,12 @@ def with_season(settings: Evaluate, data: Prepared) -> Evaluate:
 def write_patterns(data: Prepared, season: int | None, out: Path) -> None:
     """Write `patterns.json` and `decomposition.parquet` for the first target of the longest training series."""
     position, values = _longest_training_series(data)
-    found = find_patterns(values, season)
+    patterns = find_patterns(values, season)
     begin, end = data.part("train")[position]
-    labels = {"series": data.ids[position], "autocorrelations": found.autocorrelation.tolist()}
-    write_document(out / "patterns.json", found.summary | labels)
-    parts = {"trend": found.trend, "season": found.seasonal, "remainder": found.remainder}
-    write_table(out / "decomposition.parquet", pd.DataFrame({"ds": data.times[begin + found.begin : end]} | parts))
+    labels = {"series": data.ids[position], "autocorrelations": patterns.autocorrelation.tolist()}
+    write_document(out / "patterns.json", patterns.summary | labels)
+    parts = {"trend": patterns.trend, "season": patterns.seasonal, "remainder": patterns.remainder}
+    write_table(out / "decomposition.parquet", pd.DataFrame({"ds": data.times[begin + patterns.begin : end]} | parts))
 
 
 def _longest_training_series(data: Prepared) -> tuple[int, Values]:
@@ -116,7 +116,7 @@ def _stl(values: Values, season: int) -> tuple[Values, Values]:
     from statsmodels.tsa.seasonal import STL
 
     window = math.ceil(1.5 * season / (1 - 1.5 / CYCLES)) | 1  # odd; as in the paper
-    found = STL(
+    fitted = STL(
         values,
         period=season,
         seasonal=CYCLES,
@@ -125,7 +125,7 @@ def _stl(values: Values, season: int) -> tuple[Values, Values]:
         trend_jump=math.ceil(window / 10),  # LOESS only at every tenth of the window, for speed
         low_pass_jump=math.ceil(season / 10),
     ).fit(inner_iter=2)
-    return np.asarray(found.trend), np.asarray(found.seasonal)
+    return np.asarray(fitted.trend), np.asarray(fitted.seasonal)
 
 
 def _smooth(values: Values) -> Values:
@@ -179,8 +179,8 @@ def _white_noise(steps: Values, season: int | None) -> float | None:
     return _probability(acorr_ljungbox(steps, lags=[lags])["lb_pvalue"].iloc[0])
 
 
-def _probability(found: float) -> float | None:
-    return float(found) if math.isfinite(found) else None
+def _probability(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def sentences(summary: Summary) -> list[str]:
@@ -189,10 +189,10 @@ def sentences(summary: Summary) -> list[str]:
     of_season = "no season was found"
     if season is not None:
         of_season = f"the season of {summary['season']} observations is {_strong(season)} ({season:.2f})"
-    found = [f"The trend is {_strong(trend)} (strength {trend:.2f} of 1); {of_season}."]
+    lines = [f"The trend is {_strong(trend)} (strength {trend:.2f} of 1); {of_season}."]
     correlation, bound = summary["autocorrelation"], summary["bound"]
     if correlation is not None:
-        found.append(
+        lines.append(
             f"The autocorrelation at lag 1 is {correlation:.2f}; of white noise it would be within ±{bound:.2f}."
         )
     unit_root, stationary, noise = summary["unit_root"], summary["stationary"], summary["steps_are_noise"]
@@ -204,15 +204,15 @@ def sentences(summary: Summary) -> list[str]:
             (False, False): "There are too few or too noisy observations to decide whether the series is stationary",
         }[unit_root < SIGNIFICANCE, stationary < SIGNIFICANCE]
         p_values = f"{_p(unit_root)} for a unit root by ADF, {_p(stationary, 0.01, 0.1)} for none by KPSS"
-        found.append(f"{level} (p-values: {p_values}).")
+        lines.append(f"{level} (p-values: {p_values}).")
     if noise is not None:
         p_value = f"Ljung-Box, p {_p(noise)}"
-        found.append(
+        lines.append(
             f"Its differences are not white noise ({p_value}): past differences predict the next one."
             if noise < SIGNIFICANCE
             else f"Its differences look like white noise ({p_value}): the last value will be hard to beat."
         )
-    return found
+    return lines
 
 
 def _strong(strength: float) -> str:

@@ -43,9 +43,9 @@ def seasonal(values: Values, series: Integers) -> Values:
     """
     filled = interpolate(values, series)
     for number in np.unique(series[np.isnan(values)]):
-        own = slice(*np.searchsorted(series, (number, number + 1)))
-        if season := find_season(filled[own]):
-            filled[own] = _in_season(values[own], filled[own], season)
+        of_series = slice(*np.searchsorted(series, (number, number + 1)))
+        if season := find_season(filled[of_series]):
+            filled[of_series] = _in_season(values[of_series], filled[of_series], season)
     return filled
 
 
@@ -86,9 +86,9 @@ def _neighbours(values: Values, series: Integers) -> tuple[Integers, Integers, I
     return missing, left, np.where(has_right, right, left)
 
 
-def _filled(values: Values, missing: Integers, found: Values) -> Values:
+def _filled(values: Values, missing: Integers, replacements: Values) -> Values:
     filled = values.copy()
-    filled[missing] = found
+    filled[missing] = replacements
     return filled
 
 

@@ -34,14 +34,14 @@ def importance_of_channels(
     def error(feature: str, order: Order) -> float:
         shuffled, columns = windows.copy(), features[feature]
         shuffled[:, :, columns] = windows[:, :, columns][order]
-        made = predict_in_batches(network, shuffled).astype(np.float64)
-        measured = measure(truth, levels_of(made, quantiles)[0], *units)[metric]
+        predicted = predict_in_batches(network, shuffled).astype(np.float64)
+        measured = measure(truth, levels_of(predicted, quantiles)[0], *units)[metric]
         return math.nan if measured is None else measured
 
-    found = importance(features, error, len(starts))
-    if math.isnan(found["error"]):  # a scaled metric of series that are constant before the part
+    ranking = importance(features, error, len(starts))
+    if math.isnan(ranking["error"]):  # a scaled metric of series that are constant before the part
         return None
-    return {"part": part, "metric": metric, "of": "windows"} | found
+    return {"part": part, "metric": metric, "of": "windows"} | ranking
 
 
 def features_of(layout: Layout) -> dict[str, list[int]]:

@@ -100,9 +100,9 @@ def _quarters(rows: Rows, columns: Sequence[str]) -> pd.DatetimeIndex:
         raise RequestError(
             "time_format = 'quarter' in the table 'ingest' requires one time column, or a year and a quarter column."
         )
-    found = rows.frame[list(columns)].astype("str").fillna("").agg("Q".join, axis=1).str.extract(_QUARTER)
-    _check_cells(rows, rows.frame[columns[-1]], found.isna().any(axis=1).to_numpy(), "not a quarter such as 1974Q1")
-    numbers = found.astype("int64")
+    quarters = rows.frame[list(columns)].astype("str").fillna("").agg("Q".join, axis=1).str.extract(_QUARTER)
+    _check_cells(rows, rows.frame[columns[-1]], quarters.isna().any(axis=1).to_numpy(), "not a quarter such as 1974Q1")
+    numbers = quarters.astype("int64")
     months = pd.DataFrame({"year": numbers[0], "month": 3 * numbers[1] - 2, "day": 1})
     return pd.DatetimeIndex(pd.to_datetime(months)).as_unit("us")
 

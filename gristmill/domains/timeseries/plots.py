@@ -79,8 +79,8 @@ def series_figure(data: Prepared, series: int, target: int, segments: pd.DataFra
         if end > begin:
             values = data.values[begin:end, target]
             axes.plot(data.times[begin:end], values, color=colour, linewidth=0.8, label=part)
-    own = segments[(segments["unique_id"] == data.ids[series]) & (target == 0)]  # only for the first target
-    for number, change in enumerate(own["begin"].iloc[1:]):
+    of_series = segments[(segments["unique_id"] == data.ids[series]) & (target == 0)]  # only for the first target
+    for number, change in enumerate(of_series["begin"].iloc[1:]):
         label = "change point" if number == 0 else None
         axes.axvline(change, color=ACCENT, linewidth=0.9, linestyle="--", label=label)
     axes.set_ylabel(data.layout.targets[target])

@@ -132,8 +132,8 @@ def _known_columns(
             f"series {name!r}: {', '.join(map(repr, columns))} must be known for all steps to forecast, but "
             f"{first} is missing. Add rows with these columns filled and the target empty."
         )
-    own = [ends.by_series(ends.rows[columns]), ends.by_series(future)]
-    return np.concatenate([np.concatenate(own, axis=1), np.concatenate(features, axis=1)], axis=2)
+    recorded = [ends.by_series(ends.rows[columns]), ends.by_series(future)]
+    return np.concatenate([np.concatenate(recorded, axis=1), np.concatenate(features, axis=1)], axis=2)
 
 
 def _forecasts(

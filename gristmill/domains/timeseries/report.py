@@ -64,21 +64,21 @@ class ReportData:
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report on the artifacts of a run."""
-    found = ReportData(
+    report = ReportData(
         folders,
         dataset.read(folders["preprocess"]),
         ForecastScores.read(folders["evaluate"]),
         read_table(folders["evaluate"] / "scores.parquet"),
     )
-    yield scores_section(found.scores, METRICS | INTERVALS, *remarks(found.scores))
-    yield from forecast_sections(found)
-    yield from score_sections(found)
+    yield scores_section(report.scores, METRICS | INTERVALS, *remarks(report.scores))
+    yield from forecast_sections(report)
+    yield from score_sections(report)
     yield from importance_sections(folders["evaluate"] / permutation_importance.IMPORTANCE_FILE, METRICS)
     yield from training_sections(folders["train"])
     if "refit" in folders:
-        yield refit_section(found)
-    yield patterns_section(found)
-    yield data_section(found)
+        yield refit_section(report)
+    yield patterns_section(report)
+    yield data_section(report)
 
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
@@ -108,32 +108,30 @@ def _on_validation(scores: Scores) -> str:
     if not baselines:
         return ""
     name, by_part = baselines[0]
-    own, error = scores.validation, by_part["validation"][scores.metric]
-    if own is None or error is None or scores.headline.beats_baseline == (own < error):
+    model, error = scores.validation, by_part["validation"][scores.metric]
+    if model is None or error is None or scores.headline.beats_baseline == (model < error):
         return ""
-    shown = format_numbers([own, error])
-    return (
-        f"On the validation set it {'beats' if own < error else 'does not beat'} {name}: {shown[0]} against {shown[1]}."
-    )
+    relation, shown = "beats" if model < error else "does not beat", format_numbers([model, error])
+    return f"On the validation set it {relation} {name}: {shown[0]} against {shown[1]}."
 
 
-def forecast_sections(found: ReportData) -> Iterator[Section]:
+def forecast_sections(report: ReportData) -> Iterator[Section]:
     """Yield forecast and truth with anomalies, and the residuals."""
-    test = read_predictions(found.folders["evaluate"], "test")
-    path = found.folders["evaluate"] / "anomalies.parquet"
+    test = read_predictions(report.folders["evaluate"], "test")
+    path = report.folders["evaluate"] / "anomalies.parquet"
     flagged = read_table(path) if path.exists() else pd.DataFrame({"unique_id": [], "channel": []})
     pictures = []
-    for channel in found.data.layout.targets:
+    for channel in report.data.layout.targets:
         first = one_step(test, channel)
-        own = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
-        pictures.append(as_svg(plots.forecast_figure(first, found.best, own)))
-    layout = found.data.layout
+        of_channel = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
+        pictures.append(as_svg(plots.forecast_figure(first, report.best, of_channel)))
+    layout = report.data.layout
     note = "The test part, each value forecast one step ahead"
     if layout.horizon > 1:
         note += f"; the model forecasts {layout.horizon} at once"
-    if len(found.data.ids) > 1:
-        note += f"; the first of {len(found.data.ids)} series"
-    if anomalies := found.scores.anomalies:
+    if len(report.data.ids) > 1:
+        note += f"; the first of {len(report.data.ids)} series"
+    if anomalies := report.scores.anomalies:
         note += f". Values outside the interval of {anomalies['level']:.1%}: {anomalies['flagged']}"
     yield Section("Forecast and truth", f"{note}.", pictures=pictures)
     yield Section(
@@ -143,25 +141,25 @@ def forecast_sections(found: ReportData) -> Iterator[Section]:
     )
 
 
-def score_sections(found: ReportData) -> Iterator[Section]:
+def score_sections(report: ReportData) -> Iterator[Section]:
     """Yield the scores by step, channel, series and block of the backtest, if there are several."""
-    if len(steps := found.by("step")):
-        picture = as_svg(plots.step_figure(steps, "mae", found.best))
-        yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, found.best)])
-    if len(channels := found.by("channel")):
-        yield Section("By channel", "", tables=[grouped_table(channels, found.best)])
-    if len(series := found.by("series")):
+    if len(steps := report.by("step")):
+        picture = as_svg(plots.step_figure(steps, "mae", report.best))
+        yield Section("By step of the horizon", "", pictures=[picture], tables=[grouped_table(steps, report.best)])
+    if len(channels := report.by("channel")):
+        yield Section("By channel", "", tables=[grouped_table(channels, report.best)])
+    if len(series := report.by("series")):
         worst = series[series["forecaster"] == "model"].sort_values("skill")["group"]
         half = _MAX_SERIES_LISTED // 2
         chosen = [*worst.head(half), *worst.iloc[half:].tail(half)]
         note = f"{len(worst)} series: those with the lowest and the highest skill. All are in scores.parquet."
-        table = grouped_table(series.set_index("group").loc[chosen].reset_index(), found.best)
+        table = grouped_table(series.set_index("group").loc[chosen].reset_index(), report.best)
         yield Section("By series", note, tables=[table])
-    if summary := found.scores.backtest:
-        blocks = read_table(found.folders["evaluate"] / "backtest.parquet")
-        best = found.best if found.best in set(blocks["forecaster"]) else "naive"
+    if summary := report.scores.backtest:
+        blocks = read_table(report.folders["evaluate"] / "backtest.parquet")
+        best = report.best if report.best in set(blocks["forecaster"]) else "naive"
         picture = as_svg(plots.backtest_figure(blocks, best))
-        yield Section("Backtest", backtest_note(found.scores, summary), [picture], [backtest_table(summary)])
+        yield Section("Backtest", backtest_note(report.scores, summary), [picture], [backtest_table(summary)])
 
 
 def grouped_table(rows: pd.DataFrame, best: str) -> Table:
@@ -203,12 +201,12 @@ def backtest_table(summary: dict[str, Any]) -> Table:
     return _without_empty_columns("", ["forecast", *METRICS.values(), *spread], score_rows([*METRICS, *spread], shown))
 
 
-def refit_section(found: ReportData) -> Section:
+def refit_section(report: ReportData) -> Section:
     """Return the description of the exported network, which was trained once more on all data."""
-    folder = found.folders["refit"]
+    folder = report.folders["refit"]
     training, epochs = read_document(folder / "training.json"), read_table(folder / "epochs.parquet")
     note = (
-        f"The exported network was trained once more by the tested recipe, on all {len(found.data.values):,} "
+        f"The exported network was trained once more by the tested recipe, on all {len(report.data.values):,} "
         "observations. The scores are those of the tested network."
     )
     if not len(epochs):
@@ -219,22 +217,22 @@ def refit_section(found: ReportData) -> Section:
     return Section("Refit", note, pictures=[as_svg(learning_figure(epochs, training["best_epoch"]))])
 
 
-def patterns_section(found: ReportData) -> Section:
+def patterns_section(report: ReportData) -> Section:
     """Return trend, season, remainder and autocorrelation of the longest training series."""
-    folder = found.folders["evaluate"]
+    folder = report.folders["evaluate"]
     notes = read_document(folder / "patterns.json")
     pictures = [as_svg(plots.decomposition_figure(read_table(folder / "decomposition.parquet")))]
     pictures.append(as_svg(plots.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])))
     return Section("Patterns in the training part", " ".join(decomposition.sentences(notes)), pictures=pictures)
 
 
-def data_section(found: ReportData) -> Section:
+def data_section(report: ReportData) -> Section:
     """Return the series with their parts and change points, repairs and statistics."""
-    summary, data = read_document(found.folders["ingest"] / "summary.json"), found.data
-    segments = read_table(found.folders["evaluate"] / "segments.parquet")
+    summary, data = read_document(report.folders["ingest"] / "summary.json"), report.data
+    segments = read_table(report.folders["evaluate"] / "segments.parquet")
     pictures = [as_svg(plots.series_figure(data, 0, at, segments)) for at in range(len(data.layout.targets))]
     return Section(
-        "Data", data_note(summary, found.scores.segments), pictures, [parts_table(data), statistics_table(summary)]
+        "Data", data_note(summary, report.scores.segments), pictures, [parts_table(data), statistics_table(summary)]
     )
 
 

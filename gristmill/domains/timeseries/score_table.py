@@ -46,8 +46,8 @@ def groups(data: Prepared, forecasts: Forecasts) -> Iterator[tuple[str, str, Any
         yield from (("step", str(step + 1), np.s_[:, step : step + 1]) for step in range(horizon))
     if targets > 1:
         yield from (("channel", name, np.s_[:, :, at : at + 1]) for at, name in enumerate(data.layout.targets))
-    if len(found := list(data.by_series(forecasts.starts))) > 1:
-        yield from (("series", data.ids[series], mine) for series, mine in found)
+    if len(by_series := list(data.by_series(forecasts.starts))) > 1:
+        yield from (("series", data.ids[series], positions) for series, positions in by_series)
 
 
 def measure(truth: Array, forecast: Array, step: Array, squared: Array) -> dict[str, float | None]:
@@ -89,13 +89,13 @@ def past_errors(
     """
     absolute, squared = np.zeros_like(forecasts.truth), np.zeros_like(forecasts.truth)
     targets = forecasts.truth.shape[-1]
-    for series, mine in data.by_series(forecasts.starts):
+    for series, positions in data.by_series(forecasts.starts):
         first, begin = data.bounds[series, 0], data.part(part)[series, 0]
         past = data.values[first:begin, :targets].astype(np.float64)
         if len(past) < 2:
             continue
         lag = season if season and season < len(past) else 1
         errors = past[lag:] - past[:-lag]
-        absolute[mine] = np.abs(errors).mean(axis=0)
-        squared[mine] = np.sqrt(np.square(errors).mean(axis=0))
+        absolute[positions] = np.abs(errors).mean(axis=0)
+        squared[positions] = np.sqrt(np.square(errors).mean(axis=0))
     return absolute, squared

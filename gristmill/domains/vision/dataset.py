@@ -75,18 +75,18 @@ class Prepared(LabelledDataset):
         import tensorflow as tf
 
         features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
-        found = tf.io.parse_example(records, features)
+        parsed = tf.io.parse_example(records, features)
         shape = (self.layout.height, self.layout.width, self.layout.channels)
         if self.layout.encoding == "raw":
-            return tf.reshape(tf.io.decode_raw(found["image"], tf.uint8), (-1, *shape)), found["label"]
+            return tf.reshape(tf.io.decode_raw(parsed["image"], tf.uint8), (-1, *shape)), parsed["label"]
         pixels = tf.map_fn(
             lambda image: tf.ensure_shape(
                 tf.io.decode_jpeg(image, channels=shape[-1], dct_method="INTEGER_ACCURATE"), shape
             ),
-            found["image"],
+            parsed["image"],
             fn_output_signature=tf.TensorSpec(shape, tf.uint8),
         )
-        return pixels, found["label"]
+        return pixels, parsed["label"]
 
     def pixels(self, part: str) -> Pixels:
         """Return all pixels of a part: (images, height, width, channels)."""

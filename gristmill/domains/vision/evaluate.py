@@ -38,12 +38,12 @@ def evaluate(
     check_slices(evaluate.slices, data)
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     others = baselines.predictions_of(data, parts, evaluate.baseline_side)
-    made = {part: {MODEL: probabilities_of(network, data, part, features)} | others[part] for part in parts}
-    rows = {part: prediction_rows(data, part, made[part][MODEL], others[part]) for part in parts}
-    table = pd.concat([score_table(data, part, made[part], evaluate.slices) for part in parts], ignore_index=True)
+    predicted = {part: {MODEL: probabilities_of(network, data, part, features)} | others[part] for part in parts}
+    rows = {part: prediction_rows(data, part, predicted[part][MODEL], others[part]) for part in parts}
+    table = pd.concat([score_table(data, part, predicted[part], evaluate.slices) for part in parts], ignore_index=True)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
-    write_document(out / FILE, summarised(table) | described(data, made["test"][MODEL]))
+    write_document(out / FILE, summarised(table) | described(data, predicted["test"][MODEL]))
     write_table(out / "layers.parquet", layer_table(network))
     write_examples(data, network, rows["test"], out)
     return {f"{part}_images": len(rows[part]) for part in parts}

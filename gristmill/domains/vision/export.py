@@ -66,12 +66,12 @@ def write_formats(network: keras.Model, layout: Layout, formats: Sequence[str], 
 def quantized_scores(out: Path, data: Prepared, scored: Probabilities) -> dict[str, float]:
     """Compare the quantised network with the scored one on the test set."""
     model, truth = bundle.load(out, QUANTIZED), data.labels("test")
-    made = np.concatenate([model(pixels) for pixels, _ in data.dataset("test").as_numpy_iterator()])
+    predicted = np.concatenate([model(pixels) for pixels, _ in data.dataset("test").as_numpy_iterator()])
     return {
-        "accuracy": accuracy(truth, made.argmax(axis=1)),
+        "accuracy": accuracy(truth, predicted.argmax(axis=1)),
         "float_accuracy": accuracy(truth, scored.argmax(axis=1)),
-        "same_label": accuracy(scored.argmax(axis=1), made.argmax(axis=1)),  # share of the images
-        "largest_difference": float(np.abs(made - scored).max()),  # of a probability
+        "same_label": accuracy(scored.argmax(axis=1), predicted.argmax(axis=1)),  # share of the images
+        "largest_difference": float(np.abs(predicted - scored).max()),  # of a probability
     }
 
 

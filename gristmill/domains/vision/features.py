@@ -49,9 +49,9 @@ def features(
         base = model.located(files).featuriser(data.layout.shape)
         width, made = base.output_shape[1], [_compute(base, data, group) for group in groups]
     for part, images in data.layout.counts.items():
-        own = [batches for group, batches in zip(groups, made, strict=True) if group.part == part]
+        of_part = [batches for group, batches in zip(groups, made, strict=True) if group.part == part]
         if images:
-            _write(out / f"{part}.npy", (images, width), chain.from_iterable(own))
+            _write(out / f"{part}.npy", (images, width), chain.from_iterable(of_part))
     return {"features": width, "images": sum(data.layout.counts.values())}
 
 
@@ -71,17 +71,17 @@ def chunk(*, model: Transfer, preprocess: Path, number: int, out: Path, files: S
 
 def _groups(data: Prepared) -> list[_ShardGroup]:
     """Return the shards of all parts in groups, so that batches are the same with and without chunks."""
-    found: list[_ShardGroup] = []
+    groups: list[_ShardGroup] = []
     for part, images in data.layout.counts.items():
         shards = data.shards(part)
-        own: list[_ShardGroup] = []
+        of_part: list[_ShardGroup] = []
         for shard, size in zip(shards, np.diff(dataset.shard_edges(images, len(shards))), strict=True):
-            if not own or own[-1].images >= _MIN_IMAGES_PER_CHUNK:
-                own.append(_ShardGroup(part, [], 0))
-            own[-1].shards.append(shard)
-            own[-1].images += int(size)
-        found += own
-    return found
+            if not of_part or of_part[-1].images >= _MIN_IMAGES_PER_CHUNK:
+                of_part.append(_ShardGroup(part, [], 0))
+            of_part[-1].shards.append(shard)
+            of_part[-1].images += int(size)
+        groups += of_part
+    return groups
 
 
 def _compute(base: keras.Model, data: Prepared, group: _ShardGroup) -> Iterator[Features]:

@@ -65,7 +65,7 @@ def ingest(
     summary = {
         "classes": classes,
         "counts": counts,
-        "parts": {str(part): count_by_class(own, classes) for part, own in index.groupby("part")},  # of the source
+        "parts": {str(part): count_by_class(group, classes) for part, group in index.groupby("part")},  # of the source
         "formats": index["format"].value_counts().to_dict(),
         "sizes": {column: quartiles(index[column]) for column in ("width", "height", "size")},
         "skipped": skipped,
@@ -99,15 +99,15 @@ def _checked(photos: Iterable[Photo], max_pixels: int) -> Iterator[tuple[Photo, 
 
 def _row(photo: Photo, header: Header, position: shards.ShardPosition) -> dict[str, Any]:
     labels = {"id": photo.id, "label": photo.label, "part": photo.part}
-    own = {**labels, **vars(header), "sha256": hashlib.sha256(photo.encoded).hexdigest(), **vars(position)}
-    metadata = {f"{PREFIX}{name}" if name in own else name: value for name, value in photo.metadata.items()}
+    columns = {**labels, **vars(header), "sha256": hashlib.sha256(photo.encoded).hexdigest(), **vars(position)}
+    metadata = {f"{PREFIX}{name}" if name in columns else name: value for name, value in photo.metadata.items()}
     if len(metadata) != len(photo.metadata):
-        name = next(name for name in photo.metadata if name in own and f"{PREFIX}{name}" in photo.metadata)
+        name = next(name for name in photo.metadata if name in columns and f"{PREFIX}{name}" in photo.metadata)
         raise DataError(
             f"photo {photo.id!r}: the source's metadata has the columns {name!r}, which ingest writes itself and would "
             f"rename to {PREFIX + name!r}, and {PREFIX + name!r}. Rename one."
         )
-    return own | metadata
+    return columns | metadata
 
 
 def _check_usable(skipped: list[dict[str, str]], kept: int, max_share: float) -> None:

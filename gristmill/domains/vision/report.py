@@ -23,12 +23,12 @@ _COLUMNS = 6  # of pictures of errors
 
 def sections(folders: dict[str, Path]) -> Iterator[Section]:
     """Yield the sections of a report from the folders of a run's artifacts."""
-    judged = report.read_evaluation(folders)
-    yield report.scores_section(judged)
-    yield report.confusion_section(judged)
-    yield report.calibration_section(judged)
+    evaluation = report.read_evaluation(folders)
+    yield report.scores_section(evaluation)
+    yield report.confusion_section(evaluation)
+    yield report.calibration_section(evaluation)
     yield from error_sections(folders["evaluate"])
-    yield from report.slice_sections(judged)
+    yield from report.slice_sections(evaluation)
     yield from training_sections(folders["train"])
     yield from feature_map_sections(folders["evaluate"])
     yield network_section(folders["evaluate"])

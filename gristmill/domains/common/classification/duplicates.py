@@ -13,13 +13,13 @@ def find_duplicates(index: pd.DataFrame, content: "pd.Series[str]") -> list[dict
 
     The index has columns `id` and `part`; the content of equal examples is equal.
     """
-    rows, found = index[["id", "part"]].assign(content=content), []
+    rows, duplicates = index[["id", "part"]].assign(content=content), []
     for part, other in _PAIRS:
-        own, known = (rows[rows["part"] == name] for name in (part, other))
-        first = known.drop_duplicates("content").set_index("content")["id"]
-        shared = own[own["content"].isin(first.index)]
+        examples, others = (rows[rows["part"] == name] for name in (part, other))
+        first = others.drop_duplicates("content").set_index("content")["id"]
+        shared = examples[examples["content"].isin(first.index)]
         if len(shared):
             listed = shared.head(_MAX_PAIRS_LISTED)
             pairs = [[id_, first[same]] for id_, same in zip(listed["id"], listed["content"], strict=True)]
-            found.append({"part": part, "also_in": other, "count": len(shared), "pairs": pairs})
-    return found
+            duplicates.append({"part": part, "also_in": other, "count": len(shared), "pairs": pairs})
+    return duplicates

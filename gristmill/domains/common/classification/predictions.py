@@ -43,7 +43,7 @@ def prediction_rows(
         "label": names[data.labels(part)],
         "predicted": names[model.argmax(axis=1)],
     }
-    columns |= {f"{_BASELINE_PREFIX}{name}": names[own.argmax(axis=1)] for name, own in (baselines or {}).items()}
+    columns |= {f"{_BASELINE_PREFIX}{name}": names[other.argmax(axis=1)] for name, other in (baselines or {}).items()}
     return pd.DataFrame(columns | {f"p_{name}": model[:, at] for at, name in enumerate(names)})
 
 

@@ -62,14 +62,14 @@ def read_evaluation(folders: dict[str, Path]) -> Evaluation:
 
 def headline_picture(folders: dict[str, Path]) -> bytes:
     """Return the confusion of the classes as a PNG, from the folder of `evaluate` alone."""
-    found = ClassificationScores.read(folders["evaluate"])
-    return as_png(plots.confusion_figure(found.confusion, found.classes))
+    evaluated = ClassificationScores.read(folders["evaluate"])
+    return as_png(plots.confusion_figure(evaluated.confusion, evaluated.classes))
 
 
-def scores_section(found: Evaluation) -> Section:
+def scores_section(evaluation: Evaluation) -> Section:
     """Return the scores of model and baselines, part by part."""
     means = "Precision, recall and F1 are means over the classes."
-    return scores.scores_section(found.scores, METRICS, means, training_gap(found.train, found.scores))
+    return scores.scores_section(evaluation.scores, METRICS, means, training_gap(evaluation.train, evaluation.scores))
 
 
 def training_gap(train: Path, scores: Scores) -> str:
@@ -86,10 +86,10 @@ def training_gap(train: Path, scores: Scores) -> str:
     )
 
 
-def confusion_section(found: Evaluation) -> Section:
+def confusion_section(evaluation: Evaluation) -> Section:
     """Return the confusion matrix, with precision and recall of each class."""
-    picture = as_svg(plots.confusion_figure(found.scores.confusion, found.scores.classes))
-    classes = found.by("class")
+    picture = as_svg(plots.confusion_figure(evaluation.scores.confusion, evaluation.scores.classes))
+    classes = evaluation.by("class")
     model = classes[classes["forecaster"] == "model"]
     note = (
         "The test set, coloured by the share of the true class. Precision is the share of the predictions of a class "
@@ -101,9 +101,9 @@ def confusion_section(found: Evaluation) -> Section:
     )
 
 
-def calibration_section(found: Evaluation) -> Section:
+def calibration_section(evaluation: Evaluation) -> Section:
     """Return accuracy against confidence."""
-    bins, test = found.scores.calibration, found.scores.model["test"]
+    bins, test = evaluation.scores.calibration, evaluation.scores.model["test"]
     examples = sum(one["examples"] for one in bins)
     confidence = sum(one["examples"] * one["confidence"] for one in bins) / examples
     note = (
@@ -113,14 +113,14 @@ def calibration_section(found: Evaluation) -> Section:
     return Section("Calibration", note, pictures=[as_svg(plots.calibration_figure(bins))])
 
 
-def slice_sections(found: Evaluation) -> Iterator[Section]:
+def slice_sections(evaluation: Evaluation) -> Iterator[Section]:
     """Yield the scores by columns of metadata."""
-    tables, best = [], found.scores.best_baseline
-    for column in [by for by in found.table["by"].unique() if by not in ("all", "class")]:
-        groups = found.by(column)
+    tables, best = [], evaluation.scores.best_baseline
+    for column in [by for by in evaluation.table["by"].unique() if by not in ("all", "class")]:
+        groups = evaluation.by(column)
         model = groups[groups["forecaster"] == "model"]
         baseline = groups[groups["forecaster"] == best].set_index("group")["accuracy"]
-        shown = found.scores.shown
+        shown = evaluation.scores.shown
         worst = _worst(model, "accuracy")
         others = score_column("accuracy", baseline.loc[worst["group"]].tolist())
         rows = [[*row, other] for row, other in zip(_by_group(worst, shown), others, strict=True)]
@@ -143,9 +143,9 @@ def counts_table(data: LabelledDataset) -> Table:
 def duplicates_note(repeated: list[dict[str, Any]]) -> str:
     """Return a sentence for each pair of parts that share examples."""
     return "".join(
-        f" {found['count']:,} of the {found['part']} part are also in the {found['also_in']} part, such as "
-        f"{found['pairs'][0][0]} ({found['pairs'][0][1]} there), which makes its score too good."
-        for found in repeated
+        f" {overlap['count']:,} of the {overlap['part']} part are also in the {overlap['also_in']} part, such as "
+        f"{overlap['pairs'][0][0]} ({overlap['pairs'][0][1]} there), which makes its score too good."
+        for overlap in repeated
     )
 
 

@@ -120,8 +120,8 @@ class ClassifierRetraining:
         now, before = self._comparable(challenger["ingest"], champion.folders)
         tested = now.part(challenger["preprocess"], "test")
         learned = (
-            own.part(folders["preprocess"], "train", "validation").contents
-            for own, folders in ((now, challenger), (before, champion.folders))
+            ingested.part(folders["preprocess"], "train", "validation").contents
+            for ingested, folders in ((now, challenger), (before, champion.folders))
         )
         return replace(tested, rows=tested.rows[example_diff.unseen_examples(tested.contents, *learned)])
 
@@ -139,9 +139,9 @@ class ClassifierRetraining:
         return IngestedExamples(ingest, rows, self.content, read_document(ingest / "summary.json")["classes"])
 
 
-def _compared(found: IngestedExamples) -> pd.DataFrame:
+def _compared(data: IngestedExamples) -> pd.DataFrame:
     """Return content, class and part of examples."""
-    return pd.DataFrame({CONTENT: found.contents, "label": found.labels, "part": found.rows["part"].fillna("")})
+    return pd.DataFrame({CONTENT: data.contents, "label": data.labels, "part": data.rows["part"].fillna("")})
 
 
 def _misses(

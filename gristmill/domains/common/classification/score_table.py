@@ -28,7 +28,7 @@ def check_slices(slices: tuple[str, ...], data: LabelledDataset) -> None:
 
 
 def score_table(
-    data: LabelledDataset, part: str, made: ProbabilitiesByModel, slices: tuple[str, ...] = ()
+    data: LabelledDataset, part: str, by_model: ProbabilitiesByModel, slices: tuple[str, ...] = ()
 ) -> pd.DataFrame:
     """Return one row for each forecaster and group: `part`, `forecaster`, `by`, `group`, `examples`, then the metrics.
 
@@ -36,7 +36,7 @@ def score_table(
     have their means over the classes that have examples.
     """
     rows = []
-    for name, probabilities in made.items():
+    for name, probabilities in by_model.items():
         labels = {"part": part, "forecaster": name}
         rows += [labels | row for row in _group_rows(data, part, probabilities, slices)]
         rows += [labels | row for row in _class_rows(data, part, probabilities)]
@@ -52,9 +52,9 @@ def _group_rows(
     for column in slices:
         values = index[column].fillna("–").astype(str)
         for value in sorted(values.unique()):
-            own = (values == value).to_numpy()
-            metrics = _metrics(truth[own], probabilities[own])
-            yield {"by": column, "group": value, "examples": int(own.sum())} | metrics
+            chosen = (values == value).to_numpy()
+            metrics = _metrics(truth[chosen], probabilities[chosen])
+            yield {"by": column, "group": value, "examples": int(chosen.sum())} | metrics
 
 
 def _class_rows(data: LabelledDataset, part: str, probabilities: Probabilities) -> Iterator[Row]:

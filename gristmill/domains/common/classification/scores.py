@@ -25,14 +25,14 @@ def accuracy(truth: Labels, predicted: Labels) -> float:
 
 def log_loss(truth: Labels, probabilities: Values) -> float:
     """Mean negative logarithm of the true class's probability, from 0 (certain and right) up; lower is better."""
-    own = probabilities[np.arange(len(truth)), truth]
-    return float(-np.log(np.clip(own, _MIN_PROBABILITY, 1)).mean())
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    return float(-np.log(np.clip(of_truth, _MIN_PROBABILITY, 1)).mean())
 
 
 def brier(truth: Labels, probabilities: Values) -> float:
     """Mean squared distance to the certain truth, summed over classes: 0 to 2; lower is better."""
-    own = probabilities[np.arange(len(truth)), truth]
-    return float((np.square(probabilities).sum(axis=1) - 2 * own + 1).mean())
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    return float((np.square(probabilities).sum(axis=1) - 2 * of_truth + 1).mean())
 
 
 def confusion(truth: Labels, predicted: Labels, classes: int) -> Counts:
