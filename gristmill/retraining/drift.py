@@ -20,7 +20,7 @@ from gristmill.runs.retraining_record import CHAMPION, BaselineDrift, Drift, Err
 Values = npt.NDArray[np.float64]
 AnySign = TypeVar("AnySign", ErrorDrift, MeanDrift, InputDrift, ErrorDrift | MeanDrift)
 
-RARE = 0.01  # p-value below which a sign is an alarm
+ALARM_P_VALUE = 0.01  # p-value below which a sign is an alarm
 MAX_TRAINING_VALUES = 20_000  # maximum number of training values to compare new values with
 
 
@@ -43,12 +43,14 @@ def combine_signs(errors: ErrorDrift | MeanDrift | None, inputs: Sequence[InputD
 
 def _adjusted(sign: AnySign, probability: float) -> AnySign:
     probability = min(1.0, probability)
-    return sign.model_copy(update={"probability": probability, "alarm": probability < RARE})
+    return sign.model_copy(update={"probability": probability, "alarm": probability < ALARM_P_VALUE})
 
 
 def input_drift(name: str, test: str, statistic: float, probability: float) -> InputDrift:
     """Return the sign of one input, an alarm if its p-value is rare."""
-    return InputDrift(name=name, test=test, statistic=statistic, probability=probability, alarm=probability < RARE)
+    return InputDrift(
+        name=name, test=test, statistic=statistic, probability=probability, alarm=probability < ALARM_P_VALUE
+    )
 
 
 def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
@@ -74,5 +76,5 @@ def baseline_drift(contest: Contest, best: str | None) -> BaselineDrift | None:
         champion=float(champion.mean()),
         baseline=float(baseline.mean()),
         probability=probability,
-        alarm=probability < RARE,
+        alarm=probability < ALARM_P_VALUE,
     )

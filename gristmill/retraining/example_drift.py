@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import MonteCarloMethod, chi2_contingency, ks_2samp, permutation_test, ttest_ind
 
-from gristmill.retraining.drift import MAX_TRAINING_VALUES, RARE, Values, input_drift
+from gristmill.retraining.drift import ALARM_P_VALUE, MAX_TRAINING_VALUES, Values, input_drift
 from gristmill.runs.retraining_record import InputDrift, MeanDrift
 
 _RESAMPLES = 2_000  # of tests by random draws
@@ -26,7 +26,7 @@ def example_error_drift(new: Values, test: Values) -> MeanDrift | None:
         mean=float(new.mean()),
         mean_before=float(test.mean()),
         probability=probability,
-        alarm=probability < RARE,
+        alarm=probability < ALARM_P_VALUE,
     )
 
 
@@ -88,11 +88,11 @@ def chance_of_higher_mean(new: Values, test: Values) -> float:
 def _p_value(resample: Callable[[int], Any], tail: float) -> float:
     """Return the p-value of a test by random draws; a small one is computed from ten times as many draws.
 
-    With many columns only p-values far below `RARE` raise an alarm. If it is too small for the number of draws, that of
-    the usual distribution, `tail`, is returned.
+    With many columns only p-values far below `ALARM_P_VALUE` raise an alarm. If it is too small for the number of
+    draws, that of the usual distribution, `tail`, is returned.
     """
     draws = 10 * _RESAMPLES
     probability = float(resample(_RESAMPLES).pvalue)
-    if probability < RARE:
+    if probability < ALARM_P_VALUE:
         probability = float(resample(draws).pvalue)
     return min(probability, tail) if probability <= 1 / draws and not math.isnan(tail) else probability

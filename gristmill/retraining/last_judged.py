@@ -40,7 +40,7 @@ def good_runs(name: str, settings: Mapping[str, Any], runs: Runs) -> Iterator[Re
 
 
 def same_data(settings: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Whether two pipelines' settings describe the same data set: equal `source` and `ingest`, up to `max_lost`."""
+    """Return whether settings describe the same data set: equal `source` and `ingest`, up to `max_lost`."""
 
     def data(of: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         return of["source"], {key: value for key, value in of["ingest"].items() if key != "max_lost"}

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from scipy.special import ndtri
 from scipy.stats import t as student
 
-from gristmill.retraining.drift import MAX_TRAINING_VALUES, RARE, Values, input_drift
+from gristmill.retraining.drift import ALARM_P_VALUE, MAX_TRAINING_VALUES, Values, input_drift
 from gristmill.runs.retraining_record import ErrorDrift, InputDrift
 
 _LARGE_QUANTILE = 0.9  # of the errors on held-out data; larger errors count as large
-_NEWEST = 12  # number of newest errors to test separately, so that earlier errors do not hide a change
+_NEWEST_ERRORS = 12  # number of newest errors to test separately, so that earlier errors do not hide a change
 _MIN_BLOCKS = 20  # disjoint training blocks that new values are compared with
 _MIN_VALUES_FOR_SPREAD = 4
 _MAX_CORRELATION = 0.99  # upper limit of the estimate
@@ -37,7 +37,7 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
     large = float(np.quantile(held_out, _LARGE_QUANTILE, method="inverted_cdf"))
     run, run_before = (max(_longest_run(errors > large) for errors in stretches) for stretches in (fresh, known))
     scored = [normal_scores(errors, held_out) for errors in known]
-    lengths = (len(latest), _NEWEST)
+    lengths = (len(latest), _NEWEST_ERRORS)
     chances = [_chance_of_errors(normal_scores(latest[-length:], held_out), scored) for length in lengths]
     probability = min(1.0, len(chances) * min(chances))
     return ErrorDrift(
@@ -48,7 +48,7 @@ def series_error_drift(new: Iterable[Values], before: Iterable[Values]) -> Error
         run=run,
         run_before=run_before,
         probability=probability,
-        alarm=probability < RARE,
+        alarm=probability < ALARM_P_VALUE,
     )
 
 
@@ -107,7 +107,7 @@ def normal_scores(values: Values, known: Values) -> Values:
     return scores
 
 
-def _open_scores(values: Values, known: Values) -> Values:
+def _extended_scores(values: Values, known: Values) -> Values:
     """Return normal scores, extended beyond the known values by at most one per standard deviation."""
     beyond = np.maximum(values - known.max(), 0) + np.minimum(values - known.min(), 0)
     scores: Values = normal_scores(values, known) + np.clip(beyond / max(known.std(), _MIN_VARIANCE), -1, 1)
@@ -128,7 +128,7 @@ def series_input_drift(name: str, new: Values, trained: Values) -> InputDrift:
     """
     trained = trained[-MAX_TRAINING_VALUES:]
     length = min(len(new), max(1, len(trained) // _MIN_BLOCKS))
-    scores, newest = normal_scores(trained, trained), _open_scores(new[-length:], trained)
+    scores, newest = normal_scores(trained, trained), _extended_scores(new[-length:], trained)
     level, squares = (_moving_means(values, length) for values in (scores, scores**2))
     tests = [("level", *_compare_blocks(float(newest.mean()), level, length, two_sided=True))]
     if length >= _MIN_VALUES_FOR_SPREAD:

@@ -27,8 +27,8 @@ logger = logging.getLogger(__name__)
 CHECKPOINTS_KEPT = 2
 
 # Errors raised by a damaged or incomplete checkpoint; other errors of the disk are not caught.
-_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-_DAMAGE = (*_MISSING, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile)
+_MISSING_ERRORS = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_DAMAGE_ERRORS = (*_MISSING_ERRORS, ValueError, KeyError, AttributeError, TypeError, zipfile.BadZipFile)
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -66,7 +66,7 @@ def load(folder: Path) -> tuple[int, Arrays, dict[str, Any]] | None:
                 raise ValueError("its hash does not match")
             with np.load(path / "arrays.npz", allow_pickle=False) as arrays:
                 return content["epoch"], dict(arrays), content["state"]
-        except _DAMAGE as error:
+        except _DAMAGE_ERRORS as error:
             logger.warning("%s: checkpoint not usable (%s); deleted, trying the previous one", path, error)
             shutil.rmtree(path, ignore_errors=True)
     return None

@@ -79,7 +79,7 @@ class Goal:
     stop_loss: float | None = None  # stop after the epoch whose training loss falls to it
 
     def reached(self, loss: float, accuracy: float | None) -> bool:
-        """Whether an epoch's training loss or accuracy ends the training."""
+        """Return whether an epoch's training loss or accuracy ends the training."""
         accurate = self.stop_accuracy is not None and accuracy is not None and accuracy >= self.stop_accuracy
         return accurate or (self.stop_loss is not None and loss <= self.stop_loss)
 

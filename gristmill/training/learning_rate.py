@@ -21,9 +21,9 @@ _LOWEST_RATE, _HIGHEST_RATE = 1e-6, 1.0
 _UPDATES = 200  # updates per range test, regardless of the epoch length; the other constants depend on it
 _GROWTH = (_HIGHEST_RATE / _LOWEST_RATE) ** (1 / (_UPDATES - 1))  # growth factor of the rate per update
 _SMOOTHING = 0.9  # share of the smoothed loss that remains from one update to the next
-_SETTLED = 10  # updates after which the smoothed loss no longer depends on the first batches
-_DIVERGED = 4  # at this multiple of the lowest loss, the rate is too high
-_FALL_DONE = 0.9  # share of the loss's fall that is done at the rate to start with
+_SETTLING_UPDATES = 10  # updates after which the smoothed loss no longer depends on the first batches
+_DIVERGENCE_FACTOR = 4  # at this multiple of the lowest loss, the rate is too high
+_FALL_SHARE = 0.9  # share of the loss's fall that is done at the rate to start with
 
 
 class RateTrial(NamedTuple):
@@ -81,9 +81,9 @@ def suggest_rate(trials: list[RateTrial]) -> float:
             'the loss was not a finite number even at the lowest learning rate, when train.learning_rate = "find" '
             "looked for one. Look for extreme values in the data."
         )
-    settled = trials[min(_SETTLED, len(trials)) - 1 :]
+    settled = trials[min(_SETTLING_UPDATES, len(trials)) - 1 :]
     lowest = min(trial.smoothed for trial in settled)
-    level = lowest + (1 - _FALL_DONE) * (settled[0].smoothed - lowest)
+    level = lowest + (1 - _FALL_SHARE) * (settled[0].smoothed - lowest)
     return next(trial.rate for trial in settled if trial.smoothed <= level)
 
 
@@ -115,7 +115,7 @@ def _until_diverged(losses: Iterator[float]) -> Iterator[RateTrial]:
         mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
         smoothed = mean / (1 - _SMOOTHING**count)  # corrects for the start at zero
         yield RateTrial(_LOWEST_RATE * _GROWTH ** (count - 1), loss, smoothed)
-        if count >= _SETTLED:
+        if count >= _SETTLING_UPDATES:
             lowest = min(lowest, smoothed)
-            if smoothed > _DIVERGED * lowest:
+            if smoothed > _DIVERGENCE_FACTOR * lowest:
                 return

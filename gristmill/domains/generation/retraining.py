@@ -78,7 +78,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
 
 def judgeable(challenger: Folders, champion: Champion) -> int:
     """Return the number of lines after all text that either model was trained or selected on."""
-    text, begin = _unlearned(challenger, champion.folders)
+    text, begin = _unseen_text(challenger, champion.folders)
     return text.count("\n", begin)
 
 
@@ -93,7 +93,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
         rows = read_table(challenger["evaluate"] / "bits.parquet").query("part == 'test'")
         columns = {CHALLENGER: rows[MODEL]} | {name: rows[name] for name in scores.baselines}
         return Contest("bits_per_token", {name: bits.to_numpy() for name, bits in columns.items()})
-    text, begin = _unlearned(challenger, champion.folders)
+    text, begin = _unseen_text(challenger, champion.folders)
     scored = {CHALLENGER: _score(challenger, text, begin), CHAMPION: _score(champion.folders, text, begin)}
     _check_comparable(scored, challenger, champion.folders)
     errors = {name: (table["bits"] / table["characters"].mean()).to_numpy() for name, table in scored.items()}
@@ -136,7 +136,7 @@ def _score(folders: Folders, text: str, begin: int) -> pd.DataFrame:
     )
 
 
-def _unlearned(challenger: Folders, champion: Folders) -> tuple[str, int]:
+def _unseen_text(challenger: Folders, champion: Folders) -> tuple[str, int]:
     """Return the challenger's text, and the position from which on neither was trained or selected on it."""
     texts = [whole_text(folders["ingest"]) for folders in (challenger, champion)]
     layouts = [dataset.read(folders["preprocess"]).layout for folders in (challenger, champion)]

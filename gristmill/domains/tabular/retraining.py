@@ -70,7 +70,7 @@ def drift(ingest: Path, champion: Champion) -> Drift:
 def judgeable(challenger: Folders, champion: Champion) -> int:
     """Count the rows of the challenger's test set that neither model was trained or selected on."""
     known = dataset.read(champion.folders["preprocess"])
-    return int(_unlearned(dataset.read(challenger["preprocess"]), known).sum())
+    return int(_unseen_rows(dataset.read(challenger["preprocess"]), known).sum())
 
 
 def contest(challenger: Folders, champion: Champion | None) -> Contest:
@@ -84,7 +84,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     unseen = np.ones(len(rows), bool)
     if champion is not None:
         known = dataset.read(champion.folders["preprocess"])
-        unseen = _unlearned(data, known)
+        unseen = _unseen_rows(data, known)
         predicted[record.CHAMPION] = _champion_predictions(
             champion.folders, known.layout, data.table[data.parts == "test"]
         )
@@ -92,7 +92,7 @@ def contest(challenger: Folders, champion: Champion | None) -> Contest:
     return Contest("mae", {name: np.abs(truth - values)[unseen] for name, values in predicted.items()})
 
 
-def _unlearned(data: Prepared, known: Prepared) -> Mask:
+def _unseen_rows(data: Prepared, known: Prepared) -> Mask:
     """Return a mask of the challenger's test rows that neither model was trained or selected on."""
     _check_same_columns(vars(data.layout), vars(known.layout))
     contents, champion_contents = _contents(data.table), _contents(known.table)

@@ -27,9 +27,9 @@ Summary = Mapping[str, float | int | None]
 
 MAX_OBSERVATIONS = 20_000  # only the last observations are used
 MIN_OBSERVATIONS = 8  # required for a test
-LAGS = 40  # lags of the autocorrelation, or two seasons if that is more
+MIN_LAGS = 40  # lags of the autocorrelation, or two seasons if that is more
 SIGNIFICANCE = 0.05  # a hypothesis with a smaller p-value is rejected
-CYCLES = 11  # neighbouring seasons that STL averages; the usual choice
+SEASONS_AVERAGED = 11  # neighbouring seasons that STL averages; the usual choice
 TREND_SHARE = 0.2  # share of the series in the window of LOESS if there is no season
 
 
@@ -79,7 +79,7 @@ def find_patterns(values: Values, season: int | None) -> Patterns:
     values = np.asarray(values, np.float64)[begin:]
     season = season if season is not None and 2 <= season <= len(values) // 2 else None
     trend, seasonal, remainder = decompose(values, season)
-    lags = min(len(values) - 1, max(LAGS, 2 * (season or 0)))
+    lags = min(len(values) - 1, max(MIN_LAGS, 2 * (season or 0)))
     adjusted, steps = _standard(values - seasonal, values), _standard(np.diff(values), values)
     correlations = autocorrelation(values)[: lags + 1]
     summary = {
@@ -115,11 +115,11 @@ def decompose(values: Values, season: int | None) -> tuple[Values, Values, Value
 def _stl(values: Values, season: int) -> tuple[Values, Values]:
     from statsmodels.tsa.seasonal import STL
 
-    window = math.ceil(1.5 * season / (1 - 1.5 / CYCLES)) | 1  # odd; as in the paper
+    window = math.ceil(1.5 * season / (1 - 1.5 / SEASONS_AVERAGED)) | 1  # odd; as in the paper
     fitted = STL(
         values,
         period=season,
-        seasonal=CYCLES,
+        seasonal=SEASONS_AVERAGED,
         seasonal_deg=0,
         trend=window,
         trend_jump=math.ceil(window / 10),  # LOESS only at every tenth of the window, for speed

@@ -21,7 +21,7 @@ Values = npt.NDArray[np.float64]
 
 _ROWS_PER_VOTE = 12  # number of consecutive rows that vote for a frequency
 _MAX_VOTES = 1000  # votes taken, spread evenly over the rows
-_DAY = 86_400_000_000  # microseconds
+_MICROSECONDS_PER_DAY = 86_400_000_000
 _MAX_EMPTY_PER_ROW = 1000  # maximum of empty grid points per row if the frequency is set
 
 
@@ -134,7 +134,7 @@ def is_finer_than_a_day(frequency: str) -> bool:
         offset: Any = pd.tseries.frequencies.to_offset(frequency)
     except ValueError:
         return False
-    return isinstance(offset, pd.offsets.Tick) and offset.nanos < _DAY * 1000
+    return isinstance(offset, pd.offsets.Tick) and offset.nanos < _MICROSECONDS_PER_DAY * 1000
 
 
 @dataclass(frozen=True)
@@ -175,12 +175,12 @@ def _ruler(times: pd.Index, frequency: str, where: str) -> _Ruler:
     if offset.n < 1:
         raise _unknown(frequency, where, "not a step forward")
     if isinstance(offset, pd.offsets.Day):
-        return _Ruler(offset.n, _DAY)
+        return _Ruler(offset.n, _MICROSECONDS_PER_DAY)
     if isinstance(offset, pd.offsets.Tick):
         if offset.base.nanos < 1000:
             raise _unknown(frequency, where, "finer than microseconds")
         return _Ruler(offset.n, offset.base.nanos // 1000)
-    unit = 1 if isinstance(offset, pd.offsets.BusinessHour) else _DAY  # all other units begin at a day
+    unit = 1 if isinstance(offset, pd.offsets.BusinessHour) else _MICROSECONDS_PER_DAY  # all other units begin at a day
     first, last = times.min().floor("us" if unit == 1 else "D"), times.max()
     marks = pd.date_range(offset.base.rollback(first), last, freq=offset.base).as_unit("us")
     return _Ruler(offset.n, unit, marks.asi8)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-RECENT = 12  # differences that give the local scale of a window
+DIFFERENCES = 12  # differences that give the local scale of a window
 _MIN_SCALE_SHARE = 0.1  # smallest local scale, as a share of the mean over the calibration windows; for flat windows
 
 
@@ -43,7 +43,7 @@ class Intervals:
         return asdict(self) | {
             "factors": self.factors.tolist(),
             "least": self.least.tolist(),
-            "method": f"half width = factor x max(least, mean of the window's last {RECENT} |y[t] - y[t - lag]|)",
+            "method": f"half width = factor x max(least, mean of the window's last {DIFFERENCES} |y[t] - y[t - lag]|)",
         }
 
 
@@ -74,7 +74,7 @@ def calibrate(
 
 def local_scale(histories: npt.NDArray[np.floating], lag: int = 1) -> Array:
     """Return the mean of the last twelve absolute differences over `lag` observations, (windows, columns)."""
-    recent = histories[:, -RECENT - lag :].astype(np.float64)
+    recent = histories[:, -DIFFERENCES - lag :].astype(np.float64)
     if recent.shape[1] <= lag:
         return np.ones((len(recent), recent.shape[2]))  # one value has no difference; all windows have the same scale
     return np.asarray(np.abs(recent[:, lag:] - recent[:, :-lag]).mean(axis=1))

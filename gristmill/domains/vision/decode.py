@@ -26,11 +26,11 @@ POSITION = ["shard", "offset", "size"]  # columns of a photo's position in the s
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")  # an animation counts as its first image
 _FILTER = Image.Resampling.BILINEAR
-_DRAFT = 3  # a JPEG is decoded at 3 times the target size or more; at less, its coarse reduction would be visible
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
+_DRAFT_FACTOR = 3  # a JPEG is decoded at 3 times the target size or more; below that, its reduction would be visible
+_SIZE_ERRORS = (Image.DecompressionBombError, Image.DecompressionBombWarning)  # above Image.MAX_IMAGE_PIXELS
 _FIRST_SIDEWAYS = 5  # EXIF orientations from 5 on swap height and width
 # Errors of Pillow for broken files.
-_BROKEN = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError, ValueError, struct.error, zlib.error)
+_ERRORS = (EOFError, LookupError, OSError, OverflowError, SyntaxError, TypeError, ValueError, struct.error, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def decode_photo(encoded: bytes, layout: "Layout") -> "Pixels":
     The fit is "stretch" to distort it to the size, "crop" to take its middle, or "pad" to add borders.
     """
     with _opened(encoded) as image:
-        side = _DRAFT * max(layout.height, layout.width)
+        side = _DRAFT_FACTOR * max(layout.height, layout.width)
         image.draft("L" if layout.channels == 1 else None, (side, side))
         ImageOps.exif_transpose(image, in_place=True)
         fitted = _fit_to_size(_convert_channels(image, layout.channels), (layout.width, layout.height), layout.fit)
@@ -96,9 +96,9 @@ def _opened(encoded: bytes) -> Iterator[Image.Image]:
         raise DataError(
             f"not a JPEG, PNG, WebP, BMP or GIF that can be read: it begins with {short_repr(encoded[:12])}"
         ) from None
-    except _BOMBS as error:
+    except _SIZE_ERRORS as error:
         raise DataError(f"too many pixels ({error})") from None
-    except _BROKEN as error:
+    except _ERRORS as error:
         raise DataError(f"truncated or corrupt ({str(error) or type(error).__name__})") from None
 
 

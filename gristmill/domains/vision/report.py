@@ -48,8 +48,8 @@ def error_sections(evaluated: Path) -> Iterator[Section]:
     ]
     table = [[row["id"], row["label"], row["predicted"], f"{row['probability']:.2%}"] for row in rows]
     yield Section(
-        "Surest errors",
-        "Images of the test set that the model was most sure of and wrong about. Some may be labelled wrongly.",
+        "Most confident errors",
+        "Misclassified images of the test set with the highest predicted probability. Some labels may be wrong.",
         [as_svg(plots.draw_tiles(list(pixels), _COLUMNS, words))],
         [Table("", ["image", "true", "predicted", "probability"], table)],
     )

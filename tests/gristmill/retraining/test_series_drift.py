@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import lfilter
 from scipy.stats import ks_2samp, norm
 
-from gristmill.retraining.drift import RARE, combine_signs
+from gristmill.retraining.drift import ALARM_P_VALUE, combine_signs
 from gristmill.retraining.example_drift import category_drift, example_error_drift, number_drift
 from gristmill.retraining.series_drift import normal_scores, series_error_drift, series_input_drift
 from gristmill.runs.retraining_record import Drift
@@ -40,7 +40,7 @@ def alarms(rho: float, seed: int, held_out: int = 60, new: int = 24) -> bool:
     values = autoregression(held_out + new, 1, rho, seed)[:, 0]
     found = series_error_drift([np.abs(values[held_out:])], [np.abs(values[:held_out])])
     assert found is not None
-    return 2 * found.probability < RARE
+    return 2 * found.probability < ALARM_P_VALUE
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])

@@ -99,7 +99,7 @@ class ClassifierRetraining:
 
     def judgeable(self, challenger: Folders, champion: Champion) -> int:
         """Count the examples of the challenger's test set that neither model was trained or selected on."""
-        return len(self._unlearned(challenger, champion).rows)
+        return len(self._unseen(challenger, champion).rows)
 
     def contest(self, challenger: Folders, champion: Champion | None) -> Contest:
         """Return the errors, 0 or 1, of challenger, baselines and champion on the challenger's test set.
@@ -108,7 +108,7 @@ class ClassifierRetraining:
         """
         rows, errors = read_predictions(challenger["evaluate"], "test"), {}
         if champion is not None:
-            unseen = self._unlearned(challenger, champion)
+            unseen = self._unseen(challenger, champion)
             rows = rows.set_index("id").loc[unseen.rows["id"]]
             classified = self.classify(champion.folders["export"], challenger["ingest"], unseen.rows)
             errors[record.CHAMPION] = _misses(classified, unseen.labels, unseen.classes)
@@ -116,7 +116,7 @@ class ClassifierRetraining:
         errors |= {record.CHALLENGER: misclassified(rows)} | {name: misclassified(rows, name) for name in baselines}
         return Contest("error rate", errors)
 
-    def _unlearned(self, challenger: Folders, champion: Champion) -> IngestedExamples:
+    def _unseen(self, challenger: Folders, champion: Champion) -> IngestedExamples:
         now, before = self._comparable(challenger["ingest"], champion.folders)
         tested = now.part(challenger["preprocess"], "test")
         learned = (

@@ -12,7 +12,7 @@ from scipy.signal import lfilter
 
 from gristmill.domains.timeseries import decomposition
 from gristmill.domains.timeseries.decomposition import (
-    LAGS,
+    MIN_LAGS,
     MIN_OBSERVATIONS,
     SIGNIFICANCE,
     decompose,
@@ -124,7 +124,7 @@ def test_the_tests_of_the_level_see_the_series_without_its_season() -> None:
 def test_the_autocorrelation_is_the_usual_one_and_reaches_over_two_seasons() -> None:
     found = find_patterns(WAVE + NOISE, 12)
     centred = WAVE + NOISE - (WAVE + NOISE).mean()
-    by_hand = [centred[: 600 - lag] @ centred[lag:] / (centred @ centred) for lag in range(LAGS + 1)]
+    by_hand = [centred[: 600 - lag] @ centred[lag:] / (centred @ centred) for lag in range(MIN_LAGS + 1)]
     assert found.autocorrelation == pytest.approx(by_hand)
     assert found.summary["bound"] == pytest.approx(1.96 / np.sqrt(600))
     assert len(find_patterns(NOISE, 50).autocorrelation) == 2 * 50 + 1

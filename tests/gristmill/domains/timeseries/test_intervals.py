@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries.intervals import RECENT, calibrate, local_scale, restored
+from gristmill.domains.timeseries.intervals import DIFFERENCES, calibrate, local_scale, restored
 
 RANDOM = np.random.default_rng(0)
 
@@ -83,7 +83,7 @@ def test_the_local_scale_is_the_mean_absolute_step_among_the_last_twelve() -> No
 
     for window in range(4):
         for column in range(2):
-            last = values[window, -RECENT - 1 :, column]
+            last = values[window, -DIFFERENCES - 1 :, column]
             steps = [abs(after - before) for before, after in pairwise(last)]
             assert len(steps) == 12
             assert found[window, column] == pytest.approx(sum(steps) / 12)

@@ -45,7 +45,7 @@ def test_a_run_has_all_sections(shown: dict[str, Section]) -> None:
         "Scores": 0,
         "Confusion matrix": 1,
         "Calibration": 1,
-        "Surest errors": 1,
+        "Most confident errors": 1,
         "Slices": 0,
         "Training": 1,
         "What the network sees": 3,
@@ -58,7 +58,15 @@ def test_a_run_has_all_sections(shown: dict[str, Section]) -> None:
 def test_what_a_run_does_not_have_is_not_shown(binary: Folders) -> None:
     titles = list(by_title(binary))
 
-    assert titles == ["Scores", "Confusion matrix", "Calibration", "Surest errors", "Training", "Network", "Data"]
+    assert titles == [
+        "Scores",
+        "Confusion matrix",
+        "Calibration",
+        "Most confident errors",
+        "Training",
+        "Network",
+        "Data",
+    ]
 
 
 def test_pictures_need_nothing_from_outside_and_take_the_colour_of_the_page(shown: dict[str, Section]) -> None:
@@ -149,7 +157,7 @@ def test_the_calibration_is_told_in_a_sentence(judged: Folders) -> None:
 def test_the_surest_errors_are_named_beside_their_pictures(shown: dict[str, Section], judged: Folders) -> None:
     wrong = most_confident_errors(read_predictions(judged["evaluate"], "test"), 12)
 
-    section = shown["Surest errors"]
+    section = shown["Most confident errors"]
 
     assert [row[0] for row in section.tables[0].rows] == wrong["id"].tolist()
     first = wrong.iloc[0]
