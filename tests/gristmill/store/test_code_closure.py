@@ -114,6 +114,8 @@ CLOSURES = {
         "gristmill.domains.timeseries.backtest",
         "gristmill.domains.timeseries.forecasts",
         "gristmill.domains.timeseries.split",  # where the parts of a block begin
+        "gristmill.runs",
+        "gristmill.runs.scores",  # the name of the model among its baselines
     },
     "evaluate": {
         "gristmill.domains.common",
