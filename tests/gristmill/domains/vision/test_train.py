@@ -128,7 +128,7 @@ def test_a_head_fitted_on_stored_features_has_the_bits_of_one_fitted_on_features
     stored = trained_on(tmp_path, transfer, settings, with_features=True)
 
     data = dataset.read(tmp_path / "prepared")
-    network, truth = seeded(lambda: build(transfer, data, ()), settings.seed), Targets(data, settings)
+    network, truth = seeded(lambda: build(transfer, (), data.layout.shape), settings.seed), Targets(data, settings)
     items = {
         part: (network.get_layer("base").predict(PARTS[part][0].astype(np.float32), 256, verbose=0), data.labels(part))
         for part in ("train", "validation")
