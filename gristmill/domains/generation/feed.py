@@ -18,7 +18,7 @@ from gristmill.training.fit import Batch
 def feed_of(data: Prepared, settings: Train) -> GatheredFeed:
     """Return the feed of the training set."""
     if data.layout.after_each:
-        return WindowFeed(data.stream("train"), data.layout.length, settings)
+        return TokenWindowFeed(data.stream("train"), data.layout.length, settings)
     prefixes = Prefixes(data.lines("train"), data.layout.length)
     return GatheredFeed(prefixes.positions, prefixes.gather, settings, updates=settings.steps_per_epoch)
 
@@ -33,7 +33,7 @@ def validation_of(data: Prepared, settings: Train) -> tf.data.Dataset | None:
     return tf.data.Dataset.from_tensor_slices(examples.positions).batch(settings.batch_size).map(examples.gather)
 
 
-class WindowFeed(GatheredFeed):
+class TokenWindowFeed(GatheredFeed):
     """Consecutive windows of the stream.
 
     The beginning of the first window is drawn for each epoch, so that no token is always the first of a window.

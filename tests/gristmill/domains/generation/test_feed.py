@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.generation.dataset import Layout, Prepared, read, write_layout, write_tokens
-from gristmill.domains.generation.feed import Prefixes, WindowFeed, feed_of, validation_of
+from gristmill.domains.generation.feed import Prefixes, TokenWindowFeed, feed_of, validation_of
 from gristmill.domains.generation.settings import Train
 from gristmill.domains.text.sequences import Sequences, starts_from_lengths
 from helpers.feeds import batches_of
@@ -35,11 +35,11 @@ def prepared(tmp_path: Path) -> Any:
     return call
 
 
-def window_feed(stream: Any = STREAM, length: int = 4, **settings: Any) -> WindowFeed:
-    return WindowFeed(stream, length, Train(**{"batch_size": 3, "epochs": 5, "seed": 1} | settings))
+def window_feed(stream: Any = STREAM, length: int = 4, **settings: Any) -> TokenWindowFeed:
+    return TokenWindowFeed(stream, length, Train(**{"batch_size": 3, "epochs": 5, "seed": 1} | settings))
 
 
-def first_tokens(feed: WindowFeed, number: int) -> list[int]:
+def first_tokens(feed: TokenWindowFeed, number: int) -> list[int]:
     return [int(window[0]) for windows, _ in batches_of(feed, number) for window in windows]
 
 
