@@ -1,0 +1,122 @@
+"""Schedules served by one process: its deployments, its variables and its announcement; nothing is run."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from prefect.deployments.runner import RunnerDeployment
+
+from conftest import SMALL
+from gristmill.config.catalogue import load
+from gristmill.prefect_runtime.schedule_announcement import find_running_schedule
+from gristmill.store.store import Store
+from gristmill.util.processes import PARENT_VARIABLE
+from tasks import serve_schedules as module
+from tasks.serve_schedules import serve_schedules
+
+API = "http://127.0.0.1:4321/api"
+SCHEDULES = {
+    "weekly": 'cron = "0 6 * * 1"\ntimezone = "Europe/Berlin"',
+    "hourly": 'interval = "1 hour"\ncollision = "wait"',
+    "updated": "on_event = true",
+}
+
+
+class Runner:
+    """Stand-in for Prefect's runner, which notes what it finds when it starts."""
+
+    served: list["Runner"]
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.deployments: dict[str, RunnerDeployment] = {}
+
+    def add_deployment(self, deployment: RunnerDeployment) -> None:
+        self.deployments[deployment.name] = deployment
+
+    async def start(self) -> None:
+        self.folder, self.variables = Path.cwd(), dict(os.environ)
+        self.announced = find_running_schedule(Store(self.folder / "data/store"))
+        Runner.served.append(self)
+
+
+@pytest.fixture(autouse=True)
+def ended_silent_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """Replace the server and the runner; yield the clients that ended silent runs."""
+    from prefect.context import refresh_global_settings_context
+
+    clients: list[Any] = []
+    Runner.served = []
+    monkeypatch.setattr(module, "Runner", Runner)
+    monkeypatch.setattr(module, "get_client", lambda sync_client: nullcontext("client"))
+    monkeypatch.setattr(module, "end_silent_runs", clients.append)
+    with patch.dict(os.environ):
+        yield clients
+    refresh_global_settings_context()
+
+
+def serve(project: Path, own_api: str | None) -> Runner:
+    """Serve three pipelines from another folder, and return the runner that did."""
+    (project / "pipelines.toml").write_text(
+        "".join(
+            SMALL.replace("pipelines.small", f"pipelines.{name}") + f"\n[pipelines.{name}.schedule]\n{schedule}\n"
+            for name, schedule in SCHEDULES.items()
+        )
+    )
+    catalogue = load(project)
+    os.chdir("/")
+    serve_schedules(catalogue, list(catalogue.pipelines.values()), 2, own_api)
+    (runner,) = Runner.served
+    return runner
+
+
+def test_every_pipeline_is_deployed_by_its_schedule(project: Path, ended_silent_runs: list[Any]) -> None:
+    runner = serve(project, API)
+
+    assert runner.limit == 2
+    assert list(runner.deployments) == [f"{name}-retrain-here" for name in SCHEDULES]
+    weekly, hourly, updated = runner.deployments.values()
+    (cron,) = weekly.schedules or []
+    assert cron.schedule.model_dump(include={"cron", "timezone"}) == {"cron": "0 6 * * 1", "timezone": "Europe/Berlin"}
+    (interval,) = hourly.schedules or []
+    assert getattr(interval.schedule, "interval", None) == timedelta(hours=1)
+    assert updated.schedules == []
+    assert [len(each.triggers) for each in (weekly, hourly, updated)] == [0, 0, 1]
+    assert [
+        (each.concurrency_options.collision_strategy.value if each.concurrency_options else None)
+        for each in (weekly, hourly)
+    ] == ["CANCEL_NEW", "ENQUEUE"]
+    for name, deployment in zip(SCHEDULES, (weekly, hourly, updated), strict=True):
+        assert deployment.parameters == {"pipeline": name}
+        assert deployment.entrypoint == "gristmill.prefect_runtime.entrypoints.retrain"
+        assert (deployment.concurrency_limit, deployment.paused) == (1, False)
+    assert ended_silent_runs == ["client"]
+
+
+def test_runs_work_in_the_projects_folder_and_know_their_parent(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("gristmill"), "level", logging.ERROR)  # -q
+
+    runner = serve(project, None)
+
+    assert runner.folder == project
+    assert runner.variables[PARENT_VARIABLE] == str(os.getpid())
+    assert runner.variables["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
+    assert runner.variables["PREFECT_LOGGING_LEVEL"] == "ERROR"
+
+
+@pytest.mark.parametrize("own_api", [API, None])
+def test_a_temporary_server_is_announced_while_the_schedules_are_served(project: Path, own_api: str | None) -> None:
+    runner = serve(project, own_api)
+
+    if own_api:
+        assert runner.announced
+        assert (runner.announced.api, runner.announced.pipelines) == (API, list(SCHEDULES))
+    else:
+        assert runner.announced is None
+    assert find_running_schedule(Store(project / "data/store")) is None
