@@ -485,8 +485,16 @@ def test_source_names_are_the_files_people_know() -> None:
 
 
 def test_a_module_older_than_the_process_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gristmill import scaffold
+    from gristmill.scaffold import frequency_defaults
+
     monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
-    load_closure(["gristmill", "gristmill.errors"])
+    monkeypatch.setattr(scaffold, "frequency_defaults", frequency_defaults)  # restores the module at the end
+    monkeypatch.delitem(sys.modules, "gristmill.scaffold.frequency_defaults")
+
+    load_closure(["gristmill", "gristmill.scaffold.frequency_defaults"])
+
+    assert sys.modules["gristmill.scaffold.frequency_defaults"] is not frequency_defaults
 
 
 def test_a_module_newer_than_the_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -496,8 +504,14 @@ def test_a_module_newer_than_the_process_is_refused(monkeypatch: pytest.MonkeyPa
         load_closure(["gristmill.errors"])
 
 
-def test_files_of_other_packages_in_a_closure_are_not_imported_as_modules() -> None:
-    load_closure(["no_such_package/widths.py"])
+def test_files_of_other_packages_in_a_closure_are_not_imported_as_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr("gristmill.store.code_closure.STARTED_NS", 2**63)
+    monkeypatch.setattr(importlib, "import_module", imported.append)
+
+    load_closure(["gristmill.errors", "own_layers/widths.py"])
+
+    assert imported == ["gristmill.errors"]
 
 
 @pytest.mark.fault(33)

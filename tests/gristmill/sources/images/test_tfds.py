@@ -129,8 +129,14 @@ def test_what_is_not_there_is_told_with_what_was_tried_and_what_to_do(tmp_path: 
     )
 
 
-def test_what_is_there_is_not_downloaded(data_dir: Path) -> None:
+def test_only_a_missing_data_set_is_downloaded(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    downloads: list[tuple[str, Path]] = []
+    monkeypatch.setattr(Tfds, "_download", lambda source, folder: downloads.append((source.name, folder)))
+
     Tfds(kind="tfds", name=NAME, data_dir=data_dir.name, download=True).fetch(data_dir.parent)
+    assert downloads == []
+    Tfds(kind="tfds", name="mnist", data_dir=data_dir.name, download=True).fetch(data_dir.parent)
+    assert downloads == [("mnist", data_dir)]
 
 
 def tiny_shapes(first: Callable[[], object]) -> None:
