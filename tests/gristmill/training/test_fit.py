@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from unittest.mock import patch
 
 import numpy as np
@@ -535,21 +535,33 @@ def test_training_ends_with_the_epoch_that_reaches_the_goal(goal: dict[str, floa
     assert 1 < len(reached) < 12
 
 
-def test_the_optimizer_of_the_settings_learns(tmp_path: Path) -> None:
-    _, history = train(tmp_path, optimizer="rmsprop")
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_the_optimizer_of_the_settings_learns(tmp_path: Path, optimizer: str) -> None:
+    _, history = train(tmp_path, optimizer=optimizer)
 
-    assert history.losses[-1] < history.losses[0]
+    assert history.losses[-1] < 0.9 * history.losses[0]  # dropout alone changes it by 3 %
 
 
-def test_plain_gradient_descent_takes_the_steps_that_the_book_says(tmp_path: Path) -> None:
-    """One full batch: weights less the rate times the gradient of the mean square."""
+@pytest.mark.parametrize(
+    ("optimizer", "step"),
+    [
+        ("sgd", lambda gradient: gradient),
+        ("adam", np.sign),  # its two moments cancel in the first step
+        ("rmsprop", lambda gradient: gradient / np.sqrt(0.1 * gradient**2 + 1e-7)),  # 0.1 is 1 - rho
+    ],
+    ids=["sgd", "adam", "rmsprop"],
+)
+def test_the_first_step_of_an_optimizer_is_the_one_in_its_definition(
+    tmp_path: Path, optimizer: Literal["sgd", "adam", "rmsprop"], step: Callable[[Any], Any]
+) -> None:
+    """One full batch: weights less the rate times a function of the gradient of the mean square."""
     import keras
 
     from gristmill.training.fit import fit
     from gristmill.training.seeds import seeded
 
     how = Fit(
-        epochs=1, batch_size=48, learning_rate=0.1, schedule="constant", optimizer="sgd", clip_norm="none", seed=1
+        epochs=1, batch_size=48, learning_rate=0.1, schedule="constant", optimizer=optimizer, clip_norm="none", seed=1
     )
     linear = seeded(lambda: keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, use_bias=False)]), 1)
     (before,) = linear.get_weights()
@@ -559,7 +571,7 @@ def test_plain_gradient_descent_takes_the_steps_that_the_book_says(tmp_path: Pat
 
     error = HISTORIES[:48] @ before - TARGETS[:48]
     gradient = 2 * HISTORIES[:48].T @ error / error.size
-    assert linear.get_weights()[0] == pytest.approx(before - 0.1 * gradient, abs=1e-5)
+    assert linear.get_weights()[0] == pytest.approx(before - 0.1 * step(gradient), abs=1e-5)
 
 
 def killed(folder: Path, moment: str, how: str = "") -> None:
