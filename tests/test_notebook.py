@@ -65,7 +65,7 @@ def test_the_python_of_the_page_runs_block_by_block(
     assert names["first"].record.id == min(names["runs"])
     assert names["swept"].leaderboard["model.l2"].tolist() in ([0.1, 1.0], [1.0, 0.1])
     assert names["swept"].leaderboard["score"].is_monotonic_increasing
-    assert names["swept"].best is names["swept"].places[0]
+    assert names["swept"].best is names["swept"].entries[0]
     assert "<td>model.l2=" in names["swept"]._repr_html_()
     assert repr(names["swept"]).splitlines()[1].startswith("Best on validation: model.l2=")
     assert [version.number for version in names["versions"]] == [1]

@@ -24,8 +24,8 @@ FILE = "pipelines.toml [pipelines.small.source] path:"
 def refusal(url: str) -> str:
     """Return the line that refuses a URL."""
     return (
-        f"error: {FILE} expected a URL without {URLS[url]}, for it is shown and "
-        f"kept; or fetch the file and give its path. Received: '{url.partition('://')[0]}://…' (string).\n"
+        f"error: {FILE} expected a URL without {URLS[url]}, which would be logged; "
+        f"or download the file and set its path. Received: '{url.partition('://')[0]}://…' (string).\n"
     )
 
 
