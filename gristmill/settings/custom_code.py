@@ -89,9 +89,9 @@ class _SiblingImports:
 
     def __exit__(self, *error: object) -> None:
         sys.path.remove(self._folder)
-        self._modules = {
-            name: module for name, module in sys.modules.items() if getattr(module, "__file__", None) in self._files
-        }
+        # A module that loads lazily imports others when it is asked for an attribute, and may fail.
+        files = {name: getattr(module, "__dict__", {}).get("__file__") for name, module in list(sys.modules.items())}
+        self._modules = {name: sys.modules[name] for name, file in files.items() if file in self._files}
         for name in self._modules:
             del sys.modules[name]
 

@@ -5,6 +5,7 @@ import py_compile
 import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -129,6 +130,23 @@ def test_loading_leaves_no_trace(mine: Path) -> None:
 
     assert sys.path == path
     assert set(sys.modules) == modules
+
+
+class Lazy(ModuleType):
+    """A module of another package that imports what it needs when it is first asked for an attribute."""
+
+    def __getattr__(self, name: str) -> Any:
+        sys.modules["imported_late"] = ModuleType("imported_late")
+        raise ImportError("needs another package")
+
+
+def test_loading_does_not_load_lazy_modules_of_other_packages(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lazy = Lazy("lazy")
+    monkeypatch.setitem(sys.modules, "lazy", lazy)
+
+    assert load_mine(mine)[0] == 7
+
+    assert "imported_late" not in sys.modules
 
 
 def test_files_of_one_name_in_two_projects_are_not_mixed_up(mine: Path, tmp_path: Path) -> None:
