@@ -92,7 +92,7 @@ def test_a_run_prints_plan_scores_report_and_bundle(finished: Path, command: Com
     assert lines[0] == "small"
     assert [line.split() for line in lines[1:7]] == [
         ["stage", "because"],
-        ["ingest", "run", "asked", "by", "--refresh"],
+        ["ingest", "run", "requested", "by", "--refresh"],
         ["preprocess", "run?", "depends", "on", "ingest"],
         ["train", "run?", "depends", "on", "preprocess"],
         ["evaluate", "run?", "depends", "on", "preprocess"],
