@@ -19,16 +19,16 @@ NAMES = {
     "generation": "Generation",
     "tabular": "Tabular",
 }
-FLOAT32 = 1e38  # a bound beyond is that of the type, and tells a reader nothing
+FLOAT32 = 1e38  # a larger bound only limits the type, so readers need not see it
 OPENING = """\
 # Settings
 
-Every table and key of `pipelines.toml`, generated from the settings classes (`make schema`). A key stands in the table
-`[pipelines.NAME.TABLE]`, or is set for one call: `gristmill run NAME --set TABLE.KEY=VALUE`. A key without a default is
-*needed*, or not set (–).
+Every table and key of `pipelines.toml`, generated from the settings classes (`make schema`). Write a key in the table
+`[pipelines.NAME.TABLE]`, or set it for one call: `gristmill run NAME --set TABLE.KEY=VALUE`. The default is *needed* if
+the key is required, and – if it is optional and not set.
 
-Besides its tables a pipeline has `domain`, a `description` that `gristmill ls` prints, and perhaps a
-[`sweep`](#sweep). `source` and `model` have a `kind`, which decides what else they take; a model may also be
+Besides its tables, a pipeline has a `domain`, an optional `description` for `gristmill ls`, and an optional
+[`sweep`](#sweep). `source` and `model` have a `kind`, which determines their other keys; a model can also be
 [your own](../how-to/own-model.md).
 """
 
@@ -37,7 +37,7 @@ Uses = list[tuple[str, str]]  # of a definition: (domain, table)
 
 
 def page() -> str:
-    """Return the whole page: what all pipelines share, then a section a domain."""
+    """Return the whole page: the tables that several domains share, then one section per domain."""
     whole = schema()
     definitions: dict[str, Node] = whole["$defs"]
     domains = {
@@ -55,9 +55,7 @@ def page() -> str:
         for name, found in uses.items()
     }
     parts = [OPENING, "## Shared\n", section("defaults", definitions["Defaults"], definitions)]
-    parts.append(
-        section("runner", definitions["Runner"], definitions, "The table `[runner]` stands beside `[defaults]`.")
-    )
+    parts.append(section("runner", definitions["Runner"], definitions, "It is at the top level, like `[defaults]`."))
     parts += [section(headings[name], definitions[name], definitions, _whose(uses[name])) for name in shared]
     for domain, heading in NAMES.items():
         own = [name for name, found in uses.items() if name not in shared and found[0][0] == domain]
@@ -122,7 +120,7 @@ def _title(name: str, uses: Uses, definitions: dict[str, Node]) -> str:
 
 
 def _own_title(name: str, uses: Uses, definitions: dict[str, Node]) -> str:
-    """Return the heading of a table that one domain has, which tells it from those of the others."""
+    """Return the heading of a table of one domain; it differs from the headings of other domains."""
     return f"{NAMES[uses[0][0]]}: {_title(name, uses, definitions)}"
 
 
@@ -147,7 +145,7 @@ def _contents(domain: str, uses: dict[str, Uses], headings: dict[str, str], defi
 
 
 def _anchor(heading: str) -> str:
-    """Return how a link names a heading, on GitHub and in the site."""
+    """Return the anchor of a heading, on GitHub and in the site."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
