@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import get_args
 
@@ -35,7 +35,8 @@ def settings_of(kind: str, *packages: str) -> type[Settings]:
     )
 
 
-def _modules(packages: Iterable[str]) -> dict[str, str]:
+@cache
+def _modules(packages: tuple[str, ...]) -> dict[str, str]:
     """Return the module of each kind."""
     root = Path(__file__).parent.parent
     return {
