@@ -75,7 +75,8 @@ lock:
 	$(COMPILE) pyproject.toml -o requirements.lock
 	$(COMPILE) --all-extras --group dev --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 
-# uv where it is on the path, else pip. Byte code is written at the first import: only for what is used.
+# uv where it is on the path, else pip (`make run UV=` uses pip). Byte code is written at the first import: only for
+# what is used.
 UV := $(shell command -v uv)
 VENV := $(if $(UV),uv venv --quiet --python $(PYTHON),$(PYTHON) -m venv) .venv
 INSTALL := $(if $(UV),uv pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check --no-compile)
