@@ -221,7 +221,7 @@ def test_a_missing_file_names_every_place_that_was_tried(
     [
         pytest.param(
             in_rows(lambda lines: [lines[0], *(f"{line.partition(',')[0]},58.0" for line in lines[1:])]),
-            "all 220 values of 'sunspots' in the training part are 58: there is nothing to learn. "
+            "all 220 values of 'sunspots' in the training set are 58: there is nothing to learn. "
             "Check the target column.",
             id="constant",
         ),

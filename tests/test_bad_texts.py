@@ -102,7 +102,7 @@ def short(project: Path) -> None:
             "writer",
             short,
             1,
-            "the validation part has 1 characters. Expected more than preprocess.length = 10. Add text, or set a "
+            "the validation set has 1 characters. Expected more than preprocess.length = 10. Add text, or set a "
             "smaller preprocess.length or a larger preprocess.validation.",
         ),
         (

@@ -25,7 +25,7 @@ def test_a_finished_run_is_checked_and_its_tests_are_told(finished: Path, comman
     assert tests["Infrastructure", 3]["verdict"] == "passes"
     assert before[0].id in tests["Infrastructure", 3]["details"]
     assert tests["Monitoring", 3]["verdict"] == "passes"
-    assert "39" in tests["Monitoring", 3]["details"]  # windows of the test part
+    assert "39" in tests["Monitoring", 3]["details"]  # windows of the test set
     assert tests["Monitoring", 5]["verdict"] == "by hand"  # there is no loss
     assert told.json["score"] == min(told.json["points"].values())
     assert records(finished) == before

@@ -18,7 +18,7 @@ def importance_sections(file: Path, metrics: dict[str, str]) -> Iterator[Section
     ranking = read_document(file)
     metric, error, features = metrics[ranking["metric"]], ranking["error"], ranking["features"]
     note = (
-        f"Rise of the {metric} on the {ranking['part']} part ({format_number(error)} of {ranking['examples']:,} "
+        f"Rise of the {metric} on the {ranking['part']} set ({format_number(error)} of {ranking['examples']:,} "
         f"{ranking['of']}) when one feature is shuffled: mean and standard deviation of {ranking['repeats']} shuffles. "
         "About 0 means that the model does not need the feature. It may still be informative: correlated features "
         "share their information, so each looks unimportant. Shuffling also creates examples that never occur."

@@ -30,7 +30,7 @@ def example_error_drift(new: Values, test: Values) -> MeanDrift | None:
     )
 
 
-def share_drift(name: str, new: Values, before: Values, of: str = "the test part") -> InputDrift:
+def share_drift(name: str, new: Values, before: Values, of: str = "the test set") -> InputDrift:
     """Compare the mean of a share of each example with that of held-out examples; only growth is drift."""
     statistic = float(new.mean() - before.mean())
     return input_drift(name, f"share above that of {of} by", statistic, chance_of_higher_mean(new, before))

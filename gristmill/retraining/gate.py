@@ -58,7 +58,7 @@ def judge_contest(contest: Contest, gate: Gate, best: str | None) -> Judgement:
 
 
 def best_baseline(scores: Scores, contest: Contest) -> str | None:
-    """Return the baseline that was best on the validation part; on the test part where there is no other.
+    """Return the baseline that was best on the validation set; on the test set where there is no other.
 
     One that is chosen on what it is then judged on would be the luckiest of many, which no model is asked to beat.
     Baselines whose scores or judged errors are not finite are left out.

@@ -83,7 +83,7 @@ class MeanDrift(Sign):
     def __str__(self) -> str:
         return (
             f"mean error {format_number(self.mean)} of {self.count:,} new examples, "
-            f"{format_number(self.mean_before)} in the test part, {self.chance}"
+            f"{format_number(self.mean_before)} in the test set, {self.chance}"
         )
 
 
@@ -210,7 +210,7 @@ def stop_before_challenger(judgeable: int, gate: Gate) -> tuple[RetrainingVerdic
     """
     if judgeable < gate.window:
         return "waiting", (
-            f"{judgeable:,} rows of the test part can be judged, which neither champion nor challenger learns from; "
+            f"{judgeable:,} rows of the test set can be judged, which neither champion nor challenger learns from; "
             f"gate.window asks for {gate.window}. More data or a larger preprocess.test gives more"
         )
     return None

@@ -148,7 +148,7 @@ def _windows(found: _Ingested, defaults: FrequencyDefaults) -> list[Guess]:
 
 
 def _drifts(series: "list[pd.Series[float]]") -> bool:
-    """Return whether series, without their test part, change little per step but much overall."""
+    """Return whether series, without their test set, change little per step but much overall."""
     steps = np.concatenate([np.diff(values) for values in series])
     return bool(steps.std() < _MAX_DRIFTING_RATIO * np.concatenate(series).std())
 
@@ -170,7 +170,7 @@ def _model(found: _Ingested) -> list[Guess]:
 
 
 def _season(found: _Ingested, defaults: FrequencyDefaults) -> list[Guess]:
-    """Return the table `evaluate`: the season of the baseline, found before the test part of the longest series."""
+    """Return the table `evaluate`: the season of the baseline, found before the test set of the longest series."""
     longest = np.asarray(found.values[found.ids == found.ids.value_counts().index[0]], np.float64)
     training = longest[: int(len(longest) * 0.8)]
     season = find_season(training)

@@ -1,4 +1,4 @@
-"""Names that sources use for the training, validation and test part."""
+"""Names that sources use for the training, validation and test set."""
 
 from pathlib import Path
 

@@ -108,7 +108,7 @@ def fit(
     """
     if settings.patience is not None and validation is None:
         raise RequestError(
-            "train.patience stops on the validation part, but preprocess.validation is 0. "
+            "train.patience stops on the validation set, but preprocess.validation is 0. "
             "Set a part, or leave patience out."
         )
     epochs = settings.epochs if until is None else until

@@ -65,7 +65,7 @@ def bundled(classified: Folders, tmp_path_factory: pytest.TempPathFactory) -> Fo
 
 
 def write_prepared(folder: Path, pixels: Pixels) -> None:
-    """Write pixels as preprocess writes a test part; the classes take turns."""
+    """Write pixels as preprocess writes a test set; the classes take turns."""
     from gristmill.domains.vision import shards
 
     labels = [number % 3 for number in range(len(pixels))]

@@ -35,7 +35,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 @pytest.fixture(scope="session")
 def binary(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """A run up to evaluate: two classes in colour, no validation part, a network without convolutions, no slice."""
+    """A run up to evaluate: two classes in colour, no validation set, a network without convolutions, no slice."""
     root = tmp_path_factory.mktemp("binary")
     layout = Layout(HEIGHT, WIDTH, 3, "raw", "stretch", ["cat", "dog"], {})
     data = write_pictures(root, layout, {"train": 60, "test": 40})

@@ -37,7 +37,7 @@ def opinions(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 @pytest.fixture(scope="session")
 def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """A run up to evaluate: two classes, no validation part, an own network without an embedding, no slice."""
+    """A run up to evaluate: two classes, no validation set, an own network without an embedding, no slice."""
     folders = folders_below(tmp_path_factory.mktemp("verdicts"))
     write_texts(folders, ["bad", "good"], {"train": 60, "test": 40})
     return judge(folders, counting(dataset.read(folders["preprocess"])), Evaluate())

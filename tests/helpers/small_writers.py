@@ -35,7 +35,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 @pytest.fixture(scope="session")
 def in_lines(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """A run on words, the beginnings of lines, with words in the test part that training has not."""
+    """A run on words, the beginnings of lines, with words in the test set that training has not."""
     settings = Preprocess(level="word", lower=True, punctuation="strip", examples="prefixes", length=LENGTH)
     return run(tmp_path_factory.mktemp("words"), settings, EVALUATE)
 

@@ -1,4 +1,4 @@
-"""Models of counts: how often a token followed the tokens before it in the training part, on the network's own tokens.
+"""Models of counts: how often a token followed the tokens before it in the training set, on the network's own tokens.
 
 An n-gram model looks at the n - 1 tokens before. Where they were seen rarely it leans on the model of one token less,
 as Witten and Bell (1991, "The zero-frequency problem", method C) have it, in the interpolated form of Chen and Goodman
@@ -6,9 +6,9 @@ as Witten and Bell (1991, "The zero-frequency problem", method C) have it, in th
 
     p(w | h) = (c(h w) + a N(h) p(w | h')) / (c(h) + a N(h))
 
-where c counts in the training part, N(h) is how many different tokens followed h there, and h' is h without its first
+where c counts in the training set, N(h) is how many different tokens followed h there, and h' is h without its first
 token. The shortest model leans on one that finds every token but padding equally likely. The published formula has
-a = 1; here it is the one of a few strengths that tells the validation part best, which is kinder to names that a new
+a = 1; here it is the one of a few strengths that tells the validation set best, which is kinder to names that a new
 play brings (tiny Shakespeare, 6 characters, fitted on its first 85 %: 2.53 bits a character of the last 10 % in place
 of 2.88). All orders are computed by sorting, without a table of the whole vocabulary.
 """
@@ -57,7 +57,7 @@ class TokenPredictions:
 def baselines(tokens: TokenStream, order: int) -> dict[str, dict[str, TokenPredictions]]:
     """Return what the models of 1, 2 and `order` tokens say of the scored tokens of each part, by model and part.
 
-    The strength of each is chosen on the validation part, where there is one. The training part is counted and not
+    The strength of each is chosen on the validation set, where there is one. The training set is counted and not
     scored.
     """
     judged = {part: tokens.scored(part) for part in tokens.bounds if part != "train"}
@@ -76,7 +76,7 @@ def baselines(tokens: TokenStream, order: int) -> dict[str, dict[str, TokenPredi
 
 
 def counted(tokens: TokenStream, order: int, judged: Ids) -> "list[Grams]":
-    """Return how often n-grams of 1 token, 2 and so on to `order` were seen in the training part.
+    """Return how often n-grams of 1 token, 2 and so on to `order` were seen in the training set.
 
     Args:
         tokens: all parts' tokens.
@@ -135,7 +135,7 @@ def witten_bell(
 class Grams:
     """The different pairs of context and token, in the order of both, and how often each was seen to train on.
 
-    Nothing is kept of each position in the training part: the memory that this takes is bounded by the different pairs.
+    Nothing is kept of each position in the training set: the memory that this takes is bounded by the different pairs.
     """
 
     contexts: int  # how many there are: the pairs that are one token shorter

@@ -108,11 +108,11 @@ def _check_length(part: str, tokens: Sequences, settings: Preprocess) -> None:
     if settings.examples == "prefixes":
         if not len(tokens):
             raise DataError(
-                f"the {part} part has no line of two or more {settings.level}s, so there is nothing to predict. Add "
+                f"the {part} set has no line of two or more {settings.level}s, so there is nothing to predict. Add "
                 f"text, or set {remedy}."
             )
     elif len(tokens.values) <= settings.length:
         raise DataError(
-            f"the {part} part has {len(tokens.values)} {settings.level}s. Expected more than preprocess.length = "
+            f"the {part} set has {len(tokens.values)} {settings.level}s. Expected more than preprocess.length = "
             f"{settings.length}. Add text, or set a smaller preprocess.length or {remedy}."
         )

@@ -1,4 +1,4 @@
-"""Baselines, fitted on the training part: what a model must beat to be worth its name."""
+"""Baselines, fitted on the training set: what a model must beat to be worth its name."""
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ def least_squares(features: npt.NDArray[np.float32], truth: Values, trained: npt
     """Return the predictions of the plane through the training rows, (rows,).
 
     Where several planes fit as well, the one with the smallest coefficients is taken: a name that was not in the
-    training part counts nothing.
+    training set counts nothing.
 
     Args:
         features: encoded rows (rows, features).

@@ -1,4 +1,4 @@
-"""Simple classifiers of texts, the yardsticks of every network: fitted on the training part, each gives probabilities.
+"""Simple classifiers of texts, the yardsticks of every network: fitted on the training set, each gives probabilities.
 
 The linear one knows words and pairs of neighbouring words, whether they are there and not how often, each scaled by
 how much more frequent it is in one class than in the others (its log-count ratio).
@@ -46,7 +46,7 @@ def predictions_of(
 
     Args:
         data: labels of all parts.
-        texts: texts of the training part and of each of `parts`, in the order of the labels.
+        texts: texts of the training set and of each of `parts`, in the order of the labels.
         parts: the parts that are scored.
     """
     classes, labels = len(data.classes), data.labels("train")

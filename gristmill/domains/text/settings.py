@@ -49,7 +49,7 @@ class Preprocess(TokenSettings):
     pad: Literal["pre", "post"] = "post"  # side on which short texts are padded
     truncate: Literal["pre", "post"] = "post"  # side on which long texts are truncated
     validation: Part = 0.1  # number or share of the other texts, stratified by class; 0 for none
-    test: Part = 0.2  # number or share of texts, stratified by class, if the source has no test part
+    test: Part = 0.2  # number or share of texts, stratified by class, if the source has no test set
     seed: NonNegativeInt = 42  # seed of the split
 
 

@@ -1,7 +1,7 @@
 """Backtest: train a network on the data before a block, and forecast the block.
 
-All blocks end where the test part begins. So settings can be chosen on them while the test part stays unseen. With a
-series of 100 observations, a test part of 20, blocks of 10 and a gap of 2, window 0 (the newest) trains on [0, 68) and
+All blocks end where the test set begins. So settings can be chosen on them while the test set stays unseen. With a
+series of 100 observations, a test set of 20, blocks of 10 and a gap of 2, window 0 (the newest) trains on [0, 68) and
 forecasts [70, 80); window 1 trains on [0, 58) and forecasts [60, 70). With `training` of 40 observations they train on
 [28, 68) and [18, 58).
 """
@@ -38,7 +38,7 @@ def backtest(
 ) -> dict[str, int]:
     """Train on the data before one block and forecast the block; other arguments as in `train`.
 
-    Blocks are numbered by `window`, counted back from the test part, and the networks of a block by `seed`, which is
+    Blocks are numbered by `window`, counted back from the test set, and the networks of a block by `seed`, which is
     added to the seed of training. Writes `predictions.parquet`, `parts.parquet` (the range of the block) and
     `block.json`.
 
@@ -64,7 +64,7 @@ def backtest(
 
 
 def block_parts(data: Prepared, settings: Backtest, window: int, with_validation: bool) -> PartRange:
-    """Return the training part, validation part (for patience) and block of each series, (series, 3, 2).
+    """Return the training set, validation set (for patience) and block of each series, (series, 3, 2).
 
     Blocks begin and end at the same times in all series.
     """

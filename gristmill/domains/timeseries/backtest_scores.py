@@ -27,7 +27,7 @@ class Block:
 
     window: int
     seed: int
-    data: Prepared  # with the block as its test part
+    data: Prepared  # with the block as its test set
     forecasts: Forecasts
 
 

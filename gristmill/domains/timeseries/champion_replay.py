@@ -24,7 +24,7 @@ class ChampionReplay:
     def __init__(self, export: Path, settings: Preprocess, ingest: Path, last: Any) -> None:
         """Read the verified bundle and arrange the ingested series as its input, `data`.
 
-        Observations after `last`, the last time of the training data, are the test part. Series with other columns than
+        Observations after `last`, the last time of the training data, are the test set. Series with other columns than
         the model's raise `RequestError`.
         """
         self._signature = read_document(export / "signature.json")

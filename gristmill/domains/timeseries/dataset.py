@@ -61,7 +61,7 @@ class Prepared:
     values: Values  # (observations, columns), in the series' own units
     filled: npt.NDArray[np.bool_]  # (observations,), whether ingest filled a gap there
     bounds: PartRange  # (series, 2), range of each series
-    parts: PartRange  # (series, 3, 2), ranges of training, validation and test part
+    parts: PartRange  # (series, 3, 2), ranges of training, validation and test set
     layout: Layout
 
     def part(self, name: str) -> PartRange:

@@ -62,7 +62,7 @@ def write_patterns(data: Prepared, season: int | None, out: Path) -> None:
 
 
 def _longest_training_series(data: Prepared) -> tuple[int, Values]:
-    """Return the number of the series with the longest training part, and its first target there."""
+    """Return the number of the series with the longest training set, and its first target there."""
     position = int(np.diff(data.part("train")).argmax())
     begin, end = data.part("train")[position]
     return position, data.values[begin:end, 0].astype(np.float64)

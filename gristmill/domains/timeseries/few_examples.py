@@ -29,7 +29,7 @@ def cut(folders: Folders, out: Folders, most: int | None = None) -> None:
     rows = (starts[:, np.newaxis] + np.arange(-history, horizon)).ravel()
     begins = np.arange(len(starts)) * (history + horizon)
     ends = begins + history + horizon
-    parts = np.column_stack([begins + history, ends, ends, ends, ends, ends])  # validation and test part are empty
+    parts = np.column_stack([begins + history, ends, ends, ends, ends, ends])  # validation and test set are empty
     windows = replace(
         data,
         ids=[str(start) for start in starts],

@@ -78,12 +78,12 @@ def shifted(known: npt.NDArray[np.float64], bounds: PartRange, horizon: int) -> 
 def check_targets(train: pd.DataFrame, targets: list[str]) -> None:
     """Raise an error for targets that are constant, or vary too little for float32."""
     if train.empty:
-        raise DataError("the training part is empty. Set smaller parts in the table 'preprocess'.")
+        raise DataError("the training set is empty. Set smaller parts in the table 'preprocess'.")
     for name in targets:
         values = train[name].to_numpy()
         if values.min() == values.max():
             raise DataError(
-                f"all {len(values)} values of {name!r} in the training part are {format_number(values[0], 6)}: there "
+                f"all {len(values)} values of {name!r} in the training set are {format_number(values[0], 6)}: there "
                 "is nothing to learn. Check the target column."
             )
         step, deviation = np.spacing(np.float32(np.abs(values).max())), values.std()
@@ -96,7 +96,7 @@ def check_targets(train: pd.DataFrame, targets: list[str]) -> None:
 
 
 def check_lengths(data: Prepared, counts: dict[str, int]) -> None:
-    """Raise an error for a part without windows, and for a training part of fewer than two windows."""
+    """Raise an error for a part without windows, and for a training set of fewer than two windows."""
     layout = data.layout
     for part, count in counts.items():
         size = int(np.diff(data.part(part)).max())
@@ -104,10 +104,10 @@ def check_lengths(data: Prepared, counts: dict[str, int]) -> None:
             continue
         if size < layout.horizon:
             raise DataError(
-                f"the {part} part has {size} observations, fewer than the horizon of {layout.horizon}. "
+                f"the {part} set has {size} observations, fewer than the horizon of {layout.horizon}. "
                 "Set a longer part or a shorter horizon in the table 'preprocess'."
             )
         raise DataError(
-            f"the {part} part has {size} observations, too few for a window of history {layout.history} + horizon "
+            f"the {part} set has {size} observations, too few for a window of history {layout.history} + horizon "
             f"{layout.horizon}. Shorten them, or the other parts, in the table 'preprocess'."
         )

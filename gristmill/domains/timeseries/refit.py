@@ -43,6 +43,6 @@ def refit(
 
 
 def of_everything(data: Prepared) -> Prepared:
-    """Return the series with everything in the training part, on the scale of the tested network."""
+    """Return the series with everything in the training set, on the scale of the tested network."""
     empty = np.column_stack([data.bounds[:, 1], data.bounds[:, 1]])
     return replace(data, parts=np.stack([data.bounds, empty, empty], axis=1))

@@ -58,7 +58,7 @@ class ReportData:
         return self.scores.best_baseline
 
     def by(self, what: str) -> pd.DataFrame:
-        """Return the scores of the test part by step, series or channel."""
+        """Return the scores of the test set by step, series or channel."""
         return self.table[(self.table["by"] == what) & (self.table["part"] == "test")]
 
 
@@ -126,7 +126,7 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
         of_channel = flagged[(flagged["unique_id"] == first["unique_id"].iloc[0]) & (flagged["channel"] == channel)]
         pictures.append(as_svg(plots.forecast_figure(first, report.best, of_channel)))
     layout = report.data.layout
-    note = "The test part, each value forecast one step ahead"
+    note = "The test set, each value forecast one step ahead"
     if layout.horizon > 1:
         note += f"; the model forecasts {layout.horizon} at once"
     if len(report.data.ids) > 1:
@@ -136,7 +136,7 @@ def forecast_sections(report: ReportData) -> Iterator[Section]:
     yield Section("Forecast and truth", f"{note}.", pictures=pictures)
     yield Section(
         "Residuals",
-        "Truth minus forecast, one step ahead, on the test part.",
+        "Truth minus forecast, one step ahead, on the test set.",
         pictures=[as_svg(plots.residual_figure(one_step(test)))],
     )
 
@@ -177,7 +177,7 @@ def backtest_note(scores: ForecastScores, summary: dict[str, Any]) -> str:
     """Return the description of the blocks and the coverage of their intervals."""
     networks = "a network" if summary["seeds"] == 1 else f"{summary['seeds']} networks"
     note = (
-        f"Blocks before the test part ({summary['windows']}), each forecast by {networks} trained on the data before "
+        f"Blocks before the test set ({summary['windows']}), each forecast by {networks} trained on the data before "
         "it. ± is the standard deviation of the MAE over blocks, and over seeds."
     )
     if coverage := summary["forecasters"]["model"].get("coverage"):
@@ -223,7 +223,7 @@ def patterns_section(report: ReportData) -> Section:
     notes = read_document(folder / "patterns.json")
     pictures = [as_svg(plots.decomposition_figure(read_table(folder / "decomposition.parquet")))]
     pictures.append(as_svg(plots.autocorrelation_figure(notes["autocorrelations"], notes["bound"], notes["season"])))
-    return Section("Patterns in the training part", " ".join(decomposition.sentences(notes)), pictures=pictures)
+    return Section("Patterns in the training set", " ".join(decomposition.sentences(notes)), pictures=pictures)
 
 
 def data_section(report: ReportData) -> Section:

@@ -37,7 +37,7 @@ _KEYS = ["unique_id", "ds"]
 
 
 def overrides(tables: Mapping[str, Any]) -> list[str]:
-    """Return the settings that a challenger overrides: the judging window is its test part, and it is refit.
+    """Return the settings that a challenger overrides: the judging window is its test set, and it is refit.
 
     Raises:
         RequestError: the judging window is shorter than the horizon.

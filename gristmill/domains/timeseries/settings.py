@@ -87,10 +87,10 @@ class Train(Fit):
 
 
 class Backtest(Settings):
-    """Backtest: blocks before the test part, each forecast by a network trained on the data before the block."""
+    """Backtest: blocks before the test set, each forecast by a network trained on the data before the block."""
 
     windows: NonNegativeInt = 0  # number of blocks; 0 for no backtest
-    size: PositiveInt | None = None  # observations in a block; those of the test part if not set
+    size: PositiveInt | None = None  # observations in a block; those of the test set if not set
     training: Literal["expanding"] | PositiveInt = "expanding"  # all observations before the block, or this many
     gap: NonNegativeInt | None = None  # observations between training and block; the horizon if not set
     seeds: PositiveInt = 1  # networks for each block, with different seeds

@@ -1,4 +1,4 @@
-"""Split each series by time into training, validation and test part."""
+"""Split each series by time into training, validation and test set."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from gristmill.errors import DataError
 
 
 def split(length: int, validation: float, test: float) -> dict[str, tuple[int, int]]:
-    """Return the ranges of training, validation and test part.
+    """Return the ranges of training, validation and test set.
 
     A size below 1 is a share of the series; otherwise it is a number of observations.
 

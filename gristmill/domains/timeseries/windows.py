@@ -23,7 +23,7 @@ In a sequence, each step of a window has the `horizon` values that follow the st
             [4]]])
 
 A window belongs to a part if all its targets do. Its history may reach back into the part before, which was known at
-that time. So no window sees its own targets, and no training window has targets in the validation or test part.
+that time. So no window sees its own targets, and no training window has targets in the validation or test set.
 """
 
 from typing import Any

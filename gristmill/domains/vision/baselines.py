@@ -1,4 +1,4 @@
-"""Simple classifiers, the yardsticks of every model: fitted on the training part, each gives probabilities.
+"""Simple classifiers, the yardsticks of every model: fitted on the training set, each gives probabilities.
 
 They never see more pixels at a time than a batch: what is kept of an image is its label and a few mean pixels.
 """

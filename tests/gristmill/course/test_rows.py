@@ -171,11 +171,11 @@ def test_the_table_shows_ours_beside_the_courses_code_and_says_what_is_worse(pro
 
 
 def test_a_note_explains_what_is_worse(project: Path) -> None:
-    noted = row(project, ROW + 'note = "The test part is easy."\n')
+    noted = row(project, ROW + 'note = "The test set is easy."\n')
 
     text = write_markdown([CourseResult(noted, by_seed(outcome(22.0)))], project).read_text()
 
-    assert "- Sunspots by one neuron: The test part is easy.\n" in text
+    assert "- Sunspots by one neuron: The test set is easy.\n" in text
     assert "not known yet" not in text
 
 

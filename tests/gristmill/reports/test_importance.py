@@ -18,7 +18,7 @@ def test_what_is_small_beside_the_error_is_zero_and_not_an_exponent(tmp_path: Pa
 
     (section,) = importance_sections(tmp_path / IMPORTANCE_FILE, {"mae": "MAE"})
 
-    assert "the MAE on the validation part (12,680 of 2,000 rows)" in section.note
+    assert "the MAE on the validation set (12,680 of 2,000 rows)" in section.note
     assert section.tables[0].rows == [
         ["area", "+14,383", "321.4", "+113%"],
         ["town", "+0", "0.0", "+0%"],

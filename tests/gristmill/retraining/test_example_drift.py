@@ -87,8 +87,8 @@ def test_alarms_of_examples_are_told_in_words() -> None:
     unknown = share_drift("unknown tokens", np.full(10, 0.5), np.full(90, 0.25))
 
     assert Drift(errors=errors, inputs=[unknown]).alarms == [
-        "mean error 1 of 20 new examples, 0.05 in the test part, probability 0",
-        "unknown tokens: share above that of the test part by 0.250, probability 0",
+        "mean error 1 of 20 new examples, 0.05 in the test set, probability 0",
+        "unknown tokens: share above that of the test set by 0.250, probability 0",
     ]
     kept = Drift(errors=errors, inputs=[])
     assert Drift.model_validate_json(kept.model_dump_json()) == kept

@@ -52,7 +52,7 @@ def test_folders_above_the_classes_name_the_parts(tmp_path: Path) -> None:
     draft = proposed(tmp_path / "pets", tmp_path)
 
     assert draft.values()["source"] == {"kind": "folder", "path": "pets", "parts": True}
-    assert draft.values()["preprocess"].keys() == {"size", "test"}  # a test part is drawn, a validation part there
+    assert draft.values()["preprocess"].keys() == {"size", "test"}  # a test set is drawn, a validation set there
 
 
 @pytest.mark.parametrize("part", ["train", "test"])

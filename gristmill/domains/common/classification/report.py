@@ -143,7 +143,7 @@ def counts_table(data: LabelledDataset) -> Table:
 def duplicates_note(repeated: list[dict[str, Any]]) -> str:
     """Return a sentence for each pair of parts that share examples."""
     return "".join(
-        f" {overlap['count']:,} of the {overlap['part']} part are also in the {overlap['also_in']} part, such as "
+        f" {overlap['count']:,} of the {overlap['part']} set are also in the {overlap['also_in']} set, such as "
         f"{overlap['pairs'][0][0]} ({overlap['pairs'][0][1]} there), which makes its score too good."
         for overlap in repeated
     )

@@ -116,19 +116,19 @@ def test_the_same_text_and_settings_give_the_same_files(tmp_path: Path) -> None:
         (
             "abcdefghij\n" * 10,
             {"length": 80},
-            "the train part has 77 characters. Expected more than preprocess.length = 80. Add text, or set a smaller "
+            "the train set has 77 characters. Expected more than preprocess.length = 80. Add text, or set a smaller "
             "preprocess.length or smaller preprocess.validation and preprocess.test.",
         ),
         (
             "abcdefghij\n" * 10,
             {"length": 11},
-            "the validation part has 11 characters. Expected more than preprocess.length = 11. Add text, or set a "
+            "the validation set has 11 characters. Expected more than preprocess.length = 11. Add text, or set a "
             "smaller preprocess.length or a larger preprocess.validation.",
         ),
         (
             "ab cd\n" * 9 + "ef\n\n\n",
             WORDS,
-            "the test part has no line of two or more words, so there is nothing to predict. Add text, or set a larger "
+            "the test set has no line of two or more words, so there is nothing to predict. Add text, or set a larger "
             "preprocess.test.",
         ),
     ],

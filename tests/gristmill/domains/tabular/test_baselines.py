@@ -1,4 +1,4 @@
-"""Baselines are fitted on the training part, in closed form."""
+"""Baselines are fitted on the training set, in closed form."""
 
 import numpy as np
 import pandas as pd

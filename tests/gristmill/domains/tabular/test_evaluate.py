@@ -128,6 +128,6 @@ def test_the_report_tells_what_it_means_and_where_it_misleads(mixed: Folders) ->
     (section,) = (section for section in sections(mixed) if section.title == "Importance of the features")
 
     assert "correlated" in section.note
-    assert "on the validation part" in section.note
+    assert "on the validation set" in section.note
     assert section.tables[0].headings == ["feature", "rise of MAE", "±", "of the MAE"]
     assert section.tables[0].rows[0][0] == "area"

@@ -1,4 +1,4 @@
-"""Rows are split as asked, and what is fitted is fitted on the training part alone."""
+"""Rows are split as asked, and what is fitted is fitted on the training set alone."""
 
 from pathlib import Path
 from typing import Any

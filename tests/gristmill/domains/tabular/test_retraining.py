@@ -49,7 +49,7 @@ def more(houses: pd.DataFrame, count: int = 40, rise: float = 0, town: str = "Ul
 
 @pytest.fixture
 def later(of_houses: Houses, run_on: Callable[..., Folders], tmp_path: Path) -> Folders:
-    """The folders of a challenger: trained on the houses and 40 new ones, a third of them its test part."""
+    """The folders of a challenger: trained on the houses and 40 new ones, a third of them its test set."""
     source, meaning, houses = of_houses
     file = tmp_path / "more.csv"
     more(pd.read_csv(houses)).to_csv(file, index=False)

@@ -71,8 +71,8 @@ def run(tmp_path: Path) -> Run:
         ({"size": 10, "training": 40}, 1, False, [[18, 58], [58, 58], [60, 70]]),
         ({"size": 10, "gap": 0}, 0, False, [[0, 70], [70, 70], [70, 80]]),
         ({"size": 10, "gap": 7}, 1, False, [[0, 53], [53, 53], [60, 70]]),
-        ({}, 0, False, [[0, 58], [58, 58], [60, 80]]),  # as large as the test part
-        ({"size": 10}, 0, True, [[0, 58], [58, 68], [70, 80]]),  # as much validation as the validation part
+        ({}, 0, False, [[0, 58], [58, 58], [60, 80]]),  # as large as the test set
+        ({"size": 10}, 0, True, [[0, 58], [58, 68], [70, 80]]),  # as much validation as the validation set
         ({"size": 10, "training": 20}, 1, True, [[28, 48], [48, 58], [60, 70]]),
         ({"size": 30}, 2, False, [[0, 0], [0, 0], [0, 20]]),  # nothing left to train on
     ],
@@ -84,7 +84,7 @@ def test_blocks_by_hand(laid: dict[str, Any], window: int, validated: bool, expe
 
 
 def test_blocks_of_ragged_series_lie_at_the_same_times() -> None:
-    """Months 0 to 59; the test part is months 50 to 59, the block months 45 to 49, the gap months 43 and 44."""
+    """Months 0 to 59; the test set is months 50 to 59, the block months 45 to 49, the gap months 43 and 44."""
     spans = [(0, 60), (44, 60), (20, 40), (55, 60), (30, 48)]
     tables = [np.arange(begin, end, dtype=float) for begin, end in spans]
     data = assembled(*tables, starts=[begin for begin, _ in spans], scale="none", history=1, horizon=2, test=10)

@@ -117,14 +117,14 @@ def test_no_baseline_of_a_part_changes_with_what_comes_after_its_windows(part: s
 
 
 def test_only_baselines_that_every_series_has_the_past_for_are_chosen() -> None:
-    """Before the test part one series has 50 observations, the other 30."""
+    """Before the test set one series has 50 observations, the other 30."""
     assert "seasonal naive 30" in baselines_of(DATA, Evaluate(season=30), "test")
     assert "seasonal naive 31" not in baselines_of(DATA, Evaluate(season=31), "test")
     assert "moving average 31" not in baselines_of(DATA, Evaluate(moving_average=31), "test")
 
 
 def test_of_several_parts_each_has_the_past_for_the_baselines_that_are_chosen() -> None:
-    """A series may have windows in the test part alone, of which it has seen less than others of the validation."""
+    """A series may have windows in the test set alone, of which it has seen less than others of the validation."""
     late = assembled(TABLES[0], TABLES[1][:13], inputs=1, history=5, horizon=2, validation=10, test=10, starts=[0, 47])
 
     assert "moving average 4" in baselines_of(late, Evaluate(moving_average=4), "validation")

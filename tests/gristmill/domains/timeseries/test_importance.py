@@ -52,7 +52,7 @@ def test_the_error_is_that_of_the_forecasts_themselves() -> None:
 
 
 def test_without_a_unit_for_the_errors_nothing_is_weighed() -> None:
-    """Nothing moved before the validation part, by whose errors MASE is scaled."""
+    """Nothing moved before the validation set, by whose errors MASE is scaled."""
     data = of_four_columns()
     data.values[: data.part("validation")[0, 0], 0] = 0
 

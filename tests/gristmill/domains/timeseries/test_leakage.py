@@ -166,7 +166,7 @@ def test_nothing_learned_for_a_block_changes_with_values_from_its_begin_on(
     noticed = weights(replace(data, values=changed).cut_at(parts), model, how, tmp_path / "noticed")
 
     assert same(before, after)
-    assert not same(before, noticed)  # a value of the training part counts
+    assert not same(before, noticed)  # a value of the training set counts
 
 
 def test_a_block_keeps_its_distance_from_what_its_network_was_fitted_on() -> None:

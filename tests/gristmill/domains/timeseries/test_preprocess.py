@@ -1,4 +1,4 @@
-"""Series are cut, scaled by their training part alone, and laid out with what is known ahead."""
+"""Series are cut, scaled by their training set alone, and laid out with what is known ahead."""
 
 import re
 from pathlib import Path
@@ -177,7 +177,7 @@ def test_a_history_shorter_than_the_horizon_cannot_show_what_is_known(prepare: P
 def test_a_constant_training_part_is_refused(prepare: Prepare, scale: str) -> None:
     values = np.concatenate([np.full(70, 7.5), VALUES[70:]])
 
-    with pytest.raises(DataError, match=r"all 70 values of 'y' in the training part are 7.5: there is nothing to"):
+    with pytest.raises(DataError, match=r"all 70 values of 'y' in the training set are 7.5: there is nothing to"):
         prepare(values, **CUT, scale=scale)
 
 
@@ -217,10 +217,10 @@ def test_a_late_rise_does_not_hide_that_the_training_part_is_too_coarse(prepare:
 @pytest.mark.parametrize(
     ("cut", "said"),
     [
-        ({"history": 69}, "the train part has 70 observations, too few for a window of history 69 + horizon 1"),
-        ({"history": 80, "horizon": 2}, "the train part has 70 observations, too few for a window of history 80 + "),
-        ({"horizon": 12, "validation": 10, "test": 20}, "the validation part has 10 observations, fewer than the hor"),
-        ({"horizon": 12}, "the test part has 10 observations, fewer than the horizon of 12"),
+        ({"history": 69}, "the train set has 70 observations, too few for a window of history 69 + horizon 1"),
+        ({"history": 80, "horizon": 2}, "the train set has 70 observations, too few for a window of history 80 + "),
+        ({"horizon": 12, "validation": 10, "test": 20}, "the validation set has 10 observations, fewer than the hor"),
+        ({"horizon": 12}, "the test set has 10 observations, fewer than the horizon of 12"),
     ],
 )
 def test_a_part_too_short_for_a_window_is_refused(prepare: Prepare, cut: dict[str, int], said: str) -> None:

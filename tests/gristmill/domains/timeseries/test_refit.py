@@ -69,7 +69,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def predicted(folder: Path) -> Any:
-    """Return the published network's forecasts of the validation part, from raw values."""
+    """Return the published network's forecasts of the validation set, from raw values."""
     return np.asarray(saved_network.read(folder)(DATA.histories(DATA.origins("validation"))))
 
 
@@ -106,7 +106,7 @@ def test_the_closed_form_is_that_of_all_windows(judge: Judge, tmp_path: Path) ->
 
 
 def test_it_runs_as_many_epochs_as_the_judged_network_kept_at_the_rates_of_its_schedule(judge: Judge) -> None:
-    """At the learning rate that was found, without a validation part to stop on."""
+    """At the learning rate that was found, without a validation set to stop on."""
     told: list[Epoch] = []
     judged, again = judge(**SEARCHED)
 

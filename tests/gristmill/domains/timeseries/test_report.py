@@ -66,7 +66,7 @@ def test_a_run_with_epochs_has_all_sections(of_training: dict[str, Section]) -> 
         "Residuals": 1,
         "By step of the horizon": 1,
         "Training": 1,
-        "Patterns in the training part": 2,
+        "Patterns in the training set": 2,
         "Data": 1,
     }
 
@@ -96,7 +96,7 @@ def test_several_series_channels_and_blocks_have_sections_of_their_own(of_severa
         "By series": 0,
         "Backtest": 1,
         "Importance of the features": 0,
-        "Patterns in the training part": 2,
+        "Patterns in the training set": 2,
         "Data": 2,
     }
 
@@ -199,7 +199,7 @@ def test_a_remark_says_where_the_validation_set_decides_otherwise(
 
 
 def test_a_score_that_validation_does_not_have_is_compared_with_nothing(rolled: Folders, tmp_path: Path) -> None:
-    """MASE has no unit where no series moved before the validation part."""
+    """MASE has no unit where no series moved before the validation set."""
     scores = read_document(rolled["evaluate"] / "scores.json")
     assert scores["headline"]["metric"] == "mase"
     scores["model"]["validation"]["mase"] = None
@@ -268,7 +268,7 @@ def test_the_backtest_is_told_with_its_spread(of_several: dict[str, Section], ro
         set(told) - {"model"}, key=lambda name: told[name]["mae"]["mean"]
     )
     assert table.rows[0][1] == score("mae", told["model"]["mae"]["mean"])
-    assert "Blocks before the test part (2), each forecast by 2 networks" in of_several["Backtest"].note
+    assert "Blocks before the test set (2), each forecast by 2 networks" in of_several["Backtest"].note
 
 
 def test_the_data_note_says_what_was_repaired() -> None:

@@ -28,7 +28,7 @@ def many() -> Prepared:
 
 
 def forecast(data: Prepared, interval: bool = True) -> Forecasts:
-    """Return forecasts of the test part that are wrong at random."""
+    """Return forecasts of the test set that are wrong at random."""
     starts = data.origins("test")
     truth = data.targets(starts).astype(np.float64)
     wrong = {name: truth + RANDOM.normal(size=truth.shape) for name in (MODEL, "naive", "drift")}
@@ -56,7 +56,7 @@ def cells(by: str, group: str) -> Iterator[tuple[int, int, int]]:
 
 
 def naive_errors(window: int, target: int, season: int) -> list[float]:
-    """Return the seasonal naive errors of a window's series before the test part, one by one."""
+    """Return the seasonal naive errors of a window's series before the test set, one by one."""
     first, begin = (0, 38) if MADE.starts[window] < 50 else (50, 68)
     past = [float(value) for value in DATA.values[first:begin, target]]
     return [past[at] - past[at - season] for at in range(season, len(past))]
@@ -178,7 +178,7 @@ def test_the_units_of_scaled_errors_come_from_before_the_part() -> None:
 
 
 def test_values_of_a_series_without_a_past_to_scale_by_do_not_count_in_scaled_errors() -> None:
-    """The second series begins with the test part: nothing is known of it before."""
+    """The second series begins with the test set: nothing is known of it before."""
     data = assembled(RANDOM.normal(size=40), RANDOM.normal(size=12), test=12, starts=[0, 28])
     made = forecast(data)
     first = made.starts < 40

@@ -1,4 +1,4 @@
-"""The trained network takes and gives raw values, learns from the training part alone, and is kept with its course."""
+"""The trained network takes and gives raw values, learns from the training set alone, and is kept with its course."""
 
 from collections.abc import Callable
 from pathlib import Path

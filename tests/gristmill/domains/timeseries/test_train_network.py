@@ -152,7 +152,7 @@ def test_learned_quantiles_are_those_of_the_noise(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "learning", "laid", "said"),
     [
-        (RNN, {"patience": 2}, {"validation": 0}, r"train\.patience stops on the validation part, but preprocess\."),
+        (RNN, {"patience": 2}, {"validation": 0}, r"train\.patience stops on the validation set, but preprocess\."),
         (RNN, {"targets": "sequence"}, {"normalise": "mean"}, r"preprocess\.normalise = 'mean' shows each step"),
         (RNN, {"targets": "sequence"}, {"normalise": "last"}, r"preprocess\.normalise = 'last' shows each step"),
         (Linear(kind="linear"), {"loss": "quantile"}, {}, "a model in closed form minimises squared errors"),

@@ -1,4 +1,4 @@
-"""The yardsticks see little, and are fitted on the training part alone."""
+"""The yardsticks see little, and are fitted on the training set alone."""
 
 from pathlib import Path
 

@@ -183,7 +183,7 @@ def test_a_network_of_another_shape_is_refused(build: Any, message: str, trained
 def test_patience_needs_a_validation_part(tmp_path: Path) -> None:
     write_prepared(tmp_path, {"train": spotted(20, 2)}, ["a", "b"])
 
-    with pytest.raises(RequestError, match=r"train\.patience stops on the validation part"):
+    with pytest.raises(RequestError, match=r"train\.patience stops on the validation set"):
         train(
             model=Dense(kind="dense"),
             augment=Augment(),
