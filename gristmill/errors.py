@@ -8,6 +8,7 @@ GristmillError
     ├── StoreError         the store cannot be written to or reached
     ├── CorruptArtifact    a stored file is missing or differs from its recorded hash
     ├── Diverged           the loss became NaN or infinite
+    ├── Unsuitable         a kind of model cannot be fitted to the data
     └── ParityError        the predictions of a reloaded model differ from the scored ones
 
 A message is one line: what, where (file, table, key or row), what was received, what to do.
@@ -22,6 +23,7 @@ __all__ = [
     "RequestError",
     "SourceChanged",
     "StoreError",
+    "Unsuitable",
     "WorkError",
     "count_such",
     "short_repr",
@@ -62,6 +64,10 @@ class CorruptArtifact(WorkError):
 
 class Diverged(WorkError):
     """Training produced a loss that is not a finite number."""
+
+
+class Unsuitable(WorkError):
+    """A kind of model cannot be fitted to the data, or needs what is not installed; other kinds may fit."""
 
 
 class ParityError(WorkError):
