@@ -24,7 +24,8 @@ PYTHON = "python"  # name of Python's version among those of the libraries
 # bugs of 3.11.7, and every security release would make all results stale.
 _PYTHON_VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-_version = cache(metadata.version)
+_SYSTEM_LIBRARIES = {"lightgbm": "libgomp.so.1"}
+"""Library of the system that a distribution needs and does not ship, on Linux."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,8 @@ def _tagged(value: Any) -> Any:
 def library_versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the versions of Python and of distributions, from their metadata: nothing is imported.
 
-    "not installed" is the version of a missing extra; a missing library raises `WorkError`.
+    "not installed" is the version of a missing extra; a missing library raises `WorkError`. A distribution whose system
+    library is missing has a version like "4.7.0, not loadable".
     """
     versions = {PYTHON: _PYTHON_VERSION}
     for name in (*libraries, *extras):
@@ -108,3 +110,23 @@ def library_versions(libraries: tuple[str, ...], extras: tuple[str, ...] = ()) -
                 raise WorkError(f"{name} is not installed. Install gristmill's requirements.") from None
             versions[name] = "not installed"
     return versions
+
+
+@cache
+def _version(name: str) -> str:
+    version = metadata.version(name)
+    return version if name not in _SYSTEM_LIBRARIES or _can_load(name) else f"{version}, not loadable"
+
+
+def _can_load(name: str) -> bool:
+    """Return whether the system library of a distribution can be loaded; the distribution is not imported."""
+    import ctypes  # late: few pipelines need it
+
+    own = metadata.distribution(name).locate_file(
+        f"{name}/lib/lib_{name}.dylib"
+    )  # it knows where macOS keeps the other
+    try:
+        ctypes.CDLL(str(own) if sys.platform == "darwin" else _SYSTEM_LIBRARIES[name])
+    except OSError:
+        return False
+    return True

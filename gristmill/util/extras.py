@@ -25,9 +25,10 @@ _EXTRA_BY_SETTING = {
 
 
 def libraries_of(tables: Iterable[object]) -> tuple[str, ...]:
-    """Return the distributions of the extras that settings need, sorted."""
-    modules = {module for _, _, extra in _needed_extras(tables) for module in EXTRAS[extra]}
-    return tuple(sorted(module.replace("_", "-") for module in modules))
+    """Return the distributions of the extras that settings need, and those that a kind names, sorted."""
+    given = list(tables)
+    modules = {module.replace("_", "-") for _, _, extra in _needed_extras(given) for module in EXTRAS[extra]}
+    return tuple(sorted(modules.union(*(getattr(table, "libraries", ()) for table in given))))
 
 
 def check_installed(tables: Iterable[object]) -> None:

@@ -155,3 +155,15 @@ def test_an_extra_may_be_missing_and_counts_as_that() -> None:
         "pydantic": metadata.version("pydantic"),
         "no-such-library": "not installed",
     }
+
+
+def test_a_distribution_whose_system_library_is_missing_has_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    loadable = metadata.version("lightgbm")
+    assert keys.library_versions(("lightgbm",))["lightgbm"] == loadable
+    keys._version.cache_clear()
+    monkeypatch.setitem(keys._SYSTEM_LIBRARIES, "lightgbm", "libno-such-library.so.1")
+    monkeypatch.setattr("sys.platform", "linux")
+    try:
+        assert keys.library_versions(("lightgbm",))["lightgbm"] == f"{loadable}, not loadable"
+    finally:
+        keys._version.cache_clear()

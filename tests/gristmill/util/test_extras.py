@@ -1,7 +1,9 @@
 """Settings that need an extra of the package: what they depend on, and what is told where it is not installed."""
 
 import sys
+from dataclasses import dataclass
 from importlib import metadata
+from typing import ClassVar
 
 import pytest
 
@@ -49,3 +51,11 @@ def test_what_is_not_installed_is_told(
         check_installed([Evaluate(), table])
 
     assert str(refused.value) == f"{key} needs {module}, which is not installed. Run: pip install 'gristmill[{extra}]'."
+
+
+def test_a_kind_depends_on_the_distributions_that_it_names() -> None:
+    @dataclass
+    class Kind:
+        libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
+
+    assert libraries_of([Kind(), Export(formats=("lite",))]) == ("ai-edge-litert", "lightgbm")

@@ -1,0 +1,150 @@
+"""Main program of the process that fits trees by LightGBM: folders of `fit_trees` in, tables of nodes out."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gristmill.training.trees import NOT_LOADABLE, TreeFit, Trees, TreeSettings, read_fit, write_trees
+from gristmill.util.processes import end_with_parent
+
+_HIGHEST = float(np.finfo(np.float32).max)
+_MAX_NODES = 1 << 24  # float32, in which the network holds the numbers of nodes, is exact up to here
+
+_MIN_VALUES_FOR_THREADS = 200_000  # fewer do not repay the threads; their number does not change the trees
+
+
+def main(folders: list[str]) -> None:
+    """Write `trees.npz` into each folder."""
+    end_with_parent()
+    try:
+        import lightgbm  # noqa: F401  # later imports succeed too
+    except (ImportError, OSError) as error:  # OSError: a system library is missing
+        print(error, file=sys.stderr)
+        sys.exit(NOT_LOADABLE)
+    for folder in map(Path, folders):
+        write_trees(folder / "trees.npz", fit(read_fit(folder)))
+
+
+def fit(given: TreeFit) -> Trees:
+    """Return the trees of one fit: a model for each output, or one for all classes."""
+    models = list(_models(given))
+    classes = max(given.settings.classes, 1)
+    trees = [
+        (tree, output * classes + number % classes)
+        for output, (model, _) in enumerate(models)
+        for number, tree in enumerate(model["tree_info"])
+    ]
+    tables = _Tables(given.features.shape[1])
+    roots = [tables.add(tree["tree_structure"]) for tree, _ in trees]
+    if len(tables.columns) > _MAX_NODES:
+        raise ValueError(f"{len(tables.columns):,} nodes; at most {_MAX_NODES:,} can be exported. Fit fewer rounds.")
+    return Trees(
+        columns=np.array(tables.columns, np.int32),
+        thresholds=np.array(tables.thresholds, np.float32),
+        lefts=np.array(tables.lefts, np.int32),
+        values=np.array(tables.values, np.float32),
+        roots=np.array(roots, np.int32),
+        outputs=np.array([output for _, output in trees], np.int32),
+        rounds=np.array([len(model["tree_info"]) // classes for model, _ in models], np.int32),
+        losses=np.array([loss for _, loss in models]),
+        features=tables.features,
+        size=classes * len(models),
+        depth=tables.depth,
+    )
+
+
+def _models(given: TreeFit) -> Iterator[tuple[dict[str, Any], float]]:
+    """Yield the dumped model and the validation loss of each output."""
+    import lightgbm
+
+    settings = given.settings
+    targets, validation = given.targets.reshape(len(given.targets), -1), None
+    options = _options(settings) | ({"num_threads": 1} if given.features.size < _MIN_VALUES_FOR_THREADS else {})
+    data = lightgbm.Dataset(given.features, targets[:, 0], weight=given.weights, params=options, free_raw_data=False)
+    if given.validation:
+        features, truth = given.validation[0], given.validation[1].reshape(len(given.validation[1]), -1)
+        validation = data.create_valid(features, truth[:, 0])
+    for output in range(targets.shape[1]):
+        callbacks: list[Any] = []
+        data.set_label(targets[:, output])
+        if validation:
+            validation.set_label(truth[:, output])
+            callbacks = [lightgbm.early_stopping(settings.patience, verbose=False)]
+        rounds = settings.rounds if isinstance(settings.rounds, int) else settings.rounds[output]
+        model = lightgbm.train(options, data, rounds, [validation] if validation else None, callbacks=callbacks)
+        loss = min(model.best_score["valid_0"].values()) if validation else np.nan
+        yield model.dump_model(model.best_iteration if validation else None), loss
+
+
+def _options(settings: TreeSettings) -> dict[str, Any]:
+    return {
+        "objective": settings.objective,
+        "num_class": settings.classes,
+        "learning_rate": settings.learning_rate,
+        "num_leaves": settings.leaves,
+        "max_depth": settings.depth,
+        "min_data_in_leaf": settings.min_rows,
+        "bagging_fraction": settings.row_share,
+        "bagging_freq": int(settings.row_share < 1),
+        "feature_fraction": settings.column_share,
+        "lambda_l2": settings.l2,
+        "seed": settings.seed,
+        "deterministic": True,
+        "force_row_wise": True,  # otherwise a timing decides, and with it the order of sums
+        "verbosity": -1,
+    }
+
+
+class _Tables:
+    """Tables of nodes to which trees are added."""
+
+    def __init__(self, features: int) -> None:
+        self.features = features
+        self.columns: list[int] = []
+        self.thresholds: list[float] = []
+        self.lefts: list[int] = []
+        self.values: list[float] = []
+        self.depth = 0
+
+    def add(self, structure: dict[str, Any]) -> int:
+        """Add a tree of `dump_model`; return the number of its root."""
+        root = self._reserve(1)
+        waiting = [(structure, root, 0)]
+        while waiting:
+            node, at, depth = waiting.pop()
+            self.depth = max(self.depth, depth)
+            if "split_feature" not in node:
+                self.columns[at], self.thresholds[at] = 2 * self.features, _HIGHEST
+                self.lefts[at], self.values[at] = at, node["leaf_value"]
+                continue
+            self.columns[at] = node["split_feature"] + (0 if _missing_goes_left(node) else self.features)
+            self.thresholds[at] = _round_down(node["threshold"])
+            self.lefts[at] = left = self._reserve(2)
+            waiting += [(node["left_child"], left, depth + 1), (node["right_child"], left + 1, depth + 1)]
+        return root
+
+    def _reserve(self, count: int) -> int:
+        first = len(self.columns)
+        for table in (self.columns, self.thresholds, self.lefts, self.values):
+            table.extend([0] * count)
+        return first
+
+
+def _missing_goes_left(node: dict[str, Any]) -> bool:
+    """Return the side of NaN; a feature that was complete in the training rows has 0 for NaN."""
+    return bool(node["default_left"]) if node["missing_type"] == "NaN" else node["threshold"] >= 0
+
+
+def _round_down(threshold: float) -> float:
+    """Return the highest float32 number up to a threshold, below the number that stands for NaN."""
+    rounded = np.float32(min(threshold, _HIGHEST))
+    below = float(np.nextafter(rounded, np.float32(-np.inf)))
+    # NumPy would compare a float32 number with a Python number as float32 numbers.
+    return below if float(rounded) > threshold or float(rounded) == _HIGHEST else float(rounded)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,160 @@
+"""Boosted trees, fitted by LightGBM in a process of its own.
+
+The process is spawned, because forking hangs after OpenMP has started its threads, and because nothing else in a run
+needs LightGBM. Data and trees are passed as plain arrays: nothing is pickled. `tree_network.py` makes Keras layers of
+the trees.
+
+Features are float32, as an exported network computes them. Each threshold of LightGBM is rounded down to float32,
+which sends every float32 number the same way.
+
+Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NeurIPS 2017.
+"""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.errors import Unsuitable, WorkError
+from gristmill.util.processes import PARENT_VARIABLE, module_command
+from gristmill.util.table_io import read_document, write_document
+
+NOT_LOADABLE = 3  # exit status of the process if LightGBM, or a system library that it needs, cannot be loaded
+MAX_DEPTH = 8  # each level is a step of the exported network
+
+Features = npt.NDArray[np.float32]  # (rows, features); NaN where a value is missing
+Targets = npt.NDArray[Any]  # (rows,), or (rows, outputs) of numbers; classes are numbered from 0 on
+
+
+@dataclass(frozen=True)
+class TreeSettings:
+    """How trees are fitted."""
+
+    objective: Literal["l2", "l1", "huber", "binary", "multiclass"] = "l2"
+    rounds: int | tuple[int, ...] = 1000  # of all outputs or of each; with validation rows, the maximum
+    patience: int = 50  # rounds without a lower validation loss that end the fit
+    learning_rate: float = 0.05
+    leaves: int = 31  # maximum per tree
+    depth: int = 6  # maximum number of splits on the way to a leaf, 1 to 8
+    min_rows: int = 20  # minimum per leaf
+    row_share: float = 1.0  # share of the rows drawn for each tree
+    column_share: float = 1.0  # share of the features drawn for each tree
+    l2: float = 0.0  # penalty on the values of the leaves
+    classes: int = 1  # number of classes if the objective is "multiclass"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.depth <= MAX_DEPTH:
+            raise ValueError(f"depth must be 1 to {MAX_DEPTH}. Received: {self.depth}")
+
+
+@dataclass(frozen=True)
+class TreeFit:
+    """Rows to fit trees on. Without validation rows, exactly `settings.rounds` rounds are fitted."""
+
+    features: Features
+    targets: Targets
+    settings: TreeSettings = TreeSettings()
+    validation: tuple[Features, Targets] | None = None
+    weights: npt.NDArray[Any] | None = None  # (rows,)
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Fitted trees as tables of nodes; a prediction is the sum of one leaf of each tree.
+
+    A node compares a column with its threshold and leads to its left child or, if the value is larger, to the node
+    that follows it. The columns are the features with the lowest float32 number for NaN, the features with the highest
+    one for NaN, and a column of zeros. So NaN takes the side that LightGBM chose. A leaf leads to itself.
+    """
+
+    columns: npt.NDArray[np.int32]  # (nodes,)
+    thresholds: npt.NDArray[np.float32]  # (nodes,)
+    lefts: npt.NDArray[np.int32]  # (nodes,)
+    values: npt.NDArray[np.float32]  # (nodes,): 0 unless the node is a leaf
+    roots: npt.NDArray[np.int32]  # (trees,)
+    outputs: npt.NDArray[np.int32]  # (trees,): the output to which a tree adds, from 0 on
+    rounds: npt.NDArray[np.int32]  # (models,): rounds of each output, or of all classes
+    losses: npt.NDArray[np.float64]  # (models,): lowest validation loss of each; NaN without validation rows
+    features: int
+    size: int  # number of outputs
+    depth: int  # maximum number of steps from a root to a leaf
+
+    def predict(self, features: Features) -> npt.NDArray[np.float32]:
+        """Return raw scores, (rows, outputs): numbers, or logits of classes."""
+        highest = np.finfo(np.float32).max
+        sides = [np.where(np.isnan(features), missing, features) for missing in (-highest, highest)]
+        table = np.concatenate([*sides, np.zeros((len(features), 1))], axis=1, dtype=np.float32)
+        nodes = np.repeat(self.roots[np.newaxis], len(features), axis=0)
+        for _ in range(self.depth):
+            right = np.take_along_axis(table, self.columns[nodes], axis=1) > self.thresholds[nodes]
+            nodes = self.lefts[nodes] + right
+        scores: npt.NDArray[np.float32] = self.values[nodes] @ np.eye(self.size, dtype=np.float32)[self.outputs]
+        return scores
+
+
+def fit_trees(fits: Sequence[TreeFit]) -> list[Trees]:
+    """Return the trees of several fits, made one after the other in one process. Equal fits give equal trees.
+
+    Raises:
+        Unsuitable: LightGBM cannot be loaded.
+    """
+    with TemporaryDirectory() as root:
+        folders = [Path(root) / f"{number:05d}" for number in range(len(fits))]
+        for folder, fit in zip(folders, fits, strict=True):
+            folder.mkdir()
+            _write_fit(folder, fit)
+        line, environment = module_command("gristmill.training.tree_process", *map(str, folders))
+        # Threads that wait actively for each other are ten times slower on a machine with other work.
+        environment |= {PARENT_VARIABLE: str(os.getpid()), "OMP_WAIT_POLICY": "passive"}
+        done = subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode == NOT_LOADABLE:
+            raise Unsuitable("LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp)")
+        if done.returncode:
+            message = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise WorkError(f"the process that fits trees ended with status {done.returncode}: {message}")
+        return [read_trees(folder / "trees.npz") for folder in folders]
+
+
+def read_trees(path: Path) -> Trees:
+    """Read what `write_trees` wrote."""
+    with np.load(path, allow_pickle=False) as arrays:
+        values: dict[str, Any] = {name: arrays[name] for name in arrays}
+    return Trees(**{name: value if value.ndim else value.item() for name, value in values.items()})
+
+
+def write_trees(path: Path, trees: Trees) -> None:
+    """Write the arrays as one `.npz` file."""
+    arrays: dict[str, Any] = vars(trees)
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+def _write_fit(folder: Path, fit: TreeFit) -> None:
+    arrays = {"features": fit.features, "targets": fit.targets, "weights": fit.weights}
+    if fit.validation:
+        arrays |= dict(zip(("validation_features", "validation_targets"), fit.validation, strict=True))
+    for name, array in arrays.items():
+        if array is not None:
+            kind = np.float32 if name.endswith("features") else np.float64
+            np.save(folder / f"{name}.npy", np.asarray(array, kind), allow_pickle=False)
+    write_document(folder / "settings.json", asdict(fit.settings))
+
+
+def read_fit(folder: Path) -> TreeFit:
+    """Read what `fit_trees` wrote for its process; arrays stay on the disk until they are used."""
+    arrays: dict[str, Any] = {
+        path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in folder.glob("*.npy")
+    }
+    validation = None
+    if "validation_features" in arrays:
+        validation = arrays.pop("validation_features"), arrays.pop("validation_targets")
+    settings = read_document(folder / "settings.json")
+    if isinstance(settings["rounds"], list):
+        settings["rounds"] = tuple(settings["rounds"])
+    return TreeFit(**arrays, settings=TreeSettings(**settings), validation=validation)

@@ -1,0 +1,244 @@
+"""Trees are LightGBM's, as arrays and as Keras layers that every format takes."""
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import keras
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from gristmill.errors import Unsuitable, WorkError
+from gristmill.export.formats import FORMATS
+from gristmill.training import saved_network, tree_process
+from gristmill.training.saved_network import predict_in_batches
+from gristmill.training.tree_network import tree_network
+from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees, read_trees, write_trees
+
+ROWS, WIDTH = 600, 5
+SMALL = TreeSettings(rounds=30, learning_rate=0.2, leaves=12, depth=5, min_rows=5)
+
+
+def rows(count: int = ROWS, missing: float = 0.1) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Return features, some of them missing in all but the last column, and a target that depends on both."""
+    random = np.random.default_rng(3)
+    features = random.normal(size=(count, WIDTH)).astype(np.float32)
+    features[:, :-1][random.random((count, WIDTH - 1)) < missing] = np.nan
+    known = np.nan_to_num(features)
+    target = 3 * known[:, 0] + np.sin(2 * known[:, 1]) * known[:, 4] + 2 * np.isnan(features[:, 2])
+    return features, target + random.normal(0, 0.1, count)
+
+
+def by_lightgbm(given: TreeFit, output: int = 0) -> Any:
+    """Return the model that LightGBM fits in this process."""
+    options = tree_process._options(given.settings)
+    targets = given.targets.reshape(len(given.targets), -1)[:, output]
+    data = lightgbm.Dataset(given.features, targets, weight=given.weights)
+    assert isinstance(given.settings.rounds, int)
+    return lightgbm.train(options, data, given.settings.rounds)
+
+
+def network_of(trees: Trees) -> keras.Model:
+    features = keras.Input((trees.features,))
+    return keras.Model(features, tree_network(features, trees))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[TreeFit, Trees]:
+    given = TreeFit(*rows(), SMALL)
+    return given, fit_trees([given])[0]
+
+
+def test_predictions_equal_those_of_lightgbm_with_and_without_missing_values(fitted: tuple[TreeFit, Trees]) -> None:
+    given, trees = fitted
+    features = given.features.copy()
+    features[:50, -1] = np.nan  # a column that was complete when the trees were fitted
+    features[50:60] = np.nan
+    features[60] = [np.inf, -np.inf, np.inf, -np.inf, 0]
+
+    expected = by_lightgbm(given).predict(features)
+
+    assert trees.predict(features)[:, 0] == pytest.approx(expected, abs=1e-5)
+    assert predict_in_batches(network_of(trees), features)[:, 0] == pytest.approx(expected, abs=1e-5)
+    assert len(np.unique(expected.round(6))) > 100
+
+
+def test_a_loop_over_the_nodes_finds_the_same_leaves(fitted: tuple[TreeFit, Trees]) -> None:
+    given, trees = fitted
+    row = np.nan_to_num(given.features[7])
+    total = 0.0
+    for root in trees.roots:
+        node = root
+        while trees.lefts[node] != node:
+            assert trees.columns[node] < 2 * WIDTH
+            value = row[trees.columns[node] % WIDTH]
+            node = trees.lefts[node] + (value > trees.thresholds[node])
+        total += trees.values[node]
+    assert trees.predict(row[np.newaxis])[0, 0] == pytest.approx(total, abs=1e-5)
+
+
+@pytest.mark.parametrize("objective", ["l1", "huber", "binary"])
+def test_each_objective_gives_the_raw_scores_of_lightgbm(objective: Any) -> None:
+    features, target = rows()
+    target = (target > 0).astype(float) if objective == "binary" else target
+    given = TreeFit(features, target, dataclasses.replace(SMALL, objective=objective))
+
+    trees = fit_trees([given])[0]
+
+    assert trees.predict(features)[:, 0] == pytest.approx(
+        by_lightgbm(given).predict(features, raw_score=True), abs=1e-5
+    )
+
+
+def test_classes_have_a_logit_each() -> None:
+    features, target = rows()
+    classes = np.digitize(target, [-2, 2])
+    given = TreeFit(features, classes, dataclasses.replace(SMALL, objective="multiclass", classes=3, rounds=8))
+
+    trees = fit_trees([given])[0]
+
+    expected = by_lightgbm(given).predict(features, raw_score=True)
+    assert trees.rounds.tolist() == [8]
+    assert predict_in_batches(network_of(trees), features) == pytest.approx(expected, abs=1e-5)
+
+
+def test_several_outputs_have_a_model_and_a_number_of_rounds_each() -> None:
+    features, target = rows()
+    targets = np.column_stack([target, -5 * target, np.abs(target)])
+
+    trees = fit_trees([TreeFit(features, targets, dataclasses.replace(SMALL, rounds=(4, 9, 2)))])[0]
+
+    assert trees.rounds.tolist() == [4, 9, 2]
+    found = predict_in_batches(network_of(trees), features)
+    for output, rounds in enumerate((4, 9, 2)):
+        alone = TreeFit(features, targets, dataclasses.replace(SMALL, rounds=rounds))
+        assert found[:, output] == pytest.approx(by_lightgbm(alone, output).predict(features), abs=1e-5)
+
+
+def test_weights_count() -> None:
+    features, target = rows()
+    weights = np.where(target > 0, 10.0, 0.1)
+    plain, weighted = fit_trees([TreeFit(features, target, SMALL), TreeFit(features, target, SMALL, weights=weights)])
+    assert weighted.predict(features).mean() > plain.predict(features).mean() + 0.01
+
+
+def test_validation_rows_choose_the_number_of_rounds() -> None:
+    features, target = rows()
+    target = target + np.random.default_rng(0).normal(0, 3, len(target))  # soon only noise is left to learn
+    settings = dataclasses.replace(SMALL, rounds=300, patience=10)
+    given = TreeFit(features[:400], target[:400], settings, (features[400:], target[400:]))
+
+    trees = fit_trees([given])[0]
+
+    (rounds,) = trees.rounds
+    errors = []
+    for count in (max(rounds - 3, 1), rounds, rounds + 5):
+        refit = TreeFit(features[:400], target[:400], dataclasses.replace(settings, rounds=int(count)))
+        errors.append(np.square(fit_trees([refit])[0].predict(features[400:])[:, 0] - target[400:]).mean())
+    assert 0 < rounds < 100
+    assert errors[1] == min(errors)
+    assert trees.losses[0] == pytest.approx(errors[1], rel=1e-5)
+
+
+def test_neighbours_of_a_threshold_go_where_lightgbm_sends_them() -> None:
+    """Thresholds lie between numbers that are one step of float32 apart."""
+    features = np.nextafter(np.float32(1), np.float32(2)) * np.ones((64, 1), np.float32)
+    features[:32] = 1
+    given = TreeFit(features, np.repeat([0.0, 1.0], 32), dataclasses.replace(SMALL, rounds=1, learning_rate=1.0))
+
+    trees = fit_trees([given])[0]
+
+    assert trees.predict(features)[:, 0].tolist() == by_lightgbm(given).predict(features).tolist()
+    assert set(trees.thresholds[trees.columns == 0]) <= {np.float32(1)}
+
+
+@pytest.mark.parametrize("value", [0.1, -0.1, 1e-35, 3.5, 1 + 2**-24 + 2**-50, -7.25])
+def test_a_threshold_is_the_highest_float32_below_it(value: float) -> None:
+    rounded = np.float32(tree_process._round_down(value))
+    assert float(rounded) <= value < float(np.nextafter(rounded, np.float32(np.inf)))
+
+
+def test_a_threshold_never_reaches_the_number_that_stands_for_nan() -> None:
+    assert tree_process._round_down(1.7e308) < np.finfo(np.float32).max
+
+
+def test_rows_without_a_split_give_their_mean() -> None:
+    features = np.zeros((10, 2), np.float32)
+    trees = fit_trees([TreeFit(features, np.arange(10.0), dataclasses.replace(SMALL, rounds=3))])[0]
+    assert trees.depth == 0
+    assert trees.predict(features)[:, 0] == pytest.approx(np.full(10, 4.5))
+    assert predict_in_batches(network_of(trees), features)[:, 0] == pytest.approx(np.full(10, 4.5))
+
+
+def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree_process, "_MIN_VALUES_FOR_THREADS", 0)
+    given = TreeFit(*rows(), dataclasses.replace(SMALL, row_share=0.7, column_share=0.6, seed=5))
+    expected = vars(fit_trees([given])[0])
+    for threads in ("1", "3"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OMP_NUM_THREADS", threads)
+            for name, values in vars(fit_trees([given])[0]).items():
+                assert np.array_equal(values, expected[name], equal_nan=name == "losses"), name
+
+
+def test_arrays_are_read_as_they_were_written(fitted: tuple[TreeFit, Trees], tmp_path: Path) -> None:
+    write_trees(tmp_path / "trees.npz", fitted[1])
+    for name, values in vars(read_trees(tmp_path / "trees.npz")).items():
+        assert np.array_equal(values, getattr(fitted[1], name), equal_nan=name == "losses"), name
+
+
+def test_a_saved_network_predicts_the_same(fitted: tuple[TreeFit, Trees], tmp_path: Path) -> None:
+    given, trees = fitted
+    network = network_of(trees)
+    saved_network.write(network, tmp_path)
+    assert np.array_equal(
+        predict_in_batches(saved_network.read(tmp_path), given.features), predict_in_batches(network, given.features)
+    )
+    assert len((tmp_path / "architecture.json").read_text()) < 60_000  # the tables are weights
+
+
+@pytest.mark.parametrize("form", ["saved_model", "keras", "lite", "onnx"])
+def test_each_format_predicts_the_same(fitted: tuple[TreeFit, Trees], form: str, tmp_path: Path) -> None:
+    if form == "lite":
+        pytest.importorskip("ai_edge_litert")
+    if form == "onnx":
+        pytest.importorskip("tf2onnx")
+    given, trees = fitted
+    network = network_of(trees)
+    predict_in_batches(network, given.features)  # as export does before it writes
+    path = tmp_path / FORMATS[form].path
+    FORMATS[form].write(network, path)
+    assert FORMATS[form].load(path)(given.features) == pytest.approx(trees.predict(given.features), abs=1e-5)
+
+
+@pytest.mark.parametrize("problem", ["OSError('libgomp.so.1: cannot open shared object file')", "ImportError('gone')"])
+def test_a_library_that_cannot_be_loaded_is_no_failure_of_the_run(
+    problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadow_lightgbm(tmp_path, monkeypatch, f"raise {problem}")
+    with pytest.raises(
+        Unsuitable, match=r"^LightGBM cannot be loaded: install libgomp1 \(macOS: brew install libomp\)$"
+    ):
+        fit_trees([TreeFit(*rows(), SMALL)])
+
+
+def test_a_process_that_ends_early_is_an_error_with_its_last_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shadow_lightgbm(tmp_path, monkeypatch, "import sys; print('out of memory', file=sys.stderr); sys.exit(9)")
+    with pytest.raises(WorkError, match="ended with status 9: out of memory"):
+        fit_trees([TreeFit(*rows(), SMALL)])
+
+
+def test_a_tree_of_more_levels_than_the_network_walks_is_refused() -> None:
+    with pytest.raises(ValueError, match="depth must be 1 to 8"):
+        TreeSettings(depth=9)
+
+
+def shadow_lightgbm(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Let child processes find a module `lightgbm` with this code before the installed one."""
+    (folder / "lightgbm.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
