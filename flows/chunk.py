@@ -21,7 +21,7 @@ def chunk(
     refresh: str | None,
     stage: str,
     key: str,
-    inputs: list[Reference],
+    inputs: dict[str, Reference],
     project: str,
     chunk: int | None = None,
 ) -> dict[str, Any]:
@@ -34,5 +34,5 @@ def chunk(
     set_threads(catalogue.runner.threads)
     run = Run("", catalogue, catalogue.pipeline(pipeline), refresh)
     callbacks = {"on_epoch": EpochProgress(pipeline)} if chunk is None else {}
-    artifact, cached = make(run, stage, *inputs, requested=StageChunk(stage, key, chunk), **callbacks)
+    artifact, cached = make(run, stage, inputs, requested=StageChunk(stage, key, chunk), **callbacks)
     return {"stage": artifact.manifest["stage"], "cached": cached, "seconds": time.perf_counter() - started}

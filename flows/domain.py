@@ -17,6 +17,7 @@ def domain_flow(stages: Callable[[Run], object]) -> Flow[..., dict[str, Any]]:
         refresh: str | None = None,
         project: str | None = None,
         jobs: int | None = None,
+        budget: float | None = None,
     ) -> dict[str, Any]:
         """Run a pipeline and return its run record.
 
@@ -26,8 +27,9 @@ def domain_flow(stages: Callable[[Run], object]) -> Flow[..., dict[str, Any]]:
             refresh: a stage to run again even on a cache hit.
             project: folder of `pipelines.toml`; default: found from the current folder upward.
             jobs: blocks of a backtest, or chunks of a stage, at a time; default: as [runner] says.
+            budget: seconds after which no further candidate is started, with `model.kind = "auto"`.
         """
-        with recorded_run(pipeline, overrides or [], refresh, project, jobs=jobs) as run:
+        with recorded_run(pipeline, overrides or [], refresh, project, jobs=jobs, budget=budget) as run:
             stages(run)
         return run.record().model_dump(mode="json")
 

@@ -29,7 +29,7 @@ def retrain(pipeline: str, overrides: list[str] | None = None, project: str | No
         The run record; its field `retraining` holds the findings and the decision.
     """
     with retraining_run(pipeline, overrides or [], project) as run:
-        made = {"ingest": ingest(run)}
+        made = ingest(run)
         found = look_for_news(run, made["ingest"])
         if found.verdict != "nothing new":
             found = check_drift(run, found, made["ingest"])

@@ -2,14 +2,15 @@
 
 from flows.domain import domain_flow
 from tasks.run_stage import Run
-from tasks.stage_tasks import evaluate, export, ingest, preprocess, train
+from tasks.stage_tasks import evaluate, export, ingest, preprocess, select, train
 
 
 @domain_flow
 def tabular(run: Run) -> None:
-    """Ingest a table, split and encode its rows, train, evaluate, export."""
-    table = ingest(run)
-    rows = preprocess(run, table)
-    network = train(run, rows)
-    scores = evaluate(run, rows, network)
-    export(run, rows, network, scores)
+    """Ingest a table, split its rows, train, evaluate, export."""
+    made = ingest(run)
+    made |= preprocess(run, made)
+    made |= train(run, made)
+    made |= select(run, made)
+    made |= evaluate(run, made)
+    made |= export(run, made)

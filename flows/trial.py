@@ -13,5 +13,5 @@ from tasks.stage_tasks import ingest, run_up_to
 def trial(pipeline: str, overrides: list[str], project: str | None = None) -> dict[str, Any]:
     """Run a pipeline with other settings up to its scores, and return the run record."""
     with recorded_run(pipeline, overrides, None, project, trial=True) as run:
-        run_up_to(LAST_STAGE, run, {"ingest": ingest(run)})
+        run_up_to(LAST_STAGE, run, ingest(run))
     return run.record().model_dump(mode="json")

@@ -6,9 +6,9 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
@@ -18,8 +18,18 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Completed
 
 from gristmill.config.catalogue import PIPELINES_FILE, Catalogue, Pipeline, load
-from gristmill.config.stages import STAGES, Stage, libraries_of, module_of, stages_of, with_warm_start
-from gristmill.errors import CorruptArtifact, SourceChanged, StoreError, WorkError
+from gristmill.config.stages import SELECT, Stage, libraries_of, module_of, stages_of, with_warm_start
+from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
+from gristmill.errors import (
+    CorruptArtifact,
+    DataError,
+    Diverged,
+    RequestError,
+    SourceChanged,
+    StoreError,
+    Unsuitable,
+    WorkError,
+)
 from gristmill.keys import Identity, library_versions
 from gristmill.maintenance.eviction import evict, upload_missing
 from gristmill.registry.version import Version
@@ -40,6 +50,8 @@ from tasks.pull_steps import check_store_outlasts_run
 
 logger = logging.getLogger(__name__)
 
+Inputs = Mapping[str, Reference]  # artifacts by the label of their stage
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -52,6 +64,8 @@ class Run:
     catalogue: Catalogue
     pipeline: Pipeline
     refresh: str | None  # a stage to run again even on a cache hit
+    budget: float | None = None  # seconds from `started` on, after which no further candidate is started
+    started: float = 0.0  # monotonic time
     start: Reference | None = None  # network that provides the initial weights
     champion: Version | None = None  # when a retraining starts; challengers are compared with it
     jobs: int | None = 1  # points or chunks of a stage at a time; None for as many as a cluster has workers
@@ -62,19 +76,21 @@ class Run:
         return stage.chunked is not None and self.jobs != 1 and (remote or not stage.threaded)
 
     @property
+    def over_budget(self) -> bool:
+        """Whether the budget has ended."""
+        return self.budget is not None and time.monotonic() - self.started > self.budget
+
+    @property
     def stages(self) -> dict[str, Stage]:
         """Return the stages by label; a stage that fans out has one label per point."""
         stages = stages_of(self.pipeline.domain, self.pipeline.tables)
-        return {stage.label: with_warm_start(stage) if self.start else stage for stage in stages}
+        warm = self.start is not None and not any(stage.candidate for stage in stages)
+        return {stage.label: with_warm_start(stage) if warm else stage for stage in stages}
 
-    def points(self, name: str) -> list[str]:
-        """Return the labels of the points of a stage that fans out."""
-        return [label for label, stage in self.stages.items() if stage.name == name]
-
-    def chunk_parameters(self, inputs: Sequence[Reference]) -> dict[str, Any]:
+    def chunk_parameters(self, inputs: Inputs) -> dict[str, Any]:
         """Return the parameters of the flow `chunk` that all chunks of this run have in common."""
-        overrides, inputs = self.record().overrides, list(inputs)
-        return {"pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": inputs}
+        overrides = self.record().overrides
+        return {"pipeline": self.pipeline.name, "overrides": overrides, "refresh": self.refresh, "inputs": dict(inputs)}
 
     def record(self) -> Record:
         """Return the run's record so far."""
@@ -94,8 +110,13 @@ def recorded_run(
     project: str | None,
     trial: bool = False,
     jobs: int | None = 1,
+    budget: float | None = None,
 ) -> Iterator[Run]:
-    """Start a run of a pipeline with its current settings, and finish its record; for `jobs` see `concurrency`."""
+    """Start a run of a pipeline with its current settings, and finish its record; for `jobs` see `concurrency`.
+
+    `budget` is in seconds; after it, no further candidate is started.
+    """
+    started = time.monotonic()
     catalogue = load(Path(project) if project else None, {pipeline: overrides})
     settings, store, runs = catalogue.pipeline(pipeline), catalogue.store, Runs(catalogue.store)
     set_threads(catalogue.runner.threads)
@@ -103,7 +124,8 @@ def recorded_run(
     store.check_writable()
     run = runs.start(settings, overrides, library_versions((*libraries_of(settings.domain), "prefect")), trial)
     try:
-        yield Run(run.id, catalogue, settings, refresh, jobs=concurrency(catalogue.runner, jobs))
+        jobs = concurrency(catalogue.runner, jobs)
+        yield Run(run.id, catalogue, settings, refresh, budget, started, jobs=jobs)
         stages = runs.read(pipeline, run.id).stages.values() if store.remote else ()
         upload_missing(store, (stage.reference for stage in stages if stage.cached))  # so that all can find them
     except Exception as error:
@@ -122,19 +144,19 @@ def recorded_run(
 
 
 def produce(
-    run: Run, label: str, *inputs: Reference, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
+    run: Run, label: str, inputs: Inputs, on_new: Callable[[Run, Artifact], None] | None = None, **extras: Any
 ) -> Reference:
     """Return the reference of a stage's artifact; on a cache hit, return a Cached state.
 
     Args:
         run: the run it belongs to.
         label: the stage, or one of its points.
-        inputs: artifacts it reads, in the order in which the stage names them.
+        inputs: artifacts it reads; those of candidates that were not tried are missing.
         on_new: called with the artifact on a cache miss.
         extras: further arguments of the core function.
     """
     started = time.perf_counter()
-    artifact, cached = make(run, label, *inputs, **extras)
+    artifact, cached = make(run, label, inputs, **extras)
     record_stage(run, label, artifact, cached, seconds=time.perf_counter() - started)
     if cached:  # Prefect shows the state; the flow gets its data
         return cast(Reference, Completed(name="Cached", message=f"{label} is fresh", data=artifact.reference))
@@ -144,7 +166,7 @@ def produce(
 
 
 def make(
-    run: Run, label: str, *inputs: Reference, requested: StageChunk | None = None, **extras: Any
+    run: Run, label: str, inputs: Inputs, requested: StageChunk | None = None, **extras: Any
 ) -> tuple[Artifact, bool]:
     """Return the artifact of a stage, or of the chunk requested by another process, and whether it was a cache hit.
 
@@ -153,6 +175,7 @@ def make(
     chunk = requested.chunk if requested else None
     stage, store = run.stages[label], run.catalogue.store
     stage = stage if chunk is None else stage.chunk(chunk)
+    stage = replace(stage, inputs=tuple(name for name in stage.inputs if name in inputs))
     data, digests = read_inputs(run, stage, inputs)
     imported = imported_code(run, stage)
     files = [file for found in data.values() if not found.url for file in found.files if chunk is None]
@@ -170,7 +193,7 @@ def make(
             return artifact, True
         if refresh:
             shutil.rmtree(store.scratch(identity.key), ignore_errors=True)
-        folders = _input_folders(stage, inputs, store, by_stat=chunk is not None)  # the requesting run has hashed them
+        folders = _input_folders(run, stage, inputs, by_stat=chunk is not None)  # the requesting run has hashed them
         arguments = _arguments(run, stage, data, identity.key) | folders | extras
         check_loaded(imported.files)
         with store.draft(identity) as draft:
@@ -184,18 +207,25 @@ def make(
     return artifact, False
 
 
-def read_inputs(run: Run, stage: Stage, inputs: Iterable[Reference]) -> tuple[dict[str, Located], dict[str, str]]:
+def is_made(run: Run, label: str, inputs: Inputs) -> Artifact | None:
+    """Return the artifact of a stage if it is in the cache."""
+    stage, store = run.stages[label], run.catalogue.store
+    _, digests = read_inputs(run, stage, inputs)
+    made_of = plan.identity_of(run.pipeline, stage, digests, read_modules(store.memo), imported_code(run, stage))
+    return None if run.refresh == stage.name else _find_cached(store, made_of)
+
+
+def read_inputs(run: Run, stage: Stage, inputs: Inputs) -> tuple[dict[str, Located], dict[str, str]]:
     """Return the data files of a stage, and the digests of these and of its input artifacts."""
-    fetch_missing((run.pipeline.tables[name] for name in stage.tables), run.catalogue.root)
+    fetch_missing(stage.settings.values(), run.catalogue.root)
     data = plan.locate_inputs(run.catalogue, run.pipeline, stage)
-    artifacts = {name: reference["digest"] for name, reference in zip(stage.inputs, inputs, strict=True)}
+    artifacts = {name: inputs[name]["digest"] for name in stage.inputs}
     return data, plan.digests_of(data, run.catalogue.store) | artifacts
 
 
 def imported_code(run: Run, stage: Stage) -> Imported:
     """Return the user's own code that a stage imports."""
-    tables = (run.pipeline.tables[name] for name in stage.tables)
-    return read_imported(run.catalogue.root, tables, run.catalogue.store.memo)
+    return read_imported(run.catalogue.root, stage.settings.values(), run.catalogue.store.memo)
 
 
 def _arguments(run: Run, stage: Stage, data: Mapping[str, Located], key: str) -> dict[str, Any]:
@@ -207,23 +237,31 @@ def _arguments(run: Run, stage: Stage, data: Mapping[str, Located], key: str) ->
         argument = {"source": "paths", "model": "files"}[place.partition(".")[0]]
         files[argument] = (*files.get(argument, ()), *located.files)
     kept = {"scratch": store.scratch(key), "logs": store.logs(run.pipeline.name, key)} if stage.resumable else {}
-    return {name: run.pipeline.tables[name] for name in stage.tables} | files | kept | dict(stage.point)
+    return dict(stage.settings) | files | kept | dict(stage.point)
 
 
-def _input_folders(
-    reader: Stage, inputs: Iterable[Reference], store: Store, by_stat: bool
-) -> dict[str, Path | list[Path]]:
-    """Return the verified folders of the input artifacts by argument; a list for a stage that fans out."""
-    folders: dict[str, Path | list[Path]] = {}
-    fanned_out = {stage.name for stages in STAGES.values() for stage in stages if stage.axes}
-    for label, reference in zip(reader.inputs, inputs, strict=True):
-        name = label.split()[0]  # the label of a point begins with its stage
-        path, argument = store.open_verified(reference, by_stat).path, reader.argument(name)
-        if name in fanned_out:
-            folders[argument] = [*cast(list[Path], folders.get(argument, [])), path]
+def _input_folders(run: Run, reader: Stage, inputs: Inputs, by_stat: bool) -> dict[str, Any]:
+    """Return the verified folders of the input artifacts by argument.
+
+    It is a list for a stage that fans out. A stage that compares candidates gets a dictionary of them by name,
+    `candidates`; the selected model has the argument `train`, as a model without candidates has.
+    """
+    folders: dict[str, Any] = {}
+    candidates: dict[str, CandidateArtifacts] = {}
+    stages = run.stages
+    for label in reader.inputs:
+        path = run.catalogue.store.open_verified(inputs[label], by_stat).path
+        made = stages.get(label)
+        name = made.name if made else label
+        if made and made.candidate and not reader.candidate:
+            one = candidates.setdefault(made.candidate, CandidateArtifacts(path))
+            if name != "train":
+                candidates[made.candidate] = replace(one, backtest=(*one.backtest, path))
+        elif made and made.axes:
+            folders[name] = [*folders.get(name, []), path]
         else:
-            folders[argument] = path
-    return folders
+            folders[reader.argument("train" if name == SELECT else name)] = path
+    return folders | ({"candidates": candidates} if candidates else {})
 
 
 def _find_cached(store: Store, identity: Identity) -> Artifact | None:
@@ -234,13 +272,11 @@ def _find_cached(store: Store, identity: Identity) -> Artifact | None:
         return None
 
 
-def _make_chunks(
-    run: Run, label: str, inputs: Sequence[Reference], digests: Mapping[str, str], count: int
-) -> list[Path]:
+def _make_chunks(run: Run, label: str, inputs: Inputs, digests: Mapping[str, str], count: int) -> list[Path]:
     """Let workers make the missing chunks of a stage, and return the verified folders of all chunks."""
     stage, store, modules = run.stages[label], run.catalogue.store, read_modules(run.catalogue.store.memo)
     read = stage.chunk(0).inputs
-    references = [reference for name, reference in zip(stage.inputs, inputs, strict=True) if name in read]
+    references = {name: inputs[name] for name in read}
     read_digests = {name: digest for name, digest in digests.items() if name in read or name not in stage.inputs}
     imported = imported_code(run, stage)
     identities = [
@@ -274,9 +310,30 @@ def _call_core(
         unread = {stage.argument(name.split()[0]) for name in {*stage.inputs} - {*stage.chunk(0).inputs}}
         count = module.chunks(**{name: value for name, value in arguments.items() if name not in unread})
         arguments = arguments | ({"chunks": make_chunks(count)} if count > 1 else {})
-    draft.counts = core(**arguments, out=draft.path)
+    if stage.candidate:
+        draft.counts = _fit_candidate(core, stage, arguments, draft.path)
+    else:
+        draft.counts = core(**arguments, out=draft.path)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
     draft.measures = {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mib": round(peak, 1)}
+
+
+def _fit_candidate(core: Callable[..., dict[str, int]], stage: Stage, arguments: dict[str, Any], out: Path) -> Any:
+    """Fit a candidate and return its counts; if it does not suit the data, the artifact says so.
+
+    A failed candidate has an artifact, so that it is not tried again with the same data. A full disk, too little memory
+    or a kill are not the candidate's failure.
+    """
+    try:
+        counts = core(**arguments, out=out)
+    except (DataError, Diverged, RequestError, Unsuitable) as error:
+        shutil.rmtree(out)  # what it had written
+        out.mkdir()
+        write_candidate(stage.settings, out, error)
+        logger.warning("%s failed: %s", stage.label, error)
+        return {}
+    write_candidate(stage.settings, out)
+    return counts
 
 
 def record_stage(run: Run, label: str, artifact: Artifact, cached: bool, seconds: float) -> None:

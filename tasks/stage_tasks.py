@@ -1,21 +1,23 @@
 """Prefect tasks of all stages, and a function that runs the stages of any domain up to a given one."""
 
 import importlib
-from collections.abc import Mapping
-from typing import Any
 
+from prefect import Task
 from prefect.client.schemas.objects import State, TaskRun
 
-from gristmill.config.stages import START
-from gristmill.errors import SourceChanged
+from gristmill.config.stages import START, Stage
+from gristmill.errors import SourceChanged, WorkError
 from gristmill.retraining.lost_rows import check_lost_rows
 from gristmill.runs import plan
+from gristmill.runs.records import Runs
 from gristmill.store.artifact import Reference
 from gristmill.store.code_closure import read_modules
 from gristmill.training import progress
 from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
-from tasks.run_stage import Run, imported_code, produce, read_inputs, record_stage, stage_task
+from tasks.run_stage import Inputs, Run, imported_code, is_made, produce, read_inputs, record_stage, stage_task
+
+Made = dict[str, Reference]  # artifacts by the label of their stage
 
 
 async def _source_has_changed(task: object, task_run: TaskRun, state: State) -> bool:
@@ -23,109 +25,142 @@ async def _source_has_changed(task: object, task_run: TaskRun, state: State) -> 
     return isinstance(await state.aresult(raise_on_failure=False), SourceChanged)
 
 
-@stage_task("ingest {run.pipeline.name}", retries=2, retry_delay_seconds=1, retry_condition_fn=_source_has_changed)
-def ingest(run: Run) -> Reference:
+@stage_task("{label} {run.pipeline.name}")
+def _work(run: Run, label: str, inputs: Inputs) -> Reference:
+    """Return the artifact of a stage, from the store or made now."""
+    resumable = run.stages[label].resumable
+    callbacks = {"on_epoch": EpochProgress(run.pipeline.name)} if resumable else {}
+    made = produce(run, label, inputs, on_new=show_scores if label == "evaluate" else None, **callbacks)
+    if label == "ingest":
+        check_lost_rows(run.catalogue, run.pipeline, run.record().references[label])
+    return made
+
+
+def _task(name: str) -> Task[[Run, str, Inputs], Reference]:
+    """Return the Prefect task of a stage; ingest is tried again if the source changed while it was read."""
+    if name != "ingest":
+        return _work.with_options(name=name)
+    return _work.with_options(name=name, retries=2, retry_delay_seconds=1, retry_condition_fn=_source_has_changed)
+
+
+def ingest(run: Run) -> Made:
     """Read the source, check it and write it as Parquet; stop if it has lost rows."""
-    ingested = produce(run, "ingest")
-    check_lost_rows(run.catalogue, run.pipeline, run.record().references["ingest"])
-    return ingested
+    return _make(run, {}, "ingest")
 
 
-@stage_task("preprocess {run.pipeline.name}")
-def preprocess(run: Run, ingested: Reference) -> Reference:
+def preprocess(run: Run, made: Made) -> Made:
     """Split the data, and fit encoders and scalers on the training set."""
-    return produce(run, "preprocess", ingested)
+    return _make(run, made, "preprocess")
 
 
-@stage_task("features {run.pipeline.name}")
-def features(run: Run, prepared: Reference) -> Reference:
-    """Compute the features of each image once, if the base network stays frozen."""
-    return produce(run, "features", prepared)
+def train(run: Run, made: Made) -> Made:
+    """Fit the model, or every candidate, and forecast the blocks of its backtest.
+
+    With a budget no candidate is started after its end; what a candidate has in the cache is always used.
+    """
+    _check_slices(run, made)
+    found: Made = {}
+    untried = []
+    for candidate in dict.fromkeys(stage.candidate for stage in run.stages.values() if stage.fits):
+        stages = [stage for stage in run.stages.values() if stage.fits and stage.candidate == candidate]
+        if run.over_budget and not _all_made(run, stages, made):
+            untried.append(candidate)
+            continue
+        for name in dict.fromkeys(stage.name for stage in stages):
+            points = [stage for stage in stages if stage.name == name]
+            if len(points) > 1 and run.jobs != 1:
+                found |= _made_by_workers(run, [stage.label for stage in points], made["preprocess"])
+            for stage in points:
+                if stage.label not in found:
+                    found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
+    if not found:
+        raise WorkError(f"the budget of {run.budget} s ended before a candidate was trained. Give a larger --budget.")
+    if run.budget is not None:
+        Runs(run.catalogue.store).note_untried(run.pipeline.name, run.id, run.budget, untried)
+    return found
 
 
-@stage_task("train {run.pipeline.name}")
-def train(run: Run, prepared: Reference, *more: Reference) -> Reference:
-    """Fit the network, resuming from the last checkpoint; `more` are further inputs, such as initial weights."""
-    if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):  # evaluate would fail after the training
+def select(run: Run, made: Made) -> Made:
+    """Choose among the candidates, with `kind = "auto"`."""
+    return _make(run, made, "select")
+
+
+def evaluate(run: Run, made: Made) -> Made:
+    """Score the model, the baselines and other candidates on the test set."""
+    return _make(run, made, "evaluate")
+
+
+def refit(run: Run, made: Made) -> Made:
+    """Train the evaluated model again on all data, with `export.refit`."""
+    return _make(run, made, "refit")
+
+
+def export(run: Run, made: Made) -> Made:
+    """Write the model in each format and check the scored predictions."""
+    return _make(run, made, "export")
+
+
+_STEPS = (preprocess, train, select, evaluate, refit, export)
+
+
+def run_up_to(last: str, run: Run, made: Made) -> Made:
+    """Run the missing stages up to `last`, and return the artifacts of all stages."""
+    found = dict(made) | ({START: run.start} if run.start else {})
+    for step in _STEPS:
+        if not any(label.split()[0] == step.__name__ for label in found):
+            found |= step(run, found)
+        if step.__name__ == last:
+            break
+    return found
+
+
+def _make(run: Run, made: Made, name: str) -> Made:
+    """Return the artifact of a stage that does not fan out, or nothing if the pipeline does not have the stage."""
+    stages = [stage for stage in run.stages.values() if stage.name == name]
+    return {stage.label: _task(name)(run, stage.label, _inputs(stage, made)) for stage in stages}
+
+
+def _inputs(stage: Stage, made: Made) -> Inputs:
+    """Return the artifacts that a stage reads; those of candidates that were not tried are missing."""
+    return {label: made[label] for label in stage.inputs if label in made or not stage.compares}
+
+
+def _all_made(run: Run, stages: list[Stage], made: Made) -> bool:
+    """Return whether all artifacts of a candidate are in the cache."""
+    found = dict(made)
+    for stage in stages:
+        artifact = is_made(run, stage.label, _inputs(stage, found))
+        if artifact is None:
+            return False
+        found[stage.label] = artifact.reference
+    return True
+
+
+def _check_slices(run: Run, made: Made) -> None:
+    """Check the columns to slice scores by before the training, after which evaluate would fail."""
+    if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
         from gristmill.domains.common.classification.score_table import check_slices
 
         dataset = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.dataset")
-        check_slices(slices, dataset.read(run.catalogue.store.open_verified(prepared).path))
-    return produce(run, "train", prepared, *more, on_epoch=EpochProgress(run.pipeline.name))
+        check_slices(slices, dataset.read(run.catalogue.store.open_verified(made["preprocess"]).path))
 
 
-@stage_task("{point} {run.pipeline.name}")
-def backtest(run: Run, point: str, prepared: Reference) -> Reference:
-    """Train on the data before one block and forecast the block."""
-    return produce(run, point, prepared, on_epoch=EpochProgress(run.pipeline.name))
-
-
-def backtests(run: Run, prepared: Reference) -> list[Reference]:
-    """Return all blocks of the backtest; workers make missing ones if the run uses several at a time."""
-    points = run.points("backtest")
-    made = _backtests_by_workers(run, points, prepared) if run.jobs != 1 and len(points) > 1 else {}
-    return [made[point] if point in made else backtest(run, point, prepared) for point in points]
-
-
-def _backtests_by_workers(run: Run, points: list[str], prepared: Reference) -> dict[str, Reference]:
-    """Let workers make the missing blocks, and add them to the run's record."""
+def _made_by_workers(run: Run, points: list[str], prepared: Reference) -> Made:
+    """Let workers make the missing blocks of a backtest, and add them to the run's record."""
     steps = plan.plan(run.catalogue, run.pipeline, run.refresh)
     missing = [step.stage for step in steps if step.stage in points and step.state != "fresh"]
     if len(missing) < 2:
         return {}
-    modules = read_modules(run.catalogue.store.memo)
+    modules, inputs = read_modules(run.catalogue.store.memo), {"preprocess": prepared}
     chunks = []
     for point in missing:
         stage = run.stages[point]
-        _, digests = read_inputs(run, stage, [prepared])
+        _, digests = read_inputs(run, stage, inputs)
         identity = plan.identity_of(run.pipeline, stage, digests, modules, imported_code(run, stage))
         chunks.append(StageChunk(point, identity.key))
     progress.report_work("backtest")
-    found: dict[str, Reference] = {}
-    for number, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters([prepared]), chunks):
+    found: Made = {}
+    for number, result in make_with_workers(run.catalogue, run.jobs, run.chunk_parameters(inputs), chunks):
         record_stage(run, missing[number], result.artifact, result.cached, result.seconds)
         found[missing[number]] = result.artifact.reference
     return found
-
-
-@stage_task("evaluate {run.pipeline.name}")
-def evaluate(run: Run, prepared: Reference, trained: Reference, *more: Reference) -> Reference:
-    """Score the model and the baselines on the test set; `more` are further inputs of the domain."""
-    return produce(run, "evaluate", prepared, trained, *more, on_new=show_scores)
-
-
-@stage_task("refit {run.pipeline.name}")
-def refit(run: Run, prepared: Reference, trained: Reference, *start: Reference) -> Reference:
-    """Train the evaluated model again on all data, resuming from the last checkpoint."""
-    return produce(run, "refit", prepared, trained, *start, on_epoch=EpochProgress(run.pipeline.name))
-
-
-@stage_task("export {run.pipeline.name}")
-def export(run: Run, prepared: Reference, trained: Reference, evaluated: Reference, *more: Reference) -> Reference:
-    """Write the model in each format and check the scored predictions; `more` are further inputs."""
-    return produce(run, "export", prepared, trained, evaluated, *more)
-
-
-_TASKS: dict[str, Any] = {
-    "preprocess": preprocess,
-    "features": features,
-    "train": train,
-    "evaluate": evaluate,
-    "refit": refit,
-    "export": export,
-}
-
-
-def run_up_to(last: str, run: Run, made: Mapping[str, Reference]) -> dict[str, Reference]:
-    """Run the missing stages up to `last`, and return the references of all stages."""
-    references = dict(made) | ({START: run.start} if run.start else {})
-    for label, stage in run.stages.items():
-        if label not in references:
-            inputs = [references[name] for name in stage.inputs]
-            if stage.point:
-                references |= zip(run.points(stage.name), backtests(run, *inputs), strict=True)
-            else:
-                references[label] = _TASKS[stage.name](run, *inputs)
-        if stage.name == last:
-            break
-    return references

@@ -9,6 +9,7 @@ import typer
 
 from gristmill.config import catalogue, stages
 from gristmill.errors import GristmillError, RequestError
+from gristmill.settings.schedule import parse_duration
 
 
 def number_of(version: str) -> int:
@@ -16,6 +17,14 @@ def number_of(version: str) -> int:
     if not re.fullmatch(r"v?[1-9]\d*", version):
         raise RequestError(f"version {version!r}: expected a number, such as 3 or v3.")
     return int(version.removeprefix("v"))
+
+
+def seconds_of(duration: str) -> float:
+    """Return the seconds of a duration, given as 90s, 2m or "2 minutes"."""
+    try:
+        return parse_duration(duration).total_seconds()
+    except ValueError as error:
+        raise RequestError(f"--budget {duration}: expected {error}.") from None
 
 
 def pipelines_like(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -63,6 +72,14 @@ Refresh = Annotated[
     typer.Option(metavar="STAGE", help="Run this stage again, even if it is cached.", autocompletion=stages_like),
 ]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Number of processes; default: the [runner] setting, or one.")]
+Budget = Annotated[
+    float | None,
+    typer.Option(
+        metavar="TIME",
+        parser=seconds_of,
+        help="Start no further candidate of an auto model after this time, such as 2m. A later run goes on.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RunId = Annotated[
     str | None, typer.Option(help="ID of a run; default: the last successful one of the pipeline's own settings.")

@@ -8,6 +8,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -41,6 +42,7 @@ logger = logging.getLogger(__name__)
 WIDTH_WITHOUT_TERMINAL = 200  # characters of a line of a wrapped table
 MIN_SENTENCE_WIDTH = 20
 
+_POINT = re.compile(r" [\d/]+$")  # numbers of a point, as in `backtest 2/1`
 _STATES = {  # of pipelines and of steps
     "fresh": "[green]fresh[/]",
     "stale": "[yellow]stale[/]",
@@ -48,6 +50,7 @@ _STATES = {  # of pipelines and of steps
     "depends": "[yellow]run?[/]",
     "never run": "[dim]never run[/]",
     "no data": "[red]no data[/]",
+    "untried": "[dim]not tried[/]",
 }
 _DIAGNOSES = {True: "[green]ok[/]", False: "[red]no[/]", None: "–"}
 _INDENT = " " * 8  # width of the labels `model`, `report` and `bundle` below the scores of a run
@@ -146,11 +149,14 @@ def show_status(pipelines: "list[Status]", everything: bool = True) -> None:
 def show_plan(name: str, steps: list[Step]) -> None:
     """Print the steps of a run with the reason for each, or that there is nothing to do."""
     if is_fresh(steps):
-        print(f"{name}: all fresh, nothing to do", flush=True)  # without rich
+        candidates = [step for step in steps if step.stage.startswith("train ")]
+        untried = sum(step.state == "untried" for step in candidates)
+        left = f", {untried} of {len(candidates)} candidates not tried" if untried else ""
+        print(f"{name}: all fresh, nothing to do{left}", flush=True)  # without rich
         return
     rows = []
     for (stage, state, reason), group in itertools.groupby(
-        steps, lambda step: (step.stage.split()[0], step.state, step.reason)
+        steps, lambda step: (_POINT.sub("", step.stage), step.state, step.reason)
     ):
         labels = [step.stage for step in group]
         label = labels[0] if len(labels) == 1 else f"{stage} x{len(labels)}"

@@ -1,6 +1,5 @@
 """`pipelines.toml`: read, validated and turned into settings, with all errors of the file reported at once."""
 
-import importlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,14 +11,13 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from gristmill.config.assignments import caused_by_set, override
+from gristmill.config.candidates import check_candidates
 from gristmill.config.open_store import open_store
 from gristmill.config.schema_files import check_columns, orphan_schemas, read_schema
 from gristmill.config.stages import DOMAINS, unknown_domain
+from gristmill.config.tables import is_table, read_table, schema_of, tables_of
 from gristmill.errors import RequestError
 from gristmill.settings.base import CacheFolder, Settings, StoreLocation, columns
-from gristmill.settings.custom_code import CustomCode, is_custom
-from gristmill.settings.data_schema import Expectations
-from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.messages import Problem, unknown_name, unknown_pipeline, validate_table
 from gristmill.settings.runner import SEQUENTIAL, Runner
 from gristmill.settings.sweep import Sweep
@@ -31,7 +29,6 @@ SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides its domain's tables
 _RETIRED_KEYS = {("gate", "baseline")}  # keys that only run records of earlier versions contain
-Choice = type[Settings] | tuple[str, ...]  # class of a table, or the packages that offer its kinds
 
 
 class Defaults(Settings):
@@ -121,7 +118,7 @@ def read(root: Path, changes: Mapping[str, tuple[str, ...]]) -> Catalogue:
         raise RequestError(f"{file}: not valid TOML: {str(error).partition(';')[0]}.") from None
     problems = [Problem(PIPELINES_FILE, unknown_name("table", name, _TABLES)) for name in raw if name not in _TABLES]
     for name in _TABLES:
-        if not _is_table(raw.get(name, {}), f"{PIPELINES_FILE} {name}", problems):
+        if not is_table(raw.get(name, {}), f"{PIPELINES_FILE} {name}", problems):
             del raw[name]
     defaults = validate_table(Defaults, raw.get("defaults", {}), f"{PIPELINES_FILE} [defaults]", problems)
     runner = SEQUENTIAL
@@ -155,17 +152,10 @@ def find_project_folder() -> Path:
     )
 
 
-def _is_table(raw: Any, where: str, problems: list[Problem]) -> bool:
-    """Return whether a raw value is a table; otherwise, add a problem to `problems`."""
-    if not isinstance(raw, dict):
-        problems.append(Problem(f"{where}:", f"expected a table. Received: {redact(raw)!r}."))
-    return isinstance(raw, dict)
-
-
 def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None:
     """Return a pipeline from its raw table; if it is invalid, add to `problems` and return None."""
     where, before = f"{PIPELINES_FILE} [pipelines.{name}]", len(problems)
-    if not _is_table(table, where, problems):
+    if not is_table(table, where, problems):
         return None
     if not re.fullmatch(PIPELINE_PATTERN, name):
         text = f"{name!r}: a pipeline's name has only letters, digits, - and _."
@@ -183,8 +173,10 @@ def _pipeline(name: str, table: Any, problems: list[Problem]) -> Pipeline | None
         problems.append(Problem(where, text, "description", "description"))
     tables: dict[str, Settings] = {}
     for key, choice in classes.items():
-        if settings := _table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
+        if settings := read_table(choice, table.get(key, {}), f"{where[:-1]}.{key}]", key, problems):
             tables[key] = settings
+    if len(problems) == before:
+        check_candidates(domain, tables, f"{where[:-1]}.model]", problems)
     sweep = _sweep(table["sweep"], f"{where[:-1]}.sweep]", classes, problems) if "sweep" in table else None
     return Pipeline(name, domain, description, tables, sweep) if len(problems) == before else None
 
@@ -211,29 +203,12 @@ def _with_schema(pipeline: Pipeline, root: Path, overrides: tuple[str, ...], pro
 
 def _sweep(raw: Any, where: str, tables: Iterable[str], problems: list[Problem]) -> Sweep | None:
     """Return a sweep; whether its values fit the pipeline is checked when the points are made."""
-    if not _is_table(raw, where, problems):
+    if not is_table(raw, where, problems):
         return None
     known = [*Sweep.model_fields, *tables]
     unknown = [key for key in raw if key not in known]
     problems.extend(Problem(where, unknown_name("key", key, known), key) for key in unknown)
     return None if unknown else validate_table(Sweep, raw, where, problems)
-
-
-def tables_of(domain: str) -> dict[str, Choice]:
-    """Return a domain's tables: name to settings class, or to the packages that offer its kinds."""
-    tables = importlib.import_module(f"gristmill.domains.{domain}.settings").TABLES
-    return {name: (choice,) if isinstance(choice, str) else choice for name, choice in tables.items()}
-
-
-def schema_of(domain: str) -> type[Expectations]:
-    """Return the class of a domain's schemas."""
-    schema: type[Expectations] = importlib.import_module(f"gristmill.domains.{domain}.settings").Schema
-    return schema
-
-
-def allows_custom_code(choice: Choice) -> bool:
-    """Return whether the kind of a table may be the user's own function; only models support this."""
-    return isinstance(choice, tuple) and choice[-1].endswith(".models")
 
 
 def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settings]:
@@ -245,25 +220,9 @@ def restore_settings(domain: str, values: Mapping[str, Any]) -> dict[str, Settin
     tables: dict[str, Settings | None] = {}
     for name, choice in tables_of(domain).items():
         known = {key: value for key, value in values.get(name, {}).items() if (name, key) not in _RETIRED_KEYS}
-        tables[name] = _table(choice, known, name, name, problems)
+        tables[name] = read_table(choice, known, name, name, problems)
     if SCHEMA in values:
         tables[SCHEMA] = validate_table(schema_of(domain), values[SCHEMA], SCHEMA, problems)
     if problems:
         raise RequestError(f"the settings of this run do not fit this version ({problems[0]}) Run the pipeline again.")
     return {name: table for name, table in tables.items() if table is not None}
-
-
-def _table(choice: Choice, raw: Any, where: str, name: str, problems: list[Problem]) -> Settings | None:
-    """Validate one table; if `choice` lists packages, the table's `kind` selects the settings class."""
-    if not _is_table(raw, where, problems):
-        return None
-    if isinstance(choice, tuple):
-        kind = raw.get("kind")
-        if is_custom(kind) and allows_custom_code(choice):
-            return validate_table(CustomCode, raw, where, problems)
-        if kind not in (known := kinds(*choice)):
-            hint = ' Your own: "file.py:function".' if allows_custom_code(choice) else ""
-            problems.append(Problem(where, unknown_name(name, kind, known) + hint, "kind", "kind"))
-            return None
-        choice = settings_of(str(kind), *choice)
-    return validate_table(choice, raw, where, problems)

@@ -13,12 +13,14 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import ModelSchema
 
-from gristmill.config.catalogue import Choice, Defaults, allows_custom_code, tables_of
+from gristmill.config.catalogue import Defaults
 from gristmill.config.stages import DOMAINS
+from gristmill.config.tables import Choice, offers_models, tables_of
 from gristmill.settings.base import Settings
 from gristmill.settings.custom_code import CustomCode
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.settings.runner import Runner
+from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Sweep
 
 _COMMENTED_FIELD = re.compile(r"^    (\w+): (?:.*\n     .*|\n    \))*?.*?  # (.+)$", re.MULTILINE)
@@ -35,7 +37,7 @@ def schema() -> dict[str, Any]:
     choices = {
         domain: {table: list(_classes(choice)) for table, choice in tables_of(domain).items()} for domain in DOMAINS
     }
-    classes: list[type[Settings]] = [Defaults, Runner, Sweep]
+    classes: list[type[Settings]] = [Auto, Defaults, Runner, Sweep]
     classes += [kind for tables in choices.values() for table in tables.values() for kind in table]
     references, definitions = models_json_schema(
         [(kind, "validation") for kind in classes], ref_template="#/$defs/{model}", schema_generator=_Described
@@ -66,8 +68,8 @@ def _classes(choice: Choice) -> Iterator[type[Settings]]:
 def _pipeline(domain: str, tables: dict[str, list[type[Settings]]], references: dict[Any, Any]) -> dict[str, Any]:
     options = {table: [references[kind, "validation"] for kind in classes] for table, classes in tables.items()}
     for table, choice in tables_of(domain).items():
-        if allows_custom_code(choice):
-            options[table].append(_OWN)
+        if offers_models(choice):
+            options[table] += [references[Auto, "validation"], _OWN]
     needed = [
         table for table, classes in tables.items() if any(f.is_required() for f in classes[0].model_fields.values())
     ]

@@ -6,12 +6,14 @@ code closure.
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gristmill.config.candidates import Candidate, candidates_of
 from gristmill.settings.base import Settings
 from gristmill.settings.messages import unknown_name
+from gristmill.settings.selection import Auto
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,16 @@ class Stage:
     function: str = ""  # function of its module: by default the stage's name, or `chunk`
     chunked: tuple[str, ...] | None = None  # inputs of the module's `chunks` and `chunk`; None without these functions
     threaded: bool = False  # uses all cores of a machine, so chunks only help on other machines
+    fits: bool = False  # fits a model: with `kind = "auto"` there is one stage for each candidate
+    compares: bool = False  # reads all candidates; other stages read the selected model only
+    settings: Mapping[str, Settings] = field(default_factory=dict)  # the tables of a pipeline, or of a candidate
+    candidate: str = ""  # name of the candidate that it fits
 
     @property
     def label(self) -> str:
-        """The name, with the numbers of a point from 1 on: `backtest 2/1`."""
+        """The name, the candidate, and the numbers of a point from 1 on: `train theta`, `backtest 2/1`."""
         numbers = "/".join(str(number + 1) for number in self.point.values())
-        return f"{self.name} {numbers}" if numbers else self.name
+        return " ".join(filter(None, (self.name, self.candidate, numbers)))
 
     def chunk(self, number: int) -> "Stage":
         """Return one chunk of the work as a point; only the stage itself reads its artifact."""
@@ -53,6 +59,11 @@ def _has_frozen_base(tables: Mapping[str, Any]) -> bool:
     return model.kind == "transfer" and model.frozen and not changes
 
 
+def _is_auto(tables: Mapping[str, Any]) -> bool:
+    return isinstance(tables["model"], Auto)
+
+
+SELECT = "select"  # stage that chooses among the candidates; later stages read its artifact in place of that of train
 _TABLES = ("numpy", "pandas", "pyarrow")
 _STATISTICS = ("ruptures", "scipy", "statsmodels")
 _NETWORKS = ("keras", *_TABLES, "tensorflow")
@@ -68,12 +79,24 @@ def _preprocess(*libraries: str, **options: Any) -> Stage:
     return Stage("preprocess", ("preprocess",), ("ingest",), libraries, **options)
 
 
-def _train(*inputs: str, name: str = "train", tables: tuple[str, ...] = ("model", "train"), **options: Any) -> Stage:
-    return Stage(name, tables, inputs, _NETWORKS, resumable=True, **options)
+def _train(
+    *inputs: str,
+    name: str = "train",
+    tables: tuple[str, ...] = ("model", "train"),
+    fits: bool = True,
+    **options: Any,
+) -> Stage:
+    return Stage(name, tables, inputs, _NETWORKS, resumable=True, fits=fits, **options)
+
+
+def _select(*inputs: str) -> Stage:
+    read = ("preprocess", "train", *inputs)
+    return Stage(SELECT, ("select",), read, _NETWORKS, compares=True, when=_is_auto)
 
 
 def _evaluate(*inputs: str, statistics: tuple[str, ...] = (), **options: Any) -> Stage:
-    return Stage("evaluate", ("evaluate",), ("preprocess", "train", *inputs), (*_NETWORKS, *statistics), **options)
+    read, libraries = ("preprocess", "train", *inputs), (*_NETWORKS, *statistics)
+    return Stage("evaluate", ("evaluate",), read, libraries, compares=True, **options)
 
 
 def _export(*inputs: str) -> Stage:
@@ -81,12 +104,27 @@ def _export(*inputs: str) -> Stage:
 
 
 STAGES: dict[str, tuple[Stage, ...]] = {
-    "generation": (_ingest(*_TABLES), _preprocess(*_NETWORKS), _train("preprocess"), _evaluate(), _export()),
-    "tabular": (_ingest(*_TABLES), _preprocess(*_TABLES), _train("preprocess"), _evaluate(), _export()),
+    "generation": (
+        _ingest(*_TABLES),
+        _preprocess(*_NETWORKS),
+        _train("preprocess"),
+        _select(),
+        _evaluate(),
+        _export(),
+    ),
+    "tabular": (
+        _ingest(*_TABLES),
+        _preprocess(*_TABLES),
+        _train("preprocess"),
+        _select(),
+        _evaluate(),
+        _export(),
+    ),
     "text": (
         _ingest(*_TABLES, "tensorflow", "tensorflow-datasets"),
         _preprocess(*_NETWORKS, chunked=("ingest",), threaded=True),
         _train("preprocess"),
+        _select(),
         _evaluate("ingest", statistics=("scipy",)),
         _export("ingest"),
     ),
@@ -100,8 +138,9 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             tables=("model", "train", "backtest"),
             axes=(("windows", "window"), ("seeds", "seed")),
         ),
+        _select("backtest"),
         _evaluate("backtest", statistics=_STATISTICS, chunked=("preprocess",)),
-        _train("preprocess", "train", name="refit", warm=True, when=lambda tables: tables["export"].refit),
+        _train("preprocess", "train", name="refit", fits=False, warm=True, when=lambda tables: tables["export"].refit),
         _export("refit"),
     ),
     "vision": (
@@ -116,8 +155,10 @@ STAGES: dict[str, tuple[Stage, ...]] = {
             ignores={"model": ("units", "dropout")},
             chunked=("preprocess",),
             threaded=True,
+            fits=True,
         ),
         _train("preprocess", "features", tables=("model", "augment", "train")),
+        _select(),
         _evaluate("features", statistics=("scipy",)),
         _export(),
     ),
@@ -125,6 +166,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
 
 DOMAINS = tuple(STAGES)
 RENAMED_DOMAINS = {"regression": "tabular"}  # by their names in earlier versions, which records may hold
+_COMPARED = ("train", "backtest")  # stages whose artifacts of all candidates are compared
 START = "start"  # input with the weights from which training starts; no stage makes it
 
 
@@ -135,23 +177,42 @@ def unknown_domain(received: Any, known: Iterable[str] = DOMAINS) -> str:
 
 
 def stages_of(domain: str, tables: Mapping[str, Settings]) -> list[Stage]:
-    """Return the stages of a pipeline in their order, with each point of those that fan out."""
-    points = {stage.name: _points(stage, tables) for stage in STAGES[domain]}
-    labels = {name: tuple(stage.label for stage in found) for name, found in points.items()}
-    return [
-        replace(
-            stage,
-            tables=tuple(name for name in stage.tables if name in tables),  # the schema is optional
-            inputs=tuple(label for name in stage.inputs for label in labels[name]),
-        )
-        for found in points.values()
-        for stage in found
-    ]
+    """Return the stages of a pipeline in their order, with each candidate and point of those that fan out.
+
+    All stages that fit one candidate come before those of the next.
+    """
+    candidates = candidates_of(domain, tables)
+    every: list[Stage] = []
+    for fits, templates in itertools.groupby(STAGES[domain], key=lambda stage: stage.fits):
+        variants = candidates if fits and candidates else [Candidate("", tables)]
+        every += [point for one, template in itertools.product(variants, templates) for point in _points(template, one)]
+    return [replace(stage, inputs=tuple(_inputs(stage, every, bool(candidates)))) for stage in every]
+
+
+def _inputs(stage: Stage, every: list[Stage], auto: bool) -> Iterator[str]:
+    """Yield the labels of the stages that a stage reads, of those that its template names.
+
+    With `kind = "auto"` a stage that fits reads those of its own candidate. Other stages read the selected model, and
+    stages that compare the artifacts of all candidates.
+    """
+    for name in stage.inputs:
+        found = [one for one in every if one.name == name]
+        if auto and not stage.candidate and any(one.fits for one in found):
+            if name == "train" and stage.name != SELECT:
+                yield SELECT
+            if not stage.compares or name not in _COMPARED:
+                continue
+        yield from (one.label for one in found if one.candidate in ("", stage.candidate) or not stage.candidate)
 
 
 def fans_out(domain: str, tables: Mapping[str, Settings]) -> bool:
     """Return whether a pipeline has stages of several points or chunks, which can run in parallel."""
     return any(stage.point or stage.chunked is not None for stage in stages_of(domain, tables))
+
+
+def settings_of_stages(stages: Iterable[Stage]) -> list[Settings]:
+    """Return the different settings that stages use, those of candidates included."""
+    return list({id(table): table for stage in stages for table in stage.settings.values()}.values())
 
 
 def with_warm_start(stage: Stage) -> Stage:
@@ -164,9 +225,13 @@ def libraries_of(domain: str) -> tuple[str, ...]:
     return tuple(sorted({library for stage in STAGES[domain] for library in stage.libraries}))
 
 
-def _points(stage: Stage, tables: Mapping[str, Settings]) -> list[Stage]:
-    if stage.when and not stage.when(tables):
+def _points(template: Stage, candidate: Candidate) -> list[Stage]:
+    """Return a stage for each point, with the settings of the pipeline or of the candidate that it fits."""
+    tables = candidate.tables
+    if template.when and not template.when(tables):
         return []
+    settings = {name: tables[name] for name in template.tables if name in tables}  # the schema is optional
+    stage = replace(template, candidate=candidate.name, settings=settings, tables=tuple(settings))
     if not stage.axes:
         return [stage]
     counts = [range(getattr(tables[stage.name], key)) for key, _ in stage.axes]

@@ -42,8 +42,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[P
         yield ingested.path, ingested.counts
         return
     stage, *_ = stages_of(pipeline.domain, pipeline.tables)
-    tables = {name: pipeline.tables[name] for name in stage.tables}
-    fetch_missing(tables.values(), catalogue.root)
+    fetch_missing(stage.settings.values(), catalogue.root)
     data = plan.locate_inputs(catalogue, pipeline, stage)
     fetch(data.values(), catalogue.store)
     if "tensorflow" in stage.libraries:
@@ -51,7 +50,7 @@ def ingested_today(catalogue: Catalogue, pipeline: Pipeline) -> Iterator[tuple[P
     core = importlib.import_module(module_of(pipeline.domain, stage.name))
     paths = tuple(file for located in data.values() for file in located.files)
     with TemporaryDirectory() as folder:
-        yield Path(folder), core.ingest(**tables, paths=paths, out=Path(folder))
+        yield Path(folder), core.ingest(**stage.settings, paths=paths, out=Path(folder))
 
 
 def propose(domain: str, folder: Path, ingest: Settings) -> "SchemaProposal":

@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from gristmill.config.catalogue import Catalogue
-from gristmill.config.stages import stages_of
+from gristmill.config.stages import settings_of_stages, stages_of
 from gristmill.errors import WorkError
 from gristmill.prefect_runtime.entrypoints import import_own
 from gristmill.runs import plan
@@ -46,7 +46,8 @@ def launch(
         GristmillError: the work failed.
     """
     for name in names:
-        tables = catalogue.pipeline(name).tables.values()
+        pipeline = catalogue.pipeline(name)
+        tables = settings_of_stages(stages_of(pipeline.domain, pipeline.tables))
         fetch_missing(tables, catalogue.root)
         locate_data(catalogue, name)  # reports missing data of later stages before the first stage runs
         extras.check_installed(tables)

@@ -49,28 +49,38 @@ class Project(Models):
         """Yield the status of each pipeline, in the file's order."""
         return status.status(self.catalogue)
 
-    def plan(self, name: str, refresh: str | None = None) -> list[Step]:
-        """Return what a run of a pipeline would do, stage by stage, and why."""
+    def plan(self, name: str, refresh: str | None = None, budget: float | None = None) -> list[Step]:
+        """Return what a run of a pipeline would do, stage by stage, and why.
+
+        With a `budget`, in seconds, candidates that the last run did not try within that time are left out.
+        """
         pipeline = self.catalogue.pipeline(name)
         known = dict.fromkeys(stage.name for stage in stages.stages_of(pipeline.domain, pipeline.tables))
         if refresh is not None and refresh not in known:
             raise RequestError(f"refresh: no stage {refresh!r} in {name}. Known: {', '.join(known)}.")
-        return plan.plan(self.catalogue, pipeline, refresh)
+        untried = [] if budget is None else plan.untried_candidates(pipeline, self.store, budget)
+        return plan.plan(self.catalogue, pipeline, refresh, untried)
 
     def run(
-        self, name: str, refresh: str | None = None, steps: list[Step] | None = None, jobs: int | None = None
+        self,
+        name: str,
+        refresh: str | None = None,
+        steps: list[Step] | None = None,
+        jobs: int | None = None,
+        budget: float | None = None,
     ) -> Result:
         """Bring a pipeline up to date and return the run, or the last one if there is nothing to do.
 
         `refresh` is a stage to run again, `steps` the plan if it was made already, and `jobs` the number of processes
-        for blocks of a backtest or chunks of data (default: that of `[runner]`).
+        for blocks of a backtest or chunks of data (default: that of `[runner]`). After `budget` seconds no further
+        candidate of a model of kind "auto" is started; a later run with more time, or without a budget, goes on.
         """
-        steps = self.plan(name, refresh) if steps is None else steps
+        steps = self.plan(name, refresh, budget) if steps is None else steps
         if plan.is_fresh(steps):
             return self._result(no_op_runs.record_of_fresh(self.catalogue, name, self._assignments(name), steps))
         pipeline = self.catalogue.pipeline(name)
         fans_out = stages.fans_out(pipeline.domain, pipeline.tables)
-        parameters = {"refresh": refresh} | ({"jobs": jobs} if fans_out else {})
+        parameters = {"refresh": refresh, "budget": budget} | ({"jobs": jobs} if fans_out else {})
         return self._result(self._run_flow(pipeline.domain, name, parameters))
 
     def runs_in_parallel(self, jobs: int | None = None) -> bool:

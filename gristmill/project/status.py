@@ -47,7 +47,7 @@ def status(catalogue: Catalogue) -> Iterator[Status]:
     registry.pull()
     for name, pipeline in catalogue.pipelines.items():
         last = runs.latest_own(pipeline)
-        steps = plan.plan(catalogue, pipeline)
+        steps = plan.plan(catalogue, pipeline, untried=plan.untried_candidates(pipeline, store))
         state: PipelineState = "fresh" if plan.is_fresh(steps) else "stale" if last else "never run"
         if any(step.state == "no data" for step in steps):
             state = "no data"

@@ -36,7 +36,9 @@ def locate_source(catalogue: Catalogue, pipeline: Pipeline) -> dict[str, Located
     Raises:
         DataError: it does not exist.
     """
-    return plan.locate_inputs(catalogue, pipeline, Stage("ingest", ("source",), (), ()))
+    return plan.locate_inputs(
+        catalogue, pipeline, Stage("ingest", ("source",), (), (), settings={"source": pipeline.tables["source"]})
+    )
 
 
 def source_files(catalogue: Catalogue, pipeline: Pipeline, suffixes: tuple[str, ...] | None) -> tuple[Path, ...]:

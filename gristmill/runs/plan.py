@@ -4,14 +4,14 @@ Neither Prefect nor TensorFlow nor pandas is imported, so a run with nothing to 
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from gristmill import keys
 from gristmill.config.catalogue import Catalogue, Pipeline
-from gristmill.config.stages import Stage, module_of, stages_of
+from gristmill.config.stages import Stage, module_of, settings_of_stages, stages_of
 from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.keys import Identity
 from gristmill.runs.locations import Located, locate
@@ -25,7 +25,7 @@ from gristmill.store.store import Store
 from gristmill.util import extras
 from gristmill.util.toml import toml_value
 
-StepState = Literal["fresh", "run", "depends", "no data"]
+StepState = Literal["fresh", "run", "depends", "no data", "untried"]
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,48 @@ class Step:
 
     stage: str
     state: StepState
-    reason: str  # why it would run; empty if fresh
+    reason: str  # why it would run, or was not tried; empty if fresh
     artifact: Artifact | None = field(default=None, repr=False)
 
 
-def plan(catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None) -> list[Step]:
-    """Return the steps of a pipeline, each fresh or with the reason why it would run."""
-    memo = catalogue.store.memo
-    modules, imported = read_modules(memo), read_imported(catalogue.root, pipeline.tables.values(), memo)
+def plan(
+    catalogue: Catalogue, pipeline: Pipeline, refresh: str | None = None, untried: Collection[str] = ()
+) -> list[Step]:
+    """Return the steps of a pipeline, each fresh or with the reason why it would run.
+
+    `untried` names candidates that are left out as long as they have no result.
+    """
+    memo, stages = catalogue.store.memo, stages_of(pipeline.domain, pipeline.tables)
+    modules, imported = read_modules(memo), read_imported(catalogue.root, settings_of_stages(stages), memo)
     steps: dict[str, Step] = {}
-    for stage in stages_of(pipeline.domain, pipeline.tables):
+    for stage in stages:
         if stage.name == refresh:
             steps[stage.label] = Step(stage.label, "run", "requested by --refresh")
         else:
-            steps[stage.label] = _step(catalogue, pipeline, stage, modules, imported, steps)
+            left_out = [name for name in stage.inputs if name in steps and steps[name].state == "untried"]
+            if left_out:
+                stage = replace(stage, inputs=tuple(name for name in stage.inputs if name not in left_out))
+            step = _step(catalogue, pipeline, stage, modules, imported, steps)
+            if stage.candidate in untried and step.artifact is None:
+                step = Step(stage.label, "untried", "the budget ended before it was tried")
+            steps[stage.label] = step
     return list(steps.values())
 
 
 def is_fresh(steps: list[Step]) -> bool:
     """Return whether there is nothing to do."""
-    return all(step.state == "fresh" for step in steps)
+    return all(step.state in ("fresh", "untried") for step in steps)
+
+
+def untried_candidates(pipeline: Pipeline, store: Store, budget: float | None = None) -> list[str]:
+    """Return the candidates that the pipeline's last run did not try, because its budget had ended.
+
+    With a larger `budget`, in seconds, than that run had, none is returned.
+    """
+    last = Runs(store).latest_own(pipeline)
+    if last is None or last.budget is None or (budget is not None and budget > last.budget):
+        return []
+    return last.untried
 
 
 def identity_of(
@@ -64,11 +86,11 @@ def identity_of(
     `inputs` maps names to digests of everything that the stage reads, including locations (`source.path`). `imported`
     counts if the stage runs the pipeline's own code.
     """
-    tables = {name: pipeline.tables[name] for name in stage.tables}
-    external = imported if any(isinstance(table, CustomCode) for table in tables.values()) else NO_IMPORTS
-    starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables.values())]
-    settings = {name: _relevant_values(stage, name, table) for name, table in tables.items()}
-    libraries = keys.library_versions(stage.libraries, extras.libraries_of(tables.values()))
+    tables = stage.settings.values()
+    external = imported if any(isinstance(table, CustomCode) for table in tables) else NO_IMPORTS
+    starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables)]
+    settings = {name: _relevant_values(stage, name, table) for name, table in stage.settings.items()}
+    libraries = keys.library_versions(stage.libraries, extras.libraries_of(tables))
     if stage.point:
         settings[stage.name] = settings.get(stage.name, {}) | dict(stage.point)
     return keys.identify(
@@ -89,8 +111,7 @@ def _relevant_values(stage: Stage, name: str, table: Settings) -> dict[str, obje
 def locate_inputs(catalogue: Catalogue, pipeline: Pipeline, stage: Stage) -> dict[str, Located]:
     """Return the files of all locations in a stage's settings by `table.field`; raise `DataError` for a missing one."""
     located = {}
-    for name in stage.tables:
-        table = pipeline.tables[name]
+    for name, table in stage.settings.items():
         sha256, suffixes = getattr(table, "sha256", None), table.suffixes if isinstance(table, Files) else ("",)
         for key, location in locations(table):
             needed_by = f"[pipelines.{pipeline.name}.{name}] {key}"

@@ -62,6 +62,8 @@ class Record(BaseModel):
     pid: int
     process: str = ""  # `process_identity`: a later process may have the same pid
     retraining: Retraining | None = None
+    budget: float | None = None  # seconds after which no further candidate was started
+    untried: list[str] = []  # candidates that were not started
     trial: bool = False  # whether this is a trial of a sweep, which ends with scores and exports no model
 
     @property
@@ -131,6 +133,10 @@ class Runs:
         """Add a finished stage to a record."""
         record = self.read(pipeline, run)
         self._write(record.model_copy(update={"stages": record.stages | {stage: done}}))
+
+    def note_untried(self, pipeline: str, run: str, budget: float, candidates: list[str]) -> None:
+        """Record the budget, in seconds, and the candidates that were not started before its end."""
+        self._write(self.read(pipeline, run).model_copy(update={"budget": budget, "untried": candidates}))
 
     def note_retraining(self, pipeline: str, run: str, retraining: Retraining) -> None:
         """Record the state of a retraining."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from gristmill.settings.base import Settings
 
 _UNITS = ("second", "minute", "hour", "day", "week")
+_SHORT_UNITS = {"s": "second", "m": "minute", "h": "hour"}
 _FIELDS = ("minute", "hour", "day", "month", "weekday")  # of a cron line
 _CRON = f'five fields, {" ".join(_FIELDS)}, such as "0 6 * * 1"'
 _UNSUPPORTED_CRON = re.compile(r"LW|\dL", re.IGNORECASE)  # last weekday, last Friday: Prefect does not support them
@@ -22,14 +23,14 @@ _UTC = "UTC"
 def parse_duration(text: str) -> timedelta:
     """Return a duration; raise `ValueError` unless it is a whole number of seconds, minutes, hours, days or weeks.
 
-    >>> parse_duration("90 minutes")
-    datetime.timedelta(seconds=5400)
+    >>> parse_duration("90 minutes") == parse_duration("90m")
+    True
     """
-    match = re.fullmatch(rf"([1-9]\d*) ({'|'.join(_UNITS)})s?", text.strip())
+    match = re.fullmatch(rf"([1-9]\d*)(?: ({'|'.join(_UNITS)})s?|({'|'.join(_SHORT_UNITS)}))", text.strip())
     with suppress(OverflowError):
         if match:
-            return timedelta(**{f"{match[2]}s": int(match[1])})
-    raise ValueError('a number and a unit, such as "90 minutes", "6 hours", "1 day" or "2 weeks"')
+            return timedelta(**{f"{match[2] or _SHORT_UNITS[match[3]]}s": int(match[1])})
+    raise ValueError('a number and a unit, such as "90 minutes", "90m", "6 hours", "1 day" or "2 weeks"')
 
 
 def _check_duration(text: str) -> str:

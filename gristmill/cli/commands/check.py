@@ -59,7 +59,8 @@ def _train_stage(project: Project, pipeline: Pipeline) -> "TrainStage":
     """Return the train stage with its inputs, which must be up to date."""
     from gristmill.checks.overfit_check import TrainStage
 
-    (stage,) = (stage for stage in stages.stages_of(pipeline.domain, pipeline.tables) if stage.name == "train")
+    fitting = [one for one in stages.stages_of(pipeline.domain, pipeline.tables) if one.name == "train"]
+    stage = next((one for one in fitting if not hasattr(one.settings["model"], "fit")), fitting[0])  # a network
     folders = {}
     for step in project.plan(pipeline.name):
         if step.stage not in stage.inputs:
@@ -70,10 +71,11 @@ def _train_stage(project: Project, pipeline: Pipeline) -> "TrainStage":
                 f"Run first: gristmill run {pipeline.name}."
             )
         folders[step.stage] = project.store.open_verified(step.artifact.reference).path
-    tables = {name: pipeline.tables[name] for name in stage.tables}
-    fetch_missing(tables.values(), project.catalogue.root)
+    fetch_missing(stage.settings.values(), project.catalogue.root)
     located = plan.locate_inputs(project.catalogue, pipeline, stage).values()
-    return TrainStage(pipeline.domain, tables, folders, tuple(file for found in located for file in found.files))
+    return TrainStage(
+        pipeline.domain, dict(stage.settings), folders, tuple(file for found in located for file in found.files)
+    )
 
 
 def _show_tests(evidence: "Evidence", tests: "list[ScoredTest]", points: dict[str, int]) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from gristmill.cli import output, progress_bar
-from gristmill.cli.options import Jobs, Json, Refresh, RunId, Set, pipelines_argument
+from gristmill.cli.options import Budget, Jobs, Json, Refresh, RunId, Set, pipelines_argument
 from gristmill.errors import RequestError, WorkError
 from gristmill.project.overview_page import write_index
 from gristmill.project.project import Project
@@ -19,6 +19,7 @@ def run(
     set_: Set = None,
     refresh: Refresh = None,
     jobs: Jobs = None,
+    budget: Budget = None,
     as_json: Json = False,
 ) -> None:
     """Bring pipelines up to date: carry out the plan, print scores, report and bundle."""
@@ -39,9 +40,9 @@ def run(
                 _show(result)
     else:
         for name in names:
-            plan = _plan(project, name, refresh, as_json)
+            plan = _plan(project, name, refresh, as_json, budget)
             with progress_bar.working():
-                results.append(project.run(name, refresh, plan, jobs))
+                results.append(project.run(name, refresh, plan, jobs, budget))
             if not as_json and not is_fresh(plan):
                 _show(results[-1])
     if as_json:
@@ -51,9 +52,9 @@ def run(
         raise WorkError("\n".join(map(str, errors)))
 
 
-def _plan(project: Project, name: str, refresh: str | None, as_json: bool) -> list[Step]:
+def _plan(project: Project, name: str, refresh: str | None, as_json: bool, budget: float | None = None) -> list[Step]:
     with progress_bar.working("data", "reading"):
-        steps = project.plan(name, refresh)
+        steps = project.plan(name, refresh, budget)
     if not as_json and (is_fresh(steps) or not output.is_quiet()):
         output.show_plan(name, steps)
     return steps

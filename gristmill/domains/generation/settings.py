@@ -8,6 +8,7 @@ from gristmill.domains.text.settings import TokenSettings
 from gristmill.settings.base import AnyShare, Fit, Settings, Share
 from gristmill.settings.data_schema import Bounds, Expectations
 from gristmill.settings.schedule import Gate, Schedule
+from gristmill.settings.selection import Select
 
 Temperatures = Annotated[tuple[PositiveFloat, ...], Field(strict=False, min_length=1)]
 
@@ -65,6 +66,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "preprocess": Preprocess,
     "model": "gristmill.domains.generation.models",
     "train": Train,
+    "select": Select,
     "evaluate": Evaluate,
     "export": Export,
     "gate": Gate,

@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, model_validator
 from gristmill.settings.base import AnyShare, Column, Columns, Fit, Settings, Share
 from gristmill.settings.data_schema import TableSchema
 from gristmill.settings.schedule import Gate, Schedule
+from gristmill.settings.selection import Select
 
 Part = NonNegativeInt | Share  # number of rows, or their share
 
@@ -69,6 +70,7 @@ TABLES: dict[str, type[Settings] | str] = {
     "preprocess": Preprocess,
     "model": "gristmill.domains.tabular.models",
     "train": Train,
+    "select": Select,
     "evaluate": Evaluate,
     "export": Export,
     "gate": Gate,

@@ -9,6 +9,7 @@ from gristmill.domains.common.classification.settings import Train as Classifier
 from gristmill.settings.base import AnyShare, Column, Columns, OptionalColumn, Settings, Share
 from gristmill.settings.data_schema import Bounds, Classes, TableSchema
 from gristmill.settings.schedule import Gate, Schedule
+from gristmill.settings.selection import Select
 
 Length = PositiveInt | Share  # tokens; below 1, the share of the training texts that is not truncated
 
@@ -78,6 +79,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "preprocess": Preprocess,
     "model": "gristmill.domains.text.models",
     "train": Train,
+    "select": Select,
     "evaluate": Evaluate,
     "export": Export,
     "gate": Gate,

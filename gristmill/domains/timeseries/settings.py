@@ -8,6 +8,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 from gristmill.settings import schedule
 from gristmill.settings.base import AnyShare, Columns, Fit, OptionalColumn, Settings, Share
 from gristmill.settings.data_schema import TableSchema
+from gristmill.settings.selection import Select
 
 Part = PositiveInt | Share  # number of observations, or share of the series
 CalendarPart = Literal["hour", "weekday", "weekend", "month"]
@@ -131,6 +132,7 @@ TABLES: dict[str, type[Settings] | str | tuple[str, ...]] = {
     "model": "gristmill.domains.timeseries.models",
     "train": Train,
     "backtest": Backtest,
+    "select": Select,
     "evaluate": Evaluate,
     "export": Export,
     "gate": schedule.Gate,

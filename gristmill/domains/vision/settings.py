@@ -8,6 +8,7 @@ from gristmill.domains.common.classification.settings import Part, Train
 from gristmill.settings.base import AnyShare, Columns, Pair, Settings
 from gristmill.settings.data_schema import Bounds, Classes, Expectations
 from gristmill.settings.schedule import Gate, Schedule
+from gristmill.settings.selection import Select
 
 
 class Ingest(Settings):
@@ -75,6 +76,7 @@ TABLES: dict[str, type[Settings] | str] = {
     "augment": Augment,
     "model": "gristmill.domains.vision.models",
     "train": Train,
+    "select": Select,
     "evaluate": Evaluate,
     "export": Export,
     "gate": Gate,

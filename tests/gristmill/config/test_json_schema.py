@@ -14,7 +14,8 @@ from typing import Any, get_args
 import pytest
 
 from gristmill.config import json_schema
-from gristmill.config.catalogue import Defaults, load, tables_of
+from gristmill.config.catalogue import Defaults, load
+from gristmill.config.tables import tables_of
 from gristmill.config.stages import DOMAINS
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings

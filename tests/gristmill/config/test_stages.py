@@ -12,7 +12,8 @@ from typing import cast
 import pytest
 
 from gristmill.config import catalogue
-from gristmill.config.catalogue import SCHEMA, Choice, Pipeline, tables_of
+from gristmill.config.catalogue import SCHEMA, Pipeline
+from gristmill.config.tables import Choice, tables_of
 from gristmill.config.stages import DOMAINS, STAGES, Stage, module_of, stages_of, unknown_domain, with_warm_start
 from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.settings import Augment

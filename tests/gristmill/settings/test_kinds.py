@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from gristmill.config.catalogue import tables_of
+from gristmill.config.tables import tables_of
 from gristmill.config.stages import DOMAINS
 from gristmill.settings.kinds import kinds, module_of_kind, settings_of
 

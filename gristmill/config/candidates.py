@@ -1,0 +1,121 @@
+"""Candidates of a pipeline with `kind = "auto"`: a preset's and the user's own.
+
+A candidate is like a point of a sweep: a partial set of the tables `model`, `train` and `augment`, which replaces those
+of the pipeline. The split and the representation of the data are common to all candidates, so that every one is scored
+on the same examples.
+
+A domain lists the candidates of each preset in `gristmill/domains/<domain>/presets.py`, the cheapest first.
+"""
+
+import importlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gristmill.config.tables import AUTO, read_table, tables_of
+from gristmill.settings.base import Settings
+from gristmill.settings.messages import Problem, unknown_name
+from gristmill.settings.selection import Auto, CandidateText
+
+_TABLES = ("model", "train", "augment")  # tables that a candidate may set
+_DATA_TABLES = ("source", "ingest", "preprocess", "schema")  # the data, which is common to all candidates
+
+Point = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model to try."""
+
+    name: str  # its kind; a number is added if several have the same
+    tables: Mapping[str, Settings]  # of the pipeline, with the candidate's own
+
+
+def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate]:
+    """Return the candidates of a pipeline in their order, cheap ones first; none unless its model is "auto"."""
+    model = tables["model"]
+    if not isinstance(model, Auto):
+        return []
+    points = [
+        *(_without_own(point, tables) for point in preset(domain, model.preset)),
+        *map(point_of, model.candidates),
+    ]
+    made: list[Mapping[str, Settings]] = []
+    for point in points:
+        problems: list[Problem] = []
+        changed = _apply(domain, point, tables, "", problems)
+        if changed is None:
+            raise ValueError("; ".join(map(str, problems)))  # a preset is invalid: the user's own were checked before
+        if changed not in made:
+            made.append(changed)
+    return [Candidate(name, changed) for name, changed in zip(_names(made), made, strict=True)]
+
+
+def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, problems: list[Problem]) -> None:
+    """Add a problem for each of the user's candidates that is invalid; `where` names the table `model`."""
+    model = tables.get("model")
+    if not isinstance(model, Auto):
+        return
+    for number, given in enumerate(model.candidates):
+        label = f"candidates[{number}]"
+        found: list[Problem] = []
+        _apply(domain, point_of(given), tables, "", found)
+        problems.extend(Problem(where, one.text, "candidates", f"{label}{one.where}") for one in found)
+    if not model.candidates and not preset(domain, model.preset):
+        problems.append(Problem(where, 'expected candidates with preset = "none".', "candidates", "candidates"))
+
+
+def preset(domain: str, name: str) -> list[Point]:
+    """Return the candidates of a domain's preset."""
+    if name == "none":
+        return []
+    points: list[Point] = importlib.import_module(f"gristmill.domains.{domain}.presets").PRESETS[name]
+    return points
+
+
+def point_of(given: CandidateText) -> Point:
+    """Return the tables of a candidate that the user named by its kind or its tables."""
+    return {"model": {"kind": given}} if isinstance(given, str) else given
+
+
+def _without_own(point: Point, tables: Mapping[str, Settings]) -> Point:
+    """Return a preset's candidate without the values that the pipeline sets itself, which apply to all candidates."""
+    return {
+        name: {
+            key: value for key, value in values.items() if name == "model" or key not in tables[name].model_fields_set
+        }
+        for name, values in point.items()
+    }
+
+
+def _apply(
+    domain: str, point: Point, tables: Mapping[str, Settings], where: str, problems: list[Problem]
+) -> Mapping[str, Settings] | None:
+    """Return the tables of a pipeline with a candidate's own, or None after adding to `problems`."""
+    before, changed, choices = len(problems), dict(tables), tables_of(domain)
+    allowed = [name for name in _TABLES if name in choices]
+    for name, values in point.items():
+        if name in _DATA_TABLES:
+            text = f"a candidate may not set {name}: all candidates learn from the same data. Set it for the pipeline."
+            problems.append(Problem(where, text))
+        elif name not in allowed:
+            problems.append(Problem(where, unknown_name("table", name, allowed)))
+        elif name == "model" and values.get("kind") == AUTO:
+            problems.append(Problem(f"{where}.model.kind", 'expected a kind other than "auto".'))
+        else:
+            merged = values if name == "model" else tables[name].model_dump(exclude_unset=True) | dict(values)
+            if read := read_table(choices[name], merged, f"{where}.{name}", name, problems):
+                changed[name] = read
+    if "model" not in point and len(problems) == before:
+        problems.append(Problem(where, 'expected a table model, such as { model = { kind = "dense" } }.'))
+    return changed if len(problems) == before else None
+
+
+def _names(made: list[Mapping[str, Settings]]) -> Iterator[str]:
+    """Yield a name for each candidate: its kind, or `dense-2` for the second of a kind."""
+    seen: Counter[str] = Counter()
+    for tables in made:
+        kind = str(getattr(tables["model"], "kind"))  # noqa: B009 - every model has one
+        seen[kind] += 1
+        yield kind if seen[kind] == 1 else f"{kind}-{seen[kind]}"

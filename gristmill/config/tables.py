@@ -1,0 +1,62 @@
+"""Tables of a pipeline: the settings class of each, chosen by its `kind` where a package offers several."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from gristmill.settings.base import Settings
+from gristmill.settings.custom_code import CustomCode, is_custom
+from gristmill.settings.data_schema import Expectations
+from gristmill.settings.kinds import kinds, settings_of
+from gristmill.settings.messages import Problem, unknown_name, validate_table
+from gristmill.settings.selection import Auto
+from gristmill.util.urls import redact
+
+Choice = type[Settings] | tuple[str, ...]  # class of a table, or the packages that offer its kinds
+AUTO = "auto"
+
+
+def tables_of(domain: str) -> dict[str, Choice]:
+    """Return a domain's tables: name to settings class, or to the packages that offer its kinds."""
+    tables = importlib.import_module(f"gristmill.domains.{domain}.settings").TABLES
+    return {name: (choice,) if isinstance(choice, str) else choice for name, choice in tables.items()}
+
+
+def schema_of(domain: str) -> type[Expectations]:
+    """Return the class of a domain's schemas."""
+    schema: type[Expectations] = importlib.import_module(f"gristmill.domains.{domain}.settings").Schema
+    return schema
+
+
+def offers_models(choice: Choice) -> bool:
+    """Return whether a table is the model: its kind may also be "auto", or the user's own function."""
+    return isinstance(choice, tuple) and choice[-1].endswith(".models")
+
+
+def read_table(choice: Choice, raw: Any, where: str, name: str, problems: list[Problem]) -> Settings | None:
+    """Return a raw table as settings, or None after adding to `problems`.
+
+    If `choice` lists packages, the table's `kind` selects the settings class.
+    """
+    if not is_table(raw, where, problems):
+        return None
+    if isinstance(choice, tuple):
+        kind = raw.get("kind")
+        if is_custom(kind) and offers_models(choice):
+            return validate_table(CustomCode, raw, where, problems)
+        if kind == AUTO and offers_models(choice):
+            return validate_table(Auto, raw, where, problems)
+        known = [*kinds(*choice), *([AUTO] if offers_models(choice) else [])]
+        if kind not in known:
+            hint = ' Your own: "file.py:function".' if offers_models(choice) else ""
+            problems.append(Problem(where, unknown_name(name, kind, known) + hint, "kind", "kind"))
+            return None
+        choice = settings_of(str(kind), *choice)
+    return validate_table(choice, raw, where, problems)
+
+
+def is_table(raw: Any, where: str, problems: list[Problem]) -> bool:
+    """Return whether a raw value is a table; otherwise, add a problem to `problems`."""
+    if not isinstance(raw, Mapping):
+        problems.append(Problem(f"{where}:", f"expected a table. Received: {redact(raw)!r}."))
+    return isinstance(raw, Mapping)

@@ -1,0 +1,55 @@
+"""Artifacts of candidates: their fitted models and honest predictions, as `select` and `evaluate` read them.
+
+Each artifact of a candidate has a `candidate.json`: its settings, whether it is a baseline, and why it failed, if so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gristmill.errors import GristmillError
+from gristmill.settings.base import Settings
+from gristmill.util.table_io import read_document, write_document
+
+FILE = "candidate.json"
+
+
+@dataclass(frozen=True)
+class CandidateArtifacts:
+    """Folders of one candidate."""
+
+    train: Path
+    backtest: tuple[Path, ...] = ()  # one for each block and seed
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Content of `candidate.json`: `settings` by table, `baseline`, and `failed`, a reason or None."""
+        found: dict[str, Any] = read_document(self.train / FILE)
+        return found
+
+    @property
+    def failed(self) -> str | None:
+        """Why the candidate failed, in training or in a block of the backtest; None if it did not."""
+        reasons = (read_document(folder / FILE)["failed"] for folder in (self.train, *self.backtest))
+        return next(filter(None, reasons), None)
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is a cheap model to compare others with."""
+        return bool(self.document["baseline"])
+
+
+def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, CandidateArtifacts]:
+    """Return the candidates that did not fail."""
+    return {name: candidate for name, candidate in candidates.items() if candidate.failed is None}
+
+
+def write_candidate(settings: Mapping[str, Settings], out: Path, failure: GristmillError | None = None) -> None:
+    """Write `candidate.json` into the folder of an artifact."""
+    values = {
+        "settings": {name: table.model_dump(mode="json") for name, table in settings.items()},
+        "baseline": bool(getattr(settings["model"], "baseline", False)),
+        "failed": None if failure is None else str(failure),
+    }
+    write_document(out / FILE, values)

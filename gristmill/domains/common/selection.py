@@ -1,0 +1,191 @@
+"""Selection among candidates: the best one, or a weighted average of several.
+
+The predictions to choose on are honest: of a validation set, of blocks of a backtest, or out of fold. Selection starts
+from the best candidate and adds, again and again, the candidate that lowers the loss of the average most.
+
+Source: Caruana, Niculescu-Mizil, Crew & Ksikes, "Ensemble selection from libraries of models", ICML 2004. Unlike there,
+a step may give an added candidate less than an equal share, so that a weak one can still contribute a little.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.errors import WorkError
+from gristmill.retraining.gate import independent_blocks, standard_error
+from gristmill.settings.selection import Select
+from gristmill.util.table_io import read_document, read_table, write_document, write_table
+
+Predictions = npt.NDArray[np.float64]  # (items, …)
+Losses = npt.NDArray[np.float64]  # (items,), in the order of time if there is one
+Loss = Callable[[Predictions], Losses]
+
+FILE = "selection.json"
+LEADERBOARD = "leaderboard.parquet"
+
+_MIN_GAIN = 0.001  # share of the loss that a step must save; within it the cheaper candidate is taken
+_SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # of an added candidate in the new average
+_MAX_STEPS = 20
+_FEW_BLOCKS = 100  # independent blocks; with fewer, weights are shrunk halfway to equal weights
+_WEIGHTS = "weights.npz"
+_MB = 1e6
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Outcome of a selection."""
+
+    weights: dict[str, float]  # of the members; they sum to 1
+    metric: str  # the loss, lower is better
+    on: str  # the data that it was chosen on: "validation", "backtest" or "folds"
+    loss: float  # of the weighted average
+    leaderboard: pd.DataFrame  # a row for each candidate, the lowest loss first
+
+    def write(self, candidates: Mapping[str, CandidateArtifacts], out: Path) -> None:
+        """Write `selection.json`, with the settings of the members, and `leaderboard.parquet`."""
+        members = [
+            {"name": name, "weight": weight, "settings": candidates[name].document["settings"]}
+            for name, weight in self.weights.items()
+        ]
+        write_document(out / FILE, {"members": members, "metric": self.metric, "on": self.on, "loss": self.loss})
+        write_table(out / LEADERBOARD, self.leaderboard)
+
+
+def read_selection(folder: Path) -> dict[str, Any] | None:
+    """Return the content of `selection.json`: `members`, `metric`, `on`, `loss`; None for a single model."""
+    return read_document(folder / FILE) if (folder / FILE).exists() else None
+
+
+def read_leaderboard(folder: Path) -> pd.DataFrame:
+    """Return the leaderboard in the artifact of select.
+
+    Columns are `candidate`, `loss`, `standard_error`, `weight`, `baseline` and `failed`, the reason or an empty text.
+    """
+    return read_table(folder / LEADERBOARD)
+
+
+def choose(
+    candidates: Mapping[str, CandidateArtifacts],
+    predictions: Mapping[str, Predictions],
+    loss: Loss,
+    settings: Select,
+    *,
+    metric: str,
+    on: str,
+    block: int = 1,
+    latency: Callable[[str], float] | None = None,
+) -> Selection:
+    """Return the weights that select chooses, and the leaderboard.
+
+    Args:
+        candidates: all candidates, the cheapest first.
+        predictions: honest predictions of those that did not fail, all of the same items.
+        loss: function from predictions to the loss of each item.
+        settings: limits of what is exported.
+        metric: name of the loss.
+        on: the data that the predictions are of.
+        block: items that may depend on each other, such as overlapping forecasts.
+        latency: milliseconds of one prediction by a candidate; only called with a limit.
+
+    Raises:
+        WorkError: every candidate failed, or none is within the limits.
+    """
+    losses = {name: loss(predictions[name]) for name in candidates if name in predictions}
+    means = {name: float(values.mean()) for name, values in losses.items()}
+    allowed = _Limits(candidates, settings, latency)
+    sound = [name for name, mean in means.items() if np.isfinite(mean) and allowed([name])]
+    if not sound:
+        raise WorkError(_none_left(candidates, means))
+    weights = greedy_weights({name: predictions[name] for name in sound}, loss, allowed)
+    if len(weights) > 1 and independent_blocks(len(next(iter(losses.values()))), block) < _FEW_BLOCKS:
+        weights = {name: (weight + 1 / len(weights)) / 2 for name, weight in weights.items()}
+    table = pd.DataFrame(
+        {
+            "candidate": list(candidates),
+            "loss": [means.get(name, np.nan) for name in candidates],
+            "standard_error": [_error(losses.get(name), block) for name in candidates],
+            "weight": [weights.get(name, 0.0) for name in candidates],
+            "baseline": [one.is_baseline for one in candidates.values()],
+            "failed": [one.failed or "" for one in candidates.values()],
+        }
+    )
+    average = sum(weight * predictions[name] for name, weight in weights.items())
+    best_first = table.sort_values("loss", kind="stable", ignore_index=True)
+    return Selection(weights, metric, on, float(loss(np.asarray(average)).mean()), best_first)
+
+
+def greedy_weights(
+    predictions: Mapping[str, Predictions], loss: Loss, allowed: Callable[[list[str]], bool] = lambda names: True
+) -> dict[str, float]:
+    """Return the weights of the members of a greedy average, which sum to 1; the cheapest candidate comes first."""
+    means = {name: float(loss(values).mean()) for name, values in predictions.items()}
+    best = min(means.values())
+    first = next(name for name, mean in means.items() if mean <= best * (1 + _MIN_GAIN))
+    weights, average, lowest = {first: 1.0}, predictions[first], means[first]
+    for _ in range(_MAX_STEPS):
+        step: tuple[float, str, float] | None = None
+        for name, values in predictions.items():
+            if name not in weights and not allowed([*weights, name]):
+                continue
+            for share in _SHARES:
+                mean = float(loss((1 - share) * average + share * values).mean())
+                if mean < (lowest if step is None else step[0]) * (1 - _MIN_GAIN):
+                    step = mean, name, share
+        if step is None:
+            break
+        lowest, name, share = step
+        weights = {member: weight * (1 - share) for member, weight in weights.items()}
+        weights[name] = weights.get(name, 0.0) + share
+        average = (1 - share) * average + share * predictions[name]
+    return weights
+
+
+class _Limits:
+    """Check of members against the limits of the table `select`."""
+
+    def __init__(
+        self,
+        candidates: Mapping[str, CandidateArtifacts],
+        settings: Select,
+        latency: Callable[[str], float] | None,
+    ) -> None:
+        self._settings, self._candidates, self._latency = settings, candidates, latency
+        self._milliseconds: dict[str, float] = {}
+
+    def __call__(self, names: list[str]) -> bool:
+        """Return whether an average of these candidates may be exported."""
+        settings = self._settings
+        if len(names) > settings.max_members:
+            return False
+        if settings.max_size is not None:
+            sizes = [path.stat().st_size for name in names for path in self._candidates[name].train.rglob(_WEIGHTS)]
+            if sum(sizes) > settings.max_size * _MB:
+                return False
+        if settings.max_latency is None or self._latency is None:
+            return True
+        for name in names:
+            if name not in self._milliseconds:
+                self._milliseconds[name] = self._latency(name)
+        return sum(self._milliseconds[name] for name in names) <= settings.max_latency
+
+
+def _error(losses: Losses | None, block: int) -> float:
+    """Return the standard error of a mean loss; NaN for a failed candidate, or with too few items."""
+    error = None if losses is None else standard_error(losses, block)
+    return np.nan if error is None else error
+
+
+def _none_left(candidates: Mapping[str, CandidateArtifacts], means: Mapping[str, float]) -> str:
+    """Return the message for a selection without a usable candidate."""
+    reasons = {
+        name: one.failed or ("its loss is not finite" if not np.isfinite(means[name]) else "over a limit of select")
+        for name, one in candidates.items()
+    }
+    listed = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    return f"no candidate is left to select. {listed}"
