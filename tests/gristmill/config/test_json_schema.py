@@ -15,8 +15,8 @@ import pytest
 
 from gristmill.config import json_schema
 from gristmill.config.catalogue import Defaults, load
-from gristmill.config.tables import tables_of
 from gristmill.config.stages import DOMAINS
+from gristmill.config.tables import tables_of
 from gristmill.domains.timeseries.settings import Harmonics, Train
 from gristmill.settings.base import Settings
 from gristmill.settings.kinds import kinds, settings_of

@@ -13,8 +13,8 @@ import pytest
 
 from gristmill.config import catalogue
 from gristmill.config.catalogue import SCHEMA, Pipeline
-from gristmill.config.tables import Choice, tables_of
 from gristmill.config.stages import DOMAINS, STAGES, Stage, module_of, stages_of, unknown_domain, with_warm_start
+from gristmill.config.tables import Choice, tables_of
 from gristmill.domains.vision.augment import changes_images
 from gristmill.domains.vision.settings import Augment
 from gristmill.runs.plan import identity_of

@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from gristmill.config.tables import tables_of
 from gristmill.config.stages import DOMAINS
+from gristmill.config.tables import tables_of
 from gristmill.settings.kinds import kinds, module_of_kind, settings_of
 
 PACKAGES = sorted({table for domain in DOMAINS for table in tables_of(domain).values() if isinstance(table, str)})
