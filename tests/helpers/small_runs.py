@@ -73,6 +73,7 @@ def assembled(
         residual=cut.residual,
         mean=mean,
         deviation=deviation,
+        season=cut.season or None,
     )
     ids = [f"series {number}" for number in range(len(tables))]
     return Prepared(ids, pd.Index(whole, name="ds"), values.astype(np.float32), holes, bounds, parts, layout)

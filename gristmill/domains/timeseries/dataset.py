@@ -40,6 +40,7 @@ class Layout:
     residual: bool
     mean: list[float]  # of each column in the training set
     deviation: list[float]  # of each column in the training set, never 0
+    season: int | None = None  # observations in a season, or None; artifacts of earlier versions have no such key
 
     @property
     def channels(self) -> int:
@@ -95,6 +96,12 @@ class Prepared:
     def targets(self, starts: Origins) -> Values:
         """Return the targets of windows in raw units, (windows, horizon, targets)."""
         return self.values[windows.target_index(starts, self.layout.horizon), : len(self.layout.targets)]
+
+    def longest_training_series(self) -> tuple[int, npt.NDArray[np.float64]]:
+        """Return the number of the series with the longest training set, and its first target there."""
+        position = int(np.diff(self.part("train")).argmax())
+        begin, end = self.part("train")[position]
+        return position, self.values[begin:end, 0].astype(np.float64)
 
     def by_series(self, starts: Origins) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """Yield each series with some of the origins, and the positions of these origins."""

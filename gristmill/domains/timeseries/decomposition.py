@@ -47,25 +47,18 @@ class Patterns:
 
 def with_season(settings: Evaluate, data: Prepared) -> Evaluate:
     """Return settings with the season found in the training set, if none is set and one is found."""
-    return settings.model_copy(update={"season": settings.season or find_season(_longest_training_series(data)[1])})
+    return settings.model_copy(update={"season": settings.season or find_season(data.longest_training_series()[1])})
 
 
 def write_patterns(data: Prepared, season: int | None, out: Path) -> None:
     """Write `patterns.json` and `decomposition.parquet` for the first target of the longest training series."""
-    position, values = _longest_training_series(data)
+    position, values = data.longest_training_series()
     patterns = find_patterns(values, season)
     begin, end = data.part("train")[position]
     labels = {"series": data.ids[position], "autocorrelations": patterns.autocorrelation.tolist()}
     write_document(out / "patterns.json", patterns.summary | labels)
     parts = {"trend": patterns.trend, "season": patterns.seasonal, "remainder": patterns.remainder}
     write_table(out / "decomposition.parquet", pd.DataFrame({"ds": data.times[begin + patterns.begin : end]} | parts))
-
-
-def _longest_training_series(data: Prepared) -> tuple[int, Values]:
-    """Return the number of the series with the longest training set, and its first target there."""
-    position = int(np.diff(data.part("train")).argmax())
-    begin, end = data.part("train")[position]
-    return position, data.values[begin:end, 0].astype(np.float64)
 
 
 def find_patterns(values: Values, season: int | None) -> Patterns:

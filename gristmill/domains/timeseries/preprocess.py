@@ -1,5 +1,6 @@
 """Preprocess: split the series by time, fit the scale on the training set, and add known features."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from gristmill.domains.timeseries import dataset, known_features, materialize
 from gristmill.domains.timeseries.dataset import PARTS, Layout, PartRange, Prepared, fit_scale, inside
+from gristmill.domains.timeseries.seasonality import find_season
 from gristmill.domains.timeseries.settings import Preprocess
 from gristmill.domains.timeseries.split import split_all
 from gristmill.errors import DataError, RequestError
@@ -43,11 +45,19 @@ def preprocess(*, preprocess: Preprocess, ingest: Path, out: Path) -> dict[str, 
     )
     times, filled = pd.Index(table["ds"]), table["filled"].to_numpy()
     prepared = Prepared(lengths.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)
+    prepared = with_season(prepared, preprocess.season)
     counts = {part: len(prepared.origins(part)) for part in PARTS}
     check_lengths(prepared, counts)
     dataset.write(prepared, out)
     shards = materialize.write(prepared, out / "windows") if preprocess.materialize else 0
     return {f"{part}_windows": count for part, count in counts.items()} | ({"shards": shards} if shards else {})
+
+
+def with_season(data: Prepared, season: int | None) -> Prepared:
+    """Return series whose layout has the season of the settings, or the one found in the longest training set."""
+    if season is None:
+        season = find_season(data.longest_training_series()[1])
+    return replace(data, layout=replace(data.layout, season=season if season and season > 1 else None))
 
 
 def known_ahead(

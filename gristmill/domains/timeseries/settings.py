@@ -62,6 +62,7 @@ class Preprocess(Settings):
     stride: PositiveInt = 1  # observations between the starts of two windows
     validation: NonNegativeInt | Share = 0.1  # size of the validation set, before the test set; 0 for none
     test: Part = 0.1  # size of the test set at the end, used for scores only
+    season: NonNegativeInt | None = None  # observations in a season, 0 for none; found in the training set if not set
     scale: Literal["standard", "none"] = "standard"  # standard: mean 0 and deviation 1 in the training set
     normalise: Literal["none", "last", "mean", "reversible"] = "none"  # subtract the level from each window
     residual: bool = False  # forecast the difference from the last value

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import PARTS, fit_scale, inside
 from gristmill.errors import DataError
+from gristmill.util.table_io import read_document, write_document
 from helpers.small_runs import assembled
 
 SERIES = assembled(np.arange(100, 120), horizon=2, validation=4, test=4)
@@ -143,3 +144,12 @@ def test_the_scale_of_float32_values_is_reckoned_in_double_precision() -> None:
 
     assert mean == pytest.approx(1e4 + 0.5, abs=1e-6)
     assert deviation == pytest.approx(0.5, abs=1e-6)
+
+
+def test_a_layout_of_an_earlier_version_has_no_season(tmp_path: Path) -> None:
+    dataset.write(assembled(np.arange(20), season=7), tmp_path)
+    document = read_document(tmp_path / "layout.json")
+    assert document.pop("season") == 7
+    write_document(tmp_path / "layout.json", document)
+
+    assert dataset.read(tmp_path).layout.season is None

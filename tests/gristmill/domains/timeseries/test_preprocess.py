@@ -240,3 +240,16 @@ def test_equal_series_give_equal_bytes(prepare: Prepare) -> None:
 
     written = {path.name: path.read_bytes() for path in first.iterdir()}
     assert {path.name: path.read_bytes() for path in second.iterdir()} == written
+
+
+def test_the_season_is_found_in_the_longest_training_set_or_is_set(prepare: Prepare) -> None:
+    rng, wave = np.random.default_rng(0), np.cos(2 * np.pi / 7 * np.arange(100))
+    table = table_of(rng.normal(size=60), 9 * wave + rng.normal(size=100), starts=[40, 0])
+
+    def season(name: str, **settings: int) -> int | None:
+        return dataset.read(prepare(table, name, **CUT, **settings)).layout.season
+
+    assert season("found") == 7
+    assert season("set", season=12) == 12
+    assert season("none", season=0) is None
+    assert dataset.read(prepare(VALUES, "noise", **CUT)).layout.season is None

@@ -1,4 +1,4 @@
-"""What holds of every model, also of one that is added: it builds to its shape, trains, is kept and exported."""
+"""What holds of every network, also of one that is added: it builds to its shape, trains, is kept and exported."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from gristmill.training import saved_network
 from helpers.small_runs import assembled
 
 PACKAGE = "gristmill.domains.timeseries.models"
-KINDS = kinds(PACKAGE)
+KINDS = [kind for kind in kinds(PACKAGE) if hasattr(settings_of(kind, PACKAGE), "build")]
 
 SMALL: dict[str, dict[str, Any]] = {
     "bidirectional": {"units": (3,), "cell": "gru"},

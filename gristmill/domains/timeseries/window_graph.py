@@ -1,0 +1,89 @@
+"""Parts of a graph that forecasters in closed form share: from windows in raw units to forecasts in raw units.
+
+Such a forecaster chooses its own history. Where a series is shorter, its window begins with NaN.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.errors import Unsuitable
+
+Kernel = npt.NDArray[np.float64]  # (history, horizon): forecasts = values @ kernel
+Graph = Callable[[Any, Any], Any]  # centred values and their count to centred forecasts, see `forecaster`
+
+
+def longest_past(data: Prepared) -> int:
+    """Return the number of observations in the longest training set of a series."""
+    return int(np.diff(data.part("train")).max())
+
+
+def check_past(data: Prepared, needed: int) -> int:
+    """Return the number of observations that a kind needs, after checking that a series has as many to fit on.
+
+    Raises:
+        Unsuitable: all training sets are shorter.
+    """
+    if (longest := longest_past(data)) < needed:
+        longest_of = "the series has" if len(data.ids) == 1 else "the longest series has"
+        raise Unsuitable(f"needs {needed} observations in the training set; {longest_of} {longest}")
+    return needed
+
+
+def season_of(data: Prepared, season: int | None) -> int:
+    """Return the season of a kind's settings, or else of the layout.
+
+    Raises:
+        Unsuitable: there is no season.
+    """
+    if found := season or data.layout.season:
+        return found
+    raise Unsuitable("needs a season, and none was found in the training set; set preprocess.season")
+
+
+def forecaster(data: Prepared, history: int, graph: Graph, season: int = 1) -> keras.Model:
+    """Return a network, (batch, history, columns) to (batch, horizon, targets), around a graph of centred values.
+
+    `graph` gets the targets minus their last values, (batch, history, targets), so that float32 has digits for the
+    changes of large values, and the number of observed steps, (batch, 1, targets). It returns forecasts minus the last
+    values, (batch, horizon, targets).
+    """
+    window = keras.Input((history, len(data.layout.columns)), name="history")
+    values, count = filled(window[:, :, : len(data.layout.targets)], season)
+    last = values[:, -1:, :]
+    # The order matters: Keras adds a second summand (batch, 1, targets) as a bias if batch = horizon.
+    return keras.Model(window, last + graph(values - last, count), name="forecaster")
+
+
+def linear_forecaster(data: Prepared, kernel: Kernel, season: int = 1) -> keras.Model:
+    """Return a network whose forecasts are the targets' values times a kernel with columns that sum to 1."""
+    return forecaster(data, len(kernel), lambda values, count: product(values, kernel), season)
+
+
+def filled(values: Any, season: int) -> tuple[Any, Any]:
+    """Return values, (batch, history, targets), without their leading NaN, and the number of observed steps.
+
+    The first season is repeated backwards; all that there is of it if the series is shorter.
+    """
+    history = values.shape[1]
+    observed = ops.cast(ops.logical_not(ops.isnan(values)), "int32")
+    count = ops.sum(observed, axis=1, keepdims=True)
+    steps = ops.cumsum(ops.ones_like(observed), axis=1) - 1  # a constant would be written into the architecture
+    place = steps - (history - count)  # 0 at the first observation, negative before
+    shortest = ops.clip(count, 1, season)
+    repeated = ops.mod(place + history * shortest, shortest)  # in ONNX, a negative number has another remainder
+    source = ops.where(place < 0, repeated + history - count, steps)
+    return ops.take_along_axis(values, ops.clip(source, 0, history - 1), axis=1), count
+
+
+def product(values: Any, kernel: Kernel) -> Any:
+    """Return the products of values, (batch, history, targets), and a kernel, (batch, outputs, targets)."""
+    layer = keras.layers.EinsumDense("bht,hs->bst", (kernel.shape[1], values.shape[2]), trainable=False)
+    made = layer(values)
+    layer.set_weights([kernel])
+    return made
