@@ -17,7 +17,7 @@ from gristmill.workers.chunks import StageChunk, make_with_workers
 from tasks.prefect_artifacts import EpochProgress, show_scores
 from tasks.run_stage import Inputs, Run, imported_code, is_made, produce, read_inputs, record_stage, stage_task
 
-Made = dict[str, Reference]  # artifacts by the label of their stage
+Made = dict[str, Reference]  # by the label of the stage; a flow has a Cached state, which a task gets as its reference
 
 
 async def _source_has_changed(task: object, task_run: TaskRun, state: State) -> bool:
@@ -58,18 +58,18 @@ def train(run: Run, made: Made) -> Made:
 
     With a budget no candidate is started after its end; what a candidate has in the cache is always used.
     """
-    _check_slices(run, made)
+    _check_slices(run)
     found: Made = {}
     untried = []
     for candidate in dict.fromkeys(stage.candidate for stage in run.stages.values() if stage.fits):
         stages = [stage for stage in run.stages.values() if stage.fits and stage.candidate == candidate]
-        if run.over_budget and not _all_made(run, stages, made):
+        if run.over_budget and not _all_made(run, stages):
             untried.append(candidate)
             continue
         for name in dict.fromkeys(stage.name for stage in stages):
             points = [stage for stage in stages if stage.name == name]
             if len(points) > 1 and run.jobs != 1:
-                found |= _made_by_workers(run, [stage.label for stage in points], made["preprocess"])
+                found |= _made_by_workers(run, [stage.label for stage in points])
             for stage in points:
                 if stage.label not in found:
                     found[stage.label] = _task(name)(run, stage.label, _inputs(stage, made | found))
@@ -125,9 +125,9 @@ def _inputs(stage: Stage, made: Made) -> Inputs:
     return {label: made[label] for label in stage.inputs if label in made or not stage.compares}
 
 
-def _all_made(run: Run, stages: list[Stage], made: Made) -> bool:
+def _all_made(run: Run, stages: list[Stage]) -> bool:
     """Return whether all artifacts of a candidate are in the cache."""
-    found = dict(made)
+    found = run.record().references
     for stage in stages:
         artifact = is_made(run, stage.label, _inputs(stage, found))
         if artifact is None:
@@ -136,22 +136,25 @@ def _all_made(run: Run, stages: list[Stage], made: Made) -> bool:
     return True
 
 
-def _check_slices(run: Run, made: Made) -> None:
+def _check_slices(run: Run) -> None:
     """Check the columns to slice scores by before the training, after which evaluate would fail."""
     if slices := getattr(run.pipeline.tables["evaluate"], "slices", ()):
         from gristmill.domains.common.classification.score_table import check_slices
 
         dataset = importlib.import_module(f"gristmill.domains.{run.pipeline.domain}.dataset")
-        check_slices(slices, dataset.read(run.catalogue.store.open_verified(made["preprocess"]).path))
+        check_slices(
+            slices, dataset.read(run.catalogue.store.open_verified(run.record().references["preprocess"]).path)
+        )
 
 
-def _made_by_workers(run: Run, points: list[str], prepared: Reference) -> Made:
+def _made_by_workers(run: Run, points: list[str]) -> Made:
     """Let workers make the missing blocks of a backtest, and add them to the run's record."""
     steps = plan.plan(run.catalogue, run.pipeline, run.refresh)
     missing = [step.stage for step in steps if step.stage in points and step.state != "fresh"]
     if len(missing) < 2:
         return {}
-    modules, inputs = read_modules(run.catalogue.store.memo), {"preprocess": prepared}
+    modules, references = read_modules(run.catalogue.store.memo), run.record().references
+    inputs = {name: references[name] for name in run.stages[missing[0]].inputs}
     chunks = []
     for point in missing:
         stage = run.stages[point]

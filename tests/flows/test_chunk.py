@@ -16,7 +16,7 @@ pytest_plugins = ["helpers.end_to_end"]
 def test_a_worker_makes_the_requested_artifact_once_and_no_other(finished: Path) -> None:
     project = Project.open(finished)
     references = project.record("small").references
-    trained, inputs = references["train"], [references["preprocess"]]
+    trained, inputs = references["train"], {"preprocess": references["preprocess"]}
     folder = project.store.path("train", trained["key"])
     shutil.rmtree(folder)
 

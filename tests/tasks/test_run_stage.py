@@ -66,10 +66,10 @@ def test_a_miss_is_made_and_a_hit_is_a_cached_state_with_the_same_reference(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(project) as run:
-        first = produce(run, "ingest")
+        first = produce(run, "ingest", {})
     monkeypatch.setattr(ingest, "ingest", never)
     with opened(project) as run:
-        second: Any = produce(run, "ingest")
+        second: Any = produce(run, "ingest", {})
 
     assert (second.name, second.is_completed(), second.data) == ("Cached", True, first)
     assert Store(project / "data/store").open_verified(first).counts["rows"] == 300
@@ -103,7 +103,7 @@ def test_a_source_that_changes_while_it_is_read_is_never_cached(
         pytest.raises(SourceChanged, match=rf"^{series}: changed while it was read\. Run again"),
         opened(project) as run,
     ):
-        produce(run, "ingest")
+        produce(run, "ingest", {})
 
     assert published(project / "data/store", "ingest") == drafts(project) == []
     (record,) = records(project)
@@ -111,7 +111,7 @@ def test_a_source_that_changes_while_it_is_read_is_never_cached(
     if series.exists():
         monkeypatch.setattr(ingest, "ingest", real)
         with opened(project) as run:
-            artifact = run.catalogue.store.open_verified(reference_of(produce(run, "ingest")))
+            artifact = run.catalogue.store.open_verified(reference_of(produce(run, "ingest", {})))
         assert artifact.manifest["made_of"]["inputs"] == {"source.path": digest_of_file(series)}
 
 
@@ -132,12 +132,12 @@ def test_a_folder_whose_files_come_or_go_while_they_are_read_is_never_cached(
         return counts
 
     with opened(project) as run:
-        assert run.catalogue.store.open_verified(reference_of(produce(run, "ingest"))).counts["rows"] == 301
+        assert run.catalogue.store.open_verified(reference_of(produce(run, "ingest", {}))).counts["rows"] == 301
     (folder / "b.csv").write_text("month,sunspots\n1774-01,60.0\n")
     monkeypatch.setattr(ingest, "ingest", slow)
     told = r"source\.path: files came or went while they were read" if change == "joins" else r"b\.csv: changed while"
     with pytest.raises(SourceChanged, match=told), opened(project) as run:
-        produce(run, "ingest")
+        produce(run, "ingest", {})
 
     assert len(published(project / "data/store", "ingest")) == 1
 
@@ -150,12 +150,12 @@ def test_a_url_is_fetched_on_a_miss_and_needed_no_more_on_a_hit(project: Path, m
         place = f'path = "http://127.0.0.1:{server.server_port}/series.csv"\nsha256 = "{sha256}"'
         edit(project / "pipelines.toml", 'path = "series.csv"', place)
         with opened(project) as run:
-            first = reference_of(produce(run, "ingest"))
+            first = reference_of(produce(run, "ingest", {}))
         server.shutdown()
 
     (project / "data/store/downloads" / sha256 / "series.csv").unlink()
     with opened(project) as run:
-        assert reference_of(produce(run, "ingest")) == first
+        assert reference_of(produce(run, "ingest", {})) == first
     assert run.catalogue.store.open_verified(first).manifest["made_of"]["inputs"] == {"source.path": sha256}
 
 
@@ -172,7 +172,7 @@ def test_a_core_that_fails_leaves_nothing_behind(project: Path, monkeypatch: pyt
     monkeypatch.setattr(ingest, "ingest", failing)
 
     with pytest.raises(DataError, match="no good"), opened(project) as run:
-        produce(run, "ingest")
+        produce(run, "ingest", {})
 
     assert published(project / "data/store", "ingest") == drafts(project) == []
     (record,) = records(project)
@@ -186,7 +186,7 @@ def test_an_interrupted_run_is_recorded_as_such(project: Path, monkeypatch: pyte
     monkeypatch.setattr(ingest, "ingest", interrupted)
 
     with pytest.raises(KeyboardInterrupt), opened(project) as run:
-        produce(run, "ingest")
+        produce(run, "ingest", {})
 
     (record,) = records(project)
     assert (record.outcome, record.error) == ("interrupted", None)
@@ -195,12 +195,12 @@ def test_an_interrupted_run_is_recorded_as_such(project: Path, monkeypatch: pyte
 
 def test_refresh_replaces_a_sound_result_and_keeps_the_old_one_aside(project: Path) -> None:
     with opened(project) as run:
-        first = produce(run, "ingest")
+        first = produce(run, "ingest", {})
     store = Store(project / "data/store")
     before = store.open_verified(first).path.stat().st_ino
 
     with opened(project, refresh="ingest") as run:
-        second = produce(run, "ingest")
+        second = produce(run, "ingest", {})
 
     assert second == first  # the same bytes
     assert store.open_verified(second).path.stat().st_ino != before
@@ -211,11 +211,11 @@ def test_refresh_replaces_a_sound_result_and_keeps_the_old_one_aside(project: Pa
 
 def test_refresh_of_another_stage_leaves_this_one_alone(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(project) as run:
-        first = produce(run, "ingest")
+        first = produce(run, "ingest", {})
     monkeypatch.setattr(ingest, "ingest", never)
 
     with opened(project, refresh="train") as run:
-        assert reference_of(produce(run, "ingest")) == first
+        assert reference_of(produce(run, "ingest", {})) == first
 
 
 def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken(
@@ -229,7 +229,7 @@ def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken
         monkeypatch.setattr(Store, "lock", real_lock)
         monkeypatch.setattr(ingest, "ingest", real_core)
         with opened(project) as other:
-            made_by_other.append(produce(other, "ingest"))
+            made_by_other.append(produce(other, "ingest", {}))
         monkeypatch.setattr(ingest, "ingest", never)
         with real_lock(store, key):
             yield
@@ -238,7 +238,7 @@ def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken
     monkeypatch.setattr(ingest, "ingest", never)
 
     with opened(project) as run:
-        taken: Any = produce(run, "ingest")
+        taken: Any = produce(run, "ingest", {})
 
     assert [taken.data] == made_by_other
     assert taken.name == "Cached"
@@ -250,13 +250,13 @@ def test_a_result_made_by_another_run_while_this_one_waits_for_the_lock_is_taken
 @pytest.mark.fault(11)
 def test_a_damaged_result_is_made_again_and_put_aside(project: Path, caplog: pytest.LogCaptureFixture) -> None:
     with opened(project) as run:
-        first = produce(run, "ingest")
+        first = produce(run, "ingest", {})
     store = Store(project / "data/store")
     table = store.open_verified(first).path / "series.parquet"
     table.unlink()
 
     with opened(project) as run:
-        second = produce(run, "ingest")
+        second = produce(run, "ingest", {})
 
     assert second == first
     assert table.is_file()
@@ -299,15 +299,15 @@ def test_a_piece_that_would_be_another_than_the_one_asked_for_is_not_made(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(project) as run:
-        made_there, _ = make(run, "ingest", requested=None)
+        made_there, _ = make(run, "ingest", {}, requested=None)
         toml = project / "pipelines.toml"
         toml.write_text(toml.read_text().replace('time = "month"', 'time = "month"\ngaps = "interpolate"'))
         monkeypatch.setattr(ingest, "ingest", never)
         changed = replace(run, catalogue=load(project), pipeline=load(project).pipeline("small"))
 
         with pytest.raises(WorkError, match=r"pipelines\.toml, the data or the code have changed .* Run again\."):
-            make(changed, "ingest", requested=StageChunk("ingest", made_there.reference["key"]))
-        assert make(run, "ingest", requested=StageChunk("ingest", made_there.reference["key"]))[1]
+            make(changed, "ingest", {}, requested=StageChunk("ingest", made_there.reference["key"]))
+        assert make(run, "ingest", {}, requested=StageChunk("ingest", made_there.reference["key"]))[1]
 
 
 def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has_changed(
@@ -321,20 +321,21 @@ def test_chunks_that_are_there_are_not_asked_for_where_what_they_do_not_read_has
 
     monkeypatch.setattr("tasks.run_stage.make_with_workers", by_workers)
     with opened(project) as run:
-        series = produce(run, "ingest")
-        windows = produce(run, "preprocess", series)
+        series = produce(run, "ingest", {})
+        windows = produce(run, "preprocess", {"ingest": series})
         artifact = run.catalogue.store.open_verified(windows)
         for trained in ("a" * 64, "b" * 64, "a" * 64):
             digests = {"preprocess": windows["digest"], "train": trained}
-            _make_chunks(run, "evaluate", (windows, {"digest": trained}), digests, 2)
+            _make_chunks(run, "evaluate", {"preprocess": windows, "train": {"digest": trained}}, digests, 2)
 
         there = {asked[0][1][0]: artifact}
         monkeypatch.setattr("tasks.run_stage._find_cached", lambda store, identity: there.get(identity.key))
-        _make_chunks(run, "evaluate", (windows, {"digest": "c" * 64}), digests, 2)
-        _make_chunks(replace(run, refresh="evaluate"), "evaluate", (windows, {"digest": "c" * 64}), digests, 2)
+        read = {"preprocess": windows, "train": {"digest": "c" * 64}}
+        _make_chunks(run, "evaluate", read, digests, 2)
+        _make_chunks(replace(run, refresh="evaluate"), "evaluate", read, digests, 2)
 
     (inputs, keys), *others = asked
-    assert inputs == [windows]
+    assert inputs == {"preprocess": windows}
     assert others == [(inputs, keys), (inputs, keys), (inputs, keys[1:]), (inputs, keys)]
     assert len(set(keys)) == 2
 
