@@ -18,7 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from gristmill.cli.text_table import TextColumn, lines
-from gristmill.reports.scores import comparison, headline_pair, short_table
+from gristmill.reports.scores import comparison, headline_pair, selection_line, short_table
 from gristmill.runs.plan import Step, is_fresh
 from gristmill.runs.records import Record
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, CONFIDENCE_LEVEL, Retraining
@@ -177,8 +177,9 @@ def show_scores(scores: Scores) -> None:
     bold = ["[bold]model[/]" if name == "model" else _escape(name) for name in names]
     numbers = [_column(heading, cells, True) for heading, cells in zip(table.headings[1:], columns, strict=True)]
     _print_columns([_column(table.headings[0], bold), *numbers], [(name, 0) for name in table.headings[:2:-1]])
-    summary = f"model   {comparison(scores)}"
-    _print("\n".join(textwrap.wrap(summary, terminal_width() or len(summary), subsequent_indent=_INDENT)))
+    lines = [f"chosen  {selection_line(scores.selected)}"] if scores.selected else []
+    for line in [*lines, f"model   {comparison(scores)}"]:
+        _print("\n".join(textwrap.wrap(line, terminal_width() or len(line), subsequent_indent=_INDENT)))
 
 
 def show_report(path: "Path") -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gristmill.config import stages
 from gristmill.config.catalogue import Catalogue, load
@@ -25,6 +25,9 @@ from gristmill.sweeps.result import SweepResult
 from gristmill.sweeps.trials import Trial, sweep_trials, trial_references, trial_scores
 from gristmill.training.keras_backend import set_threads
 from gristmill.workers.pool import concurrency
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +123,10 @@ class Project(Models):
     def result(self, name: str, run: str | None = None) -> Result:
         """Return an earlier run by its ID, or the last successful one of the pipeline's own settings."""
         return self._result(self.record(name, run))
+
+    def leaderboard(self, name: str) -> "pd.DataFrame":
+        """Return the candidates of a pipeline's last run, the best first; its model must be of kind "auto"."""
+        return self.result(name).leaderboard
 
     def sweep(self, name: str, jobs: int | None = None) -> SweepResult:
         """Run the trials of a pipeline's sweep that have no result yet, and return the leaderboard.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.project import status
 from gristmill.reports.cell import as_html, as_text
-from gristmill.reports.run import write_report
+from gristmill.reports.leaderboard import leaderboard
+from gristmill.reports.run import stage_folders, write_report
 from gristmill.reports.scores import short_table
 from gristmill.reports.sections import Section
 from gristmill.runs.records import Record
@@ -61,6 +62,15 @@ class Result:
     def history(self) -> "pd.DataFrame":
         """The training by `epoch`: `loss`, `val_loss`, `rate`; empty if the weights are computed in closed form."""
         return read_table(self.folder("train") / "epochs.parquet")
+
+    @property
+    def leaderboard(self) -> "pd.DataFrame":
+        """The candidates of a model of kind "auto", the lowest loss first: losses, weights, costs, test scores."""
+        if "select" not in self.record.references:
+            raise RequestError(f'{self._name}: it had one model. Set model.kind = "auto" to try several candidates.')
+        references = self.record.references.items()
+        artifacts = {label: self.store.open_verified(reference, by_stat=True) for label, reference in references}
+        return leaderboard(artifacts, self.typed_scores)
 
     @property
     def headline(self) -> dict[str, Any] | None:
@@ -139,7 +149,8 @@ class Result:
             return []
         sections = importlib.import_module(f"gristmill.domains.{self.record.domain}.report").sections
         with suppress(CorruptArtifact):
-            folders = {stage: self.folder(stage) for stage in self.record.references}
+            references = self.record.references.items()
+            folders = stage_folders({name: self.store.open_verified(one, by_stat=True) for name, one in references})
             return next((section.pictures for section in sections(folders) if section.pictures), [])
         return []
 

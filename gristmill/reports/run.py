@@ -6,9 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gristmill.reports.leaderboard import leaderboard, leaderboard_section
 from gristmill.reports.page import page_name, page_path, render_page
+from gristmill.reports.scores import selection_line
 from gristmill.reports.sections import Section, Table
 from gristmill.runs.records import Record
+from gristmill.runs.scores import Scores
 from gristmill.settings.messages import MISSING
 from gristmill.store.artifact import Artifact
 from gristmill.store.store import Store
@@ -22,10 +25,24 @@ def write_report(record: Record, description: str, store: Store) -> Path:
     """
     artifacts = {name: store.open_verified(reference) for name, reference in record.references.items()}
     sections = importlib.import_module(f"gristmill.domains.{record.domain}.report").sections
-    folders = {name: artifact.path for name, artifact in artifacts.items()}
-    content = [*sections(folders), *common_sections(record, artifacts)]
+    first, *others = sections(stage_folders(artifacts))
+    content = [first, *_leaderboard(artifacts), *others, *common_sections(record, artifacts)]
     path = report_path(store, record.pipeline, record.trial)
     return render_page(store, path.stem, record.pipeline, description, run_facts(record), content)
+
+
+def stage_folders(artifacts: Mapping[str, Artifact]) -> dict[str, Path]:
+    """Return the folder of each stage; that of train is the selected model's, if it was selected among candidates."""
+    folders = {name: artifact.path for name, artifact in artifacts.items()}
+    return folders | ({"train": folders["select"]} if "select" in folders else {})
+
+
+def _leaderboard(artifacts: Mapping[str, Artifact]) -> list[Section]:
+    if "select" not in artifacts:
+        return []
+    scores = Scores.read(artifacts["evaluate"].path)
+    note = selection_line(scores.selected) if scores.selected else ""
+    return [leaderboard_section(leaderboard(artifacts, scores), scores, note)]
 
 
 def report_path(store: Store, pipeline: str, trial: bool = False) -> Path:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from gristmill.reports.sections import Section, Table
-from gristmill.runs.scores import Headline, Scores
+from gristmill.runs.scores import Headline, Scores, Selected
 from gristmill.settings.messages import format_number, format_numbers, score_column, score_rows
 
 _MAX_SHARE = 100  # of the baseline's error: an almost exact baseline makes percentages meaningless
@@ -61,6 +61,20 @@ def comparison(scores: Scores) -> str:
     relation, lead = _relation(scores.headline)
     advice = "; consider other settings, or the baseline" if relation == "worse than" else ""
     return f"{relation} the best baseline{lead}: {figures}{advice}"
+
+
+def selection_line(selected: Selected) -> str:
+    """Return one line about what was selected among the candidates.
+
+    `60% theta + 40% ridge won: mase .812 on validation, 2.1% better than theta alone; 1 of 9 candidates failed`.
+    """
+    loss, best = format_numbers([selected.loss, selected.best_loss])
+    line = f"{selected.name} won: {selected.metric} {loss} on {selected.on}"
+    if len(selected.members) > 1:
+        gain = 1 - selected.loss / selected.best_loss if selected.best_loss else 0.0
+        line += f", {gain:.1%} better than {best} of {selected.best} alone"
+    failed = f", {selected.failed} failed" if selected.failed else ""
+    return f"{line}; {selected.tried} candidates{failed}"
 
 
 def _verdict(scores: Scores, metrics: Mapping[str, str]) -> str:

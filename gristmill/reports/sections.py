@@ -14,6 +14,7 @@ class Table:
     headings: list[str]
     rows: list[list[str]]
     words: bool = False
+    folded: bool = False  # shown on a click on its title
 
 
 @dataclass(frozen=True)

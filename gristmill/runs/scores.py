@@ -4,7 +4,7 @@ Scores are kept by part of the data (`validation`, `test`) and metric. A score t
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from gristmill.util.table_io import read_document, write_document
 
 FILE = "scores.json"
+LEADERBOARD = "leaderboard.parquet"  # candidates and their losses, in the artifact of select
 MODEL = "model"  # name of the model among its baselines
 
 ByMetric = dict[str, float | None]
@@ -41,6 +42,7 @@ class Headline(BaseModel):
     baseline: NanIfMissing
     higher_is_better: bool = False
     validation: float | None = None  # the model's score on the validation set; not in the file, see `Scores.summary`
+    selected: str | None = None  # the candidates in the model; not in the file, see `Scores.summary`
 
     @property
     def ranks(self) -> tuple[tuple[bool, float], tuple[bool, float]]:
@@ -58,6 +60,28 @@ class Headline(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
+class Selected(BaseModel):
+    """Outcome of the selection among candidates."""
+
+    model_config = ConfigDict(frozen=True)
+
+    members: dict[str, float]  # weights of the candidates in the exported model, the largest first
+    metric: str  # the loss that was compared
+    on: str  # the data that it was measured on
+    loss: float  # of the exported model
+    best: str  # the best single candidate
+    best_loss: float
+    tried: int  # number of candidates
+    failed: int  # number of candidates that failed
+
+    @property
+    def name(self) -> str:
+        """The members, with their weights if there are several: `60% theta + 40% ridge`."""
+        if len(self.members) == 1:
+            return next(iter(self.members))
+        return " + ".join(f"{weight:.0%} {name}" for name, weight in self.members.items())
+
+
 class Scores(BaseModel):
     """Content of `scores.json`; subclasses add the fields of a single domain."""
 
@@ -65,6 +89,8 @@ class Scores(BaseModel):
 
     model: ByPart
     baselines: dict[str, ByPart] = {}
+    candidates: dict[str, ByPart] = {}  # other candidates that were tried; these scores choose nothing
+    selected: Selected | None = None  # with a model of kind "auto"
     best_baseline: str  # on the test set
     shown: list[str] = []  # metrics to show if space is limited
     headline: Headline
@@ -99,7 +125,8 @@ class Scores(BaseModel):
     @property
     def summary(self) -> Headline:
         """The headline with the model's score on the validation set."""
-        return self.headline.model_copy(update={"validation": self.validation})
+        selected = self.selected.name if self.selected else None
+        return self.headline.model_copy(update={"validation": self.validation, "selected": selected})
 
     def best_first(self, part: str) -> Iterator[tuple[str, ByPart]]:
         """Yield the name and scores of the model, then of the baselines that have the part, the best first."""
@@ -113,13 +140,16 @@ def summarise(
     metric: str,
     shown: Iterable[str],
     higher_is_better: bool | None = None,
+    selected: Mapping[str, Any] | None = None,
+    others: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the content of `scores.json`: scores of the model and the baselines, the best baseline, the headline.
 
     `scored` holds the scores by forecaster, part and metric. The headline's `metric` also chooses the best baseline;
     `higher_is_better` is written only if it is given. `shown` are metrics to show where there is no room for all.
+    `selected` is the outcome of a selection (`Selected`), and `others` names the candidates that are not baselines.
     """
-    baselines = {name: by_part for name, by_part in scored.items() if name != MODEL}
+    baselines = {name: by_part for name, by_part in scored.items() if name != MODEL and name not in others}
     best = min(baselines, key=lambda name: rank(baselines[name]["test"][metric], higher_is_better or False))
     model, baseline = scored[MODEL]["test"][metric], baselines[best]["test"][metric]
     headline = {
@@ -127,9 +157,11 @@ def summarise(
         "model": math.nan if model is None else model,
         "baseline": math.nan if baseline is None else baseline,
     }
+    tried = {"candidates": {name: scored[name] for name in others}, "selected": dict(selected)} if selected else {}
     return {
         "model": scored[MODEL],
         "baselines": baselines,
+        **tried,
         "best_baseline": best,
         "shown": list(shown),
         "headline": headline if higher_is_better is None else headline | {"higher_is_better": higher_is_better},

@@ -15,6 +15,7 @@ from gristmill.errors import CorruptArtifact, RequestError
 from gristmill.runs import plan
 from gristmill.runs.records import Runs
 from gristmill.runs.scores import Scores
+from gristmill.settings.selection import Auto
 from gristmill.settings.sweep import Range, Sweep
 from gristmill.store.artifact import Reference
 from gristmill.sweeps.leaderboard import TrialScores
@@ -65,6 +66,11 @@ def sweep_trials(catalogue: Catalogue, name: str, overrides: Iterable[str]) -> l
         raise RequestError(
             f"[pipelines.{name}.sweep] is missing, so there is nothing to try. "
             "Name settings and what to try, such as: model.units = [[128], [512]]"
+        )
+    if isinstance(catalogue.pipeline(name).tables["model"], Auto):
+        raise RequestError(
+            f'[pipelines.{name}.sweep] cannot be combined with model.kind = "auto", which tries candidates itself. '
+            "List the points as model.candidates, or set another kind."
         )
     shared, points = list(overrides), list[SweepPoint]()
     problems: dict[str, list[str]] = {}  # labels of the points by message

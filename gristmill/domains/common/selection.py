@@ -19,6 +19,7 @@ import pandas as pd
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.errors import WorkError
 from gristmill.retraining.gate import independent_blocks, standard_error
+from gristmill.runs.scores import LEADERBOARD
 from gristmill.settings.selection import Select
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
 
@@ -27,7 +28,6 @@ Losses = npt.NDArray[np.float64]  # (items,), in the order of time if there is o
 Loss = Callable[[Predictions], Losses]
 
 FILE = "selection.json"
-LEADERBOARD = "leaderboard.parquet"
 
 _MIN_GAIN = 0.001  # share of the loss that a step must save; within it the cheaper candidate is taken
 _SHARES = (1 / 2, 1 / 3, 1 / 5, 1 / 10)  # of an added candidate in the new average
@@ -60,6 +60,23 @@ class Selection:
 def read_selection(folder: Path) -> dict[str, Any] | None:
     """Return the content of `selection.json`: `members`, `metric`, `on`, `loss`; None for a single model."""
     return read_document(folder / FILE) if (folder / FILE).exists() else None
+
+
+def summary_of(folder: Path) -> dict[str, Any] | None:
+    """Return the outcome of a selection for `scores.json` (`gristmill/runs/scores.py`); None for a single model."""
+    selection = read_selection(folder)
+    if selection is None:
+        return None
+    table = read_leaderboard(folder)
+    weights = {member["name"]: member["weight"] for member in selection["members"]}
+    return {
+        "members": dict(sorted(weights.items(), key=lambda item: -item[1])),
+        **{name: selection[name] for name in ("metric", "on", "loss")},
+        "best": table["candidate"].iloc[0],
+        "best_loss": float(table["loss"].iloc[0]),
+        "tried": len(table),
+        "failed": int((table["failed"] != "").sum()),
+    }
 
 
 def read_leaderboard(folder: Path) -> pd.DataFrame:

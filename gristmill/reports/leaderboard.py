@@ -1,0 +1,58 @@
+"""Leaderboard of the candidates of a run: their losses, weights, and costs."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gristmill.reports.sections import Section, Table
+from gristmill.runs.scores import LEADERBOARD, Scores
+from gristmill.settings.messages import MISSING, format_numbers
+from gristmill.store.artifact import Artifact
+from gristmill.util.table_io import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MB = 1e6
+MICROSECONDS = "microseconds_a_prediction"  # count of a candidate's train stage
+
+
+def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFrame":
+    """Return a row for each candidate, the lowest loss first, failed ones last.
+
+    Columns: `candidate`; `loss` and its `standard_error` on the data of the selection; `weight` in the exported model;
+    `test`, the headline metric on the test set, which chose nothing; `seconds` to fit, `microseconds` for a prediction,
+    `megabytes`; `failed`, the reason or an empty text.
+    """
+    table: pd.DataFrame = read_table(artifacts["select"].path / LEADERBOARD).drop(columns="baseline")
+    tried = scores.baselines | scores.candidates
+    made = [artifacts.get(f"train {name}") for name in table["candidate"]]
+    columns: dict[str, list[float | None]] = {
+        "test": [tried[name]["test"][scores.metric] if name in tried else None for name in table["candidate"]],
+        "seconds": [float(one.manifest["measures"]["seconds"]) if one else None for one in made],
+        "microseconds": [one.counts.get(MICROSECONDS) if one else None for one in made],
+        "megabytes": [one.bytes / _MB if one else None for one in made],
+    }
+    for at, (name, values) in enumerate(columns.items()):
+        table.insert(4 + at, name, values)
+    return table
+
+
+def leaderboard_section(table: "pd.DataFrame", scores: Scores, note: str) -> Section:
+    """Return the leaderboard as a section of a report; the scores on the test set are folded."""
+    tried = table[table["failed"] == ""]
+    failed = [f"{row.candidate} failed: {row.failed}" for row in table[table["failed"] != ""].itertuples()]
+    metric, on = (scores.selected.metric, scores.selected.on) if scores.selected else ("loss", "validation")
+    headings = ["candidate", f"{metric} on {on}", "±", "weight", "fit s", "predict µs", "MB"]
+    names = ("loss", "standard_error", "weight", "seconds", "microseconds", "megabytes")
+    cells = [format_numbers(_known(tried[name]), digits=3) for name in names]
+    cells[2] = [MISSING if not weight else f"{weight:.0%}" for weight in tried["weight"]]
+    rows = [list(row) for row in zip(tried["candidate"], *cells, strict=True)]
+    of_test = list(map(list, zip(tried["candidate"], format_numbers(_known(tried["test"])), strict=True)))
+    title = "Scores on the test set, not used for selection"
+    tables = [Table("", headings, rows), Table(title, ["candidate", scores.metric], of_test, folded=True)]
+    return Section("Leaderboard", " ".join([f"{note}.", *failed]), tables=tables)
+
+
+def _known(values: "pd.Series[float]") -> list[float | None]:
+    return [None if value is None or math.isnan(value) else float(value) for value in values]
