@@ -18,7 +18,7 @@ import pandas as pd
 
 from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.errors import WorkError
-from gristmill.retraining.gate import independent_blocks, standard_error
+from gristmill.retraining.gate import standard_error
 from gristmill.runs.scores import LEADERBOARD
 from gristmill.settings.selection import Select
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
@@ -120,7 +120,7 @@ def choose(
     if not sound:
         raise WorkError(_none_left(candidates, means))
     weights = greedy_weights({name: predictions[name] for name in sound}, loss, allowed)
-    if len(weights) > 1 and independent_blocks(len(next(iter(losses.values()))), block) < _FEW_BLOCKS:
+    if len(weights) > 1 and len(next(iter(losses.values()))) / block < _FEW_BLOCKS:
         weights = {name: (weight + 1 / len(weights)) / 2 for name, weight in weights.items()}
     table = pd.DataFrame(
         {

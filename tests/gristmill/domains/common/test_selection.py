@@ -1,0 +1,132 @@
+"""Weights of candidates: on predictions whose best average is known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
+from gristmill.domains.common.selection import (
+    Predictions,
+    choose,
+    greedy_weights,
+    read_leaderboard,
+    read_selection,
+    summary_of,
+)
+from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.errors import Unsuitable, WorkError
+from gristmill.settings.selection import Select
+
+RANDOM = np.random.default_rng(3)
+TRUTH = RANDOM.normal(size=400)
+NOISE = {name: RANDOM.normal(size=400) for name in ("a", "b", "c")}
+
+
+def losses(predictions: Predictions) -> Predictions:
+    return np.abs(predictions - TRUTH)
+
+
+def artifacts(folder: Path, *names: str, failed: tuple[str, ...] = (), size: int = 10) -> dict[str, CandidateArtifacts]:
+    """Return candidates with weights of a size in bytes, some of them failed."""
+    made = {}
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "weights.npz").write_bytes(b"0" * size)
+        failure = Unsuitable("needs more values") if name in failed else None
+        write_candidate({"model": Linear(kind="linear")}, folder / name, failure)
+        made[name] = CandidateArtifacts(folder / name)
+    return made
+
+
+class TestGreedyWeights:
+    def test_a_candidate_that_others_cannot_improve_is_alone(self) -> None:
+        found = {"good": TRUTH + 0.01 * NOISE["a"], "bad": TRUTH + 5 + NOISE["b"]}
+        assert greedy_weights(found, losses) == {"good": 1.0}
+
+    def test_independent_errors_are_averaged(self) -> None:
+        found = {name: TRUTH + noise for name, noise in NOISE.items()}
+        weights = greedy_weights(found, losses)
+        assert set(weights) == {"a", "b", "c"}
+        assert sum(weights.values()) == pytest.approx(1)
+        assert all(0.2 < weight < 0.5 for weight in weights.values())
+        average = sum(weight * found[name] for name, weight in weights.items())
+        assert losses(average).mean() < 0.7 * min(losses(one).mean() for one in found.values())
+
+    def test_a_weak_candidate_with_an_opposite_error_gets_a_small_share(self) -> None:
+        found = {"near": TRUTH + 1, "far": TRUTH - 4}
+        weights = greedy_weights(found, losses)
+        assert weights["near"] > 0.7
+        assert losses(sum(weight * found[name] for name, weight in weights.items())).mean() < 0.2
+
+    def test_of_equal_candidates_the_cheaper_one_is_taken(self) -> None:
+        found = {"cheap": TRUTH + 1.0005, "dear": TRUTH + 1.0}
+        assert greedy_weights(found, losses) == {"cheap": 1.0}
+        assert greedy_weights({"dear": TRUTH + 0.99, "cheap": TRUTH + 1.0}, losses) == {"dear": 1.0}
+
+    def test_members_are_limited(self) -> None:
+        found = {name: TRUTH + noise for name, noise in NOISE.items()}
+        assert len(greedy_weights(found, losses, lambda names: len(names) <= 2)) == 2
+
+    def test_a_perfect_candidate_ends_the_search(self) -> None:
+        assert greedy_weights({"perfect": TRUTH, "other": TRUTH + 1}, losses) == {"perfect": 1.0}
+
+
+class TestChoose:
+    def test_the_leaderboard_and_the_members_are_written(self, tmp_path: Path) -> None:
+        names = ("a", "b", "gone")
+        candidates = artifacts(tmp_path, *names, failed=("gone",))
+        predictions = {name: TRUTH + NOISE[name] for name in ("a", "b")}
+        selection = choose(candidates, predictions, losses, Select(), metric="mae", on="validation")
+        out = tmp_path / "out"
+        out.mkdir()
+        selection.write(candidates, out)
+        written, table = read_selection(out), read_leaderboard(out)
+        assert written is not None
+        assert [member["name"] for member in written["members"]] == list(selection.weights)
+        assert written["members"][0]["settings"]["model"]["kind"] == "linear"
+        assert table["candidate"].tolist()[-1] == "gone"
+        assert table["failed"].tolist() == ["", "", "needs more values"]
+        assert table["loss"].iloc[0] == min(losses(one).mean() for one in predictions.values())
+        assert (table["standard_error"].iloc[:2] > 0).all()
+        assert table["weight"].sum() == pytest.approx(1)
+        summary = summary_of(out)
+        assert summary is not None
+        assert (summary["tried"], summary["failed"], summary["best"]) == (3, 1, table["candidate"].iloc[0])
+        assert summary["loss"] < summary["best_loss"]
+
+    def test_with_few_blocks_weights_are_shrunk_halfway_to_equal_ones(self, tmp_path: Path) -> None:
+        found = {"near": TRUTH + 1 + 0.1 * NOISE["a"], "far": TRUTH - 4}
+        candidates = artifacts(tmp_path, *found)
+        many = choose(candidates, found, losses, Select(), metric="mae", on="validation").weights
+        few = choose(candidates, found, losses, Select(), metric="mae", on="validation", block=50).weights
+        assert few == {name: (weight + 0.5) / 2 for name, weight in many.items()}
+
+    @pytest.mark.parametrize(
+        ("settings", "members"),
+        [
+            (Select(max_members=1), 1),
+            (Select(max_size=2.5e-5), 2),
+            (Select(max_latency=2.5), 2),
+            (Select(), 3),
+        ],
+    )
+    def test_limits_hold(self, settings: Select, members: int, tmp_path: Path) -> None:
+        found = {name: TRUTH + noise for name, noise in NOISE.items()}
+        candidates = artifacts(tmp_path, *found)
+        selection = choose(candidates, found, losses, settings, metric="mae", on="validation", latency=lambda name: 1.0)
+        assert len(selection.weights) == members
+
+    def test_a_candidate_whose_loss_is_not_finite_is_left_out(self, tmp_path: Path) -> None:
+        found = {"a": TRUTH + NOISE["a"], "b": np.full(400, np.nan)}
+        selection = choose(artifacts(tmp_path, *found), found, losses, Select(), metric="mae", on="validation")
+        assert selection.weights == {"a": 1.0}
+
+    def test_without_a_candidate_every_reason_is_listed(self, tmp_path: Path) -> None:
+        candidates = artifacts(tmp_path, "a", "b", "c", failed=("a",))
+        found = {"b": np.full(400, np.inf), "c": TRUTH}
+        with pytest.raises(WorkError) as error:
+            choose(candidates, found, losses, Select(max_size=1e-6), metric="mae", on="validation")
+        assert str(error.value) == (
+            "no candidate is left to select. a: needs more values; b: its loss is not finite; c: over a limit of select"
+        )
