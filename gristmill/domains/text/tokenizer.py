@@ -100,12 +100,13 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
     return Sequences(values, starts_from_lengths(lengths))
 
 
-def pad_tokens(tokens: tf.RaggedTensor, width: int, pad: str, truncate: str) -> tf.Tensor:
-    """Return tokens, (batch, any length), as int32 (batch, width), in a graph.
+def pad_tokens(tokens: tf.RaggedTensor, width: int, pad: str, truncate: str, to_longest: bool = False) -> tf.Tensor:
+    """Return tokens, (batch, any length), as int32 (batch, width), in a graph; with `to_longest`, no wider than needed.
 
     Short sequences are filled with zeros on the side `pad`, long ones truncated on the side `truncate`: pre or post.
     """
     tokens = tokens[:, -width:] if truncate == "pre" else tokens[:, :width]
+    shape = (None, None if to_longest else width)
     if pad == "post":
-        return tokens.to_tensor(shape=(None, width))
-    return tf.reverse(tf.reverse(tokens, axis=[1]).to_tensor(shape=(None, width)), axis=[1])
+        return tokens.to_tensor(shape=shape)
+    return tf.reverse(tf.reverse(tokens, axis=[1]).to_tensor(shape=shape), axis=[1])

@@ -1,0 +1,62 @@
+"""Linear classifiers on n-grams, fitted on the raw texts in seconds and without gradient descent."""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+
+from gristmill.settings.base import Settings
+
+if TYPE_CHECKING:
+    from gristmill.domains.text.text_model import LabelledTexts, TextModel
+
+
+class NbLinear(Settings):
+    """Logistic regression on words and neighbouring words, scaled by how much more frequent they are in a class.
+
+    Source: Wang & Manning, "Baselines and bigrams: simple, good sentiment and topic classification", ACL 2012.
+    """
+
+    kind: Literal["nb_linear"]
+    baseline: ClassVar[bool] = True
+    longest: Annotated[int, Field(ge=1, le=3)] = 3  # words that an n-gram has at most
+    vocabulary: Annotated[int, Field(ge=4, le=1_000_000)] = 1_000_000  # maximum number of words; others are ignored
+    min_texts: PositiveInt = 2  # training texts that an n-gram must be in
+    smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
+    decay: PositiveFloat = 1.0  # of the squared weights
+
+    def fit(self, data: "LabelledTexts") -> "TextModel":
+        """Return the classifier of texts."""
+        from gristmill.domains.text.ngram_classifier import Options, fit_words
+        from gristmill.domains.text.settings import TokenSettings
+
+        tokens = TokenSettings(vocabulary=self.vocabulary, punctuation="separate")
+        options = Options(range(1, self.longest + 1), self.min_texts, self.smoothing, self.decay)
+        return fit_words(data, tokens, options)
+
+
+class CharNgrams(Settings):
+    """The same on the characters of words: it reads parts of words, and so inflections, misspellings and new words."""
+
+    kind: Literal["char_ngrams"]
+    shortest: Annotated[int, Field(ge=2, le=5)] = 2  # characters that an n-gram has at least
+    longest: Annotated[int, Field(ge=2, le=5)] = 5  # and at most
+    vocabulary: Annotated[int, Field(ge=4, le=6000)] = 4096  # maximum number of characters; others count as one
+    min_texts: PositiveInt = 2  # training texts that an n-gram must be in
+    smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
+    decay: PositiveFloat = 5.0  # of the squared weights
+
+    @field_validator("longest")
+    @classmethod
+    def _is_not_below_shortest(cls, longest: int, info: ValidationInfo) -> int:
+        if longest < info.data.get("shortest", 2):
+            raise ValueError("at least the number in 'shortest'")
+        return longest
+
+    def fit(self, data: "LabelledTexts") -> "TextModel":
+        """Return the classifier of texts."""
+        from gristmill.domains.text.ngram_classifier import Options, fit_characters
+        from gristmill.domains.text.settings import TokenSettings
+
+        tokens = TokenSettings(level="character", vocabulary=self.vocabulary)
+        options = Options(range(self.shortest, self.longest + 1), self.min_texts, self.smoothing, self.decay)
+        return fit_characters(data, tokens, options)

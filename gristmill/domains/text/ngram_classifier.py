@@ -1,0 +1,134 @@
+"""Linear classifiers on n-grams of words, or of characters within words, fitted on raw texts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from scipy.sparse import csr_array
+
+from gristmill.domains.text import ngrams
+from gristmill.domains.text import tokenizer as tokenizers
+from gristmill.domains.text.characters import Characters
+from gristmill.domains.text.nb_logistic import fit_classifier
+from gristmill.domains.text.ngram_network import build_network, replace_tokens
+from gristmill.domains.text.ngrams import BOUNDARY, Keys
+from gristmill.domains.text.sequences import Sequences, starts_from_lengths
+from gristmill.domains.text.settings import TokenSettings
+from gristmill.domains.text.special_tokens import UNKNOWN
+from gristmill.domains.text.text_model import LabelledTexts, Padding, TextModel
+from gristmill.domains.text.token_rules import batches_of
+from gristmill.domains.text.tokenizer import Tokenizer, encode_texts
+
+MAX_TOKENS = 20_000  # of a text, so that a single huge one cannot exhaust the memory of the server
+"""Number of words or characters of a text that are read."""
+
+_SPACES = {chr(point) for point in range(0x3001) if chr(point).isspace()}  # Unicode has none beyond
+_MAX_FITTED_CHARACTERS = 50_000_000  # of longer data, texts are taken evenly; these take about 1 GiB
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of the classifier."""
+
+    orders: Sequence[int]  # lengths of the n-grams, ascending
+    min_texts: int  # training texts that an n-gram must be in
+    smoothing: float
+    decay: float
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """The first part of the network, and the n-grams it may know."""
+
+    tokens: keras.KerasTensor  # int32 (batch, steps)
+    keys: keras.KerasTensor  # of their n-grams, int64 (batch, any number)
+    known: Keys  # of the training texts, sorted
+
+
+def fit_words(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextModel:
+    """Return the classifier on n-grams of words."""
+    data = _prepared(data)
+    tokenizer = tokenizers.fit(data.texts, tokens)
+    base = len(tokenizer.tokens) + 1
+    sequences = encode_texts(tokenizer, data.texts).cut(MAX_TOKENS, "post")
+    keys, owners = ngrams.ngram_keys(sequences, options.orders, base, UNKNOWN + 1)
+    known, columns = np.unique(keys, return_inverse=True)
+    given = keras.Input((None,), dtype="int32", name="tokens")
+    in_graph = ngrams.word_keys_in_graph(given, options.orders, base)
+    network = _Graph(given, in_graph, known)
+    return _fitted(data, options, _ones(owners, columns, (len(data.texts), len(known))), tokenizer, network)
+
+
+def fit_characters(data: LabelledTexts, tokens: TokenSettings, options: Options) -> TextModel:
+    """Return the classifier on n-grams of the characters of words, which white space separates.
+
+    The n-grams of a text are those of its different words, which are far fewer than its characters.
+    """
+    data = _prepared(data)
+    fitted = tokenizers.fit(data.texts, tokens)
+    tokenizer = Characters([*fitted.tokens, *sorted(_SPACES - set(fitted.tokens))], fitted.rules)
+    base = len(tokenizer.tokens) + 1
+    words, contains = _words(tokenizer, data.texts)
+    keys, owners = ngrams.ngram_keys(_bounded(encode_texts(tokenizer, words)), options.orders, base, BOUNDARY)
+    known, columns = np.unique(keys, return_inverse=True)
+    given = keras.Input((None,), dtype="int32", name="tokens")
+    replacements = np.arange(len(tokenizer.tokens), dtype=np.int32)
+    replacements[[token.isspace() for token in tokenizer.tokens]] = BOUNDARY
+    in_graph = ngrams.character_keys_in_graph(replace_tokens(given, replacements), options.orders, base)
+    network = _Graph(given, in_graph, known)
+    present = _binary(contains @ _ones(owners, columns, (len(words), len(known))))
+    return _fitted(data, options, present, tokenizer, network)
+
+
+def _fitted(
+    data: LabelledTexts, options: Options, present: csr_array, tokenizer: Tokenizer, graph: _Graph
+) -> TextModel:
+    """Return the classifier on n-grams, by the texts where they are `present`."""
+    frequent = np.bincount(present.indices, minlength=len(graph.known)) >= options.min_texts
+    present = present[:, np.flatnonzero(frequent)]
+    fitted = fit_classifier(present, data.labels, data.classes, smoothing=options.smoothing, decay=options.decay)
+    network = build_network(graph.tokens, graph.keys, graph.known[frequent], fitted)
+    return TextModel(tokenizer, Padding(MAX_TOKENS), network)
+
+
+def _prepared(data: LabelledTexts) -> LabelledTexts:
+    """Return every n-th text of long data. Let the names of layers not depend on other work of this process."""
+    keras.backend.clear_session()
+    every = max(1, -(-sum(map(len, data.texts)) // _MAX_FITTED_CHARACTERS))
+    return LabelledTexts(data.texts[::every], data.labels[::every], data.classes)
+
+
+def _ones(rows: Keys, columns: Keys, shape: tuple[int, int]) -> csr_array:
+    """Return 1 at each pair of row and column, which may occur several times."""
+    return _binary(csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape))
+
+
+def _binary(matrix: csr_array) -> csr_array:
+    """Return the matrix with 1 where it has a value."""
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
+
+
+def _words(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[list[str], csr_array]:
+    """Return the different words of texts, and 1 where a text contains one: (texts, words)."""
+    numbers: dict[str, int] = {}
+    columns, counts = [], []
+    for batch in batches_of(texts):
+        for text in tokenizer.rules.cased(batch).numpy():
+            found = dict.fromkeys(text.decode()[:MAX_TOKENS].split())
+            columns += [numbers.setdefault(word, len(numbers)) for word in found]
+            counts.append(len(found))
+    indices, starts = np.array(columns, np.int32), starts_from_lengths(np.array(counts)).astype(np.int32)
+    ones = np.ones(len(indices), np.float32)
+    return list(numbers), csr_array((ones, indices, starts), shape=(len(texts), len(numbers)))
+
+
+def _bounded(words: Sequences) -> Sequences:
+    """Return words with `BOUNDARY` before and after each."""
+    starts = words.starts + 2 * np.arange(len(words) + 1)
+    values = np.full(starts[-1], BOUNDARY, np.int32)
+    inner = np.arange(len(words.values)) + np.repeat(2 * np.arange(len(words)) + 1, words.lengths)
+    values[inner] = words.values
+    return Sequences(values, starts)

@@ -1,0 +1,85 @@
+"""Numbers ("keys") of n-grams: in NumPy for fitting, and as a Keras graph for predicting.
+
+The key of tokens i, j, k of a vocabulary of V is ((i + 1)·B + j + 1)·B + k + 1 with B = V + 1. No two n-grams of any
+length share a key.
+
+- n-grams of words: neighbouring words, all of which are in the vocabulary.
+- n-grams of characters: neighbouring characters of one word, whose ends are marked by `BOUNDARY`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.domains.text.sequences import Sequences
+from gristmill.domains.text.special_tokens import PADDING, UNKNOWN
+
+if TYPE_CHECKING:
+    import keras
+
+Keys = npt.NDArray[np.int64]
+
+BOUNDARY = PADDING  # the white space around a word, and the ends of a text
+NO_KEY = -1
+
+
+def ngram_keys(sequences: Sequences, orders: Sequence[int], base: int, first_known: int) -> tuple[Keys, Keys]:
+    """Return the keys of all n-grams within sequences, and the sequence that each is in.
+
+    `orders` are the lengths n, ascending, and tokens below `first_known` belong to no n-gram.
+    """
+    values = sequences.values.astype(np.int64)
+    owners = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+    keys, known = np.zeros_like(values), np.ones(len(values), bool)
+    for n in range(1, orders[-1] + 1):
+        count = max(0, len(values) - n + 1)
+        last = values[n - 1 :]
+        keys, known = keys[:count] * base + last + 1, known[:count] & (last >= first_known)
+        if n in orders:
+            inside = known & (owners[:count] == owners[n - 1 :])
+            found.append((keys[inside], owners[:count][inside]))
+    keys_by_order, owners_by_order = zip(*found, strict=True)
+    return np.concatenate(keys_by_order), np.concatenate(owners_by_order)
+
+
+def word_keys_in_graph(tokens: "keras.KerasTensor", orders: Sequence[int], base: int) -> "keras.KerasTensor":
+    """Return the keys of the n-grams of words of padded tokens, (batch, steps): int64 (batch, any number)."""
+    from keras import ops
+
+    ids = ops.cast(tokens, "int64")
+    keys, known, found = ids + 1, ids > UNKNOWN, []
+    for n in range(1, orders[-1] + 1):
+        if n > 1:
+            last = _shifted(ids, n - 1)
+            keys, known = keys * base + last + 1, ops.logical_and(known, last > UNKNOWN)
+        if n in orders:
+            found.append(ops.where(known, keys, NO_KEY))
+    return ops.concatenate(found, axis=1)
+
+
+def character_keys_in_graph(characters: "keras.KerasTensor", orders: Sequence[int], base: int) -> "keras.KerasTensor":
+    """Return the keys of the n-grams within words of characters, (batch, steps): int64 (batch, any number).
+
+    Words are separated by `BOUNDARY`. An n-gram may begin and end with one, but has none inside.
+    """
+    from keras import ops
+
+    ids = ops.pad(ops.cast(characters, "int64"), ((0, 0), (1, 1)))
+    keys, whole, found = ids + 1, ops.ones_like(ids, dtype="bool"), []
+    for n in range(2, orders[-1] + 1):
+        keys = keys * base + _shifted(ids, n - 1) + 1
+        if n > 2:
+            whole = ops.logical_and(whole, ops.not_equal(_shifted(ids, n - 2), BOUNDARY))
+        if n in orders:
+            found.append(ops.where(whole, keys, NO_KEY))
+    return ops.concatenate(found, axis=1)
+
+
+def _shifted(ids: "keras.KerasTensor", steps: int) -> "keras.KerasTensor":
+    """Return the ids that follow `steps` later, and padding at the end: (batch, steps)."""
+    from keras import ops
+
+    return ops.pad(ids, ((0, 0), (0, steps)))[:, steps:]

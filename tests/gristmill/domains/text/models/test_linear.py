@@ -1,0 +1,202 @@
+"""The linear classifiers on n-grams are fitted on raw texts, and their network gives what was fitted."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy.special import expit, log_expit, softmax
+
+from gristmill.domains.text import ngram_classifier
+from gristmill.domains.text.models.linear import CharNgrams, NbLinear
+from gristmill.domains.text.ngram_network import build_network
+from gristmill.domains.text.text_model import LabelledTexts, TextModel
+from helpers.support import ROOT
+
+GOOD, BAD = (
+    ["not bad at all", "a lovely film", "lovely, not dull"],
+    ["not good at all", "a dull film", "bad, not lovely"],
+)
+KINDS = [NbLinear(kind="nb_linear"), CharNgrams(kind="char_ngrams")]
+
+LIMITED = ("vocabulary", "longest")
+
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=["words", "characters"])
+
+
+def opinions(times: int = 10) -> LabelledTexts:
+    return LabelledTexts([*GOOD, *BAD] * times, np.array(([1] * 3 + [0] * 3) * times), 2)
+
+
+def colours(times: int = 20) -> LabelledTexts:
+    texts = [f"{telling} film {number}" for number in range(times) for telling in ("red", "green", "blue")]
+    return LabelledTexts(texts, np.arange(3 * times) % 3, 3)
+
+
+class Fitted:
+    """The fitted classifier, as `build_network` was given it."""
+
+    known: Any
+    classifier: Any
+
+
+@pytest.fixture
+def fitted(monkeypatch: pytest.MonkeyPatch) -> Fitted:
+    """Return what `build_network` is given next."""
+    seen = Fitted()
+
+    def build(tokens: Any, keys: Any, known: Any, classifier: Any) -> Any:
+        seen.known, seen.classifier = known.tolist(), classifier
+        return build_network(tokens, keys, known, classifier)
+
+    monkeypatch.setattr(ngram_classifier, "build_network", build)
+    return seen
+
+
+def by_loop(model: TextModel, fitted: Fitted, text: str, orders: range, characters: bool) -> Any:
+    """Return the probabilities of a text by a loop over its different n-grams."""
+    base, ids = len(model.tokenizer.tokens) + 1, model.tokenizer.encode(tf.constant([text]))[0].numpy().tolist()
+    pieces: list[list[int]] = [ids]
+    if characters:
+        numbers = {token: number for number, token in enumerate(model.tokenizer.tokens)}
+        pieces = [[0, *(numbers.get(letter, 1) for letter in word), 0] for word in text.lower().split()]
+    found = set()
+    for piece in pieces:
+        for n in orders:
+            for begin in range(len(piece) - n + 1):
+                run = piece[begin : begin + n]
+                key = 0
+                for token in run:
+                    key = key * base + token + 1
+                if key in fitted.known and (characters or min(run) > 1):
+                    found.add(fitted.known.index(key))
+    scores = fitted.classifier.bias.copy()
+    for position in sorted(found):
+        scores += fitted.classifier.weights[position] / np.sqrt(len(found))
+    return np.array([1 - expit(scores[0]), expit(scores[0])]) if len(scores) == 1 else softmax(log_expit(scores))
+
+
+@each_kind
+@pytest.mark.parametrize("data", [opinions(), colours()], ids=["two", "three"])
+def test_the_network_gives_what_a_loop_over_the_ngrams_gives(kind: Any, data: LabelledTexts, fitted: Fitted) -> None:
+    model, characters = kind.fit(data), isinstance(kind, CharNgrams)
+    texts = ["not not lovely dull", "NOT bad,  lovely\tnot bad", "a new blue film", "", "🙂 xyz", " lovely\n"]
+
+    made = model.probabilities(texts)
+
+    orders = range(2, 6) if characters else range(1, 4)
+    expected = [by_loop(model, fitted, text, orders, characters) for text in texts]
+    assert made == pytest.approx(np.array(expected), abs=1e-6)
+    assert np.ptp(made, axis=0).max() > 0.1
+
+
+def test_neighbouring_words_tell_what_no_word_does() -> None:
+    made = (
+        NbLinear(kind="nb_linear").fit(opinions()).probabilities(["not bad", "not good", "lovely, not", "not lovely"])
+    )
+
+    assert made.argmax(axis=1).tolist() == [1, 0, 1, 0]
+    assert made.sum(axis=1) == pytest.approx(1)
+
+
+def test_parts_of_words_tell_the_class_of_new_words() -> None:
+    texts = [f"{stem}{end}" for end in ("ing", "ed") for stem in ("walk", "talk", "jump", "look", "call", "turn")]
+    data = LabelledTexts(texts, np.arange(12) // 6, 2)
+
+    made = CharNgrams(kind="char_ngrams").fit(data).probabilities(["xyzing", "xyzed"])
+
+    assert made.argmax(axis=1).tolist() == [0, 1]
+
+
+@each_kind
+def test_of_three_classes_each_is_found_by_its_own_word(kind: Any) -> None:
+    made = kind.fit(colours()).probabilities(["blue", "a red plot", "GREEN!"])
+
+    assert made.argmax(axis=1).tolist() == [2, 0, 1]
+    assert made.sum(axis=1) == pytest.approx(1)
+
+
+@each_kind
+def test_texts_without_a_known_ngram_get_the_bias_alone(kind: Any) -> None:
+    made = kind.fit(opinions()).probabilities(["", "zzz", "🙂", "\t \n"])
+
+    assert (made == made[0]).all()
+    assert made[0].sum() == pytest.approx(1)
+
+
+@each_kind
+def test_texts_that_share_nothing_give_the_frequencies_of_the_classes(kind: Any) -> None:
+    data = LabelledTexts(["ab", "cd", "ef"], np.array([0, 1, 1]), 2)
+
+    assert kind.fit(data).probabilities(["ab", "cd"]) == pytest.approx(np.array([[1 / 3, 2 / 3]] * 2), abs=1e-2)
+
+
+@each_kind
+def test_of_very_many_texts_some_are_taken_from_all_over(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ngram_classifier, "_MAX_FITTED_CHARACTERS", 12)
+    labels = np.array([0, 1, 1, 0, 1, 1, 1, 1, 1, 0])  # each third one: 0, 0, 1, 0
+
+    made = kind.fit(LabelledTexts(["a b"] * 10, labels, 2))
+
+    assert made.probabilities(["a b"])[0] == pytest.approx([0.75, 0.25], abs=0.05)
+
+
+@each_kind
+def test_only_the_beginning_of_a_long_text_is_read(kind: Any, monkeypatch: pytest.MonkeyPatch, fitted: Fitted) -> None:
+    monkeypatch.setattr(ngram_classifier, "MAX_TOKENS", 3)
+
+    model = kind.fit(LabelledTexts(["abc d e x yz"] * 4, np.array([0, 1] * 2), 2))
+
+    beginning = 3 + 2 + 1 if isinstance(kind, NbLinear) else 4 + 3 + 2 + 1  # n-grams of "abc d e", and of " abc "
+    assert len(fitted.known) == beginning
+    longer = model.probabilities(["abc d e", "abc d e x yz yz", "abc"])
+    assert longer[0] == pytest.approx(longer[1])
+
+
+@each_kind
+def test_the_same_texts_give_the_same_files(kind: Any, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        kind.fit(opinions()).write(tmp_path / name)
+
+    for each in (tmp_path / "first").iterdir():
+        assert (tmp_path / "second" / each.name).read_bytes() == each.read_bytes(), each.name
+
+
+@pytest.mark.slow
+@each_kind
+def test_a_fresh_process_without_the_fitting_code_repeats_the_predictions(kind: Any, tmp_path: Path) -> None:
+    model = kind.fit(opinions())
+    model.write(tmp_path)
+    program = f"""
+import sys
+from pathlib import Path
+from gristmill.domains.text.text_model import read
+print(read(Path({str(tmp_path)!r})).probabilities(["not bad", "a lovely plot"]).tolist())
+fitting = [name for name in sys.modules if "ngram" in name or "nb_logistic" in name]
+assert not fitting, fitting
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+
+    expected = model.probabilities(["not bad", "a lovely plot"])
+    assert np.array(json.loads(done.stdout)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("shortest", [3, 5])
+def test_the_longest_ngram_is_not_shorter_than_the_shortest(shortest: int) -> None:
+    with pytest.raises(ValueError, match="at least the number in 'shortest'"):
+        CharNgrams(kind="char_ngrams", shortest=shortest, longest=2)
+
+
+@each_kind
+def test_keys_fit_64_bits(kind: Any) -> None:
+    fields = type(kind).model_fields
+    most, longest = (next(each.le for each in fields[name].metadata if hasattr(each, "le")) for name in LIMITED)
+    spaces = 0 if isinstance(kind, NbLinear) else len(ngram_classifier._SPACES)
+
+    assert (most + spaces + 1) ** longest < 2**63

@@ -1,0 +1,19 @@
+"""The majority baseline gives the frequencies of the training set to every text."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gristmill.domains.text.models.majority import Majority
+from gristmill.domains.text.text_model import LabelledTexts, read
+
+
+def test_every_text_gets_the_frequencies_of_the_classes(tmp_path: Path) -> None:
+    model = Majority(kind="majority").fit(LabelledTexts(["x", "x y", "y", "z"], np.array([0, 0, 1, 2]), 4))
+
+    model.write(tmp_path)
+
+    for each in (model, read(tmp_path)):
+        made = each.probabilities(["x", "", "a long text that is not read"])
+        assert made == pytest.approx(np.array([[0.5, 0.25, 0.25, 0]] * 3))
