@@ -10,22 +10,25 @@ which sends every float32 number the same way.
 Source: Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree", NeurIPS 2017.
 """
 
-import os
+import json
 import subprocess
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from gristmill.errors import Unsuitable, WorkError
-from gristmill.util.processes import PARENT_VARIABLE, module_command
+from gristmill.util.processes import module_command
 from gristmill.util.table_io import read_document, write_document
 
 NOT_LOADABLE = 3  # exit status of the process if LightGBM, or a system library that it needs, cannot be loaded
+TREES_FILE = "trees.npz"
 MAX_DEPTH = 8  # each level is a step of the exported network
 
 Features = npt.NDArray[np.float32]  # (rows, features); NaN where a value is missing
@@ -100,7 +103,7 @@ class Trees:
 
 
 def fit_trees(fits: Sequence[TreeFit]) -> list[Trees]:
-    """Return the trees of several fits, made one after the other in one process. Equal fits give equal trees.
+    """Return the trees of several fits, made one after the other. Equal fits give equal trees.
 
     Raises:
         Unsuitable: LightGBM cannot be loaded.
@@ -110,16 +113,53 @@ def fit_trees(fits: Sequence[TreeFit]) -> list[Trees]:
         for folder, fit in zip(folders, fits, strict=True):
             folder.mkdir()
             _write_fit(folder, fit)
-        line, environment = module_command("gristmill.training.tree_process", *map(str, folders))
+        _process.run(folders)
+        return [read_trees(folder / TREES_FILE) for folder in folders]
+
+
+class _Process:
+    """The process that fits trees: started when it is needed, and kept, since LightGBM takes half a second to load."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: subprocess.Popen[str] | None = None
+
+    def run(self, folders: Sequence[Path]) -> None:
+        """Fit what the folders hold."""
+        with self._lock:
+            if self._running is None or self._running.poll() is not None:
+                self._running = self._start()
+            process = self._running
+            with suppress(BrokenPipeError):  # it has ended
+                print(json.dumps(list(map(str, folders))), file=process.stdin, flush=True)
+            if not cast(IO[str], process.stdout).readline():
+                _, errors = process.communicate()
+                raise _failure(process.returncode, errors)
+
+    def end(self) -> None:
+        """End the process, if it runs."""
+        with self._lock:
+            if self._running:
+                self._running.kill()
+                self._running.communicate()
+                self._running = None
+
+    def _start(self) -> "subprocess.Popen[str]":
+        line, environment = module_command("gristmill.training.tree_process")
         # Threads that wait actively for each other are ten times slower on a machine with other work.
-        environment |= {PARENT_VARIABLE: str(os.getpid()), "OMP_WAIT_POLICY": "passive"}
-        done = subprocess.run(line, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        if done.returncode == NOT_LOADABLE:
-            raise Unsuitable("LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp)")
-        if done.returncode:
-            message = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise WorkError(f"the process that fits trees ended with status {done.returncode}: {message}")
-        return [read_trees(folder / "trees.npz") for folder in folders]
+        environment |= {"OMP_WAIT_POLICY": "passive"}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(line, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+_process = _Process()  # it ends when this process does, which closes its pipe
+
+
+def _failure(status: int, errors: str) -> WorkError:
+    if status == NOT_LOADABLE:
+        return Unsuitable("LightGBM cannot be loaded: install libgomp1 (macOS: brew install libomp)")
+    message = (errors.strip().splitlines() or ["no message"])[-1]
+    return WorkError(f"the process that fits trees ended with status {status}: {message}")
 
 
 def read_trees(path: Path) -> Trees:

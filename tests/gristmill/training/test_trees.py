@@ -13,7 +13,7 @@ import pytest
 
 from gristmill.errors import Unsuitable, WorkError
 from gristmill.export.formats import FORMATS
-from gristmill.training import saved_network, tree_process
+from gristmill.training import saved_network, tree_process, trees
 from gristmill.training.saved_network import predict_in_batches
 from gristmill.training.tree_network import tree_network
 from gristmill.training.trees import TreeFit, Trees, TreeSettings, fit_trees, read_trees, write_trees
@@ -86,9 +86,9 @@ def test_each_objective_gives_the_raw_scores_of_lightgbm(objective: Any) -> None
     target = (target > 0).astype(float) if objective == "binary" else target
     given = TreeFit(features, target, dataclasses.replace(SMALL, objective=objective))
 
-    trees = fit_trees([given])[0]
+    forest = fit_trees([given])[0]
 
-    assert trees.predict(features)[:, 0] == pytest.approx(
+    assert forest.predict(features)[:, 0] == pytest.approx(
         by_lightgbm(given).predict(features, raw_score=True), abs=1e-5
     )
 
@@ -98,21 +98,21 @@ def test_classes_have_a_logit_each() -> None:
     classes = np.digitize(target, [-2, 2])
     given = TreeFit(features, classes, dataclasses.replace(SMALL, objective="multiclass", classes=3, rounds=8))
 
-    trees = fit_trees([given])[0]
+    forest = fit_trees([given])[0]
 
     expected = by_lightgbm(given).predict(features, raw_score=True)
-    assert trees.rounds.tolist() == [8]
-    assert predict_in_batches(network_of(trees), features) == pytest.approx(expected, abs=1e-5)
+    assert forest.rounds.tolist() == [8]
+    assert predict_in_batches(network_of(forest), features) == pytest.approx(expected, abs=1e-5)
 
 
 def test_several_outputs_have_a_model_and_a_number_of_rounds_each() -> None:
     features, target = rows()
     targets = np.column_stack([target, -5 * target, np.abs(target)])
 
-    trees = fit_trees([TreeFit(features, targets, dataclasses.replace(SMALL, rounds=(4, 9, 2)))])[0]
+    forest = fit_trees([TreeFit(features, targets, dataclasses.replace(SMALL, rounds=(4, 9, 2)))])[0]
 
-    assert trees.rounds.tolist() == [4, 9, 2]
-    found = predict_in_batches(network_of(trees), features)
+    assert forest.rounds.tolist() == [4, 9, 2]
+    found = predict_in_batches(network_of(forest), features)
     for output, rounds in enumerate((4, 9, 2)):
         alone = TreeFit(features, targets, dataclasses.replace(SMALL, rounds=rounds))
         assert found[:, output] == pytest.approx(by_lightgbm(alone, output).predict(features), abs=1e-5)
@@ -131,16 +131,16 @@ def test_validation_rows_choose_the_number_of_rounds() -> None:
     settings = dataclasses.replace(SMALL, rounds=300, patience=10)
     given = TreeFit(features[:400], target[:400], settings, (features[400:], target[400:]))
 
-    trees = fit_trees([given])[0]
+    forest = fit_trees([given])[0]
 
-    (rounds,) = trees.rounds
+    (rounds,) = forest.rounds
     errors = []
     for count in (max(rounds - 3, 1), rounds, rounds + 5):
         refit = TreeFit(features[:400], target[:400], dataclasses.replace(settings, rounds=int(count)))
         errors.append(np.square(fit_trees([refit])[0].predict(features[400:])[:, 0] - target[400:]).mean())
     assert 0 < rounds < 100
     assert errors[1] == min(errors)
-    assert trees.losses[0] == pytest.approx(errors[1], rel=1e-5)
+    assert forest.losses[0] == pytest.approx(errors[1], rel=1e-5)
 
 
 def test_neighbours_of_a_threshold_go_where_lightgbm_sends_them() -> None:
@@ -149,10 +149,10 @@ def test_neighbours_of_a_threshold_go_where_lightgbm_sends_them() -> None:
     features[:32] = 1
     given = TreeFit(features, np.repeat([0.0, 1.0], 32), dataclasses.replace(SMALL, rounds=1, learning_rate=1.0))
 
-    trees = fit_trees([given])[0]
+    forest = fit_trees([given])[0]
 
-    assert trees.predict(features)[:, 0].tolist() == by_lightgbm(given).predict(features).tolist()
-    assert set(trees.thresholds[trees.columns == 0]) <= {np.float32(1)}
+    assert forest.predict(features)[:, 0].tolist() == by_lightgbm(given).predict(features).tolist()
+    assert set(forest.thresholds[forest.columns == 0]) <= {np.float32(1)}
 
 
 @pytest.mark.parametrize("value", [0.1, -0.1, 1e-35, 3.5, 1 + 2**-24 + 2**-50, -7.25])
@@ -167,21 +167,23 @@ def test_a_threshold_never_reaches_the_number_that_stands_for_nan() -> None:
 
 def test_rows_without_a_split_give_their_mean() -> None:
     features = np.zeros((10, 2), np.float32)
-    trees = fit_trees([TreeFit(features, np.arange(10.0), dataclasses.replace(SMALL, rounds=3))])[0]
-    assert trees.depth == 0
-    assert trees.predict(features)[:, 0] == pytest.approx(np.full(10, 4.5))
-    assert predict_in_batches(network_of(trees), features)[:, 0] == pytest.approx(np.full(10, 4.5))
+    forest = fit_trees([TreeFit(features, np.arange(10.0), dataclasses.replace(SMALL, rounds=3))])[0]
+    assert forest.depth == 0
+    assert forest.predict(features)[:, 0] == pytest.approx(np.full(10, 4.5))
+    assert predict_in_batches(network_of(forest), features)[:, 0] == pytest.approx(np.full(10, 4.5))
 
 
 def test_equal_fits_are_equal_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree_process, "_MIN_VALUES_FOR_THREADS", 0)
-    given = TreeFit(*rows(), dataclasses.replace(SMALL, row_share=0.7, column_share=0.6, seed=5))
+    """The rows are so many that more than one thread is used."""
+    features, target = rows(45_000)
+    given = TreeFit(features, target, dataclasses.replace(SMALL, row_share=0.7, column_share=0.6, seed=5))
     expected = vars(fit_trees([given])[0])
     for threads in ("1", "3"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("OMP_NUM_THREADS", threads)
-            for name, values in vars(fit_trees([given])[0]).items():
-                assert np.array_equal(values, expected[name], equal_nan=name == "losses"), name
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        trees._process.end()
+        for name, values in vars(fit_trees([given])[0]).items():
+            assert np.array_equal(values, expected[name], equal_nan=name == "losses"), name
+    trees._process.end()
 
 
 def test_arrays_are_read_as_they_were_written(fitted: tuple[TreeFit, Trees], tmp_path: Path) -> None:
@@ -240,5 +242,6 @@ def test_a_tree_of_more_levels_than_the_network_walks_is_refused() -> None:
 
 def shadow_lightgbm(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
     """Let child processes find a module `lightgbm` with this code before the installed one."""
+    trees._process.end()
     (folder / "lightgbm.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
