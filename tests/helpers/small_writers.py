@@ -43,14 +43,13 @@ def in_lines(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 def run(root: Path, settings: Preprocess, judged: Evaluate) -> Folders:
     """Write what the stages up to train leave below `root`, evaluate, and return all folders."""
     from gristmill.domains.generation.evaluate import evaluate
-    from gristmill.training import saved_network
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
     for folder in folders.values():
         folder.mkdir()
     write_document(folders["ingest"] / "summary.json", {"counts": {"documents": 1, "characters": len(TEXT)}})
-    layout = write_prepared(folders["preprocess"], settings)
-    saved_network.write(network(layout), folders["train"])
+    write_prepared(folders["preprocess"], settings)
+    write_network(folders)
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}
@@ -92,6 +91,17 @@ def write_prepared(folder: Path, settings: Preprocess) -> Layout:
     vocabulary = pd.DataFrame({"token": made.tokens, "count": np.arange(len(made.tokens))[::-1]})
     write_table(folder / "vocabulary.parquet", vocabulary)
     return layout
+
+
+def write_network(folders: Folders) -> None:
+    """Write a network of random weights, and its outcomes of the validation set, as train does."""
+    from gristmill.domains.generation.predictions import score_tokens
+    from gristmill.training import saved_network
+
+    data = dataset.read(folders["preprocess"])
+    made = network(data.layout)
+    saved_network.write(made, folders["train"])
+    score_tokens(made, data, data.token_stream(), "validation").write_validation(folders["train"])
 
 
 def network(layout: Layout) -> "keras.Model":

@@ -5,16 +5,19 @@ With prefixes, they are lines in the same order. A line of tokens a, b, c contai
 a b by c. Examples are not stored; they are built from the stream or the lines.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.text.dataset import TokenFolder
 from gristmill.domains.text.sequences import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
+
+Positions = npt.NDArray[np.int64]
 
 PARTS = ("train", "validation", "test")
 
@@ -35,6 +38,21 @@ class Layout:
     def after_each(self) -> bool:
         """Whether the network predicts after each token of an example, or only after the last one."""
         return self.examples == "windows"
+
+
+@dataclass(frozen=True)
+class TokenStream:
+    """Tokens of all parts, one sequence after the other, the training set first."""
+
+    values: TokenIds  # (tokens,)
+    before: TokenIds  # (tokens,): number of tokens before each in its own sequence
+    bounds: dict[str, tuple[int, int]]  # first token of each part, and the one after its last
+    vocabulary: int  # number of tokens, including padding and unknown
+
+    def scored(self, part: str) -> Positions:
+        """Return the positions of a part that have a token before them: those that are predicted."""
+        begin, end = self.bounds[part]
+        return begin + np.flatnonzero(self.before[begin:end] > 0)
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,23 @@ class Prepared(TokenFolder):
     def all_lines(self) -> Sequences:
         """Lines of all parts; only with prefixes."""
         return Sequences(self.tokens, np.load(self.folder / "starts.npy", allow_pickle=False))
+
+    def token_stream(self) -> TokenStream:
+        """Return the tokens of all parts as one stream."""
+        values, bounds = self.tokens, self.layout.bounds
+        before = np.arange(len(values), dtype=np.int32)
+        if not self.layout.after_each:
+            lines = self.all_lines
+            before -= np.repeat(lines.starts[:-1], lines.lengths).astype(np.int32)
+            bounds = {part: (int(lines.starts[begin]), int(lines.starts[end])) for part, (begin, end) in bounds.items()}
+        return TokenStream(values, before, bounds, self.layout.vocabulary)
+
+    def learning_from_validation(self) -> "Prepared":
+        """Return the same texts with the validation set as the end of the training set."""
+        bounds = self.layout.bounds
+        end = bounds["validation"][1]
+        joined = bounds | {"train": (bounds["train"][0], end), "validation": (end, end)}
+        return replace(self, layout=replace(self.layout, bounds=joined))
 
     @cached_property
     def tokens(self) -> TokenIds:

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.baselines import TokenStream, baselines
-from gristmill.domains.generation.dataset import Prepared
-from gristmill.domains.generation.predictions import parity_sequences, score_tokens, token_stream
+from gristmill.domains.generation.dataset import Prepared, TokenStream
+from gristmill.domains.generation.models.ngram import Bigram, Ngram, Unigram
+from gristmill.domains.generation.predictions import fit_counts, parity_sequences, score_tokens
 from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, TokenOutcomes, measure, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
 from gristmill.domains.generation.settings import Evaluate
@@ -37,14 +38,12 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
         RequestError: the prompt contains no token.
     """
     data, network = dataset.read(preprocess), saved_network.read(train)
-    tokens = token_stream(data)
+    tokens = data.token_stream()
     parts = [part for part in ("validation", "test") if len(tokens.scored(part))]
-    predictions = baselines(tokens, evaluate.order)
-    outcomes: dict[str, Outcomes] = {}
-    for part in parts:
-        following = tokens.values[tokens.scored(part)]
-        others = {name: TokenOutcomes.of(by_part[part], following) for name, by_part in predictions.items()}
-        outcomes[part] = {MODEL: score_tokens(network, data, tokens, part)} | others
+    models = {MODEL: (network, TokenOutcomes.of_validation(train))} | baselines(data, evaluate.order)
+    tested = {name: score_tokens(fitted, data, tokens, "test") for name, (fitted, _) in models.items()}
+    validated = {name: outcomes for name, (_, outcomes) in models.items()}
+    outcomes = {part: {"validation": validated, "test": tested}[part] for part in parts}
     known = described(tokens, parts)
     by_character = is_lossless(data, known["unknown"]["test"])
     write_document(out / FILE, summarised(scores(data, outcomes, by_character)) | known)
@@ -55,6 +54,14 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     sequences = tf.constant(parity_sequences(tokens, data.layout.length))
     np.save(out / "proof.npy", writer.probabilities(sequences).numpy(), allow_pickle=False)
     return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
+
+
+def baselines(data: Prepared, order: int) -> dict[str, tuple[keras.Model, TokenOutcomes]]:
+    """Return the fitted models of counts of 1, 2 and `order` tokens, and their outcomes of the validation set."""
+    models = {"unigram": Unigram(kind="unigram"), "bigram": Bigram(kind="bigram")}
+    if order > 2:
+        models[f"{order}-gram"] = Ngram(kind="ngram", order=order)
+    return {name: fit_counts(model, data) for name, model in models.items()}
 
 
 def is_lossless(data: Prepared, unknown: float) -> bool:

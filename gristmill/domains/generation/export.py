@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from gristmill.domains.generation import dataset, serving
 from gristmill.domains.generation.dataset import Layout
-from gristmill.domains.generation.predictions import parity_sequences, token_stream
+from gristmill.domains.generation.predictions import parity_sequences
 from gristmill.domains.generation.settings import Export
 from gristmill.domains.text.tokenizer import NEEDS, Tokenizer
 from gristmill.export import bundle
@@ -40,7 +40,7 @@ def export(*, export: Export, preprocess: Path, train: Path, evaluate: Path, out
     with bundle.fresh_process() as reload:
         data, network = dataset.read(preprocess), saved_network.read(train)
         tokenizer = data.tokenizer()
-        sequences = parity_sequences(token_stream(data), data.layout.length)
+        sequences = parity_sequences(data.token_stream(), data.layout.length)
         scored = np.load(evaluate / "proof.npy", allow_pickle=False)
         predicted = serving.Writer(network, tokenizer, data.layout.length).probabilities(tf.constant(sequences)).numpy()
         check_same_as_scored(predicted, scored, export.tolerance)

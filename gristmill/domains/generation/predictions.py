@@ -6,36 +6,29 @@ except the first of a line is predicted from the beginning of the line.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from gristmill.domains.generation.baselines import Ids as Positions
-from gristmill.domains.generation.baselines import TokenStream
-from gristmill.domains.generation.dataset import Prepared
+from gristmill.domains.generation.dataset import Positions, Prepared, TokenStream
 from gristmill.domains.generation.scores import TokenOutcomes
 from gristmill.domains.text.sequences import TokenIds
 
-_MAX_LOGITS_PER_BATCH = 1 << 24
+if TYPE_CHECKING:
+    from gristmill.domains.generation.models.ngram import Counts
+
+_MAX_LOGITS_PER_BATCH = 1 << 21
 _MAX_ROWS_PER_BATCH = 1024
 _PARITY_SEQUENCES = 64
 
 
-def token_stream(data: Prepared) -> TokenStream:
-    """Return the tokens of all parts as one stream."""
-    layout, values, bounds = data.layout, data.tokens, data.layout.bounds
-    before = np.arange(len(values), dtype=np.int32)
-    if not layout.after_each:
-        lines = data.all_lines
-        before -= np.repeat(lines.starts[:-1], lines.lengths).astype(np.int32)
-        bounds = {part: (int(lines.starts[begin]), int(lines.starts[end])) for part, (begin, end) in bounds.items()}
-    return TokenStream(values, before, bounds, layout.vocabulary)
-
-
 def score_tokens(network: keras.Model, data: Prepared, tokens: TokenStream, part: str) -> TokenOutcomes:
     """Return the outcome of a network's predictions for the tokens `tokens.scored(part)`."""
-    layout = data.layout
+    layout, count = data.layout, len(tokens.scored(part))
+    if not count:
+        return TokenOutcomes(np.empty(0), np.empty(0, bool))
     predict = _scorer(network)
     if layout.after_each:
         rows, following = windows(tokens, part, layout.length, layout.length - layout.length // 2)
@@ -46,8 +39,16 @@ def score_tokens(network: keras.Model, data: Prepared, tokens: TokenStream, part
         size = max(1, min(_MAX_ROWS_PER_BATCH, _MAX_LOGITS_PER_BATCH // layout.vocabulary))
     batches = [predict(rows[at : at + size], following[at : at + size]) for at in range(0, len(rows), size)]
     bits, right = (np.concatenate([np.ravel(batch) for batch in column]) for column in zip(*batches, strict=True))
-    count = len(tokens.scored(part))
     return TokenOutcomes(bits[:count].astype(np.float64), right[:count])
+
+
+def fit_counts(model: "Counts", data: Prepared) -> tuple[keras.Model, TokenOutcomes]:
+    """Return a model of counts, fitted on the training and the validation set, and outcomes of the validation set.
+
+    These are the outcomes of the model fitted on the training set alone.
+    """
+    validation = score_tokens(model.fit(data), data, data.token_stream(), "validation")
+    return model.fit(data.learning_from_validation()), validation
 
 
 def windows(tokens: TokenStream, part: str, length: int, stride: int) -> tuple[TokenIds, TokenIds]:

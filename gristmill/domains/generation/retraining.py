@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.dataset import pieces, whole_text
+from gristmill.domains.generation.dataset import TokenStream, pieces, whole_text
 from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, GenerationScores
 from gristmill.domains.text.special_tokens import UNKNOWN
 from gristmill.errors import short_repr
@@ -112,7 +112,6 @@ def _end(then: str, now: str) -> int | None:
 
 def _score(folders: Folders, text: str, begin: int) -> pd.DataFrame:
     """Return `bits`, `characters`, `tokens` and `unknown` tokens of the pieces of a text from `begin` on."""
-    from gristmill.domains.generation.baselines import TokenStream
     from gristmill.domains.generation.predictions import score_tokens
     from gristmill.domains.text.tokenizer import encode_texts
     from gristmill.training import saved_network  # TensorFlow is needed only for new text

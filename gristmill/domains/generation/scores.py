@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
-from gristmill.domains.generation.baselines import TokenPredictions
 from gristmill.runs.scores import MODEL, Scores, summarise
+from gristmill.util.table_io import read_table, write_table
+
+_VALIDATION = "validation.parquet"
 
 MAX_UNKNOWN_SHARE = 0.001
 """Maximum share of unknown tokens for bits by character; more would distort them by over 1 %."""
@@ -29,9 +33,14 @@ class TokenOutcomes:
     right: npt.NDArray[np.bool_]  # whether the most probable token was the right one
 
     @classmethod
-    def of(cls, predictions: TokenPredictions, tokens: npt.NDArray[np.int32]) -> "TokenOutcomes":
-        """Return the outcome of predictions for the tokens that followed."""
-        return cls(-np.log2(predictions.probability), predictions.guess == tokens)
+    def of_validation(cls, train: Path) -> "TokenOutcomes":
+        """Read the outcomes of the validation set that train wrote."""
+        table = read_table(train / _VALIDATION)
+        return cls(table["bits"].to_numpy(), table["right"].to_numpy())
+
+    def write_validation(self, train: Path) -> None:
+        """Write `validation.parquet`, `bits` and `right` of each token of the validation set."""
+        write_table(train / _VALIDATION, pd.DataFrame({"bits": self.bits, "right": self.right}))
 
 
 def measure(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Train: a network from tokens to logits of the next token."""
+"""Train: a model from tokens to logits of the next token, by gradient descent or by counting."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +10,12 @@ import numpy as np
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.feed import feed_of, validation_of
 from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.models.ngram import Counts
+from gristmill.domains.generation.predictions import fit_counts, score_tokens
 from gristmill.domains.generation.settings import Train
 from gristmill.errors import RequestError
 from gristmill.training.fit import FitArguments, Goal, fit
+from gristmill.training.history import TrainingHistory
 from gristmill.training.outputs import Model, build_network, check_network_shape, write_trained
 from gristmill.training.seeds import seeded
 
@@ -30,21 +33,28 @@ def train(
 ) -> dict[str, int]:
     """Fit the model on the training set; with `patience`, select the epoch on the validation set.
 
-    Writes the network (`saved_network.py`), `epochs.parquet` and `training.json`. The loss is the cross-entropy of the
-    next token in nats; divide by ln 2 for bits.
+    Writes the network (`saved_network.py`), `epochs.parquet`, `training.json` and `validation.parquet`, the bits of
+    each token of the validation set. The loss is the cross-entropy of the next token in nats; divide by ln 2 for bits.
+    Models of counts have no epochs. They predict the validation set first, and are then fitted on it as well.
 
     Raises:
         RequestError: settings do not fit each other, or custom code does not fit them.
         Diverged: the loss is not finite.
     """
     data = dataset.read(preprocess)
+    if isinstance(model, Counts):
+        counted, validation = fit_counts(model, data)
+        validation.write_validation(out)
+        return write_trained(counted, TrainingHistory(), out)
     shape = Shape(data.layout.vocabulary, data.layout.length, data.layout.after_each)
     network = seeded(lambda: build(model, files, shape), train.seed)
     check_causal(network, shape)
-    feed, validation = feed_of(data, train), validation_of(data, train)
+    feed, held_out = feed_of(data, train), validation_of(data, train)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     goal = Goal(keras.metrics.SparseCategoricalAccuracy("accuracy"))
-    return write_trained(network, fit(network, feed, validation, train, loss, goal=goal, **arguments), out)
+    history = fit(network, feed, held_out, train, loss, goal=goal, **arguments)
+    score_tokens(network, data, data.token_stream(), "validation").write_validation(out)
+    return write_trained(network, history, out)
 
 
 def build(model: Model, files: Sequence[Path], shape: Shape) -> keras.Model:

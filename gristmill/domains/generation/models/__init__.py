@@ -1,1 +1,1 @@
-"""Next-token networks: settings classes whose `build(shape)` returns a network from token ids to logits."""
+"""Next-token models, from token ids to logits: settings classes that `build` an untrained network or `fit` one."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.evaluate import evaluate, is_lossless
-from gristmill.domains.generation.predictions import parity_sequences, score_tokens, token_stream
+from gristmill.domains.generation.predictions import parity_sequences, score_tokens
 from gristmill.domains.generation.settings import Evaluate, Preprocess
 from gristmill.errors import RequestError
 from gristmill.training import saved_network
@@ -21,14 +21,14 @@ from helpers.small_writers import EVALUATE, LENGTH, Folders, run
 
 pytest_plugins = ["helpers.small_writers"]
 
-BASELINES = ["unigram", "bigram", "Witten-Bell 4-gram"]
+BASELINES = ["unigram", "bigram", "4-gram"]
 
 
 @cache
 def predicted_one_by_one(run: Path, part: str) -> tuple[list[float], list[bool]]:
     """Return the bits of each scored token and whether it was guessed, from as much context as evaluate gives it."""
     data, network = dataset.read(run / "preprocess"), saved_network.read(run / "train")
-    tokens = token_stream(data)
+    tokens = data.token_stream()
     begin, _ = tokens.bounds[part]
     bits, right = [], []
     for position in tokens.scored(part).tolist():
@@ -50,7 +50,7 @@ def test_every_token_is_predicted_once_from_what_came_before_it(
     folders: Folders = request.getfixturevalue(run)
     data = dataset.read(folders["preprocess"])
 
-    outcome = score_tokens(saved_network.read(folders["train"]), data, token_stream(data), part)
+    outcome = score_tokens(saved_network.read(folders["train"]), data, data.token_stream(), part)
 
     bits, right = predicted_one_by_one(folders["train"].parent, part)
     assert outcome.bits == pytest.approx(bits, rel=1e-4)
@@ -122,7 +122,7 @@ def test_samples_go_on_from_the_beginning_of_the_test_part(written: Folders, in_
 
 def test_the_proof_is_what_the_network_tells(written: Folders) -> None:
     data = dataset.read(written["preprocess"])
-    shown = parity_sequences(token_stream(data), LENGTH)
+    shown = parity_sequences(data.token_stream(), LENGTH)
 
     kept = np.load(written["evaluate"] / "proof.npy", allow_pickle=False)
 

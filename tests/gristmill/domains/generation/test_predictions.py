@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from gristmill.domains.generation import dataset
-from gristmill.domains.generation.baselines import TokenStream
-from gristmill.domains.generation.dataset import PARTS
-from gristmill.domains.generation.predictions import contexts, parity_sequences, token_stream, windows
+from gristmill.domains.generation.dataset import PARTS, TokenStream
+from gristmill.domains.generation.predictions import contexts, parity_sequences, windows
 from helpers.small_writers import Folders
 
 pytest_plugins = ["helpers.small_writers"]
@@ -58,7 +57,7 @@ def test_the_tokens_of_all_parts_lie_end_to_end(run: str, request: pytest.Fixtur
     folders: Folders = request.getfixturevalue(run)
     data = dataset.read(folders["preprocess"])
 
-    tokens = token_stream(data)
+    tokens = data.token_stream()
 
     for part in PARTS:
         begin, end = tokens.bounds[part]

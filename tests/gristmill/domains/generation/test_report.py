@@ -30,14 +30,14 @@ def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[st
     own, others = format_numbers([model, best])
 
     assert shown["Scores"].note == (
-        f"The model is worse than its best baseline, Witten-Bell 4-gram, on the test set by {model / best - 1:,.1%}: "
+        f"The model is worse than its best baseline, 4-gram, on the test set by {model / best - 1:,.1%}: "
         f"bits per character {own} against {others}. Nothing was fitted on the test set. The baselines count "
         "n-grams in the training set; their smoothing is selected on the validation set."
     )
     test, validation = shown["Scores"].tables
     assert (test.title, validation.title) == ("Test set", "Validation set")
     assert test.headings == ["model or baseline", "bits per character", "bits per token", "perplexity", "accuracy"]
-    assert [row[0] for row in test.rows] == ["model", "Witten-Bell 4-gram", "bigram", "unigram"]
+    assert [row[0] for row in test.rows] == ["model", "4-gram", "bigram", "unigram"]
     assert [float(cell) for cell in test.rows[0][1:3]] == pytest.approx([model] * 2, abs=5e-4)
     assert float(test.rows[0][4]) == pytest.approx(scores["model"]["test"]["accuracy"], abs=5e-4)
 

@@ -18,7 +18,7 @@ from gristmill.errors import RequestError
 from gristmill.runs.retraining_record import CHALLENGER, CHAMPION, Champion
 from gristmill.training import saved_network
 from gristmill.util.table_io import read_document, read_table, write_table
-from helpers.small_writers import EVALUATE, LENGTH, Folders, network
+from helpers.small_writers import EVALUATE, LENGTH, Folders, write_network
 
 WORDS = ["the cat", "a dog", "the mouse", "a bird", "no cow"]
 VERBS = ["sat.", "ran off.", "ate a lot."]
@@ -40,7 +40,7 @@ def run(root: Path, lines: list[str], **settings: Any) -> Folders:
     ingested(folders["ingest"], lines)
     cut = Preprocess(**{"length": LENGTH, "validation": 0.1, "test": 0.2} | settings)
     preprocess(preprocess=cut, ingest=folders["ingest"], out=folders["preprocess"])
-    saved_network.write(network(dataset.read(folders["preprocess"]).layout), folders["train"])
+    write_network(folders)
     short = EVALUATE.model_copy(update={"temperatures": (1.0,), "sample": 1})
     evaluate(evaluate=short, preprocess=folders["preprocess"], train=folders["train"], out=folders["evaluate"])
     return folders

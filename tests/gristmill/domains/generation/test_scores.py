@@ -1,9 +1,10 @@
 """Scores of next tokens, by hand-computed numbers."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from gristmill.domains.generation.baselines import TokenPredictions
 from gristmill.domains.generation.scores import TokenOutcomes, measure, summarised
 
 FOUR = TokenOutcomes(np.array([1.0, 2.0, 3.0, 2.0]), np.array([True, False, False, True]))
@@ -19,12 +20,12 @@ def test_the_metrics_of_four_tokens_by_hand() -> None:
     assert "bits_per_character" not in measure(FOUR, None)
 
 
-def test_the_outcome_of_a_token_is_the_bits_of_its_probability() -> None:
-    told = TokenPredictions(np.array([0.5, 0.125, 1.0]), np.array([2, 3, 4], np.int32))
+def test_outcomes_of_validation_are_read_as_they_were_written(tmp_path: Path) -> None:
+    FOUR.write_validation(tmp_path)
 
-    outcome = TokenOutcomes.of(told, np.array([2, 4, 4], np.int32))
+    found = TokenOutcomes.of_validation(tmp_path)
 
-    assert (outcome.bits.tolist(), outcome.right.tolist()) == ([1.0, 3.0, 0.0], [True, False, True])
+    assert (found.bits.tolist(), found.right.tolist()) == (FOUR.bits.tolist(), FOUR.right.tolist())
 
 
 @pytest.mark.parametrize(("characters", "metric"), [(16, "bits_per_character"), (None, "bits_per_token")])

@@ -1,4 +1,4 @@
-"""Every next-token network has the required shape, does not read ahead, and can be saved and exported."""
+"""Every next-token model has the required shape, does not read ahead, and can be saved and exported."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,24 @@ import keras
 import numpy as np
 import pytest
 
+from gristmill.domains.generation import dataset
+from gristmill.domains.generation.evaluate import evaluate
+from gristmill.domains.generation.export import export
+from gristmill.domains.generation.generate import generate
 from gristmill.domains.generation.model_shape import Shape
+from gristmill.domains.generation.predictions import fit_counts, score_tokens
+from gristmill.domains.generation.settings import Export, Preprocess, Train
+from gristmill.domains.generation.train import train
 from gristmill.errors import RequestError
 from gristmill.export import bundle
 from gristmill.settings.kinds import kinds, settings_of
 from gristmill.training import saved_network
+from gristmill.util.table_io import read_document
+from helpers.small_writers import EVALUATE, LENGTH, write_prepared
 
 PACKAGE = "gristmill.domains.generation.models"
-KINDS = kinds(PACKAGE)
+KINDS = [kind for kind in kinds(PACKAGE) if hasattr(settings_of(kind, PACKAGE), "build")]
+COUNTS = [kind for kind in kinds(PACKAGE) if kind not in KINDS]
 SMALL: dict[str, Any] = {"dimensions": 4, "recurrent": (5, 3)}
 TOKENS = np.array([[3, 1, 4, 1, 5, 6, 2], [2, 6, 5, 3, 5, 1, 4]], np.int32)
 
@@ -75,3 +85,40 @@ def test_an_exported_network_gives_the_same_logits(kind: str, tmp_path: Path) ->
     bundle.export_network(network, ("saved_model",), tmp_path)
 
     assert bundle.load(tmp_path, "saved_model")(TOKENS) == pytest.approx(logits(network, TOKENS), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_counts_are_fitted_and_exported_as_networks_are(kind: str, tmp_path: Path) -> None:
+    """The served probabilities of the next token are the ones that evaluate scored."""
+    model: Any = settings_of(kind, PACKAGE).model_validate({"kind": kind})
+    folders = {stage: tmp_path / stage for stage in ("preprocess", "train", "evaluate", "export")}
+    for folder in folders.values():
+        folder.mkdir()
+    write_prepared(folders["preprocess"], Preprocess(length=LENGTH))
+    made = {"preprocess": folders["preprocess"], "train": folders["train"]}
+    unused: Any = {"scratch": tmp_path, "logs": tmp_path, "on_epoch": None}
+
+    counts = train(model=model, train=Train(), preprocess=folders["preprocess"], out=folders["train"], **unused)
+    evaluate(evaluate=EVALUATE, **made, out=folders["evaluate"])
+    exported = export(export=Export(), **made, evaluate=folders["evaluate"], out=folders["export"])
+
+    assert counts == {"parameters": saved_network.read(folders["train"]).count_params()}
+    assert exported == {"formats": 1, "parity_sequences": 64}
+    assert read_document(folders["export"] / "scores.json")["parity"] < 1e-6
+    text = "".join(generate(export=folders["export"], prompt="the ", length=20, temperature=0.0))
+    assert (text[:4], len(text)) == ("the ", 24)
+    assert model.baseline
+
+
+def test_counts_predict_validation_before_they_learn_from_it(tmp_path: Path) -> None:
+    """What occurs in the validation set alone is as surprising in `validation.parquet` as in any unknown text."""
+    write_prepared(tmp_path, Preprocess(length=LENGTH))
+    data = dataset.read(tmp_path)
+    model: Any = settings_of("ngram", PACKAGE).model_validate({"kind": "ngram"})
+
+    network, validation = fit_counts(model, data)
+
+    alone = score_tokens(model.fit(data), data, data.token_stream(), "validation")
+    later = score_tokens(network, data, data.token_stream(), "validation")
+    assert validation.bits.tolist() == alone.bits.tolist()
+    assert later.bits.mean() < 0.99 * alone.bits.mean()

