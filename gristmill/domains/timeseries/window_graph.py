@@ -66,19 +66,26 @@ def linear_forecaster(data: Prepared, kernel: Kernel, season: int = 1) -> keras.
 
 
 def filled(values: Any, season: int) -> tuple[Any, Any]:
-    """Return values, (batch, history, targets), without their leading NaN, and the number of observed steps.
+    """Return values, (batch, history, targets), without their leading NaN, and the number of observed steps."""
+    observed = ops.logical_not(ops.isnan(values))
+    source, _, count = fill_source(observed, season)
+    return ops.take_along_axis(values, source, axis=1), count
 
-    The first season is repeated backwards; all that there is of it if the series is shorter.
+
+def fill_source(observed: Any, season: int) -> tuple[Any, Any, Any]:
+    """Return the step from which each step takes its value, each step, and the number of observed steps.
+
+    Before the first observation the first season is repeated backwards; all that there is of it if the series is
+    shorter. All are int32: (batch, history, targets), the same, and (batch, 1, targets).
     """
-    history = values.shape[1]
-    observed = ops.cast(ops.logical_not(ops.isnan(values)), "int32")
-    count = ops.sum(observed, axis=1, keepdims=True)
-    steps = ops.cumsum(ops.ones_like(observed), axis=1) - 1  # a constant would be written into the architecture
+    history, ones = observed.shape[1], ops.cast(observed, "int32")
+    count = ops.sum(ones, axis=1, keepdims=True)
+    steps = ops.cumsum(ops.ones_like(ones), axis=1) - 1  # a constant would be written into the architecture
     place = steps - (history - count)  # 0 at the first observation, negative before
     shortest = ops.clip(count, 1, season)
     repeated = ops.mod(place + history * shortest, shortest)  # in ONNX, a negative number has another remainder
     source = ops.where(place < 0, repeated + history - count, steps)
-    return ops.take_along_axis(values, ops.clip(source, 0, history - 1), axis=1), count
+    return ops.clip(source, 0, history - 1), steps, count
 
 
 def product(values: Any, kernel: Kernel) -> Any:

@@ -132,9 +132,9 @@ def test_a_fit_is_kept_bit_by_bit(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_format_repeats_the_forecasts(kind: str, form: str, tmp_path: Path) -> None:
     network, chosen = fitted(kind), FORMATS[form]
+    expected = {observed: network.predict_on_batch(windows(network, observed)) for observed in (None, 3, 9)}
     chosen.write(network, tmp_path / chosen.path)
     predict = chosen.load(tmp_path / chosen.path)
 
-    for observed in (None, 3, 9):
-        inputs = windows(network, observed)
-        assert predict(inputs) == pytest.approx(network.predict_on_batch(inputs), rel=1e-5, abs=1e-5)
+    for observed, forecast in expected.items():
+        assert predict(windows(network, observed)) == pytest.approx(forecast, rel=1e-5, abs=1e-5)
