@@ -1,15 +1,19 @@
-"""Evaluate: bits per token of the network and its baselines on unseen text, and generated samples."""
+"""Evaluate: bits per token of the model, its baselines and other candidates on unseen text; generated samples."""
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.selection import summary_of
 from gristmill.domains.generation import dataset
 from gristmill.domains.generation.dataset import Prepared, TokenStream
-from gristmill.domains.generation.models.ngram import Bigram, Ngram, Unigram
+from gristmill.domains.generation.models.ngram import Bigram, Counts, Ngram, Unigram
 from gristmill.domains.generation.predictions import fit_counts, parity_sequences, score_tokens
 from gristmill.domains.generation.scores import MAX_UNKNOWN_SHARE, TokenOutcomes, measure, summarised
 from gristmill.domains.generation.serving import Sampling, Writer
@@ -27,8 +31,18 @@ _TOKENS_PER_ROW = 1000  # of `bits.parquet`
 Outcomes = dict[str, TokenOutcomes]  # by model, the network first, then the baselines
 
 
-def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
-    """Predict every token of the validation and test sets, score the predictions, and generate samples.
+def evaluate(
+    *,
+    evaluate: Evaluate,
+    preprocess: Path,
+    train: Path,
+    out: Path,
+    candidates: Mapping[str, CandidateArtifacts] = MappingProxyType({}),
+) -> dict[str, int]:
+    """Predict every token of the test set, score these predictions and those of the validation set, generate samples.
+
+    The validation set was predicted by `train`, before counts were fitted on it. Other `candidates` are scored, too;
+    their scores choose nothing.
 
     Writes `scores.json`; `bits.parquet`, the mean bits of each 1,000 tokens by model; `samples.parquet`
     (`temperature`, `prompt`, `text`); `layers.parquet`; `proof.npy`, probabilities of the next token, float32
@@ -40,13 +54,19 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     data, network = dataset.read(preprocess), saved_network.read(train)
     tokens = data.token_stream()
     parts = [part for part in ("validation", "test") if len(tokens.scored(part))]
-    models = {MODEL: (network, TokenOutcomes.of_validation(train))} | baselines(data, evaluate.order)
+    tried = succeeded(candidates)
+    models = {MODEL: (network, TokenOutcomes.of_validation(train))} | {
+        name: (saved_network.read(one.train), TokenOutcomes.of_validation(one.train)) for name, one in tried.items()
+    }
+    models |= baselines(data, evaluate.order, {one.document["settings"]["model"]["kind"] for one in tried.values()})
     tested = {name: score_tokens(fitted, data, tokens, "test") for name, (fitted, _) in models.items()}
-    validated = {name: outcomes for name, (_, outcomes) in models.items()}
-    outcomes = {part: {"validation": validated, "test": tested}[part] for part in parts}
+    validated = {name: found for name, (_, found) in models.items()}
+    outcomes: dict[str, Outcomes] = {part: {"validation": validated, "test": tested}[part] for part in parts}
     known = described(tokens, parts)
     by_character = is_lossless(data, known["unknown"]["test"])
-    write_document(out / FILE, summarised(scores(data, outcomes, by_character)) | known)
+    chosen = [name for name, one in tried.items() if not one.is_baseline]
+    summary = summarised(scores(data, outcomes, by_character), summary_of(train), chosen)
+    write_document(out / FILE, summary | known)
     write_table(out / "bits.parquet", pd.concat([bits(part, outcomes[part]) for part in parts], ignore_index=True))
     writer = Writer(network, data.tokenizer(), data.layout.length)
     write_table(out / "samples.parquet", samples(writer, data, evaluate))
@@ -56,12 +76,15 @@ def evaluate(*, evaluate: Evaluate, preprocess: Path, train: Path, out: Path) ->
     return {f"{part}_tokens": len(tokens.scored(part)) for part in parts}
 
 
-def baselines(data: Prepared, order: int) -> dict[str, tuple[keras.Model, TokenOutcomes]]:
-    """Return the fitted models of counts of 1, 2 and `order` tokens, and their outcomes of the validation set."""
-    models = {"unigram": Unigram(kind="unigram"), "bigram": Bigram(kind="bigram")}
+def baselines(data: Prepared, order: int, tried: Collection[str]) -> dict[str, tuple[keras.Model, TokenOutcomes]]:
+    """Return fitted models of counts of 1, 2 and `order` tokens, and their outcomes of the validation set.
+
+    Kinds that were `tried` as candidates are left out.
+    """
+    models: dict[str, Counts] = {"unigram": Unigram(kind="unigram"), "bigram": Bigram(kind="bigram")}
     if order > 2:
         models[f"{order}-gram"] = Ngram(kind="ngram", order=order)
-    return {name: fit_counts(model, data) for name, model in models.items()}
+    return {name: fit_counts(model, data) for name, model in models.items() if model.kind not in tried}
 
 
 def is_lossless(data: Prepared, unknown: float) -> bool:

@@ -24,7 +24,7 @@ METRICS = {
     "accuracy": "accuracy",
 }
 
-_REMARK = "The baselines count n-grams in the training set; their smoothing is selected on the validation set."
+_REMARK = "The baselines count n-grams in the training and the validation set."
 _MAX_TOKENS_LISTED = 20
 
 

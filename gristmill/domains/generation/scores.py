@@ -1,6 +1,6 @@
 """Scores of next-token predictions: bits, perplexity and accuracy."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,15 @@ def measure(outcome: TokenOutcomes, characters: int | None) -> dict[str, float]:
     }
 
 
-def summarised(scores: Mapping[str, dict[str, dict[str, float]]]) -> dict[str, Any]:
-    """Return the model's scores, the baselines', the best of them, and the headline: the first metric, in bits."""
+def summarised(
+    scores: Mapping[str, dict[str, dict[str, float]]],
+    selected: Mapping[str, Any] | None = None,
+    candidates: Collection[str] = (),
+) -> dict[str, Any]:
+    """Return the model's scores, the baselines', the best of them, and the headline: the first metric, in bits.
+
+    For `selected` and the names of other `candidates` see `gristmill.runs.scores.summarise`.
+    """
     first, *others = scores[MODEL]["test"]
     shown = [first, *(name for name in others if name != "bits_per_token")]  # the perplexity says the same
-    return summarise(scores, first, shown, higher_is_better=False)
+    return summarise(scores, first, shown, higher_is_better=False, selected=selected, others=candidates)

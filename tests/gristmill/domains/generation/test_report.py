@@ -32,7 +32,7 @@ def test_the_scores_stand_beside_the_baselines_the_best_one_first(shown: dict[st
     assert shown["Scores"].note == (
         f"The model is worse than its best baseline, 4-gram, on the test set by {model / best - 1:,.1%}: "
         f"bits per character {own} against {others}. Nothing was fitted on the test set. The baselines count "
-        "n-grams in the training set; their smoothing is selected on the validation set."
+        "n-grams in the training and the validation set."
     )
     test, validation = shown["Scores"].tables
     assert (test.title, validation.title) == ("Test set", "Validation set")

@@ -1,0 +1,69 @@
+"""Select: choose the model that needs the fewest bits for the tokens of the validation set."""
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.selection import choose
+from gristmill.domains.generation import dataset
+from gristmill.domains.generation.dataset import Prepared
+from gristmill.domains.generation.scores import TokenOutcomes
+from gristmill.domains.generation.serving import Writer
+from gristmill.settings.selection import Select
+from gristmill.training import saved_network
+
+_TIMED_CALLS = 20
+_TRAINED = (
+    "architecture.json",
+    "weights.npz",
+    "validation.parquet",
+    "training.json",
+    "epochs.parquet",
+    "learning_rates.parquet",
+)
+"""Files that train writes; the last one only after a range test."""
+
+
+def select(
+    *, select: Select, preprocess: Path, candidates: Mapping[str, CandidateArtifacts], out: Path
+) -> dict[str, int]:
+    """Choose one candidate: probabilities of all tokens at every step are too many to be averaged.
+
+    Writes the files of its train stage, `selection.json` and `leaderboard.parquet`.
+
+    Raises:
+        WorkError: no candidate is left.
+    """
+    data = dataset.read(preprocess)
+    selection = choose(
+        candidates,
+        {name: TokenOutcomes.of_validation(one.train).bits for name, one in succeeded(candidates).items()},
+        lambda bits: bits,
+        select.model_copy(update={"max_members": 1}),
+        metric="bits per token",
+        on="validation",
+        latency=lambda name: _milliseconds(candidates[name].train, data),
+    )
+    (winner,) = selection.weights
+    for name in _TRAINED:
+        if (file := candidates[winner].train / name).exists():
+            shutil.copyfile(file, out / name)
+    selection.write(candidates, out)
+    return {"candidates": len(candidates), "members": 1}
+
+
+def _milliseconds(folder: Path, data: Prepared) -> float:
+    """Return the time that a candidate takes for one token."""
+    writer = Writer(saved_network.read(folder), data.tokenizer(), data.layout.length)
+    logits = tf.function(writer.logits, input_signature=[tf.TensorSpec((None, None), tf.int32)])
+    tokens = tf.constant(np.atleast_2d(data.stream("train")[: data.layout.length]))
+    logits(tokens)  # builds the graph
+    begun = time.perf_counter()
+    for _ in range(_TIMED_CALLS):
+        logits(tokens)
+    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
