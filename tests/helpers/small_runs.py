@@ -294,7 +294,9 @@ def with_bundle(folders: Folders, settings: Export, root: Path | None = None) ->
 
 def networks(model: "Model", settings: Train, layout: Layout) -> "tuple[keras.Model, keras.Model]":
     """Return a model's own network, and the same from standardised windows to standardised forecasts."""
-    from gristmill.domains.timeseries.train_network import build, standardised
+    from gristmill.domains.timeseries.normalisation import standardised
+    from gristmill.domains.timeseries.train_network import build
 
     core = build(model, (), settings, layout)
-    return core, standardised(core, settings, layout)
+    levels = len(settings.quantiles) if settings.loss == "quantile" else 1
+    return core, standardised(core, layout, levels, settings.targets == "sequence")

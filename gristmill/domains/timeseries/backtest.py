@@ -17,16 +17,15 @@ from gristmill.domains.timeseries.dataset import PartRange, Prepared
 from gristmill.domains.timeseries.forecasts import as_rows, forecast_part
 from gristmill.domains.timeseries.settings import Backtest, Train
 from gristmill.domains.timeseries.split import reached
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train_network import AnyModel, fit_forecaster
 from gristmill.errors import DataError
 from gristmill.training.fit import FitArguments
-from gristmill.training.outputs import Model
 from gristmill.util.table_io import write_document, write_table
 
 
 def backtest(
     *,
-    model: Model,
+    model: AnyModel,
     train: Train,
     backtest: Backtest,
     window: int,
@@ -56,7 +55,7 @@ def backtest(
     settings = train.model_copy(update={"seed": train.seed + seed})
     network, history = fit_forecaster(model, settings, data, files=files, **arguments)
     quantiles = list(train.quantiles) if train.loss == "quantile" else None
-    forecasts = forecast_part(data, "test", network, quantiles)
+    forecasts = forecast_part(data.seen_by(network), "test", network, quantiles)
     write_table(out / "predictions.parquet", as_rows(data, forecasts, window=window, seed=seed))
     dataset.write_parts(data, out)
     write_document(out / "block.json", {"window": window, "seed": seed, "best_epoch": history.best_epoch})

@@ -41,7 +41,7 @@ class ChampionReplay:
     def has_history(self, starts: Origins) -> Any:
         """Return which origins have a history as long as the model's, (windows,) of bool."""
         firsts = self.data.bounds[self.data.series_of(starts), 0]
-        return starts - firsts >= self._signature["history"]
+        return starts - firsts >= (self.data.layout.past or self.data.layout.history)
 
 
 def _prepared(signature: dict[str, Any], settings: Preprocess, ingest: Path, last: Any) -> Prepared:
@@ -70,6 +70,7 @@ def _prepared(signature: dict[str, Any], settings: Preprocess, ingest: Path, las
         residual=False,
         mean=[0.0] * values.shape[1],
         deviation=[1.0] * values.shape[1],
+        past=signature.get("past"),
     )
     filled = table["filled"].to_numpy()
     return Prepared(lengths.index.tolist(), times, values.astype(np.float32), filled, bounds, parts, layout)

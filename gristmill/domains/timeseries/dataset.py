@@ -7,7 +7,7 @@ columns. The known columns are shifted: position t has the known values of t + h
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ import pandas as pd
 from gristmill.domains.timeseries import windows
 from gristmill.domains.timeseries.windows import Origins
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
+
+if TYPE_CHECKING:
+    import keras
 
 Values = npt.NDArray[np.float32]
 PartRange = npt.NDArray[np.int64]  # (…, 2): half-open ranges of positions
@@ -32,7 +35,7 @@ class Layout:
     inputs: list[str]
     known: list[str]
     frequency: str
-    history: int
+    history: int  # observations that the model sees
     horizon: int
     stride: int
     scale: str
@@ -41,6 +44,7 @@ class Layout:
     mean: list[float]  # of each column in the training set
     deviation: list[float]  # of each column in the training set, never 0
     season: int | None = None  # observations in a season, or None; artifacts of earlier versions have no such key
+    past: int | None = None  # observations before the first origin of a series; as many as in `history` if None
 
     @property
     def channels(self) -> int:
@@ -83,15 +87,31 @@ class Prepared:
 
     def all_origins(self, part: str, horizon: int, stride: int) -> Origins:
         """Return the origins of the windows of a part, series by series, filled values included."""
+        past = self.layout.past or self.layout.history
         origins = [
-            windows.origins((int(begin), int(end)), self.layout.history, horizon, stride, int(first))
+            windows.origins((int(begin), int(end)), past, horizon, stride, int(first))
             for (begin, end), first in zip(self.part(part), self.bounds[:, 0], strict=True)
         ]
         return np.concatenate(origins) if origins else np.empty(0, np.int64)
 
+    def complete_origins(self, part: str) -> Origins:
+        """Return the origins of the windows of a part that have a whole history."""
+        starts = self.origins(part)
+        return starts[self.is_complete(starts)]
+
     def histories(self, starts: Origins) -> Values:
-        """Return the inputs of windows in raw units, (windows, history, columns)."""
-        return self.values[windows.history_index(starts, self.layout.history)]
+        """Return the inputs of windows in raw units, (windows, history, columns); NaN before a series begins."""
+        index = windows.history_index(starts, self.layout.history)
+        short = ~self.is_complete(starts)
+        values = self.values[np.maximum(index, 0)]
+        if short.any():
+            firsts = self.bounds[self.series_of(starts[short]), 0]
+            values[short] = np.where((index[short] < firsts[:, np.newaxis])[..., np.newaxis], np.nan, values[short])
+        return values
+
+    def is_complete(self, starts: Origins) -> npt.NDArray[np.bool_]:
+        """Return which windows have a whole history, (windows,)."""
+        return np.asarray(starts - self.bounds[self.series_of(starts), 0] >= self.layout.history)
 
     def targets(self, starts: Origins) -> Values:
         """Return the targets of windows in raw units, (windows, horizon, targets)."""
@@ -127,6 +147,15 @@ class Prepared:
             bounds=bounds - begin,
             parts=self.parts[series] - begin,
         )
+
+    def seen_by(self, network: "keras.Model") -> "Prepared":
+        """Return the same series, and the same origins, with the history that the input of a network asks for."""
+        return self.view(history=network.input_shape[1] or self.layout.history)
+
+    def view(self, **changes: Any) -> "Prepared":
+        """Return the same series, and the same origins, with another history or normalisation in the layout."""
+        past = self.layout.past or self.layout.history
+        return replace(self, layout=replace(self.layout, past=past, **changes))
 
     def cut_at(self, parts: PartRange) -> "Prepared":
         """Return the same series with other parts and the scale of the new training set."""

@@ -43,7 +43,8 @@ def evaluate(
     `backtest` has the folders of the backtest's blocks; `chunks` has those written by `chunk`, in order, if the series
     were analysed in chunks.
     """
-    data, network = dataset.read(preprocess), saved_network.read(train)
+    network = saved_network.read(train)
+    data = dataset.read(preprocess).seen_by(network)
     quantiles = read_document(train / "training.json")["quantiles"]
     level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
     settings = with_season(evaluate, data)

@@ -36,6 +36,7 @@ def export(
         data, training = dataset.read(preprocess), read_document(train / "training.json")
         exported = refit or train
         network = saved_network.read(exported)
+        data = data.seen_by(network)
         export_network(network, export.formats, out)
         starts = data.origins("test")[:_MAX_PARITY_WINDOWS]
         predicted = by_network(network, data, starts)
@@ -65,13 +66,15 @@ def signature(data: Prepared, any_length: bool, training: dict[str, Any], settin
     ]
     steps = None if any_length else layout.history
     ahead = f"; the last {len(layout.known)} columns are read {layout.horizon} steps ahead" if layout.known else ""
+    past = min(layout.past or layout.history, layout.history)  # values that a series must have
+    shorter = "; NaN before a series begins" if past < layout.history else ""
     return {
         "input": {
             "name": "history",
             "dtype": "float32",
             "shape": [None, steps, len(layout.columns)],
             "columns": layout.columns,
-            "holds": f"the last {layout.history} observations, in the data's own units{ahead}",
+            "holds": f"the last {layout.history} observations, in the data's own units{shorter}{ahead}",
         },
         "output": {
             "dtype": "float32",
@@ -85,6 +88,7 @@ def signature(data: Prepared, any_length: bool, training: dict[str, Any], settin
         "frequency": layout.frequency,
         "anchor": data.times.min().item() if data.times.dtype == "int64" else str(data.times.min()),
         "history": layout.history,
+        "past": past,
         "any_length": any_length,
         "horizon": layout.horizon,
         "quantiles": training["quantiles"],

@@ -29,11 +29,11 @@ class WindowFeed(GatheredFeed):
         self._data = data
         self._targets = settings.targets
         self._values = tf.constant(scaled(data.values, data.layout), tf.float32)
-        super().__init__(tf.constant(data.origins("train"), tf.int64), self._windows, settings)
+        super().__init__(tf.constant(data.complete_origins("train"), tf.int64), self._windows, settings)
 
     def validation(self) -> tf.data.Dataset | None:
         """Return the validation windows in large batches, or None if there are none."""
-        origins = self._data.origins("validation")
+        origins = self._data.complete_origins("validation")
         if not len(origins):
             return None
         batches = tf.data.Dataset.from_tensor_slices(origins).batch(1024).map(self._windows)

@@ -35,7 +35,7 @@ class Intervals:
 
     def half_widths(self, histories: npt.NDArray[np.floating]) -> Array:
         """Return half the width of the intervals of each window, (windows, horizon, targets)."""
-        scale = np.maximum(local_scale(histories, self.lag)[:, : len(self.least)], self.least)
+        scale = np.fmax(local_scale(histories, self.lag)[:, : len(self.least)], self.least)
         return np.asarray(scale[:, np.newaxis, :] * self.factors)
 
     def document(self) -> dict[str, object]:
@@ -64,17 +64,22 @@ def calibrate(
     """
     targets = truth.shape[-1]
     lags = [1, season] if season and season < histories.shape[1] else [1]
-    lag = min(lags, key=lambda lag: float(local_scale(histories, lag)[:, :targets].mean()))
+    lag = min(lags, key=lambda lag: float(np.nanmean(local_scale(histories, lag)[:, :targets])))
     scale = local_scale(histories, lag)[:, :targets]  # (windows, targets)
-    least = np.maximum(_MIN_SCALE_SHARE * scale.mean(axis=0), np.finfo(np.float32).tiny)
-    scores = np.sort(np.abs(truth - forecast) / np.maximum(scale, least)[:, np.newaxis, :], axis=0)
+    least = np.maximum(_MIN_SCALE_SHARE * np.nanmean(scale, axis=0), np.finfo(np.float32).tiny)
+    scores = np.sort(np.abs(truth - forecast) / np.fmax(scale, least)[:, np.newaxis, :], axis=0)
     rank = min(len(scores), math.ceil((len(scores) + 1) * level))
     return Intervals(level, scores[rank - 1], least, len(scores), lag)
 
 
 def local_scale(histories: npt.NDArray[np.floating], lag: int = 1) -> Array:
-    """Return the mean of the last twelve absolute differences over `lag` observations, (windows, columns)."""
+    """Return the mean of the last twelve absolute differences over `lag` observations, (windows, columns).
+
+    It is NaN for a window without such a difference, because its series is shorter.
+    """
     recent = histories[:, -DIFFERENCES - lag :].astype(np.float64)
     if recent.shape[1] <= lag:
         return np.ones((len(recent), recent.shape[2]))  # one value has no difference; all windows have the same scale
-    return np.asarray(np.abs(recent[:, lag:] - recent[:, :-lag]).mean(axis=1))
+    steps = np.abs(recent[:, lag:] - recent[:, :-lag])
+    count = np.isfinite(steps).sum(axis=1)
+    return np.where(count, np.nansum(steps, axis=1) / np.maximum(count, 1), np.nan)

@@ -12,6 +12,7 @@ import keras
 from keras import ops
 
 from gristmill.domains.timeseries.dataset import Layout
+from gristmill.domains.timeseries.window_graph import filled
 
 _MIN_SCALE = 1e-3  # added to the deviation of a window, in deviations of the training set
 
@@ -43,21 +44,45 @@ def offset(window: Any, layout: Layout) -> tuple[Any, Any]:
     return last if layout.residual else shift, scale
 
 
-def around(network: keras.Model, layout: Layout, sequence: bool) -> keras.Model:
+def standardised(core: keras.Model, layout: Layout, levels: int = 1, sequence: bool = False) -> keras.Model:
+    """Return a model's own network with normalisation, from standardised windows to standardised forecasts.
+
+    The input is (batch, history, columns), the output (batch, horizon, outputs), or (batch, history, horizon, outputs)
+    for sequences; outputs are targets, or targets x levels of quantiles.
+    """
+    targets = len(layout.targets)
+    window = keras.Input(core.input_shape[1:])
+    forecast = core(normalised(window, layout))
+    if sequence:
+        steps = keras.layers.Reshape((-1, layout.horizon, targets * levels))(forecast)
+        shift = window[:, :, None, :targets]
+        return keras.Model(window, steps + ops.repeat(shift, levels, axis=-1) if layout.residual else steps)
+    steps = keras.layers.Reshape((layout.horizon, targets * levels))(forecast)
+    shift, scale = (ops.repeat(value, levels, axis=-1) for value in offset(window, layout))
+    # The order matters: Keras adds a second summand (batch, 1, 1) as a bias along the steps if batch = horizon.
+    return keras.Model(window, shift + steps * scale)
+
+
+def around(network: keras.Model, layout: Layout, sequence: bool = False, history: int | None = None) -> keras.Model:
     """Return a network in raw units with the scaling inside, (batch, history, columns) to (batch, horizon, outputs).
 
-    If the network forecasts after each step, the last forecast is used. Quantiles are sorted, because they may cross
+    A `history` fixes the length of the windows for a network that accepts any. Windows longer than the pipeline's may
+    begin with NaN, where a series is shorter. If the network forecasts after each
+    step, the last forecast is used. Quantiles are sorted, because they may cross
     (Chernozhukov, Fernández-Val & Galichon, "Quantile and Probability Curves Without Crossing", Econometrica 78(3),
     2010).
     """
     targets = len(layout.targets)
-    window = keras.Input(network.input_shape[1:], name="history")
+    history = history or network.input_shape[1]
+    window = keras.Input((history, network.input_shape[2]), name="history")
+    longer = history is not None and layout.past is not None and history > layout.past
+    values = filled(window, layout.season or 1)[0] if longer else window
     mean, deviation = layout.mean, layout.deviation
     standard = keras.layers.Rescaling(
         [1 / value for value in deviation],
         [-centre / value for centre, value in zip(mean, deviation, strict=True)],
         name="standardise",
-    )(window)
+    )(values)
     forecast = network(standard)
     if sequence:
         forecast = forecast[:, -1]

@@ -60,7 +60,8 @@ def predict(
             f"the ingested series have frequency {found}, but the model forecasts at {expected}. Use --input to "
             "name rows of that frequency."
         )
-    ends = LastRows.of(read_table(folder / "series.parquet"), history or signature["history"])
+    seen = history or signature["history"]
+    ends = LastRows.of(read_table(folder / "series.parquet"), seen, history or signature.get("past", seen))
     horizon, steps = signature["horizon"], steps or signature["horizon"]
     times = ends.times_after(-(-steps // horizon) * horizon, signature["frequency"])  # whole horizons
     known = _known_columns(signature, preprocess, folder, ends, times)
@@ -90,16 +91,25 @@ class LastRows:
     seen: int
 
     @classmethod
-    def of(cls, table: pd.DataFrame, seen: int) -> "LastRows":
-        """Return the last `seen` rows of each ingested series; raise `DataError` for a shorter series."""
+    def of(cls, table: pd.DataFrame, seen: int, least: int) -> "LastRows":
+        """Return the last `seen` rows of each ingested series, with NaN before it begins.
+
+        Raises:
+            DataError: a series has fewer than `least` rows.
+        """
         lengths = table.groupby("unique_id", sort=False).size()
-        short = lengths[lengths < seen]
+        short = lengths[lengths < least]
         if len(short):
             raise DataError(
-                f"series {short.index[0]!r}: {short.iloc[0]} rows, but the model needs {seen}. Add earlier rows."
+                f"series {short.index[0]!r}: {short.iloc[0]} rows, but the model needs {least}. Add earlier rows."
             )
-        ends = np.cumsum(lengths.to_numpy())
-        return cls(lengths.index, table.iloc[(ends[:, np.newaxis] + np.arange(-seen, 0)).ravel()], seen)
+        ends = np.cumsum(lengths.to_numpy())[:, np.newaxis]
+        positions, firsts = ends + np.arange(-seen, 0), ends - lengths.to_numpy()[:, np.newaxis]
+        rows = table.iloc[np.maximum(positions, firsts).ravel()].reset_index(drop=True)
+        before = (positions < firsts).ravel()
+        if before.any():
+            rows.loc[before, rows.columns.difference(["unique_id", "ds", "filled"])] = np.nan
+        return cls(lengths.index, rows, seen)
 
     def by_series(self, rows: pd.DataFrame) -> Values:
         """Return rows as an array by series, (series, rows, columns)."""

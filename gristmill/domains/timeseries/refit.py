@@ -10,15 +10,15 @@ import numpy as np
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train_network import AnyModel, fit_forecaster
 from gristmill.training.fit import FitArguments
-from gristmill.training.outputs import Model, write_trained
+from gristmill.training.outputs import write_trained
 from gristmill.util.table_io import read_document
 
 
 def refit(
     *,
-    model: Model,
+    model: AnyModel,
     train: Train,
     preprocess: Path,
     train_folder: Path,

@@ -12,6 +12,7 @@ from gristmill.settings.selection import Select
 
 Part = PositiveInt | Share  # number of observations, or share of the series
 CalendarPart = Literal["hour", "weekday", "weekend", "month"]
+Normalise = Literal["none", "last", "mean", "reversible"]
 
 
 class Ingest(Settings):
@@ -64,7 +65,7 @@ class Preprocess(Settings):
     test: Part = 0.1  # size of the test set at the end, used for scores only
     season: NonNegativeInt | None = None  # observations in a season, 0 for none; found in the training set if not set
     scale: Literal["standard", "none"] = "standard"  # standard: mean 0 and deviation 1 in the training set
-    normalise: Literal["none", "last", "mean", "reversible"] = "none"  # subtract the level from each window
+    normalise: Normalise = "none"  # subtract the level from each window
     residual: bool = False  # forecast the difference from the last value
     harmonics: Annotated[tuple[Harmonics, ...], Field(strict=False)] = ()  # waves to add as known features
     calendar: Annotated[tuple[CalendarPart, ...], Field(strict=False)] = ()  # calendar parts to add as known features

@@ -6,14 +6,14 @@ from typing import Unpack
 
 from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import fit_forecaster
+from gristmill.domains.timeseries.train_network import AnyModel, fit_forecaster
 from gristmill.training.fit import FitArguments
-from gristmill.training.outputs import Model, write_trained
+from gristmill.training.outputs import write_trained
 
 
 def train(
     *,
-    model: Model,
+    model: AnyModel,
     train: Train,
     preprocess: Path,
     out: Path,

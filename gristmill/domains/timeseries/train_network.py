@@ -1,19 +1,18 @@
 """Build, train and wrap the network of a model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import keras
-import numpy as np
-import numpy.typing as npt
 from keras import ops
 
 from gristmill.domains.timeseries.dataset import Layout, Prepared
-from gristmill.domains.timeseries.feed import WindowFeed, scaled
+from gristmill.domains.timeseries.feed import WindowFeed
 from gristmill.domains.timeseries.model_shape import Shape
-from gristmill.domains.timeseries.normalisation import around, normalised, offset
+from gristmill.domains.timeseries.normalisation import around, standardised
 from gristmill.domains.timeseries.settings import Train
+from gristmill.domains.timeseries.view import view
 from gristmill.errors import RequestError
 from gristmill.training.fit import OnEpoch, fit
 from gristmill.training.history import TrainingHistory
@@ -21,20 +20,20 @@ from gristmill.training.outputs import Model, build_network, check_network_shape
 from gristmill.training.saved_network import warm_start
 from gristmill.training.seeds import seeded
 
-Blocks = Iterator[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
-
-_WINDOWS_PER_BLOCK = 16_384  # bounds the memory of a model in closed form
-
 
 @runtime_checkable
 class ClosedForm(Protocol):
-    """Model that is solved in closed form, not trained by gradients."""
+    """Model that is fitted in closed form, not trained by gradients."""
 
-    def solve(self, network: keras.Model, blocks: Blocks) -> None: ...
+    def fit(self, data: Prepared) -> keras.Model:
+        """Return the network from raw windows to raw forecasts, fitted on the training windows."""
+
+
+AnyModel = Model | ClosedForm
 
 
 def fit_forecaster(
-    model: Model,
+    model: AnyModel,
     settings: Train,
     data: Prepared,
     scratch: Path,
@@ -48,19 +47,20 @@ def fit_forecaster(
 
     With `until` training ends after that epoch. The other arguments and errors are those of `train`.
     """
+    data = view(model, data)
     check_compatible(model, settings, data)
-    core = seeded(lambda: build(model, files, settings, data.layout), settings.seed)
-    network = standardised(core, settings, data.layout)
     if isinstance(model, ClosedForm):
-        model.solve(core, blocks(data))
-        history = TrainingHistory()
-    else:
-        if start:
-            warm_start(network, start)
-        feed = WindowFeed(data, settings)
-        loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
-        history = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)
-    return around(network, data.layout, settings.targets == "sequence"), history
+        keras.backend.clear_session()  # names of layers must not depend on other work of this process
+        return model.fit(data), TrainingHistory()
+    core = seeded(lambda: build(model, files, settings, data.layout), settings.seed)
+    sequence = settings.targets == "sequence"
+    network = standardised(core, data.layout, _levels(settings), sequence)
+    if start:
+        warm_start(network, start)
+    feed = WindowFeed(data, settings)
+    loss = pinball(settings.quantiles) if settings.loss == "quantile" else settings.loss
+    history = fit(network, feed, feed.validation(), settings, loss, scratch, on_epoch, logs, until)
+    return around(network, data.layout, sequence, getattr(model, "history", None)), history
 
 
 def build(model: Model, files: Sequence[Path], settings: Train, layout: Layout) -> keras.Model:
@@ -81,40 +81,9 @@ def build(model: Model, files: Sequence[Path], settings: Train, layout: Layout) 
     )
 
 
-def standardised(core: keras.Model, settings: Train, layout: Layout) -> keras.Model:
-    """Return the model's network with normalisation, from standardised windows to standardised forecasts.
-
-    The input is (batch, history, columns), the output (batch, horizon, outputs), or (batch, history, horizon, outputs)
-    for sequences; outputs are targets, or targets x quantiles.
-    """
-    targets, levels = len(layout.targets), _levels(settings)
-    window = keras.Input(core.input_shape[1:])
-    forecast = core(normalised(window, layout))
-    if settings.targets == "sequence":
-        steps = keras.layers.Reshape((-1, layout.horizon, targets * levels))(forecast)
-        shift = window[:, :, None, :targets]
-        return keras.Model(window, steps + ops.repeat(shift, levels, axis=-1) if layout.residual else steps)
-    steps = keras.layers.Reshape((layout.horizon, targets * levels))(forecast)
-    shift, scale = (ops.repeat(value, levels, axis=-1) for value in offset(window, layout))
-    # The order matters: Keras adds a second summand (batch, 1, 1) as a bias along the steps if batch = horizon.
-    return keras.Model(window, shift + steps * scale)
-
-
 def _levels(settings: Train) -> int:
     """Return the number of values forecast for each target."""
     return len(settings.quantiles) if settings.loss == "quantile" else 1
-
-
-def blocks(data: Prepared) -> Blocks:
-    """Yield the training windows for a closed form, (windows, history, columns) and (windows, outputs)."""
-    starts, layout = data.origins("train"), data.layout
-    for begin in range(0, len(starts), _WINDOWS_PER_BLOCK):
-        chosen = starts[begin : begin + _WINDOWS_PER_BLOCK]
-        window = scaled(data.histories(chosen), layout)
-        shift, scale = offset(ops.convert_to_tensor(window), layout)
-        target = scaled(data.targets(chosen), layout, targets_only=True)
-        target = (target - np.asarray(shift)) / np.asarray(scale)
-        yield np.asarray(normalised(ops.convert_to_tensor(window), layout)), target.reshape(len(target), -1)
 
 
 def pinball(quantiles: tuple[float, ...]) -> Any:
@@ -129,7 +98,7 @@ def pinball(quantiles: tuple[float, ...]) -> Any:
     return quantile_loss
 
 
-def check_compatible(model: Model, settings: Train, data: Prepared) -> None:
+def check_compatible(model: AnyModel, settings: Train, data: Prepared) -> None:
     """Raise an error for settings that contradict each other."""
     if settings.targets == "sequence" and data.layout.normalise != "none":
         raise RequestError(

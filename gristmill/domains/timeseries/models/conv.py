@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import PositiveInt
 
 from gristmill.domains.timeseries.model_shape import Shape
-from gristmill.settings.base import Settings, Sizes
+from gristmill.domains.timeseries.view import NetworkSettings
+from gristmill.settings.base import Sizes
 
 if TYPE_CHECKING:
     import keras
 
 
-class Conv(Settings):
+class Conv(NetworkSettings):
     """Dilated causal convolutions, as in WaveNet (van den Oord et al., arXiv 1609.03499, 2016)."""
 
     kind: Literal["conv"]

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from gristmill.domains.timeseries.model_shape import Shape
-from gristmill.settings.base import Settings
+from gristmill.domains.timeseries.view import NetworkSettings
 
 if TYPE_CHECKING:
     import keras
 
 
-class Dense(Settings):
+class Dense(NetworkSettings):
     """A stack of dense layers over the whole history."""
 
     kind: Literal["dense"]

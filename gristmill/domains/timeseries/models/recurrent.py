@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, PositiveInt
 
 from gristmill.domains.timeseries.model_shape import Shape
+from gristmill.domains.timeseries.view import NetworkSettings
 from gristmill.errors import RequestError
-from gristmill.settings.base import Settings, Sizes
+from gristmill.settings.base import Sizes
 
 if TYPE_CHECKING:
     import keras
 
 
-class Recurrent(Settings):
+class Recurrent(NetworkSettings):
     """Recurrent layers of one kind, then a dense layer."""
 
-    kind: str
     units: Sizes = (32,)  # units of each recurrent layer, from the first to the last
 
     def build(self, shape: Shape) -> "keras.Model":
@@ -42,7 +42,7 @@ class Gru(Recurrent):
     kind: Literal["gru"]
 
 
-class Bidirectional(Settings):
+class Bidirectional(NetworkSettings):
     """Pairs of recurrent layers, one forward and one backward in the window (Schuster & Paliwal, 1997)."""
 
     kind: Literal["bidirectional"]
@@ -63,7 +63,7 @@ class Bidirectional(Settings):
         return _network(self.kind, shape, stack(self.cell, self.units, sequence=False, bidirectional=True))
 
 
-class ConvLstm(Settings):
+class ConvLstm(NetworkSettings):
     """A causal convolution, LSTM layers and dense layers."""
 
     kind: Literal["conv_lstm"]

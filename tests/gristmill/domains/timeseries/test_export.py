@@ -84,6 +84,7 @@ def test_a_bundle_holds_both_formats_the_signature_the_scores_and_the_intervals(
         "frequency": "MS",
         "anchor": "1749-01-01 00:00:00",
         "history": 12,
+        "past": 12,
         "any_length": False,
         "horizon": 2,
         "quantiles": None,

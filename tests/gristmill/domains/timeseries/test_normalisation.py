@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gristmill.domains.timeseries.dataset import Layout
-from gristmill.domains.timeseries.models.linear import Linear
+from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.normalisation import around, normalised, offset, window_statistics
 from gristmill.domains.timeseries.settings import Train
 from helpers.small_runs import assembled, networks
@@ -27,8 +27,8 @@ def layout(**settings: Any) -> Layout:
 def forecaster(of: Layout, **learning: Any) -> keras.Model:
     """Return a linear network of random weights, raw values in and out."""
     keras.utils.set_random_seed(0)
-    core, network = networks(Linear(kind="linear"), Train(**learning), of)
-    core.get_layer("lags").bias.assign(RANDOM.normal(size=core.get_layer("lags").bias.shape))
+    core, network = networks(Dense(kind="dense", units=()), Train(**learning), of)
+    core.layers[-1].bias.assign(RANDOM.normal(size=core.layers[-1].bias.shape))
     return around(network, of, learning.get("targets") == "sequence")
 
 
@@ -41,7 +41,7 @@ def test_the_network_standardises_normalises_and_undoes_both(normalise: str, res
     """By hand, in NumPy and double precision."""
     of = layout(normalise=normalise, residual=residual)
     network = forecaster(of)
-    dense = network.get_layer(index=2).get_layer("linear").get_layer("lags")
+    dense = network.get_layer(index=2).get_layer("dense").layers[-1]
     kernel, bias = (np.asarray(weights, np.float64) for weights in dense.get_weights())
 
     standard = (WINDOWS.astype(np.float64) - of.mean) / of.deviation
@@ -111,8 +111,8 @@ def test_quantiles_are_put_back_like_points(normalise: str, residual: bool) -> N
     of = layout(normalise=normalise, residual=residual)
     points = forecaster(of)
     wide = forecaster(of, loss="quantile", quantiles=(0.1, 0.5, 0.9))
-    kernel, bias = points.get_layer(index=2).get_layer("linear").get_layer("lags").get_weights()
-    wide.get_layer(index=2).get_layer("linear").get_layer("lags").set_weights(
+    kernel, bias = points.get_layer(index=2).get_layer("dense").layers[-1].get_weights()
+    wide.get_layer(index=2).get_layer("dense").layers[-1].set_weights(
         [np.repeat(kernel, 3, axis=1), np.repeat(bias, 3)]
     )
 
@@ -125,7 +125,7 @@ def test_quantiles_are_put_back_like_points(normalise: str, residual: bool) -> N
 def test_quantiles_that_cross_are_put_in_order() -> None:
     of = layout()
     wide = forecaster(of, loss="quantile", quantiles=(0.1, 0.5, 0.9))
-    lags = wide.get_layer(index=2).get_layer("linear").get_layer("lags")
+    lags = wide.get_layer(index=2).get_layer("dense").layers[-1]
     crossing = np.tile([30.0, -1.0, 2.0], 6)  # of three steps and two targets
     lags.set_weights([np.zeros_like(lags.kernel), crossing])
 

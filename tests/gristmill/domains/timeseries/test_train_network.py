@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gristmill.domains.timeseries import train_network
 from gristmill.domains.timeseries.model_shape import Shape
 from gristmill.domains.timeseries.models.dense import Dense
 from gristmill.domains.timeseries.models.linear import Linear
 from gristmill.domains.timeseries.models.recurrent import Rnn
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import blocks, build, check_compatible, fit_forecaster, pinball
+from gristmill.domains.timeseries.train_network import build, check_compatible, fit_forecaster, pinball
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
 from gristmill.training.outputs import build_network
@@ -74,7 +73,7 @@ def test_a_network_is_asked_for_all_its_outputs(
 def test_outputs_lie_by_step_then_target_then_quantile() -> None:
     """Each output of the own network is its own number: 0 to 17."""
     layout = assembled(DATA.values[:, :2], history=6, horizon=3, scale="none").layout
-    core, network = networks(Linear(kind="linear"), Train(loss="quantile", quantiles=LEVELS), layout)
+    core, network = networks(Dense(kind="dense", units=()), Train(loss="quantile", quantiles=LEVELS), layout)
     core.set_weights([np.zeros((12, 18)), np.arange(18.0)])
 
     made = np.asarray(network(np.zeros((1, 6, 2))))
@@ -93,21 +92,6 @@ def test_a_residual_is_added_to_the_last_value_of_each_step() -> None:
         core.set_weights([np.zeros_like(weights) for weights in core.get_weights()])
         made = np.asarray(network(window))
         assert made == pytest.approx(np.repeat(last, 2, axis=-2)), targets
-
-
-def test_blocks_are_the_normalised_training_windows_and_what_is_to_be_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_network, "_WINDOWS_PER_BLOCK", 10)
-    found = list(blocks(DATA))
-    layout, starts = DATA.layout, DATA.origins("train")
-
-    assert [len(window) for window, _ in found] == [10, 10, 10, 2]
-    windows, targets = (np.concatenate(each) for each in zip(*found, strict=True))
-    standard = (DATA.histories(starts) - layout.mean) / layout.deviation
-    mean = standard[:, :, :3].mean(axis=1, keepdims=True)
-    assert windows[:, :, :3] == pytest.approx(standard[:, :, :3] - mean, abs=1e-5)
-    assert windows[:, :, 3] == pytest.approx(standard[:, :, 3], abs=1e-5)
-    ahead = (DATA.targets(starts) - layout.mean[:2]) / layout.deviation[:2] - mean[:, :, :2]
-    assert targets == pytest.approx(ahead.reshape(32, 6), abs=1e-5)
 
 
 @settings(max_examples=30)

@@ -28,7 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "rnn": {"units": (3,)},
 }
 
-ANY_LENGTH = [kind for kind in KINDS if kind not in ("dense", "linear")]
+ANY_LENGTH = [kind for kind in KINDS if kind != "dense"]
 SEQUENCES = [kind for kind in ANY_LENGTH if kind != "bidirectional"]
 
 SHAPE = Shape(history=7, horizon=3, channels=3, known=1, outputs=6)
@@ -118,7 +118,7 @@ def test_a_network_is_trained_and_reads_back_bit_by_bit_and_exports(kind: str, t
     network, course = fit_forecaster(*arguments, told.append)
 
     assert network.output_shape == (None, 3, 2)
-    assert len(told) == len(course.losses) == (0 if kind == "linear" else 2)
+    assert len(told) == len(course.losses) == 2
     windows = data.histories(data.origins("test"))
     forecast = predicted(network, windows)
     assert np.isfinite(forecast).all()

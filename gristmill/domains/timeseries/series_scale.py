@@ -1,0 +1,64 @@
+"""Scale of each series, for models that learn from all series at once: small and large series count alike."""
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.windows import Origins
+
+Array = npt.NDArray[np.float64]
+
+
+def step_sizes(data: Prepared) -> Array:
+    """Return the mean absolute step of each target in each training set, (series, targets).
+
+    A constant series, or one without a step, gets the mean of the others.
+    """
+    begins, ends = data.part("train").T
+    values = data.values[:, : len(data.layout.targets)].astype(np.float64)
+    sums = np.cumsum(np.abs(np.diff(values, axis=0, prepend=values[:1])), axis=0)
+    lasts, firsts = np.maximum(ends - 1, 0), np.minimum(begins, len(values) - 1)
+    sizes = (sums[lasts] - sums[firsts]) / np.maximum(ends - begins - 1, 1)[:, np.newaxis]
+    sizes[ends - begins < 2] = 0.0
+    usual = sizes.sum(axis=0) / np.maximum((sizes > 0).sum(axis=0), 1)
+    return np.where(sizes > 0, sizes, np.where(usual > 0, usual, 1.0))
+
+
+def typically_scaled(data: Prepared) -> Prepared:
+    """Return the series with the scale of the typical one, if there are several.
+
+    Channels are divided by the median deviation of the series and not centred. So a window of a small series keeps its
+    digits in float32, and what keeps the scale of a flat window from 0 is small for most series.
+    """
+    if len(data.ids) == 1:
+        return data
+    layout, parts = data.layout, data.part("train")
+    deviations = [data.values[begin:end, : layout.channels].std(axis=0) for begin, end in parts if begin < end]
+    typical = np.median([one for one in deviations if one.all()] or [layout.deviation[: layout.channels]], axis=0)
+    mean = [0.0] * layout.channels + layout.mean[layout.channels :]
+    return replace(
+        data, layout=replace(layout, mean=mean, deviation=typical.tolist() + layout.deviation[layout.channels :])
+    )
+
+
+class SeriesUnits:
+    """Size of a step in each series, in standardised units."""
+
+    def __init__(self, data: Prepared) -> None:
+        self._data = data
+        self._sizes = step_sizes(data) / data.layout.deviation[: len(data.layout.targets)]
+
+    def of(self, starts: Origins) -> Array:
+        """Return the unit of each output of windows, (windows, horizon x targets)."""
+        return np.tile(self._sizes[self._data.series_of(starts)], self._data.layout.horizon)
+
+    def weights(self, starts: Origins, scale: Array) -> Array:
+        """Return weights of windows, (windows,), whose targets were divided by `scale`, (windows, outputs).
+
+        They make squared errors those in the unit of each series. With one series, all windows have the same weight.
+        """
+        if len(self._data.ids) == 1:
+            return np.ones(len(starts))
+        return np.asarray((scale / self.of(starts)).mean(axis=1))

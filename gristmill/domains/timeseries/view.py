@@ -1,0 +1,51 @@
+"""View of the prepared series that a model asks for: another history, or another normalisation of its windows."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import PositiveInt
+
+from gristmill.domains.timeseries.settings import Normalise
+from gristmill.errors import Unsuitable
+from gristmill.settings.base import Settings
+
+if TYPE_CHECKING:
+    from gristmill.domains.timeseries.dataset import Prepared
+
+
+MIN_WINDOWS = 2  # to learn from, with a longer history than that of `preprocess`
+
+
+class ViewSettings(Settings):
+    """Windows of a model, where they differ from those of the pipeline."""
+
+    kind: str
+    history: PositiveInt | None = None  # observations that the model sees; those of `preprocess` if not set
+    normalise: Normalise | None = None  # how to subtract the level from each window; as in `preprocess` if not set
+
+
+class NetworkSettings(ViewSettings):
+    """Windows of a network."""
+
+    residual: bool | None = None  # forecast the difference from the last value; as in `preprocess` if not set
+
+
+def view(model: Any, data: "Prepared") -> "Prepared":
+    """Return the series as the model asks to see them; a model without these settings sees the pipeline's view.
+
+    Raises:
+        Unsuitable: there are too few windows to learn from with the history of the model.
+    """
+    fields = {name: getattr(model, name, None) for name in ("history", "normalise", "residual")}
+    asked = {name: value for name, value in fields.items() if value is not None}
+    if not asked:
+        return data
+    seen = data.view(**asked)
+    history, horizon = seen.layout.history, seen.layout.horizon
+    if seen.layout.known and history < horizon:
+        raise Unsuitable(f"needs a history of at least {horizon} observations for known columns; it has {history}")
+    complete = len(seen.complete_origins("train"))
+    if history > data.layout.history and complete < MIN_WINDOWS:
+        raise Unsuitable(
+            f"needs {MIN_WINDOWS} windows of {history} + {horizon} observations in the training set; it has {complete}"
+        )
+    return seen
