@@ -1,0 +1,326 @@
+"""What `kind = "auto"` selects, beside baselines, LightGBM and single networks.
+
+    benchmarks/selection.py [--only NAME...] [--seeds 3] [--again] [--write]
+
+Each row makes a project in a temporary folder and runs it by the real command. The test sets are opened here and
+nowhere else, and nothing is chosen by them. Finished rows are kept in a file (`--results`), so that the benchmark can
+be stopped and goes on; the table is made of all that is in it. `--only` takes names of rows or their beginnings.
+GRISTMILL_DATA and TFDS_DATA_DIR say where the data lies.
+"""
+
+import json
+import math
+import os
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import selection_projects as projects
+from measuring import ROOT, Ran, arguments, process, run, table, tell
+
+from gristmill.retraining.gate import standard_error
+from gristmill.runs.scores import MODEL, Scores
+
+Values = npt.NDArray[np.float64]
+Figures = dict[str, Any]  # of one row and seed: `metric`, `value`, `seconds`, `selected` and what a summary needs
+Results = dict[str, dict[str, Figures]]  # by row and seed
+
+SEARCH_PATH = os.pathsep.join([os.environ.get("GRISTMILL_DATA", ""), str(ROOT)])
+PHOTOS = {"fashion_mnist": 28, "cats_vs_dogs": 96, "ants_bees": 96}  # pixels a side
+TABLES = {
+    "apartments": "m2_price",
+    "fifa": "value_eur",
+    "Boston": "medv",
+    "Auto": "mpg",
+    "hr": "salary",
+    "penguins": "body_mass_g",
+}  # number to predict
+CATALOGUE = {
+    "imdb": ("imdb_average", "good"),
+    "sarcasm": ("sarcasm", "good"),
+    "reviews": ("reviews", "good"),
+    "sunspots": ("sunspots_course", "good"),
+    "temperatures": ("min_temperatures", "good"),
+    "seattle_weather": ("seattle_weather", "good"),
+    "co2": ("co2", "good"),
+    "fashion": ("fashion_cnn", "quick"),
+}  # pipeline whose data and split are used, and preset
+GOALS = {
+    "imdb": (".888", ".911", ".915"),
+    "sarcasm": (".860", ".866", ".872"),
+    "reviews": (".859", ".882", ".89"),
+    "sunspots": ("14.29", "14.4", "14.0"),
+    "temperatures": ("1.768", "1.78", "1.74"),
+    "seattle_weather": ("2.329", "2.35", "2.25"),
+    "co2": (".330", ".335", ".32"),
+    "fashion": (".9215", ".915", ".92"),
+    "ants_bees with weights": (".90", ".93", ".95"),
+    "init star98": ("95.9", "14.6", ""),
+    "make run": ("40", "60", "40"),
+}  # today, must and aim
+
+
+def of_catalogue(name: str) -> Callable[[Path, int], Figures]:
+    """Return the measurement of a pipeline of this project with candidates; of Fashion-MNIST beside its network."""
+    pipeline, preset = CATALOGUE[name]
+
+    def measure(folder: Path, seed: int) -> Figures:
+        more: dict[str, Mapping[str, Any]] = {}
+        if name == "seattle_weather":  # as `init` proposes for a validation set this small
+            more["backtest"] = {"windows": 3, "size": 219}
+        projects.from_catalogue(folder, pipeline, preset, seed, **more)
+        figures = of_run(run_project(folder))
+        if name == "fashion":
+            single = run(pipeline, folder / "single", f"train.seed={seed}", GRISTMILL_DATA=SEARCH_PATH)
+            figures["against"] = f"its network: {single.score('accuracy'):.4f} in {single.process.seconds:.0f} s"
+        return figures
+
+    return measure
+
+
+def of_init(name: str) -> Callable[[Path, int], Figures]:
+    """Return the measurement of what `init` writes, beside the best baseline and one network's seconds."""
+
+    def measure(folder: Path, seed: int) -> Figures:
+        domain = projects.init_named(folder, name)
+        ran = run_project(folder)
+        scores = Scores.model_validate(ran.record["scores"])
+        model, baseline, block = losses(folder, ran, scores.best_baseline)
+        pipeline = projects.read(folder)
+        single = folder / "single"
+        single.mkdir()
+        if (folder / "digits").exists():
+            (single / "digits").symlink_to(folder / "digits")
+        if (folder / "reviews.csv").exists():
+            (single / "reviews.csv").symlink_to(folder / "reviews.csv")
+        kept = {key: value for key, value in pipeline.items() if isinstance(value, dict) and key != "backtest"}
+        projects.write(single, domain, kept | projects.SINGLE[domain])
+        return of_run(ran) | {
+            "against": f"{scores.best_baseline} {scores.headline.baseline:.4g}",
+            "ratio": scores.headline.model / scores.headline.baseline,
+            "numeric": not scores.higher_is_better,
+            "worse": float((model - baseline).mean()),
+            "error": standard_error(model - baseline, block),
+            "single_seconds": run_project(single).process.seconds,
+        }
+
+    return measure
+
+
+def of_table(name: str) -> Callable[[Path, int], Figures]:
+    """Return the measurement of a table of cases, beside LightGBM with defaults and least squares."""
+
+    def measure(folder: Path, seed: int) -> Figures:
+        projects.init(folder, "tabular", f"{name}.csv", "--target", TABLES[name])
+        ran = run_project(folder)
+        predictions = pd.read_parquet(artifact(folder, ran, "evaluate") / "predictions.parquet")
+        test = predictions[predictions["part"] == "test"]
+        model = np.abs(test[MODEL] - test["y"]).to_numpy()
+        others = opponents(artifact(folder, ran, "preprocess"))
+        better = min(others, key=lambda other: others[other].mean())
+        return of_run(ran) | {
+            "against": ", ".join(f"{other} {errors.mean():.4g}" for other, errors in others.items()),
+            "worse": float((model - others[better]).mean()),
+            "error": float((model - others[better]).std(ddof=1) / math.sqrt(len(model))),
+            "lightgbm": float((model - others["LightGBM"]).mean()),
+        }
+
+    return measure
+
+
+def opponents(preprocess: Path) -> dict[str, Values]:
+    """Return the absolute errors on the test rows of models fitted on all other rows."""
+    import lightgbm
+
+    from gristmill.domains.tabular import dataset
+
+    data = dataset.read(preprocess)
+    fitted, layout = data.parts != "test", data.layout
+    numbers = data.table[layout.numbers].astype("float64")
+    names = data.table[list(layout.categories)].astype("category")
+    inputs = pd.concat([numbers, names], axis=1)
+    inputs.columns = [f"column {at}" for at in range(inputs.shape[1])]
+    booster = lightgbm.train({"verbosity": -1}, lightgbm.Dataset(inputs[fitted], data.truth[fitted]), 100)
+    one_hot = pd.get_dummies(names, dtype="float64").to_numpy()
+    scaled = (numbers - numbers[fitted].mean()) / numbers[fitted].std().replace(0, 1)
+    design = np.column_stack([scaled, one_hot, np.ones(len(scaled))])
+    weights = np.linalg.lstsq(design[fitted], data.truth[fitted])[0]
+    made = {"LightGBM": np.asarray(booster.predict(inputs)), "least squares": design @ weights}
+    return {name: np.abs(values - data.truth)[~fitted] for name, values in made.items()}
+
+
+def of_photos(name: str, with_weights: bool) -> Callable[[Path, int], Figures]:
+    """Return the measurement of photos out of fold, with or without weights of a frozen base at hand."""
+
+    def measure(folder: Path, seed: int) -> Figures:
+        points = projects.points_of("vision", "good") if with_weights else projects.without_transfer("good")
+        settings = projects.write_folds(folder, name, 224 if with_weights else PHOTOS[name], points, seed)
+        folds = [run_project(folder, setting) for setting in settings]
+        scores = [Scores.model_validate(ran.record["scores"]) for ran in folds]
+        tried = [one.baselines | one.candidates for one in scores]
+        accuracy = {
+            kind: statistics.mean(float(of_fold[kind]["test"]["accuracy"] or 0) for of_fold in tried)
+            for kind in tried[0]
+            if kind.startswith("linear") and all(kind in of_fold for of_fold in tried)
+        }
+        return of_run(folds[0]) | {
+            "value": statistics.mean(ran.score("accuracy") for ran in folds),
+            "seconds": sum(ran.process.seconds for ran in folds),
+            "linear": accuracy,
+            "against": ", ".join(f"{kind} {value:.3f}" for kind, value in accuracy.items()),
+        }
+
+    return measure
+
+
+def of_make_run(folder: Path, seed: int) -> Figures:
+    """Measure `make run` after installation, from an empty store."""
+    done = process(["make", "run"], ROOT, GRISTMILL_STORE=str(folder / "store"))
+    return {"metric": "seconds", "value": done.seconds, "seconds": done.seconds, "selected": ""}
+
+
+ROWS: dict[str, Callable[[Path, int], Figures]] = {
+    **{name: of_catalogue(name) for name in CATALOGUE},
+    "ants_bees with weights": of_photos("ants_bees", with_weights=True),
+    **{f"photos {name}": of_photos(name, with_weights=False) for name in PHOTOS},
+    **{f"init {name}": of_init(name) for name in projects.INIT},
+    **{f"table {name}": of_table(name) for name in TABLES},
+    "make run": of_make_run,
+}
+
+
+def run_project(folder: Path, *settings: str) -> Ran:
+    """Run the pipeline of a project from an empty store beside it, or what another fold left there."""
+    return run(projects.NAME, folder / "store", *settings, folder=folder, GRISTMILL_DATA=SEARCH_PATH)
+
+
+def of_run(ran: Ran) -> Figures:
+    """Return the figures that every run has."""
+    scores = Scores.model_validate(ran.record["scores"])
+    return {
+        "metric": scores.metric,
+        "value": scores.test,
+        "seconds": ran.process.seconds,
+        "selected": scores.selected.name if scores.selected else "",
+    }
+
+
+def artifact(folder: Path, ran: Ran, stage: str) -> Path:
+    """Return the folder of an artifact of a run."""
+    key = ran.record["stages"][stage]["reference"]["key"]
+    return folder / "store" / stage / key[:2] / key
+
+
+def losses(folder: Path, ran: Ran, baseline: str) -> tuple[Values, Values, int]:
+    """Return the losses of model and baseline on the test set, and how many in a row depend on each other."""
+    predictions = pd.read_parquet(artifact(folder, ran, "evaluate") / "predictions.parquet")
+    test = predictions[predictions["part"] == "test"]
+    if "label" in test:
+        found = [(test[name] != test["label"]).to_numpy(float) for name in ("predicted", f"predicted by {baseline}")]
+        return found[0], found[1], 1
+    model, other = (np.abs(test[name] - test["y"]) for name in (MODEL, baseline))
+    if "unique_id" not in test:
+        return model.to_numpy(), other.to_numpy(), 1
+    scale = other.groupby(test["unique_id"]).transform("mean")
+    return (model / scale).to_numpy(), (other / scale).to_numpy(), int(test["step"].max())
+
+
+def shown(name: str, by_seed: Mapping[str, Figures]) -> list[str]:
+    """Return the cells of a row."""
+    values = [one["value"] for one in by_seed.values()]
+    spread = f" ± {statistics.stdev(values):.2g}" if len(values) > 1 else ""
+    first = next(iter(by_seed.values()))
+    seconds = statistics.mean(one["seconds"] for one in by_seed.values())
+    goals = GOALS.get(name, ("", "", ""))
+    return [
+        name,
+        first["metric"],
+        *goals,
+        f"{statistics.mean(values):.4g}{spread}",
+        first.get("against", ""),
+        _difference(first),
+        f"{seconds:.0f}",
+        first["selected"],
+    ]
+
+
+def _difference(figures: Figures) -> str:
+    """Return how much worse a model is than the best of the others, in standard errors."""
+    if not figures.get("error"):
+        return ""
+    return f"{figures['worse'] / figures['error']:+.1f}"
+
+
+def summaries(results: Results) -> Iterator[str]:
+    """Yield a line for each goal on several rows, of those rows that are finished."""
+    one = {name: next(iter(by_seed.values())) for name, by_seed in results.items()}
+    made = {name: figures for name, figures in one.items() if name.startswith("init ")}
+    if made:
+        worse = [name[5:] for name, figures in made.items() if _is_worse(figures)]
+        numeric = [f["ratio"] for name, f in made.items() if f["numeric"] and name != "init star98"]
+        seconds = [figures["seconds"] / figures["single_seconds"] for figures in made.values()]
+        yield (
+            f"`init`, {len(made)} of {len(projects.INIT)} pipelines: worse than the best baseline by more than one "
+            f"standard error: {', '.join(worse) or 'none'} (must: none). Geometric mean of error / best baseline over "
+            f"{len(numeric)} with a number as target: {statistics.geometric_mean(numeric):.3f} (.888 before; must .85, "
+            f"aim .80). Whole run, preset quick, against one network: {statistics.geometric_mean(seconds):.2f} times "
+            "as long (must 2, aim 1.5)."
+        )
+    if found := {name[6:]: figures for name, figures in one.items() if name.startswith("table ")}:
+        worse = [name for name, figures in found.items() if _is_worse(figures)]
+        better = sum(figures["worse"] < 0 for figures in found.values())
+        yield (
+            f"Tables, {len(found)} of {len(TABLES)}: worse than the better of LightGBM and least squares by more than "
+            f"one standard error: {', '.join(worse) or 'none'} (must: none); better than both on {better} (aim: 4)."
+        )
+    if found := {name[7:]: figures for name, figures in one.items() if name.startswith("photos ")}:
+        mean = statistics.mean(figures["value"] for figures in found.values())
+        below = {name: max(f["linear"].values()) - f["value"] for name, f in found.items() if f["linear"]}
+        lost = [f"{name} by {100 * points:.1f} points" for name, points in below.items() if points > 0]
+        yield (
+            f"Photos without weights, {len(found)} of {len(PHOTOS)}: mean accuracy {mean:.3f}; below the best linear "
+            f"candidate: {', '.join(lost) or 'none'} (must: none)."
+        )
+
+
+def _is_worse(figures: Figures) -> bool:
+    return figures["worse"] > (figures["error"] or 0)
+
+
+def measured(name: str, seed: int) -> Figures:
+    """Measure one row in a temporary folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        return ROWS[name](Path(folder), seed)
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--only", nargs="+", default=[""], metavar="NAME", help=f"rows: {', '.join(ROWS)}")
+    parser.add_argument("--seeds", type=int, default=1, help="number of seeds of the training, from 42 on")
+    parser.add_argument("--again", action="store_true", help="measure rows again that are in the file")
+    parser.add_argument("--results", type=Path, default=ROOT / "data/store/selection.json", help="finished rows")
+    asked = parser.parse_args()
+    names = [name for name in ROWS if name.startswith(tuple(asked.only))]
+    if not names:
+        parser.error(f"--only: no such row. Known: {', '.join(ROWS)}")
+    results: Results = json.loads(asked.results.read_text()) if asked.results.exists() else {}
+    for name in names:
+        for seed in map(str, range(42, 42 + asked.seeds)):
+            if asked.again or seed not in results.get(name, {}):
+                figures = measured(name, int(seed))
+                results.setdefault(name, {})[seed] = figures
+                asked.results.parent.mkdir(parents=True, exist_ok=True)
+                asked.results.write_text(json.dumps(results, indent=1))
+                print(" | ".join(shown(name, {seed: figures})), flush=True)
+    columns = ["row", "metric", "before", "must", "aim", "measured", "beside", "worse, in SE", "s", "selected"]
+    rows = [shown(name, results[name]) for name in ROWS if name in results]
+    tell("Selection", [*table(columns, rows), "", *summaries(results)], asked.write)
+
+
+if __name__ == "__main__":
+    main()
