@@ -1,0 +1,128 @@
+"""Choice of what a forecast may use besides the past of its target: other columns, the calendar, and waves.
+
+Each choice must lower the error of a linear forecast on blocks before the test set (`linear_forecast.py`).
+"""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gristmill.domains.timeseries.known_features import features
+from gristmill.domains.timeseries.settings import Preprocess
+from gristmill.scaffold.linear_forecast import Features, LinearForecast, Values
+from gristmill.scaffold.proposal import Guess
+
+_KNOWN_WORDS = {"holiday", "holidays", "workday", "workingday", "planned", "scheduled"}  # in the names of columns
+_RESERVED = {"unique_id", "ds", "filled"}  # columns that ingest writes
+_MIN_GAIN = 0.02  # share of the error that a choice must save
+_MAX_CHOSEN = 5
+_MAX_COLUMNS_TESTED = 50
+_PERIODS = {"day": pd.Timedelta(days=1), "week": pd.Timedelta(days=7), "year": pd.Timedelta(days=365)}
+_PAIRS = (1, 2, 3)  # of waves in a period
+_MIN_STEPS, _MIN_CYCLES = 4, 2  # observations in a period, and periods in the data
+_LOWERS = "lowers the error of a linear forecast"
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """Proposed settings, and why columns are not used."""
+
+    ingest: list[Guess]
+    preprocess: list[Guess]
+    names: set[str]  # of the columns that are used
+    unused: dict[str, str]  # other column to reason
+
+
+def choose_covariates(
+    table: pd.DataFrame,
+    target: str,
+    columns: list[str],
+    ahead: Collection[str],
+    windows: Preprocess,
+    frequency: str,
+) -> Covariates:
+    """Return the covariates that lower the error.
+
+    Args:
+        table: rows of ingest without the test set.
+        target: the column to forecast.
+        columns: the columns to test.
+        ahead: those of them that have values after the end of the target.
+        windows: history and horizon.
+        frequency: the distance of the observations.
+    """
+    names = [name for name in columns if name not in _RESERVED][:_MAX_COLUMNS_TESTED]
+    forecast = LinearForecast(table, target, windows.history, windows.horizon)
+    can_know = windows.history >= windows.horizon  # preprocess refuses known columns otherwise
+    preprocess = _choose_calendar(pd.Index(table["ds"]), forecast, frequency) if can_know else []
+    likely = [name for name in names if name in ahead or _is_named_like_known(name)] if can_know else []
+    known = _choose(forecast, likely, lambda name: forecast.ahead(table[[name]].to_numpy(np.float64)))
+    inputs = _choose(forecast, [name for name in names if name not in likely], forecast.past)
+    why = "does not lower the error of a linear forecast" if forecast.is_usable else "is not tested on so few rows"
+    unused = {
+        name: f"{why}: name it in `ingest.{'known' if name in likely else 'inputs'}` to use it" for name in columns
+    }
+    ingest = []
+    if inputs:
+        why = f"{_listed(inputs)}; if you know one ahead, move it to `known`"
+        ingest.append(Guess("inputs", list(inputs), why))
+    if known:
+        why = f"known ahead: {_listed(known)}; a forecast needs their values for its own times"
+        ingest.append(Guess("known", list(known), why))
+    return Covariates(ingest, preprocess, {*inputs, *known}, unused)
+
+
+def _choose(forecast: LinearForecast, names: list[str], features_of: Callable[[str], Features]) -> dict[str, float]:
+    """Return the columns that lower the error most, one after the other, each with what it saves."""
+    chosen: dict[str, float] = {}
+    while names and len(chosen) < _MAX_CHOSEN:
+        gains = {name: forecast.gain(features_of(name)) for name in names}
+        best = max(gains, key=gains.__getitem__)
+        if gains[best] < _MIN_GAIN:
+            break
+        forecast.keep(features_of(best))
+        chosen[best] = gains[best]
+        names = [name for name in names if name != best and gains[name] > 0]
+    return chosen
+
+
+def _choose_calendar(times: pd.Index, forecast: LinearForecast, frequency: str) -> list[Guess]:
+    """Return settings of waves and calendar parts: of each period the ones that lower the error most."""
+    if not isinstance(times, pd.DatetimeIndex):
+        return []
+    span, step = times.max() - times.min(), pd.Series(times.unique().sort_values()).diff().median()
+    guesses: dict[str, Guess] = {}
+    for period, length in _PERIODS.items():
+        if _MIN_STEPS * step > length or _MIN_CYCLES * length > span:
+            continue
+        options: list[tuple[str, Any]] = [("harmonics", {"period": period, "pairs": pairs}) for pairs in _PAIRS]
+        options += [("calendar", "weekday")] if period == "week" else []
+        known = [_known_features(times, key, value, frequency) for key, value in options]
+        gains = [forecast.gain(forecast.ahead(columns)) for columns in known]
+        best = int(np.argmax(gains))
+        if gains[best] >= _MIN_GAIN:
+            forecast.keep(forecast.ahead(known[best]))
+            key, value = options[best]
+            before = guesses.get(key, Guess(key, [], _LOWERS))
+            share = f"{', ' if before.value else ': '}{period} by {gains[best]:.0%}"
+            guesses[key] = Guess(key, [*before.value, value], before.why + share)
+    return list(guesses.values())
+
+
+def _known_features(times: pd.DatetimeIndex, key: str, value: Any, frequency: str) -> Values:
+    settings = Preprocess.model_validate({"history": 1, key: [value]})
+    return np.asarray(features(times, settings, times.min(), frequency), np.float64)
+
+
+def _is_named_like_known(name: str) -> bool:
+    return not _KNOWN_WORDS.isdisjoint(re.split(r"[^a-z]+", name.lower()))
+
+
+def _listed(gains: dict[str, float]) -> str:
+    """Return what each column saves."""
+    shares = [f"{name!r} by {gain:.0%}" for name, gain in gains.items()]
+    return f"{_LOWERS}: {', '.join(shares)}" if len(gains) > 1 else f"{_LOWERS} by {next(iter(gains.values())):.0%}"
