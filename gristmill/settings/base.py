@@ -143,7 +143,7 @@ class Fit(Settings):
     batch_size: PositiveInt = 64  # examples per update
     optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"  # optimizer with Keras's defaults except the learning rate
     learning_rate: PositiveFloat | Literal["find"] = 1e-3  # initial learning rate; "find" runs a range test
-    schedule: Literal["cosine", "constant", "sweep"] = "cosine"  # decay to zero, none, or tenfold every 20 epochs
+    schedule: Literal["cosine", "one_cycle", "constant", "sweep"] = "cosine"  # decay; rise, then decay; none; or rise
     clip_norm: PositiveFloat | Literal["none"] = 1.0  # maximum global gradient norm; prevents exploding gradients
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42  # seed of initial weights, dropout and batch order
     strategy: Literal["one", "mirrored"] = "one"  # train on one device, or split every batch over all devices

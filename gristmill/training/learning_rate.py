@@ -1,6 +1,7 @@
 """The learning rate: its schedule over a training, and the range test that finds the rate to start with.
 
-Source of the range test: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017.
+Sources: for the range test, Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017; for one cycle,
+Smith & Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates", 2018.
 """
 
 import math
@@ -23,6 +24,7 @@ _GROWTH = (_HIGHEST_RATE / _LOWEST_RATE) ** (1 / (_UPDATES - 1))  # growth facto
 _SMOOTHING = 0.9  # share of the smoothed loss that remains from one update to the next
 _SETTLING_UPDATES = 10  # updates after which the smoothed loss no longer depends on the first batches
 _DIVERGENCE_FACTOR = 4  # at this multiple of the lowest loss, the rate is too high
+_RISE_SHARE, _RISE_FROM = 0.3, 0.04  # share of one cycle's updates with a rising rate, and of the peak to rise from
 _FALL_SHARE = 0.9  # share of the loss's fall that is done at the rate to start with
 
 
@@ -39,6 +41,12 @@ def schedule(settings: Fit, start: float, steps: int) -> keras.optimizers.schedu
     match settings.schedule:
         case "cosine":
             return keras.optimizers.schedules.CosineDecay(start, settings.epochs * steps)
+        case "one_cycle":  # linear rise, then cosine decay
+            total = settings.epochs * steps
+            rise = max(1, int(_RISE_SHARE * total))
+            return keras.optimizers.schedules.CosineDecay(
+                start * _RISE_FROM, max(1, total - rise), warmup_target=start, warmup_steps=rise
+            )
         case "sweep":  # constant within an epoch, tenfold every twenty epochs, as in the course
             return keras.optimizers.schedules.ExponentialDecay(start, steps, 10 ** (1 / 20), staircase=True)
         case "constant":

@@ -13,6 +13,11 @@ class Shape:
     classes: int
 
     @property
+    def image(self) -> tuple[int, int, int]:
+        """Shape of the pixels of one image."""
+        return self.height, self.width, self.channels
+
+    @property
     def outputs(self) -> int:
         """Number of logits: one (of the second class) for two classes, otherwise one per class."""
         return 1 if self.classes == 2 else self.classes

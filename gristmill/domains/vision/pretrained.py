@@ -17,6 +17,7 @@ from gristmill.settings.messages import keras_reason
 
 MEAN = (0.485, 0.456, 0.406)  # of red, green and blue in ImageNet, from 0 to 1, as in keras.applications
 DEVIATION = (0.229, 0.224, 0.225)
+_LINEAR_BELOW = 0.01  # features around which a root becomes a straight line: there it has no slope
 CAFFE_MEAN = (123.68, 116.779, 103.939)  # the mean from 0 to 255 that Caffe's networks were trained with
 
 
@@ -99,6 +100,22 @@ def featuriser(network: keras.Model, pixels: str, pooling: Literal["average", "f
     maps = network(scale_pixels(image, pixels))
     pool = keras.layers.GlobalAveragePooling2D() if pooling == "average" else keras.layers.Flatten()
     return keras.Model(image, pool(maps), name="base")
+
+
+def mirrored_featuriser(base: keras.Model, image: tuple[int, int, int]) -> keras.Model:
+    """Return the network from pixels of any size, in colour or grey, to the scaled mean features of both directions.
+
+    The mean of the base's features of the image and of its mirror image goes through a root and is scaled to length 1.
+    """
+    height, width, _ = base.input_shape[1:]
+    pixels = seen = keras.Input(image, name="image")
+    if image[:2] != (height, width):
+        seen = keras.layers.Resizing(height, width)(seen)
+    if image[2] == 1:
+        seen = keras.layers.Concatenate()([seen] * 3)
+    features = (base(seen) + base(ops.flip(seen, axis=2))) / 2
+    rooted = features / ops.sqrt(ops.abs(features) + _LINEAR_BELOW)
+    return keras.Model(pixels, keras.layers.UnitNormalization()(rooted), name="base")
 
 
 def scale_pixels(image: Any, pixels: str) -> Any:

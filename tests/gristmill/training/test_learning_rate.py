@@ -46,6 +46,17 @@ def test_cosine_falls_from_the_rate_to_zero_over_all_updates() -> None:
     assert at(rate, 6)[0] < at(rate, 5)[0]
 
 
+def test_one_cycle_rises_to_the_rate_and_falls_to_zero() -> None:
+    rate = schedule(Fit(epochs=10, schedule="one_cycle"), 0.4, steps=10)
+
+    assert at(rate, 0, 15, 30) == pytest.approx([0.016, 0.208, 0.4], rel=1e-5)
+    assert at(rate, 65, 100) == pytest.approx([0.2, 0.0], abs=1e-6)
+
+
+def test_one_cycle_of_a_single_update_has_a_rate() -> None:
+    assert at(schedule(Fit(epochs=1, schedule="one_cycle"), 0.4, steps=1), 0) == pytest.approx([0.016])
+
+
 def test_constant_stays() -> None:
     assert at(schedule(Fit(schedule="constant"), 0.4, steps=5), 0, 1, 249) == pytest.approx([0.4, 0.4, 0.4])
 

@@ -7,7 +7,7 @@ al., "How transferable are features in deep neural networks?", 2014).
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -33,20 +33,15 @@ BASES: dict[str, Scaling] = {
 """Networks of keras.applications, and the scaling of their pixels."""
 
 
-class Transfer(Settings):
-    """A pretrained base, frozen or tuned from one layer on, and a head of dense layers; or all trained from scratch."""
+class Pretrained(Settings):
+    """A network of keras.applications, and where its weights are."""
 
-    words: ClassVar[tuple[str, ...]] = ("imagenet", "none")  # values of `weights` that are not a location
+    words: ClassVar[tuple[str, ...]] = ("imagenet",)  # values of `weights` that are not a location
 
-    kind: Literal["transfer"]
     base: str  # class of keras.applications, such as "MobileNet"
-    weights: SourceLocation = "imagenet"  # "imagenet" from Keras, a .weights.h5 or .h5 file, or "none": train the base
+    weights: SourceLocation = "imagenet"  # "imagenet" from Keras, or a .weights.h5 or .h5 file
     sha256: Digest = None  # SHA-256 of the weights file; required for a URL
     cut: str | None = None  # layer of the base whose output is used; the last one if omitted
-    train_from: str | None = None  # first layer of the base to fine-tune; default: none; not for weights = "none"
-    pooling: Literal["average", "flatten"] = "average"  # average the base's maps, or keep all pixels
-    units: Sizes = ()  # units of each hidden layer of the head, with ReLU
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout before the last layer
 
     @field_validator("base")
     @classmethod
@@ -66,6 +61,25 @@ class Transfer(Settings):
             raise ValueError(f"nothing, since weights = '{weights}' is no file")
         return sha256
 
+    def located(self, files: Sequence[Path]) -> Self:
+        """Return these settings with the path of the located weights file, if there is one."""
+        if len(files) > 1:
+            raise RequestError(f"model.weights = {self.weights!r} names {len(files)} files. Expected one file.")
+        return self.model_copy(update={"weights": str(files[0])}) if files else self
+
+
+class Transfer(Pretrained):
+    """A pretrained base, frozen or tuned from one layer on, and a head of dense layers; or all trained from scratch."""
+
+    words: ClassVar[tuple[str, ...]] = ("imagenet", "none")
+
+    kind: Literal["transfer"]
+    weights: SourceLocation = "imagenet"  # "imagenet" from Keras, a .weights.h5 or .h5 file, or "none": train the base
+    train_from: str | None = None  # first layer of the base to fine-tune; default: none; not for weights = "none"
+    pooling: Literal["average", "flatten"] = "average"  # average the base's maps, or keep all pixels
+    units: Sizes = ()  # units of each hidden layer of the head, with ReLU
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0  # dropout before the last layer
+
     @field_validator("train_from")
     @classmethod
     def _is_of_a_trained_base(cls, train_from: str | None, info: ValidationInfo) -> str | None:
@@ -77,12 +91,6 @@ class Transfer(Settings):
     def frozen(self) -> bool:
         """Whether the base is not trained, so that its features of an image never change."""
         return self.weights != "none" and self.train_from is None
-
-    def located(self, files: Sequence[Path]) -> "Transfer":
-        """Return these settings with the path of the located weights file, if there is one."""
-        if len(files) > 1:
-            raise RequestError(f"model.weights = {self.weights!r} names {len(files)} files. Expected one file.")
-        return self.model_copy(update={"weights": str(files[0])}) if files else self
 
     def build(self, shape: Shape) -> "keras.Model":
         """Return the network of two layers: "base", pixels to features (batch, features), and "head", to logits."""

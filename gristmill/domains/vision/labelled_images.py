@@ -1,0 +1,73 @@
+"""Images to fit a closed-form classifier on: those of some parts, or a fold of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.domains.common.classification.labelled import Labels
+from gristmill.domains.vision.dataset import Layout, Pixels, Prepared
+
+if TYPE_CHECKING:
+    import keras
+
+Features = npt.NDArray[np.float32]  # (images, features)
+Chosen = npt.NDArray[np.bool_]  # (images,)
+
+_BATCH = 64  # images; their gradients by direction take a few hundred megabytes
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """The chosen images of some parts, in the order of the index."""
+
+    data: Prepared
+    parts: tuple[str, ...]
+    chosen: Chosen  # of all images of the parts
+    features_folder: Path | None = None  # features of a frozen base, as `features.py` writes them
+
+    @classmethod
+    def of(cls, data: Prepared, *parts: str, features: Path | None = None) -> "LabelledImages":
+        """Return all images of the parts."""
+        return cls(data, parts, np.ones(sum(len(data.rows(part)) for part in parts), bool), features)
+
+    def take(self, chosen: Chosen) -> "LabelledImages":
+        """Return some of these images, (images,)."""
+        kept = self.chosen.copy()
+        kept[self.chosen] = chosen
+        return replace(self, chosen=kept)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return int(self.chosen.sum())
+
+    @property
+    def layout(self) -> Layout:
+        """Size and classes of the images."""
+        return self.data.layout
+
+    @property
+    def labels(self) -> Labels:
+        """Labels of the images, (images,)."""
+        labels: Labels = np.concatenate([self.data.labels(part) for part in self.parts])[self.chosen]
+        return labels
+
+    def batches(self) -> Iterator[Pixels]:
+        """Yield the pixels of the images, (batch, height, width, channels)."""
+        begin = 0
+        for part in self.parts:
+            for pixels, _ in self.data.dataset(part, _BATCH).as_numpy_iterator():
+                chosen = self.chosen[begin : begin + len(pixels)]
+                begin += len(pixels)
+                if chosen.any():
+                    yield pixels[chosen]
+
+    def features(self, featuriser: "keras.Model") -> Features:
+        """Return what a network makes of the pixels, or the stored features of a frozen base: (images, features)."""
+        if self.features_folder is None:
+            return np.concatenate([featuriser.predict_on_batch(pixels.astype(np.float32)) for pixels in self.batches()])
+        files = [self.features_folder / f"{part}.npy" for part in self.parts if len(self.data.rows(part))]
+        return np.concatenate([np.load(file, allow_pickle=False) for file in files])[self.chosen]

@@ -1,0 +1,43 @@
+"""Logistic regression on features that a fixed network computes from pixels, as one network to probabilities."""
+
+import keras
+import numpy as np
+
+from gristmill.domains.common.classification.logistic import fit_logistic
+from gristmill.domains.vision.labelled_images import LabelledImages
+
+HEAD = "head"  # layer from features to probabilities
+_MAX_NUMBERS = 10_000_000  # features of all images that the regression is fitted on; images are taken evenly
+
+
+def fit_linear(images: LabelledImages, featuriser: keras.Model) -> keras.Model:
+    """Return the classifier, from uint8 pixels to probabilities, of a featuriser with logistic regression on top.
+
+    The featuriser takes float pixels, 0 to 255, and gives features (batch, features).
+    """
+    every = -(-len(images) * featuriser.output_shape[1] // _MAX_NUMBERS)
+    some = images.take(np.arange(len(images)) % every == 0)
+    classes = len(images.layout.classes)
+    fitted = fit_logistic(some.features(featuriser), some.labels, classes)
+    head = keras.layers.Dense(classes, activation="softmax", trainable=False, name=HEAD)
+    network = classifier(featuriser, head)
+    head.set_weights([fitted.weights.astype(np.float32), fitted.bias.astype(np.float32)])
+    return network
+
+
+def classifier(featuriser: keras.Model, head: keras.layers.Layer) -> keras.Model:
+    """Return the network from uint8 pixels to what a layer makes of their features."""
+    pixels = keras.Input(featuriser.input_shape[1:], dtype="uint8", name="image")
+    features = featuriser(keras.layers.Rescaling(1.0, name="as_float")(pixels))
+    return keras.Model(pixels, head(features), name="classifier")
+
+
+def majority_classifier(images: LabelledImages) -> keras.Model:
+    """Return the network that gives the frequencies of the classes for any image."""
+    frequencies = np.bincount(images.labels, minlength=len(images.layout.classes)) / len(images)
+    image = keras.Input(images.layout.shape.image, name="image")
+    featuriser = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image), name="mean_colour")
+    head = keras.layers.Dense(len(frequencies), trainable=False, name=HEAD)
+    network = classifier(featuriser, head)
+    head.set_weights([np.zeros((featuriser.output_shape[1], len(frequencies)), np.float32), frequencies])
+    return network

@@ -1,0 +1,56 @@
+"""Logistic regression on the features of a pretrained network, which is not trained.
+
+The maps are averaged over the image and its mirror image, then go through a root and are scaled to length 1 (Perronnin,
+Sánchez & Mensink, "Improving the Fisher kernel for large-scale image classification", ECCV 2010). Images are seen a
+little larger than those that the base was trained on (Touvron et al., "Fixing the train-test resolution discrepancy",
+NeurIPS 2019).
+"""
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import PositiveInt
+
+from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models.transfer import BASES, Pretrained
+from gristmill.errors import Unsuitable, WorkError
+
+if TYPE_CHECKING:
+    import keras
+
+    from gristmill.domains.vision.labelled_images import LabelledImages
+
+_CUTS = {"MobileNet": "conv_pw_12_relu"}  # where features suit other photos better than those of the last layer
+
+
+class Frozen(Pretrained):
+    """A pretrained base of keras.applications below a logistic regression."""
+
+    kind: Literal["frozen"]
+    side: PositiveInt = 288  # pixels that the shorter side of a smaller image is enlarged to
+
+    def fit(self, data: "LabelledImages") -> "keras.Model":
+        """Return the classifier of pixels.
+
+        Raises:
+            Unsuitable: the weights are neither at hand nor can be fetched.
+            RequestError: the base has no such layer, or the weights do not fit it.
+        """
+        from gristmill.domains.vision.linear_classifier import fit_linear
+
+        return fit_linear(data, self.featuriser(data.layout.shape))
+
+    def featuriser(self, shape: Shape) -> "keras.Model":
+        """Return the network from pixels to features, (batch, features); for errors see `fit`."""
+        from gristmill.domains.vision import pretrained
+
+        larger = max(1.0, self.side / min(shape.height, shape.width))
+        seen = Shape(round(shape.height * larger), round(shape.width * larger), 3, shape.classes)
+        try:
+            network = pretrained.load(self.base, self.weights, seen)
+        except WorkError as error:
+            raise Unsuitable(str(error)) from None
+        if cut := self.cut or _CUTS.get(self.base):
+            network = pretrained.cut(network, cut)
+        pretrained.freeze(network, None)
+        base = pretrained.featuriser(network, BASES[self.base], "average")
+        return pretrained.mirrored_featuriser(base, shape.image)

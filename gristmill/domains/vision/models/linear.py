@@ -1,0 +1,41 @@
+"""Logistic regression on fixed features of the pixels, with an L2 penalty chosen by cross-validation."""
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import PositiveInt
+
+from gristmill.settings.base import Settings
+
+if TYPE_CHECKING:
+    import keras
+
+    from gristmill.domains.vision.labelled_images import LabelledImages
+
+
+class LinearPixels(Settings):
+    """Logistic regression on the mean colours of a few areas."""
+
+    kind: Literal["linear_pixels"]
+    side: PositiveInt = 8  # areas a side
+    baseline: ClassVar[bool] = True
+
+    def fit(self, data: "LabelledImages") -> "keras.Model":
+        """Return the classifier of pixels."""
+        from gristmill.domains.vision.linear_classifier import fit_linear
+        from gristmill.domains.vision.pixel_features import mean_pixels
+
+        return fit_linear(data, mean_pixels(data.layout.shape.image, self.side))
+
+
+class Histograms(Settings):
+    """Logistic regression on histograms of gradient directions and of colours."""
+
+    kind: Literal["histograms"]
+    features: Literal["both", "gradients", "colours"] = "both"  # histograms to use
+
+    def fit(self, data: "LabelledImages") -> "keras.Model":
+        """Return the classifier of pixels."""
+        from gristmill.domains.vision.linear_classifier import fit_linear
+        from gristmill.domains.vision.pixel_features import histograms
+
+        return fit_linear(data, histograms(data.layout.shape.image, self.features))

@@ -1,0 +1,128 @@
+"""The logistic regression minimises what it says, on features of any number and scale."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from scipy.special import log_softmax
+
+from gristmill.domains.common.classification import logistic
+from gristmill.domains.common.classification.logistic import (
+    PENALTIES,
+    Problem,
+    choose_penalty,
+    fit_logistic,
+    mean_loss,
+    stratified_folds,
+)
+
+
+def separable(examples: int, features: int, classes: int, seed: int = 0) -> tuple[Any, Any]:
+    """Return noise in which the mean of a feature of each class differs, and the labels."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(examples) % classes
+    values = random.normal(size=(examples, features))
+    values[np.arange(examples), labels] += 1.5
+    return values * random.uniform(0.5, 20, features) + random.normal(size=features), labels
+
+
+def descended(features: Any, labels: Any, classes: int, penalty: float) -> Any:
+    """Return the logits of a regression on standardised features, by plain gradient descent."""
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+    weights, bias, wanted = np.zeros((scaled.shape[1], classes)), np.zeros(classes), np.eye(classes)[labels]
+    for _ in range(20_000):
+        errors = (np.exp(log_softmax(scaled @ weights + bias, axis=1)) - wanted) / len(labels)
+        weights -= 0.1 * (scaled.T @ errors + penalty / len(labels) * weights)
+        bias -= 0.1 * errors.sum(axis=0)
+    return scaled @ weights + bias
+
+
+@pytest.mark.parametrize(("examples", "features"), [(60, 4), (12, 30)])  # more or fewer examples than features
+def test_the_solution_is_that_of_gradient_descent(
+    examples: int, features: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logistic, "_MIN_DEVIATION", 1e-9)
+    monkeypatch.setattr(logistic, "_PRECISION", 1e-7)
+    values, labels = separable(examples, features, 3)
+
+    fitted = fit_logistic(values, labels, 3, (5.0,))
+
+    found, expected = fitted.logits(values), descended(values, labels, 3, 5.0)
+    assert log_softmax(found, axis=1) == pytest.approx(log_softmax(expected, axis=1), abs=1e-4)
+
+
+def test_the_gradient_is_that_of_the_loss() -> None:
+    random = np.random.default_rng(0)
+    given, wanted = random.normal(size=(7, 4)), np.eye(3)[random.integers(0, 3, 7)]
+    weights = random.normal(size=12)
+
+    slopes = approx_fprime(weights, lambda flat: mean_loss(flat, given, wanted, 0.3)[0])
+
+    assert mean_loss(weights, given, wanted, 0.3)[1] == pytest.approx(slopes, abs=1e-5)
+
+
+def test_two_values_of_one_feature_get_the_frequencies_of_their_labels() -> None:
+    features = np.repeat(np.array([[0.0], [1.0]]), 100, axis=0)
+    labels = np.array([0] * 75 + [1] * 25 + [0] * 40 + [1] * 60)
+
+    logits = fit_logistic(features, labels, 2, (1e-6,)).logits(np.array([[0.0], [1.0]]))
+
+    assert np.exp(log_softmax(logits, axis=1))[:, 1] == pytest.approx([0.25, 0.60], abs=1e-3)
+
+
+def test_the_penalty_is_the_one_of_the_lowest_loss_on_held_out_folds() -> None:
+    values, labels = separable(90, 6, 3)
+    losses = []
+    for penalty in PENALTIES:
+        loss = 0.0
+        for fold in range(5):
+            held = stratified_folds(labels, 5) == fold
+            problem = Problem(values[~held], labels[~held], 3)
+            problem.solve(penalty)
+            for row, label in zip(problem.classifier().logits(values[held]), labels[held], strict=True):
+                loss -= log_softmax(row)[label]
+        losses.append(loss)
+
+    assert choose_penalty(values, labels, 3) == PENALTIES[int(np.argmin(losses))]
+    assert 0 < np.argmin(losses) < len(PENALTIES) - 1  # neither end of the grid
+
+
+def test_pure_noise_gets_the_strongest_penalty() -> None:
+    values = np.random.default_rng(1).normal(size=(60, 40))
+
+    assert choose_penalty(values, np.arange(60) % 2, 2) == PENALTIES[0]
+
+
+def test_each_fold_has_the_classes_in_proportion() -> None:
+    labels = np.array([0] * 10 + [1] * 20 + [2] * 3)
+
+    folds = stratified_folds(labels, 5)
+
+    for fold in range(5):
+        assert np.bincount(labels[folds == fold], minlength=3)[:2].tolist() == [2, 4]
+    assert sorted(np.bincount(folds).tolist()) == [6, 6, 7, 7, 7]
+
+
+def test_of_very_many_examples_some_are_taken_from_all_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    values, labels = separable(100, 5, 2)
+    thinned = choose_penalty(values[::5], labels[::5], 2)
+    for limits in ((20, 10**6), (10**6, 100)):
+        monkeypatch.setattr(logistic, "MAX_TO_CHOOSE", limits)
+        assert choose_penalty(values, labels, 2) == thinned
+
+
+def test_a_feature_that_never_or_hardly_changes_does_no_harm() -> None:
+    values, labels = separable(60, 3, 2)
+    values = np.column_stack([values, np.full(60, 7.0), 1e-6 * np.arange(60)])
+
+    fitted = fit_logistic(values, labels, 2)
+    strange = values[:1] + np.array([0, 0, 0, 0.01, 0.01])
+
+    assert fitted.logits(strange) == pytest.approx(fitted.logits(values[:1]), abs=0.1)
+
+
+def test_features_without_any_spread_give_the_frequencies() -> None:
+    logits = fit_logistic(np.ones((40, 2)), np.arange(40) % 4 // 3, 2).logits(np.ones((1, 2)))
+
+    assert np.exp(log_softmax(logits, axis=1))[0] == pytest.approx([0.75, 0.25], abs=1e-3)

@@ -1,0 +1,85 @@
+"""A logistic regression on what a pretrained network makes of an image and its mirror image."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from gristmill.domains.vision import pretrained
+from gristmill.domains.vision.labelled_images import LabelledImages
+from gristmill.domains.vision.model_shape import Shape
+from gristmill.domains.vision.models.frozen import Frozen
+from gristmill.errors import RequestError, Unsuitable, WorkError
+from helpers.small_base import IMAGES, SHAPE, write_weights
+from helpers.small_prepared import coloured, write_prepared
+
+CUT = "expanded_conv_2_project_bn"
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_weights(tmp_path_factory.mktemp("weights"))
+
+
+def frozen(weights: str, **fields: Any) -> Frozen:
+    small = {"kind": "frozen", "base": "MobileNetV3Small", "weights": weights, "cut": CUT, "side": 40}
+    return Frozen.model_validate(small | fields)
+
+
+def test_features_are_rooted_means_over_both_directions_of_length_one(weights: str) -> None:
+    found = frozen(weights).featuriser(SHAPE).predict(IMAGES.astype(np.float32), verbose=0)
+
+    network = pretrained.cut(pretrained.load("MobileNetV3Small", weights, SHAPE), CUT)
+    for image, features in zip(IMAGES, found, strict=True):
+        mean = np.zeros(features.shape)
+        for direction in (image, image[:, ::-1]):
+            mean += np.asarray(network(direction[np.newaxis].astype(np.float32)))[0].mean(axis=(0, 1)) / 2
+        rooted = mean / np.sqrt(np.abs(mean) + 0.01)
+        assert features == pytest.approx(rooted / np.linalg.norm(rooted), abs=1e-5)
+
+
+def test_a_mirrored_image_has_the_same_features(weights: str) -> None:
+    network = frozen(weights).featuriser(SHAPE)
+    images = IMAGES.astype(np.float32)
+
+    assert network.predict(images[:, :, ::-1], verbose=0) == pytest.approx(network.predict(images, verbose=0), abs=1e-5)
+
+
+def test_small_and_grey_images_are_enlarged_and_taken_as_coloured(weights: str) -> None:
+    network = frozen(weights).featuriser(Shape(10, 12, 1, 3))
+    grey = np.random.default_rng(0).uniform(0, 255, (2, 10, 12, 1)).astype(np.float32)
+
+    large = keras.layers.Resizing(40, 48)(np.repeat(grey, 3, axis=-1))
+    coloured = frozen(weights).featuriser(Shape(40, 48, 3, 3))
+
+    assert network.predict(grey, verbose=0) == pytest.approx(coloured.predict(large, verbose=0), abs=1e-5)
+
+
+def test_features_that_were_stored_give_the_same_classifier(weights: str, tmp_path: Path) -> None:
+    data = write_prepared(tmp_path, {"train": coloured(30), "test": coloured(12, seed=1)}, ["a", "b", "c"])
+    model = frozen(weights)
+    np.save(tmp_path / "train.npy", LabelledImages.of(data, "train").features(model.featuriser(data.layout.shape)))
+
+    computed, stored = (
+        model.fit(LabelledImages.of(data, "train", features=folder)).predict_on_batch(data.pixels("test"))
+        for folder in (None, tmp_path)
+    )
+
+    assert stored == pytest.approx(computed, abs=1e-5)
+
+
+def test_without_weights_the_kind_does_not_suit(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*arguments: Any) -> None:
+        raise WorkError("model.weights: those of MobileNet for ImageNet cannot be fetched (no network). Try again.")
+
+    monkeypatch.setattr(pretrained, "load", load)
+
+    with pytest.raises(Unsuitable, match="those of MobileNet for ImageNet cannot be fetched"):
+        Frozen(kind="frozen", base="MobileNet").featuriser(SHAPE)
+
+
+def test_an_unknown_layer_is_refused(weights: str) -> None:
+    with pytest.raises(RequestError, match=r"model\.cut: .* has no layer 'nowhere'"):
+        frozen(weights, cut="nowhere").featuriser(SHAPE)

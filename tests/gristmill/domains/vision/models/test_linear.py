@@ -1,0 +1,61 @@
+"""Linear classifiers of fixed features, and the frequencies of the classes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gristmill.domains.vision import linear_classifier
+from gristmill.domains.vision.labelled_images import LabelledImages
+from gristmill.domains.vision.models.linear import Histograms, LinearPixels
+from gristmill.domains.vision.models.majority import Majority
+from helpers.small_prepared import coloured, spotted, write_prepared
+
+
+def test_the_majority_class_gives_the_frequencies_of_the_training_set(tmp_path: Path) -> None:
+    pixels, _ = spotted(20, 2)
+    data = write_prepared(tmp_path, {"train": (pixels, [0] * 15 + [2] * 5), "test": spotted(8)}, ["a", "b", "c"])
+
+    network = Majority(kind="majority").fit(LabelledImages.of(data, "train"))
+
+    assert network.predict_on_batch(data.pixels("test")) == pytest.approx(np.tile([0.75, 0, 0.25], (8, 1)))
+
+
+def test_the_mean_colours_tell_bright_rows_apart(tmp_path: Path) -> None:
+    data = write_prepared(tmp_path, {"train": spotted(80, 4), "test": spotted(40, 4, seed=1)}, list("abcd"))
+
+    found = [
+        LinearPixels(kind="linear_pixels", side=side)
+        .fit(LabelledImages.of(data, "train"))
+        .predict(data.pixels("test"), verbose=0)
+        for side in (1, 8)
+    ]
+
+    right = [(made.argmax(axis=1) == data.labels("test")).mean() for made in found]
+    assert right[0] < 0.6
+    assert right[1] > 0.95
+
+
+def test_gradients_do_not_see_colours(tmp_path: Path) -> None:
+    parts = {"train": coloured(60), "test": coloured(30, seed=1)}
+    data = write_prepared(tmp_path, parts, ["a", "b", "c"])
+    right = {}
+    for of in ("gradients", "colours"):
+        network = Histograms(kind="histograms", features=of).fit(LabelledImages.of(data, "train"))
+        right[of] = (network.predict(data.pixels("test"), verbose=0).argmax(axis=1) == data.labels("test")).mean()
+
+    assert right["colours"] > 0.9
+    assert right["gradients"] < 0.6
+
+
+def test_of_very_many_images_some_are_taken_from_all_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = write_prepared(tmp_path / "all", {"train": spotted(60, 3)}, ["a", "b", "c"])
+    pixels = data.pixels("train")[::4]
+    some = write_prepared(tmp_path / "some", {"train": (pixels, data.labels("train")[::4].tolist())}, ["a", "b", "c"])
+    model = LinearPixels(kind="linear_pixels", side=2)
+    expected = model.fit(LabelledImages.of(some, "train")).predict_on_batch(pixels)
+
+    monkeypatch.setattr(linear_classifier, "_MAX_NUMBERS", 60)  # 15 images of 4 features
+
+    found = model.fit(LabelledImages.of(data, "train")).predict_on_batch(pixels)
+    assert found == pytest.approx(expected, abs=1e-6)
