@@ -10,6 +10,7 @@ import pandas as pd
 
 from gristmill.errors import RequestError
 from gristmill.settings.custom_code import CustomCode
+from gristmill.settings.messages import keras_reason
 from gristmill.training import saved_network
 from gristmill.training.history import TrainingHistory
 from gristmill.util.table_io import write_document, write_table
@@ -56,12 +57,29 @@ def write_trained(network: keras.Model, history: TrainingHistory, out: Path, **m
 
 
 def build_network(model: Model, files: Sequence[Path], shape: Any) -> keras.Model:
-    """Return the network for a shape, of a model's settings or of the user's function in `files`."""
+    """Return the network for a shape, of a model's settings or of the user's function in `files`.
+
+    Raises:
+        RequestError: the user's function returns no Keras model, or one that cannot be saved and exported.
+    """
     name, build = (model.kind, model.load(files)) if isinstance(model, CustomCode) else ("the model", model.build)
     network = build(shape)
     if not isinstance(network, keras.Model):
         raise RequestError(f"{name} returned a {type(network).__name__}. Expected a keras.Model: return one from it.")
+    if isinstance(model, CustomCode):
+        _check_exportable(network, name)
     return network
+
+
+def _check_exportable(network: keras.Model, name: str) -> None:
+    """Check before the training that a network can be restored from its architecture, in Keras's safe mode."""
+    try:
+        keras.models.model_from_json(network.to_json())
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise RequestError(
+            f"{name} returned a network that cannot be exported ({keras_reason(error)}). Use Keras's own layers and "
+            "keras.ops in place of Lambda, subclasses and plain Python functions."
+        ) from None
 
 
 def check_network_shape(

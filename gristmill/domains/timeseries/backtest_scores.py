@@ -1,7 +1,7 @@
 """Scores of a backtest's blocks, their mean and spread, and residuals for calibration."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from gristmill.domains.timeseries import dataset
-from gristmill.domains.timeseries.baseline_forecasts import baselines_of, calibrated, with_baselines, with_intervals
+from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.decomposition import with_season
-from gristmill.domains.timeseries.forecasts import Forecasts
+from gristmill.domains.timeseries.ensemble import combined
+from gristmill.domains.timeseries.forecasts import Forecasts, calibrated, with_intervals
 from gristmill.domains.timeseries.score_table import score_table
-from gristmill.domains.timeseries.settings import Evaluate
 from gristmill.runs.scores import MODEL
 from gristmill.util.table_io import read_document, read_table
 
@@ -48,6 +48,19 @@ def read_blocks(data: Prepared, folders: Sequence[Path]) -> list[Block]:
     return blocks
 
 
+def blocks_of_candidates(
+    data: Prepared, candidates: Mapping[str, CandidateArtifacts], weights: Mapping[str, float]
+) -> list[Block]:
+    """Return the blocks of all candidates together, with the weighted average of the members as the model."""
+    read = {name: read_blocks(data, one.backtest) for name, one in candidates.items()}
+    blocks = []
+    for found in zip(*read.values(), strict=True):
+        by_name = {name: block.forecasts.by_name[MODEL] for name, block in zip(read, found, strict=True)}
+        forecasts = {MODEL: combined(by_name, weights)} | by_name
+        blocks.append(replace(found[0], forecasts=Forecasts(found[0].forecasts.starts, found[0].forecasts.truth, forecasts)))
+    return blocks
+
+
 def pooled(blocks: Sequence[Block]) -> Forecasts:
     """Return the forecasts of all blocks together, each by the network of the first seed.
 
@@ -61,22 +74,22 @@ def pooled(blocks: Sequence[Block]) -> Forecasts:
     )
 
 
-def score_blocks(blocks: Sequence[Block], settings: Evaluate, level: float) -> pd.DataFrame:
+def score_blocks(blocks: Sequence[Block], baselines: Sequence[Any], level: float) -> pd.DataFrame:
     """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
 
-    Everything is fitted on data before the block, including a season that is not set. Only the intervals of networks
+    Everything is fitted on data before the block; only the season is that of the training set. The intervals of networks
     without quantiles are calibrated on the other blocks, if there are any.
     """
-    return pd.concat([_score_block(block, blocks, settings, level) for block in blocks], ignore_index=True)
+    return pd.concat([_score_block(block, blocks, baselines, level) for block in blocks], ignore_index=True)
 
 
-def _score_block(block: Block, blocks: Sequence[Block], settings: Evaluate, level: float) -> pd.DataFrame:
-    data, settings = block.data, with_season(settings, block.data)
-    forecasts, others = block.forecasts, [other for other in blocks if other.window != block.window]
+def _score_block(block: Block, blocks: Sequence[Block], baselines: Sequence[Any], level: float) -> pd.DataFrame:
+    data, forecasts = block.data, block.forecasts
+    others = [other for other in blocks if other.window != block.window]
     if forecasts.low is None and others:
-        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, settings, level))
-    forecasts = with_baselines(forecasts, data, "test", settings, baselines_of(data, settings, "test"))
-    table = score_table(data, "test", forecasts, settings.season, level)
+        forecasts = with_intervals(forecasts, data, calibrated(pooled(others), data, level))
+    by_name = forecasts.by_name | baseline_forecasts(data, "test", baselines)
+    table = score_table(data, "test", replace(forecasts, by_name=by_name), data.layout.season, level)
     table = table[table["by"] == "all"].drop(columns=["part", "by", "group", "examples"])
     begin, end = data.times[forecasts.starts.min()], data.times[forecasts.starts.max() + data.layout.horizon - 1]
     return pd.DataFrame({"window": block.window, "seed": block.seed, "begin": begin, "end": end} | dict(table.items()))

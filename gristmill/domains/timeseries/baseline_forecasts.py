@@ -1,56 +1,46 @@
-"""Forecasts of a part's windows by every baseline, beside the model's, and with intervals."""
+"""Forecasts of a part's windows by baselines, each fitted on everything before the part."""
 
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from gristmill.domains.timeseries.baselines import baselines
+from gristmill.domains.common.candidates import CandidateArtifacts
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.forecasts import Array, Forecasts
-from gristmill.domains.timeseries.intervals import Intervals, calibrate
-from gristmill.domains.timeseries.settings import Evaluate
-from gristmill.domains.timeseries.windows import Origins
-from gristmill.runs.scores import MODEL
+from gristmill.domains.timeseries.forecasts import Array, by_network
+from gristmill.errors import Unsuitable
 
 
-def calibrated(calibration: Forecasts, data: Prepared, settings: Evaluate, level: float) -> Intervals:
-    """Return intervals of a level, calibrated on forecasts of data the network was not fitted on."""
-    histories = data.histories(calibration.starts)
-    return calibrate(calibration.truth, calibration.by_name[MODEL], histories, level, settings.season)
-
-
-def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Intervals) -> Forecasts:
-    """Return forecasts with the model's conformal intervals."""
-    half = intervals.half_widths(data.histories(forecasts.starts))
-    model = forecasts.by_name[MODEL]
-    return Forecasts(forecasts.starts, forecasts.truth, forecasts.by_name, model - half, model + half)
-
-
-def with_baselines(forecasts: Forecasts, data: Prepared, part: str, settings: Evaluate, names: list[str]) -> Forecasts:
-    """Return forecasts with those of the named baselines, each fitted on what lies before the part."""
-    return replace(forecasts, by_name=forecasts.by_name | by_baselines(data, part, forecasts.starts, settings, names))
-
-
-def by_baselines(data: Prepared, part: str, starts: Origins, settings: Evaluate, names: list[str]) -> dict[str, Array]:
-    """Return the forecasts of the named baselines, each fitted on what lies before the part."""
-    horizon, targets = data.layout.horizon, len(data.layout.targets)
-    made = {name: np.empty((len(starts), horizon, targets)) for name in names}
-    for series, mine in data.by_series(starts):
-        first, end = data.bounds[series]
-        fitted = max(1, int(data.part(part)[series, 0] - first))
-        chosen = baselines(settings, fitted)
-        for channel in range(targets):
-            values = data.values[first:end, channel].astype(np.float64)
-            for name in names:
-                made[name][mine, :, channel] = chosen[name](values, starts[mine] - first, horizon)
+def baseline_forecasts(data: Prepared, part: str, baselines: Sequence[Any]) -> dict[str, Array]:
+    """Return the forecasts of baselines by name, (windows, horizon, targets); those that do not suit are left out."""
+    starts, before = data.origins(part), known_before(data, part)
+    made: dict[str, Array] = {}
+    for name, baseline in named(baselines):
+        try:
+            network = baseline.fit(before)
+        except Unsuitable:
+            continue
+        made[name] = by_network(network, data.seen_by(network), starts, eager=True)
     return made
 
 
-def baselines_of(data: Prepared, settings: Evaluate, *parts: str) -> list[str]:
-    """Return the names of the baselines for which every series has enough past before parts.
+def missing_baselines(baselines: Sequence[Any], candidates: Mapping[str, CandidateArtifacts]) -> list[Any]:
+    """Return the baselines that are not among the candidates."""
+    tried = [one.document["settings"]["model"] for one in candidates.values()]
+    return [baseline for baseline in baselines if baseline.model_dump(mode="json") not in tried]
 
-    A series that begins in the part counts as if it had one value: the naive forecast takes what a window has seen.
-    """
-    owners = [(part, np.unique(data.series_of(data.origins(part)))) for part in parts]
-    past = np.concatenate([data.part(part)[own, 0] - data.bounds[own, 0] for part, own in owners])
-    return list(baselines(settings, max(1, int(past.min()))))
+
+def known_before(data: Prepared, part: str) -> Prepared:
+    """Return the same series with everything before a part as the training set, and no validation set."""
+    begin, end = data.part(part).T
+    parts = np.stack([np.column_stack(edges) for edges in ((data.bounds[:, 0], begin), (begin, begin), (begin, end))], 1)
+    return data.cut_at(parts)
+
+
+def named(baselines: Sequence[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield each baseline with its name: its kind, with a number for the second of a kind."""
+    seen: Counter[str] = Counter()
+    for baseline in baselines:
+        seen[baseline.kind] += 1
+        yield baseline.kind if seen[baseline.kind] == 1 else f"{baseline.kind}-{seen[baseline.kind]}", baseline

@@ -18,8 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries.dataset import Prepared
-from gristmill.domains.timeseries.seasonality import autocorrelation, find_season
-from gristmill.domains.timeseries.settings import Evaluate
+from gristmill.domains.timeseries.seasonality import autocorrelation
 from gristmill.util.table_io import write_document, write_table
 
 Values = npt.NDArray[np.float64]
@@ -43,11 +42,6 @@ class Patterns:
     remainder: Values
     autocorrelation: Values  # at lags 0, 1, …
     summary: dict[str, float | int | None]
-
-
-def with_season(settings: Evaluate, data: Prepared) -> Evaluate:
-    """Return settings with the season found in the training set, if none is set and one is found."""
-    return settings.model_copy(update={"season": settings.season or find_season(data.longest_training_series()[1])})
 
 
 def write_patterns(data: Prepared, season: int | None, out: Path) -> None:

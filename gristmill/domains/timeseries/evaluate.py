@@ -1,18 +1,33 @@
 """Evaluate: forecast each part, compare with baselines, calibrate intervals, find anomalies and change points."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gristmill.domains.common import permutation_importance
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.selection import read_selection, summary_of
 from gristmill.domains.common.score_table import scores_by_part
 from gristmill.domains.timeseries import anomalies, backtest_scores, dataset, per_series
-from gristmill.domains.timeseries.baseline_forecasts import calibrated, with_intervals
-from gristmill.domains.timeseries.decomposition import with_season, write_patterns
-from gristmill.domains.timeseries.forecasts import as_rows, by_network, forecast_part, levels_of
+from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts, missing_baselines
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.decomposition import write_patterns
+from gristmill.domains.timeseries.ensemble import VALIDATION, candidate_forecasts, honest_forecast
+from gristmill.domains.timeseries.forecasts import (
+    Array,
+    Forecasts,
+    as_rows,
+    by_network,
+    calibrated,
+    forecast_part,
+    levels_of,
+    with_intervals,
+)
 from gristmill.domains.timeseries.importance import importance_of_channels
 from gristmill.domains.timeseries.score_table import score_table
 from gristmill.domains.timeseries.settings import Evaluate
@@ -30,6 +45,7 @@ def evaluate(
     preprocess: Path,
     train: Path,
     out: Path,
+    candidates: Mapping[str, CandidateArtifacts] = MappingProxyType({}),
     backtest: Sequence[Path] = (),
     chunks: Sequence[Path] = (),
 ) -> dict[str, int]:
@@ -40,48 +56,57 @@ def evaluate(
     `segments.parquet`, `patterns.json` and `decomposition.parquet`; with a backtest `backtest.parquet`, and with more
     than one feature `importance.json`.
 
-    `backtest` has the folders of the backtest's blocks; `chunks` has those written by `chunk`, in order, if the series
-    were analysed in chunks.
+    `train` is the folder of the model, or of the one that select made of `candidates`. `backtest` has the folders of the
+    backtest's blocks; `chunks` has those written by `chunk`, in order, if the series were analysed in chunks.
     """
     network = saved_network.read(train)
     data = dataset.read(preprocess).seen_by(network)
     quantiles = read_document(train / "training.json")["quantiles"]
     level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
-    settings = with_season(evaluate, data)
-    baselines, segments = per_series.read(chunks, data) if chunks else per_series.analyse(data, settings)
-    by_model = {part: forecast_part(data, part, network, quantiles) for part in baselines}
-    forecasts = {part: replace(own, by_name=own.by_name | baselines[part]) for part, own in by_model.items()}
+    season, tried = data.layout.season, succeeded(candidates)
+    baselines = missing_baselines(evaluate.baselines, candidates)
+    forecasts = {}
+    for part in parts_of(data):
+        others = candidate_forecasts(data, part, tried) | baseline_forecasts(data, part, baselines)
+        own = honest_validation(train, data) if part == "validation" else None
+        own = own or forecast_part(data, part, network, quantiles)
+        forecasts[part] = replace(own, by_name=own.by_name | others)
+    segments = per_series.read(chunks) if chunks else per_series.analyse(data)
     blocks = backtest_scores.read_blocks(data, backtest)
+    if selection := read_selection(train):
+        weights = {member["name"]: member["weight"] for member in selection["members"]}
+        blocks = backtest_scores.blocks_of_candidates(data, tried, weights)
     calibration = backtest_scores.pooled(blocks) if blocks else forecasts.get("validation")
     calibrated_on = "backtest" if blocks else "validation" if calibration else None
     if calibration and not quantiles:
-        half_widths = calibrated(calibration, data, settings, level)
+        half_widths = calibrated(calibration, data, level)
         for part in forecasts:
             if part != calibrated_on:  # on the calibration data, coverage is trivial
                 forecasts[part] = with_intervals(forecasts[part], data, half_widths)
         write_document(out / "intervals.json", half_widths.document())
-    table = pd.concat([score_table(data, part, own, settings.season, level) for part, own in forecasts.items()])
+    table = pd.concat([score_table(data, part, own, season, level) for part, own in forecasts.items()])
     rows = [as_rows(data, own, part=part) for part, own in forecasts.items()]
     write_table(out / "predictions.parquet", pd.concat(rows, ignore_index=True))
     write_table(out / "scores.parquet", table)
-    summary = summarised(table) | {"level": level, "calibrated_on": None if quantiles else calibrated_on}
+    others = [name for name, one in tried.items() if not one.is_baseline]
+    summary = summarised(table, summary_of(train), others) | {"level": level, "calibrated_on": None if quantiles else calibrated_on}
     if blocks:
-        of_blocks = backtest_scores.score_blocks(blocks, evaluate, level)
+        of_blocks = backtest_scores.score_blocks(blocks, baselines, level)
         write_table(out / "backtest.parquet", of_blocks)
         summary["backtest"] = backtest_scores.summarised(of_blocks)
     if calibration:
-        wide = calibrated(calibration, data, settings, settings.anomaly_level)
+        wide = calibrated(calibration, data, evaluate.anomaly_level)
         flagged = anomalies.flag(
             data, "test", lambda series, starts: levels_of(by_network(network, series, starts), quantiles)[0], wide
         )
         write_table(out / "anomalies.parquet", flagged)
-        summary["anomalies"] = {"level": settings.anomaly_level, "flagged": len(flagged)}
+        summary["anomalies"] = {"level": evaluate.anomaly_level, "flagged": len(flagged)}
     write_table(out / "segments.parquet", segments)
     summary["segments"] = {"found": len(segments)}
-    write_patterns(data, settings.season, out)
+    write_patterns(data, season, out)
     write_document(out / FILE, summary)
     metric = summary["headline"]["metric"]
-    if importance := importance_of_channels(data, network, metric, settings.season, quantiles):
+    if importance := importance_of_channels(data, network, metric, season, quantiles):
         write_document(out / permutation_importance.IMPORTANCE_FILE, importance)
     return {f"{part}_windows": len(own.starts) for part, own in forecasts.items()}
 
@@ -96,11 +121,27 @@ def chunk(*, evaluate: Evaluate, preprocess: Path, number: int, out: Path) -> di
     """Analyse one chunk of the series; arguments as in `evaluate`."""
     data = dataset.read(preprocess)
     series = per_series.chunk_slices(data.bounds, len(data.layout.targets))[number]
-    per_series.write(*per_series.analyse(data, with_season(evaluate, data), series), out)
+    per_series.write(per_series.analyse(data, series), out)
     return {"series": series.stop - series.start}
 
 
-def summarised(table: pd.DataFrame) -> dict[str, Any]:
+def parts_of(data: Prepared) -> list[str]:
+    """Return the parts to forecast: validation if it has windows, and test."""
+    return [part for part in ("validation", "test") if len(data.origins(part))]
+
+
+def honest_validation(train: Path, data: Prepared) -> Forecasts | None:
+    """Return forecasts of the validation set by a model that was fitted on it later; None for other models."""
+    if not (train / VALIDATION).exists():
+        return None
+    starts = data.origins("validation")
+    forecast: Array = honest_forecast(train, data)
+    return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: forecast})
+
+
+def summarised(
+    table: pd.DataFrame, selected: Mapping[str, Any] | None = None, others: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the content of `scores.json` (`gristmill/runs/scores.py`).
 
     The headline metric is the MAE, or MASE if there are several series or channels, whose units may differ.
@@ -115,4 +156,4 @@ def summarised(table: pd.DataFrame) -> dict[str, Any]:
                 part: {key: value for key, value in values.items() if key not in _INTERVAL_METRICS}
                 for part, values in by_part.items()
             }
-    return summarise(scored, metric, shown)
+    return summarise(scored, metric, shown, selected=selected, others=others)

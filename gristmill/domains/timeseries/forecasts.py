@@ -10,9 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.intervals import Intervals, calibrate
 from gristmill.domains.timeseries.windows import Origins, target_index
 from gristmill.runs.scores import MODEL
-from gristmill.util.table_io import read_table
+from gristmill.util.table_io import read_table, write_table
 
 if TYPE_CHECKING:
     import keras
@@ -34,14 +35,21 @@ class Forecasts:
     high: Array | None = None
 
 
-def by_network(network: "keras.Model", data: Prepared, starts: Origins) -> Array:
-    """Return the network's output for some origins, (windows, horizon, outputs)."""
+def by_network(network: "keras.Model", data: Prepared, starts: Origins, eager: bool = False) -> Array:
+    """Return the network's output for some origins, (windows, horizon, outputs).
+
+    A network that is used once is called eagerly, since compiling it would take longer.
+    """
     from gristmill.training.saved_network import predict_in_batches
 
     if not len(starts):  # Keras does not accept an empty batch
         return np.empty((0, *network.output_shape[1:]))
     blocks = [starts[begin : begin + _WINDOWS_PER_CALL] for begin in range(0, len(starts), _WINDOWS_PER_CALL)]
-    outputs = [predict_in_batches(network, data.histories(block)) for block in blocks]
+
+    def call(window: Any) -> Any:
+        return np.asarray(network(window, training=False)) if eager else predict_in_batches(network, window)
+
+    outputs = [call(data.histories(block)) for block in blocks]
     return np.concatenate(outputs).astype(np.float64)
 
 
@@ -61,6 +69,29 @@ def forecast_part(data: Prepared, part: str, network: "keras.Model", quantiles: 
     starts = data.origins(part)
     forecast, low, high = levels_of(by_network(network, data, starts), quantiles)
     return Forecasts(starts, data.targets(starts).astype(np.float64), {MODEL: forecast}, low, high)
+
+
+def calibrated(calibration: Forecasts, data: Prepared, level: float) -> Intervals:
+    """Return intervals of a level, calibrated on forecasts of data the model was not fitted on."""
+    histories = data.histories(calibration.starts)
+    return calibrate(calibration.truth, calibration.by_name[MODEL], histories, level, data.layout.season)
+
+
+def with_intervals(forecasts: Forecasts, data: Prepared, intervals: Intervals) -> Forecasts:
+    """Return forecasts with the model's conformal intervals."""
+    half = intervals.half_widths(data.histories(forecasts.starts))
+    model = forecasts.by_name[MODEL]
+    return Forecasts(forecasts.starts, forecasts.truth, forecasts.by_name, model - half, model + half)
+
+
+def write_forecast(forecast: Array, path: Path) -> None:
+    """Write forecasts of one model, (windows, horizon, targets), as a table with one column."""
+    write_table(path, pd.DataFrame({MODEL: forecast.ravel()}))
+
+
+def read_forecast(path: Path, shape: tuple[int, ...]) -> Array:
+    """Read the forecasts that `write_forecast` wrote."""
+    return read_table(path)[MODEL].to_numpy(np.float64).reshape(shape)
 
 
 def as_rows(data: Prepared, forecasts: Forecasts, **labels: object) -> pd.DataFrame:

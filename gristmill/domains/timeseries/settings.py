@@ -102,11 +102,7 @@ class Backtest(Settings):
 class Evaluate(Settings):
     """Baselines, intervals and anomalies."""
 
-    moving_average: PositiveInt = 3  # observations in the moving average
-    season: PositiveInt | None = None  # observations in a season; found in the training set if not set
-    difference_average: PositiveInt | None = None  # seasonal differences to average, for an additional baseline
-    smooth: PositiveInt | None = None  # observations in a centred mean one season ago, for a smoothed version of it
-    ar_order: PositiveInt | None = None  # lags of the autoregression on differences; chosen by AIC if not set
+    baselines: tuple[Baseline, ...] = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
     level: Share = 0.9  # nominal coverage of the intervals
     anomaly_level: Share = 0.99  # values outside the interval of this coverage are anomalies
 

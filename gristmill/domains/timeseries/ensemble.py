@@ -1,0 +1,62 @@
+"""Weighted average of forecasters as one network."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.timeseries.dataset import Layout, Prepared
+from gristmill.domains.timeseries.forecasts import Array, by_network, read_forecast
+from gristmill.training import saved_network
+
+VALIDATION = "validation.parquet"  # honest forecasts of the validation set, in the artifact of a model
+
+
+def average(members: Sequence[tuple[keras.Model, float]], layout: Layout) -> keras.Model:
+    """Return the weighted average of networks, (batch, history, columns) to (batch, horizon, targets).
+
+    The history is that of the network that sees most; others see the end of the window.
+    """
+    if len(members) == 1:
+        return members[0][0]
+    history = max(network.input_shape[1] or layout.history for network, _ in members)
+    window = keras.Input((history, len(layout.columns)), name="history")
+    forecasts = []
+    for number, (network, weight) in enumerate(members):
+        member = keras.Model(network.inputs, network.outputs, name=f"member_{number}")  # names must differ
+        seen = window[:, -(network.input_shape[1] or layout.history) :, :]
+        forecasts.append(keras.layers.Rescaling(weight, name=f"weight_{number}")(member(seen)))
+    return keras.Model(window, keras.layers.Add(name="average")(forecasts), name="ensemble")
+
+
+def honest_forecast(folder: Path, data: Prepared) -> Array:
+    """Return the forecasts of the validation set by a model that was not fitted on it.
+
+    A model in closed form was fitted again, on the validation set too, so it has them in a file.
+    """
+    starts = data.origins("validation")
+    if (folder / VALIDATION).exists():
+        return read_forecast(folder / VALIDATION, (len(starts), data.layout.horizon, len(data.layout.targets)))
+    network = saved_network.read(folder)
+    return by_network(network, data.seen_by(network), starts)
+
+
+def candidate_forecasts(
+    data: Prepared, part: str, candidates: Mapping[str, CandidateArtifacts]
+) -> dict[str, Array]:
+    """Return the forecasts of a part by candidates, by name; those of the validation set are honest."""
+    made: dict[str, Array] = {}
+    for name, candidate in candidates.items():
+        if part == "validation":
+            made[name] = honest_forecast(candidate.train, data)
+        else:
+            network = saved_network.read(candidate.train)
+            made[name] = by_network(network, data.seen_by(network), data.origins(part))
+    return made
+
+
+def combined(forecasts: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
+    """Return the weighted average of forecasts."""
+    return np.sum([weight * forecasts[name] for name, weight in weights.items()], axis=0)

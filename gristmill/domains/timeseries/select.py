@@ -1,0 +1,118 @@
+"""Select: choose the best forecaster, or a weighted average of several, on data that none was fitted on."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.selection import Loss, choose
+from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.backtest_scores import Block, read_blocks
+from gristmill.domains.timeseries.dataset import Prepared
+from gristmill.domains.timeseries.ensemble import VALIDATION, average, combined, honest_forecast
+from gristmill.domains.timeseries.forecasts import Array, Forecasts, by_network, write_forecast
+from gristmill.domains.timeseries.score_table import past_errors
+from gristmill.errors import RequestError
+from gristmill.runs.scores import MODEL
+from gristmill.settings.selection import Select
+from gristmill.training import saved_network
+from gristmill.training.history import TrainingHistory
+from gristmill.training.outputs import write_trained
+
+Items = list[tuple[Prepared, str, Forecasts]]  # series, part, its windows and truth
+
+_TIMED_CALLS = 20
+
+
+def select(
+    *, select: Select, preprocess: Path, candidates: Mapping[str, CandidateArtifacts], out: Path
+) -> dict[str, int]:
+    """Choose weights of candidates on the blocks of the backtest, or on the validation set if there is none.
+
+    The loss is the absolute error, scaled by each series' naive error in the past. Writes the network of the average
+    with the files of train, `selection.json`, `leaderboard.parquet` and, with a validation set, `validation.parquet`.
+
+    Raises:
+        RequestError: there is neither a backtest nor a validation set.
+        WorkError: no candidate is left.
+    """
+    data, usable = dataset.read(preprocess), succeeded(candidates)
+    validated = len(data.origins("validation")) > 0
+    blocks = {name: [block for block in read_blocks(data, one.backtest) if block.seed == 0] for name, one in usable.items()}
+    if any(blocks.values()):
+        on, items = "backtest", [(block.data, "test", block.forecasts) for block in next(iter(blocks.values()))]
+        forecasts = {name: np.concatenate([_model(block) for block in found]) for name, found in blocks.items()}
+    elif validated or not usable:
+        starts = data.origins("validation")
+        on, items = "validation", [(data, "validation", Forecasts(starts, data.targets(starts).astype(np.float64)))]
+        forecasts = {name: honest_forecast(one.train, data) for name, one in usable.items()}
+    else:
+        raise RequestError(
+            'model.kind = "auto" chooses on a backtest or a validation set. Set backtest.windows or '
+            "preprocess.validation."
+        )
+    selection = choose(
+        candidates,
+        forecasts,
+        scaled_loss(items),
+        select,
+        metric="scaled error",
+        on=on,
+        block=data.layout.horizon,
+        latency=lambda name: _milliseconds(candidates[name].train, data),
+    )
+    members = [(saved_network.read(candidates[name].train), weight) for name, weight in selection.weights.items()]
+    counts = write_trained(average(members, data.layout), TrainingHistory(), out, quantiles=None)
+    if validated:
+        honest = {name: honest_forecast(candidates[name].train, data) for name in selection.weights}
+        write_forecast(combined(honest, selection.weights), out / VALIDATION)
+    selection.write(candidates, out)
+    return counts | {"candidates": len(candidates), "members": len(members)}
+
+
+def scaled_loss(items: Items) -> Loss:
+    """Return the loss of forecasts, (windows, horizon, targets): the mean scaled error at each time, in order.
+
+    A series that is constant before the part has no scale; it counts in its own units.
+    """
+    truth = np.concatenate([forecasts.truth for *_, forecasts in items])
+    units = np.concatenate([_units(*item) for item in items])
+    times = [data.times[forecasts.starts] for data, _, forecasts in items]
+    numbers: list[npt.NDArray[np.int64]] = []
+    count = 0
+    for found in times:
+        labels, inverse = np.unique(found.to_numpy(), return_inverse=True)
+        numbers.append(inverse + count)
+        count += len(labels)
+    number = np.concatenate(numbers)
+    windows = np.bincount(number, minlength=count)
+
+    def loss(forecast: Array) -> npt.NDArray[np.float64]:
+        errors = (np.abs(forecast - truth) / units).mean(axis=(1, 2))
+        return np.asarray(np.bincount(number, weights=errors, minlength=count) / windows)
+
+    return loss
+
+
+def _units(data: Prepared, part: str, forecasts: Forecasts) -> Array:
+    scale, _ = past_errors(data, part, forecasts, data.layout.season)
+    return np.where(scale > 0, scale, 1.0)
+
+
+def _model(block: Block) -> Array:
+    return block.forecasts.by_name[MODEL]
+
+
+def _milliseconds(folder: Path, data: Prepared) -> float:
+    """Return the time of one forecast by a candidate's network."""
+    network = saved_network.read(folder)
+    seen = data.seen_by(network)
+    start = seen.origins("train")[-1:]
+    by_network(network, seen, start)  # the first call compiles the network
+    begun = time.perf_counter()
+    for _ in range(_TIMED_CALLS):
+        by_network(network, seen, start)
+    return (time.perf_counter() - begun) / _TIMED_CALLS * 1000
