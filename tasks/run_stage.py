@@ -232,12 +232,16 @@ def _arguments(run: Run, stage: Stage, data: Mapping[str, Located], key: str) ->
     """Return the core's arguments: settings, point, data files, and folders of a resumable stage."""
     store = run.catalogue.store
     fetch(data.values(), store)
-    files: dict[str, tuple[Path, ...]] = {}
+    files: dict[str, Any] = {}
     for place, located in data.items():
-        argument = {"source": "paths", "model": "files"}[place.partition(".")[0]]
-        files[argument] = (*files.get(argument, ()), *located.files)
+        candidate, _, table = place.rpartition(".")[0].rpartition(".")
+        if candidate:  # code of the user in one of several candidates
+            files.setdefault("candidate_files", {})[candidate] = located.files
+        else:
+            argument = {"source": "paths", "model": "files"}[table]
+            files[argument] = (*files.get(argument, ()), *located.files)
     kept = {"scratch": store.scratch(key), "logs": store.logs(run.pipeline.name, key)} if stage.resumable else {}
-    return dict(stage.settings) | files | kept | dict(stage.point)
+    return {name: stage.settings[name] for name in stage.tables} | files | kept | dict(stage.point)
 
 
 def _input_folders(run: Run, reader: Stage, inputs: Inputs, by_stat: bool) -> dict[str, Any]:

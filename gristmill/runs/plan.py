@@ -16,7 +16,7 @@ from gristmill.errors import CorruptArtifact, DataError, StoreError
 from gristmill.keys import Identity
 from gristmill.runs.locations import Located, locate
 from gristmill.runs.records import Record, Runs
-from gristmill.settings.base import Files, Settings, identity_values, locations
+from gristmill.settings.base import Files, Settings, identity_values, locations, with_nested
 from gristmill.settings.custom_code import CustomCode
 from gristmill.store.artifact import Artifact
 from gristmill.store.code_closure import Module, code_closure, read_modules, source_name, with_imports
@@ -88,7 +88,8 @@ def identity_of(
     """
     tables = stage.settings.values()
     external = imported if any(isinstance(table, CustomCode) for table in tables) else NO_IMPORTS
-    starts = [module_of(pipeline.domain, stage.name), *(type(table).__module__ for table in tables)]
+    kinds = (type(one).__module__ for table in tables for one in with_nested(table))
+    starts = [module_of(pipeline.domain, stage.name), *kinds]
     settings = {name: _relevant_values(stage, name, table) for name, table in stage.settings.items()}
     libraries = keys.library_versions(stage.libraries, extras.libraries_of(tables))
     if stage.point:

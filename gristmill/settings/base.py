@@ -171,6 +171,14 @@ def columns(table: Settings) -> Iterator[tuple[str, str]]:
         yield from ((name, column) for column in ((given,) if isinstance(given, str) else given or ()))
 
 
+def with_nested(table: Settings) -> Iterator[Settings]:
+    """Yield a table and the tables in its fields, such as kinds of models in a list."""
+    yield table
+    for name in type(table).model_fields:
+        value = getattr(table, name)
+        yield from (one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, Settings))
+
+
 def identity_values(table: Settings) -> dict[str, object]:
     """Return the values of a table that can change a result: locations are left out, since their bytes are hashed."""
     unhashed = {*_marked(type(table), _Mark.DIGEST, _Mark.MESSAGE), *(name for name, _ in locations(table))}

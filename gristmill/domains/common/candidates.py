@@ -6,11 +6,15 @@ Each artifact of a candidate has a `candidate.json`: its settings, whether it is
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gristmill.errors import GristmillError
 from gristmill.settings.base import Settings
+from gristmill.settings.custom_code import CustomCode, is_custom
+from gristmill.settings.kinds import settings_of
 from gristmill.util.table_io import read_document, write_document
+
+S = TypeVar("S", bound=Settings)
 
 FILE = "candidate.json"
 
@@ -29,6 +33,12 @@ class CandidateArtifacts:
         return found
 
     @property
+    def training(self) -> dict[str, Any]:
+        """Content of its `training.json`: the best epoch and others."""
+        found: dict[str, Any] = read_document(self.train / "training.json")
+        return found
+
+    @property
     def failed(self) -> str | None:
         """Why the candidate failed, in training or in a block of the backtest; None if it did not."""
         reasons = (read_document(folder / FILE)["failed"] for folder in (self.train, *self.backtest))
@@ -43,6 +53,15 @@ class CandidateArtifacts:
 def succeeded(candidates: Mapping[str, CandidateArtifacts]) -> dict[str, CandidateArtifacts]:
     """Return the candidates that did not fail."""
     return {name: candidate for name, candidate in candidates.items() if candidate.failed is None}
+
+
+def restored(settings: Mapping[str, Any], domain: str, train: type[S]) -> tuple[Any, S]:
+    """Return model and training settings of a candidate from the values in its `candidate.json`."""
+    values = settings["model"]
+    kind = (
+        CustomCode if is_custom(values["kind"]) else settings_of(values["kind"], f"gristmill.domains.{domain}.models")
+    )
+    return kind.model_validate(values), train.model_validate(settings["train"])
 
 
 def write_candidate(settings: Mapping[str, Settings], out: Path, failure: GristmillError | None = None) -> None:

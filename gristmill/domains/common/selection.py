@@ -48,10 +48,11 @@ class Selection:
     leaderboard: pd.DataFrame  # a row for each candidate, the lowest loss first
 
     def write(self, candidates: Mapping[str, CandidateArtifacts], out: Path) -> None:
-        """Write `selection.json`, with the settings of the members, and `leaderboard.parquet`."""
+        """Write `selection.json`, with settings and training of the members, and `leaderboard.parquet`."""
         members = [
-            {"name": name, "weight": weight, "settings": candidates[name].document["settings"]}
+            {"name": name, "weight": weight, "settings": one.document["settings"], "training": one.training}
             for name, weight in self.weights.items()
+            for one in [candidates[name]]
         ]
         write_document(out / FILE, {"members": members, "metric": self.metric, "on": self.on, "loss": self.loss})
         write_table(out / LEADERBOARD, self.leaderboard)

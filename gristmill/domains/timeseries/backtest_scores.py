@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gristmill.domains.timeseries import dataset
 from gristmill.domains.common.candidates import CandidateArtifacts
+from gristmill.domains.timeseries import dataset
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts
 from gristmill.domains.timeseries.dataset import Prepared
 from gristmill.domains.timeseries.ensemble import combined
@@ -57,7 +57,9 @@ def blocks_of_candidates(
     for found in zip(*read.values(), strict=True):
         by_name = {name: block.forecasts.by_name[MODEL] for name, block in zip(read, found, strict=True)}
         forecasts = {MODEL: combined(by_name, weights)} | by_name
-        blocks.append(replace(found[0], forecasts=Forecasts(found[0].forecasts.starts, found[0].forecasts.truth, forecasts)))
+        blocks.append(
+            replace(found[0], forecasts=Forecasts(found[0].forecasts.starts, found[0].forecasts.truth, forecasts))
+        )
     return blocks
 
 
@@ -77,8 +79,8 @@ def pooled(blocks: Sequence[Block]) -> Forecasts:
 def score_blocks(blocks: Sequence[Block], baselines: Sequence[Any], level: float) -> pd.DataFrame:
     """Return one row for each block, seed and forecaster: `window`, `seed`, `begin`, `end`, `forecaster`, metrics.
 
-    Everything is fitted on data before the block; only the season is that of the training set. The intervals of networks
-    without quantiles are calibrated on the other blocks, if there are any.
+    Everything is fitted on data before the block; only the season is that of the training set. The intervals of
+    networks without quantiles are calibrated on the other blocks, if there are any.
     """
     return pd.concat([_score_block(block, blocks, baselines, level) for block in blocks], ignore_index=True)
 

@@ -34,8 +34,8 @@ def missing_baselines(baselines: Sequence[Any], candidates: Mapping[str, Candida
 def known_before(data: Prepared, part: str) -> Prepared:
     """Return the same series with everything before a part as the training set, and no validation set."""
     begin, end = data.part(part).T
-    parts = np.stack([np.column_stack(edges) for edges in ((data.bounds[:, 0], begin), (begin, begin), (begin, end))], 1)
-    return data.cut_at(parts)
+    edges = [(data.bounds[:, 0], begin), (begin, begin), (begin, end)]
+    return data.cut_at(np.stack([np.column_stack(edge) for edge in edges], axis=1))
 
 
 def named(baselines: Sequence[Any]) -> Iterator[tuple[str, Any]]:

@@ -21,11 +21,12 @@ def average(members: Sequence[tuple[keras.Model, float]], layout: Layout) -> ker
     """
     if len(members) == 1:
         return members[0][0]
+    keras.backend.clear_session()  # names of layers must not depend on other work of this process
     history = max(network.input_shape[1] or layout.history for network, _ in members)
     window = keras.Input((history, len(layout.columns)), name="history")
     forecasts = []
     for number, (network, weight) in enumerate(members):
-        member = keras.Model(network.inputs, network.outputs, name=f"member_{number}")  # names must differ
+        member = keras.Model(network.input, network.output, name=f"member_{number}")  # names must differ
         seen = window[:, -(network.input_shape[1] or layout.history) :, :]
         forecasts.append(keras.layers.Rescaling(weight, name=f"weight_{number}")(member(seen)))
     return keras.Model(window, keras.layers.Add(name="average")(forecasts), name="ensemble")
@@ -43,9 +44,7 @@ def honest_forecast(folder: Path, data: Prepared) -> Array:
     return by_network(network, data.seen_by(network), starts)
 
 
-def candidate_forecasts(
-    data: Prepared, part: str, candidates: Mapping[str, CandidateArtifacts]
-) -> dict[str, Array]:
+def candidate_forecasts(data: Prepared, part: str, candidates: Mapping[str, CandidateArtifacts]) -> dict[str, Array]:
     """Return the forecasts of a part by candidates, by name; those of the validation set are honest."""
     made: dict[str, Array] = {}
     for name, candidate in candidates.items():
@@ -59,4 +58,4 @@ def candidate_forecasts(
 
 def combined(forecasts: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
     """Return the weighted average of forecasts."""
-    return np.sum([weight * forecasts[name] for name, weight in weights.items()], axis=0)
+    return np.asarray(np.sum([weight * forecasts[name] for name, weight in weights.items()], axis=0))

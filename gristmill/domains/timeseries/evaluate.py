@@ -11,8 +11,8 @@ import pandas as pd
 
 from gristmill.domains.common import permutation_importance
 from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
-from gristmill.domains.common.selection import read_selection, summary_of
 from gristmill.domains.common.score_table import scores_by_part
+from gristmill.domains.common.selection import read_selection, summary_of
 from gristmill.domains.timeseries import anomalies, backtest_scores, dataset, per_series
 from gristmill.domains.timeseries.baseline_forecasts import baseline_forecasts, missing_baselines
 from gristmill.domains.timeseries.dataset import Prepared
@@ -56,8 +56,8 @@ def evaluate(
     `segments.parquet`, `patterns.json` and `decomposition.parquet`; with a backtest `backtest.parquet`, and with more
     than one feature `importance.json`.
 
-    `train` is the folder of the model, or of the one that select made of `candidates`. `backtest` has the folders of the
-    backtest's blocks; `chunks` has those written by `chunk`, in order, if the series were analysed in chunks.
+    `train` is the folder of the model, or of the one that select made of `candidates`. `backtest` has the folders of
+    the backtest's blocks; `chunks` has those written by `chunk`, in order, if the series were analysed in chunks.
     """
     network = saved_network.read(train)
     data = dataset.read(preprocess).seen_by(network)
@@ -88,8 +88,11 @@ def evaluate(
     rows = [as_rows(data, own, part=part) for part, own in forecasts.items()]
     write_table(out / "predictions.parquet", pd.concat(rows, ignore_index=True))
     write_table(out / "scores.parquet", table)
-    others = [name for name, one in tried.items() if not one.is_baseline]
-    summary = summarised(table, summary_of(train), others) | {"level": level, "calibrated_on": None if quantiles else calibrated_on}
+    networks = [name for name, one in tried.items() if not one.is_baseline]
+    summary = summarised(table, summary_of(train), networks) | {
+        "level": level,
+        "calibrated_on": None if quantiles else calibrated_on,
+    }
     if blocks:
         of_blocks = backtest_scores.score_blocks(blocks, baselines, level)
         write_table(out / "backtest.parquet", of_blocks)

@@ -41,7 +41,9 @@ def select(
     """
     data, usable = dataset.read(preprocess), succeeded(candidates)
     validated = len(data.origins("validation")) > 0
-    blocks = {name: [block for block in read_blocks(data, one.backtest) if block.seed == 0] for name, one in usable.items()}
+    blocks = {
+        name: [block for block in read_blocks(data, one.backtest) if block.seed == 0] for name, one in usable.items()
+    }
     if any(blocks.values()):
         on, items = "backtest", [(block.data, "test", block.forecasts) for block in next(iter(blocks.values()))]
         forecasts = {name: np.concatenate([_model(block) for block in found]) for name, found in blocks.items()}

@@ -3,8 +3,18 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
+from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
+from gristmill.domains.timeseries.models.smoothing import Ets
 from gristmill.settings import schedule
 from gristmill.settings.base import AnyShare, Columns, Fit, OptionalColumn, Settings, Share
 from gristmill.settings.data_schema import TableSchema
@@ -99,10 +109,26 @@ class Backtest(Settings):
     seeds: PositiveInt = 1  # networks for each block, with different seeds
 
 
+Baseline = Annotated[Naive | SeasonalNaive | Drift | MovingAverage | Differencing | Ets, Field(discriminator="kind")]
+Baselines = Annotated[
+    tuple[
+        Annotated[Baseline, BeforeValidator(lambda given: {"kind": given} if isinstance(given, str) else given)], ...
+    ],
+    Field(strict=False),
+]
+BASELINES = (
+    Naive(kind="naive"),
+    SeasonalNaive(kind="seasonal_naive"),
+    Drift(kind="drift"),
+    MovingAverage(kind="moving_average"),
+    Ets(kind="ets"),
+)
+
+
 class Evaluate(Settings):
     """Baselines, intervals and anomalies."""
 
-    baselines: tuple[Baseline, ...] = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
+    baselines: Baselines = BASELINES  # kinds, or tables such as { kind = "moving_average", length = 30 }
     level: Share = 0.9  # nominal coverage of the intervals
     anomaly_level: Share = 0.99  # values outside the interval of this coverage are anomalies
 

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Unpack
 
 from gristmill.domains.timeseries import dataset
+from gristmill.domains.timeseries.baseline_forecasts import known_before
+from gristmill.domains.timeseries.ensemble import VALIDATION
+from gristmill.domains.timeseries.forecasts import by_network, write_forecast
 from gristmill.domains.timeseries.settings import Train
-from gristmill.domains.timeseries.train_network import AnyModel, fit_forecaster
+from gristmill.domains.timeseries.train_network import AnyModel, ClosedForm, fit_forecaster
 from gristmill.training.fit import FitArguments
 from gristmill.training.outputs import write_trained
 
@@ -23,8 +26,9 @@ def train(
 ) -> dict[str, int]:
     """Fit the model on the training windows; with `patience` choose the epoch on the validation windows.
 
-    Writes the network from raw windows to raw forecasts, `epochs.parquet` and `training.json`. If there is a `start`,
-    the initial weights are those of the network in that folder.
+    Writes the network from raw windows to raw forecasts, `epochs.parquet` and `training.json`. A model in closed form
+    is fitted once more, on the validation windows too, after its forecasts of these are written to
+    `validation.parquet`. If there is a `start`, the initial weights are those of the network in that folder.
 
     Raises:
         RequestError: the settings contradict each other.
@@ -32,4 +36,8 @@ def train(
     """
     data = dataset.read(preprocess)
     network, history = fit_forecaster(model, train, data, files=files, start=start, **arguments)
+    starts = data.origins("validation")
+    if isinstance(model, ClosedForm) and len(starts):
+        write_forecast(by_network(network, data.seen_by(network), starts), out / VALIDATION)
+        network, _ = fit_forecaster(model, train, known_before(data, "test"), **arguments)
     return write_trained(network, history, out, quantiles=list(train.quantiles) if train.loss == "quantile" else None)
