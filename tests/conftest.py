@@ -53,7 +53,7 @@ test = 40
 kind = "linear"
 
 [pipelines.small.evaluate]
-ar_order = 3
+baselines = ["naive", "drift", "moving_average", "ets", { kind = "autoregression", order = 3 }]
 
 [pipelines.small.export]
 formats = ["keras"]

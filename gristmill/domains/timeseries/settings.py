@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from gristmill.domains.timeseries.models.autoregression import Autoregression
 from gristmill.domains.timeseries.models.naive import Differencing, Drift, MovingAverage, Naive, SeasonalNaive
 from gristmill.domains.timeseries.models.smoothing import Ets
 from gristmill.settings import schedule
@@ -109,7 +110,9 @@ class Backtest(Settings):
     seeds: PositiveInt = 1  # networks for each block, with different seeds
 
 
-Baseline = Annotated[Naive | SeasonalNaive | Drift | MovingAverage | Differencing | Ets, Field(discriminator="kind")]
+Baseline = Annotated[
+    Naive | SeasonalNaive | Drift | MovingAverage | Differencing | Ets | Autoregression, Field(discriminator="kind")
+]
 Baselines = Annotated[
     tuple[
         Annotated[Baseline, BeforeValidator(lambda given: {"kind": given} if isinstance(given, str) else given)], ...
@@ -122,6 +125,7 @@ BASELINES = (
     Drift(kind="drift"),
     MovingAverage(kind="moving_average"),
     Ets(kind="ets"),
+    Autoregression(kind="autoregression"),
 )
 
 
