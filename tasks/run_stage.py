@@ -314,12 +314,15 @@ def _call_core(
         unread = {stage.argument(name.split()[0]) for name in {*stage.inputs} - {*stage.chunk(0).inputs}}
         count = module.chunks(**{name: value for name, value in arguments.items() if name not in unread})
         arguments = arguments | ({"chunks": make_chunks(count)} if count > 1 else {})
+    measured: dict[str, float] = {}
+    if "candidates" in arguments and stage.name == "evaluate":
+        arguments = arguments | {"microseconds": measured}
     if stage.candidate:
         draft.counts = _fit_candidate(core, stage, arguments, draft.path)
     else:
         draft.counts = core(**arguments, out=draft.path)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << (20 if sys.platform == "darwin" else 10))
-    draft.measures = {"seconds": round(time.perf_counter() - started, 3), "peak_memory_mib": round(peak, 1)}
+    draft.measures = {**measured, "seconds": round(time.perf_counter() - started, 3), "peak_memory_mib": round(peak, 1)}
 
 
 def _fit_candidate(core: Callable[..., dict[str, int]], stage: Stage, arguments: dict[str, Any], out: Path) -> Any:

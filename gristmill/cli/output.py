@@ -57,7 +57,16 @@ _INDENT = " " * 8  # width of the labels `model`, `report` and `bundle` below th
 
 _BASELINE = "best\nbaseline"
 # Columns to shrink or drop on a narrow terminal, as for `text_table.lines`; names and IDs are always whole.
-_SHRINK_PIPELINES = [("about", 15), ("about", 0), ("domain", 0), ("champion", 0), (_BASELINE, 0), ("score", 0)]
+_SHRINK_PIPELINES = [
+    ("about", 15),
+    ("about", 0),
+    ("selected", 16),
+    ("domain", 0),
+    ("selected", 0),
+    ("champion", 0),
+    (_BASELINE, 0),
+    ("score", 0),
+]
 _SHRINK_RUNS = [("with", 24), ("s", 0), (_BASELINE, 0), ("with", 12), ("outcome", 9), ("with", 0), ("outcome", 0)]
 _SHRINK_POINTS = [("parameters", 0), ("train s", 0), ("point", 30), ("seeds", 0), ("± over seeds", 0)]
 _SHRINK_VERSIONS = [("why", 24), ("commit", 0), ("made", 0), ("why", 10), (_BASELINE, 0), ("why", 0), ("with", 12)]
@@ -131,12 +140,14 @@ def show_status(pipelines: "list[Status]", everything: bool = True) -> None:
     """Print the status of pipelines; without `everything`, only count those that need data."""
     shown = [status for status in pipelines if everything or not status.needs_data]
     scores = [headline_pair(status.headline) if status.headline else ("", "") for status in shown]
+    selected = [status.headline.selected or "" if status.headline else "" for status in shown]
     columns = [
         _column("pipeline", [status.name for status in shown]),
         _column("domain", [status.domain for status in shown]),
         _column("state", [_STATES[status.state] for status in shown]),
         _column("score", [score for score, _ in scores], numbers=True),
         _column(_BASELINE, [baseline for _, baseline in scores], numbers=True),
+        *([_column("selected", selected)] if any(selected) else []),
         _column("champion", [f"v{status.champion}" if status.champion else "" for status in shown]),
         _column("about", [_escape(status.description) for status in shown]),
     ]

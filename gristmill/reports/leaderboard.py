@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MB = 1e6
-MICROSECONDS = "microseconds_a_prediction"  # count of a candidate's train stage
 
 
 def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFrame":
@@ -26,11 +25,12 @@ def leaderboard(artifacts: Mapping[str, Artifact], scores: Scores) -> "pd.DataFr
     """
     table: pd.DataFrame = read_table(artifacts["select"].path / LEADERBOARD).drop(columns="baseline")
     tried = scores.baselines | scores.candidates
+    measured = artifacts["evaluate"].manifest["measures"]
     made = [artifacts.get(f"train {name}") for name in table["candidate"]]
     columns: dict[str, list[float | None]] = {
         "test": [tried[name]["test"][scores.metric] if name in tried else None for name in table["candidate"]],
         "seconds": [float(one.manifest["measures"]["seconds"]) if one else None for one in made],
-        "microseconds": [one.counts.get(MICROSECONDS) if one else None for one in made],
+        "microseconds": [measured.get(name) for name in table["candidate"]],
         "megabytes": [one.bytes / _MB if one else None for one in made],
     }
     for at, (name, values) in enumerate(columns.items()):

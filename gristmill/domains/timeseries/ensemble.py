@@ -11,6 +11,7 @@ from gristmill.domains.timeseries.dataset import Layout, Prepared
 from gristmill.domains.timeseries.forecasts import Array, by_network, read_forecast
 from gristmill.training import saved_network
 
+_WINDOWS_TIMED = 1024
 VALIDATION = "validation.parquet"  # honest forecasts of the validation set, in the artifact of a model
 
 
@@ -44,15 +45,22 @@ def honest_forecast(folder: Path, data: Prepared) -> Array:
     return by_network(network, data.seen_by(network), starts)
 
 
-def candidate_forecasts(data: Prepared, part: str, candidates: Mapping[str, CandidateArtifacts]) -> dict[str, Array]:
-    """Return the forecasts of a part by candidates, by name; those of the validation set are honest."""
+def candidate_forecasts(
+    data: Prepared, part: str, candidates: Mapping[str, CandidateArtifacts], microseconds: dict[str, float]
+) -> dict[str, Array]:
+    """Return the forecasts of a part by candidates, by name; those of the validation set are honest.
+
+    The time of a forecast of the test set is added to `microseconds`.
+    """
     made: dict[str, Array] = {}
     for name, candidate in candidates.items():
         if part == "validation":
             made[name] = honest_forecast(candidate.train, data)
         else:
             network = saved_network.read(candidate.train)
-            made[name] = by_network(network, data.seen_by(network), data.origins(part))
+            seen, starts = data.seen_by(network), data.origins(part)
+            made[name] = by_network(network, seen, starts)
+            microseconds[name] = saved_network.microseconds_per_row(network, seen.histories(starts[:_WINDOWS_TIMED]))
     return made
 
 

@@ -48,6 +48,7 @@ def evaluate(
     candidates: Mapping[str, CandidateArtifacts] = MappingProxyType({}),
     backtest: Sequence[Path] = (),
     chunks: Sequence[Path] = (),
+    microseconds: dict[str, float] | None = None,
 ) -> dict[str, int]:
     """Forecast every window of the validation and the test set, and score the forecasts.
 
@@ -57,17 +58,19 @@ def evaluate(
     than one feature `importance.json`.
 
     `train` is the folder of the model, or of the one that select made of `candidates`. `backtest` has the folders of
-    the backtest's blocks; `chunks` has those written by `chunk`, in order, if the series were analysed in chunks.
+    the backtest's blocks; `chunks` has those written by `chunk`, in order, if the series were analysed in chunks. The
+    time that each candidate takes for a forecast is added to `microseconds`.
     """
     network = saved_network.read(train)
     data = dataset.read(preprocess).seen_by(network)
     quantiles = read_document(train / "training.json")["quantiles"]
     level = quantiles[-1] - quantiles[0] if quantiles else evaluate.level
     season, tried = data.layout.season, succeeded(candidates)
+    measured = {} if microseconds is None else microseconds
     baselines = missing_baselines(evaluate.baselines, candidates)
     forecasts = {}
     for part in parts_of(data):
-        others = candidate_forecasts(data, part, tried) | baseline_forecasts(data, part, baselines)
+        others = candidate_forecasts(data, part, tried, measured) | baseline_forecasts(data, part, baselines)
         own = honest_validation(train, data) if part == "validation" else None
         own = own or forecast_part(data, part, network, quantiles)
         forecasts[part] = replace(own, by_name=own.by_name | others)
