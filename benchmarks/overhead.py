@@ -46,10 +46,10 @@ PIPELINE = f"""
 domain = "timeseries"
 source = {{ kind = "csv", path = "series.csv" }}
 ingest = {{ time = "month", target = "sunspots" }}
-preprocess = {{ history = {HISTORY}, validation = {VALIDATION}, test = {TEST} }}
+preprocess = {{ history = {HISTORY}, validation = {VALIDATION}, test = {TEST}, season = 132 }}
 model = {{ kind = "dense", units = [20, 10] }}
 train = {{ epochs = EPOCHS, batch_size = {BATCH}, learning_rate = {RATE}, seed = {SEED} }}
-evaluate = {{ season = 132, ar_order = 11 }}
+evaluate = {{ baselines = ["naive", "seasonal_naive", "drift", "moving_average", "ets", {{ kind = "autoregression", order = 11 }}] }}
 """
 
 BARE = f"""

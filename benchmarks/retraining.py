@@ -58,12 +58,13 @@ domain = "timeseries"
 source = {{ kind = "csv", path = "series.csv" }}
 ingest = {{ time = "{self.time}", target = "{self.target}", gaps = "drop" }}
 model = {{ kind = "linear" }}
-evaluate = {{ season = {self.season}, ar_order = 11 }}
+evaluate = {{ baselines = ["naive", "seasonal_naive", "drift", "moving_average", "ets", {{ kind = "autoregression", order = 11 }}] }}
 export = {{ formats = ["keras"] }}
 gate = {{ window = {3 * self.arrival} }}
 schedule = {{ min_new = {2 * self.arrival} }}
 
 [pipelines.replay.preprocess]
+season = {self.season}
 history = 36
 validation = {3 * self.arrival}
 {self.extra}

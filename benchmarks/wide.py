@@ -29,10 +29,9 @@ PIPELINES = {
 domain = "timeseries"
 source = {{ kind = "parquet", path = "part{part}.parquet" }}
 ingest = {{ time = "month", target = "value", series = "name" }}
-preprocess = {{ history = 12, horizon = 3, validation = 6, test = 12, normalise = "mean" }}
+preprocess = {{ history = 12, horizon = 3, validation = 6, test = 12, normalise = "mean", season = 12 }}
 model = {{ kind = "dense", units = [16] }}
 train = {{ epochs = 1, batch_size = 256 }}
-evaluate = {{ season = 12 }}
 export = {{ formats = ["keras"] }}
 """,
     "photos": """
