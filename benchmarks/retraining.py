@@ -58,7 +58,7 @@ domain = "timeseries"
 source = {{ kind = "csv", path = "series.csv" }}
 ingest = {{ time = "{self.time}", target = "{self.target}", gaps = "drop" }}
 model = {{ kind = "linear" }}
-evaluate = {{ baselines = ["naive", "seasonal_naive", "drift", "moving_average", "ets", {{ kind = "autoregression", order = 11 }}] }}
+evaluate = {{ baselines = ["naive", "drift", "moving_average", {{ kind = "autoregression", order = 11 }}] }}
 export = {{ formats = ["keras"] }}
 gate = {{ window = {3 * self.arrival} }}
 schedule = {{ min_new = {2 * self.arrival} }}
