@@ -24,10 +24,10 @@ from gristmill.domains.timeseries.smoothing_operators import (
 from gristmill.domains.timeseries.window_graph import check_past, fill_source, longest_past, product
 
 MIN_HISTORY = 36  # observations of a window, if the series have as many
-SEASONS = 7  # seasons in a window; fewer of a long one
-MIN_SEASONS = 3  # seasons in a window, also of a long one
-MAX_HISTORY = 168  # observations of a window of SEASONS seasons
-MAX_SEASON = 56  # a longer season has no state for each position, but waves
+SEASONS = 7  # seasons in a window of at most MAX_HISTORY
+MIN_SEASONS = 3  # seasons in a window of a longer season
+MAX_HISTORY = 168  # observations of such a window
+MAX_SEASON = 24  # a longer season has waves in place of a state for each position
 
 _FLOOR = 1e-9  # squared error that counts as none, in squared scales of the window
 _NEVER = 1e9  # penalty of a model that is not used
@@ -56,8 +56,9 @@ def theta_forecaster(data: Prepared, season: int) -> keras.Model:
 
 def window_size(data: Prepared, season: int) -> tuple[int, int]:
     """Return the observations of a window, and the last ones on which models are compared."""
+    check_past(data, 2)
     wanted = max(MIN_HISTORY, min(SEASONS * season, MAX_HISTORY), MIN_SEASONS * season)
-    history = min(wanted, check_past(data, 2) and longest_past(data))
+    history = min(wanted, longest_past(data))
     return history, history if season <= MAX_SEASON else min(history, MIN_HISTORY)
 
 
