@@ -28,7 +28,11 @@ PIPELINES_FILE = "pipelines.toml"
 SCHEMA = "schema"  # the table of a pipeline that is read from a file of its own
 _TABLES = ("defaults", "runner", "pipelines")  # of the file
 _COMMON_KEYS = ("domain", "description", "sweep")  # of every pipeline, besides its domain's tables
-_RETIRED_KEYS = {("gate", "baseline")}  # keys that only run records of earlier versions contain
+_RETIRED_KEYS = {  # keys that only run records of earlier versions contain
+    ("gate", "baseline"),
+    *(("evaluate", key) for key in ("season", "moving_average", "difference_average", "smooth", "ar_order")),
+    *(("evaluate", key) for key in ("baseline_side", "order")),
+}
 
 
 class Defaults(Settings):
