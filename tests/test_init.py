@@ -145,7 +145,7 @@ def write_few_reviews(path: Path) -> None:
         ("timeseries", f"{STATSMODELS}/grunfeld/grunfeld.csv", "moving average 3"),
         ("tabular", f"{STATSMODELS}/engel/engel.csv", "mean"),
         ("tabular", f"{STATSMODELS}/statecrime/statecrime.csv", "mean"),
-        ("text", "reviews.csv", "majority class"),
+        ("text", "reviews.csv", "majority"),
     ],
     ids=["nile", "grunfeld", "engel", "statecrime", "reviews"],
 )

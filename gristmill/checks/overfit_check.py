@@ -41,8 +41,9 @@ _OVERFIT: dict[str, Any] = {
     "stop_accuracy": None,
     "stop_loss": _STOP_LOSS,
     "steps_per_epoch": None,
+    "few_examples": "train",
 }
-_REPRODUCE: dict[str, Any] = {"epochs": 2, "patience": None}
+_REPRODUCE: dict[str, Any] = {"epochs": 2, "patience": None, "few_examples": "train"}
 _BATCHES_REPRODUCED = 5  # in each epoch
 _MAX_CHANCE_RATIO = 1.5  # of the first loss to the loss of uniform probabilities
 

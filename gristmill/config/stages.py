@@ -124,7 +124,7 @@ STAGES: dict[str, tuple[Stage, ...]] = {
     "text": (
         _ingest(*_TABLES, "tensorflow", "tensorflow-datasets"),
         _preprocess(*_NETWORKS, chunked=("ingest",), threaded=True),
-        _train("preprocess"),
+        _train("ingest", "preprocess"),
         _select(),
         _evaluate("ingest", statistics=("scipy",)),
         _export("ingest"),

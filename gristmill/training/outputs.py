@@ -30,11 +30,16 @@ Model = ModelSettings | CustomCode
 
 
 def write_trained(network: keras.Model, history: TrainingHistory, out: Path, **more: Any) -> dict[str, int]:
-    """Write the network, `epochs.parquet`, `training.json` and, after a range test, `learning_rates.parquet`.
-
-    `more` are further values for `training.json`. Return the counts for the run record.
-    """
+    """Write the network and its history (`write_history`), and return the counts for the run record."""
     saved_network.write(network, out)
+    return {"parameters": network.count_params()} | write_history(history, out, **more)
+
+
+def write_history(history: TrainingHistory, out: Path, **more: Any) -> dict[str, int]:
+    """Write `epochs.parquet`, `training.json` and, after a range test, `learning_rates.parquet`.
+
+    `more` are further values for `training.json`. Return the number of epochs for the run record, if there were any.
+    """
     curves = {
         "val_loss": history.val_losses,
         "accuracy": history.accuracies,
@@ -53,7 +58,7 @@ def write_trained(network: keras.Model, history: TrainingHistory, out: Path, **m
         "learning_rate": history.learning_rate,
     }
     write_document(out / "training.json", summary | more)
-    return {"parameters": network.count_params()} | ({"epochs": len(history.losses)} if history.losses else {})
+    return {"epochs": len(history.losses)} if history.losses else {}
 
 
 def build_network(model: Model, files: Sequence[Path], shape: Any) -> keras.Model:

@@ -63,8 +63,8 @@ def exported(folders: Folders, out: Path) -> Path:
 def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     """Write what the stages before export publish, with a network of random weights, and return the folders."""
     from gristmill.domains.common.classification.predictions import prediction_rows
+    from gristmill.domains.text.text_model import Padding, TextModel
     from gristmill.domains.text.train import with_probabilities
-    from gristmill.training import saved_network
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
     for folder in folders.values():
@@ -75,7 +75,9 @@ def run_to_evaluate(root: Path, settings: Preprocess) -> Folders:
     raw = [text for part in reversed(PARTS) for text in texts[part]]
     write_table(folders["ingest"] / "texts.parquet", pd.DataFrame({"id": ids, "text": raw}))
     network = with_probabilities(small_network(data.layout))
-    saved_network.write(network, folders["train"])
+    layout = data.layout
+    padding = Padding(layout.length, layout.pad, layout.truncate)
+    TextModel(data.tokenizer(), padding, network).write(folders["train"])
     made = network.predict_on_batch(data.padded("test"))
     write_table(folders["evaluate"] / "predictions.parquet", prediction_rows(data, "test", made))
     write_document(folders["evaluate"] / "scores.json", {"headline": {"metric": "accuracy"}})

@@ -11,7 +11,8 @@ from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.text import dataset
 from gristmill.domains.text.dataset import Layout, Prepared
 from gristmill.domains.text.sequences import Sequences, starts_from_lengths
-from gristmill.util.table_io import write_table
+from gristmill.domains.text.special_tokens import SPECIAL
+from gristmill.util.table_io import write_document, write_table
 
 VOCABULARY = 20
 LENGTH = 12
@@ -21,7 +22,7 @@ Part = tuple[Tokens, Sequence[int]]  # tokens of each text, and labels
 
 
 def write_tokens(folder: Path, parts: Mapping[str, Part], classes: Sequence[str], pad: str = "post") -> Prepared:
-    """Write texts as `preprocess` does, but for the tokenizer, and return them."""
+    """Write texts as `ingest` and `preprocess` do, and return them; their words name the ids of tokens."""
     folder.mkdir(parents=True, exist_ok=True)
     given = {part: parts[part] for part in PARTS if part in parts}
     texts = [tokens for held, _ in given.values() for tokens in held]
@@ -38,6 +39,11 @@ def write_tokens(folder: Path, parts: Mapping[str, Part], classes: Sequence[str]
     dataset.write_layout(Layout("word", VOCABULARY, LENGTH, pad, "post", list(classes), counts), folder)
     dataset.write_tokens(Sequences(np.concatenate(texts), starts_from_lengths(lengths)), folder)
     write_table(folder / "index.parquet", index)
+    rules = {"level": "word", "lower": True, "punctuation": "strip", "lines": False}
+    names = [*SPECIAL, *(f"t{token}" for token in range(len(SPECIAL), VOCABULARY))]
+    raw = [" ".join(names[token] for token in tokens) for tokens in texts]
+    write_table(folder / "texts.parquet", pd.DataFrame({"id": index["id"], "text": raw}))
+    write_document(folder / "tokenizer.json", {"rules": rules, "tokens": names})
     return dataset.read(folder)
 
 

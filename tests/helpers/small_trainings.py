@@ -145,7 +145,8 @@ def _text(settings: dict[str, Any], **places: Any) -> None:
     parts = {"train": some, "validation": telling(20, 3, seed=1)}
     write_tokens(places["preprocess"], parts, ["a", "b", "c"])
     how = Train(**{"batch_size": 11, "class_weights": "balanced"} | settings)
-    train(model=Embedding(kind="embedding", dimensions=8, units=(8,)), train=how, **places)
+    model = Embedding(kind="embedding", dimensions=8, units=(8,))
+    train(model=model, train=how, ingest=places["preprocess"], **places)
 
 
 def _generation(settings: dict[str, Any], **places: Any) -> None:

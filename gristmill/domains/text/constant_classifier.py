@@ -13,7 +13,6 @@ from gristmill.domains.text.token_rules import Rules
 
 def constant_classifier(probabilities: npt.NDArray[np.float64]) -> TextModel:
     """Return the classifier that always gives `probabilities`, (classes,)."""
-    keras.backend.clear_session()  # so that the names of layers do not depend on other work of this process
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     nothing = ops.cast(ops.sum(ops.zeros_like(tokens), axis=1, keepdims=True), "float32")
     layer = layers.Dense(len(probabilities), trainable=False, name="frequencies")

@@ -1,6 +1,6 @@
 """The preprocessed texts that every later stage reads: tokens, labels and parts."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gristmill.domains.common.classification.held_out import Split
 from gristmill.domains.common.classification.labelled import LabelledDataset
 from gristmill.domains.text.sequences import Sequences, TokenIds
 from gristmill.util.table_io import read_document, read_table, write_document, write_table
@@ -74,6 +75,15 @@ class Prepared(LabelledDataset, TokenFolder):
     def padded(self, part: str) -> TokenIds:
         """Return the truncated tokens of a part's texts in the order of the index, with padding: (texts, length)."""
         return self.sequences(part).padded(self.layout.length, self.layout.pad)
+
+    def with_split(self, split: Split) -> "Prepared":
+        """Return the texts of a split as training and validation set, without a test set."""
+        order, counts = np.concatenate([split.fit, split.predict]), {"train": len(split.fit), "test": 0}
+        layout = replace(self.layout, counts=counts | {"validation": len(split.predict)})
+        parts = np.repeat(["train", "validation"], [len(split.fit), len(split.predict)])
+        made = replace(self, index=self.index.iloc[order].assign(part=parts).reset_index(drop=True), layout=layout)
+        vars(made)["_all"] = self._all.taken(order)
+        return made
 
     @cached_property
     def _all(self) -> Sequences:

@@ -1,13 +1,17 @@
 """Evaluate: the scores of a text classifier and its baselines, its errors, and the neighbours in its embedding."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.classification.held_out import validation_probabilities
 from gristmill.domains.common.classification.labelled import LabelledDataset
-from gristmill.domains.common.classification.predictions import most_confident_errors, prediction_rows
+from gristmill.domains.common.classification.predictions import Probabilities, most_confident_errors, prediction_rows
 from gristmill.domains.common.classification.score_table import (
     ProbabilitiesByModel,
     check_slices,
@@ -15,53 +19,117 @@ from gristmill.domains.common.classification.score_table import (
     score_table,
     summarised,
 )
-from gristmill.domains.text import baselines, dataset, projector
+from gristmill.domains.common.selection import summary_of
+from gristmill.domains.text import dataset, projector, text_classifier
 from gristmill.domains.text.class_keywords import class_keywords
 from gristmill.domains.text.dataset import LENGTH, Prepared
-from gristmill.domains.text.predictions import probabilities_of, texts_of
+from gristmill.domains.text.models.linear import NbLinear
+from gristmill.domains.text.models.majority import Majority
+from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.projector import EmbeddingTable
 from gristmill.domains.text.settings import Evaluate
+from gristmill.domains.text.text_classifier import TextClassifier
+from gristmill.domains.text.text_model import LabelledTexts
 from gristmill.runs.scores import FILE, MODEL
-from gristmill.training import saved_network
 from gristmill.training.layer_table import layer_table
 from gristmill.util.table_io import write_document, write_table
+
+ProbabilitiesByPart = dict[str, Probabilities]
+
+BASELINES = (Majority(kind="majority"), NbLinear(kind="nb_linear"))
+"""Cheap classifiers that every evaluation shows."""
 
 _MAX_ERRORS = 20
 _MAX_EXCERPT = 600  # characters of a misclassified text
 _QUARTERS = (0.25, 0.5, 0.75)
 
 
-def evaluate(*, evaluate: Evaluate, ingest: Path, preprocess: Path, train: Path, out: Path) -> dict[str, int]:
-    """Classify every text of the validation and test sets and score the predictions.
+def evaluate(
+    *,
+    evaluate: Evaluate,
+    ingest: Path,
+    preprocess: Path,
+    train: Path,
+    out: Path,
+    candidates: Mapping[str, CandidateArtifacts] = MappingProxyType({}),
+) -> dict[str, int]:
+    """Classify every text of the test set, and score these predictions and those of the validation set.
+
+    The validation set was predicted by `train` or `select`, with classifiers that were not fitted on it. Other
+    `candidates` are scored, too; their scores choose nothing.
 
     Writes
     - `predictions.parquet` (one row per text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
     - `errors.parquet`: the most confident errors with their text, shortened to its beginning and end.
     - `telling.parquet`: the keywords of the classes.
-    - if the network has an embedding: `vecs.tsv` and `meta.tsv` for the Embedding Projector, `neighbours.parquet` and
-      `embedding2d.parquet`.
+    - if a network has an embedding of the vocabulary: `vecs.tsv` and `meta.tsv` for the Embedding Projector,
+      `neighbours.parquet` and `embedding2d.parquet`.
 
     Raises:
         RequestError: a slice is not a column of the source's metadata, or a word is not in the vocabulary.
     """
-    data, network = dataset.read(preprocess), saved_network.read(train)
+    data, classifier, tried = dataset.read(preprocess), text_classifier.read(train), succeeded(candidates)
     check_slices(evaluate.slices, data)
     slices = tuple(name for name in evaluate.slices if name != LENGTH)
-    embedding = projector.embedding_of(network, data.vocabulary["token"].tolist())
-    projector.check_words_known(evaluate.neighbours, embedding)
+    embedding = embedding_of_vocabulary(classifier, data)
+    if embedding or not candidates:
+        projector.check_words_known(evaluate.neighbours, embedding)
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     texts = texts_of(data, ["train", *parts], ingest)
-    others = baselines.predictions_of(data, texts, parts)
-    predicted = {part: {MODEL: probabilities_of(network, data, part)} | others[part] for part in parts}
-    rows = {part: prediction_rows(data, part, predicted[part][MODEL], others[part]) for part in parts}
+    others = baseline_probabilities(data, texts, parts, tried)
+    others |= {
+        name: held_out_and_test(text_classifier.read(one.train), one.train, data, texts["test"])
+        for name, one in tried.items()
+    }
+    model = held_out_and_test(classifier, train, data, texts["test"])
+    predicted = {part: {MODEL: model[part]} | {name: other[part] for name, other in others.items()} for part in parts}
+    rows = {
+        part: prediction_rows(data, part, predicted[part][MODEL], {name: other[part] for name, other in others.items()})
+        for part in parts
+    }
     table = scores_by_group(data, predicted, slices)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
-    write_table(out / "layers.parquet", layer_table(network))
+    write_table(out / "layers.parquet", pd.concat([layer_table(one.model.network) for one in classifier.members]))
     write_table(out / "errors.parquet", errors(rows["test"], texts["test"]))
     known = write_embedding(data, embedding, evaluate.neighbours, out)
-    write_document(out / FILE, summarised(table) | described(data, predicted["test"][MODEL]) | known)
+    chosen = [name for name, one in tried.items() if not one.is_baseline]
+    summary = summarised(table, summary_of(train), chosen) | described(data, predicted["test"][MODEL])
+    write_document(out / FILE, summary | known)
     return {f"{part}_texts": len(rows[part]) for part in parts}
+
+
+def baseline_probabilities(
+    data: Prepared, texts: Mapping[str, list[str]], parts: Sequence[str], tried: Mapping[str, CandidateArtifacts]
+) -> dict[str, ProbabilitiesByPart]:
+    """Return the probabilities of the baselines that are not among the candidates, fitted on the training set."""
+    known = [one.document["settings"]["model"] for one in tried.values()]
+    training = LabelledTexts(texts["train"], data.labels("train"), len(data.classes))
+    made: dict[str, ProbabilitiesByPart] = {}
+    for baseline in BASELINES:
+        if baseline.model_dump(mode="json") not in known:
+            fitted = baseline.fit(training)
+            made[baseline.kind] = {part: fitted.probabilities(texts[part]) for part in parts}
+    return made
+
+
+def held_out_and_test(
+    classifier: TextClassifier, folder: Path, data: Prepared, test: Sequence[str]
+) -> ProbabilitiesByPart:
+    """Return a classifier's probabilities of the test set, and its held-out ones of the validation set."""
+    held_out = {"validation": validation_probabilities(folder, data)} if data.layout.counts["validation"] else {}
+    return held_out | {"test": classifier.probabilities(test)}
+
+
+def embedding_of_vocabulary(classifier: TextClassifier, data: Prepared) -> EmbeddingTable | None:
+    """Return the embedding of the first member that reads the vocabulary of preprocess and has one."""
+    tokens = data.vocabulary["token"].tolist()
+    tables = [
+        projector.embedding_of(one.model.network, tokens)
+        for one in classifier.members
+        if one.model.tokenizer.tokens == tokens
+    ]
+    return next((table for table in tables if table), None)
 
 
 def scores_by_group(

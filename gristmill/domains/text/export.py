@@ -8,16 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from gristmill.domains.common.classification.predictions import scored_probabilities
-from gristmill.domains.text import dataset, serving
-from gristmill.domains.text.dataset import Layout
+from gristmill.domains.text import dataset, serving, text_classifier
 from gristmill.domains.text.predictions import texts_of
 from gristmill.domains.text.settings import Export
+from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.domains.text.tokenizer import NEEDS
 from gristmill.export import bundle
-from gristmill.export.bundle import check_parity, check_same_as_scored, predict_in_blocks
+from gristmill.export.bundle import check_parity, check_same_as_scored
 from gristmill.export.formats import FORMATS
 from gristmill.runs.scores import write_exported
-from gristmill.training import saved_network
 from gristmill.util.table_io import write_document
 
 FORMAT = "saved_model"  # the only format that can contain a tokenizer
@@ -31,7 +30,7 @@ _SIGNATURE = (
 
 
 def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evaluate: Path, out: Path) -> dict[str, int]:
-    """Write the network and its tokenizer as one SavedModel, and check that it reproduces the scored predictions.
+    """Write the networks and their tokenizers as one SavedModel, and check that it reproduces the scored predictions.
 
     Writes `saved_model/`, `signature.json`, `scores.json` with the parity difference and, for a network with an
     embedding, `vecs.tsv` and `meta.tsv`. The reloaded model is given the raw texts of `ingest`.
@@ -40,14 +39,13 @@ def export(*, export: Export, ingest: Path, preprocess: Path, train: Path, evalu
         ParityError: the reloaded model's predictions differ.
     """
     with bundle.fresh_process() as reload:
-        data, network = dataset.read(preprocess), saved_network.read(train)
+        data, classifier = dataset.read(preprocess), text_classifier.read(train)
         texts = np.array(texts_of(data, ["test"], ingest)["test"], object)
         rows = parity_rows(texts)
         scored = scored_probabilities(data.classes, evaluate)[rows]
-        predicted = predict_in_blocks(network.predict_on_batch)(data.padded("test")[rows])
-        check_same_as_scored(predicted, scored, export.tolerance)
-        serving.write(network, data.tokenizer(), data.layout, out / FORMATS[FORMAT].path)
-        write_document(out / "signature.json", signature(data.layout))  # read when the model is loaded
+        check_same_as_scored(classifier.probabilities(texts[rows].tolist()), scored, export.tolerance)
+        serving.write(classifier, data.classes, out / FORMATS[FORMAT].path)
+        write_document(out / "signature.json", signature(classifier, data.classes))  # read when the model is loaded
         parity = check_parity(reload, out, [FORMAT], texts[rows], scored, export.tolerance)
     write_exported(out, evaluate, parity=parity)
     for name in _PROJECTOR_FILES:
@@ -63,26 +61,33 @@ def parity_rows(texts: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
     return np.linspace(0, len(texts) - 1, count).astype(np.int64)
 
 
-def signature(layout: Layout) -> dict[str, Any]:
+def signature(classifier: TextClassifier, classes: list[str]) -> dict[str, Any]:
     """Return the description of the model's inputs and outputs."""
+    models = [one.model for one in classifier.members]
+    levels = list(dict.fromkeys(one.tokenizer.rules.level for one in models))
+    longest = {
+        level: max(one.padding.length for one in models if one.tokenizer.rules.level == level) for level in levels
+    }
+    reading = ", and ".join(f"splits them into {level}s and reads up to {length}" for level, length in longest.items())
     document: dict[str, Any] = {
         "input": {
             "name": "text",
             "dtype": "string",
             "shape": [None],
-            "holds": f"raw UTF-8 texts; the model splits them into {layout.level}s and reads up to {layout.length}",
+            "holds": f"raw UTF-8 texts; the model {reading}",
         },
         "output": {
             "dtype": "float32",
-            "shape": [None, len(layout.classes)],
-            "columns": layout.classes,
+            "shape": [None, len(classes)],
+            "columns": classes,
             "holds": "probability of each class",
         },
-        "classes": layout.classes,
-        "level": layout.level,
-        "length": layout.length,
-        "vocabulary": layout.vocabulary,
+        "classes": classes,
+        "level": levels[0],
+        "length": longest[levels[0]],
+        "vocabulary": len(models[0].tokenizer.tokens),
         "formats": [FORMAT],
         "signatures": {"serving_default": _SIGNATURE},
     }
-    return document | ({"needs": NEEDS[layout.level]} if layout.level in NEEDS else {})
+    needs = sorted({module for level in levels for module in NEEDS.get(level, [])})
+    return document | ({"needs": needs} if needs else {})

@@ -2,38 +2,36 @@
 
 `serving_default` takes texts, UTF-8 strings (batch,), and returns `probabilities` (batch, classes), `classes`, the
 names in the same order (batch, classes), `label`, the most probable name (batch,), and `known`, the number of known
-tokens after truncation, int32 (batch,). The tokenizer is part of the graph, so texts are split, truncated and padded
+tokens after truncation, int32 (batch,). The tokenizers are part of the graph, so texts are split, truncated and padded
 exactly as in training. A text without tokens becomes a sequence of padding. The prediction for a text without known
 tokens is meaningless.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from gristmill.domains.text.dataset import Layout
-from gristmill.domains.text.special_tokens import UNKNOWN
-from gristmill.domains.text.tokenizer import Tokenizer, pad_tokens
+from gristmill.domains.text.text_classifier import TextClassifier
 from gristmill.training.tf_disk_errors import translate_tf_disk_errors
 
 
-def write(network: keras.Model, tokenizer: Tokenizer, layout: Layout, folder: Path) -> None:
+def write(classifier: TextClassifier, classes: Sequence[str], folder: Path) -> None:
     """Write a SavedModel with the signature `serving_default`."""
 
     def serve(texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        tokens = pad_tokens(tokenizer.encode(texts), layout.length, layout.pad, layout.truncate)
-        probabilities = network(tf.ensure_shape(tokens, (None, layout.length)), training=False)
-        names = tf.constant(layout.classes)
+        probabilities, known = classifier.classify(texts)
+        names = tf.constant(list(classes))
         return {
             "probabilities": probabilities,
             "classes": tf.repeat(names[tf.newaxis], tf.shape(texts)[0], axis=0),
             "label": tf.gather(names, tf.argmax(probabilities, axis=1)),
-            "known": tf.reduce_sum(tf.cast(tokens > UNKNOWN, tf.int32), axis=1),
+            "known": known,
         }
 
     archive = keras.export.ExportArchive()
-    for resource in (network, *tokenizer.trackables):
+    for resource in classifier.trackables:
         archive.track(resource)
     archive.add_endpoint("serving_default", serve, [tf.TensorSpec((None,), tf.string, name="text")])
     with translate_tf_disk_errors(folder):

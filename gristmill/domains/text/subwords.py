@@ -56,6 +56,10 @@ class Subwords:
         """Return the text of each row of pieces."""
         return self._pieces.detokenize(tf.ragged.boolean_mask(ids, ids != PADDING))
 
+    def has_model_of(self, other: "Subwords") -> bool:
+        """Return whether another tokenizer has the same rules and SentencePiece model."""
+        return self.rules == other.rules and self._model == other._model
+
     def write_model(self, folder: Path) -> None:
         """Write SentencePiece's model."""
         (folder / _FILE).write_bytes(self._model)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import keras
@@ -56,7 +57,11 @@ class TextModel:
 
     def probabilities(self, texts: Sequence[str]) -> Probabilities:
         """Return the probabilities of texts: (texts, classes)."""
-        return in_batches(self.classify, texts, self.network.output_shape[1])
+        return in_batches(self._graph, texts, self.network.output_shape[1])
+
+    @cached_property
+    def _graph(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        return as_graph(self.classify)
 
     def classify(self, texts: tf.Tensor) -> tf.Tensor:
         """Return the probabilities of texts, (batch,), in a graph: (batch, classes)."""
@@ -74,9 +79,14 @@ class TextModel:
         write_document(folder / "padding.json", asdict(self.padding))
 
 
+def as_graph(classify: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Return a function of texts, (batch,), that is compiled once for batches of any size."""
+    graph: Callable[[tf.Tensor], tf.Tensor] = tf.function(classify, [tf.TensorSpec((None,), tf.string)])
+    return graph
+
+
 def in_batches(classify: Callable[[tf.Tensor], tf.Tensor], texts: Sequence[str], classes: int) -> Probabilities:
     """Return the probabilities that a graph gives to texts, (texts, classes); texts of similar length go together."""
-    graph = tf.function(classify, [tf.TensorSpec((None,), tf.string)])
     lengths = np.array([len(text) for text in texts], np.int64)
     order, made = np.argsort(lengths, kind="stable"), np.zeros((len(texts), classes))
     begin = 0
@@ -84,7 +94,7 @@ def in_batches(classify: Callable[[tf.Tensor], tf.Tensor], texts: Sequence[str],
         rows = order[begin : begin + _MAX_BATCH_TEXTS]
         padded = lengths[rows] * np.arange(1, len(rows) + 1)
         rows = rows[: max(1, int(np.searchsorted(padded, _MAX_BATCH_CHARACTERS)))]
-        made[rows] = graph(tf.constant([texts[row] for row in rows]))
+        made[rows] = classify(tf.constant([texts[row] for row in rows]))
         begin += len(rows)
     return made
 

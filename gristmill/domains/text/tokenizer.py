@@ -88,6 +88,13 @@ def read(folder: Path) -> Tokenizer:
     return subwords.read(folder, tokens, rules) if rules.level == "subword" else COUNTED[rules.level](tokens, rules)
 
 
+def are_equal(first: Tokenizer, second: Tokenizer) -> bool:
+    """Return whether two tokenizers give the same tokens to every text."""
+    if isinstance(first, subwords.Subwords) and isinstance(second, subwords.Subwords):
+        return first.has_model_of(second)
+    return first is second or (first.rules == second.rules and first.tokens == second.tokens)
+
+
 def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> Sequences:
     """Return the tokens of many texts, encoded in parallel."""
     if not len(texts):

@@ -54,7 +54,7 @@ def of_texts(folder: Path) -> TrainStage:
     """Return a classifier of texts with much dropout and smoothed labels."""
     write_texts(folder, {"train": telling(80), "validation": telling(20, seed=1)}, ["one", "other"])
     tables = {"model": Embedding(kind="embedding", dropout=0.9), "train": TextTrain(label_smoothing=0.4)}
-    return TrainStage("text", tables, {"preprocess": folder}, ())
+    return TrainStage("text", tables, {"ingest": folder, "preprocess": folder}, ())
 
 
 def of_images(folder: Path) -> TrainStage:

@@ -1,6 +1,6 @@
 """Scores of a classifier and its baselines: one row for each part, forecaster and group of examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,11 +83,16 @@ def _metrics(truth: Labels, probabilities: Probabilities) -> dict[str, float | N
     return measured | ({"roc_auc": scores.roc_auc(truth, probabilities)} if classes == 2 else {})
 
 
-def summarised(table: pd.DataFrame) -> dict[str, Any]:
-    """Return the content of `scores.json` that all domains write; the accuracy decides."""
+def summarised(
+    table: pd.DataFrame, selected: dict[str, Any] | None = None, others: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the content of `scores.json` that all domains write; the accuracy decides.
+
+    For `selected` and `others` see `summarise`.
+    """
     scored = scores_by_part(table)
     shown = [name for name in _MAIN_METRICS if name in scored[MODEL]["test"]]
-    return summarise(scored, "accuracy", shown, higher_is_better=True)
+    return summarise(scored, "accuracy", shown, higher_is_better=True, selected=selected, others=others)
 
 
 def described(data: LabelledDataset, probabilities: Probabilities) -> dict[str, Any]:

@@ -18,3 +18,6 @@ class Train(Fit):
     stop_accuracy: Share | None = None  # ends training after an epoch with at least this training accuracy
     stop_loss: PositiveFloat | None = None  # ends training after an epoch with at most this training loss
     steps_per_epoch: PositiveInt | None = None  # updates per epoch; if omitted, an epoch shows all examples once
+    few_examples: Literal["train", "average", "refuse"] = (
+        "train"  # below 1,000 examples: as usual, 3 folds, or no model
+    )

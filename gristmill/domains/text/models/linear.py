@@ -43,7 +43,7 @@ class CharNgrams(Settings):
     vocabulary: Annotated[int, Field(ge=4, le=6000)] = 4096  # maximum number of characters; others count as one
     min_texts: PositiveInt = 2  # training texts that an n-gram must be in
     smoothing: PositiveFloat = 0.5  # added to each count of texts with an n-gram
-    decay: PositiveFloat = 5.0  # of the squared weights
+    decay: PositiveFloat = 10.0  # of the squared weights
 
     @field_validator("longest")
     @classmethod

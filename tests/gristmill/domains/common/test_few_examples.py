@@ -18,6 +18,7 @@ from gristmill.domains.timeseries import dataset as series
 from gristmill.domains.timeseries import few_examples as cut_series
 from gristmill.domains.vision import dataset as images
 from gristmill.domains.vision import few_examples as cut_images
+from gristmill.util.table_io import read_table
 from helpers.small_prepared import spotted, write_prepared
 from helpers.small_runs import assembled
 from helpers.small_tokens import telling
@@ -29,7 +30,7 @@ Folders = dict[str, Path]
 @pytest.fixture
 def out(tmp_path: Path) -> Folders:
     """Empty folders of what train reads."""
-    made = {name: tmp_path / f"cut {name}" for name in ("preprocess", "features")}
+    made = {name: tmp_path / f"cut {name}" for name in ("ingest", "preprocess", "features")}
     for folder in made.values():
         folder.mkdir()
     return made
@@ -66,11 +67,13 @@ def test_texts_keep_their_tokens_and_labels(tmp_path: Path, out: Folders) -> Non
     given, labels = telling(30)
     write_texts(tmp_path / "texts", {"train": (given, labels), "test": telling(5, seed=1)}, ["one", "other"])
 
-    cut_texts.cut({"preprocess": tmp_path / "texts"}, out)
+    cut_texts.cut(dict.fromkeys(("ingest", "preprocess"), tmp_path / "texts"), out)
 
     few = texts.read(out["preprocess"])
     assert few.layout.counts == {"train": 8, "validation": 0, "test": 0}
     assert few.labels("train").tolist() == labels[:8]
+    assert few.tokenizer().tokens == texts.read(tmp_path / "texts").tokenizer().tokens
+    assert read_table(out["ingest"] / "texts.parquet")["id"].tolist() == few.index["id"].tolist()
     for found, whole in zip(few.sequences("train"), given, strict=False):
         assert found.tolist() == whole.tolist()
 
@@ -79,7 +82,7 @@ def test_a_text_with_two_labels_is_taken_once(tmp_path: Path, out: Folders) -> N
     given, _ = telling(30)
     write_texts(tmp_path / "texts", {"train": ([given[0], *given], [1, *[0, 1] * 15])}, ["one", "other"])
 
-    cut_texts.cut({"preprocess": tmp_path / "texts"}, out)
+    cut_texts.cut(dict.fromkeys(("ingest", "preprocess"), tmp_path / "texts"), out)
 
     few = texts.read(out["preprocess"])
     assert len({text.tobytes() for text in few.sequences("train")}) == 8

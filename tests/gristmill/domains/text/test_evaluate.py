@@ -20,7 +20,7 @@ from helpers.small_scored_texts import NEIGHBOURS, TELLING, Folders
 
 pytest_plugins = ["helpers.small_scored_texts"]
 
-FORECASTERS = ["model", "majority class", "NB-weighted linear on bigrams"]
+FORECASTERS = ["model", "majority", "nb_linear"]
 
 
 def again(run: Folders, settings: Evaluate, out: Path) -> dict[str, int]:

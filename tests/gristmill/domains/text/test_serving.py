@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from gristmill.domains.text import dataset, serving, tokenizer
+from gristmill.domains.text import serving, text_classifier
 from gristmill.domains.text.settings import Preprocess
-from gristmill.training import saved_network
 from helpers.small_judged_texts import CLASSES, LENGTH, TESTED, Folders, probabilities, run_to_evaluate, texts_of
 
 pytest_plugins = ["helpers.small_judged_texts"]
@@ -17,8 +16,7 @@ pytest_plugins = ["helpers.small_judged_texts"]
 
 def serve(folders: Folders, place: Path) -> Any:
     """Write the SavedModel of a run and return it loaded."""
-    layout = dataset.read(folders["preprocess"]).layout
-    serving.write(saved_network.read(folders["train"]), tokenizer.read(folders["preprocess"]), layout, place)
+    serving.write(text_classifier.read(folders["train"]), CLASSES, place)
     return tf.saved_model.load(place)
 
 

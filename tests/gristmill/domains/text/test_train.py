@@ -58,6 +58,7 @@ def run(
     counts = train(
         model=model,
         train=Train(**{"epochs": 12, "batch_size": 8, "learning_rate": 0.03, "seed": 1} | settings),
+        ingest=folder / "prepared",
         preprocess=folder / "prepared",
         out=out,
         scratch=folder / "scratch",
@@ -87,6 +88,7 @@ def test_a_network_learns_to_give_probabilities_of_tokens(classes: int, batches:
     assert saved_network.read(out).input.dtype == "int32"
     epochs = read_table(out / "epochs.parquet")
     assert epochs.columns.tolist() == ["epoch", "loss", "val_loss", "accuracy", "val_accuracy", "rate"]
+    assert counts.pop("microseconds_a_prediction") > 0
     assert counts == {"parameters": saved_network.read(out).count_params(), "epochs": 12}
 
 
@@ -205,7 +207,7 @@ def test_a_killed_training_ends_with_the_weights_of_an_unbroken_one(tmp_path: Pa
     out, _ = run(tmp_path / "killed", RECURRENT, on_epoch=lambda epoch: seen.append(epoch.number), epochs=4)
 
     assert seen == [3, 4]
-    for name in ("weights.npz", "epochs.parquet", "training.json"):
+    for name in ("weights.npz", "epochs.parquet", "training.json", "validation.parquet"):
         assert (out / name).read_bytes() == (unbroken / name).read_bytes(), name
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -137,7 +138,7 @@ def test_texts_that_share_nothing_give_the_frequencies_of_the_classes(kind: Any)
 
 @each_kind
 def test_of_very_many_texts_some_are_taken_from_all_over(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ngram_classifier, "_MAX_FITTED_CHARACTERS", 12)
+    monkeypatch.setattr(ngram_classifier, "_MAX_CHARACTERS", {"word": 12, "character": 12})
     labels = np.array([0, 1, 1, 0, 1, 1, 1, 1, 1, 0])  # each third one: 0, 0, 1, 0
 
     made = kind.fit(LabelledTexts(["a b"] * 10, labels, 2))
@@ -161,6 +162,7 @@ def test_only_the_beginning_of_a_long_text_is_read(kind: Any, monkeypatch: pytes
 def test_the_same_texts_give_the_same_files(kind: Any, tmp_path: Path) -> None:
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
+        keras.backend.clear_session()  # as train does, for the names of layers
         kind.fit(opinions()).write(tmp_path / name)
 
     for each in (tmp_path / "first").iterdir():

@@ -1,0 +1,63 @@
+"""Selection among classifiers: by the log loss of held-out probabilities, each scaled by its own temperature."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from gristmill.domains.common.candidates import CandidateArtifacts, succeeded
+from gristmill.domains.common.classification.held_out import FILE, read_held_out
+from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.predictions import Probabilities
+from gristmill.domains.common.classification.temperature import fit_temperature, scale_probabilities
+from gristmill.domains.common.selection import Selection, choose
+from gristmill.errors import WorkError
+from gristmill.settings.selection import Select
+from gristmill.util.table_io import write_table
+
+_MIN_PROBABILITY = 1e-7
+
+
+def select_classifiers(
+    data: LabelledDataset,
+    candidates: Mapping[str, CandidateArtifacts],
+    settings: Select,
+    out: Path,
+    latency: Callable[[str], float] | None = None,
+) -> tuple[Selection, dict[str, float]]:
+    """Choose among classifiers; return the selection and the temperature of each candidate.
+
+    Only examples that all candidates have predicted count. Writes the files of the selection, and the held-out
+    predictions of the chosen average. For `latency` see `choose`.
+
+    Raises:
+        WorkError: every candidate failed, or there are no held-out predictions.
+    """
+    tables = {name: read_held_out(one.train).set_index("id") for name, one in succeeded(candidates).items()}
+    shared = None
+    for table in tables.values():
+        shared = table.index if shared is None else shared.intersection(table.index, sort=False)
+    if shared is not None and not len(shared):
+        raise WorkError("no example was predicted by all candidates, so none can be chosen. Set preprocess.validation.")
+    columns = [f"p_{name}" for name in data.classes]
+    truth = np.zeros(0, np.int64)
+    temperatures, scaled = dict[str, float](), dict[str, Probabilities]()
+    for name, table in tables.items():
+        rows = table.loc[shared]
+        truth = rows["label"].map(data.classes.index).to_numpy(np.int64)
+        temperatures[name] = fit_temperature(truth, rows[columns].to_numpy(np.float64))
+        scaled[name] = scale_probabilities(rows[columns].to_numpy(np.float64), temperatures[name])
+
+    def loss(probabilities: Probabilities) -> Probabilities:
+        of_truth = probabilities[np.arange(len(truth)), truth]
+        losses: Probabilities = -np.log(np.maximum(of_truth, _MIN_PROBABILITY))
+        return losses
+
+    validation = data.rows("validation")["id"]
+    on = "validation" if shared is None or shared.isin(validation).all() else "folds"
+    chosen = choose(candidates, scaled, loss, settings, metric="log loss", on=on, latency=latency)
+    chosen.write(candidates, out)
+    average = sum(weight * scaled[name] for name, weight in chosen.weights.items())
+    rows = tables[next(iter(chosen.weights))].loc[shared]
+    write_table(out / FILE, rows.assign(**dict(zip(columns, np.asarray(average).T, strict=True))).reset_index())
+    return chosen, temperatures

@@ -1,0 +1,109 @@
+"""Classifiers are chosen by the log loss of their scaled held-out probabilities."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+
+from gristmill.domains.common.candidates import CandidateArtifacts, write_candidate
+from gristmill.domains.common.classification.held_out import Split, read_held_out, write_held_out
+from gristmill.domains.common.classification.labelled import LabelledDataset
+from gristmill.domains.common.classification.scores import log_loss
+from gristmill.domains.common.classification.selection import select_classifiers
+from gristmill.domains.common.classification.temperature import scale_probabilities
+from gristmill.domains.common.selection import read_leaderboard, read_selection
+from gristmill.domains.text.models.majority import Majority
+from gristmill.errors import Diverged, WorkError
+from gristmill.settings.selection import Select
+
+CLASSES = ["a", "b", "c"]
+COUNT = 400
+
+RANDOM = np.random.default_rng(0)
+LABELS = RANDOM.integers(0, 3, COUNT)
+INDEX = pd.DataFrame({"id": [f"{at:03}" for at in range(COUNT)], "label": LABELS})
+DATA = LabelledDataset(INDEX.assign(part=np.repeat(["train", "validation"], [100, 300])), CLASSES)
+
+
+def noisy(noise: float, certainty: float = 1.0, seed: int = 1) -> Any:
+    """Return probabilities of all examples that are right on average, and too certain by a factor."""
+    logits = 1.5 * np.eye(3)[LABELS] + noise * np.random.default_rng(seed).normal(size=(COUNT, 3))
+    return softmax(logits * certainty, axis=1)
+
+
+def candidate(
+    folder: Path, probabilities: Any, positions: Any = range(100, COUNT), failed: Any = None
+) -> CandidateArtifacts:
+    folder.mkdir()
+    write_candidate({"model": Majority(kind="majority")}, folder, failed)
+    if failed is None:
+        split = Split(np.arange(100), np.array(positions))
+        write_held_out(DATA, [split], lambda split: probabilities[split.predict], folder)
+    return CandidateArtifacts(folder)
+
+
+def test_the_average_is_of_scaled_probabilities_and_is_written_as_held_out(tmp_path: Path) -> None:
+    first, second = noisy(1.0, certainty=3.0), noisy(1.0, seed=2)
+    given = {"first": candidate(tmp_path / "first", first), "second": candidate(tmp_path / "second", second)}
+
+    chosen, temperatures = select_classifiers(DATA, given, Select(), tmp_path)
+
+    assert set(chosen.weights) == {"first", "second"}
+    assert temperatures["first"] == pytest.approx(3 * temperatures["second"], rel=0.3)
+    average = sum(
+        weight * scale_probabilities(probabilities[100:], temperatures[name])
+        for (name, weight), probabilities in zip(sorted(chosen.weights.items()), (first, second), strict=True)
+    )
+    assert read_held_out(tmp_path)[[f"p_{name}" for name in CLASSES]].to_numpy() == pytest.approx(average)
+    assert read_held_out(tmp_path)["id"].tolist() == DATA.rows("validation")["id"].tolist()
+    assert chosen.loss == pytest.approx(log_loss(LABELS[100:], np.asarray(average)))
+    assert (chosen.metric, chosen.on) == ("log loss", "validation")
+    document = read_selection(tmp_path)
+    assert document is not None
+    assert [one["name"] for one in document["members"]] == list(chosen.weights)
+
+
+def test_only_examples_that_all_predicted_count(tmp_path: Path) -> None:
+    by_folds = candidate(tmp_path / "folds", noisy(1.0), range(COUNT))
+    other = candidate(tmp_path / "other", noisy(2.0, seed=2), range(150, 300))
+
+    chosen, _ = select_classifiers(DATA, {"folds": by_folds, "other": other}, Select(max_members=1), tmp_path)
+
+    assert chosen.weights == {"folds": 1.0}
+    assert len(read_held_out(tmp_path)) == 150
+    assert chosen.on == "validation"
+
+
+def test_folds_over_training_and_validation_set_are_named(tmp_path: Path) -> None:
+    chosen, _ = select_classifiers(
+        DATA, {"one": candidate(tmp_path / "one", noisy(1.0), range(COUNT))}, Select(), tmp_path
+    )
+
+    assert chosen.on == "folds"
+
+
+def test_a_failed_candidate_is_listed_and_the_others_go_on(tmp_path: Path) -> None:
+    good = candidate(tmp_path / "good", noisy(1.0))
+    bad = candidate(tmp_path / "bad", None, failed=Diverged("the loss became nan"))
+
+    chosen, _ = select_classifiers(DATA, {"bad": bad, "good": good}, Select(), tmp_path)
+
+    assert chosen.weights == {"good": 1.0}
+    table = read_leaderboard(tmp_path).set_index("candidate")
+    assert table.loc["bad", "failed"] == "the loss became nan"
+
+
+def test_without_a_candidate_or_a_common_example_there_is_an_error(tmp_path: Path) -> None:
+    bad = candidate(tmp_path / "bad", None, failed=Diverged("the loss became nan"))
+    with pytest.raises(WorkError, match="the loss became nan"):
+        select_classifiers(DATA, {"bad": bad}, Select(), tmp_path)
+
+    apart = {
+        "one": candidate(tmp_path / "one", noisy(1.0), range(10)),
+        "other": candidate(tmp_path / "other", noisy(1.0), range(10, 20)),
+    }
+    with pytest.raises(WorkError, match="no example was predicted by all candidates"):
+        select_classifiers(DATA, apart, Select(), tmp_path)

@@ -1,0 +1,136 @@
+"""An average of models with tokenizers of their own is one graph from raw strings."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from gristmill.domains.common.classification.temperature import scale_probabilities
+from gristmill.domains.text import serving, text_classifier, tokenizer
+from gristmill.domains.text.model_shape import Shape
+from gristmill.domains.text.models.embedding import Embedding
+from gristmill.domains.text.models.linear import CharNgrams, NbLinear
+from gristmill.domains.text.models.majority import Majority
+from gristmill.domains.text.settings import TokenSettings
+from gristmill.domains.text.text_classifier import Member, TextClassifier
+from gristmill.domains.text.text_model import LabelledTexts, Padding, TextModel
+from gristmill.domains.text.train import with_probabilities
+from gristmill.domains.text.words import Words
+from helpers.support import ROOT
+
+TEXTS = ["a red film", "green plot", "the blue plot", "a blue film", "red red plot", "a green scene"] * 3
+LABELS = np.array([0, 1, 2, 2, 0, 1] * 3)
+NEW = ["red", "a GREEN thing", "", "blue\tblue", "a red plot and a rather green, long scene"]
+
+
+def embedding(pooling: Any = "average", vocabulary: int = 9, seed: int = 0) -> TextModel:
+    """Return a network of random weights on the tokens of words."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    fitted = tokenizer.fit(TEXTS, TokenSettings(vocabulary=vocabulary))
+    network = Embedding(kind="embedding", dimensions=4, pooling=pooling).build(Shape(len(fitted.tokens), 5, 3))
+    network.set_weights([5 * weights for weights in network.get_weights()])
+    return TextModel(fitted, Padding(5, "pre"), with_probabilities(network))
+
+
+@pytest.fixture(scope="module")
+def average() -> TextClassifier:
+    """An average of every sort of model."""
+    data = LabelledTexts(TEXTS, LABELS, 3)
+    kinds: list[Any] = [Majority(kind="majority"), NbLinear(kind="nb_linear"), CharNgrams(kind="char_ngrams")]
+    models = [*(kind.fit(data) for kind in kinds), embedding(), embedding("flatten", seed=1), embedding(vocabulary=5)]
+    weights, temperatures = [0.1, 0.3, 0.2, 0.2, 0.1, 0.1], [1.0, 0.5, 2.0, 1.5, 1.0, 1.2]
+    return TextClassifier(tuple(map(Member, models, weights, temperatures)))
+
+
+def expected(average: TextClassifier) -> Any:
+    return sum(
+        one.weight * scale_probabilities(one.model.probabilities(NEW), one.temperature) for one in average.members
+    )
+
+
+def test_probabilities_are_the_weighted_average_of_scaled_ones(average: TextClassifier) -> None:
+    made = average.probabilities(NEW)
+
+    assert made == pytest.approx(expected(average), abs=1e-6)
+    assert made.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_equal_tokenizers_work_once(average: TextClassifier) -> None:
+    with patch.object(Words, "encode", autospec=True, side_effect=Words.encode) as encode:
+        average.classify(tf.constant(NEW))
+
+    assert encode.call_count == 3  # of nb_linear, of two networks with the same words, and of the smaller vocabulary
+
+
+def test_known_tokens_are_those_of_the_member_that_knows_most(average: TextClassifier) -> None:
+    _, known = average.classify(tf.constant(["", "zz", "a red film"]))
+
+    assert known.numpy().tolist() == [0, 0, 10]  # characters, of which z was never met
+
+
+def test_an_average_reads_back(average: TextClassifier, tmp_path: Path) -> None:
+    average.write(tmp_path)
+
+    again = text_classifier.read(tmp_path)
+
+    assert [(one.weight, one.temperature) for one in again.members] == [
+        (one.weight, one.temperature) for one in average.members
+    ]
+    assert again.probabilities(NEW) == pytest.approx(average.probabilities(NEW), abs=1e-6)
+    assert len(list(tmp_path.rglob("weights.npz"))) == 6
+
+
+def test_a_single_model_is_written_without_a_folder_of_its_own_unless_it_is_scaled(tmp_path: Path) -> None:
+    model = embedding()
+    for name, temperature in (("plain", 1.0), ("scaled", 2.0)):
+        (tmp_path / name).mkdir()
+        TextClassifier((Member(model, temperature=temperature),)).write(tmp_path / name)
+
+    assert (tmp_path / "plain" / "weights.npz").exists()
+    assert (tmp_path / "scaled" / "member-0" / "weights.npz").exists()
+    plain, scaled = (text_classifier.read(tmp_path / name).probabilities(NEW) for name in ("plain", "scaled"))
+    assert plain == pytest.approx(model.probabilities(NEW), abs=1e-7)
+    assert scaled == pytest.approx(scale_probabilities(plain, 2.0), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_process_without_gristmill_serves_the_average(average: TextClassifier, tmp_path: Path) -> None:
+    serving.write(average, ["red", "green", "blue"], tmp_path / "model")
+    program = f"""
+import json, sys
+import tensorflow as tf
+model = tf.saved_model.load({str(tmp_path / "model")!r})
+made = model.signatures["serving_default"](tf.constant({NEW!r}))
+assert not [name for name in sys.modules if name.startswith(("gristmill", "lightgbm"))]
+print(json.dumps(made["probabilities"].numpy().tolist()))
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+
+    assert np.array(json.loads(done.stdout)) == pytest.approx(expected(average), abs=1e-6)
+
+
+@pytest.mark.slow
+def test_a_process_that_never_fitted_reads_the_average(average: TextClassifier, tmp_path: Path) -> None:
+    average.write(tmp_path)
+    program = f"""
+import json, sys
+from pathlib import Path
+from gristmill.domains.text import text_classifier
+made = text_classifier.read(Path({str(tmp_path)!r})).probabilities({NEW!r})
+fitting = ("lightgbm", "gristmill.training.fit", "gristmill.domains.text.ngram", "gristmill.domains.text.nb_logistic")
+assert not [name for name in sys.modules if name.startswith(fitting)]
+print(json.dumps(made.tolist()))
+"""
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)
+
+    assert np.array(json.loads(done.stdout)) == pytest.approx(expected(average), abs=1e-6)
