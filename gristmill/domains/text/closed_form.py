@@ -1,6 +1,5 @@
 """Classifiers that are fitted on raw texts without gradient descent."""
 
-import time
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -8,7 +7,6 @@ import keras
 
 from gristmill.domains.common.classification.held_out import (
     CLOSED_FORM_FOLDS,
-    MICROSECONDS,
     Positions,
     Split,
     folds,
@@ -41,23 +39,17 @@ def fit(model: ClosedForm, data: Prepared, ingest: Path, out: Path) -> dict[str,
     """
     labels = learning_rows(data)["label"].to_numpy()
     texts = [text for of_part in texts_of(data, ["train", "validation"], ingest).values() for text in of_part]
-    seconds = []
 
     def fitted(positions: Positions) -> TextModel:
         keras.backend.clear_session()  # names of layers do not depend on other work of this process
         return model.fit(LabelledTexts([texts[at] for at in positions], labels[positions], len(data.classes)))
 
     def predict(split: Split) -> Probabilities:
-        classifier, wanted = fitted(split.fit), [texts[at] for at in split.predict]
-        classifier.probabilities(wanted[:1])  # builds the graph
-        begun = time.perf_counter()
-        predicted = classifier.probabilities(wanted)
-        seconds.append((time.perf_counter() - begun) / len(wanted))
-        return predicted
+        return fitted(split.fit).probabilities([texts[at] for at in split.predict])
 
     enough = data.layout.counts["validation"] and not has_few_examples(data)
     write_held_out(data, [validation_split(data)] if enough else folds(data, CLOSED_FORM_FOLDS), predict, out)
     whole = fitted(learning_rows(data).index.to_numpy())
     whole.write(out)
     write_history(TrainingHistory(), out)
-    return {"parameters": whole.network.count_params(), MICROSECONDS: round(1e6 * min(seconds))}
+    return {"parameters": whole.network.count_params()}

@@ -1,5 +1,6 @@
 """Evaluate: the scores of a text classifier and its baselines, its errors, and the neighbours in its embedding."""
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -39,6 +40,7 @@ ProbabilitiesByPart = dict[str, Probabilities]
 BASELINES = (Majority(kind="majority"), NbLinear(kind="nb_linear"))
 """Cheap classifiers that every evaluation shows."""
 
+_MAX_TIMED = 256  # texts
 _MAX_ERRORS = 20
 _MAX_EXCERPT = 600  # characters of a misclassified text
 _QUARTERS = (0.25, 0.5, 0.75)
@@ -52,11 +54,13 @@ def evaluate(
     train: Path,
     out: Path,
     candidates: Mapping[str, CandidateArtifacts] = MappingProxyType({}),
+    microseconds: dict[str, float] | None = None,
 ) -> dict[str, int]:
     """Classify every text of the test set, and score these predictions and those of the validation set.
 
     The validation set was predicted by `train` or `select`, with classifiers that were not fitted on it. Other
-    `candidates` are scored, too; their scores choose nothing.
+    `candidates` are scored, too; their scores choose nothing. The time that each of them takes for a text is added to
+    `microseconds`.
 
     Writes
     - `predictions.parquet` (one row per text), `scores.parquet` (by class and slice), `scores.json`, `layers.parquet`.
@@ -77,16 +81,13 @@ def evaluate(
     parts = [part for part in ("validation", "test") if len(data.rows(part))]
     texts = texts_of(data, ["train", *parts], ingest)
     others = baseline_probabilities(data, texts, parts, tried)
-    others |= {
-        name: held_out_and_test(text_classifier.read(one.train), one.train, data, texts["test"])
-        for name, one in tried.items()
-    }
+    others |= candidate_probabilities(data, texts["test"], tried, {} if microseconds is None else microseconds)
     model = held_out_and_test(classifier, train, data, texts["test"])
-    predicted = {part: {MODEL: model[part]} | {name: other[part] for name, other in others.items()} for part in parts}
-    rows = {
-        part: prediction_rows(data, part, predicted[part][MODEL], {name: other[part] for name, other in others.items()})
-        for part in parts
-    }
+    rows, predicted = {}, {}
+    for part in parts:
+        compared = {name: other[part] for name, other in others.items()}
+        rows[part] = prediction_rows(data, part, model[part], compared)
+        predicted[part] = {MODEL: model[part]} | compared
     table = scores_by_group(data, predicted, slices)
     write_table(out / "predictions.parquet", pd.concat(rows.values(), ignore_index=True))
     write_table(out / "scores.parquet", table)
@@ -110,6 +111,20 @@ def baseline_probabilities(
         if baseline.model_dump(mode="json") not in known:
             fitted = baseline.fit(training)
             made[baseline.kind] = {part: fitted.probabilities(texts[part]) for part in parts}
+    return made
+
+
+def candidate_probabilities(
+    data: Prepared, test: Sequence[str], tried: Mapping[str, CandidateArtifacts], microseconds: dict[str, float]
+) -> dict[str, ProbabilitiesByPart]:
+    """Return the probabilities of candidates, and add the time that each takes for a text to `microseconds`."""
+    made = {}
+    for name, one in tried.items():
+        classifier = text_classifier.read(one.train)
+        made[name] = held_out_and_test(classifier, one.train, data, test)
+        begun, timed = time.perf_counter(), test[:_MAX_TIMED]
+        classifier.probabilities(timed)
+        microseconds[name] = (time.perf_counter() - begun) / len(timed) * 1e6
     return made
 
 

@@ -1,6 +1,5 @@
 """Train: a text classifier, with predictions of texts that it was not fitted on."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
@@ -11,7 +10,6 @@ import tensorflow as tf
 
 from gristmill.domains.common.classification.held_out import (
     FEW_EXAMPLES,
-    MICROSECONDS,
     NETWORK_FOLDS,
     Split,
     folds,
@@ -113,12 +111,7 @@ def _write(network: keras.Model, history: TrainingHistory, data: Prepared, out: 
     """Write the classifier and its history, and return the counts for the run record."""
     layout = data.layout
     TextModel(data.tokenizer(), Padding(layout.length, layout.pad, layout.truncate), network).write(out)
-    counts = {"parameters": network.count_params()} | write_history(history, out)
-    if not layout.counts["validation"]:
-        return counts
-    begun = time.perf_counter()
-    probabilities_of(network, data, "validation")
-    return counts | {MICROSECONDS: round(1e6 * (time.perf_counter() - begun) / layout.counts["validation"])}
+    return {"parameters": network.count_params()} | write_history(history, out)
 
 
 def build(model: Model, files: Sequence[Path], layout: Layout) -> keras.Model:

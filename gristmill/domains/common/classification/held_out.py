@@ -19,7 +19,6 @@ from gristmill.util.table_io import read_table, write_table
 
 FILE = "validation.parquet"
 FEW_EXAMPLES = 1000  # training and validation examples; with fewer, folds are used
-MICROSECONDS = "microseconds_a_prediction"  # count of a train stage, which the leaderboard shows
 CLOSED_FORM_FOLDS, NETWORK_FOLDS = 5, 3
 
 Positions = npt.NDArray[np.int64]

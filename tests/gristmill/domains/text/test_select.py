@@ -62,7 +62,9 @@ def selected(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folders, dict[st
     counts = select(select=Select(), preprocess=folders["preprocess"], candidates=made, out=folders["train"])
     assert counts["candidates"] == 4
     inputs: Any = {name: folders[name] for name in ("ingest", "preprocess", "train")}
-    evaluate(evaluate=Evaluate(neighbours=NEIGHBOURS), **inputs, candidates=made, out=folders["evaluate"])
+    how, measured = Evaluate(neighbours=NEIGHBOURS), dict[str, float]()
+    evaluate(evaluate=how, **inputs, candidates=made, microseconds=measured, out=folders["evaluate"])
+    assert list(measured) == list(made)
     return folders, made
 
 
