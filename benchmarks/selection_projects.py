@@ -72,8 +72,6 @@ def from_catalogue(folder: Path, pipeline: str, preset: str, seed: int, **more: 
     """Write a pipeline with the data, the split and the blocks of one of this project, and candidates."""
     catalogue = tomllib.loads((ROOT / "pipelines.toml").read_text("utf-8"))["pipelines"][pipeline]
     tables = {name: catalogue[name] for name in _DATA_TABLES if name in catalogue}
-    if season := catalogue.get("evaluate", {}).get("season"):
-        tables["preprocess"] = {"season": season} | tables["preprocess"]
     write(folder, catalogue["domain"], tables | auto(preset, seed) | more)
 
 

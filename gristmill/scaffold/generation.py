@@ -4,12 +4,12 @@ from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.proposal import Guess, Proposal
-from gristmill.scaffold.training_defaults import optimizer_guesses
+from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.sources.documents.files import TextFiles
 from gristmill.sources.packed import read_bytes
 
 _MIN_CHARACTERS = 5_000
-_SMALL_TEXT = 100_000  # characters; fewer get a smaller network
+_SMALL_TEXT = 100_000  # characters; fewer get shorter windows
 
 
 def propose(data: Data) -> Proposal:
@@ -22,20 +22,15 @@ def propose(data: Data) -> Proposal:
         raise DataError(
             f"{data.place}: {characters:,} characters are too few to learn from. Expected {_MIN_CHARACTERS:,}."
         )
-    small = characters < _SMALL_TEXT
     length_why = 'characters that the network sees; level = "word" for words'
     tables = {
         "source": [*data.source_guesses("files", "plain texts"), *encoding_guesses(encoding)],
         "preprocess": [
-            Guess("length", 50 if small else 100, length_why),
-            Guess("validation", 0.1, "of the text: the epoch is chosen on it"),
+            Guess("length", 50 if characters < _SMALL_TEXT else 100, length_why),
+            Guess("validation", 0.1, "of the text: choices are made on it"),
             Guess("test", 0.1, "of the text, its end: scored, never trained on"),
         ],
-        "model": [
-            Guess("kind", "gru", "or lstm"),
-            Guess("recurrent", [64] if small else [128], f"for {characters:,} characters"),
-        ],
-        "train": [Guess("epochs", 20 if small else 5, "more epochs write better"), *optimizer_guesses(32, 4e-3)],
+        "model": auto_guesses("generation"),
     }
     notes = ["These texts have no classes, so the domain is `generation`: a network that continues them."]
     several = f" in {len(files)} files" if len(files) > 1 else ""

@@ -18,7 +18,7 @@ Features = list[Values]  # for each step of a forecast, (windows, features)
 _BLOCKS = 4  # in the second half of the time
 _MIN_BETTER = 3  # blocks in which a column must lower the error
 _MIN_WINDOWS = 60
-_MAX_WINDOWS = 20_000  # the newest ones; more would not change the result
+_MAX_WINDOWS = 10_000  # evenly spaced ones; more would not change the result
 _ROWS_PER_LAG = 10
 _PENALTY = 1.0  # of the squared weights of standardised features
 
@@ -35,7 +35,8 @@ class LinearForecast:
         at = np.arange(self._lags - 1, max(self._lags - 1, len(table) - horizon))
         at = at[series[at - self._lags + 1] == series[at + horizon]]
         times = np.unique(table["ds"].to_numpy(), return_inverse=True)[1]
-        self._at = at[np.argsort(times[at], kind="stable")][-_MAX_WINDOWS:]
+        at = at[:: -(-len(at) // _MAX_WINDOWS) or 1]
+        self._at = at[np.argsort(times[at], kind="stable")]
         self._times, last = times[self._at], values[self._at]
         past = np.column_stack([last, *(values[self._at - lag] - last for lag in range(1, self._lags))])
         self._given = [past for _ in self._steps]

@@ -7,8 +7,8 @@ from typing import Any
 
 from gristmill.util.toml import toml_value
 
-_COMMENT_COLUMN = 34  # characters before a comment, unless the setting is longer
-_WIDTH = 110  # of a line
+_COMMENT_COLUMN = 26  # characters before a comment
+_WIDTH = 80  # of a line
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def as_toml(name: str, proposal: Proposal) -> str:
 
 
 def _lines(name: str, proposal: Proposal) -> Iterator[str]:
-    yield "# Written by `gristmill init`. Each guess is followed by its reason: change what is wrong."
+    yield "# Written by `gristmill init`: change what is wrong. The comments give reasons."
     for note in proposal.notes:
         yield from textwrap.wrap(_printable(note), _WIDTH, initial_indent="# ", subsequent_indent="# ")
     yield from ["", f"[pipelines.{name}]", f"domain = {toml_value(proposal.domain)}"]
@@ -74,8 +74,11 @@ def _setting(guess: Guess) -> Iterator[str]:
 
 
 def _with_comment(line: str, why: str) -> list[str]:
-    prefix = f"{line:{_COMMENT_COLUMN}} # "
-    return wrap_after(prefix, _printable(why), _WIDTH, f"{'':{_COMMENT_COLUMN}} # ") if why else [line]
+    """Return the lines of a setting with its reason in a column, below the setting if that is longer."""
+    indent = f"{'':{_COMMENT_COLUMN}} # "
+    if not why or len(line) > _COMMENT_COLUMN:
+        return [line, *wrap_after(indent, _printable(why), _WIDTH, indent)] if why else [line]
+    return wrap_after(f"{line:{_COMMENT_COLUMN}} # ", _printable(why), _WIDTH, indent)
 
 
 def wrap_after(prefix: str, text: str, width: int, indent: str) -> list[str]:

@@ -12,9 +12,9 @@ from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
+from gristmill.scaffold.shared_guesses import training_guesses
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, unused_notes
-from gristmill.scaffold.training_defaults import training_guesses
 
 _MIN_ROWS = 10
 _SMALL_TABLE, _LARGE_TABLE = 300, 20_000  # rows

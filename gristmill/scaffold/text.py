@@ -16,9 +16,9 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.encodings import encoding_guesses, encoding_of
 from gristmill.scaffold.folders import folder_guesses, why_no_classes
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
+from gristmill.scaffold.shared_guesses import auto_guesses, list_classes, part_guesses
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import check_no_target, choose_class_column
-from gristmill.scaffold.training_defaults import list_classes, part_guesses, training_guesses
 from gristmill.sources import archives
 from gristmill.sources.packed import read_bytes
 from gristmill.sources.parts import PARTS
@@ -29,7 +29,6 @@ from gristmill.util.table_io import read_table as read_parquet
 
 _UNCUT_SHARE = 0.95  # of the texts
 _MAX_TOKENS = 500
-_SMALL_CORPUS = 5_000  # texts
 _MIN_CHARACTERS_FOR_SPACES = 20  # a longer text in a language with spaces has some
 
 
@@ -68,7 +67,7 @@ def _from_table(data: Data, target: str | None) -> Proposal:
     if blank := cells.apply(lambda column: column.str.strip() == "").any(axis=1).sum():
         guesses.append(Guess("missing", "drop", f"rows without text or label: {blank:,} of {len(table.rows.frame):,}"))
     others = [name for name in table.columns if name not in {guess.value for guess in guesses}]
-    notes = [f"Not used: {', '.join(map(repr, others))}; name them in `metadata` to slice scores by them."]
+    notes = [f"Not used: {', '.join(map(repr, others))}; name one in `ingest.metadata` to slice scores by it."]
     return _proposal(data, table.guesses, guesses, table.source, table.files, notes if others else [])
 
 
@@ -103,16 +102,11 @@ def _proposal(
         folder = Path(name)
         ingest(source=source, ingest=Ingest.model_validate(values_of(columns)), out=folder, paths=files)
         texts, summary = read_parquet(folder / "texts.parquet")["text"], read_document(folder / "summary.json")
-    epochs, batch_size = (30, 16) if len(texts) < _SMALL_CORPUS else (5, 64)
     tables = {
         "source": source_guesses,
         "ingest": columns,
         "preprocess": [*_lengths(texts), *part_guesses(summary["parts"])],
-        "model": [
-            Guess("kind", "embedding", "quick and hard to beat; or conv, lstm, gru"),
-            Guess("dropout", 0.5, "dropped at random in training, against overfitting"),
-        ],
-        "train": training_guesses(epochs, f", of {len(texts):,} texts", max(2, epochs // 6), batch_size, 3e-3),
+        "model": auto_guesses("text"),
     }
     return Proposal("text", f"{data.name}: {len(texts):,} texts: {list_classes(summary['counts'])}", tables, notes)
 

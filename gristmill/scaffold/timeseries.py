@@ -17,10 +17,10 @@ from gristmill.scaffold.data import Data
 from gristmill.scaffold.frequency_defaults import FrequencyDefaults, defaults_of
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
 from gristmill.scaffold.series_column import choose_series, constant_columns
+from gristmill.scaffold.shared_guesses import training_guesses
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, unused_notes
 from gristmill.scaffold.time_columns import TimeColumns, find_outlier, find_times, gap_ratio
-from gristmill.scaffold.training_defaults import training_guesses
 from gristmill.util.table_io import read_document
 from gristmill.util.table_io import read_table as read_parquet
 

@@ -17,7 +17,7 @@ from gristmill.errors import DataError
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.photos import find_source
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.training_defaults import list_classes, part_guesses, training_guesses
+from gristmill.scaffold.shared_guesses import list_classes, part_guesses, training_guesses
 from gristmill.settings.kinds import settings_of
 from gristmill.sources.photo import ImageSource
 

@@ -42,7 +42,7 @@ def test_reasons_stand_behind_settings_and_lines_stay_short() -> None:
     text = as_toml("houses", DRAFT)
 
     assert 'kind = "csv"\n' in text
-    assert 'target = "price\\nin €"'.ljust(34) + " # the last of 2 columns: another could be it, " in text
-    assert "numbers = [".ljust(34) + " # with a?line end\n" in text
-    assert "\n" + " " * 34 + " # " in text  # and the comment goes on below
-    assert max(map(len, text.splitlines())) <= 110
+    assert 'target = "price\\nin €"'.ljust(26) + " # the last of 2 columns: another could be it, " in text
+    assert "numbers = [".ljust(26) + " # with a?line end\n" in text
+    assert "\n" + " " * 26 + " # " in text  # and the comment goes on below
+    assert max(map(len, text.splitlines())) <= 80

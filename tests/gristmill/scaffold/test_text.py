@@ -38,7 +38,7 @@ def test_texts_are_the_cells_of_most_words_and_classes_the_fewest_names(tmp_path
 
     assert draft.domain == "text"
     assert draft.values()["ingest"] == {"text": "text", "label": "mood"}
-    assert draft.notes == ["Not used: 'link', 'source'; name them in `metadata` to slice scores by them."]
+    assert draft.notes == ["Not used: 'link', 'source'; name one in `ingest.metadata` to slice scores by it."]
     assert draft.summary == "given.csv: 60 texts: 30 'bad', 30 'good'"
     assert draft.values()["preprocess"] == {"length": 10, "validation": 0.1, "test": 0.2}
 

@@ -1,10 +1,31 @@
-"""Settings of parts, training and classes that several domains propose."""
+"""Settings of models and parts that several domains propose."""
 
 from collections.abc import Collection, Mapping
 
+from gristmill.config.candidates import preset
+from gristmill.config.tables import AUTO
 from gristmill.scaffold.proposal import Guess
 
 _MAX_CLASSES_LISTED = 6
+
+
+def auto_guesses(domain: str) -> list[Guess]:
+    """Return the table `model`: the candidates of the fastest preset, and those that the others add."""
+    tried: dict[str, list[str]] = {name: _kinds(domain, name) for name in ("quick", "good", "best")}
+    more = []
+    for before, name in (("quick", "good"), ("good", "best")):
+        added = [kind for kind in tried[name] if kind not in tried[before]]
+        more.append(f'"{name}" adds {", ".join(added) if added else "larger networks"}')
+    average = "" if domain == "generation" else " or a weighted average"
+    return [
+        Guess("kind", AUTO, f"trains several models and exports the best one{average}"),
+        Guess("preset", "quick", "; ".join([", ".join(tried["quick"]), *more])),
+    ]
+
+
+def _kinds(domain: str, name: str) -> list[str]:
+    """Return the kinds of a preset's candidates."""
+    return list(dict.fromkeys(point["model"]["kind"] for point in preset(domain, name)))
 
 
 def training_guesses(epochs: int, why: str, patience: int, batch_size: int, learning_rate: float) -> list[Guess]:
