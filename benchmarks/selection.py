@@ -263,11 +263,12 @@ def summaries(results: Results) -> Iterator[str]:
     if made:
         worse = [name[5:] for name, figures in made.items() if _is_worse(figures)]
         numeric = [f["ratio"] for name, f in made.items() if f["numeric"] and name != "init star98"]
+        mean = f"{statistics.geometric_mean(numeric):.3f}" if numeric else "–"
         seconds = [figures["seconds"] / figures["single_seconds"] for figures in made.values()]
         yield (
             f"`init`, {len(made)} of {len(projects.INIT)} pipelines: worse than the best baseline by more than one "
             f"standard error: {', '.join(worse) or 'none'} (must: none). Geometric mean of error / best baseline over "
-            f"{len(numeric)} with a number as target: {statistics.geometric_mean(numeric):.3f} (.888 before; must .85, "
+            f"{len(numeric)} with a number as target: {mean} (.888 before; must .85, "
             f"aim .80). Whole run, preset quick, against one network: {statistics.geometric_mean(seconds):.2f} times "
             "as long (must 2, aim 1.5)."
         )
