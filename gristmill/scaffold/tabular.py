@@ -12,13 +12,12 @@ from gristmill.errors import DataError, RequestError
 from gristmill.scaffold.column import SampledColumn
 from gristmill.scaffold.data import Data
 from gristmill.scaffold.proposal import Guess, Proposal, values_of
-from gristmill.scaffold.shared_guesses import training_guesses
+from gristmill.scaffold.shared_guesses import auto_guesses
 from gristmill.scaffold.table import SampledTable, read_table
 from gristmill.scaffold.target_column import choose_target, unused_notes
 
 _MIN_ROWS = 10
-_SMALL_TABLE, _LARGE_TABLE = 300, 20_000  # rows
-_TRAINING_STEPS = 4000  # approximate number of training steps
+_SMALL_TABLE = 300  # rows
 
 
 def propose(data: Data, target: str | None) -> Proposal:
@@ -31,20 +30,18 @@ def propose(data: Data, target: str | None) -> Proposal:
     texts = [column for column in inputs if column.numbers is None]
     categories = [column for column in texts if column.is_category and not column.why_not_numbers]
     if not numbers and not categories:
-        reasons = " ".join(unused_notes(table, {chosen.name}, "")) or "There is no other column."
+        reasons = " ".join(unused_notes(table, {chosen.name})) or "There is no other column."
         raise DataError(f"{table.rows.name}: no column to predict {chosen.name!r} from. {reasons}")
     columns = _columns(Guess("target", chosen.name, why), numbers, categories, table)
     sizes = _sizes(len(table.rows.frame))
-    rows = _try_stages(table, columns, sizes)["train_rows"]
-    units = [16] if rows < _SMALL_TABLE else [32, 16]
+    _try_stages(table, columns, sizes)
     tables = {
         "source": table.guesses,
         "ingest": columns,
         "preprocess": sizes,
-        "model": [Guess("kind", "dense"), Guess("units", units, f"small, for {rows:,} rows; [] is a linear model")],
-        "train": _training(rows),
+        "model": auto_guesses("tabular"),
     }
-    notes = unused_notes(table, {column.name for column in (chosen, *numbers, *categories)}, "")
+    notes = unused_notes(table, {column.name for column in (chosen, *numbers, *categories)})
     if chosen.distinct == 2:
         note = f"{chosen.name!r} holds two values: it is predicted as a number, because no domain classifies tables."
         notes = [note, *notes]
@@ -88,8 +85,8 @@ def _sizes(rows: int) -> list[Guess]:
     ]
 
 
-def _try_stages(table: SampledTable, columns: list[Guess], sizes: list[Guess]) -> dict[str, int]:
-    """Run ingest and preprocess on the table and return the counts."""
+def _try_stages(table: SampledTable, columns: list[Guess], sizes: list[Guess]) -> None:
+    """Run ingest and preprocess on the table, which raise an error if the table does not suit them."""
     settings = Ingest.model_validate(values_of(columns))
     if len(table.rows.frame) < _MIN_ROWS:
         raise DataError(f"{table.rows.name}: {len(table.rows.frame)} rows are too few. Expected at least {_MIN_ROWS}.")
@@ -97,10 +94,4 @@ def _try_stages(table: SampledTable, columns: list[Guess], sizes: list[Guess]) -
         ingested, prepared = Path(name), Path(name, "preprocess")
         prepared.mkdir()
         ingest(source=table.source, ingest=settings, out=ingested, paths=table.files)
-        return preprocess(preprocess=Preprocess.model_validate(values_of(sizes)), ingest=ingested, out=prepared)
-
-
-def _training(rows: int) -> list[Guess]:
-    batch_size = 16 if rows < _SMALL_TABLE else 64 if rows < _LARGE_TABLE else 256
-    epochs = min(300, max(20, round(_TRAINING_STEPS * batch_size / rows)))
-    return training_guesses(epochs, "", max(5, epochs // 10), batch_size, 3e-3)
+        preprocess(preprocess=Preprocess.model_validate(values_of(sizes)), ingest=ingested, out=prepared)

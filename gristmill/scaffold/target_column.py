@@ -1,7 +1,7 @@
 """Choice of the column to predict or of classes, and notes on the columns that are not used."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from gristmill.errors import DataError, RequestError, count_such, short_repr
 from gristmill.scaffold.column import SampledColumn
@@ -79,14 +79,14 @@ def choose_class_column(
     return chosen, f"{chosen.distinct} different values in {len(chosen.cells):,} rows{others}"
 
 
-def unused_notes(table: SampledTable, used: Collection[str], if_usable: str) -> list[str]:
-    """Return one note for each reason why columns are not used; `if_usable` is the text for usable ones."""
+def unused_notes(table: SampledTable, used: Collection[str], others: Mapping[str, str] | None = None) -> list[str]:
+    """Return one note for each reason why columns are not used; `others` has the reasons for usable ones."""
     reasons: dict[str, list[str]] = {}
     for column in table.columns.values():
         if column.name not in used:
-            texts = if_usable if column.numbers is not None else f"holds {column.distinct:,} different texts"
             problem = column.why_not_numbers and f"{column.why_not_numbers} to use it"
-            reasons.setdefault(problem or column.why_useless or texts, []).append(repr(column.name))
+            found = problem or column.why_useless or (others or {}).get(column.name)
+            reasons.setdefault(found or f"holds {column.distinct:,} different texts", []).append(repr(column.name))
     return [
         f"Not used: {_listed(names)}, {'each of which' if len(names) > 1 else 'which'} {reason}."
         for reason, names in reasons.items()

@@ -76,7 +76,7 @@ def propose(data: Data, target: str | None) -> Proposal:
         "evaluate": _season(found, defaults),
     }
     used = {*times.columns, chosen.name, *([series.name] if series else [])}
-    notes = unused_notes(table, used, "could be an input: name it in `ingest.inputs`")
+    notes = unused_notes(table, used, dict.fromkeys(table.columns, "could be an input: name it in `ingest.inputs`"))
     return Proposal("timeseries", f"{chosen.name} of {data.name}: {table.summary}", tables, notes)
 
 
