@@ -9,8 +9,9 @@ A domain lists the candidates of each preset in `gristmill/domains/<domain>/pres
 
 import importlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from gristmill.config.tables import AUTO, read_table, tables_of
@@ -18,7 +19,7 @@ from gristmill.settings.base import Settings
 from gristmill.settings.messages import Problem, unknown_name
 from gristmill.settings.selection import Auto, CandidateText
 
-CANDIDATE_TABLES = ("model", "train", "augment")  # tables that a candidate may set
+_TABLES = ("model", "train", "augment")  # tables that a candidate may set
 _DATA_TABLES = ("source", "ingest", "preprocess", "schema")  # the data, which is common to all candidates
 
 Point = Mapping[str, Mapping[str, Any]]
@@ -38,7 +39,7 @@ def candidates_of(domain: str, tables: Mapping[str, Settings]) -> list[Candidate
     if not isinstance(model, Auto):
         return []
     points = [
-        *(_without_own(point, tables) for point in preset(domain, model.preset)),
+        *(_without_own(point, tables) for point in preset(domain, model.preset, tables)),
         *map(point_of, model.candidates),
     ]
     made: list[Mapping[str, Settings]] = []
@@ -62,16 +63,17 @@ def check_candidates(domain: str, tables: Mapping[str, Settings], where: str, pr
         found: list[Problem] = []
         _apply(domain, point_of(given), tables, "", found)
         problems.extend(Problem(where, one.text, "candidates", f"{label}{one.where}") for one in found)
-    if not model.candidates and not preset(domain, model.preset):
+    if not model.candidates and model.preset == "none":
         problems.append(Problem(where, 'expected candidates with preset = "none".', "candidates", "candidates"))
 
 
-def preset(domain: str, name: str) -> list[Point]:
-    """Return the candidates of a domain's preset."""
+def preset(domain: str, name: str, tables: Mapping[str, Settings] = MappingProxyType({})) -> list[Point]:
+    """Return the candidates of a domain's preset, which may depend on the tables of the pipeline."""
     if name == "none":
         return []
-    points: list[Point] = importlib.import_module(f"gristmill.domains.{domain}.presets").PRESETS[name]
-    return points
+    points: list[Point] | Callable[[Mapping[str, Settings]], list[Point]]
+    points = importlib.import_module(f"gristmill.domains.{domain}.presets").PRESETS[name]
+    return points(tables) if callable(points) else points
 
 
 def point_of(given: CandidateText) -> Point:
@@ -94,7 +96,7 @@ def _apply(
 ) -> Mapping[str, Settings] | None:
     """Return the tables of a pipeline with a candidate's own, or None after adding to `problems`."""
     before, changed, choices = len(problems), dict(tables), tables_of(domain)
-    allowed = [name for name in CANDIDATE_TABLES if name in choices]
+    allowed = [name for name in _TABLES if name in choices]
     for name, values in point.items():
         if name in _DATA_TABLES:
             text = f"a candidate may not set {name}: all candidates learn from the same data. Set it for the pipeline."

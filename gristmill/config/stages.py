@@ -55,9 +55,9 @@ class Stage:
 
 
 def _has_frozen_base(tables: Mapping[str, Any]) -> bool:
-    """Return whether an image has the same features in every epoch: neither the base nor the image changes."""
+    """Return whether an image has the same features throughout a training: neither the base nor the image changes."""
     model, changes = tables["model"], tables["augment"].model_dump(exclude={"fill"}, exclude_defaults=True)
-    return model.kind == "transfer" and model.frozen and not changes
+    return model.kind == "frozen" or (model.kind == "transfer" and model.frozen and not changes)
 
 
 def _is_auto(tables: Mapping[str, Any]) -> bool:

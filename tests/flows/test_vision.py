@@ -45,7 +45,7 @@ def test_photos_become_a_classifier_that_predicts_files_and_folders(project: Pat
     scores = result.evaluation
 
     assert scores["headline"]["metric"] == "accuracy"
-    assert set(scores["baselines"]) == {"majority class", "linear on 8x8 pixels"}
+    assert set(scores["baselines"]) == {"majority", "linear_pixels"}
     assert reasons(project) == {}
     photo = project / "photos/square/0003.jpg"
     one, all_ = opened.predict("shapes", str(photo)), opened.predict("shapes", str(project / "photos"))

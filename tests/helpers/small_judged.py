@@ -4,6 +4,7 @@ PYTEST_DONT_REWRITE: it asserts nothing.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gristmill.domains.common.classification.labelled import PARTS
 from gristmill.domains.vision import shards
 from gristmill.domains.vision.dataset import Layout, Pixels, Prepared, read, write_layout
 from gristmill.domains.vision.settings import Evaluate
@@ -30,7 +32,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     root = tmp_path_factory.mktemp("judged")
     layout = Layout(HEIGHT, WIDTH, 1, "raw", "stretch", ["ball", "cup", "tree"], {})
     data = write_pictures(root, layout, {"train": 60, "validation": 20, "test": 40})
-    return run(root, data, convolving(data), Evaluate(slices=("camera",), baseline_side=4))
+    return run(root, data, convolving(data), Evaluate(slices=("camera",)))
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +41,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     root = tmp_path_factory.mktemp("binary")
     layout = Layout(HEIGHT, WIDTH, 3, "raw", "stretch", ["cat", "dog"], {})
     data = write_pictures(root, layout, {"train": 60, "test": 40})
-    return run(root, data, dense(data), Evaluate(baseline_side=4))
+    return run(root, data, dense(data), Evaluate())
 
 
 def write_pictures(root: Path, layout: Layout, counts: dict[str, int]) -> Prepared:
@@ -55,6 +57,7 @@ def write_pictures(root: Path, layout: Layout, counts: dict[str, int]) -> Prepar
             camera = ["old", "new", None][number % 3]
             rows.append({"id": f"{part}/{number:03}", "label": label, "part": part, "camera": camera})
     write_table(root / "preprocess" / "index.parquet", pd.DataFrame(rows))
+    layout = replace(layout, counts={part: counts.get(part, 0) for part in PARTS})
     write_layout(layout, root / "preprocess")
     write_document(root / "preprocess" / "summary.json", {"repeated": []})
     write_document(root / "ingest" / "summary.json", {"skipped": [{"id": "x.jpg", "reason": "the file is empty"}]})
@@ -82,7 +85,9 @@ def write_shards(folder: Path, part: str, pixels: Pixels, labels: Sequence[int])
 
 def run(root: Path, data: Prepared, network: "keras.Model", settings: Evaluate) -> Folders:
     """Write what train leaves below `root`, evaluate, and return the folders of all stages."""
+    from gristmill.domains.common.classification.held_out import validation_split, write_held_out
     from gristmill.domains.vision.evaluate import evaluate
+    from gristmill.domains.vision.predictions import probabilities_of
     from gristmill.training import saved_network
 
     folders = {stage: root / stage for stage in ("ingest", "preprocess", "train", "evaluate")}
@@ -91,6 +96,9 @@ def run(root: Path, data: Prepared, network: "keras.Model", settings: Evaluate) 
     saved_network.write(network, folders["train"])
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy": [0.5, 0.75], "rate": [0.1, 0.1]}
     write_table(folders["train"] / "epochs.parquet", pd.DataFrame(epochs))
+    if len(data.rows("validation")):
+        split = [validation_split(data)]
+        write_held_out(data, split, lambda _: probabilities_of(network, data, "validation"), folders["train"])
     ended = {"best_epoch": 2, "epochs": 2, "stopped_early": False, "learning_rate": 0.1}
     write_document(folders["train"] / "training.json", ended)
     if data.rows("validation").size:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from gristmill.domains.vision import dataset
 from gristmill.domains.vision.dataset import Prepared
+from gristmill.domains.vision.models.frozen import Frozen
 from gristmill.domains.vision.models.transfer import Transfer
 
 Features = npt.NDArray[np.float32]  # (images, features)
@@ -29,7 +30,7 @@ class _ShardGroup:
 
 
 def features(
-    *, model: Transfer, preprocess: Path, out: Path, files: Sequence[Path] = (), chunks: Sequence[Path] = ()
+    *, model: Transfer | Frozen, preprocess: Path, out: Path, files: Sequence[Path] = (), chunks: Sequence[Path] = ()
 ) -> dict[str, int]:
     """Write a base's features of all images.
 
@@ -55,12 +56,14 @@ def features(
     return {"features": width, "images": sum(data.layout.counts.values())}
 
 
-def chunks(*, model: Transfer, preprocess: Path, files: Sequence[Path] = ()) -> int:
+def chunks(*, model: Transfer | Frozen, preprocess: Path, files: Sequence[Path] = ()) -> int:
     """Return the number of chunks of the images."""
     return len(_groups(dataset.read(preprocess)))
 
 
-def chunk(*, model: Transfer, preprocess: Path, number: int, out: Path, files: Sequence[Path] = ()) -> dict[str, int]:
+def chunk(
+    *, model: Transfer | Frozen, preprocess: Path, number: int, out: Path, files: Sequence[Path] = ()
+) -> dict[str, int]:
     """Write the features of one chunk of images, `features.npy`."""
     data = dataset.read(preprocess)
     group = _groups(data)[number]

@@ -1,7 +1,7 @@
 """Images to fit a closed-form classifier on: those of some parts, or a fold of them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ class LabelledImages:
     parts: tuple[str, ...]
     chosen: Chosen  # of all images of the parts
     features_folder: Path | None = None  # features of a frozen base, as `features.py` writes them
+    _built: "list[keras.Model]" = field(default_factory=list)  # the featuriser, shared with subsets of these images
 
     @classmethod
     def of(cls, data: Prepared, *parts: str, features: Path | None = None) -> "LabelledImages":
@@ -55,6 +56,12 @@ class LabelledImages:
         labels: Labels = np.concatenate([self.data.labels(part) for part in self.parts])[self.chosen]
         return labels
 
+    def featuriser(self, build: "Callable[[], keras.Model]") -> "keras.Model":
+        """Return what `build` returns, which is built once for these images and all subsets of them."""
+        if not self._built:
+            self._built.append(build())
+        return self._built[0]
+
     def batches(self) -> Iterator[Pixels]:
         """Yield the pixels of the images, (batch, height, width, channels)."""
         begin = 0
@@ -67,7 +74,15 @@ class LabelledImages:
 
     def features(self, featuriser: "keras.Model") -> Features:
         """Return what a network makes of the pixels, or the stored features of a frozen base: (images, features)."""
-        if self.features_folder is None:
-            return np.concatenate([featuriser.predict_on_batch(pixels.astype(np.float32)) for pixels in self.batches()])
-        files = [self.features_folder / f"{part}.npy" for part in self.parts if len(self.data.rows(part))]
-        return np.concatenate([np.load(file, allow_pickle=False) for file in files])[self.chosen]
+        if self.features_folder is not None:
+            return self.stored_features()
+        return np.concatenate([featuriser.predict_on_batch(pixels.astype(np.float32)) for pixels in self.batches()])
+
+    def stored_features(self) -> Features:
+        """Return the stored features of a frozen base, (images, features)."""
+        every = [
+            np.load(self.features_folder / f"{part}.npy", mmap_mode="r", allow_pickle=False)
+            for part in self.parts
+            if self.features_folder and len(self.data.rows(part))
+        ]
+        return np.concatenate(every)[self.chosen]

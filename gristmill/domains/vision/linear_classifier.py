@@ -5,8 +5,8 @@ import numpy as np
 
 from gristmill.domains.common.classification.logistic import fit_logistic
 from gristmill.domains.vision.labelled_images import LabelledImages
+from gristmill.domains.vision.predictions import HEAD
 
-HEAD = "head"  # layer from features to probabilities
 _MAX_NUMBERS = 10_000_000  # features of all images that the regression is fitted on; images are taken evenly
 
 

@@ -11,6 +11,8 @@ from gristmill.domains.vision.dataset import Pixels, Prepared
 if TYPE_CHECKING:
     import keras
 
+HEAD = "head"  # layer or network from features to probabilities or logits
+
 _BATCH = 256  # images
 
 
@@ -28,11 +30,18 @@ def probabilities_of(network: "keras.Model", data: Prepared, part: str, features
 
 
 def head_of(classifier: "keras.Model") -> "keras.Model":
-    """Return the head of a published `transfer` network: features (batch, features) to probabilities."""
+    """Return the head of a classifier on a frozen base: features (batch, features) to probabilities.
+
+    A kind in closed form has a layer for it, a network of `transfer` is nested and gives logits.
+    """
     import keras
 
-    head = classifier.get_layer("transfer").get_layer("head")
-    return keras.Model(head.inputs, probabilities(head.outputs[0]), name="head")
+    if classifier.layers[-1].name == HEAD:
+        layer = classifier.layers[-1]
+        features = keras.Input(layer.input.shape[1:], name="features")
+        return keras.Model(features, layer(features), name=HEAD)
+    head = classifier.get_layer("transfer").get_layer(HEAD)
+    return keras.Model(head.inputs, probabilities(head.outputs[0]), name=HEAD)
 
 
 def pick_pixels(data: Prepared, part: str, positions: list[int]) -> Pixels:

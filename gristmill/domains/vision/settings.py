@@ -54,10 +54,9 @@ class Augment(Settings):
 
 
 class Evaluate(Settings):
-    """Scores by slices, and the linear baseline."""
+    """Scores by slices."""
 
     slices: Columns = ()  # columns of the source's metadata to score by
-    baseline_side: PositiveInt = 8  # pixels a side of the images for the linear baseline
 
 
 class Export(Settings):

@@ -14,6 +14,7 @@ from scipy.linalg import qr
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from gristmill.domains.common.classification.held_out import stratified_folds
 from gristmill.domains.common.classification.labelled import Labels
 
 Values = npt.NDArray[np.float64]
@@ -72,14 +73,6 @@ def choose_penalty(features: Features, labels: Labels, classes: int, penalties: 
         if len(losses) - int(np.argmin(losses)) > _PATIENCE:
             break
     return penalties[int(np.argmin(losses))]
-
-
-def stratified_folds(labels: Labels, folds: int) -> Labels:
-    """Return the fold of each example, from 0: the examples of each class are dealt to the folds in turn."""
-    order = np.argsort(labels, kind="stable")
-    fold_of = np.empty(len(labels), np.int64)
-    fold_of[order] = np.arange(len(labels)) % folds
-    return fold_of
 
 
 class Problem:

@@ -37,7 +37,7 @@ class Frozen(Pretrained):
         """
         from gristmill.domains.vision.linear_classifier import fit_linear
 
-        return fit_linear(data, self.featuriser(data.layout.shape))
+        return fit_linear(data, data.featuriser(lambda: self.featuriser(data.layout.shape)))
 
     def featuriser(self, shape: Shape) -> "keras.Model":
         """Return the network from pixels to features, (batch, features); for errors see `fit`."""

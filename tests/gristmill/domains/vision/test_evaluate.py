@@ -18,7 +18,7 @@ from helpers.small_judged import Folders
 pytest_plugins = ["helpers.small_judged"]
 
 METRICS = ["accuracy", "precision", "recall", "f1", "log_loss", "brier", "ece"]
-FORECASTERS = ["model", "majority class", "linear on 4x4 pixels"]
+FORECASTERS = ["model", "majority", "linear_pixels"]
 
 
 def test_every_image_of_validation_and_test_is_predicted_in_order(judged: Folders) -> None:
@@ -54,9 +54,9 @@ def test_baselines_are_scored_as_the_model_and_the_best_is_named(judged: Folders
     for by_part in written["baselines"].values():
         assert list(by_part) == ["validation", "test"]
         assert list(by_part["test"]) == METRICS
-    best = written["baselines"]["linear on 4x4 pixels"]["test"]["accuracy"]
-    assert best > written["baselines"]["majority class"]["test"]["accuracy"]
-    assert written["best_baseline"] == "linear on 4x4 pixels"
+    best = written["baselines"]["linear_pixels"]["test"]["accuracy"]
+    assert best > written["baselines"]["majority"]["test"]["accuracy"]
+    assert written["best_baseline"] == "linear_pixels"
     assert written["headline"] == {
         "metric": "accuracy",
         "model": written["model"]["test"]["accuracy"],
@@ -94,7 +94,7 @@ def test_two_classes_have_a_roc_auc_and_a_part_that_is_not_there_has_no_scores(b
 
     assert list(written["model"]) == ["test"]
     assert written["model"]["test"]["roc_auc"] == pytest.approx((above[:, None] > below).mean())
-    assert written["baselines"]["majority class"]["test"]["roc_auc"] == 0.5
+    assert written["baselines"]["majority"]["test"]["roc_auc"] == 0.5
     assert written["shown"] == ["accuracy", "f1", "roc_auc", "log_loss", "ece"]
 
 
@@ -116,7 +116,7 @@ def test_what_is_seen_of_an_image_of_each_class_is_kept(judged: Folders, binary:
 
 
 def test_the_same_again_writes_the_same(judged: Folders, tmp_path: Path) -> None:
-    settings = Evaluate(slices=("camera",), baseline_side=4)
+    settings = Evaluate(slices=("camera",))
 
     counts = evaluate(evaluate=settings, preprocess=judged["preprocess"], train=judged["train"], out=tmp_path)
 

@@ -50,8 +50,8 @@ def test_a_baseline_has_a_column_of_what_it_takes_each_image_for(judged: Folders
     assert misclassified(rows).tolist() == (rows["label"] != rows["predicted"]).astype(float).tolist()
     assert misclassified(rows, "p_ball").tolist() == (rows["label"] != rows[column]).astype(float).tolist()
     written = read_predictions(judged["evaluate"], "test")
-    linear = read_document(judged["evaluate"] / "scores.json")["baselines"]["linear on 4x4 pixels"]["test"]
-    assert misclassified(written, "linear on 4x4 pixels").mean() == pytest.approx(1 - linear["accuracy"])
+    linear = read_document(judged["evaluate"] / "scores.json")["baselines"]["linear_pixels"]["test"]
+    assert misclassified(written, "linear_pixels").mean() == pytest.approx(1 - linear["accuracy"])
 
 
 def test_what_was_written_is_read_part_by_part(judged: Folders) -> None:

@@ -86,7 +86,7 @@ def test_scores_list_the_model_first_and_the_baselines_from_the_best_on(
 
     assert (test.title, validation.title) == ("Test set", "Validation set")
     assert test.headings == ["model or baseline", "accuracy", "precision", "recall", "F1", "log loss", "Brier", "ECE"]
-    assert [row[0] for row in test.rows] == ["model", "linear on 4x4 pixels", "majority class"]
+    assert [row[0] for row in test.rows] == ["model", "linear_pixels", "majority"]
     values = scores["model"]["test"]
     assert [float(cell) for cell in test.rows[0][1:]] == pytest.approx([*values.values()], abs=5e-4)
     for cells in zip(*(row[1:] for row in test.rows), strict=True):  # a column has one number of decimals
@@ -181,11 +181,11 @@ def test_slices_stand_beside_the_best_baseline(shown: dict[str, Section], judged
 
     assert table.title == "camera"
     assert table.headings[:3] == ["", "examples", "accuracy"]
-    assert table.headings[-1] == "accuracy of linear on 4x4 pixels"
+    assert table.headings[-1] == "accuracy of linear_pixels"
     for row in table.rows:
         own = scores[(scores["group"] == row[0]) & (scores["part"] == "test")].set_index("forecaster")
         assert row[1] == str(own.loc["model", "examples"])
-        accuracies = [own.loc[name, "accuracy"] for name in ("model", "linear on 4x4 pixels")]
+        accuracies = [own.loc[name, "accuracy"] for name in ("model", "linear_pixels")]
         assert [float(row[2]), float(row[-1])] == pytest.approx(accuracies, abs=5e-4)
 
 

@@ -1,0 +1,60 @@
+"""Presets follow the size of the images, and the weights that are at hand."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gristmill.config.candidates import candidates_of
+from gristmill.domains.vision.presets import PRESETS
+from gristmill.domains.vision.settings import Augment, Preprocess, Train
+from gristmill.settings.selection import Auto
+
+LINEAR = ["majority", "linear_pixels", "histograms", "histograms-2"]
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of GRISTMILL_DATA, in which there are no weights yet."""
+    monkeypatch.setenv("GRISTMILL_DATA", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path
+
+
+def candidates(preset: Any, size: int = 64, **train: Any) -> dict[str, Any]:
+    tables: Any = {"preprocess": Preprocess(size=size), "augment": Augment(), "train": Train(**train)}  # type: ignore[arg-type]
+    found = candidates_of("vision", tables | {"model": Auto(kind="auto", preset=preset)})
+    return {candidate.name: candidate.tables for candidate in found}
+
+
+@pytest.mark.parametrize("size", [28, 96])
+def test_without_weights_there_are_linear_classifiers_and_residual_networks(size: int, weights: Path) -> None:
+    assert list(candidates("quick", size)) == [*LINEAR, "residual"]
+    assert list(candidates("good", size)) == [*LINEAR, "residual"]
+    assert list(candidates("best", size)) == [*LINEAR, "residual", "residual-2"]
+
+
+def test_photos_have_a_candidate_for_weights_at_hand(weights: Path) -> None:
+    for file in ("mobilenet_1_0_224_tf_no_top.h5", "vgg16_weights_tf_notop.h5", "xception_notop.h5"):
+        (weights / file).touch()
+
+    assert candidates("quick")["frozen"]["model"].weights == "mobilenet_1_0_224_tf_no_top.h5"
+    bases = [tables["model"].base for name, tables in candidates("best").items() if name.startswith("frozen")]
+    assert bases == ["MobileNet", "VGG16", "Xception"]
+    assert "frozen" not in candidates("quick", size=28)
+
+
+def test_few_images_are_not_for_networks_of_the_quick_preset(weights: Path) -> None:
+    few = {preset: candidates(preset)["residual"]["train"].few_examples for preset in ("quick", "good")}
+
+    assert few == {"quick": "refuse", "good": "average"}
+
+
+def test_what_the_pipeline_sets_holds_for_all_candidates(weights: Path) -> None:
+    train = candidates("good", epochs=3)["residual"]["train"]
+
+    assert (train.epochs, train.schedule) == (3, "one_cycle")
+
+
+def test_every_preset_has_a_function() -> None:
+    assert list(PRESETS) == ["quick", "good", "best"]
